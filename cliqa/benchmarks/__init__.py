@@ -1,0 +1,1 @@
+"""Avalanche benchmarks built from data sets."""

@@ -1,0 +1,1 @@
+"""Image quality data sets, read from their official files."""

@@ -1,0 +1,1 @@
+"""Measures of quality prediction and of continual learning."""

@@ -1,0 +1,1 @@
+"""Avalanche metric plugins over the pure measures."""

@@ -1,0 +1,1 @@
+"""Training losses for quality scores in 0..1."""

@@ -1,0 +1,1 @@
+"""Necks that turn feature maps into vectors."""

@@ -1,0 +1,272 @@
+"""Registries: every component is found by the name that a config gives.
+
+A component is one file in its room, with ``@DATASETS.register_module()`` (or the like) over its class.
+Rooms load on the first look-up. Upstream classes (Avalanche, torch, torchvision) come in by
+predicate; ours win over upstream's of the same name, which stay reachable as ``avalanche.EWC``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+from mmengine.registry import Registry
+
+from cliqa.utils.errors import CliqaError, ConfigError
+
+Component = Callable[..., Any]
+"""What a registry holds: a class or a function."""
+
+
+class ComponentRegistry(Registry):
+    """A registry that loads its rooms on the first look-up and knows upstream's names too.
+
+    Args:
+        kind: What it holds, in the words of an error message ("data set", "optimizer").
+        locations: Packages of ours; every module below them is imported on the first look-up.
+    """
+
+    def __init__(self, kind: str, locations: Iterable[str]) -> None:
+        super().__init__(kind, scope="cliqa", locations=list(locations))
+        self.upstream: dict[str, Component] = {}
+
+    def import_from_location(self) -> None:
+        """Import every module of this registry's rooms, once."""
+        if self._imported:
+            return
+        self._imported = True  # before the imports: a module may look a name up while it loads
+        try:
+            for location in self._locations:
+                _import_tree(location)
+        except BaseException:
+            self._imported = False
+            raise
+
+    def add_upstream(
+        self, module: ModuleType, keep: Callable[[str, Any], bool], prefix: str
+    ) -> None:
+        """Make a library's public objects available by their names.
+
+        Args:
+            module: The library's module.
+            keep: Called with (name, object); true for what belongs into this registry.
+            prefix: The library's name: ``avalanche`` makes ``avalanche.EWC`` reachable even where a
+                class of ours is called EWC.
+        """
+        for name, value in vars(module).items():
+            if not name.startswith("_") and keep(name, value):
+                self.upstream.setdefault(name, value)
+                self.upstream[f"{prefix}.{name}"] = value
+
+    def names(self) -> list[str]:
+        """Return every name that a config may use, sorted; upstream's prefixed twins left out."""
+        self.import_from_location()
+        inherited = self.parent.module_dict if self.parent is not None else {}
+        plain = (name for name in self.upstream if "." not in name)
+        return sorted({*self.module_dict, *plain, *inherited})
+
+    def get(self, key: str) -> Component | None:
+        """Return the component called `key`, or None.
+
+        Args:
+            key: A registered name, an upstream name, or a full dotted path (``my_package.MyLoss``).
+        """
+        self.import_from_location()
+        name = key.removeprefix("cliqa.") if key.count(".") == 1 else key
+        if name in self.module_dict:
+            return self.module_dict[name]
+        if key in self.upstream:
+            return self.upstream[key]
+        parent = self.parent
+        while parent is not None:
+            if key in parent.module_dict:
+                return parent.module_dict[key]
+            parent = parent.parent
+        return _from_dotted_path(key)
+
+
+def _import_tree(package: str) -> None:
+    """Import a package and every module below it."""
+    module = importlib.import_module(package)
+    for found in pkgutil.walk_packages(getattr(module, "__path__", []), prefix=f"{package}."):
+        importlib.import_module(found.name)
+
+
+def _from_dotted_path(path: str) -> Component | None:
+    """Return the class or function at ``package.module.Name``, or None."""
+    module_name, _, name = path.rpartition(".")
+    if not module_name:
+        return None
+    try:
+        value = getattr(importlib.import_module(module_name), name, None)
+    except ImportError:
+        return None
+    return value if inspect.isclass(value) or inspect.isfunction(value) else None
+
+
+DATASETS = ComponentRegistry("data set", ["cliqa.datasets"])
+GENERATORS = ComponentRegistry("generator", ["cliqa.datasets"])
+TRANSFORMS = ComponentRegistry("transform", ["cliqa.transforms"])
+LOSSES = ComponentRegistry("loss", ["cliqa.losses"])
+MODELS = ComponentRegistry("model", ["cliqa.models"])
+SCENARIOS = ComponentRegistry("scenario", ["cliqa.benchmarks"])
+METRICS = ComponentRegistry("metric", ["cliqa.evaluation.metrics"])
+STRATEGIES = ComponentRegistry("strategy", ["cliqa.training"])
+PLUGINS = ComponentRegistry("plugin", ["cliqa.training"])
+OPTIMIZERS = ComponentRegistry("optimizer", ["cliqa.training"])
+LR_SCHEDULERS = ComponentRegistry("scheduler", ["cliqa.training"])
+LOGGERS = ComponentRegistry("logger", ["cliqa.engine.loggers"])
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'X'?" for the known name nearest to `name`, or nothing."""
+    folded = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    return f" Did you mean '{folded[near[0]]}'?" if near else ""
+
+
+def parameters_of(component: Component) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Return the arguments that a component takes by name, and whether it takes any name at all.
+
+    ``**kwargs`` of a constructor are followed up the classes it inherits from, as Avalanche's
+    strategies and mmpretrain's backbones pass theirs on.
+    """
+    if not inspect.isclass(component):
+        return _named_parameters(component)
+    found: dict[str, inspect.Parameter] = {}
+    for owner in inspect.getmro(component):
+        if "__init__" not in vars(owner):
+            continue
+        if owner is object:
+            return found, False
+        own, open_ended = _named_parameters(vars(owner)["__init__"], skip=1)
+        found = {**own, **found}
+        if not open_ended:
+            return found, False
+    return found, True
+
+
+def _named_parameters(
+    function: Component, skip: int = 0
+) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Return a function's nameable parameters after the first `skip`, and whether it has **kwargs."""
+    parameters = list(inspect.signature(function).parameters.values())[skip:]
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    named = {p.name: p for p in parameters if p.kind in kinds}
+    return named, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+
+
+def _describe(parameters: Mapping[str, inspect.Parameter], hidden: Iterable[str]) -> str:
+    """Return parameters as a user would write them: ``margin: float = 0.05``."""
+    shown = [str(p) for name, p in parameters.items() if name not in set(hidden)]
+    return ", ".join(shown) or "no argument"
+
+
+def find(registry: ComponentRegistry, config: Any, where: str) -> Component:  # noqa: ANN401
+    """Return the component that a config section names.
+
+    Args:
+        registry: Where to look.
+        config: The section, which must be a dict with a ``type``.
+        where: The section's key path, for the error message.
+
+    Raises:
+        ConfigError: The section is no dict, has no ``type``, or the name is unknown.
+    """
+    if not isinstance(config, Mapping):
+        raise ConfigError(
+            f"{where}: expected dict(type=...) for a {registry.name}, got "
+            f"{type(config).__name__} {config!r}."
+        )
+    name = config.get("type")
+    if name is None:
+        raise ConfigError(f"{where}: no 'type'. Name the {registry.name}: dict(type='...', ...).")
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}.type: expected a name (a string), got {name!r}.")
+    component = registry.get(name)
+    if component is None:
+        hint = closest(name, registry.names())
+        known = "" if hint else f" Known: {', '.join(registry.names())}."
+        raise ConfigError(f"{where}: unknown {registry.name} '{name}'.{hint}{known}")
+    return component
+
+
+def check_component(
+    registry: ComponentRegistry,
+    config: Any,  # noqa: ANN401
+    where: str,
+    provided: Iterable[str] = (),
+) -> Component:
+    """Check a section's name and argument names without building anything.
+
+    Args:
+        registry: Where to look the type up.
+        config: The section.
+        where: Its key path, for the error message.
+        provided: Arguments that the caller adds when it builds (model, optimizer ...).
+
+    Returns:
+        The component.
+
+    Raises:
+        ConfigError: The type is unknown, an argument is unknown, or a required one is missing.
+    """
+    component = find(registry, config, where)
+    given = {str(key) for key in config if key != "type"}
+    provided = set(provided)
+    parameters, open_ended = parameters_of(component)
+    shown = {name: p for name, p in parameters.items() if name not in provided}
+    unknown = sorted(given - set(parameters))
+    if unknown and not open_ended:
+        hint = closest(unknown[0], shown)
+        raise ConfigError(
+            f"{where} '{config['type']}': unexpected argument '{unknown[0]}'.{hint} "
+            f"It accepts {_describe(parameters, provided)}."
+        )
+    missing = [
+        name
+        for name, p in shown.items()
+        if p.default is inspect.Parameter.empty and name not in given
+    ]
+    if missing:
+        raise ConfigError(
+            f"{where} '{config['type']}': missing argument '{missing[0]}'. "
+            f"It accepts {_describe(parameters, provided)}."
+        )
+    return component
+
+
+def build_component(
+    registry: ComponentRegistry,
+    config: Mapping[str, Any],
+    where: str,
+    **provided: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """Build what a section describes.
+
+    Args:
+        registry: Where to look the type up.
+        config: The section; it is left as it is.
+        where: Its key path, for the error message.
+        provided: Arguments that the caller adds. One that the component does not take is an error.
+
+    Returns:
+        The component's instance (or what the function returns).
+
+    Raises:
+        ConfigError: As `check_component`, or the constructor refused a value.
+    """
+    component = check_component(registry, config, where, provided)
+    arguments = {key: value for key, value in config.items() if key != "type"}
+    try:
+        return component(**{**provided, **arguments})
+    except CliqaError:
+        raise
+    except (TypeError, ValueError, KeyError, AssertionError, AttributeError, ImportError) as error:
+        reason = str(error) or f"{type(error).__name__} without a message"
+        raise ConfigError(f"{where} '{config['type']}': {reason}") from error

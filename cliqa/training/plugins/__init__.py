@@ -1,0 +1,1 @@
+"""Strategy plugins: one continual-learning method a file."""

@@ -1,0 +1,1 @@
+"""Image transforms: decoding, pipelines, crops."""

@@ -1,0 +1,1 @@
+"""Small pieces without a domain: errors, atomic files, seeds, devices, checkpoints."""

@@ -1,0 +1,33 @@
+"""From a device's name to a device that is there."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from cliqa.utils.errors import ConfigError
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device called `name`.
+
+    Args:
+        name: ``"auto"`` (the first GPU, else the CPU), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+
+    Raises:
+        ConfigError: The name is unknown, or the machine has no such GPU.
+    """
+    if name == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    match = re.fullmatch(r"cuda(?::(\d+))?", name)
+    if match is None:
+        raise ConfigError(f"--device {name}: unknown device. Use auto, cpu, cuda or cuda:N.")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = int(match.group(1) or 0)
+    if index >= count:
+        have = f"{count} GPU(s), cuda:0 to cuda:{count - 1}" if count else "no GPU that PyTorch can use"
+        raise ConfigError(f"--device {name}: this machine has {have}. Use --device auto or cpu.")
+    return torch.device("cuda", index)

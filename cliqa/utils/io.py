@@ -1,0 +1,91 @@
+"""Atomic files: a reader sees the old content or the new one, never a part of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary file beside `path` that replaces it once the block has ended well.
+
+    Args:
+        path: The file to write. Its folder is created if need be.
+        mode: ``"w"`` for text (UTF-8) or ``"wb"`` for bytes.
+
+    Yields:
+        The open temporary file. If the block raises, it is removed and `path` stays as it was.
+
+    Raises:
+        ValueError: `mode` is neither ``"w"`` nor ``"wb"``.
+    """
+    if mode not in ("w", "wb"):
+        raise ValueError(f"mode must be 'w' or 'wb', got {mode!r}")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(path.parent)
+
+
+def _umask() -> int:
+    """Return the process's file mode mask (mkstemp ignores it and makes private files)."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush a folder's entries, so that a rename survives a power cut."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` to `path` atomically."""
+    with atomic_open(path) as file:
+        file.write(text)
+
+
+def write_json(path: str | Path, value: Any) -> None:  # noqa: ANN401
+    """Write `value` as indented JSON atomically; NaN and infinity are refused.
+
+    Raises:
+        ValueError: `value` holds a number that JSON cannot hold.
+    """
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object a line atomically."""
+    lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    write_text(path, "".join(lines))
+
+
+def write_npz(path: str | Path, **arrays: np.ndarray) -> None:
+    """Write named arrays as a compressed ``.npz`` atomically."""
+    with atomic_open(path, "wb") as file:
+        np.savez_compressed(file, **arrays)

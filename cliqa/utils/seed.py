@@ -1,0 +1,44 @@
+"""Randomness as a pure function of the seed and of the place where it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+import numpy as np
+import torch
+
+
+def derive_seed(seed: int, *place: str | int) -> int:
+    """Return a seed for one place of a run, independent of every other place.
+
+    A run that seeds each epoch by its place needs no generator state in its checkpoints, and two
+    strategies under the same seed see the same batches.
+
+    Args:
+        seed: The run's seed.
+        place: What the randomness is for, e.g. ``("epoch", 2, 5)``.
+
+    Returns:
+        An integer in 0..2^63 - 1.
+
+    >>> derive_seed(0, "epoch", 1) == derive_seed(0, "epoch", 1)
+    True
+    >>> derive_seed(0, "epoch", 1) == derive_seed(0, "epoch", 2)
+    False
+    """
+    digest = hashlib.sha256(repr((seed, *place)).encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def seed_everything(seed: int, *place: str | int) -> None:
+    """Seed Python's, NumPy's and PyTorch's global generators (CUDA's too) for one place."""
+    value = derive_seed(seed, *place)
+    random.seed(value)
+    np.random.seed(value % 2**32)
+    torch.manual_seed(value)
+
+
+def generator(seed: int, *place: str | int) -> torch.Generator:
+    """Return a CPU generator seeded for one place."""
+    return torch.Generator().manual_seed(derive_seed(seed, *place))
