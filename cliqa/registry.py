@@ -1,13 +1,12 @@
 """Registries: every component is found by the name that a config gives.
 
-A component is one file in its room, with ``@DATASETS.register_module()`` (or the like) over its class.
-Rooms load on the first look-up. Upstream classes (Avalanche, torch, torchvision) come in by
+A component is one file in its room, with ``@DATASETS.register_module()`` (or the like) over its
+class. Rooms load on the first look-up. Upstream classes (Avalanche, torch, torchvision) come in by
 predicate; ours win over upstream's of the same name, which stay reachable as ``avalanche.EWC``.
 """
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -18,6 +17,8 @@ from typing import Any
 from mmengine.registry import Registry
 
 from cliqa.utils.errors import CliqaError, ConfigError
+from cliqa.utils.signature import describe, parameters_of
+from cliqa.utils.suggest import closest
 
 Component = Callable[..., Any]
 """What a registry holds: a class or a function."""
@@ -34,6 +35,7 @@ class ComponentRegistry(Registry):
     def __init__(self, kind: str, locations: Iterable[str]) -> None:
         super().__init__(kind, scope="cliqa", locations=list(locations))
         self.upstream: dict[str, Component] = {}
+        self._imported: bool = False
 
     def import_from_location(self) -> None:
         """Import every module of this registry's rooms, once."""
@@ -66,9 +68,12 @@ class ComponentRegistry(Registry):
     def names(self) -> list[str]:
         """Return every name that a config may use, sorted; upstream's prefixed twins left out."""
         self.import_from_location()
-        inherited = self.parent.module_dict if self.parent is not None else {}
-        plain = (name for name in self.upstream if "." not in name)
-        return sorted({*self.module_dict, *plain, *inherited})
+        found = {*self.module_dict, *(name for name in self.upstream if "." not in name)}
+        parent = self.parent
+        while parent is not None:
+            found.update(parent.module_dict)
+            parent = parent.parent
+        return sorted(found)
 
     def get(self, key: str) -> Component | None:
         """Return the component called `key`, or None.
@@ -104,9 +109,19 @@ def _from_dotted_path(path: str) -> Component | None:
         return None
     try:
         value = getattr(importlib.import_module(module_name), name, None)
-    except ImportError:
+    except Exception:  # noqa: BLE001  a user's module may raise anything; see _why_unknown
         return None
     return value if inspect.isclass(value) or inspect.isfunction(value) else None
+
+
+def _why_unknown(path: str) -> str:
+    """Return why a dotted path names no component."""
+    module_name, _, name = path.rpartition(".")
+    try:
+        importlib.import_module(module_name)
+    except Exception as error:  # noqa: BLE001  a user's module may raise anything
+        return f" Importing '{module_name}' failed: {type(error).__name__}: {error}."
+    return f" '{module_name}' has no class or function called '{name}'."
 
 
 DATASETS = ComponentRegistry("data set", ["cliqa.datasets"])
@@ -121,50 +136,6 @@ PLUGINS = ComponentRegistry("plugin", ["cliqa.training"])
 OPTIMIZERS = ComponentRegistry("optimizer", ["cliqa.training"])
 LR_SCHEDULERS = ComponentRegistry("scheduler", ["cliqa.training"])
 LOGGERS = ComponentRegistry("logger", ["cliqa.engine.loggers"])
-
-
-def closest(name: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'X'?" for the known name nearest to `name`, or nothing."""
-    folded = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
-    return f" Did you mean '{folded[near[0]]}'?" if near else ""
-
-
-def parameters_of(component: Component) -> tuple[dict[str, inspect.Parameter], bool]:
-    """Return the arguments that a component takes by name, and whether it takes any name at all.
-
-    ``**kwargs`` of a constructor are followed up the classes it inherits from, as Avalanche's
-    strategies and mmpretrain's backbones pass theirs on.
-    """
-    if not inspect.isclass(component):
-        return _named_parameters(component)
-    found: dict[str, inspect.Parameter] = {}
-    for owner in inspect.getmro(component):
-        if "__init__" not in vars(owner):
-            continue
-        if owner is object:
-            return found, False
-        own, open_ended = _named_parameters(vars(owner)["__init__"], skip=1)
-        found = {**own, **found}
-        if not open_ended:
-            return found, False
-    return found, True
-
-
-def _named_parameters(
-    function: Component, skip: int = 0
-) -> tuple[dict[str, inspect.Parameter], bool]:
-    """Return a function's nameable parameters after the first `skip`, and whether it has **kwargs."""
-    parameters = list(inspect.signature(function).parameters.values())[skip:]
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    named = {p.name: p for p in parameters if p.kind in kinds}
-    return named, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
-
-
-def _describe(parameters: Mapping[str, inspect.Parameter], hidden: Iterable[str]) -> str:
-    """Return parameters as a user would write them: ``margin: float = 0.05``."""
-    shown = [str(p) for name, p in parameters.items() if name not in set(hidden)]
-    return ", ".join(shown) or "no argument"
 
 
 def find(registry: ComponentRegistry, config: Any, where: str) -> Component:  # noqa: ANN401
@@ -190,10 +161,15 @@ def find(registry: ComponentRegistry, config: Any, where: str) -> Component:  # 
         raise ConfigError(f"{where}.type: expected a name (a string), got {name!r}.")
     component = registry.get(name)
     if component is None:
-        hint = closest(name, registry.names())
-        known = "" if hint else f" Known: {', '.join(registry.names())}."
-        raise ConfigError(f"{where}: unknown {registry.name} '{name}'.{hint}{known}")
+        raise ConfigError(f"{where}: unknown {registry.name} '{name}'.{_advice(registry, name)}")
     return component
+
+
+def _advice(registry: ComponentRegistry, name: str) -> str:
+    """Return what to write instead of an unknown name."""
+    if "." in name:
+        return _why_unknown(name)
+    return closest(name, registry.names()) or f" Known: {', '.join(registry.names())}."
 
 
 def check_component(
@@ -226,7 +202,7 @@ def check_component(
         hint = closest(unknown[0], shown)
         raise ConfigError(
             f"{where} '{config['type']}': unexpected argument '{unknown[0]}'.{hint} "
-            f"It accepts {_describe(parameters, provided)}."
+            f"It accepts {describe(parameters, provided)}."
         )
     missing = [
         name
@@ -236,7 +212,7 @@ def check_component(
     if missing:
         raise ConfigError(
             f"{where} '{config['type']}': missing argument '{missing[0]}'. "
-            f"It accepts {_describe(parameters, provided)}."
+            f"It accepts {describe(parameters, provided)}."
         )
     return component
 

@@ -28,6 +28,6 @@ def resolve_device(name: str) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     index = int(match.group(1) or 0)
     if index >= count:
-        have = f"{count} GPU(s), cuda:0 to cuda:{count - 1}" if count else "no GPU that PyTorch can use"
+        have = f"{count} GPU(s), cuda:0 to cuda:{count - 1}" if count else "no GPU for PyTorch"
         raise ConfigError(f"--device {name}: this machine has {have}. Use --device auto or cpu.")
     return torch.device("cuda", index)
