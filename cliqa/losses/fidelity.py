@@ -1,0 +1,79 @@
+"""The fidelity between two probabilities that one image is better than another."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from cliqa.losses.scores import paired_scores
+from cliqa.registry import LOSSES
+
+EPSILON = 1e-8
+"""Keeps the square roots differentiable; a perfect batch so scores -1e-4 instead of 0."""
+
+
+def fidelity_loss(
+    prediction: torch.Tensor,
+    target: torch.Tensor,
+    sigma: float = 0.1,
+    target_sigma: float | None = None,
+) -> torch.Tensor:
+    """Return the mean over all pairs of ``1 - sqrt(P g) - sqrt((1 - P) (1 - g))``.
+
+    P = Phi((p_i - p_j) / (sqrt(2) sigma)) is the predicted probability that image i is better,
+    g the true one (Thurstone's model; Zhang et al., "Continual learning for blind image quality
+    assessment", TPAMI 2023, with sigma = 1 for scores without bounds). A batch of one falls back
+    to L1.
+
+    Args:
+        prediction: (B,).
+        target: (B,).
+        sigma: Spread of a predicted score, in units of the scores (0..1).
+        target_sigma: Spread of a target. None: the better image is better with certainty, and of
+            two equal ones each with probability 1/2.
+
+    Returns:
+        A scalar, 0 (up to the square root of `EPSILON`) to 1.
+    """
+    prediction, target = paired_scores(prediction, target)
+    if len(prediction) == 1:
+        return F.l1_loss(prediction, target)
+    first, second = torch.triu_indices(len(target), len(target), 1, device=target.device)  # (K,)
+    lead = (prediction[first] - prediction[second]) / (math.sqrt(2) * sigma)
+    gap = target[first] - target[second]
+    if target_sigma is None:
+        truth = (gap.sign() + 1) / 2
+    else:
+        truth = torch.special.ndtr(gap / (math.sqrt(2) * target_sigma))
+    agree = (torch.special.ndtr(lead) * truth + EPSILON).sqrt()
+    disagree = (torch.special.ndtr(-lead) * (1 - truth) + EPSILON).sqrt()
+    return (1 - agree - disagree).mean()
+
+
+@LOSSES.register_module()
+class FidelityLoss(nn.Module):
+    """The fidelity over the batch's pairs; see `fidelity_loss`.
+
+    Args:
+        sigma: Spread of a predicted score, in units of the scores (0..1).
+        target_sigma: Spread of a target; None takes the order as certain.
+
+    Raises:
+        ValueError: A spread is not positive.
+    """
+
+    def __init__(self, sigma: float = 0.1, target_sigma: float | None = None) -> None:
+        super().__init__()
+        if sigma <= 0 or (target_sigma is not None and target_sigma <= 0):
+            raise ValueError(
+                f"sigma and target_sigma must be positive, got {sigma} and {target_sigma}"
+            )
+        self.sigma = sigma
+        self.target_sigma = target_sigma
+
+    def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return the loss of prediction (B,) against target (B,)."""
+        return fidelity_loss(prediction, target, self.sigma, self.target_sigma)
