@@ -34,7 +34,8 @@ def test_it_equals_the_formula_in_plain_loops_with_ties(
 ) -> None:
     prediction = [0.3, 0.31, 0.9, 0.2, 0.5]
     target = [0.1, 0.4, 0.4, 0.8, 0.1]
-    value = FidelityLoss(sigma, target_sigma)(torch.tensor(prediction), torch.tensor(target))
+    scores = torch.tensor([prediction, target], dtype=torch.float64)
+    value = FidelityLoss(sigma, target_sigma)(*scores)
     assert value.item() == pytest.approx(
         by_loops(prediction, target, sigma, target_sigma), abs=1e-6
     )
