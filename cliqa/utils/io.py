@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -43,6 +44,21 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+    _sync_folder(path.parent)
+
+
+def replace_by_link(source: str | Path, path: str | Path) -> None:
+    """Make `path` the same file as `source`, atomically; a copy where links are not to be had."""
+    source, path = Path(source), Path(path)
+    temporary = path.with_name(f".{path.name}.link")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        with atomic_open(path, "wb") as file, source.open("rb") as content:
+            shutil.copyfileobj(content, file)
+        return
+    os.replace(temporary, path)
     _sync_folder(path.parent)
 
 

@@ -1,0 +1,38 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test test-fast test-all lint format type check clean
+
+$(VENV)/.installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	touch $@
+
+demo: $(VENV)/.installed  ## train config/demo.py on generated data and show the result
+	$(RUN) train_config.py config/demo.py --device auto
+
+test: $(VENV)/.installed  ## the whole default suite
+	$(RUN) -m pytest -n 2 --dist worksteal
+
+test-fast: $(VENV)/.installed  ## without what takes more than five seconds
+	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow and not integration"
+
+format: $(VENV)/.installed
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+lint: $(VENV)/.installed
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+type: $(VENV)/.installed
+	$(RUN) -m mypy
+
+check: lint type test  ## everything that must be green before a change lands
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

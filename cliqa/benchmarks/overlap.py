@@ -1,0 +1,110 @@
+"""Images that stand in more than one split of a stream, and their removal from training."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.sharing import find_shared
+from cliqa.utils.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+Split = tuple[str, str]
+"""A data set's name and "train", "val" or "test"."""
+
+RANK = {"train": 0, "val": 1, "test": 2}
+"""An image that two splits share stays in the one of the higher rank."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What two splits share.
+
+    Args:
+        first: One split.
+        second: The other one.
+        images: Images that both hold.
+        removed_from: The split that they are taken out of, or None.
+    """
+
+    first: Split
+    second: Split
+    images: int
+    removed_from: Split | None
+
+    def __str__(self) -> str:
+        """Return the finding as a sentence."""
+        names = f"{'/'.join(self.first)} and {'/'.join(self.second)}"
+        taken = f"; removed from {'/'.join(self.removed_from)}" if self.removed_from else ""
+        return f"{names} share {self.images} image{'s' * (self.images != 1)}{taken}"
+
+
+def without_overlap(
+    splits: Mapping[Split, QualityDataset], shared: str
+) -> tuple[dict[Split, QualityDataset], list[Overlap]]:
+    """Find the images that splits share and take them out of the lower split.
+
+    EVA's images, for example, are all AVA images, and hundreds of them are AVA test images: a model
+    trained on EVA would be tested on AVA with images that it has seen.
+
+    Args:
+        splits: The splits of all data sets of a stream.
+        shared: ``"remove"``, ``"keep"`` or ``"error"``.
+
+    Returns:
+        The splits without the shared images, and what was found.
+
+    Raises:
+        ConfigError: Images are shared by training and test or validation data, and `shared` is
+            ``"error"``; or nothing would remain of a training split.
+    """
+    names = [split for split, data in splits.items() if len(data)]
+    counts: Counter[tuple[Split, Split]] = Counter()
+    drop: dict[Split, set[int]] = defaultdict(set)
+    for _, first, index_first, second, index_second in find_shared([splits[n] for n in names]):
+        pair = sorted([(names[first], index_first), (names[second], index_second)], key=_rank)
+        (low, index), (high, _) = pair
+        counts[low, high] += 1
+        if RANK[low[1]] < RANK[high[1]]:
+            drop[low].add(index)
+    overlaps = [
+        Overlap(low, high, n, low if shared == "remove" and low in drop and _leaks(low, high) else None)
+        for (low, high), n in counts.items()
+    ]
+    for overlap in overlaps:
+        logger.warning("%s.", overlap)
+    if shared == "error" and drop:
+        leak = next(o for o in overlaps if _leaks(o.first, o.second))
+        raise ConfigError(
+            f"scenario: {leak}, and scenario.shared='error'. Use 'remove' to train without them."
+        )
+    if shared != "remove":
+        return dict(splits), overlaps
+    return {n: _without(n, data, drop.get(n, set())) for n, data in splits.items()}, overlaps
+
+
+def _rank(place: tuple[Split, int]) -> int:
+    """Return the rank of the split that an image stands in."""
+    return RANK[place[0][1]]
+
+
+def _leaks(low: Split, high: Split) -> bool:
+    """Tell whether sharing makes a measurement on `high` dishonest."""
+    return RANK[low[1]] < RANK[high[1]]
+
+
+def _without(split: Split, data: QualityDataset, indices: set[int]) -> QualityDataset:
+    """Return a data set without some of its samples."""
+    if not indices:
+        return data
+    kept = [i for i in range(len(data)) if i not in indices]
+    if not kept:
+        raise ConfigError(
+            f"scenario: all {len(data)} images of {'/'.join(split)} stand in a test or validation "
+            "split too, so nothing remains to train on. Is one file used for both?"
+        )
+    return data.select(kept)

@@ -1,0 +1,111 @@
+"""A stream of image quality data sets, learnt one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from avalanche.benchmarks import CLScenario
+from avalanche.benchmarks.utils import AvalancheDataset, TransformGroups
+from torch import Tensor
+
+from cliqa.benchmarks.experience import named_stream
+from cliqa.benchmarks.overlap import without_overlap
+from cliqa.datasets.base import QualityDataset
+from cliqa.registry import SCENARIOS
+from cliqa.utils.errors import ConfigError
+
+Transform = Callable[[Tensor], Tensor]
+SPLITS = ("train", "val", "test")
+
+
+@SCENARIOS.register_module()
+class QualityStream(CLScenario):
+    """Train, validation and test streams over an ordered list of data sets.
+
+    Experience k is data set k: samples are (image, score) with the score in 0..1, higher = better,
+    as a float32 scalar. There are no task labels: the domain changes, the task does not.
+
+    Args:
+        datasets: The data sets.
+        train_transform: Image (3, H, W) uint8 -> (3, h, w), for training.
+        eval_transform: Image (3, H, W) uint8 -> (3, h, w) or crops (N, 3, h, w), else.
+        order: Names of the data sets in the order to learn them in; None for the order given.
+        shared: What happens to images that stand in several splits or data sets, of which a test or
+            validation split is one: ``"remove"`` takes them out of training (and a test image out
+            of validation), ``"keep"`` only reports them, ``"error"`` stops.
+
+    Attributes:
+        names: The data sets' names in the order of the stream.
+        sources: By name and split, the data behind the streams.
+        overlaps: What is shared, by pair of splits.
+
+    Raises:
+        ConfigError: Two data sets share a name, `order` does not name each once, `shared` is
+            unknown, or images are shared and must not be.
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[QualityDataset],
+        train_transform: Transform,
+        eval_transform: Transform,
+        order: Sequence[str] | None = None,
+        shared: str = "remove",
+    ) -> None:
+        if shared not in ("remove", "keep", "error"):
+            raise ConfigError(
+                f"scenario.shared: expected 'remove', 'keep' or 'error', got {shared!r}."
+            )
+        ordered = _in_order(datasets, order)
+        self.names = [dataset.name for dataset in ordered]
+        splits = {(d.name, split): d.subset(split) for d in ordered for split in SPLITS}
+        self.sources, self.overlaps = without_overlap(splits, shared)
+        self.train_transform = train_transform
+        self.eval_transform = eval_transform
+        super().__init__([self._stream(split) for split in SPLITS if self._has(split)])
+
+    def _has(self, split: str) -> bool:
+        """Tell whether every data set has samples in a split."""
+        return all(len(self.sources[name, split]) for name in self.names)
+
+    def _stream(self, split: str) -> object:
+        """Return one of the streams."""
+        data = [self.dataset(name, split) for name in self.names]
+        return named_stream(split, self.names, data)
+
+    def dataset(self, name: str, split: str) -> AvalancheDataset:
+        """Return a data set's split with both transforms, in evaluation mode unless it is train."""
+        groups = TransformGroups({"train": self.train_transform, "eval": self.eval_transform})
+        data = AvalancheDataset([self.sources[name, split]], transform_groups=groups)
+        # said again: Avalanche 0.6 starts in training mode whatever the groups' current one is
+        return data.train() if split == "train" else data.eval()
+
+    def validation(self, index: int) -> AvalancheDataset | None:
+        """Return the validation data of experience `index`, or None if it has none."""
+        name = self.names[index]
+        return self.dataset(name, "val") if len(self.sources[name, "val"]) else None
+
+
+def _in_order(
+    datasets: Sequence[QualityDataset], order: Sequence[str] | None
+) -> list[QualityDataset]:
+    """Return the data sets in the order that is asked for."""
+    by_name = {dataset.name: dataset for dataset in datasets}
+    if not datasets:
+        raise ConfigError("scenario.datasets: empty. Name at least one data set.")
+    if len(by_name) < len(datasets):
+        names = [dataset.name for dataset in datasets]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(
+            f"scenario.datasets: two data sets are called '{twice}'. Give one of them another "
+            "name: dict(type=..., name='...')."
+        )
+    if order is None:
+        return list(datasets)
+    if sorted(order) != sorted(by_name):
+        raise ConfigError(
+            f"scenario.order: {list(order)} must name each of {list(by_name)} exactly once."
+        )
+    return [by_name[name] for name in order]
+
+

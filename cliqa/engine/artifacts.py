@@ -1,0 +1,188 @@
+"""The files of a run's work_dir; every one is written atomically.
+
+=============================================  ===================================================
+``config.py``                                  the resolved config
+``run.json``                                   command, versions, seed, device, git revision
+``train.log``                                  what the console showed
+``metrics.jsonl``                              a row an epoch, and a row an experience and data set
+``results.json`` ``matrix.csv``                the score matrix and its summary
+``predictions/after_{t}_on_{name}.npz``        prediction, target, raw, image
+``checkpoints/last.pth`` ``exp_{k}.pth``       the state to go on from; ``last_checkpoint`` names one
+``figures/*.png``                              drawn from the files above
+=============================================  ===================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cliqa.utils.errors import ArtifactError, CheckpointError
+from cliqa.utils.io import write_json, write_jsonl, write_npz, write_text
+
+PACKAGES = ("torch", "torchvision", "avalanche-lib", "mmengine", "mmpretrain", "numpy", "scipy")
+
+
+class WorkDir:
+    """The paths of a work_dir, and the writing of what has no better place.
+
+    Args:
+        root: The folder.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.config = self.root / "config.py"
+        self.run = self.root / "run.json"
+        self.log = self.root / "train.log"
+        self.metrics = self.root / "metrics.jsonl"
+        self.results = self.root / "results.json"
+        self.matrix = self.root / "matrix.csv"
+        self.checkpoints = self.root / "checkpoints"
+        self.last = self.checkpoints / "last.pth"
+        self.figures = self.root / "figures"
+
+    def checkpoint_of(self, experience: int, epoch: int | None = None) -> Path:
+        """Return the path of the checkpoint kept after an experience, or inside one."""
+        inside = "" if epoch is None else f"_epoch_{epoch}"
+        return self.checkpoints / f"exp_{experience}{inside}.pth"
+
+    def predictions_of(self, experience: int, name: str) -> Path:
+        """Return the path of the predictions after an experience on a data set."""
+        return self.root / "predictions" / f"after_{experience}_on_{name}.npz"
+
+    def holds_a_run(self) -> bool:
+        """Tell whether a run has left something here."""
+        return any(path.exists() for path in (self.last, self.results, self.run))
+
+    def move_aside(self) -> Path:
+        """Rename the folder of an earlier run, so that a new one overwrites nothing.
+
+        Returns:
+            Where the earlier run lies now.
+        """
+        number = 1
+        while (aside := self.root.with_name(f"{self.root.name}.{number}")).exists():
+            number += 1
+        os.replace(self.root, aside)
+        return aside
+
+    def prepare(self) -> None:
+        """Make the folder.
+
+        Raises:
+            ArtifactError: It cannot be made or written to.
+        """
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ArtifactError(
+                f"work_dir {self.root}: cannot be made ({error.strerror}). Choose another with "
+                "--work-dir."
+            ) from error
+        if not os.access(self.root, os.W_OK):
+            raise ArtifactError(f"work_dir {self.root}: not writable. Choose another: --work-dir.")
+
+    def mark_last(self, checkpoint: Path) -> None:
+        """Name the checkpoint to go on from."""
+        write_text(self.root / "last_checkpoint", f"{checkpoint.name}\n")
+
+    def checkpoint_to_resume(self, wanted: str) -> Path | None:
+        """Return the checkpoint that ``--resume`` means.
+
+        Args:
+            wanted: ``"auto"`` for this folder's last one, or a path.
+
+        Returns:
+            The path; None for ``"auto"`` where there is no checkpoint yet.
+
+        Raises:
+            CheckpointError: The path does not exist.
+        """
+        if wanted == "auto":
+            return self.last if self.last.is_file() else None
+        path = Path(wanted)
+        if path.is_dir():
+            path = WorkDir(path).last
+        if not path.is_file():
+            raise CheckpointError(f"--resume {wanted}: no such checkpoint.")
+        return path
+
+    def write_metrics(self, rows: list[dict[str, Any]]) -> None:
+        """Write the history anew: after a resume nothing stands in it twice."""
+        write_jsonl(self.metrics, rows)
+
+    def write_predictions(self, experience: int, name: str, **arrays: np.ndarray) -> None:
+        """Write one data set's predictions."""
+        write_npz(self.predictions_of(experience, name), **arrays)
+
+    def read_predictions(self, experience: int, name: str) -> np.ndarray:
+        """Return stored predictions (N,).
+
+        Raises:
+            ArtifactError: The file is missing or damaged.
+        """
+        path = self.predictions_of(experience, name)
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return np.asarray(arrays["prediction"])
+        except (OSError, ValueError, KeyError) as error:
+            raise ArtifactError(f"{path}: missing or damaged ({error}).") from error
+
+    def write_run(self, **facts: Any) -> None:  # noqa: ANN401
+        """Write what is needed to run this again."""
+        write_json(
+            self.run,
+            {
+                "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+                "python": platform.python_version(),
+                "platform": platform.platform(),
+                "packages": {name: _version(name) for name in PACKAGES},
+                "git": _git_revision(),
+                **facts,
+            },
+        )
+
+    def read_results(self) -> dict[str, Any]:
+        """Return results.json.
+
+        Raises:
+            ArtifactError: It is missing or damaged.
+        """
+        try:
+            return dict(json.loads(self.results.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{self.results}: missing or damaged ({error}).") from error
+
+
+def _version(package: str) -> str | None:
+    """Return an installed package's version."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_revision() -> str | None:
+    """Return the revision of the checkout this package lies in, with a mark if it is changed."""
+    here = Path(__file__).parent
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None

@@ -1,0 +1,157 @@
+"""From the resolved config to the objects that it describes."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from avalanche.training.plugins import EvaluationPlugin
+from torch import nn
+from torch.optim import Optimizer
+
+from cliqa.engine.check import check_config
+from cliqa.engine.parts import Parts
+from cliqa.engine.sections import (
+    data_set_sections,
+    split_strategy,
+    strategy_component,
+    template_arguments,
+)
+from cliqa.evaluation.metrics.predictions import Predictions
+from cliqa.losses.scores import as_score_loss
+from cliqa.models.build import build_model
+from cliqa.models.weights import load_weights
+from cliqa.registry import (
+    DATASETS,
+    GENERATORS,
+    LOGGERS,
+    LOSSES,
+    METRICS,
+    OPTIMIZERS,
+    PLUGINS,
+    SCENARIOS,
+    build_component,
+    parameters_of,
+)
+from cliqa.training.options import TrainingOptions
+from cliqa.training.schedule import Schedule
+from cliqa.training.supervised.naive import Naive
+from cliqa.training.templates import with_stream_template
+from cliqa.transforms.pipeline import build_pipeline
+from cliqa.utils.seed import seed_everything
+
+logger = logging.getLogger(__name__)
+
+
+def build(config: dict[str, Any], device: torch.device, work_dir: str | Path | None = None) -> Parts:
+    """Build a config's benchmark, model and strategy; its names are checked first.
+
+    Args:
+        config: The resolved config; it is left as it is.
+        device: Where the model goes.
+        work_dir: Where loggers write; None builds no logger.
+
+    Returns:
+        The parts, not yet trained.
+
+    Raises:
+        ConfigError: A section is wrong.
+        DatasetError: A data set cannot be read.
+        ModelError: The model cannot be built, or weights do not fit it.
+    """
+    check_config(config)
+    benchmark = build_benchmark(config["scenario"])
+    seed_everything(config["seed"], "model")
+    model = build_model(config["model"])
+    if config.get("load_from"):
+        logger.info("%s", load_weights(model, config["load_from"]))
+    model.to(device)
+    predictions = Predictions()
+    evaluator = build_evaluator(config, predictions, work_dir)
+    strategy = build_strategy(config, model, evaluator, device)
+    return Parts(config, benchmark, model, strategy, predictions, device)
+
+
+def build_benchmark(scenario: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Build a scenario section: generated data first, then data sets, transforms and streams."""
+    if scenario.get("generate") is not None:
+        generator = build_component(GENERATORS, scenario["generate"], "scenario.generate")
+        generator.write(Path(scenario.get("dataset_root") or "."))
+    rest = {k: v for k, v in scenario.items() if k not in ("dataset_root", "generate")}
+    for key in ("train_transform", "eval_transform"):
+        rest[key] = build_pipeline(rest[key], f"scenario.{key}")
+    rest["datasets"] = [
+        build_component(DATASETS, section, f"scenario.datasets[{index}]")
+        for index, section in enumerate(data_set_sections(scenario))
+    ]
+    return build_component(SCENARIOS, rest, "scenario")
+
+
+def build_evaluator(
+    config: dict[str, Any], predictions: Predictions, work_dir: str | Path | None
+) -> EvaluationPlugin:
+    """Build the metrics and loggers; the collector of predictions is always there."""
+    metrics = [
+        build_component(METRICS, section, f"metrics[{index}]")
+        for index, section in enumerate(config.get("metrics") or [])
+    ]
+    loggers = [] if work_dir is None else _loggers(config, work_dir)
+    return EvaluationPlugin(predictions, *metrics, loggers=loggers, collect_all=False)
+
+
+def _loggers(config: dict[str, Any], work_dir: str | Path) -> list[Any]:
+    """Build the loggers; those of ours write into the work_dir."""
+    built = []
+    for index, section in enumerate(config.get("loggers") or []):
+        takes_folder = "work_dir" in _arguments(section["type"])
+        extra = {"work_dir": work_dir} if takes_folder else {}
+        built.append(build_component(LOGGERS, section, f"loggers[{index}]", **extra))
+    return built
+
+
+def _arguments(logger_type: str) -> set[str]:
+    """Return the names of a logger's arguments."""
+    component = LOGGERS.get(logger_type)
+    return set() if component is None else set(parameters_of(component)[0])
+
+
+def build_optimizer(section: dict[str, Any], model: nn.Module) -> Optimizer:
+    """Build the optimizer over the model's trainable parameters."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer: Optimizer = build_component(
+        OPTIMIZERS, section, "cl_strategy.optimizer", params=parameters
+    )
+    return optimizer
+
+
+def build_strategy(
+    config: dict[str, Any], model: nn.Module, evaluator: EvaluationPlugin, device: torch.device
+) -> Any:  # noqa: ANN401
+    """Build the strategy with its optimizer, loss, schedule and plugins."""
+    section = config["cl_strategy"]
+    registry, component = strategy_component(section)
+    own, options = split_strategy(section)
+    plugins = [
+        build_component(PLUGINS, plugin, f"cl_strategy.plugins[{index}]")
+        for index, plugin in enumerate(section.get("plugins") or [])
+    ]
+    if registry is PLUGINS:
+        plugins.insert(0, build_component(PLUGINS, own, "cl_strategy"))
+        own, component = {"type": "Naive", **template_arguments(section)}, Naive
+    loss = build_component(LOSSES, section["loss"], "cl_strategy.loss")
+    arguments = {key: value for key, value in own.items() if key != "type"}
+    strategy = with_stream_template(component)(  # type: ignore[arg-type]
+        model=model,
+        optimizer=build_optimizer(section["optimizer"], model),
+        criterion=as_score_loss(loss),
+        plugins=plugins,
+        evaluator=evaluator,
+        device=device,
+        **arguments,
+    )
+    training = TrainingOptions(seed=config["seed"], **options)
+    schedule = Schedule(section.get("scheduler"), "cl_strategy.scheduler")
+    strategy.configure(training, schedule)
+    return strategy

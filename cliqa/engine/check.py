@@ -1,0 +1,133 @@
+"""All names and arguments of a config, checked before any data are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from typing import Any
+
+from cliqa.benchmarks.presets import preset
+from cliqa.engine.sections import (
+    data_set_sections,
+    is_class_metric,
+    split_strategy,
+    strategy_component,
+)
+from cliqa.models.build import check_model
+from cliqa.registry import (
+    DATASETS,
+    GENERATORS,
+    LOGGERS,
+    LOSSES,
+    METRICS,
+    OPTIMIZERS,
+    PLUGINS,
+    SCENARIOS,
+    TRANSFORMS,
+    check_component,
+)
+from cliqa.training.options import TrainingOptions
+from cliqa.training.schedule import Schedule
+from cliqa.utils.errors import CliqaError, ConfigError
+
+Check = Callable[[], object]
+
+BY_ENGINE = ("model", "optimizer", "criterion", "plugins", "evaluator", "device")
+"""Arguments of every strategy that are built from other sections."""
+
+
+def check_config(config: dict[str, Any]) -> None:
+    """Check every component's name and arguments.
+
+    Args:
+        config: The resolved config.
+
+    Raises:
+        ConfigError: With one line for every mistake found.
+    """
+    mistakes = []
+    for check in _checks(config):
+        try:
+            check()
+        except CliqaError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+
+
+def _checks(config: dict[str, Any]) -> Iterable[Check]:
+    """Yield the checks of all sections."""
+    yield from _scenario_checks(config["scenario"])
+    yield lambda: check_model(config["model"])
+    yield from _strategy_checks(config["cl_strategy"])
+    yield from _list_checks(config, "loggers", LOGGERS, ["work_dir"])
+    yield from _list_checks(config, "metrics", METRICS)
+    yield lambda: _check_metrics(config)
+
+
+def _list_checks(
+    config: dict[str, Any],
+    key: str,
+    registry: Any,  # noqa: ANN401
+    provided: Iterable[str] = (),
+    parent: str = "",
+) -> Iterable[Check]:
+    """Yield a check for each entry of a list of components."""
+    for index, section in enumerate(config.get(key) or []):
+        where = f"{parent}{key}[{index}]"
+        yield lambda section=section, where=where: check_component(  # type: ignore[misc]
+            registry, section, where, provided
+        )
+
+
+def _scenario_checks(scenario: dict[str, Any]) -> Iterable[Check]:
+    """Yield the checks of the scenario section."""
+    if isinstance(scenario.get("datasets"), str):
+        yield lambda: preset(scenario["datasets"])
+        scenario = {**scenario, "datasets": []}
+    listed = ("datasets", "train_transform", "eval_transform")
+    yield from _list_checks(scenario, "datasets", DATASETS, parent="scenario.")
+    for key in listed[1:]:
+        yield from _list_checks(scenario, key, TRANSFORMS, parent="scenario.")
+    if scenario.get("generate") is not None:
+        yield lambda: check_component(GENERATORS, scenario["generate"], "scenario.generate")
+    rest = {k: v for k, v in scenario.items() if k not in ("dataset_root", "generate")}
+    yield lambda: check_component(SCENARIOS, rest, "scenario")
+
+
+def _strategy_checks(section: dict[str, Any]) -> Iterable[Check]:
+    """Yield the checks of the strategy section."""
+    where = "cl_strategy"
+    for key in ("optimizer", "loss"):
+        if not isinstance(section.get(key), dict):
+            raise ConfigError(f"{where}.{key}: missing. Add {key}=dict(type='...', ...).")
+    yield lambda: check_component(OPTIMIZERS, section["optimizer"], f"{where}.optimizer", ["params"])
+    yield lambda: check_component(LOSSES, section["loss"], f"{where}.loss")
+    yield lambda: Schedule(section.get("scheduler"), f"{where}.scheduler").check()
+    yield from _list_checks(section, "plugins", PLUGINS, parent=f"{where}.")
+    yield lambda: _check_strategy(section)
+
+
+def _check_strategy(section: dict[str, Any]) -> None:
+    """Check the strategy's own arguments and the run's options."""
+    registry, _ = strategy_component(section)
+    own, options = split_strategy(section)
+    TrainingOptions(**options)
+    names = [field.name for field in fields(TrainingOptions)]
+    provided = [*BY_ENGINE, *names] if registry is not PLUGINS else []
+    check_component(registry, own, "cl_strategy", provided)
+
+
+def _check_metrics(config: dict[str, Any]) -> None:
+    """Refuse metrics of class labels over a stream of scores."""
+    if config["scenario"].get("type") != "QualityStream":
+        return
+    for index, section in enumerate(config.get("metrics") or []):
+        if is_class_metric(section.get("type")):
+            raise ConfigError(
+                f"metrics[{index}] '{section['type']}': compares class labels, and this stream has "
+                "scores. Use dict(type='quality_metrics')."
+            )
+
+
+__all__ = ["check_config", "data_set_sections"]

@@ -1,0 +1,118 @@
+"""Training over a stream: step by step, each one trained, evaluated and recorded."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import numpy as np
+
+from cliqa.engine.parts import Parts
+from cliqa.engine.run import Run
+from cliqa.evaluation.functional import srcc
+
+logger = logging.getLogger(__name__)
+
+
+def train_stream(parts: Parts, run: Run) -> dict[str, Any]:
+    """Train the strategy over what is left of the stream and record every step.
+
+    Args:
+        parts: What the config describes.
+        run: The run's records; it says where to begin.
+
+    Returns:
+        The results, as they stand in results.json.
+    """
+    strategy = parts.strategy
+    steps = strategy.steps(parts.benchmark.train_stream)
+    run.start(strategy, parts.benchmark)
+    for index in range(run.next_step, len(steps)):
+        strategy.on_epoch = _Epochs(parts, run, steps[index])
+        strategy.train_step(index, steps[index])
+        after = steps[index][-1].current_experience
+        seconds = evaluate_stream(parts, run, after)
+        run.finish_step(strategy, index, after, seconds)
+    return run.finish()
+
+
+def evaluate_stream(parts: Parts, run: Run, after: int) -> float:
+    """Evaluate on every data set's test split and record the predictions.
+
+    Args:
+        parts: What the config describes.
+        run: The run's records.
+        after: The experience that was learnt last.
+
+    Returns:
+        Seconds that the evaluation took.
+    """
+    started = time.monotonic()
+    parts.strategy.eval(parts.benchmark.test_stream)
+    for name, (prediction, target) in parts.predictions.result().items():
+        run.record(after, name, prediction, target)
+    return time.monotonic() - started
+
+
+class _Epochs:
+    """Validates after every epoch of one step, reports and records it.
+
+    Args:
+        parts: What the config describes.
+        run: The run's records.
+        experiences: What the step trains on.
+    """
+
+    def __init__(self, parts: Parts, run: Run, experiences: list[Any]) -> None:
+        self._parts = parts
+        self._run = run
+        self._experiences = experiences
+        self._lap = time.monotonic()
+
+    def __call__(self, loss: float) -> None:
+        """Validate, write the epoch's row and the checkpoint, and report."""
+        strategy = self._parts.strategy
+        row = {
+            "kind": "epoch",
+            "experience": self._experiences[-1].current_experience,
+            "name": "+".join(experience.name for experience in self._experiences),
+            "epoch": strategy.epochs_done,
+            "loss": loss,
+            "lr": strategy.last_lr,
+            "val_srcc": self._validate(strategy.epochs_done),
+        }
+        seconds = time.monotonic() - self._lap
+        _report(row, strategy.train_epochs, seconds)
+        self._run.finish_epoch(strategy, row, seconds)
+        self._lap = time.monotonic()
+    def _validate(self, epoch: int) -> float | None:
+        """Return the mean SRCC on the validation splits of this step's data sets."""
+        every = self._parts.strategy.options.validate_every
+        if every == 0 or epoch % every:
+            return None
+        values = []
+        for experience in self._experiences:
+            data = self._parts.benchmark.validation(experience.current_experience)
+            if data is None:
+                return None
+            value = srcc(*self._parts.strategy.predict(data))
+            if value is None:
+                return None
+            values.append(value)
+        return float(np.mean(values))
+
+
+def _report(row: dict[str, Any], epochs: int, seconds: float) -> None:
+    """Log an epoch in one line."""
+    validated = "" if row["val_srcc"] is None else f"  val SRCC {row['val_srcc']:.3f}"
+    logger.info(
+        "%s  epoch %d/%d  loss %.4f  lr %.2e%s  (%.1f s)",
+        row["name"],
+        row["epoch"],
+        epochs,
+        row["loss"],
+        row["lr"],
+        validated,
+        seconds,
+    )

@@ -1,0 +1,33 @@
+"""The objects that a config describes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.evaluation.metrics.predictions import Predictions
+
+
+@dataclass(slots=True)
+class Parts:
+    """A benchmark, a model and a strategy, ready to be trained or evaluated.
+
+    Args:
+        config: The resolved config, as plain types.
+        benchmark: The streams.
+        model: The model, on its device.
+        strategy: An Avalanche strategy with `StreamTemplate` mixed in.
+        predictions: Collects what the strategy's evaluations predict.
+        device: Where the model is.
+    """
+
+    config: dict[str, Any]
+    benchmark: QualityStream
+    model: nn.Module
+    strategy: Any
+    predictions: Predictions
+    device: torch.device

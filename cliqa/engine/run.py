@@ -1,0 +1,260 @@
+"""A run: what it has measured so far, and where it can go on from."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from cliqa.config import config_differences, dump_config
+from cliqa.engine.artifacts import WorkDir
+from cliqa.engine.interrupts import Interrupted
+from cliqa.engine.results import results_of
+from cliqa.evaluation.quality import quality_metrics
+from cliqa.training.state import without_state
+from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
+from cliqa.utils.errors import CheckpointError
+from cliqa.utils.io import replace_by_link, write_json
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Version of the checkpoint's layout."""
+
+DECIDING = ("scenario", "model", "cl_strategy", "seed", "load_from", "amp")
+"""Sections that the result depends on: a checkpoint made under others does not fit."""
+
+FREE = ("cl_strategy.num_workers", "scenario.dataset_root")
+"""Keys in those sections that may differ: they say where and how fast, not what."""
+
+
+class Run:
+    """The records of one training over a stream, kept in a work_dir.
+
+    Args:
+        work_dir: The folder.
+        config: The resolved config.
+        resume: ``None`` to begin anew, ``"auto"`` to go on from the last checkpoint if there is
+            one, or a checkpoint's path.
+        config_file: The config's path as the user gave it.
+        bootstrap: Resamples for the confidence intervals; 0 for none.
+
+    Raises:
+        CheckpointError: The checkpoint is missing, damaged or belongs to another config.
+    """
+
+    def __init__(
+        self,
+        work_dir: str | Path,
+        config: dict[str, Any],
+        resume: str | None = None,
+        config_file: str = "",
+        bootstrap: int = 1000,
+    ) -> None:
+        self.config_file = config_file
+        self.files = WorkDir(work_dir)
+        self.config = config
+        self.names: list[str] = []
+        self.epochs: list[dict[str, Any]] = []
+        self.evaluations: list[dict[str, Any]] = []
+        self.seconds: dict[str, list[float]] = {"train": [], "eval": []}
+        self.next_step = 0
+        self.notes: list[str] = []
+        self._bootstrap = bootstrap
+        self._lap = 0.0
+        self._checkpoint = self._find(resume)
+        self._state = self._read(self._checkpoint) if self._checkpoint else None
+
+    # ---------------------------------------------------------------- beginning
+
+    def __enter__(self) -> Run:
+        """Make the folder; an earlier run's is moved aside unless this one goes on from it."""
+        if self._state is None and self.files.holds_a_run():
+            logger.info("the earlier run in %s was moved to %s", self.files.root,
+                        self.files.move_aside())
+        self.files.prepare()
+        return self
+
+    def begin(self, device: str, warnings: list[str]) -> None:
+        """Write what identifies the run.
+
+        Args:
+            device: Where it trains.
+            warnings: What the result should be read with.
+        """
+        dump_config(self.config, self.files.config)
+        self.files.write_run(seed=self.config["seed"], device=device, config=self.config_file)
+        self.notes = warnings
+
+    def start(self, strategy: Any, benchmark: Any) -> None:  # noqa: ANN401
+        """Go on from the checkpoint, or write the first one.
+
+        A strategy whose state cannot be kept trains the stream again from its start, which ends
+        in the same numbers.
+        """
+        self.names = list(benchmark.names)
+        self._sources = benchmark.sources
+        lacking = without_state(strategy)
+        state, self._state = self._state, None
+        if lacking and (state is None or state["next_step"] < len(self.names)):
+            logger.warning(
+                "%s keeps state that no checkpoint holds: a resumed run starts the stream again",
+                " and ".join(lacking),
+            )
+            state = None
+        if state is not None:
+            self._restore(strategy, state)
+            self._write()
+        else:
+            self._save(strategy)
+
+    def _find(self, resume: str | None) -> Path | None:
+        """Return the checkpoint to go on from."""
+        if resume is None:
+            return None
+        found = self.files.checkpoint_to_resume(resume)
+        if found is None:
+            logger.info("%s has no checkpoint yet: the run begins anew", self.files.root)
+        return found
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        """Return a checkpoint that fits this run's config."""
+        state = load_checkpoint(path)
+        if state.get("format") != FORMAT or "strategy" not in state:
+            raise CheckpointError(
+                f"{path}: not a checkpoint of a run of this version. To start from its weights "
+                f"alone, use --cfg-options load_from={path}."
+            )
+        saved, current = deciding(state["config"]), deciding(self.config)
+        differing = [key for key in config_differences(saved, current) if key not in FREE]
+        if differing:
+            shown = ", ".join(differing[:8]) + (", ..." if len(differing) > 8 else "")
+            raise CheckpointError(
+                f"{path}: made under another config; these keys differ: {shown}. Use the config "
+                f"it was made with ({self.files.config}), or another --work-dir."
+            )
+        return state
+
+    def _restore(self, strategy: Any, state: dict[str, Any]) -> None:  # noqa: ANN401
+        """Take over the checkpoint's records and the strategy's state."""
+        if state["names"] != self.names:
+            raise CheckpointError(
+                f"{self._checkpoint}: made over the data sets {state['names']}, not {self.names}."
+            )
+        self.epochs, self.evaluations = state["epochs"], state["evaluations"]
+        self.seconds, self._lap = state["seconds"], state["lap"]
+        self.next_step = state["next_step"]
+        strategy.load_state_dict(state["strategy"])
+        logger.info(
+            "resumed from %s: %d experience(s) and %d epoch(s) done",
+            self._checkpoint,
+            self.next_step,
+            len(self.epochs),
+        )
+
+    # ---------------------------------------------------------------- recording
+
+    def finish_epoch(self, strategy: Any, row: dict[str, Any], seconds: float) -> None:  # noqa: ANN401
+        """Record an epoch and save the state."""
+        self.epochs.append(row)
+        self._lap += seconds
+        interval = (self.config.get("checkpoint_config") or {}).get("interval")
+        kept = bool(interval) and row["epoch"] % interval == 0
+        path = self.files.checkpoint_of(row["experience"], row["epoch"]) if kept else None
+        self._save(strategy, path)
+        self._write()
+
+    def record(
+        self, after: int, name: str, prediction: np.ndarray, target: np.ndarray
+    ) -> None:
+        """Measure and store the predictions for one data set.
+
+        Args:
+            after: The experience that was learnt last.
+            name: The data set.
+            prediction: Scores (N,).
+            target: Scores in 0..1 (N,).
+        """
+        source = self._sources[name, "test"]
+        report = quality_metrics(
+            prediction, target, bootstrap=self._bootstrap, seed=self.config["seed"]
+        )
+        self.files.write_predictions(
+            after,
+            name,
+            prediction=prediction,
+            target=target,
+            raw=np.asarray(source.raw_scores),
+            image=np.asarray([str(path.name) for path in source.paths]),
+        )
+        row = {"kind": "eval", "experience": after, "after": self.names[after], "dataset": name}
+        self.evaluations.append({**row, **report.to_row()})
+        for warning in report.warnings:
+            logger.warning("after %s, %s: %s", self.names[after], name, warning)
+
+    def finish_step(self, strategy: Any, index: int, after: int, seconds: float) -> None:  # noqa: ANN401
+        """Save the state after an experience was learnt and evaluated."""
+        self.seconds["train"].append(self._lap)
+        self.seconds["eval"].append(seconds)
+        self._lap = 0.0
+        self.next_step = index + 1
+        self._save(strategy, self.files.checkpoint_of(after))
+        self._write()
+
+    def finish(self) -> dict[str, Any]:
+        """Write the results as finished and return them."""
+        return self._write("finished")
+
+    def _save(self, strategy: Any, keep: Path | None = None) -> None:  # noqa: ANN401
+        """Write the checkpoint to go on from, and keep it under a name of its own if asked to.
+
+        The kept file comes first: a run killed between the two does the last piece again and
+        writes both.
+        """
+        state = {
+            "format": FORMAT,
+            "config": self.config,
+            "names": self.names,
+            "next_step": self.next_step,
+            "epochs": self.epochs,
+            "evaluations": self.evaluations,
+            "seconds": self.seconds,
+            "lap": self._lap,
+            "strategy": strategy.state_dict(),
+        }
+        if keep is None:
+            save_checkpoint(self.files.last, state)
+        else:
+            save_checkpoint(keep, state)
+            replace_by_link(keep, self.files.last)
+        self.files.mark_last(keep or self.files.last)
+
+    def _write(self, status: str = "running") -> dict[str, Any]:
+        """Write the history and the results as far as they go."""
+        self.files.write_metrics([*self.epochs, *self.evaluations])
+        results = results_of(self, status)
+        write_json(self.files.results, results)
+        return results
+
+    # ---------------------------------------------------------------- ending
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the results with the run's true status."""
+        if kind is None or not self.names:
+            return
+        self._write("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
+        if isinstance(error, Interrupted):
+            logger.info("stopped by %s; go on with --resume", error)
+
+
+def deciding(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the sections of a config that a result depends on."""
+    return {key: config.get(key) for key in DECIDING}

@@ -1,0 +1,67 @@
+"""How the sections of a config are taken apart; the only reader of their layout beside the checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from cliqa.benchmarks.presets import preset
+from cliqa.evaluation.metrics.upstream import OF_CLASSES
+from cliqa.registry import PLUGINS, STRATEGIES, ComponentRegistry, Component, find
+from cliqa.training.options import TrainingOptions
+
+TEMPLATE = ("train_mb_size", "train_epochs", "eval_mb_size", "eval_every", "peval_mode")
+"""Arguments of Avalanche's template, which every strategy takes."""
+
+BUILT = ("type", "optimizer", "scheduler", "loss", "plugins")
+"""Keys of the strategy section that describe parts of their own."""
+
+OPTIONS = tuple(field.name for field in fields(TrainingOptions) if field.name != "seed")
+
+
+def data_set_sections(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the data sets of a scenario with their folders below ``dataset_root``.
+
+    Args:
+        scenario: The section; ``datasets`` is a list or a preset's name.
+    """
+    listed = scenario["datasets"]
+    sections = preset(listed) if isinstance(listed, str) else listed
+    base = Path(scenario.get("dataset_root") or ".")
+    return [{**s, "root": str(base / s["root"])} if "root" in s else dict(s) for s in sections]
+
+
+def strategy_component(section: Mapping[str, Any]) -> tuple[ComponentRegistry, Component]:
+    """Return where the strategy's type is registered, and what it is.
+
+    A plugin of ours may stand as the type itself: ``type='Replay'`` is Naive with that plugin.
+    Ours come first, then Avalanche's strategies.
+    """
+    name = section.get("type")
+    STRATEGIES.import_from_location()
+    if name not in STRATEGIES.module_dict and name in PLUGINS.module_dict:
+        return PLUGINS, find(PLUGINS, section, "cl_strategy")
+    return STRATEGIES, find(STRATEGIES, section, "cl_strategy")
+
+
+def split_strategy(section: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the strategy's own section, without what is built from it, and the run's options.
+
+    Where the type is a plugin, the template's arguments are left out too.
+    """
+    registry, _ = strategy_component(section)
+    away = {*BUILT[1:], *OPTIONS, *(TEMPLATE if registry is PLUGINS else ())}
+    own = {key: value for key, value in section.items() if key not in away}
+    return own, {key: section[key] for key in OPTIONS if key in section}
+
+
+def template_arguments(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the template's arguments that a strategy section gives."""
+    return {key: section[key] for key in TEMPLATE if key in section}
+
+
+def is_class_metric(name: object) -> bool:
+    """Tell whether a metric compares class labels."""
+    return isinstance(name, str) and name.removeprefix("avalanche.") in OF_CLASSES

@@ -1,0 +1,57 @@
+"""Collects what the model predicts during an evaluation, whole data sets at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from avalanche.evaluation import PluginMetric
+from torch import Tensor
+
+Pair = tuple[np.ndarray, np.ndarray]
+"""Predictions (N,) or (N, K) and targets (N,)."""
+
+
+class Predictions(PluginMetric[dict[str, Pair]]):
+    """Keeps the predictions and targets of every data set of the last evaluation.
+
+    It emits no value: correlations need a whole data set, so whoever measures reads `result`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._outputs: list[Tensor] = []
+        self._targets: list[Tensor] = []
+        self._results: dict[str, Pair] = {}
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._results = {}
+
+    def result(self) -> dict[str, Pair]:
+        """Return predictions and targets by data set name."""
+        return self._results
+
+    def before_eval(self, strategy: Any) -> None:  # noqa: ANN401
+        """Forget the evaluation before."""
+        self.reset()
+
+    def before_eval_exp(self, strategy: Any) -> None:  # noqa: ANN401
+        """Start a data set."""
+        self._outputs, self._targets = [], []
+
+    def after_eval_iteration(self, strategy: Any) -> None:  # noqa: ANN401
+        """Keep a batch."""
+        self._outputs.append(strategy.mb_output.detach().float().cpu())
+        self._targets.append(strategy.mb_y.detach().cpu())
+
+    def after_eval_exp(self, strategy: Any) -> None:  # noqa: ANN401
+        """Finish a data set."""
+        name = getattr(strategy.experience, "name", str(strategy.experience.current_experience))
+        outputs, targets = torch.cat(self._outputs), torch.cat(self._targets)
+        self._results[name] = (outputs.numpy(), targets.numpy())
+
+    def __str__(self) -> str:
+        """Return the metric's name."""
+        return "Predictions"

@@ -1,0 +1,134 @@
+"""Batches of images: of one size, of many sizes, or of many crops an image.
+
+Legend: B images, N crops an image, C H W, K outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
+
+from cliqa.utils.errors import DatasetError
+
+
+class RaggedImages(list[Tensor]):
+    """Images of different sizes in one batch: a list of (C, H, W) or (N, C, H, W)."""
+
+    def to(self, *args: Any, **kwargs: Any) -> RaggedImages:  # noqa: ANN401
+        """Move every image, as `Tensor.to` does."""
+        return RaggedImages(image.to(*args, **kwargs) for image in self)
+
+    def pin_memory(self) -> RaggedImages:
+        """Pin every image's memory (called by a DataLoader for CUDA)."""
+        return RaggedImages(image.pin_memory() for image in self)
+
+
+def collate_eval(samples: Sequence[Sequence[Any]]) -> list[Any]:
+    """Stack samples of one size; keep images of different sizes as `RaggedImages`.
+
+    Args:
+        samples: B samples (image, target, ...).
+
+    Returns:
+        ``[images, targets, ...]`` with images (B, ...) or `RaggedImages`.
+    """
+    images = [sample[0] for sample in samples]
+    rest = default_collate([tuple(sample[1:]) for sample in samples])
+    same = all(image.shape == images[0].shape for image in images)
+    return [torch.stack(images) if same else RaggedImages(images), *rest]
+
+
+def collate_train(samples: Sequence[Sequence[Any]]) -> list[Any]:
+    """Stack samples, which must all have one size.
+
+    Raises:
+        DatasetError: The images of the batch have different sizes.
+    """
+    shapes = {tuple(sample[0].shape) for sample in samples}
+    if len(shapes) > 1:
+        first, second = sorted(shapes)[:2]
+        raise DatasetError(
+            f"scenario.train_transform: images of one training batch have different sizes, e.g. "
+            f"{first} and {second}. End it with a crop or a resize to one size, e.g. "
+            "dict(type='RandomCrop', size=224)."
+        )
+    return list(default_collate([tuple(sample) for sample in samples]))
+
+
+def apply_model(model: Callable[..., Tensor], images: Tensor | RaggedImages) -> Tensor:
+    """Run a model over any kind of batch; crops of an image are averaged.
+
+    Args:
+        model: (B, C, H, W) -> (B,) or (B, K).
+        images: (B, C, H, W), (B, N, C, H, W), or a ragged list of either.
+
+    Returns:
+        (B,) or (B, K).
+    """
+    if isinstance(images, RaggedImages):
+        return torch.cat([apply_model(model, image[None]) for image in images])
+    if images.dim() == 5:
+        batch, crops = images.shape[:2]
+        output = model(images.flatten(0, 1))  # (B*N, ...)
+        return output.view(batch, crops, *output.shape[1:]).mean(1)
+    return model(images)
+
+
+def make_loader(
+    dataset: Dataset[Any],
+    batch_size: int,
+    *,
+    train: bool,
+    num_workers: int = 0,
+    pin_memory: bool = False,
+    samples: int | None = None,
+) -> DataLoader[Any]:
+    """Return a loader whose order and workers depend on torch's global generator alone.
+
+    Workers start anew for every epoch and take their seeds from the global generator: seeding that
+    at an epoch's start fixes the epoch, with and without workers.
+
+    Args:
+        dataset: Samples (image, target, ...).
+        batch_size: Samples a batch.
+        train: Shuffle, and drop a last batch of one sample, which neither batch normalisation nor a
+            ranking loss can use.
+        num_workers: Worker processes; 0 loads in this one.
+        pin_memory: Put batches into pinned memory (for CUDA).
+        samples: Draw so many samples an epoch, over and over in new orders; None for each once.
+    """
+    count = len(dataset) if samples is None else samples  # type: ignore[arg-type]
+    order = RandomSampler(dataset, num_samples=count) if train else None  # type: ignore[arg-type]
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=order,
+        drop_last=train and count > batch_size and count % batch_size == 1,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+        collate_fn=collate_train if train else collate_eval,
+    )
+
+
+class MixedLoader:
+    """Batches of new data, each followed by a batch from a memory.
+
+    Args:
+        new: Loader of the new data; it gives the number of batches.
+        memory: Loader of the memory, with at least as many batches.
+    """
+
+    def __init__(self, new: DataLoader[Any], memory: DataLoader[Any]) -> None:
+        self.new = new
+        self.memory = memory
+
+    def __len__(self) -> int:
+        return len(self.new)
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        for batch, remembered in zip(self.new, self.memory, strict=False):
+            yield [torch.cat(parts) for parts in zip(batch, remembered, strict=True)]

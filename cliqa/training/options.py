@@ -1,0 +1,41 @@
+"""What a training run needs beyond Avalanche's own arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cliqa.utils.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """Options of a run, given in ``cl_strategy`` beside the strategy's own arguments.
+
+    Args:
+        seed: The run's seed; every epoch's randomness is a function of it and of the epoch.
+        num_workers: Worker processes that load images; 0 loads in the training process.
+        amp: Train and evaluate in mixed precision (bfloat16 on a CPU, float16 on CUDA).
+        clip_grad_norm: Largest norm of the gradient, None for no limit.
+        validate_every: Measure the current data set's validation split every so many epochs; 0 not.
+        reset_optimizer: Start every experience with fresh optimizer statistics. Avalanche's habit,
+            and the default, is to carry them over.
+    """
+
+    seed: int = 0
+    num_workers: int = 0
+    amp: bool = False
+    clip_grad_norm: float | None = None
+    validate_every: int = 1
+    reset_optimizer: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work."""
+        for name in ("num_workers", "validate_every"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 0:
+                raise ConfigError(f"cl_strategy.{name}: expected an integer >= 0, got {value!r}.")
+        if self.clip_grad_norm is not None and not self.clip_grad_norm > 0:
+            raise ConfigError(
+                f"cl_strategy.clip_grad_norm: expected a number > 0 or None, "
+                f"got {self.clip_grad_norm!r}."
+            )

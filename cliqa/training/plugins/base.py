@@ -1,0 +1,41 @@
+"""The base of our plugins: hooks that exist, and a state that fits into a checkpoint."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from avalanche.training.plugins import SupervisedPlugin
+
+HOOKS = frozenset(
+    name for name in dir(SupervisedPlugin) if name.startswith(("before_", "after_"))
+)
+"""The names that Avalanche's training and evaluation loops call."""
+
+
+class ContinualPlugin(SupervisedPlugin):
+    """A continual-learning method: its hooks, its formula and its state.
+
+    Avalanche looks hooks up by name and skips in silence what it does not know; here a misspelt
+    hook is an error as soon as the class is made.
+
+    Raises:
+        TypeError: A public method is called ``before_...`` or ``after_...`` but is no hook.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in vars(cls):
+            if name.startswith(("before_", "after_")) and name not in HOOKS:
+                raise TypeError(
+                    f"{cls.__name__}.{name} is no hook of Avalanche's loops and would never run. "
+                    f"Hooks: {', '.join(sorted(HOOKS))}."
+                )
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Return the plugin's whole state: tensors and plain types only."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take a state over that `state_dict` returned."""

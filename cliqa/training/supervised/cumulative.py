@@ -1,0 +1,24 @@
+"""Training on everything seen so far: the upper end after each experience."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from avalanche.benchmarks.utils.utils import concat_datasets
+
+from cliqa.registry import STRATEGIES
+from cliqa.training.templates import Template
+
+
+@STRATEGIES.register_module()
+class Cumulative(Template):
+    """Each experience is trained together with all earlier ones.
+
+    The data come from the stream itself, so nothing has to be kept in a checkpoint.
+    """
+
+    def train_dataset_adaptation(self, **_: Any) -> None:  # noqa: ANN401
+        """Join the current experience's data and all earlier ones'."""
+        stream = self.experience.origin_stream
+        seen = range(self.experience.current_experience + 1)
+        self.adapted_dataset = concat_datasets([stream[k].dataset for k in seen]).train()

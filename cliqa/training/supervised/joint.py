@@ -1,0 +1,45 @@
+"""Training on all experiences at once: the upper end of every comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from avalanche.benchmarks import CLExperience
+from avalanche.benchmarks.utils.utils import concat_datasets
+from torch import nn
+
+from cliqa.registry import STRATEGIES
+from cliqa.training.templates import Template
+
+
+@STRATEGIES.register_module()
+class JointTraining(Template):
+    """One training over the union of the stream's data; a bound, not a continual method.
+
+    With the same number of epochs it takes as many steps as the whole stream takes in turn.
+    """
+
+    _joined: Sequence[CLExperience] = ()
+
+    def steps(self, stream: Sequence[CLExperience]) -> list[list[CLExperience]]:
+        """Return the whole stream as the only step."""
+        return [list(stream)]
+
+    def train_step(self, index: int, experiences: list[CLExperience]) -> None:
+        """Train on the union; hooks see the last experience as the current one."""
+        self._joined = experiences
+        super().train_step(index, experiences[-1:])
+
+    def train_dataset_adaptation(self, **_: Any) -> None:  # noqa: ANN401
+        """Join the data of all experiences."""
+        self.adapted_dataset = concat_datasets([e.dataset for e in self._joined]).train()
+
+    def model_adaptation(self, model: nn.Module | None = None) -> nn.Module:
+        """Let a growing model see every experience."""
+        current = self.experience
+        adapted = self.model if model is None else model
+        for self.experience in self._joined or [current]:
+            adapted = super().model_adaptation(adapted)
+        self.experience = current
+        return adapted

@@ -1,0 +1,280 @@
+"""The training loop of every strategy: Avalanche's, made repeatable and resumable.
+
+Every epoch draws its randomness from the run's seed and its own place in the stream. A run that is
+stopped anywhere repeats the unfinished epoch and ends with the very bits of an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from avalanche.benchmarks import CLExperience
+from avalanche.training.supervised import Naive
+from avalanche.training.templates import SupervisedTemplate
+from torch import Tensor
+
+from cliqa.training.batching import MixedLoader, apply_model, make_loader
+from cliqa.training.options import TrainingOptions
+from cliqa.training.precision import Precision
+from cliqa.training.schedule import Schedule
+from cliqa.training.state import capture_plugins, restore_plugins
+from cliqa.utils.errors import CliqaError
+from cliqa.utils.seed import seed_everything
+
+
+class TrainingError(CliqaError):
+    """Training cannot go on: the loss is no longer a finite number."""
+
+
+class StreamTemplate:
+    """What every strategy gets over Avalanche's template; mixed in before the strategy's class.
+
+    Attributes:
+        options: Seed, workers, precision and the like.
+        schedule: The learning-rate schedule of each experience.
+        step_index: Which training step of the stream this is (an experience; for joint training
+            there is one step in all).
+        epochs_done: Epochs of this step that are finished.
+        last_lr: The first parameter group's learning rate in the epoch that ended last.
+        loss_sum: Sum of the losses of this epoch's samples, as a tensor; with `loss_count` samples.
+        on_epoch: Called after every epoch with the epoch's mean loss.
+        state_is_in_plugins: The strategy itself keeps nothing between steps, so that the model, the
+            optimizer and the plugins are all that a checkpoint must hold.
+    """
+
+    options = TrainingOptions()
+    state_is_in_plugins = True
+
+    def configure(
+        self,
+        options: TrainingOptions,
+        schedule: Schedule,
+        on_epoch: Callable[[float], None] | None = None,
+    ) -> None:
+        """Take over what Avalanche's constructors have no argument for."""
+        self.options = options
+        self.schedule = schedule
+        self.on_epoch = on_epoch
+        self.precision = Precision(self.device, options.amp)
+        self.step_index = 0
+        self.epochs_done = 0
+        self.last_lr = float(self.optimizer.param_groups[0]["lr"])
+        self._pending: dict[str, Any] | None = None
+        self._reset_loss()
+
+    # ---------------------------------------------------------------- the stream
+
+    def steps(self, stream: Sequence[CLExperience]) -> list[list[CLExperience]]:
+        """Return what is trained on in turn: one experience at a time, unless a strategy differs."""
+        return [[experience] for experience in stream]
+
+    def train_step(self, index: int, experiences: list[CLExperience]) -> None:
+        """Train one step of the stream, from its start or from a restored state."""
+        self.step_index = index
+        self.epochs_done = 0
+        loaders = {"num_workers": self.options.num_workers}
+        chosen = experiences if len(experiences) > 1 else experiences[0]
+        self.train(chosen, eval_streams=[], **loaders)
+
+    def _before_training(self, **kwargs: Any) -> None:
+        seed_everything(self.options.seed, "step", self.step_index, "start")
+        if self._pending is not None:  # hooks that read the model or a plugin's state see the old one
+            self.model.load_state_dict(self._pending["model"])
+            restore_plugins(self, self._pending["plugins"])
+        super()._before_training(**kwargs)
+
+    def _train_exp(
+        self,
+        experience: CLExperience,
+        eval_streams: Any = None,  # noqa: ANN401
+        **kwargs: Any,
+    ) -> None:
+        self._start()
+        for epoch in range(self.epochs_done, self.train_epochs):
+            seed_everything(self.options.seed, "step", self.step_index, "epoch", epoch)
+            self._reset_loss()
+            self._before_training_epoch(**kwargs)
+            if self._stop_training:
+                self._stop_training = False
+                break
+            self.training_epoch(**kwargs)
+            self._after_training_epoch(**kwargs)
+            self._finish_epoch()
+        seed_everything(self.options.seed, "step", self.step_index, "end")
+
+    def _finish_epoch(self) -> None:
+        """Step the schedule, check the loss, and report the epoch."""
+        loss = float(self.loss_sum) / max(1, self.loss_count)
+        self.epochs_done += 1
+        self.last_lr = float(self.optimizer.param_groups[0]["lr"])
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss} in epoch {self.epochs_done} of step {self.step_index + 1}. "
+                "Lower cl_strategy.optimizer.lr, or set cl_strategy.clip_grad_norm=1.0."
+            )
+        self.schedule.after_epoch(loss)
+        if self.on_epoch is not None:
+            self.on_epoch(loss)
+
+    # ---------------------------------------------------------------- one batch
+
+    def forward(self) -> Tensor:
+        """Return the model's output for the current batch, averaged over crops, in float32."""
+        with self.precision.autocast():
+            if hasattr(self.experience, "task_labels"):
+                output = super().forward()  # type: ignore[misc]
+            else:
+                output = apply_model(self.model, self.mb_x)
+        return output.float() if self.precision.amp else output
+
+    def backward(self) -> None:
+        """Run the backward pass."""
+        self.precision.backward(self.loss, self.optimizer, self.retain_graph)
+
+    def optimizer_step(self) -> None:
+        """Clip the gradient if asked to, and take a step."""
+        if self.options.clip_grad_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip_grad_norm)
+        self.precision.step(self.optimizer)
+
+    def _after_training_iteration(self, **kwargs: Any) -> None:
+        count = len(self.mb_y)
+        self.loss_sum = self.loss_sum + self.loss.detach().sum() * count
+        self.loss_count += count
+        self.schedule.after_iteration()
+        super()._after_training_iteration(**kwargs)  # type: ignore[misc]
+
+    def _reset_loss(self) -> None:
+        self.loss_sum: Tensor = torch.zeros((), device=self.device)
+        self.loss_count = 0
+
+    # ---------------------------------------------------------------- data and optimizer
+
+    def make_train_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:
+        """Make the loader of the current step (Avalanche's own for task-labelled benchmarks)."""
+        if hasattr(self.experience, "task_labels"):
+            super().make_train_dataloader(num_workers=num_workers, **kwargs)  # type: ignore[misc]
+            return
+        self.dataloader = self.loader(self.adapted_dataset, train=True)
+
+    def make_eval_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:
+        """Make the loader of an evaluation; images may have different sizes."""
+        if hasattr(self.experience, "task_labels"):
+            super().make_eval_dataloader(num_workers=num_workers, **kwargs)  # type: ignore[misc]
+            return
+        self.dataloader = self.loader(self.adapted_dataset, train=False)
+
+    def loader(self, dataset: Any, *, train: bool) -> Any:  # noqa: ANN401
+        """Return a loader with this run's batch sizes and workers."""
+        return make_loader(
+            dataset,
+            self.train_mb_size if train else self.eval_mb_size,
+            train=train,
+            num_workers=self.options.num_workers,
+            pin_memory=self.device.type == "cuda",
+        )
+
+    def mix_in(self, memory: Any, batch_size: int) -> None:  # noqa: ANN401
+        """Let every training batch of this step be followed by a batch from a memory.
+
+        Args:
+            memory: Dataset of the remembered samples.
+            batch_size: Samples of a memory batch; a small memory is gone through again and again.
+        """
+        loader = make_loader(
+            memory,
+            batch_size,
+            train=True,
+            num_workers=self.options.num_workers,
+            pin_memory=self.device.type == "cuda",
+            samples=batch_size * len(self.dataloader),
+        )
+        self.dataloader = MixedLoader(self.dataloader, loader)
+
+    def check_model_and_optimizer(self, **kwargs: Any) -> None:
+        """Adapt the model to the experience and collect its parameters."""
+        super().check_model_and_optimizer(  # type: ignore[misc]
+            reset_optimizer_state=self.options.reset_optimizer, **kwargs
+        )
+
+    # ---------------------------------------------------------------- prediction
+
+    @torch.no_grad()
+    def predict(self, dataset: Any) -> tuple[np.ndarray, np.ndarray]:  # noqa: ANN401
+        """Return the model's outputs over a data set, without hooks, metrics or loggers.
+
+        Args:
+            dataset: Samples (image, target), already in evaluation mode.
+
+        Returns:
+            Outputs (N,) or (N, K) and targets (N,).
+        """
+        was_training = self.model.training
+        self.model.eval()
+        outputs, targets = [], []
+        for batch in self.loader(dataset, train=False):
+            with self.precision.autocast():
+                output = apply_model(self.model, batch[0].to(self.device))
+            outputs.append(output.float().cpu())
+            targets.append(batch[1])
+        self.model.train(was_training)
+        return torch.cat(outputs).numpy(), torch.cat(targets).numpy()
+
+    # ---------------------------------------------------------------- state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the rest of the run depends on: tensors and plain types only."""
+        return {
+            "step_index": self.step_index,
+            "epochs_done": self.epochs_done,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "precision": self.precision.state_dict(),
+            "plugins": capture_plugins(self),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take a state over: the model and the plugins now, the rest when training goes on."""
+        self.model.load_state_dict(state["model"])
+        restore_plugins(self, state["plugins"])
+        self._pending = state
+
+    def _start(self) -> None:
+        """Start the schedule, from the beginning or from where a restored state left it.
+
+        Inside a step, what the hooks at its start have changed is put back as well; at its start
+        they have done what they do in any run.
+        """
+        state, self._pending = self._pending, None
+        if state is None:
+            self.schedule.start(self.optimizer, self.train_epochs, max(1, len(self.dataloader)))
+            return
+        inside = state["step_index"] == self.step_index and state["epochs_done"] > 0
+        self.precision.load_state_dict(state["precision"])
+        if inside or not self.options.reset_optimizer:
+            self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.start(self.optimizer, self.train_epochs, max(1, len(self.dataloader)))
+        if inside:
+            self.epochs_done = state["epochs_done"]
+            self.model.load_state_dict(state["model"])
+            restore_plugins(self, state["plugins"])
+            self.schedule.load_state_dict(state["schedule"])
+            self.optimizer.load_state_dict(state["optimizer"])  # the rates that the start reset
+
+
+def with_stream_template(strategy: type[SupervisedTemplate]) -> type[SupervisedTemplate]:
+    """Return a strategy class with `StreamTemplate` mixed in, if it has not got it already."""
+    if issubclass(strategy, StreamTemplate):
+        return strategy
+    # Avalanche's strategies keep state in attributes that we know nothing of; its Naive has none.
+    attributes = {"__doc__": strategy.__doc__, "state_is_in_plugins": strategy is Naive}
+    return type(strategy.__name__, (StreamTemplate, strategy), attributes)
+
+
+class Template(StreamTemplate, SupervisedTemplate):
+    """The base of our own strategies."""

@@ -1,0 +1,6 @@
+"""Loggers, checkpoints and the seed of every run."""
+
+loggers = [dict(type="ProgressBar"), dict(type="TextLogger"), dict(type="CSVLogger")]
+checkpoint_config = dict(interval=None)  # keep the end of every experience; N: every N epochs too
+load_from = None
+seed = 0

@@ -1,0 +1,157 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from avalanche.training.plugins import EvaluationPlugin
+from PIL import Image
+from torch import Tensor, nn
+
+from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.datasets.score_file import ScoreFile
+from cliqa.evaluation.metrics.predictions import Predictions
+from cliqa.training.options import TrainingOptions
+from cliqa.training.schedule import Schedule
+from cliqa.training.supervised.naive import Naive
+from cliqa.transforms.pipeline import build_pipeline
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Keep torch to one thread: tests run side by side."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of real sample data beside the project; skip where there is none."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no sample data at {SHARED}")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the data sets a, b and c: 40 images of 16 px each and a scores.csv.
+
+    The score is the brightness in a, the redness in b and the contrast in c.
+    """
+    root = tmp_path_factory.mktemp("tiny")
+    for index, name in enumerate("abc"):
+        random = np.random.default_rng(index)
+        folder = root / name
+        folder.mkdir()
+        rows = ["image,score"]
+        for k, score in enumerate(random.uniform(0.05, 0.95, 40)):
+            image = random.normal(0.5, 0.05, (16, 16, 3))
+            image[:, :, 0 : (3, 1, 0)[index]] += score - 0.5
+            if name == "c":
+                image = 0.5 + (image - 0.5) * (0.5 + 4 * score)
+            pixels = (image.clip(0, 1) * 255).round().astype(np.uint8)
+            Image.fromarray(pixels).save(folder / f"{name}{k:02d}.png")
+            rows.append(f"{name}{k:02d}.png,{score:.4f}")
+        (folder / "scores.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture
+def tiny_stream(tiny_data: Path) -> QualityStream:
+    """Return the stream a -> b -> c over `tiny_data`, with a random crop in training."""
+    datasets = [
+        ScoreFile(
+            root=tiny_data / name,
+            labels="scores.csv",
+            name=name,
+            score_range=(0, 1),
+            higher_is_better=True,
+            images=".",
+        )
+        for name in "abc"
+    ]
+    crop = [{"type": "RandomCrop", "size": 12}, {"type": "RandomHorizontalFlip"}]
+    tensor = [{"type": "ToTensor"}]
+    return QualityStream(
+        datasets, build_pipeline([*crop, *tensor], "train"), build_pipeline(tensor, "eval")
+    )
+
+
+class TinyModel(nn.Module):
+    """A network with everything that makes a resume hard: batch norm and dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 8, 3),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(0.2),
+        )
+        self.head = nn.Linear(8, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return scores (B,) of images (B, 3, H, W)."""
+        return self.head(self.body(images))[:, 0]
+
+
+@pytest.fixture
+def make_strategy() -> Callable[..., Any]:
+    """Return a function that builds a strategy over a fresh, always equal `TinyModel`."""
+
+    def make(
+        plugins: Sequence[Any] = (),
+        cls: type[Any] = Naive,
+        epochs: int = 2,
+        schedule: dict[str, Any] | None = None,
+        criterion: nn.Module | None = None,
+        on_epoch: Callable[[float], None] | None = None,
+        **options: Any,
+    ) -> Any:
+        torch.manual_seed(0)
+        model = TinyModel()
+        strategy = cls(
+            model=model,
+            optimizer=torch.optim.AdamW(model.parameters(), lr=1e-2),
+            criterion=criterion or nn.L1Loss(),
+            train_mb_size=8,
+            eval_mb_size=16,
+            train_epochs=epochs,
+            plugins=list(plugins),
+            evaluator=EvaluationPlugin(Predictions(), loggers=[]),
+        )
+        strategy.configure(
+            TrainingOptions(**{"seed": 1, **options}), Schedule(schedule), on_epoch
+        )
+        return strategy
+
+    return make
+
+
+def same(first: Any, second: Any) -> bool:  # noqa: ANN401
+    """Tell whether two nested states are equal to the bit."""
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)
+    if isinstance(first, (list, tuple)):
+        return len(first) == len(second) and all(map(same, first, second))
+    return bool(first == second)
+
+
+@pytest.fixture
+def assert_same() -> Callable[[Any, Any], None]:
+    """Return a function that asserts that two nested states are equal to the bit."""
+
+    def check(first: Any, second: Any) -> None:
+        assert same(first, second)
+
+    return check

@@ -1,0 +1,202 @@
+"""The training loop: repeatable, resumable at every epoch, and the same as a plain one."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from avalanche.training.supervised import EWC
+from avalanche.training.supervised import Naive as AvalancheNaive
+from torch import nn
+
+from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.training.plugins.l2 import L2
+from cliqa.training.plugins.replay import Replay
+from cliqa.training.supervised.cumulative import Cumulative
+from cliqa.training.supervised.joint import JointTraining
+from cliqa.training.supervised.naive import Naive
+from cliqa.training.templates import StreamTemplate, TrainingError, with_stream_template
+from cliqa.utils.seed import seed_everything
+
+Make = Callable[..., Any]
+
+
+class Stop(Exception):  # noqa: N818
+    """Ends a run as a kill would, as far as the strategy can tell."""
+
+
+def run(strategy: Any, stream: QualityStream, first: int = 0) -> None:
+    steps = strategy.steps(stream.train_stream)
+    for index in range(first, len(steps)):
+        strategy.train_step(index, steps[index])
+        strategy.eval(stream.test_stream)
+
+
+def run_with_stop(make: Callable[[], Any], stream: QualityStream, stop_after: int) -> Any:
+    """Run, stop after so many epochs in the middle of the next one, and resume in a new object."""
+    strategy, saved, count = make(), {}, [0]
+    saved.update(copy.deepcopy(strategy.state_dict()))
+
+    def save(_: float) -> None:
+        if count[0] == stop_after:
+            raise Stop
+        count[0] += 1
+        saved.update(copy.deepcopy(strategy.state_dict()))
+
+    strategy.on_epoch = save
+    with pytest.raises(Stop):
+        run(strategy, stream)
+    torch.manual_seed(99)  # the new process knows nothing of the old one's generators
+    np.random.seed(99)
+    resumed = make()
+    resumed.load_state_dict(saved)
+    run(resumed, stream, saved["step_index"])
+    return resumed
+
+
+CASES: dict[str, Callable[[Make], Callable[[], Any]]] = {
+    "naive": lambda make: lambda: make(schedule={"type": "CosineAnnealingLR"}),
+    "reset": lambda make: lambda: make(reset_optimizer=True),
+    "replay": lambda make: lambda: make([Replay(12)], schedule={"type": "StepLR", "step_size": 1}),
+    "reservoir": lambda make: lambda: make([Replay(12, "reservoir"), L2(0.1, "all")]),
+    "l2-init": lambda make: lambda: make([L2(0.1, "init")]),
+    "plateau": lambda make: lambda: make(schedule={"type": "ReduceLROnPlateau", "patience": 0}),
+    "one-cycle": lambda make: lambda: make(
+        schedule={"type": "OneCycleLR", "max_lr": 0.01, "by": "iteration"}
+    ),
+    "joint": lambda make: lambda: make(cls=JointTraining, epochs=4),
+    "cumulative": lambda make: lambda: make(cls=Cumulative),
+    "bf16": lambda make: lambda: make([Replay(12)], amp=True, clip_grad_norm=0.5),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_resume_at_any_epoch_is_bit_identical(
+    case: str, make_strategy: Make, tiny_stream: QualityStream, assert_same: Callable[..., None]
+) -> None:
+    make = CASES[case](make_strategy)
+    whole = make()
+    run(whole, tiny_stream)
+    epochs = 4 if case == "joint" else 6
+    for stop_after in range(0, epochs, 1 if case in ("naive", "replay") else 2):
+        resumed = run_with_stop(make, tiny_stream, stop_after)
+        assert_same(resumed.state_dict(), whole.state_dict())
+
+
+@pytest.mark.slow
+def test_resume_is_bit_identical_with_workers(
+    make_strategy: Make, tiny_stream: QualityStream, assert_same: Callable[..., None]
+) -> None:
+    def make() -> Any:
+        return make_strategy([Replay(12)], num_workers=2)
+
+    whole = make()
+    run(whole, tiny_stream)
+    assert_same(run_with_stop(make, tiny_stream, 3).state_dict(), whole.state_dict())
+
+
+def test_other_seed_gives_other_weights(make_strategy: Make, tiny_stream: QualityStream) -> None:
+    first, second = make_strategy(seed=1), make_strategy(seed=2)
+    run(first, tiny_stream)
+    run(second, tiny_stream)
+    assert not torch.equal(first.model.head.weight, second.model.head.weight)
+
+
+def test_validation_and_evaluation_change_nothing(
+    make_strategy: Make, tiny_stream: QualityStream, assert_same: Callable[..., None]
+) -> None:
+    plain, watched = make_strategy(), make_strategy()
+    watched.on_epoch = lambda _: watched.predict(tiny_stream.validation(0))
+    run(plain, tiny_stream)
+    run(watched, tiny_stream)
+    assert_same(watched.model.state_dict(), plain.model.state_dict())
+
+
+def test_equals_a_hand_written_loop(make_strategy: Make, tiny_stream: QualityStream) -> None:
+    strategy = make_strategy(epochs=3)
+    model = copy.deepcopy(strategy.model)
+    strategy.train_step(0, [tiny_stream.train_stream[0]])
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    data = tiny_stream.dataset("a", "train")
+    model.train()
+    for epoch in range(3):
+        seed_everything(1, "step", 0, "epoch", epoch)
+        for images, scores in torch.utils.data.DataLoader(
+            data, 8, sampler=torch.utils.data.RandomSampler(data)
+        ):
+            optimizer.zero_grad()
+            nn.functional.l1_loss(model(images), scores).backward()
+            optimizer.step()
+    for own, expected in zip(strategy.model.parameters(), model.parameters(), strict=True):
+        assert torch.equal(own, expected)
+
+
+def test_epoch_loss_is_the_mean_over_samples(
+    make_strategy: Make, tiny_stream: QualityStream
+) -> None:
+    losses: list[float] = []
+    strategy = make_strategy(epochs=1, on_epoch=losses.append)
+    for group in strategy.optimizer.param_groups:
+        group["lr"] = 0.0
+    strategy.model.body[5].p = 0.0
+    strategy.model.body[1].momentum = 0.0
+    strategy.model.body[1] = nn.Identity()
+    tiny_stream.train_transform = tiny_stream.eval_transform
+    prediction, target = strategy.predict(tiny_stream.dataset("a", "train"))
+    strategy.train_step(0, [tiny_stream.train_stream[0]])
+    # crops of the training images differ from the whole images a little
+    assert losses[0] == pytest.approx(float(np.abs(prediction - target).mean()), abs=0.02)
+
+
+def test_infinite_loss_stops_with_advice(make_strategy: Make, tiny_stream: QualityStream) -> None:
+    strategy = make_strategy()
+    with torch.no_grad():
+        strategy.model.head.bias.fill_(float("inf"))
+    with pytest.raises(TrainingError, match=r"loss became .* in epoch 1 of step 1.*optimizer\.lr"):
+        run(strategy, tiny_stream)
+
+
+def test_gradient_clipping_limits_the_step(
+    make_strategy: Make, tiny_stream: QualityStream
+) -> None:
+    strategy = make_strategy(epochs=1, clip_grad_norm=1e-3)
+    norms = []
+    step = strategy.precision.step
+
+    def watch(optimizer: torch.optim.Optimizer) -> None:
+        gradients = [p.grad for p in strategy.model.parameters()]
+        norms.append(float(torch.stack([g.norm() for g in gradients]).norm()))
+        step(optimizer)
+
+    strategy.precision.step = watch
+    strategy.train_step(0, [tiny_stream.train_stream[0]])
+    assert norms
+    assert max(norms) <= 1e-3 * 1.001
+
+
+def test_predict_matches_the_evaluation(make_strategy: Make, tiny_stream: QualityStream) -> None:
+    strategy = make_strategy()
+    strategy.train_step(0, [tiny_stream.train_stream[0]])
+    strategy.eval(tiny_stream.test_stream)
+    collected, _ = strategy.evaluator.metrics[0].result()["b"]
+    prediction, target = strategy.predict(tiny_stream.dataset("b", "test"))
+    assert np.array_equal(collected, prediction)
+    assert prediction.shape == target.shape == (4,)
+
+
+def test_upstream_strategies_get_the_template(
+    make_strategy: Make, tiny_stream: QualityStream, assert_same: Callable[..., None]
+) -> None:
+    ours, theirs = make_strategy(), make_strategy(cls=with_stream_template(AvalancheNaive))
+    assert isinstance(theirs, StreamTemplate)
+    assert theirs.state_is_in_plugins
+    assert with_stream_template(Naive) is Naive
+    assert not with_stream_template(EWC).state_is_in_plugins
+    run(ours, tiny_stream)
+    run(theirs, tiny_stream)
+    assert_same(theirs.model.state_dict(), ours.model.state_dict())

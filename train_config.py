@@ -1,0 +1,51 @@
+"""Train a config: ``python train_config.py config/demo.py --device auto``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from cliqa.utils.cli import add_config_arguments, run_entry_point
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Train a config's model over its stream of data sets."
+    )
+    add_config_arguments(parser)
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="PATH",
+        help="go on from the work_dir's last checkpoint, or from PATH",
+    )
+    parser.add_argument("--amp", action="store_true", help="train in mixed precision")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train one config over its stream and write the run's files."""
+    args = parse_args(argv)
+    from cliqa.config import load_config  # noqa: PLC0415  --help answers without it
+    from cliqa.utils.source_index import quick_check  # noqa: PLC0415
+
+    config = load_config(args.config, args.cfg_options)
+    quick_check(config)
+    from cliqa.engine.train import train  # noqa: PLC0415  torch and Avalanche take seconds
+
+    train(
+        config,
+        config_file=args.config,
+        work_dir=args.work_dir,
+        device=args.device,
+        seed=args.seed,
+        resume=args.resume,
+        amp=args.amp,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))
