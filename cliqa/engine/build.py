@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,12 @@ from cliqa.models.weights import load_weights
 from cliqa.registry import (
     DATASETS,
     GENERATORS,
-    LOGGERS,
     LOSSES,
     METRICS,
     OPTIMIZERS,
     PLUGINS,
     SCENARIOS,
     build_component,
-    parameters_of,
 )
 from cliqa.training.options import TrainingOptions
 from cliqa.training.schedule import Schedule
@@ -45,16 +44,15 @@ from cliqa.utils.seed import seed_everything
 logger = logging.getLogger(__name__)
 
 
-def build(config: dict[str, Any], device: torch.device, work_dir: str | Path | None = None) -> Parts:
+def build(config: dict[str, Any], device: torch.device) -> Parts:
     """Build a config's benchmark, model and strategy; its names are checked first.
 
     Args:
         config: The resolved config; it is left as it is.
         device: Where the model goes.
-        work_dir: Where loggers write; None builds no logger.
 
     Returns:
-        The parts, not yet trained.
+        The parts, not yet trained and without loggers.
 
     Raises:
         ConfigError: A section is wrong.
@@ -69,7 +67,7 @@ def build(config: dict[str, Any], device: torch.device, work_dir: str | Path | N
         logger.info("%s", load_weights(model, config["load_from"]))
     model.to(device)
     predictions = Predictions()
-    evaluator = build_evaluator(config, predictions, work_dir)
+    evaluator = build_evaluator(config, predictions)
     strategy = build_strategy(config, model, evaluator, device)
     return Parts(config, benchmark, model, strategy, predictions, device)
 
@@ -89,32 +87,15 @@ def build_benchmark(scenario: dict[str, Any]) -> Any:  # noqa: ANN401
     return build_component(SCENARIOS, rest, "scenario")
 
 
-def build_evaluator(
-    config: dict[str, Any], predictions: Predictions, work_dir: str | Path | None
-) -> EvaluationPlugin:
-    """Build the metrics and loggers; the collector of predictions is always there."""
+def build_evaluator(config: dict[str, Any], predictions: Predictions) -> EvaluationPlugin:
+    """Build the metrics; the collector of predictions is always there, loggers come later."""
     metrics = [
         build_component(METRICS, section, f"metrics[{index}]")
         for index, section in enumerate(config.get("metrics") or [])
     ]
-    loggers = [] if work_dir is None else _loggers(config, work_dir)
-    return EvaluationPlugin(predictions, *metrics, loggers=loggers, collect_all=False)
-
-
-def _loggers(config: dict[str, Any], work_dir: str | Path) -> list[Any]:
-    """Build the loggers; those of ours write into the work_dir."""
-    built = []
-    for index, section in enumerate(config.get("loggers") or []):
-        takes_folder = "work_dir" in _arguments(section["type"])
-        extra = {"work_dir": work_dir} if takes_folder else {}
-        built.append(build_component(LOGGERS, section, f"loggers[{index}]", **extra))
-    return built
-
-
-def _arguments(logger_type: str) -> set[str]:
-    """Return the names of a logger's arguments."""
-    component = LOGGERS.get(logger_type)
-    return set() if component is None else set(parameters_of(component)[0])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="No loggers specified")
+        return EvaluationPlugin(predictions, *metrics, loggers=[], collect_all=False)
 
 
 def build_optimizer(section: dict[str, Any], model: nn.Module) -> Optimizer:

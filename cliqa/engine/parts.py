@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.engine.loggers.build import build_loggers
 from cliqa.evaluation.metrics.predictions import Predictions
 
 
@@ -31,3 +33,13 @@ class Parts:
     strategy: Any
     predictions: Predictions
     device: torch.device
+
+    def attach_loggers(self, work_dir: str | Path) -> None:
+        """Build the config's loggers, which write into `work_dir` from now on."""
+        self.strategy.evaluator.loggers = build_loggers(self.config, work_dir)
+
+    def close_loggers(self) -> None:
+        """Let every logger write what it still holds."""
+        for logger in self.strategy.evaluator.loggers:
+            if hasattr(logger, "close"):
+                logger.close()

@@ -1,0 +1,27 @@
+"""From a config's ``loggers`` list to loggers that write into a work_dir."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cliqa.registry import LOGGERS, build_component, check_component, parameters_of
+
+
+def build_loggers(config: dict[str, Any], work_dir: str | Path) -> list[Any]:
+    """Build a config's loggers.
+
+    Args:
+        config: The resolved config.
+        work_dir: The run's folder, given to the loggers that take one.
+
+    Returns:
+        The loggers, in the config's order.
+    """
+    built = []
+    for index, section in enumerate(config.get("loggers") or []):
+        where = f"loggers[{index}]"
+        parameters, _ = parameters_of(check_component(LOGGERS, section, where, ["work_dir"]))
+        folder = {"work_dir": str(work_dir)} if "work_dir" in parameters else {}
+        built.append(build_component(LOGGERS, section, where, **folder))
+    return built

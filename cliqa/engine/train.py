@@ -1,0 +1,79 @@
+"""What ``train_config.py`` does with a config."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from cliqa.engine.build import build
+from cliqa.engine.experiment import train_stream
+from cliqa.engine.interrupts import stop_on_signals
+from cliqa.engine.run import Run
+from cliqa.evaluation.tables import text_table
+from cliqa.utils.device import resolve_device
+from cliqa.utils.logging import setup_logging
+from cliqa.visualization.run import draw_run
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    config: dict[str, Any],
+    *,
+    config_file: str | Path,
+    work_dir: str | Path | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    resume: str | None = None,
+    amp: bool = False,
+) -> dict[str, Any]:
+    """Train a config over its stream, draw its figures and log its table.
+
+    Args:
+        config: The config, as loaded.
+        config_file: Where it was loaded from.
+        work_dir: Where the run's files go; None for the config's own.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        seed: Overrides the config's seed.
+        resume: ``None`` to begin anew, ``"auto"`` or a checkpoint's path to go on.
+        amp: Train in mixed precision.
+
+    Returns:
+        The results, as they stand in results.json.
+
+    Raises:
+        CliqaError: The config, the data or a checkpoint is wrong.
+    """
+    target = resolve_device(device)
+    config = with_command_line(config, seed=seed, amp=amp)
+    folder = Path(work_dir or config["work_dir"])
+    bootstrap = (config.get("evaluation") or {}).get("bootstrap", 1000)
+    parts = build(config, target)  # before anything is written: a mistake leaves no folder behind
+    run = Run(folder, config, resume, config_file=str(config_file), bootstrap=bootstrap)
+    with stop_on_signals(), run:
+        setup_logging(run.files.log)
+        parts.attach_loggers(run.files.root)
+        run.begin(str(target), [str(overlap) for overlap in parts.benchmark.overlaps])
+        try:
+            results = train_stream(parts, run)
+        finally:
+            parts.close_loggers()
+    for line in text_table(results).splitlines():
+        logger.info("%s", line)
+    figures = draw_run(run.files.root)
+    logger.info("results: %s", run.files.results)
+    for figure in figures:
+        logger.info("figure:  %s", figure)
+    return results
+
+
+def with_command_line(
+    config: dict[str, Any], *, seed: int | None = None, amp: bool = False
+) -> dict[str, Any]:
+    """Return a config with what the command line overrides; the given one is left as it is."""
+    config = dict(config)
+    config["seed"] = config.get("seed") or 0 if seed is None else seed
+    if amp:
+        config["cl_strategy"] = {**config["cl_strategy"], "amp": True}
+    return config

@@ -1,0 +1,29 @@
+"""Options that cannot work are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cliqa.training.options import TrainingOptions
+from cliqa.utils.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_workers": -1}, r"cl_strategy\.num_workers: expected an integer >= 0, got -1"),
+        ({"num_workers": 1.5}, r"num_workers: expected an integer"),
+        ({"validate_every": -2}, r"validate_every: expected an integer >= 0"),
+        ({"clip_grad_norm": 0}, r"clip_grad_norm: expected a number > 0 or None, got 0"),
+    ],
+)
+def test_bad_values_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrainingOptions(**arguments)
+
+
+def test_defaults() -> None:
+    options = TrainingOptions()
+    assert (options.seed, options.num_workers, options.amp) == (0, 0, False)
