@@ -1,0 +1,126 @@
+"""What the entry points share: arguments, exit statuses, and a console without noise."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import os
+import sys
+import warnings
+from collections.abc import Callable
+
+from cliqa.utils.errors import CliqaError
+from cliqa.utils.logging import get_logger
+
+FAILED = 2
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+"""Exit statuses: of a user's mistake, and what a shell gives for SIGINT and SIGPIPE (128 + N)."""
+
+QUIET = (
+    ("no QP solver found", UserWarning),  # qpsolvers, which Avalanche's GEM alone needs
+    ("Fail to import", UserWarning),  # mmcv without compiled operators, which nothing here uses
+    ("pkg_resources is deprecated", UserWarning),  # which CLIP's package imports
+    ("", DeprecationWarning),
+    ("", PendingDeprecationWarning),
+)
+"""Upstream warnings that tell a user nothing: the start of their message and their category."""
+
+ON_THE_MACHINE = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "the file system is read-only",
+}
+"""Errors of the machine that are a user's to mend, in words."""
+
+
+def add_options_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``config`` and ``--cfg-options`` (a list of ``key=value``, empty by default)."""
+    parser.add_argument("config", help="config file, e.g. config/demo.py")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change keys of the config, e.g. cl_strategy.optimizer.lr=1e-3 loggers.0.file=a.log",
+    )
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every entry point that runs a config takes.
+
+    ``config``, ``--cfg-options``, ``--work-dir`` and ``--seed`` (None where they are not given),
+    and ``--device`` (``"auto"``).
+    """
+    add_options_argument(parser)
+    parser.add_argument("--work-dir", help="folder of the run (default: work_dirs/<config name>)")
+    parser.add_argument("--seed", type=_seed, help="seed of all randomness (default: the config's)")
+    parser.add_argument(
+        "--device", default="auto", help="auto (default: the first GPU, else the CPU), cpu, cuda:N"
+    )
+
+
+def _seed(text: str) -> int:
+    """Return a seed.
+
+    Raises:
+        argparse.ArgumentTypeError: It is no integer >= 0.
+    """
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected an integer >= 0, got {text!r}")
+    return int(text)
+
+
+def run_entry_point(main: Callable[[], int | None]) -> int:
+    """Run an entry point's `main`, and turn what stops it into a message and an exit status.
+
+    Args:
+        main: Returns the exit status, None for 0.
+
+    Returns:
+        The exit status: 0, or what `main` returned; 2 after a user's mistake, told in one line
+        without a traceback; 130 after Ctrl-C; 141 where the reader of the output has gone.
+        Errors that are nobody's mistake but ours are raised as they are.
+    """
+    quiet_upstream()
+    try:
+        status = main() or 0
+        sys.stdout.flush()
+    except CliqaError as error:
+        get_logger(__name__).debug("stopped by an error", exc_info=True)
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        print_error("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes once more when it ends; without a pipe that cannot fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except OSError as error:
+        if error.errno not in ON_THE_MACHINE:
+            raise
+        return _fail(f"{error.filename or 'writing'}: {ON_THE_MACHINE[error.errno]}.")
+    return status
+
+
+def _fail(message: str) -> int:
+    """Show a mistake; every line of the message is one."""
+    for line in message.splitlines():
+        print_error(f"error: {line}")
+    return FAILED
+
+
+def print_error(line: str) -> None:
+    """Write a line to stderr, if there still is one."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write(f"{line}\n")
+
+
+def quiet_upstream() -> None:
+    """Keep warnings of the libraries below off the user's console."""
+    for message, category in QUIET:
+        warnings.filterwarnings("ignore", message=message, category=category)

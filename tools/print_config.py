@@ -1,0 +1,41 @@
+"""Show a config as it is after its bases and options: ``python tools/print_config.py CONFIG``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a file, without installing
+
+from cliqa.utils.cli import add_options_argument, run_entry_point
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Print the resolved config as Python; the output is a config again."
+    )
+    add_options_argument(parser)
+    parser.add_argument(
+        "--check", action="store_true", help="look the names of all components up as well"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print one resolved config."""
+    args = parse_args(argv)
+    from cliqa.config import load_config  # noqa: PLC0415  --help answers without it
+    from cliqa.utils.config_values import format_config  # noqa: PLC0415
+    from cliqa.utils.source_index import quick_check  # noqa: PLC0415
+
+    config = load_config(args.config, args.cfg_options)
+    if args.check:
+        quick_check(config)
+    print(format_config(config), end="")
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))
