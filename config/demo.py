@@ -10,3 +10,4 @@ _base_ = [
     "_base_/default_runtime.py",
 ]
 cl_strategy = dict(type="Replay", mem_size=100)
+num_workers = 0  # the images fit into memory

@@ -72,7 +72,9 @@ def without_overlap(
         if RANK[low[1]] < RANK[high[1]]:
             drop[low].add(index)
     overlaps = [
-        Overlap(low, high, n, low if shared == "remove" and low in drop and _leaks(low, high) else None)
+        Overlap(
+            low, high, n, low if shared == "remove" and low in drop and _leaks(low, high) else None
+        )
         for (low, high), n in counts.items()
     ]
     for overlap in overlaps:

@@ -107,5 +107,3 @@ def _in_order(
             f"scenario.order: {list(order)} must name each of {list(by_name)} exactly once."
         )
     return [by_name[name] for name in order]
-
-

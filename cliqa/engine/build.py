@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,32 +12,30 @@ from torch import nn
 from torch.optim import Optimizer
 
 from cliqa.engine.check import check_config
+from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.engine.parts import Parts
 from cliqa.engine.sections import (
-    data_set_sections,
+    OF_RUN,
     split_strategy,
     strategy_component,
     template_arguments,
 )
+from cliqa.engine.streams import build_data_sets, build_stream
 from cliqa.evaluation.metrics.predictions import Predictions
 from cliqa.losses.scores import as_score_loss
 from cliqa.models.build import build_model
 from cliqa.models.weights import load_weights
 from cliqa.registry import (
-    DATASETS,
-    GENERATORS,
     LOSSES,
     METRICS,
     OPTIMIZERS,
     PLUGINS,
-    SCENARIOS,
     build_component,
 )
 from cliqa.training.options import TrainingOptions
 from cliqa.training.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
 from cliqa.training.templates import with_stream_template
-from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.seed import seed_everything
 
 logger = logging.getLogger(__name__)
@@ -60,7 +57,15 @@ def build(config: dict[str, Any], device: torch.device) -> Parts:
         ModelError: The model cannot be built, or weights do not fit it.
     """
     check_config(config)
-    benchmark = build_benchmark(config["scenario"])
+    scenario = config["scenario"]
+    benchmark = build_stream(scenario, build_data_sets(scenario))
+    return build_model_and_strategy(config, benchmark, device)
+
+
+def build_model_and_strategy(
+    config: dict[str, Any], benchmark: QualityStream, device: torch.device
+) -> Parts:
+    """Build a checked config's model and strategy over a benchmark that is there already."""
     seed_everything(config["seed"], "model")
     model = build_model(config["model"])
     if config.get("load_from"):
@@ -70,21 +75,6 @@ def build(config: dict[str, Any], device: torch.device) -> Parts:
     evaluator = build_evaluator(config, predictions)
     strategy = build_strategy(config, model, evaluator, device)
     return Parts(config, benchmark, model, strategy, predictions, device)
-
-
-def build_benchmark(scenario: dict[str, Any]) -> Any:  # noqa: ANN401
-    """Build a scenario section: generated data first, then data sets, transforms and streams."""
-    if scenario.get("generate") is not None:
-        generator = build_component(GENERATORS, scenario["generate"], "scenario.generate")
-        generator.write(Path(scenario.get("dataset_root") or "."))
-    rest = {k: v for k, v in scenario.items() if k not in ("dataset_root", "generate")}
-    for key in ("train_transform", "eval_transform"):
-        rest[key] = build_pipeline(rest[key], f"scenario.{key}")
-    rest["datasets"] = [
-        build_component(DATASETS, section, f"scenario.datasets[{index}]")
-        for index, section in enumerate(data_set_sections(scenario))
-    ]
-    return build_component(SCENARIOS, rest, "scenario")
 
 
 def build_evaluator(config: dict[str, Any], predictions: Predictions) -> EvaluationPlugin:
@@ -132,7 +122,8 @@ def build_strategy(
         device=device,
         **arguments,
     )
-    training = TrainingOptions(seed=config["seed"], **options)
+    of_run = {key: config[key] for key in OF_RUN if key in config}
+    training = TrainingOptions(**of_run, **options)
     schedule = Schedule(section.get("scheduler"), "cl_strategy.scheduler")
     strategy.configure(training, schedule)
     return strategy

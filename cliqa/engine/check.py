@@ -8,7 +8,6 @@ from typing import Any
 
 from cliqa.benchmarks.presets import preset
 from cliqa.engine.sections import (
-    data_set_sections,
     is_class_metric,
     split_strategy,
     strategy_component,
@@ -101,7 +100,9 @@ def _strategy_checks(section: dict[str, Any]) -> Iterable[Check]:
     for key in ("optimizer", "loss"):
         if not isinstance(section.get(key), dict):
             raise ConfigError(f"{where}.{key}: missing. Add {key}=dict(type='...', ...).")
-    yield lambda: check_component(OPTIMIZERS, section["optimizer"], f"{where}.optimizer", ["params"])
+    yield lambda: check_component(
+        OPTIMIZERS, section["optimizer"], f"{where}.optimizer", ["params"]
+    )
     yield lambda: check_component(LOSSES, section["loss"], f"{where}.loss")
     yield lambda: Schedule(section.get("scheduler"), f"{where}.scheduler").check()
     yield from _list_checks(section, "plugins", PLUGINS, parent=f"{where}.")
@@ -128,6 +129,3 @@ def _check_metrics(config: dict[str, Any]) -> None:
                 f"metrics[{index}] '{section['type']}': compares class labels, and this stream has "
                 "scores. Use dict(type='quality_metrics')."
             )
-
-
-__all__ = ["check_config", "data_set_sections"]

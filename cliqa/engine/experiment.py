@@ -86,6 +86,7 @@ class _Epochs:
         _report(row, strategy.train_epochs, seconds)
         self._run.finish_epoch(strategy, row, seconds)
         self._lap = time.monotonic()
+
     def _validate(self, epoch: int) -> float | None:
         """Return the mean SRCC on the validation splits of this step's data sets."""
         every = self._parts.strategy.options.validate_every

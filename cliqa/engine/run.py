@@ -27,8 +27,8 @@ FORMAT = 1
 DECIDING = ("scenario", "model", "cl_strategy", "seed", "load_from", "amp")
 """Sections that the result depends on: a checkpoint made under others does not fit."""
 
-FREE = ("cl_strategy.num_workers", "scenario.dataset_root")
-"""Keys in those sections that may differ: they say where and how fast, not what."""
+FREE = ("scenario.dataset_root",)
+"""Keys in those sections that may differ: they say where, not what."""
 
 
 class Run:
@@ -73,8 +73,9 @@ class Run:
     def __enter__(self) -> Run:
         """Make the folder; an earlier run's is moved aside unless this one goes on from it."""
         if self._state is None and self.files.holds_a_run():
-            logger.info("the earlier run in %s was moved to %s", self.files.root,
-                        self.files.move_aside())
+            logger.info(
+                "the earlier run in %s was moved to %s", self.files.root, self.files.move_aside()
+            )
         self.files.prepare()
         return self
 
@@ -167,9 +168,7 @@ class Run:
         self._save(strategy, path)
         self._write()
 
-    def record(
-        self, after: int, name: str, prediction: np.ndarray, target: np.ndarray
-    ) -> None:
+    def record(self, after: int, name: str, prediction: np.ndarray, target: np.ndarray) -> None:
         """Measure and store the predictions for one data set.
 
         Args:

@@ -18,7 +18,11 @@ TEMPLATE = ("train_mb_size", "train_epochs", "eval_mb_size", "eval_every", "peva
 BUILT = ("type", "optimizer", "scheduler", "loss", "plugins")
 """Keys of the strategy section that describe parts of their own."""
 
-OPTIONS = tuple(field.name for field in fields(TrainingOptions) if field.name != "seed")
+OF_RUN = ("seed", "num_workers", "amp")
+"""Options that stand at the config's top level."""
+
+OPTIONS = tuple(field.name for field in fields(TrainingOptions) if field.name not in OF_RUN)
+"""Options that stand in the strategy section."""
 
 
 def data_set_sections(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
+from cliqa.config import default_work_dir
 from cliqa.engine.build import build
 from cliqa.engine.experiment import train_stream
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.engine.run import Run
 from cliqa.evaluation.tables import text_table
 from cliqa.utils.device import resolve_device
-from cliqa.utils.logging import setup_logging
+from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.visualization.run import draw_run
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def train(
@@ -47,7 +47,7 @@ def train(
     """
     target = resolve_device(device)
     config = with_command_line(config, seed=seed, amp=amp)
-    folder = Path(work_dir or config["work_dir"])
+    folder = Path(work_dir or config.get("work_dir") or default_work_dir(config_file))
     bootstrap = (config.get("evaluation") or {}).get("bootstrap", 1000)
     parts = build(config, target)  # before anything is written: a mistake leaves no folder behind
     run = Run(folder, config, resume, config_file=str(config_file), bootstrap=bootstrap)
@@ -74,6 +74,5 @@ def with_command_line(
     """Return a config with what the command line overrides; the given one is left as it is."""
     config = dict(config)
     config["seed"] = config.get("seed") or 0 if seed is None else seed
-    if amp:
-        config["cl_strategy"] = {**config["cl_strategy"], "amp": True}
+    config["amp"] = amp or config.get("amp", False)
     return config

@@ -11,8 +11,8 @@ from cliqa.registry import LOGGERS
 
 LOGGERS.add_upstream(
     avalanche_logging,
-    lambda _, value: inspect.isclass(value)
-    and issubclass(value, BaseLogger)
-    and value is not BaseLogger,
+    lambda _, value: (
+        inspect.isclass(value) and issubclass(value, BaseLogger) and value is not BaseLogger
+    ),
     "avalanche",
 )

@@ -5,7 +5,6 @@ cl_strategy = dict(
     train_mb_size=32,
     eval_mb_size=64,
     train_epochs=10,
-    num_workers=4,
     optimizer=dict(type="AdamW", lr=1e-4, weight_decay=1e-4),
     scheduler=dict(type="CosineAnnealingLR", eta_min=1e-6),
     loss=dict(type="L1Loss"),

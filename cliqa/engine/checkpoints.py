@@ -1,0 +1,87 @@
+"""Finding a run's checkpoint and reading a model out of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from cliqa.config import config_differences
+from cliqa.engine.artifacts import WorkDir
+from cliqa.models.build import build_model
+from cliqa.utils.checkpoint import load_checkpoint
+from cliqa.utils.errors import CheckpointError
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """Return a checkpoint's path.
+
+    Args:
+        path: A checkpoint, or a work_dir, whose last one is meant.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    path = Path(path)
+    found = WorkDir(path).last if path.is_dir() else path
+    if not found.is_file():
+        what = "work_dir without a checkpoint" if path.is_dir() else "no such checkpoint"
+        raise CheckpointError(f"{path}: {what}. Train first, or give a file: exp_2.pth.")
+    return found
+
+
+def is_run(state: dict[str, Any]) -> bool:
+    """Tell whether a checkpoint is one of ours, with its config and its strategy's state."""
+    return "strategy" in state and "config" in state
+
+
+def load_run(path: Path) -> dict[str, Any]:
+    """Return a run's checkpoint.
+
+    Raises:
+        CheckpointError: The file is damaged, or holds something else.
+    """
+    state = load_checkpoint(path)
+    if not is_run(state):
+        raise CheckpointError(
+            f"{path}: not a checkpoint of a run (no config in it). To start from plain weights, "
+            f"use --cfg-options load_from={path}."
+        )
+    return state
+
+
+def model_of(state: dict[str, Any]) -> nn.Module:
+    """Return the model that a run's checkpoint holds, in evaluation mode on the CPU."""
+    # the checkpoint has every weight: pretrained ones need not be fetched first
+    section = {k: None if k == "pretrained" else v for k, v in state["config"]["model"].items()}
+    model = build_model(section)
+    model.load_state_dict(state["strategy"]["model"])
+    return model.eval()
+
+
+def check_fits(state: dict[str, Any], config: dict[str, Any], path: Path) -> None:
+    """Refuse to evaluate a checkpoint under a config that it was not trained with.
+
+    The model and the strategy must be the same, and so must the preprocessing of images: another
+    resize or crop shifts every score.
+
+    Raises:
+        CheckpointError: With the keys that differ.
+    """
+
+    def deciding(whole: dict[str, Any]) -> dict[str, Any]:
+        strategy = {k: v for k, v in whole["cl_strategy"].items() if k in ("type", "plugins")}
+        transform = whole["scenario"].get("eval_transform")
+        return {
+            "model": whole["model"],
+            "cl_strategy": strategy,
+            "scenario": {"eval_transform": transform},
+        }
+
+    differing = config_differences(deciding(state["config"]), deciding(config))
+    if differing:
+        raise CheckpointError(
+            f"{path}: trained with another config; these keys differ: {', '.join(differing[:8])}. "
+            f"Use the config of its run: {path.parent.parent / 'config.py'}."
+        )

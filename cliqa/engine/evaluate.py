@@ -1,0 +1,169 @@
+"""What ``test_config.py`` does with a config and a checkpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cliqa.benchmarks.experience import named_stream
+from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.config import default_work_dir
+from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.sharing import find_shared
+from cliqa.engine.build import build_model_and_strategy
+from cliqa.engine.check import check_config
+from cliqa.engine.checkpoints import check_fits, find_checkpoint, load_run
+from cliqa.engine.data_arguments import is_new_data_set, parse_data_set
+from cliqa.engine.streams import build_data_sets, build_stream
+from cliqa.engine.train import with_command_line
+from cliqa.evaluation.quality import QualityReport, quality_metrics
+from cliqa.utils.device import resolve_device
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.io import write_json
+from cliqa.utils.logging import get_logger, setup_logging
+
+logger = get_logger(__name__)
+
+
+def evaluate(
+    config: dict[str, Any],
+    *,
+    config_file: str | Path,
+    checkpoint: str | Path | None = None,
+    data_sets: Sequence[str] = (),
+    split: str = "test",
+    out: str | Path | None = None,
+    work_dir: str | Path | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Evaluate a checkpoint on data sets and write eval_results.json.
+
+    Args:
+        config: The config, as loaded.
+        config_file: Where it was loaded from.
+        checkpoint: A checkpoint or a work_dir; None for the config's own work_dir.
+        data_sets: Names of the config's data sets, or others as ``TYPE=ROOT[,key=value...]``; none
+            for all of the config's.
+        split: ``"test"``, ``"val"``, ``"train"`` or ``"all"``.
+        out: The file to write; None for eval_results.json beside the checkpoint's run.
+        work_dir: The run's folder, where it is not the config's own.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        seed: Overrides the config's seed (it decides over generated data and splits).
+
+    Returns:
+        What was written.
+
+    Raises:
+        CliqaError: The config, the data or the checkpoint is wrong.
+    """
+    setup_logging()
+    target = resolve_device(device)
+    config = with_command_line(config, seed=seed)
+    folder = Path(work_dir or config.get("work_dir") or default_work_dir(config_file))
+    path = find_checkpoint(checkpoint or folder)
+    check_config(config)
+    state = load_run(path)
+    check_fits(state, config, path)
+    benchmark, names = _data(config, data_sets)
+    parts = build_model_and_strategy({**config, "load_from": None}, benchmark, target)
+    parts.strategy.load_state_dict(state["strategy"])
+    parts.show_progress()
+    chosen = [benchmark.dataset(name, split) for name in names]
+    empty = [name for name, data in zip(names, chosen, strict=True) if not len(data)]
+    if empty:
+        raise ConfigError(f"--split {split}: {empty[0]} has no such split. Use --split all.")
+    started = time.monotonic()
+    parts.strategy.eval(named_stream(split, names, chosen))
+    bootstrap = (config.get("evaluation") or {}).get("bootstrap", 1000)
+    measured = {
+        name: _measured(benchmark.sources[name, split], *pair, bootstrap, config["seed"])
+        for name, pair in parts.predictions.result().items()
+    }
+    results = {
+        "model_type": config["model"].get("type", "ImageClassifier"),
+        "eval_time": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S"),
+        "config": str(config_file),
+        "checkpoint": str(path),
+        "experiences_learnt": state["next_step"],
+        "protocol": {
+            "split": split,
+            "eval_transform": config["scenario"]["eval_transform"],
+            "bootstrap": bootstrap,
+            "seed": config["seed"],
+            "device": str(target),
+        },
+        "seconds": time.monotonic() - started,
+        "datasets": measured,
+    }
+    target_file = Path(out) if out else path.parent.parent / "eval_results.json"
+    write_json(target_file, results)
+    logger.info("written: %s", target_file)
+    return results
+
+
+def _data(config: dict[str, Any], wanted: Sequence[str]) -> tuple[QualityStream, list[str]]:
+    """Return a stream that holds the wanted data sets, and their names.
+
+    The config's data sets are read only if one of them is wanted, and then all of them, so that
+    images that they share are treated as in training.
+    """
+    scenario = config["scenario"]
+    named = [text for text in wanted if not is_new_data_set(text)]
+    own = build_data_sets(scenario) if named or not wanted else []
+    known = [data.name for data in own]
+    for name in named:
+        if name not in known:
+            raise ConfigError(
+                f"--datasets {name}: the config has {', '.join(known)}. For another data set write "
+                "TYPE=ROOT, e.g. KADID10k=/data/kadid10k."
+            )
+    others = [parse_data_set(text) for text in wanted if is_new_data_set(text)]
+    _report_seen(own, others)
+    stream = build_stream({**scenario, "order": None}, [*own, *others])
+    names = named if wanted else known
+    return stream, [*names, *(data.name for data in others)]
+
+
+def _report_seen(own: Sequence[QualityDataset], others: Sequence[QualityDataset]) -> None:
+    """Warn about images of other data sets that the config's training data hold as well."""
+    train = [data.subset("train") for data in own]
+    for other in others:
+        shared = find_shared([*train, other])
+        seen = {row.second_index for row in shared if row.second == len(train)}
+        if seen:
+            logger.warning(
+                "%d of the %d images of %s stand in the training data of this config",
+                len(seen),
+                len(other),
+                other.name,
+            )
+
+
+def _measured(
+    source: QualityDataset, prediction: np.ndarray, target: np.ndarray, bootstrap: int, seed: int
+) -> dict[str, Any]:
+    """Return a data set's metrics and predictions."""
+    report: QualityReport = quality_metrics(prediction, target, bootstrap=bootstrap, seed=seed)
+    raw = source.to_raw(np.clip(prediction, 0, 1))
+    columns = zip(source.table.images, prediction, target, raw, source.raw_scores, strict=True)
+    return {
+        "metrics": {**report.to_row(), "num_samples": report.n},
+        "predictions": [
+            {
+                "image": image,
+                "prediction": float(score),
+                "target": float(truth),
+                "raw_prediction": float(on_scale),
+                "raw_target": float(label),
+            }
+            for image, score, truth, on_scale, label in columns
+        ],
+    }
+
+

@@ -1,0 +1,59 @@
+"""Evaluate a config's checkpoint: ``python test_config.py config/demo.py``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from cliqa.utils.cli import add_config_arguments, run_entry_point
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description="Evaluate a checkpoint on data sets.")
+    add_config_arguments(parser)
+    parser.add_argument(
+        "checkpoint", nargs="?", help="checkpoint or work_dir (default: the config's work_dir)"
+    )
+    parser.add_argument(
+        "--datasets",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="data sets of the config by name, or others as TYPE=ROOT (default: all of the config)",
+    )
+    parser.add_argument(
+        "--split", default="test", choices=("test", "val", "train", "all"), help="default: test"
+    )
+    parser.add_argument("--out", help="file to write (default: eval_results.json in the work_dir)")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Evaluate one checkpoint and write its metrics and predictions."""
+    args = parse_args(argv)
+    from cliqa.config import load_config  # noqa: PLC0415  --help answers without it
+    from cliqa.utils.source_index import quick_check  # noqa: PLC0415
+
+    config = load_config(args.config, args.cfg_options)
+    quick_check(config)
+    from cliqa.engine.evaluate import evaluate  # noqa: PLC0415  torch and Avalanche take seconds
+    from cliqa.evaluation.tables import evaluation_table  # noqa: PLC0415
+
+    results = evaluate(
+        config,
+        config_file=args.config,
+        checkpoint=args.checkpoint,
+        data_sets=args.datasets,
+        split=args.split,
+        out=args.out,
+        work_dir=args.work_dir,
+        device=args.device,
+        seed=args.seed,
+    )
+    sys.stdout.write(evaluation_table(results))
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))

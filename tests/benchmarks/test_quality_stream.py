@@ -1,0 +1,104 @@
+"""The stream of data sets: order, transforms, splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.datasets.score_file import ScoreFile
+from cliqa.utils.errors import ConfigError
+
+
+def read(root: Path, folder: str, **options: Any) -> ScoreFile:
+    arguments = {"labels": "scores.csv", "score_range": (0, 1), "higher_is_better": True}
+    return ScoreFile(root=root / folder, images=".", **{"name": folder, **arguments, **options})
+
+
+def halve(image: torch.Tensor) -> torch.Tensor:
+    return image.float()[:, :8, :8] / 255
+
+
+def scale(image: torch.Tensor) -> torch.Tensor:
+    return image.float() / 255
+
+
+def test_experiences_are_the_data_sets_in_order(tiny_data: Path) -> None:
+    data = [read(tiny_data, name) for name in "abc"]
+    stream = QualityStream(data, halve, scale, order=["c", "a", "b"])
+    assert stream.names == ["c", "a", "b"]
+    for kind, size in (("train", 32), ("val", 4), ("test", 4)):
+        experiences = list(stream.streams[kind])
+        assert [e.name for e in experiences] == ["c", "a", "b"]
+        assert [e.current_experience for e in experiences] == [0, 1, 2]
+        assert [len(e.dataset) for e in experiences] == [size] * 3
+
+
+def test_samples_are_images_and_float_scores_of_the_right_split(tiny_stream: QualityStream) -> None:
+    source = tiny_stream.sources["b", "test"]
+    dataset = tiny_stream.test_stream[1].dataset
+    for k in range(len(source)):
+        image, score = dataset[k]
+        assert score.dtype == torch.float32
+        assert score.shape == ()
+        assert float(score) == source.scores[k]
+        assert torch.allclose(image, source.image(k).float() / 255, atol=1e-6)
+
+
+def test_training_and_evaluation_see_their_own_transform(tiny_data: Path) -> None:
+    stream = QualityStream([read(tiny_data, "a")], halve, scale)
+    train = stream.train_stream[0].dataset
+    assert train[0][0].shape == (3, 8, 8)
+    assert train.eval()[0][0].shape == (3, 16, 16)
+    assert train.subset([1, 2]).eval()[0][0].shape == (3, 16, 16)
+    for kind in ("val", "test"):
+        assert stream.dataset("a", kind)[0][0].shape == (3, 16, 16)
+
+
+def test_a_stream_without_validation_has_no_val_stream(tiny_data: Path) -> None:
+    stream = QualityStream([read(tiny_data, "a", fractions=(0.8, 0.0, 0.2))], halve, scale)
+    assert stream.validation(0) is None
+    assert sorted(stream.streams) == ["test", "train"]
+
+
+def test_there_are_no_task_labels(tiny_stream: QualityStream) -> None:
+    assert not hasattr(tiny_stream.train_stream[0], "task_labels")
+
+
+def test_scores_stay_what_the_label_file_says(tiny_data: Path) -> None:
+    stream = QualityStream([read(tiny_data, "a")], halve, scale)
+    lines = (tiny_data / "a" / "scores.csv").read_text().splitlines()[1:]
+    expected = {name: float(score) for name, score in (line.split(",") for line in lines)}
+    source = stream.sources["a", "test"]
+    found = {path.name: float(s) for path, s in zip(source.paths, source.scores, strict=True)}
+    assert found == pytest.approx({name: np.float32(expected[name]) for name in found})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"order": ["a"]}, r"scenario\.order: \['a'\] must name each of \['a', 'b'\] exactly once"),
+        ({"order": ["a", "a"]}, r"must name each of"),
+        ({"order": ["a", "x"]}, r"must name each of"),
+        ({"shared": "drop"}, r"scenario\.shared: expected 'remove', 'keep' or 'error', got 'drop'"),
+    ],
+)
+def test_bad_options_are_refused(tiny_data: Path, options: dict[str, Any], message: str) -> None:
+    data = [read(tiny_data, name) for name in "ab"]
+    with pytest.raises(ConfigError, match=message):
+        QualityStream(data, halve, scale, **options)
+
+
+def test_two_data_sets_of_one_name_are_refused(tiny_data: Path) -> None:
+    data = [read(tiny_data, "a"), read(tiny_data, "b", name="a")]
+    with pytest.raises(ConfigError, match=r"two data sets are called 'a'.*name='\.\.\.'"):
+        QualityStream(data, halve, scale)
+
+
+def test_an_empty_list_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"scenario\.datasets: empty"):
+        QualityStream([], halve, scale)
