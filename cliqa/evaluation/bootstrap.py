@@ -1,0 +1,251 @@
+"""Percentile bootstrap over images: how far a measure moves with the draw of the test set.
+
+A resample draws N of the N images with replacement. Its mid-ranks follow from how often each image
+was drawn: sort once, then a running sum of the counts gives every rank, ties included, in O(N) and
+without another sort. 1000 resamples of 20,000 images take a second or two.
+
+Kendall's tau and the logistic fit have no interval: one resample of them costs as much as a
+hundred of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cliqa.evaluation.functional import as_pair, plcc, rmse, srcc
+from cliqa.utils.errors import EvaluationError
+
+Interval = tuple[float, float]
+
+MEASURES = {"srcc": srcc, "plcc": plcc, "rmse": rmse}
+"""What can be bootstrapped."""
+
+MIN_IMAGES = 10
+"""Below, percentiles of a bootstrap say nothing: no interval is given."""
+
+CHUNK_CELLS = 200_000
+"""Resamples x images handled at once; 8 bytes each in about ten arrays."""
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """Whether one model beats another on the same images.
+
+    Attributes:
+        measure: ``"srcc"``, ``"plcc"`` or ``"rmse"``.
+        value_a: The measure of A's predictions.
+        value_b: The measure of B's predictions.
+        difference: A's advantage: above 0, A is better (for ``rmse``, B's error minus A's).
+        interval: 95 % interval of the difference; None below 10 images.
+        p_value: Two-sided: how easily the resamples change the sign; None below 10 images.
+    """
+
+    measure: str
+    value_a: float
+    value_b: float
+    difference: float
+    interval: Interval | None
+    p_value: float | None
+
+
+def resample_counts(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield how often each resample draws each image, in chunks of bounded memory.
+
+    Args:
+        n: Number of images N.
+        resamples: Number of resamples.
+        seed: The draw's seed; the counts do not depend on the chunks.
+
+    Yields:
+        Arrays (R, N) of float64 counts whose rows sum to N; R resamples at a time.
+    """
+    rng = np.random.default_rng(seed)
+    at_once = max(1, CHUNK_CELLS // n)
+    for first in range(0, resamples, at_once):
+        rows = min(at_once, resamples - first)
+        drawn = rng.integers(n, size=(rows, n), dtype=np.int32).astype(np.int64)
+        drawn += np.arange(rows)[:, None] * n
+        counts = np.bincount(drawn.ravel(), minlength=rows * n)
+        yield counts.reshape(rows, n).astype(np.float64)
+
+
+class _Levels:
+    """The order and the ties of one side's values, found once for all resamples.
+
+    Args:
+        values: Scores (N,).
+    """
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.order = np.argsort(values, kind="stable")  # (N,)
+        ordered = values[self.order]
+        new = np.r_[True, ordered[1:] != ordered[:-1]]
+        self.starts = np.flatnonzero(new)  # (L,) where each distinct value begins
+        self.level_of = np.empty(values.size, dtype=np.intp)  # (N,)
+        self.level_of[self.order] = np.cumsum(new) - 1
+
+    def ranks(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the centred mid-ranks (R, N) in counts (R, N), and their sums of squares (R,)."""
+        drawn = np.take(counts, self.order, axis=1)
+        if self.starts.size < drawn.shape[1]:
+            drawn = np.add.reduceat(drawn, self.starts, axis=1)  # (R, L)
+        middle = np.cumsum(drawn, axis=1)
+        middle -= 0.5 * drawn
+        middle -= 0.5 * counts.shape[1]
+        squares = np.einsum("rl,rl,rl->r", drawn, middle, middle)
+        return np.take(middle, self.level_of, axis=1), squares
+
+
+def bootstrap_samples(
+    prediction: npt.ArrayLike, target: npt.ArrayLike, *, resamples: int = 1000, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Return SRCC, PLCC and RMSE of every resample.
+
+    Two calls with one seed and number of images draw the same images: their results are paired.
+
+    Args:
+        prediction: Predicted scores, (N,).
+        target: True scores, (N,).
+        resamples: How many resamples R to draw.
+        seed: The draw's seed.
+
+    Returns:
+        ``"srcc"``, ``"plcc"`` and ``"rmse"``, each (R,); NaN where a resample is constant.
+
+    Raises:
+        EvaluationError: The shapes differ, a value is not finite, there are no images, or
+            `resamples` is not positive.
+    """
+    x, y = as_pair(prediction, target)
+    if resamples < 1 or x.size == 0:
+        raise EvaluationError(
+            f"a bootstrap needs a resample and an image, got {resamples} of {x.size} images."
+        )
+    levels_x, levels_y = _Levels(x), _Levels(y)
+    moments = _moments(x, y)
+    parts: list[np.ndarray] = []
+    for counts in resample_counts(x.size, resamples, seed):
+        rank_x, square_x = levels_x.ranks(counts)
+        rank_y, square_y = levels_y.ranks(counts)
+        product = np.einsum("rn,rn,rn->r", counts, rank_x, rank_y)
+        defined = square_x * square_y > 0
+        rank_correlation = _ratio(product, square_x * square_y, defined)
+        mean_x, mean_y, xx, yy, xy, squared_error = (counts @ moments).T / x.size
+        variances = (xx - mean_x**2) * (yy - mean_y**2)
+        linear = _ratio(xy - mean_x * mean_y, variances, defined & (variances > 0))
+        parts.append(np.stack([rank_correlation, linear, np.sqrt(squared_error)]))
+    return dict(zip(("srcc", "plcc", "rmse"), np.concatenate(parts, axis=1), strict=True))
+
+
+def _moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return what every image adds to the first and second moments and the error, (N, 6).
+
+    Scores are taken from their median, which an outlier does not move: no digits cancel.
+    """
+    u, v = (side - np.median(side) for side in (x, y))
+    u, v = (side / (np.abs(side).max() or 1.0) for side in (u, v))
+    return np.stack([u, v, u * u, v * v, u * v, (x - y) ** 2], axis=1)
+
+
+def _ratio(product: np.ndarray, squares: np.ndarray, defined: np.ndarray) -> np.ndarray:
+    """Return product / sqrt(squares) within -1..1, NaN where it is not defined."""
+    root = np.sqrt(np.where(defined, squares, np.nan))
+    return np.clip(product / root, -1.0, 1.0)
+
+
+def bootstrap_intervals(
+    prediction: npt.ArrayLike,
+    target: npt.ArrayLike,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Interval | None]:
+    """Return the percentile interval of SRCC, PLCC and RMSE.
+
+    Args:
+        prediction: Predicted scores, (N,).
+        target: True scores, (N,).
+        resamples: How many resamples to draw.
+        seed: The draw's seed.
+        level: Part of the resamples that the interval holds, in 0..1.
+
+    Returns:
+        ``"srcc"``, ``"plcc"`` and ``"rmse"``: (low, high), or None below 10 images and where most
+        resamples are constant.
+
+    Raises:
+        EvaluationError: As `bootstrap_samples`, or `level` is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise EvaluationError(f"level must lie between 0 and 1, got {level}. Usual is 0.95.")
+    if as_pair(prediction, target)[0].size < MIN_IMAGES:
+        return dict.fromkeys(MEASURES)
+    samples = bootstrap_samples(prediction, target, resamples=resamples, seed=seed)
+    return {name: _percentiles(values, level) for name, values in samples.items()}
+
+
+def _percentiles(values: np.ndarray, level: float) -> Interval | None:
+    """Return the middle `level` of the defined values; None where fewer than half are."""
+    defined = values[np.isfinite(values)]
+    if defined.size == 0 or 2 * defined.size < values.size:
+        return None
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def paired_bootstrap(
+    prediction_a: npt.ArrayLike,
+    prediction_b: npt.ArrayLike,
+    target: npt.ArrayLike,
+    *,
+    measure: str = "srcc",
+    resamples: int = 1000,
+    seed: int = 0,
+) -> PairedComparison:
+    """Compare two models on the same images, resample by resample.
+
+    The images' own difficulty cancels, so that far smaller differences show than between two
+    separate intervals. The p-value is twice the smaller part of resamples beyond no difference,
+    (count + 1) / (resamples + 1) each (Efron & Tibshirani 1993, chapter 15.4).
+
+    Args:
+        prediction_a: Scores of model A, (N,).
+        prediction_b: Scores of model B for the same images in the same order, (N,).
+        target: True scores, (N,).
+        measure: ``"srcc"``, ``"plcc"`` or ``"rmse"``.
+        resamples: How many resamples to draw.
+        seed: The draw's seed.
+
+    Returns:
+        The comparison; its difference is above 0 where A is better.
+
+    Raises:
+        EvaluationError: As `bootstrap_samples`, the measure is unknown, or it is not defined for
+            one of the models.
+    """
+    if measure not in MEASURES:
+        raise EvaluationError(f"unknown measure '{measure}'. Known: {', '.join(MEASURES)}.")
+    values: list[float] = []
+    for name, prediction in (("A", prediction_a), ("B", prediction_b)):
+        value = MEASURES[measure](prediction, target)
+        if value is None:
+            raise EvaluationError(f"{measure} of model {name} is not defined: nothing to compare.")
+        values.append(value)
+    sign = -1.0 if measure == "rmse" else 1.0
+    difference = sign * (values[0] - values[1])
+    if as_pair(prediction_a, target)[0].size < MIN_IMAGES:
+        return PairedComparison(measure, values[0], values[1], difference, None, None)
+    settings: Mapping[str, int] = {"resamples": resamples, "seed": seed}
+    sample_a = bootstrap_samples(prediction_a, target, **settings)[measure]
+    sample_b = bootstrap_samples(prediction_b, target, **settings)[measure]
+    gaps = sign * (sample_a - sample_b)
+    gaps = gaps[np.isfinite(gaps)]
+    beyond = min(np.sum(gaps <= 0), np.sum(gaps >= 0))
+    p_value = min(1.0, 2 * (int(beyond) + 1) / (gaps.size + 1))
+    interval = _percentiles(gaps, 0.95)
+    return PairedComparison(measure, values[0], values[1], difference, interval, p_value)

@@ -1,0 +1,253 @@
+"""Measures of continual learning on a score matrix.
+
+``R[t, k]`` is the score (SRCC, accuracy; higher = better) on data set k after experience t, NaN
+where it is not defined. Column k < T is the data set of experience k; further columns are data sets
+that the model never learns. T experiences, K data sets, K >= T; indices from 0, so the last
+row is T - 1.
+
+Every measure returns a `Measured`: a value, or None with the reason. A cell that a measure needs
+and that is not defined makes the measure undefined; it is never left out of a mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cliqa.evaluation.functional import srcc
+from cliqa.utils.errors import EvaluationError
+
+
+class Measured(NamedTuple):
+    """A value, or None and the reason why there is none.
+
+    Attributes:
+        value: The measure.
+        reason: Why there is no value.
+        cell: The (t, k) whose score is not defined, where that is the reason.
+    """
+
+    value: float | None
+    reason: str | None = None
+    cell: tuple[int, int] | None = None
+
+
+def as_matrix(scores: npt.ArrayLike) -> np.ndarray:
+    """Return a score matrix as float64 (T, K); None becomes NaN.
+
+    Raises:
+        EvaluationError: It is no rectangular matrix of numbers with a row and a column.
+    """
+    try:
+        matrix = np.array(scores, dtype=np.float64)  # None -> NaN
+    except (TypeError, ValueError) as error:
+        raise EvaluationError(f"the score matrix is no matrix of numbers ({error}).") from error
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise EvaluationError(
+            f"the score matrix must have shape (T, K): a row per experience, a column per data "
+            f"set; got shape {matrix.shape}."
+        )
+    return matrix
+
+
+def _mean(matrix: np.ndarray, rows: Sequence[int], columns: Sequence[int]) -> Measured:
+    """Return the mean of cells (rows[i], columns[i]), or which of them is not defined."""
+    if matrix.shape[1] <= max(columns):
+        return Measured(None, "there are fewer data sets than experiences")
+    for t, k in zip(rows, columns, strict=True):
+        if np.isnan(matrix[t, k]):
+            return Measured(None, f"R[{t}, {k}] is not defined", (t, k))
+    return Measured(float(np.mean(matrix[list(rows), list(columns)])))
+
+
+def _change(now: Measured, before: Measured) -> Measured:
+    """Return now - before, or the reason why one of them is missing."""
+    if now.value is None:
+        return now
+    return before if before.value is None else Measured(now.value - before.value)
+
+
+_ONE = Measured(None, "it needs two experiences, there is one")
+
+
+def final_mean(scores: npt.ArrayLike, learnt: int | None = None) -> Measured:
+    """Return the mean of the last row over the learnt data sets: ``mean_k R[T-1, k]``.
+
+    With SRCC this is mSRCC (Zhang et al., TPAMI 2023), with accuracy the average accuracy
+    (Lopez-Paz & Ranzato 2017).
+
+    Args:
+        scores: The matrix (T, K).
+        learnt: How many of the columns count; by default T of them, those learnt so far.
+    """
+    matrix = as_matrix(scores)
+    last, columns = matrix.shape[0] - 1, min(matrix.shape) if learnt is None else learnt
+    return _mean(matrix, [last] * columns, range(columns))
+
+
+def unseen_mean(scores: npt.ArrayLike, learnt: int | None = None) -> Measured:
+    """Return the mean of the last row over data sets never learnt: ``mean_{k>=T} R[T-1, k]``.
+
+    Args:
+        scores: The matrix (T, K).
+        learnt: How many of the first columns have been learnt; by default T.
+    """
+    matrix = as_matrix(scores)
+    rows, columns = matrix.shape
+    unseen = range(rows if learnt is None else learnt, columns)
+    if not unseen:
+        return Measured(None, "every data set has been learnt")
+    return _mean(matrix, [rows - 1] * len(unseen), unseen)
+
+
+def anytime_mean(scores: npt.ArrayLike) -> Measured:
+    """Return the mean over time of the mean over what was learnt: ``mean_t mean_{k<=t} R[t, k]``.
+
+    The average anytime accuracy (Caccia et al. 2020).
+    """
+    matrix = as_matrix(scores)
+    means = [final_mean(matrix[: t + 1]) for t in range(matrix.shape[0])]
+    for mean in means:
+        if mean.value is None:
+            return mean
+    return Measured(float(np.mean([mean.value for mean in means if mean.value is not None])))
+
+
+def learning_mean(scores: npt.ArrayLike) -> Measured:
+    """Return the mean of the diagonal: ``mean_t R[t, t]``.
+
+    The plasticity index mPI (Zhang et al., TPAMI 2023) with SRCC; with accuracy the learning
+    accuracy (Riemer et al. 2019).
+    """
+    matrix = as_matrix(scores)
+    return _mean(matrix, range(matrix.shape[0]), range(matrix.shape[0]))
+
+
+def bwt(scores: npt.ArrayLike) -> Measured:
+    """Return backward transfer, ``mean_{k<T-1} (R[T-1, k] - R[k, k])``; below 0 is forgetting.
+
+    Lopez-Paz & Ranzato (2017), equation 3.
+    """
+    matrix = as_matrix(scores)
+    last = matrix.shape[0] - 1
+    if last == 0:
+        return _ONE
+    first = _mean(matrix, range(last), range(last))
+    return _change(_mean(matrix, [last] * last, range(last)), first)
+
+
+def forgetting(scores: npt.ArrayLike) -> Measured:
+    """Return forgetting since the best: ``mean_{k<T-1} (max_{t<T-1} R[t, k] - R[T-1, k])``.
+
+    Chaudhry et al. (2018). The best may come before k was learnt, where that was evaluated; a later
+    gain makes the value negative.
+    """
+    matrix = as_matrix(scores)
+    last = matrix.shape[0] - 1
+    if last == 0:
+        return _ONE
+    learnt = [(t, k) for k in range(last) for t in range(k, last)]
+    complete = _mean(matrix, [t for t, _ in learnt], [k for _, k in learnt])
+    if complete.value is None:
+        return complete
+    best = np.nanmax(matrix[:last, :last], axis=0, keepdims=True)  # (1, T - 1)
+    return _change(_mean(best, [0] * last, range(last)), _mean(matrix, [last] * last, range(last)))
+
+
+def forgetting_from_first(scores: npt.ArrayLike) -> Measured:
+    """Return forgetting since it was learnt: ``mean_{k<T-1} (R[k, k] - R[T-1, k])``, that is -BWT.
+
+    What Avalanche's forgetting metrics show.
+    """
+    transfer = bwt(scores)
+    if transfer.value is None:
+        return transfer
+    return Measured(0.0 - transfer.value)
+
+
+def fwt(
+    scores: npt.ArrayLike, untrained: Sequence[float | None] | np.ndarray | None = None
+) -> Measured:
+    """Return forward transfer, ``mean_{0<k<T} (R[k-1, k] - b[k])``.
+
+    Lopez-Paz & Ranzato (2017), equation 4.
+
+    Args:
+        scores: The matrix (T, K) with the cells above its diagonal.
+        untrained: Scores b of the model before any training, (K,).
+
+    Raises:
+        EvaluationError: `untrained` has not one score per data set.
+    """
+    matrix = as_matrix(scores)
+    rows, columns = matrix.shape
+    if rows == 1:
+        return _ONE
+    if untrained is None:
+        return Measured(None, "it needs the scores of the model before any training")
+    start = as_matrix([list(untrained)])
+    if start.shape[1] != columns:
+        raise EvaluationError(
+            f"{start.shape[1]} scores of the untrained model for {columns} data sets."
+        )
+    ahead = _mean(matrix, range(rows - 1), range(1, rows))
+    if np.isnan(start[0, 1:rows]).any():
+        return Measured(None, "a score of the untrained model is not defined")
+    return _change(ahead, _mean(start, [0] * (rows - 1), range(1, rows)))
+
+
+def stability(predictions: Sequence[Sequence[npt.ArrayLike]]) -> list[float | None]:
+    """Return the stability index of every experience (Zhang et al., TPAMI 2023).
+
+    ``SI_0 = 1`` and ``SI_t = mean_{k<t} SRCC(y_t(D_k), y_k(D_k))``: the agreement of the
+    model after experience t with that right after experience k, on data set k, labels apart.
+
+    Args:
+        predictions: ``predictions[t][k]``, (N_k,), of the model after experience t on data set k,
+            for every k <= t.
+
+    Returns:
+        T values in -1..1; None where a prediction is constant.
+
+    Raises:
+        EvaluationError: A row is too short, or two models have seen different numbers of images.
+    """
+    values: list[float | None] = []
+    for t, row in enumerate(predictions):
+        if len(row) <= t:
+            raise EvaluationError(
+                f"predictions after experience {t} cover {len(row)} data sets, {t + 1} are needed."
+            )
+        kept = [srcc(row[k], predictions[k][k]) for k in range(t)]
+        known = [value for value in kept if value is not None]
+        complete = len(known) == len(kept)
+        values.append((float(np.mean(known)) if known else 1.0) if complete else None)
+    return values
+
+
+def stability_mean(indices: Sequence[float | None]) -> Measured:
+    """Return mSI, the mean of the stability indices, the first one's 1 included."""
+    for t, value in enumerate(indices):
+        if value is None:
+            return Measured(None, f"the stability after experience {t} is not defined")
+    if not indices:
+        return Measured(None, "it needs the predictions of every experience")
+    return Measured(float(np.mean([value for value in indices if value is not None])))
+
+
+def gap_closed(value: float, naive: float, joint: float) -> Measured:
+    """Return how much of the way from naive to joint training a method goes.
+
+    ``(value - naive) / (joint - naive)``: 0 is the lower bound, 1 the upper one.
+
+    Args:
+        value: The method's final mean.
+        naive: That of naive fine-tuning.
+        joint: That of joint training.
+    """
+    if joint <= naive:
+        return Measured(None, "joint training is no better than naive fine-tuning")
+    return Measured((value - naive) / (joint - naive))

@@ -1,0 +1,133 @@
+"""All measures of one model on one data set, with their intervals and what to know about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cliqa.evaluation.bootstrap import MEASURES, MIN_IMAGES, Interval, bootstrap_intervals
+from cliqa.evaluation.functional import as_pair, krcc, plcc, rmse, srcc, why_undefined
+from cliqa.evaluation.logistic import logistic_fit
+from cliqa.utils.errors import EvaluationError
+
+TIED_PREDICTIONS = 0.05
+"""From this part of tied predictions on, a warning says so: low precision or saturation."""
+
+NARROW_SPREAD = 1e-6
+"""Predictions that spread less than this part of their size are float32 noise."""
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """How well predictions agree with scores; None where a measure is not defined.
+
+    Attributes:
+        srcc: Spearman's rank correlation, -1..1.
+        plcc: Pearson's correlation of the raw predictions, -1..1.
+        plcc_fit: Pearson's correlation after a rising 4-parameter logistic, 0..1.
+        krcc: Kendall's tau-b, -1..1.
+        rmse: Root mean squared error, in the units of the targets.
+        rmse_fit: The same after the logistic.
+        intervals: 95 % bootstrap intervals of ``srcc``, ``plcc`` and ``rmse``.
+        n: Number of images.
+        n_ties: Images whose prediction or target equals that of another image.
+        warnings: What a reader must know, and the reason for every None.
+    """
+
+    srcc: float | None
+    plcc: float | None
+    plcc_fit: float | None
+    krcc: float | None
+    rmse: float | None
+    rmse_fit: float | None
+    intervals: dict[str, Interval | None]
+    n: int
+    n_ties: int
+    warnings: tuple[str, ...] = ()
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the report in JSON's own types: a row of ``metrics.jsonl``."""
+        return {
+            **{name: getattr(self, name) for name in ("srcc", "plcc", "plcc_fit", "krcc")},
+            "rmse": self.rmse,
+            "rmse_fit": self.rmse_fit,
+            "interval": {
+                name: None if interval is None else list(interval)
+                for name, interval in self.intervals.items()
+            },
+            "n": self.n,
+            "n_ties": self.n_ties,
+            "warnings": list(self.warnings),
+        }
+
+
+def quality_metrics(
+    prediction: npt.ArrayLike, target: npt.ArrayLike, *, bootstrap: int = 1000, seed: int = 0
+) -> QualityReport:
+    """Measure how well predictions agree with scores over one whole evaluation set.
+
+    Args:
+        prediction: Predicted scores, (N,), higher = better.
+        target: True scores, (N,), higher = better.
+        bootstrap: Number of resamples for the intervals; 0 for none.
+        seed: The resamples' seed.
+
+    Returns:
+        The report. A measure that is not defined is None and has its reason in the warnings.
+
+    Raises:
+        EvaluationError: The shapes differ, a value is not finite, or `bootstrap` is negative.
+
+    >>> report = quality_metrics([0.1, 0.4, 0.3, 0.9, 0.8], [1, 2, 3, 4, 5], bootstrap=0)
+    >>> round(report.srcc, 3), report.n, report.n_ties
+    (0.8, 5, 0)
+    """
+    if bootstrap < 0:
+        raise EvaluationError(f"bootstrap must be 0 (no interval) or more, got {bootstrap}.")
+    x, y = as_pair(prediction, target)
+    warnings: list[str] = []
+    reason = why_undefined(x, y)
+    if reason:
+        warnings.append(reason)
+    else:
+        warnings += _caveats(x)
+    fit = logistic_fit(x, y)
+    if fit.reason and fit.reason != reason:
+        warnings.append(fit.reason)
+    intervals: dict[str, Interval | None] = dict.fromkeys(MEASURES)
+    if bootstrap and x.size < MIN_IMAGES:
+        warnings.append(f"no interval below {MIN_IMAGES} images (there are {x.size})")
+    elif bootstrap:
+        intervals = bootstrap_intervals(x, y, resamples=bootstrap, seed=seed)
+    return QualityReport(
+        srcc=srcc(x, y),
+        plcc=plcc(x, y),
+        plcc_fit=None if fit.reason else plcc(fit(x), y),
+        krcc=krcc(x, y),
+        rmse=rmse(x, y),
+        rmse_fit=None if fit.reason else rmse(fit(x), y),
+        intervals=intervals,
+        n=int(x.size),
+        n_ties=int(np.sum(_tied(x) | _tied(y))),
+        warnings=tuple(warnings),
+    )
+
+
+def _tied(values: np.ndarray) -> np.ndarray:
+    """Return which values (N,) occur more than once, as booleans (N,)."""
+    _, level, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return counts[level] > 1
+
+
+def _caveats(x: np.ndarray) -> list[str]:
+    """Return what weakens the ranks of predictions (N,) that are not constant."""
+    found = []
+    tied = int(np.sum(_tied(x)))
+    if tied > TIED_PREDICTIONS * x.size:
+        found.append(f"{tied} of {x.size} predictions are tied: low precision or saturation?")
+    if np.ptp(x) < NARROW_SPREAD * np.abs(x).max():
+        found.append("the predictions differ by rounding only: their ranks are noise")
+    return found

@@ -1,0 +1,128 @@
+"""``results.json``: what a run has measured, for people and for other programs.
+
+The form, with T finished experiences and K data sets; ``null`` = not defined, with the reason in
+``warnings``::
+
+    {"status": "finished",                     "running" while experiences are to come
+     "seed": 0, "config": "config/iqa_replay.py",
+     "joint": false,                           true: one row, after training on all data at once
+     "experiences": ["eva", "ava", "koniq"],   all that the stream has, finished or not
+     "datasets": ["eva", "ava", "koniq"],      number k < T is the one of experience k; then others
+     "images": [814, 19930, 2015],             test images per data set
+     "matrix": {"srcc": [[...], ...], "plcc": [[...], ...]},            T x K
+     "interval": {"srcc": [[[low, high], ...], ...]},                   T x K, 95 % bootstrap
+     "summary": {"msrcc": 0.81, "mpi": 0.84, "msi": 0.9, "bwt": -0.03, "forgetting": 0.03},
+     "seconds": {"train": [...], "eval": [...]},
+     "warnings": ["after eva on ava: constant prediction", "bwt: it needs two experiences ..."]}
+
+Row t is the model after experience t. The measures are those of the rows: ``srcc plcc plcc_fit krcc
+rmse rmse_fit`` for scores, ``accuracy accuracy_task_il`` for classes. `summary.MEANINGS` explains
+the summary; a warning about one of its numbers begins with that number's name and a colon.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cliqa.utils.errors import ArtifactError
+
+Results = dict[str, Any]
+"""The content of ``results.json``."""
+
+FILE_NAME = "results.json"
+
+
+def main_measure(results: Results) -> str:
+    """Return the measure that stands for a run: ``srcc``, else ``accuracy``, else its first."""
+    known = results["matrix"]
+    return next((name for name in ("srcc", "accuracy") if name in known), next(iter(known)))
+
+
+def row_labels(results: Results) -> list[str]:
+    """Return a label for every row of the matrices: ``after eva``."""
+    if results.get("joint"):
+        return ["after joint training"]
+    count = len(next(iter(results["matrix"].values())))
+    return [f"after {name}" for name in results["experiences"][:count]]
+
+
+def load_results(path: str | Path) -> Results:
+    """Read and check a run's ``results.json``.
+
+    Args:
+        path: The file, or the work_dir that holds it.
+
+    Returns:
+        Its content, with empty values for the optional parts that it lacks.
+
+    Raises:
+        ArtifactError: The file is missing, is no JSON, or lacks a part.
+    """
+    path = Path(path)
+    path = path / FILE_NAME if path.is_dir() else path
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArtifactError(
+            f"{path}: missing. A run writes it after its first experience."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: cannot be read as JSON ({error}).") from error
+    return check_results(content, str(path))
+
+
+def check_results(content: Any, where: str) -> Results:  # noqa: ANN401
+    """Return the content of a ``results.json`` after checking its form.
+
+    Args:
+        content: What the file holds.
+        where: The file, for the error message.
+
+    Raises:
+        ArtifactError: A part is missing or has the wrong form.
+    """
+    if not isinstance(content, dict):
+        raise ArtifactError(f"{where}: expected an object, got {type(content).__name__}.")
+    for key, kind in _PARTS.items():
+        if key not in content:
+            raise ArtifactError(f"{where}: '{key}' is missing.")
+        if not isinstance(content[key], kind):
+            raise ArtifactError(f"{where}: '{key}' should be a {kind.__name__}.")
+    defaults: Results = {
+        "joint": False,
+        "seed": None,
+        "config": None,
+        "interval": {},
+        "seconds": {},
+    }
+    results: Results = {**defaults, "warnings": [], **content}
+    if not results["matrix"]:
+        raise ArtifactError(f"{where}: 'matrix' holds no measure.")
+    sizes = set()
+    for measure, matrix in results["matrix"].items():
+        _check_shape(matrix, len(results["datasets"]), f"{where}: matrix.{measure}")
+        sizes.add(len(matrix))
+    for measure, bands in results["interval"].items():
+        _check_shape(bands, len(results["datasets"]), f"{where}: interval.{measure}")
+        sizes.add(len(bands))
+    limit = 1 if results["joint"] else len(results["experiences"])
+    if len(sizes) > 1 or not 1 <= max(sizes) <= limit:
+        raise ArtifactError(
+            f"{where}: the matrices have {sorted(sizes)} rows for {limit} experiences."
+        )
+    return results
+
+
+_PARTS = {"status": str, "experiences": list, "datasets": list, "matrix": dict, "summary": dict}
+
+
+def _check_shape(matrix: Any, columns: int, where: str) -> None:  # noqa: ANN401
+    """Refuse what is no list of rows with one entry per data set."""
+    if not isinstance(matrix, list):
+        raise ArtifactError(f"{where} should be a list of rows.")
+    for t, row in enumerate(matrix):
+        if not isinstance(row, list) or len(row) != columns:
+            size = len(row) if isinstance(row, list) else "no"
+            raise ArtifactError(f"{where}, row {t}: {size} entries for {columns} data sets.")
