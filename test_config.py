@@ -38,8 +38,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     config = load_config(args.config, args.cfg_options)
     quick_check(config)
-    from cliqa.engine.evaluate import evaluate  # noqa: PLC0415  torch and Avalanche take seconds
-    from cliqa.evaluation.tables import evaluation_table  # noqa: PLC0415
+    from cliqa.engine.evaluate import (  # noqa: PLC0415  torch and Avalanche take seconds
+        evaluate,
+        evaluation_table,
+    )
 
     results = evaluate(
         config,

@@ -1,6 +1,7 @@
 """Train on EVA, then EVA and AVA, then all three: the upper end after each data set.
 
-python train_config.py config/iqa_cumulative.py --device cuda --cfg-options scenario.dataset_root=DATA
+python train_config.py config/iqa_cumulative.py --device cuda \
+    --cfg-options scenario.dataset_root=DATA
 """
 
 _base_ = [

@@ -128,9 +128,7 @@ def make_strategy() -> Callable[..., Any]:
             plugins=list(plugins),
             evaluator=EvaluationPlugin(Predictions(), loggers=[]),
         )
-        strategy.configure(
-            TrainingOptions(**{"seed": 1, **options}), Schedule(schedule), on_epoch
-        )
+        strategy.configure(TrainingOptions(**{"seed": 1, **options}), Schedule(schedule), on_epoch)
         return strategy
 
     return make

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from dataclasses import dataclass
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.sharing import find_shared
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Split = tuple[str, str]
 """A data set's name and "train", "val" or "test"."""

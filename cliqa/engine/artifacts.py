@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -23,10 +22,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cliqa.utils.errors import ArtifactError, CheckpointError
-from cliqa.utils.io import write_json, write_jsonl, write_npz, write_text
+from cliqa.utils.io import write_json, write_jsonl, write_text
 
 PACKAGES = ("torch", "torchvision", "avalanche-lib", "mmengine", "mmpretrain", "numpy", "scipy")
 
@@ -54,10 +51,6 @@ class WorkDir:
         """Return the path of the checkpoint kept after an experience, or inside one."""
         inside = "" if epoch is None else f"_epoch_{epoch}"
         return self.checkpoints / f"exp_{experience}{inside}.pth"
-
-    def predictions_of(self, experience: int, name: str) -> Path:
-        """Return the path of the predictions after an experience on a data set."""
-        return self.root / "predictions" / f"after_{experience}_on_{name}.npz"
 
     def holds_a_run(self) -> bool:
         """Tell whether a run has left something here."""
@@ -120,23 +113,6 @@ class WorkDir:
         """Write the history anew: after a resume nothing stands in it twice."""
         write_jsonl(self.metrics, rows)
 
-    def write_predictions(self, experience: int, name: str, **arrays: np.ndarray) -> None:
-        """Write one data set's predictions."""
-        write_npz(self.predictions_of(experience, name), **arrays)
-
-    def read_predictions(self, experience: int, name: str) -> np.ndarray:
-        """Return stored predictions (N,).
-
-        Raises:
-            ArtifactError: The file is missing or damaged.
-        """
-        path = self.predictions_of(experience, name)
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return np.asarray(arrays["prediction"])
-        except (OSError, ValueError, KeyError) as error:
-            raise ArtifactError(f"{path}: missing or damaged ({error}).") from error
-
     def write_run(self, **facts: Any) -> None:  # noqa: ANN401
         """Write what is needed to run this again."""
         write_json(
@@ -150,17 +126,6 @@ class WorkDir:
                 **facts,
             },
         )
-
-    def read_results(self) -> dict[str, Any]:
-        """Return results.json.
-
-        Raises:
-            ArtifactError: It is missing or damaged.
-        """
-        try:
-            return dict(json.loads(self.results.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise ArtifactError(f"{self.results}: missing or damaged ({error}).") from error
 
 
 def _version(package: str) -> str | None:

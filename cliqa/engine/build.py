@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from typing import Any
 
@@ -11,8 +10,8 @@ from avalanche.training.plugins import EvaluationPlugin
 from torch import nn
 from torch.optim import Optimizer
 
-from cliqa.engine.check import check_config
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.engine.check import check_config
 from cliqa.engine.parts import Parts
 from cliqa.engine.sections import (
     OF_RUN,
@@ -36,9 +35,10 @@ from cliqa.training.options import TrainingOptions
 from cliqa.training.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
 from cliqa.training.templates import with_stream_template
+from cliqa.utils.logging import get_logger
 from cliqa.utils.seed import seed_everything
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def build(config: dict[str, Any], device: torch.device) -> Parts:

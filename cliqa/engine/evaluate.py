@@ -19,9 +19,10 @@ from cliqa.engine.build import build_model_and_strategy
 from cliqa.engine.check import check_config
 from cliqa.engine.checkpoints import check_fits, find_checkpoint, load_run
 from cliqa.engine.data_arguments import is_new_data_set, parse_data_set
+from cliqa.engine.results import measure
 from cliqa.engine.streams import build_data_sets, build_stream
 from cliqa.engine.train import with_command_line
-from cliqa.evaluation.quality import QualityReport, quality_metrics
+from cliqa.evaluation.tables import Table, number, render
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json
@@ -149,11 +150,11 @@ def _measured(
     source: QualityDataset, prediction: np.ndarray, target: np.ndarray, bootstrap: int, seed: int
 ) -> dict[str, Any]:
     """Return a data set's metrics and predictions."""
-    report: QualityReport = quality_metrics(prediction, target, bootstrap=bootstrap, seed=seed)
+    measured = measure(prediction, target, bootstrap=bootstrap, seed=seed)
     raw = source.to_raw(np.clip(prediction, 0, 1))
     columns = zip(source.table.images, prediction, target, raw, source.raw_scores, strict=True)
     return {
-        "metrics": {**report.to_row(), "num_samples": report.n},
+        "metrics": {**measured, "num_samples": measured["n"]},
         "predictions": [
             {
                 "image": image,
@@ -167,3 +168,16 @@ def _measured(
     }
 
 
+def evaluation_table(results: dict[str, Any]) -> str:
+    """Return what ``test_config.py`` prints: a line a data set."""
+    rows = []
+    for name, data in results["datasets"].items():
+        metrics = data["metrics"]
+        band = (metrics.get("interval") or {}).get("srcc")
+        interval = f"{band[0]:.3f}..{band[1]:.3f}" if band else "n/a"
+        measures = [number(metrics[key]) for key in ("srcc", "plcc", "plcc_fit", "krcc", "rmse")]
+        rows.append((name, str(metrics["n"]), measures[0], interval, *measures[1:]))
+    header = ("data set", "images", "SRCC", "95 %", "PLCC", "PLCC fit", "KRCC", "RMSE")
+    return render(
+        Table(f"After {results['experiences_learnt']} experience(s)", header, tuple(rows))
+    )

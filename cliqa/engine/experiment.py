@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
@@ -11,8 +10,9 @@ import numpy as np
 from cliqa.engine.parts import Parts
 from cliqa.engine.run import Run
 from cliqa.evaluation.functional import srcc
+from cliqa.utils.logging import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def train_stream(parts: Parts, run: Run) -> dict[str, Any]:
@@ -27,23 +27,22 @@ def train_stream(parts: Parts, run: Run) -> dict[str, Any]:
     """
     strategy = parts.strategy
     steps = strategy.steps(parts.benchmark.train_stream)
-    run.start(strategy, parts.benchmark)
+    labels = ["+".join(experience.name for experience in step) for step in steps]
+    run.start(strategy, parts.benchmark, labels)
     for index in range(run.next_step, len(steps)):
-        strategy.on_epoch = _Epochs(parts, run, steps[index])
+        strategy.on_epoch = _Epochs(parts, run, index, steps[index])
         strategy.train_step(index, steps[index])
-        after = steps[index][-1].current_experience
-        seconds = evaluate_stream(parts, run, after)
-        run.finish_step(strategy, index, after, seconds)
+        run.finish_step(strategy, index, evaluate_stream(parts, run, index))
     return run.finish()
 
 
-def evaluate_stream(parts: Parts, run: Run, after: int) -> float:
+def evaluate_stream(parts: Parts, run: Run, step: int) -> float:
     """Evaluate on every data set's test split and record the predictions.
 
     Args:
         parts: What the config describes.
         run: The run's records.
-        after: The experience that was learnt last.
+        step: The step that was trained last.
 
     Returns:
         Seconds that the evaluation took.
@@ -51,7 +50,7 @@ def evaluate_stream(parts: Parts, run: Run, after: int) -> float:
     started = time.monotonic()
     parts.strategy.eval(parts.benchmark.test_stream)
     for name, (prediction, target) in parts.predictions.result().items():
-        run.record(after, name, prediction, target)
+        run.record(step, name, prediction, target)
     return time.monotonic() - started
 
 
@@ -61,12 +60,14 @@ class _Epochs:
     Args:
         parts: What the config describes.
         run: The run's records.
+        index: The step.
         experiences: What the step trains on.
     """
 
-    def __init__(self, parts: Parts, run: Run, experiences: list[Any]) -> None:
+    def __init__(self, parts: Parts, run: Run, index: int, experiences: list[Any]) -> None:
         self._parts = parts
         self._run = run
+        self._index = index
         self._experiences = experiences
         self._lap = time.monotonic()
 
@@ -75,7 +76,7 @@ class _Epochs:
         strategy = self._parts.strategy
         row = {
             "kind": "epoch",
-            "experience": self._experiences[-1].current_experience,
+            "experience": self._index,
             "name": "+".join(experience.name for experience in self._experiences),
             "epoch": strategy.epochs_done,
             "loss": loss,
@@ -97,7 +98,8 @@ class _Epochs:
             data = self._parts.benchmark.validation(experience.current_experience)
             if data is None:
                 return None
-            value = srcc(*self._parts.strategy.predict(data))
+            prediction, target = self._parts.strategy.predict(data)
+            value = srcc(prediction, target) if np.isfinite(prediction).all() else None
             if value is None:
                 return None
             values.append(value)

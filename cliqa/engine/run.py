@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,14 +11,17 @@ import numpy as np
 from cliqa.config import config_differences, dump_config
 from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.interrupts import Interrupted
-from cliqa.engine.results import results_of
-from cliqa.evaluation.quality import quality_metrics
+from cliqa.engine.results import measure, results_of, save_predictions
+from cliqa.evaluation.predictions import Predictions
+from cliqa.evaluation.results import Results, load_results
+from cliqa.evaluation.tables import report
 from cliqa.training.state import without_state
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.errors import CheckpointError
-from cliqa.utils.io import replace_by_link, write_json
+from cliqa.utils.io import replace_by_link, write_json, write_text
+from cliqa.utils.logging import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 FORMAT = 1
 """Version of the checkpoint's layout."""
@@ -90,17 +92,23 @@ class Run:
         self.files.write_run(seed=self.config["seed"], device=device, config=self.config_file)
         self.notes = warnings
 
-    def start(self, strategy: Any, benchmark: Any) -> None:  # noqa: ANN401
+    def start(self, strategy: Any, benchmark: Any, labels: list[str]) -> None:  # noqa: ANN401
         """Go on from the checkpoint, or write the first one.
 
         A strategy whose state cannot be kept trains the stream again from its start, which ends
         in the same numbers.
+
+        Args:
+            strategy: The strategy to train.
+            benchmark: The streams.
+            labels: What each step of the stream is called.
         """
         self.names = list(benchmark.names)
+        self._labels = labels
         self._sources = benchmark.sources
         lacking = without_state(strategy)
         state, self._state = self._state, None
-        if lacking and (state is None or state["next_step"] < len(self.names)):
+        if lacking and (state is None or state["next_step"] < len(labels)):
             logger.warning(
                 "%s keeps state that no checkpoint holds: a resumed run starts the stream again",
                 " and ".join(lacking),
@@ -168,44 +176,38 @@ class Run:
         self._save(strategy, path)
         self._write()
 
-    def record(self, after: int, name: str, prediction: np.ndarray, target: np.ndarray) -> None:
+    def record(self, step: int, name: str, prediction: np.ndarray, target: np.ndarray) -> None:
         """Measure and store the predictions for one data set.
 
         Args:
-            after: The experience that was learnt last.
+            step: The step of the stream that was trained last.
             name: The data set.
             prediction: Scores (N,).
             target: Scores in 0..1 (N,).
         """
         source = self._sources[name, "test"]
-        report = quality_metrics(
-            prediction, target, bootstrap=self._bootstrap, seed=self.config["seed"]
-        )
-        self.files.write_predictions(
-            after,
-            name,
-            prediction=prediction,
-            target=target,
-            raw=np.asarray(source.raw_scores),
-            image=np.asarray([str(path.name) for path in source.paths]),
-        )
-        row = {"kind": "eval", "experience": after, "after": self.names[after], "dataset": name}
-        self.evaluations.append({**row, **report.to_row()})
-        for warning in report.warnings:
-            logger.warning("after %s, %s: %s", self.names[after], name, warning)
+        images = np.asarray([path.name for path in source.paths])
+        stored = Predictions(prediction, target, source.raw_scores, images)
+        save_predictions(self.files.root, step, name, stored)
+        measured = measure(prediction, target, bootstrap=self._bootstrap, seed=self.config["seed"])
+        row = {"kind": "eval", "experience": step, "after": self._labels[step], "dataset": name}
+        self.evaluations.append({**row, **measured})
+        for warning in measured["warnings"]:
+            logger.warning("after %s on %s: %s", self._labels[step], name, warning)
 
-    def finish_step(self, strategy: Any, index: int, after: int, seconds: float) -> None:  # noqa: ANN401
-        """Save the state after an experience was learnt and evaluated."""
+    def finish_step(self, strategy: Any, step: int, seconds: float) -> None:  # noqa: ANN401
+        """Save the state after a step of the stream was trained and evaluated."""
         self.seconds["train"].append(self._lap)
         self.seconds["eval"].append(seconds)
         self._lap = 0.0
-        self.next_step = index + 1
-        self._save(strategy, self.files.checkpoint_of(after))
+        self.next_step = step + 1
+        self._save(strategy, self.files.checkpoint_of(step))
         self._write()
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self) -> Results:
         """Write the results as finished and return them."""
-        return self._write("finished")
+        self._write("finished")
+        return load_results(self.files.results)
 
     def _save(self, strategy: Any, keep: Path | None = None) -> None:  # noqa: ANN401
         """Write the checkpoint to go on from, and keep it under a name of its own if asked to.
@@ -231,12 +233,24 @@ class Run:
             replace_by_link(keep, self.files.last)
         self.files.mark_last(keep or self.files.last)
 
-    def _write(self, status: str = "running") -> dict[str, Any]:
-        """Write the history and the results as far as they go."""
+    def _write(self, status: str = "running") -> None:
+        """Write the history and, once there is an evaluation, the results."""
         self.files.write_metrics([*self.epochs, *self.evaluations])
-        results = results_of(self, status)
+        if not self.evaluations:
+            return
+        results = results_of(
+            self.evaluations,
+            work_dir=self.files.root,
+            names=self.names,
+            joint=len(self._labels) < len(self.names),
+            status=status,
+            seed=self.config["seed"],
+            config=self.config_file,
+            seconds=self.seconds,
+            warnings=self.notes,
+        )
         write_json(self.files.results, results)
-        return results
+        write_text(self.files.matrix, report(results, "csv"))
 
     # ---------------------------------------------------------------- ending
 

@@ -1,4 +1,4 @@
-"""How the sections of a config are taken apart; the only reader of their layout beside the checks."""
+"""How the sections of a config are taken apart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from cliqa.benchmarks.presets import preset
 from cliqa.evaluation.metrics.upstream import OF_CLASSES
-from cliqa.registry import PLUGINS, STRATEGIES, ComponentRegistry, Component, find
+from cliqa.registry import PLUGINS, STRATEGIES, Component, ComponentRegistry, find
 from cliqa.training.options import TrainingOptions
 
 TEMPLATE = ("train_mb_size", "train_epochs", "eval_mb_size", "eval_every", "peval_mode")

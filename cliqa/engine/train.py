@@ -10,7 +10,7 @@ from cliqa.engine.build import build
 from cliqa.engine.experiment import train_stream
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.engine.run import Run
-from cliqa.evaluation.tables import text_table
+from cliqa.evaluation.tables import report
 from cliqa.utils.device import resolve_device
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.visualization.run import draw_run
@@ -59,7 +59,7 @@ def train(
             results = train_stream(parts, run)
         finally:
             parts.close_loggers()
-    for line in text_table(results).splitlines():
+    for line in report(results).splitlines():
         logger.info("%s", line)
     figures = draw_run(run.files.root)
     logger.info("results: %s", run.files.results)

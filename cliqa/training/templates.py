@@ -15,7 +15,8 @@ import torch
 from avalanche.benchmarks import CLExperience
 from avalanche.training.supervised import Naive
 from avalanche.training.templates import SupervisedTemplate
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from cliqa.training.batching import MixedLoader, apply_model, make_loader
 from cliqa.training.options import TrainingOptions
@@ -45,6 +46,29 @@ class StreamTemplate:
         state_is_in_plugins: The strategy itself keeps nothing between steps, so that the model, the
             optimizer and the plugins are all that a checkpoint must hold.
     """
+
+    # what Avalanche's template has; named for the type checker
+    model: nn.Module
+    optimizer: Optimizer
+    device: torch.device
+    experience: Any
+    adapted_dataset: Any
+    dataloader: Any
+    loss: Tensor
+    mb_x: Any
+    mb_y: Tensor
+    retain_graph: bool
+    train_epochs: int
+    train_mb_size: int
+    eval_mb_size: int
+    train: Callable[..., Any]
+    eval: Callable[..., Any]
+    training_epoch: Callable[..., None]
+    plugins: list[Any]
+    evaluator: Any
+    _stop_training: bool
+    _before_training_epoch: Callable[..., None]
+    _after_training_epoch: Callable[..., None]
 
     options = TrainingOptions()
     state_is_in_plugins = True
@@ -82,7 +106,9 @@ class StreamTemplate:
 
     def _before_training(self, **kwargs: Any) -> None:
         seed_everything(self.options.seed, "step", self.step_index, "start")
-        if self._pending is not None:  # hooks that read the model or a plugin's state see the old one
+        if (
+            self._pending is not None
+        ):  # hooks that read the model or a plugin's state see the old one
             self.model.load_state_dict(self._pending["model"])
             restore_plugins(self, self._pending["plugins"])
         super()._before_training(**kwargs)
@@ -113,7 +139,8 @@ class StreamTemplate:
         self.last_lr = float(self.optimizer.param_groups[0]["lr"])
         if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss became {loss} in epoch {self.epochs_done} of step {self.step_index + 1}. "
+                f"the loss became {loss} in epoch {self.epochs_done} of step "
+                f"{self.step_index + 1}. "
                 "Lower cl_strategy.optimizer.lr, or set cl_strategy.clip_grad_norm=1.0."
             )
         self.schedule.after_epoch(loss)

@@ -31,7 +31,10 @@ def two_sets(tmp_path: Path) -> Path:
     for k in range(4):
         shutil.copy(tmp_path / "p" / f"p{k}.png", tmp_path / "q" / f"q{k}.png")
     # p trains on images 0..5, q tests on images 0..4
-    splits = {"p": "train " * 6 + "val " * 2 + "test " * 2, "q": "test " * 5 + "train " * 3 + "val " * 2}
+    splits = {
+        "p": "train " * 6 + "val " * 2 + "test " * 2,
+        "q": "test " * 5 + "train " * 3 + "val " * 2,
+    }
     for name, kinds in splits.items():
         rows = [f"{name}{k}.png,{k / 10},{kind}" for k, kind in enumerate(kinds.split())]
         (tmp_path / name / "s.csv").write_text("\n".join(["image,score,split", *rows]) + "\n")
@@ -51,9 +54,7 @@ def test_shared_images_leave_the_training_split(two_sets: Path) -> None:
     kept, overlaps = without_overlap(splits, "remove")
     assert [p.name for p in kept["p", "train"].paths] == ["p4.png", "p5.png"]
     assert len(kept["q", "test"]) == 5
-    assert [str(o) for o in overlaps] == [
-        "p/train and q/test share 4 images; removed from p/train"
-    ]
+    assert [str(o) for o in overlaps] == ["p/train and q/test share 4 images; removed from p/train"]
 
 
 def test_keep_reports_only(two_sets: Path) -> None:

@@ -65,8 +65,8 @@ CASES: dict[str, Callable[[Make], Callable[[], Any]]] = {
     "reservoir": lambda make: lambda: make([Replay(12, "reservoir"), L2(0.1, "all")]),
     "l2-init": lambda make: lambda: make([L2(0.1, "init")]),
     "plateau": lambda make: lambda: make(schedule={"type": "ReduceLROnPlateau", "patience": 0}),
-    "one-cycle": lambda make: lambda: make(
-        schedule={"type": "OneCycleLR", "max_lr": 0.01, "by": "iteration"}
+    "one-cycle": lambda make: (
+        lambda: make(schedule={"type": "OneCycleLR", "max_lr": 0.01, "by": "iteration"})
     ),
     "joint": lambda make: lambda: make(cls=JointTraining, epochs=4),
     "cumulative": lambda make: lambda: make(cls=Cumulative),
@@ -161,9 +161,7 @@ def test_infinite_loss_stops_with_advice(make_strategy: Make, tiny_stream: Quali
         run(strategy, tiny_stream)
 
 
-def test_gradient_clipping_limits_the_step(
-    make_strategy: Make, tiny_stream: QualityStream
-) -> None:
+def test_gradient_clipping_limits_the_step(make_strategy: Make, tiny_stream: QualityStream) -> None:
     strategy = make_strategy(epochs=1, clip_grad_norm=1e-3)
     norms = []
     step = strategy.precision.step

@@ -56,7 +56,7 @@ class QualityMetric(Predictions):
         stream = strategy.experience.origin_stream.name
         emitted = []
         for name in self.measures:
-            value = MEASURES[name](prediction, target)
+            value = MEASURES[name](prediction, target) if np.isfinite(prediction).all() else None
             if value is not None:
                 self._values[name].append(value)
                 label = f"{name.upper()}_Exp/eval_phase/{stream}_stream/{dataset}"

@@ -7,9 +7,7 @@ from typing import Any
 
 from avalanche.training.plugins import SupervisedPlugin
 
-HOOKS = frozenset(
-    name for name in dir(SupervisedPlugin) if name.startswith(("before_", "after_"))
-)
+HOOKS = frozenset(name for name in dir(SupervisedPlugin) if name.startswith(("before_", "after_")))
 """The names that Avalanche's training and evaluation loops call."""
 
 

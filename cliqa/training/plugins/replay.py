@@ -80,7 +80,9 @@ class Replay(ContinualPlugin):
             count: Its number of samples.
             seed: Seed of the keys.
         """
-        keys = torch.rand(count, generator=generator(seed, "replay", experience), dtype=torch.float64)
+        keys = torch.rand(
+            count, generator=generator(seed, "replay", experience), dtype=torch.float64
+        )
         self._experience = torch.cat([self._experience, torch.full((count,), experience)])
         self._index = torch.cat([self._index, torch.arange(count)])
         self._key = torch.cat([self._key, keys])
