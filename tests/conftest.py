@@ -153,3 +153,40 @@ def assert_same() -> Callable[[Any, Any], None]:
         assert same(first, second)
 
     return check
+
+
+@pytest.fixture
+def tiny_config(tiny_data: Path) -> dict[str, Any]:
+    """Return a config over `tiny_data` with replay, a schedule and batch normalisation."""
+    labelled = {"type": "ScoreFile", "labels": "scores.csv", "images": "."}
+    scale = {"score_range": (0, 1), "higher_is_better": True, "fractions": (0.6, 0.1, 0.3)}
+    tensor = {"type": "ToTensor"}
+    return {
+        "scenario": {
+            "type": "QualityStream",
+            "dataset_root": str(tiny_data),
+            "datasets": [{**labelled, **scale, "root": name, "name": name} for name in "abc"],
+            "train_transform": [{"type": "RandomCrop", "size": 12}, tensor],
+            "eval_transform": [tensor],
+        },
+        "model": {
+            "type": "QualityModel",
+            "backbone": {"type": "ResNet", "depth": 18, "base_channels": 4, "stem_channels": 4},
+            "neck": {"type": "GlobalAveragePooling"},
+            "head": {"type": "LinearScoreHead", "in_channels": 32},
+        },
+        "cl_strategy": {
+            "type": "Replay",
+            "mem_size": 10,
+            "train_mb_size": 8,
+            "eval_mb_size": 16,
+            "train_epochs": 2,
+            "optimizer": {"type": "AdamW", "lr": 1e-3},
+            "scheduler": {"type": "CosineAnnealingLR"},
+            "loss": {"type": "L1Loss"},
+        },
+        "loggers": [{"type": "TextLogger"}, {"type": "CSVLogger"}],
+        "metrics": [{"type": "quality_metrics"}],
+        "evaluation": {"bootstrap": 50},
+        "seed": 0,
+    }

@@ -50,6 +50,6 @@ def preset(name: str) -> list[dict[str, Any]]:
     if name not in PRESETS:
         raise ConfigError(
             f"scenario.datasets: no stream is called '{name}'.{closest(name, PRESETS)} "
-            f"Known: {', '.join(PRESETS)}; or list the data sets: [dict(type='EVA', root=...), ...]."
+            f"Known: {', '.join(PRESETS)}; or list them: [dict(type='EVA', root=...), ...]."
         )
     return [{"type": kind, "root": FOLDERS[kind]} for kind in PRESETS[name]]

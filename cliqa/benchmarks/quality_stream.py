@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from avalanche.benchmarks import CLScenario
 from avalanche.benchmarks.utils import AvalancheDataset, TransformGroups
@@ -15,7 +16,7 @@ from cliqa.registry import SCENARIOS
 from cliqa.utils.errors import ConfigError
 
 Transform = Callable[[Tensor], Tensor]
-SPLITS = ("train", "val", "test")
+SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
 
 
 @SCENARIOS.register_module()
@@ -58,7 +59,9 @@ class QualityStream(CLScenario):
             )
         ordered = _in_order(datasets, order)
         self.names = [dataset.name for dataset in ordered]
-        splits = {(d.name, split): d.subset(split) for d in ordered for split in SPLITS}
+        splits: dict[tuple[str, str], QualityDataset] = {
+            (data.name, split): data.subset(split) for data in ordered for split in SPLITS
+        }
         self.sources, self.overlaps = without_overlap(splits, shared)
         self.train_transform = train_transform
         self.eval_transform = eval_transform

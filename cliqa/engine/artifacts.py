@@ -7,7 +7,7 @@
 ``metrics.jsonl``                              a row an epoch, and a row an experience and data set
 ``results.json`` ``matrix.csv``                the score matrix and its summary
 ``predictions/after_{t}_on_{name}.npz``        prediction, target, raw, image
-``checkpoints/last.pth`` ``exp_{k}.pth``       the state to go on from; ``last_checkpoint`` names one
+``checkpoints/last.pth`` ``exp_{k}.pth``       states to go on from; see ``last_checkpoint``
 ``figures/*.png``                              drawn from the files above
 =============================================  ===================================================
 """
@@ -83,6 +83,9 @@ class WorkDir:
             ) from error
         if not os.access(self.root, os.W_OK):
             raise ArtifactError(f"work_dir {self.root}: not writable. Choose another: --work-dir.")
+        for pattern in (".*.tmp", ".*.link"):  # what a killed run was about to write
+            for leftover in self.root.rglob(pattern):
+                leftover.unlink(missing_ok=True)
 
     def mark_last(self, checkpoint: Path) -> None:
         """Name the checkpoint to go on from."""

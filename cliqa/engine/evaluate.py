@@ -20,8 +20,8 @@ from cliqa.engine.check import check_config
 from cliqa.engine.checkpoints import check_fits, find_checkpoint, load_run
 from cliqa.engine.data_arguments import is_new_data_set, parse_data_set
 from cliqa.engine.results import measure
+from cliqa.engine.sections import with_command_line
 from cliqa.engine.streams import build_data_sets, build_stream
-from cliqa.engine.train import with_command_line
 from cliqa.evaluation.tables import Table, number, render
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ConfigError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,8 +18,8 @@ from cliqa.evaluation.results import Results, load_results
 from cliqa.evaluation.tables import report
 from cliqa.training.state import without_state
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
-from cliqa.utils.errors import CheckpointError
-from cliqa.utils.io import replace_by_link, write_json, write_text
+from cliqa.utils.errors import ArtifactError, CheckpointError
+from cliqa.utils.io import folder_lock, replace_by_link, write_json, write_text
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -67,6 +68,7 @@ class Run:
         self.notes: list[str] = []
         self._bootstrap = bootstrap
         self._lap = 0.0
+        self._held = ExitStack()
         self._checkpoint = self._find(resume)
         self._state = self._read(self._checkpoint) if self._checkpoint else None
 
@@ -260,12 +262,13 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave the results with the run's true status."""
-        if kind is None or not self.names:
-            return
-        self._write("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
-        if isinstance(error, Interrupted):
-            logger.info("stopped by %s; go on with --resume", error)
+        """Leave the results with the run's true status, and the folder to others."""
+        with self._held:
+            if kind is None or not self.names:
+                return
+            self._write("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
+            if isinstance(error, Interrupted):
+                logger.info("stopped by %s; go on with --resume", error)
 
 
 def deciding(config: dict[str, Any]) -> dict[str, Any]:

@@ -69,3 +69,13 @@ def template_arguments(section: Mapping[str, Any]) -> dict[str, Any]:
 def is_class_metric(name: object) -> bool:
     """Tell whether a metric compares class labels."""
     return isinstance(name, str) and name.removeprefix("avalanche.") in OF_CLASSES
+
+
+def with_command_line(
+    config: dict[str, Any], *, seed: int | None = None, amp: bool = False
+) -> dict[str, Any]:
+    """Return a config with what the command line overrides; the given one is left as it is."""
+    config = dict(config)
+    config["seed"] = config.get("seed") or 0 if seed is None else seed
+    config["amp"] = amp or config.get("amp", False)
+    return config

@@ -10,6 +10,7 @@ from cliqa.engine.build import build
 from cliqa.engine.experiment import train_stream
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.engine.run import Run
+from cliqa.engine.sections import with_command_line
 from cliqa.evaluation.tables import report
 from cliqa.utils.device import resolve_device
 from cliqa.utils.logging import get_logger, setup_logging
@@ -66,13 +67,3 @@ def train(
     for figure in figures:
         logger.info("figure:  %s", figure)
     return results
-
-
-def with_command_line(
-    config: dict[str, Any], *, seed: int | None = None, amp: bool = False
-) -> dict[str, Any]:
-    """Return a config with what the command line overrides; the given one is left as it is."""
-    config = dict(config)
-    config["seed"] = config.get("seed") or 0 if seed is None else seed
-    config["amp"] = amp or config.get("amp", False)
-    return config

@@ -66,6 +66,8 @@ class StreamTemplate:
     training_epoch: Callable[..., None]
     plugins: list[Any]
     evaluator: Any
+    loss_sum: Tensor
+    loss_count: int
     _stop_training: bool
     _before_training_epoch: Callable[..., None]
     _after_training_epoch: Callable[..., None]
@@ -93,7 +95,7 @@ class StreamTemplate:
     # ---------------------------------------------------------------- the stream
 
     def steps(self, stream: Sequence[CLExperience]) -> list[list[CLExperience]]:
-        """Return what is trained on in turn: one experience at a time, unless a strategy differs."""
+        """Return what is trained on in turn: one experience at a time by default."""
         return [[experience] for experience in stream]
 
     def train_step(self, index: int, experiences: list[CLExperience]) -> None:
@@ -104,20 +106,20 @@ class StreamTemplate:
         chosen = experiences if len(experiences) > 1 else experiences[0]
         self.train(chosen, eval_streams=[], **loaders)
 
-    def _before_training(self, **kwargs: Any) -> None:
+    def _before_training(self, **kwargs: Any) -> None:  # noqa: ANN401
         seed_everything(self.options.seed, "step", self.step_index, "start")
         if (
             self._pending is not None
         ):  # hooks that read the model or a plugin's state see the old one
             self.model.load_state_dict(self._pending["model"])
             restore_plugins(self, self._pending["plugins"])
-        super()._before_training(**kwargs)
+        super()._before_training(**kwargs)  # type: ignore[misc]
 
     def _train_exp(
         self,
         experience: CLExperience,
         eval_streams: Any = None,  # noqa: ANN401
-        **kwargs: Any,
+        **kwargs: Any,  # noqa: ANN401
     ) -> None:
         self._start()
         for epoch in range(self.epochs_done, self.train_epochs):
@@ -168,7 +170,7 @@ class StreamTemplate:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip_grad_norm)
         self.precision.step(self.optimizer)
 
-    def _after_training_iteration(self, **kwargs: Any) -> None:
+    def _after_training_iteration(self, **kwargs: Any) -> None:  # noqa: ANN401
         count = len(self.mb_y)
         self.loss_sum = self.loss_sum + self.loss.detach().sum() * count
         self.loss_count += count
@@ -176,19 +178,19 @@ class StreamTemplate:
         super()._after_training_iteration(**kwargs)  # type: ignore[misc]
 
     def _reset_loss(self) -> None:
-        self.loss_sum: Tensor = torch.zeros((), device=self.device)
+        self.loss_sum = torch.zeros((), device=self.device)
         self.loss_count = 0
 
     # ---------------------------------------------------------------- data and optimizer
 
-    def make_train_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:
+    def make_train_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
         """Make the loader of the current step (Avalanche's own for task-labelled benchmarks)."""
         if hasattr(self.experience, "task_labels"):
             super().make_train_dataloader(num_workers=num_workers, **kwargs)  # type: ignore[misc]
             return
         self.dataloader = self.loader(self.adapted_dataset, train=True)
 
-    def make_eval_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:
+    def make_eval_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
         """Make the loader of an evaluation; images may have different sizes."""
         if hasattr(self.experience, "task_labels"):
             super().make_eval_dataloader(num_workers=num_workers, **kwargs)  # type: ignore[misc]
@@ -222,7 +224,7 @@ class StreamTemplate:
         )
         self.dataloader = MixedLoader(self.dataloader, loader)
 
-    def check_model_and_optimizer(self, **kwargs: Any) -> None:
+    def check_model_and_optimizer(self, **kwargs: Any) -> None:  # noqa: ANN401
         """Adapt the model to the experience and collect its parameters."""
         super().check_model_and_optimizer(  # type: ignore[misc]
             reset_optimizer_state=self.options.reset_optimizer, **kwargs

@@ -13,6 +13,11 @@ from typing import IO, Any
 
 import numpy as np
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 @contextlib.contextmanager
 def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
@@ -45,6 +50,28 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             os.unlink(temporary)
         raise
     _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def folder_lock(folder: str | Path) -> Iterator[bool]:
+    """Hold a folder for one process; the lock goes with the process, however that ends.
+
+    Args:
+        folder: An existing folder; ``.lock`` in it is the file that is locked.
+
+    Yields:
+        False if another process holds it. Always true where the system has no such locks.
+    """
+    if fcntl is None:
+        yield True
+        return
+    with (Path(folder) / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
 
 
 def replace_by_link(source: str | Path, path: str | Path) -> None:

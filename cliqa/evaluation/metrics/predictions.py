@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from avalanche.evaluation import PluginMetric
+from avalanche.evaluation.metric_results import MetricValue
 from torch import Tensor
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -46,11 +47,12 @@ class Predictions(PluginMetric[dict[str, Pair]]):
         self._outputs.append(strategy.mb_output.detach().float().cpu())
         self._targets.append(strategy.mb_y.detach().cpu())
 
-    def after_eval_exp(self, strategy: Any) -> None:  # noqa: ANN401
+    def after_eval_exp(self, strategy: Any) -> list[MetricValue] | None:  # noqa: ANN401
         """Finish a data set."""
         name = getattr(strategy.experience, "name", str(strategy.experience.current_experience))
         outputs, targets = torch.cat(self._outputs), torch.cat(self._targets)
         self._results[name] = (outputs.numpy(), targets.numpy())
+        return None
 
     def __str__(self) -> str:
         """Return the metric's name."""

@@ -21,7 +21,7 @@ class ContinualPlugin(SupervisedPlugin):
         TypeError: A public method is called ``before_...`` or ``after_...`` but is no hook.
     """
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**kwargs)
         for name in vars(cls):
             if name.startswith(("before_", "after_")) and name not in HOOKS:

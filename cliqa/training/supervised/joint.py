@@ -38,8 +38,9 @@ class JointTraining(Template):
     def model_adaptation(self, model: nn.Module | None = None) -> nn.Module:
         """Let a growing model see every experience."""
         current = self.experience
-        adapted = self.model if model is None else model
-        for self.experience in self._joined or [current]:
+        adapted: nn.Module = self.model if model is None else model
+        for experience in self._joined or [current]:
+            self.experience = experience
             adapted = super().model_adaptation(adapted)
         self.experience = current
         return adapted
