@@ -1,0 +1,146 @@
+"""Where the labelled images lie, and whether they are all there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import posixpath
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cliqa.datasets.table import ScoreTable
+from cliqa.utils.errors import DatasetError
+
+logger = logging.getLogger(__name__)
+
+_LISTED = 5
+_PROBED = 20
+
+
+def find_folder(
+    root: Path, candidates: Sequence[str], images: Sequence[str], where: str, advice: str
+) -> Path:
+    """Return the folder of the images: of those that exist, the one that holds the first images.
+
+    Args:
+        root: What relative candidates are relative to.
+        candidates: Folders in the order of preference; ``""`` is the root itself.
+        images: Image paths relative to the folder sought.
+        where: The beginning of the error message.
+        advice: Its end.
+
+    Raises:
+        DatasetError: None of the folders exists.
+    """
+    folders = [root / candidate for candidate in candidates]
+    there = [folder for folder in folders if folder.is_dir()]
+    if not there:
+        tried = " or ".join(str(folder) for folder in folders)
+        raise DatasetError(f"{where}: no image folder {tried} (from {Path.cwd()}).{advice}")
+    for folder in there:
+        if any((folder / image).exists() for image in images[:_PROBED]):
+            return folder
+    return there[0]
+
+
+def match_images(folder: Path, images: Sequence[str]) -> list[str | None]:
+    """Return each image's path as the disk spells it, or None where there is no such file.
+
+    One listing per folder is read, whatever the number of images. A name that is there only with
+    other capitals (``i25_01_1.bmp`` for ``I25_01_1.BMP``) counts if no other image claims it.
+    """
+    listings: dict[str, set[str]] = {}
+    matched: list[str | None] = []
+    lost: list[int] = []
+    for index, image in enumerate(images):
+        parent, _, name = image.rpartition("/")
+        if parent not in listings:
+            listings[parent] = _listing(folder / parent if parent else folder)
+        found = name in listings[parent]
+        matched.append(image if found else None)
+        if not found:
+            lost.append(index)
+    if lost:
+        _match_capitals(listings, images, matched, lost)
+    return matched
+
+
+def _listing(folder: Path) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.is_file()}
+    except OSError:
+        return set()
+
+
+def _match_capitals(
+    listings: dict[str, set[str]],
+    images: Sequence[str],
+    matched: list[str | None],
+    lost: Sequence[int],
+) -> None:
+    """Fill in, for the images at `lost`, files whose names differ in capitals only."""
+    claimed = set(images)
+    folded: dict[str, dict[str, list[str]]] = {}
+    for parent, names in listings.items():
+        folded[parent] = {}
+        for name in sorted(names):
+            if posixpath.join(parent, name) not in claimed:
+                folded[parent].setdefault(name.lower(), []).append(name)
+    for index in lost:
+        parent, _, name = images[index].rpartition("/")
+        candidates = folded[parent].get(name.lower(), [])
+        if len(candidates) == 1:
+            matched[index] = posixpath.join(parent, candidates.pop())
+
+
+def join_paths(folder: Path, images: Sequence[str | None]) -> list[str]:
+    """Return the images' paths with the folder before them; an absolute path stays as it is.
+
+    Plain concatenation, as `os.path.join` takes a second for AVA's 255 530 images.
+    """
+    parent = str(folder)
+    return [
+        os.path.join(parent, image or "")
+        if not image or image[0] == "/" or ":" in image
+        else f"{parent}/{image}"
+        for image in images
+    ]
+
+
+def describe_missing(table: ScoreTable, folder: Path, missing: Sequence[int]) -> str:
+    """Return how many images are missing, and the first five of them with their rows."""
+    listed = ", ".join(f"{table.images[i]} (row {table.rows[i]})" for i in missing[:_LISTED])
+    more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
+    text = f"{folder}: {len(missing)} of {len(table)} images of {table.source} are missing: "
+    text += listed + more + "."
+    if len(missing) == len(table):
+        there = sorted(os.listdir(folder))[:3] if folder.is_dir() else []
+        text += f" The folder holds {', '.join(there) if there else 'nothing'}."
+    return text
+
+
+def unreadable(
+    read: Callable[[int], object], count: int, name: str, workers: int | None = None
+) -> dict[int, str]:
+    """Decode every image once and return the reasons of those that fail, by index.
+
+    Args:
+        read: Decodes the image at an index, or raises a DatasetError.
+        count: How many images there are.
+        name: The data set's name, for the log.
+        workers: Threads; decoding releases Python's lock.
+    """
+
+    def attempt(index: int) -> str | None:
+        try:
+            read(index)
+        except DatasetError as error:
+            return str(error)
+        return None
+
+    logger.info("%s: checking that %d images can be decoded.", name, count)
+    with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
+        reasons = pool.map(attempt, range(count))
+        return {index: reason for index, reason in enumerate(reasons) if reason is not None}

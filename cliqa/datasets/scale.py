@@ -1,0 +1,36 @@
+"""Scores in a label file's units, and scores in 0..1 where higher is better."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def to_unit(
+    raw: np.ndarray, score_range: tuple[float, float], higher_is_better: bool
+) -> np.ndarray:
+    """Return raw scores as float32 in 0..1, higher = better: (raw - low) / (high - low), or 1 - it.
+
+    Args:
+        raw: (N,) scores within `score_range`.
+        score_range: Their declared (low, high).
+        higher_is_better: The direction of the raw scores; False flips them.
+
+    >>> to_unit(np.array([0.0, 25.0, 100.0]), (0.0, 100.0), higher_is_better=False).tolist()
+    [1.0, 0.75, 0.0]
+    """
+    low, high = score_range
+    share = (np.asarray(raw, dtype=np.float64) - low) / (high - low)
+    return (share if higher_is_better else 1.0 - share).astype(np.float32)
+
+
+def from_unit(
+    scores: np.ndarray, score_range: tuple[float, float], higher_is_better: bool
+) -> np.ndarray:
+    """Return scores of 0..1 (any shape) as float64 raw scores; the inverse of `to_unit`.
+
+    >>> from_unit(np.array([1.0, 0.75]), (0.0, 100.0), higher_is_better=False).tolist()
+    [0.0, 25.0]
+    """
+    low, high = score_range
+    share = np.asarray(scores, dtype=np.float64)
+    return low + (high - low) * (share if higher_is_better else 1.0 - share)

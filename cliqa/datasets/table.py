@@ -1,0 +1,252 @@
+"""The scores of a data set's images, and the checks that every label file must pass."""
+
+from __future__ import annotations
+
+import logging
+import math
+import posixpath
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from cliqa.utils.errors import ConfigError, DatasetError
+
+logger = logging.getLogger(__name__)
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreTable:
+    """What a label file says about N images.
+
+    Attributes:
+        images: Paths relative to the image folder, with ``/`` between folders.
+        raw: float64 (N,), the scores in the file's own units.
+        std: float64 (N,), the raters' standard deviation in the units of `raw`, or None.
+        groups: The reference image or the prompt of each image, or None.
+        splits: ``"train"``, ``"val"`` or ``"test"`` for each image, or None where the file has no
+            split.
+        rows: Row numbers in the label file, from 1, for messages.
+        source: The label file.
+        sources: Each row's label file where there are several, or None.
+
+    Raises:
+        DatasetError: The columns differ in length.
+    """
+
+    images: tuple[str, ...]
+    raw: np.ndarray
+    std: np.ndarray | None
+    groups: tuple[str, ...] | None
+    splits: tuple[str, ...] | None
+    rows: tuple[int, ...]
+    source: Path
+    sources: tuple[Path, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("raw", "std", "groups", "splits", "rows", "sources"):
+            column = getattr(self, name)
+            if column is not None and len(column) != len(self.images):
+                raise DatasetError(
+                    f"{self.source}: {len(column)} entries of '{name}' for {len(self.images)} "
+                    "images. Give one for each image."
+                )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def where(self, index: int) -> str:
+        """Return the file and the row of the row at `index`, as a message begins."""
+        source = self.sources[index] if self.sources is not None else self.source
+        return f"{source}, row {self.rows[index]}"
+
+    def take(self, indices: Iterable[int]) -> ScoreTable:
+        """Return the rows at `indices`, in their order."""
+        order = np.asarray(list(indices), dtype=np.intp)
+        picked = order.tolist()
+        return replace(
+            self,
+            images=tuple(self.images[i] for i in picked),
+            raw=self.raw[order],
+            std=None if self.std is None else self.std[order],
+            groups=None if self.groups is None else tuple(self.groups[i] for i in picked),
+            splits=None if self.splits is None else tuple(self.splits[i] for i in picked),
+            rows=tuple(self.rows[i] for i in picked),
+            sources=None if self.sources is None else tuple(self.sources[i] for i in picked),
+        )
+
+
+def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
+    """Return the rows of several label files as one table; all have a column, or it is dropped."""
+    stds = [table.std for table in tables if table.std is not None]
+    groups = [table.groups for table in tables if table.groups is not None]
+    splits = [table.splits for table in tables if table.splits is not None]
+    everywhere = len(tables)
+    return ScoreTable(
+        images=tuple(image for table in tables for image in table.images),
+        raw=np.concatenate([table.raw for table in tables]),
+        std=np.concatenate(stds) if len(stds) == everywhere else None,
+        groups=tuple(g for part in groups for g in part) if len(groups) == everywhere else None,
+        splits=tuple(s for part in splits for s in part) if len(splits) == everywhere else None,
+        rows=tuple(row for table in tables for row in table.rows),
+        source=tables[0].source,
+        sources=tuple(table.source for table in tables for _ in table.rows),
+    )
+
+
+def with_suffix(names: Sequence[str], suffix: str = ".jpg") -> tuple[str, ...]:
+    """Return image names, with `suffix` after those that have none.
+
+    >>> with_suffix(["a", "b.png"])
+    ('a.jpg', 'b.png')
+    """
+    return tuple(name if posixpath.splitext(name)[1] else f"{name}{suffix}" for name in names)
+
+
+def check_range(score_range: Sequence[float], where: str) -> tuple[float, float]:
+    """Return a declared score range as two floats, low < high.
+
+    Raises:
+        ConfigError: It is not two finite numbers in rising order.
+    """
+    try:
+        low, high = (float(bound) for bound in score_range)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{where}: score_range must be two numbers (low, high), got {score_range!r}."
+        ) from error
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ConfigError(f"{where}: score_range must rise from low to high, got {score_range!r}.")
+    return low, high
+
+
+def check_table(table: ScoreTable, score_range: tuple[float, float]) -> ScoreTable:
+    """Check everything that a label file alone can get wrong.
+
+    Args:
+        table: The file's content.
+        score_range: The declared (low, high) of its scores.
+
+    Returns:
+        The table with clean names and without repeated identical rows, whose number is logged.
+
+    Raises:
+        DatasetError: No row; an empty image name; an image twice with different labels; a score
+            that is not finite or outside the range; a bad std or split; or a group in two splits.
+    """
+    if not len(table):
+        raise DatasetError(f"{table.source}: no labelled image. Add the labels.")
+    table = replace(table, images=_clean_names(table))
+    check_scores(table, score_range)
+    _check_std(table)
+    _check_splits(table)
+    table = _without_repeats(table)
+    _check_groups(table)
+    return table
+
+
+def check_scores(table: ScoreTable, score_range: tuple[float, float]) -> None:
+    """Check that the scores are finite and within the declared range.
+
+    Raises:
+        DatasetError: One is not.
+    """
+    bad = np.flatnonzero(~np.isfinite(table.raw))
+    if bad.size:
+        raise DatasetError(
+            f"{table.where(bad[0])}: score {table.raw[bad[0]]} is not finite"
+            f"{_others(bad)}. Remove such rows, or fill in their scores."
+        )
+    low, high = score_range
+    bad = np.flatnonzero((table.raw < low) | (table.raw > high))
+    if bad.size:
+        wider = min(low, math.floor(table.raw.min())), max(high, math.ceil(table.raw.max()))
+        raise DatasetError(
+            f"{table.where(bad[0])}: score {table.raw[bad[0]]:g} is outside the declared range "
+            f"{low:g}..{high:g}{_others(bad)}. Set score_range=({wider[0]:g}, {wider[1]:g}) in the "
+            "data set's config if the file is right."
+        )
+
+
+def _others(bad: np.ndarray) -> str:
+    return f" (and {bad.size - 1} more rows)" if bad.size > 1 else ""
+
+
+def _clean_names(table: ScoreTable) -> tuple[str, ...]:
+    """Return the image names with plain slashes and without detours."""
+    if not all(table.images):
+        index = table.images.index("")
+        raise DatasetError(f"{table.where(index)}: the image has no name. Fill it in.")
+    if not any("\\" in name or "./" in name or "//" in name for name in table.images):
+        return table.images
+    return tuple(posixpath.normpath(name.replace("\\", "/")) for name in table.images)
+
+
+def _check_std(table: ScoreTable) -> None:
+    if table.std is None:
+        return
+    bad = np.flatnonzero(~(np.isfinite(table.std) & (table.std >= 0.0)))
+    if bad.size:
+        raise DatasetError(
+            f"{table.where(bad[0])}: standard deviation {table.std[bad[0]]:g} is not a finite "
+            f"number of at least 0{_others(bad)}. Correct it, or drop the column."
+        )
+
+
+def _check_splits(table: ScoreTable) -> None:
+    if table.splits is None or set(table.splits) <= set(SPLITS):
+        return
+    index = next(i for i, split in enumerate(table.splits) if split not in SPLITS)
+    raise DatasetError(
+        f"{table.where(index)}: unknown split '{table.splits[index]}'. Write {', '.join(SPLITS)}."
+    )
+
+
+def _without_repeats(table: ScoreTable) -> ScoreTable:
+    """Drop rows that say again what an earlier row said; raise if they say something else."""
+    if len(set(table.images)) == len(table):
+        return table
+    first: dict[str, int] = {}
+    for index, image in enumerate(table.images):
+        _check_same(table, first.setdefault(image, index), index)
+    logger.warning("%s: %d repeated rows left out.", table.source, len(table) - len(first))
+    return table.take(first.values())
+
+
+def _check_same(table: ScoreTable, first: int, second: int) -> None:
+    """Raise a DatasetError if two rows of one image differ."""
+    image = table.images[first]
+    if table.splits is not None and table.splits[first] != table.splits[second]:
+        raise DatasetError(
+            f"{table.where(second)}: image '{image}' is in the split '{table.splits[second]}' and "
+            f"also in '{table.splits[first]}' ({table.where(first)}). The splits overlap: remove "
+            "it from one of them."
+        )
+    same_std = table.std is None or table.std[first] == table.std[second]
+    same_group = table.groups is None or table.groups[first] == table.groups[second]
+    if table.raw[first] != table.raw[second] or not same_std or not same_group:
+        raise DatasetError(
+            f"{table.where(second)}: image '{image}' was labelled before ({table.where(first)}) "
+            "with other values. Keep one of the two rows."
+        )
+
+
+def _check_groups(table: ScoreTable) -> None:
+    """Raise a DatasetError if a group's images are in more than one split.
+
+    Images of one reference or prompt resemble each other: parted, they inflate the test's result.
+    """
+    if table.groups is None or table.splits is None:
+        return
+    first: dict[str, int] = {}
+    for index, group in enumerate(table.groups):
+        start = first.setdefault(group, index)
+        if table.splits[start] != table.splits[index]:
+            raise DatasetError(
+                f"{table.where(index)}: '{group}' has images in the split '{table.splits[index]}' "
+                f"and in '{table.splits[start]}' ({table.where(start)}). Keep the images of one "
+                "reference or prompt in one split."
+            )

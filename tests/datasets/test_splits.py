@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from cliqa.datasets.splits import (
+    carve_validation,
+    check_fractions,
+    normalise_split,
+    seeded_splits,
+)
+from cliqa.utils.errors import ConfigError, DatasetError
+
+NAMES = [f"{k}.jpg" for k in range(100)]
+SHARES = (0.8, 0.1, 0.1)
+GOLDEN = "trtevatrtrtetrvatetrtrva"
+
+
+def test_the_shares_are_met() -> None:
+    splits = seeded_splits(NAMES, SHARES, 0, "x")
+    assert [splits.count(s) for s in ("train", "val", "test")] == [80, 10, 10]
+
+
+def test_the_split_is_the_same_for_ever() -> None:
+    """A change of these letters would silently move images between published splits."""
+    splits = seeded_splits(NAMES[:12], (0.5, 0.25, 0.25), 0, "x")
+    assert "".join(s[:2] for s in splits) == GOLDEN
+
+
+def test_the_order_of_the_rows_does_not_matter() -> None:
+    expected = dict(zip(NAMES, seeded_splits(NAMES, SHARES, 0, "x"), strict=True))
+    shuffled = random.Random(1).sample(NAMES, len(NAMES))
+    assert dict(zip(shuffled, seeded_splits(shuffled, SHARES, 0, "x"), strict=True)) == expected
+
+
+def test_another_seed_is_another_split() -> None:
+    assert seeded_splits(NAMES, SHARES, 0, "x") != seeded_splits(NAMES, SHARES, 1, "x")
+
+
+def test_one_image_more_moves_few_others() -> None:
+    before = seeded_splits(NAMES, SHARES, 0, "x")
+    after = seeded_splits([*NAMES, "new.jpg"], SHARES, 0, "x")
+    assert sum(a != b for a, b in zip(before, after, strict=False)) <= 2
+
+
+def test_units_are_never_parted() -> None:
+    units = [f"ref{k % 10}" for k in range(100)]
+    splits = seeded_splits(units, SHARES, 3, "x")
+    assert all(len({s for u, s in zip(units, splits, strict=True) if u == r}) == 1 for r in units)
+    assert [splits.count(s) for s in ("train", "val", "test")] == [80, 10, 10]
+
+
+@pytest.mark.parametrize("total", range(3, 30))
+def test_every_positive_share_gets_an_image(total: int) -> None:
+    splits = seeded_splits(NAMES[:total], (0.98, 0.01, 0.01), 0, "x")
+    assert {"train", "val", "test"} == set(splits)
+    assert len(splits) == total
+
+
+def test_a_share_of_zero_gets_none() -> None:
+    assert set(seeded_splits(NAMES, (0.0, 0.0, 1.0), 0, "x")) == {"test"}
+    assert set(seeded_splits(NAMES, (0.9, 0.0, 0.1), 0, "x")) == {"train", "test"}
+
+
+def test_too_few_images_are_refused() -> None:
+    with pytest.raises(DatasetError, match=r"x: 2 images or groups cannot fill 3 splits"):
+        seeded_splits(["a", "b", "a"], SHARES, 0, "x")
+
+
+@pytest.mark.parametrize("wrong", [(0.5, 0.5), 1.0, None, ("a", "b", "c")])
+def test_fractions_must_be_three_numbers(wrong: Any) -> None:
+    with pytest.raises(ConfigError, match=r"x: fractions must be three shares"):
+        check_fractions(wrong, "x")
+
+
+@pytest.mark.parametrize("wrong", [(0.8, 0.1, 0.2), (1.1, -0.1, 0.0), (float("nan"), 0, 1)])
+def test_fractions_must_sum_to_one(wrong: Any) -> None:
+    with pytest.raises(ConfigError, match="x: fractions must be at least 0 and sum to 1"):
+        check_fractions(wrong, "x")
+
+
+def test_validation_is_carved_out_of_train_alone() -> None:
+    given = ["train"] * 80 + ["test"] * 20
+    carved = carve_validation(given, NAMES, 0.05, 0, "x")
+    assert [carved.count(s) for s in ("train", "val", "test")] == [76, 4, 20]
+    assert carved[80:] == ("test",) * 20
+
+
+@pytest.mark.parametrize(
+    ("given", "share"), [(["train", "val"], 0.5), (["test", "test"], 0.5), (["train", "test"], 0.0)]
+)
+def test_nothing_is_carved_without_need(given: list[str], share: float) -> None:
+    assert carve_validation(given, NAMES[:2], share, 0, "x") == tuple(given)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_validation_share_out_of_bounds_is_refused(share: float) -> None:
+    with pytest.raises(ConfigError, match=r"x: the validation share must be in 0\.\.1"):
+        carve_validation(["train"], ["a"], share, 0, "x")
+
+
+def test_spellings_of_splits() -> None:
+    assert [normalise_split(s) for s in ("training", " Validation", "TEST", "odd")] == [
+        "train",
+        "val",
+        "test",
+        "odd",
+    ]
