@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 
 from cliqa.utils.errors import CliqaError
-from cliqa.utils.logging import get_logger
+from cliqa.utils.logging import close_logging, get_logger, setup_logging
 
 FAILED = 2
 INTERRUPTED = 130
@@ -78,6 +78,9 @@ def _seed(text: str) -> int:
 def run_entry_point(main: Callable[[], int | None]) -> int:
     """Run an entry point's `main`, and turn what stops it into a message and an exit status.
 
+    Messages of the package's loggers go to the console meanwhile; the traceback of a user's mistake
+    goes to the log file, if `main` sets one up.
+
     Args:
         main: Returns the exit status, None for 0.
 
@@ -87,6 +90,7 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
         Errors that are nobody's mistake but ours are raised as they are.
     """
     quiet_upstream()
+    setup_logging()
     try:
         status = main() or 0
         sys.stdout.flush()
@@ -104,6 +108,8 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
         if error.errno not in ON_THE_MACHINE:
             raise
         return _fail(f"{error.filename or 'writing'}: {ON_THE_MACHINE[error.errno]}.")
+    finally:
+        close_logging()
     return status
 
 

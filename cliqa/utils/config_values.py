@@ -144,7 +144,7 @@ def _is_keywords(value: dict[Any, Any]) -> bool:
 def flatten(value: Any, where: str = "") -> dict[str, Any]:  # noqa: ANN401
     """Return a nested config as ``{"model.depth": 18}``; an item of a list by its index."""
     if not isinstance(value, (dict, list, tuple)) or not value:
-        return {where: value}
+        return {where: value} if where else {}
     items = value.items() if isinstance(value, dict) else enumerate(value)
     found: dict[str, Any] = {}
     for key, item in items:

@@ -116,7 +116,7 @@ def _check(part: Part, names: SourceNames, *, certain: bool) -> None:
     kind = names.kinds.get(part.registries[0], "component")
     if not isinstance(part.section, Mapping):
         raise ConfigError(
-            f"{part.where}: expected dict(type=...) for a {kind}, got "
+            f"{part.where}: expected dict(type=...) naming the {kind}, got "
             f"{type(part.section).__name__} {part.section!r}."
         )
     name = part.section.get("type")

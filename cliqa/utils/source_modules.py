@@ -56,7 +56,7 @@ def _names(module: str, above: frozenset[str]) -> frozenset[str] | None:
                 return None
             names |= inner
         names |= _bound(node)
-    return frozenset(name for name in names if not name.startswith("_"))
+    return frozenset(name for name in names if not name.startswith(("_", "*")))
 
 
 def statements(tree: ast.AST) -> Iterator[ast.stmt]:

@@ -15,9 +15,12 @@ from pathlib import Path
 from cliqa.utils.source_modules import package_folder, parse_file, public_names, statements
 
 PACKAGE = Path(__file__).resolve().parents[1]
-PARENTS = {"MODELS": ("mmpretrain.models", "mmengine.model", "mmcv.cnn")}
-"""Packages whose decorated classes a registry inherits from its parents."""
-MARKS = ("register_module(", "add_upstream(", "ComponentRegistry(")
+PARENTS = {
+    "MODELS": ("mmpretrain.models", "mmengine.model", "mmcv.cnn"),
+    "LOSSES": ("mmpretrain.models.losses",),
+}
+"""Packages whose decorated classes a registry takes over."""
+MARKS = ("register_module(", "add_upstream(", "ComponentRegistry(", ".upstream[")
 DECORATED = re.compile(r"register_module\([^)]*\)\s*(?:@.*\s*)*(?:class|def)\s+(\w+)")
 
 Component = ast.ClassDef | ast.FunctionDef
@@ -108,6 +111,8 @@ class SourceNames:
         for part in ast.walk(tree):
             if isinstance(part, ast.Call) and id(part) not in decorators:
                 self._note_call(part, modules)
+            if isinstance(part, ast.Subscript) and getattr(part.value, "attr", "") == "upstream":
+                self._note_entry(part.value)
             if isinstance(part, ast.Assign) and _called(part.value) == "ComponentRegistry":
                 self._note_registry(part)
 
@@ -139,6 +144,12 @@ class SourceNames:
                 self._upstream.setdefault(_receiver(call), []).append(module)
             else:
                 self._doubtful.add(_receiver(call))
+
+    def _note_entry(self, owner: ast.expr) -> None:
+        """Note ``LOSSES.upstream[name] = ...``, which leaves open what the name is."""
+        registry = getattr(getattr(owner, "value", None), "id", "")
+        if registry.isupper() and registry not in PARENTS:
+            self._doubtful.add(registry)
 
     def _of(self, node: ast.ClassDef, path: Path) -> frozenset[str] | None:
         """Return the arguments of a class, of its base's where it has no constructor."""

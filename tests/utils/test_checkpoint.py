@@ -1,0 +1,102 @@
+"""Tests of cliqa.utils.checkpoint."""
+
+from __future__ import annotations
+
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
+from cliqa.utils.errors import CheckpointError
+
+
+class Intruder:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        """Tell pickle to call `Path.touch`."""
+        return Path.touch, (self.path,)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    model = torch.nn.Linear(3, 2)
+    state: dict[str, Any] = {
+        "model": model.state_dict(),
+        "progress": {"experience": 1, "epoch": None, "names": ["eva", "ava"], "best": 0.5},
+        "half": torch.tensor([1.5], dtype=torch.bfloat16),
+        "pair": (1, True),
+    }
+    save_checkpoint(tmp_path / "checkpoints" / "exp_0.pth", state)
+    found = load_checkpoint(str(tmp_path / "checkpoints" / "exp_0.pth"))
+    assert found.keys() == state.keys()
+    assert isinstance(found["model"], OrderedDict)
+    assert all(torch.equal(found["model"][k], v) for k, v in model.state_dict().items())
+    assert torch.equal(found["half"], state["half"])
+    assert (found["progress"], found["pair"]) == (state["progress"], state["pair"])
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "last.pth"
+    save_checkpoint(path, {"epoch": 1})
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        save_checkpoint(path, {"epoch": 2, "bad": lambda: None})
+    assert load_checkpoint(path) == {"epoch": 1}
+    assert [found.name for found in tmp_path.iterdir()] == ["last.pth"]
+
+
+@pytest.mark.parametrize("how", ["torch", "pickle"])
+def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path: Path, how: str) -> None:
+    ran = tmp_path / "it_ran"
+    path = tmp_path / "evil.pth"
+    state = {"model": Intruder(ran)}
+    if how == "torch":
+        torch.save(state, path)
+    else:
+        path.write_bytes(pickle.dumps(state))
+    with pytest.raises(CheckpointError, match=r"evil\.pth: not a checkpoint of tensors .* only"):
+        load_checkpoint(path)
+    assert not ran.exists()
+
+
+def test_a_whole_pickled_model_is_refused(tmp_path: Path) -> None:
+    torch.save({"model": torch.nn.Linear(1, 1)}, tmp_path / "model.pth")
+    with pytest.raises(CheckpointError, match=r"Save its state_dict\(\) alone"):
+        load_checkpoint(tmp_path / "model.pth")
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"none\.pth: no such checkpoint file"):
+        load_checkpoint(tmp_path / "none.pth")
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such checkpoint file"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 40, -1])
+def test_a_truncated_file(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "cut.pth"
+    save_checkpoint(path, {"weights": torch.zeros(100)})
+    path.write_bytes(path.read_bytes()[: keep if keep >= 0 else -20])
+    with pytest.raises(CheckpointError, match=r"cut\.pth: "):
+        load_checkpoint(path)
+
+
+def test_another_kind_of_file(tmp_path: Path) -> None:
+    (tmp_path / "x.pth").write_text("weights, they said")
+    with pytest.raises(CheckpointError, match=r"x\.pth: "):
+        load_checkpoint(tmp_path / "x.pth")
+
+
+def test_a_tensor_alone_is_no_checkpoint(tmp_path: Path) -> None:
+    torch.save(torch.zeros(2), tmp_path / "x.pth")
+    with pytest.raises(CheckpointError, match="holds a Tensor, not a dict of tensors"):
+        load_checkpoint(tmp_path / "x.pth")
