@@ -86,6 +86,7 @@ def replace_by_link(source: str | Path, path: str | Path) -> None:
             shutil.copyfileobj(content, file)
         return
     os.replace(temporary, path)
+    temporary.unlink(missing_ok=True)  # where both are one file already, a rename does nothing
     _sync_folder(path.parent)
 
 

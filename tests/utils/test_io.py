@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from cliqa.utils.io import (
     atomic_open,
+    folder_lock,
     replace_by_link,
     write_json,
     write_jsonl,
@@ -117,6 +120,13 @@ def test_a_link_replaces_a_file(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["exp_1.pth", "last.pth"]
 
 
+def test_a_link_to_the_same_file_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "exp_1.pth").write_bytes(b"new")
+    for _ in range(2):
+        replace_by_link(tmp_path / "exp_1.pth", tmp_path / "last.pth")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["exp_1.pth", "last.pth"]
+
+
 def test_a_copy_replaces_a_file_where_there_are_no_links(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,3 +138,29 @@ def test_a_copy_replaces_a_file_where_there_are_no_links(
     replace_by_link(tmp_path / "exp_1.pth", tmp_path / "last.pth")
     assert (tmp_path / "last.pth").read_bytes() == b"new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["exp_1.pth", "last.pth"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the lock is POSIX's")
+def test_a_folder_is_held_once_and_free_again(tmp_path: Path) -> None:
+    with folder_lock(tmp_path) as first, folder_lock(tmp_path) as second:
+        assert (first, second) == (True, False)
+    with folder_lock(tmp_path) as again:
+        assert again
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the lock is POSIX's")
+def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from cliqa.utils.io import folder_lock\n"
+        "with folder_lock(sys.argv[1]) as held:\n    print(held, flush=True)\n    time.sleep(60)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "True\n"
+        with folder_lock(tmp_path) as held:
+            assert not held
+        process.kill()
+    with folder_lock(tmp_path) as held:
+        assert held
