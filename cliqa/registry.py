@@ -127,7 +127,7 @@ def _why_unknown(path: str) -> str:
 DATASETS = ComponentRegistry("data set", ["cliqa.datasets"])
 GENERATORS = ComponentRegistry("generator", ["cliqa.datasets"])
 TRANSFORMS = ComponentRegistry("transform", ["cliqa.transforms"])
-LOSSES = ComponentRegistry("loss", ["cliqa.losses"])
+LOSSES = ComponentRegistry("loss", ["cliqa.losses", "cliqa.models.mmpretrain_losses"])
 MODELS = ComponentRegistry("model", ["cliqa.models"])
 SCENARIOS = ComponentRegistry("scenario", ["cliqa.benchmarks"])
 METRICS = ComponentRegistry("metric", ["cliqa.evaluation.metrics"])
@@ -151,7 +151,7 @@ def find(registry: ComponentRegistry, config: Any, where: str) -> Component:  # 
     """
     if not isinstance(config, Mapping):
         raise ConfigError(
-            f"{where}: expected dict(type=...) for a {registry.name}, got "
+            f"{where}: expected dict(type=...) naming the {registry.name}, got "
             f"{type(config).__name__} {config!r}."
         )
     name = config.get("type")

@@ -1,0 +1,78 @@
+"""From a model's config to an initialised model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from cliqa.models.mmpretrain_bridge import initialise, model_scope
+from cliqa.models.weights import load_weights
+from cliqa.registry import MODELS, build_component, check_component
+from cliqa.utils.errors import ConfigError, ModelError
+
+PARTS = ("backbone", "neck", "head")
+
+
+def check_model(config: Mapping[str, Any], where: str = "model") -> None:
+    """Check the names and arguments of a model and of its parts without building anything.
+
+    Args:
+        config: The model's config. Without a ``type`` but with a backbone it is mmpretrain's
+            ``ImageClassifier``, as in mmpretrain's own configs.
+        where: Its key path, for the error message.
+
+    Raises:
+        ConfigError: A type is unknown, or an argument is unknown or missing.
+    """
+    config = _with_type(config, where)
+    check_component(MODELS, config, where)
+    for part in PARTS:
+        if config.get(part) is not None:
+            check_component(MODELS, config[part], f"{where}.{part}")
+
+
+def build_model(config: Mapping[str, Any], where: str = "model") -> nn.Module:
+    """Build a model and initialise its weights, reproducibly under torch's seed.
+
+    Args:
+        config: As for `check_model`; it is left as it is. ``pretrained`` of an ``ImageClassifier``
+            is a local file of weights.
+        where: Its key path, for the error message.
+
+    Returns:
+        The model: images (B, 3, H, W) -> scores (B,), or logits (B, K) of a classifier.
+
+    Raises:
+        ConfigError: A name or an argument is wrong, or a constructor refused a value.
+        ModelError: The model cannot be built from these values, or weights do not fit it.
+    """
+    check_model(config, where)
+    config = _with_type(copy.deepcopy(dict(config)), where)  # mmpretrain's classes change theirs
+    weights = config.pop("pretrained", None) if config["type"] == "ImageClassifier" else None
+    try:
+        with model_scope():
+            model = build_component(MODELS, config, where)
+    except RuntimeError as error:
+        raise ModelError(f"{where} '{config['type']}': {error}") from error
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"{where} '{config['type']}': is no model but a {type(model).__name__}.")
+    initialise(model)
+    if weights is not None:
+        load_weights(model, weights)
+    return model
+
+
+def _with_type(config: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the config with mmpretrain's default type.
+
+    Raises:
+        ConfigError: The config is no dict.
+    """
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"{where}: expected dict(type=...) for a model, got {config!r}.")
+    if "type" in config or "backbone" not in config:
+        return dict(config)
+    return {"type": "ImageClassifier", **config}

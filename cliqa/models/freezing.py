@@ -1,0 +1,97 @@
+"""Frozen parts: their parameters stay, and so do their normalisation statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from cliqa.utils.errors import ModelError
+from cliqa.utils.suggest import closest
+
+
+@dataclass(frozen=True)
+class FreezeReport:
+    """What was frozen.
+
+    Attributes:
+        modules: The outermost frozen modules, which belong into evaluation mode.
+        tensors: Frozen parameter tensors.
+        values: Frozen parameter values.
+        all_tensors: The model's parameter tensors.
+        all_values: The model's parameter values.
+    """
+
+    modules: tuple[str, ...]
+    tensors: int
+    values: int
+    all_tensors: int
+    all_values: int
+
+    def __str__(self) -> str:
+        return (
+            f"froze {self.tensors} of {self.all_tensors} parameter tensors "
+            f"({self.values:,} of {self.all_values:,} values)"
+        )
+
+
+def freeze_parts(model: nn.Module, patterns: Sequence[str]) -> FreezeReport:
+    """Stop the training of a model's parts.
+
+    Args:
+        model: The model.
+        patterns: Names of modules or parameters, with ``*`` for any text: ``"backbone"``,
+            ``"backbone.layer1"``, ``"*.bias"``. A name stands for everything below it.
+
+    Returns:
+        What was frozen. Put the modules it names into evaluation mode after every
+        ``model.train()`` (`keep_frozen`), or their batch normalisation goes on learning.
+
+    Raises:
+        ModelError: A pattern matches nothing.
+    """
+    parameters = dict(model.named_parameters())
+    modules = [name for name, _ in model.named_modules() if name]
+    for pattern in patterns:
+        if not any(_matches(name, [pattern]) for name in (*modules, *parameters)):
+            raise ModelError(
+                f"freeze: '{pattern}' names no part of the {type(model).__name__}."
+                f"{closest(pattern, modules)}"
+            )
+    frozen = [p for name, p in parameters.items() if _matches(name, patterns)]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    return FreezeReport(
+        modules=_outermost(name for name in modules if _matches(name, patterns)),
+        tensors=len(frozen),
+        values=sum(p.numel() for p in frozen),
+        all_tensors=len(parameters),
+        all_values=sum(p.numel() for p in parameters.values()),
+    )
+
+
+def keep_frozen(model: nn.Module, report: FreezeReport) -> None:
+    """Put the frozen modules into evaluation mode: no dropout, no new batch statistics.
+
+    Args:
+        model: The model that was frozen.
+        report: What `freeze_parts` returned for it.
+    """
+    for name in report.modules:
+        model.get_submodule(name).eval()
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether a pattern names this part or one above it."""
+    return any(fnmatchcase(name, p) or fnmatchcase(name, f"{p}.*") for p in patterns)
+
+
+def _outermost(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that do not lie below another one; parents come before their children."""
+    kept: list[str] = []
+    for name in names:
+        if not any(name.startswith(f"{parent}.") for parent in kept):
+            kept.append(name)
+    return tuple(kept)

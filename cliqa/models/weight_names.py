@@ -1,0 +1,74 @@
+"""Which tensor of a file belongs to which tensor of a model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import product
+
+import torch
+from torch import nn
+
+LEAST_SHARE = 0.3
+"""Share of all names that must begin with a prefix for it to count as a wrapper's."""
+
+SAME_ORDER = frozenset({"MobileNetV2", "MobileNetV3", "VGG"})
+"""mmpretrain's backbones whose tensors are torchvision's in the same order under other names."""
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+def best_match(file: Tensors, model: Tensors) -> tuple[dict[str, str], str]:
+    """Return the exchange of prefixes under which most of a file fits a model.
+
+    Args:
+        file: The file's tensors by name.
+        model: The model's tensors by name.
+
+    Returns:
+        The file's name for each of the model's names that the file has (in whatever shape), and the
+        exchange in words, empty if the names are equal.
+    """
+    best: dict[str, str] = {}
+    best_fits = 0
+    words = ""
+    for strip, add in product(_prefixes(file), _prefixes(model)):
+        names = {add + source[len(strip) :]: source for source in file if source.startswith(strip)}
+        names = {name: source for name, source in names.items() if name in model}
+        fits = sum(model[name].shape == file[source].shape for name, source in names.items())
+        if fits > best_fits or (not best and names):
+            best, best_fits = names, fits
+            words = f"renamed '{strip}*' to '{add}*'" if strip or add else ""
+    return best, words
+
+
+def _prefixes(names: Iterable[str]) -> list[str]:
+    """Return "" and the dotted prefixes that many names begin with, short ones first."""
+    names = list(names)
+    counts = Counter(
+        name[: index + 1] for name in names for index, letter in enumerate(name) if letter == "."
+    )
+    common = [prefix for prefix, count in counts.items() if count >= LEAST_SHARE * len(names)]
+    return ["", *sorted(common, key=len)]
+
+
+def match_by_order(file: Tensors, model: nn.Module) -> dict[str, str]:
+    """Match torchvision's tensors to an mmpretrain backbone's by their order.
+
+    Args:
+        file: The file's tensors, in the order of torchvision's model.
+        model: A model that is or contains one of the backbones in `SAME_ORDER`.
+
+    Returns:
+        The file's name for each of the backbone's names; nothing unless every shape agrees.
+    """
+    for path, module in model.named_modules():
+        if type(module).__name__ not in SAME_ORDER:
+            continue
+        own = module.state_dict()
+        pairs = list(zip(own, file, strict=False))
+        same = all(own[name].shape == file[source].shape for name, source in pairs)
+        if same and len(pairs) == len(own):
+            start = f"{path}." if path else ""
+            return {f"{start}{name}": source for name, source in pairs}
+    return {}

@@ -1,0 +1,184 @@
+"""Weights from a file into a model, with an account of what fitted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cliqa.models.weight_names import best_match, match_by_order
+from cliqa.utils.checkpoint import load_checkpoint
+from cliqa.utils.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 4
+"""Names shown of each list in a report."""
+
+MOST_MISMATCHED = 0.1
+"""Share of the common names that may have another shape: a new head has, another depth has more."""
+
+
+@dataclass(frozen=True)
+class WeightReport:
+    """What of a file went into a model.
+
+    Attributes:
+        path: The file.
+        matched: The model's tensors that were loaded.
+        missing: The model's tensors that the file does not have.
+        unexpected: The file's tensors that the model does not have.
+        mismatched: The model's tensors that have another shape in the file.
+        renaming: How the file's names were turned into the model's; empty if they are equal.
+    """
+
+    path: Path
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: tuple[str, ...]
+    renaming: str
+
+    @property
+    def fraction(self) -> float:
+        """The share of the model's tensors that were loaded, 0..1."""
+        return len(self.matched) / max(1, self.total)
+
+    @property
+    def total(self) -> int:
+        """The number of the model's tensors."""
+        return len(self.matched) + len(self.missing) + len(self.mismatched)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether more than a head is left over, in the model or in the file."""
+        source = len(self.matched) + len(self.mismatched) + len(self.unexpected)
+        return self.fraction < 0.9 or len(self.unexpected) > 0.1 * source
+
+    @property
+    def is_another_architecture(self) -> bool:
+        """Whether so many common names differ in shape that the file belongs to another model."""
+        common = len(self.matched) + len(self.mismatched)
+        return len(self.mismatched) > max(2, MOST_MISMATCHED * common)
+
+    def __str__(self) -> str:
+        parts = [f"{self.path}: {len(self.matched)} of the model's {self.total} tensors matched"]
+        if self.renaming:
+            parts.append(self.renaming)
+        for title, names in (
+            ("missing", self.missing),
+            ("of another shape", self.mismatched),
+            ("unexpected", self.unexpected),
+        ):
+            if names:
+                more = ", ..." if len(names) > SHOWN else ""
+                parts.append(f"{len(names)} {title} ({', '.join(names[:SHOWN])}{more})")
+        return "; ".join(parts)
+
+
+def load_weights(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    strict: bool = False,
+    prefix: str = "",
+    least_matched: float = 0.5,
+) -> WeightReport:
+    """Load a file's weights into a model.
+
+    Wrappers' prefixes (``module.``, ``backbone.``, ``model.`` ...) are removed or added as they
+    fit, the state dict is found inside a training checkpoint, and torchvision's MobileNetV2,
+    MobileNetV3 and VGG weights are renamed for mmpretrain's backbones.
+
+    Args:
+        model: The model; it is left alone if the weights do not fit.
+        path: A file of tensors and plain types.
+        strict: Refuse anything missing, unexpected or of another shape.
+        prefix: Use only the file's tensors below this name (``"teacher"``).
+        least_matched: Least share of the model's tensors that must fit. 0 takes whatever fits, even
+            from another architecture.
+
+    Returns:
+        What was loaded and what was not; it is logged too, as a warning if much is left over.
+
+    Raises:
+        CheckpointError: The file cannot be read safely.
+        ModelError: The weights do not fit the model.
+    """
+    path = Path(path)
+    file = _below(_tensors(load_checkpoint(path)), prefix, path)
+    own = model.state_dict()
+    names, renaming = best_match(file, own)
+    if len(names) < least_matched * len(own):
+        by_order = match_by_order(file, model)
+        if len(by_order) > len(names):
+            names, renaming = by_order, "renamed by order from torchvision's layout"
+    report = _report(path, file, own, names, renaming)
+    _refuse_misfit(report, type(model).__name__, strict, least_matched)
+    fitting = {name: file[source] for name, source in names.items() if name in report.matched}
+    model.load_state_dict(fitting, strict=False)
+    logger.log(logging.WARNING if report.is_doubtful else logging.INFO, "%s", report)
+    return report
+
+
+def _report(
+    path: Path,
+    file: Mapping[str, torch.Tensor],
+    own: Mapping[str, torch.Tensor],
+    names: Mapping[str, str],
+    renaming: str,
+) -> WeightReport:
+    """Return the account for a renaming: the model's name -> the file's name."""
+    fits = {name for name, source in names.items() if own[name].shape == file[source].shape}
+    used = set(names.values())
+    return WeightReport(
+        path=path,
+        matched=tuple(name for name in own if name in fits),
+        missing=tuple(name for name in own if name not in names),
+        unexpected=tuple(source for source in file if source not in used),
+        mismatched=tuple(name for name in own if name in names and name not in fits),
+        renaming=renaming,
+    )
+
+
+def _refuse_misfit(report: WeightReport, model: str, strict: bool, least_matched: float) -> None:
+    """Raise a ModelError if too little fits."""
+    too_little = report.fraction < least_matched
+    if too_little or (least_matched and report.is_another_architecture):
+        limit = f"at least {least_matched:.0%} must fit" if too_little else "too many shapes differ"
+        raise ModelError(
+            f"{report}. That is {report.fraction:.0%} of the {model}; {limit}. Choose the file of "
+            "this very architecture; for torchvision's files use 'TorchvisionBackbone'."
+        )
+    if strict and (report.missing or report.unexpected or report.mismatched):
+        raise ModelError(f"{report}. With strict=True everything must fit the {model}.")
+
+
+def _below(tensors: dict[str, torch.Tensor], prefix: str, path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors below a prefix, without it.
+
+    Raises:
+        ModelError: There are none.
+    """
+    start = f"{prefix.rstrip('.')}." if prefix else ""
+    found = {name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)}
+    if not found:
+        where = f" below '{prefix}'" if prefix else ""
+        raise ModelError(f"{path}: holds no named tensors{where}.")
+    return found
+
+
+def _tensors(state: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
+    """Return the largest dict of named tensors in a checkpoint: the state dict, wherever it is."""
+    own = {
+        name: value
+        for name, value in state.items()
+        if isinstance(name, str) and isinstance(value, torch.Tensor)
+    }
+    nested = [_tensors(value) for value in state.values() if isinstance(value, Mapping)]
+    return max([own, *nested], key=len)

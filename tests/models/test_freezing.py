@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from cliqa.models.freezing import freeze_parts, keep_frozen
+from cliqa.utils.errors import ModelError
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
+        self.layer1 = nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
+        self.fc = nn.Linear(4, 1)
+
+
+def frozen_names(model: nn.Module) -> list[str]:
+    return [name for name, p in model.named_parameters() if not p.requires_grad]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names", "modules"),
+    [
+        ([], [], ()),
+        (["stem"], ["stem.0.weight", "stem.0.bias", "stem.1.weight", "stem.1.bias"], ("stem",)),
+        (["stem.1", "fc.bias"], ["stem.1.weight", "stem.1.bias", "fc.bias"], ("stem.1",)),
+        (
+            ["*.bias"],
+            ["stem.0.bias", "stem.1.bias", "layer1.0.bias", "layer1.1.bias", "fc.bias"],
+            (),
+        ),
+        (["layer?.1"], ["layer1.1.weight", "layer1.1.bias"], ("layer1.1",)),
+    ],
+)
+def test_patterns_name_modules_and_parameters(
+    patterns: list[str], names: list[str], modules: tuple[str, ...]
+) -> None:
+    model = Net()
+    report = freeze_parts(model, patterns)
+    assert frozen_names(model) == names
+    assert report.modules == modules
+    assert report.tensors == len(names)
+
+
+def test_the_report_counts_tensors_and_values() -> None:
+    report = freeze_parts(Net(), ["stem"])
+    stem = 3 * 4 * 9 + 4 + 8
+    total = stem + 4 * 4 * 9 + 4 + 8 + 5
+    assert (report.values, report.all_values) == (stem, total)
+    assert str(report) == f"froze 4 of 10 parameter tensors ({stem} of {total} values)"
+
+
+def test_frozen_modules_stay_in_evaluation_mode() -> None:
+    model: Any = Net()
+    report = freeze_parts(model, ["stem"])
+    model.train()
+    keep_frozen(model, report)
+    assert [module.training for module in model.stem] == [False] * 3
+    assert model.layer1[1].training
+    before = model.stem[1].running_mean.clone()
+    model.stem(torch.rand(2, 3, 8, 8))
+    assert torch.equal(model.stem[1].running_mean, before)
+
+
+def test_a_pattern_that_names_nothing_is_refused() -> None:
+    model = Net()
+    with pytest.raises(
+        ModelError, match=r"freeze: 'layer2' names no part of the Net\. Did you mea"
+    ):
+        freeze_parts(model, ["stem", "layer2"])
+    assert not frozen_names(model)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from mmpretrain.models import ImageClassifier, ResNet
+from mmpretrain.registry import MODELS as MMPRETRAIN
+from torch import nn
+
+from cliqa.models import mmpretrain_bridge as bridge
+from cliqa.registry import MODELS
+from cliqa.utils.errors import ConfigError, ModelError
+
+RESNET = {"type": "ResNet", "depth": 18, "base_channels": 4}
+
+
+def test_mmpretrains_models_are_found_after_ours() -> None:
+    assert MODELS.get("ResNet") is ResNet
+    assert MODELS.get("mmpretrain.ResNet") is ResNet
+    assert MODELS.get("QualityModel") is not None
+    assert {"QualityModel", "ResNet"} <= set(MODELS.names())
+
+
+def test_linking_again_changes_nothing() -> None:
+    bridge.link(MMPRETRAIN)
+    assert MODELS.parent is MMPRETRAIN
+    assert MMPRETRAIN.children["cliqa"] is MODELS
+
+
+def test_mmpretrains_classes_find_our_parts_in_their_nested_configs() -> None:
+    config = {
+        "type": "ImageClassifier",
+        "backbone": RESNET,
+        "neck": {"type": "GlobalAveragePooling"},
+        "head": {"type": "LinearScoreHead", "in_channels": 32},
+    }
+    model = bridge.build_part(config, "model")
+    assert isinstance(model, ImageClassifier)
+    assert model(torch.rand(2, 3, 32, 32)).shape == (2,)
+
+
+def test_parts_are_initialised_once_and_quietly(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.manual_seed(0)
+    with caplog.at_level(logging.INFO):
+        init = {"type": "Constant", "layer": "Conv2d", "val": 0.25}
+        part: Any = bridge.build_part(RESNET | {"init_cfg": init}, "model.backbone")
+    assert part.is_init
+    assert (part.conv1.weight == 0.25).all()
+    before = {name: tensor.clone() for name, tensor in part.state_dict().items()}
+    bridge.initialise(part)
+    assert all(torch.equal(before[name], tensor) for name, tensor in part.state_dict().items())
+    assert capsys.readouterr() == ("", "")
+    assert not caplog.messages
+
+
+def test_a_module_without_init_weights_is_left_alone() -> None:
+    layer = nn.Linear(2, 2)
+    before = layer.weight.clone()
+    bridge.initialise(layer)
+    assert torch.equal(layer.weight, before)
+
+
+def test_an_init_cfg_that_cannot_be_applied_is_named() -> None:
+    init = {"type": "Pretrained", "checkpoint": "no/such/file.pth"}
+    with pytest.raises(ModelError, match=r"ResNet: its init_cfg cannot be applied.*pretrained='pa"):
+        bridge.build_part(RESNET | {"init_cfg": init}, "model.backbone")
+    with pytest.raises(
+        ModelError, match=r"ResNet: its init_cfg cannot be applied.*argument: 'val'"
+    ):
+        bridge.build_part(RESNET | {"init_cfg": {"type": "Constant"}}, "model.backbone")
+
+
+def test_a_wrong_part_is_named_by_its_key_path() -> None:
+    with pytest.raises(ConfigError, match=r"model\.neck: unknown model 'GlobalPooling'"):
+        bridge.build_part({"type": "GlobalPooling"}, "model.neck")
+    with pytest.raises(ConfigError, match=r"model\.backbone 'ResNet': .invalid depth 19"):
+        bridge.build_part({"type": "ResNet", "depth": 19}, "model.backbone")
+
+
+@pytest.mark.parametrize(
+    ("error", "installed", "advice"),
+    [
+        (TypeError("NoneType takes no arguments"), True, "pip uninstall pycocotools"),
+        (TypeError("NoneType takes no arguments"), False, "versions that requirements.txt names"),
+        (ImportError("libGL.so.1: cannot open shared object file"), True, "apt-get install libgl1"),
+        (ImportError("No module named 'mmcv'"), True, "versions that requirements.txt names"),
+    ],
+)
+def test_a_failing_import_comes_with_its_remedy(
+    error: Exception, installed: bool, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> ModuleType:
+        raise error
+
+    monkeypatch.setattr(importlib, "import_module", fail)
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: SimpleNamespace() if installed else None
+    )
+    with pytest.raises(ModelError, match=rf"mmpretrain\.models cannot be imported .*{advice}"):
+        bridge.import_mmpretrain()
