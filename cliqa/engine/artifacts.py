@@ -52,6 +52,12 @@ class WorkDir:
         inside = "" if epoch is None else f"_epoch_{epoch}"
         return self.checkpoints / f"exp_{experience}{inside}.pth"
 
+    def forget_epochs(self, keep: int) -> None:
+        """Remove all but the newest checkpoints from inside experiences."""
+        inside = sorted(self.checkpoints.glob("exp_*_epoch_*.pth"), key=_place)
+        for path in inside[:-keep]:
+            path.unlink()
+
     def holds_a_run(self) -> bool:
         """Tell whether a run has left something here."""
         return any(path.exists() for path in (self.last, self.results, self.run))
@@ -129,6 +135,12 @@ class WorkDir:
                 **facts,
             },
         )
+
+
+def _place(checkpoint: Path) -> tuple[int, int]:
+    """Return the experience and the epoch of a checkpoint from inside an experience."""
+    _, experience, _, epoch = checkpoint.stem.split("_")
+    return int(experience), int(epoch)
 
 
 def _version(package: str) -> str | None:

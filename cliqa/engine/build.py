@@ -10,7 +10,6 @@ from avalanche.training.plugins import EvaluationPlugin
 from torch import nn
 from torch.optim import Optimizer
 
-from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.engine.check import check_config
 from cliqa.engine.parts import Parts
 from cliqa.engine.sections import (
@@ -57,24 +56,28 @@ def build(config: dict[str, Any], device: torch.device) -> Parts:
         ModelError: The model cannot be built, or weights do not fit it.
     """
     check_config(config)
+    model, strategy, predictions = build_model_and_strategy(config, device)
     scenario = config["scenario"]
-    benchmark = build_stream(scenario, build_data_sets(scenario))
-    return build_model_and_strategy(config, benchmark, device)
+    benchmark = build_stream(scenario, build_data_sets(scenario))  # last: reading takes longest
+    return Parts(config, benchmark, model, strategy, predictions, device)
 
 
 def build_model_and_strategy(
-    config: dict[str, Any], benchmark: QualityStream, device: torch.device
-) -> Parts:
-    """Build a checked config's model and strategy over a benchmark that is there already."""
+    config: dict[str, Any], device: torch.device
+) -> tuple[nn.Module, Any, Predictions]:
+    """Build a checked config's model and strategy.
+
+    Returns:
+        The model on its device, the strategy over it, and the collector of its predictions.
+    """
     seed_everything(config["seed"], "model")
     model = build_model(config["model"])
     if config.get("load_from"):
         logger.info("%s", load_weights(model, config["load_from"]))
     model.to(device)
     predictions = Predictions()
-    evaluator = build_evaluator(config, predictions)
-    strategy = build_strategy(config, model, evaluator, device)
-    return Parts(config, benchmark, model, strategy, predictions, device)
+    strategy = build_strategy(config, model, build_evaluator(config, predictions), device)
+    return model, strategy, predictions
 
 
 def build_evaluator(config: dict[str, Any], predictions: Predictions) -> EvaluationPlugin:

@@ -22,11 +22,11 @@ from cliqa.registry import (
     OPTIMIZERS,
     PLUGINS,
     SCENARIOS,
-    TRANSFORMS,
     check_component,
 )
 from cliqa.training.options import TrainingOptions
 from cliqa.training.schedule import Schedule
+from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.errors import CliqaError, ConfigError
 
 Check = Callable[[], object]
@@ -56,6 +56,9 @@ def check_config(config: dict[str, Any]) -> None:
 
 def _checks(config: dict[str, Any]) -> Iterable[Check]:
     """Yield the checks of all sections."""
+    for key in ("scenario", "model", "cl_strategy"):
+        if not isinstance(config.get(key), dict):
+            raise ConfigError(f"{key}: expected dict(...), got {config.get(key)!r}.")
     yield from _scenario_checks(config["scenario"])
     yield lambda: check_model(config["model"])
     yield from _strategy_checks(config["cl_strategy"])
@@ -84,10 +87,12 @@ def _scenario_checks(scenario: dict[str, Any]) -> Iterable[Check]:
     if isinstance(scenario.get("datasets"), str):
         yield lambda: preset(scenario["datasets"])
         scenario = {**scenario, "datasets": []}
-    listed = ("datasets", "train_transform", "eval_transform")
     yield from _list_checks(scenario, "datasets", DATASETS, parent="scenario.")
-    for key in listed[1:]:
-        yield from _list_checks(scenario, key, TRANSFORMS, parent="scenario.")
+    for key in ("train_transform", "eval_transform"):
+        if key in scenario:
+            yield lambda key=key: build_pipeline(  # type: ignore[misc]
+                scenario[key], f"scenario.{key}"
+            )
     if scenario.get("generate") is not None:
         yield lambda: check_component(GENERATORS, scenario["generate"], "scenario.generate")
     rest = {k: v for k, v in scenario.items() if k not in ("dataset_root", "generate")}
@@ -114,6 +119,10 @@ def _check_strategy(section: dict[str, Any]) -> None:
     registry, _ = strategy_component(section)
     own, options = split_strategy(section)
     TrainingOptions(**options)
+    for key in ("train_mb_size", "eval_mb_size", "train_epochs"):
+        value = section.get(key, 1)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigError(f"cl_strategy.{key}: expected a positive integer, got {value!r}.")
     names = [field.name for field in fields(TrainingOptions)]
     provided = [*BY_ENGINE, *names] if registry is not PLUGINS else []
     check_component(registry, own, "cl_strategy", provided)
@@ -124,7 +133,7 @@ def _check_metrics(config: dict[str, Any]) -> None:
     if config["scenario"].get("type") != "QualityStream":
         return
     for index, section in enumerate(config.get("metrics") or []):
-        if is_class_metric(section.get("type")):
+        if isinstance(section, dict) and is_class_metric(section.get("type")):
             raise ConfigError(
                 f"metrics[{index}] '{section['type']}': compares class labels, and this stream has "
                 "scores. Use dict(type='quality_metrics')."

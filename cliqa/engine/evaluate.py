@@ -19,6 +19,7 @@ from cliqa.engine.build import build_model_and_strategy
 from cliqa.engine.check import check_config
 from cliqa.engine.checkpoints import check_fits, find_checkpoint, load_run
 from cliqa.engine.data_arguments import is_new_data_set, parse_data_set
+from cliqa.engine.parts import Parts
 from cliqa.engine.results import measure
 from cliqa.engine.sections import with_command_line
 from cliqa.engine.streams import build_data_sets, build_stream
@@ -72,7 +73,8 @@ def evaluate(
     state = load_run(path)
     check_fits(state, config, path)
     benchmark, names = _data(config, data_sets)
-    parts = build_model_and_strategy({**config, "load_from": None}, benchmark, target)
+    model, strategy, collected = build_model_and_strategy({**config, "load_from": None}, target)
+    parts = Parts(config, benchmark, model, strategy, collected, target)
     parts.strategy.load_state_dict(state["strategy"])
     parts.show_progress()
     chosen = [benchmark.dataset(name, split) for name in names]

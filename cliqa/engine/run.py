@@ -76,12 +76,25 @@ class Run:
 
     def __enter__(self) -> Run:
         """Make the folder; an earlier run's is moved aside unless this one goes on from it."""
+        if self.files.root.is_dir():
+            self._hold()  # before anything is moved: a run may be going on in it
         if self._state is None and self.files.holds_a_run():
-            logger.info(
-                "the earlier run in %s was moved to %s", self.files.root, self.files.move_aside()
-            )
+            self._held.close()
+            aside = self.files.move_aside()
+            logger.info("the earlier run in %s was moved to %s", self.files.root, aside)
         self.files.prepare()
+        self._held.close()
+        self._hold()
         return self
+
+    def _hold(self) -> None:
+        """Keep other processes out of the folder as long as this run lasts."""
+        if not self._held.enter_context(folder_lock(self.files.root)):
+            self._held.close()
+            raise ArtifactError(
+                f"work_dir {self.files.root}: another process is training in it. Wait for it, or "
+                "choose another folder with --work-dir."
+            )
 
     def begin(self, device: str, warnings: list[str]) -> None:
         """Write what identifies the run.
@@ -172,10 +185,13 @@ class Run:
         """Record an epoch and save the state."""
         self.epochs.append(row)
         self._lap += seconds
-        interval = (self.config.get("checkpoint_config") or {}).get("interval")
+        options = self.config.get("checkpoint_config") or {}
+        interval = options.get("interval")
         kept = bool(interval) and row["epoch"] % interval == 0
         path = self.files.checkpoint_of(row["experience"], row["epoch"]) if kept else None
         self._save(strategy, path)
+        if options.get("keep"):
+            self.files.forget_epochs(options["keep"])
         self._write()
 
     def record(self, step: int, name: str, prediction: np.ndarray, target: np.ndarray) -> None:

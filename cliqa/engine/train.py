@@ -9,6 +9,7 @@ from cliqa.config import default_work_dir
 from cliqa.engine.build import build
 from cliqa.engine.experiment import train_stream
 from cliqa.engine.interrupts import stop_on_signals
+from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import with_command_line
 from cliqa.evaluation.tables import report
@@ -50,7 +51,10 @@ def train(
     config = with_command_line(config, seed=seed, amp=amp)
     folder = Path(work_dir or config.get("work_dir") or default_work_dir(config_file))
     bootstrap = (config.get("evaluation") or {}).get("bootstrap", 1000)
-    parts = build(config, target)  # before anything is written: a mistake leaves no folder behind
+    # before anything is written: a mistake leaves no folder behind
+    setup_logging()
+    parts = build(config, target)
+    rehearse(parts)
     run = Run(folder, config, resume, config_file=str(config_file), bootstrap=bootstrap)
     with stop_on_signals(), run:
         setup_logging(run.files.log)

@@ -23,10 +23,14 @@ class Schedule:
         where: The section's key path, for error messages.
 
     Raises:
-        ConfigError: `by` is neither "epoch" nor "iteration".
+        ConfigError: The description is no dict, or `by` is neither "epoch" nor "iteration".
     """
 
     def __init__(self, config: Mapping[str, Any] | None, where: str = "scheduler") -> None:
+        if config is not None and not isinstance(config, Mapping):
+            raise ConfigError(
+                f"{where}: expected dict(type=...) for a scheduler, or None, got {config!r}."
+            )
         self.config = None if config is None else {k: v for k, v in config.items() if k != "by"}
         self.where = where
         self.by = "epoch" if config is None else config.get("by", "epoch")

@@ -1,0 +1,68 @@
+"""A few images through transforms and model, before the long work begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from cliqa.engine.parts import Parts
+from cliqa.training.batching import RaggedImages, apply_model, collate_eval, collate_train
+from cliqa.utils.errors import ModelError
+
+IMAGES = 3
+"""Images of each data set that are tried."""
+
+
+def rehearse(parts: Parts) -> None:
+    """Try every data set's transforms and the model once.
+
+    Args:
+        parts: What the config describes; no weight, statistic or generator is changed.
+
+    Raises:
+        DatasetError: An image cannot be read, or training images have different sizes.
+        ModelError: The model cannot take the images, or does not give one score an image.
+    """
+    state = torch.get_rng_state()
+    was_training = parts.model.training
+    parts.model.eval()
+    try:
+        for name in parts.benchmark.names:
+            train = _first(parts.benchmark.dataset(name, "train"))
+            images = collate_train(train)[0]
+            _try(parts, images, f"training images of {name}")
+            images = collate_eval(_first(parts.benchmark.dataset(name, "test")))[0]
+            _try(parts, images, f"test images of {name}")
+    finally:
+        parts.model.train(was_training)
+        torch.set_rng_state(state)
+
+
+def _first(dataset: Any) -> list[Any]:  # noqa: ANN401
+    """Return a data set's first samples."""
+    return [dataset[index] for index in range(min(IMAGES, len(dataset)))]
+
+
+@torch.no_grad()
+def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> None:
+    """Run the model over a batch and look at what comes out."""
+    first = images[0]
+    shape = tuple(first.shape)
+    try:
+        scores = apply_model(parts.model, images.to(parts.device))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ModelError(
+            f"model: cannot take the {what}, of shape {shape}: {_last_line(error)}. Check that "
+            "model.neck and model.head.in_channels fit the backbone, and the transforms' sizes."
+        ) from error
+    if scores.shape != (len(images),):
+        raise ModelError(
+            f"model: gives shape {tuple(scores.shape)} for {len(images)} {what}, not one score an "
+            "image. Give it a score head: model.head=dict(type='LinearScoreHead', in_channels=...)."
+        )
+
+
+def _last_line(error: Exception) -> str:
+    """Return an error's message in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,217 @@
+"""Systematically broken configs: each gives a short error that names the place, and no traceback."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cliqa.engine.check import check_config
+from cliqa.utils.errors import CliqaError, ConfigError
+
+Config = dict[str, Any]
+
+SECTIONS: dict[str, str] = {
+    "scenario": "QualityStream",
+    "scenario.datasets.0": "ScoreFile",
+    "scenario.datasets.1": "EVA",
+    "scenario.datasets.2": "KonIQ10k",
+    "scenario.train_transform.0": "RandomCrop",
+    "scenario.eval_transform.0": "Resize",
+    "scenario.generate": "DemoData",
+    "model": "QualityModel",
+    "model.backbone": "ResNet",
+    "model.neck": "GlobalAveragePooling",
+    "model.head": "CosineScoreHead",
+    "cl_strategy": "Replay",
+    "cl_strategy.optimizer": "AdamW",
+    "cl_strategy.scheduler": "CosineAnnealingLR",
+    "cl_strategy.loss": "HuberLoss",
+    "cl_strategy.plugins.0": "L2",
+    "loggers.0": "TextLogger",
+    "loggers.1": "TensorboardLogger",
+    "metrics.0": "quality_metrics",
+    "metrics.1": "loss_metrics",
+}
+"""Every place that names a component, with its name."""
+
+
+def good() -> Config:
+    """Return a config with a component in every place."""
+    return {
+        "scenario": {
+            "type": "QualityStream",
+            "dataset_root": "data",
+            "generate": {"type": "DemoData", "seed": 1},
+            "datasets": [
+                {
+                    "type": "ScoreFile",
+                    "root": "a",
+                    "labels": "a.csv",
+                    "score_range": (0, 1),
+                    "higher_is_better": True,
+                },
+                {"type": "EVA", "root": "eva"},
+                {"type": "KonIQ10k", "root": "koniq", "score": "mos"},
+            ],
+            "train_transform": [{"type": "RandomCrop", "size": 32}, {"type": "ToTensor"}],
+            "eval_transform": [{"type": "Resize", "size": 32}, {"type": "ToTensor"}],
+            "shared": "remove",
+        },
+        "model": {
+            "type": "QualityModel",
+            "backbone": {"type": "ResNet", "depth": 18},
+            "neck": {"type": "GlobalAveragePooling"},
+            "head": {"type": "CosineScoreHead", "in_channels": 512},
+        },
+        "cl_strategy": {
+            "type": "Replay",
+            "mem_size": 10,
+            "train_mb_size": 8,
+            "eval_mb_size": 8,
+            "train_epochs": 2,
+            "clip_grad_norm": 1.0,
+            "optimizer": {"type": "AdamW", "lr": 1e-3},
+            "scheduler": {"type": "CosineAnnealingLR", "eta_min": 0.0},
+            "loss": {"type": "HuberLoss", "delta": 0.1},
+            "plugins": [{"type": "L2", "strength": 0.1}],
+        },
+        "loggers": [{"type": "TextLogger", "file": "a.log"}, {"type": "TensorboardLogger"}],
+        "metrics": [
+            {"type": "quality_metrics", "measures": ["srcc"]},
+            {"type": "loss_metrics", "epoch": True},
+        ],
+        "seed": 0,
+    }
+
+
+def owner_of(config: Config, path: str) -> tuple[Any, Any]:
+    """Return the container and the key at a dotted path."""
+    owner: Any = config
+    *steps, last = path.split(".")
+    for step in steps:
+        owner = owner[int(step) if step.isdigit() else step]
+    return owner, int(last) if last.isdigit() else last
+
+
+def changed(path: str, value: Any) -> Config:
+    """Return a good config with another value at a path."""
+    config = copy.deepcopy(good())
+    owner, key = owner_of(config, path)
+    owner[key] = value
+    return config
+
+
+def cases() -> Iterator[tuple[str, Config]]:
+    """Yield broken configs by what is broken."""
+    for path, name in SECTIONS.items():
+        owner, key = owner_of(good(), path)
+        section = owner[key]
+        yield f"{path}: misspelt type", changed(f"{path}.type", name[:-2] + name[-1])
+        yield f"{path}: type in other letters", changed(f"{path}.type", name.swapcase())
+        yield f"{path}: type is None", changed(f"{path}.type", None)
+        yield f"{path}: type is a number", changed(f"{path}.type", 7)
+        yield f"{path}: a string", changed(path, name)
+        yield f"{path}: a list", changed(path, [section])
+        yield f"{path}: unknown argument", changed(path, {**section, "no_such_argument": 1})
+        for argument in section:
+            if argument in ("type", "dataset_root", "datasets", "generate", "plugins"):
+                continue
+            misspelt = {k + "x" if k == argument else k: v for k, v in section.items()}
+            yield f"{path}: misspelt {argument}", changed(path, misspelt)
+    for key in ("train_mb_size", "eval_mb_size", "train_epochs"):
+        for value in (0, -1, 1.5, "8", None, True):
+            yield f"cl_strategy: {key}={value!r}", changed(f"cl_strategy.{key}", value)
+    for key, value in (
+        ("cl_strategy.clip_grad_norm", -1),
+        ("cl_strategy.validate_every", -1),
+        ("cl_strategy.validate_every", "often"),
+        ("cl_strategy.scheduler.by", "batch"),
+        ("scenario.datasets", "eva-ava-konik"),
+        ("scenario.train_transform", [{"type": "Normalize", "mean": [0.5], "std": [0.5]}]),
+        ("metrics.0", {"type": "accuracy_metrics"}),
+        ("metrics.0", {"type": "avalanche.confusion_matrix_metrics"}),
+    ):
+        yield f"{key.partition('.')[0]}: {key}={value!r}", changed(key, value)
+    for key in ("optimizer", "loss"):
+        config = good()
+        del config["cl_strategy"][key]
+        yield f"cl_strategy: no {key}", config
+    for key in ("labels", "score_range", "higher_is_better", "root"):
+        config = good()
+        del config["scenario"]["datasets"][0][key]
+        yield f"scenario.datasets.0: no {key}", config
+
+
+CASES = dict(cases())
+
+
+def test_the_good_config_is_good() -> None:
+    check_config(good())
+
+
+def test_there_are_many_cases() -> None:
+    assert len(CASES) >= 200
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_broken_config_gets_a_short_error(name: str) -> None:
+    with pytest.raises(CliqaError) as caught:
+        check_config(CASES[name])
+    message = str(caught.value)
+    place = name.partition(":")[0].split(".")[0]
+    assert place in message, message
+    assert len(message.splitlines()) <= 2, message
+    assert "Traceback" not in message
+    assert len(message) > 20
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("cl_strategy.optimizer.type", "SDG", r"unknown optimizer 'SDG'\. Did you mean 'SGD'\?"),
+        ("cl_strategy.mem_size", None, None),
+        ("cl_strategy.type", "Naiv", r"unknown strategy 'Naiv'\. Did you mean 'Naive'\?"),
+        ("cl_strategy.type", "Repley", r"unknown strategy 'Repley'\. Did you mean 'Replay'\?"),
+    ],
+)
+def test_advice(path: str, value: Any, message: str | None) -> None:
+    config = changed(path, value)
+    if message is None:
+        check_config(config)
+    else:
+        if path == "cl_strategy.type":
+            del config["cl_strategy"]["mem_size"]
+        with pytest.raises(ConfigError, match=message):
+            check_config(config)
+
+
+def test_the_config_is_left_alone() -> None:
+    config = good()
+    check_config(config)
+    assert config == good()
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"type": "Naive"},
+        {"type": "JointTraining"},
+        {"type": "Cumulative"},
+        {"type": "L2", "strength": 0.1},
+        {"type": "EWC", "ewc_lambda": 1.0},
+        {"type": "avalanche.Naive"},
+        {"type": "SynapticIntelligence", "si_lambda": 1.0},
+        {"type": "GEM", "patterns_per_exp": 4, "memory_strength": 0.5},
+        {"type": "Naive", "plugins": [{"type": "EarlyStoppingPlugin", "patience": 1}]},
+    ],
+)
+def test_other_strategies_are_known(strategy: Config) -> None:
+    config = good()
+    rest = {k: v for k, v in config["cl_strategy"].items() if k not in ("type", "mem_size")}
+    config["cl_strategy"] = {**rest, **strategy}
+    if "plugins" in strategy:
+        config["cl_strategy"]["plugins"][0].update(metric_name="x", val_stream_name="val_stream")
+    check_config(config)

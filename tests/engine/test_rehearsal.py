@@ -1,0 +1,56 @@
+"""What would fail after minutes of training fails before it, with advice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from cliqa.engine.build import build
+from cliqa.engine.rehearsal import rehearse
+from cliqa.utils.errors import CliqaError, DatasetError, ModelError
+
+Config = dict[str, Any]
+CPU = torch.device("cpu")
+
+
+def test_a_good_config_passes_and_nothing_changes(tiny_config: Config) -> None:
+    parts = build(tiny_config, CPU)
+    before = {key: value.clone() for key, value in parts.model.state_dict().items()}
+    torch.manual_seed(3)
+    rehearse(parts)
+    assert torch.equal(torch.rand(4), torch.manual_seed(3) and torch.rand(4))
+    assert parts.model.training
+    assert all(torch.equal(parts.model.state_dict()[key], before[key]) for key in before)
+
+
+def test_a_head_of_the_wrong_width_is_found(tiny_config: Config) -> None:
+    tiny_config["model"]["head"]["in_channels"] = 64
+    with pytest.raises(CliqaError, match=r"in_channels"):
+        rehearse(build(tiny_config, CPU))
+
+
+def test_a_classifier_is_refused_for_scores(tiny_config: Config) -> None:
+    tiny_config["model"]["type"] = "ImageClassifier"
+    tiny_config["model"]["head"] = {"type": "LinearClsHead", "in_channels": 32, "num_classes": 5}
+    with pytest.raises(ModelError, match=r"gives shape \(3, 5\) .*LinearScoreHead"):
+        rehearse(build(tiny_config, CPU))
+
+
+def test_training_images_of_many_sizes_are_refused(tiny_config: Config) -> None:
+    from PIL import Image  # noqa: PLC0415
+
+    root = tiny_config["scenario"]["dataset_root"]
+    data = build(tiny_config, CPU).benchmark.sources["a", "train"]
+    original = data.paths[1].read_bytes()
+    try:
+        with Image.open(data.paths[1]) as image:
+            resized = image.resize((20, 20))
+        resized.save(data.paths[1])
+        tiny_config["scenario"]["train_transform"] = [{"type": "ToTensor"}]
+        with pytest.raises(DatasetError, match=r"different sizes.*RandomCrop"):
+            rehearse(build(tiny_config, CPU))
+    finally:
+        data.paths[1].write_bytes(original)
+    assert root

@@ -1,0 +1,284 @@
+"""A run from config to results, its restarts and its refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from cliqa.config import load_config
+from cliqa.engine import experiment
+from cliqa.engine.evaluate import evaluate
+from cliqa.engine.interrupts import Interrupted
+from cliqa.engine.train import train
+from cliqa.utils.errors import ArtifactError, CheckpointError, ConfigError, DatasetError
+from cliqa.utils.io import folder_lock
+
+Config = dict[str, Any]
+
+
+def run(config: Config, folder: Path, **options: Any) -> dict[str, Any]:
+    return train(config, config_file="config/tiny.py", work_dir=folder, device="cpu", **options)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Config], Path]:
+    """Return a function that trains a config once a module and returns the work_dir."""
+    root = tmp_path_factory.mktemp("runs")
+
+    def make(config: Config) -> Path:
+        folder = root / config["cl_strategy"]["type"]
+        if not folder.exists():
+            run(config, folder)
+        return folder
+
+    return make
+
+
+def test_work_dir_holds_what_is_promised(
+    finished: Callable[[Config], Path], tiny_config: Config
+) -> None:
+    folder = finished(tiny_config)
+    for name in ("run.json", "train.log", "metrics.log", "metrics.csv", "matrix.csv"):
+        assert (folder / name).stat().st_size > 0
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == [
+        "exp_0.pth",
+        "exp_1.pth",
+        "exp_2.pth",
+        "last.pth",
+    ]
+    assert (folder / "last_checkpoint").read_text().strip() == "exp_2.pth"
+    assert len(list((folder / "predictions").iterdir())) == 9
+    assert list((folder / "figures").glob("*.png"))
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["seed"] == 0
+    assert facts["device"] == "cpu"
+    assert facts["packages"]["torch"] == torch.__version__.split("+")[0] or facts["packages"]
+    loaded = load_config(folder / "config.py")
+    for section in ("scenario", "model", "cl_strategy", "seed"):
+        assert loaded[section] == tiny_config[section]
+
+
+def test_results_are_scipy_on_the_stored_predictions(
+    finished: Callable[[Config], Path], tiny_config: Config
+) -> None:
+    folder = finished(tiny_config)
+    results = json.loads((folder / "results.json").read_text())
+    assert results["status"] == "finished"
+    assert results["experiences"] == results["datasets"] == ["a", "b", "c"]
+    for t in range(3):
+        for k, name in enumerate("abc"):
+            with np.load(folder / "predictions" / f"after_{t}_on_{name}.npz") as stored:
+                prediction, target = stored["prediction"], stored["target"]
+                assert np.allclose(stored["raw"], target)
+                assert stored["image"][0].startswith(name)
+            srcc = stats.spearmanr(prediction, target).statistic
+            assert results["matrix"]["srcc"][t][k] == pytest.approx(srcc, abs=1e-12)
+            plcc = stats.pearsonr(prediction, target).statistic
+            assert results["matrix"]["plcc"][t][k] == pytest.approx(plcc, abs=1e-9)
+    final = results["matrix"]["srcc"][2]
+    assert results["summary"]["msrcc"] == pytest.approx(np.mean(final))
+
+
+def test_history_has_a_row_an_epoch_and_an_evaluation(
+    finished: Callable[[Config], Path], tiny_config: Config
+) -> None:
+    lines = (finished(tiny_config) / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    epochs = [row for row in rows if row["kind"] == "epoch"]
+    assert [(row["name"], row["epoch"]) for row in epochs] == [
+        (name, epoch) for name in "abc" for epoch in (1, 2)
+    ]
+    assert [row["lr"] for row in epochs[:2]] == pytest.approx([1e-3, 5e-4])
+    assert len([row for row in rows if row["kind"] == "eval"]) == 9
+
+
+def test_evaluating_again_gives_the_same_numbers(
+    finished: Callable[[Config], Path], tiny_config: Config
+) -> None:
+    folder = finished(tiny_config)
+    results = json.loads((folder / "results.json").read_text())
+    for t in range(3):
+        checkpoint = folder / "checkpoints" / f"exp_{t}.pth"
+        again = evaluate(tiny_config, config_file="tiny.py", checkpoint=checkpoint, device="cpu")
+        for k, name in enumerate("abc"):
+            data = again["datasets"][name]
+            for measure in ("srcc", "plcc", "krcc", "rmse"):
+                assert data["metrics"][measure] == results["matrix"][measure][t][k]
+            with np.load(folder / "predictions" / f"after_{t}_on_{name}.npz") as stored:
+                found = [row["prediction"] for row in data["predictions"]]
+                assert np.array_equal(np.float32(found), np.float32(stored["prediction"]))
+
+
+def test_a_second_run_moves_the_first_aside(tiny_config: Config, tmp_path: Path) -> None:
+    tiny_config["cl_strategy"]["train_epochs"] = 1
+    run(tiny_config, tmp_path / "run")
+    first = (tmp_path / "run" / "results.json").read_text()
+    run(tiny_config, tmp_path / "run")
+    assert (tmp_path / "run.1" / "results.json").read_text() == first
+    assert (tmp_path / "run" / "results.json").exists()
+
+
+def test_resuming_a_finished_run_changes_nothing(
+    finished: Callable[[Config], Path], tiny_config: Config
+) -> None:
+    folder = finished(tiny_config)
+    before = {name: (folder / name).read_bytes() for name in ("results.json", "metrics.jsonl")}
+    results = run(tiny_config, folder, resume="auto")
+    assert results["status"] == "finished"
+    assert before == {name: (folder / name).read_bytes() for name in before}
+
+
+def test_resume_from_a_kept_checkpoint_repeats_the_rest(
+    finished: Callable[[Config], Path], tiny_config: Config, tmp_path: Path
+) -> None:
+    folder = finished(tiny_config)
+    checkpoint = folder / "checkpoints" / "exp_1.pth"
+    for name in ("predictions",):  # the stability index needs the earlier predictions
+        (tmp_path / "run" / name).mkdir(parents=True)
+        for path in (folder / name).glob("after_[01]*"):
+            (tmp_path / "run" / name / path.name).write_bytes(path.read_bytes())
+    run(tiny_config, tmp_path / "run", resume=str(checkpoint))
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (
+        folder / "metrics.jsonl"
+    ).read_bytes()
+
+
+def test_another_config_is_refused_with_the_differing_keys(
+    finished: Callable[[Config], Path], tiny_config: Config
+) -> None:
+    folder = finished(tiny_config)
+    tiny_config["cl_strategy"]["optimizer"] = {"type": "SGD", "lr": 0.1}
+    tiny_config["seed"] = 3
+    with pytest.raises(CheckpointError, match=r"cl_strategy\.optimizer\.lr.*seed") as caught:
+        run(tiny_config, folder, resume="auto")
+    assert "another config" in str(caught.value)
+
+
+def test_other_loggers_and_paths_do_not_matter(
+    finished: Callable[[Config], Path], tiny_config: Config
+) -> None:
+    folder = finished(tiny_config)
+    changed = {**tiny_config, "loggers": [], "num_workers": 1, "checkpoint_config": {"interval": 1}}
+    assert run(changed, folder, resume="auto")["status"] == "finished"
+
+
+def test_joint_training_has_one_row(tiny_config: Config, tmp_path: Path) -> None:
+    del tiny_config["cl_strategy"]["mem_size"]
+    tiny_config["cl_strategy"]["type"] = "JointTraining"
+    results = run(tiny_config, tmp_path / "run")
+    assert len(results["matrix"]["srcc"]) == 1
+    assert results["joint"] is True
+    assert results["summary"]["bwt"] is None
+    assert results["summary"]["msrcc"] == pytest.approx(np.mean(results["matrix"]["srcc"][0]))
+
+
+def test_interval_keeps_checkpoints_inside_experiences(tiny_config: Config, tmp_path: Path) -> None:
+    tiny_config["checkpoint_config"] = {"interval": 2}
+    tiny_config["cl_strategy"]["train_epochs"] = 4
+    tiny_config["scenario"]["datasets"] = tiny_config["scenario"]["datasets"][:1]
+    run(tiny_config, tmp_path)
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["exp_0.pth", "exp_0_epoch_2.pth", "exp_0_epoch_4.pth", "last.pth"]
+
+
+def test_keep_limits_them(tiny_config: Config, tmp_path: Path) -> None:
+    tiny_config["checkpoint_config"] = {"interval": 1, "keep": 2}
+    tiny_config["cl_strategy"]["train_epochs"] = 4
+    tiny_config["scenario"]["datasets"] = tiny_config["scenario"]["datasets"][:1]
+    run(tiny_config, tmp_path)
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["exp_0.pth", "exp_0_epoch_3.pth", "exp_0_epoch_4.pth", "last.pth"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_and_resume_goes_on(
+    tiny_config: Config, tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = experiment._report
+    count = [0]
+
+    def send(row: dict[str, Any], epochs: int, seconds: float) -> None:
+        count[0] += 1
+        if count[0] == 5:
+            threading.Timer(0.0, os.kill, (os.getpid(), number)).start()
+        report(row, epochs, seconds)
+
+    monkeypatch.setattr(experiment, "_report", send)
+    with pytest.raises(Interrupted):
+        run(tiny_config, tmp_path)
+    assert json.loads((tmp_path / "results.json").read_text())["status"] == "interrupted"
+    assert "--resume" in (tmp_path / "train.log").read_text()
+    assert run(tiny_config, tmp_path, resume="auto")["status"] == "finished"
+
+
+def test_two_processes_cannot_share_a_folder(tiny_config: Config, tmp_path: Path) -> None:
+    with (
+        folder_lock(tmp_path) as held,
+        pytest.raises(ArtifactError, match=r"another process is training in it.*--work-dir"),
+    ):
+        assert held
+        run(tiny_config, tmp_path)
+
+
+def test_an_upstream_strategy_runs_and_starts_again(
+    tiny_config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    section = tiny_config["cl_strategy"]
+    del section["mem_size"]
+    section.update(type="EWC", ewc_lambda=1.0, mode="online", decay_factor=0.9)
+    whole = run(tiny_config, tmp_path / "whole")
+    state = torch.load(tmp_path / "whole" / "checkpoints" / "exp_1.pth", weights_only=True)
+    again = run(
+        tiny_config,
+        tmp_path / "again",
+        resume=str(tmp_path / "whole" / "checkpoints" / "exp_1.pth"),
+    )
+    assert state["next_step"] == 2
+    assert "EWCPlugin keeps state that no checkpoint holds" in caplog.text
+    assert again["matrix"] == whole["matrix"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"scenario": {"dataset_root": "nowhere"}}, DatasetError, "nowhere"),
+        ({"model": {"type": "QualityModle"}}, ConfigError, "Did you mean 'QualityModel'"),
+        ({"load_from": "missing.pth"}, CheckpointError, "missing.pth: no such checkpoint"),
+        ({"metrics": [{"type": "accuracy_metrics"}]}, ConfigError, "quality_metrics"),
+    ],
+)
+def test_a_mistake_leaves_no_folder_behind(
+    tiny_config: Config,
+    tmp_path: Path,
+    change: dict[str, Any],
+    error: type[Exception],
+    message: str,
+) -> None:
+    for key, value in change.items():
+        merged = {**tiny_config[key], **value} if isinstance(value, dict) else value
+        tiny_config[key] = merged
+    with pytest.raises(error, match=message):
+        run(tiny_config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_all_mistakes_are_reported_at_once(tiny_config: Config, tmp_path: Path) -> None:
+    tiny_config["cl_strategy"]["optimizer"] = {"type": "SGDD"}
+    tiny_config["cl_strategy"]["mem_sice"] = 3
+    tiny_config["loggers"] = [{"type": "TextLoger"}]
+    with pytest.raises(ConfigError) as caught:
+        run(tiny_config, tmp_path / "run")
+    text = str(caught.value)
+    assert "cl_strategy.optimizer: unknown optimizer 'SGDD'" in text
+    assert "unexpected argument 'mem_sice'. Did you mean 'mem_size'?" in text
+    assert "loggers[0]: unknown logger 'TextLoger'. Did you mean 'TextLogger'?" in text
