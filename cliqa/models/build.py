@@ -10,7 +10,7 @@ from torch import nn
 
 from cliqa.models.mmpretrain_bridge import initialise, model_scope
 from cliqa.models.weights import load_weights
-from cliqa.registry import MODELS, build_component, check_component
+from cliqa.registry import MODELS, build_component, check_component, parameters_of
 from cliqa.utils.errors import ConfigError, ModelError
 
 PARTS = ("backbone", "neck", "head")
@@ -28,9 +28,10 @@ def check_model(config: Mapping[str, Any], where: str = "model") -> None:
         ConfigError: A type is unknown, or an argument is unknown or missing.
     """
     config = _with_type(config, where)
-    check_component(MODELS, config, where)
+    parameters, _ = parameters_of(check_component(MODELS, config, where))
     for part in PARTS:
-        if config.get(part) is not None:
+        takes_name = part in parameters and str(parameters[part].annotation) in ("str", str(str))
+        if config.get(part) is not None and not takes_name:
             check_component(MODELS, config[part], f"{where}.{part}")
 
 

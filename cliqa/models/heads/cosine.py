@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cliqa.models.heads.features import feature_vectors
+from cliqa.models.heads.features import feature_vectors, full_precision
 from cliqa.registry import MODELS
 
 
@@ -33,10 +33,10 @@ class CosineScoreHead(nn.Module):
 
     def embed(self, features: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Return unit embeddings (B, embed_dims) for features (B, D)."""
-        return F.normalize(self.projection(feature_vectors(features, self.in_channels)))
+        with full_precision(self, feature_vectors(features, self.in_channels)) as vectors:
+            return F.normalize(self.projection(vectors))
 
     def forward(self, features: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Return scores (B,) for features (B, D)."""
-        projected = self.projection(feature_vectors(features, self.in_channels))
-        similarity = F.cosine_similarity(projected, self.direction[None])  # (B,)
+        similarity = (self.embed(features) * F.normalize(self.direction, dim=0)).sum(dim=1)  # (B,)
         return self.scale * similarity + self.shift

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+from torch import nn
 
 from cliqa.utils.errors import ModelError
 
@@ -31,3 +35,21 @@ def feature_vectors(
             f"{tuple(vectors.shape)}. {hint if vectors.ndim == 2 else pool}"
         )
     return vectors
+
+
+@contextmanager
+def full_precision(head: nn.Module, vectors: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Compute a score in the head's own precision, whatever mixed precision the backbone ran in.
+
+    Around 0.5 bfloat16 knows steps of 0.004 only: different images would get tied scores.
+
+    Args:
+        head: The head.
+        vectors: (B, D), of any float dtype.
+
+    Yields:
+        The vectors in the dtype of the head's parameters; autocast is off within the context.
+    """
+    with torch.autocast(vectors.device.type, enabled=False):
+        parameter = next(head.parameters(), None)  # a quantised head has none, and takes float32
+        yield vectors.float() if parameter is None else vectors.to(parameter.dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from cliqa.models.heads.features import feature_vectors
+from cliqa.models.heads.features import feature_vectors, full_precision
 from cliqa.registry import MODELS
 
 
@@ -28,5 +28,6 @@ class LinearScoreHead(nn.Module):
 
     def forward(self, features: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Return scores (B,) for features (B, D)."""
-        score = self.fc(feature_vectors(features, self.in_channels))[:, 0]
+        with full_precision(self, feature_vectors(features, self.in_channels)) as vectors:
+            score = self.fc(vectors)[:, 0]
         return score.sigmoid() if self.sigmoid else score
