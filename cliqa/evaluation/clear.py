@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from cliqa.evaluation.matrix import as_matrix
+from cliqa.evaluation.matrix import ScoreMatrix, as_matrix
 from cliqa.utils.errors import EvaluationError
 
 
-def clear_measures(scores: npt.ArrayLike) -> dict[str, float | None]:
+def clear_measures(scores: ScoreMatrix) -> dict[str, float | None]:
     """Return CLEAR's five measures under the names that Avalanche gives them.
 
     Args:

@@ -20,6 +20,9 @@ import numpy.typing as npt
 from cliqa.evaluation.functional import srcc
 from cliqa.utils.errors import EvaluationError
 
+ScoreMatrix = npt.ArrayLike | Sequence[Sequence[float | None]]
+"""R (T, K); a cell that is not defined is NaN or None."""
+
 
 class Measured(NamedTuple):
     """A value, or None and the reason why there is none.
@@ -35,7 +38,7 @@ class Measured(NamedTuple):
     cell: tuple[int, int] | None = None
 
 
-def as_matrix(scores: npt.ArrayLike) -> np.ndarray:
+def as_matrix(scores: ScoreMatrix) -> np.ndarray:
     """Return a score matrix as float64 (T, K); None becomes NaN.
 
     Raises:
@@ -73,7 +76,7 @@ def _change(now: Measured, before: Measured) -> Measured:
 _ONE = Measured(None, "it needs two experiences, there is one")
 
 
-def final_mean(scores: npt.ArrayLike, learnt: int | None = None) -> Measured:
+def final_mean(scores: ScoreMatrix, learnt: int | None = None) -> Measured:
     """Return the mean of the last row over the learnt data sets: ``mean_k R[T-1, k]``.
 
     With SRCC this is mSRCC (Zhang et al., TPAMI 2023), with accuracy the average accuracy
@@ -88,7 +91,7 @@ def final_mean(scores: npt.ArrayLike, learnt: int | None = None) -> Measured:
     return _mean(matrix, [last] * columns, range(columns))
 
 
-def unseen_mean(scores: npt.ArrayLike, learnt: int | None = None) -> Measured:
+def unseen_mean(scores: ScoreMatrix, learnt: int | None = None) -> Measured:
     """Return the mean of the last row over data sets never learnt: ``mean_{k>=T} R[T-1, k]``.
 
     Args:
@@ -103,7 +106,7 @@ def unseen_mean(scores: npt.ArrayLike, learnt: int | None = None) -> Measured:
     return _mean(matrix, [rows - 1] * len(unseen), unseen)
 
 
-def anytime_mean(scores: npt.ArrayLike) -> Measured:
+def anytime_mean(scores: ScoreMatrix) -> Measured:
     """Return the mean over time of the mean over what was learnt: ``mean_t mean_{k<=t} R[t, k]``.
 
     The average anytime accuracy (Caccia et al. 2020).
@@ -116,7 +119,7 @@ def anytime_mean(scores: npt.ArrayLike) -> Measured:
     return Measured(float(np.mean([mean.value for mean in means if mean.value is not None])))
 
 
-def learning_mean(scores: npt.ArrayLike) -> Measured:
+def learning_mean(scores: ScoreMatrix) -> Measured:
     """Return the mean of the diagonal: ``mean_t R[t, t]``.
 
     The plasticity index mPI (Zhang et al., TPAMI 2023) with SRCC; with accuracy the learning
@@ -126,7 +129,7 @@ def learning_mean(scores: npt.ArrayLike) -> Measured:
     return _mean(matrix, range(matrix.shape[0]), range(matrix.shape[0]))
 
 
-def bwt(scores: npt.ArrayLike) -> Measured:
+def bwt(scores: ScoreMatrix) -> Measured:
     """Return backward transfer, ``mean_{k<T-1} (R[T-1, k] - R[k, k])``; below 0 is forgetting.
 
     Lopez-Paz & Ranzato (2017), equation 3.
@@ -139,7 +142,7 @@ def bwt(scores: npt.ArrayLike) -> Measured:
     return _change(_mean(matrix, [last] * last, range(last)), first)
 
 
-def forgetting(scores: npt.ArrayLike) -> Measured:
+def forgetting(scores: ScoreMatrix) -> Measured:
     """Return forgetting since the best: ``mean_{k<T-1} (max_{t<T-1} R[t, k] - R[T-1, k])``.
 
     Chaudhry et al. (2018). The best may come before k was learnt, where that was evaluated; a later
@@ -157,7 +160,7 @@ def forgetting(scores: npt.ArrayLike) -> Measured:
     return _change(_mean(best, [0] * last, range(last)), _mean(matrix, [last] * last, range(last)))
 
 
-def forgetting_from_first(scores: npt.ArrayLike) -> Measured:
+def forgetting_from_first(scores: ScoreMatrix) -> Measured:
     """Return forgetting since it was learnt: ``mean_{k<T-1} (R[k, k] - R[T-1, k])``, that is -BWT.
 
     What Avalanche's forgetting metrics show.
@@ -168,9 +171,7 @@ def forgetting_from_first(scores: npt.ArrayLike) -> Measured:
     return Measured(0.0 - transfer.value)
 
 
-def fwt(
-    scores: npt.ArrayLike, untrained: Sequence[float | None] | np.ndarray | None = None
-) -> Measured:
+def fwt(scores: ScoreMatrix, untrained: Sequence[float | None] | None = None) -> Measured:
     """Return forward transfer, ``mean_{0<k<T} (R[k-1, k] - b[k])``.
 
     Lopez-Paz & Ranzato (2017), equation 4.
@@ -188,7 +189,7 @@ def fwt(
         return _ONE
     if untrained is None:
         return Measured(None, "it needs the scores of the model before any training")
-    start = as_matrix([list(untrained)])
+    start = as_matrix([untrained])
     if start.shape[1] != columns:
         raise EvaluationError(
             f"{start.shape[1]} scores of the untrained model for {columns} data sets."

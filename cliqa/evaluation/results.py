@@ -23,6 +23,7 @@ the summary; a warning about one of its numbers begins with that number's name a
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,12 @@ def load_results(path: str | Path) -> Results:
         ArtifactError: The file is missing, is no JSON, or lacks a part.
     """
     path = Path(path)
-    path = path / FILE_NAME if path.is_dir() else path
+    path = path if path.suffix == ".json" else path / FILE_NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ArtifactError(
-            f"{path}: missing. A run writes it after its first experience."
+            f"{path}: missing. A run writes it after its first experience; is this a work_dir?"
         ) from error
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path}: cannot be read as JSON ({error}).") from error
@@ -100,12 +101,12 @@ def check_results(content: Any, where: str) -> Results:  # noqa: ANN401
     results: Results = {**defaults, "warnings": [], **content}
     if not results["matrix"]:
         raise ArtifactError(f"{where}: 'matrix' holds no measure.")
-    sizes = set()
+    sizes, columns = set(), len(results["datasets"])
     for measure, matrix in results["matrix"].items():
-        _check_shape(matrix, len(results["datasets"]), f"{where}: matrix.{measure}")
+        _check_cells(matrix, columns, _is_score, f"{where}: matrix.{measure}")
         sizes.add(len(matrix))
     for measure, bands in results["interval"].items():
-        _check_shape(bands, len(results["datasets"]), f"{where}: interval.{measure}")
+        _check_cells(bands, columns, _is_interval, f"{where}: interval.{measure}")
         sizes.add(len(bands))
     limit = 1 if results["joint"] else len(results["experiences"])
     if len(sizes) > 1 or not 1 <= max(sizes) <= limit:
@@ -118,11 +119,29 @@ def check_results(content: Any, where: str) -> Results:  # noqa: ANN401
 _PARTS = {"status": str, "experiences": list, "datasets": list, "matrix": dict, "summary": dict}
 
 
-def _check_shape(matrix: Any, columns: int, where: str) -> None:  # noqa: ANN401
-    """Refuse what is no list of rows with one entry per data set."""
+def _is_score(cell: Any) -> bool:  # noqa: ANN401
+    """Return whether a cell is a number."""
+    return isinstance(cell, (int, float)) and not isinstance(cell, bool)
+
+
+def _is_interval(cell: Any) -> bool:  # noqa: ANN401
+    """Return whether a cell is [low, high]."""
+    return isinstance(cell, list) and len(cell) == 2 and all(map(_is_score, cell))
+
+
+def _check_cells(
+    matrix: Any,  # noqa: ANN401
+    columns: int,
+    is_cell: Callable[[Any], bool],
+    where: str,
+) -> None:
+    """Refuse what is no list of rows with one entry per data set, each a proper cell or null."""
     if not isinstance(matrix, list):
         raise ArtifactError(f"{where} should be a list of rows.")
     for t, row in enumerate(matrix):
         if not isinstance(row, list) or len(row) != columns:
             size = len(row) if isinstance(row, list) else "no"
             raise ArtifactError(f"{where}, row {t}: {size} entries for {columns} data sets.")
+        for k, cell in enumerate(row):
+            if cell is not None and not is_cell(cell):
+                raise ArtifactError(f"{where}, row {t}, column {k}: {cell!r} is no score.")

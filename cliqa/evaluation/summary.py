@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
 from cliqa.evaluation import matrix
-from cliqa.evaluation.matrix import Measured
+from cliqa.evaluation.matrix import Measured, ScoreMatrix
 
 JOINT = "joint training sees all data at once"
 
@@ -48,12 +45,12 @@ class Summary:
 
 
 def summarize(
-    scores: npt.ArrayLike,
+    scores: ScoreMatrix,
     measure: str = "srcc",
     *,
     joint: bool = False,
     learnt: int | None = None,
-    untrained: Sequence[float | None] | np.ndarray | None = None,
+    untrained: Sequence[float | None] | None = None,
     stability: Sequence[float | None] | None = None,
     experiences: Sequence[str] | None = None,
     datasets: Sequence[str] | None = None,
@@ -81,13 +78,11 @@ def summarize(
     rows, columns = table.shape
     if learnt is None:
         learnt = columns if joint else min(rows, columns)
-    names = {"final": f"average_{measure}", "learning": f"learning_{measure}"}
-    if measure == "srcc":
-        names = {"final": "msrcc", "learning": "mpi"}
+    final = mean_name(measure)
     found = {
-        names["final"]: matrix.final_mean(table, learnt),
+        final: matrix.final_mean(table, learnt),
         "anytime": matrix.anytime_mean(table),
-        names["learning"]: matrix.learning_mean(table),
+        "mpi" if measure == "srcc" else f"learning_{measure}": matrix.learning_mean(table),
     }
     if measure == "srcc":
         found["msi"] = matrix.stability_mean(stability or ())
@@ -97,9 +92,7 @@ def summarize(
     if untrained is not None:
         found["fwt"] = matrix.fwt(table, untrained)
     if joint:
-        found = {name: Measured(None, JOINT) for name in found} | {
-            names["final"]: found[names["final"]]
-        }
+        found = {**{name: Measured(None, JOINT) for name in found}, final: found[final]}
     if columns > learnt:
         found["unseen"] = matrix.unseen_mean(table, learnt)
     return Summary(
@@ -110,6 +103,11 @@ def summarize(
             if measured.value is None
         },
     )
+
+
+def mean_name(measure: str) -> str:
+    """Return what the summary calls the final mean of a measure."""
+    return "msrcc" if measure == "srcc" else f"average_{measure}"
 
 
 def _reason(

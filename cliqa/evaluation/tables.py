@@ -13,7 +13,7 @@ from typing import Literal
 
 from cliqa.evaluation.matrix import Measured, gap_closed
 from cliqa.evaluation.results import Results, main_measure, row_labels
-from cliqa.evaluation.summary import MEANINGS
+from cliqa.evaluation.summary import MEANINGS, mean_name
 from cliqa.utils.errors import EvaluationError
 
 Style = Literal["text", "markdown", "csv"]
@@ -179,7 +179,7 @@ def comparison_table(runs: Mapping[str, Results]) -> Table:
     """
     measure = common_measure(runs)
     datasets = list(dict.fromkeys(name for run in runs.values() for name in run["datasets"]))
-    mean = "msrcc" if measure == "srcc" else f"average_{measure}"
+    mean = mean_name(measure)
     bracket = _bracket(runs, mean)
     rows = []
     for name, run in runs.items():

@@ -1,0 +1,200 @@
+"""Curves over a run: what is known of each data set over time, and how training went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from cliqa.evaluation.results import Results, main_measure, row_labels
+from cliqa.evaluation.tables import LABELS
+from cliqa.utils.errors import ArtifactError
+from cliqa.visualization.style import (
+    COLUMN,
+    FAINT,
+    INK,
+    MUTED,
+    PAGE,
+    color,
+    marker,
+    new_figure,
+    panels_across,
+    shortened,
+    styled,
+    wrapped,
+)
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@styled
+def draw_scores(results: Results) -> Figure:
+    """Draw the score on every data set after each experience, one panel per data set.
+
+    The line is dashed until the data set is learnt (filled marker) and full from there on; the band
+    is the 95 % interval, the dotted line the score right after learning. What the full line loses
+    below the dotted one is forgetting.
+
+    Args:
+        results: The content of ``results.json``.
+    """
+    measure = main_measure(results)
+    scores = np.array(results["matrix"][measure], dtype=float)  # (T, K)
+    bands = _bands(results, measure)  # (T, K, 2)
+    rows, columns = scores.shape
+    across = panels_across(columns)
+    down = -(-columns // across)
+    figure = new_figure(PAGE if across > 1 else COLUMN, 0.6 + 1.7 * down)
+    panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
+    for k, axes in enumerate(panels[:columns]):
+        learnt = k if k < rows and not results.get("joint") else None
+        _draw_panel(axes, scores[:, k], bands[:, k], learnt, k)
+        axes.set_title(shortened(results["datasets"][k], 26), loc="left", color=color(k))
+        axes.grid(axis="y")
+    low = min(0.0, float(np.nanmin(np.r_[bands.ravel(), scores.ravel()], initial=0.0)))
+    panels[0].set_ylim(low - 0.03 * (low < 0), 1.0)
+    panels[0].set_xlim(-0.4, rows - 0.6)
+    _label_steps(panels, columns, across, row_labels(results))
+    figure.supylabel(LABELS.get(measure, measure), fontsize=8)
+    for axes in panels[columns:]:
+        axes.remove()
+    if rows > 1:
+        handles = _legend_handles(bool(np.isfinite(bands).any()))
+        figure.legend(handles=handles, loc="outside lower center", ncols=5 if across > 1 else 2)
+    return figure
+
+
+def _legend_handles(with_bands: bool) -> list[Artist]:
+    """Return what the legend explains, in a neutral colour."""
+    own: dict[str, Any] = {"color": MUTED, "markerfacecolor": "white", "markersize": 4}
+    handles: list[Artist] = [
+        Line2D([], [], linestyle="--", marker="o", linewidth=1, label="not yet learnt", **own),
+        Line2D([], [], marker="o", label="learnt", **own),
+        Line2D([], [], linestyle="", marker="o", color=MUTED, label="just learnt"),
+        Line2D([], [], linestyle=":", color=MUTED, linewidth=0.9, label="level when learnt"),
+    ]
+    if with_bands:
+        handles.append(Patch(facecolor=MUTED, alpha=0.25, label="95 % interval"))
+    return handles
+
+
+def _bands(results: Results, measure: str) -> np.ndarray:
+    """Return the intervals of a measure as (T, K, 2), NaN where there is none."""
+    scores = results["matrix"][measure]
+    given = results["interval"].get(measure) or [[None] * len(row) for row in scores]
+    nothing = (np.nan, np.nan)
+    return np.array([[band or nothing for band in row] for row in given], dtype=float)
+
+
+def _draw_panel(
+    axes: Axes, scores: np.ndarray, bands: np.ndarray, learnt: int | None, index: int
+) -> None:
+    """Draw one data set's scores (T,) with their intervals (T, 2)."""
+    steps = np.arange(scores.size)
+    own = color(index)
+    since = scores.size - 1 if learnt is None else learnt
+    if learnt is not None:
+        axes.axvline(learnt, color=FAINT, linewidth=0.8, zorder=0)
+        axes.plot([learnt, scores.size - 1], [scores[learnt]] * 2, ":", color=MUTED, linewidth=0.9)
+    if scores.size > 1:
+        axes.fill_between(steps, bands[:, 0], bands[:, 1], color=own, alpha=0.18, linewidth=0)
+    else:
+        reach = np.abs(bands - scores[:, None]).T
+        axes.errorbar(steps, scores, reach, color=own, capsize=3, linewidth=1)
+    axes.plot(steps[: since + 1], scores[: since + 1], "--", color=own, linewidth=1)
+    axes.plot(steps[since:], scores[since:], "-", color=own)
+    shape = marker(index)
+    axes.plot(steps, scores, shape, color=own, markerfacecolor="white", markeredgewidth=1)
+    if learnt is not None:
+        axes.plot([learnt], scores[[learnt]], shape, color=own, markersize=5.5)
+    for t in map(float, np.flatnonzero(np.isnan(scores))):
+        axes.text(
+            t, 0.03, "n/a", transform=axes.get_xaxis_transform(), ha="center", color=MUTED, size=6
+        )
+
+
+def _label_steps(panels: np.ndarray, columns: int, across: int, labels: Sequence[str]) -> None:
+    """Name the experiences below the lowest panel of every column."""
+    names = [label.removeprefix("after ") for label in labels]
+    numbered = len(names) > 6
+    crowded = not numbered and (len(names) > 4 or max(map(len, names)) > 14)
+    shown = [shortened(name, 20) if crowded else wrapped(name, 14) for name in names]
+    for k, axes in enumerate(panels[:columns]):
+        lowest = k + across >= columns
+        axes.set_xticks(range(len(names)), shown)
+        if numbered:
+            every = range(0, len(names), -(-len(names) // 5))
+            axes.set_xticks(every, [str(t + 1) for t in every])
+        axes.tick_params(axis="x", labelbottom=lowest)
+        if lowest:
+            axes.set_xlabel("after experience" if numbered else "after learning")
+        if crowded:
+            for text in axes.get_xticklabels():
+                text.set(rotation=40, ha="right", rotation_mode="anchor")
+
+
+@styled
+def draw_history(rows: Rows) -> Figure:
+    """Draw the training loss and the validation score of every epoch, experience by experience.
+
+    Args:
+        rows: The rows of ``metrics.jsonl``; those of kind ``"epoch"`` are drawn. They have
+            ``experience``, ``name``, ``loss``, and a score whose key begins with ``val_``.
+
+    Raises:
+        ArtifactError: There is no row of an epoch.
+    """
+    epochs = [row for row in rows if row.get("kind") == "epoch"]
+    if not epochs:
+        raise ArtifactError("metrics.jsonl holds no epoch: there is no history to draw.")
+    keys = dict.fromkeys(key for row in epochs for key in row if key.startswith("val_"))
+    key = next((key for key in keys if any(row.get(key) is not None for row in epochs)), None)
+    figure = new_figure(PAGE, 3.6 if key else 2.1)
+    panels = figure.subplots(2 if key else 1, 1, sharex=True, squeeze=False).ravel()
+    _draw_epochs(panels[0], epochs, "loss", named=True)
+    panels[0].set_ylabel("training loss")
+    panels[0].set_ylim(bottom=0)
+    if key:
+        measure = key.removeprefix("val_")
+        _draw_epochs(panels[1], epochs, key)
+        panels[1].set_ylabel(f"validation {LABELS.get(measure, measure)}")
+    panels[-1].set_xlabel("epoch")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[-1].set_xlim(0.5, len(epochs) + 0.5)
+    return figure
+
+
+def _draw_epochs(axes: Axes, epochs: Rows, key: str, named: bool = False) -> None:
+    """Draw one number of every epoch, broken and separated between experiences."""
+    order = list(dict.fromkeys(row["experience"] for row in epochs))
+    values = np.array([row.get(key) for row in epochs], dtype=float)  # None -> NaN
+    owners = np.array([order.index(row["experience"]) for row in epochs])
+    for index in range(len(order)):
+        places = np.flatnonzero(owners == index)
+        drawn = places[np.isfinite(values[places])]  # not every epoch is validated
+        many = drawn.size > 40
+        axes.plot(drawn + 1, values[drawn], "-" if many else "-o", color=color(index), ms=2.8)
+        if index:
+            axes.axvline(places[0] + 0.5, color=FAINT, linewidth=0.8)
+        if named:
+            name = shortened(str(epochs[places[0]]["name"]), max(4, int(96 / len(order))))
+            axes.annotate(
+                name,
+                (places.mean() + 1, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(0, 4),
+                textcoords="offset points",
+                ha="center",
+                color=color(index),
+                weight="bold",
+                size=8 if len(order) < 8 else 6.5,
+            )
+    axes.grid(axis="y")
+    axes.tick_params(colors=INK)

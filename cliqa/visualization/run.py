@@ -1,0 +1,126 @@
+"""All figures of a run, drawn from the files in its work_dir."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from matplotlib.figure import Figure
+
+from cliqa.evaluation.predictions import Predictions, load_predictions, prediction_path
+from cliqa.evaluation.results import Results, load_results, row_labels
+from cliqa.utils.errors import ArtifactError
+from cliqa.visualization.comparison import draw_comparison
+from cliqa.visualization.curves import draw_history, draw_scores
+from cliqa.visualization.matrix import draw_matrix
+from cliqa.visualization.scatter import draw_scatter
+from cliqa.visualization.style import save_figure
+
+FileFormat = Literal["png", "pdf"]
+
+
+def draw_run(
+    work_dir: Path, out: Path | None = None, *, file_format: FileFormat = "png", dpi: int = 200
+) -> list[Path]:
+    """Draw all figures that a run's files allow.
+
+    ``score_matrix`` always; ``scores`` (curves) from two experiences on; ``history`` where
+    ``metrics.jsonl`` has epochs; ``scatter`` where the last model's predictions are stored.
+
+    Args:
+        work_dir: The run's folder.
+        out: Where to write; by default the run's ``figures`` folder.
+        file_format: ``"png"`` or ``"pdf"``.
+        dpi: Pixels per inch.
+
+    Returns:
+        The files written, in the order above.
+
+    Raises:
+        ArtifactError: ``results.json`` is missing, or a file is damaged.
+    """
+    work_dir = Path(work_dir)
+    results = load_results(work_dir)
+    labels = row_labels(results)
+    figures: dict[str, Figure] = {"score_matrix": draw_matrix(results)}
+    if len(labels) > 1:
+        figures["scores"] = draw_scores(results)
+    history = [row for row in _metrics(work_dir) if row.get("kind") == "epoch"]
+    if history:
+        figures["history"] = draw_history(history)
+    predictions = _last_predictions(work_dir, results)
+    if predictions:
+        figures["scatter"] = draw_scatter(predictions, labels[-1])
+    out = work_dir / "figures" if out is None else Path(out)
+    return [
+        save_figure(figure, out / f"{name}.{file_format}", dpi) for name, figure in figures.items()
+    ]
+
+
+def draw_runs(
+    work_dirs: Sequence[Path], out: Path, *, file_format: FileFormat = "png", dpi: int = 200
+) -> list[Path]:
+    """Draw the comparison of several runs.
+
+    Args:
+        work_dirs: The runs' folders, in the order to show.
+        out: Where to write ``comparison``.
+        file_format: ``"png"`` or ``"pdf"``.
+        dpi: Pixels per inch.
+
+    Returns:
+        The file written.
+
+    Raises:
+        ArtifactError: A ``results.json`` is missing or damaged.
+        EvaluationError: The runs have different measures.
+    """
+    figure = draw_comparison(load_runs(work_dirs))
+    return [save_figure(figure, Path(out) / f"comparison.{file_format}", dpi)]
+
+
+def load_runs(work_dirs: Sequence[Path]) -> dict[str, Results]:
+    """Return the results of several runs by names that differ.
+
+    A run is called after its folder; where two folders are called the same, after as much of the
+    path as tells them apart.
+
+    Raises:
+        ArtifactError: A ``results.json`` is missing or damaged, or a folder is given twice.
+    """
+    folders = [Path(folder).resolve() for folder in work_dirs]
+    if len(set(folders)) < len(folders):
+        raise ArtifactError("the same work_dir is given twice.")
+    depth = 1
+    while len({folder.parts[-depth:] for folder in folders}) < len(folders):
+        depth += 1
+    return {"/".join(folder.parts[-depth:]): load_results(folder) for folder in folders}
+
+
+def _metrics(work_dir: Path) -> list[dict[str, Any]]:
+    """Return the rows of ``metrics.jsonl``, none where there is no such file."""
+    path = work_dir / "metrics.jsonl"
+    if not path.is_file():
+        return []
+    rows = []
+    for index, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ArtifactError(f"{path}, line {index}: damaged ({error}).") from error
+        if not isinstance(row, dict):
+            raise ArtifactError(f"{path}, line {index}: expected an object, got {line[:40]}.")
+        rows.append(row)
+    return rows
+
+
+def _last_predictions(work_dir: Path, results: Results) -> dict[str, Predictions]:
+    """Return the last model's stored predictions of scores, by data set."""
+    last = len(row_labels(results)) - 1
+    return {
+        name: load_predictions(work_dir, last, name)
+        for name in results["datasets"]
+        if "srcc" in results["matrix"] and prediction_path(work_dir, last, name).is_file()
+    }

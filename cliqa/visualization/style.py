@@ -1,0 +1,160 @@
+"""One look for every figure: sizes, colours, and files written atomically.
+
+Figures are plain `matplotlib.figure.Figure` objects, without pyplot: no display, no global list of
+open figures, and any process or thread may draw.
+"""
+
+from __future__ import annotations
+
+import functools
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from cliqa.utils.io import atomic_open
+
+P = ParamSpec("P")
+
+FORMATS = ("png", "pdf")
+
+COLUMN = 3.5
+"""Width of one column of a two-column paper, in inches."""
+
+PAGE = 7.2
+"""Width of both columns, in inches."""
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#666666")
+"""Colour-blind readers tell them apart (Okabe & Ito 2008; its yellow and black are replaced)."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+
+INK = "#222222"
+MUTED = "#777777"
+FAINT = "#D9D9D9"
+
+STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same on every machine
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 8.0,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "grid.color": "#E8E8E8",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "text.color": INK,
+    "hatch.linewidth": 0.4,
+    "figure.facecolor": "white",
+    "pdf.fonttype": 42,  # outlines that journals accept and editors can select
+    "svg.fonttype": "none",
+    "axes.unicode_minus": True,
+}
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Run a drawing function under the project's style, leaving matplotlib's own settings alone."""
+
+    @functools.wraps(draw)
+    def under_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with mpl.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return under_style
+
+
+def new_figure(width: float, height: float, *, square: bool = False) -> Figure:
+    """Return an empty figure whose parts arrange themselves.
+
+    Args:
+        width: In inches.
+        height: In inches.
+        square: Its panels are square; else they fill the figure.
+    """
+    return Figure(figsize=(width, height), layout="compressed" if square else "constrained")
+
+
+def panels_across(count: int) -> int:
+    """Return how many of `count` small panels stand side by side.
+
+    >>> [panels_across(count) for count in (1, 3, 4, 6, 8, 10)]
+    [1, 3, 2, 3, 4, 5]
+    """
+    if count <= 3:
+        return count
+    return next((across for across, most in ((2, 4), (3, 6), (4, 8)) if count <= most), 5)
+
+
+def color(index: int) -> str:
+    """Return the colour of a data set or run by its number."""
+    return COLORS[index % len(COLORS)]
+
+
+def marker(index: int) -> str:
+    """Return the marker of a data set or run by its number.
+
+    The ninth takes the first's colour but not its marker, so that 64 differ in one or the other.
+    """
+    return MARKERS[(index + index // len(COLORS)) % len(MARKERS)]
+
+
+def shortened(name: str, length: int = 24) -> str:
+    """Return a name of at most `length` characters; a long one keeps both its ends.
+
+    >>> shortened("koniq"), shortened("LIVE in the Wild Challenge", 15)
+    ('koniq', 'LIVE in…allenge')
+    """
+    half = (length - 1) // 2
+    return name if len(name) <= length else f"{name[:half].rstrip()}…{name[-half:].lstrip()}"
+
+
+def wrapped(name: str, width: int, lines: int = 2) -> str:
+    r"""Return a name broken into at most `lines` lines of at most `width` characters.
+
+    >>> wrapped("LIVE in the Wild Challenge", 15)
+    'LIVE in the\nWild Challenge'
+    """
+    parts = textwrap.wrap(name, width) or [""]
+    if len(parts) > lines:
+        parts = [*parts[: lines - 1], shortened(" ".join(parts[lines - 1 :]), width)]
+    return "\n".join(parts)
+
+
+def save_figure(figure: Figure, path: Path, dpi: int = 200) -> Path:
+    """Write a figure atomically and return its path.
+
+    Args:
+        figure: The figure.
+        path: Where to write; its suffix, ``.png`` or ``.pdf``, is the format.
+        dpi: Pixels per inch of a PNG, and of the points in a PDF's scatter plots.
+
+    Raises:
+        ValueError: The suffix is neither of them.
+    """
+    file_format = path.suffix.removeprefix(".")
+    if file_format not in FORMATS:
+        raise ValueError(f"{path}: the suffix must be one of {', '.join(FORMATS)}")
+    metadata = {"CreationDate": None} if file_format == "pdf" else {}  # equal input, equal bytes
+    with mpl.rc_context(STYLE), atomic_open(path, "wb") as file:
+        figure.savefig(file, format=file_format, dpi=dpi, metadata=metadata)
+    return path

@@ -1,0 +1,114 @@
+"""The report of one model on one data set."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cliqa.evaluation.bootstrap import bootstrap_intervals
+from cliqa.evaluation.logistic import plcc_fit, rmse_fit
+from cliqa.evaluation.quality import quality_metrics
+from cliqa.utils.errors import EvaluationError
+
+
+def scores(n: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions and scores of 0..1 that agree well."""
+    random = np.random.default_rng(seed)
+    y = random.random(n)
+    return y + 0.1 * random.normal(size=n), y
+
+
+def test_holds_every_measure() -> None:
+    x, y = scores()
+    report = quality_metrics(x, y, bootstrap=200, seed=7)
+    assert report.srcc == pytest.approx(stats.spearmanr(x, y).statistic)
+    assert report.plcc == pytest.approx(stats.pearsonr(x, y).statistic)
+    assert report.krcc == pytest.approx(stats.kendalltau(x, y).statistic)
+    assert report.rmse == pytest.approx(np.sqrt(np.mean((x - y) ** 2)))
+    assert (report.plcc_fit, None) == plcc_fit(x, y)
+    assert (report.rmse_fit, None) == rmse_fit(x, y)
+    assert report.intervals == bootstrap_intervals(x, y, resamples=200, seed=7)
+    assert (report.n, report.warnings) == (60, ())
+
+
+def test_rmse_is_in_the_units_of_the_targets() -> None:
+    x, y = scores()
+    on_raw_scale = quality_metrics(1 + 4 * x, 1 + 4 * y, bootstrap=0)
+    report = quality_metrics(x, y, bootstrap=0)
+    assert report.rmse is not None
+    assert on_raw_scale.rmse == pytest.approx(4 * report.rmse)
+    assert on_raw_scale.srcc == report.srcc
+
+
+def test_constant_prediction_is_not_defined_and_says_so() -> None:
+    report = quality_metrics(np.full(20, 0.5), np.linspace(0, 1, 20))
+    assert (report.srcc, report.plcc, report.krcc, report.plcc_fit) == (None, None, None, None)
+    assert report.rmse is not None
+    assert report.warnings == ("constant prediction",)  # once, not once a measure
+    assert report.intervals["srcc"] is None
+    assert report.intervals["rmse"] is not None
+
+
+@pytest.mark.parametrize(
+    ("n", "reason"),
+    [
+        (0, "a correlation needs two images, there is none"),
+        (1, "a correlation needs two images, there is one"),
+        (4, "a logistic fit needs 5 images, there are 4"),
+        (9, "no interval below 10 images (there are 9)"),
+    ],
+)
+def test_few_images_say_what_is_missing(n: int, reason: str) -> None:
+    x, y = scores()
+    assert reason in quality_metrics(x[:n], y[:n]).warnings
+
+
+def test_no_interval_where_none_is_asked_for() -> None:
+    report = quality_metrics(*scores(), bootstrap=0)
+    assert report.intervals == {"srcc": None, "plcc": None, "rmse": None}
+    assert report.warnings == ()
+
+
+def test_predictions_that_run_against_the_scores_have_no_fitted_plcc() -> None:
+    x, y = scores()
+    report = quality_metrics(-x, y, bootstrap=0)
+    assert report.plcc is not None
+    assert report.plcc < -0.9
+    assert report.plcc_fit is None
+    assert report.rmse_fit is None
+    assert "would hide it" in report.warnings[0]
+
+
+def test_counts_tied_images_and_warns_about_tied_predictions() -> None:
+    x = np.array([0.1, 0.1, 0.2, 0.3, 0.4, 0.5])
+    y = np.array([1.0, 2.0, 3.0, 3.0, 3.0, 4.0])
+    report = quality_metrics(x, y, bootstrap=0)
+    assert report.n_ties == 5  # two share a prediction, three others a target
+    assert report.warnings == ("2 of 6 predictions are tied: low precision or saturation?",)
+    assert quality_metrics(np.arange(6), y, bootstrap=0).warnings == ()
+
+
+def test_warns_where_predictions_differ_by_rounding_only() -> None:
+    x = (0.5 + 1e-8 * np.random.default_rng(0).normal(size=50)).astype(np.float64)
+    report = quality_metrics(x, scores(50)[1], bootstrap=0)
+    assert "the predictions differ by rounding only: their ranks are noise" in report.warnings
+
+
+def test_row_is_json() -> None:
+    row = quality_metrics(*scores(), bootstrap=50).to_row()
+    assert json.loads(json.dumps(row, allow_nan=False)) == row
+    assert list(row["interval"]) == ["srcc", "plcc", "rmse"]
+    low, high = row["interval"]["srcc"]
+    assert low < row["srcc"] < high
+    empty = quality_metrics([], []).to_row()
+    assert json.loads(json.dumps(empty, allow_nan=False)) == empty
+
+
+def test_refuses_bad_input() -> None:
+    with pytest.raises(EvaluationError, match=r"bootstrap must be 0 \(no interval\) or more"):
+        quality_metrics(*scores(), bootstrap=-1)
+    with pytest.raises(EvaluationError, match="1 of 3 values are not finite"):
+        quality_metrics([1, np.nan, 2], [1, 2, 3])

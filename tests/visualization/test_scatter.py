@@ -1,0 +1,99 @@
+"""Scatter plots: points, fitted curve and what the corner says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from cliqa.evaluation.functional import plcc, srcc
+from cliqa.evaluation.logistic import logistic_fit
+from cliqa.evaluation.predictions import Predictions
+from cliqa.utils.errors import EvaluationError
+from cliqa.visualization.scatter import draw_scatter
+
+
+def predictions(x: np.ndarray | None = None, n: int = 50, noise: float = 0.1) -> Predictions:
+    """Predictions of n images; x replaces what the model says."""
+    random = np.random.default_rng(0)
+    y = random.random(n)
+    x = y + noise * random.normal(size=n) if x is None else x
+    return Predictions(x, y, 10 * y, np.array(["a.jpg"] * n))
+
+
+def corner(axes: Axes) -> list[str]:
+    """The lines in the corner."""
+    return axes.texts[0].get_text().split("\n")
+
+
+def test_points_curve_and_correlations() -> None:
+    data = predictions()
+    figure = draw_scatter({"eva": data, "ava": data}, "after ava")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["eva", "ava"]
+    axes: Any = figure.axes[0]
+    points = axes.collections[0].get_offsets()
+    np.testing.assert_allclose(points, np.stack([data.prediction, data.target], axis=1))
+    fit = logistic_fit(data.prediction, data.target)
+    identity, curve = axes.lines
+    assert list(identity.get_xdata()) == [0, 1]
+    np.testing.assert_allclose(curve.get_ydata(), fit(curve.get_xdata()))
+    assert corner(axes) == [
+        f"SRCC {srcc(data.prediction, data.target):.3f}",
+        f"PLCC {plcc(data.prediction, data.target):.3f}",
+        "n = 50",
+    ]
+    assert axes.get_xlabel() == "prediction after ava"
+    assert [a.get_ylabel() for a in figure.axes] == ["true score", ""]
+
+
+def test_predictions_that_run_against_the_scores_have_no_curve() -> None:
+    data = predictions()
+    axes = draw_scatter({"eva": predictions(1 - data.prediction)}).axes[0]
+    assert len(axes.lines) == 1
+    assert corner(axes)[0].startswith("SRCC \N{MINUS SIGN}0.9")
+
+
+def test_constant_and_diverged_predictions_are_n_a() -> None:
+    diverged = predictions().prediction.copy()
+    diverged[7] = np.nan
+    nothing = np.full(50, np.nan)
+    data = {
+        "constant": predictions(np.full(50, 0.5)),
+        "diverged": predictions(diverged),
+        "nothing": predictions(nothing),
+    }
+    figure = draw_scatter(data)
+    for axes in figure.axes:
+        assert corner(axes)[:3] == ["SRCC n/a", "PLCC n/a", "n = 50"]
+        assert len(axes.lines) == 1
+    assert corner(figure.axes[1])[3] == "1 outside"
+    assert corner(figure.axes[2])[3] == "50 outside"
+
+
+def test_far_predictions_widen_the_axis_up_to_a_bound() -> None:
+    near = draw_scatter({"a": predictions()}).axes[0]
+    assert near.get_xlim()[0] > -0.5
+    scaled = predictions(5 * predictions().prediction - 2)
+    low, high = draw_scatter({"a": scaled}).axes[0].get_xlim()
+    assert low < scaled.prediction.min()
+    assert high > scaled.prediction.max()
+    far = predictions().prediction.copy()
+    far[0], far[1] = 1e6, -1e6
+    axes = draw_scatter({"a": predictions(far)}).axes[0]
+    assert axes.get_xlim()[1] < 5
+    assert corner(axes)[3] == "2 outside"
+
+
+@pytest.mark.parametrize("count", [1, 4, 6, 10])
+def test_any_number_of_panels(count: int) -> None:
+    figure = draw_scatter({f"set {k}": predictions() for k in range(count)})
+    assert len(figure.axes) == count
+    labelled = [axes for axes in figure.axes if axes.get_xlabel()]
+    assert len(labelled) == min(count, {1: 1, 4: 2, 6: 3, 10: 4}[count])
+
+
+def test_needs_a_data_set() -> None:
+    with pytest.raises(EvaluationError, match="there are no predictions to draw"):
+        draw_scatter({})
