@@ -244,5 +244,6 @@ def build_component(
     except CliqaError:
         raise
     except (TypeError, ValueError, KeyError, AssertionError, AttributeError, ImportError) as error:
-        reason = str(error) or f"{type(error).__name__} without a message"
+        first = error.args[0] if error.args else ""  # str() of a KeyError would add quotes
+        reason = str(first) or f"{type(error).__name__} without a message"
         raise ConfigError(f"{where} '{config['type']}': {reason}") from error

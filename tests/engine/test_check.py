@@ -1,4 +1,4 @@
-"""Systematically broken configs: each gives a short error that names the place, and no traceback."""
+"""Systematically broken configs: each gives a short error that names the place."""
 
 from __future__ import annotations
 

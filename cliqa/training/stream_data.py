@@ -1,0 +1,114 @@
+"""The data side of a strategy: its loaders, its memory, and predictions over a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from cliqa.training.batching import MixedLoader, apply_model, make_loader
+from cliqa.training.options import TrainingOptions
+from cliqa.training.precision import Precision
+
+
+class StreamData:
+    """Loaders and predictions over Avalanche's template; mixed in before the strategy's class.
+
+    Attributes:
+        options: Seed, workers, precision and the like.
+        precision: How forward passes are computed.
+    """
+
+    options = TrainingOptions()
+    precision: Precision
+
+    # what Avalanche's template has; named for the type checker
+    model: nn.Module
+    optimizer: Optimizer
+    device: torch.device
+    experience: Any
+    adapted_dataset: Any
+    dataloader: Any
+    loss: Tensor
+    mb_x: Any
+    mb_y: Tensor
+    retain_graph: bool
+    train_epochs: int
+    train_mb_size: int
+    eval_mb_size: int
+    train: Callable[..., Any]
+    eval: Callable[..., Any]
+    training_epoch: Callable[..., None]
+    plugins: list[Any]
+    evaluator: Any
+    loss_sum: Tensor
+    loss_count: int
+    _stop_training: bool
+    _before_training_epoch: Callable[..., None]
+    _after_training_epoch: Callable[..., None]
+
+    def make_train_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
+        """Make the loader of the current step (Avalanche's own for task-labelled benchmarks)."""
+        if hasattr(self.experience, "task_labels"):
+            super().make_train_dataloader(num_workers=num_workers, **kwargs)  # type: ignore[misc]
+            return
+        self.dataloader = self.loader(self.adapted_dataset, train=True)
+
+    def make_eval_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
+        """Make the loader of an evaluation; images may have different sizes."""
+        if hasattr(self.experience, "task_labels"):
+            super().make_eval_dataloader(num_workers=num_workers, **kwargs)  # type: ignore[misc]
+            return
+        self.dataloader = self.loader(self.adapted_dataset, train=False)
+
+    def loader(self, dataset: Any, *, train: bool) -> Any:  # noqa: ANN401
+        """Return a loader with this run's batch sizes and workers."""
+        return make_loader(
+            dataset,
+            self.train_mb_size if train else self.eval_mb_size,
+            train=train,
+            num_workers=self.options.num_workers,
+            pin_memory=self.device.type == "cuda",
+        )
+
+    def mix_in(self, memory: Any, batch_size: int) -> None:  # noqa: ANN401
+        """Let every training batch of this step be followed by a batch from a memory.
+
+        Args:
+            memory: Dataset of the remembered samples.
+            batch_size: Samples of a memory batch; a small memory is gone through again and again.
+        """
+        loader = make_loader(
+            memory,
+            batch_size,
+            train=True,
+            num_workers=self.options.num_workers,
+            pin_memory=self.device.type == "cuda",
+            samples=batch_size * len(self.dataloader),
+        )
+        self.dataloader = MixedLoader(self.dataloader, loader)
+
+    @torch.no_grad()
+    def predict(self, dataset: Any) -> tuple[np.ndarray, np.ndarray]:  # noqa: ANN401
+        """Return the model's outputs over a data set, without hooks, metrics or loggers.
+
+        Args:
+            dataset: Samples (image, target), already in evaluation mode.
+
+        Returns:
+            Outputs (N,) or (N, K) and targets (N,).
+        """
+        was_training = self.model.training
+        self.model.eval()
+        outputs, targets = [], []
+        for batch in self.loader(dataset, train=False):
+            with self.precision.autocast():
+                output = apply_model(self.model, batch[0].to(self.device))
+            outputs.append(output.float().cpu())
+            targets.append(batch[1])
+        self.model.train(was_training)
+        return torch.cat(outputs).numpy(), torch.cat(targets).numpy()
