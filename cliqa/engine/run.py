@@ -192,7 +192,7 @@ class Run:
         self._save(strategy, path)
         if options.get("keep"):
             self.files.forget_epochs(options["keep"])
-        self._write()
+        self._write_history()
 
     def record(self, step: int, name: str, prediction: np.ndarray, target: np.ndarray) -> None:
         """Measure and store the predictions for one data set.
@@ -251,9 +251,13 @@ class Run:
             replace_by_link(keep, self.files.last)
         self.files.mark_last(keep or self.files.last)
 
+    def _write_history(self) -> None:
+        """Write the rows of all epochs and evaluations."""
+        self.files.write_metrics([*self.epochs, *self.evaluations])
+
     def _write(self, status: str = "running") -> None:
         """Write the history and, once there is an evaluation, the results."""
-        self.files.write_metrics([*self.epochs, *self.evaluations])
+        self._write_history()
         if not self.evaluations:
             return
         results = results_of(
