@@ -10,14 +10,14 @@ from types import FrameType
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run was asked to stop by a signal.
+    """A run was asked to stop by a signal; its message says how to go on.
 
     Args:
-        signum: The signal.
+        signum: The signal; an entry point's exit status is 128 + `signum`.
     """
 
     def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
+        super().__init__(f"stopped by {signal.Signals(signum).name}; go on with --resume")
         self.signum = signum
 
 

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import errno
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -14,9 +15,9 @@ from cliqa.utils.errors import CliqaError
 from cliqa.utils.logging import close_logging, get_logger, setup_logging
 
 FAILED = 2
-INTERRUPTED = 130
+SIGNALLED = 128
 PIPE_CLOSED = 141
-"""Exit statuses: of a user's mistake, and what a shell gives for SIGINT and SIGPIPE (128 + N)."""
+"""Exit statuses: of a user's mistake, and what a shell adds to a signal's number (SIGPIPE: 141)."""
 
 QUIET = (
     ("no QP solver found", UserWarning),  # qpsolvers, which Avalanche's GEM alone needs
@@ -86,7 +87,8 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
 
     Returns:
         The exit status: 0, or what `main` returned; 2 after a user's mistake, told in one line
-        without a traceback; 130 after Ctrl-C; 141 where the reader of the output has gone.
+        without a traceback; 130 after Ctrl-C, or 128 + N where the interrupt says as its `signum`
+        that signal N came (SIGTERM: 143); 141 where the reader of the output has gone.
         Errors that are nobody's mistake but ours are raised as they are.
     """
     quiet_upstream()
@@ -97,9 +99,9 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
     except CliqaError as error:
         get_logger(__name__).debug("stopped by an error", exc_info=True)
         return _fail(str(error))
-    except KeyboardInterrupt:
-        print_error("interrupted")
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        print_error(str(error) or "interrupted")
+        return SIGNALLED + int(getattr(error, "signum", signal.SIGINT))
     except BrokenPipeError:
         # Python flushes once more when it ends; without a pipe that cannot fail
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
