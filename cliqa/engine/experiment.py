@@ -31,9 +31,15 @@ def train_stream(parts: Parts, run: Run) -> dict[str, Any]:
     run.start(strategy, parts.benchmark, labels)
     for index in range(run.next_step, len(steps)):
         strategy.on_epoch = _Epochs(parts, run, index, steps[index])
-        strategy.train_step(index, steps[index])
+        strategy.train_step(index, steps[index], _validation(parts, steps[index]))
         run.finish_step(strategy, index, evaluate_stream(parts, run, index))
     return run.finish()
+
+
+def _validation(parts: Parts, experiences: list[Any]) -> list[Any]:
+    """Return the validation experiences that belong to a step's training experiences."""
+    stream = parts.benchmark.streams.get("val")
+    return [stream[e.current_experience] for e in experiences] if stream is not None else []
 
 
 def evaluate_stream(parts: Parts, run: Run, step: int) -> float:

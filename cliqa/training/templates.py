@@ -70,13 +70,25 @@ class StreamTemplate(StreamData):
         """Return what is trained on in turn: one experience at a time by default."""
         return [[experience] for experience in stream]
 
-    def train_step(self, index: int, experiences: list[CLExperience]) -> None:
-        """Train one step of the stream, from its start or from a restored state."""
+    def train_step(
+        self,
+        index: int,
+        experiences: list[CLExperience],
+        validation: Sequence[CLExperience] = (),
+    ) -> None:
+        """Train one step of the stream, from its start or from a restored state.
+
+        Args:
+            index: The step's place in the stream.
+            experiences: What it trains on.
+            validation: What ``eval_every`` evaluates on meanwhile.
+        """
         self.step_index = index
         self.epochs_done = 0
         loaders = {"num_workers": self.options.num_workers}
         chosen = experiences if len(experiences) > 1 else experiences[0]
-        self.train(chosen, eval_streams=[], **loaders)
+        watched = [list(validation)] if validation else []
+        self.train(chosen, eval_streams=watched, **loaders)
 
     def _before_training(self, **kwargs: Any) -> None:  # noqa: ANN401
         seed_everything(self.options.seed, "step", self.step_index, "start")

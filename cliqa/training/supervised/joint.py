@@ -26,10 +26,15 @@ class JointTraining(Template):
         """Return the whole stream as the only step."""
         return [list(stream)]
 
-    def train_step(self, index: int, experiences: list[CLExperience]) -> None:
+    def train_step(
+        self,
+        index: int,
+        experiences: list[CLExperience],
+        validation: Sequence[CLExperience] = (),
+    ) -> None:
         """Train on the union; hooks see the last experience as the current one."""
         self._joined = experiences
-        super().train_step(index, experiences[-1:])
+        super().train_step(index, experiences[-1:], validation)
 
     def train_dataset_adaptation(self, **_: Any) -> None:  # noqa: ANN401
         """Join the data of all experiences."""
