@@ -22,10 +22,13 @@ from cliqa.registry import (
     OPTIMIZERS,
     PLUGINS,
     SCENARIOS,
+    ComponentRegistry,
     check_component,
+    find,
 )
 from cliqa.training.options import TrainingOptions
 from cliqa.training.schedule import Schedule
+from cliqa.training.upstream import OF_SCORES, is_of_classes
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.errors import CliqaError, ConfigError
 
@@ -65,6 +68,7 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
     yield from _list_checks(config, "loggers", LOGGERS, ["work_dir"])
     yield from _list_checks(config, "metrics", METRICS)
     yield lambda: _check_metrics(config)
+    yield lambda: _check_learners(config)
 
 
 def _list_checks(
@@ -123,9 +127,38 @@ def _check_strategy(section: dict[str, Any]) -> None:
         value = section.get(key, 1)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ConfigError(f"cl_strategy.{key}: expected a positive integer, got {value!r}.")
+    every = section.get("eval_every", -1)
+    if isinstance(every, bool) or not isinstance(every, int) or every < -1:
+        raise ConfigError(f"cl_strategy.eval_every: expected an integer >= -1, got {every!r}.")
     names = [field.name for field in fields(TrainingOptions)]
     provided = [*BY_ENGINE, *names] if registry is not PLUGINS else []
     check_component(registry, own, "cl_strategy", provided)
+
+
+def _check_learners(config: dict[str, Any]) -> None:
+    """Refuse strategies and plugins of class labels over a stream of scores."""
+    if config["scenario"].get("type") != "QualityStream":
+        return
+    section = config["cl_strategy"]
+    plugins: list[Any] = section.get("plugins") or []
+    _check_learner(strategy_component(section)[0], section, "cl_strategy")
+    for index, plugin in enumerate(plugins):
+        _check_learner(PLUGINS, plugin, f"cl_strategy.plugins[{index}]")
+    stopping = any(plugin["type"].endswith("EarlyStoppingPlugin") for plugin in plugins)
+    if stopping and section.get("eval_every", -1) in (-1, 0):
+        raise ConfigError(
+            "cl_strategy 'EarlyStoppingPlugin': no metric is measured while training goes on, so "
+            "it would never stop. Set cl_strategy.eval_every=1."
+        )
+
+
+def _check_learner(registry: ComponentRegistry, section: dict[str, Any], where: str) -> None:
+    """Refuse one of Avalanche's strategies or plugins that cannot learn scores."""
+    if is_of_classes(registry, find(registry, section, where)):
+        raise ConfigError(
+            f"{where} '{section['type']}': Avalanche's needs class or task labels, and this stream "
+            f"has scores. Of Avalanche's these learn scores: {', '.join(OF_SCORES[registry])}."
+        )
 
 
 def _check_metrics(config: dict[str, Any]) -> None:

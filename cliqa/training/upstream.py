@@ -10,10 +10,28 @@ import avalanche.training.plugins as avalanche_plugins
 import avalanche.training.supervised as avalanche_strategies
 import torch
 from avalanche.core import BaseSGDPlugin
+from avalanche.training.plugins import SynapticIntelligencePlugin
 from avalanche.training.templates import SupervisedTemplate
+from torch import nn
 from torch.optim import Optimizer, lr_scheduler
 
-from cliqa.registry import LR_SCHEDULERS, OPTIMIZERS, PLUGINS, STRATEGIES
+from cliqa.registry import (
+    LR_SCHEDULERS,
+    OPTIMIZERS,
+    PLUGINS,
+    STRATEGIES,
+    Component,
+    ComponentRegistry,
+)
+
+OF_SCORES = {
+    STRATEGIES: ("AGEM", "Cumulative", "EWC", "FromScratchTraining", "GEM", "Naive", "Replay")
+    + ("SynapticIntelligence",),
+    PLUGINS: ("AGEMPlugin", "EWCPlugin", "EarlyStoppingPlugin", "FromScratchTrainingPlugin")
+    + ("GEMPlugin", "LRSchedulerPlugin", "RWalkPlugin", "ReplayPlugin")
+    + ("SynapticIntelligencePlugin",),
+}
+"""What of Avalanche's trains on scores; the rest needs class labels or task labels, and crashes."""
 
 
 def _subclass_of(base: type) -> Callable[[str, Any], bool]:
@@ -34,3 +52,28 @@ STRATEGIES.add_upstream(avalanche_strategies, _subclass_of(SupervisedTemplate), 
 PLUGINS.add_upstream(avalanche_plugins, _subclass_of(BaseSGDPlugin), "avalanche")
 OPTIMIZERS.add_upstream(torch.optim, _subclass_of(Optimizer), "torch")
 LR_SCHEDULERS.add_upstream(lr_scheduler, _subclass_of(lr_scheduler.LRScheduler), "torch")
+
+
+def is_of_classes(registry: ComponentRegistry, component: Component) -> bool:
+    """Tell whether one of Avalanche's strategies or plugins cannot learn scores.
+
+    Args:
+        registry: `STRATEGIES` or `PLUGINS`.
+        component: What is registered there.
+    """
+    upstream = registry.upstream.get(f"avalanche.{component.__name__}") is component
+    return upstream and component.__name__ not in OF_SCORES[registry]
+
+
+@torch.no_grad()
+def _copy_weights(model: nn.Module, target: dict[str, Any], excluded: set[str]) -> None:
+    """Copy a model's weights into `target`, by name.
+
+    Avalanche 0.6 keeps views of them: on a CPU those move along with the weights, every trajectory
+    is zero, and synaptic intelligence is plain fine-tuning without a word.
+    """
+    for name, weight in SynapticIntelligencePlugin.allowed_parameters(model, excluded):
+        target[name].data = weight.detach().flatten().to("cpu", copy=True)
+
+
+SynapticIntelligencePlugin.extract_weights = staticmethod(_copy_weights)

@@ -125,6 +125,9 @@ def cases() -> Iterator[tuple[str, Config]]:
         for value in (0, -1, 1.5, "8", None, True):
             yield f"cl_strategy: {key}={value!r}", changed(f"cl_strategy.{key}", value)
     for key, value in (
+        ("cl_strategy.eval_every", -2),
+        ("cl_strategy.eval_every", "often"),
+        ("cl_strategy.plugins.0", {"type": "LwFPlugin"}),
         ("cl_strategy.clip_grad_norm", -1),
         ("cl_strategy.validate_every", -1),
         ("cl_strategy.validate_every", "often"),
@@ -205,7 +208,11 @@ def test_the_config_is_left_alone() -> None:
         {"type": "avalanche.Naive"},
         {"type": "SynapticIntelligence", "si_lambda": 1.0},
         {"type": "GEM", "patterns_per_exp": 4, "memory_strength": 0.5},
-        {"type": "Naive", "plugins": [{"type": "EarlyStoppingPlugin", "patience": 1}]},
+        {
+            "type": "Naive",
+            "eval_every": 1,
+            "plugins": [{"type": "EarlyStoppingPlugin", "patience": 1}],
+        },
     ],
 )
 def test_other_strategies_are_known(strategy: Config) -> None:
@@ -215,3 +222,30 @@ def test_other_strategies_are_known(strategy: Config) -> None:
     if "plugins" in strategy:
         config["cl_strategy"]["plugins"][0].update(metric_name="x", val_stream_name="val_stream")
     check_config(config)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        ({"type": "avalanche.LwF", "alpha": 1.0, "temperature": 2.0}, r"'avalanche\.LwF'.*scores"),
+        ({"type": "avalanche.JointTraining"}, r"class or task labels.*FromScratchTraining"),
+        ({"type": "GDumb", "mem_size": 4}, r"cl_strategy 'GDumb': Avalanche's needs class"),
+        (
+            {"type": "Naive", "plugins": [{"type": "MIRPlugin", "batch_size_mem": 4}]},
+            r"cl_strategy\.plugins\[0\] 'MIRPlugin'.*ReplayPlugin",
+        ),
+        (
+            {"type": "Naive", "plugins": [{"type": "EarlyStoppingPlugin", "patience": 1}]},
+            r"it would never stop\. Set cl_strategy\.eval_every=1",
+        ),
+    ],
+)
+def test_what_cannot_learn_scores_is_refused(strategy: Config, message: str) -> None:
+    config = good()
+    rest = {k: v for k, v in config["cl_strategy"].items() if k not in ("type", "mem_size")}
+    config["cl_strategy"] = {**rest, **strategy}
+    for plugin in config["cl_strategy"]["plugins"]:
+        if plugin["type"] == "EarlyStoppingPlugin":
+            plugin["val_stream_name"] = "val_stream"
+    with pytest.raises(ConfigError, match=message):
+        check_config(config)

@@ -16,6 +16,7 @@ METRICS.add_upstream(
 
 OF_CLASSES = frozenset(
     {
+        "accuracy_matrix_metrics",
         "accuracy_metrics",
         "amca_metrics",
         "bwt_metrics",
@@ -23,9 +24,11 @@ OF_CLASSES = frozenset(
         "confusion_matrix_metrics",
         "forgetting_metrics",
         "forward_transfer_metrics",
+        "images_samples_metrics",
+        "labels_repartition_metrics",
         "mean_scores_metrics",
         "topk_acc_metrics",
         "trained_experience_metrics",
     }
 )
-"""Metrics that compare class labels: over scores they are 0 without a word, or they crash."""
+"""Metrics that need class or task labels: over scores they are 0 without a word, or they crash."""
