@@ -125,7 +125,7 @@ class Run:
         state, self._state = self._state, None
         if lacking and (state is None or state["next_step"] < len(labels)):
             logger.warning(
-                "%s keeps state that no checkpoint holds: a resumed run starts the stream again",
+                "no checkpoint can hold the state of %s: a resumed run starts the stream again",
                 " and ".join(lacking),
             )
             state = None
@@ -288,7 +288,7 @@ class Run:
                 return
             self._write("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
             if isinstance(error, Interrupted):
-                logger.info("stopped by %s; go on with --resume", error)
+                logger.debug("%s", error)  # for the log file; the entry point tells the user
 
 
 def deciding(config: dict[str, Any]) -> dict[str, Any]:

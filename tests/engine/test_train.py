@@ -241,7 +241,7 @@ def test_an_upstream_strategy_runs_and_starts_again(
         resume=str(tmp_path / "whole" / "checkpoints" / "exp_1.pth"),
     )
     assert state["next_step"] == 2
-    assert "EWCPlugin keeps state that no checkpoint holds" in caplog.text
+    assert "no checkpoint can hold the state of EWC and EWCPlugin" in caplog.text
     assert again["matrix"] == whole["matrix"]
 
 

@@ -36,7 +36,7 @@ class ProgressBar(BaseLogger):
         now = time.monotonic()
         if now - self._read > REFRESH and not self._bar.disable:
             self._read = now
-            self._bar.set_postfix(loss=f"{float(strategy.loss):.4f}", refresh=False)
+            self._bar.set_postfix(loss=f"{float(strategy.loss.detach()):.4f}", refresh=False)
         self._bar.update()
 
     def after_training_epoch(self, strategy: Any, _: Any) -> None:  # noqa: ANN401
