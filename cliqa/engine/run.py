@@ -211,7 +211,8 @@ class Run:
         row = {"kind": "eval", "experience": step, "after": self._labels[step], "dataset": name}
         self.evaluations.append({**row, **measured})
         for warning in measured["warnings"]:
-            logger.warning("after %s on %s: %s", self._labels[step], name, warning)
+            # for the log file: the table at the end lists them all
+            logger.debug("after %s on %s: %s", self._labels[step], name, warning)
 
     def finish_step(self, strategy: Any, step: int, seconds: float) -> None:  # noqa: ANN401
         """Save the state after a step of the stream was trained and evaluated."""
