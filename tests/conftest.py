@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.datasets.score_file import ScoreFile
+from cliqa.engine.train import train
 from cliqa.evaluation.metrics.predictions import Predictions
 from cliqa.training.options import TrainingOptions
 from cliqa.training.schedule import Schedule
@@ -76,7 +78,8 @@ def tiny_stream(tiny_data: Path) -> QualityStream:
         )
         for name in "abc"
     ]
-    crop = [{"type": "RandomCrop", "size": 12}, {"type": "RandomHorizontalFlip"}]
+    crop: list[dict[str, Any]] = [{"type": "RandomCrop", "size": 12}]
+    crop.append({"type": "RandomHorizontalFlip"})
     tensor = [{"type": "ToTensor"}]
     return QualityStream(
         datasets, build_pipeline([*crop, *tensor], "train"), build_pipeline(tensor, "eval")
@@ -118,6 +121,9 @@ def make_strategy() -> Callable[..., Any]:
     ) -> Any:
         torch.manual_seed(0)
         model = TinyModel()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="No loggers specified")
+            evaluator = EvaluationPlugin(Predictions(), loggers=[])
         strategy = cls(
             model=model,
             optimizer=torch.optim.AdamW(model.parameters(), lr=1e-2),
@@ -126,7 +132,7 @@ def make_strategy() -> Callable[..., Any]:
             eval_mb_size=16,
             train_epochs=epochs,
             plugins=list(plugins),
-            evaluator=EvaluationPlugin(Predictions(), loggers=[]),
+            evaluator=evaluator,
         )
         strategy.configure(TrainingOptions(**{"seed": 1, **options}), Schedule(schedule), on_epoch)
         return strategy
@@ -155,12 +161,11 @@ def assert_same() -> Callable[[Any, Any], None]:
     return check
 
 
-@pytest.fixture
-def tiny_config(tiny_data: Path) -> dict[str, Any]:
+def config_over(tiny_data: Path) -> dict[str, Any]:
     """Return a config over `tiny_data` with replay, a schedule and batch normalisation."""
     labelled = {"type": "ScoreFile", "labels": "scores.csv", "images": "."}
     scale = {"score_range": (0, 1), "higher_is_better": True, "fractions": (0.6, 0.1, 0.3)}
-    tensor = {"type": "ToTensor"}
+    tensor: dict[str, Any] = {"type": "ToTensor"}
     return {
         "scenario": {
             "type": "QualityStream",
@@ -190,3 +195,22 @@ def tiny_config(tiny_data: Path) -> dict[str, Any]:
         "evaluation": {"bootstrap": 50},
         "seed": 0,
     }
+
+
+@pytest.fixture
+def tiny_config(tiny_data: Path) -> dict[str, Any]:
+    """Return a config of a test's own over `tiny_data`; see `config_over`."""
+    return config_over(tiny_data)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the work_dir of a run of `tiny_config` with one epoch an experience: only read it.
+
+    ``config.py`` in it is the config, and ``exp_0.pth`` to ``exp_2.pth`` are its checkpoints.
+    """
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    config = config_over(tiny_data)
+    config["cl_strategy"]["train_epochs"] = 1
+    train(config, config_file="config/tiny.py", work_dir=folder, device="cpu")
+    return folder

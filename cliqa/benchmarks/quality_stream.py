@@ -78,15 +78,28 @@ class QualityStream(CLScenario):
 
     def dataset(self, name: str, split: str) -> AvalancheDataset:
         """Return a data set's split with both transforms, in evaluation mode unless it is train."""
-        groups = TransformGroups({"train": self.train_transform, "eval": self.eval_transform})
-        data = AvalancheDataset([self.sources[name, split]], transform_groups=groups)
-        # said again: Avalanche 0.6 starts in training mode whatever the groups' current one is
-        return data.train() if split == "train" else data.eval()
+        data = with_transforms(self.sources[name, split], self.train_transform, self.eval_transform)
+        return data.train() if split == "train" else data
 
     def validation(self, index: int) -> AvalancheDataset | None:
         """Return the validation data of experience `index`, or None if it has none."""
         name = self.names[index]
         return self.dataset(name, "val") if len(self.sources[name, "val"]) else None
+
+
+def with_transforms(
+    data: QualityDataset, train_transform: Transform, eval_transform: Transform
+) -> AvalancheDataset:
+    """Return Avalanche's view of a data set, in evaluation mode.
+
+    Args:
+        data: Samples (image, score).
+        train_transform: For the images in training mode.
+        eval_transform: For the images in evaluation mode.
+    """
+    groups = TransformGroups({"train": train_transform, "eval": eval_transform})
+    # said here: Avalanche 0.6 starts in training mode whatever the groups' current one is
+    return AvalancheDataset([data], transform_groups=groups).eval()
 
 
 def _in_order(

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from cliqa.benchmarks.experience import named_stream
-from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.benchmarks.quality_stream import with_transforms
 from cliqa.config import default_work_dir
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.sharing import find_shared
@@ -19,11 +19,12 @@ from cliqa.engine.build import build_model_and_strategy
 from cliqa.engine.check import check_config
 from cliqa.engine.checkpoints import check_fits, find_checkpoint, load_run
 from cliqa.engine.data_arguments import is_new_data_set, parse_data_set
-from cliqa.engine.parts import Parts
+from cliqa.engine.loggers.progress import ProgressBar
 from cliqa.engine.results import measure
 from cliqa.engine.sections import with_command_line
 from cliqa.engine.streams import build_data_sets, build_stream
 from cliqa.evaluation.tables import Table, number, render
+from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json
@@ -50,8 +51,8 @@ def evaluate(
         config: The config, as loaded.
         config_file: Where it was loaded from.
         checkpoint: A checkpoint or a work_dir; None for the config's own work_dir.
-        data_sets: Names of the config's data sets, or others as ``TYPE=ROOT[,key=value...]``; none
-            for all of the config's.
+        data_sets: Names of the config's data sets, or others as ``TYPE=ROOT`` or ``dict(...)``;
+            none for all of the config's.
         split: ``"test"``, ``"val"``, ``"train"`` or ``"all"``.
         out: The file to write; None for eval_results.json beside the checkpoint's run.
         work_dir: The run's folder, where it is not the config's own.
@@ -72,21 +73,18 @@ def evaluate(
     check_config(config)
     state = load_run(path)
     check_fits(state, config, path)
-    benchmark, names = _data(config, data_sets)
-    model, strategy, collected = build_model_and_strategy({**config, "load_from": None}, target)
-    parts = Parts(config, benchmark, model, strategy, collected, target)
-    parts.strategy.load_state_dict(state["strategy"])
-    parts.show_progress()
-    chosen = [benchmark.dataset(name, split) for name in names]
-    empty = [name for name, data in zip(names, chosen, strict=True) if not len(data)]
-    if empty:
-        raise ConfigError(f"--split {split}: {empty[0]} has no such split. Use --split all.")
+    sources = _data(config, data_sets, split)
+    _, strategy, collected = build_model_and_strategy({**config, "load_from": None}, target)
+    strategy.load_state_dict(state["strategy"])
+    strategy.evaluator.loggers = [ProgressBar()]
+    transform = build_pipeline(config["scenario"]["eval_transform"], "scenario.eval_transform")
+    chosen = [with_transforms(data, transform, transform) for data in sources.values()]
     started = time.monotonic()
-    parts.strategy.eval(named_stream(split, names, chosen))
+    strategy.eval(named_stream(split, list(sources), chosen))
     bootstrap = (config.get("evaluation") or {}).get("bootstrap", 1000)
     measured = {
-        name: _measured(benchmark.sources[name, split], *pair, bootstrap, config["seed"])
-        for name, pair in parts.predictions.result().items()
+        name: _measured(sources[name], *pair, bootstrap, config["seed"])
+        for name, pair in collected.result().items()
     }
     results = {
         "model_type": config["model"].get("type", "ImageClassifier"),
@@ -110,27 +108,41 @@ def evaluate(
     return results
 
 
-def _data(config: dict[str, Any], wanted: Sequence[str]) -> tuple[QualityStream, list[str]]:
-    """Return a stream that holds the wanted data sets, and their names.
+def _data(config: dict[str, Any], wanted: Sequence[str], split: str) -> dict[str, QualityDataset]:
+    """Return the split of the wanted data sets by name, in the order asked for.
 
     The config's data sets are read only if one of them is wanted, and then all of them, so that
-    images that they share are treated as in training.
+    images that they share are treated as in training. Others are measured whole.
+
+    Raises:
+        ConfigError: A name is unknown or stands for two data sets, or a split is empty.
     """
     scenario = config["scenario"]
-    named = [text for text in wanted if not is_new_data_set(text)]
-    own = build_data_sets(scenario) if named or not wanted else []
-    known = [data.name for data in own]
+    named = list(dict.fromkeys(text for text in wanted if not is_new_data_set(text)))
+    own = {data.name: data for data in build_data_sets(scenario)} if named or not wanted else {}
     for name in named:
-        if name not in known:
+        if name not in own:
             raise ConfigError(
-                f"--datasets {name}: the config has {', '.join(known)}. For another data set write "
+                f"--datasets {name}: the config has {', '.join(own)}. For another data set write "
                 "TYPE=ROOT, e.g. KADID10k=/data/kadid10k."
             )
     others = [parse_data_set(text) for text in wanted if is_new_data_set(text)]
-    _report_seen(own, others)
-    stream = build_stream({**scenario, "order": None}, [*own, *others])
-    names = named if wanted else known
-    return stream, [*names, *(data.name for data in others)]
+    _report_seen(list(own.values()), others)
+    chosen = {name: own[name] for name in (named if wanted else own)}
+    if split != "all" and own:
+        stream = build_stream(scenario, list(own.values()))
+        chosen = {name: stream.sources[name, split] for name in chosen}
+    for data in others:
+        if data.name in chosen:
+            raise ConfigError(
+                f"--datasets: two data sets are called '{data.name}'. Give one of them another "
+                f"name: dict(type='{type(data).__name__}', root=..., name='...')."
+            )
+        chosen[data.name] = data.subset(cast("Any", split))
+    for name, data in chosen.items():
+        if not len(data):
+            raise ConfigError(f"--split {split}: {name} has no such split. Use --split all.")
+    return chosen
 
 
 def _report_seen(own: Sequence[QualityDataset], others: Sequence[QualityDataset]) -> None:
@@ -160,14 +172,19 @@ def _measured(
         "predictions": [
             {
                 "image": image,
-                "prediction": float(score),
+                "prediction": _finite(score),
                 "target": float(truth),
-                "raw_prediction": float(on_scale),
+                "raw_prediction": _finite(on_scale),
                 "raw_target": float(label),
             }
             for image, score, truth, on_scale, label in columns
         ],
     }
+
+
+def _finite(value: float) -> float | None:
+    """Return a number for JSON, which has none for what a diverged model predicts."""
+    return float(value) if np.isfinite(value) else None
 
 
 def evaluation_table(results: dict[str, Any]) -> str:

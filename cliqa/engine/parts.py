@@ -11,7 +11,6 @@ from torch import nn
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.engine.loggers.build import build_loggers
-from cliqa.engine.loggers.progress import ProgressBar
 from cliqa.evaluation.metrics.predictions import Predictions
 
 
@@ -38,10 +37,6 @@ class Parts:
     def attach_loggers(self, work_dir: str | Path) -> None:
         """Build the config's loggers, which write into `work_dir` from now on."""
         self.strategy.evaluator.loggers = build_loggers(self.config, work_dir)
-
-    def show_progress(self) -> None:
-        """Show evaluations as bars, and log nothing else."""
-        self.strategy.evaluator.loggers = [ProgressBar()]
 
     def close_loggers(self) -> None:
         """Let every logger write what it still holds."""

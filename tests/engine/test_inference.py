@@ -5,51 +5,48 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from cliqa.engine.evaluate import evaluate
 from cliqa.engine.inference import Predictor, find_images
-from cliqa.engine.train import train
 from cliqa.utils.errors import CheckpointError, DatasetError
 
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def work_dir(tiny_config: dict[str, Any], tmp_path: Path) -> Path:
-    tiny_config["cl_strategy"]["train_epochs"] = 1
-    train(tiny_config, config_file="tiny.py", work_dir=tmp_path / "run", device="cpu")
-    return tmp_path / "run"
-
-
 def test_scores_are_those_of_the_evaluation(
-    work_dir: Path, tiny_config: dict[str, Any], tiny_data: Path
+    tiny_run: Path, tiny_config: dict[str, Any], tiny_data: Path, tmp_path: Path
 ) -> None:
-    results = evaluate(tiny_config, config_file="tiny.py", checkpoint=work_dir, device="cpu")
+    results = evaluate(
+        tiny_config,
+        config_file="tiny.py",
+        checkpoint=tiny_run,
+        device="cpu",
+        out=tmp_path / "out.json",
+    )
     rows = results["datasets"]["a"]["predictions"]
     paths = [tiny_data / "a" / row["image"] for row in rows]
-    scores = list(Predictor(work_dir, CPU).predict(paths, batch_size=5))
+    scores = list(Predictor(tiny_run, CPU).predict(paths, batch_size=5))
     assert [s.image for s in scores] == paths
     expected = [row["prediction"] for row in rows]
-    assert np.allclose([s.score for s in scores], expected, atol=1e-6)
+    assert [s.score for s in scores] == pytest.approx(expected, abs=1e-6)
 
 
 def test_an_unreadable_image_does_not_stop_the_rest(
-    work_dir: Path, tiny_data: Path, tmp_path: Path
+    tiny_run: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"not an image")
     good = tiny_data / "a" / "a00.png"
-    scores = list(Predictor(work_dir, CPU).predict([good, bad, good], batch_size=2))
+    scores = list(Predictor(tiny_run, CPU).predict([good, bad, good], batch_size=2))
     assert scores[0].score == pytest.approx(scores[2].score, abs=1e-6)
     assert scores[1].score is None
     assert "bad.png" in (scores[1].error or "")
 
 
-def test_one_image_and_a_batch(work_dir: Path) -> None:
-    predictor = Predictor(work_dir, CPU)
+def test_one_image_and_a_batch(tiny_run: Path) -> None:
+    predictor = Predictor(tiny_run, CPU)
     images = torch.randint(0, 255, (2, 3, 16, 16), dtype=torch.uint8)
     both = predictor.score(images)
     assert both.shape == (2,)
