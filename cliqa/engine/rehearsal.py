@@ -1,4 +1,4 @@
-"""A few images through transforms and model, before the long work begins."""
+"""A few images through transforms, model and loss, before the long work begins."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 
 from cliqa.engine.parts import Parts
 from cliqa.training.batching import RaggedImages, apply_model, collate_eval, collate_train
-from cliqa.utils.errors import ModelError
+from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 
 IMAGES = 3
 """Images of each data set that are tried."""
 
 
 def rehearse(parts: Parts) -> None:
-    """Try every data set's transforms and the model once.
+    """Try every data set's transforms, the model and the loss once.
 
     Args:
         parts: What the config describes; no weight, statistic or generator is changed.
@@ -23,6 +23,7 @@ def rehearse(parts: Parts) -> None:
     Raises:
         DatasetError: An image cannot be read, or training images have different sizes.
         ModelError: The model cannot take the images, or does not give one score an image.
+        ConfigError: The loss cannot be computed.
     """
     state = torch.get_rng_state()
     was_training = parts.model.training
@@ -30,8 +31,9 @@ def rehearse(parts: Parts) -> None:
     try:
         for name in parts.benchmark.names:
             train = _first(parts.benchmark.dataset(name, "train"))
-            images = collate_train(train)[0]
-            _try(parts, images, f"training images of {name}")
+            images, targets = collate_train(train)[:2]
+            scores = _try(parts, images, f"training images of {name}")
+            _try_loss(parts, scores, targets)
             images = collate_eval(_first(parts.benchmark.dataset(name, "test")))[0]
             _try(parts, images, f"test images of {name}")
     finally:
@@ -45,8 +47,8 @@ def _first(dataset: Any) -> list[Any]:  # noqa: ANN401
 
 
 @torch.no_grad()
-def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> None:
-    """Run the model over a batch and look at what comes out."""
+def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.Tensor:
+    """Run the model over a batch, look at what comes out, and return it."""
     first = images[0]
     shape = tuple(first.shape)
     try:
@@ -61,6 +63,18 @@ def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> None:
             f"model: gives shape {tuple(scores.shape)} for {len(images)} {what}, not one score an "
             "image. Give it a score head: model.head=dict(type='LinearScoreHead', in_channels=...)."
         )
+    return scores
+
+
+def _try_loss(parts: Parts, scores: torch.Tensor, targets: torch.Tensor) -> None:
+    """Compute the loss of a batch: some losses look at their arguments only then."""
+    criterion = parts.strategy._criterion
+    try:
+        criterion(scores.float(), targets.to(scores.device))
+    except CliqaError:
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ConfigError(f"cl_strategy.loss: cannot be computed: {_last_line(error)}.") from error
 
 
 def _last_line(error: Exception) -> str:

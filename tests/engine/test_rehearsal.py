@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from cliqa.engine.build import build
 from cliqa.engine.rehearsal import rehearse
-from cliqa.utils.errors import CliqaError, DatasetError, ModelError
+from cliqa.utils.errors import CliqaError, ConfigError, DatasetError, ModelError
 
 Config = dict[str, Any]
 CPU = torch.device("cpu")
@@ -20,7 +21,9 @@ def test_a_good_config_passes_and_nothing_changes(tiny_config: Config) -> None:
     before = {key: value.clone() for key, value in parts.model.state_dict().items()}
     torch.manual_seed(3)
     rehearse(parts)
-    assert torch.equal(torch.rand(4), torch.manual_seed(3) and torch.rand(4))
+    after = torch.rand(4)
+    torch.manual_seed(3)
+    assert torch.equal(after, torch.rand(4))
     assert parts.model.training
     assert all(torch.equal(parts.model.state_dict()[key], before[key]) for key in before)
 
@@ -39,8 +42,6 @@ def test_a_classifier_is_refused_for_scores(tiny_config: Config) -> None:
 
 
 def test_training_images_of_many_sizes_are_refused(tiny_config: Config) -> None:
-    from PIL import Image  # noqa: PLC0415
-
     root = tiny_config["scenario"]["dataset_root"]
     data = build(tiny_config, CPU).benchmark.sources["a", "train"]
     original = data.paths[1].read_bytes()
@@ -54,3 +55,18 @@ def test_training_images_of_many_sizes_are_refused(tiny_config: Config) -> None:
     finally:
         data.paths[1].write_bytes(original)
     assert root
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ({"type": "HuberLoss", "delta": -1.0}, r"cl_strategy\.loss: cannot be computed: .*delta"),
+        ({"type": "L1Loss", "reduction": "none"}, r"shape \(3,\).*reduction='mean'"),
+    ],
+)
+def test_a_loss_that_cannot_be_computed_is_found(
+    tiny_config: Config, loss: Config, message: str
+) -> None:
+    tiny_config["cl_strategy"]["loss"] = loss
+    with pytest.raises(ConfigError, match=message):
+        rehearse(build(tiny_config, CPU))
