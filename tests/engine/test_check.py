@@ -124,7 +124,7 @@ def cases() -> Iterator[tuple[str, Config]]:
     for key in ("train_mb_size", "eval_mb_size", "train_epochs"):
         for value in (0, -1, 1.5, "8", None, True):
             yield f"cl_strategy: {key}={value!r}", changed(f"cl_strategy.{key}", value)
-    for key, value in (
+    values: tuple[tuple[str, Any], ...] = (
         ("cl_strategy.eval_every", -2),
         ("cl_strategy.eval_every", "often"),
         ("cl_strategy.plugins.0", {"type": "LwFPlugin"}),
@@ -136,7 +136,8 @@ def cases() -> Iterator[tuple[str, Config]]:
         ("scenario.train_transform", [{"type": "Normalize", "mean": [0.5], "std": [0.5]}]),
         ("metrics.0", {"type": "accuracy_metrics"}),
         ("metrics.0", {"type": "avalanche.confusion_matrix_metrics"}),
-    ):
+    )
+    for key, value in values:
         yield f"{key.partition('.')[0]}: {key}={value!r}", changed(key, value)
     for key in ("optimizer", "loss"):
         config = good()

@@ -1,0 +1,39 @@
+"""From a config's list to loggers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cliqa.engine.loggers.build import build_loggers
+from cliqa.engine.loggers.text import TextLogger
+from cliqa.utils.errors import ConfigError
+
+
+def test_upstream_loggers_and_ours_are_built_in_order(tmp_path: Path) -> None:
+    sections = [{"type": "InteractiveLogger"}, {"type": "ProgressBar"}, {"type": "TextLogger"}]
+    built = build_loggers({"loggers": sections}, tmp_path)
+    assert [type(logger).__name__ for logger in built] == [s["type"] for s in sections]
+    assert isinstance(built[2], TextLogger)
+
+
+def test_a_wrong_logger_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"loggers\[1\] 'TextLogger': unexpected argument 'fil'"):
+        build_loggers(
+            {"loggers": [{"type": "CSVLogger"}, {"type": "TextLogger", "fil": 1}]}, tmp_path
+        )
+
+
+@pytest.mark.parametrize("config", [{}, {"loggers": None}, {"loggers": []}])
+def test_there_may_be_none(config: dict[str, None], tmp_path: Path) -> None:
+    assert build_loggers(config, tmp_path) == []
+
+
+def test_only_those_that_write_files_get_the_folder(tmp_path: Path) -> None:
+    sections = [{"type": "TextLogger", "file": "x.log"}, {"type": "ProgressBar"}]
+    before = [dict(section) for section in sections]
+    built = build_loggers({"loggers": sections}, tmp_path)
+    assert sections == before
+    assert Path(built[0].file.name) == tmp_path / "x.log"
+    built[0].close()

@@ -1,0 +1,149 @@
+"""What a config describes is what is built."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from avalanche.training.plugins import EvaluationPlugin, ReplayPlugin
+from torch import nn
+
+from cliqa.engine.build import build, build_evaluator, build_model_and_strategy, build_optimizer
+from cliqa.evaluation.metrics.predictions import Predictions
+from cliqa.evaluation.metrics.quality import QualityMetric
+from cliqa.losses.scores import ScoreLoss
+from cliqa.training.plugins.l2 import L2
+from cliqa.training.plugins.replay import Replay
+from cliqa.training.supervised.cumulative import Cumulative
+from cliqa.training.supervised.naive import Naive
+from cliqa.utils.checkpoint import save_checkpoint
+from cliqa.utils.errors import ConfigError, DatasetError
+
+Config = dict[str, Any]
+CPU = torch.device("cpu")
+
+
+def test_parts_are_those_of_the_config(tiny_config: Config) -> None:
+    before = copy.deepcopy(tiny_config)
+    tiny_config["num_workers"] = 2
+    tiny_config["cl_strategy"].update(clip_grad_norm=0.5, reset_optimizer=True)
+    given = copy.deepcopy(tiny_config)
+    parts = build(tiny_config, CPU)
+    assert tiny_config == given != before
+    strategy = parts.strategy
+    assert parts.benchmark.names == ["a", "b", "c"]
+    assert parts.model is strategy.model
+    assert (strategy.train_mb_size, strategy.eval_mb_size, strategy.train_epochs) == (8, 16, 2)
+    assert (strategy.options.num_workers, strategy.options.clip_grad_norm) == (2, 0.5)
+    assert strategy.options.reset_optimizer
+    assert isinstance(strategy.optimizer, torch.optim.AdamW)
+    assert strategy.optimizer.defaults["lr"] == 1e-3
+    assert isinstance(strategy._criterion, ScoreLoss)
+    assert isinstance(strategy._criterion.loss, nn.L1Loss)
+    assert strategy.schedule.config == {"type": "CosineAnnealingLR"}
+    assert parts.predictions in strategy.evaluator.metrics
+    assert strategy.evaluator.loggers == []
+
+
+def test_a_plugin_as_the_type_is_naive_with_that_plugin_first(tiny_config: Config) -> None:
+    tiny_config["cl_strategy"]["plugins"] = [{"type": "L2", "strength": 0.5}]
+    _, strategy, _ = build_model_and_strategy(tiny_config, CPU)
+    assert type(strategy) is Naive
+    replay, anchor = strategy.plugins[:2]
+    assert isinstance(replay, Replay)
+    assert replay.mem_size == 10
+    assert isinstance(anchor, L2)
+    assert anchor.strength == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("Naive", {}, Naive),
+        ("Cumulative", {}, Cumulative),
+        ("EWC", {"ewc_lambda": 2.0}, "EWC"),
+        ("avalanche.Replay", {"mem_size": 5}, "Replay"),
+    ],
+)
+def test_strategies_by_name(
+    tiny_config: Config, name: str, arguments: Config, expected: type | str
+) -> None:
+    del tiny_config["cl_strategy"]["mem_size"]
+    tiny_config["cl_strategy"].update(type=name, **arguments)
+    _, strategy, _ = build_model_and_strategy(tiny_config, CPU)
+    assert expected in (type(strategy), type(strategy).__name__)
+    if name == "avalanche.Replay":
+        assert any(isinstance(plugin, ReplayPlugin) for plugin in strategy.plugins)
+
+
+def test_the_seed_decides_over_the_first_weights(tiny_config: Config) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        model, _, _ = build_model_and_strategy({**tiny_config, "seed": seed}, CPU)
+        return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    torch.manual_seed(1)
+    first = weights(0)
+    torch.manual_seed(2)
+    assert torch.equal(weights(0), first)
+    assert not torch.equal(weights(1), first)
+
+
+def test_load_from_gives_the_weights(tiny_config: Config, tmp_path: Path) -> None:
+    source, _, _ = build_model_and_strategy({**tiny_config, "seed": 5}, CPU)
+    save_checkpoint(tmp_path / "w.pth", source.state_dict())
+    loaded, _, _ = build_model_and_strategy(
+        {**tiny_config, "load_from": str(tmp_path / "w.pth")}, CPU
+    )
+    for key, value in source.state_dict().items():
+        assert torch.equal(loaded.state_dict()[key], value)
+
+
+def test_frozen_weights_are_not_in_the_optimizer() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    model[0].requires_grad_(False)
+    optimizer = build_optimizer({"type": "SGD", "lr": 0.1}, model)
+    assert [id(p) for p in optimizer.param_groups[0]["params"]] == list(
+        map(id, model[1].parameters())
+    )
+
+
+def test_the_collector_is_there_without_any_metric(
+    tiny_config: Config, recwarn: pytest.WarningsRecorder
+) -> None:
+    collector = Predictions()
+    evaluator = build_evaluator({"metrics": None}, collector)
+    assert isinstance(evaluator, EvaluationPlugin)
+    assert evaluator.metrics == [collector]
+    assert [type(m) for m in build_evaluator(tiny_config, collector).metrics] == [
+        Predictions,
+        QualityMetric,
+    ]
+    assert not recwarn.list  # Avalanche's about missing loggers: they come later
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("optimizer", {"type": "AdamW", "lr": -1.0}, r"optimizer 'AdamW': Invalid learning rate"),
+        ("loss", {"type": "PLCCLoss", "power": 1}, r"cl_strategy\.loss 'PLCCLoss': unexpected"),
+        ("plugins", [{"type": "L2", "strength": -1}], r"L2: strength must be >= 0, got -1"),
+    ],
+)
+def test_values_that_constructors_refuse_are_named(
+    tiny_config: Config, key: str, value: Any, message: str
+) -> None:
+    tiny_config["cl_strategy"][key] = value
+    with pytest.raises(ConfigError, match=message):
+        build_model_and_strategy(tiny_config, CPU)
+
+
+def test_names_are_checked_before_data_are_read(tiny_config: Config) -> None:
+    tiny_config["scenario"]["dataset_root"] = "nowhere"
+    with pytest.raises(DatasetError, match="nowhere"):
+        build(tiny_config, CPU)
+    tiny_config["metrics"] = [{"type": "quality_metric"}]
+    with pytest.raises(ConfigError, match=r"Did you mean 'quality_metrics'\?"):
+        build(tiny_config, CPU)

@@ -1,0 +1,157 @@
+"""What the loop over the stream asks of strategy and records, and in which order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cliqa.engine.build import build
+from cliqa.engine.experiment import evaluate_stream, train_stream
+from cliqa.engine.parts import Parts
+from cliqa.evaluation.functional import srcc
+
+Config = dict[str, Any]
+
+
+class Records:
+    """Keeps what a run is told."""
+
+    def __init__(self, next_step: int = 0) -> None:
+        self.next_step = next_step
+        self.labels: list[str] = []
+        self.events: list[tuple[Any, ...]] = []
+        self.rows: list[dict[str, Any]] = []
+        self.pairs: dict[tuple[int, str], tuple[np.ndarray, np.ndarray]] = {}
+
+    def start(self, strategy: Any, benchmark: Any, labels: list[str]) -> None:
+        self.labels = labels
+
+    def finish_epoch(self, strategy: Any, row: dict[str, Any], seconds: float) -> None:
+        assert seconds > 0
+        self.events.append(("epoch", row["name"], row["epoch"]))
+        self.rows.append(row)
+
+    def record(self, step: int, name: str, prediction: np.ndarray, target: np.ndarray) -> None:
+        self.events.append(("eval", step, name))
+        self.pairs[step, name] = prediction, target
+
+    def finish_step(self, strategy: Any, step: int, seconds: float) -> None:
+        assert seconds > 0
+        self.events.append(("step", step))
+
+    def finish(self) -> dict[str, Any]:
+        return {"status": "finished"}
+
+
+def parts_of(config: Config) -> Parts:
+    config["scenario"]["datasets"] = config["scenario"]["datasets"][:2]
+    return build(config, torch.device("cpu"))
+
+
+def test_every_step_is_trained_then_evaluated_then_finished(tiny_config: Config) -> None:
+    records = Records()
+    assert train_stream(parts_of(tiny_config), records) == {"status": "finished"}  # type: ignore[arg-type]
+    assert records.labels == ["a", "b"]
+    assert records.events == [
+        *(("epoch", "a", 1), ("epoch", "a", 2)),
+        *(("eval", 0, "a"), ("eval", 0, "b"), ("step", 0)),
+        *(("epoch", "b", 1), ("epoch", "b", 2)),
+        *(("eval", 1, "a"), ("eval", 1, "b"), ("step", 1)),
+    ]
+    for row in records.rows:
+        assert row["kind"] == "epoch"
+        assert row["loss"] > 0
+        assert -1 <= row["val_srcc"] <= 1
+
+
+def test_it_begins_where_the_run_says(tiny_config: Config) -> None:
+    tiny_config["cl_strategy"]["train_epochs"] = 1
+    records = Records(next_step=1)
+    train_stream(parts_of(tiny_config), records)  # type: ignore[arg-type]
+    assert records.events[0] == ("epoch", "b", 1)
+
+
+def test_the_validation_score_is_that_of_the_epochs_model(tiny_config: Config) -> None:
+    tiny_config["cl_strategy"]["train_epochs"] = 1
+    parts, records = parts_of(tiny_config), Records(next_step=1)
+    train_stream(parts, records)  # type: ignore[arg-type]
+    data = parts.benchmark.validation(1)
+    assert data is not None
+    assert records.rows[-1]["val_srcc"] == srcc(*parts.strategy.predict(data))
+
+
+@pytest.mark.parametrize(("every", "measured"), [(0, []), (2, [2]), (3, [3])])
+def test_validation_at_intervals(tiny_config: Config, every: int, measured: list[int]) -> None:
+    tiny_config["cl_strategy"].update(validate_every=every, train_epochs=3)
+    records = Records(next_step=1)
+    train_stream(parts_of(tiny_config), records)  # type: ignore[arg-type]
+    found = [row["epoch"] for row in records.rows if row["val_srcc"] is not None]
+    assert found == measured
+
+
+def test_without_a_validation_split_there_is_no_value(tiny_config: Config) -> None:
+    tiny_config["cl_strategy"]["train_epochs"] = 1
+    for section in tiny_config["scenario"]["datasets"]:
+        section["fractions"] = (0.7, 0.0, 0.3)
+    records = Records(next_step=1)
+    train_stream(parts_of(tiny_config), records)  # type: ignore[arg-type]
+    assert [row["val_srcc"] for row in records.rows] == [None]
+
+
+def test_an_undefined_validation_score_is_none(tiny_config: Config) -> None:
+    tiny_config["cl_strategy"].update(train_epochs=1, optimizer={"type": "SGD", "lr": 0.0})
+    parts, records = parts_of(tiny_config), Records(next_step=1)
+    for name, weight in parts.model.named_parameters():
+        if name.startswith("head.") and name.endswith("weight"):
+            weight.data.zero_()  # a constant prediction has no order
+    train_stream(parts, records)  # type: ignore[arg-type]
+    assert [row["val_srcc"] for row in records.rows] == [None]
+
+
+def test_joint_training_is_one_step_of_all_names(tiny_config: Config) -> None:
+    del tiny_config["cl_strategy"]["mem_size"]
+    tiny_config["cl_strategy"].update(type="JointTraining", train_epochs=1)
+    records = Records()
+    train_stream(parts_of(tiny_config), records)  # type: ignore[arg-type]
+    assert records.labels == ["a+b"]
+    assert [event for event in records.events if event[0] == "step"] == [("step", 0)]
+
+
+def test_early_stopping_watches_the_validation_stream(tiny_config: Config, tmp_path: Path) -> None:
+    tiny_config["cl_strategy"].update(
+        train_epochs=6,
+        eval_every=1,
+        optimizer={"type": "SGD", "lr": 0.0},  # nothing ever gets better
+        plugins=[
+            {
+                "type": "EarlyStoppingPlugin",
+                "patience": 2,
+                "val_stream_name": "val_stream",
+                "metric_name": "SRCC_Mean",
+            }
+        ],
+    )
+    parts, records = parts_of(tiny_config), Records(next_step=1)
+    parts.attach_loggers(tmp_path)
+    train_stream(parts, records)  # type: ignore[arg-type]
+    parts.close_loggers()
+    assert [row["epoch"] for row in records.rows] == [1, 2]
+    metrics = (tmp_path / "metrics.csv").read_text()
+    assert "SRCC_Exp/eval_phase/val_stream/b" in metrics
+    assert "val_stream/a" not in metrics  # of the data set that is trained on alone
+
+
+def test_evaluation_leaves_the_model_as_it_was(tiny_config: Config) -> None:
+    parts, records = parts_of(tiny_config), Records()
+    parts.model.train()
+    before = {key: value.clone() for key, value in parts.model.state_dict().items()}
+    evaluate_stream(parts, records, 5)  # type: ignore[arg-type]
+    assert list(records.pairs) == [(5, "a"), (5, "b")]
+    prediction, target = records.pairs[5, "a"]
+    assert prediction.shape == target.shape == (12,)
+    after = parts.model.state_dict()
+    assert all(torch.equal(after[key], before[key]) for key in before)

@@ -1,0 +1,83 @@
+"""From a scenario section to data sets and their stream."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cliqa.engine.streams import build_data_sets, build_stream
+from cliqa.registry import GENERATORS
+from cliqa.utils.errors import ConfigError, DatasetError
+
+
+class Writes:
+    """A generator that leaves its name."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def write(self, root: Path) -> None:
+        root.mkdir(parents=True)
+        (root / "written.txt").write_text(self.text)
+
+
+def test_data_sets_are_those_of_the_section(tiny_config: dict[str, Any]) -> None:
+    scenario = tiny_config["scenario"]
+    before = copy.deepcopy(scenario)
+    data = build_data_sets(scenario)
+    assert [(d.name, len(d), d.score_range) for d in data] == [(n, 40, (0, 1)) for n in "abc"]
+    assert scenario == before
+
+
+def test_the_stream_has_the_sections_transforms_and_order(tiny_config: dict[str, Any]) -> None:
+    scenario = {**tiny_config["scenario"], "order": ["b", "c", "a"]}
+    before = copy.deepcopy(scenario)
+    stream = build_stream(scenario, build_data_sets(scenario))
+    assert scenario == before
+    assert stream.names == ["b", "c", "a"]
+    image, score = stream.train_stream[0].dataset[0]
+    assert image.shape == (3, 12, 12)
+    assert stream.test_stream[0].dataset[0][0].shape == (3, 16, 16)
+    assert score == torch.tensor(stream.sources["b", "train"].scores[0])
+
+
+def test_generated_data_are_written_first(
+    tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    GENERATORS.import_from_location()
+    monkeypatch.setitem(GENERATORS.module_dict, "Writes", Writes)
+    root = tmp_path / "data"
+    scenario = {
+        **tiny_config["scenario"],
+        "dataset_root": str(root),
+        "generate": {"type": "Writes", "text": "here"},
+    }
+    with pytest.raises(DatasetError, match=str(root / "a")):  # it wrote none of these
+        build_data_sets(scenario)
+    assert (root / "written.txt").read_text() == "here"
+
+
+@pytest.mark.parametrize(
+    ("index", "section", "error", "message"),
+    [
+        (1, {"type": "ScoreFil"}, ConfigError, r"scenario\.datasets\[1\]: unknown data set"),
+        (0, {"type": "EVA"}, ConfigError, r"scenario\.datasets\[0\] 'EVA': missing argument"),
+    ],
+)
+def test_mistakes_name_their_place(
+    tiny_config: dict[str, Any], index: int, section: Any, error: type[Exception], message: str
+) -> None:
+    tiny_config["scenario"]["datasets"][index] = section
+    with pytest.raises(error, match=message):
+        build_data_sets(tiny_config["scenario"])
+
+
+def test_a_wrong_transform_is_named(tiny_config: dict[str, Any]) -> None:
+    scenario = tiny_config["scenario"]
+    scenario["eval_transform"] = [{"type": "ToTensr"}]
+    with pytest.raises(ConfigError, match=r"scenario\.eval_transform.*'ToTensr'"):
+        build_stream(scenario, build_data_sets(scenario))
