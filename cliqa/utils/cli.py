@@ -23,6 +23,7 @@ QUIET = (
     ("no QP solver found", UserWarning),  # qpsolvers, which Avalanche's GEM alone needs
     ("Fail to import", UserWarning),  # mmcv without compiled operators, which nothing here uses
     ("pkg_resources is deprecated", UserWarning),  # which CLIP's package imports
+    ("Metric .* used by the EarlyStopping plugin", UserWarning),  # with its first value, too
     ("", DeprecationWarning),
     ("", PendingDeprecationWarning),
 )

@@ -29,8 +29,8 @@ def test_penalty_and_gradient_equal_the_formula() -> None:
     plugin.after_training_exp(Holder(model))
     anchor = copy.deepcopy(model.state_dict())
     with torch.no_grad():
-        model.weight += 0.1
-        model.bias -= 0.2
+        model.weight.add_(0.1)
+        model.bias.sub_(0.2)
     penalty = plugin.penalty(model)
     assert float(penalty) == pytest.approx(0.5 / 2 * (6 * 0.1**2 + 2 * 0.2**2), rel=1e-5)
     penalty.backward()
@@ -85,8 +85,8 @@ def test_frozen_weights_are_left_out() -> None:
     plugin = L2(2.0)
     plugin.after_training_exp(Holder(model))
     with torch.no_grad():
-        model.weight += 1
-        model.bias += 1
+        model.weight.add_(1)
+        model.bias.add_(1)
     model.bias.requires_grad_(False)
     assert float(plugin.penalty(model)) == pytest.approx(1.0)
 

@@ -1,0 +1,188 @@
+"""Upstream's strategies, plugins, optimizers and schedulers: known by name, and at work."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import avalanche.training.plugins as avalanche_plugins
+import avalanche.training.supervised as avalanche_strategies
+import pytest
+import torch
+from avalanche.training.plugins import EvaluationPlugin, SynapticIntelligencePlugin
+
+from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.engine.check import check_config
+from cliqa.engine.sections import strategy_component
+from cliqa.evaluation.metrics.quality import quality_metrics
+from cliqa.registry import LR_SCHEDULERS, OPTIMIZERS, PLUGINS, STRATEGIES, build_component
+from cliqa.training.supervised.cumulative import Cumulative
+from cliqa.training.supervised.joint import JointTraining
+from cliqa.training.supervised.naive import Naive
+from cliqa.training.templates import with_stream_template
+from cliqa.training.upstream import OF_SCORES, is_of_classes
+from cliqa.utils.errors import ConfigError
+
+Make = Callable[..., Any]
+
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:{start}:{category}")
+    for start, category in (
+        ("No loggers specified", "UserWarning"),
+        ("Metric RMSE_Mean used", "UserWarning"),
+        ("__array_wrap__", "DeprecationWarning"),
+    )
+]
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "AGEM": {"patterns_per_exp": 8, "sample_size": 8},
+    "Cumulative": {},
+    "EWC": {"ewc_lambda": 1e3},
+    "FromScratchTraining": {},
+    "GEM": {"patterns_per_exp": 8, "memory_strength": 0.5},
+    "Naive": {},
+    "Replay": {"mem_size": 8},
+    "SynapticIntelligence": {"si_lambda": 1e3},
+    "AGEMPlugin": {"patterns_per_experience": 8, "sample_size": 8},
+    "EWCPlugin": {"ewc_lambda": 1e3, "mode": "online", "decay_factor": 0.5},
+    "FromScratchTrainingPlugin": {},
+    "GEMPlugin": {"patterns_per_experience": 8, "memory_strength": 0.5},
+    "RWalkPlugin": {"ewc_lambda": 10.0, "delta_t": 1},
+    "ReplayPlugin": {"mem_size": 8},
+    "SynapticIntelligencePlugin": {"si_lambda": 1e3},
+}
+"""What of Avalanche's trains without anything else, with arguments under which it is seen."""
+
+
+def trained(strategy: Any, stream: QualityStream) -> torch.Tensor:
+    """Train two steps and return the weights."""
+    for index in range(2):
+        strategy.train_step(index, [stream.train_stream[index]])
+    return torch.cat([p.detach().flatten() for p in strategy.model.parameters()])
+
+
+def built(make: Make, name: str) -> Any:
+    """Build one of Avalanche's by name, as a strategy or as a plugin of Naive."""
+    if name.endswith("Plugin"):
+        section = {"type": f"avalanche.{name}", **ARGUMENTS[name]}
+        return make([build_component(PLUGINS, section, "plugin")], epochs=1)
+    component: Any = with_stream_template(STRATEGIES.get(f"avalanche.{name}"))  # type: ignore[arg-type]
+    return make(cls=lambda **given: component(**given, **ARGUMENTS[name]), epochs=1)
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_it_trains_on_scores_and_is_not_plain_fine_tuning(
+    name: str, make_strategy: Make, tiny_stream: QualityStream
+) -> None:
+    plain = trained(make_strategy(epochs=1), tiny_stream)
+    strategy = built(make_strategy, name)
+    weights = trained(strategy, tiny_stream)
+    assert torch.isfinite(weights).all()
+    assert torch.equal(weights, plain) is (name == "Naive")
+    strategy.eval(tiny_stream.test_stream)
+    assert list(strategy.evaluator.metrics[0].result()) == ["a", "b", "c"]
+
+
+def test_every_name_that_is_said_to_learn_scores_is_tried() -> None:
+    told = {name for names in OF_SCORES.values() for name in names}
+    elsewhere = {"EarlyStoppingPlugin", "LRSchedulerPlugin"}
+    assert told == set(ARGUMENTS) | elsewhere
+
+
+def test_early_stopping_stops_and_gives_the_best_weights_back(
+    make_strategy: Make, tiny_stream: QualityStream
+) -> None:
+    section = {
+        "type": "EarlyStoppingPlugin",
+        "patience": 2,
+        "val_stream_name": "val_stream",
+        "metric_name": "RMSE_Mean",
+        "mode": "min",
+    }
+    losses: list[float] = []
+
+    def naive(**given: Any) -> Any:
+        return Naive(**given, eval_every=1)
+
+    plugin = build_component(PLUGINS, section, "plugin")
+    strategy = make_strategy([plugin], cls=naive, epochs=9, on_epoch=losses.append)
+    evaluator = EvaluationPlugin(*quality_metrics(["rmse"]), loggers=[])
+    strategy.plugins[strategy.plugins.index(strategy.evaluator)] = evaluator
+    strategy.evaluator = evaluator
+    for group in strategy.optimizer.param_groups:
+        group["lr"] = 10.0  # every epoch is worse than no training at all
+    before = copy.deepcopy(strategy.model.state_dict())
+    val = tiny_stream.streams["val"]
+    strategy.train_step(0, [tiny_stream.train_stream[0]], [val[0]])
+    assert len(losses) == 2
+    assert torch.equal(strategy.model.head.weight, before["head.weight"])
+
+
+def test_the_learning_rate_plugin_steps(make_strategy: Make, tiny_stream: QualityStream) -> None:
+    strategy = make_strategy(epochs=2)
+    scheduler = torch.optim.lr_scheduler.StepLR(strategy.optimizer, 1, gamma=0.5)
+    plugin = build_component(PLUGINS, {"type": "LRSchedulerPlugin"}, "plugin", scheduler=scheduler)
+    strategy.plugins.insert(0, plugin)
+    rates: list[float] = []
+    strategy.on_epoch = lambda _: rates.append(strategy.optimizer.param_groups[0]["lr"])
+    strategy.train_step(0, [tiny_stream.train_stream[0]])
+    assert rates == pytest.approx([0.5e-2, 0.25e-2])
+
+
+def test_synaptic_intelligence_finds_importances_on_a_cpu(
+    make_strategy: Make, tiny_stream: QualityStream
+) -> None:
+    plugin = SynapticIntelligencePlugin(si_lambda=1.0, eps=1e-3)
+    strategy = make_strategy([plugin], epochs=2)
+    start = {name: p.detach().clone() for name, p in strategy.model.named_parameters()}
+    strategy.train_step(0, [tiny_stream.train_stream[0]])
+    anchor, importance = plugin.ewc_data
+    weights = dict(strategy.model.named_parameters())
+    assert {"body.0.weight", "head.weight", "head.bias"} <= set(anchor)
+    for name, value in anchor.items():
+        assert torch.equal(value.data, weights[name].detach().flatten())
+        assert not torch.equal(value.data, start[name].flatten())
+    assert sum(float(value.data.sum()) for value in importance.values()) > 0
+
+
+def test_names_are_reachable_and_ours_win() -> None:
+    for name, ours in (("Naive", Naive), ("Cumulative", Cumulative)):
+        assert STRATEGIES.get(name) is ours
+        assert STRATEGIES.get(f"avalanche.{name}") is getattr(avalanche_strategies, name)
+    assert STRATEGIES.get("JointTraining") is JointTraining
+    for name in OF_SCORES[STRATEGIES]:
+        assert STRATEGIES.get(f"avalanche.{name}") is getattr(avalanche_strategies, name)
+        assert strategy_component({"type": name})[1] is not None
+    for name in OF_SCORES[PLUGINS]:
+        assert PLUGINS.get(name) is getattr(avalanche_plugins, name)
+        assert PLUGINS.get(f"avalanche.{name}") is getattr(avalanche_plugins, name)
+    assert OPTIMIZERS.get("AdamW") is OPTIMIZERS.get("torch.AdamW") is torch.optim.AdamW
+    step = torch.optim.lr_scheduler.StepLR
+    assert LR_SCHEDULERS.get("StepLR") is LR_SCHEDULERS.get("torch.StepLR") is step
+
+
+def test_bases_are_no_components() -> None:
+    assert "Optimizer" not in OPTIMIZERS.names()
+    assert "LRScheduler" not in LR_SCHEDULERS.names()
+    assert "SupervisedTemplate" not in STRATEGIES.names()
+    assert "BaseSGDPlugin" not in PLUGINS.names()
+
+
+def test_what_needs_classes() -> None:
+    for name in ("LwF", "MAS", "GDumb", "DER", "ICaRL", "JointTraining"):
+        assert is_of_classes(STRATEGIES, getattr(avalanche_strategies, name))
+    assert is_of_classes(PLUGINS, avalanche_plugins.LwFPlugin)
+    for component in (avalanche_strategies.EWC, Naive, JointTraining):
+        assert not is_of_classes(STRATEGIES, component)
+
+    class LwF(Naive):  # someone's own, found by its dotted path
+        pass
+
+    assert not is_of_classes(STRATEGIES, LwF)
+
+
+def test_a_config_with_what_needs_classes_is_refused(tiny_config: dict[str, Any]) -> None:
+    tiny_config["cl_strategy"]["plugins"] = [{"type": "MASPlugin"}]
+    with pytest.raises(ConfigError, match=r"plugins\[0\] 'MASPlugin': Avalanche's needs class"):
+        check_config(tiny_config)
