@@ -1,0 +1,120 @@
+"""A user's photographs as pristine images: no photograph stands in two data sets or two splits."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from cliqa.datasets.splits import seeded_splits
+from cliqa.transforms.decode import read_image
+from cliqa.utils.errors import DatasetError
+
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+
+Hand = dict[str, list[Path]]
+"""One data set's photographs by split."""
+
+
+def find_photos(folder: str | Path, wanted: int) -> list[Path]:
+    """Return the image files of a folder (not of its subfolders), sorted by name.
+
+    Args:
+        folder: The folder; ``~`` is resolved.
+        wanted: How many there must be at least.
+
+    Raises:
+        DatasetError: There is no such folder, or it has too few images.
+    """
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise DatasetError(f"photos: no folder {path} (from {Path.cwd()}).")
+    found = sorted(
+        file
+        for file in path.iterdir()
+        if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")
+    )
+    if not found:
+        raise DatasetError(
+            f"photos: no image in {path}. Files that end with {', '.join(sorted(_SUFFIXES))} "
+            "count, those in subfolders do not."
+        )
+    if len(found) < wanted:
+        raise DatasetError(
+            f"photos: {path} has {len(found)} photographs, at least {wanted} are needed: train, "
+            "val and test of three data sets share none. Add photographs, or leave photos out to "
+            "have scenes painted."
+        )
+    return found
+
+
+def fingerprint(photos: Sequence[Path]) -> str:
+    """Return a digest of the photographs' names and sizes in bytes."""
+    rows = "\n".join(f"{photo.name}\t{photo.stat().st_size}" for photo in photos)
+    return hashlib.sha256(rows.encode()).hexdigest()
+
+
+def deal_photos(photos: Sequence[Path], sets: int, counts: Sequence[int], seed: int) -> list[Hand]:
+    """Return each data set's photographs by split; no photograph comes twice.
+
+    Args:
+        photos: At least 3 for each data set, or none at all.
+        sets: How many data sets there are.
+        counts: How many images train, val and test will have. Photographs are dealt in proportion,
+            but at least one to each.
+        seed: Another seed deals them otherwise.
+    """
+    order = np.random.default_rng([seed, 3]).permutation(len(photos))
+    shares = [count / sum(counts) for count in counts]
+    hands: list[Hand] = []
+    for k in range(sets):
+        hand: Hand = {"train": [], "val": [], "test": []}
+        own = [photos[i] for i in order[k::sets]]
+        names = [photo.name for photo in own]
+        splits = seeded_splits(names, shares, seed, where="photos") if names else ()
+        for photo, split in zip(own, splits, strict=True):
+            hand[split].append(photo)
+        hands.append(hand)
+    return hands
+
+
+def crop_photo(photo: Path, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a random square of a photograph, shrunk to `size` pixels a side.
+
+    The square has 40 to 100 per cent of the photograph's shorter side, and `size` pixels at least.
+
+    Args:
+        photo: The file.
+        size: The side in pixels.
+        rng: The source of the square's place, its size and whether it is mirrored.
+
+    Returns:
+        (size, size, 3) float32 in 0..1.
+
+    Raises:
+        DatasetError: The file cannot be decoded, or is smaller than `size`.
+    """
+    image = _decoded(photo)
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    if shorter < size:
+        raise DatasetError(
+            f"{photo}: {width} x {height} pixels, smaller than the wanted {size} x {size}. "
+            f"Set size={shorter} or less, or take the photograph out of the folder."
+        )
+    side = max(size, round(shorter * rng.uniform(0.4, 1.0)))
+    top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+    square = image[top : top + side, left : left + side]
+    square = square[:, ::-1] if rng.random() < 0.5 else square
+    small = Image.fromarray(np.ascontiguousarray(square)).resize((size, size), Image.Resampling.BOX)
+    return np.asarray(small, dtype=np.float32) / 255.0
+
+
+@functools.lru_cache(maxsize=1)
+def _decoded(photo: Path) -> np.ndarray:
+    """Return uint8 (H, W, 3); the last photograph is remembered."""
+    return np.ascontiguousarray(read_image(photo).permute(1, 2, 0).numpy())

@@ -1,0 +1,70 @@
+"""Write small data sets in official layouts: ``python tools/make_demo_data.py --out data/mine``.
+
+Scenes are painted, or photographs of a folder degraded (``--photos``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cliqa.utils.cli import run_entry_point
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Write generated data sets in the layouts of EVA, AVA and KonIQ-10k."
+    )
+    parser.add_argument("--out", default="data/demo", help="new folder (default: data/demo)")
+    parser.add_argument("--photos", help="folder of photographs to degrade (default: paint scenes)")
+    parser.add_argument("--train", type=int, default=500, help="images a data set (default: 500)")
+    parser.add_argument("--val", type=int, default=50, help="default: 50")
+    parser.add_argument("--test", type=int, default=200, help="default: 200")
+    parser.add_argument("--size", type=int, default=100, help="side in pixels (default: 100)")
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument(
+        "--overlap", type=int, default=0, help="images of EVA that are AVA's too (default: 0)"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the data sets and say how to train on them."""
+    args = parse_args(argv)
+    from cliqa.datasets.generated.demo_data import DemoData  # noqa: PLC0415  --help without torch
+
+    data = DemoData(
+        train=args.train,
+        val=args.val,
+        test=args.test,
+        size=args.size,
+        seed=args.seed,
+        photos=args.photos,
+        overlap=args.overlap,
+    )
+    data.write(args.out)
+    print(f"{args.out}: eva, ava and koniq with {args.train} training, {args.val} validation and")
+    print(f"{args.test} test images each; what was done to each is in degradations.csv. Train with")
+    print("  python train_config.py config/demo.py --cfg-options scenario.generate=None \\")
+    print(f"      scenario.dataset_root={args.out}{_shares(args)}")
+
+
+def _shares(args: argparse.Namespace) -> str:
+    """Return the options that make the loaders' seeded splits those of the writer."""
+    if (args.train, args.val, args.test) == (500, 50, 200):
+        return ""
+    total = args.train + args.val + args.test
+    fractions = ",".join(f"{count / total:.9f}" for count in (args.train, args.val, args.test))
+    return (
+        f' scenario.datasets.0.fractions="({fractions})" \\\n'
+        f"      scenario.datasets.1.val_fraction={args.val / (args.train + args.val):.9f}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))
