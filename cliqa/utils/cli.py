@@ -117,9 +117,9 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
 
 
 def _fail(message: str) -> int:
-    """Show a mistake; every line of the message is one."""
+    """Show a mistake; every line of the message is one, but for indented lines, which go on."""
     for line in message.splitlines():
-        print_error(f"error: {line}")
+        print_error(line if line.startswith(" ") else f"error: {line}")
     return FAILED
 
 

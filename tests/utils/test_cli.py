@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -61,8 +62,8 @@ def test_a_users_mistake_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_several_mistakes_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_entry_point(lambda: raising(DatasetError("row 1: a\nrow 2: b"))) == 2
-    assert capsys.readouterr().err == "error: row 1: a\nerror: row 2: b\n"
+    assert run_entry_point(lambda: raising(DatasetError("row 1: a\n    like b\nrow 2: b"))) == 2
+    assert capsys.readouterr().err == "error: row 1: a\n    like b\nerror: row 2: b\n"
 
 
 def test_the_traceback_of_a_mistake_is_in_the_log_file_alone(
@@ -86,6 +87,19 @@ def test_messages_of_the_package_are_shown(capsys: pytest.CaptureFixture[str]) -
 def test_interrupt(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_entry_point(lambda: raising(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_that_knows_its_signal(
+    signum: int, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Stopped(KeyboardInterrupt):
+        def __init__(self) -> None:
+            super().__init__("stopped; go on with --resume")
+            self.signum = signum
+
+    assert run_entry_point(lambda: raising(Stopped())) == status
+    assert capsys.readouterr().err == "stopped; go on with --resume\n"
 
 
 @pytest.mark.parametrize(
