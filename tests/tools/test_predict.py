@@ -1,0 +1,143 @@
+"""``tools/predict.py`` as a user calls it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from cliqa.engine.inference import Predictor, Score
+from cliqa.utils.cli import run_entry_point
+from tools.predict import main, to_csv, to_json
+
+pytestmark = pytest.mark.integration
+
+Call = Callable[..., tuple[int, str, str]]
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "predict.py"
+
+
+@pytest.fixture
+def call(tiny_run: Path, capfd: pytest.CaptureFixture[str]) -> Call:
+    """Return a function that scores with the shared run here: exit status, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        given = [str(tiny_run), *map(str, arguments), "--device", "cpu"]
+        with warnings.catch_warnings():  # the entry point sets filters
+            status = run_entry_point(lambda: main(given))
+        return status, *capfd.readouterr()
+
+    return run
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.slow
+def test_from_any_folder_the_scores_are_the_models(
+    tiny_run: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    found = subprocess.run(
+        [sys.executable, TOOL, os.path.relpath(tiny_run, tiny_data), "a", "b/b07.png"],
+        cwd=tiny_data,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert (found.returncode, found.stderr) == (0, "")
+    rows = rows_of(found.stdout)
+    paths = [*sorted((tiny_data / "a").glob("*.png")), tiny_data / "b" / "b07.png"]
+    assert [tiny_data / row["image"] for row in rows] == paths
+    scores = [score.score for score in Predictor(tiny_run, torch.device("cpu")).predict(paths)]
+    assert [float(row["score"]) for row in rows] == pytest.approx(scores, abs=2e-6)
+    assert len({row["score"] for row in rows}) > 30
+
+
+def test_another_scale_is_linear(call: Call, tiny_data: Path) -> None:
+    plain = rows_of(call(tiny_data / "b")[1])
+    status, text, _ = call(tiny_data / "b", "--scale", 1, 5, "--batch-size", 7)
+    assert status == 0
+    expected = [1 + 4 * float(row["score"]) for row in plain]
+    assert [float(row["score"]) for row in rows_of(text)] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_file_for_csv_and_for_json(call: Call, tiny_data: Path, tmp_path: Path) -> None:
+    for suffix in ("csv", "json"):
+        status, text, told = call(tiny_data / "c", "--out", tmp_path / f"s.{suffix}")
+        assert (status, text, told) == (0, "", "")
+    rows = rows_of((tmp_path / "s.csv").read_text())
+    listed = json.loads((tmp_path / "s.json").read_text())
+    assert [entry["image"] for entry in listed] == [row["image"] for row in rows]
+    scores = [float(row["score"]) for row in rows]
+    assert [entry["score"] for entry in listed] == pytest.approx(scores, abs=1e-6)
+    assert all(set(entry) == {"image", "score"} for entry in listed)
+
+
+def test_an_unreadable_image_is_named_and_the_rest_scored(
+    call: Call, tiny_data: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes((tiny_data / "a" / "a00.png").read_bytes()[:60])
+    status, text, told = call(tiny_data / "a" / "a01.png", bad, tiny_data / "a" / "a02.png")
+    assert status == 1
+    scores = [row["score"] for row in rows_of(text)]
+    assert scores[1] == ""
+    assert float(scores[0]) != float(scores[2])
+    assert told.count("\n") == 1
+    assert told.startswith("not scored: ")
+    assert "bad.png" in told
+    call(bad, "--out", tmp_path / "out.json")
+    (entry,) = json.loads((tmp_path / "out.json").read_text())
+    assert entry["score"] is None
+    assert "bad.png" in entry["error"]
+
+
+def test_folders_in_folders(call: Call, tiny_data: Path) -> None:
+    status, text, told = call(tiny_data)
+    assert (status, text) == (2, "")
+    assert "no image in this folder. Use --recursive" in told
+    status, text, _ = call(tiny_data, "--recursive")
+    assert status == 0
+    assert len(rows_of(text)) == 120
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--scale", "5", "1"], "error: --scale 5 1: LOW must be below HIGH."),
+        (["--out", "scores.txt"], "error: --out scores.txt: the name must end in .csv or .json."),
+        (["--batch-size", "0"], "error: --batch-size 0: must be at least 1."),
+        (["missing.png"], "error: missing.png: no such file or folder."),
+    ],
+)
+def test_mistakes_are_told_in_a_line(
+    call: Call, tiny_data: Path, arguments: list[str], message: str
+) -> None:
+    status, text, told = call(tiny_data / "a", *arguments)
+    assert (status, text, told) == (2, "", f"{message}\n")
+
+
+def test_a_folder_without_a_checkpoint_is_named(
+    tmp_path: Path, tiny_data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_entry_point(lambda: main([str(tmp_path), str(tiny_data / "a")])) == 2
+    assert "work_dir without a checkpoint" in capfd.readouterr().err
+
+
+def test_formats() -> None:
+    rows = [Score(Path("a, b.png"), 0.25), Score(Path("ä.png"), None, "broken")]
+    assert to_csv(rows, 0, 10) == 'image,score\n"a, b.png",2.500000\nä.png,\n'
+    assert json.loads(to_json(rows, -1, 1)) == [
+        {"image": "a, b.png", "score": -0.5},
+        {"image": "ä.png", "score": None, "error": "broken"},
+    ]
