@@ -88,12 +88,11 @@ CAMPAIGNS = (
         scene=landscape,
         scene_name="landscape",
         painted={
-            "sharpen": Defect(0.5, 1.0),
-            "fade": Defect(0.2, 0.7),
+            "contrast": Defect(0.7, 1.0),
             "noise": Defect(0.2, 0.1),
             "jpeg": Defect(0.1, 0.3),
         },
-        photographed={"sharpen": 0.6, "jpeg": 0.4},
+        photographed={"contrast": 0.6, "jpeg": 0.4},
         write_labels=write_koniq_labels,
     ),
 )
