@@ -53,9 +53,7 @@ def load_run(path: Path) -> dict[str, Any]:
 
 def model_of(state: dict[str, Any]) -> nn.Module:
     """Return the model that a run's checkpoint holds, in evaluation mode on the CPU."""
-    # the checkpoint has every weight: pretrained ones need not be fetched first
-    section = {k: None if k == "pretrained" else v for k, v in state["config"]["model"].items()}
-    model = build_model(section)
+    model = build_model(_without_weights(state["config"]["model"]))
     model.load_state_dict(state["strategy"]["model"])
     return model.eval()
 
@@ -85,3 +83,13 @@ def check_fits(state: dict[str, Any], config: dict[str, Any], path: Path) -> Non
             f"{path}: trained with another config; these keys differ: {', '.join(differing[:8])}. "
             f"Use the config of its run: {path.parent.parent / 'config.py'}."
         )
+
+
+def _without_weights(section: Any) -> Any:  # noqa: ANN401
+    """Return a model's section without pretrained weights: the checkpoint has them all."""
+    if not isinstance(section, dict):
+        return section
+    return {
+        key: None if key in ("pretrained", "weights") else _without_weights(value)
+        for key, value in section.items()
+    }
