@@ -265,7 +265,7 @@ def test_the_config_wins_over_what_the_caller_provides(optimizers: ComponentRegi
     ("error", "message"),
     [
         ("value", r"^x 'Fussy': depth 19 is unknown$"),
-        ("key", r"^x 'Fussy': 'depth'$"),
+        ("key", r"^x 'Fussy': depth$"),
         ("empty", r"^x 'Fussy': AssertionError without a message$"),
     ],
 )
