@@ -101,7 +101,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         pairs = [a / b for a, b in zip(values, seconds["hand"], strict=True)]
         print(
             f"{name:>10}  {statistics.median(values):.2f}"
-            f" ({min(values):.2f} .. {max(values):.2f})  ratio to hand {statistics.median(pairs):.3f} ({min(pairs):.3f} .. {max(pairs):.3f})"
+            f" ({min(values):.2f} .. {max(values):.2f})"
+            f"  ratio to hand {statistics.median(pairs):.3f}"
+            f" ({min(pairs):.3f} .. {max(pairs):.3f})"
         )
 
 
