@@ -6,6 +6,7 @@ Scenes are painted, or photographs of a folder degraded (``--photos``).
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.utils.cli import run_entry_point
+
+COMMAND, CONFIG = "python train_config.py", "config/demo.py"
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -50,20 +53,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     data.write(args.out)
     print(f"{args.out}: eva, ava and koniq with {args.train} training, {args.val} validation and")
     print(f"{args.test} test images each; what was done to each is in degradations.csv. Train with")
-    print("  python train_config.py config/demo.py --cfg-options scenario.generate=None \\")
-    print(f"      scenario.dataset_root={args.out}{_shares(args)}")
-
-
-def _shares(args: argparse.Namespace) -> str:
-    """Return the options that make the loaders' seeded splits those of the writer."""
-    if (args.train, args.val, args.test) == (500, 50, 200):
-        return ""
-    total = args.train + args.val + args.test
-    fractions = ",".join(f"{count / total:.9f}" for count in (args.train, args.val, args.test))
-    return (
-        f' scenario.datasets.0.fractions="({fractions})" \\\n'
-        f"      scenario.datasets.1.val_fraction={args.val / (args.train + args.val):.9f}"
+    print(
+        " \\\n      ".join(
+            [f"  {COMMAND} {CONFIG} --cfg-options", *map(shlex.quote, options(args))]
+        )
     )
+
+
+def options(args: argparse.Namespace) -> list[str]:
+    """Return the options that make the demo's config read what was written."""
+    found = ["scenario.generate=None", f"scenario.dataset_root={args.out}"]
+    counts = args.train, args.val, args.test
+    if counts != (500, 50, 200):  # the loaders' seeded splits must be the writer's
+        shares = ",".join(f"{count / sum(counts):.9f}" for count in counts)
+        found.append(f"scenario.datasets.0.fractions=({shares})")
+        found.append(f"scenario.datasets.1.val_fraction={args.val / (args.train + args.val):.9f}")
+    if args.size != 100:  # a crop must fit
+        found.append(f"scenario.train_transform.0.size={round(0.88 * args.size)}")
+        found.append(f"scenario.eval_transform.0.size={round(0.96 * args.size)}")
+    return found
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ TRUTH = "degradations.csv"
 """What was done to each image: no data set has it, no loader reads it."""
 
 _LEAST = {"train": 1, "val": 1, "test": 1, "size": 32, "seed": 0, "overlap": 0}
-_VERSION = 2
-"""Raised whenever the same arguments write other data, so that older folders are not taken for it."""
+_VERSION = 1
+"""Raised when the same arguments come to write other data: older folders are then refused."""
 
 _SECONDS_WITHOUT_BAR = 3.0
 

@@ -83,7 +83,8 @@ def new_folder(root: Path, arguments: Mapping[str, Any]) -> Iterator[Path]:
         temporary.mkdir()
     except OSError as error:
         raise DatasetError(
-            f"{root}: cannot be written ({error.strerror}). Choose another folder."
+            f"{root}: cannot be written ({error.strerror}: {error.filename}). "
+            "Choose another folder."
         ) from error
     try:
         yield temporary

@@ -22,7 +22,7 @@ from cliqa.datasets.generated.demo_data import DemoData
 from cliqa.datasets.koniq import KonIQ10k
 from cliqa.utils.errors import ConfigError, DatasetError
 
-COUNTS = {"train": 40, "val": 10, "test": 20}
+COUNTS: dict[str, Any] = {"train": 40, "val": 10, "test": 20}
 SMALL = DemoData(**COUNTS, size=48)
 
 

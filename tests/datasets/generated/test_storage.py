@@ -1,0 +1,114 @@
+"""Tests of the generated folder: wholly or not at all."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cliqa.datasets.generated.storage import MANIFEST, count_files, is_written, new_folder
+from cliqa.utils.errors import DatasetError
+
+ARGUMENTS: dict[str, Any] = {"train": 3, "photos": None}
+
+
+def fill(root: Path, arguments: dict[str, Any] = ARGUMENTS) -> None:
+    with new_folder(root, arguments) as folder:
+        (folder / "a").mkdir()
+        (folder / "a" / "one.txt").write_text("1")
+        (folder / "two.txt").write_text("2")
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    fill(tmp_path / "made" / "demo")
+    return tmp_path / "made" / "demo"
+
+
+def test_a_written_folder_is_complete(written: Path) -> None:
+    assert is_written(written, ARGUMENTS)
+    assert count_files(written) == 2
+    assert json.loads((written / MANIFEST).read_text()) == {"arguments": ARGUMENTS, "files": 2}
+    assert [path.name for path in written.parent.iterdir()] == ["demo"]
+    assert stat.S_IMODE(written.stat().st_mode) == stat.S_IMODE((written / "a").stat().st_mode)
+
+
+def test_no_folder_and_an_empty_one_are_to_be_written(tmp_path: Path) -> None:
+    assert not is_written(tmp_path / "missing", ARGUMENTS)
+    assert not is_written(tmp_path, ARGUMENTS)
+    (tmp_path / "empty").mkdir()
+    fill(tmp_path / "empty")
+    assert is_written(tmp_path / "empty", ARGUMENTS)
+
+
+def test_a_crash_leaves_nothing(tmp_path: Path) -> None:
+    def stop_halfway() -> None:
+        with new_folder(tmp_path / "demo", ARGUMENTS) as folder:
+            (folder / "half.txt").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_halfway()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_writers_the_first_wins(tmp_path: Path) -> None:
+    root = tmp_path / "demo"
+    with new_folder(root, ARGUMENTS) as folder:
+        (folder / "late.txt").write_text("late")
+        folder.rename(tmp_path / "aside")
+        fill(root)
+        (tmp_path / "aside").rename(folder)
+    assert not (root / "late.txt").exists()
+    assert is_written(root, ARGUMENTS)
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+
+
+def test_other_content_that_came_meanwhile_is_kept(tmp_path: Path) -> None:
+    root = tmp_path / "demo"
+
+    def write_too_late() -> None:
+        with new_folder(root, ARGUMENTS):
+            root.mkdir()
+            (root / "thesis.txt").write_text("mine")
+
+    with pytest.raises(DatasetError, match="not written by this generator"):
+        write_too_late()
+    assert (root / "thesis.txt").read_text() == "mine"
+
+
+def test_other_arguments_are_named(written: Path) -> None:
+    with pytest.raises(DatasetError, match=r"other arguments: train=3, now 4\. Choose another"):
+        is_written(written, {**ARGUMENTS, "train": 4})
+    with pytest.raises(DatasetError, match="size=None, now 9"):
+        is_written(written, {**ARGUMENTS, "size": 9})
+
+
+def test_lost_files_are_counted(written: Path) -> None:
+    (written / "two.txt").unlink()
+    with pytest.raises(DatasetError, match="holds 1 files of the 2 generated. Choose another"):
+        is_written(written, ARGUMENTS)
+
+
+@pytest.mark.parametrize("text", ["{", '{"arguments": {}}', '{"arguments": 3, "files": 2}', "[]"])
+def test_a_damaged_manifest_is_named(written: Path, text: str) -> None:
+    (written / MANIFEST).write_text(text)
+    with pytest.raises(DatasetError, match=f"{MANIFEST} is damaged"):
+        is_written(written, ARGUMENTS)
+
+
+def test_foreign_content_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(DatasetError, match="is not empty and was not written by this generator"):
+        is_written(tmp_path, ARGUMENTS)
+    with pytest.raises(DatasetError, match=r"mine\.txt is a file"):
+        is_written(tmp_path / "mine.txt", ARGUMENTS)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(DatasetError, match="demo: cannot be written"):
+        fill(tmp_path / "file" / "demo")
