@@ -71,7 +71,26 @@ def folder_lock(folder: str | Path) -> Iterator[bool]:
         except OSError:
             yield False
             return
-        yield True
+        _LOCKED.add(file)
+        try:
+            yield True
+        finally:
+            _LOCKED.discard(file)
+
+
+_LOCKED: set[IO[Any]] = set()
+"""Files that this process holds locks on."""
+
+
+def _leave_locks_to_the_parent() -> None:
+    """Close a forked child's copies, or its locks would outlive a parent that was killed."""
+    for file in _LOCKED:
+        file.close()
+    _LOCKED.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_locks_to_the_parent)
 
 
 def replace_by_link(source: str | Path, path: str | Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +166,31 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
         process.kill()
     with folder_lock(tmp_path) as held:
         assert held
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_killed_process_leaves_no_lock_to_its_children(tmp_path: Path) -> None:
+    """A killed run's loader workers live on for seconds; the run must be resumable at once."""
+    read, write = os.pipe()
+    parent = os.fork()
+    if parent == 0:  # takes the lock and has a child that outlives it
+        with folder_lock(tmp_path) as held:
+            worker = os.fork()
+            if worker == 0:
+                time.sleep(60)
+                os._exit(0)
+            os.write(write, f"{int(held)} {worker}".encode())
+            time.sleep(60)
+        os._exit(0)
+    held, worker = map(int, os.read(read, 64).split())
+    try:
+        assert held
+        with folder_lock(tmp_path) as free:
+            assert not free
+        os.kill(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
+        os.kill(worker, 0)  # it is still there
+        with folder_lock(tmp_path) as free:
+            assert free
+    finally:
+        os.kill(worker, signal.SIGKILL)
