@@ -30,7 +30,11 @@ def work(config: dict[str, Any], folder: Path) -> None:
 
 
 def kill_at_random(config: dict[str, Any], folder: Path, kills: int, longest: float) -> int:
-    """Start the run and kill it, so many times; then let it finish. Return the kills that hit."""
+    """Start the run and kill it, so many times; then let it finish. Return the kills that hit.
+
+    The first one comes right after the first epoch, so that it hits on any machine; the others come
+    at random moments.
+    """
     context = multiprocessing.get_context("fork")
     moments = random.Random(0)
     hits = 0
@@ -41,7 +45,9 @@ def kill_at_random(config: dict[str, Any], folder: Path, kills: int, longest: fl
             child.join()
             assert child.exitcode == 0
             return hits
-        time.sleep(moments.uniform(0.05, longest))
+        while attempt == 0 and child.is_alive() and not (folder / "metrics.jsonl").exists():
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0.05, longest) if attempt else 0.0)
         if child.is_alive() and child.pid is not None:
             os.kill(child.pid, signal.SIGKILL)
         child.join()
