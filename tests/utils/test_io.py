@@ -165,7 +165,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
             assert not held
         process.kill()
     with folder_lock(tmp_path) as held:
-        assert held
+        assert locked
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
@@ -182,9 +182,9 @@ def test_a_killed_process_leaves_no_lock_to_its_children(tmp_path: Path) -> None
             os.write(write, f"{int(held)} {worker}".encode())
             time.sleep(60)
         os._exit(0)
-    held, worker = map(int, os.read(read, 64).split())
+    locked, worker = map(int, os.read(read, 64).split())
     try:
-        assert held
+        assert locked
         with folder_lock(tmp_path) as free:
             assert not free
         os.kill(parent, signal.SIGKILL)
