@@ -165,7 +165,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
             assert not held
         process.kill()
     with folder_lock(tmp_path) as held:
-        assert locked
+        assert held
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
