@@ -72,13 +72,11 @@ class Run:
         self._checkpoint = self._find(resume)
         self._state = self._read(self._checkpoint) if self._checkpoint else None
 
-    # ---------------------------------------------------------------- beginning
-
     def __enter__(self) -> Run:
         """Make the folder; an earlier run's is moved aside unless this one goes on from it."""
         if self.files.root.is_dir():
             self._hold()  # before anything is moved: a run may be going on in it
-        if self._state is None and self.files.holds_a_run():
+        if not self._goes_on_here() and self.files.holds_a_run():
             self._held.close()
             aside = self.files.move_aside()
             logger.info("the earlier run in %s was moved to %s", self.files.root, aside)
@@ -86,6 +84,12 @@ class Run:
         self._held.close()
         self._hold()
         return self
+
+    def _goes_on_here(self) -> bool:
+        """Tell whether this run goes on from a checkpoint of this folder."""
+        if self._state is None or self._checkpoint is None:
+            return False
+        return self._checkpoint.resolve().parent == self.files.checkpoints.resolve()
 
     def _hold(self) -> None:
         """Keep other processes out of the folder as long as this run lasts."""
@@ -178,8 +182,6 @@ class Run:
             self.next_step,
             len(self.epochs),
         )
-
-    # ---------------------------------------------------------------- recording
 
     def finish_epoch(self, strategy: Any, row: dict[str, Any], seconds: float) -> None:  # noqa: ANN401
         """Record an epoch and save the state."""
@@ -274,8 +276,6 @@ class Run:
         )
         write_json(self.files.results, results)
         write_text(self.files.matrix, report(results, "csv"))
-
-    # ---------------------------------------------------------------- ending
 
     def __exit__(
         self,

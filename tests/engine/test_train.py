@@ -135,6 +135,19 @@ def test_a_second_run_moves_the_first_aside(tiny_config: Config, tmp_path: Path)
     assert (tmp_path / "run" / "results.json").exists()
 
 
+def test_resuming_from_another_folder_overwrites_nothing(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    tiny_config["cl_strategy"]["train_epochs"] = 1
+    tiny_config["scenario"]["datasets"] = tiny_config["scenario"]["datasets"][:1]
+    run(tiny_config, tmp_path / "one")
+    run(tiny_config, tmp_path / "two")
+    results = (tmp_path / "two" / "results.json").read_text()
+    run(tiny_config, tmp_path / "two", resume=str(tmp_path / "one" / "checkpoints" / "exp_0.pth"))
+    assert (tmp_path / "two.1" / "results.json").read_text() == results
+    assert (tmp_path / "two" / "results.json").exists()
+
+
 def test_resuming_a_finished_run_changes_nothing(
     finished: Callable[[Config], Path], tiny_config: Config
 ) -> None:
