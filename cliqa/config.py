@@ -52,6 +52,7 @@ def load_config(path: str | Path, overrides: Sequence[str] | None = None) -> Run
         name: plain(values[name], f"{file.path}: {name}") for name in SECTIONS if name in values
     }
     config = apply_options(config, overrides or (), sorted(file.names - set(SECTIONS)))
+    _name_scenario(config, str(file.path))
     check_sections(config, str(file.path))
     _import_custom_modules(config.get("custom_imports"), file.path)
     return config
@@ -86,6 +87,25 @@ def config_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     ['model.depth', 'seed']
     """
     return differing_keys(a, b)
+
+
+def _name_scenario(config: RunConfig, where: str) -> None:
+    """Let ``dataset_type``, as older configs call it, be the scenario's ``type``.
+
+    Raises:
+        ConfigError: Both are given, and differ.
+    """
+    scenario = config.get("scenario")
+    if not isinstance(scenario, dict) or "dataset_type" not in scenario:
+        return
+    rest = {key: value for key, value in scenario.items() if key != "dataset_type"}
+    name = scenario["dataset_type"]
+    if rest.setdefault("type", name) != name:
+        raise ConfigError(
+            f"{where}: scenario: type={rest['type']!r} and dataset_type={name!r} say two things. "
+            "Keep one; where a base sets the other, write _delete_=True into the scenario."
+        )
+    config["scenario"] = rest
 
 
 def _run(file: ConfigFile) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Collection, Sequence
+from typing import ClassVar, Literal
 
 from avalanche.benchmarks import CLScenario
 from avalanche.benchmarks.utils import AvalancheDataset, TransformGroups
@@ -45,6 +45,9 @@ class QualityStream(CLScenario):
             unknown, or images are shared and must not be.
     """
 
+    target_kind: ClassVar[str] = "scores"
+    """What the samples are labelled with."""
+
     def __init__(
         self,
         datasets: Sequence[QualityDataset],
@@ -85,6 +88,10 @@ class QualityStream(CLScenario):
         """Return the validation data of experience `index`, or None if it has none."""
         name = self.names[index]
         return self.dataset(name, "val") if len(self.sources[name, "val"]) else None
+
+    def tested(self, learnt: Collection[int]) -> list[int]:
+        """Return the data sets that a model may be tested on: all of them, whatever it learnt."""
+        return list(range(len(self.names)))
 
 
 def with_transforms(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,9 +19,10 @@ from cliqa.engine.sections import (
     strategy_component,
     template_arguments,
 )
-from cliqa.engine.streams import build_data_sets, build_stream
+from cliqa.engine.streams import build_benchmark
+from cliqa.engine.targets.choose import targets_of
+from cliqa.engine.targets.kind import Targets
 from cliqa.evaluation.metrics.predictions import Predictions
-from cliqa.losses.scores import as_score_loss
 from cliqa.models.build import build_model
 from cliqa.models.weights import load_weights
 from cliqa.registry import (
@@ -28,24 +30,32 @@ from cliqa.registry import (
     METRICS,
     OPTIMIZERS,
     PLUGINS,
+    SCENARIOS,
     build_component,
+    check_component,
+    find,
+    parameters_of,
 )
 from cliqa.training.options import TrainingOptions
 from cliqa.training.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
 from cliqa.training.templates import with_stream_template
+from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 from cliqa.utils.seed import seed_everything
 
 logger = get_logger(__name__)
 
 
-def build(config: dict[str, Any], device: torch.device) -> Parts:
+def build(
+    config: dict[str, Any], device: torch.device, work_dir: str | Path | None = None
+) -> Parts:
     """Build a config's benchmark, model and strategy; its names are checked first.
 
     Args:
         config: The resolved config; it is left as it is.
         device: Where the model goes.
+        work_dir: The run's folder, for metrics that look at it.
 
     Returns:
         The parts, not yet trained and without loggers.
@@ -56,14 +66,13 @@ def build(config: dict[str, Any], device: torch.device) -> Parts:
         ModelError: The model cannot be built, or weights do not fit it.
     """
     check_config(config)
-    model, strategy, predictions = build_model_and_strategy(config, device)
-    scenario = config["scenario"]
-    benchmark = build_stream(scenario, build_data_sets(scenario))  # last: reading takes longest
-    return Parts(config, benchmark, model, strategy, predictions, device)
+    model, strategy, predictions = build_model_and_strategy(config, device, work_dir)
+    benchmark = build_benchmark(config["scenario"])  # last: reading takes longest
+    return Parts(config, benchmark, model, strategy, predictions, device, targets_of(benchmark))
 
 
 def build_model_and_strategy(
-    config: dict[str, Any], device: torch.device
+    config: dict[str, Any], device: torch.device, work_dir: str | Path | None = None
 ) -> tuple[nn.Module, Any, Predictions]:
     """Build a checked config's model and strategy.
 
@@ -76,24 +85,43 @@ def build_model_and_strategy(
         logger.info("%s", load_weights(model, config["load_from"]))
     model.to(device)
     predictions = Predictions()
-    strategy = build_strategy(config, model, build_evaluator(config, predictions), device)
+    targets = targets_of(find(SCENARIOS, config["scenario"], "scenario"))
+    evaluator = build_evaluator(config, predictions, work_dir)
+    strategy = build_strategy(config, model, evaluator, device, targets)
     return model, strategy, predictions
 
 
-def build_evaluator(config: dict[str, Any], predictions: Predictions) -> EvaluationPlugin:
+def build_evaluator(
+    config: dict[str, Any], predictions: Predictions, work_dir: str | Path | None = None
+) -> EvaluationPlugin:
     """Build the metrics; the collector of predictions is always there, loggers come later."""
-    metrics = [
-        build_component(METRICS, section, f"metrics[{index}]")
-        for index, section in enumerate(config.get("metrics") or [])
-    ]
+    metrics = []
+    for index, section in enumerate(config.get("metrics") or []):
+        where = f"metrics[{index}]"
+        parameters, _ = parameters_of(check_component(METRICS, section, where, ["work_dir"]))
+        folder = {"work_dir": str(work_dir or ".")} if "work_dir" in parameters else {}
+        metrics.append(build_component(METRICS, section, where, **folder))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="No loggers specified")
         return EvaluationPlugin(predictions, *metrics, loggers=[], collect_all=False)
 
 
-def build_optimizer(section: dict[str, Any], model: nn.Module) -> Optimizer:
-    """Build the optimizer over the model's trainable parameters."""
+def build_optimizer(section: dict[str, Any], model: nn.Module, needed: bool = True) -> Optimizer:
+    """Build the optimizer over the model's trainable parameters.
+
+    Args:
+        section: The optimizer's section.
+        model: The model.
+        needed: The strategy trains by gradients; where it does not, a model without any trainable
+            parameter is fine.
+
+    Raises:
+        ConfigError: There is nothing to train.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
+    if not parameters and needed:
+        raise ConfigError("model: every parameter is frozen, so there is nothing to train.")
+    parameters = parameters or [nn.Parameter(torch.zeros(()))]  # torch refuses an empty optimizer
     optimizer: Optimizer = build_component(
         OPTIMIZERS, section, "cl_strategy.optimizer", params=parameters
     )
@@ -101,7 +129,11 @@ def build_optimizer(section: dict[str, Any], model: nn.Module) -> Optimizer:
 
 
 def build_strategy(
-    config: dict[str, Any], model: nn.Module, evaluator: EvaluationPlugin, device: torch.device
+    config: dict[str, Any],
+    model: nn.Module,
+    evaluator: EvaluationPlugin,
+    device: torch.device,
+    targets: Targets,
 ) -> Any:  # noqa: ANN401
     """Build the strategy with its optimizer, loss, schedule and plugins."""
     section = config["cl_strategy"]
@@ -118,8 +150,10 @@ def build_strategy(
     arguments = {key: value for key, value in own.items() if key != "type"}
     strategy = with_stream_template(component)(  # type: ignore[arg-type]
         model=model,
-        optimizer=build_optimizer(section["optimizer"], model),
-        criterion=as_score_loss(loss),
+        optimizer=build_optimizer(
+            section["optimizer"], model, getattr(component, "needs_optimizer", True)
+        ),
+        criterion=targets.loss(loss),
         plugins=plugins,
         evaluator=evaluator,
         device=device,

@@ -8,10 +8,12 @@ from typing import Any
 
 from cliqa.benchmarks.presets import preset
 from cliqa.engine.sections import (
+    OF_SCORES_ALONE,
     is_class_metric,
     split_strategy,
     strategy_component,
 )
+from cliqa.engine.streams import takes_data_sets
 from cliqa.models.build import check_model
 from cliqa.registry import (
     DATASETS,
@@ -66,7 +68,7 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
     yield lambda: check_model(config["model"])
     yield from _strategy_checks(config["cl_strategy"])
     yield from _list_checks(config, "loggers", LOGGERS, ["work_dir"])
-    yield from _list_checks(config, "metrics", METRICS)
+    yield from _list_checks(config, "metrics", METRICS, ["work_dir"])
     yield lambda: _check_metrics(config)
     yield lambda: _check_learners(config)
 
@@ -93,14 +95,27 @@ def _scenario_checks(scenario: dict[str, Any]) -> Iterable[Check]:
         scenario = {**scenario, "datasets": []}
     yield from _list_checks(scenario, "datasets", DATASETS, parent="scenario.")
     for key in ("train_transform", "eval_transform"):
-        if key in scenario:
+        if scenario.get(key) is not None:
             yield lambda key=key: build_pipeline(  # type: ignore[misc]
-                scenario[key], f"scenario.{key}"
+                scenario[key], f"scenario.{key}", quality=_kind(scenario) != "classes"
             )
     if scenario.get("generate") is not None:
         yield lambda: check_component(GENERATORS, scenario["generate"], "scenario.generate")
-    rest = {k: v for k, v in scenario.items() if k not in ("dataset_root", "generate")}
-    yield lambda: check_component(SCENARIOS, rest, "scenario")
+    yield lambda: _check_scenario(scenario)
+
+
+def _check_scenario(scenario: dict[str, Any]) -> None:
+    """Check the scenario's own arguments; streams of data sets leave the folder to those."""
+    away = ("dataset_root", "generate") if takes_data_sets(scenario) else ("generate",)
+    rest = {key: value for key, value in scenario.items() if key not in away}
+    check_component(SCENARIOS, rest, "scenario")
+
+
+def _kind(scenario: dict[str, Any]) -> str | None:
+    """Return what a scenario's samples are labelled with, None where it is unknown."""
+    name = scenario.get("type")
+    component = SCENARIOS.get(name) if isinstance(name, str) else None
+    return getattr(component, "target_kind", None)
 
 
 def _strategy_checks(section: dict[str, Any]) -> Iterable[Check]:
@@ -137,7 +152,7 @@ def _check_strategy(section: dict[str, Any]) -> None:
 
 def _check_learners(config: dict[str, Any]) -> None:
     """Refuse strategies and plugins of class labels over a stream of scores."""
-    if config["scenario"].get("type") != "QualityStream":
+    if _kind(config["scenario"]) != "scores":
         return
     section = config["cl_strategy"]
     plugins: list[Any] = section.get("plugins") or []
@@ -162,11 +177,16 @@ def _check_learner(registry: ComponentRegistry, section: dict[str, Any], where: 
 
 
 def _check_metrics(config: dict[str, Any]) -> None:
-    """Refuse metrics of class labels over a stream of scores."""
-    if config["scenario"].get("type") != "QualityStream":
-        return
+    """Refuse metrics of class labels over a stream of scores, and the reverse."""
+    kind = _kind(config["scenario"])
     for index, section in enumerate(config.get("metrics") or []):
-        if isinstance(section, dict) and is_class_metric(section.get("type")):
+        name = section.get("type") if isinstance(section, dict) else None
+        if kind == "classes" and name in OF_SCORES_ALONE:
+            raise ConfigError(
+                f"metrics[{index}] '{name}': measures quality scores, and this stream has classes. "
+                "Use dict(type='accuracy_metrics', experience=True, stream=True)."
+            )
+        if kind == "scores" and is_class_metric(name):
             raise ConfigError(
                 f"metrics[{index}] '{section['type']}': compares class labels, and this stream has "
                 "scores. Use dict(type='quality_metrics')."

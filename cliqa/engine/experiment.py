@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from cliqa.engine.parts import Parts
 from cliqa.engine.run import Run
-from cliqa.evaluation.functional import srcc
+from cliqa.engine.targets.kind import Targets
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -32,7 +33,8 @@ def train_stream(parts: Parts, run: Run) -> dict[str, Any]:
     for index in range(run.next_step, len(steps)):
         strategy.on_epoch = _Epochs(parts, run, index, steps[index])
         strategy.train_step(index, steps[index], _validation(parts, steps[index]))
-        run.finish_step(strategy, index, evaluate_stream(parts, run, index))
+        learnt = {e.current_experience for step in steps[: index + 1] for e in step}
+        run.finish_step(strategy, index, evaluate_stream(parts, run, index, learnt))
     return run.finish()
 
 
@@ -42,19 +44,24 @@ def _validation(parts: Parts, experiences: list[Any]) -> list[Any]:
     return [stream[e.current_experience] for e in experiences] if stream is not None else []
 
 
-def evaluate_stream(parts: Parts, run: Run, step: int) -> float:
-    """Evaluate on every data set's test split and record the predictions.
+def evaluate_stream(parts: Parts, run: Run, step: int, learnt: Collection[int]) -> float:
+    """Evaluate on the data sets that a model may be tested on, and record the predictions.
 
     Args:
         parts: What the config describes.
         run: The run's records.
         step: The step that was trained last.
+        learnt: The experiences that the model has been trained on.
 
     Returns:
         Seconds that the evaluation took.
     """
     started = time.monotonic()
-    parts.strategy.eval(parts.benchmark.test_stream)
+    stream = parts.benchmark.test_stream
+    tested = parts.benchmark.tested(learnt)
+    if not tested:  # the last bucket of a stream that is tested on what lies ahead
+        return 0.0
+    parts.strategy.eval(stream if len(tested) == len(stream) else [stream[k] for k in tested])
     for name, (prediction, target) in parts.predictions.result().items():
         run.record(step, name, prediction, target)
     return time.monotonic() - started
@@ -87,15 +94,15 @@ class _Epochs:
             "epoch": strategy.epochs_done,
             "loss": loss,
             "lr": strategy.last_lr,
-            "val_srcc": self._validate(strategy.epochs_done),
+            self._parts.targets.validation_key: self._validate(strategy.epochs_done),
         }
         seconds = time.monotonic() - self._lap
-        _report(row, strategy.train_epochs, seconds)
+        _report(row, self._parts.targets, strategy.train_epochs, seconds)
         self._run.finish_epoch(strategy, row, seconds)
         self._lap = time.monotonic()
 
     def _validate(self, epoch: int) -> float | None:
-        """Return the mean SRCC on the validation splits of this step's data sets."""
+        """Return the mean measure on the validation splits of this step's data sets."""
         every = self._parts.strategy.options.validate_every
         if every == 0 or epoch % every:
             return None
@@ -105,16 +112,17 @@ class _Epochs:
             if data is None:
                 return None
             prediction, target = self._parts.strategy.predict(data)
-            value = srcc(prediction, target) if np.isfinite(prediction).all() else None
+            value = self._parts.targets.validate(prediction, target)
             if value is None:
                 return None
             values.append(value)
         return float(np.mean(values))
 
 
-def _report(row: dict[str, Any], epochs: int, seconds: float) -> None:
+def _report(row: dict[str, Any], targets: Targets, epochs: int, seconds: float) -> None:
     """Log an epoch in one line."""
-    validated = "" if row["val_srcc"] is None else f"  val SRCC {row['val_srcc']:.3f}"
+    value = row[targets.validation_key]
+    validated = "" if value is None else f"  val {targets.title} {value:.3f}"
     logger.info(
         "%s  epoch %d/%d  loss %.4f  lr %.2e%s  (%.1f s)",
         row["name"],

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.engine.loggers.build import build_loggers
+from cliqa.engine.targets.kind import Targets
 from cliqa.evaluation.metrics.predictions import Predictions
 
 
@@ -20,19 +20,21 @@ class Parts:
 
     Args:
         config: The resolved config, as plain types.
-        benchmark: The streams.
+        benchmark: The streams: a `QualityStream` or a `ClassStream`.
         model: The model, on its device.
         strategy: An Avalanche strategy with `StreamTemplate` mixed in.
         predictions: Collects what the strategy's evaluations predict.
         device: Where the model is.
+        targets: What the samples are labelled with.
     """
 
     config: dict[str, Any]
-    benchmark: QualityStream
+    benchmark: Any
     model: nn.Module
     strategy: Any
     predictions: Predictions
     device: torch.device
+    targets: Targets
 
     def attach_loggers(self, work_dir: str | Path) -> None:
         """Build the config's loggers, which write into `work_dir` from now on."""

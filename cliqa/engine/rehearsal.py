@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from cliqa.engine.parts import Parts
+from cliqa.models.freezing import set_training
 from cliqa.training.batching import RaggedImages, apply_model, collate_eval, collate_train
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 
@@ -29,16 +30,39 @@ def rehearse(parts: Parts) -> None:
     was_training = parts.model.training
     parts.model.eval()
     try:
+        _check_tested(parts)
         for name in parts.benchmark.names:
             train = _first(parts.benchmark.dataset(name, "train"))
             images, targets = collate_train(train)[:2]
-            scores = _try(parts, images, f"training images of {name}")
+            scores = _try(parts, images, f"training {_inputs(parts)} of {name}")
             _try_loss(parts, scores, targets)
             images = collate_eval(_first(parts.benchmark.dataset(name, "test")))[0]
-            _try(parts, images, f"test images of {name}")
+            _try(parts, images, f"test {_inputs(parts)} of {name}")
     finally:
-        parts.model.train(was_training)
+        set_training(parts.model, was_training)
         torch.set_rng_state(state)
+
+
+def _inputs(parts: Parts) -> str:
+    """Return what the samples are, for a message."""
+    return "feature vectors" if getattr(parts.benchmark, "has_features", False) else "images"
+
+
+def _check_tested(parts: Parts) -> None:
+    """Refuse a strategy that leaves nothing to test a model of this stream on.
+
+    Raises:
+        ConfigError: It trains on everything at once, or there is one experience alone.
+    """
+    learnt: set[int] = set()
+    for step in parts.strategy.steps(parts.benchmark.train_stream):
+        learnt.update(experience.current_experience for experience in step)
+        if parts.benchmark.tested(learnt):
+            return
+    raise ConfigError(
+        "scenario.evaluation_protocol='streaming': tests a model on buckets that it has not learnt "
+        "yet, and this run leaves none. Use evaluation_protocol='iid' with seed=0."
+    )
 
 
 def _first(dataset: Any) -> list[Any]:  # noqa: ANN401
@@ -58,11 +82,11 @@ def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.
             f"model: cannot take the {what}, of shape {shape}: {_last_line(error)}. Check that "
             "model.neck and model.head.in_channels fit the backbone, and the transforms' sizes."
         ) from error
-    if scores.shape != (len(images),):
+    if not isinstance(scores, torch.Tensor):
         raise ModelError(
-            f"model: gives shape {tuple(scores.shape)} for {len(images)} {what}, not one score an "
-            "image. Give it a score head: model.head=dict(type='LinearScoreHead', in_channels=...)."
+            f"model: gives a {type(scores).__name__} for {what}, not a tensor. Has it no head?"
         )
+    parts.targets.check_outputs(scores, len(images), what, parts.benchmark)
     return scores
 
 

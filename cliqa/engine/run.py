@@ -12,8 +12,7 @@ import numpy as np
 from cliqa.config import config_differences, dump_config
 from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.interrupts import Interrupted
-from cliqa.engine.results import measure, results_of, save_predictions
-from cliqa.evaluation.predictions import Predictions
+from cliqa.engine.targets.choose import targets_of
 from cliqa.evaluation.results import Results, load_results
 from cliqa.evaluation.tables import report
 from cliqa.training.state import without_state
@@ -124,7 +123,8 @@ class Run:
         """
         self.names = list(benchmark.names)
         self._labels = labels
-        self._sources = benchmark.sources
+        self._benchmark = benchmark
+        self._targets = targets_of(benchmark)
         lacking = without_state(strategy)
         state, self._state = self._state, None
         if lacking and (state is None or state["next_step"] < len(labels)):
@@ -202,14 +202,19 @@ class Run:
         Args:
             step: The step of the stream that was trained last.
             name: The data set.
-            prediction: Scores (N,).
-            target: Scores in 0..1 (N,).
+            prediction: Scores (N,) or logits (N, K).
+            target: Scores in 0..1 or classes (N,).
         """
-        source = self._sources[name, "test"]
-        images = np.asarray([path.name for path in source.paths])
-        stored = Predictions(prediction, target, source.raw_scores, images)
-        save_predictions(self.files.root, step, name, stored)
-        measured = measure(prediction, target, bootstrap=self._bootstrap, seed=self.config["seed"])
+        stream, targets = self._benchmark, self._targets
+        targets.store(stream, self.files.root, step, name, prediction, target)
+        measured = targets.measured(
+            stream,
+            name,
+            prediction,
+            target,
+            bootstrap=self._bootstrap,
+            seed=self.config["seed"],
+        )
         row = {"kind": "eval", "experience": step, "after": self._labels[step], "dataset": name}
         self.evaluations.append({**row, **measured})
         for warning in measured["warnings"]:
@@ -263,10 +268,10 @@ class Run:
         self._write_history()
         if not self.evaluations:
             return
-        results = results_of(
+        results = self._targets.results(
+            self._benchmark,
             self.evaluations,
             work_dir=self.files.root,
-            names=self.names,
             joint=len(self._labels) < len(self.names),
             status=status,
             seed=self.config["seed"],

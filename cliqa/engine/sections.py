@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.benchmarks.presets import preset
+from cliqa.config import default_work_dir
 from cliqa.evaluation.metrics.upstream import OF_CLASSES
 from cliqa.registry import PLUGINS, STRATEGIES, Component, ComponentRegistry, find
 from cliqa.training.options import TrainingOptions
@@ -66,9 +67,31 @@ def template_arguments(section: Mapping[str, Any]) -> dict[str, Any]:
     return {key: section[key] for key in TEMPLATE if key in section}
 
 
+OF_SCORES_ALONE = ("quality_metrics",)
+"""Metrics that need scores."""
+
+
 def is_class_metric(name: object) -> bool:
     """Tell whether a metric compares class labels."""
     return isinstance(name, str) and name.removeprefix("avalanche.") in OF_CLASSES
+
+
+def run_folder(
+    config: Mapping[str, Any], config_file: str | Path, work_dir: str | Path | None = None
+) -> Path:
+    """Return the folder of a config's run.
+
+    Args:
+        config: The resolved config.
+        config_file: Where it was loaded from; it names the default folder.
+        work_dir: The command line's folder, which comes first.
+    """
+    return Path(work_dir or config.get("work_dir") or default_work_dir(config_file))
+
+
+def resamples(config: Mapping[str, Any]) -> int:
+    """Return the number of bootstrap resamples that a config asks for."""
+    return int((config.get("evaluation") or {}).get("bootstrap", 1000))
 
 
 def with_command_line(

@@ -1,4 +1,4 @@
-"""From a scenario section to a stream of data sets."""
+"""From a scenario section to a stream."""
 
 from __future__ import annotations
 
@@ -9,11 +9,49 @@ from typing import Any
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.datasets.base import QualityDataset
 from cliqa.engine.sections import data_set_sections
-from cliqa.registry import DATASETS, GENERATORS, SCENARIOS, build_component
+from cliqa.registry import DATASETS, GENERATORS, SCENARIOS, build_component, find, parameters_of
 from cliqa.transforms.pipeline import build_pipeline
 
 OF_DATA = ("dataset_root", "generate", "datasets")
 """Keys of the section that say where the data come from."""
+
+TRANSFORMS = ("train_transform", "eval_transform")
+
+
+def build_benchmark(scenario: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Build a section's stream, of scores or of classes, with its data.
+
+    Args:
+        scenario: The section.
+
+    Raises:
+        ConfigError: An argument is wrong.
+        DatasetError: Data are wrong or missing.
+    """
+    if takes_data_sets(scenario):
+        return build_stream(scenario, build_data_sets(scenario))
+    generate(scenario)
+    section = {key: value for key, value in scenario.items() if key != "generate"}
+    for key in TRANSFORMS:
+        if section.get(key) is not None:
+            section[key] = build_pipeline(section[key], f"scenario.{key}", quality=False)
+    return build_component(SCENARIOS, section, "scenario")
+
+
+def takes_data_sets(scenario: dict[str, Any]) -> bool:
+    """Tell whether a scenario is a list of data sets, rather than one that reads its own."""
+    return "datasets" in parameters_of(find(SCENARIOS, scenario, "scenario"))[0]
+
+
+def generate(scenario: dict[str, Any]) -> None:
+    """Write generated data into the section's folder, if it asks for them.
+
+    Raises:
+        DatasetError: The folder holds something else.
+    """
+    if scenario.get("generate") is not None:
+        generator = build_component(GENERATORS, scenario["generate"], "scenario.generate")
+        generator.write(Path(scenario.get("dataset_root") or "."))
 
 
 def build_data_sets(scenario: dict[str, Any]) -> list[QualityDataset]:
@@ -25,9 +63,7 @@ def build_data_sets(scenario: dict[str, Any]) -> list[QualityDataset]:
     Raises:
         DatasetError: A data set is wrong or missing.
     """
-    if scenario.get("generate") is not None:
-        generator = build_component(GENERATORS, scenario["generate"], "scenario.generate")
-        generator.write(Path(scenario.get("dataset_root") or "."))
+    generate(scenario)
     return [
         build_component(DATASETS, section, f"scenario.datasets[{index}]")
         for index, section in enumerate(data_set_sections(scenario))
@@ -42,7 +78,7 @@ def build_stream(scenario: dict[str, Any], data: Sequence[QualityDataset]) -> Qu
         data: The data sets.
     """
     section = {key: value for key, value in scenario.items() if key not in OF_DATA}
-    for key in ("train_transform", "eval_transform"):
+    for key in TRANSFORMS:
         section[key] = build_pipeline(section[key], f"scenario.{key}")
     stream: QualityStream = build_component(SCENARIOS, section, "scenario", datasets=data)
     return stream

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cliqa.config import default_work_dir
 from cliqa.engine.build import build
 from cliqa.engine.experiment import train_stream
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.run import Run
-from cliqa.engine.sections import with_command_line
+from cliqa.engine.sections import resamples, run_folder, with_command_line
 from cliqa.evaluation.tables import report
 from cliqa.utils.device import resolve_device
 from cliqa.utils.logging import get_logger, setup_logging
@@ -49,13 +48,12 @@ def train(
     """
     target = resolve_device(device)
     config = with_command_line(config, seed=seed, amp=amp)
-    folder = Path(work_dir or config.get("work_dir") or default_work_dir(config_file))
-    bootstrap = (config.get("evaluation") or {}).get("bootstrap", 1000)
+    folder = run_folder(config, config_file, work_dir)
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
-    parts = build(config, target)
+    parts = build(config, target, folder)
     rehearse(parts)
-    run = Run(folder, config, resume, config_file=str(config_file), bootstrap=bootstrap)
+    run = Run(folder, config, resume, config_file=str(config_file), bootstrap=resamples(config))
     with stop_on_signals(), run:
         setup_logging(run.files.log)
         parts.attach_loggers(run.files.root)

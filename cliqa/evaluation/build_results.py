@@ -32,6 +32,8 @@ def build_results(
     stability: Sequence[float | None] | None = None,
     untrained: Sequence[float | None] | None = None,
     extra_summary: Mapping[str, float | None] | None = None,
+    extra_reasons: Mapping[str, str] | None = None,
+    ahead_only: str | None = None,
     seconds: Mapping[str, Sequence[float]] | None = None,
     warnings: Iterable[str] = (),
 ) -> Results:
@@ -51,6 +53,8 @@ def build_results(
         stability: Stability index of every experience, from `matrix.stability`.
         untrained: The main measure before any training, one per data set; adds ``fwt``.
         extra_summary: Further summary numbers (CLEAR's five).
+        extra_reasons: Why those of them that are None are not defined.
+        ahead_only: Why a model is tested on nothing that it has learnt, where that is so.
         seconds: ``train`` and ``eval`` time of every experience.
         warnings: What else a reader must know.
 
@@ -100,12 +104,16 @@ def build_results(
         experiences=labels,
         datasets=datasets,
     )
-    results["summary"] = {**summary.values, **(extra_summary or {})}
+    extra = extra_summary or {}
+    missing = {name: "not defined" for name, value in extra.items() if value is None}
+    reasons = {**summary.reasons, **missing, **(extra_reasons or {})}
+    if ahead_only:
+        reasons.update(dict.fromkeys(summary.reasons, ahead_only))
+    results["summary"] = {**summary.values, **extra}
     results["warnings"] = [
         *warnings,
-        *_row_warnings(results, cells, measure),
-        *(f"{name}: {reason}" for name, reason in summary.reasons.items()),
-        *(f"{name}: not defined" for name, value in (extra_summary or {}).items() if value is None),
+        *_row_warnings(results, cells, measure, ahead_only is not None),
+        *(f"{name}: {reason}" for name, reason in reasons.items()),
     ]
     return results
 
@@ -178,12 +186,16 @@ def _images(cells: Cells, name: str) -> int | None:
     return counts[-1] if counts else None
 
 
-def _row_warnings(results: Results, cells: Cells, measure: str) -> list[str]:
+def _row_warnings(
+    results: Results, cells: Cells, measure: str, ahead_only: bool = False
+) -> list[str]:
     """Return the rows' warnings with their places, and a reason for every cell without a value."""
     found, unevaluated = [], []
     for t, label in enumerate(row_labels(results)):
         for k, name in enumerate(results["datasets"]):
             row = cells.get((t, name))
+            if row is None and ahead_only and k <= t:
+                continue
             if row is None:
                 unevaluated.append(f"{label} on {name}")
                 continue

@@ -13,6 +13,8 @@ JOINT = "joint training sees all data at once"
 MEANINGS = {
     "msrcc": "final SRCC, mean over the learnt data sets",
     "average_accuracy": "final accuracy, mean over the learnt data sets",
+    "average_accuracy_task_il": "the same where each experience's classes compete alone",
+    "forgetting_task_il": "best before the end minus final, of that",
     "anytime": "mean over time of the mean over what was learnt so far",
     "mpi": "plasticity: mean SRCC right after learning",
     "learning_accuracy": "mean accuracy right after learning",

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from cliqa.benchmarks.experience import NamedExperience
+from cliqa.models.freezing import set_training
 from cliqa.training.batching import MixedLoader, apply_model, make_loader
+from cliqa.training.feature_loader import FeatureLoader, feature_tensors
 from cliqa.training.options import TrainingOptions
 from cliqa.training.precision import Precision
 
@@ -52,27 +55,51 @@ class StreamData:
     _after_training_epoch: Callable[..., None]
 
     def make_train_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
-        """Make the loader of the current step (Avalanche's own for task-labelled benchmarks)."""
-        if hasattr(self.experience, "task_labels"):
+        """Make the loader of the current step (Avalanche's own for its task-labelled streams)."""
+        if self._is_task_labelled_by_others():
             super().make_train_dataloader(num_workers=num_workers, **kwargs)  # type: ignore[misc]
             return
         self.dataloader = self.loader(self.adapted_dataset, train=True)
 
     def make_eval_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
         """Make the loader of an evaluation; images may have different sizes."""
-        if hasattr(self.experience, "task_labels"):
+        if self._is_task_labelled_by_others():
             super().make_eval_dataloader(num_workers=num_workers, **kwargs)  # type: ignore[misc]
             return
         self.dataloader = self.loader(self.adapted_dataset, train=False)
 
-    def loader(self, dataset: Any, *, train: bool) -> Any:  # noqa: ANN401
-        """Return a loader with this run's batch sizes and workers."""
+    def _is_task_labelled_by_others(self) -> bool:
+        """Tell whether the experience has task labels and is none of this package's streams."""
+        experience = self.experience
+        return hasattr(experience, "task_labels") and not isinstance(experience, NamedExperience)
+
+    def loader(
+        self,
+        dataset: Any,  # noqa: ANN401
+        *,
+        train: bool,
+        batch_size: int | None = None,
+        samples: int | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Return a loader with this run's workers; features come as slices of one tensor.
+
+        Args:
+            dataset: Samples (input, target, ...).
+            train: As `make_loader`.
+            batch_size: Samples a batch; None for this run's.
+            samples: As `make_loader`.
+        """
+        size = batch_size or (self.train_mb_size if train else self.eval_mb_size)
+        tensors = feature_tensors(dataset)
+        if tensors is not None:
+            return FeatureLoader(tensors, size, train=train, device=self.device, samples=samples)
         return make_loader(
             dataset,
-            self.train_mb_size if train else self.eval_mb_size,
+            size,
             train=train,
             num_workers=self.options.num_workers,
             pin_memory=self.device.type == "cuda",
+            samples=samples,
         )
 
     def mix_in(self, memory: Any, batch_size: int) -> None:  # noqa: ANN401
@@ -82,14 +109,8 @@ class StreamData:
             memory: Dataset of the remembered samples.
             batch_size: Samples of a memory batch; a small memory is gone through again and again.
         """
-        loader = make_loader(
-            memory,
-            batch_size,
-            train=True,
-            num_workers=self.options.num_workers,
-            pin_memory=self.device.type == "cuda",
-            samples=batch_size * len(self.dataloader),
-        )
+        samples = batch_size * len(self.dataloader)
+        loader = self.loader(memory, train=True, batch_size=batch_size, samples=samples)
         self.dataloader = MixedLoader(self.dataloader, loader)
 
     @torch.no_grad()
@@ -110,5 +131,5 @@ class StreamData:
                 output = apply_model(self.model, batch[0].to(self.device))
             outputs.append(output.float().cpu())
             targets.append(batch[1])
-        self.model.train(was_training)
+        set_training(self.model, was_training)
         return torch.cat(outputs).numpy(), torch.cat(targets).numpy()

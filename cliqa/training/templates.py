@@ -16,6 +16,7 @@ from avalanche.training.supervised import Naive
 from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor
 
+from cliqa.models.freezing import set_training
 from cliqa.training.batching import apply_model
 from cliqa.training.options import TrainingOptions
 from cliqa.training.precision import Precision
@@ -41,11 +42,13 @@ class StreamTemplate(StreamData):
         last_lr: The first parameter group's learning rate in the epoch that ended last.
         loss_sum: Sum of the losses of this epoch's samples, as a tensor; with `loss_count` samples.
         on_epoch: Called after every epoch with the epoch's mean loss.
+        needs_optimizer: There is something to train by gradients.
         state_is_in_plugins: The strategy itself keeps nothing between steps, so that the model, the
             optimizer and the plugins are all that a checkpoint must hold.
     """
 
     state_is_in_plugins = True
+    needs_optimizer = True
 
     def configure(
         self,
@@ -109,6 +112,7 @@ class StreamTemplate(StreamData):
         for epoch in range(self.epochs_done, self.train_epochs):
             seed_everything(self.options.seed, "step", self.step_index, "epoch", epoch)
             self._reset_loss()
+            set_training(self.model, True)  # Avalanche's own call thaws frozen statistics
             self._before_training_epoch(**kwargs)
             if self._stop_training:
                 self._stop_training = False

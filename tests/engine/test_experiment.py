@@ -149,7 +149,7 @@ def test_evaluation_leaves_the_model_as_it_was(tiny_config: Config) -> None:
     parts, records = parts_of(tiny_config), Records()
     parts.model.train()
     before = {key: value.clone() for key, value in parts.model.state_dict().items()}
-    evaluate_stream(parts, records, 5)  # type: ignore[arg-type]
+    evaluate_stream(parts, records, 5, {0})  # type: ignore[arg-type]
     assert list(records.pairs) == [(5, "a"), (5, "b")]
     prediction, target = records.pairs[5, "a"]
     assert prediction.shape == target.shape == (12,)

@@ -228,11 +228,11 @@ def test_a_signal_stops_and_resume_goes_on(
     tiny_config["cl_strategy"]["train_epochs"] = 1
     count = [0]
 
-    def send(row: dict[str, Any], epochs: int, seconds: float) -> None:
+    def send(row: dict[str, Any], targets: Any, epochs: int, seconds: float) -> None:
         count[0] += 1
         if count[0] == 2:
             threading.Timer(0.0, os.kill, (os.getpid(), number)).start()
-        report(row, epochs, seconds)
+        report(row, targets, epochs, seconds)
 
     monkeypatch.setattr(experiment, "_report", send)
     with pytest.raises(Interrupted):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from cliqa.engine.results import MEASURES, measure, results_of, save_predictions
+from cliqa.engine.targets.scores import MEASURES, ScoreTargets, measure, save_predictions
 from cliqa.evaluation.matrix import stability
 from cliqa.evaluation.predictions import Predictions, prediction_path
 from cliqa.utils.errors import EvaluationError
@@ -34,7 +35,8 @@ def record(work_dir: Path, step: int, name: str, stored: Predictions) -> dict[st
 
 def results(rows: list[dict[str, Any]], work_dir: Path, joint: bool = False) -> dict[str, Any]:
     facts = {"status": "running", "seed": 0, "config": "c.py"}
-    return results_of(rows, work_dir=work_dir, names=NAMES, joint=joint, **facts)
+    stream = SimpleNamespace(names=NAMES)
+    return ScoreTargets().results(stream, rows, work_dir=work_dir, joint=joint, **facts)
 
 
 def test_measures_are_scipys_and_fit_into_json() -> None:

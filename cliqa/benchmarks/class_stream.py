@@ -1,0 +1,200 @@
+"""A stream of data sets with class labels, learnt one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import ClassVar
+
+import torch
+from avalanche.benchmarks import CLScenario
+from avalanche.benchmarks.scenarios.generic_scenario import EagerCLStream
+from avalanche.benchmarks.utils import (
+    DataAttribute,
+    TaskAwareSupervisedClassificationDataset,
+    TransformGroups,
+)
+from avalanche.benchmarks.utils.flat_data import ConstantSequence
+from torch import Tensor
+
+from cliqa.benchmarks.experience import NamedExperience
+from cliqa.datasets.class_dataset import ClassDataset
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.seed import generator
+
+Transform = Callable[[Tensor], Tensor]
+SPLITS = ("train", "val", "test")
+
+
+class ClassStream(CLScenario):
+    """Train, validation and test streams over an ordered list of data sets with classes.
+
+    Samples are (input, class, task label): the third is what Avalanche's own methods ask for, 0
+    unless `task_labels` is set. Experiences have Avalanche's ``classes_in_this_experience``,
+    ``previous_classes``, ``classes_seen_so_far`` and ``future_classes``.
+
+    Args:
+        train: One data set an experience.
+        test: One data set an experience.
+        names: What the experiences are called in tables and file names.
+        train_transform: Image (C, H, W) uint8 -> (C, h, w), for training; None for features.
+        eval_transform: The same for evaluation.
+        classes_of: The classes of every experience, where each has classes of its own: task-IL
+            accuracy is then measured too. None where the experiences share all classes.
+        ahead_only: A model is tested on experiences that it has not learnt yet, and on no other:
+            the test data of the earlier ones are their training data.
+        val_fraction: Share of each experience's training data to validate on, 0..1.
+        seed: Of the draw of the validation data.
+        task_labels: Give experience k the task label k, as Avalanche's own benchmarks do; models
+            with several heads and Avalanche's task-aware methods need them.
+
+    Attributes:
+        names: The experiences' names.
+        class_names: The K classes.
+        n_classes: K.
+        sources: By name and split, the data behind the streams.
+        overlaps: What a reader of the results should know about the data.
+
+    Raises:
+        ConfigError: `val_fraction` leaves nothing to train on, or images have no transform.
+    """
+
+    target_kind: ClassVar[str] = "classes"
+    """What the samples are labelled with."""
+
+    has_clear_measures: bool = False
+    """Whether CLEAR's five measures are reported."""
+
+    def __init__(
+        self,
+        train: Sequence[ClassDataset],
+        test: Sequence[ClassDataset],
+        names: Sequence[str],
+        train_transform: Transform | None,
+        eval_transform: Transform | None,
+        *,
+        classes_of: Sequence[Sequence[int]] | None = None,
+        ahead_only: bool = False,
+        val_fraction: float = 0.0,
+        seed: int = 0,
+        task_labels: bool = False,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.names = list(names)
+        self.class_names = train[0].class_names
+        self.n_classes = len(self.class_names)
+        self.classes_of = None if classes_of is None else [tuple(c) for c in classes_of]
+        self.ahead_only = ahead_only
+        self.task_labels = task_labels
+        self.overlaps = list(notes)
+        self.has_features = train[0].has_features
+        self.train_transform, self.eval_transform = train_transform, eval_transform
+        self._check_transforms()
+        self.sources: dict[tuple[str, str], ClassDataset] = {}
+        for index, name in enumerate(self.names):
+            kept, validated = _without_validation(train[index], val_fraction, seed, name)
+            self.sources[name, "train"], self.sources[name, "val"] = kept, validated
+            self.sources[name, "test"] = test[index]
+        streams = [self._stream(split) for split in SPLITS if self._has(split)]
+        super().__init__(streams)
+
+    def _check_transforms(self) -> None:
+        """Refuse images without a transform; drop the transforms of features, which are none."""
+        for key in ("train_transform", "eval_transform"):
+            if self.has_features:
+                setattr(self, key, None)
+            elif getattr(self, key) is None:
+                raise ConfigError(
+                    f"scenario.{key}: missing. Images need one, e.g. [dict(type='Resize', "
+                    "size=224), dict(type='CenterCrop', size=224), dict(type='ToTensor')]."
+                )
+
+    def _has(self, split: str) -> bool:
+        """Tell whether every experience has samples in a split."""
+        return all(len(self.sources[name, split]) for name in self.names)
+
+    def _stream(self, split: str) -> EagerCLStream[NamedExperience]:
+        """Return one of the streams, its experiences with their classes."""
+        everything = {int(c) for name in self.names for c in self.sources[name, split].targets}
+        seen: set[int] = set()
+        experiences = []
+        for index, name in enumerate(self.names):
+            experience = NamedExperience(name, self.dataset(name, split), index)
+            own = {int(c) for c in self.sources[name, split].targets}
+            experience.classes_in_this_experience = sorted(own)
+            experience.previous_classes = sorted(seen)
+            seen |= own
+            experience.classes_seen_so_far = sorted(seen)
+            experience.future_classes = sorted(everything - seen)
+            if self.task_labels:
+                experience.task_label, experience.task_labels = index, [index]
+            experiences.append(experience)
+        return EagerCLStream(split, experiences)
+
+    def dataset(self, name: str, split: str) -> TaskAwareSupervisedClassificationDataset:
+        """Return an experience's split with its transforms, in evaluation mode unless train."""
+        task = self.names.index(name) if self.task_labels else 0
+        data = with_class_transforms(
+            self.sources[name, split], self.train_transform, self.eval_transform, task
+        )
+        return data.train() if split == "train" else data
+
+    def validation(self, index: int) -> TaskAwareSupervisedClassificationDataset | None:
+        """Return the validation data of experience `index`, or None if it has none."""
+        name = self.names[index]
+        return self.dataset(name, "val") if len(self.sources[name, "val"]) else None
+
+    def tested(self, learnt: Collection[int]) -> list[int]:
+        """Return the experiences that a model may be tested on.
+
+        Args:
+            learnt: The experiences that it has been trained on.
+        """
+        every = range(len(self.names))
+        return [k for k in every if k not in learnt] if self.ahead_only else list(every)
+
+
+def with_class_transforms(
+    data: ClassDataset,
+    train_transform: Transform | None,
+    eval_transform: Transform | None,
+    task_label: int = 0,
+) -> TaskAwareSupervisedClassificationDataset:
+    """Return Avalanche's view of a data set with classes, in evaluation mode.
+
+    Args:
+        data: Samples (input, class).
+        train_transform: For the images in training mode; None for features.
+        eval_transform: For the images in evaluation mode; None for features.
+        task_label: The third part of every sample.
+    """
+    groups = TransformGroups(
+        {"train": (train_transform, None), "eval": (eval_transform, None)}, current_group="eval"
+    )
+    attributes = [
+        DataAttribute(data.targets.tolist(), "targets"),
+        DataAttribute(
+            ConstantSequence(task_label, len(data)), "targets_task_labels", use_in_getitem=True
+        ),
+    ]
+    made = TaskAwareSupervisedClassificationDataset(
+        [data], data_attributes=attributes, transform_groups=groups
+    )
+    # said here: Avalanche 0.6 starts in training mode whatever the groups' current one is
+    return made.eval()
+
+
+def _without_validation(
+    data: ClassDataset, fraction: float, seed: int, name: str
+) -> tuple[ClassDataset, ClassDataset]:
+    """Return what remains to train on, and the validation data."""
+    if not 0 <= fraction < 1:
+        raise ConfigError(f"scenario.val_fraction: expected a share 0..1, got {fraction!r}.")
+    count = round(fraction * len(data))
+    if fraction and not 0 < count < len(data):
+        raise ConfigError(
+            f"scenario.val_fraction={fraction}: of the {len(data)} training samples of {name} that "
+            f"is {count} to validate on. Choose another share."
+        )
+    order = torch.randperm(len(data), generator=generator(seed, "validation", name)).tolist()
+    validated, kept = sorted(order[:count]), sorted(order[count:])
+    return (data.select(kept), data.select(validated)) if count else (data, data.select([]))

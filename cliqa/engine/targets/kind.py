@@ -1,0 +1,96 @@
+"""What the engine must know about the targets of a stream: one class a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from cliqa.evaluation.results import Results
+
+
+class Targets:
+    """How outputs are checked, measured, stored and summed up, for one kind of targets.
+
+    Attributes:
+        measure: The main measure: ``"srcc"``, ``"accuracy"``.
+        title: The same for people.
+    """
+
+    measure: ClassVar[str]
+    title: ClassVar[str]
+
+    @property
+    def validation_key(self) -> str:
+        """The key of an epoch's row that holds the measure on the validation split."""
+        return f"val_{self.measure}"
+
+    def loss(self, loss: nn.Module) -> nn.Module:
+        """Return a loss that checks its arguments and computes in float32."""
+        raise NotImplementedError
+
+    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: Any) -> None:  # noqa: ANN401
+        """Refuse outputs of a shape that these targets cannot be compared with.
+
+        Args:
+            outputs: What the model gave.
+            count: For how many samples.
+            what: Which ones, for the message.
+            benchmark: The stream they are from.
+
+        Raises:
+            ModelError: With advice.
+        """
+        raise NotImplementedError
+
+    def validate(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
+        """Return the main measure on a validation split, None where it is not defined."""
+        raise NotImplementedError
+
+    def measured(
+        self,
+        benchmark: Any,  # noqa: ANN401
+        name: str,
+        outputs: np.ndarray,
+        targets: np.ndarray,
+        *,
+        bootstrap: int,
+        seed: int,
+    ) -> dict[str, Any]:
+        """Return the measures of one data set as plain types, with intervals and warnings."""
+        raise NotImplementedError
+
+    def store(
+        self,
+        benchmark: Any,  # noqa: ANN401
+        work_dir: Path,
+        step: int,
+        name: str,
+        outputs: np.ndarray,
+        targets: np.ndarray,
+    ) -> None:
+        """Write what the model says after a step about a data set, numbers or not."""
+        raise NotImplementedError
+
+    def results(
+        self,
+        benchmark: Any,  # noqa: ANN401
+        rows: Sequence[dict[str, Any]],
+        *,
+        work_dir: Path,
+        joint: bool,
+        **facts: Any,  # noqa: ANN401
+    ) -> Results:
+        """Return the content of results.json.
+
+        Args:
+            benchmark: The stream.
+            rows: One a step and data set.
+            work_dir: The run's folder.
+            joint: The model saw all data at once.
+            facts: Status, seed, config, seconds, warnings.
+        """
+        raise NotImplementedError

@@ -1,0 +1,145 @@
+"""Targets that are quality scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from cliqa.engine.targets.kind import Targets
+from cliqa.evaluation.build_results import build_results
+from cliqa.evaluation.functional import srcc
+from cliqa.evaluation.matrix import stability
+from cliqa.evaluation.predictions import Predictions, prediction_grid, prediction_path
+from cliqa.evaluation.predictions import save_predictions as save_finite
+from cliqa.evaluation.quality import quality_metrics
+from cliqa.evaluation.results import Results
+from cliqa.losses.scores import as_score_loss
+from cliqa.utils.errors import ArtifactError, EvaluationError, ModelError
+from cliqa.utils.io import write_npz
+
+MEASURES = ("srcc", "plcc", "plcc_fit", "krcc", "rmse", "rmse_fit")
+
+
+class ScoreTargets(Targets):
+    """Scores in 0..1, higher = better; the model gives one number an image."""
+
+    measure = "srcc"
+    title = "SRCC"
+
+    def loss(self, loss: nn.Module) -> nn.Module:
+        """Return the loss over scores (B,) and targets (B,)."""
+        return as_score_loss(loss)
+
+    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: Any) -> None:  # noqa: ANN401
+        """Refuse anything but one score an image."""
+        if outputs.shape != (count,):
+            raise ModelError(
+                f"model: gives shape {tuple(outputs.shape)} for {count} {what}, not one score an "
+                "image. Give it a score head: model.head=dict(type='LinearScoreHead', "
+                "in_channels=...)."
+            )
+
+    def validate(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
+        """Return the SRCC."""
+        return srcc(outputs, targets) if np.isfinite(outputs).all() else None
+
+    def measured(
+        self,
+        benchmark: Any,  # noqa: ANN401
+        name: str,
+        outputs: np.ndarray,
+        targets: np.ndarray,
+        *,
+        bootstrap: int,
+        seed: int,
+    ) -> dict[str, Any]:
+        """Return correlations and errors; see `measure`."""
+        return measure(outputs, targets, bootstrap=bootstrap, seed=seed)
+
+    def store(
+        self,
+        benchmark: Any,  # noqa: ANN401
+        work_dir: Path,
+        step: int,
+        name: str,
+        outputs: np.ndarray,
+        targets: np.ndarray,
+    ) -> None:
+        """Write predictions, targets, raw scores and file names."""
+        source = benchmark.sources[name, "test"]
+        images = np.asarray([path.name for path in source.paths])
+        save_predictions(
+            work_dir, step, name, Predictions(outputs, targets, source.raw_scores, images)
+        )
+
+    def results(
+        self,
+        benchmark: Any,  # noqa: ANN401
+        rows: Sequence[dict[str, Any]],
+        *,
+        work_dir: Path,
+        joint: bool,
+        **facts: Any,  # noqa: ANN401
+    ) -> Results:
+        """Return results.json with the stability index."""
+        names = benchmark.names
+        return build_results(
+            rows,
+            experiences=names,
+            datasets=names,
+            joint=joint,
+            stability=None if joint else _stability(rows, work_dir, names),
+            **facts,
+        )
+
+
+def measure(
+    prediction: np.ndarray, target: np.ndarray, *, bootstrap: int, seed: int
+) -> dict[str, Any]:
+    """Return the measures of one data set as plain types.
+
+    A model that has diverged predicts no numbers; then every measure is None and the reason stands
+    in the warnings.
+
+    Args:
+        prediction: Scores (N,).
+        target: Scores in 0..1 (N,).
+        bootstrap: Resamples of the intervals; 0 for none.
+        seed: Their seed.
+    """
+    try:
+        return quality_metrics(prediction, target, bootstrap=bootstrap, seed=seed).to_row()
+    except EvaluationError as error:
+        if np.isfinite(prediction).all():
+            raise
+        nothing = dict.fromkeys(MEASURES)
+        return {**nothing, "interval": {}, "n": len(target), "warnings": [str(error)]}
+
+
+def save_predictions(work_dir: Path, step: int, name: str, predictions: Predictions) -> None:
+    """Store what the model says after a step about a data set, numbers or not."""
+    if np.isfinite(predictions.prediction).all():
+        save_finite(work_dir, step, name, predictions)
+        return
+    write_npz(
+        prediction_path(work_dir, step, name),
+        prediction=predictions.prediction,
+        target=predictions.target,
+        raw=predictions.raw,
+        image=np.asarray(predictions.image, dtype=np.str_),
+    )
+
+
+def _stability(
+    rows: Sequence[dict[str, Any]], work_dir: Path, names: Sequence[str]
+) -> list[float | None] | None:
+    """Return the stability index after every step, None where predictions are no numbers."""
+    steps = 1 + max(row["experience"] for row in rows)
+    try:
+        return stability(prediction_grid(work_dir, names, steps))
+    except (ArtifactError, EvaluationError):
+        return None

@@ -1,0 +1,89 @@
+"""Logits of every model of a run on every test set, as files of its work_dir.
+
+They lie where the predicted scores of other runs lie: ``predictions/after_{t}_on_{name}.npz``.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cliqa.evaluation.predictions import prediction_path
+from cliqa.utils.errors import ArtifactError, EvaluationError
+from cliqa.utils.io import write_npz
+
+ARRAYS = ("logits", "target", "image", "classes")
+
+
+@dataclass(frozen=True)
+class ClassPredictions:
+    """What one model says about one test set of N samples of K classes.
+
+    Attributes:
+        logits: (N, K) float32; not finite where training has diverged.
+        target: (N,) int64, 0..K-1.
+        image: (N,) strings: the samples' files, or their places in one.
+        classes: (K,) strings: the classes' names.
+    """
+
+    logits: np.ndarray
+    target: np.ndarray
+    image: np.ndarray
+    classes: np.ndarray
+
+
+def save_class_predictions(
+    work_dir: str | Path, experience: int, dataset: str, predictions: ClassPredictions
+) -> Path:
+    """Write the logits of the model after an experience atomically; return the file's path.
+
+    Raises:
+        EvaluationError: The arrays do not fit together.
+    """
+    path = prediction_path(work_dir, experience, dataset)
+    _check(predictions, EvaluationError, str(path))
+    write_npz(
+        path,
+        logits=np.asarray(predictions.logits, dtype=np.float32),
+        target=np.asarray(predictions.target, dtype=np.int64),
+        image=np.asarray(predictions.image, dtype=np.str_),
+        classes=np.asarray(predictions.classes, dtype=np.str_),
+    )
+    return path
+
+
+def load_class_predictions(work_dir: str | Path, experience: int, dataset: str) -> ClassPredictions:
+    """Read the logits of the model after an experience.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, or lacks an array.
+    """
+    path = prediction_path(work_dir, experience, dataset)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            predictions = ClassPredictions(**{name: file[name] for name in ARRAYS})
+    except FileNotFoundError as error:
+        raise ArtifactError(
+            f"{path}: missing. Evaluate the run again to write its predictions."
+        ) from error
+    except KeyError as error:
+        raise ArtifactError(f"{path}: {error.args[0]}.") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ArtifactError(
+            f"{path}: damaged ({error}). Evaluate the run again to write it anew."
+        ) from error
+    _check(predictions, ArtifactError, str(path))
+    return predictions
+
+
+def _check(predictions: ClassPredictions, error: type[Exception], where: str) -> None:
+    """Raise `error` where the arrays do not fit together."""
+    count, classes = len(predictions.target), len(predictions.classes)
+    shape = np.shape(predictions.logits)
+    if len(shape) != 2 or shape[0] != count or shape[1] < classes:
+        raise error(f"{where}: logits of shape {shape} for {count} targets of {classes} classes.")
+    if len(predictions.image) != count:
+        raise error(f"{where}: {len(predictions.image)} images for {count} targets.")

@@ -1,0 +1,52 @@
+"""What every loss on classes relies on: logits and targets that fit, and enough precision."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from cliqa.utils.errors import ConfigError, ModelError
+
+
+class ClassLoss(nn.Module):
+    """A loss that refuses logits and targets that do not fit together.
+
+    Args:
+        loss: Called with logits (B, K), float32, and targets (B,), int64; returns a scalar.
+    """
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the loss, a scalar.
+
+        Args:
+            logits: (B, K), any float dtype.
+            targets: (B,), 0..K-1.
+
+        Raises:
+            ModelError: The shapes do not fit.
+            ConfigError: The loss gives one value a sample.
+        """
+        if logits.ndim != 2 or targets.ndim != 1 or len(logits) != len(targets):
+            raise ModelError(
+                f"the model gave outputs of shape {tuple(logits.shape)} for targets of shape "
+                f"{tuple(targets.shape)}; a loss on classes needs (B, K) and (B,). Give the model "
+                "a head with num_classes, such as 'LinearClsHead'."
+            )
+        if logits.dtype in (torch.float16, torch.bfloat16):
+            logits = logits.float()
+        value: torch.Tensor = self.loss(logits, targets)
+        if value.ndim:
+            raise ConfigError(
+                f"the loss {type(self.loss).__name__} returned shape {tuple(value.shape)} instead "
+                "of one number. Set its reduction='mean'."
+            )
+        return value
+
+
+def as_class_loss(loss: nn.Module) -> ClassLoss:
+    """Return `loss` with its inputs' shapes checked and computed in float32."""
+    return loss if isinstance(loss, ClassLoss) else ClassLoss(loss)

@@ -1,0 +1,79 @@
+"""Classes by the nearest mean of their features: few-shot learning without a gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cliqa.models.heads.prototype import PrototypeHead
+from cliqa.registry import STRATEGIES
+from cliqa.training.batching import apply_model
+from cliqa.training.templates import Template
+from cliqa.utils.errors import ConfigError
+
+
+@STRATEGIES.register_module()
+class NearestClassMean(Template):
+    """Count every sample's features into the mean of its class, once, with the network frozen.
+
+    The means over the whole stream are exact whatever its order, so nothing is forgotten; what the
+    network cannot tell apart is never learnt either (Mensink et al., 2013; as a few-shot baseline:
+    Snell et al., 2017; Wang et al., "SimpleShot", 2019). Give the model a `PrototypeHead`, weights
+    by ``load_from`` or ``init_cfg``, and set ``train_epochs=1``. Images go through the evaluation
+    transform; optimizer and schedule have no effect.
+
+    Raises:
+        ConfigError: The model has no `PrototypeHead`, or more than one epoch is asked for.
+    """
+
+    needs_optimizer = False
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401
+        super().__init__(**arguments)
+        heads = [m for m in self.model.modules() if isinstance(m, PrototypeHead)]
+        if len(heads) != 1 or not hasattr(self.model, "extract_feat"):
+            raise ConfigError(
+                "cl_strategy 'NearestClassMean': the model needs one PrototypeHead. Set "
+                "model.head=dict(type='PrototypeHead', num_classes=..., in_channels=...)."
+            )
+        if self.train_epochs != 1:
+            raise ConfigError(
+                f"cl_strategy.train_epochs={self.train_epochs}: NearestClassMean looks at every "
+                "sample once. Set it to 1."
+            )
+
+    @property
+    def head(self) -> PrototypeHead:
+        """The model's head."""
+        return next(m for m in self.model.modules() if isinstance(m, PrototypeHead))
+
+    def make_train_dataloader(self, **_: Any) -> None:  # noqa: ANN401
+        """Load every sample once, as in an evaluation."""
+        self.dataloader = self.loader(self.adapted_dataset.eval(), train=False)
+
+    @torch.no_grad()
+    def training_epoch(self, **kwargs: Any) -> None:  # noqa: ANN401
+        """Count the experience's samples in."""
+        self.model.eval()
+        for batch in self.dataloader:
+            self.mbatch = batch
+            self._unpack_minibatch()
+            self._before_training_iteration(**kwargs)
+            self.head.update(self._features(), self.mb_y)
+            self._before_forward(**kwargs)
+            self.mb_output = self.forward()
+            self._after_forward(**kwargs)
+            self.loss = self.criterion()
+            self._after_training_iteration(**kwargs)
+
+    def _features(self) -> Tensor:
+        """Return the features (B, D) of the current batch, averaged over crops."""
+        with self.precision.autocast():
+            return apply_model(self._extract, self.mb_x).float()
+
+    def _extract(self, images: Tensor) -> Tensor:
+        """Return the features (B, D) before the head."""
+        found = self.model.extract_feat(images)
+        return found[-1] if isinstance(found, (tuple, list)) else found

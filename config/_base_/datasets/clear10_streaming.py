@@ -1,0 +1,9 @@
+"""CLEAR-10, the streaming protocol: learn all of a bucket, be tested on the later ones."""
+
+_base_ = ["./clear10_iid.py"]
+
+scenario = dict(evaluation_protocol="streaming", seed=None)
+metrics = [
+    dict(type="accuracy_metrics", epoch=True, experience=True, stream=True),
+    dict(type="loss_metrics", epoch=True, experience=True),
+]

@@ -1,0 +1,13 @@
+"""CLEAR-10 with elastic weight consolidation (Kirkpatrick et al., 2017), Avalanche's own.
+
+python train_config.py config/clear_ewc.py --device cuda --cfg-options scenario.dataset_root=DATA
+"""
+
+_base_ = [
+    "_base_/datasets/clear10_iid.py",
+    "_base_/models/resnet50_classifier.py",
+    "_base_/schedules/sgd_70e.py",
+    "_base_/default_runtime.py",
+]
+# its strength depends on train_mb_size: Avalanche squares gradients of whole batches
+cl_strategy = dict(type="avalanche.EWC", ewc_lambda=100.0)

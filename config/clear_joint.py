@@ -1,0 +1,12 @@
+"""CLEAR-10, all buckets at once: the upper end of its comparisons.
+
+python train_config.py config/clear_joint.py --device cuda --cfg-options scenario.dataset_root=DATA
+"""
+
+_base_ = [
+    "_base_/datasets/clear10_iid.py",
+    "_base_/models/resnet50_classifier.py",
+    "_base_/schedules/sgd_70e.py",
+    "_base_/default_runtime.py",
+]
+cl_strategy = dict(type="JointTraining")

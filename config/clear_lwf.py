@@ -1,0 +1,12 @@
+"""CLEAR-10 with learning without forgetting (Li & Hoiem, 2016), Avalanche's own.
+
+python train_config.py config/clear_lwf.py --device cuda --cfg-options scenario.dataset_root=DATA
+"""
+
+_base_ = [
+    "_base_/datasets/clear10_iid.py",
+    "_base_/models/resnet50_classifier.py",
+    "_base_/schedules/sgd_70e.py",
+    "_base_/default_runtime.py",
+]
+cl_strategy = dict(type="LwF", alpha=1.0, temperature=2.0)
