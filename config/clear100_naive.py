@@ -1,6 +1,7 @@
-"""CLEAR-100 bucket by bucket, fine-tuned.
+r"""CLEAR-100 bucket by bucket, fine-tuned.
 
-python train_config.py config/clear100_naive.py --device cuda --cfg-options scenario.dataset_root=DATA
+python train_config.py config/clear100_naive.py --device cuda \
+    --cfg-options scenario.dataset_root=DATA
 """
 
 _base_ = [

@@ -1,6 +1,7 @@
-"""CLEAR-100 with a memory of earlier images.
+r"""CLEAR-100 with a memory of earlier images.
 
-python train_config.py config/clear100_replay.py --device cuda --cfg-options scenario.dataset_root=DATA
+python train_config.py config/clear100_replay.py --device cuda \
+    --cfg-options scenario.dataset_root=DATA
 """
 
 _base_ = [

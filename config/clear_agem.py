@@ -1,6 +1,7 @@
-"""CLEAR-10 with A-GEM (Chaudhry et al., 2019), Avalanche's own.
+r"""CLEAR-10 with A-GEM (Chaudhry et al., 2019), Avalanche's own.
 
-python train_config.py config/clear_agem.py --device cuda --cfg-options scenario.dataset_root=DATA
+python train_config.py config/clear_agem.py --device cuda \
+    --cfg-options scenario.dataset_root=DATA
 """
 
 _base_ = [

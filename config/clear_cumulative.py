@@ -1,6 +1,7 @@
-"""CLEAR-10, every bucket together with all earlier ones.
+r"""CLEAR-10, every bucket together with all earlier ones.
 
-python train_config.py config/clear_cumulative.py --device cuda --cfg-options scenario.dataset_root=DATA
+python train_config.py config/clear_cumulative.py --device cuda \
+    --cfg-options scenario.dataset_root=DATA
 """
 
 _base_ = [

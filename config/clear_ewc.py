@@ -1,6 +1,7 @@
-"""CLEAR-10 with elastic weight consolidation (Kirkpatrick et al., 2017), Avalanche's own.
+r"""CLEAR-10 with elastic weight consolidation (Kirkpatrick et al., 2017), Avalanche's own.
 
-python train_config.py config/clear_ewc.py --device cuda --cfg-options scenario.dataset_root=DATA
+python train_config.py config/clear_ewc.py --device cuda \
+    --cfg-options scenario.dataset_root=DATA
 """
 
 _base_ = [

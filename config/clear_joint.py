@@ -1,6 +1,7 @@
-"""CLEAR-10, all buckets at once: the upper end of its comparisons.
+r"""CLEAR-10, all buckets at once: the upper end of its comparisons.
 
-python train_config.py config/clear_joint.py --device cuda --cfg-options scenario.dataset_root=DATA
+python train_config.py config/clear_joint.py --device cuda \
+    --cfg-options scenario.dataset_root=DATA
 """
 
 _base_ = [

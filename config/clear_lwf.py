@@ -1,6 +1,7 @@
-"""CLEAR-10 with learning without forgetting (Li & Hoiem, 2016), Avalanche's own.
+r"""CLEAR-10 with learning without forgetting (Li & Hoiem, 2016), Avalanche's own.
 
-python train_config.py config/clear_lwf.py --device cuda --cfg-options scenario.dataset_root=DATA
+python train_config.py config/clear_lwf.py --device cuda \
+    --cfg-options scenario.dataset_root=DATA
 """
 
 _base_ = [

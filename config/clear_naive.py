@@ -1,6 +1,7 @@
-"""CLEAR-10 bucket by bucket, fine-tuned: the lower end of its comparisons.
+r"""CLEAR-10 bucket by bucket, fine-tuned: the lower end of its comparisons.
 
-python train_config.py config/clear_naive.py --device cuda --cfg-options scenario.dataset_root=DATA
+python train_config.py config/clear_naive.py --device cuda \
+    --cfg-options scenario.dataset_root=DATA
 """
 
 _base_ = [

@@ -1,6 +1,7 @@
-"""CLEAR-10, fine-tuned under the streaming protocol: tested on the buckets to come.
+r"""CLEAR-10, fine-tuned under the streaming protocol: tested on the buckets to come.
 
-python train_config.py config/clear_streaming.py --device cuda --cfg-options scenario.dataset_root=DATA
+python train_config.py config/clear_streaming.py --device cuda \
+    --cfg-options scenario.dataset_root=DATA
 """
 
 _base_ = [

@@ -1,4 +1,4 @@
-"""Score images: ``python tools/predict.py work_dirs/demo photo.jpg folder/ --out scores.csv``."""
+"""Score or classify images: ``python tools/predict.py work_dirs/demo photo.jpg --out s.csv``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(description="Score images with a trained model.")
+    parser = argparse.ArgumentParser(
+        description="Score images with a trained model, or classify them."
+    )
     parser.add_argument("checkpoint", help="work_dir or checkpoint")
     parser.add_argument("images", nargs="+", help="image files and folders")
     parser.add_argument("--out", help="file to write: .csv or .json (default: the console)")
@@ -30,7 +32,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--scale",
         nargs=2,
         type=float,
-        default=(0.0, 1.0),
         metavar=("LOW", "HIGH"),
         help="range of the scores, e.g. 0 10 (default: 0 1); higher is better",
     )
@@ -44,7 +45,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Score images and write a table; the status is 1 if an image could not be read."""
     args = parse_args(argv)
-    low, high = args.scale
+    low, high = args.scale or (0.0, 1.0)
     if not low < high:
         raise ConfigError(f"--scale {low:g} {high:g}: LOW must be below HIGH.")
     if args.out and Path(args.out).suffix not in (".csv", ".json"):
@@ -59,10 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     paths = find_images(args.images, args.recursive)
     predictor = Predictor(args.checkpoint, resolve_device(args.device))
+    if predictor.classes and args.scale:
+        raise ConfigError("--scale: this model gives classes, not scores.")
     scores = predictor.predict(paths, args.batch_size, args.num_workers)
     rows = list(tqdm(scores, total=len(paths), desc="score", leave=False, disable=None))
     as_json = bool(args.out) and Path(args.out).suffix == ".json"
-    text = (to_json if as_json else to_csv)(rows, low, high)
+    of_classes = bool(predictor.classes)
+    text = (to_json if as_json else to_csv)(rows, low, high, of_classes)
     if args.out:
         write_text(args.out, text)
     else:
@@ -73,27 +77,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if bad else 0
 
 
-def to_csv(rows: Sequence[Score], low: float, high: float) -> str:
-    """Return ``image,score`` lines; an image that could not be read has no score."""
+def to_csv(rows: Sequence[Score], low: float, high: float, of_classes: bool = False) -> str:
+    """Return ``image,score`` or ``image,class,probability`` lines.
+
+    An image that could not be read has empty fields.
+    """
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(["image", "score"])
+    table.writerow(["image", "class", "probability"] if of_classes else ["image", "score"])
     for row in rows:
         score = "" if row.score is None else f"{low + (high - low) * row.score:.6f}"
-        table.writerow([row.image, score])
+        table.writerow([row.image, row.label or "", score] if of_classes else [row.image, score])
     return out.getvalue()
 
 
-def to_json(rows: Sequence[Score], low: float, high: float) -> str:
-    """Return a list of ``{"image", "score"}``, with ``"error"`` where there is no score."""
-    listed = [
-        {
-            "image": str(row.image),
-            "score": None if row.score is None else low + (high - low) * row.score,
-            **({"error": row.error} if row.error else {}),
-        }
-        for row in rows
-    ]
+def to_json(rows: Sequence[Score], low: float, high: float, of_classes: bool = False) -> str:
+    """Return a list of ``{"image", "score"}`` or ``{"image", "class", "probability"}``.
+
+    An image that could not be read has an ``"error"`` too.
+    """
+    listed = []
+    for row in rows:
+        score = None if row.score is None else low + (high - low) * row.score
+        said = {"class": row.label, "probability": score} if of_classes else {"score": score}
+        error = {"error": row.error} if row.error else {}
+        listed.append({"image": str(row.image), **said, **error})
     return json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
 
 

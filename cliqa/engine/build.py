@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from avalanche.training.plugins import EvaluationPlugin
@@ -24,7 +24,7 @@ from cliqa.engine.targets.choose import targets_of
 from cliqa.engine.targets.kind import Targets
 from cliqa.evaluation.metrics.predictions import Predictions
 from cliqa.models.build import build_model
-from cliqa.models.weights import load_weights
+from cliqa.models.start import StartReport, start_from
 from cliqa.registry import (
     LOSSES,
     METRICS,
@@ -66,29 +66,51 @@ def build(
         ModelError: The model cannot be built, or weights do not fit it.
     """
     check_config(config)
-    model, strategy, predictions = build_model_and_strategy(config, device, work_dir)
+    built = build_model_and_strategy(config, device, work_dir)
     benchmark = build_benchmark(config["scenario"])  # last: reading takes longest
-    return Parts(config, benchmark, model, strategy, predictions, device, targets_of(benchmark))
+    return Parts(
+        config,
+        benchmark,
+        built.model,
+        built.strategy,
+        built.predictions,
+        device,
+        targets_of(benchmark),
+        built.start,
+    )
+
+
+class Built(NamedTuple):
+    """What a config describes, data apart.
+
+    Attributes:
+        model: The model on its device.
+        strategy: The strategy over it.
+        predictions: Collects what the strategy's evaluations predict.
+        start: What ``load_from`` did, None without one.
+    """
+
+    model: nn.Module
+    strategy: Any
+    predictions: Predictions
+    start: StartReport | None
 
 
 def build_model_and_strategy(
     config: dict[str, Any], device: torch.device, work_dir: str | Path | None = None
-) -> tuple[nn.Module, Any, Predictions]:
-    """Build a checked config's model and strategy.
-
-    Returns:
-        The model on its device, the strategy over it, and the collector of its predictions.
-    """
+) -> Built:
+    """Build a checked config's model and strategy."""
     seed_everything(config["seed"], "model")
     model = build_model(config["model"])
+    start = None
     if config.get("load_from"):
-        logger.info("%s", load_weights(model, config["load_from"]))
+        start = start_from(model, config["load_from"])
     model.to(device)
     predictions = Predictions()
     targets = targets_of(find(SCENARIOS, config["scenario"], "scenario"))
     evaluator = build_evaluator(config, predictions, work_dir)
     strategy = build_strategy(config, model, evaluator, device, targets)
-    return model, strategy, predictions
+    return Built(model, strategy, predictions, start)
 
 
 def build_evaluator(

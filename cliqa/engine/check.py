@@ -15,6 +15,7 @@ from cliqa.engine.sections import (
 )
 from cliqa.engine.streams import takes_data_sets
 from cliqa.models.build import check_model
+from cliqa.models.start import check_start
 from cliqa.registry import (
     DATASETS,
     GENERATORS,
@@ -30,7 +31,7 @@ from cliqa.registry import (
 )
 from cliqa.training.options import TrainingOptions
 from cliqa.training.schedule import Schedule
-from cliqa.training.upstream import OF_SCORES, is_of_classes
+from cliqa.training.upstream import LEARN, cannot_learn
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.errors import CliqaError, ConfigError
 
@@ -71,6 +72,8 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
     yield from _list_checks(config, "metrics", METRICS, ["work_dir"])
     yield lambda: _check_metrics(config)
     yield lambda: _check_learners(config)
+    if config.get("load_from"):
+        yield lambda: check_start(config["load_from"])
 
 
 def _list_checks(
@@ -151,14 +154,15 @@ def _check_strategy(section: dict[str, Any]) -> None:
 
 
 def _check_learners(config: dict[str, Any]) -> None:
-    """Refuse strategies and plugins of class labels over a stream of scores."""
-    if _kind(config["scenario"]) != "scores":
+    """Refuse strategies and plugins that cannot learn what the stream is labelled with."""
+    kind = _kind(config["scenario"])
+    if kind is None:
         return
     section = config["cl_strategy"]
     plugins: list[Any] = section.get("plugins") or []
-    _check_learner(strategy_component(section)[0], section, "cl_strategy")
+    _check_learner(strategy_component(section)[0], section, "cl_strategy", kind)
     for index, plugin in enumerate(plugins):
-        _check_learner(PLUGINS, plugin, f"cl_strategy.plugins[{index}]")
+        _check_learner(PLUGINS, plugin, f"cl_strategy.plugins[{index}]", kind)
     stopping = any(plugin["type"].endswith("EarlyStoppingPlugin") for plugin in plugins)
     if stopping and section.get("eval_every", -1) in (-1, 0):
         raise ConfigError(
@@ -167,13 +171,21 @@ def _check_learners(config: dict[str, Any]) -> None:
         )
 
 
-def _check_learner(registry: ComponentRegistry, section: dict[str, Any], where: str) -> None:
-    """Refuse one of Avalanche's strategies or plugins that cannot learn scores."""
-    if is_of_classes(registry, find(registry, section, where)):
-        raise ConfigError(
-            f"{where} '{section['type']}': Avalanche's needs class or task labels, and this stream "
-            f"has scores. Of Avalanche's these learn scores: {', '.join(OF_SCORES[registry])}."
-        )
+def _check_learner(
+    registry: ComponentRegistry, section: dict[str, Any], where: str, kind: str
+) -> None:
+    """Refuse one of Avalanche's strategies or plugins that cannot learn the stream's targets."""
+    if not cannot_learn(registry, find(registry, section, where), kind):
+        return
+    known = ", ".join(LEARN[kind][registry])
+    why = (
+        "Avalanche's needs class or task labels, and this stream has scores"
+        if kind == "scores"
+        else "Avalanche's needs a model or parts of its own, or does not run"
+    )
+    raise ConfigError(
+        f"{where} '{section['type']}': {why}. Of Avalanche's these learn {kind}: {known}."
+    )
 
 
 def _check_metrics(config: dict[str, Any]) -> None:

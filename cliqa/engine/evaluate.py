@@ -69,7 +69,7 @@ def evaluate(
     choose = ChosenClasses if kind == "classes" else ChosenScores
     chosen: ChosenClasses | ChosenScores = choose(config, data_sets, split, learnt)
     without = {**config, "load_from": None}
-    _, strategy, collected = build_model_and_strategy(without, target, folder)
+    _, strategy, collected, _ = build_model_and_strategy(without, target, folder)
     strategy.load_state_dict(state["strategy"])
     strategy.evaluator.loggers = [ProgressBar()]
     started = time.monotonic()

@@ -12,6 +12,7 @@ from torch import nn
 from cliqa.engine.loggers.build import build_loggers
 from cliqa.engine.targets.kind import Targets
 from cliqa.evaluation.metrics.predictions import Predictions
+from cliqa.models.start import StartReport
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Parts:
         predictions: Collects what the strategy's evaluations predict.
         device: Where the model is.
         targets: What the samples are labelled with.
+        start: What the weights that training starts from are, None for fresh ones.
     """
 
     config: dict[str, Any]
@@ -35,6 +37,7 @@ class Parts:
     predictions: Predictions
     device: torch.device
     targets: Targets
+    start: StartReport | None = None
 
     def attach_loggers(self, work_dir: str | Path) -> None:
         """Build the config's loggers, which write into `work_dir` from now on."""

@@ -99,15 +99,17 @@ class Run:
                 "choose another folder with --work-dir."
             )
 
-    def begin(self, device: str, warnings: list[str]) -> None:
+    def begin(self, device: str, warnings: list[str], **facts: Any) -> None:  # noqa: ANN401
         """Write what identifies the run.
 
         Args:
             device: Where it trains.
             warnings: What the result should be read with.
+            facts: Whatever else belongs into run.json.
         """
         dump_config(self.config, self.files.config)
-        self.files.write_run(seed=self.config["seed"], device=device, config=self.config_file)
+        seed = self.config["seed"]
+        self.files.write_run(seed=seed, device=device, config=self.config_file, **facts)
         self.notes = warnings
 
     def start(self, strategy: Any, benchmark: Any, labels: list[str]) -> None:  # noqa: ANN401
@@ -205,16 +207,10 @@ class Run:
             prediction: Scores (N,) or logits (N, K).
             target: Scores in 0..1 or classes (N,).
         """
-        stream, targets = self._benchmark, self._targets
-        targets.store(stream, self.files.root, step, name, prediction, target)
-        measured = targets.measured(
-            stream,
-            name,
-            prediction,
-            target,
-            bootstrap=self._bootstrap,
-            seed=self.config["seed"],
-        )
+        of = (self._benchmark, name, prediction, target)
+        self._targets.store(self._benchmark, self.files.root, step, *of[1:])
+        seed = self.config["seed"]
+        measured = self._targets.measured(*of, bootstrap=self._bootstrap, seed=seed)
         row = {"kind": "eval", "experience": step, "after": self._labels[step], "dataset": name}
         self.evaluations.append({**row, **measured})
         for warning in measured["warnings"]:
@@ -245,6 +241,8 @@ class Run:
             "format": FORMAT,
             "config": self.config,
             "names": self.names,
+            "classes": list(getattr(self._benchmark, "class_names", ())),
+            "channels": getattr(self._benchmark, "channels", 3),
             "next_step": self.next_step,
             "epochs": self.epochs,
             "evaluations": self.evaluations,

@@ -57,7 +57,9 @@ def train(
     with stop_on_signals(), run:
         setup_logging(run.files.log)
         parts.attach_loggers(run.files.root)
-        run.begin(str(target), [str(overlap) for overlap in parts.benchmark.overlaps])
+        notes = [str(overlap) for overlap in parts.benchmark.overlaps]
+        start = {"start": parts.start.to_dict()} if parts.start else {}
+        run.begin(str(target), notes, **start)
         try:
             results = train_stream(parts, run)
         finally:

@@ -109,7 +109,10 @@ def build_results(
     reasons = {**summary.reasons, **missing, **(extra_reasons or {})}
     if ahead_only:
         reasons.update(dict.fromkeys(summary.reasons, ahead_only))
-    results["summary"] = {**summary.values, **extra}
+    values = dict(summary.values)
+    if ahead_only:
+        values.pop("unseen", None)  # every cell is of what was not learnt yet
+    results["summary"] = {**values, **extra}
     results["warnings"] = [
         *warnings,
         *_row_warnings(results, cells, measure, ahead_only is not None),

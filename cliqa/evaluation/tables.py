@@ -24,6 +24,10 @@ LABELS = {"srcc": "SRCC", "plcc": "PLCC", "krcc": "KRCC", "rmse": "RMSE", "msrcc
 """How the field writes a measure; others are written as they are called."""
 
 
+MOST_WITH_INTERVALS = 6
+"""With more data sets than this, a table shows values alone; the files have the intervals."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A title, a line of column heads and lines of cells."""
@@ -49,7 +53,8 @@ def score_table(results: Results, measure: str) -> Table:
 
     Args:
         results: The content of ``results.json``.
-        measure: One of its matrices; its 95 % intervals are added where it has them.
+        measure: One of its matrices; its 95 % intervals are added where it has them and the lines
+            do not grow too long (`MOST_WITH_INTERVALS` data sets).
 
     Raises:
         EvaluationError: The results have no such measure.
@@ -57,7 +62,8 @@ def score_table(results: Results, measure: str) -> Table:
     if measure not in results["matrix"]:
         known = ", ".join(results["matrix"])
         raise EvaluationError(f"the results have no measure '{measure}'. They have {known}.")
-    bands = results["interval"].get(measure)
+    few = len(results["datasets"]) <= MOST_WITH_INTERVALS
+    bands = results["interval"].get(measure) if few else None
     rows = []
     for t, label in enumerate(row_labels(results)):
         cells = [label]

@@ -19,6 +19,15 @@ class ClassLoss(nn.Module):
         super().__init__()
         self.loss = loss
 
+    @property
+    def reduction(self) -> str:
+        """How the loss sums its samples up; Avalanche's MIR asks for ``"none"`` for a while."""
+        return str(getattr(self.loss, "reduction", "mean"))
+
+    @reduction.setter
+    def reduction(self, value: str) -> None:
+        self.loss.reduction = value  # type: ignore[assignment]
+
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the loss, a scalar.
 
@@ -39,7 +48,7 @@ class ClassLoss(nn.Module):
         if logits.dtype in (torch.float16, torch.bfloat16):
             logits = logits.float()
         value: torch.Tensor = self.loss(logits, targets)
-        if value.ndim:
+        if value.ndim and torch.is_grad_enabled():
             raise ConfigError(
                 f"the loss {type(self.loss).__name__} returned shape {tuple(value.shape)} instead "
                 "of one number. Set its reduction='mean'."

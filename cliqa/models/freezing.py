@@ -53,18 +53,13 @@ def freeze_parts(model: nn.Module, patterns: Sequence[str]) -> FreezeReport:
         ModelError: A pattern matches nothing.
     """
     parameters = dict(model.named_parameters())
+    check_patterns(model, patterns, "freeze")
     modules = [name for name, _ in model.named_modules() if name]
-    for pattern in patterns:
-        if not any(_matches(name, [pattern]) for name in (*modules, *parameters)):
-            raise ModelError(
-                f"freeze: '{pattern}' names no part of the {type(model).__name__}."
-                f"{closest(pattern, modules)}"
-            )
-    frozen = [p for name, p in parameters.items() if _matches(name, patterns)]
+    frozen = [p for name, p in parameters.items() if matches(name, patterns)]
     for parameter in frozen:
         parameter.requires_grad_(False)
     return FreezeReport(
-        modules=_outermost(name for name in modules if _matches(name, patterns)),
+        modules=_outermost(name for name in modules if matches(name, patterns)),
         tensors=len(frozen),
         values=sum(p.numel() for p in frozen),
         all_tensors=len(parameters),
@@ -83,8 +78,47 @@ def keep_frozen(model: nn.Module, report: FreezeReport) -> None:
         model.get_submodule(name).eval()
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether a pattern names this part or one above it."""
+def set_training(model: nn.Module, mode: bool = True) -> None:
+    """Set training or evaluation mode; what was frozen stays in evaluation mode.
+
+    Args:
+        model: Any model. What is frozen stands in its attribute ``frozen``, a `FreezeReport`, if it
+            has one.
+        mode: True for training.
+    """
+    model.train(mode)
+    report = getattr(model, "frozen", None)
+    if isinstance(report, FreezeReport):
+        keep_frozen(model, report)
+
+
+def check_patterns(model: nn.Module, patterns: Sequence[str], option: str) -> None:
+    """Refuse a pattern that names no part of a model.
+
+    Args:
+        model: The model.
+        patterns: Names of modules or tensors; see `freeze_parts`.
+        option: What they were written for, for the message.
+
+    Raises:
+        ModelError: A pattern matches nothing.
+    """
+    modules = [name for name, _ in model.named_modules() if name]
+    tensors = {*model.state_dict(), *(name for name, _ in model.named_parameters())}
+    for pattern in patterns:
+        if not any(matches(name, [pattern]) for name in (*modules, *tensors)):
+            raise ModelError(
+                f"{option}: '{pattern}' names no part of the {type(model).__name__}."
+                f"{closest(pattern, modules)}"
+            )
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether a pattern names this part or one above it.
+
+    >>> matches("backbone.layer1.0.weight", ["head", "backbone.layer1"])
+    True
+    """
     return any(fnmatchcase(name, p) or fnmatchcase(name, f"{p}.*") for p in patterns)
 
 

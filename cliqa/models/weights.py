@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from cliqa.models.freezing import check_patterns, matches
 from cliqa.models.weight_names import best_match, match_by_order
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ModelError
@@ -35,6 +37,8 @@ class WeightReport:
         unexpected: The file's tensors that the model does not have.
         mismatched: The model's tensors that have another shape in the file.
         renaming: How the file's names were turned into the model's; empty if they are equal.
+        dropped: The model's tensors that were to keep their values; none of the lists above has
+            them.
     """
 
     path: Path
@@ -43,15 +47,16 @@ class WeightReport:
     unexpected: tuple[str, ...]
     mismatched: tuple[str, ...]
     renaming: str
+    dropped: tuple[str, ...] = ()
 
     @property
     def fraction(self) -> float:
-        """The share of the model's tensors that were loaded, 0..1."""
+        """The share of the model's tensors, dropped ones apart, that were loaded: 0..1."""
         return len(self.matched) / max(1, self.total)
 
     @property
     def total(self) -> int:
-        """The number of the model's tensors."""
+        """The number of the model's tensors, dropped ones apart."""
         return len(self.matched) + len(self.missing) + len(self.mismatched)
 
     @property
@@ -74,6 +79,7 @@ class WeightReport:
             ("missing", self.missing),
             ("of another shape", self.mismatched),
             ("unexpected", self.unexpected),
+            ("dropped", self.dropped),
         ):
             if names:
                 more = ", ..." if len(names) > SHOWN else ""
@@ -89,7 +95,27 @@ def load_weights(
     prefix: str = "",
     least_matched: float = 0.5,
 ) -> WeightReport:
-    """Load a file's weights into a model.
+    """Load a file's weights into a model and log what fitted, as a warning if much is left over.
+
+    The arguments, what is returned and what is raised are those of `transfer_weights`.
+    """
+    report = transfer_weights(
+        model, path, strict=strict, prefix=prefix, least_matched=least_matched
+    )
+    logger.log(logging.WARNING if report.is_doubtful else logging.INFO, "%s", report)
+    return report
+
+
+def transfer_weights(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    strict: bool = False,
+    prefix: str = "",
+    least_matched: float = 0.5,
+    drop: Sequence[str] = (),
+) -> WeightReport:
+    """Load a file's weights into a model and say nothing.
 
     Wrappers' prefixes (``module.``, ``backbone.``, ``model.`` ...) are removed or added as they
     fit, the state dict is found inside a training checkpoint, and torchvision's MobileNetV2,
@@ -102,27 +128,33 @@ def load_weights(
         prefix: Use only the file's tensors below this name (``"teacher"``).
         least_matched: Least share of the model's tensors that must fit. 0 takes whatever fits, even
             from another architecture.
+        drop: Names of the model's parts, as for `freeze_parts`, that keep their values whatever the
+            file has for them. They count neither for `strict` nor for `least_matched`.
 
     Returns:
-        What was loaded and what was not; it is logged too, as a warning if much is left over.
+        What was loaded and what was not.
 
     Raises:
         CheckpointError: The file cannot be read safely.
-        ModelError: The weights do not fit the model.
+        ModelError: The weights do not fit the model, or `drop` names nothing.
     """
     path = Path(path)
+    check_patterns(model, drop, "drop")
     file = _below(_tensors(load_checkpoint(path)), prefix, path)
-    own = model.state_dict()
+    state = model.state_dict()
+    dropped = tuple(name for name in state if matches(name, drop))
+    own = {name: tensor for name, tensor in state.items() if name not in dropped}
     names, renaming = best_match(file, own)
     if len(names) < least_matched * len(own):
-        by_order = match_by_order(file, model)
+        by_order = {k: v for k, v in match_by_order(file, model).items() if k in own}
         if len(by_order) > len(names):
             names, renaming = by_order, "renamed by order from torchvision's layout"
-    report = _report(path, file, own, names, renaming)
+    report = replace(
+        _report(path, _without(file, names, drop), own, names, renaming), dropped=dropped
+    )
     _refuse_misfit(report, type(model).__name__, strict, least_matched)
     fitting = {name: file[source] for name, source in names.items() if name in report.matched}
     model.load_state_dict(fitting, strict=False)
-    logger.log(logging.WARNING if report.is_doubtful else logging.INFO, "%s", report)
     return report
 
 
@@ -144,6 +176,20 @@ def _report(
         mismatched=tuple(name for name in own if name in names and name not in fits),
         renaming=renaming,
     )
+
+
+def _without(
+    file: Mapping[str, torch.Tensor], names: Mapping[str, str], drop: Sequence[str]
+) -> dict[str, torch.Tensor]:
+    """Return a file's tensors without those that belong to dropped parts of the model."""
+    name, source = next(iter(names.items()), ("", ""))
+    end = len(commonprefix([name[::-1], source[::-1]]))  # any pair shows how all are renamed
+    strip, add = source[: len(source) - end], name[: len(name) - end]
+    return {
+        key: tensor
+        for key, tensor in file.items()
+        if not (key.startswith(strip) and matches(add + key[len(strip) :], drop))
+    }
 
 
 def _refuse_misfit(report: WeightReport, model: str, strict: bool, least_matched: float) -> None:
@@ -174,7 +220,13 @@ def _below(tensors: dict[str, torch.Tensor], prefix: str, path: Path) -> dict[st
 
 
 def _tensors(state: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
-    """Return the largest dict of named tensors in a checkpoint: the state dict, wherever it is."""
+    """Return the largest dict of named tensors in a checkpoint: the state dict, wherever it is.
+
+    A run's checkpoint says which one is the model: a plugin may hold several tensors a weight.
+    """
+    strategy = state.get("strategy")
+    if isinstance(strategy, Mapping) and isinstance(strategy.get("model"), Mapping):
+        return _tensors(strategy["model"])
     own = {
         name: value
         for name, value in state.items()

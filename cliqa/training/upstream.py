@@ -24,7 +24,7 @@ from cliqa.registry import (
     ComponentRegistry,
 )
 
-OF_SCORES = {
+LEARN_SCORES = {
     STRATEGIES: ("AGEM", "Cumulative", "EWC", "FromScratchTraining", "GEM", "Naive", "Replay")
     + ("SynapticIntelligence",),
     PLUGINS: ("AGEMPlugin", "EWCPlugin", "EarlyStoppingPlugin", "FromScratchTrainingPlugin")
@@ -32,6 +32,20 @@ OF_SCORES = {
     + ("SynapticIntelligencePlugin",),
 }
 """What of Avalanche's trains on scores; the rest needs class labels or task labels, and crashes."""
+
+LEARN_CLASSES = {
+    STRATEGIES: ("AGEM", "CWRStar", "Cumulative", "DER", "ER_ACE", "EWC", "FromScratchTraining")
+    + ("GDumb", "GEM", "GSS_greedy", "GenerativeReplay", "LwF", "MAS", "MIR", "Naive", "Replay")
+    + ("SynapticIntelligence",),
+    PLUGINS: ("AGEMPlugin", "EWCPlugin", "EarlyStoppingPlugin", "FromScratchTrainingPlugin")
+    + ("GDumbPlugin", "GEMPlugin", "GSS_greedyPlugin", "LRSchedulerPlugin", "LwFPlugin")
+    + ("MASPlugin", "MIRPlugin", "RWalkPlugin", "ReplayPlugin", "SynapticIntelligencePlugin"),
+}
+"""What of Avalanche's trains on classes with any model; the rest needs a model or parts of its own
+that a config cannot give, or crashes (BiC, CoPE, RAR on 0.6.0)."""
+
+LEARN = {"scores": LEARN_SCORES, "classes": LEARN_CLASSES}
+"""The same by what a stream's samples are labelled with."""
 
 
 def _subclass_of(base: type) -> Callable[[str, Any], bool]:
@@ -54,15 +68,16 @@ OPTIMIZERS.add_upstream(torch.optim, _subclass_of(Optimizer), "torch")
 LR_SCHEDULERS.add_upstream(lr_scheduler, _subclass_of(lr_scheduler.LRScheduler), "torch")
 
 
-def is_of_classes(registry: ComponentRegistry, component: Component) -> bool:
-    """Tell whether one of Avalanche's strategies or plugins cannot learn scores.
+def cannot_learn(registry: ComponentRegistry, component: Component, kind: str) -> bool:
+    """Tell whether one of Avalanche's strategies or plugins cannot learn such targets.
 
     Args:
         registry: `STRATEGIES` or `PLUGINS`.
         component: What is registered there.
+        kind: ``"scores"`` or ``"classes"``.
     """
     upstream = registry.upstream.get(f"avalanche.{component.__name__}") is component
-    return upstream and component.__name__ not in OF_SCORES[registry]
+    return upstream and component.__name__ not in LEARN[kind][registry]
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,13 @@ import torch
 
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.io import atomic_open
+
+
+DAMAGE = (
+    *(RuntimeError, EOFError, ValueError, KeyError, OSError),
+    *(IndexError, AssertionError, struct.error),
+)
+"""What ``torch.load`` raises for files that are damaged in one place or another."""
 
 
 def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
@@ -41,7 +49,7 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
             f"{path}: not a checkpoint of tensors and plain types only, so it is not loaded (it "
             "could run code). Save its state_dict() alone and load that."
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except DAMAGE as error:
         raise CheckpointError(f"{path}: damaged or not a PyTorch checkpoint ({error}).") from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a dict of tensors.")

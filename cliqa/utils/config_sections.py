@@ -28,6 +28,10 @@ def _text(value: Any) -> str | None:  # noqa: ANN401
     return None if isinstance(value, str) and value else "a string"
 
 
+def _text_or_dict(value: Any) -> str | None:  # noqa: ANN401
+    return None if isinstance(value, dict) or _text(value) is None else "a path or dict(path=...)"
+
+
 def _texts(value: Any) -> str | None:  # noqa: ANN401
     fits = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
     return None if fits else "a list of strings"
@@ -92,7 +96,10 @@ SECTIONS: dict[str, Section] = {
         _a_dict,
         keys={"interval": _or_none(_integer(1)), "keep": _or_none(_integer(1))},
     ),
-    "load_from": Section("a checkpoint whose weights the model starts from", _or_none(_text)),
+    "load_from": Section(
+        "a checkpoint whose weights the model starts from, with what is dropped or frozen",
+        _or_none(_text_or_dict),
+    ),
     "work_dir": Section("the folder that a run writes to", _or_none(_text)),
     "seed": Section("seed of all randomness", _or_none(_integer(0))),
     "amp": Section("train in mixed precision", _flag),

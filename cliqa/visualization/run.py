@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 from matplotlib.figure import Figure
 
+from cliqa.evaluation.class_predictions import ClassPredictions, load_class_predictions
 from cliqa.evaluation.predictions import Predictions, load_predictions, prediction_path
-from cliqa.evaluation.results import Results, load_results, row_labels
+from cliqa.evaluation.results import Results, load_results, main_measure, row_labels
 from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.comparison import draw_comparison
+from cliqa.visualization.confusion import draw_confusion
 from cliqa.visualization.curves import draw_history, draw_scores
 from cliqa.visualization.matrix import draw_matrix
 from cliqa.visualization.scatter import draw_scatter
@@ -27,7 +29,8 @@ def draw_run(
     """Draw all figures that a run's files allow.
 
     ``score_matrix`` always; ``scores`` (curves) from two experiences on; ``history`` where
-    ``metrics.jsonl`` has epochs; ``scatter`` where the last model's predictions are stored.
+    ``metrics.jsonl`` has epochs; ``scatter`` (of scores) or ``confusion`` (of classes) where the
+    last model's predictions are stored.
 
     Args:
         work_dir: The run's folder.
@@ -53,6 +56,9 @@ def draw_run(
     predictions = _last_predictions(work_dir, results)
     if predictions:
         figures["scatter"] = draw_scatter(predictions, labels[-1])
+    of_classes = _last_class_predictions(work_dir, results)
+    if of_classes:
+        figures["confusion"] = draw_confusion(of_classes, labels[-1])
     out = work_dir / "figures" if out is None else Path(out)
     return [
         save_figure(figure, out / f"{name}.{file_format}", dpi) for name, figure in figures.items()
@@ -124,3 +130,16 @@ def _last_predictions(work_dir: Path, results: Results) -> dict[str, Predictions
         for name in results["datasets"]
         if "srcc" in results["matrix"] and prediction_path(work_dir, last, name).is_file()
     }
+
+
+def _last_class_predictions(work_dir: Path, results: Results) -> list[ClassPredictions]:
+    """Return the last model's stored logits, none where they are no numbers."""
+    if main_measure(results) != "accuracy":
+        return []
+    last = len(row_labels(results)) - 1
+    row = results["matrix"]["accuracy"][last]
+    return [
+        load_class_predictions(work_dir, last, name)
+        for name, value in zip(results["datasets"], row, strict=True)
+        if value is not None and prediction_path(work_dir, last, name).is_file()
+    ]

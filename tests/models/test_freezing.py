@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from cliqa.models.freezing import freeze_parts, keep_frozen
+from cliqa.models.freezing import check_patterns, freeze_parts, keep_frozen, set_training
 from cliqa.utils.errors import ModelError
 
 
@@ -73,3 +74,32 @@ def test_a_pattern_that_names_nothing_is_refused() -> None:
     ):
         freeze_parts(model, ["stem", "layer2"])
     assert not frozen_names(model)
+
+
+def test_a_model_with_a_report_keeps_its_frozen_parts_in_evaluation_mode() -> None:
+    model: Any = Net()
+    set_training(model)
+    assert all(module.training for module in model.modules())
+    model.frozen = freeze_parts(model, ["stem"])
+    for twin in (model, copy.deepcopy(model)):
+        set_training(twin)
+        assert not any(module.training for module in twin.stem.modules())
+        assert twin.layer1[1].training
+        set_training(twin, False)
+        assert not any(module.training for module in twin.modules())
+    assert model.state_dict().keys() == Net().state_dict().keys()
+
+
+def test_an_attribute_of_the_same_name_does_not_matter() -> None:
+    model: Any = Net()
+    model.frozen = True
+    set_training(model)
+    assert model.stem.training
+
+
+def test_patterns_may_name_buffers() -> None:
+    check_patterns(Net(), ["stem.1.running_mean", "*.num_batches_tracked", "fc"], "drop")
+    with pytest.raises(
+        ModelError, match=r"drop: 'fcc' names no part of the Net\. Did you mean 'fc'"
+    ):
+        check_patterns(Net(), ["fcc"], "drop")

@@ -22,10 +22,7 @@ from cliqa.utils.errors import ModelError
 
 Grid = list[list[float | None]]
 
-AHEAD_ONLY = (
-    "the streaming protocol trains on all of a bucket's images, so a model is tested on later "
-    "buckets alone; evaluation_protocol='iid' measures it"
-)
+AHEAD_ONLY = "streaming tests later buckets alone; evaluation_protocol='iid' measures it"
 
 
 class ClassTargets(Targets):

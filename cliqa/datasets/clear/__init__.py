@@ -1,0 +1,1 @@
+"""CLEAR (Lin et al., NeurIPS 2021): images of the same classes in buckets of time."""

@@ -1,0 +1,197 @@
+"""A new CLEAR data set from an old one: its images sorted, filtered, and cut into buckets anew."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from cliqa.datasets.clear.files import COPY_AGAIN, some
+from cliqa.datasets.clear.layout import PARTS, detect_layout, read_class_names
+from cliqa.datasets.clear.metadata import Record, as_listing, read_bucket, read_index
+from cliqa.datasets.clear.prepare import write_training_folder
+from cliqa.datasets.clear.trees import NewTree
+from cliqa.datasets.clear.writing import (
+    Copy,
+    PlacedImage,
+    check_buckets,
+    check_copy,
+    check_ids,
+    copy_image,
+    cut,
+    fresh_folder,
+    progress,
+    write_part,
+)
+from cliqa.datasets.image_files import match_images
+from cliqa.utils.errors import DatasetError
+
+logger = logging.getLogger(__name__)
+
+Process = Callable[[list[Record]], Sequence[Record]]
+"""Sorts or filters the records of one class."""
+
+Classes = dict[str, list[Record]]
+"""Records by class."""
+
+
+def create_dataset(
+    root: str | Path,
+    out: str | Path,
+    process: Process = partial(sorted, key=lambda record: record["date_taken"]),  # noqa: B008
+    *,
+    buckets: int | None = None,
+    copy: Copy = "copy",
+) -> None:
+    """Write a new data set whose buckets are cut from what `process` makes of each class.
+
+    The records of a class are gathered over all buckets, in the order of time, and handed to
+    `process`. What it returns is cut into consecutive buckets whose sizes differ by one at most,
+    the larger ones first. An image of the new layout stays in its part, train or test.
+
+    Args:
+        root: The data set's folder, in either layout; it is only read.
+        out: A new folder, which gets the same layout and is prepared.
+        process: Called with the list of a class's records; returns a list of some or all of them.
+            A record is a dict whose keys are found whatever their case: ``x["date_taken"]``.
+        buckets: How many buckets to cut, called 1, 2, 3 ...; None for those of `root`.
+        copy: ``"copy"`` the images, or ``"link"`` them, where that is possible.
+
+    Raises:
+        ConfigError: `buckets` or `copy` is out of range.
+        DatasetError: The data set is wrong, `process` needs a key that an image does not have or
+            returns anything but its records, or `out` is in use.
+    """
+    check_copy(copy)
+    if buckets is not None:
+        check_buckets(buckets)
+    root, out = Path(root).expanduser(), Path(out).expanduser()
+    parts = _parts(root)
+    class_names = read_class_names(root / parts[0])
+    classes, names = _gather(root, parts, class_names)
+    if buckets is not None:
+        names = [str(k + 1) for k in range(buckets)]
+    kept = {name: _process(process, name, own) for name, own in classes.items()}
+    placed = {part: _place(root, part, kept, names, copy) for part in parts}
+    _check(placed, names)
+    with fresh_folder(out) as folder:
+        with progress(sum(map(len, kept.values())), str(out)) as bar:
+            for part in parts:
+                write_part(folder / part, class_names, placed[part], bar)
+        if parts == ("",):
+            write_training_folder(folder)
+    logger.info("Wrote %d images to %s.", sum(map(len, kept.values())), out)
+
+
+def _parts(root: Path) -> tuple[str, ...]:
+    """Return the folders that hold metadata: the root itself, or the parts of the new layout."""
+    if detect_layout(root) == "old":
+        return ("",)
+    NewTree(root)  # checks that the parts fit together
+    return PARTS
+
+
+def _gather(
+    root: Path, parts: Sequence[str], class_names: Sequence[str]
+) -> tuple[Classes, list[str]]:
+    """Return the records of each class in the order of time, and the buckets' names.
+
+    Raises:
+        DatasetError: The metadata are wrong, or images are missing.
+    """
+    indices = {part: read_index(root / part) for part in parts}
+    names = sorted({bucket for index in indices.values() for bucket in index}, key=int)
+    classes: Classes = {name: [] for name in class_names}
+    images: list[str] = []
+    for bucket in names:
+        for part, index in indices.items():
+            if bucket not in index:
+                continue
+            found = read_bucket(root / part, bucket, index[bucket], class_names, part)
+            images += as_listing(found, index[bucket], part).images
+            for name, own in found.items():
+                classes[name] += own
+    matched = zip(images, match_images(root, images), strict=True)
+    lost = [image for image, path in matched if path is None]
+    if lost:
+        raise DatasetError(
+            f"{root}: {len(lost)} of {len(images)} images are missing: {some(lost)}. {COPY_AGAIN}"
+        )
+    return classes, names
+
+
+def _process(process: Process, name: str, records: list[Record]) -> list[Record]:
+    """Return what `process` makes of the records of one class.
+
+    Raises:
+        DatasetError: It compares null with a value, or returns anything but its records.
+    """
+    try:
+        kept = list(process(list(records)))
+    except TypeError as error:
+        empty = next((record for record in records if record.empty_keys), None)
+        if empty is None:
+            raise
+        raise DatasetError(
+            f"{empty.path}: '{min(empty.empty_keys)}' is null in its metadata, so it cannot be "
+            "sorted by it. Filter such images out, or sort by another key."
+        ) from error
+    own = {id(record) for record in records}
+    foreign = [record for record in kept if id(record) not in own]
+    if foreign:
+        raise DatasetError(
+            f"process returned what is no record of class '{name}': {str(foreign[0])[:80]}. Return "
+            "the records that it was given, sorted or filtered."
+        )
+    if len({id(record) for record in kept}) < len(kept):
+        ids = [record.image_id for record in kept]
+        twice = next(image_id for image_id in ids if ids.count(image_id) > 1)
+        raise DatasetError(
+            f"process returned image {twice} of class '{name}' twice. Return each record once."
+        )
+    return kept
+
+
+def _place(
+    root: Path, part: str, kept: Mapping[str, list[Record]], names: Sequence[str], copy: Copy
+) -> dict[str, dict[str, list[PlacedImage]]]:
+    """Return the images of one part by their new bucket and class."""
+    placed: dict[str, dict[str, list[PlacedImage]]] = {name: {} for name in names}
+    for class_name, records in kept.items():
+        for bucket, own in zip(names, cut(records, len(names)), strict=True):
+            placed[bucket][class_name] = [
+                PlacedImage(
+                    record.image_id,
+                    PurePosixPath(record.path).suffix,
+                    dict(record),
+                    partial(copy_image, root / part / record.path, copy),
+                )
+                for record in own
+                if record.part == part
+            ]
+    return placed
+
+
+def _check(
+    placed: Mapping[str, Mapping[str, Mapping[str, Sequence[PlacedImage]]]], names: Sequence[str]
+) -> None:
+    """Check that every bucket has images, in each part, and none twice.
+
+    Raises:
+        DatasetError: A bucket would be empty, or an id twice in it.
+    """
+    for part, own in placed.items():
+        empty = [bucket for bucket in names if not any(own[bucket].values())]
+        if empty:
+            raise DatasetError(
+                f"bucket {some(empty)} would have no image{f' in {part}' if part else ''}. Keep "
+                "more images, or cut fewer buckets."
+            )
+    for bucket in names:
+        joined = {
+            f"{part} {name}".strip(): images
+            for part, own in placed.items()
+            for name, images in own[bucket].items()
+        }
+        check_ids({bucket: joined})

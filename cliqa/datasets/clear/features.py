@@ -1,0 +1,223 @@
+"""Stored features: one vector for each image, made once by a pretrained network."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cliqa.datasets.clear.files import COPY_AGAIN, read_object, some, written_by
+from cliqa.datasets.clear.layout import PARTS, TRAINING, Layout, read_class_names
+from cliqa.datasets.clear.metadata import Record, read_bucket, read_index
+from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.io import atomic_open
+
+FEATURES = "features"
+
+_DAMAGED = (
+    *(OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError),
+    *(AssertionError, struct.error, pickle.UnpicklingError),
+)
+"""What PyTorch raises over a damaged file, by where the damage is."""
+
+
+def feature_types(root: Path, layout: Layout) -> list[str]:
+    """Return the names of the features that a data set has, sorted."""
+    if layout == "old":
+        found = (root / TRAINING / FEATURES).glob("*/*/all.pth")
+        return sorted({path.parent.parent.name for path in found})
+    return sorted(path.parent.name for path in root.glob(f"train/{FEATURES}/*/features.json"))
+
+
+def check_feature_type(root: Path, layout: Layout, name: str) -> str:
+    """Return a feature type's name.
+
+    Raises:
+        ConfigError: The data set has no features of that name.
+    """
+    existing = feature_types(root, layout)
+    if name not in existing:
+        there = f"There are {', '.join(existing)}." if existing else "There are none."
+        advice = written_by("features", root, f"--name {name}")
+        raise ConfigError(
+            f"scenario.feature_type: {root} has no features '{name}'. {there} {advice}"
+        )
+    return name
+
+
+def read_features(
+    root: Path, name: str, bucket: str, targets: Sequence[int], listed: str
+) -> Tensor:
+    """Read the features of a bucket in the old layout.
+
+    Args:
+        root: The data set's folder.
+        name: The feature type.
+        bucket: The bucket.
+        targets: (N,) the classes of the bucket's images.
+        listed: Where these are listed, for messages.
+
+    Returns:
+        float32 (N, D), in the order of the list.
+
+    Raises:
+        DatasetError: The file is missing or damaged, or does not fit the list.
+    """
+    path = root / TRAINING / FEATURES / name / bucket / "all.pth"
+    value = _load(path, written_by("features", root, f"--name {name}"))
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise DatasetError(
+            f"{path}: expected a pair of features (N, D) and N classes, got a "
+            f"{type(value).__name__}. {written_by('features', root, f'--name {name} --overwrite')}"
+        )
+    features = _as_matrix(value[0], path)
+    again = written_by("features", root, f"--name {name} --overwrite")
+    if len(features) != len(targets):
+        raise DatasetError(
+            f"{path}: {len(features)} features for the {len(targets)} images of {listed}. {again}"
+        )
+    classes = value[1].tolist() if isinstance(value[1], Tensor) else value[1]
+    if not isinstance(classes, (list, tuple)) or list(classes) != list(targets):
+        raise DatasetError(f"{path}: its classes are not those of {listed}, in that order. {again}")
+    return features
+
+
+def read_class_features(
+    folder: Path, name: str, bucket: str, records: Mapping[str, Sequence[Record]]
+) -> Tensor:
+    """Read the features of a bucket that are stored class by class, each under its image's id.
+
+    Args:
+        folder: The data set's folder, or its part ``train`` or ``test``.
+        name: The feature type.
+        bucket: The bucket.
+        records: The bucket's records by class.
+
+    Returns:
+        float32 (N, D), in the order of the records.
+
+    Raises:
+        DatasetError: A file is missing or damaged, or does not have exactly the images' ids.
+    """
+    index = folder / FEATURES / name / "features.json"
+    root = folder.parent if folder.name in PARTS else folder
+    advice = written_by("features", root, f"--name {name}")
+    files = read_object(index, advice).get(bucket)
+    if not isinstance(files, dict):
+        raise DatasetError(f"{index}: no bucket {bucket}. {advice} --overwrite")
+    rows: list[Tensor] = []
+    for class_name, own in records.items():
+        if not own:
+            continue
+        file = files.get(class_name)
+        if not isinstance(file, str):
+            raise DatasetError(
+                f"{index}: bucket {bucket} has no class '{class_name}'. {advice} --overwrite"
+            )
+        rows.append(_read_one_class(folder / file, own, advice))
+    widths = sorted({row.shape[1] for row in rows})
+    if len(widths) > 1:
+        raise DatasetError(
+            f"{index}: bucket {bucket} has features of {widths[0]} and of {widths[-1]} numbers. "
+            f"{advice} --overwrite"
+        )
+    return torch.cat(rows)
+
+
+def _read_one_class(path: Path, records: Sequence[Record], advice: str) -> Tensor:
+    """Return the features (n, D) of one class, in the order of the records."""
+    value = _load(path, advice)
+    if not isinstance(value, dict):
+        raise DatasetError(
+            f"{path}: expected features by image id, got a {type(value).__name__}. "
+            f"{advice} --overwrite"
+        )
+    named = {str(key): row for key, row in value.items()}
+    missing = [record.image_id for record in records if record.image_id not in named]
+    foreign = set(named) - {record.image_id for record in records}
+    if missing or foreign:
+        what = f"no feature of image {some(missing)}" if missing else ""
+        what = what or f"features of {some(sorted(foreign))}, which the metadata does not list"
+        raise DatasetError(f"{path}: {what}. {advice} --overwrite")
+    return _as_matrix([named[record.image_id] for record in records], path)
+
+
+def gather_features(root: Path, name: str) -> dict[str, tuple[Tensor, dict[str, int]]]:
+    """Return the old layout's class by class features as one matrix a bucket.
+
+    Args:
+        root: The data set's folder.
+        name: The feature type.
+
+    Returns:
+        By bucket: float32 (N, D), and the row of each image's path.
+
+    Raises:
+        DatasetError: The metadata or the features are wrong or missing.
+    """
+    class_names = read_class_names(root)
+    gathered = {}
+    for bucket, files in read_index(root).items():
+        records = read_bucket(root, bucket, files, class_names)
+        matrix = read_class_features(root, name, bucket, records)
+        paths = [record.path for own in records.values() for record in own]
+        gathered[bucket] = matrix, {path: row for row, path in enumerate(paths)}
+    return gathered
+
+
+def write_features(path: Path, features: Tensor, targets: Sequence[int]) -> None:
+    """Write ``all.pth`` atomically: features (N, D) and the N classes."""
+    with atomic_open(path, "wb") as file:
+        torch.save((features, list(targets)), file)
+
+
+def _load(path: Path, advice: str) -> Any:  # noqa: ANN401
+    """Load tensors; nothing in the file is executed.
+
+    Raises:
+        DatasetError: The file is missing, truncated, or holds anything but tensors.
+    """
+    if not path.is_file():
+        raise DatasetError(f"{path}: missing. {advice}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except _DAMAGED as error:
+        reason = (str(error).splitlines() or ["it ends too early"])[0]
+        raise DatasetError(
+            f"{path}: no readable tensors ({reason}). {COPY_AGAIN} Or {advice[0].lower()}"
+            f"{advice[1:]} --overwrite"
+        ) from error
+
+
+def _as_matrix(value: object, path: Path) -> Tensor:
+    """Return features as float32 (N, D).
+
+    Raises:
+        DatasetError: They are no matrix of finite floating-point numbers.
+    """
+    if isinstance(value, (list, tuple)) and value:
+        wrong = next((row for row in value if not isinstance(row, Tensor)), None)
+        shapes = {tuple(row.shape) for row in value if isinstance(row, Tensor)}
+        if wrong is None and len(shapes) == 1:
+            value = torch.stack([row.detach() for row in value])
+        else:
+            found = f"rows of shapes {sorted(shapes)}" if wrong is None else repr(wrong)
+            raise DatasetError(f"{path}: features must be (N, D), got {found}. {COPY_AGAIN}")
+    if not isinstance(value, Tensor) or value.ndim != 2 or not value.is_floating_point():
+        found = (
+            f"{value.dtype} {tuple(value.shape)}"
+            if isinstance(value, Tensor)
+            else type(value).__name__
+        )
+        raise DatasetError(f"{path}: features must be float (N, D), got {found}. {COPY_AGAIN}")
+    matrix = value.detach().to(torch.float32)
+    finite = torch.isfinite(matrix).all(dim=1)
+    if not finite.all():
+        row = int((~finite).nonzero()[0])
+        raise DatasetError(f"{path}: feature {row} is not finite. Make the features again.")
+    return matrix

@@ -1,0 +1,226 @@
+"""A CLEAR data set from a folder of images in folders of their classes."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from PIL import ExifTags, Image
+
+from cliqa.datasets.clear.files import some
+from cliqa.datasets.clear.prepare import write_training_folder
+from cliqa.datasets.clear.writing import (
+    Copy,
+    PlacedImage,
+    check_buckets,
+    check_copy,
+    copy_image,
+    cut,
+    fresh_folder,
+    progress,
+    write_part,
+)
+from cliqa.utils.errors import ConfigError, DatasetError
+
+logger = logging.getLogger(__name__)
+
+Order = Literal["date", "name"]
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+Files = dict[str, dict[str, list[Path]]]
+"""Image files by bucket and class."""
+
+
+def from_folder(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    buckets: int = 10,
+    order: Order = "date",
+    copy: Copy = "copy",
+) -> None:
+    """Write a data set in the old layout, prepared, from a folder of labelled images.
+
+    The folder is either ``FOLDER/<bucket>/<class>/images``, with whole numbers as buckets, or
+    ``FOLDER/<class>/images``. In the latter case each class is cut into consecutive buckets whose
+    sizes differ by one at most.
+
+    Args:
+        folder: The labelled folder; it is only read.
+        out: A new folder.
+        buckets: How many buckets to cut, where the folder has none.
+        order: What buckets are cut by: the ``"date"`` at which an image was taken (EXIF
+            DateTimeOriginal, else DateTime), or the file's ``"name"``, numbers in it counting as
+            numbers.
+        copy: ``"copy"`` the images, or ``"link"`` them, where that is possible.
+
+    Raises:
+        ConfigError: An argument is out of range.
+        DatasetError: The folder has another form, an image has no date, a class has fewer images
+            than there are buckets, or `out` is in use.
+    """
+    check_copy(copy)
+    check_buckets(buckets)
+    if order not in ("date", "name"):
+        raise ConfigError(f"order must be 'date' or 'name', got {order!r}.")
+    source, out = Path(folder).expanduser(), Path(out).expanduser()
+    files = _find_buckets(source)
+    if files is None:
+        classes = _find_classes(source)
+        files = _cut_classes(source, classes, buckets, order)
+    class_names = sorted({name for own in files.values() for name in own})
+    ids = _deal_ids([path for own in files.values() for paths in own.values() for path in paths])
+    placed = {
+        bucket: {name: _place(source, own.get(name, []), ids, copy) for name in class_names}
+        for bucket, own in files.items()
+    }
+    with fresh_folder(out) as temporary:
+        with progress(len(ids), str(out)) as bar:
+            write_part(temporary, class_names, placed, bar)
+        write_training_folder(temporary)
+    logger.info("Wrote %d images of %d classes to %s.", len(ids), len(class_names), out)
+
+
+def _folders(parent: Path) -> list[Path]:
+    """Return a folder's folders, hidden ones left out, sorted."""
+    found = (path for path in parent.iterdir() if path.is_dir())
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def _find_buckets(source: Path) -> Files | None:
+    """Return the files of ``FOLDER/<bucket>/<class>``, or None where the folder has no buckets.
+
+    Raises:
+        DatasetError: There is no folder, it is empty, or only some of its folders are buckets.
+    """
+    if not source.is_dir():
+        raise DatasetError(f"{source}: no such folder (from {Path.cwd()}).")
+    folders = _folders(source)
+    if not folders:
+        raise DatasetError(
+            f"{source}: no folder in it. Expected FOLDER/<class>/ or FOLDER/<bucket>/<class>/."
+        )
+    deep = [path for path in folders if path.name.isdecimal() and _folders(path)]
+    if not deep:
+        return None
+    other = [path.name for path in folders if path not in deep]
+    if other:
+        raise DatasetError(
+            f"{source}: {deep[0].name} is a bucket, but {some(other)} is none. Buckets are whole "
+            "numbers and hold a folder for each class."
+        )
+    if len({int(path.name) for path in deep}) < len(deep):
+        raise DatasetError(f"{source}: a bucket is there twice, e.g. as 1 and 01. Rename one.")
+    return {path.name: _find_classes(path) for path in sorted(deep, key=lambda p: int(p.name))}
+
+
+def _find_classes(source: Path) -> dict[str, list[Path]]:
+    """Return the image files of ``FOLDER/<class>``, by class.
+
+    Raises:
+        DatasetError: A class has no image.
+    """
+    classes = {}
+    for folder in _folders(source):
+        images = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
+        if not images:
+            raise DatasetError(f"{folder}: no image in it. Fill the folder, or remove it.")
+        classes[folder.name] = sorted(images, key=natural)
+    return classes
+
+
+def natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    """Return what sorts names as people do: numbers in them count as numbers.
+
+    >>> [path.name for path in sorted([Path("a10.png"), Path("a9.png")], key=natural)]
+    ['a9.png', 'a10.png']
+    """
+    pieces = re.findall(r"\d+|\D+", path.name)
+    keys = [(0, int(p), "") if p.isdecimal() else (1, 0, p.lower()) for p in pieces]
+    return keys, path.name
+
+
+def _cut_classes(
+    source: Path, classes: Mapping[str, list[Path]], buckets: int, order: Order
+) -> Files:
+    """Return the files of each class in consecutive buckets.
+
+    Raises:
+        DatasetError: A class has too few images, or an image has no date.
+    """
+    files: Files = {str(k + 1): {} for k in range(buckets)}
+    for name, paths in classes.items():
+        if len(paths) < buckets:
+            raise DatasetError(
+                f"{source / name}: {len(paths)} images cannot fill {buckets} buckets. Set "
+                f"buckets={len(paths)} (--buckets {len(paths)}) or less."
+            )
+        if order == "date":
+            dates = {path: read_date(path) for path in paths}
+            undated = [path.name for path, date in dates.items() if date is None]
+            if undated:
+                raise DatasetError(
+                    f"{source / name}: {len(undated)} of {len(paths)} images have no date in their "
+                    f"EXIF data: {some(undated)}. Set order='name' (--order name) to go by the "
+                    "files' names."
+                )
+            paths = sorted(paths, key=lambda path: dates[path] or "")
+        for own, piece in zip(files.values(), cut(paths, buckets), strict=True):
+            own[name] = piece
+    return files
+
+
+def read_date(path: Path) -> str | None:
+    """Return when an image was taken, ``2004-05-01 12:00:00``, or None where it does not say.
+
+    Args:
+        path: The image file.
+
+    Raises:
+        DatasetError: The file is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            exif = image.getexif()
+            taken = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+            text = str(taken or exif.get(ExifTags.Base.DateTime) or "")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DatasetError(f"{path}: no readable image ({error}). Remove or replace it.") from error
+    match = re.match(r"(\d{4})[:-](\d\d)[:-](\d\d)(?: (\d\d:\d\d:\d\d))?", text)
+    if match is None or match[1] == "0000":  # cameras whose clock was never set
+        return None
+    return f"{match[1]}-{match[2]}-{match[3]} {match[4] or '00:00:00'}"
+
+
+def _deal_ids(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return each image's id: its name, or numbers where two images have one name."""
+    names = Counter(path.stem for path in paths)
+    if max(names.values()) == 1:
+        return {path: path.stem for path in paths}
+    return {path: f"{number:06d}" for number, path in enumerate(paths, start=1)}
+
+
+def _place(
+    source: Path, paths: Sequence[Path], ids: Mapping[Path, str], copy: Copy
+) -> list[PlacedImage]:
+    """Return the images of one bucket and class with their metadata."""
+    return [
+        PlacedImage(
+            ids[path],
+            path.suffix,
+            {
+                "ID": ids[path],
+                "EXT": path.suffix.removeprefix("."),
+                "DATE_TAKEN": read_date(path),
+                "SOURCE": path.relative_to(source).as_posix(),
+            },
+            partial(copy_image, path, copy),
+        )
+        for path in paths
+    ]

@@ -1,0 +1,259 @@
+"""Read CLEAR: for each bucket of time a training and a test set, under either protocol."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from cliqa.datasets.class_dataset import ClassDataset, ImageFiles
+from cliqa.datasets.clear.features import check_feature_type
+from cliqa.datasets.clear.fewshot import describe_shots, read_fewshot
+from cliqa.datasets.clear.filelists import Listing
+from cliqa.datasets.clear.files import some, written_by
+from cliqa.datasets.clear.layout import DATA_NAMES, choose_buckets
+from cliqa.datasets.clear.trees import Tree, open_tree
+from cliqa.datasets.image_files import match_images
+from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.suggest import closest
+
+logger = logging.getLogger(__name__)
+
+PROTOCOLS = ("streaming", "iid")
+SEEDS = (0, 1, 2, 3, 4)
+"""The seeds of the published splits of the old layout."""
+
+
+@dataclass(frozen=True)
+class ClearSplits:
+    """CLEAR's data sets, one of each kind a bucket.
+
+    Attributes:
+        layout: ``"old"`` or ``"new"``.
+        buckets: The buckets' names, in the order of time.
+        class_names: The K classes.
+        train: The training sets.
+        test: The test sets; under the streaming protocol those of `train`.
+        notes: Sentences that a reader of the results should know.
+    """
+
+    layout: str
+    buckets: tuple[str, ...]
+    class_names: tuple[str, ...]
+    train: tuple[ClassDataset, ...]
+    test: tuple[ClassDataset, ...]
+    notes: tuple[str, ...]
+
+
+def read_clear(
+    root: str | Path,
+    *,
+    data_name: str = "clear10",
+    evaluation_protocol: str = "streaming",
+    seed: int | None = None,
+    shot: int | None = None,
+    feature_type: str | None = None,
+    buckets: Sequence[int | str] | None = None,
+    cache: bool = False,
+) -> ClearSplits:
+    """Read CLEAR from its folder, in whichever of its two layouts it is; nothing is downloaded.
+
+    Args:
+        root: The data set's folder.
+        data_name: What the data set is called: clear10, clear100, clear10_neurips2021 or
+            clear100_cvpr2022. The layout is the folder's, whatever the name.
+        evaluation_protocol: ``"streaming"``: a bucket's images are all trained on, and are the test
+            of what was trained on earlier buckets; or ``"iid"``: a bucket has a training and a test
+            split (Lin et al. 2021, section 4).
+        seed: Which of the five splits of the i.i.d. protocol, 0..4; the new layout has one split,
+            and the seed chooses the few-shot images alone.
+        shot: Train on so many images of each class and bucket; for the i.i.d. protocol.
+        feature_type: Read stored features of this name instead of images.
+        buckets: The buckets to read; None for all.
+        cache: Keep decoded images in memory.
+
+    Returns:
+        The data sets. A sample's key is its image's path relative to `root`.
+
+    Raises:
+        ConfigError: An option is wrong, or does not fit another one.
+        DatasetError: A file is missing or wrong.
+    """
+    _check_options(data_name, evaluation_protocol, seed, shot)
+    tree = open_tree(root)
+    if evaluation_protocol == "iid" and tree.layout == "old" and seed not in SEEDS:
+        raise ConfigError(
+            f"scenario.seed={seed}: the i.i.d. protocol needs the seed of a split, 0..4."
+        )
+    if feature_type is not None:
+        check_feature_type(tree.root, tree.layout, feature_type)
+    chosen = choose_buckets(tree.buckets, buckets)
+    notes = list(tree.notes)
+    by_index = feature_type is not None
+    splits = {
+        bucket: _split(tree, bucket, evaluation_protocol, seed, shot, by_index, notes)
+        for bucket in chosen
+    }
+    whole = (
+        _image_sets(tree, chosen, cache)
+        if feature_type is None
+        else _feature_sets(tree, chosen, feature_type)
+    )
+    if seed is not None and tree.layout == "new":
+        use = "the few-shot images" if shot is not None else "nothing"
+        notes.append(f"seed {seed} selects no split (this layout has one), but {use}")
+    notes += _describe_shared({bucket: tree.whole(bucket) for bucket in chosen})
+    for note in notes:
+        logger.info("%s: %s.", tree.root, note)
+    pairs = [_select(whole[bucket], splits[bucket]) for bucket in chosen]
+    return ClearSplits(
+        tree.layout,
+        chosen,
+        tree.class_names,
+        tuple(train for train, _ in pairs),
+        tuple(test for _, test in pairs),
+        tuple(notes),
+    )
+
+
+def _check_options(data_name: str, protocol: str, seed: int | None, shot: int | None) -> None:
+    """Check what can be checked without the data.
+
+    Raises:
+        ConfigError: An option is wrong, or does not fit another one.
+    """
+    if data_name not in DATA_NAMES:
+        raise ConfigError(
+            f"scenario.data_name: unknown data set '{data_name}'. It is one of "
+            f"{', '.join(DATA_NAMES)}.{closest(str(data_name), DATA_NAMES)}"
+        )
+    if protocol not in PROTOCOLS:
+        raise ConfigError(
+            f"scenario.evaluation_protocol: unknown protocol '{protocol}'. Set 'streaming' or "
+            f"'iid'.{closest(str(protocol), PROTOCOLS)}"
+        )
+    for name, value, least in (("seed", seed, 0), ("shot", shot, 1)):
+        if value is None:
+            continue
+        if type(value) is not int or value < least:
+            raise ConfigError(
+                f"scenario.{name} must be a whole number >= {least} or None, got {value!r}."
+            )
+        if protocol == "streaming":
+            raise ConfigError(
+                f"scenario.{name}={value}: the streaming protocol splits no bucket. Set "
+                f"scenario.{name}=None, or evaluation_protocol='iid'."
+            )
+    if shot is not None and seed is None:
+        raise ConfigError(
+            f"scenario.shot={shot}: few-shot images are drawn with a seed. Set scenario.seed=0."
+        )
+
+
+Split = tuple[list[int], list[int]]
+"""Places in a bucket's whole: of the training and of the test images."""
+
+
+def _split(
+    tree: Tree,
+    bucket: str,
+    protocol: str,
+    seed: int | None,
+    shot: int | None,
+    by_index: bool,
+    notes: list[str],
+) -> Split | None:
+    """Return a bucket's split, None where there is none; what is odd about it goes to `notes`."""
+    if protocol == "streaming":
+        return None
+    train, test = tree.split(bucket, seed, by_index)
+    if shot is not None and seed is not None:
+        train = read_fewshot(tree, bucket, shot, seed, train)
+        listing = tree.whole(bucket).select(train)
+        notes += describe_shots(listing, tree.class_names, shot, bucket)
+    return train, test
+
+
+def _select(whole: ClassDataset, split: Split | None) -> tuple[ClassDataset, ClassDataset]:
+    """Return the training and the test set; without a split, both are the whole."""
+    if split is None:
+        return whole, whole
+    return whole.select(split[0]), whole.select(split[1])
+
+
+def _image_sets(tree: Tree, buckets: Sequence[str], cache: bool) -> dict[str, ClassDataset]:
+    """Return all images of each bucket.
+
+    Raises:
+        DatasetError: Image files are missing.
+    """
+    listings = [tree.whole(bucket) for bucket in buckets]
+    images = [image for listing in listings for image in listing.images]
+    places = [place for listing in listings for place in listing.places]
+    found = match_images(tree.root, images)
+    lost = [
+        f"{image} ({place})"
+        for image, place, path in zip(images, places, found, strict=True)
+        if path is None
+    ]
+    if lost:
+        raise DatasetError(
+            f"{tree.root}: {len(lost)} of {len(images)} images are missing: {some(lost)}. Unpack "
+            "the data set again, or correct the lists."
+        )
+    paths = iter(found)
+    sets = {}
+    for bucket, listing in zip(buckets, listings, strict=True):
+        files = ImageFiles(
+            [f"{tree.root}/{next(paths)}" for _ in listing.images], listing.places, cache
+        )
+        sets[bucket] = ClassDataset(files, listing.targets, tree.class_names, listing.images)
+    return sets
+
+
+def _feature_sets(tree: Tree, buckets: Sequence[str], name: str) -> dict[str, ClassDataset]:
+    """Return all features of each bucket.
+
+    Raises:
+        DatasetError: They are missing or damaged, or of different lengths.
+    """
+    sets = {}
+    widths: dict[int, str] = {}
+    for bucket in buckets:
+        features: Tensor = tree.features(bucket, name)  # (N, D)
+        widths.setdefault(features.shape[1], bucket)
+        listing = tree.whole(bucket)
+        sets[bucket] = ClassDataset(features, listing.targets, tree.class_names, listing.images)
+    if len(widths) > 1:
+        found = " and ".join(f"{width} (bucket {bucket})" for width, bucket in widths.items())
+        raise DatasetError(
+            f"{tree.root}: the features '{name}' differ in their length: {found}. "
+            f"{written_by('features', tree.root, f'--name {name} --overwrite')}"
+        )
+    return sets
+
+
+def _describe_shared(listings: dict[str, Listing]) -> list[str]:
+    """Return sentences about images that stand under one id in two buckets or classes."""
+    seen: dict[str, tuple[str, int]] = {}
+    times: dict[str, str] = {}
+    classes: dict[str, str] = {}
+    for bucket, listing in listings.items():
+        for image, target in zip(listing.images, listing.targets, strict=True):
+            image_id = image.rpartition("/")[2].rpartition(".")[0]
+            first, other = seen.setdefault(image_id, (bucket, target))
+            if first != bucket:
+                times.setdefault(image_id, f"{image_id} in buckets {first} and {bucket}")
+            elif other != target:
+                classes.setdefault(image_id, f"{image_id} in bucket {bucket}")
+    notes = []
+    if times:
+        example = next(iter(times.values()))
+        notes.append(f"{len(times)} image ids are in several buckets, e.g. {example}")
+    if classes:
+        example = next(iter(classes.values()))
+        notes.append(f"{len(classes)} image ids are in several classes, e.g. {example}")
+    return notes

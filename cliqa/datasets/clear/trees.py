@@ -1,0 +1,269 @@
+"""CLEAR's two layouts behind one face: a bucket's images, its features, and its split."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from cliqa.datasets.clear.features import read_class_features, read_features
+from cliqa.datasets.clear.filelists import Listing, find_images, read_filelist, read_indices
+from cliqa.datasets.clear.files import COPY_AGAIN, read_json, some, written_by
+from cliqa.datasets.clear.layout import (
+    CLASS_NAMES,
+    INDEX,
+    PARTS,
+    TRAINING,
+    Layout,
+    detect_layout,
+    read_class_names,
+    sort_buckets,
+)
+from cliqa.datasets.clear.metadata import Record, as_listing, read_bucket, read_index
+from cliqa.utils.errors import ConfigError, DatasetError
+
+SPLITS = "testset_ratio_0.3"
+"""The folder of the published splits, 30 % of a bucket for the test."""
+
+
+class Tree(Protocol):
+    """What can be read from either layout.
+
+    Attributes:
+        root: The data set's folder.
+        layout: ``"old"`` or ``"new"``.
+        class_names: The K classes.
+        buckets: The buckets, in the order of time.
+        notes: What a reader of a result should know.
+    """
+
+    root: Path
+    layout: Layout
+    class_names: tuple[str, ...]
+    buckets: tuple[str, ...]
+    notes: list[str]
+
+    def whole(self, bucket: str) -> Listing:
+        """Return all images of a bucket."""
+
+    def split(
+        self, bucket: str, seed: int | None, by_index: bool = False
+    ) -> tuple[list[int], list[int]]:
+        """Return the places of a bucket's training and test images in the whole.
+
+        Args:
+            bucket: The bucket.
+            seed: Which of the splits, where there are several.
+            by_index: Read the lists of indices, not of images.
+        """
+
+    def features(self, bucket: str, name: str) -> Tensor:
+        """Return a bucket's features, float32 (N, D), in the order of the whole."""
+
+
+def open_tree(root: str | Path) -> Tree:
+    """Open a data set in the layout that its folder has.
+
+    Raises:
+        ConfigError: It is no path.
+        DatasetError: There is no such folder, or it is neither layout.
+    """
+    if not isinstance(root, (str, Path)):
+        raise ConfigError(
+            f"scenario.dataset_root must be the path of CLEAR's folder, got {root!r}."
+        )
+    path = Path(root).expanduser()
+    return OldTree(path) if detect_layout(path) == "old" else NewTree(path)
+
+
+class OldTree:
+    """The layout of 2021: one set of images, and splits of it in ``training_folder``.
+
+    Args:
+        root: The data set's folder.
+
+    Raises:
+        DatasetError: The classes or the buckets are missing or wrong.
+    """
+
+    layout: Layout = "old"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.notes: list[str] = []
+        self.class_names = read_class_names(root)
+        self._prepare = written_by("prepare", root)
+        path = root / TRAINING / "bucket_indices.json"
+        names = read_json(path, self._prepare)
+        if not isinstance(names, list):
+            raise DatasetError(f"{path}: expected a JSON list of buckets. {COPY_AGAIN}")
+        self.buckets = sort_buckets(names, path)
+        self.whole = cache(self._read_whole)
+
+    def _read_whole(self, bucket: str) -> Listing:
+        return read_filelist(self.root, self._all(bucket), len(self.class_names), self._prepare)
+
+    def _all(self, bucket: str) -> str:
+        return f"{TRAINING}/filelists/{bucket}/all.txt"
+
+    def split(
+        self, bucket: str, seed: int | None, by_index: bool = False
+    ) -> tuple[list[int], list[int]]:
+        """Return the places of one published split's images in ``all.txt``.
+
+        Raises:
+            DatasetError: A list is missing or wrong, or the two overlap.
+        """
+        folder = f"{TRAINING}/{SPLITS}/split_{seed}/{bucket}"
+        read = self._indices if by_index else self._images
+        train, test = (read(bucket, f"{folder}/{part}") for part in PARTS)
+        common = sorted(set(train) & set(test))
+        if common:
+            image = self.whole(bucket).images[common[0]]
+            raise DatasetError(
+                f"{self.root / folder}: {len(common)} images are in train and in test, e.g. "
+                f"{image}. {written_by('prepare', self.root, '--overwrite')}"
+            )
+        return train, test
+
+    def _images(self, bucket: str, name: str) -> list[int]:
+        part = read_filelist(self.root, f"{name}.txt", len(self.class_names), self._prepare)
+        return find_images(self.root, self.whole(bucket), part, self._all(bucket))
+
+    def _indices(self, bucket: str, name: str) -> list[int]:
+        path = self.root / f"{name}_indices.json"
+        indices = read_indices(path, len(self.whole(bucket)), self._all(bucket), self._prepare)
+        if (self.root / f"{name}.txt").is_file():
+            images = self._images(bucket, name)
+            if set(images) != set(indices):
+                raise DatasetError(
+                    f"{path}: not the images of {name}.txt: features and images would be split "
+                    f"in two ways. {COPY_AGAIN}"
+                )
+        return indices
+
+    def features(self, bucket: str, name: str) -> Tensor:
+        """Return a bucket's features, float32 (N, D), in the order of ``all.txt``.
+
+        Raises:
+            DatasetError: They are missing or damaged, or do not fit the list.
+        """
+        targets = self.whole(bucket).targets
+        return read_features(self.root, name, bucket, targets, self._all(bucket))
+
+
+class NewTree:
+    """The layout of today: ``train`` and ``test``, each with metadata and images of its own.
+
+    Args:
+        root: The data set's folder.
+
+    Raises:
+        DatasetError: A part is missing, or the parts differ in their classes or buckets.
+    """
+
+    layout: Layout = "new"
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.notes: list[str] = []
+        for part in PARTS:
+            if not (root / part / INDEX).is_file():
+                raise DatasetError(
+                    f"{root / part / INDEX}: missing. Unpack both archives of the data set, train "
+                    f"and test, into {root}."
+                )
+        names = {part: read_class_names(root / part) for part in PARTS}
+        if names["train"] != names["test"]:
+            raise DatasetError(
+                f"{root / 'train' / CLASS_NAMES} and {root / 'test' / CLASS_NAMES} differ. Both "
+                "must name the same classes in the same order."
+            )
+        self.class_names = names["train"]
+        self._files = {part: read_index(root / part) for part in PARTS}
+        self.buckets = self._common_buckets()
+        self.records = cache(self._read_records)
+        self.part = cache(self._read_part)
+        self.whole = cache(self._read_whole)
+
+    def _common_buckets(self) -> tuple[str, ...]:
+        """Return the buckets of both parts; bucket 0, the paper's for pretraining, may lack one.
+
+        Raises:
+            DatasetError: Another bucket is in one part alone.
+        """
+        train, test = (self._files[part] for part in PARTS)
+        for part, own, other in (("train", train, test), ("test", test, train)):
+            alone = [bucket for bucket in own if bucket not in other]
+            lost = [bucket for bucket in alone if bucket != "0"]
+            if lost:
+                raise DatasetError(
+                    f"{self.root / part / INDEX}: bucket {some(lost)} is in {part} alone. "
+                    f"{COPY_AGAIN}"
+                )
+            if alone:
+                self.notes.append(f"bucket 0 is in {part} alone and was left out")
+        common = [bucket for bucket in train if bucket in test]
+        return sort_buckets(common, self.root / "train" / INDEX)
+
+    def _read_records(self, part: str, bucket: str) -> dict[str, list[Record]]:
+        files = self._files[part][bucket]
+        return read_bucket(self.root / part, bucket, files, self.class_names, part)
+
+    def _read_part(self, part: str, bucket: str) -> Listing:
+        return as_listing(self.records(part, bucket), self._files[part][bucket], part)
+
+    def _read_whole(self, bucket: str) -> Listing:
+        # the test part comes first, as it does where Avalanche joins the two
+        self._check_disjoint(bucket)
+        return self.part("test", bucket) + self.part("train", bucket)
+
+    def _check_disjoint(self, bucket: str) -> None:
+        """Check that no image of a bucket is in both parts.
+
+        Raises:
+            DatasetError: One is.
+        """
+        train, test = (
+            {record.image_id for own in self.records(part, bucket).values() for record in own}
+            for part in PARTS
+        )
+        if train & test:
+            raise DatasetError(
+                f"{self.root}: {len(train & test)} images of bucket {bucket} are in train and in "
+                f"test, e.g. {min(train & test)}. Remove them from one."
+            )
+
+    def split(
+        self, bucket: str, seed: int | None, by_index: bool = False
+    ) -> tuple[list[int], list[int]]:
+        """Return the places of the official train and test images in the whole.
+
+        Args:
+            bucket: The bucket.
+            seed: Not used: there is one split.
+            by_index: Not used: there are no lists.
+        """
+        total, tests = len(self.whole(bucket)), len(self.part("test", bucket))
+        return list(range(tests, total)), list(range(tests))
+
+    def features(self, bucket: str, name: str) -> Tensor:
+        """Return a bucket's features, float32 (N, D): the test part's, then the training part's.
+
+        Raises:
+            DatasetError: They are missing or damaged, or do not fit the metadata.
+        """
+        test, train = (
+            read_class_features(self.root / part, name, bucket, self.records(part, bucket))
+            for part in ("test", "train")
+        )
+        if test.shape[1] != train.shape[1]:
+            raise DatasetError(
+                f"{self.root}: the features '{name}' of bucket {bucket} have {train.shape[1]} "
+                f"numbers in train and {test.shape[1]} in test. "
+                f"{written_by('features', self.root, f'--name {name} --overwrite')}"
+            )
+        return torch.cat([test, train])

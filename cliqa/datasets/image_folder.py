@@ -1,0 +1,163 @@
+"""Images in one folder per class, in one part or in train and test."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from cliqa.datasets.class_dataset import ClassDataset, ImageFiles
+from cliqa.datasets.splits import seeded_splits
+from cliqa.utils.errors import ConfigError, DatasetError
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_TEST_PARTS = ("test", "val", "valid")
+
+Images = Mapping[str, list[str]]
+"""By class: the images' paths relative to the root, with ``/``, sorted."""
+
+
+def read_image_folder(
+    root: str | Path, test_fraction: float = 0.2, seed: int = 0, cache: bool = False
+) -> tuple[ClassDataset, ClassDataset]:
+    """Read ``root/<class>/...``, or ``root/train/<class>/...`` and ``root/test/<class>/...``.
+
+    Where there is no ``test``, ``val`` or ``valid`` is the test part. Images in sub-folders of a
+    class are the class's too; names that begin with a dot are left out. The classes are numbered
+    in the order of their sorted names.
+
+    Args:
+        root: The folder; ``~`` is resolved.
+        test_fraction: The share of each class's images that become test images, where the folder
+            has no test part; of each class one image at least is for training and one for testing.
+        seed: Another seed splits otherwise. An image's split follows from the seed and the names
+            alone.
+        cache: Keep the decoded images in memory.
+
+    Returns:
+        The training and the test images, with their paths relative to `root` as keys.
+
+    Raises:
+        ConfigError: `test_fraction` is not between 0 and 1.
+        DatasetError: There is no such folder, it has fewer than two classes, a class has too few
+            images, or train and test have different classes.
+    """
+    root = Path(root).expanduser()
+    if not isinstance(test_fraction, (int, float)) or not 0.0 < test_fraction < 1.0:
+        raise ConfigError(
+            "test_fraction must be a number between 0 and 1 (both excluded), got "
+            f"{test_fraction!r}. For example 0.2."
+        )
+    if not root.is_dir():
+        raise DatasetError(
+            f"{root}: no such folder (from {Path.cwd()}). Set scenario.dataset_root to the folder "
+            "that holds one folder per class."
+        )
+    part = _test_part(root)
+    if part is None:
+        train, test = _split(_list_classes(root, root), test_fraction, seed, root)
+    else:
+        train, test = _list_classes(root / "train", root), _list_classes(root / part, root)
+        _check_same_classes(train, test, root, part)
+    return _data_set(root, train, cache), _data_set(root, test, cache)
+
+
+def _test_part(root: Path) -> str | None:
+    """Return the test part's folder, or None if the root's folders are the classes.
+
+    Raises:
+        DatasetError: There is a training part alone.
+    """
+    train = root / "train"
+    there = [name for name in _TEST_PARTS if (root / name).is_dir()]
+    if not train.is_dir():
+        return None
+    if there:
+        if there[1:]:
+            logger.info("%s: %s is the test part; %s is not read.", root, there[0], there[1])
+        return there[0]
+    if _folders(train) and not any(map(_is_image, os.listdir(train))):  # no class of trains
+        raise DatasetError(
+            f"{root}: a folder train/ of classes, but none of test/, val/ and valid/. Add one, or "
+            f"set scenario.dataset_root={train} to have a part of its images split off."
+        )
+    return None
+
+
+def _list_classes(part: Path, root: Path) -> Images:
+    """Return the images of each class below a folder."""
+    names = _folders(part)
+    if len(names) < 2:
+        found = f"only {names[0]}/" if names else "none"
+        raise DatasetError(
+            f"{part}: two folders of classes are needed at least, there is {found}. Put each "
+            "class's images into a folder of the class's name."
+        )
+    classes = {name: _list_images(part / name, root) for name in names}
+    for name, images in classes.items():
+        if not images:
+            raise DatasetError(
+                f"{part / name}: a class without images. Files that end with "
+                f"{', '.join(SUFFIXES)} count. Add some, or delete the folder."
+            )
+    return classes
+
+
+def _folders(part: Path) -> list[str]:
+    """Return the names of the folders in a folder, sorted."""
+    return sorted(
+        path.name for path in part.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+
+
+def _list_images(folder: Path, root: Path) -> list[str]:
+    """Return the paths of all images below a folder, sorted: no file system's own order counts."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in files if _is_image(name)]
+    return sorted(path.relative_to(root).as_posix() for path in found)
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+
+
+def _split(classes: Images, fraction: float, seed: int, root: Path) -> tuple[Images, Images]:
+    """Return the training and the test images of each class."""
+    train: dict[str, list[str]] = {}
+    test: dict[str, list[str]] = {}
+    for name, images in classes.items():
+        if len(images) < 2:
+            raise DatasetError(
+                f"{root / name}: a class with one image cannot be split into training and test "
+                f"images. Add images, or sort them into {root / 'train'} and {root / 'test'}."
+            )
+        splits = seeded_splits(images, (1.0 - fraction, 0.0, fraction), seed, str(root / name))
+        train[name] = [
+            image for image, split in zip(images, splits, strict=True) if split == "train"
+        ]
+        test[name] = [image for image, split in zip(images, splits, strict=True) if split == "test"]
+    return train, test
+
+
+def _check_same_classes(train: Images, test: Images, root: Path, part: str) -> None:
+    """Refuse parts of different classes: the numbers of the classes would differ."""
+    lost = [f"{part}/{name}" for name in train if name not in test]
+    lost += [f"train/{name}" for name in test if name not in train]
+    if lost:
+        raise DatasetError(
+            f"{root}: train/ and {part}/ have different classes; missing: {', '.join(lost)}. Add "
+            "these folders, or delete their counterparts."
+        )
+
+
+def _data_set(root: Path, classes: Images, cache: bool) -> ClassDataset:
+    """Return the images of all classes, class by class."""
+    names = sorted(classes)
+    keys = [image for name in names for image in classes[name]]
+    targets = [target for target, name in enumerate(names) for _ in classes[name]]
+    return ClassDataset(ImageFiles([root / key for key in keys], cache=cache), targets, names, keys)

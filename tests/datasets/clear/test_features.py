@@ -1,0 +1,69 @@
+"""Stored features: what types there are, and what forms of storage are read."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cliqa.datasets.clear.features import (
+    check_feature_type,
+    feature_types,
+    gather_features,
+    read_features,
+    write_features,
+)
+from cliqa.utils.errors import ConfigError
+
+FEATURES = torch.tensor([[0.5, 1.0], [2.0, -3.25]])
+
+
+def test_types_are_what_lies_in_the_folders(copy_of: Callable[[str], Path]) -> None:
+    old, new = copy_of("old"), copy_of("new")
+    assert feature_types(old, "old") == feature_types(new, "new") == ["moco_b0"]
+    folder = old / "training_folder/features"
+    shutil.copytree(folder / "moco_b0", folder / "byol imagenet")
+    (folder / "empty").mkdir()
+    assert feature_types(old, "old") == ["byol imagenet", "moco_b0"]
+    shutil.rmtree(folder)
+    with pytest.raises(ConfigError, match=r"no features 'moco_b0'\. There are none\. Write it"):
+        check_feature_type(old, "old", "moco_b0")
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        FEATURES,
+        FEATURES.half(),
+        FEATURES.double(),
+        list(FEATURES),
+        torch.nn.Parameter(FEATURES),
+    ],
+)
+@pytest.mark.parametrize("targets", [[1, 0], (1, 0), torch.tensor([1, 0])])
+def test_all_forms_are_read_as_float32(tmp_path: Path, stored: Any, targets: Any) -> None:
+    path = tmp_path / "training_folder/features/x/1/all.pth"
+    path.parent.mkdir(parents=True)
+    torch.save((stored, targets), path)
+    found = read_features(tmp_path, "x", "1", (1, 0), "all.txt")
+    assert found.dtype == torch.float32
+    assert torch.equal(found, FEATURES)
+    assert not found.requires_grad
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "training_folder/features/x/1/all.pth"
+    write_features(path, FEATURES, (1, 0))
+    assert torch.equal(read_features(tmp_path, "x", "1", [1, 0], "all.txt"), FEATURES)
+
+
+def test_class_files_are_gathered_by_the_images_paths(old_tree: Path) -> None:
+    gathered = gather_features(old_tree, "moco_b0")
+    assert list(gathered) == ["1", "2", "10"]
+    matrix, rows = gathered["10"]
+    assert matrix.shape == (24, 3)
+    assert matrix[rows["labeled_images/10/bus/10107.jpg"]].tolist() == [10, 1, 10107]

@@ -1,0 +1,50 @@
+"""Write a small Fashion-MNIST in the official files: ``python tools/make_fashion_data.py``.
+
+Images are painted, or taken from a picture of real ones (``--sprite``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cliqa.utils.cli import run_entry_point
+
+COMMAND = "python train_config.py config/fmnist_replay.py"
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Write generated images in the files of Fashion-MNIST, below OUT."
+    )
+    parser.add_argument("--out", default="data/fashion", help="new folder (default: data/fashion)")
+    parser.add_argument(
+        "--sprite", help="picture of 30 x 30 real images, 90 a class (default: paint images)"
+    )
+    parser.add_argument("--train", type=int, default=600, help="training images (default: 600)")
+    parser.add_argument("--test", type=int, default=300, help="test images (default: 300)")
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the files and say how to train on them."""
+    args = parse_args(argv)
+    from cliqa.datasets.generated.fashion import FashionData  # noqa: PLC0415  --help without torch
+
+    data = FashionData(train=args.train, test=args.test, seed=args.seed, sprite=args.sprite)
+    data.write(args.out)
+    kind = "painted" if args.sprite is None else "real"
+    print(f"{args.out}: {args.train} training and {args.test} test images, {kind}, of 10 classes.")
+    print("Train with")
+    print(f"  {COMMAND} --cfg-options {shlex.quote(f'scenario.dataset_root={args.out}')}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))
