@@ -15,6 +15,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.datasets.clear.fewshot import get_fewshot_indices
+from cliqa.datasets.clear.generated import ClearData
+from cliqa.datasets.generated.fashion import FashionData
 from cliqa.datasets.score_file import ScoreFile
 from cliqa.engine.train import train
 from cliqa.evaluation.metrics.predictions import Predictions
@@ -214,3 +217,104 @@ def tiny_run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config["cl_strategy"]["train_epochs"] = 1
     train(config, config_file="config/tiny.py", work_dir=folder, device="cpu")
     return folder
+
+
+@pytest.fixture(scope="session")
+def clear_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a painted CLEAR tree of 3 classes, 3 buckets and 10 images of each; only read it.
+
+    It has the 2-shot lists of seed 0, and features ``toy`` of 6 numbers: the first three tell the
+    class with noise.
+    """
+    root = tmp_path_factory.mktemp("clear") / "tree"
+    ClearData(classes=3, buckets=3, images=10, size=16).write(root)
+    get_fewshot_indices(root, shot=2, seed=0)
+    noise = torch.Generator().manual_seed(0)
+    for path in sorted((root / "training_folder" / "filelists").iterdir()):
+        lines = (path / "all.txt").read_text().splitlines()
+        classes = torch.tensor([int(line.rpartition(" ")[2]) for line in lines])
+        features = 0.4 * torch.randn(len(classes), 6, generator=noise)
+        features[torch.arange(len(classes)), classes] += 1.0
+        folder = root / "training_folder" / "features" / "toy" / path.name
+        folder.mkdir(parents=True)
+        torch.save((features, classes.tolist()), folder / "all.pth")
+    return root
+
+
+def class_config_over(scenario: dict[str, Any], classes: int, channels: int = 3) -> dict[str, Any]:
+    """Return a config of a small classifier over images of one of the streams of classes."""
+    tensor: dict[str, Any] = {"type": "ToTensor"}
+    flip: dict[str, Any] = {"type": "RandomHorizontalFlip"}
+    transforms = {"train_transform": [flip, tensor], "eval_transform": [tensor]}
+    return {
+        "scenario": {**scenario, **transforms},
+        "model": {
+            "type": "ImageClassifier",
+            "backbone": {
+                "type": "SmallConvNet",
+                "in_channels": channels,
+                "channels": [8, 8],
+                "norm": "BN",
+            },
+            "neck": {"type": "GlobalAveragePooling"},
+            "head": {"type": "LinearClsHead", "num_classes": classes, "in_channels": 8},
+        },
+        "cl_strategy": {
+            "type": "Replay",
+            "mem_size": 9,
+            "train_mb_size": 8,
+            "eval_mb_size": 16,
+            "train_epochs": 2,
+            "optimizer": {"type": "SGD", "lr": 0.05, "momentum": 0.9},
+            "scheduler": {"type": "StepLR", "step_size": 1, "gamma": 0.5},
+            "loss": {"type": "CrossEntropyLoss"},
+        },
+        "loggers": [{"type": "CSVLogger"}],
+        "metrics": [{"type": "accuracy_metrics", "experience": True, "stream": True}],
+        "seed": 0,
+    }
+
+
+@pytest.fixture
+def clear_config(clear_root: Path) -> dict[str, Any]:
+    """Return a config of replay over `clear_root`, images, i.i.d."""
+    scenario = {"type": "CLEAR", "dataset_root": str(clear_root)}
+    return class_config_over({**scenario, "evaluation_protocol": "iid", "seed": 0}, classes=3)
+
+
+@pytest.fixture
+def features_config(clear_config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config of replay over `clear_root`'s features."""
+    transforms = {"train_transform": None, "eval_transform": None}
+    clear_config["scenario"] |= {"feature_type": "toy", **transforms}
+    clear_config["model"] = {"type": "FeatureClassifier", "in_channels": 6, "num_classes": 3}
+    return clear_config
+
+
+@pytest.fixture(scope="session")
+def fashion_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with painted images in Fashion-MNIST's files: 120 to learn, 60 to test."""
+    root = tmp_path_factory.mktemp("fashion") / "data"
+    FashionData(train=120, test=60).write(root)
+    return root
+
+
+@pytest.fixture
+def split_config(fashion_root: Path) -> dict[str, Any]:
+    """Return a config of replay over `fashion_root`, five experiences of two classes."""
+    scenario = {"type": "SplitFashionMNIST", "dataset_root": str(fashion_root)}
+    return class_config_over(scenario, classes=10, channels=1)
+
+
+@pytest.fixture
+def run_config(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that trains a config, without figures, and returns its work_dir."""
+
+    def run(config: dict[str, Any], name: str = "run", **options: Any) -> Path:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("cliqa.engine.train.draw_run", lambda _: [])
+            folder = tmp_path / name
+            train(config, config_file="config/x.py", work_dir=folder, device="cpu", **options)
+        return folder
+
+    return run

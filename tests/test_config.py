@@ -235,3 +235,26 @@ def test_loading_and_checking_does_not_import_torch(folder: Path) -> None:
     )
     assert "unknown scenario 'Stream'" in run.stdout
     assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_dataset_type_is_another_name_of_the_scenarios_type(folder: Path) -> None:
+    path = folder / "older.py"
+    path.write_text(LEAF + "scenario = dict(_delete_=True, dataset_type='CLEAR', seed=None)\n")
+    assert load_config(path)["scenario"] == {"type": "CLEAR", "seed": None}
+    options = ["scenario.dataset_type=SplitCIFAR10"]
+    assert load_config(path, options)["scenario"]["type"] == "SplitCIFAR10"
+    path.write_text(LEAF + "scenario = dict(dataset_type='CLEAR')\n")
+    message = (
+        r"older\.py: scenario: type='Stream' and dataset_type='CLEAR' say two things.*_delete_"
+    )
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
+def test_load_from_is_a_path_or_a_dict(folder: Path) -> None:
+    path = folder / "start.py"
+    path.write_text(LEAF + "load_from = dict(path='w.pth', freeze=['backbone'])\n")
+    assert load_config(path)["load_from"]["freeze"] == ["backbone"]
+    path.write_text(LEAF + "load_from = 3\n")
+    with pytest.raises(ConfigError, match=r"load_from: expected a path or dict\(path=\.\.\.\) or"):
+        load_config(path)

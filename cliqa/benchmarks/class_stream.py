@@ -51,6 +51,7 @@ class ClassStream(CLScenario):
         names: The experiences' names.
         class_names: The K classes.
         n_classes: K.
+        channels: Of the images; None for features.
         sources: By name and split, the data behind the streams.
         overlaps: What a reader of the results should know about the data.
 
@@ -87,6 +88,7 @@ class ClassStream(CLScenario):
         self.task_labels = task_labels
         self.overlaps = list(notes)
         self.has_features = train[0].has_features
+        self.channels = _channels(train[0])
         self.train_transform, self.eval_transform = train_transform, eval_transform
         self._check_transforms()
         self.sources: dict[tuple[str, str], ClassDataset] = {}
@@ -96,6 +98,9 @@ class ClassStream(CLScenario):
             self.sources[name, "test"] = test[index]
         streams = [self._stream(split) for split in SPLITS if self._has(split)]
         super().__init__(streams)
+        for stream in streams:
+            for experience in stream:  # asked for by Avalanche's confusion matrix
+                experience.benchmark = self
 
     def _check_transforms(self) -> None:
         """Refuse images without a transform; drop the transforms of features, which are none."""
@@ -181,6 +186,13 @@ def with_class_transforms(
     )
     # said here: Avalanche 0.6 starts in training mode whatever the groups' current one is
     return made.eval()
+
+
+def _channels(data: ClassDataset) -> int | None:
+    """Return how many channels the images have; image files are read as three."""
+    if data.has_features:
+        return None
+    return int(data.inputs.shape[1]) if isinstance(data.inputs, Tensor) else 3
 
 
 def _without_validation(

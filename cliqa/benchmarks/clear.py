@@ -8,9 +8,6 @@ from pathlib import Path
 from cliqa.benchmarks.class_stream import ClassStream, Transform
 from cliqa.datasets.clear.read import read_clear
 from cliqa.registry import SCENARIOS
-from cliqa.utils.logging import get_logger
-
-logger = get_logger(__name__)
 
 
 @SCENARIOS.register_module()
@@ -76,8 +73,6 @@ class CLEAR(ClassStream):
         )
         self.layout = splits.layout
         self.evaluation_protocol = evaluation_protocol
-        for note in splits.notes:
-            logger.warning("%s", note)
         super().__init__(
             splits.train,
             splits.test,

@@ -35,14 +35,14 @@ LEARN_SCORES = {
 
 LEARN_CLASSES = {
     STRATEGIES: ("AGEM", "CWRStar", "Cumulative", "DER", "ER_ACE", "EWC", "FromScratchTraining")
-    + ("GDumb", "GEM", "GSS_greedy", "GenerativeReplay", "LwF", "MAS", "MIR", "Naive", "Replay")
+    + ("GDumb", "GEM", "GenerativeReplay", "LwF", "MAS", "MIR", "Naive", "Replay")
     + ("SynapticIntelligence",),
     PLUGINS: ("AGEMPlugin", "EWCPlugin", "EarlyStoppingPlugin", "FromScratchTrainingPlugin")
-    + ("GDumbPlugin", "GEMPlugin", "GSS_greedyPlugin", "LRSchedulerPlugin", "LwFPlugin")
+    + ("GDumbPlugin", "GEMPlugin", "LRSchedulerPlugin", "LwFPlugin")
     + ("MASPlugin", "MIRPlugin", "RWalkPlugin", "ReplayPlugin", "SynapticIntelligencePlugin"),
 }
 """What of Avalanche's trains on classes with any model; the rest needs a model or parts of its own
-that a config cannot give, or crashes (BiC, CoPE, RAR on 0.6.0)."""
+that a config cannot give, or crashes (BiC, CoPE, GSS, RAR on 0.6.0)."""
 
 LEARN = {"scores": LEARN_SCORES, "classes": LEARN_CLASSES}
 """The same by what a stream's samples are labelled with."""

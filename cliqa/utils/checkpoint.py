@@ -12,7 +12,6 @@ import torch
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.io import atomic_open
 
-
 DAMAGE = (
     *(RuntimeError, EOFError, ValueError, KeyError, OSError),
     *(IndexError, AssertionError, struct.error),

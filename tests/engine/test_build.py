@@ -50,7 +50,7 @@ def test_parts_are_those_of_the_config(tiny_config: Config) -> None:
 
 def test_a_plugin_as_the_type_is_naive_with_that_plugin_first(tiny_config: Config) -> None:
     tiny_config["cl_strategy"]["plugins"] = [{"type": "L2", "strength": 0.5}]
-    _, strategy, _ = build_model_and_strategy(tiny_config, CPU)
+    _, strategy, *_ = build_model_and_strategy(tiny_config, CPU)
     assert type(strategy) is Naive
     replay, anchor = strategy.plugins[:2]
     assert isinstance(replay, Replay)
@@ -73,7 +73,7 @@ def test_strategies_by_name(
 ) -> None:
     del tiny_config["cl_strategy"]["mem_size"]
     tiny_config["cl_strategy"].update(type=name, **arguments)
-    _, strategy, _ = build_model_and_strategy(tiny_config, CPU)
+    _, strategy, *_ = build_model_and_strategy(tiny_config, CPU)
     assert expected in (type(strategy), type(strategy).__name__)
     if name == "avalanche.Replay":
         assert any(isinstance(plugin, ReplayPlugin) for plugin in strategy.plugins)
@@ -81,7 +81,7 @@ def test_strategies_by_name(
 
 def test_the_seed_decides_over_the_first_weights(tiny_config: Config) -> None:
     def weights(seed: int) -> torch.Tensor:
-        model, _, _ = build_model_and_strategy({**tiny_config, "seed": seed}, CPU)
+        model, *_ = build_model_and_strategy({**tiny_config, "seed": seed}, CPU)
         return torch.cat([p.detach().flatten() for p in model.parameters()])
 
     torch.manual_seed(1)
@@ -92,9 +92,9 @@ def test_the_seed_decides_over_the_first_weights(tiny_config: Config) -> None:
 
 
 def test_load_from_gives_the_weights(tiny_config: Config, tmp_path: Path) -> None:
-    source, _, _ = build_model_and_strategy({**tiny_config, "seed": 5}, CPU)
+    source, *_ = build_model_and_strategy({**tiny_config, "seed": 5}, CPU)
     save_checkpoint(tmp_path / "w.pth", source.state_dict())
-    loaded, _, _ = build_model_and_strategy(
+    loaded, *_ = build_model_and_strategy(
         {**tiny_config, "load_from": str(tmp_path / "w.pth")}, CPU
     )
     for key, value in source.state_dict().items():
@@ -147,3 +147,37 @@ def test_names_are_checked_before_data_are_read(tiny_config: Config) -> None:
     tiny_config["metrics"] = [{"type": "quality_metric"}]
     with pytest.raises(ConfigError, match=r"Did you mean 'quality_metrics'\?"):
         build(tiny_config, CPU)
+
+
+def test_load_from_tells_what_it_did(clear_config: Config, tmp_path: Path) -> None:
+    source, *_ = build_model_and_strategy(clear_config, CPU)
+    save_checkpoint(tmp_path / "w.pth", source.state_dict())
+    path = str(tmp_path / "w.pth")
+    clear_config["load_from"] = {"path": path, "drop": ["head"], "freeze": ["backbone"]}
+    parts = build(clear_config, CPU)
+    assert parts.start is not None
+    facts = parts.start.to_dict()
+    assert facts["dropped"] == ["head.fc.weight", "head.fc.bias"]
+    assert facts["frozen"]["modules"] == ["backbone"]
+    trained = {id(p) for group in parts.strategy.optimizer.param_groups for p in group["params"]}
+    assert trained == {id(p) for p in parts.model.head.parameters()}
+    parts.strategy.train_step(0, [parts.benchmark.train_stream[0]])
+    for name, value in source.state_dict().items():  # batch statistics too
+        if name.startswith("backbone"):
+            assert torch.equal(parts.model.state_dict()[name], value), name
+
+
+def test_an_optimizer_without_weights_is_refused_unless_none_is_needed() -> None:
+    model = nn.Linear(2, 3).requires_grad_(False)
+    section = {"type": "SGD", "lr": 0.1}
+    with pytest.raises(ConfigError, match=r"every parameter is frozen"):
+        build_optimizer(section, model)
+    assert len(build_optimizer(section, model, needed=False).param_groups[0]["params"]) == 1
+
+
+def test_metrics_that_look_at_the_run_get_its_folder(tiny_config: Config, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x" * 2048)
+    metrics = {"metrics": [{"type": "disk_usage_metrics", "stream": True}]}
+    _, metric = build_evaluator(metrics, Predictions(), tmp_path).metrics
+    metric._metric.update()
+    assert metric.result() == 2.0

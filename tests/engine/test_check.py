@@ -250,3 +250,53 @@ def test_what_cannot_learn_scores_is_refused(strategy: Config, message: str) -> 
             plugin["val_stream_name"] = "val_stream"
     with pytest.raises(ConfigError, match=message):
         check_config(config)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"metrics": [{"type": "quality_metrics"}]},
+            r"metrics\[0\] 'quality_metrics': measures quality scores.*accuracy_metrics",
+        ),
+        (
+            {"scenario.evaluation_protocl": "iid"},
+            r"scenario 'CLEAR': unexpected argument 'evaluation_protocl'\. Did you mean",
+        ),
+        (
+            {"cl_strategy.type": "avalanche.ICaRL"},
+            r"cl_strategy 'avalanche\.ICaRL': .*these learn classes: AGEM, .*SynapticIntelligence",
+        ),
+        (
+            {"cl_strategy.plugins": [{"type": "BiCPlugin"}]},
+            r"plugins\[0\] 'BiCPlugin': .*does not run.*ReplayPlugin",
+        ),
+        ({"load_from": {"path": "x.pth", "frezze": []}}, r"load_from: unknown key 'frezze'"),
+        ({"scenario.train_transform": [{"type": "Resiz", "size": 3}]}, r"Did you mean 'Resize'"),
+        ({"scenario.generate": {"type": "ClearData", "clases": 3}}, r"scenario\.generate.*clases"),
+    ],
+)
+def test_mistakes_over_classes(clear_config: Config, change: Config, message: str) -> None:
+    for path, value in change.items():
+        owner = clear_config
+        *above, last = path.split(".")
+        for key in above:
+            owner = owner[key]
+        owner[last] = value
+    with pytest.raises(CliqaError, match=message):
+        check_config(clear_config)
+
+
+def test_a_folder_is_asked_for(clear_config: Config) -> None:
+    del clear_config["scenario"]["dataset_root"]
+    with pytest.raises(ConfigError, match=r"scenario 'CLEAR': missing argument 'dataset_root'"):
+        check_config(clear_config)
+
+
+@pytest.mark.parametrize("strategy", ["LwF", "avalanche.DER", "Naive", "JointTraining", "L2"])
+def test_strategies_over_classes_are_known(clear_config: Config, strategy: str) -> None:
+    clear_config["cl_strategy"]["type"] = strategy
+    clear_config["cl_strategy"].pop("mem_size")
+    if strategy == "LwF":
+        clear_config["cl_strategy"] |= {"alpha": 1.0, "temperature": 2.0}
+    check_config(clear_config)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torchvision.io import write_png
 
 from cliqa.engine.evaluate import evaluate
 from cliqa.engine.inference import Predictor, find_images
+from cliqa.engine.streams import build_benchmark
 from cliqa.utils.errors import CheckpointError, DatasetError
 
 CPU = torch.device("cpu")
@@ -70,3 +73,28 @@ def test_other_checkpoints_are_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1)}, tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match=r"no config in it.*load_from"):
         Predictor(tmp_path / "w.pth", CPU)
+
+
+def test_classes_are_those_of_the_evaluation(
+    split_config: dict[str, Any], run_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = run_config(split_config)
+    results = evaluate(split_config, config_file="x.py", checkpoint=folder, device="cpu")
+    source = build_benchmark(split_config["scenario"]).sources["0+1", "test"]
+    paths = [tmp_path / f"{k}.png" for k in range(len(source))]
+    for path, image in zip(paths, source.inputs, strict=True):
+        write_png(image.expand(3, -1, -1).contiguous(), str(path))
+    predictor = Predictor(folder, CPU)
+    assert predictor.classes[0] == "T-shirt/top"
+    found = list(predictor.predict(paths, batch_size=5, num_workers=1))
+    expected = results["datasets"]["0+1"]["predictions"]
+    assert [score.label for score in found] == [row["prediction"] for row in expected]
+    sure = [row["probability"] for row in expected]
+    assert [score.score for score in found] == pytest.approx(sure, abs=2e-2)  # grey from RGB
+
+
+def test_a_model_of_features_takes_no_images(
+    features_config: dict[str, Any], run_config: Callable[..., Path]
+) -> None:
+    with pytest.raises(CheckpointError, match=r"trained on the features 'toy' and takes no images"):
+        Predictor(run_config(features_config), CPU)

@@ -70,3 +70,29 @@ def test_a_loss_that_cannot_be_computed_is_found(
     tiny_config["cl_strategy"]["loss"] = loss
     with pytest.raises(ConfigError, match=message):
         rehearse(build(tiny_config, CPU))
+
+
+def test_too_few_logits_are_found(clear_config: Config) -> None:
+    clear_config["model"]["head"]["num_classes"] = 2
+    with pytest.raises(
+        ModelError, match=r"gives shape \(3, 2\) for 3 training images.*of the 3 cl"
+    ):
+        rehearse(build(clear_config, CPU))
+
+
+def test_features_of_another_width_are_found(features_config: Config) -> None:
+    features_config["model"]["in_channels"] = 5
+    with pytest.raises(CliqaError, match=r"in_channels=6"):
+        rehearse(build(features_config, CPU))
+
+
+def test_a_model_without_a_head_is_found(clear_config: Config) -> None:
+    del clear_config["model"]["head"]
+    with pytest.raises(ModelError, match=r"gives a tuple for training images.*Has it no head\?"):
+        rehearse(build(clear_config, CPU))
+
+
+def test_a_loss_of_scores_is_no_loss_of_classes(clear_config: Config) -> None:
+    clear_config["cl_strategy"]["loss"] = {"type": "PLCCLoss"}
+    with pytest.raises(CliqaError):
+        rehearse(build(clear_config, CPU))

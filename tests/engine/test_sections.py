@@ -10,6 +10,8 @@ import pytest
 from cliqa.engine.sections import (
     data_set_sections,
     is_class_metric,
+    resamples,
+    run_folder,
     split_strategy,
     strategy_component,
     template_arguments,
@@ -110,3 +112,14 @@ def test_the_command_line_wins(
     found = with_command_line(config, **given)
     assert (found["seed"], found["amp"]) == (seed, amp)
     assert config == before
+
+
+def test_the_folder_of_a_run() -> None:
+    assert run_folder({}, "config/x.py").as_posix() == "work_dirs/x"
+    assert run_folder({"work_dir": "w"}, "config/x.py").as_posix() == "w"
+    assert run_folder({"work_dir": "w"}, "config/x.py", "v").as_posix() == "v"
+
+
+def test_resamples() -> None:
+    assert resamples({}) == resamples({"evaluation": None}) == 1000
+    assert resamples({"evaluation": {"bootstrap": 0}}) == 0

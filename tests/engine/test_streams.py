@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.engine.streams import build_data_sets, build_stream
+from cliqa.benchmarks.split_classes import SplitFashionMNIST
+from cliqa.engine.streams import (
+    build_benchmark,
+    build_data_sets,
+    build_stream,
+    takes_data_sets,
+)
 from cliqa.registry import GENERATORS
 from cliqa.utils.errors import ConfigError, DatasetError
 
@@ -81,3 +87,45 @@ def test_a_wrong_transform_is_named(tiny_config: dict[str, Any]) -> None:
     scenario["eval_transform"] = [{"type": "ToTensr"}]
     with pytest.raises(ConfigError, match=r"scenario\.eval_transform.*'ToTensr'"):
         build_stream(scenario, build_data_sets(scenario))
+
+
+def test_streams_of_classes_read_their_own_data(split_config: dict[str, Any]) -> None:
+    scenario = split_config["scenario"]
+    before = copy.deepcopy(scenario)
+    stream = build_benchmark(scenario)
+    assert scenario == before
+    assert isinstance(stream, SplitFashionMNIST)
+    image, label, task = stream.train_stream[1].dataset[0]
+    assert (image.shape, label in (2, 3), task) == ((1, 28, 28), True, 0)
+    assert not takes_data_sets(scenario)
+
+
+def test_streams_of_scores_are_built_from_data_sets(tiny_config: dict[str, Any]) -> None:
+    scenario = tiny_config["scenario"]
+    assert takes_data_sets(scenario)
+    assert build_benchmark(scenario).names == ["a", "b", "c"]
+
+
+def test_data_of_classes_are_generated_too(split_config: dict[str, Any], tmp_path: Path) -> None:
+    generate = {"type": "FashionData", "train": 40, "test": 20}
+    root = str(tmp_path / "new")
+    stream = build_benchmark(
+        {**split_config["scenario"], "generate": generate, "dataset_root": root}
+    )
+    assert [len(experience.dataset) for experience in stream.train_stream] == [8] * 5
+
+
+def test_features_need_no_transforms(features_config: dict[str, Any]) -> None:
+    scenario = features_config["scenario"]
+    del scenario["train_transform"]
+    stream = build_benchmark(scenario)
+    assert stream.train_stream[0].dataset[0][0].shape == (6,)
+
+
+def test_steps_that_alter_quality_are_of_no_matter_to_classes(
+    split_config: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    blur = {"type": "GaussianBlur", "kernel_size": 3}
+    split_config["scenario"]["train_transform"].insert(0, blur)
+    build_benchmark(split_config["scenario"])
+    assert "GaussianBlur" not in caplog.text

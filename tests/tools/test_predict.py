@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -141,3 +142,35 @@ def test_formats() -> None:
         {"image": "a, b.png", "score": -0.5},
         {"image": "ä.png", "score": None, "error": "broken"},
     ]
+
+
+def test_tables_of_classes() -> None:
+    rows = [
+        Score(Path("a.png"), 0.75, None, "bus"),
+        Score(Path("b.png"), None, "cannot be read"),
+    ]
+    lines = to_csv(rows, 0, 1, of_classes=True).splitlines()
+    assert lines == ["image,class,probability", "a.png,bus,0.750000", "b.png,,"]
+    first, second = json.loads(to_json(rows, 0, 1, of_classes=True))
+    assert first == {"image": "a.png", "class": "bus", "probability": 0.75}
+    assert second["class"] is second["probability"] is None
+    assert second["error"] == "cannot be read"
+
+
+def test_images_are_classified_and_have_no_scale(
+    clear_config: dict[str, Any],
+    run_config: Callable[..., Path],
+    clear_root: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    folder = str(run_config(clear_config))
+    images = str(next((clear_root / "labeled_images" / "1").iterdir()))
+    assert run_entry_point(lambda: main([folder, images, "--device", "cpu"])) == 0
+    table = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    assert len(table) == 10
+    assert {row["class"] for row in table} <= set(
+        (clear_root / "class_names.txt").read_text().split("\n")
+    )
+    status = run_entry_point(lambda: main([folder, images, "--scale", "0", "10"]))
+    assert status == 2
+    assert "--scale: this model gives classes" in capfd.readouterr().err

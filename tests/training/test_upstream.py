@@ -13,6 +13,7 @@ import torch
 from avalanche.training.plugins import EvaluationPlugin, SynapticIntelligencePlugin
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.engine.build import build
 from cliqa.engine.check import check_config
 from cliqa.engine.sections import strategy_component
 from cliqa.evaluation.metrics.quality import quality_metrics
@@ -21,7 +22,7 @@ from cliqa.training.supervised.cumulative import Cumulative
 from cliqa.training.supervised.joint import JointTraining
 from cliqa.training.supervised.naive import Naive
 from cliqa.training.templates import with_stream_template
-from cliqa.training.upstream import OF_SCORES, is_of_classes
+from cliqa.training.upstream import LEARN, LEARN_SCORES, cannot_learn
 from cliqa.utils.errors import ConfigError
 
 Make = Callable[..., Any]
@@ -85,7 +86,7 @@ def test_it_trains_on_scores_and_is_not_plain_fine_tuning(
 
 
 def test_every_name_that_is_said_to_learn_scores_is_tried() -> None:
-    told = {name for names in OF_SCORES.values() for name in names}
+    told = {name for names in LEARN_SCORES.values() for name in names}
     elsewhere = {"EarlyStoppingPlugin", "LRSchedulerPlugin"}
     assert told == set(ARGUMENTS) | elsewhere
 
@@ -151,10 +152,10 @@ def test_names_are_reachable_and_ours_win() -> None:
         assert STRATEGIES.get(name) is ours
         assert STRATEGIES.get(f"avalanche.{name}") is getattr(avalanche_strategies, name)
     assert STRATEGIES.get("JointTraining") is JointTraining
-    for name in OF_SCORES[STRATEGIES]:
+    for name in LEARN_SCORES[STRATEGIES]:
         assert STRATEGIES.get(f"avalanche.{name}") is getattr(avalanche_strategies, name)
         assert strategy_component({"type": name})[1] is not None
-    for name in OF_SCORES[PLUGINS]:
+    for name in LEARN_SCORES[PLUGINS]:
         assert PLUGINS.get(name) is getattr(avalanche_plugins, name)
         assert PLUGINS.get(f"avalanche.{name}") is getattr(avalanche_plugins, name)
     assert OPTIMIZERS.get("AdamW") is OPTIMIZERS.get("torch.AdamW") is torch.optim.AdamW
@@ -171,18 +172,87 @@ def test_bases_are_no_components() -> None:
 
 def test_what_needs_classes() -> None:
     for name in ("LwF", "MAS", "GDumb", "DER", "ICaRL", "JointTraining"):
-        assert is_of_classes(STRATEGIES, getattr(avalanche_strategies, name))
-    assert is_of_classes(PLUGINS, avalanche_plugins.LwFPlugin)
+        assert cannot_learn(STRATEGIES, getattr(avalanche_strategies, name), "scores")
+    assert cannot_learn(PLUGINS, avalanche_plugins.LwFPlugin, "scores")
     for component in (avalanche_strategies.EWC, Naive, JointTraining):
-        assert not is_of_classes(STRATEGIES, component)
+        assert not cannot_learn(STRATEGIES, component, "scores")
 
     class LwF(Naive):  # someone's own, found by its dotted path
         pass
 
-    assert not is_of_classes(STRATEGIES, LwF)
+    assert not cannot_learn(STRATEGIES, LwF, "scores")
 
 
 def test_a_config_with_what_needs_classes_is_refused(tiny_config: dict[str, Any]) -> None:
     tiny_config["cl_strategy"]["plugins"] = [{"type": "MASPlugin"}]
     with pytest.raises(ConfigError, match=r"plugins\[0\] 'MASPlugin': Avalanche's needs class"):
         check_config(tiny_config)
+
+
+CLASS_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "AGEM": {"patterns_per_exp": 8, "sample_size": 8},
+    "AGEMPlugin": {"patterns_per_experience": 8, "sample_size": 8},
+    "CWRStar": {"cwr_layer_name": "head.fc"},
+    "Cumulative": {},
+    "DER": {"mem_size": 20},
+    "ER_ACE": {"mem_size": 20, "batch_size_mem": 8},
+    "EWC": {"ewc_lambda": 100.0},
+    "EWCPlugin": {"ewc_lambda": 100.0},
+    "FromScratchTraining": {},
+    "FromScratchTrainingPlugin": {},
+    "GDumb": {"mem_size": 20},
+    "GDumbPlugin": {"mem_size": 20},
+    "GEM": {"patterns_per_exp": 8, "memory_strength": 0.5},
+    "GEMPlugin": {"patterns_per_experience": 8, "memory_strength": 0.5},
+    "GenerativeReplay": {},
+    "LwF": {"alpha": 1.0, "temperature": 2.0},
+    "LwFPlugin": {"alpha": 1.0, "temperature": 2.0},
+    "MAS": {"lambda_reg": 100.0},
+    "MASPlugin": {"lambda_reg": 100.0},
+    "MIR": {"mem_size": 20, "subsample": 8, "batch_size_mem": 4},
+    "MIRPlugin": {"mem_size": 20, "subsample": 8, "batch_size_mem": 4},
+    "Naive": {},
+    "RWalkPlugin": {"ewc_lambda": 0.1, "delta_t": 2},
+    "Replay": {"mem_size": 20},
+    "ReplayPlugin": {"mem_size": 20},
+    "SynapticIntelligence": {"si_lambda": 1000.0},
+    "SynapticIntelligencePlugin": {"si_lambda": 1000.0},
+}
+
+
+def over_classes(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a config with one of Avalanche's, as a strategy or as a plugin of Naive."""
+    config["scenario"]["n_experiences"] = 2
+    config["cl_strategy"] |= {"type": "avalanche.Naive", "train_epochs": 1, "scheduler": None}
+    config["cl_strategy"].pop("mem_size")
+    section = {"type": f"avalanche.{name}", **CLASS_ARGUMENTS[name]}
+    if name.endswith("Plugin"):
+        config["cl_strategy"]["plugins"] = [section]
+    else:
+        config["cl_strategy"] |= section
+    return config
+
+
+def trained_over_classes(config: dict[str, Any]) -> torch.Tensor:
+    """Train a config over its stream, evaluate it, and return the weights."""
+    parts = build(config, torch.device("cpu"))
+    for index, step in enumerate(parts.strategy.steps(parts.benchmark.train_stream)):
+        parts.strategy.train_step(index, step)
+    parts.strategy.eval(parts.benchmark.test_stream)
+    assert list(parts.predictions.result()) == parts.benchmark.names
+    return torch.cat([p.detach().flatten() for p in parts.model.parameters()])
+
+
+@pytest.mark.parametrize("name", CLASS_ARGUMENTS)
+def test_it_trains_on_classes_and_is_not_plain_fine_tuning(
+    name: str, split_config: dict[str, Any]
+) -> None:
+    plain = trained_over_classes(over_classes(copy.deepcopy(split_config), "Naive"))
+    weights = trained_over_classes(over_classes(split_config, name))
+    assert torch.isfinite(weights).all()
+    assert torch.equal(weights, plain) is (name == "Naive")
+
+
+def test_every_name_that_is_said_to_learn_classes_is_tried() -> None:
+    told = {name for names in LEARN["classes"].values() for name in names}
+    assert told == set(CLASS_ARGUMENTS) | {"EarlyStoppingPlugin", "LRSchedulerPlugin"}

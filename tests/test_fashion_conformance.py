@@ -1,0 +1,82 @@
+"""What the shipped Split-Fashion-MNIST configs reach on 600 images to learn and 300 to test.
+
+The real images are cut from the sample data beside the project; the painted twin always runs.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cliqa.config import load_config
+from cliqa.datasets.generated.fashion import FashionData
+from cliqa.engine.train import train
+
+CONFIGS = Path(__file__).resolve().parents[1] / "config"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def real(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("real") / "data"
+    FashionData(sprite=str(shared_data / "fashion-mnist-sprite.png")).write(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("painted") / "data"
+    FashionData().write(root)
+    return root
+
+
+def run(name: str, root: Path, work_dir: Path, seed: int, *options: str) -> dict[str, Any]:
+    """Train one of the shipped configs, without figures, and return its results."""
+    overrides = [f"scenario.dataset_root={root}", "loggers=[]", "metrics=[]", *options]
+    config = load_config(CONFIGS / f"{name}.py", overrides)
+    folder = work_dir / f"{name}-{seed}-{len(options)}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cliqa.engine.train.draw_run", lambda _: [])
+        train(config, config_file=f"{name}.py", work_dir=folder, device="cpu", seed=seed)
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return found
+
+
+def diagonal(results: dict[str, Any], measure: str) -> np.ndarray:
+    """Return the accuracy on each experience right after it was learnt."""
+    return np.diag(np.array(results["matrix"][measure], dtype=float))
+
+
+def accuracy(results: dict[str, Any]) -> float:
+    return float(results["summary"]["average_accuracy"])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_on_real_images(real: Path, tmp_path: Path, seed: int) -> None:
+    large = run("fmnist_replay", real, tmp_path, seed)
+    small = run("fmnist_replay", real, tmp_path, seed, "cl_strategy.mem_size=50")
+    joint = run("fmnist_joint", real, tmp_path, seed)
+    assert accuracy(large) > 0.55
+    assert accuracy(small) > 0.40
+    assert accuracy(joint) > 0.68
+    for results in (large, small):  # a dead network would have exactly .1 and .5
+        assert diagonal(results, "accuracy").min() > 0.8
+        assert diagonal(results, "accuracy_task_il").min() > 0.8
+        assert results["summary"]["average_accuracy_task_il"] > 0.9
+
+
+def test_on_painted_images(painted: Path, tmp_path: Path) -> None:
+    naive = run("fmnist_naive", painted, tmp_path, 0)
+    replay = run("fmnist_replay", painted, tmp_path, 0)
+    joint = run("fmnist_joint", painted, tmp_path, 0)
+    assert accuracy(naive) < 0.3 < 0.55 < accuracy(replay)
+    assert accuracy(joint) > 0.75
+    for results in (naive, replay):
+        assert diagonal(results, "accuracy").min() > 0.75
+        assert diagonal(results, "accuracy_task_il").min() > 0.8
+    assert naive["summary"]["forgetting"] > 0.8
