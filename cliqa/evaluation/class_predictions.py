@@ -5,13 +5,12 @@ They lie where the predicted scores of other runs lie: ``predictions/after_{t}_o
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from cliqa.evaluation.predictions import prediction_path
+from cliqa.evaluation.predictions import prediction_path, read_arrays
 from cliqa.utils.errors import ArtifactError, EvaluationError
 from cliqa.utils.io import write_npz
 
@@ -62,19 +61,7 @@ def load_class_predictions(work_dir: str | Path, experience: int, dataset: str) 
         ArtifactError: The file is missing, damaged, or lacks an array.
     """
     path = prediction_path(work_dir, experience, dataset)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            predictions = ClassPredictions(**{name: file[name] for name in ARRAYS})
-    except FileNotFoundError as error:
-        raise ArtifactError(
-            f"{path}: missing. Evaluate the run again to write its predictions."
-        ) from error
-    except KeyError as error:
-        raise ArtifactError(f"{path}: {error.args[0]}.") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ArtifactError(
-            f"{path}: damaged ({error}). Evaluate the run again to write it anew."
-        ) from error
+    predictions = ClassPredictions(**read_arrays(path, ARRAYS))
     _check(predictions, ArtifactError, str(path))
     return predictions
 

@@ -69,16 +69,15 @@ def save_predictions(
     return path
 
 
-def load_predictions(work_dir: str | Path, experience: int, dataset: str) -> Predictions:
-    """Read the predictions of the model after an experience.
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return named arrays of an ``.npz`` file.
 
     Raises:
         ArtifactError: The file is missing, damaged, or lacks an array.
     """
-    path = prediction_path(work_dir, experience, dataset)
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ARRAYS}
+            return {name: file[name] for name in names}
     except FileNotFoundError as error:
         raise ArtifactError(
             f"{path}: missing. Evaluate the run again to write its predictions."
@@ -89,6 +88,16 @@ def load_predictions(work_dir: str | Path, experience: int, dataset: str) -> Pre
         raise ArtifactError(
             f"{path}: damaged ({error}). Evaluate the run again to write it anew."
         ) from error
+
+
+def load_predictions(work_dir: str | Path, experience: int, dataset: str) -> Predictions:
+    """Read the predictions of the model after an experience.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, or lacks an array.
+    """
+    path = prediction_path(work_dir, experience, dataset)
+    arrays = read_arrays(path, ARRAYS)
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise ArtifactError(f"{path}: its arrays differ in length: {lengths}.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.losses.scores import one_number
+from cliqa.utils.errors import ModelError
 
 
 class ClassLoss(nn.Module):
@@ -48,12 +49,7 @@ class ClassLoss(nn.Module):
         if logits.dtype in (torch.float16, torch.bfloat16):
             logits = logits.float()
         value: torch.Tensor = self.loss(logits, targets)
-        if value.ndim and torch.is_grad_enabled():
-            raise ConfigError(
-                f"the loss {type(self.loss).__name__} returned shape {tuple(value.shape)} instead "
-                "of one number. Set its reduction='mean'."
-            )
-        return value
+        return one_number(self.loss, value) if torch.is_grad_enabled() else value
 
 
 def as_class_loss(loss: nn.Module) -> ClassLoss:

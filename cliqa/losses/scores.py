@@ -41,6 +41,20 @@ def paired_scores(
     return prediction, target.to(prediction.dtype)
 
 
+def one_number(loss: nn.Module, value: torch.Tensor) -> torch.Tensor:
+    """Return what a loss gave.
+
+    Raises:
+        ConfigError: It is one value an image, not a scalar.
+    """
+    if value.ndim:
+        raise ConfigError(
+            f"the loss {type(loss).__name__} returned shape {tuple(value.shape)} instead of one "
+            "number. Set its reduction='mean'."
+        )
+    return value
+
+
 class ScoreLoss(nn.Module):
     """A loss that refuses scores and targets of different shapes.
 
@@ -63,13 +77,7 @@ class ScoreLoss(nn.Module):
             ModelError: The shapes differ.
             ConfigError: The loss gives one value an image.
         """
-        value = self.loss(*paired_scores(prediction, target))
-        if value.ndim:
-            raise ConfigError(
-                f"the loss {type(self.loss).__name__} returned shape {tuple(value.shape)} instead "
-                "of one number. Set its reduction='mean'."
-            )
-        return value
+        return one_number(self.loss, self.loss(*paired_scores(prediction, target)))
 
 
 def as_score_loss(loss: nn.Module) -> ScoreLoss:

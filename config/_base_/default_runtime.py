@@ -2,6 +2,5 @@
 
 loggers = [dict(type="ProgressBar"), dict(type="TextLogger"), dict(type="CSVLogger")]
 checkpoint_config = dict(interval=None)  # keep the end of every experience; N: every N epochs too
-load_from = None
 num_workers = 4
 seed = 0

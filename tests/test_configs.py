@@ -1,0 +1,63 @@
+"""Every config that is shipped loads, names what exists, and opens with how to run it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from cliqa.config import load_config
+from cliqa.engine.check import check_config
+from cliqa.models.build import build_model
+
+FOLDER = Path(__file__).resolve().parents[1] / "config"
+LEAVES = sorted(FOLDER.glob("*.py"))
+LINES = 25
+
+CLASSES = {"fmnist": 10, "cifar10": 10, "cifar100": 100, "clear100": 101, "clear": 11}
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=[path.stem for path in LEAVES])
+def test_a_config_is_whole(path: Path) -> None:
+    config = load_config(path)
+    check_config({**config, "seed": 0})
+    text = path.read_text(encoding="utf-8")
+    opening = ast.get_docstring(ast.parse(text))
+    assert opening is not None
+    assert f"python train_config.py config/{path.name}" in opening
+    assert len(text.splitlines()) <= LINES
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("clear*.py")), ids=lambda path: path.stem)
+def test_heads_have_as_many_classes_as_the_data(path: Path) -> None:
+    config = load_config(path)
+    generate = config["scenario"].get("generate")
+    expected = generate["classes"] if generate else CLASSES[path.stem.partition("_")[0]]
+    head = config["model"].get("head") or config["model"]
+    assert head["num_classes"] == expected
+    assert config["model"].get("num_classes", expected) == expected
+
+
+@pytest.mark.parametrize("name", ["fmnist_replay", "cifar10_replay", "clear_demo"])
+def test_small_models_are_built(name: str) -> None:
+    build_model(load_config(FOLDER / f"{name}.py")["model"])
+
+
+def test_bases_share_no_section() -> None:
+    """One section a folder of bases, so that any data set goes with any model and schedule."""
+    own = {
+        "datasets": {"scenario", "metrics", "train_pipeline", "test_pipeline"},
+        "models": {"model"},
+        "schedules": {"cl_strategy"},
+    }
+    for folder, sections in own.items():
+        for path in (FOLDER / "_base_" / folder).glob("*.py"):
+            names = {
+                target.id
+                for node in ast.parse(path.read_text(encoding="utf-8")).body
+                if isinstance(node, ast.Assign)
+                for target in node.targets
+                if isinstance(target, ast.Name)
+            }
+            assert names - {"_base_", "img_norm_cfg"} <= sections, path
