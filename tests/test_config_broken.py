@@ -216,7 +216,7 @@ SECTIONS = {
     "loggers is a dict": (GOOD + "loggers = dict(type='TextLogger')", r"loggers: expected a list"),
     "metrics has names": (GOOD + "metrics = ['loss_metrics']", r"metrics: expected a list of dict"),
     "work_dir is a number": (GOOD + "work_dir = 3", r"work_dir: expected a string or None, got 3"),
-    "load_from is empty": (GOOD + "load_from = ''", r"load_from: expected a string or None"),
+    "load_from is empty": (GOOD + "load_from = ''", r"load_from: expected a path or dict"),
     "seed is true": (GOOD + "seed = True", r"seed: expected an integer >= 0 or None, got True"),
     "seed is negative": (GOOD + "seed = -1", r"seed: expected an integer >= 0 or None, got -1"),
     "seed is a float": (GOOD + "seed = 1.0", r"seed: expected an integer >= 0 or None, got 1\.0"),

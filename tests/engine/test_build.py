@@ -160,7 +160,7 @@ def test_load_from_tells_what_it_did(clear_config: Config, tmp_path: Path) -> No
     assert facts["dropped"] == ["head.fc.weight", "head.fc.bias"]
     assert facts["frozen"]["modules"] == ["backbone"]
     trained = {id(p) for group in parts.strategy.optimizer.param_groups for p in group["params"]}
-    assert trained == {id(p) for p in parts.model.head.parameters()}
+    assert trained == {id(p) for p in parts.model.get_submodule("head").parameters()}
     parts.strategy.train_step(0, [parts.benchmark.train_stream[0]])
     for name, value in source.state_dict().items():  # batch statistics too
         if name.startswith("backbone"):

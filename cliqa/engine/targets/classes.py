@@ -142,9 +142,10 @@ def _add_clear(
 ) -> None:
     """Add CLEAR's five measures, each with its reason where it is not defined."""
     count = len(benchmark.names)
-    square = [*grid, *([None] * count for _ in range(count - len(grid)))]
-    extra.update(clear_measures(square))
-    for name in [name for name in clear_measures(square) if extra[name] is None]:
+    missing: Grid = [[None] * count for _ in range(count - len(grid))]
+    measured = clear_measures([*grid, *missing])
+    extra.update(measured)
+    for name in [name for name, value in measured.items() if value is None]:
         if joint:
             reasons[name] = JOINT
         elif benchmark.ahead_only and name not in ("next_domain", "forward_transfer"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from cliqa.models.heads.prototype import PrototypeHead
 from cliqa.registry import STRATEGIES
 from cliqa.training.batching import apply_model
+from cliqa.training.options import TrainingOptions
+from cliqa.training.schedule import Schedule
 from cliqa.training.templates import Template
 from cliqa.utils.errors import ConfigError
 
@@ -44,12 +47,21 @@ class NearestClassMean(Template):
                 "sample once. Set it to 1."
             )
 
+    def configure(
+        self,
+        options: TrainingOptions,
+        schedule: Schedule,
+        on_epoch: Callable[[float], None] | None = None,
+    ) -> None:
+        """Take over the run's options; there is no rate to schedule."""
+        super().configure(options, Schedule(None), on_epoch)
+
     @property
     def head(self) -> PrototypeHead:
         """The model's head."""
         return next(m for m in self.model.modules() if isinstance(m, PrototypeHead))
 
-    def make_train_dataloader(self, **_: Any) -> None:  # noqa: ANN401
+    def make_train_dataloader(self, num_workers: int = 0, **_: Any) -> None:  # noqa: ANN401
         """Load every sample once, as in an evaluation."""
         self.dataloader = self.loader(self.adapted_dataset.eval(), train=False)
 
@@ -75,5 +87,5 @@ class NearestClassMean(Template):
 
     def _extract(self, images: Tensor) -> Tensor:
         """Return the features (B, D) before the head."""
-        found = self.model.extract_feat(images)
+        found: Any = self.model.extract_feat(images)  # type: ignore[operator]
         return found[-1] if isinstance(found, (tuple, list)) else found
