@@ -99,7 +99,7 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
         sys.stdout.flush()
     except CliqaError as error:
         get_logger(__name__).debug("stopped by an error", exc_info=True)
-        return _fail(str(error))
+        return _fail(_message(error))
     except KeyboardInterrupt as error:
         print_error(str(error) or "interrupted")
         return SIGNALLED + int(getattr(error, "signum", signal.SIGINT))
@@ -114,6 +114,17 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
     finally:
         close_logging()
     return status
+
+
+def _message(error: CliqaError) -> str:
+    """Return an error's message alone.
+
+    torch raises what a loader's worker process raised with the worker's traceback in the message.
+    """
+    text = str(error)
+    if not text.startswith(f"Caught {type(error).__name__} in DataLoader worker process"):
+        return text
+    return text.rpartition(f"{type(error).__name__}: ")[2].strip()
 
 
 def _fail(message: str) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import torch
 
 from cliqa.utils.cli import add_config_arguments, print_error, quiet_upstream, run_entry_point
 from cliqa.utils.errors import ConfigError, DatasetError
@@ -199,3 +200,23 @@ def test_importing_the_libraries_leaves_the_console_clean() -> None:
     )
     run = run_script(code)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+class Unreadable(torch.utils.data.Dataset[int]):
+    """Has one sample, which cannot be read."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> int:
+        raise DatasetError(f"photo {index}: cannot be decoded. Copy it again.")
+
+
+def test_a_mistake_found_by_a_loaders_worker_is_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def main() -> None:
+        list(torch.utils.data.DataLoader(Unreadable(), num_workers=1))
+
+    assert run_entry_point(main) == 2
+    assert capsys.readouterr().err == "error: photo 0: cannot be decoded. Copy it again.\n"
