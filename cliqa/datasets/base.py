@@ -166,7 +166,11 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        image = self.image(index)
+        try:
+            image = self.image(index)
+        except DatasetError as error:
+            advice = "Or set on_bad_image='skip' to leave such images out."
+            raise DatasetError(f"{error} {advice}") from error
         if self.transform is not None:
             image = self.transform(image)
         return image, torch.tensor(self.scores[index])

@@ -138,5 +138,6 @@ def _model(arch: str, weights: str | None) -> nn.Module:
         url = published[weights].url
         raise ModelError(
             f"torchvision's weights '{weights}' for {arch} cannot be downloaded ({error}). Fetch "
-            f"{url.rpartition('/')[2]} where there is a network and set weights='path/of/the/file'."
+            f"{url.rpartition('/')[2]} where there is a network and give that file instead (in a "
+            "config: weights='path/of/the/file')."
         ) from error

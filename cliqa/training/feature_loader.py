@@ -96,7 +96,11 @@ def _gathered(data: Any, indices: np.ndarray) -> tuple[Tensor, Tensor] | None:  
     if isinstance(data, ClassDataset):
         if not data.has_features or not isinstance(data.inputs, Tensor):
             return None
-        return data.inputs[torch.as_tensor(indices)], torch.as_tensor(data.targets[indices])
+        classes = torch.as_tensor(data.targets)
+        if np.array_equal(indices, np.arange(len(data))):
+            return data.inputs, classes  # all of it, as it is: not copied
+        chosen = torch.as_tensor(indices)
+        return data.inputs[chosen], classes[chosen]
     if not isinstance(data, FlatData):
         return None
     if data._indices is not None:
@@ -104,6 +108,8 @@ def _gathered(data: Any, indices: np.ndarray) -> tuple[Tensor, Tensor] | None:  
         indices = np.asarray([own[int(i)] for i in indices], dtype=np.int64)
     ends = np.asarray(data._cumulative_sizes)
     which = np.searchsorted(ends, indices, side="right")  # the data set of each sample
+    if len(data._datasets) == 1:
+        return _gathered(data._datasets[0], indices)
     features: Tensor | None = None
     classes = torch.empty(len(indices), dtype=torch.int64)
     for number in np.unique(which):

@@ -79,8 +79,9 @@ def _decode_with_pillow(data: bytes, path: Path) -> torch.Tensor:
     except Image.DecompressionBombError as error:
         raise DatasetError(f"{path}: {error} Downscale the image before using it.") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        reason = str(error).replace("cannot identify image file", "no image that Pillow knows,")
+        reason = str(error)
+        if reason.startswith("cannot identify image file"):  # Pillow names the buffer
+            reason = "it holds no image that Pillow knows"
         raise DatasetError(
-            f"{path}: cannot be decoded ({reason}). Copy or download the file again, or set "
-            "on_bad_image='skip' to leave such images out."
+            f"{path}: cannot be decoded ({reason}). Copy or download the file again."
         ) from error
