@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cliqa.benchmarks.experience import NamedExperience
 from cliqa.datasets.class_dataset import ClassDataset
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.seed import generator
 
 Transform = Callable[[Tensor], Tensor]
@@ -57,6 +57,7 @@ class ClassStream(CLScenario):
 
     Raises:
         ConfigError: `val_fraction` leaves nothing to train on, or images have no transform.
+        DatasetError: An experience has nothing to train on or to test on.
     """
 
     target_kind: ClassVar[str] = "classes"
@@ -96,6 +97,7 @@ class ClassStream(CLScenario):
             kept, validated = _without_validation(train[index], val_fraction, seed, name)
             self.sources[name, "train"], self.sources[name, "val"] = kept, validated
             self.sources[name, "test"] = test[index]
+        self._check_samples()
         streams = [self._stream(split) for split in SPLITS if self._has(split)]
         super().__init__(streams)
         for stream in streams:
@@ -111,6 +113,15 @@ class ClassStream(CLScenario):
                 raise ConfigError(
                     f"scenario.{key}: missing. Images need one, e.g. [dict(type='Resize', "
                     "size=224), dict(type='CenterCrop', size=224), dict(type='ToTensor')]."
+                )
+
+    def _check_samples(self) -> None:
+        """Refuse an experience without samples to train on or to test on."""
+        for (name, split), data in self.sources.items():
+            if split != "val" and not len(data):
+                raise DatasetError(
+                    f"experience {name} has no {split} samples. Add some to the data, or choose "
+                    "other classes or buckets, or fewer experiences."
                 )
 
     def _has(self, split: str) -> bool:

@@ -40,7 +40,7 @@ def save_class_predictions(
     """Write the logits of the model after an experience atomically; return the file's path.
 
     Raises:
-        EvaluationError: The arrays do not fit together.
+        EvaluationError: The arrays do not fit together, or a target is no class.
     """
     path = prediction_path(work_dir, experience, dataset)
     _check(predictions, EvaluationError, str(path))
@@ -58,7 +58,8 @@ def load_class_predictions(work_dir: str | Path, experience: int, dataset: str) 
     """Read the logits of the model after an experience.
 
     Raises:
-        ArtifactError: The file is missing, damaged, or lacks an array.
+        ArtifactError: The file is missing or damaged, lacks an array, or has some that do not fit
+            together.
     """
     path = prediction_path(work_dir, experience, dataset)
     predictions = ClassPredictions(**read_arrays(path, ARRAYS))
@@ -68,9 +69,19 @@ def load_class_predictions(work_dir: str | Path, experience: int, dataset: str) 
 
 def _check(predictions: ClassPredictions, error: type[Exception], where: str) -> None:
     """Raise `error` where the arrays do not fit together."""
-    count, classes = len(predictions.target), len(predictions.classes)
+    for name in ("target", "image", "classes"):
+        shape = np.shape(getattr(predictions, name))
+        if len(shape) != 1:
+            raise error(f"{where}: {name} must have one dimension, got shape {shape}.")
+    target, classes = np.asarray(predictions.target), len(predictions.classes)
     shape = np.shape(predictions.logits)
-    if len(shape) != 2 or shape[0] != count or shape[1] < classes:
-        raise error(f"{where}: logits of shape {shape} for {count} targets of {classes} classes.")
-    if len(predictions.image) != count:
-        raise error(f"{where}: {len(predictions.image)} images for {count} targets.")
+    if len(shape) != 2 or shape[0] != len(target) or shape[1] < classes:
+        raise error(
+            f"{where}: logits of shape {shape} for {len(target)} targets of {classes} classes."
+        )
+    if len(predictions.image) != len(target):
+        raise error(f"{where}: {len(predictions.image)} images for {len(target)} targets.")
+    if len(target) and not 0 <= target.min() <= target.max() < classes:
+        raise error(
+            f"{where}: targets lie in {target.min()}..{target.max()}, outside 0..{classes - 1}."
+        )

@@ -108,7 +108,10 @@ def wilson_interval(correct: int, count: int, level: float = 0.95) -> Interval:
     Args:
         correct: Successes, 0..count.
         count: Trials, >= 1.
-        level: Probability that the interval holds.
+        level: Probability that the interval holds, 0..1.
+
+    Raises:
+        EvaluationError: The two are no share.
 
     >>> tuple(round(bound, 3) for bound in wilson_interval(9, 10))
     (0.596, 0.982)
@@ -120,7 +123,7 @@ def wilson_interval(correct: int, count: int, level: float = 0.95) -> Interval:
     middle = share + z**2 / (2 * count)
     half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     low, high = (middle - half) / (1 + z**2 / count), (middle + half) / (1 + z**2 / count)
-    return max(0.0, low), min(1.0, high)
+    return min(max(0.0, low), share), max(min(1.0, high), share)  # rounding may miss 0 or 1
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,6 @@ def class_metrics(
     if values.ndim == 2 and not np.isfinite(values).all():
         reason = "the model gives no finite numbers: training has diverged. Lower the learning rate"
         return ClassReport(None, None, {}, len(values), (reason,))
-    count = len(values)
     scores: dict[str, float] = {}
     bands: dict[str, Interval] = {}
     for name, classes in (("accuracy", None), ("accuracy_task_il", among)):
@@ -192,8 +194,8 @@ def class_metrics(
             right = _correct(values, targets, classes)
             scores[name] = float(np.mean(right))
             if intervals:
-                bands[name] = wilson_interval(int(right.sum()), count)
-    return ClassReport(scores["accuracy"], scores.get("accuracy_task_il"), bands, count)
+                bands[name] = wilson_interval(int(right.sum()), len(right))
+    return ClassReport(scores["accuracy"], scores.get("accuracy_task_il"), bands, len(values))
 
 
 def _correct(

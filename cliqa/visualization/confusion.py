@@ -27,7 +27,7 @@ def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figur
     """Draw how often each class was taken for each class, among all classes (class-IL).
 
     Colours are shares of a row, so that every true class counts the same; the numbers are samples.
-    A class without a sample has a white row.
+    A class without a sample has an empty row.
 
     Args:
         predictions: What the model says about each test set; their samples are put together.
@@ -48,7 +48,7 @@ def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figur
     true = np.concatenate([p.target for p in predictions])
     counts = confusion_matrix(said, true, len(classes))  # (K, K)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = min(PAGE, 2.2 + 0.3 * len(classes)) if len(classes) <= MOST_NAMED else 6.2
+    side = min(PAGE, max(3.2, 2.2 + 0.3 * len(classes))) if len(classes) <= MOST_NAMED else 6.2
     figure = new_figure(side + 0.7, side, square=True)
     axes = figure.add_subplot()
     colors = ListedColormap(colormaps["RdBu"](np.linspace(0.5, 0.93, 256)))
@@ -57,7 +57,8 @@ def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figur
         _write_counts(axes, counts, share)
     _name_axes(axes, classes)
     correct = float(np.trace(counts)) / max(1, int(counts.sum()))
-    axes.set_title(f"{label}: accuracy {correct:.3f} of {counts.sum()} samples", loc="left")
+    found = f"accuracy {correct:.3f} of {counts.sum()} samples"
+    axes.set_title(f"{shortened(label, 32)}\n{found}", loc="left")  # one line is too wide
     bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=18, pad=0.02)
     bar.outline.set_visible(False)
     bar.set_label("share of the true class")

@@ -124,6 +124,73 @@ def test_classes_take_clears_measures() -> None:
     assert "next_domain: not defined" in results["warnings"]
 
 
+def test_measures_that_are_not_defined_take_the_reasons_given() -> None:
+    extra = {"average_accuracy_task_il": 0.9, "forgetting_task_il": None, "next_domain": None}
+    results = build(ROWS[:2], extra_summary=extra, extra_reasons={"forgetting_task_il": "one step"})
+    assert {name: results["summary"][name] for name in extra} == extra
+    assert "forgetting_task_il: one step" in results["warnings"]
+    assert "next_domain: not defined" in results["warnings"]
+    assert not any(text.startswith("average_accuracy_task_il") for text in results["warnings"])
+
+
+def ahead(count: int, last: int) -> list[dict[str, Any]]:
+    """Rows of a stream over `count` buckets after `last` of them: only what lies ahead."""
+    return [
+        {"experience": t, "dataset": f"b{k}", "accuracy": 0.1 * (k + 1) + 0.01 * t}
+        for t in range(last)
+        for k in range(t + 1, count)
+    ]
+
+
+def test_a_model_tested_ahead_only_has_no_cell_of_what_it_learnt() -> None:
+    names = [f"b{k}" for k in range(3)]
+    clear: dict[str, float | None] = {"in_domain": None, "next_domain": 0.255}
+    results = build(
+        ahead(3, 2),
+        experiences=names,
+        datasets=names,
+        extra_summary=clear,
+        extra_reasons={"in_domain": "tested later"},
+        ahead_only="later buckets alone",
+    )
+    assert results["matrix"]["accuracy"] == [
+        [None, pytest.approx(0.2), pytest.approx(0.3)],
+        [None, None, pytest.approx(0.31)],
+    ]
+    assert "unseen" not in results["summary"]  # that is what every cell is
+    ours = {name for name in results["summary"] if name not in clear}
+    assert {"average_accuracy", "bwt", "forgetting"} <= ours
+    assert all(results["summary"][name] is None for name in ours)
+    assert set(results["warnings"]) == {
+        "in_domain: tested later",
+        *(f"{name}: later buckets alone" for name in ours),
+    }
+    json.dumps(results, allow_nan=False)
+
+
+def test_what_lies_ahead_and_was_not_evaluated_is_named() -> None:
+    names = [f"b{k}" for k in range(3)]
+    facts: dict[str, Any] = {"experiences": names, "datasets": names}
+    results = build(ahead(3, 2)[:1] + ahead(3, 2)[2:], **facts, ahead_only="later buckets alone")
+    assert results["warnings"][0] == "not evaluated: after b0 on b2"
+    everywhere = build(ahead(3, 2), **facts)
+    assert everywhere["warnings"][0] == (
+        "not evaluated: after b0 on b0, after b1 on b0, after b1 on b1"
+    )
+
+
+def test_ahead_only_leaves_a_reason_for_every_measure_that_is_missing() -> None:
+    names = [f"b{k}" for k in range(4)]
+    for last in (1, 2, 3):
+        results = build(
+            ahead(4, last), experiences=names, datasets=names, ahead_only="later buckets alone"
+        )
+        missing = [name for name, value in results["summary"].items() if value is None]
+        explained = {text.partition(":")[0] for text in results["warnings"]}
+        assert missing
+        assert set(missing) <= explained
+
+
 def test_numbers_that_are_no_measure_stay_out() -> None:
     more = {"n": 5, "n_ties": 2, "epoch": 3, "seconds": 1.5, "flag": True, "mae": 0.1}
     results = build([row(0, name, 0.5, **more) for name in NAMES])

@@ -2,19 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from cliqa.evaluation.build_results import build_results
+from cliqa.evaluation.class_predictions import ClassPredictions, save_class_predictions
+from cliqa.evaluation.classification import class_metrics
 from cliqa.evaluation.predictions import prediction_path
 from cliqa.utils.errors import ArtifactError
 from cliqa.utils.io import write_json
+from cliqa.visualization import run
 from cliqa.visualization.run import draw_run, draw_runs, load_runs
 
 MakeRun = Callable[..., Any]
+
+
+def make_class_run(
+    work_dir: Path, *, ahead_only: bool = False, diverged: Sequence[tuple[int, str]] = ()
+) -> None:
+    """Write a work_dir of two experiences of two classes each; cells in `diverged` are NaN."""
+    names = ["0+1", "2+3"]
+    rows: list[dict[str, Any]] = []
+    for t in range(1 if ahead_only else 2):
+        for k, name in enumerate(names):
+            if ahead_only and k <= t:
+                continue
+            random = np.random.default_rng(10 * t + k)
+            target = random.integers(2 * k, 2 * k + 2, 20)
+            logits = random.normal(size=(20, 4)) + 2 * np.eye(4)[target]
+            if (t, name) in diverged:
+                logits[:] = np.nan
+            image, classes = np.array([f"{i}.png" for i in range(20)]), np.array(list("abcd"))
+            stored = ClassPredictions(logits, target, image, classes)
+            save_class_predictions(work_dir, t, name, stored)
+            row = class_metrics(logits, target).to_row(task_il=False)
+            rows.append({"experience": t, "dataset": name, **row})
+    facts = {"status": "finished", "seed": 0, "config": "config/fmnist_replay.py"}
+    results = build_results(
+        rows,
+        experiences=names,
+        datasets=names,
+        ahead_only="later ones alone" if ahead_only else None,
+        **facts,  # type: ignore[arg-type]
+    )
+    write_json(work_dir / "results.json", results)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[ClassPredictions], str]]:
+    """Return a list that gets what every confusion matrix is drawn from."""
+    calls: list[tuple[list[ClassPredictions], str]] = []
+    draw = run.draw_confusion
+
+    def record(predictions: list[ClassPredictions], label: str) -> Any:
+        calls.append((predictions, label))
+        return draw(predictions, label)
+
+    monkeypatch.setattr(run, "draw_confusion", record)
+    return calls
 
 
 def test_draws_all_figures_of_a_run(tmp_path: Path, make_run: MakeRun) -> None:
@@ -45,12 +95,47 @@ def test_draws_what_there_is(tmp_path: Path, make_run: MakeRun) -> None:
     assert [file.stem for file in draw_run(tmp_path, dpi=40)] == ["score_matrix", "scores"]
 
 
-def test_classes_have_no_scatter(tmp_path: Path, make_run: MakeRun) -> None:
-    results = make_run(tmp_path, ["eva"])
-    results["matrix"] = {"accuracy": results["matrix"]["srcc"]}
-    results["interval"] = {}
-    write_json(tmp_path / "results.json", results)
-    assert [file.stem for file in draw_run(tmp_path, dpi=40)] == ["score_matrix", "history"]
+def test_a_run_of_classes_has_a_confusion_matrix_of_its_last_model(
+    tmp_path: Path, drawn: list[tuple[list[ClassPredictions], str]]
+) -> None:
+    make_class_run(tmp_path)
+    files = draw_run(tmp_path, dpi=40)
+    assert [file.stem for file in files] == ["score_matrix", "scores", "confusion"]
+    assert all(file.stat().st_size > 2000 for file in files)
+    ((predictions, label),) = drawn
+    assert label == "after 2+3"
+    expected = [np.load(prediction_path(tmp_path, 1, name)) for name in ("0+1", "2+3")]
+    for found, stored in zip(predictions, expected, strict=True):
+        np.testing.assert_array_equal(found.logits, stored["logits"])
+
+
+def test_a_model_tested_ahead_has_a_confusion_matrix_of_what_lies_ahead(
+    tmp_path: Path, drawn: list[tuple[list[ClassPredictions], str]]
+) -> None:
+    make_class_run(tmp_path, ahead_only=True)
+    assert [file.stem for file in draw_run(tmp_path, dpi=40)] == ["score_matrix", "confusion"]
+    ((predictions, label),) = drawn
+    assert (len(predictions), label) == (1, "after 0+1")
+    assert set(predictions[0].target) == {2, 3}
+
+
+def test_logits_that_are_no_numbers_are_left_out(
+    tmp_path: Path, drawn: list[tuple[list[ClassPredictions], str]]
+) -> None:
+    make_class_run(tmp_path / "one", diverged=[(1, "0+1")])
+    draw_run(tmp_path / "one", dpi=40)
+    assert [set(part.target) for part in drawn[0][0]] == [{2, 3}]
+    make_class_run(tmp_path / "all", diverged=[(1, "0+1"), (1, "2+3")])
+    files = draw_run(tmp_path / "all", dpi=40)
+    assert [file.stem for file in files] == ["score_matrix", "scores"]
+    assert len(drawn) == 1
+
+
+def test_damaged_logits_are_named(tmp_path: Path) -> None:
+    make_class_run(tmp_path)
+    prediction_path(tmp_path, 1, "2+3").write_bytes(b"PK")
+    with pytest.raises(ArtifactError, match=r"after_1_on_2\+3\.npz: damaged"):
+        draw_run(tmp_path)
 
 
 def test_damaged_files_are_named(tmp_path: Path, make_run: MakeRun) -> None:
