@@ -96,8 +96,8 @@ def test_it_trains_and_the_numbers_are_those_of_its_models(
     config.write_text(CONFIG.format(root=str(root)))
     options = list(PROTOCOLS[protocol])
     if kind == "features":
-        model = "dict(type='FeatureClassifier',in_channels=8,num_classes=3,_delete_=True)"
-        options += ["scenario.feature_type=mine", f"model={model}"]
+        network = "dict(type='FeatureClassifier',in_channels=8,num_classes=3,_delete_=True)"
+        options += ["scenario.feature_type=mine", f"model={network}"]
     arguments = [str(config), "--work-dir", str(tmp_path / "run"), "--device", "cpu"]
     assert run_entry_point(lambda: train_config([*arguments, "--cfg-options", *options])) == 0
     results = json.loads((tmp_path / "run" / "results.json").read_text())

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from cliqa.engine.check import check_config
 from cliqa.engine.parts import Parts
+from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.engine.sections import (
     OF_RUN,
     split_strategy,
@@ -161,12 +162,9 @@ def build_strategy(
     section = config["cl_strategy"]
     registry, component = strategy_component(section)
     own, options = split_strategy(section)
-    plugins = [
-        build_component(PLUGINS, plugin, f"cl_strategy.plugins[{index}]")
-        for index, plugin in enumerate(section.get("plugins") or [])
-    ]
+    plugins = build_plugins(section)
+    prepare_model(model, plugins)
     if registry is PLUGINS:
-        plugins.insert(0, build_component(PLUGINS, own, "cl_strategy"))
         own, component = {"type": "Naive", **template_arguments(section)}, Naive
     loss = build_component(LOSSES, section["loss"], "cl_strategy.loss")
     arguments = {key: value for key, value in own.items() if key != "type"}

@@ -9,6 +9,7 @@ from torch import nn
 
 from cliqa.config import config_differences
 from cliqa.engine.artifacts import WorkDir
+from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.models.build import build_model
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
@@ -54,6 +55,7 @@ def load_run(path: Path) -> dict[str, Any]:
 def model_of(state: dict[str, Any]) -> nn.Module:
     """Return the model that a run's checkpoint holds, in evaluation mode on the CPU."""
     model = build_model(_without_weights(state["config"]["model"]))
+    prepare_model(model, build_plugins(state["config"]["cl_strategy"]))
     model.load_state_dict(state["strategy"]["model"])
     return model.eval()
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision
 from torch import nn
-from torchvision.models import VisionTransformer
 
 from cliqa.models.build import build_model
 from cliqa.models.quality_model import QualityModel
-from cliqa.models.torchvision_backbone import AFTER_THE_MAPS, CONTAINERS, TorchvisionBackbone
+from cliqa.models.torchvision_backbone import TorchvisionBackbone, layer_names
 from cliqa.models.weights import load_weights
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.suggest import closest
@@ -120,12 +118,7 @@ def last_node(arch: str) -> str:
             model = torchvision.models.get_model(arch, weights=None)
     except NotImplementedError:  # RegNets compute with tensors while they are built
         model = torchvision.models.get_model(arch, weights=None)
-    if isinstance(model, VisionTransformer):
-        return "encoder"
-    maps = list(takewhile(lambda item: item[0] not in AFTER_THE_MAPS, model.named_children()))
-    name, child = maps[-1]
-    inner = [key for key, _ in child.named_children()] if name in CONTAINERS else []
-    return f"{name}.{inner[-1]}" if inner else name
+    return layer_names(model)[-1]
 
 
 def _load(model: nn.Module, checkpoint: str | Path) -> None:

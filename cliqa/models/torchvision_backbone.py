@@ -79,20 +79,34 @@ class TorchvisionBackbone(nn.Module):
         return tuple(output.permute(0, 3, 1, 2) for output in outputs)
 
 
-def _layers_up_to(model: nn.Module, nodes: Sequence[str], arch: str) -> list[str]:
-    """Return the names of a model's layers, in order, up to the last node.
+def layer_names(model: nn.Module) -> list[str]:
+    """Return the names of a torchvision model's layers up to its last map, in order.
 
-    Raises:
-        ModelError: There is no node, or no layer of that name.
+    Args:
+        model: One of torchvision's classification models. A vision transformer counts as one
+            layer, ``"encoder"``, which gives its class token.
+
+    >>> layer_names(torchvision.models.squeezenet1_1(weights=None))[-2:]
+    ['features.11', 'features.12']
     """
+    if isinstance(model, VisionTransformer):
+        return ["encoder"]
     layers: list[str] = []
     for name, child in model.named_children():
         if name in AFTER_THE_MAPS:
             break
         inner = child.named_children() if name in CONTAINERS else ()
         layers += [f"{name}.{key}" for key, _ in inner] or [name]
-    if isinstance(model, VisionTransformer):
-        layers = ["encoder"]
+    return layers
+
+
+def _layers_up_to(model: nn.Module, nodes: Sequence[str], arch: str) -> list[str]:
+    """Return the names of a model's layers, in order, up to the last node.
+
+    Raises:
+        ModelError: There is no node, or no layer of that name.
+    """
+    layers = layer_names(model)
     for node in nodes:
         if node not in layers:
             hint = closest(node, layers)
@@ -138,6 +152,6 @@ def _model(arch: str, weights: str | None) -> nn.Module:
         url = published[weights].url
         raise ModelError(
             f"torchvision's weights '{weights}' for {arch} cannot be downloaded ({error}). Fetch "
-            f"{url.rpartition('/')[2]} where there is a network and give that file instead (in a "
-            "config: weights='path/of/the/file')."
+            f"{url.rpartition('/')[2]} where there is a network and give that file instead, "
+            "e.g. weights='path/of/the/file' in a config."
         ) from error

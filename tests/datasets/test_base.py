@@ -203,7 +203,9 @@ def test_an_unreadable_image_is_named_with_its_row_when_it_is_read(folder: Path)
     data_of = (folder / "2.png").read_bytes()
     (folder / "2.png").write_bytes(data_of[: len(data_of) // 2])
     data = make(folder)
-    with pytest.raises(DatasetError, match=r"toy: labels\.csv, row 4: .*2\.png.*skip"):
+    with pytest.raises(
+        DatasetError, match=r"toy: labels\.csv, row 4: .*2\.png.*on_bad_image='skip'"
+    ):
         data[2]
     assert list(data.verify_images()) == [2]
 
@@ -216,6 +218,7 @@ def test_unreadable_images_can_be_left_out(folder: Path, caplog: pytest.LogCaptu
     assert len(data) == 18
     assert {"2.png", "4.png"}.isdisjoint(image for image, _ in data.split_table())
     assert "toy: 2 of 20 images cannot be decoded. The first: toy: labels.csv, row 4" in caplog.text
+    assert "on_bad_image" not in caplog.text  # it is set
 
 
 def test_images_that_can_all_be_decoded_are_all_kept(folder: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 import torchvision
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from cliqa.models.torchvision_backbone import TorchvisionBackbone
+from cliqa.models.torchvision_backbone import TorchvisionBackbone, layer_names
 from cliqa.utils.errors import ModelError
 
 
@@ -79,6 +79,13 @@ def test_a_vision_transformer_gives_its_class_token() -> None:
         torch.testing.assert_close(model.heads(token), model(images(224)))
 
 
+def test_the_layers_before_the_classifier_are_named_in_order() -> None:
+    names = ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"]
+    assert layer_names(torchvision.models.resnet18(weights=None)) == names
+    inner = [f"features.{k}" for k in range(13)]
+    assert layer_names(torchvision.models.mobilenet_v3_small(weights=None)) == inner
+
+
 def test_training_mode_reaches_the_layers() -> None:
     backbone = TorchvisionBackbone("mobilenet_v3_small", ["features.1"]).train()
     backbone(images())
@@ -118,7 +125,7 @@ def test_a_failed_download_says_which_file_to_fetch(
     monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", fail)
     with pytest.raises(
         ModelError,
-        match=r"'DEFAULT' for resnet18 cannot be downloaded .*Fetch resnet18-\w+\.pth .*weights='",
+        match=r"'DEFAULT' for resnet18 cannot be downl.*Fetch resnet18-\w+\.pth .*give that file",
     ):
         TorchvisionBackbone("resnet18", ["layer4"], weights="DEFAULT")
 

@@ -68,13 +68,17 @@ def test_a_truncated_file_is_an_error_that_names_it(
     Image.fromarray(PIXELS).save(tmp_path / "a.jpg")
     whole = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DatasetError, match=r"cut\.jpg: cannot be decoded \(.*(?i:truncated).*Copy or download"):
+    with pytest.raises(
+        DatasetError, match=r"cut\.jpg: cannot be decoded \(.*(?i:truncated).*Copy or download"
+    ):
         read_image(tmp_path / "cut.jpg", backend)
 
 
 def test_no_image_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "page.jpg").write_text("<html>not found</html>")
-    with pytest.raises(DatasetError, match=r"page\.jpg: cannot be decoded \(it holds no image that"):
+    with pytest.raises(
+        DatasetError, match=r"page\.jpg: cannot be decoded \(it holds no image that"
+    ):
         read_image(tmp_path / "page.jpg")
 
 

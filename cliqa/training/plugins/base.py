@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import Any
 
 from avalanche.training.plugins import SupervisedPlugin
+from torch import nn
 
 HOOKS = frozenset(name for name in dir(SupervisedPlugin) if name.startswith(("before_", "after_")))
 """The names that Avalanche's training and evaluation loops call."""
@@ -29,6 +30,12 @@ class ContinualPlugin(SupervisedPlugin):
                     f"{cls.__name__}.{name} is no hook of Avalanche's loops and would never run. "
                     f"Hooks: {', '.join(sorted(HOOKS))}."
                 )
+
+    def prepare(self, model: nn.Module) -> None:  # noqa: B027  most methods change no model
+        """Change a fresh model before an optimizer is built over it, or weights are put into it.
+
+        What it does must follow from the plugin's arguments and the model alone.
+        """
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -1,0 +1,37 @@
+"""The plugins that a config lists, and what they make of its model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from cliqa.engine.sections import split_strategy, strategy_component
+from cliqa.registry import PLUGINS, build_component
+from cliqa.training.plugins.base import ContinualPlugin
+
+
+def build_plugins(section: Mapping[str, Any]) -> list[Any]:
+    """Build a strategy section's plugins; a plugin that stands as its type comes first.
+
+    Args:
+        section: ``cl_strategy``.
+    """
+    plugins = [
+        build_component(PLUGINS, plugin, f"cl_strategy.plugins[{index}]")
+        for index, plugin in enumerate(section.get("plugins") or [])
+    ]
+    registry, _ = strategy_component(section)
+    if registry is PLUGINS:
+        own, _ = split_strategy(section)
+        plugins.insert(0, build_component(PLUGINS, own, "cl_strategy"))
+    return plugins
+
+
+def prepare_model(model: nn.Module, plugins: Sequence[Any]) -> nn.Module:
+    """Let plugins change a fresh model: add adapters, say."""
+    for plugin in plugins:
+        if isinstance(plugin, ContinualPlugin):
+            plugin.prepare(model)
+    return model

@@ -1,0 +1,87 @@
+"""Parts of the network that each experience has of its own; the rest is shared and fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from cliqa.models.freezing import check_patterns, matches
+from cliqa.registry import PLUGINS
+from cliqa.training.plugins.views import FixedTensors, TaskViews, norm_modules, tensors_of
+from cliqa.utils.errors import ConfigError
+
+NORMS = "norm"
+"""The name that stands for all normalisation layers."""
+
+
+@PLUGINS.register_module()
+class TaskSpecificParts(TaskViews):
+    """Normalisation layers and heads of each experience's own over shared, fixed convolutions.
+
+    With pretrained weights and ``shared="frozen"`` this is task-specific normalisation (Zhang et
+    al., "Task-specific normalization for continual learning of blind image quality models", 2024);
+    with ``parts=["head"]`` it is one head an experience. Nothing of an earlier experience's view
+    ever changes.
+
+    Args:
+        parts: Names of the parts that each experience has of its own; ``"norm"`` stands for all
+            normalisation layers with their statistics.
+        shared: The rest is ``"frozen"``, or learnt in the first experience and fixed from then on:
+            ``"first"``.
+        inference: As `TaskViews`.
+        centroids: As `TaskViews`.
+        temperature: As `TaskViews`.
+
+    Raises:
+        ConfigError: `parts` is empty, or `shared` is unknown.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[str] = (NORMS, "head"),
+        shared: str = "first",
+        inference: str = "last",
+        centroids: int = 8,
+        temperature: float = 32.0,
+    ) -> None:
+        super().__init__(inference, centroids, temperature)
+        if not parts or isinstance(parts, str):
+            raise ConfigError(
+                f"TaskSpecificParts: parts must be a list of names, e.g. ['norm', 'head'], got "
+                f"{parts!r}."
+            )
+        if shared not in ("frozen", "first"):
+            raise ConfigError(
+                f"TaskSpecificParts: shared must be 'frozen' or 'first', got {shared!r}."
+            )
+        self.parts = tuple(parts)
+        self.shared = shared
+        self._fixed: FixedTensors | None = None
+
+    def own_names(self, model: nn.Module) -> list[str]:
+        """Return the tensors of the parts."""
+        norms = tuple(norm_modules(model)) if NORMS in self.parts else ()
+        named = [part for part in self.parts if part != NORMS]
+        check_patterns(model, named, "TaskSpecificParts: parts")
+        return [name for name in tensors_of(model) if matches(name, [*named, *norms])]
+
+    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Note what must not change."""
+        super().before_training_exp(strategy)
+        own = set(self.own_names(strategy.model))
+        rest = [name for name in tensors_of(strategy.model) if name not in own]
+        fixed = rest if self.learnt or self.shared == "frozen" else []
+        self._fixed = FixedTensors(strategy.model, fixed)
+
+    def before_training_epoch(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Keep shared normalisation layers from counting batches."""
+        if NORMS not in self.parts and (self.learnt or self.shared == "frozen"):
+            for module in norm_modules(strategy.model).values():
+                module.eval()
+
+    def after_update(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Put the shared rest back."""
+        if self._fixed is not None:
+            self._fixed.put_back(strategy.model)

@@ -1,0 +1,222 @@
+"""PackNet: nothing of an earlier experience ever changes; weights are shared out exactly."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from cliqa.training.options import TrainingOptions
+from cliqa.training.packing import occupancy
+from cliqa.training.plugins.packnet import CapacityError, PackNet
+from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.views import tensors_of
+from cliqa.training.schedule import Schedule
+from cliqa.utils.errors import ConfigError, ModelError
+
+Make = Callable[..., Any]
+
+
+class Net(nn.Module):
+    """A bias-free convolution, batch norm, layer norm, dropout and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.hidden = nn.Linear(8, 8)
+        self.layer = nn.LayerNorm(8)
+        self.drop = nn.Dropout(0.2)
+        self.head = nn.Linear(8, 1)
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.norm(self.conv(images)).relu().mean((2, 3))
+        return self.drop(self.layer(self.hidden(maps)).relu())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.features(images))[:, 0]
+
+
+OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
+    "SGD": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=1e-2),
+    "AdamW": lambda p: torch.optim.AdamW(p, lr=1e-2, weight_decay=0.1),
+}
+
+
+@pytest.fixture
+def make(make_strategy: Make) -> Make:
+    """Return a function that builds a strategy over a `Net`."""
+
+    def build(plugin: Any, optimizer: str = "AdamW", epochs: int = 3, **options: Any) -> Any:
+        strategy = make_strategy([plugin, *options.pop("more", [])], epochs=epochs)
+        torch.manual_seed(0)
+        strategy.model = Net()
+        strategy.optimizer = OPTIMIZERS[optimizer](strategy.model.parameters())
+        strategy.configure(TrainingOptions(seed=1, **options), Schedule(None))
+        return strategy
+
+    return build
+
+
+def learn(strategy: Any, stream: Any, first: int = 0, last: int = 3) -> None:
+    for index in range(first, last):
+        strategy.train_step(index, [stream.train_stream[index]])
+
+
+def outputs(strategy: Any, stream: Any) -> dict[str, torch.Tensor]:
+    """Return what an evaluation says about every data set."""
+    strategy.eval(stream.test_stream)
+    found = strategy.evaluator.metrics[0].result()
+    return {name: torch.as_tensor(prediction) for name, (prediction, _) in found.items()}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("norm", ["frozen", "per_task"])
+def test_earlier_outputs_are_the_same_to_the_bit(
+    optimizer: str, norm: str, make: Make, tiny_stream: Any
+) -> None:
+    strategy = make(PackNet(inference="oracle", norm=norm), optimizer)
+    learn(strategy, tiny_stream, 0, 1)
+    first = outputs(strategy, tiny_stream)["a"]
+    learn(strategy, tiny_stream, 1, 2)
+    second = outputs(strategy, tiny_stream)
+    assert torch.equal(second["a"], first)
+    learn(strategy, tiny_stream, 2, 3)
+    third = outputs(strategy, tiny_stream)
+    assert torch.equal(third["a"], first)
+    assert torch.equal(third["b"], second["b"])
+    assert not torch.equal(third["c"], second["c"])
+
+
+def test_equal_shares_are_exact(make: Make, tiny_stream: Any) -> None:
+    plugin = PackNet()
+    strategy = make(plugin)
+    learn(strategy, tiny_stream, 0, 1)
+    sizes = [owner.numel() for owner in plugin._owner.values()]
+    assert sizes == [8 * 3 * 9, 64]
+    kept = sum(size - round(2 / 3 * size) for size in sizes)
+    assert occupancy(plugin._owner) == [pytest.approx(kept / sum(sizes))]
+    free = {n: o == 0 for n, o in plugin._owner.items()}
+    weights = tensors_of(strategy.model)
+    assert all(bool((weights[n][mask] == 0).all()) for n, mask in free.items())
+    learn(strategy, tiny_stream, 1, 3)
+    assert sum(occupancy(plugin._owner)) == pytest.approx(1.0)
+
+
+def test_half_and_half_and_the_rest(make: Make, tiny_stream: Any) -> None:
+    plugin = PackNet(prune=[0.5, 0.5, 0.0])
+    learn(make(plugin), tiny_stream)
+    assert occupancy(plugin._owner) == [0.5, 0.25, 0.25]
+
+
+def test_owners_never_change(make: Make, tiny_stream: Any) -> None:
+    plugin = PackNet()
+    strategy = make(plugin)
+    owners: dict[str, torch.Tensor] = {}
+    for index in range(3):
+        learn(strategy, tiny_stream, index, index + 1)
+        for name, owner in owners.items():
+            taken = owner > 0
+            assert torch.equal(plugin._owner[name][taken], owner[taken])
+        owners = copy.deepcopy(plugin._owner)
+
+
+def test_without_a_free_weight_the_next_experience_is_refused(
+    make: Make, tiny_stream: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    strategy = make(PackNet(prune=[0.0, 0.5, 0.5]))
+    learn(strategy, tiny_stream, 0, 1)
+    assert "PackNet: 0.0 % of the weights are free for 2 more experience(s)" in caplog.text
+    with pytest.raises(CapacityError, match=r"belong to the 1 experiences .*Set a larger prune"):
+        learn(strategy, tiny_stream, 1, 2)
+
+
+def test_the_model_is_put_back_after_an_evaluation(make: Make, tiny_stream: Any) -> None:
+    for inference in ("last", "oracle", "gate"):
+        strategy = make(PackNet(inference=inference))
+        learn(strategy, tiny_stream, 0, 2)
+        before = copy.deepcopy(strategy.model.state_dict())
+        outputs(strategy, tiny_stream)
+        after = strategy.model.state_dict()
+        assert all(torch.equal(after[key], value) for key, value in before.items())
+
+
+def test_the_newest_view_is_the_model_itself(make: Make, tiny_stream: Any) -> None:
+    oracle, last = make(PackNet(inference="oracle")), make(PackNet())
+    for strategy in (oracle, last):
+        learn(strategy, tiny_stream)
+    assert torch.equal(outputs(oracle, tiny_stream)["c"], outputs(last, tiny_stream)["c"])
+    assert not torch.equal(outputs(oracle, tiny_stream)["a"], outputs(last, tiny_stream)["a"])
+
+
+def test_batch_statistics_are_those_of_the_first_experience(make: Make, tiny_stream: Any) -> None:
+    strategy = make(PackNet())
+    learn(strategy, tiny_stream, 0, 1)
+    before = {n: v.clone() for n, v in strategy.model.norm.named_buffers()}
+    learn(strategy, tiny_stream, 1, 3)
+    for name, value in strategy.model.norm.named_buffers():
+        assert torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize("stop", [(0, 1), (0, 2), (1, 1), (1, 2), (1, 3), (2, 2)])
+@pytest.mark.parametrize("inference", ["oracle", "gate"])
+def test_a_resumed_run_ends_with_the_same_bits(
+    stop: tuple[int, int],
+    inference: str,
+    make: Make,
+    tiny_stream: Any,
+    assert_same: Callable[..., None],
+) -> None:
+    """Also from inside the phase that retrains what was kept."""
+    saved: dict[str, Any] = {}
+    whole = make(PackNet(inference=inference))
+
+    def note(_: float) -> None:
+        if (whole.step_index, whole.epochs_done) == stop:
+            saved.update(copy.deepcopy(whole.state_dict()))
+
+    whole.on_epoch = note
+    learn(whole, tiny_stream)
+    resumed = make(PackNet(inference=inference))
+    resumed.load_state_dict(saved)
+    learn(resumed, tiny_stream, stop[0], 3)
+    assert_same(resumed.state_dict(), whole.state_dict())
+    assert_same(outputs(resumed, tiny_stream), outputs(whole, tiny_stream))
+
+
+def test_beside_replay_and_in_mixed_precision(make: Make, tiny_stream: Any) -> None:
+    strategy = make(PackNet(inference="oracle"), more=[Replay(mem_size=6)], amp=True)
+    learn(strategy, tiny_stream, 0, 1)
+    first = outputs(strategy, tiny_stream)["a"]
+    learn(strategy, tiny_stream, 1, 3)
+    assert torch.equal(outputs(strategy, tiny_stream)["a"], first)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"prune": 1.0}, r"prune must lie in 0\.\.1, below 1, got 1\.0"),
+        ({"prune": [0.5, -0.1]}, r"prune must lie in 0\.\.1"),
+        ({"post_epochs": -1}, r"post_epochs must be an integer >= 0, got -1"),
+        ({"norm": "own"}, r"norm must be 'frozen' or 'per_task', got 'own'"),
+        ({"inference": "best"}, r"PackNet: inference must be 'last', 'oracle' or 'gate'"),
+    ],
+)
+def test_arguments(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        PackNet(**arguments)
+
+
+def test_mistakes_that_show_with_the_first_experience(make: Make, tiny_stream: Any) -> None:
+    with pytest.raises(ConfigError, match=r"post_epochs=3 leaves none of the 3 epochs"):
+        learn(make(PackNet(post_epochs=3)), tiny_stream, 0, 1)
+    with pytest.raises(ModelError, match=r"PackNet: heads: 'haed' names no part"):
+        learn(make(PackNet(heads=["haed"])), tiny_stream, 0, 1)
+    strategy = make(PackNet(prune=[0.5]))
+    learn(strategy, tiny_stream, 0, 1)
+    with pytest.raises(ConfigError, match=r"prune has 1 shares, too few for experience 2"):
+        learn(strategy, tiny_stream, 1, 2)
