@@ -64,7 +64,7 @@ def test_a_plugin_as_the_type_is_naive_with_that_plugin_first(tiny_config: Confi
     [
         ("Naive", {}, Naive),
         ("Cumulative", {}, Cumulative),
-        ("EWC", {"ewc_lambda": 2.0}, "EWC"),
+        ("avalanche.EWC", {"ewc_lambda": 2.0}, "EWC"),
         ("avalanche.Replay", {"mem_size": 5}, "Replay"),
     ],
 )

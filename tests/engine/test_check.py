@@ -205,7 +205,7 @@ def test_the_config_is_left_alone() -> None:
         {"type": "JointTraining"},
         {"type": "Cumulative"},
         {"type": "L2", "strength": 0.1},
-        {"type": "EWC", "ewc_lambda": 1.0},
+        {"type": "avalanche.EWC", "ewc_lambda": 1.0},
         {"type": "avalanche.Naive"},
         {"type": "SynapticIntelligence", "si_lambda": 1.0},
         {"type": "GEM", "patterns_per_exp": 4, "memory_strength": 0.5},

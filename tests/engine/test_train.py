@@ -253,7 +253,9 @@ def test_an_upstream_strategy_runs_and_starts_again(
 ) -> None:
     section = tiny_config["cl_strategy"]
     del section["mem_size"]
-    section.update(type="EWC", ewc_lambda=1.0, mode="online", decay_factor=0.9, train_epochs=1)
+    section.update(
+        type="avalanche.EWC", ewc_lambda=1.0, mode="online", decay_factor=0.9, train_epochs=1
+    )
     whole = run(tiny_config, tmp_path / "whole")
     state = torch.load(tmp_path / "whole" / "checkpoints" / "exp_1.pth", weights_only=True)
     again = run(

@@ -1,0 +1,182 @@
+"""Several configs over several seeds: means, 95 % intervals, and the share of the gap closed.
+
+A replicate is what is repeated for every config: a seed, or an order of the stream with a seed.
+What compares two configs (the gap, the time) is computed within each replicate and averaged then:
+what a seed makes easy or hard for both cancels out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cliqa.evaluation.matrix import Measured, gap_closed
+from cliqa.evaluation.mean_interval import mean_interval
+from cliqa.evaluation.results import Results
+from cliqa.evaluation.summary import mean_name
+from cliqa.evaluation.tables import common_measure
+from cliqa.utils.errors import EvaluationError
+
+Study = dict[str, Any]
+"""The content of ``study.json``: plain values alone; see `build_study`."""
+
+Runs = Mapping[str, Mapping[str, Results]]
+"""Content of ``results.json`` by config and by replicate; what has not finished is left out."""
+
+GAP = "gap_closed"
+SUFFIX_TASK_IL = "_task_il"
+
+
+@dataclass(frozen=True)
+class _Bracket:
+    """The runs that others are compared with, by replicate."""
+
+    naive: Mapping[str, Results]
+    joint: Mapping[str, Results]
+
+    def gap(self, replicate: str, run: Results, name: str) -> Measured | None:
+        """Return how much of the gap a run closes; None where a bound has not finished."""
+        if replicate not in self.naive or replicate not in self.joint:
+            return None
+        ends = (self.naive[replicate], self.joint[replicate])
+        value, low, high = (part["summary"].get(name) for part in (run, *ends))
+        if value is None or low is None or high is None:
+            return Measured(None, f"{name} is not defined in a run that it compares")
+        return gap_closed(value, low, high)
+
+    def time(self, replicate: str, run: Results) -> Measured | None:
+        """Return the training time over the naive run's; None where that has not finished."""
+        if replicate not in self.naive:
+            return None
+        own, least = (sum(part["seconds"]["train"]) for part in (run, self.naive[replicate]))
+        return Measured(own / least) if least > 0 else Measured(None, "the naive run took no time")
+
+
+def build_study(
+    runs: Runs,
+    *,
+    replicates: Sequence[str],
+    naive: str | None = None,
+    joint: str | None = None,
+) -> Study:
+    """Return means and intervals of every config.
+
+    Args:
+        runs: The finished runs of every config, in the order to show; the naive config is moved to
+            the top and the joint one to the bottom.
+        replicates: Every replicate that was asked for, in order.
+        naive: The config that is the lower bound.
+        joint: The config that is the upper bound.
+
+    Returns:
+        ``measure``, ``final`` (the name of its mean), ``naive``, ``joint``, ``replicates``,
+        ``rows`` and ``notes``. A row has ``config``, ``runs`` (how many have finished) and
+        ``columns``: by name ``values`` (by replicate), ``mean``, ``low`` and ``high``. A mean is
+        not defined (None) where it is not in one of the config's finished runs. The columns are the
+        final mean, ``gap_closed``, for classes both again with ``_task_il``, ``next_domain`` of
+        CLEAR, ``forgetting``, ``forgetting_from_first``, the plasticity (``mpi`` or
+        ``learning_accuracy``) and ``train_time`` (the naive run's is 1).
+
+    Raises:
+        EvaluationError: No run has finished, or they measure different things.
+    """
+    ordered = sorted(runs, key=lambda name: (name == joint) - (name == naive))
+    finished = {f"{name}, {key}": run for name in ordered for key, run in runs[name].items()}
+    if not finished:
+        raise EvaluationError("no run of the study has finished, so there is nothing to sum up.")
+    measure = common_measure(finished)
+    _check_streams(finished)
+    bracket = _Bracket(runs.get(naive or "", {}), runs.get(joint or "", {}))
+    readers = _readers(measure, list(finished.values()), bracket)
+    missing: list[str] = []
+    undefined: dict[str, list[str]] = {}
+    rows = []
+    for name in ordered:
+        absent = [key for key in replicates if key not in runs[name]]
+        missing += [f"{name}: not finished: {', '.join(absent)}"] if absent else []
+        columns = {
+            column: _column(column, read, name, runs[name], undefined)
+            for column, read in readers.items()
+        }
+        rows.append({"config": name, "runs": len(runs[name]), "columns": columns})
+    return {
+        "measure": measure,
+        "final": mean_name(measure),
+        "naive": naive,
+        "joint": joint,
+        "replicates": list(replicates),
+        "rows": rows,
+        "notes": [*missing, *(f"{what} ({', '.join(keys)})" for what, keys in undefined.items())],
+    }
+
+
+def _check_streams(runs: Mapping[str, Results]) -> None:
+    """Refuse runs over different data sets; their order may differ."""
+    (first, wanted), *others = runs.items()
+    for name, run in others:
+        if sorted(run["datasets"]) != sorted(wanted["datasets"]):
+            raise EvaluationError(
+                f"runs over different data sets cannot be compared ({first}: "
+                f"{', '.join(wanted['datasets'])}; {name}: {', '.join(run['datasets'])}). Study "
+                "each stream on its own."
+            )
+
+
+_Reader = Callable[[str, Results], Measured | None]
+
+
+def _readers(measure: str, finished: Sequence[Results], bracket: _Bracket) -> dict[str, _Reader]:
+    """Return what gives each column's number for a replicate and its run."""
+    final = mean_name(measure)
+    plasticity = "mpi" if measure == "srcc" else f"learning_{measure}"
+    known = {name for run in finished for name in run["summary"]}
+    readers: dict[str, _Reader] = {}
+    for name, suffix in ((final, ""), (final + SUFFIX_TASK_IL, SUFFIX_TASK_IL)):
+        if name not in known:
+            continue
+        readers[name] = _from_summary(name)
+        if bracket.naive and bracket.joint:
+            readers[GAP + suffix] = _gap_reader(bracket, name)
+    for name in ("next_domain", "forgetting", "forgetting_from_first", plasticity):
+        if name in known:
+            readers[name] = _from_summary(name)
+    if bracket.naive and all(run["seconds"].get("train") for run in finished):
+        readers["train_time"] = bracket.time
+    return readers
+
+
+def _from_summary(name: str) -> _Reader:
+    """Return a reader of one of the summary's numbers."""
+
+    def read(_: str, run: Results) -> Measured:
+        reasons = dict(warning.partition(": ")[::2] for warning in run["warnings"])
+        return Measured(run["summary"].get(name), reasons.get(name))
+
+    return read
+
+
+def _gap_reader(bracket: _Bracket, name: str) -> _Reader:
+    """Return a reader of the gap that a run closes in one of the summary's numbers."""
+    return lambda replicate, run: bracket.gap(replicate, run, name)
+
+
+def _column(
+    column: str,
+    read: _Reader,
+    config: str,
+    runs: Mapping[str, Results],
+    undefined: dict[str, list[str]],
+) -> dict[str, Any]:
+    """Return one config's numbers in a column; replicates without one are added to `undefined`."""
+    found = {key: read(key, run) for key, run in runs.items()}
+    measured = {key: value for key, value in found.items() if value is not None}
+    values = {key: value.value for key, value in measured.items()}
+    known = [value for value in values.values() if value is not None]
+    whose = "" if column.startswith(GAP) else f"{config}: "  # the bounds are every config's
+    for key, value in measured.items():
+        if value.value is None and not runs[key]["joint"]:
+            keys = undefined.setdefault(f"{whose}{column}: {value.reason or 'not defined'}", [])
+            keys += [] if key in keys else [key]
+    estimate = mean_interval(known if len(known) == len(values) else [])
+    return {"values": values, **estimate._asdict()}

@@ -1,0 +1,105 @@
+"""A study as a table for people, and as one for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cliqa.evaluation.study import SUFFIX_TASK_IL, Study
+from cliqa.evaluation.tables import LABELS, NOT_DEFINED, Style, Table, number, render
+
+HEADS = {
+    "gap_closed": "gap closed",
+    "mpi": "plasticity",
+    "learning_accuracy": "plasticity",
+    "average_accuracy": "accuracy",
+    "next_domain": "next domain",
+    "forgetting_from_first": "from first",
+    "train_time": "time",
+}
+"""How a table for people calls a column; others are written as they are called."""
+
+
+def head_of(column: str) -> str:
+    """Return how a column is called.
+
+    >>> head_of("gap_closed_task_il"), head_of("msrcc")
+    ('gap closed, task-IL', 'mSRCC')
+    """
+    base = column.removesuffix(SUFFIX_TASK_IL)
+    return HEADS.get(base, LABELS.get(base, base)) + (", task-IL" if base != column else "")
+
+
+def study_table(study: Study) -> Table:
+    """Return a row a config with ``mean ± reach``, the half of the 95 % interval's length."""
+    columns = list(study["rows"][0]["columns"])
+    rows = [
+        (row["config"], str(row["runs"]), *(_cell(row["columns"][name], name) for name in columns))
+        for row in study["rows"]
+    ]
+    title = f"Final {LABELS.get(study['measure'], study['measure'])}, mean ± 95 % interval"
+    return Table(title, ("", "runs", *map(head_of, columns)), tuple(rows))
+
+
+def _cell(column: Mapping[str, Any], name: str) -> str:
+    """Return a mean with the reach of its interval; ``±n/a`` where there is one value alone."""
+    if column["mean"] is None:
+        return NOT_DEFINED
+    digits = 2 if name.startswith(("gap_closed", "train_time")) else 3
+    reach = None if column["high"] is None else column["high"] - column["mean"]
+    return f"{number(column['mean'], digits)} ±{number(reach, digits)}"
+
+
+def study_report(study: Study, style: Style = "text") -> str:
+    """Return a study for people (``"text"``, ``"markdown"``) or machines (``"csv"``).
+
+    Args:
+        study: What `build_study` returned.
+        style: ``"csv"`` has all digits, ends of intervals in columns of their own, empty cells
+            where a number is not defined, and no notes.
+
+    Raises:
+        ValueError: `style` is unknown.
+    """
+    if style == "csv":
+        return render(_exact_table(study), style)
+    lines = "\n".join(f"- {note}" for note in (*_legend(study), *study["notes"]))
+    return f"{render(study_table(study), style)}\n{lines}\n"
+
+
+def _legend(study: Study) -> list[str]:
+    """Return what must be known to read the table."""
+    replicates = study["replicates"]
+    legend = [
+        f"{len(replicates)} replicate(s) of every config: {', '.join(replicates)}. "
+        "± is Student's t over them; n/a for a single one"
+    ]
+    if any("order" in replicate for replicate in replicates):
+        legend.append(
+            "a replicate is an order of the stream with a seed; the interval takes all of them as "
+            "independent"
+        )
+    columns = study["rows"][0]["columns"]
+    if "gap_closed" in columns:
+        legend.append(
+            f"gap closed: (config - {study['naive']}) / ({study['joint']} - {study['naive']}), "
+            "within each replicate"
+        )
+    if "forgetting" in columns:
+        legend.append("forgetting: best before the end minus final; from first: first minus final")
+    if "train_time" in columns:
+        legend.append(f"time: seconds of training over those of {study['naive']}")
+    return legend
+
+
+def _exact_table(study: Study) -> Table:
+    """Return a row a config with every mean and the ends of its interval in all digits."""
+    columns = list(study["rows"][0]["columns"])
+    parts = {"": "mean", "_low": "low", "_high": "high"}
+    header = ("config", "runs", *(f"{name}{end}" for name in columns for end in parts))
+    rows = []
+    for row in study["rows"]:
+        cells = [row["columns"][name][part] for name in columns for part in parts.values()]
+        shown = ("" if cell is None else repr(float(cell)) for cell in cells)
+        rows.append((row["config"], str(row["runs"]), *shown))
+    return Table("", header, tuple(rows))

@@ -1,0 +1,136 @@
+"""The package's plugins in a training loop of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Sized
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
+
+from cliqa.training.batching import apply_model
+from cliqa.training.options import TrainingOptions
+from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.task_strategy import (
+    ContinualLearningStrategy,
+    Criterion,
+    device_of,
+    task_loss,
+)
+from cliqa.utils.errors import ConfigError
+
+BATCH = 32
+"""Samples a batch where a loader does not tell."""
+
+
+class PluginStrategy(ContinualLearningStrategy):
+    """One of the package's plugins outside Avalanche's loop.
+
+    It suits plugins that ask for the loss of a batch and for a finished task's data, and for no
+    step of the optimizer.
+
+    Args:
+        plugin: The method.
+        seed: Seed of what it draws.
+    """
+
+    def __init__(self, plugin: ContinualPlugin, seed: int = 0) -> None:
+        self.plugin = plugin
+        self._seed = seed
+
+    def before_task(self, model: nn.Module, task_id: int) -> None:
+        """Let the plugin prepare."""
+        self.plugin.before_training_exp(_Loop(model, task_id, self._seed))
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        batch: Sequence[Any],
+        task_id: int,
+        criterion: Criterion,
+        **_: Any,  # noqa: ANN401
+    ) -> Tensor:
+        """Return the criterion's loss with what the plugin adds, a scalar."""
+        loop = _Loop(model, task_id, self._seed)
+        loop.mb_x, loop.mb_y = batch[0], batch[1]
+        loop.mb_output = apply_model(model, batch[0])
+        loop.loss = task_loss(loop.mb_output, batch[1], criterion)
+        self.plugin.before_backward(loop)
+        return loop.loss
+
+    def after_task(self, model: nn.Module, task_id: int, dataloader: Any = None) -> None:  # noqa: ANN401
+        """Let the plugin remember the task."""
+        self.plugin.after_training_exp(_Loop(model, task_id, self._seed, dataloader))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the plugin's state."""
+        return self.plugin.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the plugin's state over."""
+        self.plugin.load_state_dict(state)
+
+
+class _Loop:
+    """As much of Avalanche's loop as plugins of that kind look at."""
+
+    optimizer = None
+    mb_x: Any
+    mb_y: Tensor
+    mb_output: Tensor
+    loss: Tensor
+
+    def __init__(
+        self,
+        model: nn.Module,
+        task_id: int,
+        seed: int,
+        dataloader: Any = None,  # noqa: ANN401
+    ) -> None:
+        self.model = model
+        self.step_index = task_id
+        self.options = TrainingOptions(seed=seed)
+        self.device = device_of(model)
+        self.is_training = True
+        self._dataloader = dataloader
+
+    @property
+    def adapted_dataset(self) -> _Samples:
+        """The task's data.
+
+        Raises:
+            ConfigError: There are none.
+        """
+        if self._dataloader is None:
+            raise ConfigError(
+                "this strategy measures the finished task's data: call "
+                "after_task(task_id, dataloader) with a DataLoader of them."
+            )
+        return _Samples(self._dataloader)
+
+    def loader(self, samples: _Samples, *, train: bool) -> Iterable[Any]:
+        """Return the batches of samples."""
+        return samples.batches
+
+
+class _Samples:
+    """A loader's samples, as plugins ask for them."""
+
+    def __init__(self, batches: Any) -> None:  # noqa: ANN401
+        self.batches = batches
+        self._data = getattr(batches, "dataset", None)
+
+    def eval(self) -> _Samples:
+        """Return the same: a user's loader has the transforms that it has."""
+        return self
+
+    def __len__(self) -> int:
+        """Return the number of samples; 0, which is never above a limit, where nobody knows."""
+        return len(self._data) if isinstance(self._data, Sized) else 0
+
+    def subset(self, indices: Sequence[int]) -> _Samples:
+        """Return some of the samples in batches of the same size."""
+        data: Any = Subset(self._data, indices)  # type: ignore[arg-type]
+        size = getattr(self.batches, "batch_size", None) or BATCH
+        collate = getattr(self.batches, "collate_fn", None)
+        return _Samples(DataLoader(data, batch_size=size, collate_fn=collate))

@@ -1,0 +1,165 @@
+"""Elastic weight consolidation: weights that the likelihood depends on most are held most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cliqa.registry import PLUGINS
+from cliqa.training.fisher import KINDS, fisher_diagonal
+from cliqa.training.per_sample import Weights, check_count, samples_of
+from cliqa.training.plugins.quadratic import (
+    QuadraticPenalty,
+    grown,
+    trainable,
+)
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.seed import generator
+
+MODES = ("separate", "online", "single")
+
+
+@PLUGINS.register_module()
+class EWC(QuadraticPenalty):
+    """Add ``strength / 2 * sum_k F_k (theta_k - theta*_k)^2`` to the loss.
+
+    Kirkpatrick et al., "Overcoming catastrophic forgetting in neural networks", PNAS 2017, eq. 3.
+    F is the diagonal of the Fisher information: the mean over samples of the squared gradient of
+    one sample's log-likelihood, in evaluation mode and with evaluation transforms, whatever the
+    batch size. The likelihood of classes is the softmax; that of scores is a normal distribution of
+    standard deviation `sigma` around the output, whatever loss is trained with.
+
+    With one head for all classes, expect little: what it holds is not what the head forgets.
+
+    Args:
+        strength: Factor of the penalty, >= 0.
+        mode: ``"separate"``: the sum of a penalty for each earlier experience, around its weights;
+            ``"online"``: one around the newest weights, F <- gamma F + F of the new experience
+            (Schwarz et al., "Progress & compress", ICML 2018); ``"single"``: one around the newest
+            weights, F the mean over the experiences.
+        gamma: Decay of the ``"online"`` mode, 0..1.
+        fisher: Which labels the gradients are at: ``"empirical"``, ``"sampled"`` or ``"exact"``, as
+            in `fisher_diagonal`; None for ``"exact"`` over scores, ``"empirical"`` over classes.
+        n_samples: Training samples that F is measured on; 0 for all.
+        normalize: Divide each experience's F by its ``"max"`` or ``"mean"``, so that a strength
+            carries over from one network to another; False not.
+        sigma: Standard deviation of scores in 0..1 around the output, > 0.
+
+    Raises:
+        ConfigError: A value is out of range or unknown.
+    """
+
+    def __init__(
+        self,
+        strength: float = 1.0,
+        mode: str = "separate",
+        gamma: float = 1.0,
+        fisher: str | None = None,
+        n_samples: int = 2048,
+        normalize: str | bool = False,
+        sigma: float = 0.1,
+    ) -> None:
+        super().__init__(strength)
+        if mode not in MODES:
+            raise ConfigError(f"EWC: mode must be one of {', '.join(MODES)}, got {mode!r}.")
+        if not 0 <= gamma <= 1:
+            raise ConfigError(f"EWC: gamma must lie in 0..1, got {gamma!r}.")
+        if fisher is not None and fisher not in KINDS:
+            raise ConfigError(
+                f"EWC: fisher must be None or one of {', '.join(KINDS)}, got {fisher!r}."
+            )
+        if normalize not in (False, "max", "mean"):
+            raise ConfigError(f"EWC: normalize must be False, 'max' or 'mean', got {normalize!r}.")
+        if not sigma > 0:
+            raise ConfigError(f"EWC: sigma must be > 0, got {sigma!r}.")
+        check_count("EWC", n_samples)
+        self.mode = mode
+        self.gamma = gamma
+        self.fisher = fisher
+        self.n_samples = n_samples
+        self.normalize = normalize
+        self.sigma = sigma
+        self._learnt = 0
+        # what a sum of penalties has over one around the mean of their anchors, by parameter
+        self._rest: Weights = {}
+
+    def penalty(self, model: nn.Module) -> Tensor:
+        """Return the penalty of the trainable weights, a scalar."""
+        rest = [
+            self._rest[n]
+            for n, p in model.named_parameters()
+            if p.requires_grad and n in self._rest
+        ]
+        constant = self.scale * self.strength * torch.stack(rest).sum() if rest else 0.0
+        return super().penalty(model) + constant
+
+    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Measure F, and merge it and the weights reached with those of earlier experiences."""
+        measured = self._normalized(self.measure(strategy))
+        for name, weight in trainable(strategy.model).items():
+            self._merge(name, measured[name], weight)
+        self._learnt += 1
+
+    # ---------------------------------------------------------------- over experiences
+
+    def _normalized(self, fisher: Weights) -> Weights:
+        """Return F divided by its maximum or mean, where asked for."""
+        if not self.normalize:
+            return fisher
+        values = torch.cat([part.flatten() for part in fisher.values()])
+        most = values.max() if self.normalize == "max" else values.mean()
+        return {
+            n: part / most.clamp_min(torch.finfo(part.dtype).tiny) for n, part in fisher.items()
+        }
+
+    def _merge(self, name: str, new: Tensor, weight: Tensor) -> None:
+        """Merge a parameter's new F and weights with the earlier ones."""
+        old = grown(self._importance.get(name), torch.zeros_like(new))
+        if self.mode == "separate":
+            self._add(name, old, new, weight)
+            return
+        if self.mode == "online":
+            self._importance[name] = self.gamma * old + new
+        else:
+            self._importance[name] = (self._learnt * old + new) / (self._learnt + 1)
+        self._anchor[name] = weight
+
+    def _add(self, name: str, old: Tensor, new: Tensor, weight: Tensor) -> None:
+        """Add a penalty to the sum.
+
+        Two parabolas add up to one around the mean of their minima, weighted by F, and a constant:
+        the sum takes no more memory or time than a single one.
+        """
+        total = old + new
+        share = torch.where(total > 0, new / total, torch.ones_like(total))
+        gap = weight - grown(self._anchor.get(name), weight)
+        rest = self._rest.get(name, gap.new_zeros(()))
+        self._rest[name] = rest + (old * share * gap.square()).sum()
+        self._anchor[name] = weight - (1 - share) * gap
+        self._importance[name] = total
+
+    # ---------------------------------------------------------------- one experience
+
+    def measure(self, strategy: Any) -> Weights:  # noqa: ANN401
+        """Return F on the experience's data alone."""
+        return fisher_diagonal(
+            strategy.model,
+            samples_of(strategy, self.n_samples),
+            kind=self.fisher,
+            sigma=self.sigma,
+            random=generator(strategy.options.seed, "fisher", strategy.step_index),
+        )
+
+    # ---------------------------------------------------------------- state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return F, the anchor, and how many experiences they stand for."""
+        return {**super().state_dict(), "rest": self._rest, "learnt": self._learnt}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        super().load_state_dict(state)
+        self._rest = state["rest"]
+        self._learnt = state["learnt"]

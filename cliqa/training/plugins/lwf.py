@@ -1,0 +1,128 @@
+"""Learning without forgetting: the model as it was before teaches the model as it becomes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cliqa.losses.distillation import distillation_loss, output_distance
+from cliqa.losses.fidelity import fidelity_loss
+from cliqa.registry import PLUGINS
+from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.utils.errors import ConfigError
+
+DISTILL = (None, "mse", "fidelity")
+
+
+@PLUGINS.register_module()
+class LwF(ContinualPlugin):
+    """Add ``alpha`` times the distance from a frozen copy of the model before this experience.
+
+    Li & Hoiem, "Learning without forgetting", ECCV 2016. Teacher and student see the same batch: the
+    new samples as they are augmented, and a memory's if there is one. Over classes the distance is
+    the softened divergence over the classes seen before (`distillation_loss`); over scores it is
+    the squared difference (`output_distance`), or the fidelity between the two models'
+    probabilities that one image is better than another (Zhang et al., "Continual learning for
+    blind image quality assessment", TPAMI 2023). The first experience has no teacher.
+
+    Args:
+        alpha: Factor of the distance, >= 0.
+        temperature: Softens the class probabilities, > 0; of no effect on scores.
+        distill: ``"mse"`` or ``"fidelity"``; None for the divergence over classes, ``"mse"`` over
+            scores. ``"mse"`` over classes compares the logits.
+
+    Raises:
+        ConfigError: A number is out of range, `distill` is unknown, or ``"fidelity"``, which
+            compares scores, meets classes.
+    """
+
+    def __init__(
+        self, alpha: float = 1.0, temperature: float = 2.0, distill: str | None = None
+    ) -> None:
+        super().__init__()
+        if not alpha >= 0:
+            raise ConfigError(f"LwF: alpha must be >= 0, got {alpha!r}.")
+        if not temperature > 0:
+            raise ConfigError(f"LwF: temperature must be > 0, got {temperature!r}.")
+        if distill not in DISTILL:
+            raise ConfigError(f"LwF: distill must be None, 'mse' or 'fidelity', got {distill!r}.")
+        self.alpha = alpha
+        self.temperature = temperature
+        self.distill = distill
+        self._teacher: nn.Module | None = None
+        self._weights: dict[str, Tensor] | None = None  # of a teacher that is still to be built
+        self._classes: list[int] = []  # those that the teacher has learnt
+
+    def before_backward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Add the distance to the loss."""
+        if self.distill == "fidelity" and strategy.mb_output.dim() > 1:
+            raise ConfigError(
+                "LwF: distill='fidelity' compares quality scores, and this model gives "
+                f"{strategy.mb_output.shape[1]} outputs a sample. Use None or 'mse'."
+            )
+        teacher = self.teacher(strategy.model)
+        if teacher is not None:
+            with torch.no_grad():
+                truth = strategy.output_of(strategy.mbatch, teacher)
+            strategy.loss = strategy.loss + self.alpha * self.distance(strategy.mb_output, truth)
+
+    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Let the model as it is now teach from here on."""
+        if self.alpha > 0:
+            self._teacher, self._weights = _frozen(strategy.model), None
+            self._classes = list(getattr(strategy.experience, "classes_seen_so_far", []))
+
+    def teacher(self, model: nn.Module) -> nn.Module | None:
+        """Return the teacher; one whose weights were restored takes its architecture from `model`.
+
+        Args:
+            model: The student.
+
+        Returns:
+            The frozen model, None in the first experience.
+        """
+        if self._weights is not None:
+            self._teacher = _frozen(model)
+            own = {**dict(self._teacher.named_parameters()), **dict(self._teacher.named_buffers())}
+            for name, value in self._weights.items():
+                own[name].data = value  # not copied into: a head may have grown since
+            self._weights = None
+        return self._teacher
+
+    def distance(self, outputs: Tensor, truth: Tensor) -> Tensor:
+        """Return how far outputs are from the teacher's, a scalar.
+
+        Args:
+            outputs: The student's, (B,) scores or (B, K) logits.
+            truth: The teacher's, (B,) or (B, k) with k <= K.
+        """
+        if outputs.dim() == 1:
+            if self.distill == "fidelity":
+                return fidelity_loss(outputs, truth, target_sigma=0.1)
+            return output_distance(outputs, truth)
+        learnt = self._classes or list(range(truth.shape[1]))
+        outputs, truth = outputs[:, learnt], truth[:, learnt]
+        if self.distill == "mse":
+            return output_distance(outputs, truth)
+        return distillation_loss(outputs, truth, self.temperature)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the teacher's weights and statistics, and the classes that it has learnt."""
+        weights = self._weights if self._teacher is None else self._teacher.state_dict()
+        return {"teacher": weights, "classes": self._classes}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take a teacher over; it is built when the student is at hand."""
+        self._teacher, self._weights = None, state["teacher"]
+        self._classes = list(state["classes"])
+
+
+def _frozen(model: nn.Module) -> nn.Module:
+    """Return a copy of a model that cannot learn and whose statistics do not move."""
+    frozen = copy.deepcopy(model).eval().requires_grad_(False)
+    for parameter in frozen.parameters():
+        parameter.grad = None
+    return frozen

@@ -1,0 +1,71 @@
+"""Memory-aware synapses: weights that the output depends on most are held most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cliqa.registry import PLUGINS
+from cliqa.training.per_sample import PerSampleGradients, Weights, check_count, samples_of
+from cliqa.training.plugins.quadratic import (
+    QuadraticPenalty,
+    grown,
+    trainable,
+)
+from cliqa.utils.errors import ConfigError
+
+
+@PLUGINS.register_module()
+class MAS(QuadraticPenalty):
+    """Add ``strength * sum_k Omega_k (theta_k - theta*_k)^2`` to the loss.
+
+    Aljundi et al., "Memory aware synapses: learning what (not) to forget", ECCV 2018, eq. 3 and 4:
+    Omega_k is the mean over samples of ``|d ||f(x)||^2 / d theta_k|``, one sample at a time, in
+    evaluation mode and with evaluation transforms. It asks for no label. Over experiences it is a
+    running mean.
+
+    Args:
+        strength: Factor of the penalty, >= 0.
+        alpha: Weight of the earlier experiences in the running mean, 0..1, below 1.
+        n_samples: Training samples that the importances are measured on; 0 for all.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    scale = 1.0  # the paper's penalty has no 1/2
+
+    def __init__(self, strength: float = 1.0, alpha: float = 0.5, n_samples: int = 2048) -> None:
+        super().__init__(strength)
+        if not 0 <= alpha < 1:
+            raise ConfigError(f"MAS: alpha must lie in 0..1, below 1, got {alpha!r}.")
+        check_count("MAS", n_samples)
+        self.alpha = alpha
+        self.n_samples = n_samples
+
+    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Measure the importances, and take the weights reached as the anchor."""
+        found = self.measure(strategy)
+        for name, weight in trainable(strategy.model).items():
+            new = found[name]
+            if name in self._importance:
+                old = grown(self._importance[name], torch.zeros_like(new))
+                new = self.alpha * old + (1 - self.alpha) * new
+            self._importance[name] = new
+            self._anchor[name] = weight
+
+    def measure(self, strategy: Any) -> Weights:  # noqa: ANN401
+        """Return the importances on the experience's data alone."""
+        gradients = PerSampleGradients(strategy.model, power=1)
+        count = 0
+        for inputs, targets in samples_of(strategy, self.n_samples):
+            gradients.add(squared_norm, inputs, targets)
+            count += len(targets)
+        return gradients.means(count)
+
+
+def squared_norm(output: Tensor, _: Tensor) -> Tensor:
+    """Return ``||f(x)||^2`` of an output () or (K,), a scalar."""
+    return output.square().sum()

@@ -1,0 +1,105 @@
+"""Synaptic intelligence: weights that lowered the loss most on their way are held most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cliqa.registry import PLUGINS
+from cliqa.training.per_sample import Weights
+from cliqa.training.plugins.quadratic import (
+    QuadraticPenalty,
+    WeightPenalty,
+    grown,
+    trainable,
+)
+from cliqa.utils.errors import ConfigError
+
+
+@PLUGINS.register_module()
+class SI(QuadraticPenalty):
+    """Add ``strength * sum_k Omega_k (theta_k - theta*_k)^2`` to the loss.
+
+    Zenke et al., "Continual learning through synaptic intelligence", ICML 2017, eq. 3 to 5. At
+    every step ``omega_k -= g_k * dtheta_k``, with g the gradient of the loss without the penalties
+    on the weights, this one's and those of L2, EWC and MAS beside it; clipping, momentum and weight
+    decay act on the step alone. After an experience
+    ``Omega_k += max(0, omega_k) / ((theta_k - theta_k at its start)^2 + xi)``.
+
+    Args:
+        strength: Factor of the penalty, >= 0; the paper's c.
+        xi: Keeps the importance of a weight that hardly moved finite, > 0.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    scale = 1.0  # the paper's penalty has no 1/2
+
+    def __init__(self, strength: float = 1.0, xi: float = 0.1) -> None:
+        super().__init__(strength)
+        if not xi > 0:
+            raise ConfigError(f"SI: xi must be > 0, got {xi!r}.")
+        self.xi = xi
+        self._start: Weights = {}  # the weights when the experience began
+        self._omega: Weights = {}  # by how much each has lowered the loss since
+        self._slope: Weights = {}  # this step's gradient of the loss without penalties
+        self._before: Weights = {}  # the weights before this step
+
+    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Start the weights' path."""
+        super().before_training_exp(strategy)
+        self._start = trainable(strategy.model)
+        self._omega = {name: torch.zeros_like(weight) for name, weight in self._start.items()}
+
+    def after_backward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Hold the task's gradient and the weights; clipping comes later."""
+        self._slope = task_gradient(strategy)
+        weights = dict(strategy.model.named_parameters())
+        self._before = {name: weights[name].detach().clone() for name in self._slope}
+
+    def after_update(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Credit every weight with its share of what the step lowered the loss by."""
+        weights = dict(strategy.model.named_parameters())
+        for name, slope in self._slope.items():
+            moved = weights[name].detach() - self._before[name]
+            # a step that mixed precision skips has infinite gradients and moves nothing: 0, not NaN
+            self._omega[name] -= torch.nan_to_num(moved.mul_(slope), nan=0.0)
+        self._slope, self._before = {}, {}
+
+    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Turn the path into importances, and take the weights reached as the anchor."""
+        for name, weight in trainable(strategy.model).items():
+            moved = weight - self._start[name]
+            new = self._omega[name].relu() / (moved.square() + self.xi)
+            if name in self._importance:
+                new = new + grown(self._importance[name], torch.zeros_like(new))
+            self._importance[name] = new
+            self._anchor[name] = weight
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return importances and anchor, and the path so far."""
+        return {**super().state_dict(), "start": self._start, "omega": self._omega}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        super().load_state_dict(state)
+        self._start = state["start"]
+        self._omega = state["omega"]
+
+
+def task_gradient(strategy: Any) -> Weights:  # noqa: ANN401
+    """Return a copy of the parameters' gradients, without those of the penalties on the weights."""
+    model: nn.Module = strategy.model
+    found: dict[str, Tensor] = {
+        name: weight.grad.detach().clone()
+        for name, weight in model.named_parameters()
+        if weight.requires_grad and weight.grad is not None
+    }
+    for plugin in strategy.plugins:
+        if isinstance(plugin, WeightPenalty) and plugin.active and plugin.strength > 0:
+            for name, pull in plugin.gradient(model).items():
+                found[name] -= pull
+    return found

@@ -1,0 +1,175 @@
+"""What EWC costs: ``python perf/fisher.py``.
+
+(1) The pass over the data after an experience: squared gradients of single samples, the Fisher
+information, against squared gradients of whole batches, which Avalanche's EWC takes; and the same
+one sample at a time. (2) A training epoch with the penalty in its online mode, against plain
+fine-tuning and Avalanche's EWC. The network is a ResNet-18 on random images of 64 px. The arms take
+turns; what is compared is the process's CPU time, pair by pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+warnings.filterwarnings("ignore")
+
+import torch
+from avalanche.training.plugins import EvaluationPlugin, EWCPlugin
+from torch import nn
+
+from cliqa.benchmarks.class_stream import ClassStream
+from cliqa.datasets.class_dataset import ClassDataset
+from cliqa.models.build import build_model
+from cliqa.training.fisher import fisher_diagonal
+from cliqa.training.options import TrainingOptions
+from cliqa.training.plugins.ewc import EWC
+from cliqa.training.schedule import Schedule
+from cliqa.training.supervised.naive import Naive
+from cliqa.transforms.pipeline import build_pipeline
+from cliqa.utils.cli import run_entry_point
+
+CLASSES = 10
+CPU = torch.device("cpu")
+EPOCHS = 3
+"""Epochs of a round: the first one's time also holds what is done once an experience."""
+
+
+def random_stream(samples: int, side: int) -> ClassStream:
+    """Return a stream of one experience of random images."""
+    random = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (samples, 3, side, side), generator=random, dtype=torch.uint8)
+    classes = torch.randint(CLASSES, (samples,), generator=random).numpy()
+    names = [f"class {k}" for k in range(CLASSES)]
+    data = ClassDataset(images, classes, names, [str(k) for k in range(samples)])
+    tensor = build_pipeline([{"type": "ToTensor"}], "images", quality=False)
+    return ClassStream([data], [data.select(range(10))], ["random"], tensor, tensor)
+
+
+def network() -> nn.Module:
+    """Return a ResNet-18."""
+    torch.manual_seed(0)
+    return build_model(
+        {
+            "backbone": {"type": "ResNet", "depth": 18},
+            "neck": {"type": "GlobalAveragePooling"},
+            "head": {"type": "LinearClsHead", "num_classes": CLASSES, "in_channels": 512},
+        }
+    )
+
+
+def passes(stream: ClassStream, batch: int) -> dict[str, Callable[[], Any]]:
+    """Return the ways to measure importances over the stream's samples."""
+    model = network()
+    data = stream.train_stream[0].dataset.eval()
+    loader = torch.utils.data.DataLoader(data, batch)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    plugin = EWCPlugin(1.0)
+    loss = nn.CrossEntropyLoss()
+
+    def of_batches() -> None:
+        plugin.compute_importances(model, loss, optimizer, data, CPU, batch)
+
+    def of_samples() -> None:
+        fisher_diagonal(model, ((images, classes) for images, classes, _ in loader))
+
+    def one_by_one() -> None:
+        plugin.compute_importances(model, loss, optimizer, data, CPU, 1)
+
+    return {"batches": of_batches, "samples": of_samples, "one by one": one_by_one}
+
+
+class Epochs:
+    """Epochs of a strategy on an experience it has learnt already, so that a penalty is there.
+
+    Args:
+        stream: The stream.
+        batch: Samples a batch.
+        plugins: What is added to plain fine-tuning.
+    """
+
+    def __init__(self, stream: ClassStream, batch: int, plugins: Sequence[Any] = ()) -> None:
+        model = network()
+        self.experience = stream.train_stream[0]
+        self.strategy = Naive(
+            model=model,
+            optimizer=torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9),
+            criterion=nn.CrossEntropyLoss(),
+            train_mb_size=batch,
+            train_epochs=EPOCHS,
+            plugins=list(plugins),
+            evaluator=EvaluationPlugin(loggers=[]),
+        )
+        self.strategy.configure(TrainingOptions(), Schedule(None), lambda _: self._note())
+        self.ends: list[float] = []
+        self()
+
+    def _note(self) -> None:
+        self.ends.append(time.process_time())
+
+    def __call__(self) -> float:
+        """Train, and return the CPU seconds of an epoch, the first one left out."""
+        self.ends.clear()
+        self.strategy.train_step(0, [self.experience])
+        return (self.ends[-1] - self.ends[0]) / (EPOCHS - 1)
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Return the CPU seconds that something takes."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def compare(title: str, arms: dict[str, Callable[[], float]], rounds: int) -> None:
+    """Let the arms take turns and print their seconds, and their ratios to the first one."""
+    seconds: dict[str, list[float]] = {name: [] for name in arms}
+    for turn in range(rounds + 1):
+        for name, arm in arms.items():
+            used = arm()
+            if turn:  # the first round fills caches
+                seconds[name].append(used)
+    first = next(iter(arms))
+    print(title)
+    for name, values in seconds.items():
+        pairs = [a / b for a, b in zip(values, seconds[first], strict=True)]
+        print(
+            f"{name:>16}  {statistics.median(values):7.3f} s  ratio to {first} "
+            f"{statistics.median(pairs):6.3f} ({min(pairs):.3f} .. {max(pairs):.3f})"
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--samples", type=int, default=128, help="images (128)")
+    parser.add_argument("--batch", type=int, default=32, help="images a batch (32)")
+    parser.add_argument("--side", type=int, default=64, help="their size in px (64)")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    stream = random_stream(args.samples, args.side)
+    size = f"{args.samples} images of {args.side} px, batches of {args.batch}"
+    ways = {
+        name: (lambda work=work: timed(work))  # type: ignore[misc]
+        for name, work in passes(stream, args.batch).items()
+    }
+    compare(f"CPU seconds of a pass for importances, {size}", ways, args.rounds)
+    epochs: dict[str, Callable[[], float]] = {
+        "Naive": Epochs(stream, args.batch),
+        "EWC": Epochs(stream, args.batch, [EWC(1e-3, "online", n_samples=1)]),
+        "Avalanche's EWC": Epochs(stream, args.batch, [EWCPlugin(1e-3, "online", 1.0)]),
+    }
+    compare(f"CPU seconds of a training epoch, {size}", epochs, args.rounds)
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))

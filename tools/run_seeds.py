@@ -1,0 +1,91 @@
+"""Compare configs over seeds: ``python tools/run_seeds.py config/demo.py --seeds 0 1 2``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from cliqa.utils.cli import print_error, run_entry_point
+from cliqa.utils.errors import ConfigError
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Train configs over several seeds, and set their means side by side. "
+        "The same command goes on where it was stopped."
+    )
+    parser.add_argument("configs", nargs="+", metavar="CONFIG", help="e.g. config/demo.py")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="default: 0 1 2"
+    )
+    parser.add_argument(
+        "--naive", help="config of the lower bound (default: X_naive.py beside X_method.py)"
+    )
+    parser.add_argument(
+        "--joint", help="config of the upper bound (default: X_joint.py beside X_method.py)"
+    )
+    parser.add_argument("--no-bracket", action="store_true", help="without bounds")
+    parser.add_argument(
+        "--orders",
+        nargs="+",
+        default=[],
+        metavar="A,B,C",
+        help="orders of the data sets; every one is run with every seed",
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
+    parser.add_argument("--out", type=Path, default=Path("work_dirs/study"), help="study's folder")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change keys of every config, e.g. scenario.dataset_root=/data",
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a study, write and print its table; the status is 1 if a run has failed."""
+    args = parse_args(argv)
+    if args.jobs < 1:
+        raise ConfigError(f"--jobs {args.jobs}: must be at least 1.")
+    if min(args.seeds) < 0:
+        raise ConfigError(f"--seeds {min(args.seeds)}: a seed is an integer >= 0.")
+    if args.no_bracket and (args.naive or args.joint):
+        raise ConfigError("--no-bracket and --naive or --joint contradict each other.")
+    from cliqa.engine.study import run_study, write_study  # noqa: PLC0415  --help is fast
+    from cliqa.engine.study_bracket import Bracket  # noqa: PLC0415
+    from cliqa.engine.study_plan import plan_study  # noqa: PLC0415
+    from cliqa.evaluation.study_table import study_report  # noqa: PLC0415
+    from cliqa.utils.device import resolve_device  # noqa: PLC0415
+
+    resolve_device(args.device)
+    plan = plan_study(
+        args.configs,
+        args.seeds,
+        args.out,
+        bracket=Bracket(args.naive, args.joint, look=not args.no_bracket),
+        orders=[tuple(order.split(",")) for order in args.orders],
+        options=args.cfg_options,
+    )
+    failures = run_study(plan, ROOT / "train_config.py", jobs=args.jobs, device=args.device)
+    if any(run.is_finished() for run in plan.runs):
+        study, files = write_study(plan)
+        print(study_report(study))
+        for file in files:
+            print(file)
+    for failure in failures:
+        print_error(f"failed: {failure}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))
