@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
+from avalanche.training.templates import SupervisedTemplate
+
 from cliqa.benchmarks.presets import preset
 from cliqa.engine.sections import (
     OF_SCORES_ALONE,
@@ -25,9 +27,12 @@ from cliqa.registry import (
     OPTIMIZERS,
     PLUGINS,
     SCENARIOS,
+    Component,
     ComponentRegistry,
     check_component,
+    closest,
     find,
+    parameters_of,
 )
 from cliqa.training.options import TrainingOptions
 from cliqa.training.schedule import Schedule
@@ -150,7 +155,21 @@ def _check_strategy(section: dict[str, Any]) -> None:
         raise ConfigError(f"cl_strategy.eval_every: expected an integer >= -1, got {every!r}.")
     names = [field.name for field in fields(TrainingOptions)]
     provided = [*BY_ENGINE, *names] if registry is not PLUGINS else []
-    check_component(registry, own, "cl_strategy", provided)
+    component = check_component(registry, own, "cl_strategy", provided)
+    if registry is not PLUGINS:
+        _check_open_ended(own, component)
+
+
+def _check_open_ended(own: dict[str, Any], component: Component) -> None:
+    """Refuse what a strategy that takes any name would only stumble over when it is built."""
+    known = {**parameters_of(SupervisedTemplate)[0], **parameters_of(component)[0]}
+    for key in own:
+        if key != "type" and key not in known:
+            names = sorted(set(known) - set(BY_ENGINE) - {"kwargs", "base_kwargs"})
+            raise ConfigError(
+                f"cl_strategy '{own['type']}': unexpected argument '{key}'."
+                f"{closest(key, names)} It accepts {', '.join(names)}."
+            )
 
 
 def _check_learners(config: dict[str, Any]) -> None:

@@ -300,3 +300,11 @@ def test_strategies_over_classes_are_known(clear_config: Config, strategy: str) 
     if strategy == "LwF":
         clear_config["cl_strategy"] |= {"alpha": 1.0, "temperature": 2.0}
     check_config(clear_config)
+
+
+@pytest.mark.parametrize("strategy", ["Naive", "JointTraining", "avalanche.Naive"])
+def test_arguments_of_another_strategy_are_refused(clear_config: Config, strategy: str) -> None:
+    clear_config["cl_strategy"]["type"] = strategy  # its mem_size is Replay's
+    message = rf"cl_strategy '{strategy}': unexpected argument 'mem_size'\..*It accepts .*train_ep"
+    with pytest.raises(ConfigError, match=message):
+        check_config(clear_config)
