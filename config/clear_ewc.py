@@ -1,4 +1,4 @@
-r"""CLEAR-10 with elastic weight consolidation (Kirkpatrick et al., 2017), Avalanche's own.
+r"""CLEAR-10 with elastic weight consolidation (Kirkpatrick et al., 2017).
 
 python train_config.py config/clear_ewc.py --device cuda \
     --cfg-options scenario.dataset_root=DATA
@@ -10,5 +10,4 @@ _base_ = [
     "_base_/schedules/sgd_70e.py",
     "_base_/default_runtime.py",
 ]
-# its strength depends on train_mb_size: Avalanche squares gradients of whole batches
-cl_strategy = dict(type="avalanche.EWC", ewc_lambda=100.0)
+cl_strategy = dict(type="EWC", strength=1.0, mode="online", normalize="max")

@@ -1,4 +1,4 @@
-r"""CLEAR-10 with learning without forgetting (Li & Hoiem, 2016), Avalanche's own.
+r"""CLEAR-10 with the model before each bucket as a teacher (Li & Hoiem, 2016).
 
 python train_config.py config/clear_lwf.py --device cuda \
     --cfg-options scenario.dataset_root=DATA

@@ -9,5 +9,5 @@ _base_ = [
     "_base_/schedules/adamw_8e.py",
     "_base_/default_runtime.py",
 ]
-cl_strategy = dict(type="EWC", strength=1.0)
+cl_strategy = dict(type="EWC", strength=1e4)
 num_workers = 0  # the images fit into memory

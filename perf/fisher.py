@@ -2,9 +2,9 @@
 
 (1) The pass over the data after an experience: squared gradients of single samples, the Fisher
 information, against squared gradients of whole batches, which Avalanche's EWC takes; and the same
-one sample at a time. (2) A training epoch with the penalty in its online mode, against plain
-fine-tuning and Avalanche's EWC. The network is a ResNet-18 on random images of 64 px. The arms take
-turns; what is compared is the process's CPU time, pair by pair.
+by `vmap` and by batches of one sample. (2) A training epoch with the penalty in its online mode,
+against plain fine-tuning and Avalanche's EWC. The network is a ResNet-18 on random images of 64 px.
+The arms take turns; what is compared is the process's CPU time, pair by pair.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,19 @@ def passes(stream: ClassStream, batch: int) -> dict[str, Callable[[], Any]]:
     def of_batches() -> None:
         plugin.compute_importances(model, loss, optimizer, data, CPU, batch)
 
-    def of_samples() -> None:
-        fisher_diagonal(model, ((images, classes) for images, classes, _ in loader))
+    def of_samples(method: str | None) -> None:
+        batches = ((images, classes) for images, classes, _ in loader)
+        fisher_diagonal(model, batches, method=method)
 
     def one_by_one() -> None:
         plugin.compute_importances(model, loss, optimizer, data, CPU, 1)
 
-    return {"batches": of_batches, "samples": of_samples, "one by one": one_by_one}
+    return {
+        "batches": of_batches,
+        "samples": partial(of_samples, None),
+        "samples, vmap": partial(of_samples, "vmap"),
+        "batches of one": one_by_one,
+    }
 
 
 class Epochs:
@@ -128,7 +135,7 @@ def timed(work: Callable[[], Any]) -> float:
     return time.process_time() - started
 
 
-def compare(title: str, arms: dict[str, Callable[[], float]], rounds: int) -> None:
+def compare(title: str, arms: Mapping[str, Callable[[], float]], rounds: int) -> None:
     """Let the arms take turns and print their seconds, and their ratios to the first one."""
     seconds: dict[str, list[float]] = {name: [] for name in arms}
     for turn in range(rounds + 1):
@@ -149,19 +156,16 @@ def compare(title: str, arms: dict[str, Callable[[], float]], rounds: int) -> No
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--samples", type=int, default=128, help="images (128)")
+    parser.add_argument("--samples", type=int, default=256, help="images (256)")
     parser.add_argument("--batch", type=int, default=32, help="images a batch (32)")
     parser.add_argument("--side", type=int, default=64, help="their size in px (64)")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     stream = random_stream(args.samples, args.side)
     size = f"{args.samples} images of {args.side} px, batches of {args.batch}"
-    ways = {
-        name: (lambda work=work: timed(work))  # type: ignore[misc]
-        for name, work in passes(stream, args.batch).items()
-    }
+    ways = {name: partial(timed, work) for name, work in passes(stream, args.batch).items()}
     compare(f"CPU seconds of a pass for importances, {size}", ways, args.rounds)
     epochs: dict[str, Callable[[], float]] = {
         "Naive": Epochs(stream, args.batch),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
 
-from cliqa.utils.errors import DatasetError
+from cliqa.utils.errors import ConfigError, DatasetError
 
 
 class RaggedImages(list[Tensor]):
@@ -78,6 +78,46 @@ def apply_model(model: Callable[..., Tensor], images: Tensor | RaggedImages) -> 
     return model(images)
 
 
+class KnownOrder(RandomSampler):
+    """A new random order every epoch, as `RandomSampler` draws it, that can be looked at.
+
+    Attributes:
+        order: The places of the samples in the epoch that began last.
+    """
+
+    order: Sequence[int] = ()
+
+    def __iter__(self) -> Iterator[int]:
+        self.order = list(super().__iter__())
+        yield from self.order
+
+
+def batch_places(loader: Any, batch: int) -> list[int]:  # noqa: ANN401
+    """Return where the samples of a batch stand in a training loader's data set.
+
+    Args:
+        loader: What is being iterated; of a `MixedLoader`, the new samples are meant.
+        batch: The batch's number in the epoch, from 0.
+
+    Returns:
+        B places in the batch's order. Those of a memory come behind and are not among them.
+
+    Raises:
+        ConfigError: The loader is none of this package's.
+    """
+    while isinstance(loader, MixedLoader):
+        loader = loader.new
+    sampler = getattr(loader, "sampler", None)
+    if not isinstance(sampler, KnownOrder):
+        raise ConfigError(
+            f"cl_strategy.plugins: a plugin has put a {type(loader).__name__} in the place of the "
+            "training loader, and another one must know which samples a batch holds. Use this "
+            "package's 'Replay' instead of Avalanche's."
+        )
+    size = loader.batch_size
+    return list(sampler.order[batch * size : (batch + 1) * size])
+
+
 def make_loader(
     dataset: Dataset[Any],
     batch_size: int,
@@ -102,7 +142,7 @@ def make_loader(
         samples: Draw so many samples an epoch, over and over in new orders; None for each once.
     """
     count = len(dataset) if samples is None else samples  # type: ignore[arg-type]
-    order = RandomSampler(dataset, num_samples=count) if train else None  # type: ignore[arg-type]
+    order = KnownOrder(dataset, num_samples=count) if train else None  # type: ignore[arg-type]
     return DataLoader(
         dataset,
         batch_size=batch_size,

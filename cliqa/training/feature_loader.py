@@ -10,9 +10,9 @@ import torch
 from avalanche.benchmarks.utils import AvalancheDataset
 from avalanche.benchmarks.utils.flat_data import FlatData
 from torch import Tensor
-from torch.utils.data import RandomSampler
 
 from cliqa.datasets.class_dataset import ClassDataset
+from cliqa.training.batching import KnownOrder
 
 TASK_LABELS = "targets_task_labels"
 
@@ -47,6 +47,7 @@ class FeatureLoader:
         left = self.samples % batch_size
         drop = train and self.samples > batch_size and left == 1
         self._batches = self.samples // batch_size + (left > 0 and not drop)
+        self.sampler = KnownOrder(range(size), num_samples=self.samples) if train else None
 
     def __len__(self) -> int:
         return self._batches
@@ -59,11 +60,9 @@ class FeatureLoader:
 
     def _order(self) -> Tensor:
         """Return the places of an epoch's samples."""
-        size = len(self.tensors[0])
-        if not self.train:
-            return torch.arange(size)
-        sampler = RandomSampler(range(size), num_samples=self.samples)
-        return torch.as_tensor(list(sampler), dtype=torch.long)
+        if self.sampler is None:
+            return torch.arange(len(self.tensors[0]))
+        return torch.as_tensor(list(self.sampler), dtype=torch.long)
 
 
 def feature_tensors(dataset: Any) -> tuple[Tensor, Tensor, Tensor] | None:  # noqa: ANN401

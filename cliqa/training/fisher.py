@@ -25,6 +25,7 @@ def fisher_diagonal(
     kind: str | None = None,
     sigma: float = 0.1,
     random: torch.Generator | None = None,
+    method: str | None = None,
 ) -> Weights:
     """Return the mean over samples of the squared gradient of one sample's log-likelihood.
 
@@ -41,6 +42,7 @@ def fisher_diagonal(
             scores and ``"empirical"`` over classes.
         sigma: Standard deviation of scores, > 0.
         random: Draws the labels; None for torch's own generator.
+        method: As `PerSampleGradients`.
 
     Returns:
         By parameter name, for the trainable parameters.
@@ -52,36 +54,39 @@ def fisher_diagonal(
         raise ConfigError(f"fisher must be None or one of {', '.join(KINDS)}, got {kind!r}.")
     if not sigma > 0:
         raise ConfigError(f"sigma must be > 0, got {sigma!r}.")
-    gradients = PerSampleGradients(model)
+    gradients = PerSampleGradients(model, method=method)
+    shape: torch.Size | None = None  # of one output
     count = 0
     for inputs, targets in batches:
         chance = torch.rand(len(targets), generator=random, dtype=torch.float64)
-        for objective, labels in _passes(gradients, inputs, targets, kind, sigma, chance):
+        if shape is None:
+            shape = gradients.outputs(inputs[0][None]).shape[1:]
+        chosen = kind or ("empirical" if shape else "exact")
+        if chosen == "sampled":
+            outputs = gradients.outputs(inputs)
+            targets = drawn_labels(outputs, chance.to(outputs.device), sigma)
+        for objective, labels in _passes(shape, targets, chosen, sigma):
             gradients.add(objective, inputs, labels)
         count += len(targets)
     return gradients.means(count)
 
 
 def _passes(
-    gradients: PerSampleGradients,
-    inputs: Tensor | RaggedImages,
-    targets: Tensor,
-    kind: str | None,
-    sigma: float,
-    chance: Tensor,
+    shape: torch.Size, targets: Tensor, kind: str, sigma: float
 ) -> list[tuple[Objective, Tensor]]:
-    """Return what is differentiated at which labels (B,) in each pass over a batch."""
-    outputs = gradients.outputs(inputs if kind == "sampled" else inputs[0][None])
-    of_classes = outputs.dim() > 1
-    kind = kind or ("empirical" if of_classes else "exact")
-    if kind == "sampled":
-        targets = drawn_labels(outputs, chance.to(outputs.device), sigma)
-    if kind == "exact" and of_classes:
-        labels = range(outputs.shape[1])
-        return [(_expected_loss, torch.full_like(targets, label)) for label in labels]
+    """Return what is differentiated at which labels (B,) in each pass over a batch.
+
+    Args:
+        shape: Of one output: () for scores, (K,) for classes.
+        targets: Labels (B,).
+        kind: As `fisher_diagonal`.
+        sigma: Standard deviation of scores.
+    """
+    if kind == "exact" and shape:
+        return [(_expected_loss, torch.full_like(targets, label)) for label in range(shape[0])]
     if kind == "exact":
         return [(lambda output, _: output / sigma, targets)]
-    if of_classes:
+    if shape:
         return [(_class_loss, targets)]
     return [(lambda output, target: (target - output).square() / (2 * sigma**2), targets)]
 

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from cliqa.training.batching import RaggedImages, apply_model
-from cliqa.utils.errors import ConfigError
+from cliqa.training.layer_gradients import LayerGradients, NotByLayerError, Weights
+from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.logging import get_logger
-from cliqa.utils.seed import generator
 
 logger = get_logger(__name__)
 
-Weights = dict[str, Tensor]
 Objective = Callable[[Tensor, Tensor], Tensor]
 """A sample's output, () or (K,), and its target, (...) -> a scalar."""
 
+METHODS = ("layers", "vmap", "loop")
 MEMORY = 512 * 2**20
 """Bytes that the gradients of one chunk of samples may take."""
 
@@ -32,36 +31,50 @@ MEMORY = 512 * 2**20
 class PerSampleGradients:
     """Sums over samples of ``|d objective / d theta| ** power``, for every trainable parameter.
 
-    Samples go through the model side by side (`torch.func.vmap`), as many as fit into `memory`, or
-    one by one where the model cannot be vectorised. Everything is computed in full precision, in
-    evaluation mode: running statistics, no dropout. Nothing of the model changes.
+    Everything is computed in full precision and in evaluation mode: running statistics, no dropout,
+    so that samples know nothing of each other. Nothing of the model changes.
 
     Args:
         model: (B, ...) -> (B,) or (B, K).
         power: 1 for absolute gradients, 2 for squared ones.
         memory: Bytes that the gradients of the samples in work may take.
+        method: ``"layers"``: one pass over a batch (`LayerGradients`), its first samples compared
+            with ``"loop"``; ``"vmap"``: samples side by side (`torch.func.vmap`), as many as fit
+            into `memory`; ``"loop"``: one sample after the other. None for the first that works.
 
     Attributes:
         sums: By parameter name, the sums so far.
-        chunk: Samples that go through the model side by side.
+        chunk: Samples side by side.
 
     Raises:
-        ConfigError: `power` is neither 1 nor 2, or `memory` is not positive.
+        ConfigError: `power` or `method` is unknown, or `memory` is not positive.
     """
 
-    def __init__(self, model: nn.Module, power: int = 2, memory: int = MEMORY) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        power: int = 2,
+        memory: int = MEMORY,
+        method: str | None = None,
+    ) -> None:
         if power not in (1, 2):
             raise ConfigError(f"PerSampleGradients: power must be 1 or 2, got {power!r}.")
         if not memory > 0:
             raise ConfigError(f"PerSampleGradients: memory must be > 0 bytes, got {memory!r}.")
+        if method not in (None, *METHODS):
+            raise ConfigError(
+                f"PerSampleGradients: method must be None or one of {', '.join(METHODS)}, got "
+                f"{method!r}."
+            )
         self.model = model
         self.power = power
         weights = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
         self.sums: Weights = {n: torch.zeros_like(w) for n, w in weights.items()}
         self._weights = weights
         size = sum(w.numel() * w.element_size() for w in weights.values())
-        self.chunk = max(1, int(memory // max(1, size)))  # samples side by side
-        self._vectorised = True
+        self.chunk = max(1, int(memory // max(1, size)))
+        self._methods = [method] if method else list(METHODS)
+        self._layers: LayerGradients | None = None
 
     def means(self, count: int) -> Weights:
         """Return the sums over all samples, divided by their number: each weighs the same."""
@@ -77,45 +90,77 @@ class PerSampleGradients:
         """
         if not self._weights:
             return
-        device = targets.device.type
-        with evaluation_mode(self.model), torch.autocast(device, enabled=False):
+        with evaluation_mode(self.model), torch.autocast(targets.device.type, enabled=False):
             if isinstance(inputs, RaggedImages):
                 for image, target in zip(inputs, targets, strict=True):
-                    self._add_chunk(objective, image[None], target[None])
-                return
-            parts = (inputs.split(self.chunk), targets.split(self.chunk))
-            for some, their_targets in zip(*parts, strict=True):
-                self._add_chunk(objective, some, their_targets)
+                    self._add(objective, image[None], target[None])
+            else:
+                self._add(objective, inputs, targets)
 
-    def _add_chunk(self, objective: Objective, inputs: Tensor, targets: Tensor) -> None:
-        """Add the gradients of samples that fit into the memory together."""
+    def _add(self, objective: Objective, inputs: Tensor, targets: Tensor) -> None:
+        """Add a batch by the first method that works; one that has failed is not tried again."""
+        ways = {"layers": self._by_layer, "vmap": self._side_by_side, "loop": self._one_by_one}
+        while True:
+            method = self._methods[0]
+            try:
+                found = ways[method](objective, inputs, targets)
+                break
+            except (RuntimeError, ValueError, TypeError, ModelError) as error:
+                if len(self._methods) == 1:
+                    raise
+                self._methods.pop(0)
+                logger.debug(
+                    "gradients of single samples of a %s by '%s', for by '%s': %s",
+                    type(self.model).__name__,
+                    self._methods[0],
+                    method,
+                    str(error).partition("\n")[0],
+                )
+        for name, total in found.items():
+            self.sums[name] += total
+
+    def _by_layer(self, objective: Objective, inputs: Tensor, targets: Tensor) -> Weights:
+        """Return a batch's sums from one pass; before the first one, see that it is right."""
+        if self._layers is None:
+            layers = LayerGradients(self.model, set(self._weights), self.power)
+            few = (objective, inputs[:2], targets[:2])
+            own = layers.sums(objective, self._weights, *few[1:])
+            _check_equal(own, self._one_by_one(*few))
+            self._layers = layers
+        return self._layers.sums(objective, self._weights, inputs, targets)
+
+    def _side_by_side(self, objective: Objective, inputs: Tensor, targets: Tensor) -> Weights:
+        """Return a batch's sums by `vmap`, in chunks that fit into the memory."""
+        sums: Weights = {}
+        gradient = vmap(grad(self._value(objective)), in_dims=(None, 0, 0))
+        for some, theirs in zip(inputs.split(self.chunk), targets.split(self.chunk), strict=True):
+            for name, part in gradient(self._weights, some, theirs).items():
+                total = part.abs().pow(self.power).sum(0)
+                sums[name] = sums[name] + total if name in sums else total
+        return sums
+
+    def _one_by_one(self, objective: Objective, inputs: Tensor, targets: Tensor) -> Weights:
+        """Return a batch's sums by a backward pass a sample."""
+        value = self._value(objective)
+        sums = {name: torch.zeros_like(weight) for name, weight in self._weights.items()}
+        for sample, target in zip(inputs, targets, strict=True):
+            with torch.enable_grad():
+                leaves = {n: w.detach().requires_grad_() for n, w in self._weights.items()}
+                result = value(leaves, sample, target)
+                parts = torch.autograd.grad(result, list(leaves.values()), allow_unused=True)
+            for name, part in zip(leaves, parts, strict=True):
+                if part is not None:
+                    sums[name] += part.abs().pow(self.power)
+        return sums
+
+    def _value(self, objective: Objective) -> Callable[[Weights, Tensor, Tensor], Tensor]:
+        """Return the objective of one sample as a function of the weights."""
 
         def value(weights: Weights, sample: Tensor, target: Tensor) -> Tensor:
             output = apply_model(lambda x: functional_call(self.model, weights, (x,)), sample[None])
             return objective(output[0], target)
 
-        if self._vectorised:
-            try:
-                found = vmap(grad(value), in_dims=(None, 0, 0))(self._weights, inputs, targets)
-            except (RuntimeError, ValueError, TypeError) as error:
-                self._vectorised = False
-                logger.debug(
-                    "gradients one sample at a time: %s cannot be vectorised (%s)",
-                    type(self.model).__name__,
-                    str(error).partition("\n")[0],
-                )
-            else:
-                self._sum_up(found)
-                return
-        for sample, target in zip(inputs, targets, strict=True):
-            found = _gradient(value, self._weights, sample, target)
-            self._sum_up({name: gradient[None] for name, gradient in found.items()})
-
-    def _sum_up(self, gradients: Weights) -> None:
-        """Add gradients (B, ...), raised to the power, to the sums."""
-        for name, gradient in gradients.items():
-            raised = gradient.square() if self.power == 2 else gradient.abs()
-            self.sums[name] += raised.sum(0)
+        return value
 
     @torch.no_grad()
     def outputs(self, inputs: Tensor | RaggedImages) -> Tensor:
@@ -125,19 +170,17 @@ class PerSampleGradients:
             return apply_model(self.model, inputs)
 
 
-def _gradient(
-    value: Callable[[Weights, Tensor, Tensor], Tensor],
-    weights: Weights,
-    sample: Tensor,
-    target: Tensor,
-) -> Weights:
-    """Return one sample's gradient by a plain backward pass."""
-    with torch.enable_grad():
-        leaves = {name: w.detach().requires_grad_() for name, w in weights.items()}
-        result = value(leaves, sample, target)
-        found = torch.autograd.grad(result, list(leaves.values()), allow_unused=True)
-    filled = zip(leaves.items(), found, strict=True)
-    return {name: torch.zeros_like(w) if g is None else g for (name, w), g in filled}
+def _check_equal(own: Weights, expected: Weights) -> None:
+    """Refuse sums that are not the ones expected, up to rounding.
+
+    Raises:
+        NotByLayerError: They differ.
+    """
+    most = max(float(part.max()) for part in expected.values())
+    for name, part in expected.items():
+        gap = (own.get(name, torch.zeros_like(part)) - part).abs().max()
+        if not float(gap) <= 1e-3 * float(part.max()) + 1e-6 * most:
+            raise NotByLayerError(f"{name} is not used by its layer alone")
 
 
 @contextmanager
@@ -150,37 +193,3 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-def check_count(who: str, n_samples: int) -> None:
-    """Refuse a number of samples that is none.
-
-    Raises:
-        ConfigError: It is no integer >= 0.
-    """
-    if not isinstance(n_samples, int) or n_samples < 0:
-        raise ConfigError(
-            f"{who}: n_samples must be an integer >= 0 (0 for all samples), got {n_samples!r}."
-        )
-
-
-def samples_of(
-    strategy: Any,  # noqa: ANN401
-    count: int = 0,
-) -> Iterator[tuple[Tensor | RaggedImages, Tensor]]:
-    """Yield batches of what the step has trained on, transformed as in evaluation.
-
-    Args:
-        strategy: The strategy, right after training.
-        count: So many samples, drawn by the run's seed; 0 for all.
-
-    Yields:
-        Inputs (B, ...) and targets (B,) on the strategy's device.
-    """
-    data = strategy.adapted_dataset.eval()
-    if 0 < count < len(data):
-        random = generator(strategy.options.seed, "importance", strategy.step_index)
-        drawn = torch.randperm(len(data), generator=random)[:count]
-        data = data.subset(drawn.sort().values.tolist())
-    for batch in strategy.loader(data, train=False):
-        yield batch[0].to(strategy.device), batch[1].to(strategy.device)

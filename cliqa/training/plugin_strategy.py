@@ -108,8 +108,15 @@ class _Loop:
             )
         return _Samples(self._dataloader)
 
-    def loader(self, samples: _Samples, *, train: bool) -> Iterable[Any]:
-        """Return the batches of samples."""
+    @property
+    def train_mb_size(self) -> int:
+        """The samples of a batch: as many as the user's loader gives."""
+        return getattr(self._dataloader, "batch_size", None) or BATCH
+
+    def loader(
+        self, samples: _Samples, *, train: bool, batch_size: int | None = None
+    ) -> Iterable[Any]:
+        """Return the batches of samples, in the sizes of the user's loader."""
         return samples.batches
 
 

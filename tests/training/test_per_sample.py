@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.training.batching import RaggedImages
-from cliqa.training.per_sample import (
-    PerSampleGradients,
-    check_count,
-    evaluation_mode,
-    samples_of,
-)
-from cliqa.utils.errors import ConfigError
+from cliqa.training.per_sample import METHODS, PerSampleGradients, evaluation_mode
+from cliqa.utils.errors import ConfigError, ModelError
 
 
 def network() -> nn.Sequential:
@@ -63,39 +55,67 @@ def close(first: dict[str, Tensor], second: dict[str, Tensor], rel: float) -> bo
 
 
 class Unvectorisable(nn.Module):
-    """Decides by a value, which `vmap` cannot do."""
+    """Decides by a value, which `vmap` cannot do; its scale is no layer's."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
         self.inner = inner
+        self.scale = nn.Parameter(torch.ones(()))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the inner model's outputs."""
-        return self.inner(images) if float(images.sum()) < 1e9 else images
+        return self.scale * self.inner(images) if float(images.sum()) < 1e9 else images
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("power", [1, 2])
-def test_they_equal_one_backward_pass_a_sample(power: int) -> None:
+def test_they_equal_one_backward_pass_a_sample(power: int, method: str) -> None:
     model, (images, targets) = network(), batch()
-    gradients = PerSampleGradients(model, power)
+    gradients = PerSampleGradients(model, power, method=method)
     gradients.add(loss, images, targets)
     assert close(gradients.sums, by_hand(model, images, targets, power), 1e-6)
 
 
-@pytest.mark.parametrize("power", [1, 2])
-def test_the_loop_gives_the_same_and_says_why(power: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_method_that_works_is_taken_and_the_log_says_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     model, (images, targets) = network(), batch()
-    side_by_side = PerSampleGradients(model, power)
-    one_by_one = PerSampleGradients(Unvectorisable(model), power)
+    gradients = PerSampleGradients(model)
+    awkward = PerSampleGradients(Unvectorisable(model))
     with caplog.at_level(logging.DEBUG, "cliqa"):
-        side_by_side.add(loss, images, targets)
+        gradients.add(loss, images, targets)
         assert not caplog.records
-        one_by_one.add(loss, images[:4], targets[:4])
-        one_by_one.add(loss, images[4:], targets[4:])
-    looped = {name.removeprefix("inner."): total for name, total in one_by_one.sums.items()}
-    assert close(side_by_side.sums, looped, 1e-6)
-    (record,) = caplog.records
-    assert "one sample at a time: Unvectorisable cannot be vectorised (" in record.getMessage()
+        awkward.add(loss, images[:4], targets[:4])
+        awkward.add(loss, images[4:], targets[4:])
+    expected = by_hand(awkward.model, images, targets, 2)
+    assert close(awkward.sums, expected, 1e-6)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.endswith("by 'vmap', for by 'layers': scale is of a Unvectorisable")
+    assert "of a Unvectorisable by 'loop', for by 'vmap': " in second
+    with pytest.raises(RuntimeError, match="vmap"):
+        PerSampleGradients(awkward.model, method="vmap").add(loss, images, targets)
+
+
+class Twofold(nn.Module):
+    """Uses its layer's weight past the layer too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (B, 3)."""
+        return nn.functional.linear(self.fc(features).tanh(), self.fc.weight)
+
+
+def test_a_weight_that_is_used_past_its_layer_is_found_out() -> None:
+    torch.manual_seed(0)
+    model, features, targets = Twofold(), torch.randn(5, 3), torch.tensor([0, 1, 2, 0, 1])
+    gradients = PerSampleGradients(model)
+    gradients.add(loss, features, targets)
+    assert close(gradients.sums, by_hand(model, features, targets, 2), 1e-6)
+    with pytest.raises(ModelError, match=r"fc\.weight is not used by its layer alone"):
+        PerSampleGradients(model, method="layers").add(loss, features, targets)
 
 
 def test_a_mistake_of_the_objectives_is_not_swallowed() -> None:
@@ -106,13 +126,14 @@ def test_a_mistake_of_the_objectives_is_not_swallowed() -> None:
         PerSampleGradients(network()).add(broken, *batch())
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("split", [1, 3, 10])
-def test_batches_and_chunks_make_no_difference(split: int) -> None:
+def test_batches_and_chunks_make_no_difference(split: int, method: str) -> None:
     model, (images, targets) = network(), batch()
-    whole = PerSampleGradients(model)
+    whole = PerSampleGradients(model, method=method)
     whole.add(loss, images, targets)
     size = 4 * sum(p.numel() for p in model.parameters())
-    parts = PerSampleGradients(model, memory=2 * size + 1)
+    parts = PerSampleGradients(model, memory=2 * size + 1, method=method)
     assert parts.chunk == 2
     for some, theirs in zip(images.split(split), targets.split(split), strict=True):
         parts.add(loss, some, theirs)
@@ -143,9 +164,14 @@ def test_nothing_of_the_model_changes() -> None:
 
 def test_modes_come_back_after_an_error() -> None:
     model = network().train()
-    with pytest.raises(RuntimeError, match="inside"), evaluation_mode(model):
-        assert not any(module.training for module in model.modules())
-        raise RuntimeError("inside")
+
+    def fail() -> None:
+        with evaluation_mode(model):
+            assert not any(module.training for module in model.modules())
+            raise RuntimeError("inside")
+
+    with pytest.raises(RuntimeError, match="inside"):
+        fail()
     assert all(module.training for module in model.modules())
 
 
@@ -162,29 +188,46 @@ def test_frozen_parameters_are_left_out() -> None:
     assert nothing.sums == {}
 
 
-def test_parameters_that_the_output_does_not_reach_count_as_zero() -> None:
-    for wrap in (nn.Identity, Unvectorisable):
-        inner = nn.Linear(2, 1)
-        model = nn.Sequential(wrap(inner) if wrap is Unvectorisable else inner)
-        model.register_parameter("apart", nn.Parameter(torch.ones(3)))
-        gradients = PerSampleGradients(model)
-        gradients.add(lambda output, _: output.sum(), torch.ones(2, 2), torch.zeros(2))
-        assert gradients.sums["apart"].tolist() == [0.0] * 3
-        assert len(gradients.sums) == 3
+@pytest.mark.parametrize("method", METHODS)
+def test_parameters_that_the_output_does_not_reach_count_as_zero(method: str) -> None:
+    model = nn.Sequential(nn.Linear(2, 1))
+    model[0].register_module("apart", nn.Linear(2, 2))
+    gradients = PerSampleGradients(model, method=method)
+    gradients.add(lambda output, _: output.sum(), torch.ones(2, 2), torch.zeros(2))
+    assert {name: float(total.sum()) for name, total in gradients.sums.items()} == {
+        "0.weight": 4.0,
+        "0.bias": 2.0,
+        "0.apart.weight": 0.0,
+        "0.apart.bias": 0.0,
+    }
 
 
-def test_crops_are_averaged_and_images_may_have_many_sizes() -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_crops_are_averaged_and_images_may_have_many_sizes(method: str) -> None:
     model, (images, targets) = network(), batch(4)
-    crops = PerSampleGradients(model)
-    crops.add(loss, images[:, None].expand(-1, 2, -1, -1, -1), targets)
-    many = PerSampleGradients(model)
+    crops = PerSampleGradients(model, method=method)
+    crops.add(loss, torch.stack([images, images.flip(0)], 1), targets)
+    both = nn.Sequential(Pair(model))  # the mean over an image and its partner
+    paired = by_hand(both, torch.stack([images, images.flip(0)], 1), targets, 2)
+    assert close(crops.sums, {n.removeprefix("0.inner."): p for n, p in paired.items()}, 1e-6)
+    many = PerSampleGradients(model, method=method)
     many.add(loss, RaggedImages(list(images)), targets)
-    wide = PerSampleGradients(model)
+    assert close(many.sums, by_hand(model, images, targets, 2), 1e-6)
+    wide = PerSampleGradients(model, method=method)
     wide.add(loss, RaggedImages([images[0], torch.randn(3, 9, 7)]), targets[:2])
-    expected = by_hand(model, images, targets, 2)
-    assert close(crops.sums, expected, 1e-6)
-    assert close(many.sums, expected, 1e-6)
     assert all(torch.isfinite(total).all() for total in wide.sums.values())
+
+
+class Pair(nn.Module):
+    """The mean output over crops (B, N, C, H, W)."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Return logits (B, K)."""
+        return torch.stack([self.inner(images) for images in crops.unbind(1)]).mean(0)
 
 
 def test_precision_is_full_inside_autocast() -> None:
@@ -196,30 +239,10 @@ def test_precision_is_full_inside_autocast() -> None:
     assert close(gradients.sums, by_hand(model, images, targets, 2), 1e-6)
 
 
-@pytest.mark.parametrize("count", [0, 5, 400])
-def test_samples_are_the_experiences_in_evaluation(
-    count: int, make_strategy: Callable[..., Any], tiny_stream: QualityStream
-) -> None:
-    strategy = make_strategy(epochs=1)
-    strategy.train_step(0, [tiny_stream.train_stream[0]])
-    strategy.adapted_dataset = tiny_stream.train_stream[0].dataset
-    data = tiny_stream.dataset("a", "train").eval()
-    images, scores = (torch.cat(parts) for parts in zip(*samples_of(strategy, count), strict=True))
-    drawn = [i for i in range(len(data)) if float(data[i][1]) in scores.tolist()]
-    assert len(scores) == len(drawn) == (5 if count == 5 else len(data))
-    assert torch.equal(images, torch.stack([data[i][0] for i in drawn]))  # whole, not cropped
-    torch.rand(3)
-    again = torch.cat([targets for _, targets in samples_of(strategy, count)])
-    assert torch.equal(again, scores)
-    strategy.options = make_strategy(seed=2).options
-    other = torch.cat([targets for _, targets in samples_of(strategy, count)])
-    assert torch.equal(other, scores) is (count != 5)
-
-
 def test_bad_arguments_are_refused() -> None:
     with pytest.raises(ConfigError, match="power must be 1 or 2, got 3"):
         PerSampleGradients(nn.Linear(1, 1), power=3)
     with pytest.raises(ConfigError, match="memory must be > 0 bytes, got 0"):
         PerSampleGradients(nn.Linear(1, 1), memory=0)
-    with pytest.raises(ConfigError, match=r"X: n_samples must be an integer >= 0 .*got -1"):
-        check_count("X", -1)
+    with pytest.raises(ConfigError, match="None or one of layers, vmap, loop, got 'hooks'"):
+        PerSampleGradients(nn.Linear(1, 1), method="hooks")

@@ -158,3 +158,44 @@ def test_benchmarks_with_task_labels_keep_avalanches_loaders(make_strategy: Make
     assert losses[-1] < losses[0]
     prediction, target = next(iter(strategy.evaluator.metrics[0].result().values()))
     assert prediction.shape == target.shape == (8,)
+
+
+@pytest.mark.parametrize("amp", [False, True])
+def test_the_output_of_another_batch_or_model_leaves_the_step_as_it_is(
+    amp: bool, make_strategy: Make, tiny_stream: QualityStream
+) -> None:
+    strategy = make_strategy(amp=amp)
+    strategy.experience = tiny_stream.train_stream[0]
+    images, scores = torch.rand(3, 3, 12, 12), torch.rand(3)
+    strategy.mbatch, model = [images[:1], scores[:1]], strategy.model
+    kept = strategy.mbatch
+    other = Brightness()
+    output = strategy.output_of([images, scores], other)
+    assert output.dtype == torch.float32
+    assert torch.allclose(output, images.flatten(1).mean(1))
+    assert other.training
+    assert strategy.output_of([images, scores]).shape == (3,)
+    with pytest.raises(IndexError):
+        strategy.output_of([])
+    assert strategy.mbatch is kept
+    assert strategy.model is model
+
+
+def test_the_places_of_new_samples_are_known_in_every_hook(
+    make_strategy: Make, tiny_stream: QualityStream
+) -> None:
+    strategy = make_strategy([Replay(6, batch_size_mem=4)], epochs=1)
+    strategy.train_step(0, [tiny_stream.train_stream[0]])
+    scores = torch.tensor(tiny_stream.sources["b", "train"].scores).float()
+    seen: list[int] = []
+    step = strategy.optimizer_step
+
+    def watch() -> None:
+        places = strategy.new_places()
+        assert torch.equal(strategy.mb_y[: len(places)].float(), scores[places])
+        seen.extend(places)
+        step()
+
+    strategy.optimizer_step = watch
+    strategy.train_step(1, [tiny_stream.train_stream[1]])
+    assert sorted(seen) == list(range(32))

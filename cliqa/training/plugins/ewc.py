@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from cliqa.registry import PLUGINS
 from cliqa.training.fisher import KINDS, fisher_diagonal
-from cliqa.training.per_sample import Weights, check_count, samples_of
+from cliqa.training.per_sample import Weights
 from cliqa.training.plugins.quadratic import (
     QuadraticPenalty,
     grown,
     trainable,
 )
+from cliqa.training.trained_samples import check_count, samples_of
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 
@@ -53,7 +54,7 @@ class EWC(QuadraticPenalty):
 
     def __init__(
         self,
-        strength: float = 1.0,
+        strength: float = 1000.0,
         mode: str = "separate",
         gamma: float = 1.0,
         fisher: str | None = None,

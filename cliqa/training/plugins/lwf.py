@@ -16,14 +16,17 @@ from cliqa.utils.errors import ConfigError
 
 DISTILL = (None, "mse", "fidelity")
 
+SPREAD = 0.1
+"""Standard deviation of a score, the student's and the teacher's, in the fidelity."""
+
 
 @PLUGINS.register_module()
 class LwF(ContinualPlugin):
     """Add ``alpha`` times the distance from a frozen copy of the model before this experience.
 
-    Li & Hoiem, "Learning without forgetting", ECCV 2016. Teacher and student see the same batch: the
-    new samples as they are augmented, and a memory's if there is one. Over classes the distance is
-    the softened divergence over the classes seen before (`distillation_loss`); over scores it is
+    Li & Hoiem, "Learning without forgetting", ECCV 2016. Teacher and student see the same batch:
+    the new samples as they are augmented, and a memory's if there is one. Over classes the distance
+    is the softened divergence over the classes seen before (`distillation_loss`); over scores it is
     the squared difference (`output_distance`), or the fidelity between the two models'
     probabilities that one image is better than another (Zhang et al., "Continual learning for
     blind image quality assessment", TPAMI 2023). The first experience has no teacher.
@@ -101,7 +104,7 @@ class LwF(ContinualPlugin):
         """
         if outputs.dim() == 1:
             if self.distill == "fidelity":
-                return fidelity_loss(outputs, truth, target_sigma=0.1)
+                return fidelity_loss(outputs, truth, SPREAD, SPREAD)
             return output_distance(outputs, truth)
         learnt = self._classes or list(range(truth.shape[1]))
         outputs, truth = outputs[:, learnt], truth[:, learnt]

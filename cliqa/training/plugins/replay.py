@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from avalanche.benchmarks.utils.utils import concat_datasets
 from torch import Tensor
 
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.plugins.memory import joined_samples
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
+
+POLICIES = ("experience_balanced", "class_balanced", "reservoir")
 
 
 @PLUGINS.register_module()
@@ -25,13 +27,16 @@ class Replay(ContinualPlugin):
 
     Args:
         mem_size: Samples in the memory, over all experiences, > 0.
-        policy: ``"experience_balanced"``: as many from each experience; ``"reservoir"``: uniform
-            over all samples, so that a large data set takes a large share.
+        policy: ``"experience_balanced"``: as many from each experience; ``"class_balanced"``: as
+            many from each class, whatever experiences it is in; ``"reservoir"``: uniform over all
+            samples, so that a large data set takes a large share. What a small experience or class
+            cannot fill goes to the others.
         batch_size_mem: Samples of a memory batch; None for as many as of new ones.
         seed: Seed of the draw; None for the run's.
 
     Raises:
-        ConfigError: A size is not positive, or the policy is unknown.
+        ConfigError: A size is not positive, or the policy is unknown or balances classes where
+            there are none.
     """
 
     def __init__(
@@ -45,9 +50,10 @@ class Replay(ContinualPlugin):
         for name, size in (("mem_size", mem_size), ("batch_size_mem", batch_size_mem)):
             if size is not None and (not isinstance(size, int) or size < 1):
                 raise ConfigError(f"Replay: {name} must be a positive integer, got {size!r}.")
-        if policy not in ("experience_balanced", "reservoir"):
+        if policy not in POLICIES:
             raise ConfigError(
-                f"Replay: policy must be 'experience_balanced' or 'reservoir', got {policy!r}."
+                "Replay: policy must be 'experience_balanced', 'class_balanced' or 'reservoir', "
+                f"got {policy!r}."
             )
         self.mem_size = mem_size
         self.policy = policy
@@ -55,40 +61,56 @@ class Replay(ContinualPlugin):
         self.seed = seed
         self._experience = torch.zeros(0, dtype=torch.long)  # (M,) where a sample is from
         self._index = torch.zeros(0, dtype=torch.long)  # (M,) its place in that experience
+        self._class = torch.zeros(0, dtype=torch.long)  # (M,) its class, -1 where none is asked for
         self._key = torch.zeros(0, dtype=torch.float64)  # (M,) its random key
 
     def __len__(self) -> int:
         return len(self._index)
 
     def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Mix the memory into the new batches; in the first experience there is none."""
+        """Mix the memory into the new batches; in the first experience there is none.
+
+        Raises:
+            ConfigError: The policy balances classes, and there are none.
+        """
+        if self.policy == "class_balanced" and not _has_classes(strategy.experience):
+            raise ConfigError(
+                "Replay: policy='class_balanced' takes as many samples from each class, and this "
+                "stream has scores. Use 'experience_balanced' or 'reservoir'."
+            )
         if len(self):
-            memory = self.memory(strategy.experience.origin_stream).train()
+            memory = self.memory(strategy.experience.origin_stream)
             strategy.mix_in(memory, self.batch_size_mem or strategy.train_mb_size)
 
     def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
         """Let the experience's samples into the memory."""
         seed = strategy.options.seed if self.seed is None else self.seed
-        experience = strategy.experience.current_experience
-        self.add(experience, len(strategy.experience.dataset), seed)
+        experience, data = strategy.experience.current_experience, strategy.experience.dataset
+        balanced = self.policy == "class_balanced"
+        classes = torch.tensor([int(c) for c in data.targets]) if balanced else None
+        self.add(experience, len(data), seed, classes)
 
-    def add(self, experience: int, count: int, seed: int) -> None:
+    def add(self, experience: int, count: int, seed: int, classes: Tensor | None = None) -> None:
         """Draw the memory anew from what it holds and from an experience's samples.
 
         Args:
             experience: The experience's index in the stream.
             count: Its number of samples.
             seed: Seed of the keys.
+            classes: (N,), int64, where classes are balanced.
         """
         keys = torch.rand(
             count, generator=generator(seed, "replay", experience), dtype=torch.float64
         )
         self._experience = torch.cat([self._experience, torch.full((count,), experience)])
         self._index = torch.cat([self._index, torch.arange(count)])
+        own = torch.full((count,), -1) if classes is None else classes
+        self._class = torch.cat([self._class, own])
         self._key = torch.cat([self._key, keys])
         kept = self._chosen().sort().values
         self._experience = self._experience[kept]
         self._index = self._index[kept]
+        self._class = self._class[kept]
         self._key = self._key[kept]
 
     def _chosen(self) -> Tensor:
@@ -96,30 +118,37 @@ class Replay(ContinualPlugin):
         order = self._key.argsort()
         if self.policy == "reservoir":
             return order[: self.mem_size]
-        rank = torch.empty_like(order)  # a sample's place among its own experience, by key
-        for experience in self._experience.unique():
-            own = order[self._experience[order] == experience]
+        group = self._class if self.policy == "class_balanced" else self._experience
+        rank = torch.empty_like(order)  # a sample's place in its own group, by key
+        for each in group.unique():
+            own = order[group[order] == each]
             rank[own] = torch.arange(len(own))
-        # the first of every experience, then the second of every experience ...: equal shares, and
-        # what a small experience cannot fill goes to the others
-        turns = (rank * (int(self._experience.max()) + 1) + self._experience).argsort()
+        # the first of every group, then the second of every group ...: equal shares, and what a
+        # small group cannot fill goes to the others
+        turns = (rank * (int(group.max()) + 1) + group).argsort()
         return turns[: self.mem_size]
 
     def memory(self, stream: Any) -> Any:  # noqa: ANN401
         """Return the remembered samples as one data set over the stream's experiences."""
-        return concat_datasets(
-            [
-                stream[int(k)].dataset.subset(self._index[self._experience == k].tolist())
-                for k in self._experience.unique()
-            ]
-        )
+        return joined_samples(stream, self._experience, self._index)
 
     def state_dict(self) -> dict[str, Any]:
         """Return which samples are remembered, and their keys."""
-        return {"experience": self._experience, "index": self._index, "key": self._key}
+        return {
+            "experience": self._experience,
+            "index": self._index,
+            "class": self._class,
+            "key": self._key,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take a memory over."""
         self._experience = state["experience"].cpu()
         self._index = state["index"].cpu()
+        self._class = state["class"].cpu()
         self._key = state["key"].cpu()
+
+
+def _has_classes(experience: Any) -> bool:  # noqa: ANN401
+    """Tell whether an experience's samples are labelled with classes."""
+    return hasattr(experience, "classes_in_this_experience")

@@ -2,9 +2,7 @@
 
 model = dict(
     type="ImageClassifier",
-    backbone=dict(
-        type="TorchvisionBackbone", arch="resnet50", nodes=["layer4"], weights="DEFAULT"
-    ),
+    backbone=dict(type="TorchvisionBackbone", arch="resnet50", nodes=["layer4"], weights="DEFAULT"),
     neck=dict(type="GlobalAveragePooling"),
     head=dict(type="PrototypeHead", num_classes=11, in_channels=2048),
 )

@@ -47,11 +47,14 @@ class Holder:
         self.options = TrainingOptions(seed=0)
         self.device = torch.device("cpu")
         self.step_index = 0
+        self.train_mb_size = 4
 
-    def loader(self, data: Samples, train: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches of four."""
+    def loader(
+        self, data: Samples, train: bool, batch_size: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield batches."""
         assert not train
-        yield from zip(data.inputs.split(4), data.targets.split(4), strict=True)
+        yield from zip(data.inputs.split(batch_size), data.targets.split(batch_size), strict=True)
 
 
 class Known(EWC):
@@ -221,7 +224,7 @@ def test_fisher_is_measured_on_the_experience_with_evaluation_transforms(
 ) -> None:
     plugin = EWC(0.0, fisher="empirical", n_samples=0, sigma=0.2)
     strategy = make_strategy([plugin], epochs=1)
-    strategy.eval_mb_size = size
+    strategy.train_mb_size = size
     strategy.train_step(0, [tiny_stream.train_stream[0]])
     data = tiny_stream.dataset("a", "train").eval()
     expected = expected_fisher(strategy, data, kind="empirical", sigma=0.2)
@@ -248,7 +251,7 @@ def test_cumulative_training_is_measured_on_all_that_it_trained_on(
 def test_few_samples_and_drawn_labels_follow_from_the_seed(
     fisher: str, make_strategy: Callable[..., Any], tiny_stream: Any
 ) -> None:
-    found = []
+    found: list[Tensor] = []
     for seed in (1, 1, 2):
         torch.manual_seed(len(found))
         plugin = EWC(fisher=fisher, n_samples=5)
@@ -282,7 +285,7 @@ def test_state_is_tensors_and_plain_types_and_comes_back(tmp_path: Any) -> None:
     other.load_state_dict(torch.load(tmp_path / "state.pth", weights_only=True))
     assert torch.equal(other.penalty(model), plugin.penalty(model))
     for one in (plugin, other):
-        learn(one, model, [1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0])  # type: ignore[arg-type]
+        learn(one, model, [1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0])
     assert torch.equal(other.penalty(model), plugin.penalty(model))
     assert other.state_dict()["learnt"] == 4
 

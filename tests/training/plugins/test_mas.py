@@ -42,9 +42,10 @@ def learn(plugin: Known, importance: list[float], weight: list[float]) -> nn.Lin
 
 def test_a_linear_score_by_hand() -> None:
     """``d f^2 / d w = 2 f x``: samples of opposite signs do not cancel out."""
-    model = nn.Sequential(nn.Linear(2, 1, bias=False), nn.Flatten(0))
+    linear = nn.Linear(2, 1, bias=False)
+    model = nn.Sequential(linear, nn.Flatten(0))
     with torch.no_grad():
-        model[0].weight.copy_(torch.tensor([[1.0, -2.0]]))
+        linear.weight.copy_(torch.tensor([[1.0, -2.0]]))
     features = torch.tensor([[3.0, 1.0], [-1.0, 1.0], [0.0, 2.0]])  # f = 1, -3, -4
     gradients = PerSampleGradients(model, power=1)
     gradients.add(squared_norm, features, torch.zeros(3))
@@ -82,7 +83,7 @@ def test_importances_are_per_sample_and_of_the_evaluation_transforms(
 ) -> None:
     plugin = MAS(0.0, n_samples=0)
     strategy = make_strategy([plugin], epochs=1)
-    strategy.eval_mb_size = size
+    strategy.train_mb_size = size
     strategy.train_step(0, [tiny_stream.train_stream[0]])
     model = strategy.model.eval()
     data = tiny_stream.dataset("a", "train").eval()

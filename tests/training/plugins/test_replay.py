@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from scipy import stats
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.engine.build import build
 from cliqa.training.plugins.replay import Replay
 from cliqa.utils.errors import ConfigError
 
@@ -56,6 +58,103 @@ def test_every_sample_is_equally_likely_to_be_remembered(policy: str) -> None:
     assert sum(observed) == 400 * 20
     # draws without replacement vary less than the test assumes: a small p is a real bias
     assert stats.chisquare(observed).pvalue > 0.01
+
+
+def class_counts(replay: Replay) -> list[int]:
+    counts = Counter(replay.state_dict()["class"].tolist())
+    return [counts[k] for k in sorted(counts)]
+
+
+def classes_of(*counts: int) -> torch.Tensor:
+    """Return so many targets of class 0, 1, ..."""
+    return torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+
+
+def test_every_class_has_its_share_over_all_experiences() -> None:
+    replay = Replay(100, "class_balanced")
+    replay.add(0, 700, 0, classes_of(300, 400))
+    assert class_counts(replay) == [50, 50]
+    replay.add(1, 450, 0, 2 + classes_of(50, 400))
+    assert class_counts(replay) == [25, 25, 25, 25]
+    replay.add(2, 200, 0, classes_of(0, 0, 0, 0, 60, 60, 80))
+    assert max(class_counts(replay)) - min(class_counts(replay)) == 1
+    assert len(replay) == 100
+
+
+def test_classes_that_come_again_are_drawn_from_all_their_samples() -> None:
+    replay = Replay(2000, "class_balanced")
+    replay.add(0, 4000, 0, classes_of(1000, 3000))
+    replay.add(1, 6000, 0, classes_of(3000, 3000))
+    assert class_counts(replay) == [1000, 1000]
+    state = replay.state_dict()
+    first = state["experience"] == 0
+    assert int((first & (state["class"] == 0)).sum()) == pytest.approx(250, abs=45)
+    assert int((first & (state["class"] == 1)).sum()) == pytest.approx(500, abs=50)
+
+
+def test_what_a_small_class_cannot_fill_goes_to_the_others() -> None:
+    replay = Replay(90, "class_balanced")
+    replay.add(0, 1010, 0, classes_of(10, 500, 500))
+    assert class_counts(replay) == [10, 40, 40]
+
+
+def test_samples_of_a_class_are_equally_likely_to_be_remembered() -> None:
+    hits: Counter[int] = Counter()
+    for seed in range(600):
+        replay = Replay(20, "class_balanced")
+        for experience in range(2):
+            replay.add(experience, 50, seed, classes_of(30, 20))
+        state = replay.state_dict()
+        hits.update((state["experience"] * 50 + state["index"]).tolist())
+    for start, stop in ((0, 30), (30, 50)):
+        observed = [hits[i + k] for k in (0, 50) for i in range(start, stop)]
+        assert sum(observed) == 600 * 10
+        assert stats.chisquare(observed).pvalue > 0.01
+
+
+@pytest.mark.parametrize("name", ["split_config", "features_config"])
+def test_classes_are_balanced_in_a_stream(name: str, request: pytest.FixtureRequest) -> None:
+    config = request.getfixturevalue(name)
+    config["cl_strategy"] |= {"policy": "class_balanced", "mem_size": 18, "train_epochs": 1}
+    parts = build(config, torch.device("cpu"))
+    replay = next(p for p in parts.strategy.plugins if isinstance(p, Replay))
+    stream = parts.benchmark.train_stream
+    for index, step in enumerate(parts.strategy.steps(stream)[:2]):
+        parts.strategy.train_step(index, step)
+        memory = replay.memory(stream)
+        found = Counter(int(memory[i][1]) for i in range(len(memory)))
+        assert set(found) == set(stream[index].classes_seen_so_far)
+        assert len(memory) == 18
+        assert max(found.values()) - min(found.values()) <= 1
+        assert sorted(found.values()) == sorted(class_counts(replay))
+
+
+def test_balancing_classes_resumes_to_the_bit(
+    split_config: dict[str, Any],
+    run_config: Callable[..., Any],
+    assert_same: Callable[[Any, Any], None],
+) -> None:
+    split_config["cl_strategy"] |= {"policy": "class_balanced", "mem_size": 11}
+    split_config["scenario"]["n_experiences"] = 2
+    split_config["checkpoint_config"] = {"interval": 1}
+    whole = run_config(split_config, "whole")
+    final = torch.load(whole / "checkpoints" / "last.pth", weights_only=True)
+    for place in sorted((whole / "checkpoints").glob("exp_*.pth"))[:3]:
+        folder = run_config(copy.deepcopy(split_config), place.stem, resume=str(place))
+        state = torch.load(folder / "checkpoints" / "last.pth", weights_only=True)
+        assert_same(state["strategy"], final["strategy"])
+
+
+def test_scores_have_no_classes_to_balance(
+    make_strategy: Callable[..., Any], tiny_stream: QualityStream
+) -> None:
+    strategy = make_strategy(
+        [Replay(8, "class_balanced")], on_epoch=lambda _: pytest.fail("it trained")
+    )
+    with pytest.raises(
+        ConfigError, match=r"policy='class_balanced'.* this stream has scores\. Use"
+    ):
+        strategy.train_step(0, [tiny_stream.train_stream[0]])
 
 
 def test_reservoir_shares_follow_the_sizes() -> None:
@@ -113,7 +212,7 @@ def test_state_round_trip() -> None:
         ({"mem_size": 0}, "mem_size must be a positive integer, got 0"),
         ({"mem_size": 1.5}, "mem_size must be a positive integer, got 1.5"),
         ({"batch_size_mem": -1}, "batch_size_mem must be a positive integer"),
-        ({"policy": "class_balanced"}, "policy must be 'experience_balanced' or 'reservoir'"),
+        ({"policy": "balanced"}, "policy must be 'experience_balanced', 'class_balanced' or"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
