@@ -36,9 +36,9 @@ class ChosenClasses:
     def __init__(
         self, config: dict[str, Any], wanted: Sequence[str], split: str, learnt: int
     ) -> None:
-        self.benchmark = build_benchmark(config["scenario"])
-        if split == "all":
+        if split == "all":  # before the data are read
             raise ConfigError("--split all: a stream of classes has train, val and test.")
+        self.benchmark = build_benchmark(config["scenario"])
         names = self.benchmark.names
         for name in wanted:
             if name not in names:

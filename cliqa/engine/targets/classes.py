@@ -60,7 +60,7 @@ class ClassTargets(Targets):
         seed: int,
     ) -> dict[str, Any]:
         """Return accuracies with Wilson's intervals; none where `bootstrap` is 0."""
-        own = None if benchmark.classes_of is None else benchmark.classes_of
+        own = benchmark.classes_of
         among = None if own is None else own[benchmark.names.index(name)]
         report = class_metrics(outputs, targets, among, intervals=bootstrap > 0)
         return report.to_row(task_il=among is not None)
