@@ -1,0 +1,189 @@
+"""Dark experience replay: a memory of samples and of what the model answered to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cliqa.losses.distillation import output_distance
+from cliqa.registry import PLUGINS
+from cliqa.training.batching import batch_places
+from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.plugins.memory import joined_samples
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.seed import generator
+
+
+@PLUGINS.register_module()
+class DER(ContinualPlugin):
+    """Hold the model to the outputs that it gave when a sample came into the memory.
+
+    Buzzega et al., "Dark experience for general continual learning", NeurIPS 2020: the loss gets
+    ``alpha * MSE(outputs then, outputs now)`` of one memory batch (eq. 5), and with beta > 0
+    ``beta * task loss`` of a second one (DER++, eq. 6). The memory is a reservoir (Vitter, 1985)
+    over all that is trained on, filled after every step: a sample that is shown in many epochs
+    comes by as many times. Outputs are those of the step itself, in training mode and for the
+    sample as it was augmented. The batches go through the model on their own.
+
+    Samples are references into the stream's data sets, not copies, and are augmented anew whenever
+    they are drawn. An epoch draws from the memory as it was when the epoch began, so that worker
+    processes can load ahead.
+
+    Args:
+        mem_size: Samples in the memory, > 0.
+        alpha: Factor of the distance from the stored outputs, >= 0.
+        beta: Factor of the task loss on memory samples, >= 0.
+        batch_size_mem: Samples of a memory batch; None for as many as of new ones.
+        seed: Seed of the reservoir; None for the run's.
+
+    Raises:
+        ConfigError: A number is out of range, or the strategy does not train on one experience
+            at a time.
+    """
+
+    def __init__(
+        self,
+        mem_size: int = 200,
+        alpha: float = 0.1,
+        beta: float = 0.5,
+        batch_size_mem: int | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        for name, size in (("mem_size", mem_size), ("batch_size_mem", batch_size_mem)):
+            if size is not None and (not isinstance(size, int) or size < 1):
+                raise ConfigError(f"DER: {name} must be a positive integer, got {size!r}.")
+        for name, factor in (("alpha", alpha), ("beta", beta)):
+            if not factor >= 0:
+                raise ConfigError(f"DER: {name} must be >= 0, got {factor!r}.")
+        self.mem_size = mem_size
+        self.alpha = alpha
+        self.beta = beta
+        self.batch_size_mem = batch_size_mem
+        self.seed = seed
+        self._seen = 0  # samples that have come by
+        self._experience = torch.zeros(0, dtype=torch.long)  # (M,) where a sample is from
+        self._index = torch.zeros(0, dtype=torch.long)  # (M,) its place in that experience
+        self._output = torch.zeros(0)  # (M,) or (M, K) float32; NaN where a head had no unit yet
+        self._batches: Iterator[tuple[list[Any], Tensor]] = iter(())
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    # ---------------------------------------------------------------- hooks
+
+    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Refuse a strategy whose data are not the experience's own."""
+        if len(strategy.adapted_dataset) != len(strategy.experience.dataset):
+            raise ConfigError(
+                f"DER: {type(strategy).__name__} trains on several experiences at once, and the "
+                "memory is of earlier ones. Use cl_strategy.type='DER', or drop the plugin."
+            )
+
+    def before_training_epoch(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Start loading memory batches; there are none as long as the memory is empty."""
+        terms = (self.alpha > 0) + (self.beta > 0)
+        self._batches = self._drawn(strategy, terms) if terms and len(self) else iter(())
+
+    def before_backward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Add the terms of the memory to the loss."""
+        if self.alpha > 0 and (drawn := next(self._batches, None)) is not None:
+            batch, stored = drawn
+            distance = output_distance(strategy.output_of(batch), stored)
+            strategy.loss = strategy.loss + self.alpha * distance
+        if self.beta > 0 and (drawn := next(self._batches, None)) is not None:
+            batch, _stored = drawn
+            task = strategy._criterion(strategy.output_of(batch), batch[1].to(strategy.device))
+            strategy.loss = strategy.loss + self.beta * task
+
+    def after_update(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Let the step's new samples into the memory, with the outputs that they had."""
+        places = strategy.new_places()
+        outputs = strategy.mb_output[: len(places)].detach().float()
+        seed = strategy.options.seed if self.seed is None else self.seed
+        self.add(strategy.experience.current_experience, places, outputs, seed)
+
+    def after_training_epoch(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Let the loader and its workers go."""
+        self._batches = iter(())
+
+    # ---------------------------------------------------------------- memory
+
+    def add(self, experience: int, places: list[int], outputs: Tensor, seed: int) -> None:
+        """Let samples come by: Vitter's algorithm R.
+
+        The n-th sample takes a free slot, or that of a remembered one with probability M / n.
+
+        Args:
+            experience: The experience's index in the stream.
+            places: B places in the experience's data set.
+            outputs: (B,) or (B, K), float32.
+            seed: Seed of the draw.
+        """
+        draws = torch.rand(
+            len(places), generator=generator(seed, "der", self._seen), dtype=torch.float64
+        )
+        chosen: dict[int, int] = {}  # slot -> sample; a later sample takes an earlier one's place
+        for sample, draw in enumerate(draws.tolist()):
+            slot = self._seen if self._seen < self.mem_size else int(draw * (self._seen + 1))
+            if slot < self.mem_size:
+                chosen[slot] = sample
+            self._seen += 1
+        self._make_room(max(chosen, default=-1) + 1, outputs)
+        slots = torch.tensor(list(chosen), dtype=torch.long)
+        samples = torch.tensor(list(chosen.values()), dtype=torch.long)
+        self._experience[slots] = experience
+        self._index[slots] = torch.tensor(places, dtype=torch.long)[samples]
+        rows = slots.to(self._output.device)
+        self._output[rows] = _widened(outputs[samples.to(outputs.device)], self._output.shape)
+
+    def _make_room(self, size: int, outputs: Tensor) -> None:
+        """Enlarge the memory to `size` slots, if it has less, and to the outputs' width."""
+        new = max(0, size - len(self))
+        self._experience = torch.cat([self._experience, self._experience.new_zeros(new)])
+        self._index = torch.cat([self._index, self._index.new_zeros(new)])
+        if not len(self._output):
+            self._output = outputs.new_zeros(0, *outputs.shape[1:])
+        shape = torch.Size([len(self), *outputs.shape[1:]])
+        own = _widened(self._output, shape)
+        self._output = torch.cat([own, own.new_zeros(new, *own.shape[1:])])
+
+    def _drawn(self, strategy: Any, terms: int) -> Iterator[tuple[list[Any], Tensor]]:  # noqa: ANN401
+        """Yield memory batches and their stored outputs, `terms` of them for every step."""
+        order = torch.argsort(self._experience, stable=True)  # the order of the joined data sets
+        stream = strategy.experience.origin_stream
+        memory = joined_samples(stream, self._experience[order], self._index[order])
+        stored = self._output[order.to(self._output.device)]  # a copy: the memory changes meanwhile
+        size = self.batch_size_mem or strategy.train_mb_size
+        samples = terms * size * len(strategy.dataloader)
+        loader = strategy.loader(memory, train=True, batch_size=size, samples=samples)
+        for number, batch in enumerate(loader):
+            places = torch.tensor(batch_places(loader, number), device=stored.device)
+            yield batch, stored[places]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return which samples are remembered, their outputs, and how many have come by."""
+        return {
+            "seen": self._seen,
+            "experience": self._experience,
+            "index": self._index,
+            "output": self._output,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take a memory over."""
+        self._seen = state["seen"]
+        self._experience = state["experience"].cpu()
+        self._index = state["index"].cpu()
+        self._output = state["output"]
+
+
+def _widened(outputs: Tensor, shape: torch.Size) -> Tensor:
+    """Return outputs (B, k) with NaN in the columns up to the K of `shape`."""
+    missing = shape[1] - outputs.shape[1] if len(shape) > 1 else 0
+    if missing <= 0:
+        return outputs
+    return torch.cat([outputs, outputs.new_full((len(outputs), missing), float("nan"))], dim=1)
