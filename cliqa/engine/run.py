@@ -11,6 +11,7 @@ import numpy as np
 
 from cliqa.config import config_differences, dump_config
 from cliqa.engine.artifacts import WorkDir
+from cliqa.engine.costs import Costs
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.targets.choose import targets_of
 from cliqa.evaluation.results import Results, load_results
@@ -23,7 +24,7 @@ from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Version of the checkpoint's layout."""
 
 DECIDING = ("scenario", "model", "cl_strategy", "seed", "load_from", "amp")
@@ -62,11 +63,10 @@ class Run:
         self.names: list[str] = []
         self.epochs: list[dict[str, Any]] = []
         self.evaluations: list[dict[str, Any]] = []
-        self.seconds: dict[str, list[float]] = {"train": [], "eval": []}
+        self.costs = Costs()
         self.next_step = 0
         self.notes: list[str] = []
         self._bootstrap = bootstrap
-        self._lap = 0.0
         self._held = ExitStack()
         self._checkpoint = self._find(resume)
         self._state = self._read(self._checkpoint) if self._checkpoint else None
@@ -175,7 +175,7 @@ class Run:
                 f"{self._checkpoint}: made over the data sets {state['names']}, not {self.names}."
             )
         self.epochs, self.evaluations = state["epochs"], state["evaluations"]
-        self.seconds, self._lap = state["seconds"], state["lap"]
+        self.costs.load_state_dict(state["costs"])
         self.next_step = state["next_step"]
         strategy.load_state_dict(state["strategy"])
         logger.info(
@@ -188,7 +188,7 @@ class Run:
     def finish_epoch(self, strategy: Any, row: dict[str, Any], seconds: float) -> None:  # noqa: ANN401
         """Record an epoch and save the state."""
         self.epochs.append(row)
-        self._lap += seconds
+        self.costs.add_epoch(seconds)
         options = self.config.get("checkpoint_config") or {}
         interval = options.get("interval")
         kept = bool(interval) and row["epoch"] % interval == 0
@@ -219,9 +219,7 @@ class Run:
 
     def finish_step(self, strategy: Any, step: int, seconds: float) -> None:  # noqa: ANN401
         """Save the state after a step of the stream was trained and evaluated."""
-        self.seconds["train"].append(self._lap)
-        self.seconds["eval"].append(seconds)
-        self._lap = 0.0
+        self.costs.finish_step(strategy, seconds)
         self.next_step = step + 1
         self._save(strategy, self.files.checkpoint_of(step))
         self._write()
@@ -246,8 +244,7 @@ class Run:
             "next_step": self.next_step,
             "epochs": self.epochs,
             "evaluations": self.evaluations,
-            "seconds": self.seconds,
-            "lap": self._lap,
+            "costs": self.costs.state_dict(),
             "strategy": strategy.state_dict(),
         }
         if keep is None:
@@ -274,7 +271,8 @@ class Run:
             status=status,
             seed=self.config["seed"],
             config=self.config_file,
-            seconds=self.seconds,
+            seconds=self.costs.seconds,
+            memory=self.costs.memory,
             warnings=self.notes,
         )
         write_json(self.files.results, results)

@@ -35,6 +35,7 @@ def build_results(
     extra_reasons: Mapping[str, str] | None = None,
     ahead_only: str | None = None,
     seconds: Mapping[str, Sequence[float]] | None = None,
+    memory: Mapping[str, Sequence[int]] | None = None,
     warnings: Iterable[str] = (),
 ) -> Results:
     """Return the content of ``results.json`` from one row per experience and data set.
@@ -56,6 +57,7 @@ def build_results(
         extra_reasons: Why those of them that are None are not defined.
         ahead_only: Why a model is tested on nothing that it has learnt, where that is so.
         seconds: ``train`` and ``eval`` time of every experience.
+        memory: ``peak`` and ``kept`` bytes after every experience.
         warnings: What else a reader must know.
 
     Returns:
@@ -80,6 +82,7 @@ def build_results(
         "interval": {},
         "summary": {},
         "seconds": {key: [float(s) for s in values] for key, values in (seconds or {}).items()},
+        "memory": {key: [int(b) for b in values] for key, values in (memory or {}).items()},
         "warnings": [],
     }
     for measure in _measures(cells.values()):

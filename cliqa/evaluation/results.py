@@ -13,6 +13,7 @@ The form, with T finished experiences and K data sets; ``null`` = not defined, w
      "interval": {"srcc": [[[low, high], ...], ...]},                   T x K, 95 % bootstrap
      "summary": {"msrcc": 0.81, "mpi": 0.84, "msi": 0.9, "bwt": -0.03, "forgetting": 0.03},
      "seconds": {"train": [...], "eval": [...]},
+     "memory": {"peak": [...], "kept": [...]},  bytes: highest so far; of weights and state
      "warnings": ["after eva on ava: constant prediction", "bwt: it needs two experiences ..."]}
 
 Row t is the model after experience t. The measures are those of the rows: ``srcc plcc plcc_fit krcc
@@ -97,6 +98,7 @@ def check_results(content: Any, where: str) -> Results:  # noqa: ANN401
         "config": None,
         "interval": {},
         "seconds": {},
+        "memory": {},
     }
     results: Results = {**defaults, "warnings": [], **content}
     if not results["matrix"]:

@@ -27,6 +27,15 @@ Runs = Mapping[str, Mapping[str, Results]]
 GAP = "gap_closed"
 SUFFIX_TASK_IL = "_task_il"
 
+_Total = Callable[[Sequence[float]], float]
+
+COSTS: dict[str, tuple[str, str, _Total]] = {
+    "train_time": ("seconds", "train", sum),
+    "peak_memory": ("memory", "peak", max),
+    "kept_memory": ("memory", "kept", max),
+}
+"""Columns that are ratios to the naive run: where the steps' numbers stand, and their total."""
+
 
 @dataclass(frozen=True)
 class _Bracket:
@@ -45,12 +54,14 @@ class _Bracket:
             return Measured(None, f"{name} is not defined in a run that it compares")
         return gap_closed(value, low, high)
 
-    def time(self, replicate: str, run: Results) -> Measured | None:
-        """Return the training time over the naive run's; None where that has not finished."""
+    def ratio(
+        self, replicate: str, run: Results, cost: Callable[[Results], float]
+    ) -> Measured | None:
+        """Return a cost over the naive run's; None where that has not finished."""
         if replicate not in self.naive:
             return None
-        own, least = (sum(part["seconds"]["train"]) for part in (run, self.naive[replicate]))
-        return Measured(own / least) if least > 0 else Measured(None, "the naive run took no time")
+        own, least = cost(run), cost(self.naive[replicate])
+        return Measured(own / least) if least > 0 else Measured(None, "the naive run had none")
 
 
 def build_study(
@@ -76,7 +87,7 @@ def build_study(
         not defined (None) where it is not in one of the config's finished runs. The columns are the
         final mean, ``gap_closed``, for classes both again with ``_task_il``, ``next_domain`` of
         CLEAR, ``forgetting``, ``forgetting_from_first``, the plasticity (``mpi`` or
-        ``learning_accuracy``) and ``train_time`` (the naive run's is 1).
+        ``learning_accuracy``), and those of `COSTS` (the naive run's are 1).
 
     Raises:
         EvaluationError: No run has finished, or they measure different things.
@@ -141,8 +152,9 @@ def _readers(measure: str, finished: Sequence[Results], bracket: _Bracket) -> di
     for name in ("next_domain", "forgetting", "forgetting_from_first", plasticity):
         if name in known:
             readers[name] = _from_summary(name)
-    if bracket.naive and all(run["seconds"].get("train") for run in finished):
-        readers["train_time"] = bracket.time
+    for name, (part, key, total) in COSTS.items():
+        if bracket.naive and all(run[part].get(key) for run in finished):
+            readers[name] = _cost_reader(bracket, part, key, total)
     return readers
 
 
@@ -154,6 +166,11 @@ def _from_summary(name: str) -> _Reader:
         return Measured(run["summary"].get(name), reasons.get(name))
 
     return read
+
+
+def _cost_reader(bracket: _Bracket, part: str, key: str, total: _Total) -> _Reader:
+    """Return a reader of a cost's ratio to the naive run's."""
+    return lambda replicate, run: bracket.ratio(replicate, run, lambda one: total(one[part][key]))
 
 
 def _gap_reader(bracket: _Bracket, name: str) -> _Reader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cliqa.evaluation.study import SUFFIX_TASK_IL, Study
+from cliqa.evaluation.study import COSTS, SUFFIX_TASK_IL, Study
 from cliqa.evaluation.tables import LABELS, NOT_DEFINED, Style, Table, number, render
 
 HEADS = {
@@ -16,6 +16,8 @@ HEADS = {
     "next_domain": "next domain",
     "forgetting_from_first": "from first",
     "train_time": "time",
+    "peak_memory": "peak memory",
+    "kept_memory": "kept memory",
 }
 """How a table for people calls a column; others are written as they are called."""
 
@@ -45,7 +47,7 @@ def _cell(column: Mapping[str, Any], name: str) -> str:
     """Return a mean with the reach of its interval; ``±n/a`` where there is one value alone."""
     if column["mean"] is None:
         return NOT_DEFINED
-    digits = 2 if name.startswith(("gap_closed", "train_time")) else 3
+    digits = 2 if name.startswith(("gap_closed", *COSTS)) else 3
     reach = None if column["high"] is None else column["high"] - column["mean"]
     return f"{number(column['mean'], digits)} ±{number(reach, digits)}"
 
@@ -89,6 +91,11 @@ def _legend(study: Study) -> list[str]:
         legend.append("forgetting: best before the end minus final; from first: first minus final")
     if "train_time" in columns:
         legend.append(f"time: seconds of training over those of {study['naive']}")
+    if "kept_memory" in columns:
+        legend.append(
+            f"memory, over that of {study['naive']}: peak: the highest of the process (on CUDA of "
+            "torch); kept: weights and what the method keeps, without images that it refers to"
+        )
     return legend
 
 

@@ -30,15 +30,16 @@ class Strategy:
 
     plugins: tuple[Any, ...] = ()
     state_is_in_plugins = True
+    device = torch.device("cpu")
 
     def __init__(self) -> None:
         self.weight = torch.zeros(2)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"weight": self.weight.clone()}
+        return {"model": {"weight": self.weight.clone()}, "plugins": {}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.weight = state["weight"]
+        self.weight = state["model"]["weight"]
 
 
 class Forgetful(Strategy):
@@ -90,6 +91,7 @@ def test_a_run_writes_what_it_was_told(config: Config, tmp_path: Path) -> None:
     assert results == json.loads((folder / "results.json").read_text())
     assert (results["status"], results["seed"], results["config"]) == ("finished", 0, "config/x.py")
     assert results["seconds"] == {"train": [1.0, 1.0], "eval": [0.25, 0.25]}
+    assert results["memory"]["kept"] == [8, 8]  # two float32
     assert "a and b share 3 images." in results["warnings"]
     stored = load_predictions(folder, 1, "b")
     expected = stats.spearmanr(stored.prediction, stored.target).statistic
@@ -118,7 +120,7 @@ def test_checkpoints_hold_the_state_at_their_name(config: Config, tmp_path: Path
         ("last.pth", 4.0, 2),
     ):
         state = load_checkpoint(folder / name)
-        assert state["strategy"]["weight"].tolist() == [weight] * 2
+        assert state["strategy"]["model"]["weight"].tolist() == [weight] * 2
         assert (state["next_step"], state["format"]) == (step, FORMAT)
     assert (tmp_path / "last_checkpoint").read_text() == "exp_1.pth\n"
 

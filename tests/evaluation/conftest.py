@@ -21,6 +21,7 @@ def make_results() -> Callable[..., Results]:
         *,
         joint: bool = False,
         seconds: float | None = 10.0,
+        kept: int | None = None,
         measure: str = "srcc",
         names: tuple[str, str] = ("a", "b"),
         task_il: float | None = None,
@@ -41,6 +42,7 @@ def make_results() -> Callable[..., Results]:
             config="config/x.py",
             joint=joint,
             seconds=None if seconds is None else {"train": [seconds], "eval": [1.0]},
+            memory=None if kept is None else {"peak": [1000, 1500], "kept": [kept, kept]},
             extra_summary=extra,
         )
 

@@ -46,6 +46,7 @@ def test_has_the_documented_form() -> None:
         "interval": {},
         "summary": results["summary"],
         "seconds": {"train": [2.0, 3.0], "eval": [1.0, 1.0]},
+        "memory": {},
         "warnings": [],
     }
     assert results["summary"]["msrcc"] == pytest.approx(0.8)

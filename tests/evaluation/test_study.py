@@ -153,7 +153,21 @@ def test_without_times_there_is_no_ratio(runs: Any, make_results: Make) -> None:
     assert "train_time" not in columns(study_of(runs), "replay")
     runs["l2"]["seed 0"] = make_results((0.5, 0.5))
     runs["naive"]["seed 0"] = make_results((0.5, 0.5), seconds=0.0)
-    assert "l2: train_time: the naive run took no time (seed 0)" in study_of(runs)["notes"]
+    assert "l2: train_time: the naive run had none (seed 0)" in study_of(runs)["notes"]
+
+
+def test_memory_is_a_ratio_to_the_naive_run(make_results: Make) -> None:
+    kept = {"naive": 100, "ewc": 300, "joint": 100}
+    runs = {
+        name: {"seed 0": make_results((0.5, 0.5), joint=name == "joint", kept=size)}
+        for name, size in kept.items()
+    }
+    study = build_study(runs, replicates=["seed 0"], naive="naive", joint="joint")
+    assert columns(study, "ewc")["kept_memory"]["mean"] == 3
+    assert columns(study, "ewc")["peak_memory"]["mean"] == 1
+    runs["ewc"]["seed 0"]["memory"] = {}  # a run of an older version
+    study = build_study(runs, replicates=["seed 0"], naive="naive", joint="joint")
+    assert "kept_memory" not in columns(study, "ewc")
 
 
 def test_orders_of_one_stream_can_be_compared(make_results: Make) -> None:

@@ -91,6 +91,6 @@ class Targets:
             rows: One a step and data set.
             work_dir: The run's folder.
             joint: The model saw all data at once.
-            facts: Status, seed, config, seconds, warnings.
+            facts: Status, seed, config, seconds, memory, warnings.
         """
         raise NotImplementedError

@@ -1,0 +1,51 @@
+"""What a run has cost so far: seconds and bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cliqa.utils.memory import peak_memory, tensor_bytes
+
+
+class Costs:
+    """Seconds of training and evaluation, and bytes of memory, of every step of a stream.
+
+    Attributes:
+        seconds: ``train`` and ``eval``, one number a step.
+        memory: ``peak``: the most that was in use at a time up to then, see `peak_memory`;
+            ``kept``: the weights and all that the method keeps for later steps, without the
+            optimizer's state and without samples that a memory only refers to.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = {"train": [], "eval": []}
+        self.memory: dict[str, list[int]] = {"peak": [], "kept": []}
+        self._lap = 0.0  # seconds of the step in progress
+
+    def add_epoch(self, seconds: float) -> None:
+        """Count an epoch's time."""
+        self._lap += seconds
+
+    def finish_step(self, strategy: Any, seconds: float) -> None:  # noqa: ANN401
+        """Close a step.
+
+        Args:
+            strategy: As the step left it.
+            seconds: Time of the evaluation.
+        """
+        self.seconds["train"].append(self._lap)
+        self.seconds["eval"].append(seconds)
+        self._lap = 0.0
+        state = strategy.state_dict()
+        # a checkpoint of an earlier process knows of higher peaks than this one
+        peak = max([peak_memory(strategy.device), *self.memory["peak"]])
+        self.memory["peak"].append(peak)
+        self.memory["kept"].append(tensor_bytes([state["model"], state["plugins"]]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all of it in plain types."""
+        return {"seconds": self.seconds, "memory": self.memory, "lap": self._lap}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on counting from what `state_dict` returned."""
+        self.seconds, self.memory, self._lap = state["seconds"], state["memory"], state["lap"]
