@@ -76,14 +76,14 @@ def run_commands(
         commands: What to run.
         jobs: How many at a time, >= 1.
         on_end: Called with a command's index and its exit status as soon as it has ended.
-        environment: Variables to set or replace. ``OMP_NUM_THREADS`` is set to an equal share of
-            the processors.
+        environment: Variables to set or replace. ``OMP_NUM_THREADS``, unless it is set, becomes an
+            equal share of the processors.
 
     Raises:
         Stopped: SIGINT or SIGTERM came.
     """
     threads = max(1, cores() // jobs)
-    variables = {**os.environ, "OMP_NUM_THREADS": str(threads), **(environment or {})}
+    variables = {"OMP_NUM_THREADS": str(threads), **os.environ, **(environment or {})}
     waiting = list(enumerate(commands))
     running: list[_Running] = []
     with _noted_signals() as signals:

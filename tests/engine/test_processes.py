@@ -69,10 +69,20 @@ def test_statuses_and_output_of_both_streams_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 1000])
-def test_processors_are_shared(jobs: int, tmp_path: Path) -> None:
+def test_processors_are_shared(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     text = "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['OWN'])"
     run_commands([python(text, tmp_path / "log")], jobs, lambda *_: None, {"OWN": "yes"})
     assert (tmp_path / "log").read_text().split() == [str(max(1, cores() // jobs)), "yes"]
+
+
+def test_the_users_own_number_of_threads_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    text = "import os; print(os.environ['OMP_NUM_THREADS'])"
+    run_commands([python(text, tmp_path / "log")], 1, lambda *_: None)
+    assert (tmp_path / "log").read_text() == "7\n"
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
