@@ -43,8 +43,10 @@ class LoRA(TaskViews):
     * ``"inflora"``: the same with fixed A that leaves outputs for earlier inputs as they are; see
       `InterferenceFree`.
 
-    Batch normalisation is the hidden way to forget: by default normalisation layers stay as they
-    are, their statistics too.
+    There are two hidden ways to forget. One is batch normalisation: by default normalisation layers
+    stay as they are, their statistics too. The other is the head: where one head serves all
+    experiences, as that of scores does, it trains on and forgets what ``"inflora"`` protects below
+    it. With ``heads=[]`` and ``first="full"`` it is adapted like any other layer.
 
     Args:
         rank: r; see `inject`.
@@ -54,7 +56,7 @@ class LoRA(TaskViews):
         first: What the first experience trains: ``"adapters"``, which needs a pretrained network,
             or ``"full"``: the whole network without adapters.
         start: With ``"per_task"``, whether an adapter is ``"fresh"`` or starts from the ``"last"``.
-        heads: Names of the parts that are trained as they are.
+        heads: Names of the parts that are trained as they are; may be empty.
         norm: Normalisation layers are ``"frozen"`` after a full first experience, or ``"train"``;
             with ``"per_task"`` each experience has its own then.
         rs: Scale by ``alpha / sqrt(rank)``.

@@ -324,14 +324,7 @@ def test_an_inflora_adapter_does_nothing_to_earlier_inputs(
     first: str, make: Make, tiny_stream: Any, learn: Learn
 ) -> None:
     """Their span is captured whole here: ten images, and wide layers."""
-    strategy = make(mode="inflora", threshold=1.0, first=first)
-    plugin = strategy.plugins[0]
-    torch.manual_seed(0)
-    strategy.model = Wide()
-    plugin._free = frozenset()
-    plugin.prepare(strategy.model)
-    strategy.optimizer = OPTIMIZERS["AdamW"](strategy.model.parameters())
-    strategy.configure(TrainingOptions(seed=1), Schedule(None))
+    strategy = over_wide(make(mode="inflora", threshold=1.0, first=first))
     learn(strategy, tiny_stream, 0, 1)
     layers = lora_layers(strategy.model)
     data = tiny_stream.train_stream[0].dataset.eval()
@@ -348,6 +341,32 @@ def test_an_inflora_adapter_does_nothing_to_earlier_inputs(
         assert float((rows @ delta.T).norm() / rows.norm()) < 1e-4
         other = torch.randn_like(rows)
         assert float((other @ delta.T).norm() / other.norm()) > 1e-3
+
+
+@pytest.mark.parametrize(("heads", "kept"), [([], True), (["head"], False)])
+def test_inflora_keeps_the_outputs_where_the_head_is_adapted_too(
+    heads: list[str], kept: bool, make: Make, tiny_stream: Any, learn: Learn
+) -> None:
+    """A head that trains on freely forgets what the adapters protect."""
+    strategy = over_wide(make(mode="inflora", threshold=1.0, first="full", heads=heads))
+    data = tiny_stream.train_stream[0].dataset.eval()
+    new = tiny_stream.train_stream[1].dataset.eval()
+    learn(strategy, tiny_stream, 0, 1)
+    before, other = strategy.predict(data)[0], strategy.predict(new)[0]
+    learn(strategy, tiny_stream, 1, 2)
+    moved = abs(strategy.predict(data)[0] - before).max()
+    assert bool(moved < 1e-4) is kept
+    assert abs(strategy.predict(new)[0] - other).max() > 1e-2
+
+
+def over_wide(strategy: Any) -> Any:
+    """Give a strategy of `make` a `Wide` network."""
+    plugin = strategy.plugins[0]
+    torch.manual_seed(0)
+    strategy.model = Wide()
+    plugin.prepare(strategy.model)
+    strategy.optimizer = OPTIMIZERS["AdamW"](strategy.model.parameters())
+    return strategy
 
 
 class Wide(nn.Module):
@@ -379,6 +398,20 @@ def test_inflora_trains_b_alone_along_directions_of_its_inputs(
     assert torch.allclose(basis.T @ basis, torch.eye(basis.shape[1]).double(), atol=1e-9)
     gram = noted[2] @ noted[2].T
     assert torch.allclose(gram, torch.eye(3) / 3, atol=1e-5)
+
+
+def test_the_share_that_inflora_protects_grows_over_the_stream(
+    make: Make, tiny_stream: Any, learn: Learn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: list[float] = []
+
+    def watch(basis: torch.Tensor, _: torch.Tensor, share: float) -> torch.Tensor:
+        shares.append(share)
+        return basis
+
+    monkeypatch.setattr("cliqa.training.plugins.lora_modes.grown", watch)
+    learn(make(mode="inflora", targets="hidden", threshold=0.7), tiny_stream)
+    assert shares == pytest.approx([0.7, 0.8, 0.9])
 
 
 def test_few_samples_are_enough_for_inflora(make: Make, tiny_stream: Any, learn: Learn) -> None:

@@ -173,14 +173,18 @@ def test_grown_keeps_the_old_and_fills_the_new() -> None:
 # -------------------------------------------------------------------- limits
 
 
-@pytest.mark.parametrize("method", METHOD_NAMES)
+@pytest.mark.parametrize(
+    "plugin",
+    [EWC(0.0), EWC(0.0, "online"), EWC(0.0, "single"), SI(0.0), MAS(0.0)],
+    ids=["ewc", "ewc-online", "ewc-single", "si", "mas"],
+)
 def test_strength_zero_is_naive_to_the_bit(
-    method: type[WeightPenalty],
+    plugin: WeightPenalty,
     make_strategy: Make,
     tiny_stream: Any,
     assert_same: Callable[..., None],
 ) -> None:
-    naive, held = make_strategy(), make_strategy([method(0.0)])
+    naive, held = make_strategy(), make_strategy([plugin])
     for strategy in (naive, held):
         for index in range(3):
             strategy.train_step(index, [tiny_stream.train_stream[index]])
