@@ -102,8 +102,15 @@ def test_no_step_on_scores_goes_against_the_memory(
             angles = given @ own / (given.norm(dim=1) * own.norm())
             slopes[when].extend(angles.tolist())
 
-    strategy.backward = lambda: (backward(), note("before"))
-    strategy.optimizer_step = lambda: (note("after"), step())
+    def watched_backward() -> None:
+        backward()
+        note("before")
+
+    def watched_step() -> None:
+        note("after")
+        step()
+
+    strategy.backward, strategy.optimizer_step = watched_backward, watched_step
     for index in range(3):
         strategy.train_step(index, [tiny_stream.train_stream[index]])
     assert len(slopes["after"]) == (4 * 3 if name == "GEM" else 4 * 2)
