@@ -103,6 +103,17 @@ def test_half_and_half_and_the_rest(make: Make, tiny_stream: Any, learn: Learn) 
     assert occupancy(plugin._owner) == [0.5, 0.25, 0.25]
 
 
+def test_the_kept_weights_are_retrained_without_the_momentum_of_before(
+    make: Make, tiny_stream: Any, learn: Learn
+) -> None:
+    held: list[int] = []
+    strategy = make(PackNet(), "SGD")
+    strategy.on_epoch = lambda _: held.append(len(strategy.optimizer.state))
+    learn(strategy, tiny_stream, 0, 1)
+    tensors = len(list(strategy.model.parameters()))
+    assert held == [tensors, 0, tensors]
+
+
 def test_owners_never_change(make: Make, tiny_stream: Any, learn: Learn) -> None:
     plugin = PackNet()
     strategy = make(plugin)
@@ -118,7 +129,7 @@ def test_owners_never_change(make: Make, tiny_stream: Any, learn: Learn) -> None
 def test_without_a_free_weight_the_next_experience_is_refused(
     make: Make, tiny_stream: Any, caplog: pytest.LogCaptureFixture, learn: Learn
 ) -> None:
-    strategy = make(PackNet(prune=[0.0, 0.5, 0.5]))
+    strategy = make(PackNet(prune=[1e-3, 0.5, 0.5]))
     learn(strategy, tiny_stream, 0, 1)
     assert "PackNet: 0.0 % of the weights are free for 2 more experience(s)" in caplog.text
     with pytest.raises(CapacityError, match=r"belong to the 1 experiences .*Set a larger prune"):
@@ -153,7 +164,10 @@ def test_batch_statistics_are_those_of_the_first_experience(
     strategy = make(PackNet())
     learn(strategy, tiny_stream, 0, 1)
     before = {n: v.clone() for n, v in strategy.model.norm.named_buffers()}
+    trained_in: set[bool] = set()
+    strategy.on_epoch = lambda _: trained_in.add(strategy.model.norm.training)
     learn(strategy, tiny_stream, 1, 3)
+    assert trained_in == {False}  # what it trains with is what it is tested with
     for name, value in strategy.model.norm.named_buffers():
         assert torch.equal(value, before[name])
 
@@ -199,7 +213,8 @@ def test_mistakes_that_show_with_the_first_experience(
         learn(make(PackNet(post_epochs=3)), tiny_stream, 0, 1)
     with pytest.raises(ModelError, match=r"PackNet: heads: 'haed' names no part"):
         learn(make(PackNet(heads=["haed"])), tiny_stream, 0, 1)
-    strategy = make(PackNet(prune=[0.5]))
-    learn(strategy, tiny_stream, 0, 1)
-    with pytest.raises(ConfigError, match=r"prune has 1 shares, too few for experience 2"):
-        learn(strategy, tiny_stream, 1, 2)
+    with pytest.raises(ConfigError, match=r"prune has 2 shares, too few for 3 experiences\. Give"):
+        learn(make(PackNet(prune=[0.5, 0.5])), tiny_stream, 0, 1)
+    for prune in (0.0, [0.5, 0.0, 0.5]):
+        with pytest.raises(ConfigError, match=r"frees no weight .* Only the last share may be 0"):
+            learn(make(PackNet(prune=prune)), tiny_stream, 0, 1)
