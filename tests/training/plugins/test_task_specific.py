@@ -86,6 +86,25 @@ def test_only_the_parts_change(
     assert changed(strategy, before)
 
 
+@pytest.mark.parametrize(
+    ("parts", "shared", "expected"),
+    [
+        (["head"], "first", [True, False, False]),
+        (["head"], "frozen", [False, False, False]),
+        (["norm", "head"], "first", [True, True, True]),
+    ],
+)
+def test_shared_norms_train_with_the_statistics_that_they_are_tested_with(
+    parts: list[str], shared: str, expected: list[bool], make: Make, tiny_stream: Any, learn: Learn
+) -> None:
+    strategy = make(parts=parts, shared=shared)
+    strategy.train_epochs = 1
+    found: list[bool] = []
+    strategy.on_epoch = lambda _: found.append(strategy.model.first[1].training)
+    learn(strategy, tiny_stream)
+    assert found == expected
+
+
 @pytest.mark.parametrize("parts", [["norm", "head"], ["head"]])
 def test_the_oracle_forgets_nothing(
     parts: list[str], make: Make, tiny_stream: Any, learn: Learn, outputs: Outputs
