@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.utils.errors import ArtifactError, CheckpointError
-from cliqa.utils.io import write_json, write_jsonl, write_text
+from cliqa.utils.io import replace_by_link, write_json, write_jsonl, write_text
 
 PACKAGES = ("torch", "torchvision", "avalanche-lib", "mmengine", "mmpretrain", "numpy", "scipy")
 
@@ -96,6 +96,12 @@ class WorkDir:
     def mark_last(self, checkpoint: Path) -> None:
         """Name the checkpoint to go on from."""
         write_text(self.root / "last_checkpoint", f"{checkpoint.name}\n")
+
+    def adopt(self, checkpoint: Path) -> None:
+        """Make a checkpoint, of this folder or another one's, the one to go on from."""
+        if checkpoint.resolve() != self.last.resolve():
+            replace_by_link(checkpoint, self.last)
+            self.mark_last(self.last)
 
     def checkpoint_to_resume(self, wanted: str) -> Path | None:
         """Return the checkpoint that ``--resume`` means.

@@ -77,8 +77,7 @@ class Run:
             self._hold()  # before anything is moved: a run may be going on in it
         if not self._goes_on_here() and self.files.holds_a_run():
             self._held.close()
-            aside = self.files.move_aside()
-            logger.info("the earlier run in %s was moved to %s", self.files.root, aside)
+            logger.info("the earlier run was moved to %s", self.files.move_aside())
         self.files.prepare()
         self._held.close()
         self._hold()
@@ -135,8 +134,9 @@ class Run:
                 " and ".join(lacking),
             )
             state = None
-        if state is not None:
+        if state is not None and self._checkpoint is not None:
             self._restore(strategy, state)
+            self.files.adopt(self._checkpoint)
             self._write()
         else:
             self._save(strategy)

@@ -21,14 +21,15 @@ from torch import Tensor, nn
 
 from cliqa.registry import PLUGINS, build_component
 from cliqa.training.plugin_strategy import PluginStrategy
+from cliqa.training.state import copied_to
 from cliqa.training.task_strategy import ContinualLearningStrategy, Criterion, device_of
 from cliqa.utils.errors import CheckpointError, ConfigError
 from cliqa.utils.suggest import closest
 
-BUILT_IN = {"ewc": "EWC", "l2": "L2", "mas": "MAS", "naive": None}
+BUILT_IN = {"ewc": "EWC", "l2": "L2", "lwf": "LwF", "mas": "MAS", "naive": None}
 """The plugins that need nothing but the loss of a batch and a task's data, by strategy."""
 
-OF_THE_LOOP = ("der", "lora", "lwf", "packnet", "replay", "si")
+OF_THE_LOOP = ("der", "lora", "packnet", "replay", "si")
 """Methods that take part in more: in the batches, the weights or the optimizer's steps."""
 
 
@@ -40,11 +41,11 @@ class ContinualLearningFramework:
 
     Args:
         model: The model; it stays the caller's to train and to save.
-        strategy: ``"naive"``, ``"l2"``, ``"ewc"`` or ``"mas"``, or a strategy of one's own.
+        strategy: ``"naive"``, ``"l2"``, ``"ewc"``, ``"mas"`` or ``"lwf"``, or one's own strategy.
         criterion: The loss of a task, (outputs, targets) -> a scalar; None for the mean squared
             error of scores.
         seed: Seed of what a strategy draws.
-        strategy_params: Arguments of the built-in strategy's plugin: `L2`, `EWC`, `MAS`.
+        strategy_params: Arguments of the built-in strategy's plugin: `L2`, `EWC`, `MAS`, `LwF`.
 
     Raises:
         ConfigError: The strategy or an argument of it is unknown, or a value is out of range.
@@ -133,7 +134,7 @@ class ContinualLearningFramework:
                 f"the state is that of {state['name']}, and this strategy is {self._name}. Make "
                 "the framework with the strategy that was saved."
             )
-        self.strategy.load_state_dict(state["strategy"])
+        self.strategy.load_state_dict(copied_to(state["strategy"], device_of(self.model)))
         self._task = state["task"]
 
     @property

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cliqa.training.batching import RaggedImages, apply_model
+from cliqa.training.trained_samples import samples_of
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.seed import derive_seed
 
@@ -65,18 +66,14 @@ class DomainGate:
             self._network.load_state_dict(self._state)
         self._state = None
 
-    def add(self, strategy: Any, dataset: Any, experience: int) -> None:  # noqa: ANN401
+    def add(self, strategy: Any, experience: int) -> None:  # noqa: ANN401
         """Find the centroids of an experience's training data.
 
         Args:
-            strategy: Gives loaders and the device.
-            dataset: The data, in evaluation mode.
-            experience: Its index, which seeds the search.
+            strategy: The strategy, right after training.
+            experience: The experience's index, which seeds the search.
         """
-        found = [
-            self.embed(batch[0].to(strategy.device)).cpu()
-            for batch in strategy.loader(dataset, train=False)
-        ]
+        found = [self.embed(inputs).cpu() for inputs, _ in samples_of(strategy)]
         features = torch.cat(found).double().numpy()  # (N, D)
         count = min(self.count, len(np.unique(features, axis=0)))
         seed = derive_seed(strategy.options.seed, "gate", experience) % 2**32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Sized
+from types import SimpleNamespace
 from typing import Any
 
 from torch import Tensor, nn
@@ -37,6 +38,7 @@ class PluginStrategy(ContinualLearningStrategy):
     def __init__(self, plugin: ContinualPlugin, seed: int = 0) -> None:
         self.plugin = plugin
         self._seed = seed
+        self._classes: set[int] = set()  # that have come by; none over scores
 
     def before_task(self, model: nn.Module, task_id: int) -> None:
         """Let the plugin prepare."""
@@ -52,31 +54,37 @@ class PluginStrategy(ContinualLearningStrategy):
     ) -> Tensor:
         """Return the criterion's loss with what the plugin adds, a scalar."""
         loop = _Loop(model, task_id, self._seed)
-        loop.mb_x, loop.mb_y = batch[0], batch[1]
-        loop.mb_output = apply_model(model, batch[0])
+        loop.mbatch = batch
+        loop.mb_output = loop.output_of(batch)
+        if not batch[1].is_floating_point():
+            self._classes.update(batch[1].tolist())
         loop.loss = task_loss(loop.mb_output, batch[1], criterion)
         self.plugin.before_backward(loop)
         return loop.loss
 
     def after_task(self, model: nn.Module, task_id: int, dataloader: Any = None) -> None:  # noqa: ANN401
         """Let the plugin remember the task."""
-        self.plugin.after_training_exp(_Loop(model, task_id, self._seed, dataloader))
+        loop = _Loop(model, task_id, self._seed, dataloader)
+        loop.experience = SimpleNamespace(classes_seen_so_far=sorted(self._classes))
+        self.plugin.after_training_exp(loop)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the plugin's state."""
-        return self.plugin.state_dict()
+        """Return the plugin's state, and the classes that have come by."""
+        seen = {"seen": sorted(self._classes)} if self._classes else {}
+        return {**self.plugin.state_dict(), **seen}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the plugin's state over."""
+        """Take a state over."""
         self.plugin.load_state_dict(state)
+        self._classes = set(state.get("seen", ()))
 
 
 class _Loop:
     """As much of Avalanche's loop as plugins of that kind look at."""
 
     optimizer = None
-    mb_x: Any
-    mb_y: Tensor
+    experience: Any = None
+    mbatch: Sequence[Any]
     mb_output: Tensor
     loss: Tensor
 
@@ -93,6 +101,10 @@ class _Loop:
         self.device = device_of(model)
         self.is_training = True
         self._dataloader = dataloader
+
+    def output_of(self, batch: Sequence[Any], model: nn.Module | None = None) -> Tensor:
+        """Return the output of the model, or of another one, for a batch."""
+        return apply_model(self.model if model is None else model, batch[0])
 
     @property
     def adapted_dataset(self) -> _Samples:

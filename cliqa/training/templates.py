@@ -208,8 +208,10 @@ class StreamTemplate(StreamData):
             self.schedule.start(self.optimizer, self.train_epochs, max(1, len(self.dataloader)))
             return
         inside = state["step_index"] == self.step_index and state["epochs_done"] > 0
+        # before any training there is nothing to load, and frozen parameters are not in there yet
+        trained = state["step_index"] > 0 or state["epochs_done"] > 0
         self.precision.load_state_dict(state["precision"])
-        if inside or not self.options.reset_optimizer:
+        if trained and (inside or not self.options.reset_optimizer):
             self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.start(self.optimizer, self.train_epochs, max(1, len(self.dataloader)))
         if inside:

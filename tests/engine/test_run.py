@@ -141,6 +141,24 @@ def test_a_resumed_run_goes_on_after_the_last_step(config: Config, tmp_path: Pat
         assert (torn / name).read_text() == (whole / name).read_text()
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_run_from_another_folders_checkpoint_can_be_resumed_at_once(
+    steps: int, config: Config, tmp_path: Path
+) -> None:
+    """Even if it is killed before its first epoch, or has nothing left to train."""
+    with Run(tmp_path / "old", config, bootstrap=0) as run:
+        train(run, Strategy())
+    kept = tmp_path / "old" / "checkpoints" / f"exp_{steps - 1}.pth"
+    with Run(tmp_path / "new", config, str(kept), bootstrap=0) as run:
+        run.start(Strategy(), benchmark(), NAMES)
+    assert load_checkpoint(tmp_path / "new" / "checkpoints" / "last.pth")["next_step"] == steps
+    with Run(tmp_path / "new", config, "auto", bootstrap=0) as run:
+        run.start(Strategy(), benchmark(), NAMES)
+        assert run.next_step == steps
+        run.finish()
+    assert json.loads((tmp_path / "new" / "results.json").read_text())["status"] == "finished"
+
+
 def test_a_strategy_whose_state_is_not_kept_starts_again(
     config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,12 +17,14 @@ from torch.utils.data import DataLoader, TensorDataset
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.datasets.ava import AVA
 from cliqa.datasets.eva import EVA
+from cliqa.losses.distillation import distillation_loss
 from cliqa.models.freezing import set_training
 from cliqa.models.lightweight import create_lightweight_model
 from cliqa.training.batching import make_loader
 from cliqa.training.framework import BUILT_IN, ContinualLearningFramework, ContinualLearningStrategy
 from cliqa.training.plugins.ewc import EWC
 from cliqa.training.plugins.l2 import L2
+from cliqa.training.plugins.lwf import LwF
 from cliqa.training.plugins.mas import MAS
 from cliqa.utils.errors import CheckpointError, ConfigError
 from cliqa.utils.seed import seed_everything
@@ -56,6 +58,7 @@ def by_hand(strategy: Any, framework: ContinualLearningFramework, stream: Qualit
         ("l2", [L2(0.3)], {"strength": 0.3}),
         ("ewc", [EWC(2.0, n_samples=9)], {"strength": 2.0, "n_samples": 9}),
         ("mas", [MAS(1.5)], {"strength": 1.5}),
+        ("lwf", [LwF(0.7)], {"alpha": 0.7}),
     ],
 )
 def test_a_loop_of_ones_own_ends_where_the_packages_does(
@@ -146,6 +149,36 @@ def test_classes_and_crops() -> None:
     assert framework.compute_loss((x, y)).item() > 0
 
 
+def test_only_classes_that_the_teacher_has_met_are_distilled(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 5)
+
+    def make() -> ContinualLearningFramework:
+        return ContinualLearningFramework(
+            model, "lwf", nn.CrossEntropyLoss(), alpha=0.5, temperature=3.0
+        )
+
+    framework = make()
+    x = torch.rand(6, 3)
+    framework.before_task(0)
+    framework.compute_loss((x[:3], torch.tensor([0, 3, 0])))
+    torch.save(framework.state_dict(), tmp_path / "state.pth")  # in the middle of the task
+    framework = make()
+    framework.load_state_dict(torch.load(tmp_path / "state.pth", weights_only=True))
+    framework.compute_loss((x[3:], torch.tensor([1, 0, 3])))
+    framework.after_task(0)
+    before = model(x).detach()[:, [0, 1, 3]]
+    with torch.no_grad():
+        model.weight.add_(torch.randn_like(model.weight))
+    framework.before_task(1)
+    y = torch.tensor([2, 4, 2, 4, 2, 4])
+    now = model(x)
+    expected = nn.functional.cross_entropy(now, y) + 0.5 * distillation_loss(
+        now[:, [0, 1, 3]], before, 3.0
+    )
+    assert torch.allclose(framework.compute_loss((x, y)), expected)
+
+
 class Recall(ContinualLearningStrategy):
     """A strategy of one's own: the criterion on the last batch of the task before, too."""
 
@@ -184,7 +217,9 @@ def test_a_strategy_of_ones_own() -> None:
     assert torch.allclose(framework.compute_loss((x, y)), expected)
 
 
-@pytest.mark.parametrize("make", [lambda: "l2", lambda: "ewc", lambda: "mas", Recall])
+@pytest.mark.parametrize(
+    "make", [lambda: "l2", lambda: "ewc", lambda: "mas", lambda: "lwf", Recall]
+)
 def test_the_state_goes_through_a_file(make: Callable[[], Any], tmp_path: Path) -> None:
     framework = after_one_task(make())
     torch.save(framework.state_dict(), tmp_path / "state.pth")
@@ -250,7 +285,7 @@ def test_the_usage_of_two_quality_data_sets(tiny_data: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("strategy", "arguments", "message"),
     [
-        ("ewcc", {}, "unknown strategy 'ewcc'. Did you mean .ewc.. Use ewc, l2, mas, naive"),
+        ("ewcc", {}, "unknown strategy 'ewcc'. Did you mean .ewc.. Use ewc, l2, lwf, mas, naive"),
         (None, {}, "unknown strategy None"),
         ("Replay", {}, "strategy 'Replay' takes part in the training loop itself"),
         ("naive", {"strength": 1}, "strategy 'naive' takes no argument, got strength"),

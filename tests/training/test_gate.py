@@ -100,7 +100,8 @@ def test_centroids_are_found_where_the_data_lie(
         gate = DomainGate(centroids=3)
         gate.keep(strategy.model)
         for index, experience in enumerate(tiny_stream.train_stream):
-            gate.add(strategy, experience.dataset.eval(), index)
+            strategy.adapted_dataset = experience.dataset
+            gate.add(strategy, index)
         found.append(gate)
     assert [len(centres) for centres in found[0].centroids] == [3, 3, 3]
     for one, other in zip(found[0].centroids, found[1].centroids, strict=True):
@@ -115,7 +116,8 @@ def test_few_samples_have_few_centroids(
     strategy.model = Colours()
     gate = DomainGate(centroids=50)
     gate.keep(strategy.model)
-    gate.add(strategy, tiny_stream.train_stream[0].dataset.eval().subset([0, 1, 2]), 0)
+    strategy.adapted_dataset = tiny_stream.train_stream[0].dataset.subset([0, 1, 2])
+    gate.add(strategy, 0)
     assert len(gate.centroids[0]) == 3
 
 

@@ -85,6 +85,39 @@ def test_it_trains_on_scores_and_is_not_plain_fine_tuning(
     assert list(strategy.evaluator.metrics[0].result()) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("name", ["AGEM", "GEM"])
+def test_no_step_on_scores_goes_against_the_memory(
+    name: str, make_strategy: Make, tiny_stream: QualityStream
+) -> None:
+    """What they promise: the gradient has no part that raises the loss on the memory."""
+    strategy = built(make_strategy, name)
+    [plugin] = [p for p in strategy.plugins if type(p).__name__ == f"{name}Plugin"]
+    slopes: dict[str, list[float]] = {"before": [], "after": []}
+    backward, step = strategy.backward, strategy.optimizer_step
+
+    def note(when: str) -> None:
+        given = plugin.reference_gradients[None] if name == "AGEM" else plugin.G  # (T, P)
+        own = torch.cat([p.grad.flatten() for p in strategy.model.parameters()])
+        if given.numel():
+            angles = given @ own / (given.norm(dim=1) * own.norm())
+            slopes[when].extend(angles.tolist())
+
+    def watched_backward() -> None:
+        backward()
+        note("before")
+
+    def watched_step() -> None:
+        note("after")
+        step()
+
+    strategy.backward, strategy.optimizer_step = watched_backward, watched_step
+    for index in range(3):
+        strategy.train_step(index, [tiny_stream.train_stream[index]])
+    assert len(slopes["after"]) == (4 * 3 if name == "GEM" else 4 * 2)
+    assert min(slopes["before"]) < -0.1
+    assert min(slopes["after"]) > -1e-3
+
+
 def test_every_name_that_is_said_to_learn_scores_is_tried() -> None:
     told = {name for names in LEARN_SCORES.values() for name in names}
     elsewhere = {"EarlyStoppingPlugin", "LRSchedulerPlugin"}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import json
 import logging
 import math
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -17,7 +15,7 @@ from PIL import Image
 from cliqa.datasets.clear.painting import CLASSES, paint_object
 from cliqa.datasets.clear.prepare import write_training_folder
 from cliqa.datasets.clear.writing import PlacedImage, progress, write_part
-from cliqa.datasets.generated.storage import MANIFEST, count_files, is_written, new_folder
+from cliqa.datasets.generated.storage import is_written, new_folder
 from cliqa.registry import GENERATORS
 from cliqa.utils.errors import ConfigError
 
@@ -82,7 +80,7 @@ class ClearData:
         """
         root = Path(root).expanduser()
         arguments = {"generator": "ClearData", **asdict(self), "version": _VERSION}
-        if _has_grown(root, arguments) or is_written(root, arguments):
+        if is_written(root, arguments):
             return
         names = CLASSES[: self.classes]
         total = self.classes * self.buckets * self.images
@@ -113,12 +111,3 @@ class ClearData:
         time = self.drift * bucket / max(self.buckets - 1, 1)
         pixels = paint_object(CLASSES[target], self.size, time, rng)
         Image.fromarray(pixels).save(path, quality=92)
-
-
-def _has_grown(root: Path, arguments: dict[str, Any]) -> bool:
-    """Tell whether a generated folder has got few-shot lists or features besides its own files."""
-    try:
-        manifest = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
-        return manifest["arguments"] == arguments and count_files(root) > manifest["files"]
-    except (OSError, ValueError, KeyError, TypeError):  # which `is_written` tells more about
-        return False

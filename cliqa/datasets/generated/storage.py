@@ -17,13 +17,15 @@ MANIFEST = "demo_data.json"
 
 
 def count_files(root: Path) -> int:
-    """Return how many files a folder and its subfolders hold, the manifest left out."""
-    found = sum(len(files) for _, _, files in os.walk(root))
-    return found - (root / MANIFEST).is_file()
+    """Return how many files a folder tree holds, the manifest and hidden ones left out."""
+    names = [name for _, _, files in os.walk(root) for name in files if not name.startswith(".")]
+    return len(names) - (root / MANIFEST).is_file()
 
 
 def is_written(root: Path, arguments: Mapping[str, Any]) -> bool:
     """Tell whether a folder already holds what these arguments would write.
+
+    Files beside the generated ones do no harm: features, lists, what a file manager leaves behind.
 
     Args:
         root: The folder.
@@ -58,7 +60,7 @@ def is_written(root: Path, arguments: Mapping[str, Any]) -> bool:
         )
         raise DatasetError(f"{root} was generated with other arguments: {differences}. {advice}")
     found = count_files(root)
-    if found != files:
+    if found < files:
         raise DatasetError(f"{root} holds {found} files of the {files} generated. {advice}")
     return True
 

@@ -10,12 +10,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from cliqa.engine.targets.kind import Targets
-from cliqa.evaluation.build_results import build_results
 from cliqa.evaluation.class_predictions import ClassPredictions, save_class_predictions
 from cliqa.evaluation.classification import accuracy, class_metrics
 from cliqa.evaluation.clear import clear_measures
 from cliqa.evaluation.matrix import final_mean, forgetting
-from cliqa.evaluation.results import Results
 from cliqa.evaluation.summary import JOINT
 from cliqa.losses.classes import as_class_loss
 from cliqa.utils.errors import ModelError
@@ -45,9 +43,9 @@ class ClassTargets(Targets):
                 f"num_classes={classes}, in_channels=...)."
             )
 
-    def validate(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
+    def score(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
         """Return the accuracy among all classes."""
-        return accuracy(outputs, targets) if np.isfinite(outputs).all() else None
+        return accuracy(outputs, targets)
 
     def measured(
         self,
@@ -81,16 +79,15 @@ class ClassTargets(Targets):
             work_dir, step, name, ClassPredictions(outputs, targets, keys, classes)
         )
 
-    def results(
+    def summed_up(
         self,
         benchmark: Any,  # noqa: ANN401
         rows: Sequence[dict[str, Any]],
         *,
         work_dir: Path,
         joint: bool,
-        **facts: Any,  # noqa: ANN401
-    ) -> Results:
-        """Return results.json with task-IL's means, and CLEAR's measures where they belong."""
+    ) -> dict[str, Any]:
+        """Return task-IL's means, and CLEAR's measures where they belong."""
         names = benchmark.names
         extra: dict[str, float | None] = {}
         reasons: dict[str, str] = {}
@@ -98,16 +95,11 @@ class ClassTargets(Targets):
             _add_task_il(extra, reasons, _grid(rows, names, "accuracy_task_il"), joint)
         if benchmark.has_clear_measures:
             _add_clear(extra, reasons, _grid(rows, names, "accuracy"), benchmark, joint)
-        return build_results(
-            rows,
-            experiences=names,
-            datasets=names,
-            joint=joint,
-            extra_summary=extra,
-            extra_reasons=reasons,
-            ahead_only=AHEAD_ONLY if benchmark.ahead_only else None,
-            **facts,
-        )
+        return {
+            "extra_summary": extra,
+            "extra_reasons": reasons,
+            "ahead_only": AHEAD_ONLY if benchmark.ahead_only else None,
+        }
 
 
 def _grid(rows: Sequence[dict[str, Any]], names: Sequence[str], measure: str) -> Grid:

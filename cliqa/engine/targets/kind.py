@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,10 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
+from cliqa.evaluation.build_results import build_results
 from cliqa.evaluation.results import Results
 
 
-class Targets:
+class Targets(ABC):
     """How outputs are checked, measured, stored and summed up, for one kind of targets.
 
     Attributes:
@@ -28,10 +30,11 @@ class Targets:
         """The key of an epoch's row that holds the measure on the validation split."""
         return f"val_{self.measure}"
 
+    @abstractmethod
     def loss(self, loss: nn.Module) -> nn.Module:
         """Return a loss that checks its arguments and computes in float32."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: Any) -> None:  # noqa: ANN401
         """Refuse outputs of a shape that these targets cannot be compared with.
 
@@ -44,12 +47,16 @@ class Targets:
         Raises:
             ModelError: With advice.
         """
-        raise NotImplementedError
 
     def validate(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
         """Return the main measure on a validation split, None where it is not defined."""
-        raise NotImplementedError
+        return self.score(outputs, targets) if np.isfinite(outputs).all() else None
 
+    @abstractmethod
+    def score(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
+        """Return the main measure of outputs that are numbers."""
+
+    @abstractmethod
     def measured(
         self,
         benchmark: Any,  # noqa: ANN401
@@ -61,8 +68,8 @@ class Targets:
         seed: int,
     ) -> dict[str, Any]:
         """Return the measures of one data set as plain types, with intervals and warnings."""
-        raise NotImplementedError
 
+    @abstractmethod
     def store(
         self,
         benchmark: Any,  # noqa: ANN401
@@ -73,7 +80,6 @@ class Targets:
         targets: np.ndarray,
     ) -> None:
         """Write what the model says after a step about a data set, numbers or not."""
-        raise NotImplementedError
 
     def results(
         self,
@@ -93,4 +99,17 @@ class Targets:
             joint: The model saw all data at once.
             facts: Status, seed, config, seconds, memory, warnings.
         """
-        raise NotImplementedError
+        names = benchmark.names
+        own = self.summed_up(benchmark, rows, work_dir=work_dir, joint=joint)
+        return build_results(rows, experiences=names, datasets=names, joint=joint, **own, **facts)
+
+    @abstractmethod
+    def summed_up(
+        self,
+        benchmark: Any,  # noqa: ANN401
+        rows: Sequence[dict[str, Any]],
+        *,
+        work_dir: Path,
+        joint: bool,
+    ) -> dict[str, Any]:
+        """Return what `build_results` is given for these targets alone; arguments as `results`."""

@@ -10,13 +10,11 @@ import numpy as np
 from torch import Tensor, nn
 
 from cliqa.engine.targets.kind import Targets
-from cliqa.evaluation.build_results import build_results
 from cliqa.evaluation.functional import srcc
 from cliqa.evaluation.matrix import stability
 from cliqa.evaluation.predictions import Predictions, prediction_grid, prediction_path
 from cliqa.evaluation.predictions import save_predictions as save_finite
 from cliqa.evaluation.quality import quality_metrics
-from cliqa.evaluation.results import Results
 from cliqa.losses.scores import as_score_loss
 from cliqa.utils.errors import ArtifactError, EvaluationError, ModelError
 from cliqa.utils.io import write_npz
@@ -43,9 +41,9 @@ class ScoreTargets(Targets):
                 "in_channels=...)."
             )
 
-    def validate(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
+    def score(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
         """Return the SRCC."""
-        return srcc(outputs, targets) if np.isfinite(outputs).all() else None
+        return srcc(outputs, targets)
 
     def measured(
         self,
@@ -76,25 +74,16 @@ class ScoreTargets(Targets):
             work_dir, step, name, Predictions(outputs, targets, source.raw_scores, images)
         )
 
-    def results(
+    def summed_up(
         self,
         benchmark: Any,  # noqa: ANN401
         rows: Sequence[dict[str, Any]],
         *,
         work_dir: Path,
         joint: bool,
-        **facts: Any,  # noqa: ANN401
-    ) -> Results:
-        """Return results.json with the stability index."""
-        names = benchmark.names
-        return build_results(
-            rows,
-            experiences=names,
-            datasets=names,
-            joint=joint,
-            stability=None if joint else _stability(rows, work_dir, names),
-            **facts,
-        )
+    ) -> dict[str, Any]:
+        """Return the stability index."""
+        return {"stability": None if joint else _stability(rows, work_dir, benchmark.names)}
 
 
 def measure(

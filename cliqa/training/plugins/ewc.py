@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from cliqa.training.plugins.quadratic import (
     QuadraticPenalty,
     grown,
     trainable,
+    without,
 )
 from cliqa.training.trained_samples import check_count, samples_of
 from cliqa.utils.errors import ConfigError
@@ -85,6 +87,11 @@ class EWC(QuadraticPenalty):
         self._learnt = 0
         # what a sum of penalties has over one around the mean of their anchors, by parameter
         self._rest: Weights = {}
+
+    def forget(self, names: Collection[str]) -> None:
+        """Let go of all that is known of parameters that start anew."""
+        super().forget(names)
+        self._rest = without(self._rest, names)
 
     def penalty(self, model: nn.Module) -> Tensor:
         """Return the penalty of the trainable weights, a scalar."""

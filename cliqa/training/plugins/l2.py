@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from cliqa.training.plugins.quadratic import (
     WeightPenalty,
     squared_distance,
     trainable,
+    without,
 )
 from cliqa.utils.errors import ConfigError
 
@@ -57,6 +59,10 @@ class L2(WeightPenalty):
     def active(self) -> bool:
         """Tell whether there is an anchor."""
         return bool(self._anchors)
+
+    def forget(self, names: Collection[str]) -> None:
+        """Let go of the anchors of parameters that start anew."""
+        self._anchors = [without(anchor, names) for anchor in self._anchors]
 
     def penalty(self, model: nn.Module) -> Tensor:
         """Return ``strength / 2`` times the squared distance of the trainable weights, a scalar.

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from cliqa.models.freezing import check_patterns, matches
-from cliqa.models.lora import inject, lora_layers
+from cliqa.models.lora import inject, lora_layers, lora_parameters
 from cliqa.models.lora_layer import LoRALayer
 from cliqa.models.lora_rank import cut_down, refill
 from cliqa.registry import PLUGINS
@@ -21,6 +21,7 @@ from cliqa.training.plugins.lora_parameters import (
     norms_beside,
     set_trainable,
 )
+from cliqa.training.plugins.quadratic import WeightPenalty
 from cliqa.training.plugins.views import TaskViews, tensors_of
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.seed import generator
@@ -42,8 +43,10 @@ class LoRA(TaskViews):
     * ``"inflora"``: the same with fixed A that leaves outputs for earlier inputs as they are; see
       `InterferenceFree`.
 
-    Batch normalisation is the hidden way to forget: by default normalisation layers stay as they
-    are, their statistics too.
+    There are two hidden ways to forget. One is batch normalisation: by default normalisation layers
+    stay as they are, their statistics too. The other is the head: where one head serves all
+    experiences, as that of scores does, it trains on and forgets what ``"inflora"`` protects below
+    it. With ``heads=[]`` and ``first="full"`` it is adapted like any other layer.
 
     Args:
         rank: r; see `inject`.
@@ -53,7 +56,7 @@ class LoRA(TaskViews):
         first: What the first experience trains: ``"adapters"``, which needs a pretrained network,
             or ``"full"``: the whole network without adapters.
         start: With ``"per_task"``, whether an adapter is ``"fresh"`` or starts from the ``"last"``.
-        heads: Names of the parts that are trained as they are.
+        heads: Names of the parts that are trained as they are; may be empty.
         norm: Normalisation layers are ``"frozen"`` after a full first experience, or ``"train"``;
             with ``"per_task"`` each experience has its own then.
         rs: Scale by ``alpha / sqrt(rank)``.
@@ -175,8 +178,7 @@ class LoRA(TaskViews):
         layers = self._layers(strategy.model)
         super().before_training_exp(strategy)
         if self._renews or not self.learnt:
-            for name, layer in layers.items():
-                layer.renew(self._random(strategy, name))
+            self._renew(strategy, layers)
         if self._memory is not None and not self._full:
             self._memory.begin(strategy, layers, self.learnt)
         self._set_trainable(strategy.model)
@@ -215,6 +217,14 @@ class LoRA(TaskViews):
                 if not matches(name, self.heads):  # momentum of another adapter
                     strategy.optimizer.state.pop(parameter, None)
         super().after_training_exp(strategy)
+
+    def _renew(self, strategy: Any, layers: dict[str, LoRALayer]) -> None:  # noqa: ANN401
+        """Start fresh adapters, which no penalty may hold to where the earlier ones were."""
+        for name, layer in layers.items():
+            layer.renew(self._random(strategy, name))
+        for plugin in strategy.plugins:
+            if isinstance(plugin, WeightPenalty):
+                plugin.forget(lora_parameters(strategy.model))
 
     def _random(self, strategy: Any, *place: str) -> torch.Generator:  # noqa: ANN401
         """Return the generator of a layer in this experience."""

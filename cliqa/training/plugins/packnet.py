@@ -165,10 +165,10 @@ class PackNet(TaskViews):
         self._fixed = FixedTensors(model, fixed)
 
     def _check_values(self, strategy: Any) -> None:  # noqa: ANN401
-        """Refuse what cannot work in this experience.
+        """Refuse what cannot work, in the first experience what would not in a later one.
 
         Raises:
-            ConfigError: There are too few shares or epochs.
+            ConfigError: There are too few shares or epochs, or a share leaves nothing.
             CapacityError: No weight is free.
         """
         if self._post(strategy) >= strategy.train_epochs:
@@ -176,10 +176,17 @@ class PackNet(TaskViews):
                 f"PackNet: post_epochs={self._post(strategy)} leaves none of the "
                 f"{strategy.train_epochs} epochs to train before the pruning."
             )
-        if isinstance(self.prune, Sequence) and self.learnt >= len(self.prune):
+        count = len(strategy.experience.origin_stream)
+        if isinstance(self.prune, Sequence) and len(self.prune) < count:
             raise ConfigError(
-                f"PackNet: prune has {len(self.prune)} shares, too few for experience "
-                f"{self.learnt + 1}. Give one an experience."
+                f"PackNet: prune has {len(self.prune)} shares, too few for {count} experiences. "
+                "Give one an experience."
+            )
+        early = list(self.prune)[: count - 1] if isinstance(self.prune, Sequence) else [self.prune]
+        if count > 1 and 0 in early:
+            raise ConfigError(
+                f"PackNet: prune={self.prune!r} frees no weight for the experiences after one that "
+                "gives back 0. Only the last share may be 0."
             )
         mine = (0, self.learnt + 1)  # a resumed run may have shared them out already
         if not any(bool((owner == k).any()) for owner in self._owner.values() for k in mine):

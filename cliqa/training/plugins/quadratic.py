@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
@@ -52,6 +52,10 @@ class WeightPenalty(ContinualPlugin):
             return {}
         found = torch.autograd.grad(penalty, list(weights.values()), allow_unused=True)
         return {name: g for name, g in zip(weights, found, strict=True) if g is not None}
+
+    @abstractmethod
+    def forget(self, names: Collection[str]) -> None:
+        """Let go of parameters that another plugin starts anew, whose past says nothing of them."""
 
     def before_backward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
         """Add the penalty to the loss."""
@@ -103,6 +107,11 @@ class QuadraticPenalty(WeightPenalty):
                 self.strength / step,
             )
 
+    def forget(self, names: Collection[str]) -> None:
+        """Let go of the importances and anchors of parameters that start anew."""
+        self._importance = without(self._importance, names)
+        self._anchor = without(self._anchor, names)
+
     def penalty(self, model: nn.Module) -> Tensor:
         """Return the penalty of the trainable weights, a scalar."""
         distance = squared_distance(model, self._anchor, self._importance)
@@ -121,6 +130,11 @@ class QuadraticPenalty(WeightPenalty):
 def trainable(model: nn.Module) -> Weights:
     """Return a copy of the trainable weights."""
     return {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
+
+
+def without(weights: Weights, names: Collection[str]) -> Weights:
+    """Return the weights of all other names."""
+    return {name: weight for name, weight in weights.items() if name not in names}
 
 
 def compared(model: nn.Module, anchor: Weights) -> Iterator[tuple[str, Tensor, Tensor]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from cliqa.training.plugins.quadratic import (
     WeightPenalty,
     grown,
     trainable,
+    without,
 )
 from cliqa.utils.errors import ConfigError
 
@@ -49,16 +51,18 @@ class SI(QuadraticPenalty):
         self._before: Weights = {}  # the weights before this step
 
     def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Start the weights' path."""
+        """Start the weights' path; each weight joins with its first gradient."""
         super().before_training_exp(strategy)
-        self._start = trainable(strategy.model)
-        self._omega = {name: torch.zeros_like(weight) for name, weight in self._start.items()}
+        self._start, self._omega = {}, {}
 
     def after_backward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
         """Hold the task's gradient and the weights; clipping comes later."""
         self._slope = task_gradient(strategy)
         weights = dict(strategy.model.named_parameters())
         self._before = {name: weights[name].detach().clone() for name in self._slope}
+        for name, weight in self._before.items():
+            if name not in self._omega:
+                self._start[name], self._omega[name] = weight, torch.zeros_like(weight)
 
     def after_update(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
         """Credit every weight with its share of what the step lowered the loss by."""
@@ -72,12 +76,19 @@ class SI(QuadraticPenalty):
     def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
         """Turn the path into importances, and take the weights reached as the anchor."""
         for name, weight in trainable(strategy.model).items():
+            if name not in self._omega:
+                continue
             moved = weight - self._start[name]
             new = self._omega[name].relu() / (moved.square() + self.xi)
             if name in self._importance:
                 new = new + grown(self._importance[name], torch.zeros_like(new))
             self._importance[name] = new
             self._anchor[name] = weight
+
+    def forget(self, names: Collection[str]) -> None:
+        """Let go of all that is known of parameters that start anew, their paths too."""
+        super().forget(names)
+        self._start, self._omega = without(self._start, names), without(self._omega, names)
 
     def state_dict(self) -> dict[str, Any]:
         """Return importances and anchor, and the path so far."""

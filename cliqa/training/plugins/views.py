@@ -83,8 +83,7 @@ class TaskViews(ContinualPlugin):
         names = self.own_names(strategy.model)
         self._views.append({name: state[name].detach().clone() for name in names})
         if self.gate is not None:
-            data = strategy.experience.dataset.eval()
-            self.gate.add(strategy, data, self.learnt - 1)
+            self.gate.add(strategy, self.learnt - 1)
 
     def before_eval(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
         """Hold the model as it is, to be put back."""

@@ -87,6 +87,19 @@ def test_other_arguments_are_named(written: Path) -> None:
         is_written(written, {**ARGUMENTS, "size": 9})
 
 
+def test_files_beside_the_generated_ones_do_no_harm(written: Path) -> None:
+    (written / "features.pth").write_text("mine")
+    (written / ".DS_Store").write_text("a file manager's")
+    assert is_written(written, ARGUMENTS)
+
+
+def test_hidden_files_stand_for_no_lost_one(written: Path) -> None:
+    (written / "two.txt").unlink()
+    (written / ".DS_Store").write_text("a file manager's")
+    with pytest.raises(DatasetError, match="holds 1 files of the 2 generated"):
+        is_written(written, ARGUMENTS)
+
+
 def test_lost_files_are_counted(written: Path) -> None:
     (written / "two.txt").unlink()
     with pytest.raises(DatasetError, match="holds 1 files of the 2 generated. Choose another"):

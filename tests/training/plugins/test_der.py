@@ -34,15 +34,20 @@ def run(strategy: Any, stream: QualityStream, steps: int = 2, first: int = 0) ->
 # -------------------------------------------------------------------- the reservoir
 
 
-def test_every_place_of_the_stream_is_equally_likely_to_be_remembered() -> None:
+@pytest.mark.parametrize(("size", "places", "runs"), [(20, 200, 600), (1, 4, 3000)])
+def test_every_place_of_the_stream_is_equally_likely_to_be_remembered(
+    size: int, places: int, runs: int
+) -> None:
+    """In a short stream a probability of M / (n - 1) would be seen, too."""
     hits: Counter[int] = Counter()
-    for seed in range(600):
-        memory = DER(20)
-        for start in range(0, 200, 8):
-            memory.add(0, list(range(start, start + 8)), torch.zeros(8), seed)
+    step = 8 if places > 8 else 1
+    for seed in range(runs):
+        memory = DER(size)
+        for start in range(0, places, step):
+            memory.add(0, list(range(start, start + step)), torch.zeros(step), seed)
         hits.update(memory.state_dict()["index"].tolist())
-    observed = [hits[place] for place in range(200)]
-    assert sum(observed) == 600 * 20
+    observed = [hits[place] for place in range(places)]
+    assert sum(observed) == runs * size
     # draws without replacement vary less than the test assumes: a small p is a real bias
     assert stats.chisquare(observed).pvalue > 0.01
 

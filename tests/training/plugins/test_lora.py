@@ -22,6 +22,8 @@ from cliqa.training.subspaces import input_rows
 from cliqa.utils.errors import ConfigError, ModelError
 
 Make = Callable[..., Any]
+Learn = Callable[..., None]
+Outputs = Callable[[Any, Any], dict[str, torch.Tensor]]
 MODES = ("shared", "per_task", "sum", "olora", "inflora")
 
 
@@ -77,18 +79,6 @@ def make(make_strategy: Make) -> Make:
     return build
 
 
-def learn(strategy: Any, stream: Any, first: int = 0, last: int = 3) -> None:
-    for index in range(first, last):
-        strategy.train_step(index, [stream.train_stream[index]])
-
-
-def outputs(strategy: Any, stream: Any) -> dict[str, torch.Tensor]:
-    """Return what an evaluation says about every data set."""
-    strategy.eval(stream.test_stream)
-    found = strategy.evaluator.metrics[0].result()
-    return {name: torch.as_tensor(prediction) for name, (prediction, _) in found.items()}
-
-
 def changed(strategy: Any, before: dict[str, torch.Tensor]) -> set[str]:
     after = strategy.model.state_dict()
     return {name for name, value in before.items() if not torch.equal(after[name], value)}
@@ -101,7 +91,7 @@ def changed(strategy: Any, before: dict[str, torch.Tensor]) -> set[str]:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("norm", ["frozen", "train"])
 def test_the_networks_own_weights_keep_their_bits(
-    mode: str, norm: str, optimizer: str, make: Make, tiny_stream: Any
+    mode: str, norm: str, optimizer: str, make: Make, tiny_stream: Any, learn: Learn
 ) -> None:
     """Under momentum and weight decay, too."""
     strategy = make(optimizer, mode=mode, norm=norm)
@@ -117,7 +107,9 @@ def test_the_networks_own_weights_keep_their_bits(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_first_experience_can_train_everything(mode: str, make: Make, tiny_stream: Any) -> None:
+def test_the_first_experience_can_train_everything(
+    mode: str, make: Make, tiny_stream: Any, learn: Learn
+) -> None:
     strategy = make(mode=mode, first="full")
     before = copy.deepcopy(strategy.model.state_dict())
     learn(strategy, tiny_stream, 0, 1)
@@ -132,7 +124,7 @@ def test_the_first_experience_can_train_everything(mode: str, make: Make, tiny_s
 
 
 def test_a_full_first_experience_is_naive(
-    make: Make, make_strategy: Make, tiny_stream: Any
+    make: Make, make_strategy: Make, tiny_stream: Any, learn: Learn
 ) -> None:
     strategy, naive = make(first="full"), make_strategy()
     torch.manual_seed(0)
@@ -145,7 +137,9 @@ def test_a_full_first_experience_is_naive(
     assert all(torch.equal(found[key], value) for key, value in naive.model.state_dict().items())
 
 
-def test_what_the_model_itself_has_frozen_stays(make_strategy: Make, tiny_stream: Any) -> None:
+def test_what_the_model_itself_has_frozen_stays(
+    make_strategy: Make, tiny_stream: Any, learn: Learn
+) -> None:
     plugin = LoRA(first="full")
     strategy = make_strategy([plugin])
     strategy.model = Net()
@@ -158,7 +152,7 @@ def test_what_the_model_itself_has_frozen_stays(make_strategy: Make, tiny_stream
 
 
 def test_trainable_parameters_are_told_once(
-    make: Make, tiny_stream: Any, caplog: pytest.LogCaptureFixture
+    make: Make, tiny_stream: Any, caplog: pytest.LogCaptureFixture, learn: Learn
 ) -> None:
     caplog.set_level("INFO")
     strategy = make(rank=1, targets="linear")
@@ -175,7 +169,7 @@ def test_trainable_parameters_are_told_once(
 @pytest.mark.parametrize("first", ["adapters", "full"])
 @pytest.mark.parametrize("norm", ["frozen", "train"])
 def test_earlier_outputs_are_the_same_to_the_bit(
-    start: str, first: str, norm: str, make: Make, tiny_stream: Any
+    start: str, first: str, norm: str, make: Make, tiny_stream: Any, learn: Learn, outputs: Outputs
 ) -> None:
     strategy = make(mode="per_task", inference="oracle", start=start, first=first, norm=norm)
     learn(strategy, tiny_stream, 0, 1)
@@ -191,7 +185,7 @@ def test_earlier_outputs_are_the_same_to_the_bit(
 
 
 @pytest.mark.parametrize("start", ["fresh", "last"])
-def test_where_a_new_adapter_starts(start: str, make: Make, tiny_stream: Any) -> None:
+def test_where_a_new_adapter_starts(start: str, make: Make, tiny_stream: Any, learn: Learn) -> None:
     strategy = make(mode="per_task", start=start)
     learn(strategy, tiny_stream, 0, 1)
     old = {n: p.detach().clone() for n, p in lora_parameters(strategy.model).items()}
@@ -204,7 +198,9 @@ def test_where_a_new_adapter_starts(start: str, make: Make, tiny_stream: Any) ->
             assert not new[name].any()
 
 
-def test_the_gate_weights_the_views(make: Make, tiny_stream: Any) -> None:
+def test_the_gate_weights_the_views(
+    make: Make, tiny_stream: Any, learn: Learn, outputs: Outputs
+) -> None:
     strategy = make(mode="per_task", inference="gate")
     learn(strategy, tiny_stream)
     plugin = strategy.plugins[0]
@@ -224,7 +220,9 @@ def test_the_gate_weights_the_views(make: Make, tiny_stream: Any) -> None:
 # -------------------------------------------------------------------- sums
 
 
-def test_a_sum_has_all_adapters_and_computes_the_same(make: Make, tiny_stream: Any) -> None:
+def test_a_sum_has_all_adapters_and_computes_the_same(
+    make: Make, tiny_stream: Any, learn: Learn
+) -> None:
     strategy = make(mode="sum")
     layers = lora_layers(strategy.model)
     expected = {name: torch.zeros_like(layer.delta()) for name, layer in layers.items()}
@@ -246,7 +244,7 @@ def test_a_sum_has_all_adapters_and_computes_the_same(make: Make, tiny_stream: A
             assert not layer.lora_B.any()
 
 
-def test_o_lora_adds_the_papers_penalty(make: Make, tiny_stream: Any) -> None:
+def test_o_lora_adds_the_papers_penalty(make: Make, tiny_stream: Any, learn: Learn) -> None:
     strategy = make(mode="olora", orthogonality=0.3)
     plugin = strategy.plugins[0]
     memory, layers = plugin._memory, lora_layers(strategy.model)
@@ -267,7 +265,7 @@ def test_o_lora_adds_the_papers_penalty(make: Make, tiny_stream: Any) -> None:
     assert memory.penalty(layers).item() == pytest.approx(0.3 * expected, rel=1e-5)
 
 
-def test_orthogonal_adapters_cost_nothing(make: Make, tiny_stream: Any) -> None:
+def test_orthogonal_adapters_cost_nothing(make: Make, tiny_stream: Any, learn: Learn) -> None:
     strategy = make(mode="olora", targets="hidden")
     learn(strategy, tiny_stream, 0, 1)
     layers = lora_layers(strategy.model)
@@ -279,7 +277,9 @@ def test_orthogonal_adapters_cost_nothing(make: Make, tiny_stream: Any) -> None:
     assert penalty.item() == pytest.approx(0.0, abs=1e-10)
 
 
-def test_a_great_penalty_makes_adapters_orthogonal(make: Make, tiny_stream: Any) -> None:
+def test_a_great_penalty_makes_adapters_orthogonal(
+    make: Make, tiny_stream: Any, learn: Learn
+) -> None:
     overlap = {}
     for strength in (0.0, 100.0):
         strategy = make(mode="olora", orthogonality=strength, targets="hidden")
@@ -291,7 +291,7 @@ def test_a_great_penalty_makes_adapters_orthogonal(make: Make, tiny_stream: Any)
 
 
 def test_without_a_penalty_o_lora_is_the_sum(
-    make: Make, tiny_stream: Any, assert_same: Callable[..., None]
+    make: Make, tiny_stream: Any, assert_same: Callable[..., None], learn: Learn
 ) -> None:
     plain, free = make(mode="sum"), make(mode="olora", orthogonality=0.0)
     for strategy in (plain, free):
@@ -321,17 +321,10 @@ def inputs_of(strategy: Any, data: Any) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("first", ["adapters", "full"])
 def test_an_inflora_adapter_does_nothing_to_earlier_inputs(
-    first: str, make: Make, tiny_stream: Any
+    first: str, make: Make, tiny_stream: Any, learn: Learn
 ) -> None:
     """Their span is captured whole here: ten images, and wide layers."""
-    strategy = make(mode="inflora", threshold=1.0, first=first)
-    plugin = strategy.plugins[0]
-    torch.manual_seed(0)
-    strategy.model = Wide()
-    plugin._free = frozenset()
-    plugin.prepare(strategy.model)
-    strategy.optimizer = OPTIMIZERS["AdamW"](strategy.model.parameters())
-    strategy.configure(TrainingOptions(seed=1), Schedule(None))
+    strategy = over_wide(make(mode="inflora", threshold=1.0, first=first))
     learn(strategy, tiny_stream, 0, 1)
     layers = lora_layers(strategy.model)
     data = tiny_stream.train_stream[0].dataset.eval()
@@ -350,6 +343,32 @@ def test_an_inflora_adapter_does_nothing_to_earlier_inputs(
         assert float((other @ delta.T).norm() / other.norm()) > 1e-3
 
 
+@pytest.mark.parametrize(("heads", "kept"), [([], True), (["head"], False)])
+def test_inflora_keeps_the_outputs_where_the_head_is_adapted_too(
+    heads: list[str], kept: bool, make: Make, tiny_stream: Any, learn: Learn
+) -> None:
+    """A head that trains on freely forgets what the adapters protect."""
+    strategy = over_wide(make(mode="inflora", threshold=1.0, first="full", heads=heads))
+    data = tiny_stream.train_stream[0].dataset.eval()
+    new = tiny_stream.train_stream[1].dataset.eval()
+    learn(strategy, tiny_stream, 0, 1)
+    before, other = strategy.predict(data)[0], strategy.predict(new)[0]
+    learn(strategy, tiny_stream, 1, 2)
+    moved = abs(strategy.predict(data)[0] - before).max()
+    assert bool(moved < 1e-4) is kept
+    assert abs(strategy.predict(new)[0] - other).max() > 1e-2
+
+
+def over_wide(strategy: Any) -> Any:
+    """Give a strategy of `make` a `Wide` network."""
+    plugin = strategy.plugins[0]
+    torch.manual_seed(0)
+    strategy.model = Wide()
+    plugin.prepare(strategy.model)
+    strategy.optimizer = OPTIMIZERS["AdamW"](strategy.model.parameters())
+    return strategy
+
+
 class Wide(nn.Module):
     """Layers with more inputs than the images of an experience span."""
 
@@ -365,7 +384,7 @@ class Wide(nn.Module):
 
 
 def test_inflora_trains_b_alone_along_directions_of_its_inputs(
-    make: Make, tiny_stream: Any
+    make: Make, tiny_stream: Any, learn: Learn
 ) -> None:
     strategy = make(mode="inflora")
     noted: list[torch.Tensor] = []
@@ -381,7 +400,21 @@ def test_inflora_trains_b_alone_along_directions_of_its_inputs(
     assert torch.allclose(gram, torch.eye(3) / 3, atol=1e-5)
 
 
-def test_few_samples_are_enough_for_inflora(make: Make, tiny_stream: Any) -> None:
+def test_the_share_that_inflora_protects_grows_over_the_stream(
+    make: Make, tiny_stream: Any, learn: Learn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: list[float] = []
+
+    def watch(basis: torch.Tensor, _: torch.Tensor, share: float) -> torch.Tensor:
+        shares.append(share)
+        return basis
+
+    monkeypatch.setattr("cliqa.training.plugins.lora_modes.grown", watch)
+    learn(make(mode="inflora", targets="hidden", threshold=0.7), tiny_stream)
+    assert shares == pytest.approx([0.7, 0.8, 0.9])
+
+
+def test_few_samples_are_enough_for_inflora(make: Make, tiny_stream: Any, learn: Learn) -> None:
     seen: list[int] = []
     strategy = make(mode="inflora", samples=5)
     loader = strategy.loader
@@ -397,7 +430,7 @@ def test_few_samples_are_enough_for_inflora(make: Make, tiny_stream: Any) -> Non
 
 
 def test_a_full_space_is_told(
-    make: Make, tiny_stream: Any, caplog: pytest.LogCaptureFixture
+    make: Make, tiny_stream: Any, caplog: pytest.LogCaptureFixture, learn: Learn
 ) -> None:
     strategy = make(mode="inflora")
     learn(strategy, tiny_stream, 0, 1)
@@ -414,7 +447,7 @@ def test_a_full_space_is_told(
 
 @pytest.mark.parametrize("mode", MODES)
 def test_adapters_are_cut_down_after_an_experience(
-    mode: str, make: Make, tiny_stream: Any, caplog: pytest.LogCaptureFixture
+    mode: str, make: Make, tiny_stream: Any, caplog: pytest.LogCaptureFixture, learn: Learn
 ) -> None:
     caplog.set_level("INFO")
     strategy = make(mode=mode, energy=0.9, first="full")
@@ -436,7 +469,9 @@ def test_adapters_are_cut_down_after_an_experience(
     assert len(plugin.ranks) == 2
 
 
-def test_with_nearly_all_energy_outputs_hardly_move(make: Make, tiny_stream: Any) -> None:
+def test_with_nearly_all_energy_outputs_hardly_move(
+    make: Make, tiny_stream: Any, learn: Learn
+) -> None:
     strategy = make(mode="sum", energy=1 - 1e-8)
     data = tiny_stream.dataset("a", "test")
     noted: list[Any] = []
@@ -461,30 +496,14 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_resumed_run_ends_with_the_same_bits(
-    case: str, make: Make, tiny_stream: Any, assert_same: Callable[..., None]
+    case: str, make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
-    saved: dict[tuple[int, int], Any] = {}
-    whole = make(**CASES[case])
-
-    def note(_: float) -> None:
-        saved[whole.step_index, whole.epochs_done] = copy.deepcopy(whole.state_dict())
-
-    whole.on_epoch = note
-    for index in range(3):
-        learn(whole, tiny_stream, index, index + 1)
-        if index < 2:
-            saved[index, 0] = copy.deepcopy(whole.state_dict())  # after the experience
-    expected, says = whole.state_dict(), outputs(whole, tiny_stream)
-    for (step, epochs), state in saved.items():
-        resumed = make(**CASES[case])
-        resumed.load_state_dict(copy.deepcopy(state))
-        torch.manual_seed(99)
-        learn(resumed, tiny_stream, step if epochs else step + 1, 3)
-        assert_same(resumed.state_dict(), expected)
-        assert_same(outputs(resumed, tiny_stream), says)
+    assert_resumable(lambda: make(**CASES[case]), tiny_stream)
 
 
-def test_a_state_is_of_tensors_and_plain_types(make: Make, tiny_stream: Any, tmp_path: Any) -> None:
+def test_a_state_is_of_tensors_and_plain_types(
+    make: Make, tiny_stream: Any, tmp_path: Any, learn: Learn
+) -> None:
     for mode in MODES:
         strategy = make(mode=mode, energy=0.9)
         learn(strategy, tiny_stream, 0, 1)
@@ -493,7 +512,9 @@ def test_a_state_is_of_tensors_and_plain_types(make: Make, tiny_stream: Any, tmp
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_beside_replay_and_in_mixed_precision(mode: str, make: Make, tiny_stream: Any) -> None:
+def test_beside_replay_and_in_mixed_precision(
+    mode: str, make: Make, tiny_stream: Any, learn: Learn, outputs: Outputs
+) -> None:
     strategy = make(mode=mode, more=[Replay(mem_size=6)], amp=True, first="full")
     learn(strategy, tiny_stream, 0, 1)
     before = {n: tensors_of(strategy.model)[n].detach().clone() for n in BASE}
@@ -532,7 +553,9 @@ def test_arguments(arguments: dict[str, Any], message: str) -> None:
         LoRA(**arguments)
 
 
-def test_mistakes_that_show_with_the_model(make_strategy: Make, tiny_stream: Any) -> None:
+def test_mistakes_that_show_with_the_model(
+    make_strategy: Make, tiny_stream: Any, learn: Learn
+) -> None:
     with pytest.raises(ConfigError, match=r"LoRA: rank must be an integer > 0, got 0"):
         LoRA(rank=0).prepare(Net())
     with pytest.raises(ModelError, match=r"LoRA: heads: 'haed' names no part of the Net"):

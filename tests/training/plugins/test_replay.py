@@ -60,6 +60,16 @@ def test_every_sample_is_equally_likely_to_be_remembered(policy: str) -> None:
     assert stats.chisquare(observed).pvalue > 0.01
 
 
+def test_each_experience_has_a_draw_of_its_own() -> None:
+    replay = Replay(20)
+    for experience in range(2):
+        replay.add(experience, 500, seed=0)
+    state = replay.state_dict()
+    first, second = (set(state["index"][state["experience"] == k].tolist()) for k in range(2))
+    assert len(first) == len(second) == 10
+    assert len(first & second) < 5
+
+
 def class_counts(replay: Replay) -> list[int]:
     counts = Counter(replay.state_dict()["class"].tolist())
     return [counts[k] for k in sorted(counts)]

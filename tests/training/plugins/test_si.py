@@ -99,7 +99,7 @@ def test_importances_of_experiences_add_up_and_each_has_its_own_path() -> None:
     for start in (2.0, -3.0):
         nn.init.constant_(model.weight, start)
         plugin.before_training_exp(strategy)
-        assert plugin.state_dict()["omega"]["weight"].item() == 0.0
+        assert plugin.state_dict()["omega"] == {}
         plugin.strength = 0.0  # the path of the loss alone
         step(strategy, lambda: model.weight.square().sum())
         moved = 0.2 * abs(start)
@@ -202,8 +202,7 @@ def test_frozen_and_unused_parameters_are_left_out(make_strategy: Make, tiny_str
     strategy.model.register_parameter("apart", nn.Parameter(torch.ones(2)))
     for index in range(2):
         strategy.train_step(index, [tiny_stream.train_stream[index]])
-    assert plugin.importance.keys() == {"head.weight", "head.bias", "apart"}
-    assert plugin.importance["apart"].tolist() == [0.0, 0.0]
+    assert plugin.importance.keys() == {"head.weight", "head.bias"}
 
 
 def test_state_holds_the_path_and_comes_back(tmp_path: Any) -> None:
