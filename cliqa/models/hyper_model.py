@@ -21,7 +21,7 @@ IMAGENET = "DEFAULT"
 
 @MODELS.register_module()
 class HyperModel(QualityModel):
-    """Images (B, 3, H, W) -> scores (B,): a backbone's maps make a vector and the net that rates it.
+    """Images (B, 3, H, W) -> scores (B,): maps make a vector and the net that rates it.
 
     Su et al., "Blindly assess image quality in the wild guided by a self-adaptive hyper network",
     CVPR 2020. Images may have any size: maps are pooled to the hyper network's grid.

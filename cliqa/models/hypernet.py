@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from cliqa.models.arguments import check_positive
@@ -50,18 +49,12 @@ class HyperNet(nn.Module):
         self.grid = grid
         counts = [inputs * outputs // grid**2 for inputs, outputs in pairwise(sizes)]
         convs = [nn.Conv2d(in_channels, count, 3, padding=1) for count in counts]
-        self.weights = nn.ModuleList([*convs, nn.Linear(in_channels, sizes[-1])])
-        self.biases = nn.ModuleList(nn.Linear(in_channels, size) for size in (*sizes[1:], 1))
-        self._initialise(start)
-
-    def _initialise(self, start: float) -> None:
-        """Set the weights that a training begins with."""
-        for layer in (*self.weights, *self.biases):
+        fcs = [nn.Linear(in_channels, size) for size in sizes[1:]]
+        for layer in (*convs, *fcs):
             nn.init.kaiming_normal_(layer.weight)
-        for layer in (self.weights[-1], self.biases[-1]):
-            nn.init.normal_(layer.weight, std=SPREAD)
-            nn.init.zeros_(layer.bias)
-        nn.init.constant_(self.biases[-1].bias, start)
+        last = [_small(in_channels, sizes[-1], 0.0), _small(in_channels, 1, start)]
+        self.weights = nn.ModuleList([*convs, last[0]])
+        self.biases = nn.ModuleList([*fcs, last[1]])
 
     def forward(self, maps: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return each layer's weights (B, outputs, inputs) and biases (B, outputs).
@@ -86,12 +79,20 @@ class HyperNet(nn.Module):
         return weights, [layer(means) for layer in self.biases]
 
 
+def _small(in_channels: int, out_channels: int, bias: float) -> nn.Linear:
+    """Return a linear layer that gives about its bias at first."""
+    layer = nn.Linear(in_channels, out_channels)
+    nn.init.normal_(layer.weight, std=SPREAD)
+    nn.init.constant_(layer.bias, bias)
+    return layer
+
+
 def _check_sizes(sizes: Sequence[int], grid: int) -> None:
     """Refuse sizes that make no network, or matrices that do not fill the grid."""
     if len(sizes) < 2:
         raise ConfigError(
-            f"HyperNet: sizes={tuple(sizes)} has no hidden layer. Give the length of the vector and "
-            "of each hidden layer: (224, 112, 56, 28, 14)."
+            f"HyperNet: sizes={tuple(sizes)} has no hidden layer. Give the length of the vector "
+            "and of each hidden layer: (224, 112, 56, 28, 14)."
         )
     check_positive("HyperNet", sizes=min(sizes))
     for inputs, outputs in pairwise(sizes):

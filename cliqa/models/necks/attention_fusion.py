@@ -26,15 +26,11 @@ class ScaleAttention(nn.Module):
     def __init__(self, in_channels: Sequence[int], hidden: int = 256, dropout: float = 0.5) -> None:
         super().__init__()
         check_positive(type(self).__name__, in_channels=min(in_channels), hidden=hidden)
-        self.net = nn.Sequential(
-            nn.Linear(in_channels[-1], hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, len(in_channels)),
-        )
-        for layer in (self.net[0], self.net[3]):
+        first, last = nn.Linear(in_channels[-1], hidden), nn.Linear(hidden, len(in_channels))
+        for layer in (first, last):
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)
+        self.net = nn.Sequential(first, nn.ReLU(), nn.Dropout(dropout), last)
 
     def weights(self, maps: Sequence[Tensor]) -> Tensor:
         """Return the weights (B, L) of L maps (B, C, h, w); an image's sum to 1."""

@@ -42,8 +42,8 @@ class HyperNeck(nn.Module):
         super().__init__()
         if not in_channels:
             raise ConfigError(
-                "HyperNeck: in_channels is empty. Give the channels of the backbone's maps, shallow "
-                "to deep, e.g. (256, 512, 1024, 2048); 'HyperModel' finds them itself."
+                "HyperNeck: in_channels is empty. Give the channels of the backbone's maps, "
+                "shallow to deep, e.g. (256, 512, 1024, 2048); 'HyperModel' finds them itself."
             )
         self.local = LocalDistortion(in_channels, reduced, dims, vector_channels)
         self.fusion = build_part({"in_channels": tuple(in_channels), **fusion}, WHERE)
