@@ -12,7 +12,7 @@ from cliqa.models.quality_model import QualityModel
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
 
-PROBE = 64
+PROBE = 224
 """Edge of the image that tells a backbone's channels."""
 
 IMAGENET = "DEFAULT"
@@ -79,13 +79,18 @@ def channels(backbone: nn.Module) -> tuple[int, ...]:
         backbone: Images (B, 3, H, W) -> maps (B, C, h, w).
 
     Raises:
-        ModelError: It gives no maps.
+        ModelError: It cannot take an image of 224 px, or gives no maps.
     """
     training = backbone.training
     device = next((p.device for p in backbone.parameters()), torch.device("cpu"))
     backbone.eval()
     try:
         maps = _maps(backbone(torch.zeros(1, 3, PROBE, PROBE, device=device)))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise ModelError(
+            f"the {type(backbone).__name__} cannot take an image of {PROBE} px, from which its "
+            f"channels would be told ({error}). Give them: model.neck.in_channels=(...)."
+        ) from error
     finally:
         backbone.train(training)
     return tuple(level.shape[1] for level in maps)
