@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cliqa.models.build import build_model
+from cliqa.models.build import build_model, check_model
 from cliqa.models.hyperiqa import HyperIQA
 from cliqa.models.ms_hyperiqa import MSHyperIQA
 from cliqa.models.swin_hyperiqa import SwinHyperIQA
@@ -88,3 +89,12 @@ def test_a_full_size_step_at_224_px(kind: Any) -> None:
     assert lacking == []
     optimizer.step()
     assert torch.isfinite(model.eval()(images)).all()
+
+
+@pytest.mark.parametrize("name", ["hyperiqa", "ms_hyperiqa", "swin_hyperiqa"])
+def test_the_base_configs_name_what_exists(name: str) -> None:
+    path = Path(__file__).resolve().parents[2] / "config" / "_base_" / "models" / f"{name}.py"
+    config = runpy.run_path(str(path))["model"]
+    check_model(config)
+    with torch.device("meta"):
+        build_model({**config, "pretrained": False})
