@@ -1,21 +1,22 @@
 """Weights in the layout of HyperIQA's published code, and of its descendants, under our names.
 
-=========================  ==================================  ===================================
-published name             what it is                          our name
-=========================  ==================================  ===================================
-``res.layer1.0...``        ResNet-50                           ``backbone.body.layer1.0...``
-``swin.backbone...``       Swin transformer in timm's names    ``backbone.body.features...``
-``res.lda1_pool.0``        local distortion, 1x1 convolution   ``neck.local.reduce.0``
-``res.lda1_fc``            local distortion, linear layer      ``neck.local.project.0``
-``conv1.0``                1x1 convolutions                    ``neck.fusion.reduce.0``
-``fusion_conv.0``          the same over a pyramid             ``neck.fusion.reduce.0``
-``fpn.lateral_conv2``      pyramid, 1x1 convolution            ``neck.fusion.pyramid.lateral.0``
-``fpn.smooth_conv2``       pyramid, 3x3 convolution            ``neck.fusion.pyramid.smooth.0``
-``attention_p2``           CBAM of a level                     ``neck.fusion.attention.0``
-``multiscale_attention``   weights of the stages               ``neck.fusion.attention``
-``fc1w_conv``, ``fc5w_fc`` what makes a layer's weights        ``head.hypernet.weights.0``
-``fc1b_fc``                what makes a layer's biases         ``head.hypernet.biases.0``
-=========================  ==================================  ===================================
+========================  ==============================  =================================
+published name            what it is                      our name
+========================  ==============================  =================================
+``res.layer1.0...``       ResNet-50                       ``backbone.body.layer1.0...``
+``swin.backbone...``      Swin transformer, timm's names  ``backbone.body.features...``
+``res.lda1_pool.0``       local distortion, convolution   ``neck.local.reduce.0``
+``res.lda1_fc``           local distortion, linear layer  ``neck.local.project.0``
+``conv1.0``               1x1 convolutions                ``neck.fusion.reduce.0``
+``fusion_conv.0``         the same over a pyramid         ``neck.fusion.reduce.0``
+``fpn.lateral_conv2``     pyramid, 1x1 convolution        ``neck.fusion.pyramid.lateral.0``
+``fpn.smooth_conv2``      pyramid, 3x3 convolution        ``neck.fusion.pyramid.smooth.0``
+``attention_p2``          CBAM of a level                 ``neck.fusion.attention.0``
+``multiscale_attention``  weights of the stages           ``neck.fusion.attention``
+``fc1w_conv``             makes a layer's weights         ``head.hypernet.weights.0``
+``fc5w_fc``               the same for the last layer     ``head.hypernet.weights.4``
+``fc1b_fc``               makes a layer's biases          ``head.hypernet.biases.0``
+========================  ==============================  =================================
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ from torch import Tensor
 MARK = "fc1w_conv.weight"
 """A tensor that every file of this layout has, and no other."""
 
-WORDS = "read in the layout of HyperIQA's published code, whose scores are mostly 0..100"
+WORDS = (
+    "read in the layout of HyperIQA's published code (where its scores are 0..100, the model needs "
+    "score_range=(0, 100))"
+)
 """For the account of what was loaded."""
 
 Rule = tuple[str, Callable[[re.Match[str]], str]]

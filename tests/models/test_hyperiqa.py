@@ -41,7 +41,7 @@ def test_a_small_one_is_built_from_a_config() -> None:
     assert isinstance(model, HyperIQA)
     assert model(torch.rand(1, 3, 64, 64)).shape == (1,)
     assert not any(p.requires_grad for p in model.backbone.parameters())
-    assert model.head.hypernet.sizes == (28, 14, 7)
+    assert model.get_submodule("head.hypernet").sizes == (28, 14, 7)
 
 
 def test_pretrained_takes_a_backbone_or_the_whole_model(tmp_path: Path) -> None:

@@ -70,7 +70,8 @@ class Published(nn.Module):
         count = len(images)
         value = torch.cat(parts, 1).view(1, -1, 1, 1)
         for k, (inputs, outputs) in enumerate(zip(SIZES, SIZES[1:], strict=False), 1):
-            weight = getattr(self, f"fc{k}w_conv")(content) if k < 5 else self.fc5w_fc(means)
+            kind, seen = ("conv", content) if k < 5 else ("fc", means)
+            weight = getattr(self, f"fc{k}w_{kind}")(seen)
             bias = getattr(self, f"fc{k}b_fc")(means)
             kernels = weight.reshape(count * outputs, inputs, 1, 1)
             value = F.conv2d(value, kernels, bias.flatten(), groups=count)
@@ -122,6 +123,8 @@ def reference(kind: type[Published]) -> Published:
     model: Any = kind().eval()
     for name, module in model.named_modules():
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_var is not None
+            assert module.running_mean is not None
             nn.init.uniform_(module.running_var, 0.5, 1.5)
             nn.init.normal_(module.running_mean, std=0.1)
             nn.init.uniform_(module.weight, 0.2, 0.6 if name.endswith("bn3") else 1.0)
@@ -149,7 +152,7 @@ def test_published_weights_give_the_published_scores(
     model = ours(score_range=(0, 100)).eval()
     report = start_from(model, {"path": tmp_path / "published.pth", "strict": True}).weights
     assert report.fraction == 1
-    assert "layout of HyperIQA's published code, whose scores are mostly 0..100" in str(report)
+    assert "layout of HyperIQA's published code (where its scores are 0..100" in str(report)
     images = two_images()
     with torch.no_grad():
         raw, scores = source(images), model(images)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.models.arguments import check_positive
-from cliqa.models.necks.attention_fusion import ScaleAttention
 from cliqa.models.necks.pooling import pool_to
+from cliqa.models.necks.scale_attention import ScaleAttention
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ConfigError
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cliqa.models.necks.attention_fusion import ScaleAttention
+from cliqa.models.necks.scale_attention import ScaleAttention
 from cliqa.utils.errors import ConfigError
 
 
