@@ -51,13 +51,17 @@ class QualityModel(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = build_part(backbone, "model.backbone")
-        self.neck = None if neck is None else build_part(neck, "model.neck")
+        self.neck = None if neck is None else build_part(self.complete_neck(neck), "model.neck")
         self.head = build_part(head, "model.head")
         if pretrained is not None:
             load_weights(self, pretrained)
         self.frozen = freeze_parts(self, freeze)
         if freeze:
             logger.info("%s", self.frozen)
+
+    def complete_neck(self, neck: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a neck's config with what the backbone tells about it: nothing."""
+        return neck
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the vectors that the head scores.

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from cliqa.models.freezing import check_patterns, matches
+from cliqa.models.published_layouts import from_published
 from cliqa.models.weight_names import best_match, match_by_order
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ModelError
@@ -119,7 +120,8 @@ def transfer_weights(
 
     Wrappers' prefixes (``module.``, ``backbone.``, ``model.`` ...) are removed or added as they
     fit, the state dict is found inside a training checkpoint, and torchvision's MobileNetV2,
-    MobileNetV3 and VGG weights are renamed for mmpretrain's backbones.
+    MobileNetV3 and VGG weights are renamed for mmpretrain's backbones, those of HyperIQA's
+    published code and of its descendants for this package's models.
 
     Args:
         model: The model; it is left alone if the weights do not fit.
@@ -140,8 +142,8 @@ def transfer_weights(
     """
     path = Path(path)
     check_patterns(model, drop, "drop")
-    file = _below(_tensors(load_checkpoint(path)), prefix, path)
     state = model.state_dict()
+    file, layout = from_published(_below(_tensors(load_checkpoint(path)), prefix, path), state)
     dropped = tuple(name for name in state if matches(name, drop))
     own = {name: tensor for name, tensor in state.items() if name not in dropped}
     names, renaming = best_match(file, own)
@@ -149,6 +151,7 @@ def transfer_weights(
         by_order = {k: v for k, v in match_by_order(file, model).items() if k in own}
         if len(by_order) > len(names):
             names, renaming = by_order, "renamed by order from torchvision's layout"
+    renaming = "; ".join(filter(None, (layout, renaming)))
     report = replace(
         _report(path, _without(file, names, drop), own, names, renaming), dropped=dropped
     )

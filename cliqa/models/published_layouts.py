@@ -1,0 +1,124 @@
+"""Weights in the layout of HyperIQA's published code, and of its descendants, under our names.
+
+========================  ==============================  =================================
+published name            what it is                      our name
+========================  ==============================  =================================
+``res.layer1.0...``       ResNet-50                       ``backbone.body.layer1.0...``
+``swin.backbone...``      Swin transformer, timm's names  ``backbone.body.features...``
+``res.lda1_pool.0``       local distortion, convolution   ``neck.local.reduce.0``
+``res.lda1_fc``           local distortion, linear layer  ``neck.local.project.0``
+``conv1.0``               1x1 convolutions                ``neck.fusion.reduce.0``
+``fusion_conv.0``         the same over a pyramid         ``neck.fusion.reduce.0``
+``fpn.lateral_conv2``     pyramid, 1x1 convolution        ``neck.fusion.pyramid.lateral.0``
+``fpn.smooth_conv2``      pyramid, 3x3 convolution        ``neck.fusion.pyramid.smooth.0``
+``attention_p2``          CBAM of a level                 ``neck.fusion.attention.0``
+``multiscale_attention``  weights of the stages           ``neck.fusion.attention``
+``fc1w_conv``             makes a layer's weights         ``head.hypernet.weights.0``
+``fc5w_fc``               the same for the last layer     ``head.hypernet.weights.4``
+``fc1b_fc``               makes a layer's biases          ``head.hypernet.biases.0``
+========================  ==============================  =================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from torch import Tensor
+
+MARK = "fc1w_conv.weight"
+"""A tensor that every file of this layout has, and no other."""
+
+WORDS = (
+    "read in the layout of HyperIQA's published code (where its scores are 0..100, the model needs "
+    "score_range=(0, 100))"
+)
+"""For the account of what was loaded."""
+
+Rule = tuple[str, Callable[[re.Match[str]], str]]
+
+
+def _down(start: str, first: int, end: str = "") -> Callable[[re.Match[str]], str]:
+    """Return what writes a name with a number counted from 0 instead of `first`."""
+    return lambda found: f"{start}{int(found[1]) - first}{end}"
+
+
+RULES: tuple[Rule, ...] = (
+    (r"fc(\d)w_(?:conv|fc)(?=\.)", _down("head.hypernet.weights.", 1)),
+    (r"fc(\d)b_fc(?=\.)", _down("head.hypernet.biases.", 1)),
+    (r"(?:res|swin)\.lda(\d)_pool\.0(?=\.)", _down("neck.local.reduce.", 1)),
+    (r"(?:res|swin)\.lda(\d)_fc(?=\.)", _down("neck.local.project.", 1)),
+    (r"(?:conv1|fusion_conv)(?=\.)", lambda _: "neck.fusion.reduce"),
+    (r"fpn\.lateral_conv(\d)(?=\.)", _down("neck.fusion.pyramid.lateral.", 2)),
+    (r"fpn\.smooth_conv(\d)(?=\.)", _down("neck.fusion.pyramid.smooth.", 2)),
+    (
+        r"attention_p(\d)\.channel_attention\.fc(?=\.)",
+        _down("neck.fusion.attention.", 2, ".channel"),
+    ),
+    (
+        r"attention_p(\d)\.spatial_attention\.conv(?=\.)",
+        _down("neck.fusion.attention.", 2, ".place"),
+    ),
+    (r"multiscale_attention\.attention_net(?=\.)", lambda _: "neck.fusion.attention.net"),
+)
+"""How a name begins, and what stands there in ours; the first that fits counts."""
+
+BLOCK = (
+    (re.compile(r"^patch_embed\.proj\."), lambda _: "features.0.0."),
+    (re.compile(r"^patch_embed\.norm\."), lambda _: "features.0.2."),
+    (re.compile(r"^layers_(\d)\.downsample\."), lambda found: f"features.{2 * int(found[1])}."),
+    (re.compile(r"^layers_(\d)\.blocks\."), lambda found: f"features.{2 * int(found[1]) + 1}."),
+    (re.compile(r"\.mlp\.fc1\."), lambda _: ".mlp.0."),
+    (re.compile(r"\.mlp\.fc2\."), lambda _: ".mlp.3."),
+)
+"""timm's names of a Swin transformer's layers in torchvision's; all that fit count."""
+
+
+def from_published(file: dict[str, Tensor], model: Iterable[str]) -> tuple[dict[str, Tensor], str]:
+    """Return a file's tensors under this package's names, if it is in the published layout.
+
+    Args:
+        file: Tensors by name.
+        model: The names of the model that they are for: they tell what its backbone is called.
+
+    Returns:
+        The tensors under our names and what was done in words; the file itself and "" if it is in
+        another layout.
+    """
+    mark = next((name for name in file if f".{name}".endswith(f".{MARK}")), None)
+    if mark is None:
+        return file, ""
+    prefix = mark.removesuffix(MARK)
+    own = any(name.startswith("backbone.body.") for name in model)
+    backbone = "backbone.body." if own else "backbone."
+    renamed: dict[str, Tensor] = {}
+    for name, tensor in file.items():
+        if name.endswith("attn.relative_position_index"):
+            tensor = tensor.flatten()  # torchvision's has one axis
+        if name.startswith(prefix) and not name.endswith(".attn_mask"):  # timm computes it anew
+            renamed[our_name(name[len(prefix) :], backbone)] = tensor
+    return renamed, WORDS
+
+
+def our_name(name: str, backbone: str = "backbone.body.") -> str:
+    """Return this package's name of a published tensor; one that is unknown stays as it is.
+
+    Args:
+        name: The published name, without a wrapper's prefix.
+        backbone: What our names of the backbone's tensors begin with.
+
+    >>> our_name("res.lda2_fc.bias"), our_name("fc5w_fc.weight")
+    ('neck.local.project.1.bias', 'head.hypernet.weights.4.weight')
+    >>> our_name("swin.backbone.layers_1.blocks.0.mlp.fc1.weight")
+    'backbone.body.features.3.0.mlp.0.weight'
+    """
+    for pattern, write in RULES:
+        found = re.match(pattern, name)
+        if found:
+            return write(found) + name[found.end() :]
+    if name.startswith("swin.backbone."):
+        name = name.removeprefix("swin.backbone.")
+        for inner, write in BLOCK:
+            name = inner.sub(write, name)
+        return backbone + name
+    return backbone + name.removeprefix("res.") if name.startswith("res.") else name
