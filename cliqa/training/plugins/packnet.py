@@ -130,6 +130,11 @@ class PackNet(TaskViews):
         if not self._pruned and left <= self._post(strategy):
             self._share_out(strategy)
 
+    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Keep the experience's view, and none of the optimizer's averages of its weights."""
+        super().after_training_exp(strategy)
+        strategy.optimizer.state.clear()
+
     # ---------------------------------------------------------------- pruning
 
     def _post(self, strategy: Any) -> int:  # noqa: ANN401
@@ -151,7 +156,7 @@ class PackNet(TaskViews):
         """Keep the largest of the free weights of every tensor for this experience."""
         own = tensors_of(strategy.model)
         share_out(own, self._owner, self._share(strategy), self.learnt + 1)
-        strategy.optimizer.state.clear()  # momentum of another phase
+        strategy.optimizer.state.clear()
         self._pruned = True
         self._hold(strategy.model)
         self._warn(strategy)

@@ -114,6 +114,24 @@ def test_the_kept_weights_are_retrained_without_the_momentum_of_before(
     assert held == [tensors, 0, tensors]
 
 
+def test_an_experience_starts_without_the_averages_of_the_one_before(
+    make: Make, tiny_stream: Any, learn: Learn
+) -> None:
+    strategy = make(PackNet())
+    learn(strategy, tiny_stream, 0, 1)
+    held: list[int] = []
+    step = strategy.optimizer_step
+
+    def watch() -> None:
+        held.append(len(strategy.optimizer.state))
+        step()
+
+    strategy.optimizer_step = watch
+    learn(strategy, tiny_stream, 1, 2)
+    assert held[0] == 0
+    assert held[1] > 0
+
+
 def test_owners_never_change(make: Make, tiny_stream: Any, learn: Learn) -> None:
     plugin = PackNet()
     strategy = make(plugin)
