@@ -11,5 +11,5 @@ _base_ = [
     "_base_/schedules/sgd_15e.py",
     "_base_/default_runtime.py",
 ]
-cl_strategy = dict(type="EWC", strength=1000.0)
+cl_strategy = dict(type="EWC", strength=100.0, normalize="max")
 num_workers = 0  # the images are in memory
