@@ -165,7 +165,7 @@ def _grad_cam(said: Tensor, activation: Tensor | None, layer: str) -> Tensor:
     """
     score = said if said.ndim == 1 else said.amax(dim=1)
     found = None
-    if activation is not None and activation.requires_grad:
+    if activation is not None and activation.requires_grad and score.requires_grad:
         (found,) = torch.autograd.grad(score.sum(), activation, allow_unused=True)
     if activation is None or found is None:
         raise ModelError(f"--layer {layer}: the score has no gradient there. Choose another layer.")

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
@@ -62,19 +63,24 @@ def draw_attention(found: Sequence[Explanation]) -> Figure:
     layers = list(found[0].maps)[-MOST_LAYERS:]
     columns = 1 + len(layers) + bool(found[0].weights)
     width = PAGE if columns > 2 else PAGE * 0.75
-    ratio = max(each.image.shape[0] / each.image.shape[1] for each in found)
-    height = min(width / columns * ratio, 3.4) + 0.35
-    figure = new_figure(width, height * len(found) + 0.75)
-    panels = figure.subplots(len(found), columns, squeeze=False)
+    heights = [width / columns * min(e.image.shape[0] / e.image.shape[1], 1.5) for e in found]
+    figure = new_figure(width, sum(heights) + 0.35 * len(found) + 0.6)
+    panels = figure.subplots(len(found), columns, squeeze=False, height_ratios=heights)
     for row, each in zip(panels, found, strict=True):
         _draw_image(row[0], each)
         for axes, layer in zip(row[1:], layers, strict=False):
             _draw_map(axes, each, layer, _norm(found, layer))
-            axes.set_title(shortened(layer, 30) if each is found[0] else "", fontsize=7)
+            name = shortened(layer, 30) if each is found[0] else " "
+            axes.set_title(f" \n{name}", fontsize=7)  # as high as the image's: rows are level
         if each.weights:
             _draw_weights(row[-1], each.weights)
+            if each is found[-1]:
+                row[-1].set_xlabel("scale, shallow to deep")
     for column, layer in enumerate(layers, start=1):
-        _add_bar(figure, panels[:, column], _norm(found, layer), gradient=found[0].gradient)
+        unseen = any(np.isnan(each.maps[layer]).any() for each in found)
+        what = "Grad-CAM of the score" if found[0].gradient else "attention"
+        bar = _add_bar(figure, panels[:, column], _norm(found, layer), found[0].gradient)
+        bar.set_label(f"{what}\n(dark: not seen)" if unseen else what, fontsize=7)
     return figure
 
 
@@ -118,17 +124,14 @@ def _colors(*, gradient: bool) -> str:
     return "RdBu" if gradient else "viridis"
 
 
-def _add_bar(figure: Figure, axes: np.ndarray, norm: Normalize, *, gradient: bool) -> None:
+def _add_bar(figure: Figure, axes: np.ndarray, norm: Normalize, gradient: bool) -> Colorbar:
     """Add the legend of one column's colours below it."""
     shown = ScalarMappable(norm, colormaps[_colors(gradient=gradient)])
-    bar = figure.colorbar(shown, ax=list(axes), location="bottom", shrink=0.85, aspect=18, pad=0.03)
+    bar = figure.colorbar(shown, ax=list(axes), location="bottom", shrink=0.68, aspect=16, pad=0.03)
     bar.outline.set_visible(False)
-    if gradient:
-        bar.set_ticks([norm.vmin, 0, norm.vmax], labels=["lowers", "0", "raises"])
-        bar.set_label("Grad-CAM of the score", fontsize=7)
-        return
-    bar.set_ticks([norm.vmin, norm.vmax], labels=[f"{norm.vmin:.2f}", f"{norm.vmax:.2f}"])
-    bar.set_label("attention", fontsize=7)
+    ends = ("lowers", "raises") if gradient else (f"{norm.vmin:.2f}", f"{norm.vmax:.2f}")
+    bar.set_ticks([norm.vmin, norm.vmax], labels=ends)
+    return bar
 
 
 def _draw_weights(axes: Axes, weights: dict[str, np.ndarray]) -> None:
@@ -140,7 +143,6 @@ def _draw_weights(axes: Axes, weights: dict[str, np.ndarray]) -> None:
     count = max(len(values) for values in weights.values())
     axes.axhline(1 / count, color=MUTED, linestyle=":", linewidth=0.9)
     axes.set_xticks(range(count), [str(k + 1) for k in range(count)])
-    axes.set_xlabel("scale, shallow to deep")
     axes.set_ylim(0, 1)
     axes.set_title("weight of each scale", fontsize=7)
     axes.set_box_aspect(1)

@@ -104,7 +104,7 @@ def draw_embedding(embedding: Embedding, method: Method = "tsne", seed: int = 0)
         ArtifactError: There are too few images, or a feature is not finite.
     """
     points, names = project(embedding.features, method, seed)
-    figure = new_figure(PAGE, 3.9)
+    figure = new_figure(PAGE, 3.5)
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     size = float(np.clip(400 / np.sqrt(len(points)), 5, 18))
     order = np.random.default_rng(seed).permutation(len(points))  # no set lies on top of another
@@ -119,14 +119,14 @@ def draw_embedding(embedding: Embedding, method: Method = "tsne", seed: int = 0)
         linewidths=0,
         rasterized=True,
     )
-    bar = figure.colorbar(drawn, ax=left, location="bottom", shrink=0.8, aspect=22, pad=0.02)
+    bar = figure.colorbar(drawn, ax=left, location="right", shrink=0.7, aspect=22, pad=0.02)
     bar.outline.set_visible(False)
     bar.set_label(f"{embedding.score_name} (higher is better)")
     for index in range(len(embedding.names)):
         _draw_set(right, embedding, points, index, size)
     left.set_title(f"by score, n = {len(points)}", loc="left")
     right.set_title("by data set", loc="left")
-    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3)
+    figure.legend(loc="outside lower center", ncols=4)
     for axes in (left, right):
         axes.set_xlabel(names[0])
         axes.set_box_aspect(1)

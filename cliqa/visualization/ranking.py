@@ -112,9 +112,10 @@ def _middle(image: np.ndarray) -> np.ndarray:
 
 @styled
 def draw_ranking(ladders: Sequence[Ladder]) -> Figure:
-    """Draw the mean score of several images against the level of degradation.
+    """Draw how the score of several images changes with the level of degradation, on average.
 
-    Bars are Student's 95 % intervals of the mean over the images.
+    Bars are Student's 95 % intervals of the mean over the images. The changes are each image's own,
+    so that how good the images were to begin with adds nothing to them.
 
     Args:
         ladders: Those of two images or more, with as many levels each.
@@ -123,7 +124,7 @@ def draw_ranking(ladders: Sequence[Ladder]) -> Figure:
         ArtifactError: A distortion has fewer than two images.
     """
     kinds = list(dict.fromkeys(ladder.kind for ladder in ladders))
-    figure = new_figure(COLUMN * 1.25, 3.0)
+    figure = new_figure(COLUMN * 1.25, 3.2)
     axes = figure.add_subplot()
     for index, kind in enumerate(kinds):
         same = [ladder for ladder in ladders if ladder.kind == kind]
@@ -132,26 +133,21 @@ def draw_ranking(ladders: Sequence[Ladder]) -> Figure:
         _draw_mean(axes, kind, same, index, (index - (len(kinds) - 1) / 2) * 0.12)
     count = len({ladder.name for ladder in ladders})
     axes.set_xlabel("level of degradation (0: as it is)")
-    axes.set_ylabel(f"mean score of {count} images")
+    axes.set_ylabel(f"mean change of the score, n = {count}\n(bar: 95 % interval)")
+    axes.axhline(0, color=MUTED, linewidth=0.6)
     axes.grid(axis="y")
-    axes.legend(title="pairs in order", title_fontsize=7, alignment="left", labelcolor="linecolor")
-    axes.text(
-        0.98,
-        0.98,
-        "bar: 95 % interval",
-        transform=axes.transAxes,
-        ha="right",
-        va="top",
-        size=6.5,
-        color=MUTED,
+    handles, names = axes.get_legend_handles_labels()
+    title = "pairs of versions in the right order"
+    figure.legend(
+        handles, names, title=title, title_fontsize=7, loc="outside upper center", ncols=4
     )
     return figure
 
 
 def _draw_mean(axes: Axes, kind: str, ladders: Sequence[Ladder], index: int, aside: float) -> None:
     """Draw one distortion's mean scores with their intervals."""
-    scores = np.stack([ladder.scores for ladder in ladders])  # (N, L + 1)
-    found = [mean_interval(column.tolist()) for column in scores.T]
+    changes = np.stack([each.scores - each.scores[0] for each in ladders])  # (N, L + 1)
+    found = [mean_interval(column.tolist()) for column in changes.T]
     mean = np.array([each.mean for each in found], dtype=float)
     reach = np.array([each.high for each in found], dtype=float) - mean
     ordered = float(np.mean([ladder.ordered for ladder in ladders]))

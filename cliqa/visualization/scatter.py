@@ -100,7 +100,9 @@ def _draw_panel(axes: Axes, data: Predictions, own: str, intervals: Intervals) -
     facts = (
         f"SRCC {_with_band(values[0], intervals.get('srcc'))}",
         f"PLCC {_with_band(values[1], intervals.get('plcc'))}",
-        f"n = {data.target.size}" + (f", {hidden} outside" if hidden else ""),
+        f"n = {data.target.size}"
+        + (f", {hidden} outside" if hidden else "")
+        + (", [95 % interval]" if intervals.get("srcc") else ""),
     )
     axes.annotate(
         "\n".join(facts),  # above the panel: a cloud of points leaves no corner free for sure
