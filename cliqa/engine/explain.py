@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -114,8 +115,9 @@ def _recorded(model: nn.Module) -> Iterator[tuple[Outputs, Outputs]]:
                 if isinstance(value, Tensor) and value.ndim == 4 and value.shape[-2:].numel() > 1:
                     outputs.pop(name, None)  # the order is that of the last calls
                     outputs[name] = value
-            if callable(getattr(module, "weights", None)):
-                weights[name] = module.weights(*inputs).detach().cpu()
+            weigh: Any = getattr(module, "weights", None)
+            if inspect.ismethod(weigh):  # a list of layers of that name can be called, too
+                weights[name] = weigh(*inputs).detach().cpu()
 
         return hook
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -109,7 +109,6 @@ def draw_embedding(
     return target.save({f"embedding_{method}": figure}, [checkpoint])
 
 
-def _shown(paths: Sequence[Path], what: str) -> Sequence[Path]:
-    """Return the paths with a progress bar over them."""
-    shown: Sequence[Path] = tqdm(paths, desc=what, unit="image", leave=False, disable=None)
-    return shown
+def _shown(paths: Sequence[Path], what: str) -> Iterator[Path]:
+    """Yield the paths with a progress bar over them."""
+    yield from tqdm(paths, desc=what, unit="image", leave=False, disable=None)

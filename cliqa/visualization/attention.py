@@ -130,7 +130,7 @@ def _add_bar(figure: Figure, axes: np.ndarray, norm: Normalize, gradient: bool) 
     bar = figure.colorbar(shown, ax=list(axes), location="bottom", shrink=0.68, aspect=16, pad=0.03)
     bar.outline.set_visible(False)
     ends = ("lowers", "raises") if gradient else (f"{norm.vmin:.2f}", f"{norm.vmax:.2f}")
-    bar.set_ticks([norm.vmin, norm.vmax], labels=ends)
+    bar.set_ticks([float(norm.vmin or 0), float(norm.vmax or 0)], labels=ends)
     return bar
 
 

@@ -110,7 +110,8 @@ def draw_embedding(embedding: Embedding, method: Method = "tsne", seed: int = 0)
     order = np.random.default_rng(seed).permutation(len(points))  # no set lies on top of another
     low, high = float(embedding.score.min()), float(embedding.score.max())
     drawn = left.scatter(
-        *points[order].T,
+        points[order, 0],
+        points[order, 1],
         c=embedding.score[order],
         cmap="viridis",
         vmin=low,
@@ -142,7 +143,8 @@ def _draw_set(
     """Draw the points of one data set."""
     own = points[embedding.owner == index]
     axes.scatter(
-        *own.T,
+        own[:, 0],
+        own[:, 1],
         color=color(index),
         marker=marker(index),
         s=size,

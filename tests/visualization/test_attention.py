@@ -36,15 +36,15 @@ def test_maps_lie_over_the_image_and_leave_out_what_is_not_seen() -> None:
 
 def test_colours_mean_the_same_in_every_row() -> None:
     figure = draw_attention([explanation(1.0), explanation(3.0)])
-    norms = [axes.images[1].norm for axes in figure.axes if len(axes.images) == 2]
+    norms: list[Any] = [axes.images[1].norm for axes in figure.axes if len(axes.images) == 2]
     assert [norm.vmax for norm in norms] == [3.0, 3.0]
     assert norms[0].vmin > -0.5  # the lowest is not seen
 
 
 def test_grad_cam_has_white_at_zero() -> None:
     figure = draw_attention([explanation(0.2, gradient=True, label="cat")])
-    norm = figure.axes[1].images[1].norm
-    assert norm.vmin == -(norm.vmax or 0)
+    norm: Any = figure.axes[1].images[1].norm
+    assert norm.vmin == -norm.vmax
     assert [t.get_text() for t in figure.axes[-1].get_xticklabels()] == ["lowers", "raises"]
     assert figure.axes[0].get_title(loc="left") == "a.png\ncat (0.25)"
 

@@ -43,7 +43,8 @@ def test_classes_are_one_confusion_matrix() -> None:
     axes: Any = figure.axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["cat", "dog"]
     assert sorted(text.get_text() for text in axes.texts) == ["2", "2", "2"]
-    np.testing.assert_allclose(axes.images[0].get_array(), [[0.5, 0.5], [0, 1]])
+    shares: Any = [[0.5, 0.5], [0, 1]]
+    np.testing.assert_allclose(axes.images[0].get_array(), shares)
 
 
 def test_what_cannot_be_drawn_is_said() -> None:

@@ -84,7 +84,7 @@ def test_runs_lie_over_each_other() -> None:
 def test_runs_of_equal_experiences_are_separated_in_every_panel() -> None:
     rows = [epoch(t, e, loss=1.0, val_srcc=0.1) for t in range(2) for e in (1, 2)]
     figure = draw_histories({"a": rows, "b": rows})
-    borders = [[line.get_xdata() for line in axes.lines[2:]] for axes in figure.axes]  # type: ignore[index]
+    borders = [[line.get_xdata() for line in axes.lines[2:]] for axes in figure.axes]
     assert borders == [[[2.5, 2.5]], [[2.5, 2.5]]]
     with pytest.raises(ArtifactError, match=r"b: metrics\.jsonl holds no epoch"):
         draw_histories({"a": rows, "b": []})

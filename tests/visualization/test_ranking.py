@@ -53,7 +53,7 @@ def test_means_are_of_changes_within_an_image() -> None:
     figure = draw_ranking(ladders)
     container: Any = figure.axes[0].containers[0]
     line, _, (bars,) = container
-    found = mean_interval([-0.4, -0.2])
+    found: Any = mean_interval([-0.4, -0.2])
     np.testing.assert_allclose(line.get_ydata(), [0, found.mean])
     np.testing.assert_allclose(bars.get_segments()[1][:, 1], [found.low, found.high])
     assert "n = 2" in figure.axes[0].get_ylabel()
