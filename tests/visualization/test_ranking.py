@@ -42,7 +42,7 @@ def test_a_strip_has_a_panel_a_version_and_a_curve_a_distortion() -> None:
 def test_a_strip_shows_the_middle_at_full_size() -> None:
     large = np.zeros((SHOWN + 10, SHOWN + 50, 3), np.uint8)
     large[5, 25] = 255
-    figure = draw_strip([Ladder("a.png", "blur", [large], np.array([0.5]))])
+    figure = draw_strip([Ladder("a.png", "blur", [large, large], np.array([0.5, 0.4]))])
     shown: Any = figure.axes[0].images[0].get_array()
     assert shown.shape == (SHOWN, SHOWN, 3)
     assert shown[0, 0].tolist() == [255, 255, 255]
