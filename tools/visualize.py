@@ -1,50 +1,166 @@
-"""Draw a run's figures, or compare runs: ``python tools/visualize.py work_dirs/demo [MORE]``."""
+"""Draw a run's figures, or compare runs: ``python tools/visualize.py work_dirs/demo [MORE]``.
+
+``--mode`` chooses others: ``training evaluation compare matrix`` are drawn from files,
+``attention embedding ranking`` with the trained model.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import ConfigError
 
+if TYPE_CHECKING:
+    from cliqa.visualization.modes import Target
+
+FROM_FILES = {
+    "training": "loss and scores of every epoch; several runs lie over each other",
+    "evaluation": "predictions against scores, from eval_results.json",
+    "compare": "final scores of several runs, or of several eval_results.json",
+    "matrix": "score matrices and what was forgotten",
+}
+FROM_MODELS = {
+    "attention": "where in --images the model looks: spatial attention, else Grad-CAM",
+    "embedding": "the model's features as a map of the test images (t-SNE or PCA)",
+    "ranking": "scores of --images at rising degradation",
+}
+ONLY_FOR = {
+    "labels": ("training", "evaluation", "compare", ""),
+    "images": ("attention", "embedding", "ranking"),
+    "layer": ("attention",),
+    "datasets": ("embedding",),
+    "method": ("embedding",),
+    "samples": ("embedding",),
+    "distortions": ("ranking",),
+    "levels": ("ranking",),
+    "device": tuple(FROM_MODELS),
+}
+"""The modes that an option means something to; ``""`` is no mode."""
+
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
-        description="Draw the figures of one run, or the comparison of several."
+    modes = "\n".join(
+        f"  {name:<11} {what}" for name, what in {**FROM_FILES, **FROM_MODELS}.items()
     )
-    parser.add_argument("work_dirs", nargs="+", type=Path, metavar="WORK_DIR")
+    parser = argparse.ArgumentParser(
+        description="Draw the figures of one run, or the comparison of several.",
+        epilog=f"modes:\n{modes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "inputs", nargs="+", type=Path, metavar="WORK_DIR", help="work_dir, or a file in it"
+    )
+    parser.add_argument("--mode", default="", choices=(*FROM_FILES, *FROM_MODELS), help="see below")
     parser.add_argument(
         "--out",
         type=Path,
         help="folder to write to (default: WORK_DIR/figures; of a comparison: the current one)",
     )
-    parser.add_argument("--format", default="png", choices=("png", "pdf"))
+    parser.add_argument("--format", default="png", choices=("png", "pdf", "svg"))
     parser.add_argument("--dpi", type=int, default=200, help="pixels per inch (default: 200)")
+    parser.add_argument("--labels", nargs="+", help="names to show, one for each WORK_DIR")
+    parser.add_argument("--images", nargs="+", help="image files and folders")
+    parser.add_argument("--layer", help="layer for --mode attention, e.g. backbone.layer3")
+    parser.add_argument(
+        "--datasets",
+        nargs="+",
+        help="data sets of the config, or TYPE=ROOT (default: all)",
+    )
+    parser.add_argument("--method", choices=("tsne", "pca"), help="map of features (default: tsne)")
+    parser.add_argument(
+        "--samples", type=int, help="images of each data set in the map (default: 400)"
+    )
+    parser.add_argument("--distortions", nargs="+", help="default: blur jpeg noise")
+    parser.add_argument("--levels", type=int, help="degraded versions (default: 5)")
+    parser.add_argument("--device", help="auto (default), cpu, cuda or cuda:N")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw, and print the files written (of a comparison, its table too)."""
+    """Draw, and print the files written (of a comparison of runs, its table too)."""
     args = parse_args(argv)
+    _check(args)
+    from cliqa.visualization.modes import Target  # noqa: PLC0415  --help is fast
+
+    target = Target(args.out, args.format, args.dpi)
+    draw = {"": _draw_runs, **dict.fromkeys(FROM_MODELS, _draw_models)}.get(args.mode, _draw_files)
+    for file in draw(args, target):
+        print(file)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise a ConfigError for options that are out of range or mean nothing to the mode."""
     if not 10 <= args.dpi <= 2400:
         raise ConfigError(f"--dpi {args.dpi}: must lie between 10 and 2400.")
-    from cliqa.evaluation.tables import comparison_table, render  # noqa: PLC0415  --help is fast
-    from cliqa.visualization.run import draw_run, draw_runs, load_runs  # noqa: PLC0415
+    for option, modes in ONLY_FOR.items():
+        if getattr(args, option) is not None and args.mode not in modes:
+            named = ", ".join(mode for mode in modes if mode)
+            raise ConfigError(f"--{option}: means something to --mode {named} alone.")
+    if args.mode in FROM_MODELS and len(args.inputs) > 1:
+        raise ConfigError(f"--mode {args.mode}: give one work_dir or checkpoint.")
+    if args.mode in ("attention", "ranking") and not args.images:
+        raise ConfigError(f"--mode {args.mode}: give --images, files or folders.")
+    for option, least in (("samples", 2), ("levels", 1)):
+        value = getattr(args, option)
+        if value is not None and value < least:
+            raise ConfigError(f"--{option} {value}: must be at least {least}.")
 
-    if len(args.work_dirs) == 1:
-        files = draw_run(args.work_dirs[0], args.out, file_format=args.format, dpi=args.dpi)
-    else:
-        out = args.out or Path()
-        files = draw_runs(args.work_dirs, out, file_format=args.format, dpi=args.dpi)
-        print(render(comparison_table(load_runs(args.work_dirs))))
-    for file in files:
-        print(file)
+
+def _draw_runs(args: argparse.Namespace, target: Target) -> list[Path]:
+    """Draw one run's figures, or the comparison of several with its table."""
+    from cliqa.evaluation.tables import comparison_table, render  # noqa: PLC0415
+    from cliqa.visualization.modes import draw_compared  # noqa: PLC0415
+    from cliqa.visualization.run import draw_run, load_runs  # noqa: PLC0415
+
+    if len(args.inputs) == 1:
+        return draw_run(args.inputs[0], args.out, file_format=args.format, dpi=args.dpi)
+    files = draw_compared(args.inputs, args.labels or (), target)
+    if files[0].stem == "comparison":
+        print(render(comparison_table(load_runs(args.inputs, args.labels or ()))))
+    return files
+
+
+def _draw_files(args: argparse.Namespace, target: Target) -> list[Path]:
+    """Draw a mode that needs files alone."""
+    from cliqa.visualization import modes  # noqa: PLC0415
+
+    draw: dict[str, Callable[..., list[Path]]] = {
+        "training": modes.draw_training,
+        "evaluation": modes.draw_evaluated,
+        "compare": modes.draw_compared,
+        "matrix": modes.draw_matrices,
+    }
+    return draw[args.mode](args.inputs, args.labels or (), target)
+
+
+def _draw_models(args: argparse.Namespace, target: Target) -> list[Path]:
+    """Draw a mode that runs the trained model."""
+    from cliqa.engine import figures  # noqa: PLC0415
+    from cliqa.utils.device import resolve_device  # noqa: PLC0415
+
+    path, device = args.inputs[0], resolve_device(args.device or "auto")
+    if args.mode == "attention":
+        return figures.draw_attention(path, args.images, target, device, layer=args.layer)
+    if args.mode == "ranking":
+        kinds, levels = args.distortions or ("blur", "jpeg", "noise"), args.levels or 5
+        return figures.draw_ranking(path, args.images, target, device, kinds=kinds, levels=levels)
+    return figures.draw_embedding(
+        path,
+        target,
+        device,
+        images=args.images or (),
+        data_sets=args.datasets or (),
+        method=args.method or "tsne",
+        samples=args.samples or 400,
+    )
 
 
 if __name__ == "__main__":

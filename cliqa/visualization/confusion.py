@@ -22,7 +22,6 @@ MOST_COUNTED = 14
 """With more classes than this, cells are too small for their counts."""
 
 
-@styled
 def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figure:
     """Draw how often each class was taken for each class, among all classes (class-IL).
 
@@ -46,7 +45,18 @@ def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figur
         raise ArtifactError("the stored logits are no finite numbers: training has diverged.")
     said = np.concatenate([predicted_classes(p.logits, range(len(classes))) for p in predictions])
     true = np.concatenate([p.target for p in predictions])
-    counts = confusion_matrix(said, true, len(classes))  # (K, K)
+    return draw_counts(confusion_matrix(said, true, len(classes)), classes, label)
+
+
+@styled
+def draw_counts(counts: np.ndarray, classes: Sequence[str], label: str) -> Figure:
+    """Draw a confusion matrix that has been counted already.
+
+    Args:
+        counts: Samples by true and by predicted class, (K, K).
+        classes: Names of the K classes.
+        label: Which model it is, for the title.
+    """
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(PAGE, max(3.2, 2.2 + 0.3 * len(classes))) if len(classes) <= MOST_NAMED else 6.2
     figure = new_figure(side + 0.7, side, square=True)

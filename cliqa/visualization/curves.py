@@ -1,8 +1,8 @@
-"""Curves over a run: what is known of each data set over time, and how training went."""
+"""Curves over a run: what is known of each data set over time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from cliqa.evaluation.results import Results, main_measure, row_labels
 from cliqa.evaluation.tables import LABELS
-from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.style import (
     COLUMN,
     FAINT,
-    INK,
     MUTED,
     PAGE,
     color,
@@ -30,8 +27,6 @@ from cliqa.visualization.style import (
     styled,
     wrapped,
 )
-
-Rows = Sequence[Mapping[str, Any]]
 
 
 @styled
@@ -138,63 +133,3 @@ def _label_steps(panels: np.ndarray, columns: int, across: int, labels: Sequence
         if crowded:
             for text in axes.get_xticklabels():
                 text.set(rotation=40, ha="right", rotation_mode="anchor")
-
-
-@styled
-def draw_history(rows: Rows) -> Figure:
-    """Draw the training loss and the validation score of every epoch, experience by experience.
-
-    Args:
-        rows: The rows of ``metrics.jsonl``; those of kind ``"epoch"`` are drawn. They have
-            ``experience``, ``name``, ``loss``, and a score whose key begins with ``val_``.
-
-    Raises:
-        ArtifactError: There is no row of an epoch.
-    """
-    epochs = [row for row in rows if row.get("kind") == "epoch"]
-    if not epochs:
-        raise ArtifactError("metrics.jsonl holds no epoch: there is no history to draw.")
-    keys = dict.fromkeys(key for row in epochs for key in row if key.startswith("val_"))
-    key = next((key for key in keys if any(row.get(key) is not None for row in epochs)), None)
-    figure = new_figure(PAGE, 3.6 if key else 2.1)
-    panels = figure.subplots(2 if key else 1, 1, sharex=True, squeeze=False).ravel()
-    _draw_epochs(panels[0], epochs, "loss", named=True)
-    panels[0].set_ylabel("training loss")
-    panels[0].set_ylim(bottom=0)
-    if key:
-        measure = key.removeprefix("val_")
-        _draw_epochs(panels[1], epochs, key)
-        panels[1].set_ylabel(f"validation {LABELS.get(measure, measure)}")
-    panels[-1].set_xlabel("epoch")
-    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-    panels[-1].set_xlim(0.5, len(epochs) + 0.5)
-    return figure
-
-
-def _draw_epochs(axes: Axes, epochs: Rows, key: str, named: bool = False) -> None:
-    """Draw one number of every epoch, broken and separated between experiences."""
-    order = list(dict.fromkeys(row["experience"] for row in epochs))
-    values = np.array([row.get(key) for row in epochs], dtype=float)  # None -> NaN
-    owners = np.array([order.index(row["experience"]) for row in epochs])
-    for index in range(len(order)):
-        places = np.flatnonzero(owners == index)
-        drawn = places[np.isfinite(values[places])]  # not every epoch is validated
-        many = drawn.size > 40
-        axes.plot(drawn + 1, values[drawn], "-" if many else "-o", color=color(index), ms=2.8)
-        if index:
-            axes.axvline(places[0] + 0.5, color=FAINT, linewidth=0.8)
-        if named:
-            name = shortened(str(epochs[places[0]]["name"]), max(4, int(96 / len(order))))
-            axes.annotate(
-                name,
-                (places.mean() + 1, 1),
-                xycoords=("data", "axes fraction"),
-                xytext=(0, 4),
-                textcoords="offset points",
-                ha="center",
-                color=color(index),
-                weight="bold",
-                size=8 if len(order) < 8 else 6.5,
-            )
-    axes.grid(axis="y")
-    axes.tick_params(colors=INK)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from matplotlib.figure import Figure
 
 from cliqa.evaluation.class_predictions import ClassPredictions, load_class_predictions
 from cliqa.evaluation.predictions import Predictions, load_predictions, prediction_path
 from cliqa.evaluation.results import Results, load_results, main_measure, row_labels
-from cliqa.utils.errors import ArtifactError
+from cliqa.utils.errors import ArtifactError, ConfigError
 from cliqa.visualization.comparison import draw_comparison
 from cliqa.visualization.confusion import draw_confusion
-from cliqa.visualization.curves import draw_history, draw_scores
+from cliqa.visualization.curves import draw_scores
+from cliqa.visualization.history import draw_history, load_metrics
 from cliqa.visualization.matrix import draw_matrix
-from cliqa.visualization.scatter import draw_scatter
+from cliqa.visualization.scatter import Intervals, draw_scatter
 from cliqa.visualization.style import save_figure
 
-FileFormat = Literal["png", "pdf"]
+FileFormat = Literal["png", "pdf", "svg"]
 
 
 def draw_run(
@@ -35,7 +35,7 @@ def draw_run(
     Args:
         work_dir: The run's folder.
         out: Where to write; by default the run's ``figures`` folder.
-        file_format: ``"png"`` or ``"pdf"``.
+        file_format: ``"png"``, ``"pdf"`` or ``"svg"``.
         dpi: Pixels per inch.
 
     Returns:
@@ -50,12 +50,12 @@ def draw_run(
     figures: dict[str, Figure] = {"score_matrix": draw_matrix(results)}
     if len(labels) > 1:
         figures["scores"] = draw_scores(results)
-    history = [row for row in _metrics(work_dir) if row.get("kind") == "epoch"]
+    history = [row for row in load_metrics(work_dir) if row.get("kind") == "epoch"]
     if history:
         figures["history"] = draw_history(history)
     predictions = _last_predictions(work_dir, results)
     if predictions:
-        figures["scatter"] = draw_scatter(predictions, labels[-1])
+        figures["scatter"] = draw_scatter(predictions, labels[-1], _intervals(results))
     of_classes = _last_class_predictions(work_dir, results)
     if of_classes:
         figures["confusion"] = draw_confusion(of_classes, labels[-1])
@@ -66,14 +66,20 @@ def draw_run(
 
 
 def draw_runs(
-    work_dirs: Sequence[Path], out: Path, *, file_format: FileFormat = "png", dpi: int = 200
+    work_dirs: Sequence[Path],
+    out: Path,
+    *,
+    labels: Sequence[str] = (),
+    file_format: FileFormat = "png",
+    dpi: int = 200,
 ) -> list[Path]:
     """Draw the comparison of several runs.
 
     Args:
         work_dirs: The runs' folders, in the order to show.
         out: Where to write ``comparison``.
-        file_format: ``"png"`` or ``"pdf"``.
+        labels: Names to show, one a run; see `run_names`.
+        file_format: ``"png"``, ``"pdf"`` or ``"svg"``.
         dpi: Pixels per inch.
 
     Returns:
@@ -83,43 +89,54 @@ def draw_runs(
         ArtifactError: A ``results.json`` is missing or damaged.
         EvaluationError: The runs have different measures.
     """
-    figure = draw_comparison(load_runs(work_dirs))
+    figure = draw_comparison(load_runs(work_dirs, labels))
     return [save_figure(figure, Path(out) / f"comparison.{file_format}", dpi)]
 
 
-def load_runs(work_dirs: Sequence[Path]) -> dict[str, Results]:
-    """Return the results of several runs by names that differ.
-
-    A run is called after its folder; where two folders are called the same, after as much of the
-    path as tells them apart.
+def load_runs(work_dirs: Sequence[Path], labels: Sequence[str] = ()) -> dict[str, Results]:
+    """Return the results of several runs by names that differ; see `run_names`.
 
     Raises:
         ArtifactError: A ``results.json`` is missing or damaged, or a folder is given twice.
+        ConfigError: The labels are others than one a run.
     """
-    folders = [Path(folder).resolve() for folder in work_dirs]
+    names = run_names(work_dirs, labels)
+    return {name: load_results(path) for name, path in zip(names, work_dirs, strict=True)}
+
+
+def run_names(paths: Sequence[Path], labels: Sequence[str] = ()) -> list[str]:
+    """Return a name for every run, all different.
+
+    Args:
+        paths: Work_dirs, or files in them. A run is called after it; where two are called the
+            same, after as much of the path as tells them apart.
+        labels: The names to take instead.
+
+    Raises:
+        ArtifactError: A path is given twice.
+        ConfigError: There are more or fewer labels than paths, or two are the same.
+    """
+    folders = [Path(path).resolve() for path in paths]
     if len(set(folders)) < len(folders):
         raise ArtifactError("the same work_dir is given twice.")
+    if labels:
+        if len(labels) != len(paths) or len(set(labels)) < len(labels):
+            raise ConfigError(
+                f"--labels: {len(labels)} for {len(paths)} runs. Give each a name of its own."
+            )
+        return list(labels)
     depth = 1
     while len({folder.parts[-depth:] for folder in folders}) < len(folders):
         depth += 1
-    return {"/".join(folder.parts[-depth:]): load_results(folder) for folder in folders}
+    return ["/".join(folder.parts[-depth:]) for folder in folders]
 
 
-def _metrics(work_dir: Path) -> list[dict[str, Any]]:
-    """Return the rows of ``metrics.jsonl``, none where there is no such file."""
-    path = work_dir / "metrics.jsonl"
-    if not path.is_file():
-        return []
-    rows = []
-    for index, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ArtifactError(f"{path}, line {index}: damaged ({error}).") from error
-        if not isinstance(row, dict):
-            raise ArtifactError(f"{path}, line {index}: expected an object, got {line[:40]}.")
-        rows.append(row)
-    return rows
+def _intervals(results: Results) -> dict[str, Intervals]:
+    """Return the last model's 95 % intervals by data set and measure."""
+    return {
+        name: {measure: bands[-1][k] for measure, bands in results["interval"].items()}
+        for k, name in enumerate(results["datasets"])
+    }
 
 
 def _last_predictions(work_dir: Path, results: Results) -> dict[str, Predictions]:

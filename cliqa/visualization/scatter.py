@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,19 +26,28 @@ from cliqa.visualization.style import (
 )
 
 AXIS_LIMIT = 3.0
-"""A forgotten scale may send predictions far outside 0..1; farther ones are counted, not drawn."""
+"""A forgotten scale may send predictions far away; what lies farther outside the range of scores
+than this many times its width is counted, not drawn."""
+
+Intervals = Mapping[str, Sequence[float] | None]
+"""[low, high] by measure: ``srcc``, ``plcc``."""
 
 
 @styled
-def draw_scatter(predictions: Mapping[str, Predictions], title: str = "") -> Figure:
+def draw_scatter(
+    predictions: Mapping[str, Predictions],
+    title: str = "",
+    intervals: Mapping[str, Intervals] | None = None,
+) -> Figure:
     """Draw the predictions of one model against the true scores of every data set.
 
     The dark curve is the fitted logistic (drawn where the predictions rise with the scores), the
-    grey one the identity: both are 0..1, higher = better.
+    grey one the identity: both are 0..1 (or on the label file's own scale), higher = better.
 
     Args:
         predictions: What the model says, by data set, in the order of the panels.
         title: What the model is, e.g. ``"after koniq"``.
+        intervals: 95 % intervals by data set and measure, written behind the measures.
 
     Raises:
         EvaluationError: There is no data set.
@@ -49,12 +58,12 @@ def draw_scatter(predictions: Mapping[str, Predictions], title: str = "") -> Fig
     across = min(panels_across(count), 4)
     down = -(-count // across)
     width = {1: COLUMN, 2: PAGE * 0.72}.get(across, PAGE)
-    figure = new_figure(width, down * (width / across + 0.05) + 0.2, square=True)
+    figure = new_figure(width, down * (width / across + 0.4) + 0.2, square=True)
     panels = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
     for index, (name, data) in enumerate(predictions.items()):
         axes = panels[index]
-        axes.set_title(shortened(name, 26), loc="left", color=color(index))
-        _draw_panel(axes, data, color(index))
+        axes.set_title(shortened(name, 26), loc="left", color=color(index), pad=34)
+        _draw_panel(axes, data, color(index), (intervals or {}).get(name, {}))
         if index + across >= count:
             axes.set_xlabel(f"prediction {title}".rstrip())
         if index % across == 0:
@@ -64,12 +73,13 @@ def draw_scatter(predictions: Mapping[str, Predictions], title: str = "") -> Fig
     return figure
 
 
-def _draw_panel(axes: Axes, data: Predictions, own: str) -> None:
-    """Draw one data set: points, identity, fitted curve, and the correlations in the corner."""
+def _draw_panel(axes: Axes, data: Predictions, own: str, intervals: Intervals) -> None:
+    """Draw one data set: points, identity, fitted curve, and the correlations above."""
     keep = np.isfinite(data.prediction)  # a model that has diverged predicts no numbers
     x, y = data.prediction[keep], data.target[keep]
-    low, high = _limits(x)
-    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, zorder=0)
+    scale = _scale(data.target)
+    low, high = _limits(x, scale)
+    axes.plot(scale, scale, color=FAINT, linewidth=1, zorder=0)
     visibility = float(np.clip(14 / np.sqrt(max(x.size, 1)), 0.08, 0.6))
     axes.scatter(
         x,
@@ -87,30 +97,51 @@ def _draw_panel(axes: Axes, data: Predictions, own: str) -> None:
         axes.plot(line, fit(line), color=INK, linewidth=1.3)
     values = (srcc(x, y), plcc(x, y)) if complete else (None, None)
     hidden = int(data.target.size - np.sum((x >= low) & (x <= high)))
-    axes.text(
-        0.04,
-        0.96,
-        f"SRCC {_signed(values[0])}\nPLCC {_signed(values[1])}\nn = {data.target.size}"
-        + (f"\n{hidden} outside" if hidden else ""),
-        transform=axes.transAxes,
-        va="top",
-        fontsize=7,
-        linespacing=1.35,
-        bbox={"boxstyle": "round,pad=0.25", "facecolor": "white", "alpha": 0.8, "linewidth": 0},
+    facts = (
+        f"SRCC {_with_band(values[0], intervals.get('srcc'))}",
+        f"PLCC {_with_band(values[1], intervals.get('plcc'))}",
+        f"n = {data.target.size}"
+        + (f", {hidden} outside" if hidden else "")
+        + (", [95 % interval]" if intervals.get("srcc") else ""),
+    )
+    axes.annotate(
+        "\n".join(facts),  # above the panel: a cloud of points leaves no corner free for sure
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(0, 3),
+        textcoords="offset points",
+        va="bottom",
+        fontsize=6.5,
+        linespacing=1.3,
     )
     axes.set_xlim(low, high)
-    axes.set_ylim(-0.03, 1.03)
+    margin = 0.03 * (scale[1] - scale[0])
+    axes.set_ylim(scale[0] - margin, scale[1] + margin)
     axes.set_box_aspect(1)
 
 
-def _limits(x: np.ndarray) -> tuple[float, float]:
-    """Return the range of the prediction axis: 0..1, or as far as the points go within bounds."""
-    if x.size == 0:
-        return -0.03, 1.03
-    low = max(min(0.0, float(x.min())), -AXIS_LIMIT)
-    high = min(max(1.0, float(x.max())), 1 + AXIS_LIMIT)
+def _scale(target: np.ndarray) -> tuple[float, float]:
+    """Return the range of the true scores: 0..1, or that of the values if they leave it."""
+    if target.size == 0 or (target.min() >= 0 and target.max() <= 1):
+        return 0.0, 1.0
+    low, high = float(target.min()), float(target.max())
+    return (low, high) if low < high else (low - 0.5, low + 0.5)
+
+
+def _limits(x: np.ndarray, scale: tuple[float, float]) -> tuple[float, float]:
+    """Return the range of the prediction axis: the scores', or as far as points go in bounds."""
+    reach = AXIS_LIMIT * (scale[1] - scale[0])
+    low = max(float(np.min(x, initial=scale[0])), scale[0] - reach)
+    high = min(float(np.max(x, initial=scale[1])), scale[1] + reach)
     margin = 0.03 * (high - low)
     return low - margin, high + margin
+
+
+def _with_band(value: float | None, band: Sequence[float] | None) -> str:
+    """Return a value with its interval, where both exist."""
+    if value is None or band is None:
+        return _signed(value)
+    return f"{_signed(value)} [{_signed(band[0])}, {_signed(band[1])}]"
 
 
 def _signed(value: float | None) -> str:

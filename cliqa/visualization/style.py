@@ -19,7 +19,7 @@ from cliqa.utils.io import atomic_open
 
 P = ParamSpec("P")
 
-FORMATS = ("png", "pdf")
+FORMATS = ("png", "pdf", "svg")
 
 COLUMN = 3.5
 """Width of one column of a two-column paper, in inches."""
@@ -68,6 +68,7 @@ STYLE: dict[str, Any] = {
     "figure.facecolor": "white",
     "pdf.fonttype": 42,  # outlines that journals accept and editors can select
     "svg.fonttype": "none",
+    "svg.hashsalt": "cliqa",  # equal input, equal names inside the file
     "axes.unicode_minus": True,
 }
 
@@ -145,16 +146,17 @@ def save_figure(figure: Figure, path: Path, dpi: int = 200) -> Path:
 
     Args:
         figure: The figure.
-        path: Where to write; its suffix, ``.png`` or ``.pdf``, is the format.
-        dpi: Pixels per inch of a PNG, and of the points in a PDF's scatter plots.
+        path: Where to write; its suffix, one of `FORMATS`, is the format.
+        dpi: Pixels per inch of a PNG, and of images and scatter plots inside the other formats.
 
     Raises:
-        ValueError: The suffix is neither of them.
+        ValueError: The suffix is none of them.
     """
     file_format = path.suffix.removeprefix(".")
     if file_format not in FORMATS:
         raise ValueError(f"{path}: the suffix must be one of {', '.join(FORMATS)}")
-    metadata = {"CreationDate": None} if file_format == "pdf" else {}  # equal input, equal bytes
+    dated = {"pdf": "CreationDate", "svg": "Date"}.get(file_format)
+    metadata = {dated: None} if dated else {}  # equal input, equal bytes
     with mpl.rc_context(STYLE), atomic_open(path, "wb") as file:
         figure.savefig(file, format=file_format, dpi=dpi, metadata=metadata)
     return path

@@ -72,3 +72,49 @@ def test_runs_from_any_folder(tmp_path: Path) -> None:
     command = [sys.executable, str(TOOL), ".", "--dpi", "40"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["figures/score_matrix.png", "figures/scores.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--layer", "x"], "--layer: means something to --mode attention alone"),
+        (["--mode", "matrix", "--labels", "a"], "--labels: means something to --mode training, ev"),
+        (["--mode", "attention"], "--mode attention: give --images"),
+        (["b", "--mode", "embedding"], "--mode embedding: give one work_dir"),
+        (["--mode", "embedding", "--samples", "1"], "--samples 1: must be at least 2"),
+        (["--mode", "ranking", "--images", "a", "--levels", "0"], "--levels 0: must be at least 1"),
+    ],
+)
+def test_options_must_mean_something(arguments: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        main(["a", *arguments])
+
+
+def test_modes_that_read_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [str(make_run(tmp_path / name, final)) for name, final in (("a", 0.7), ("b", 0.4))]
+    main([runs[0], "--mode", "matrix", "--dpi", "40"])
+    main([*runs, "--mode", "compare", "--labels", "x", "y", "--out", str(tmp_path)])
+    files = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert [file.name for file in files] == ["matrix_srcc.png", "forgetting.png", "comparison.png"]
+    assert all(file.is_file() for file in files)
+    main([*runs, "--labels", "x", "y", "--out", str(tmp_path)])
+    assert any(line.split()[:2] == ["y", "0.400"] for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.integration
+def test_modes_that_run_the_model(
+    tiny_run: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = [str(tiny_run), "--out", str(tmp_path), "--dpi", "40", "--device", "cpu", "--mode"]
+    image = str(tiny_data / "a" / "a00.png")
+    main([*start, "attention", "--images", image])
+    main([*start, "ranking", "--images", image, "--distortions", "blur", "--levels", "2"])
+    main([*start, "embedding", "--method", "pca", "--samples", "4"])
+    files = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert [file.stem for file in files] == ["attention", "ranking_1", "embedding_pca"]
+    assert all(file.stat().st_size > 1000 for file in files)
+    for wrong in (["attention", "--images", image, "--layer", "nose"], ["ranking"]):
+        assert run_entry_point(lambda wrong=wrong: main([*start, *wrong])) == 2  # type: ignore[misc]
+    told = capsys.readouterr().err
+    assert "--layer nose: the model has no such module" in told
+    assert "Traceback" not in told

@@ -1,4 +1,4 @@
-"""Curves: what is drawn of every data set and of every epoch."""
+"""Curves: what is drawn of every data set."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-from cliqa.utils.errors import ArtifactError
-from cliqa.visualization.curves import draw_history, draw_scores
+from cliqa.visualization.curves import draw_scores
 
 MakeRun = Callable[..., Any]
 
@@ -62,43 +60,3 @@ def test_many_experiences_are_numbered(tmp_path: Path, make_run: MakeRun) -> Non
     assert len(figure.axes) == 8
     assert [t.get_text() for t in figure.axes[-1].get_xticklabels()] == ["1", "3", "5", "7"]
     assert figure.axes[-1].get_xlabel() == "after experience"
-
-
-def epoch(t: int, number: int, **more: Any) -> dict[str, Any]:
-    """A row of metrics.jsonl."""
-    return {"kind": "epoch", "experience": t, "name": f"set {t}", "epoch": number, **more}
-
-
-def test_history_runs_on_through_the_experiences() -> None:
-    rows = [epoch(t, e, loss=1.0 / e, val_srcc=0.1 * e) for t in range(3) for e in (1, 2, 3, 4)]
-    figure = draw_history([*rows, {"kind": "eval", "experience": 0}])
-    loss, score = figure.axes
-    curves: list[Any] = [line for line in loss.lines if np.size(line.get_xdata()) == 4]
-    assert [line.get_xdata().tolist() for line in curves] == [
-        [1, 2, 3, 4],
-        [5, 6, 7, 8],
-        [9, 10, 11, 12],
-    ]
-    assert curves[0].get_ydata() == pytest.approx([1, 1 / 2, 1 / 3, 1 / 4])
-    assert len(loss.lines) - len(curves) == 2  # what separates three experiences
-    assert [text.get_text() for text in loss.texts] == ["set 0", "set 1", "set 2"]
-    assert (loss.get_ylabel(), score.get_ylabel()) == ("training loss", "validation SRCC")
-    assert score.get_xlabel() == "epoch"
-
-
-def test_epochs_without_validation_leave_no_gap() -> None:
-    rows = [epoch(0, e, loss=0.1, val_accuracy=None if e % 2 else 0.2) for e in range(1, 7)]
-    score: Any = draw_history(rows).axes[1]
-    assert score.get_ylabel() == "validation accuracy"
-    assert score.lines[0].get_xdata().tolist() == [2, 4, 6]
-
-
-@pytest.mark.parametrize("more", [{}, {"val_srcc": None}])
-def test_without_validation_there_is_the_loss_alone(more: dict[str, Any]) -> None:
-    figure = draw_history([epoch(0, e, loss=0.1, **more) for e in (1, 2)])
-    assert [axes.get_ylabel() for axes in figure.axes] == ["training loss"]
-
-
-def test_history_needs_an_epoch() -> None:
-    with pytest.raises(ArtifactError, match=r"metrics\.jsonl holds no epoch"):
-        draw_history([{"kind": "eval"}])

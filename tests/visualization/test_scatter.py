@@ -24,7 +24,7 @@ def predictions(x: np.ndarray | None = None, n: int = 50, noise: float = 0.1) ->
 
 
 def corner(axes: Axes) -> list[str]:
-    """The lines in the corner."""
+    """The lines above a panel."""
     return axes.texts[0].get_text().split("\n")
 
 
@@ -66,10 +66,10 @@ def test_constant_and_diverged_predictions_are_n_a() -> None:
     }
     figure = draw_scatter(data)
     for axes in figure.axes:
-        assert corner(axes)[:3] == ["SRCC n/a", "PLCC n/a", "n = 50"]
+        assert corner(axes)[:2] == ["SRCC n/a", "PLCC n/a"]
         assert len(axes.lines) == 1
-    assert corner(figure.axes[1])[3] == "1 outside"
-    assert corner(figure.axes[2])[3] == "50 outside"
+    counts = [corner(axes)[2] for axes in figure.axes]
+    assert counts == ["n = 50", "n = 50, 1 outside", "n = 50, 50 outside"]
 
 
 def test_far_predictions_widen_the_axis_up_to_a_bound() -> None:
@@ -83,7 +83,27 @@ def test_far_predictions_widen_the_axis_up_to_a_bound() -> None:
     far[0], far[1] = 1e6, -1e6
     axes = draw_scatter({"a": predictions(far)}).axes[0]
     assert axes.get_xlim()[1] < 5
-    assert corner(axes)[3] == "2 outside"
+    assert corner(axes)[2] == "n = 50, 2 outside"
+
+
+def test_scores_on_another_scale_have_axes_of_that_scale() -> None:
+    data = predictions()
+    percent = Predictions(100 * data.prediction, 100 * data.target, 100 * data.raw, data.image)
+    axes: Any = draw_scatter({"koniq": percent}).axes[0]
+    low, high = axes.get_ylim()
+    assert low < 100 * data.target.min()
+    assert 100 * data.target.max() < high < 105
+    ends = [100 * data.target.min(), 100 * data.target.max()]
+    assert list(axes.lines[0].get_xdata()) == ends
+    assert corner(axes) == corner(draw_scatter({"koniq": data}).axes[0])
+
+
+def test_intervals_stand_behind_their_measures() -> None:
+    axes = draw_scatter({"a": predictions()}, "", {"a": {"srcc": [-0.5, 0.25], "plcc": None}}).axes[
+        0
+    ]
+    assert corner(axes)[0].endswith(" [\N{MINUS SIGN}0.500, 0.250]")
+    assert "[" not in corner(axes)[1]
 
 
 @pytest.mark.parametrize("count", [1, 4, 6, 10])

@@ -30,10 +30,15 @@ def test_png_has_the_asked_size(tmp_path: Path) -> None:
 
 
 def test_equal_figures_have_equal_bytes(tmp_path: Path) -> None:
-    for suffix in ("png", "pdf"):
-        files = [save_figure(new_figure(3, 2), tmp_path / f"{k}.{suffix}") for k in range(2)]
+    starts = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
+    for suffix, start in starts.items():
+        files = [tmp_path / f"{k}.{suffix}" for k in range(2)]
+        for file in files:
+            figure = new_figure(3, 2)
+            figure.add_subplot().plot([0, 1], [1, 0], "o")
+            save_figure(figure, file)
         assert files[0].read_bytes() == files[1].read_bytes()
-    assert files[0].read_bytes().startswith(b"%PDF")
+        assert files[0].read_bytes().startswith(start)
 
 
 def test_a_figure_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
@@ -48,8 +53,8 @@ def test_a_figure_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_refuses_another_format(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"a\.svg: the suffix must be one of png, pdf"):
-        save_figure(new_figure(1, 1), tmp_path / "a.svg")
+    with pytest.raises(ValueError, match=r"a\.jpg: the suffix must be one of png, pdf, svg"):
+        save_figure(new_figure(1, 1), tmp_path / "a.jpg")
 
 
 def test_style_ends_with_the_drawing() -> None:

@@ -1,0 +1,161 @@
+"""Profiles of a run's model, or of the model that a config describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from cliqa.config import load_config
+from cliqa.deploy.profiling import Profile, profile_forward
+from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of
+from cliqa.models.build import build_model
+from cliqa.transforms.pipeline import build_pipeline
+from cliqa.utils.errors import ConfigError, ModelError
+
+SIZE = (224, 224)
+"""H and W where the preprocessing does not bring images to one size."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to profile.
+
+    Attributes:
+        name: What it is called.
+        model: The model, in evaluation mode.
+        file_bytes: Size of the checkpoint, with all that training needs; None for a config.
+        channels: Channels of its images.
+        size: H and W that its preprocessing gives.
+        crops: Crops that an evaluation makes of an image: as many passes.
+    """
+
+    name: str
+    model: nn.Module
+    file_bytes: int | None
+    channels: int
+    size: tuple[int, int]
+    crops: int
+
+    def batch(self, images: int, size: tuple[int, int], device: torch.device) -> torch.Tensor:
+        """Return random images (B, C, H, W)."""
+        noise = torch.Generator().manual_seed(0)
+        return torch.rand(images, self.channels, *size, generator=noise).to(device)
+
+
+def load_subject(path: str | Path, device: torch.device) -> Subject:
+    """Return the model of a run, or of a config (with random weights).
+
+    Args:
+        path: A work_dir, a checkpoint, or a config file (``.py``).
+        device: Where to put it.
+
+    Raises:
+        CheckpointError: There is no checkpoint, or it is damaged.
+        ConfigError: The config is wrong.
+        ModelError: The model takes features instead of images.
+    """
+    path = Path(path)
+    if path.suffix == ".py":
+        config, file_bytes, name = load_config(path), None, path.stem
+        model = build_model(_fresh(config["model"])).eval()
+    else:
+        checkpoint = find_checkpoint(path)
+        state = load_run(checkpoint)
+        config, model, file_bytes = state["config"], model_of(state), checkpoint.stat().st_size
+        name = path.name or path.resolve().name
+    scenario = config["scenario"]
+    if scenario.get("feature_type") is not None:
+        raise ModelError(
+            f"{path}: its model takes the features '{scenario['feature_type']}', and a profile is "
+            "made with images. Profile the network that made the features."
+        )
+    convolution = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    channels = 3 if convolution is None else convolution.in_channels
+    crops, size = _prepared(scenario.get("eval_transform"))
+    return Subject(name, model.to(device), file_bytes, channels, size, crops)
+
+
+def profile_subject(
+    subject: Subject,
+    batches: Sequence[int],
+    sizes: Sequence[tuple[int, int]],
+    device: torch.device,
+    *,
+    warmup: int = 3,
+    repeats: int = 20,
+) -> list[Profile]:
+    """Measure a model at every size and batch.
+
+    Args:
+        subject: The model.
+        batches: Numbers of images.
+        sizes: (H, W); none for the size that its preprocessing gives.
+        device: Where it is.
+        warmup: Passes before the first that counts.
+        repeats: Passes that count.
+
+    Raises:
+        ModelError: The model fails at one of them.
+    """
+    cases = [(batch, size) for size in sizes or [subject.size] for batch in batches]
+    shown = tqdm(cases, desc=subject.name, unit="size", leave=False, disable=None)
+    return [
+        profile_forward(
+            subject.model,
+            subject.batch(batch, size, device),
+            name=subject.name,
+            warmup=warmup,
+            repeats=repeats,
+        )
+        for batch, size in shown
+    ]
+
+
+def _prepared(steps: Any) -> tuple[int, tuple[int, int]]:  # noqa: ANN401
+    """Return how many crops an evaluation makes of an image, and their H and W.
+
+    Where the size depends on the image, it is `SIZE`.
+    """
+    if not steps:
+        return 1, SIZE
+    pipeline = build_pipeline(steps, "scenario.eval_transform", quality=False)
+    wide = pipeline(torch.zeros(3, 480, 640, dtype=torch.uint8))
+    tall = pipeline(torch.zeros(3, 640, 480, dtype=torch.uint8))
+    crops = wide.shape[0] if wide.ndim == 4 else 1
+    if wide.shape != tall.shape:
+        return crops, SIZE
+    height, width = wide.shape[-2:]
+    return crops, (int(height), int(width))
+
+
+def _fresh(section: Any) -> Any:  # noqa: ANN401
+    """Return a model's section without pretrained weights, which change neither size nor speed."""
+    if isinstance(section, list):
+        return [_fresh(item) for item in section]
+    if not isinstance(section, dict):
+        return section
+    return {
+        key: None if key in ("pretrained", "weights") else _fresh(value)
+        for key, value in section.items()
+    }
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return H and W of ``"224"`` or ``"384x512"`` (height first).
+
+    Raises:
+        ConfigError: The text is neither.
+
+    >>> parse_size("224"), parse_size("384x512")
+    ((224, 224), (384, 512))
+    """
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ConfigError(f"--sizes {text}: write 224, or height x width as 384x512.")
+    return int(parts[0]), int(parts[-1])

@@ -1,0 +1,76 @@
+"""``tools/profile_model.py`` as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cliqa.utils.cli import run_entry_point
+from cliqa.utils.errors import ConfigError
+from tools.profile_model import main
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "profile_model.py"
+CONFIG = TOOL.parents[1] / "config"
+
+
+@pytest.mark.integration
+def test_a_run_and_a_config(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "profile.json"
+    threads = torch.get_num_threads()
+    main(
+        [str(tiny_run), str(CONFIG / "demo.py"), "--batch-sizes", "1", "2", "--sizes", "32"]
+        + ["--repeats", "2", "--warmup", "0", "--threads", "1", "--device", "cpu"]
+        + ["--out", str(out)]
+    )
+    assert torch.get_num_threads() == threads == 1
+    printed = capsys.readouterr().out
+    assert "Parameters" in printed
+    assert "One forward pass (cpu, 1 thread(s))" in printed
+    rows = json.loads(out.read_text())["rows"]
+    assert [(row["name"], row["batch"]) for row in rows] == [
+        ("tiny", 1),
+        ("tiny", 2),
+        ("demo", 1),
+        ("demo", 2),
+    ]
+    assert all(0 < row["p50_ms"] <= row["p95_ms"] for row in rows)
+
+
+@pytest.mark.integration
+def test_mistakes_are_short(capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(CONFIG / "fmnist_naive.py")
+    status = run_entry_point(lambda: main([config, "--sizes", "4", "--device", "cpu"]))
+    told = capsys.readouterr().err
+    assert status == 2
+    assert "fmnist_naive: fails at batch 1, 4 x 4 pixels" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--batch-sizes", "1", "0"], "--batch-sizes 0: must be at least 1"),
+        (["--threads", "0"], "--threads 0: must be at least 1"),
+        (["--repeats", "0"], "--repeats 0: must be at least 1"),
+        (["--warmup", "-1"], "--warmup -1: must be at least 0"),
+        (["--sizes", "big"], "--sizes big: write 224"),
+        (["--out", "a.txt"], r"--out a\.txt: the name must end in"),
+    ],
+)
+def test_options_are_checked_before_a_model_is_read(arguments: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        main(["nowhere", *arguments])
+
+
+def test_help_imports_no_torch() -> None:
+    command = [sys.executable, "-X", "importtime", str(TOOL), "--help"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "FLOPs = 2 MACs" in found.stdout
+    assert " torch\n" not in found.stderr

@@ -1,0 +1,83 @@
+"""Measure size, MACs, latency and memory: ``python tools/profile_model.py work_dirs/demo``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cliqa.utils.cli import run_entry_point
+from cliqa.utils.errors import ConfigError
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Measure models: parameters, MACs, latency, throughput and memory.",
+        epilog="A MAC is a multiplication and an addition; FLOPs = 2 MACs. 'CPU ms' is the time of "
+        "the process on all its threads: on a busy machine it is steadier than the wall time.",
+    )
+    parser.add_argument("models", nargs="+", help="work_dirs, checkpoints, or configs (.py)")
+    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1], help="default: 1")
+    parser.add_argument(
+        "--sizes", nargs="+", help="224, or height x width as 384x512 (default: the config's)"
+    )
+    parser.add_argument("--threads", type=int, help="threads of the CPU (default: PyTorch's)")
+    parser.add_argument("--warmup", type=int, default=3, help="passes that do not count")
+    parser.add_argument("--repeats", type=int, default=20, help="passes that count (default: 20)")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    parser.add_argument("--out", type=Path, help="file to write: .json, .csv or .md")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, print the tables and write the file."""
+    args = parse_args(argv)
+    _check(args)
+    import torch  # noqa: PLC0415  --help answers without what follows
+
+    from cliqa.engine import profile, profile_report  # noqa: PLC0415
+    from cliqa.evaluation.tables import render  # noqa: PLC0415
+    from cliqa.utils.device import resolve_device  # noqa: PLC0415
+
+    sizes = [profile.parse_size(text) for text in args.sizes or ()]
+    if args.out:
+        profile_report.check_report(args.out)
+    device = resolve_device(args.device)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    subjects = [profile.load_subject(path, device) for path in args.models]
+    passes = {"warmup": args.warmup, "repeats": args.repeats}
+    rows = [
+        row
+        for subject in subjects
+        for row in profile.profile_subject(subject, args.batch_sizes, sizes, device, **passes)
+    ]
+    print(render(profile_report.parameter_table(subjects)))
+    print(render(profile_report.profile_table(rows)), end="")
+    for subject in subjects:
+        if subject.crops > 1:
+            print(f"{subject.name}: an evaluation makes {subject.crops} crops of every image.")
+    if args.out:
+        profile_report.write_report(args.out, subjects, rows)
+        print(f"written: {args.out}")
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise a ConfigError for numbers that are out of range."""
+    at_least_one = {
+        "--repeats": args.repeats,
+        "--threads": 1 if args.threads is None else args.threads,
+    }
+    for option, value in [*at_least_one.items(), *(("--batch-sizes", b) for b in args.batch_sizes)]:
+        if value < 1:
+            raise ConfigError(f"{option} {value}: must be at least 1.")
+    if args.warmup < 0:
+        raise ConfigError(f"--warmup {args.warmup}: must be at least 0.")
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))
