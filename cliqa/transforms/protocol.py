@@ -75,6 +75,22 @@ class EvaluationProtocol:
         """Whether crops of one's choice take the place of the model's own."""
         return self.grid is not None or self.draws is not None
 
+    @property
+    def crops(self) -> str | None:
+        """The crops as a command line names them; None for the model's own."""
+        if self.grid is not None:
+            return f"grid:{self.grid[0]}x{self.grid[1]}"
+        return None if self.draws is None else f"random:{self.draws}"
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the protocol in JSON's own types, None where it does not matter."""
+        return {
+            "crops": self.crops,
+            "crop_size": self.crop_size if self.changes_crops else None,
+            "crop_seed": None if self.draws is None else self.seed,
+            "resize": None if self.resize is None else list(self.resize),
+        }
+
     def describe(self) -> str:
         """Return the protocol in words.
 
@@ -88,10 +104,10 @@ class EvaluationProtocol:
             sizes = {0: "not resized", 1: "resized to a shorter edge of {}"}
             text = sizes.get(len(self.resize), "resized to {} x {} (height x width)")
             parts.append(text.format(*self.resize))
-        if self.grid is not None:
-            parts.append(f"crops grid:{self.grid[0]}x{self.grid[1]} of {self.crop_size} px")
+        if self.changes_crops:
+            parts.append(f"crops {self.crops} of {self.crop_size} px")
         if self.draws is not None:
-            parts.append(f"crops random:{self.draws} of {self.crop_size} px, seed {self.seed}")
+            parts.append(f"seed {self.seed}")
         return ", ".join(parts) or "each model's own preprocessing"
 
 
