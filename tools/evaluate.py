@@ -63,8 +63,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in args.table:
         if Path(name).suffix not in STYLES:
             raise ConfigError(f"--table {name}: the name must end in {', '.join(STYLES)}.")
-    if args.score_range and not args.score_range[0] < args.score_range[1]:
-        low, high = args.score_range
+    low, high = args.score_range or (0.0, 1.0)
+    if not low < high:
         raise ConfigError(f"--score-range {low:g} {high:g}: LOW must be below HIGH.")
     from cliqa.engine.candidate import Request  # noqa: PLC0415  --help answers without what follows
     from cliqa.engine.data_arguments import Scale  # noqa: PLC0415
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         data_sets=args.datasets,
         split=args.split,
         protocol=parse_protocol(args.crops, args.crop_size, args.resize, args.seed),
-        scale=Scale(*args.score_range, not args.lower_is_better) if args.score_range else None,
+        scale=Scale(low, high, not args.lower_is_better) if args.score_range else None,
         batch_size=args.batch_size,
         num_workers=args.num_workers,
     )

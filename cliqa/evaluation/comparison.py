@@ -107,18 +107,18 @@ def _compare(
     answers = [[row["prediction"] for row in rows] for rows in (rows_a, rows_b)]
     if any(answer is None for answer in itertools.chain(*answers)):
         return None, "not compared: a model predicts what is no number"
-    draws = {"resamples": resamples, "seed": seed}
     if "accuracy" in first["metrics"]:
         truth = [row["target"] for row in rows_a]
         right = [
             [said == true for said, true in zip(given, truth, strict=True)] for given in answers
         ]
-        return paired_accuracy(right[0], right[1], **draws), None
+        return paired_accuracy(right[0], right[1], resamples=resamples, seed=seed), None
     try:
         target = [row["target"] for row in rows_a]
-        return paired_bootstrap(answers[0], answers[1], target, **draws), None
+        found = paired_bootstrap(answers[0], answers[1], target, resamples=resamples, seed=seed)
     except EvaluationError as error:
         return None, f"not compared: {error}"
+    return found, None
 
 
 def _sample(row: Mapping[str, Any]) -> tuple[Any, Any]:

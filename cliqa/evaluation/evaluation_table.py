@@ -68,13 +68,12 @@ def verdict(row: Mapping[str, Any]) -> str:
     >>> verdict({"interval": [-0.01, 0.03], "note": None, "n": 100})
     'no difference shown'
     """
-    low, high = row["interval"] or (None, None)
-    if low is None:
+    if row["interval"] is None:
         said = f"too few images ({row['n']})"
-    elif low > 0:
+    elif row["interval"][0] > 0:
         said = "A is better"
     else:
-        said = "B is better" if high < 0 else "no difference shown"
+        said = "B is better" if row["interval"][1] < 0 else "no difference shown"
     return f"{said}; {row['note']}" if row["note"] else said
 
 

@@ -58,8 +58,10 @@ def test_equal_models_differ_in_about_one_interval_of_twenty() -> None:
     for seed in range(200):
         random = np.random.default_rng(seed)
         truth = random.normal(size=60)
-        a, b = truth + random.normal(size=(2, 60))
-        models = {"a": evaluation(a, truth), "b": evaluation(b, truth)}
+        a, b = (truth + random.normal(size=60) for _ in "ab")
+        models = {
+            name: evaluation(said.tolist(), truth.tolist()) for name, said in (("a", a), ("b", b))
+        }
         low, high = compare_evaluations(models, resamples=200, seed=seed)[0]["interval"]
         outside += not low <= 0 <= high
     assert 2 <= outside <= 22  # 5 % of 200 are 10

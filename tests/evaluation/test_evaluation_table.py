@@ -21,7 +21,8 @@ from cliqa.evaluation.tables import render
 def evaluation(srcc: float | None, shift: int = 0, step: str = "ToTensor") -> dict[str, Any]:
     """Return a made-up evaluation over the data sets d and, without shift, e."""
     measures = {"srcc": srcc, "plcc": 0.5, "plcc_fit": None, "krcc": 0.25, "rmse": 0.125}
-    metrics = {**measures, "n": 20, "interval": {"srcc": [0.25, 0.75]}, "warnings": []}
+    interval = {"srcc": [0.25, 0.75]}
+    metrics: dict[str, Any] = {**measures, "n": 20, "interval": interval, "warnings": []}
     rows = [
         {"image": f"{k}.jpg", "prediction": (k + shift * (k % 3)) / 40, "target": k / 20}
         for k in range(20)

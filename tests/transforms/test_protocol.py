@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -17,8 +18,8 @@ from cliqa.transforms.protocol import (
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 
-NORMALIZE = {"type": "Normalize", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.3]}
-STEPS = [{"type": "ToTensor"}, NORMALIZE]
+NORMALIZE: dict[str, Any] = {"type": "Normalize", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.3]}
+STEPS: list[dict[str, Any]] = [{"type": "ToTensor"}, NORMALIZE]
 
 
 def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -100,7 +101,7 @@ def test_crops_and_resize_take_the_place_of_the_models_own() -> None:
 def test_equal_preprocessing_has_equal_signatures() -> None:
     plain = EvaluationProtocol()
     first = build_views([{"type": "Resize", "size": 20}, *STEPS], plain, "x").signature()
-    assert first == build_views([*[{"size": 20, "type": "Resize"}], *STEPS], plain, "y").signature()
+    assert first == build_views([{"size": 20, "type": "Resize"}, *STEPS], plain, "y").signature()
     for protocol in (parse_protocol("grid:5x5"), parse_protocol("random:5"), parse_protocol(None)):
         assert build_views(STEPS, protocol, "x").signature() != first
     seeds = [
