@@ -106,7 +106,7 @@ def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float],
         option = "--scale" if args.scale else "--dataset"
         raise ConfigError(f"{option}: this model gives classes, not scores.")
     if args.dataset:
-        scale = scale_of(predictor.model.scenario, args.dataset)
+        scale = scale_of(predictor.image_model.scenario, args.dataset)
         return lambda score: on_scale(score, scale)
     low, high = args.scale or (0.0, 1.0)
     return lambda score: low + (high - low) * score

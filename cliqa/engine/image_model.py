@@ -17,20 +17,31 @@ class ImageModel(Protocol):
     """What `Predictor` asks of a model.
 
     Another kind of file needs a class with these members, and a line in `open_model`.
-
-    Attributes:
-        names: The experiences that it has been trained on.
-        classes: The classes that it tells apart; empty where it gives scores.
-        channels: Of the images it takes: 3 (RGB) or 1 (grey).
-        eval_transform: The preprocessing it was trained with, as in a config.
-        scenario: The section of the data it was trained on.
     """
 
-    names: list[str]
-    classes: list[str]
-    channels: int
-    eval_transform: Sequence[Mapping[str, Any]]
-    scenario: Mapping[str, Any]
+    @property
+    def path(self) -> Path:
+        """The file that it is from."""
+
+    @property
+    def names(self) -> list[str]:
+        """The experiences that it has been trained on."""
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes that it tells apart; empty where it gives scores."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images that it takes: 3 (RGB) or 1 (grey)."""
+
+    @property
+    def eval_transform(self) -> Sequence[Mapping[str, Any]]:
+        """The preprocessing that it was trained with, as in a config."""
+
+    @property
+    def scenario(self) -> Mapping[str, Any]:
+        """The section of the data that it was trained on."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,), 0..1, higher = better, or logits (B, K), on the CPU.
@@ -38,7 +49,6 @@ class ImageModel(Protocol):
         Args:
             images: (B, channels, H, W), preprocessed.
         """
-        ...
 
 
 class CheckpointModel:
@@ -48,19 +58,22 @@ class CheckpointModel:
         checkpoint: A checkpoint or a work_dir.
         device: Where to compute.
 
+    Attributes:
+        module: The network.
+
     Raises:
         CheckpointError: There is no checkpoint, it is damaged, or its model takes no images.
     """
 
     def __init__(self, checkpoint: str | Path, device: torch.device) -> None:
-        path = find_checkpoint(checkpoint)
-        state = load_run(path)
+        self.path = find_checkpoint(checkpoint)
+        state = load_run(self.path)
         self.device = device
         self.scenario: Mapping[str, Any] = state["config"]["scenario"]
         features = self.scenario.get("feature_type")
         if features is not None:
             raise CheckpointError(
-                f"{path}: its model was trained on the features '{features}' and takes no "
+                f"{self.path}: its model was trained on the features '{features}' and takes no "
                 "images. Train on images (scenario.feature_type=None) to predict them."
             )
         self.names: list[str] = state["names"]

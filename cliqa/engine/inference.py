@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2.functional import rgb_to_grayscale
 
@@ -16,7 +17,7 @@ from cliqa.engine.image_model import ImageModel, open_model
 from cliqa.training.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
 from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
-from cliqa.utils.errors import CliqaError, DatasetError
+from cliqa.utils.errors import CliqaError, DatasetError, ModelError
 
 Transform = Callable[[torch.Tensor], torch.Tensor]
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -113,15 +114,19 @@ class Predictor:
     """A trained model with the preprocessing it was trained with.
 
     Args:
-        model: A checkpoint, a work_dir, or a model itself.
+        source: A checkpoint, a work_dir, or a model itself.
         device: Where to compute.
         protocol: What to change in the preprocessing; by default nothing.
 
     Attributes:
-        model: The model.
+        image_model: The model.
+        checkpoint: The file that it is from.
+        device: Where it computes.
         names: The experiences that it has been trained on.
         classes: The classes that it tells apart; empty where it gives scores.
-        views: What it sees of an image.
+        views: What it sees of an image: crops of what `transform` makes of it, where the protocol
+            asks for crops.
+        transform: Preprocessing of the whole image.
 
     Raises:
         CheckpointError: There is no checkpoint, it is damaged, or its model takes no images.
@@ -130,21 +135,39 @@ class Predictor:
 
     def __init__(
         self,
-        model: str | Path | ImageModel,
+        source: str | Path | ImageModel,
         device: torch.device,
         protocol: EvaluationProtocol | None = None,
     ) -> None:
-        self.model = open_model(model, device) if isinstance(model, (str, Path)) else model
-        self.names, self.classes = self.model.names, self.model.classes
+        self.image_model = open_model(source, device) if isinstance(source, (str, Path)) else source
+        self.checkpoint, self.device = self.image_model.path, device
+        self.names, self.classes = self.image_model.names, self.image_model.classes
         self.protocol = protocol or EvaluationProtocol()
         self.views = build_views(
-            self.model.eval_transform,
+            self.image_model.eval_transform,
             self.protocol,
             "scenario.eval_transform",
             quality=not self.classes,
         )
-        if self.model.channels == 1 and self.views.pipeline is not None:
+        if self.image_model.channels == 1:
             self.views.pipeline = _Grey(self.views.pipeline)
+        self.transform: Transform = self.views.pipeline
+
+    @property
+    def model(self) -> nn.Module:
+        """The network of a checkpoint, for those who look inside.
+
+        Raises:
+            ModelError: The model is from another kind of file.
+        """
+        module = getattr(self.image_model, "module", None)
+        if module is None:
+            raise ModelError(
+                f"{self.checkpoint}: holds no PyTorch network to look into. Give the checkpoint "
+                "or the work_dir that it was made from."
+            )
+        network: nn.Module = module
+        return network
 
     def score(self, images: torch.Tensor, key: str = "") -> torch.Tensor:
         """Return the outputs of one image (3, H, W) or of a batch of equal size, uint8.
@@ -156,7 +179,9 @@ class Predictor:
             key: What decides over random crops, in place of a file's name.
         """
         batch = images[None] if images.dim() == 3 else images
-        return apply_model(self.model, torch.stack([self.views(image, key) for image in batch]))
+        return apply_model(
+            self.image_model, torch.stack([self.views(image, key) for image in batch])
+        )
 
     def predict(
         self, paths: Sequence[Path], batch_size: int | None = None, num_workers: int = 0
@@ -186,7 +211,7 @@ class Predictor:
         """Return (score, None), or (probability, class), of readable images of any sizes."""
         if not samples:
             return []
-        outputs = apply_model(self.model, collate_eval(samples)[0])
+        outputs = apply_model(self.image_model, collate_eval(samples)[0])
         if not self.classes:
             return [(score, None) for score in outputs.tolist()]
         sure, said = outputs[:, : len(self.classes)].softmax(1).max(1)

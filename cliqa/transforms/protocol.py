@@ -175,12 +175,12 @@ class Views:
     """What a model gets to see of an image.
 
     Args:
-        pipeline: Preprocessing of the whole image; None for inputs that are no images.
+        pipeline: Preprocessing of the whole image.
         protocol: What is cropped from the result.
     """
 
     def __init__(
-        self, pipeline: Callable[[torch.Tensor], torch.Tensor] | None, protocol: EvaluationProtocol
+        self, pipeline: Callable[[torch.Tensor], torch.Tensor], protocol: EvaluationProtocol
     ) -> None:
         self.pipeline = pipeline
         self.protocol = protocol
@@ -198,7 +198,7 @@ class Views:
         Returns:
             (C, h, w), (N, C, h, w) where there are N crops, or the features.
         """
-        shown = image if self.pipeline is None else self.pipeline(image)
+        shown = self.pipeline(image)
         if self._grid is not None:
             return self._grid(shown)
         if self.protocol.draws is not None:
@@ -243,7 +243,7 @@ def build_views(
     if steps is None:
         if protocol.changes_crops or protocol.resize is not None:
             raise ConfigError("--crops and --resize need images, but this model takes features.")
-        return Views(None, protocol)
+        return Views(_as_it_is, protocol)
     kept = [dict(step) for step in steps]
     if protocol.resize is not None:
         kept = [step for step in kept if _name(step) not in RESIZES]
@@ -253,6 +253,11 @@ def build_views(
     if protocol.changes_crops:
         kept = [step for step in kept if _name(step) not in CROPS]
     return Views(build_pipeline(kept, where, quality=quality), protocol)
+
+
+def _as_it_is(features: torch.Tensor) -> torch.Tensor:
+    """Return features, which need no preprocessing."""
+    return features
 
 
 def _name(step: Mapping[str, Any]) -> str:

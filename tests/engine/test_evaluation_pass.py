@@ -79,14 +79,14 @@ def test_each_model_gets_its_view() -> None:
 
 
 def test_one_sample_for_all_views() -> None:
-    views = [Views(None, PLAIN), build_views([], parse_protocol("random:3", 4), "x")]
+    views = [Views(torch.clone, PLAIN), build_views([], parse_protocol("random:3", 4), "x")]
     images, target = SharedViews(Source(), views)[2]
     assert [tuple(image.shape) for image in images] == [(3, 16, 8), (3, 3, 4, 4)]
     assert target == torch.tensor(100 / 255)
 
 
 def test_images_of_many_sizes_stay_apart() -> None:
-    samples = [SharedViews(Source(), [Views(None, PLAIN)])[k] for k in range(3)]
+    samples = [SharedViews(Source(), [Views(torch.clone, PLAIN)])[k] for k in range(3)]
     (images,), targets = collate_views(samples)
     assert isinstance(images, RaggedImages)
     assert [len(image) for image in images] == [3, 3, 3]

@@ -14,7 +14,7 @@ from cliqa.engine.evaluate import evaluate
 from cliqa.engine.inference import Predictor, find_images
 from cliqa.engine.streams import build_benchmark
 from cliqa.transforms.protocol import parse_protocol
-from cliqa.utils.errors import CheckpointError, DatasetError
+from cliqa.utils.errors import CheckpointError, DatasetError, ModelError
 
 CPU = torch.device("cpu")
 
@@ -60,6 +60,7 @@ def test_one_image_and_a_batch(tiny_run: Path) -> None:
 class Mean:
     """A model from nowhere: an image's mean level."""
 
+    path = Path("mean.bin")
     names: ClassVar[list[str]] = ["x"]
     classes: ClassVar[list[str]] = []
     channels = 3
@@ -81,6 +82,8 @@ def test_any_model_will_do_and_crops_are_averaged(tmp_path: Path) -> None:
     predictor = Predictor(Mean(), CPU, parse_protocol("grid:1x2", 4))
     assert [score.score for score in predictor.predict(paths)] == pytest.approx([0.5, 1.0])
     assert predictor.score(halves).tolist() == pytest.approx([0.5])
+    with pytest.raises(ModelError, match=r"mean\.bin: holds no PyTorch network to look into"):
+        _ = predictor.model
 
 
 def test_folders_are_listed_and_others_refused(tiny_data: Path, tmp_path: Path) -> None:

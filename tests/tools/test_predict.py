@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -232,5 +233,5 @@ def test_images_are_classified_and_have_no_scale(
         (clear_root / "class_names.txt").read_text().split("\n")
     )
     for option in (["--scale", "0", "10"], ["--dataset", "clear"]):
-        assert run_entry_point(lambda o=option: main([folder, images, *o])) == 2
+        assert run_entry_point(partial(main, [folder, images, *option])) == 2
         assert f"{option[0]}: this model gives classes" in capfd.readouterr().err
