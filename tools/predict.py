@@ -7,17 +7,18 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import run_entry_point
+from cliqa.utils.cli import add_protocol_arguments, run_entry_point
 from cliqa.utils.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cliqa.engine.inference import Score
+    from cliqa.engine.inference import Predictor, Score
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -26,7 +27,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Score images with a trained model, or classify them."
     )
     parser.add_argument("checkpoint", help="work_dir or checkpoint")
-    parser.add_argument("images", nargs="+", help="image files and folders")
+    parser.add_argument(
+        "images", nargs="+", help="image files, folders, and quoted patterns: 'set/**/*.jpg'"
+    )
     parser.add_argument("--out", help="file to write: .csv or .json (default: the console)")
     parser.add_argument(
         "--scale",
@@ -35,8 +38,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar=("LOW", "HIGH"),
         help="range of the scores, e.g. 0 10 (default: 0 1); higher is better",
     )
+    parser.add_argument(
+        "--dataset", metavar="NAME", help="give scores on the scale of this data set of the config"
+    )
+    add_protocol_arguments(parser)
     parser.add_argument("--recursive", action="store_true", help="look into folders' folders")
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, help="images a batch (default: 32 or crops)")
     parser.add_argument("--num-workers", type=int, default=0, help="processes that read images")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     return parser.parse_args(argv)
@@ -45,28 +52,25 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Score images and write a table; the status is 1 if an image could not be read."""
     args = parse_args(argv)
-    low, high = args.scale or (0.0, 1.0)
-    if not low < high:
-        raise ConfigError(f"--scale {low:g} {high:g}: LOW must be below HIGH.")
-    if args.out and Path(args.out).suffix not in (".csv", ".json"):
-        raise ConfigError(f"--out {args.out}: the name must end in .csv or .json.")
-    if args.batch_size < 1:
-        raise ConfigError(f"--batch-size {args.batch_size}: must be at least 1.")
+    _check(args)
     from tqdm import tqdm  # noqa: PLC0415  --help answers without what follows
 
     from cliqa.engine.inference import Predictor, find_images  # noqa: PLC0415
+    from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
     from cliqa.utils.io import write_text  # noqa: PLC0415
 
+    protocol = parse_protocol(args.crops, args.crop_size, args.resize, args.seed)
     paths = find_images(args.images, args.recursive)
-    predictor = Predictor(args.checkpoint, resolve_device(args.device))
-    if predictor.classes and args.scale:
-        raise ConfigError("--scale: this model gives classes, not scores.")
+    predictor = Predictor(args.checkpoint, resolve_device(args.device), protocol)
+    to_scale = scaling(args, predictor)
     scores = predictor.predict(paths, args.batch_size, args.num_workers)
-    rows = list(tqdm(scores, total=len(paths), desc="score", leave=False, disable=None))
+    rows = [
+        row if row.score is None else replace(row, score=to_scale(row.score))
+        for row in tqdm(scores, total=len(paths), desc="score", leave=False, disable=None)
+    ]
     as_json = bool(args.out) and Path(args.out).suffix == ".json"
-    of_classes = bool(predictor.classes)
-    text = (to_json if as_json else to_csv)(rows, low, high, of_classes)
+    text = (to_json if as_json else to_csv)(rows, bool(predictor.classes))
     if args.out:
         write_text(args.out, text)
     else:
@@ -77,7 +81,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if bad else 0
 
 
-def to_csv(rows: Sequence[Score], low: float, high: float, of_classes: bool = False) -> str:
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that cannot be meant, before anything is read."""
+    low, high = args.scale or (0.0, 1.0)
+    if not low < high:
+        raise ConfigError(f"--scale {low:g} {high:g}: LOW must be below HIGH.")
+    if args.scale and args.dataset:
+        raise ConfigError("--scale and --dataset: both give the scale. Choose one.")
+    if args.out and Path(args.out).suffix not in (".csv", ".json"):
+        raise ConfigError(f"--out {args.out}: the name must end in .csv or .json.")
+    if args.batch_size is not None and args.batch_size < 1:
+        raise ConfigError(f"--batch-size {args.batch_size}: must be at least 1.")
+
+
+def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float], float]:
+    """Return what brings a score of 0..1 to the scale that is asked for.
+
+    Raises:
+        ConfigError: The model gives classes, or its config has no such data set.
+    """
+    from cliqa.engine.score_scale import on_scale, scale_of  # noqa: PLC0415
+
+    if predictor.classes and (args.scale or args.dataset):
+        option = "--scale" if args.scale else "--dataset"
+        raise ConfigError(f"{option}: this model gives classes, not scores.")
+    if args.dataset:
+        scale = scale_of(predictor.image_model.scenario, args.dataset)
+        return lambda score: on_scale(score, scale)
+    low, high = args.scale or (0.0, 1.0)
+    return lambda score: low + (high - low) * score
+
+
+def to_csv(rows: Sequence[Score], of_classes: bool = False) -> str:
     """Return ``image,score`` or ``image,class,probability`` lines.
 
     An image that could not be read has empty fields.
@@ -86,20 +121,20 @@ def to_csv(rows: Sequence[Score], low: float, high: float, of_classes: bool = Fa
     table = csv.writer(out, lineterminator="\n")
     table.writerow(["image", "class", "probability"] if of_classes else ["image", "score"])
     for row in rows:
-        score = "" if row.score is None else f"{low + (high - low) * row.score:.6f}"
+        score = "" if row.score is None else f"{row.score:.6f}"
         table.writerow([row.image, row.label or "", score] if of_classes else [row.image, score])
     return out.getvalue()
 
 
-def to_json(rows: Sequence[Score], low: float, high: float, of_classes: bool = False) -> str:
+def to_json(rows: Sequence[Score], of_classes: bool = False) -> str:
     """Return a list of ``{"image", "score"}`` or ``{"image", "class", "probability"}``.
 
     An image that could not be read has an ``"error"`` too.
     """
     listed = []
     for row in rows:
-        score = None if row.score is None else low + (high - low) * row.score
-        said = {"class": row.label, "probability": score} if of_classes else {"score": score}
+        value = row.score
+        said = {"class": row.label, "probability": value} if of_classes else {"score": value}
         error = {"error": row.error} if row.error else {}
         listed.append({"image": str(row.image), **said, **error})
     return json.dumps(listed, indent=2, ensure_ascii=False) + "\n"

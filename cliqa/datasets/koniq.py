@@ -132,9 +132,15 @@ class KonIQ10k(LabelledFolder):
         **common: Any,  # noqa: ANN401
     ) -> None:
         self.score = score
-        if score == "distribution" and score_range is None:
-            score_range = (1.0, 5.0)
+        score_range = self.declared_range(score=score, score_range=score_range)
         super().__init__(root, score_range=score_range, **common)
+
+    @classmethod
+    def declared_range(cls, **arguments: Any) -> tuple[float, float]:  # noqa: ANN401
+        """Return the range of the raw scores, which depends on `score`."""
+        if arguments.get("score") == "distribution" and arguments.get("score_range") is None:
+            return 1.0, 5.0
+        return super().declared_range(**arguments)
 
     def read_table(self, path: Path) -> ScoreTable:
         """Read either label file.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cliqa.datasets.base import Policy, QualityDataset
 from cliqa.datasets.image_files import find_folder
@@ -108,6 +108,19 @@ class LabelledFolder(QualityDataset):
                 break
             lines.append(line)
         return "\n".join(lines).strip("\n")
+
+    @classmethod
+    def declared_range(cls, **arguments: Any) -> tuple[float, float]:  # noqa: ANN401
+        """Return the range of the raw scores, without a look at the data.
+
+        Args:
+            arguments: Those of the constructor.
+
+        Raises:
+            ConfigError: The range that they give is none.
+        """
+        given = arguments.get("score_range")
+        return check_range(cls.official_range if given is None else given, cls.__name__)
 
     def label_file(self, labels: str | None, option: str = "labels") -> Path:
         """Return a label file's path.

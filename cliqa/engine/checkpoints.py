@@ -54,7 +54,7 @@ def load_run(path: Path) -> dict[str, Any]:
 
 def model_of(state: dict[str, Any]) -> nn.Module:
     """Return the model that a run's checkpoint holds, in evaluation mode on the CPU."""
-    model = build_model(_without_weights(state["config"]["model"]))
+    model = build_model(without_weights(state["config"]["model"]))
     prepare_model(model, build_plugins(state["config"]["cl_strategy"]))
     model.load_state_dict(state["strategy"]["model"])
     return model.eval()
@@ -87,11 +87,11 @@ def check_fits(state: dict[str, Any], config: dict[str, Any], path: Path) -> Non
         )
 
 
-def _without_weights(section: Any) -> Any:  # noqa: ANN401
+def without_weights(section: Any) -> Any:  # noqa: ANN401
     """Return a model's section without pretrained weights: the checkpoint has them all."""
     if not isinstance(section, dict):
         return section
     return {
-        key: None if key in ("pretrained", "weights") else _without_weights(value)
+        key: None if key in ("pretrained", "weights") else without_weights(value)
         for key, value in section.items()
     }

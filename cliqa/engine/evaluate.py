@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from cliqa.engine.build import build_model_and_strategy
+from cliqa.engine.candidate import Candidate, Request
 from cliqa.engine.check import check_config
 from cliqa.engine.checkpoints import check_fits, find_checkpoint, load_run
-from cliqa.engine.evaluate_classes import ChosenClasses, classes_table
-from cliqa.engine.evaluate_scores import ChosenScores, scores_table
-from cliqa.engine.loggers.progress import ProgressBar
-from cliqa.engine.sections import resamples, run_folder, with_command_line
+from cliqa.engine.evaluate_classes import classes_table
+from cliqa.engine.evaluate_scores import scores_table
+from cliqa.engine.measure import measure
+from cliqa.engine.sections import run_folder, with_command_line
 from cliqa.evaluation.tables import render
-from cliqa.registry import SCENARIOS, find
 from cliqa.utils.device import resolve_device
 from cliqa.utils.io import write_json
 from cliqa.utils.logging import get_logger, setup_logging
@@ -64,48 +61,13 @@ def evaluate(
     check_config(config)
     state = load_run(path)
     check_fits(state, config, path)
-    kind = getattr(find(SCENARIOS, config["scenario"], "scenario"), "target_kind", "scores")
-    learnt = _experiences_learnt(state)
-    choose = ChosenClasses if kind == "classes" else ChosenScores
-    chosen: ChosenClasses | ChosenScores = choose(config, data_sets, split, learnt)
-    without = {**config, "load_from": None}
-    _, strategy, collected, _ = build_model_and_strategy(without, target, folder)
-    strategy.load_state_dict(state["strategy"])
-    strategy.evaluator.loggers = [ProgressBar()]
-    started = time.monotonic()
-    strategy.eval(chosen.stream)
-    bootstrap = resamples(config)
-    measured = {
-        name: chosen.entry(name, *pair, bootstrap, config["seed"])
-        for name, pair in collected.result().items()
-    }
-    results = {
-        "model_type": config["model"].get("type", "ImageClassifier"),
-        "eval_time": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S"),
-        "config": str(config_file),
-        "checkpoint": str(path),
-        "experiences_learnt": learnt,
-        "protocol": {
-            "targets": kind,
-            "split": split,
-            "eval_transform": config["scenario"].get("eval_transform"),
-            "bootstrap": bootstrap,
-            "seed": config["seed"],
-            "device": str(target),
-        },
-        "seconds": time.monotonic() - started,
-        "datasets": measured,
-    }
+    request = Request(data_sets=data_sets, split=split)
+    candidate = Candidate(path, state, config, str(config_file), target, request, folder)
+    (results,) = measure([candidate])
     target_file = Path(out) if out else path.parent.parent / "eval_results.json"
     write_json(target_file, results)
     logger.info("written: %s", target_file)
     return results
-
-
-def _experiences_learnt(state: dict[str, Any]) -> int:
-    """Return how many experiences a checkpoint's model has been trained on to their end."""
-    joint = state["config"]["cl_strategy"].get("type") == "JointTraining"
-    return len(state["names"]) if joint and state["next_step"] else int(state["next_step"])
 
 
 def evaluation_table(results: dict[str, Any]) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from cliqa.benchmarks.experience import named_stream
-from cliqa.engine.data_arguments import is_new_data_set
+from cliqa.benchmarks.experience import NamedExperience
+from cliqa.engine.data_arguments import Scale, is_new_data_set
 from cliqa.engine.streams import build_benchmark
 from cliqa.engine.targets.classes import ClassTargets
 from cliqa.evaluation.classification import predicted_classes
@@ -27,19 +27,31 @@ class ChosenClasses:
         config: The resolved config.
         wanted: Names of the stream's experiences; none for all that the model may be tested on.
         split: ``"test"``, ``"val"`` or ``"train"``.
-        learnt: How many experiences the model has learnt.
+        names: The experiences of the model's stream, in order.
+        learnt: How many of them the model has learnt.
+        scale: Of no matter here.
+
+    Attributes:
+        sources: The samples by experience.
+        experiences: The same as experiences of the stream, each at its own place in it.
+        task_labels: The samples' task label by experience.
 
     Raises:
         ConfigError: A name is unknown, a split is empty, or nothing is left to test on.
     """
 
     def __init__(
-        self, config: dict[str, Any], wanted: Sequence[str], split: str, learnt: int
+        self,
+        config: dict[str, Any],
+        wanted: Sequence[str],
+        split: str,
+        names: Sequence[str],
+        learnt: int,
+        scale: Scale | None = None,
     ) -> None:
         if split == "all":  # before the data are read
             raise ConfigError("--split all: a stream of classes has train, val and test.")
         self.benchmark = build_benchmark(config["scenario"])
-        names = self.benchmark.names
         for name in wanted:
             if name not in names:
                 advice = (
@@ -57,8 +69,18 @@ class ChosenClasses:
                     f"--split {split}: {name} has no such samples. Set scenario.val_fraction=0.1, "
                     "or use --split test."
                 )
-        data = [self.benchmark.dataset(name, split).eval() for name in chosen]
-        self.stream = named_stream(split, chosen, data)
+        self.experiences = {name: self._experience(name, split) for name in chosen}
+        self.task_labels: dict[str, int | None] = {
+            name: names.index(name) if self.benchmark.task_labels else 0 for name in chosen
+        }
+
+    def _experience(self, name: str, split: str) -> NamedExperience:
+        """Return an experience as the stream has it."""
+        index = self.benchmark.names.index(name)
+        experience = NamedExperience(name, self.benchmark.dataset(name, split).eval(), index)
+        if self.benchmark.task_labels:  # what a model with a head for each task asks for
+            experience.task_label, experience.task_labels = index, [index]
+        return experience
 
     def _tested(self, split: str, learnt: int) -> list[str]:
         """Return the experiences that the model may be tested on."""

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
+from torch import Tensor
 
-from cliqa.benchmarks.experience import named_stream
+from cliqa.benchmarks.experience import NamedExperience
 from cliqa.benchmarks.quality_stream import with_transforms
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.sharing import find_shared
-from cliqa.engine.data_arguments import is_new_data_set, parse_data_set
+from cliqa.engine.data_arguments import Scale, is_new_data_set, parse_data_set
 from cliqa.engine.streams import build_data_sets, build_stream
 from cliqa.engine.targets.scores import measure
 from cliqa.evaluation.tables import Table, number
-from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
@@ -32,19 +32,39 @@ class ChosenScores:
         config: The resolved config.
         wanted: Names of the config's data sets, or others as ``TYPE=ROOT``; none for the config's.
         split: ``"test"``, ``"val"``, ``"train"`` or ``"all"``.
-        learnt: How many experiences the model has learnt; of no matter here.
+        names: The experiences of the model's stream, in order.
+        learnt: How many of them the model has learnt.
+        scale: (low, high) and direction (higher is better) of score files among `wanted`.
+
+    Attributes:
+        sources: The data sets by name.
+        experiences: The same as experiences of the stream, each at its own place in it; other data
+            sets come behind all that the model has learnt.
+        task_labels: The samples' task label; None, for scores have none.
 
     Raises:
         ConfigError: A name is unknown or stands for two data sets, or a split is empty.
     """
 
     def __init__(
-        self, config: dict[str, Any], wanted: Sequence[str], split: str, learnt: int
+        self,
+        config: dict[str, Any],
+        wanted: Sequence[str],
+        split: str,
+        names: Sequence[str],
+        learnt: int,
+        scale: Scale | None = None,
     ) -> None:
-        self.sources = _data(config["scenario"], wanted, split)
-        transform = build_pipeline(config["scenario"]["eval_transform"], "scenario.eval_transform")
-        chosen = [with_transforms(data, transform, transform) for data in self.sources.values()]
-        self.stream = named_stream(split, list(self.sources), chosen)
+        self.sources = _data(config["scenario"], wanted, split, scale)
+        self.experiences = {
+            name: NamedExperience(
+                name,
+                with_transforms(data, as_it_is, as_it_is),
+                names.index(name) if name in names else learnt,
+            )
+            for name, data in self.sources.items()
+        }
+        self.task_labels: dict[str, int | None] = dict.fromkeys(self.sources)
 
     def entry(
         self, name: str, prediction: np.ndarray, target: np.ndarray, bootstrap: int, seed: int
@@ -82,7 +102,14 @@ def scores_table(results: dict[str, Any]) -> Table:
     return Table(f"After {results['experiences_learnt']} experience(s)", header, tuple(rows))
 
 
-def _data(scenario: dict[str, Any], wanted: Sequence[str], split: str) -> dict[str, QualityDataset]:
+def as_it_is(image: Tensor) -> Tensor:
+    """Return the image: an evaluation transforms the samples by itself."""
+    return image
+
+
+def _data(
+    scenario: dict[str, Any], wanted: Sequence[str], split: str, scale: Scale | None
+) -> dict[str, QualityDataset]:
     """Return the split of the wanted data sets by name, in the order asked for."""
     named = list(dict.fromkeys(text for text in wanted if not is_new_data_set(text)))
     own = {data.name: data for data in build_data_sets(scenario)} if named or not wanted else {}
@@ -92,7 +119,7 @@ def _data(scenario: dict[str, Any], wanted: Sequence[str], split: str) -> dict[s
                 f"--datasets {name}: the config has {', '.join(own)}. For another data set write "
                 "TYPE=ROOT, e.g. KADID10k=/data/kadid10k."
             )
-    others = [parse_data_set(text) for text in wanted if is_new_data_set(text)]
+    others = [parse_data_set(text, scale) for text in wanted if is_new_data_set(text)]
     _report_seen(list(own.values()), others)
     chosen = {name: own[name] for name in (named if wanted else own)}
     if split != "all" and own:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import glob
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2.functional import rgb_to_grayscale
 
-from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of
+from cliqa.engine.image_model import ImageModel, open_model
 from cliqa.training.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
-from cliqa.transforms.pipeline import build_pipeline
-from cliqa.utils.errors import CheckpointError, CliqaError, DatasetError
-from cliqa.utils.logging import get_logger
-
-logger = get_logger(__name__)
+from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
+from cliqa.utils.errors import CliqaError, DatasetError, ModelError
 
 Transform = Callable[[torch.Tensor], torch.Tensor]
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+BATCH = 32
+"""Images or crops a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +48,37 @@ def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Pa
     """Return the images that files and folders name, sorted within each folder.
 
     Args:
-        paths: Files, taken whatever their suffix, and folders.
+        paths: Files, taken whatever their suffix, folders, and patterns such as ``set/**/*.jpg``
+            (``**`` for any folders), of which the images are taken.
         recursive: Look into folders' folders too.
 
     Raises:
-        DatasetError: A path does not exist, or a folder holds no image.
+        DatasetError: A path does not exist, or a folder or pattern leads to no image.
     """
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
             entries = path.rglob("*") if recursive else path.iterdir()
-            inside = sorted(e for e in entries if e.suffix.lower() in SUFFIXES and e.is_file())
+            inside = _images_among(entries)
             if not inside:
                 hint = "" if recursive else " Use --recursive to look into its folders."
                 raise DatasetError(f"{path}: no image in this folder.{hint}")
             found.extend(inside)
         elif path.is_file():
             found.append(path)
+        elif glob.has_magic(str(path)):
+            matched = _images_among(map(Path, glob.iglob(str(path), recursive=True)))
+            if not matched:
+                raise DatasetError(f"{path}: no image matches this pattern.")
+            found.extend(matched)
         else:
             raise DatasetError(f"{path}: no such file or folder.")
     return list(dict.fromkeys(found))
+
+
+def _images_among(paths: Iterable[Path]) -> list[Path]:
+    """Return the image files among paths, sorted."""
+    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 class _Grey:
@@ -79,81 +92,110 @@ class _Grey:
 
 
 class _Images(Dataset["tuple[torch.Tensor | None, str | None]"]):
-    """Images through a run's evaluation transform: (image, None), or (None, what is wrong)."""
+    """Images as a model sees them: (image, None), or (None, what is wrong)."""
 
-    def __init__(self, paths: Sequence[Path], transform: Transform) -> None:
+    def __init__(self, paths: Sequence[Path], views: Views) -> None:
         self.paths = paths
-        self.transform = transform
+        self.views = views
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor | None, str | None]:
+        path = self.paths[index]
         try:
-            return self.transform(read_image(self.paths[index])), None
+            return self.views(read_image(path), path.name), None
         except CliqaError as error:
-            return None, str(error)
+            text = str(error)
+            return None, text if str(path) in text else f"{path}: {text}"
 
 
 class Predictor:
     """A trained model with the preprocessing it was trained with.
 
     Args:
-        checkpoint: A checkpoint or a work_dir.
+        source: A checkpoint, a work_dir, or a model itself.
         device: Where to compute.
+        protocol: What to change in the preprocessing; by default nothing.
 
     Attributes:
+        image_model: The model.
+        checkpoint: The file that it is from.
+        device: Where it computes.
+        names: The experiences that it has been trained on.
         classes: The classes that it tells apart; empty where it gives scores.
+        views: What it sees of an image: crops of what `transform` makes of it, where the protocol
+            asks for crops.
+        transform: Preprocessing of the whole image.
 
     Raises:
         CheckpointError: There is no checkpoint, it is damaged, or its model takes no images.
+        ConfigError: The protocol does not fit.
     """
 
-    def __init__(self, checkpoint: str | Path, device: torch.device) -> None:
-        self.checkpoint = find_checkpoint(checkpoint)
-        state = load_run(self.checkpoint)
-        self.device = device
-        self.names: list[str] = state["names"]
-        self.classes: list[str] = state.get("classes") or []
-        features = state["config"]["scenario"].get("feature_type")
-        if features is not None:
-            raise CheckpointError(
-                f"{self.checkpoint}: its model was trained on the features '{features}' and takes "
-                "no images. Train on images (scenario.feature_type=None) to predict them."
-            )
-        self.model = model_of(state).to(device)
-        transform = state["config"]["scenario"]["eval_transform"]
-        quality = not self.classes
-        self.transform: Transform = build_pipeline(
-            transform, "scenario.eval_transform", quality=quality
+    def __init__(
+        self,
+        source: str | Path | ImageModel,
+        device: torch.device,
+        protocol: EvaluationProtocol | None = None,
+    ) -> None:
+        self.image_model = open_model(source, device) if isinstance(source, (str, Path)) else source
+        self.checkpoint, self.device = self.image_model.path, device
+        self.names, self.classes = self.image_model.names, self.image_model.classes
+        self.protocol = protocol or EvaluationProtocol()
+        self.views = build_views(
+            self.image_model.eval_transform,
+            self.protocol,
+            "scenario.eval_transform",
+            quality=not self.classes,
         )
-        if state.get("channels") == 1:
-            self.transform = _Grey(self.transform)
+        if self.image_model.channels == 1:
+            self.views.pipeline = _Grey(self.views.pipeline)
+        self.transform: Transform = self.views.pipeline
 
-    @torch.no_grad()
-    def score(self, images: torch.Tensor) -> torch.Tensor:
+    @property
+    def model(self) -> nn.Module:
+        """The network of a checkpoint, for those who look inside.
+
+        Raises:
+            ModelError: The model is from another kind of file.
+        """
+        module = getattr(self.image_model, "module", None)
+        if module is None:
+            raise ModelError(
+                f"{self.checkpoint}: holds no PyTorch network to look into. Give the checkpoint "
+                "or the work_dir that it was made from."
+            )
+        network: nn.Module = module
+        return network
+
+    def score(self, images: torch.Tensor, key: str = "") -> torch.Tensor:
         """Return the outputs of one image (3, H, W) or of a batch of equal size, uint8.
 
         They are scores (B,), or logits (B, K) of a classifier.
+
+        Args:
+            images: The image or the batch.
+            key: What decides over random crops, in place of a file's name.
         """
         batch = images[None] if images.dim() == 3 else images
-        inputs = torch.stack([self.transform(image) for image in batch]).to(self.device)
-        return apply_model(self.model, inputs).float().cpu()
+        return apply_model(
+            self.image_model, torch.stack([self.views(image, key) for image in batch])
+        )
 
-    @torch.no_grad()
     def predict(
-        self, paths: Sequence[Path], batch_size: int = 32, num_workers: int = 0
+        self, paths: Sequence[Path], batch_size: int | None = None, num_workers: int = 0
     ) -> Iterator[Score]:
         """Yield the score of every image, or its class with the probability, in order.
 
         Args:
             paths: Image files.
-            batch_size: Images a batch.
+            batch_size: Images a batch; None for 32, in which crops count as images.
             num_workers: Processes that read images.
         """
         loader: DataLoader[Any] = DataLoader(
-            _Images(paths, self.transform),
-            batch_size,
+            _Images(paths, self.views),
+            batch_size or max(1, BATCH // self.protocol.count),
             num_workers=num_workers,
             collate_fn=list,
         )
@@ -169,8 +211,7 @@ class Predictor:
         """Return (score, None), or (probability, class), of readable images of any sizes."""
         if not samples:
             return []
-        images = collate_eval(samples)[0].to(self.device)
-        outputs = apply_model(self.model, images).float().cpu()
+        outputs = apply_model(self.image_model, collate_eval(samples)[0])
         if not self.classes:
             return [(score, None) for score in outputs.tolist()]
         sure, said = outputs[:, : len(self.classes)].softmax(1).max(1)

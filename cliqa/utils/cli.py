@@ -66,6 +66,23 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how images are shown: ``--crops``, ``--crop-size``, ``--resize`` and ``--seed``."""
+    parser.add_argument(
+        "--crops",
+        metavar="grid:5x5|random:25",
+        help="average over a grid from edge to edge, or over random crops (default: as trained)",
+    )
+    parser.add_argument("--crop-size", type=int, default=224, help="in pixels (default: 224)")
+    parser.add_argument(
+        "--resize",
+        nargs="+",
+        metavar="PIXELS",
+        help="resize to this shorter edge, to HEIGHT WIDTH, or 'none' (default: as trained)",
+    )
+    parser.add_argument("--seed", type=_seed, default=0, help="of random crops (default: 0)")
+
+
 def _seed(text: str) -> int:
     """Return a seed.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from cliqa.datasets.score_file import ScoreFile
-from cliqa.engine.data_arguments import is_new_data_set, parse_data_set
+from cliqa.engine.data_arguments import Scale, is_new_data_set, parse_data_set
 from cliqa.utils.errors import ConfigError, DatasetError
 
 
@@ -27,6 +28,20 @@ def test_a_dict_is_read_as_in_a_config(tiny_data: Path) -> None:
     assert isinstance(data, ScoreFile)
     assert (data.name, len(data), data.score_range) == ("other", 40, (0, 2))
     assert data.scores == pytest.approx(1 - data.raw_scores / 2)
+
+
+def test_a_score_file_and_its_image_root(tmp_path: Path, tiny_data: Path) -> None:
+    labels = tmp_path / "koniq_test.json"
+    rows = [{"image": f"a/a{k:02d}.png", "score": str(10 + k)} for k in range(5)]
+    labels.write_text(json.dumps(rows))
+    data = parse_data_set(f"{labels}={tiny_data}", Scale(0, 20, higher_is_better=False))
+    assert (data.name, len(data), len(data.subset("test"))) == ("koniq_test", 5, 5)
+    assert data.scores == pytest.approx([1 - (10 + k) / 20 for k in range(5)])
+    assert data.paths[3] == tiny_data / "a" / "a03.png"
+    with pytest.raises(ConfigError, match=r"not known\. Add --score-range LOW HIGH"):
+        parse_data_set(f"{labels}={tiny_data}")
+    with pytest.raises(DatasetError, match=r"gone\.csv"):
+        parse_data_set(f"{tmp_path / 'gone.csv'}={tiny_data}", Scale(0, 1))
 
 
 def test_type_and_root(tmp_path: Path) -> None:

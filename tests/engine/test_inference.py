@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -13,7 +13,8 @@ from torchvision.io import write_png
 from cliqa.engine.evaluate import evaluate
 from cliqa.engine.inference import Predictor, find_images
 from cliqa.engine.streams import build_benchmark
-from cliqa.utils.errors import CheckpointError, DatasetError
+from cliqa.transforms.protocol import parse_protocol
+from cliqa.utils.errors import CheckpointError, DatasetError, ModelError
 
 CPU = torch.device("cpu")
 
@@ -56,6 +57,35 @@ def test_one_image_and_a_batch(tiny_run: Path) -> None:
     assert torch.allclose(predictor.score(images[1]), both[1:], atol=1e-6)
 
 
+class Mean:
+    """A model from nowhere: an image's mean level."""
+
+    path = Path("mean.bin")
+    names: ClassVar[list[str]] = ["x"]
+    classes: ClassVar[list[str]] = []
+    channels = 3
+    eval_transform: ClassVar[list[dict[str, Any]]] = [{"type": "ToTensor"}]
+    scenario: ClassVar[dict[str, Any]] = {}
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        assert images.shape[1:] == (3, 4, 4)
+        return images.mean((1, 2, 3))
+
+
+def test_any_model_will_do_and_crops_are_averaged(tmp_path: Path) -> None:
+    halves = torch.zeros(3, 4, 8, dtype=torch.uint8)
+    halves[:, :, 4:] = 255
+    bright = torch.full((3, 6, 6), 255, dtype=torch.uint8)
+    for name, image in (("halves", halves), ("bright", bright)):
+        write_png(image, str(tmp_path / f"{name}.png"))
+    paths = [tmp_path / "halves.png", tmp_path / "bright.png"]
+    predictor = Predictor(Mean(), CPU, parse_protocol("grid:1x2", 4))
+    assert [score.score for score in predictor.predict(paths)] == pytest.approx([0.5, 1.0])
+    assert predictor.score(halves).tolist() == pytest.approx([0.5])
+    with pytest.raises(ModelError, match=r"mean\.bin: holds no PyTorch network to look into"):
+        _ = predictor.model
+
+
 def test_folders_are_listed_and_others_refused(tiny_data: Path, tmp_path: Path) -> None:
     found = find_images([tiny_data / "a", tiny_data / "a" / "a00.png"])
     assert len(found) == 40
@@ -63,6 +93,14 @@ def test_folders_are_listed_and_others_refused(tiny_data: Path, tmp_path: Path) 
     with pytest.raises(DatasetError, match=r"no image in this folder\. Use --recursive"):
         find_images([tiny_data])
     assert len(find_images([tiny_data], recursive=True)) == 120
+    assert find_images([tiny_data / "*" / "?0[34].png"]) == [
+        tiny_data / name / f"{name}{k:02d}.png" for name in "abc" for k in (3, 4)
+    ]
+    odd = tmp_path / "a[1].png"
+    odd.write_bytes(b"")
+    assert find_images([odd]) == [odd]
+    with pytest.raises(DatasetError, match=r"scores\.\*: no image matches this pattern"):
+        find_images([tiny_data / "a" / "scores.*"])
     with pytest.raises(DatasetError, match="no such file or folder"):
         find_images([tmp_path / "missing"])
 

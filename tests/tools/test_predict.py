@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 
 from cliqa.engine.inference import Predictor, Score
 from cliqa.utils.cli import run_entry_point
+from tools.evaluate import main as evaluate
 from tools.predict import main, to_csv, to_json
 
 pytestmark = pytest.mark.integration
@@ -72,6 +74,52 @@ def test_another_scale_is_linear(call: Call, tiny_data: Path) -> None:
     assert [float(row["score"]) for row in rows_of(text)] == pytest.approx(expected, abs=1e-4)
 
 
+def test_the_scale_of_a_data_set_is_that_of_the_evaluation(
+    call: Call, tiny_run: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    state = torch.load(tiny_run / "checkpoints" / "last.pth", weights_only=True)
+    state["config"]["scenario"]["datasets"][1] |= {
+        "score_range": (0, 50),
+        "higher_is_better": False,
+    }
+    torch.save(state, tmp_path / "lower.pth")
+    call(tiny_data / "b", "--dataset", "a", "--out", tmp_path / "a.csv")
+    given = [str(tmp_path / "lower.pth"), str(tiny_data / "b"), "--dataset", "b"]
+    assert run_entry_point(lambda: main([*given, "--out", str(tmp_path / "b.csv")])) == 0
+    plain, lower = (
+        [float(row["score"]) for row in rows_of((tmp_path / f"{name}.csv").read_text())]
+        for name in "ab"
+    )
+    assert lower == pytest.approx([50 * (1 - score) for score in plain], abs=1e-4)
+    evaluated = ["--datasets", "b", "--split", "all", "--out", str(tmp_path / "e.json")]
+    assert run_entry_point(lambda: evaluate([given[0], *evaluated])) == 0
+    found = json.loads((tmp_path / "e.json").read_text())["datasets"]["b"]["predictions"]
+    assert lower == pytest.approx([row["raw_prediction"] for row in found], abs=1e-4)
+
+
+def test_crops_are_those_of_the_evaluation(
+    call: Call, tiny_run: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    plain = rows_of(call(f"{tiny_data}/b/b*.png")[1])
+    crops = ["--crops", "random:4", "--crop-size", "12", "--seed", "3"]
+    status, text, _ = call(f"{tiny_data}/b/b*.png", *crops)
+    assert status == 0
+    evaluated = ["--datasets", "b", "--split", "all", "--out", str(tmp_path / "e.json")]
+    assert run_entry_point(lambda: evaluate([str(tiny_run), *crops, *evaluated])) == 0
+    found = json.loads((tmp_path / "e.json").read_text())["datasets"]["b"]["predictions"]
+    scores = {Path(row["image"]).name: float(row["score"]) for row in rows_of(text)}
+    expected = {row["image"]: row["prediction"] for row in found}
+    assert scores == pytest.approx(expected, abs=2e-6)
+    assert [float(row["score"]) for row in plain] != pytest.approx(list(scores.values()), abs=1e-4)
+
+
+def test_a_quoted_pattern(call: Call, tiny_data: Path) -> None:
+    status, text, _ = call(f"{tiny_data}/**/*0[12].*", tiny_data / "a" / "a01.png")
+    assert status == 0
+    names = [Path(row["image"]).name for row in rows_of(text)]
+    assert names == [f"{name}{k:02d}.png" for name in "abc" for k in (1, 2)]
+
+
 def test_a_file_for_csv_and_for_json(call: Call, tiny_data: Path, tmp_path: Path) -> None:
     for suffix in ("csv", "json"):
         status, text, told = call(tiny_data / "c", "--out", tmp_path / f"s.{suffix}")
@@ -118,6 +166,19 @@ def test_folders_in_folders(call: Call, tiny_data: Path) -> None:
         (["--scale", "5", "1"], "error: --scale 5 1: LOW must be below HIGH."),
         (["--out", "scores.txt"], "error: --out scores.txt: the name must end in .csv or .json."),
         (["--batch-size", "0"], "error: --batch-size 0: must be at least 1."),
+        (
+            ["--scale", "1", "5", "--dataset", "a"],
+            "error: --scale and --dataset: both give the scale. Choose one.",
+        ),
+        (
+            ["--dataset", "d"],
+            "error: --dataset d: the model's config has a, b, c. Or use --scale LOW HIGH.",
+        ),
+        (["none/*.png"], "error: none/*.png: no image matches this pattern."),
+        (
+            ["--crops", "nine"],
+            "error: --crops nine: write grid:ROWSxCOLUMNS or random:COUNT, e.g. grid:5x5.",
+        ),
         (["missing.png"], "error: missing.png: no such file or folder."),
     ],
 )
@@ -136,10 +197,10 @@ def test_a_folder_without_a_checkpoint_is_named(
 
 
 def test_formats() -> None:
-    rows = [Score(Path("a, b.png"), 0.25), Score(Path("ä.png"), None, "broken")]
-    assert to_csv(rows, 0, 10) == 'image,score\n"a, b.png",2.500000\nä.png,\n'
-    assert json.loads(to_json(rows, -1, 1)) == [
-        {"image": "a, b.png", "score": -0.5},
+    rows = [Score(Path("a, b.png"), 2.5), Score(Path("ä.png"), None, "broken")]
+    assert to_csv(rows) == 'image,score\n"a, b.png",2.500000\nä.png,\n'
+    assert json.loads(to_json(rows)) == [
+        {"image": "a, b.png", "score": 2.5},
         {"image": "ä.png", "score": None, "error": "broken"},
     ]
 
@@ -149,9 +210,9 @@ def test_tables_of_classes() -> None:
         Score(Path("a.png"), 0.75, None, "bus"),
         Score(Path("b.png"), None, "cannot be read"),
     ]
-    lines = to_csv(rows, 0, 1, of_classes=True).splitlines()
+    lines = to_csv(rows, of_classes=True).splitlines()
     assert lines == ["image,class,probability", "a.png,bus,0.750000", "b.png,,"]
-    first, second = json.loads(to_json(rows, 0, 1, of_classes=True))
+    first, second = json.loads(to_json(rows, of_classes=True))
     assert first == {"image": "a.png", "class": "bus", "probability": 0.75}
     assert second["class"] is second["probability"] is None
     assert second["error"] == "cannot be read"
@@ -171,6 +232,6 @@ def test_images_are_classified_and_have_no_scale(
     assert {row["class"] for row in table} <= set(
         (clear_root / "class_names.txt").read_text().split("\n")
     )
-    status = run_entry_point(lambda: main([folder, images, "--scale", "0", "10"]))
-    assert status == 2
-    assert "--scale: this model gives classes" in capfd.readouterr().err
+    for option in (["--scale", "0", "10"], ["--dataset", "clear"]):
+        assert run_entry_point(partial(main, [folder, images, *option])) == 2
+        assert f"{option[0]}: this model gives classes" in capfd.readouterr().err

@@ -1,0 +1,151 @@
+"""A checkpoint under evaluation: its model, its data sets, and how it sees their images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cliqa.engine.build import build_model_and_strategy
+from cliqa.engine.data_arguments import Scale
+from cliqa.engine.evaluate_classes import ChosenClasses
+from cliqa.engine.evaluate_scores import ChosenScores
+from cliqa.engine.sections import resamples
+from cliqa.registry import SCENARIOS, find
+from cliqa.transforms.protocol import EvaluationProtocol, build_views
+from cliqa.utils.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be evaluated, and how.
+
+    Attributes:
+        data_sets: Names of the config's data sets, or others as `parse_data_set` takes them; none
+            for all of the config's.
+        split: ``"test"``, ``"val"``, ``"train"`` or ``"all"``.
+        protocol: How images are shown.
+        scale: Of score files among the data sets.
+        batch_size: Images a batch; None for that of the run, in which the crops of a protocol of
+            one's own count as images.
+        num_workers: Processes that read images.
+
+    Raises:
+        ConfigError: A number is out of range.
+    """
+
+    data_sets: Sequence[str] = ()
+    split: str = "test"
+    protocol: EvaluationProtocol = field(default_factory=EvaluationProtocol)
+    scale: Scale | None = None
+    batch_size: int | None = None
+    num_workers: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ConfigError(f"--batch-size {self.batch_size}: must be at least 1.")
+        if self.num_workers < 0:
+            raise ConfigError(f"--num-workers {self.num_workers}: must be 0 or more.")
+
+
+class Candidate:
+    """A trained model with everything that its evaluation needs, all checked.
+
+    Args:
+        path: The checkpoint.
+        state: Its content.
+        config: The config to evaluate under; its names have been checked.
+        config_file: Where the config was loaded from, for the record.
+        device: Where to compute.
+        request: What is to be evaluated.
+        work_dir: The run's folder, for metrics that look at it.
+
+    Attributes:
+        kind: ``"scores"`` or ``"classes"``.
+        learnt: How many experiences the model has been trained on to their end.
+        chosen: The data sets.
+        views: How an image is shown to the model.
+        strategy: The strategy with the trained model.
+        batch_size: Images a batch.
+
+    Raises:
+        CliqaError: The data, the protocol or the model is wrong.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        state: Mapping[str, Any],
+        config: dict[str, Any],
+        config_file: str,
+        device: torch.device,
+        request: Request,
+        work_dir: Path | None = None,
+    ) -> None:
+        self.path, self.config, self.config_file = path, config, config_file
+        self.device, self.request = device, request
+        scenario = config["scenario"]
+        self.kind = getattr(find(SCENARIOS, scenario, "scenario"), "target_kind", "scores")
+        self.learnt = experiences_learnt(state)
+        choose = ChosenClasses if self.kind == "classes" else ChosenScores
+        self.chosen: ChosenClasses | ChosenScores = choose(
+            config, request.data_sets, request.split, state["names"], self.learnt, request.scale
+        )
+        self.views = build_views(
+            None if scenario.get("feature_type") else scenario.get("eval_transform"),
+            request.protocol,
+            "scenario.eval_transform",
+            quality=self.kind == "scores",
+        )
+        built = build_model_and_strategy({**config, "load_from": None}, device, work_dir)
+        self.strategy = built.strategy
+        self.strategy.load_state_dict(state["strategy"])
+        own = max(1, self.strategy.eval_mb_size // request.protocol.count)
+        self.batch_size = request.batch_size or own
+
+    def results(
+        self, outputs: Mapping[str, tuple[np.ndarray, np.ndarray]], seconds: float
+    ) -> dict[str, Any]:
+        """Return the content of ``eval_results.json``.
+
+        Args:
+            outputs: Outputs and targets by data set.
+            seconds: How long the model's passes took.
+        """
+        bootstrap, seed = resamples(self.config), self.config["seed"]
+        protocol = self.request.protocol
+        return {
+            "model_type": self.config["model"].get("type", "ImageClassifier"),
+            "eval_time": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S"),
+            "config": self.config_file,
+            "checkpoint": str(self.path),
+            "experiences_learnt": self.learnt,
+            "protocol": {
+                "targets": self.kind,
+                "split": self.request.split,
+                "shown": protocol.describe(),
+                **protocol.to_row(),
+                "eval_transform": self.config["scenario"].get("eval_transform"),
+                "preprocessing": self.views.signature(),
+                "batch_size": self.batch_size,
+                "bootstrap": bootstrap,
+                "seed": seed,
+                "device": str(self.device),
+            },
+            "seconds": seconds,
+            "datasets": {
+                name: self.chosen.entry(name, *pair, bootstrap, seed)
+                for name, pair in outputs.items()
+            },
+        }
+
+
+def experiences_learnt(state: Mapping[str, Any]) -> int:
+    """Return how many experiences a checkpoint's model has been trained on to their end."""
+    joint = state["config"]["cl_strategy"].get("type") == "JointTraining"
+    return len(state["names"]) if joint and state["next_step"] else int(state["next_step"])

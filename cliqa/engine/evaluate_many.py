@@ -1,0 +1,167 @@
+"""What ``tools/evaluate.py`` does with checkpoints alone: no config is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cliqa.engine.candidate import Candidate, Request
+from cliqa.engine.check import check_config
+from cliqa.engine.checkpoints import find_checkpoint, load_run, without_weights
+from cliqa.engine.measure import measure
+from cliqa.engine.sections import with_command_line
+from cliqa.evaluation.comparison import compare_evaluations
+from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError
+from cliqa.utils.io import write_json
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
+
+FILE_NAME = "eval_results.json"
+
+
+def evaluate_checkpoints(
+    checkpoints: Sequence[str | Path],
+    request: Request,
+    device: torch.device,
+    out: str | Path | None = None,
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """Evaluate checkpoints on data sets and write an eval_results.json of each.
+
+    Everything is checked before the first image is read.
+
+    Args:
+        checkpoints: Checkpoints and work_dirs, whose last checkpoint is meant.
+        request: What is to be evaluated, and how.
+        device: Where to compute.
+        out: For one checkpoint, a file whose name ends in ``.json``; for any number a folder, which
+            gets ``{label}/eval_results.json``. None for the runs' own folders.
+
+    Returns:
+        What was written by the checkpoints' labels, and the comparison of every two of them.
+
+    Raises:
+        CliqaError: With a line for every mistake in the checkpoints, the data and the options.
+    """
+    if out is not None and Path(out).suffix == ".json" and len(checkpoints) > 1:
+        raise ConfigError(
+            f"--out {out}: there are {len(checkpoints)} checkpoints, and one file holds one. Give "
+            "a folder."
+        )
+    paths = _find(checkpoints)
+    labels = labels_of(paths)
+    targets = dict(zip(labels, _targets(paths, labels, out), strict=True))
+    candidates = _open(dict(zip(labels, paths, strict=True)), request, device)
+    _check_kinds(candidates)
+    results = dict(zip(labels, measure(list(candidates.values())), strict=True))
+    comparisons = compare_evaluations(results)
+    for label, evaluation in results.items():
+        own = [row for row in comparisons if label in (row["a"], row["b"])]
+        write_json(targets[label], {**evaluation, "comparisons": own})
+        logger.info("written: %s", targets[label])
+    return results, comparisons
+
+
+def labels_of(paths: Sequence[Path]) -> list[str]:
+    """Return a short name for every checkpoint: its run's, with its own where that is not the last.
+
+    >>> labels_of([Path("w/demo/checkpoints/last.pth"), Path("w/demo/checkpoints/exp_0.pth")])
+    ['demo', 'demo-exp_0']
+    """
+    short = []
+    for path in paths:
+        inside = path.parent.name == "checkpoints"
+        run = path.resolve().parent.parent.name if inside else ""
+        short.append(
+            "-".join(filter(None, [run, "" if path.stem == "last" and run else path.stem]))
+        )
+    return [
+        label if short.count(label) == 1 else str(path).replace("/", "_").removesuffix(".pth")
+        for label, path in zip(short, paths, strict=True)
+    ]
+
+
+def _find(checkpoints: Sequence[str | Path]) -> list[Path]:
+    """Return the checkpoints' files; raise for all that are missing, and for one given twice."""
+    found: list[Path] = []
+    mistakes: list[str] = []
+    for given in checkpoints:
+        try:
+            found.append(find_checkpoint(given))
+        except CheckpointError as error:
+            mistakes.append(str(error))
+    resolved = [path.resolve() for path in found]
+    twice = {str(path) for path in found if resolved.count(path.resolve()) > 1}
+    mistakes += [f"{path}: given twice. Give every checkpoint once." for path in sorted(twice)]
+    if mistakes:
+        raise CheckpointError("\n".join(mistakes))
+    return found
+
+
+def _targets(paths: Sequence[Path], labels: Sequence[str], out: str | Path | None) -> list[Path]:
+    """Return the file to write for every checkpoint."""
+    if out is not None and Path(out).suffix == ".json":
+        return [Path(out)]
+    if out is not None:
+        return [Path(out) / label / FILE_NAME for label in labels]
+    names = [
+        FILE_NAME if path.stem == "last" else f"eval_results_{path.stem}.json" for path in paths
+    ]
+    folders = [
+        path.parent.parent if path.parent.name == "checkpoints" else path.parent for path in paths
+    ]
+    return [folder / name for folder, name in zip(folders, names, strict=True)]
+
+
+def _open(
+    checkpoints: Mapping[str, Path], request: Request, device: torch.device
+) -> dict[str, Candidate]:
+    """Return all candidates, or raise all their mistakes at once."""
+    candidates: dict[str, Candidate] = {}
+    mistakes: dict[str, list[str]] = {}
+    for label, path in checkpoints.items():
+        try:
+            candidates[label] = open_checkpoint(path, request, device)
+        except CliqaError as error:
+            mistakes.setdefault(str(error), []).append(label)
+    if mistakes:
+        everywhere = len(checkpoints)
+        raise ConfigError(
+            "\n".join(
+                text if len(labels) == everywhere else f"{', '.join(labels)}: {text}"
+                for text, labels in mistakes.items()
+            )
+        )
+    return candidates
+
+
+def open_checkpoint(path: Path, request: Request, device: torch.device) -> Candidate:
+    """Return a checkpoint as a candidate under the config that it holds.
+
+    Args:
+        path: The checkpoint.
+        request: What is to be evaluated.
+        device: Where to compute.
+
+    Raises:
+        CliqaError: The checkpoint, its data or the request is wrong.
+    """
+    state = load_run(path)
+    config = with_command_line(state["config"])
+    config |= {"model": without_weights(config["model"]), "load_from": None}
+    check_config(config)
+    return Candidate(path, state, config, f"{path}: config", device, request, path.parent.parent)
+
+
+def _check_kinds(candidates: Mapping[str, Candidate]) -> None:
+    """Refuse to compare models of scores with models of classes."""
+    kinds = {label: candidate.kind for label, candidate in candidates.items()}
+    if len(set(kinds.values())) > 1:
+        given = ", ".join(f"{label}: {kind}" for label, kind in kinds.items())
+        raise ConfigError(
+            f"models of scores and of classes cannot be compared ({given}). Evaluate each kind "
+            "in a call of its own."
+        )

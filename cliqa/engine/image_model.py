@@ -1,0 +1,102 @@
+"""A trained model as prediction needs it, whatever kind of file it is from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of
+from cliqa.utils.errors import CheckpointError
+
+
+class ImageModel(Protocol):
+    """What `Predictor` asks of a model.
+
+    Another kind of file needs a class with these members, and a line in `open_model`.
+    """
+
+    @property
+    def path(self) -> Path:
+        """The file that it is from."""
+
+    @property
+    def names(self) -> list[str]:
+        """The experiences that it has been trained on."""
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes that it tells apart; empty where it gives scores."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images that it takes: 3 (RGB) or 1 (grey)."""
+
+    @property
+    def eval_transform(self) -> Sequence[Mapping[str, Any]]:
+        """The preprocessing that it was trained with, as in a config."""
+
+    @property
+    def scenario(self) -> Mapping[str, Any]:
+        """The section of the data that it was trained on."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return scores (B,), 0..1, higher = better, or logits (B, K), on the CPU.
+
+        Args:
+            images: (B, channels, H, W), preprocessed.
+        """
+
+
+class CheckpointModel:
+    """The model of a run's checkpoint, computed by PyTorch; see `ImageModel`.
+
+    Args:
+        checkpoint: A checkpoint or a work_dir.
+        device: Where to compute.
+
+    Attributes:
+        module: The network.
+
+    Raises:
+        CheckpointError: There is no checkpoint, it is damaged, or its model takes no images.
+    """
+
+    def __init__(self, checkpoint: str | Path, device: torch.device) -> None:
+        self.path = find_checkpoint(checkpoint)
+        state = load_run(self.path)
+        self.device = device
+        self.scenario: Mapping[str, Any] = state["config"]["scenario"]
+        features = self.scenario.get("feature_type")
+        if features is not None:
+            raise CheckpointError(
+                f"{self.path}: its model was trained on the features '{features}' and takes no "
+                "images. Train on images (scenario.feature_type=None) to predict them."
+            )
+        self.names: list[str] = state["names"]
+        self.classes: list[str] = state.get("classes") or []
+        self.channels = int(state.get("channels") or 3)
+        self.eval_transform: Sequence[Mapping[str, Any]] = self.scenario["eval_transform"]
+        self.module = model_of(state).to(device)
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return scores (B,) or logits (B, K) of preprocessed images (B, C, H, W)."""
+        found: Tensor = self.module(images.to(self.device))
+        return found.float().cpu()
+
+
+def open_model(path: str | Path, device: torch.device) -> ImageModel:
+    """Return the model that a file holds.
+
+    Args:
+        path: A checkpoint or a work_dir.
+        device: Where to compute.
+
+    Raises:
+        CheckpointError: There is no model that takes images.
+    """
+    return CheckpointModel(path, device)

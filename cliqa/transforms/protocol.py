@@ -1,0 +1,265 @@
+"""How an evaluation shows images to a model: in the model's own way, or by crops of one's choice.
+
+An image is decoded and normalised once, and its crops are cut from the result.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from cliqa.transforms.crops import GridCrop
+from cliqa.transforms.pipeline import Pipeline, build_pipeline, preprocessing_signature
+from cliqa.transforms.resize import enlarge
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.seed import generator
+
+RESIZES = frozenset({"Resize", "AdaptiveResize", "ResizePad"})
+"""Steps that `EvaluationProtocol.resize` replaces."""
+
+CROPS = frozenset(
+    ("CenterCrop", "FiveCrop", "TenCrop", "RandomCrop", "GridCrop", "QualityRandomCrop")
+)
+"""Steps that `EvaluationProtocol.grid` and `draws` replace."""
+
+
+@dataclass(frozen=True)
+class EvaluationProtocol:
+    """What an evaluation changes in a model's own preprocessing; by default nothing.
+
+    Attributes:
+        grid: (rows, columns) of evenly spaced crops that reach from edge to edge.
+        draws: Number of crops at random places. They follow from `seed` and the image's file name,
+            so that every model sees the same ones, in whatever order images are read.
+        crop_size: Edge of a crop, in pixels.
+        resize: What happens before cropping: None for what the model was trained with, () for
+            nothing, (short edge,) or (height, width) in pixels.
+        seed: Of the draws.
+
+    Raises:
+        ConfigError: A number is out of range, or both kinds of crops are asked for.
+    """
+
+    grid: tuple[int, int] | None = None
+    draws: int | None = None
+    crop_size: int = 224
+    resize: tuple[int, ...] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.grid is not None and self.draws is not None:
+            raise ConfigError("--crops: choose a grid or random crops, not both.")
+        if self.changes_crops and self.count < 1:
+            raise ConfigError("--crops: there must be at least one crop.")
+        if self.crop_size < 1:
+            raise ConfigError(f"--crop-size {self.crop_size}: must be at least 1 pixel.")
+        if len(self.resize or ()) > 2 or min(self.resize or (1,)) < 1:
+            given = " ".join(map(str, self.resize or ()))
+            raise ConfigError(
+                f"--resize {given}: give the shorter edge, or height and width, in pixels."
+            )
+
+    @property
+    def count(self) -> int:
+        """Crops an image; 1 where the model's own preprocessing decides."""
+        if self.grid is not None:
+            return self.grid[0] * self.grid[1]
+        return 1 if self.draws is None else self.draws
+
+    @property
+    def changes_crops(self) -> bool:
+        """Whether crops of one's choice take the place of the model's own."""
+        return self.grid is not None or self.draws is not None
+
+    @property
+    def crops(self) -> str | None:
+        """The crops as a command line names them; None for the model's own."""
+        if self.grid is not None:
+            return f"grid:{self.grid[0]}x{self.grid[1]}"
+        return None if self.draws is None else f"random:{self.draws}"
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the protocol in JSON's own types, None where it does not matter."""
+        return {
+            "crops": self.crops,
+            "crop_size": self.crop_size if self.changes_crops else None,
+            "crop_seed": None if self.draws is None else self.seed,
+            "resize": None if self.resize is None else list(self.resize),
+        }
+
+    def describe(self) -> str:
+        """Return the protocol in words.
+
+        >>> EvaluationProtocol(grid=(5, 5)).describe()
+        'crops grid:5x5 of 224 px'
+        >>> EvaluationProtocol(resize=(384, 512)).describe()
+        'resized to 384 x 512 (height x width)'
+        """
+        parts = []
+        if self.resize is not None:
+            sizes = {0: "not resized", 1: "resized to a shorter edge of {}"}
+            text = sizes.get(len(self.resize), "resized to {} x {} (height x width)")
+            parts.append(text.format(*self.resize))
+        if self.changes_crops:
+            parts.append(f"crops {self.crops} of {self.crop_size} px")
+        if self.draws is not None:
+            parts.append(f"seed {self.seed}")
+        return ", ".join(parts) or "each model's own preprocessing"
+
+
+def parse_protocol(
+    crops: str | None,
+    crop_size: int = 224,
+    resize: Sequence[str] | None = None,
+    seed: int = 0,
+) -> EvaluationProtocol:
+    """Return the protocol that a command line asks for.
+
+    Args:
+        crops: ``"grid:5x5"``, ``"random:25"``, or None.
+        crop_size: Edge of a crop, in pixels.
+        resize: ``["256"]``, ``["384", "512"]`` (height, width), ``["none"]``, or None.
+        seed: Of random crops.
+
+    Raises:
+        ConfigError: The text cannot be read.
+
+    >>> parse_protocol("random:25", resize=["none"])
+    EvaluationProtocol(grid=None, draws=25, crop_size=224, resize=(), seed=0)
+    """
+    sizes: tuple[int, ...] | None = None
+    if resize is not None:
+        text = " ".join(resize)
+        if text != "none" and not re.fullmatch(r"\d+( \d+)?", text):
+            raise ConfigError(f"--resize {text}: write one size, HEIGHT WIDTH, or none.")
+        sizes = () if text == "none" else tuple(map(int, resize))
+    chosen: dict[str, Any] = {"crop_size": crop_size, "resize": sizes, "seed": seed}
+    if crops is None:
+        return EvaluationProtocol(**chosen)
+    if found := re.fullmatch(r"grid:(\d+)x(\d+)", crops):
+        return EvaluationProtocol(grid=(int(found[1]), int(found[2])), **chosen)
+    if found := re.fullmatch(r"random:(\d+)", crops):
+        return EvaluationProtocol(draws=int(found[1]), **chosen)
+    raise ConfigError(f"--crops {crops}: write grid:ROWSxCOLUMNS or random:COUNT, e.g. grid:5x5.")
+
+
+def random_crops(image: torch.Tensor, count: int, size: int, draw: torch.Generator) -> torch.Tensor:
+    """Cut squares at random places out of an image; a smaller image is enlarged first.
+
+    Args:
+        image: (C, H, W).
+        count: How many squares N.
+        size: Edge of a square, in pixels.
+        draw: Decides the places.
+
+    Returns:
+        (N, C, size, size).
+    """
+    image = enlarge(image, size, size)
+    height, width = image.shape[-2:]
+    tops = torch.randint(0, height - size + 1, (count,), generator=draw).tolist()
+    lefts = torch.randint(0, width - size + 1, (count,), generator=draw).tolist()
+    return torch.stack(
+        [
+            image[..., top : top + size, left : left + size]
+            for top, left in zip(tops, lefts, strict=True)
+        ]
+    )
+
+
+class Views:
+    """What a model gets to see of an image.
+
+    Args:
+        pipeline: Preprocessing of the whole image.
+        protocol: What is cropped from the result.
+    """
+
+    def __init__(
+        self, pipeline: Callable[[torch.Tensor], torch.Tensor], protocol: EvaluationProtocol
+    ) -> None:
+        self.pipeline = pipeline
+        self.protocol = protocol
+        self._grid = None
+        if protocol.grid is not None:
+            self._grid = GridCrop(protocol.crop_size, *protocol.grid)
+
+    def __call__(self, image: torch.Tensor, key: str) -> torch.Tensor:
+        """Return what the model takes.
+
+        Args:
+            image: uint8 (C, H, W), or features (D,).
+            key: The image's file name, which decides over random crops.
+
+        Returns:
+            (C, h, w), (N, C, h, w) where there are N crops, or the features.
+        """
+        shown = self.pipeline(image)
+        if self._grid is not None:
+            return self._grid(shown)
+        if self.protocol.draws is not None:
+            draw = generator(self.protocol.seed, "crops", key)
+            return random_crops(shown, self.protocol.draws, self.protocol.crop_size, draw)
+        return shown
+
+    def signature(self) -> list[dict[str, Any]]:
+        """Return the steps in plain values; equal ones show an image equally."""
+        steps = (
+            preprocessing_signature(self.pipeline) if isinstance(self.pipeline, Pipeline) else []
+        )
+        size, seed = self.protocol.crop_size, self.protocol.seed
+        if self._grid is not None:
+            rows, columns = self._grid.rows, self._grid.columns
+            steps.append({"type": "GridCrop", "size": size, "rows": rows, "columns": columns})
+        if self.protocol.draws is not None:
+            count = self.protocol.draws
+            steps.append({"type": "random crops", "size": size, "count": count, "seed": seed})
+        return steps
+
+
+def build_views(
+    steps: Sequence[Mapping[str, Any]] | None,
+    protocol: EvaluationProtocol,
+    where: str,
+    *,
+    quality: bool = True,
+) -> Views:
+    """Build what a model sees under a protocol.
+
+    Args:
+        steps: The model's own evaluation transform, as in its config; None for features.
+        protocol: What is changed: its resize takes the place of the model's, at the front; its
+            crops take the place of the model's, at the end.
+        where: The steps' key path, for messages.
+        quality: As `build_pipeline`.
+
+    Raises:
+        ConfigError: A step is wrong, or features are to be resized or cropped.
+    """
+    if steps is None:
+        if protocol.changes_crops or protocol.resize is not None:
+            raise ConfigError("--crops and --resize need images, but this model takes features.")
+        return Views(_as_it_is, protocol)
+    kept = [dict(step) for step in steps]
+    if protocol.resize is not None:
+        kept = [step for step in kept if _name(step) not in RESIZES]
+        if protocol.resize:
+            size = protocol.resize[0] if len(protocol.resize) == 1 else list(protocol.resize)
+            kept.insert(0, {"type": "Resize", "size": size, "antialias": True})
+    if protocol.changes_crops:
+        kept = [step for step in kept if _name(step) not in CROPS]
+    return Views(build_pipeline(kept, where, quality=quality), protocol)
+
+
+def _as_it_is(features: torch.Tensor) -> torch.Tensor:
+    """Return features, which need no preprocessing."""
+    return features
+
+
+def _name(step: Mapping[str, Any]) -> str:
+    """Return a step's name without the package it is from."""
+    return str(step.get("type")).rpartition(".")[2]
