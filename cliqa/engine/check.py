@@ -35,6 +35,7 @@ from cliqa.registry import (
     parameters_of,
 )
 from cliqa.training.options import TrainingOptions
+from cliqa.training.parameter_groups import ParameterGroups, without_groups
 from cliqa.training.schedule import Schedule
 from cliqa.training.upstream import LEARN, cannot_learn
 from cliqa.transforms.pipeline import build_pipeline
@@ -132,13 +133,20 @@ def _strategy_checks(section: dict[str, Any]) -> Iterable[Check]:
     for key in ("optimizer", "loss"):
         if not isinstance(section.get(key), dict):
             raise ConfigError(f"{where}.{key}: missing. Add {key}=dict(type='...', ...).")
-    yield lambda: check_component(
-        OPTIMIZERS, section["optimizer"], f"{where}.optimizer", ["params"]
-    )
+    optimizer = without_groups(section["optimizer"])
+    yield lambda: check_component(OPTIMIZERS, optimizer, f"{where}.optimizer", ["params"])
     yield lambda: check_component(LOSSES, section["loss"], f"{where}.loss")
-    yield lambda: Schedule(section.get("scheduler"), f"{where}.scheduler").check()
+    yield lambda: _check_rates(section)
     yield from _list_checks(section, "plugins", PLUGINS, parent=f"{where}.")
     yield lambda: _check_strategy(section)
+
+
+def _check_rates(section: dict[str, Any]) -> None:
+    """Check the schedule, and that it suits the rates of all parameter groups."""
+    schedule = Schedule(section.get("scheduler"), "cl_strategy.scheduler")
+    epochs = section.get("train_epochs")
+    schedule.check(epochs if isinstance(epochs, int) and epochs > 0 else 1)
+    schedule.check_rates(ParameterGroups(section["optimizer"]).rates())
 
 
 def _check_strategy(section: dict[str, Any]) -> None:

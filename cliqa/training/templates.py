@@ -19,6 +19,7 @@ from torch import Tensor
 from cliqa.models.freezing import set_training
 from cliqa.training.batching import apply_model
 from cliqa.training.options import TrainingOptions
+from cliqa.training.parameter_groups import ParameterGroups
 from cliqa.training.precision import Precision
 from cliqa.training.schedule import Schedule
 from cliqa.training.state import capture_plugins, restore_plugins
@@ -36,6 +37,7 @@ class StreamTemplate(StreamData):
 
     Attributes:
         schedule: The learning-rate schedule of each experience.
+        groups: Sorts parameters into the optimizer's groups; None for a single one.
         step_index: Which training step of the stream this is (an experience; for joint training
             there is one step in all).
         epochs_done: Epochs of this step that are finished.
@@ -55,10 +57,12 @@ class StreamTemplate(StreamData):
         options: TrainingOptions,
         schedule: Schedule,
         on_epoch: Callable[[float], None] | None = None,
+        groups: ParameterGroups | None = None,
     ) -> None:
         """Take over what Avalanche's constructors have no argument for."""
         self.options = options
         self.schedule = schedule
+        self.groups = groups
         self.on_epoch = on_epoch
         self.precision = Precision(self.device, options.amp)
         self.step_index = 0
@@ -176,6 +180,20 @@ class StreamTemplate(StreamData):
         super().check_model_and_optimizer(  # type: ignore[misc]
             reset_optimizer_state=self.options.reset_optimizer, **kwargs
         )
+
+    def make_optimizer(self, reset_optimizer_state: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
+        """Give the optimizer the model's present parameters, by the rules where there are any.
+
+        Avalanche guesses the group of a new parameter from its neighbours, and fails where those
+        are in different groups.
+        """
+        if self.groups is None:
+            super().make_optimizer(reset_optimizer_state=reset_optimizer_state, **kwargs)  # type: ignore[misc]
+            return
+        self.groups.regroup(self.optimizer, self.model)
+        self.optimized_param_id = dict(self.model.named_parameters())
+        if reset_optimizer_state:
+            self.optimizer.state.clear()
 
     # ---------------------------------------------------------------- state
 
