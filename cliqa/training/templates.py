@@ -14,16 +14,14 @@ import torch
 from avalanche.benchmarks import CLExperience
 from avalanche.training.supervised import Naive
 from avalanche.training.templates import SupervisedTemplate
-from torch import Tensor
 
 from cliqa.models.freezing import set_training
-from cliqa.training.batching import apply_model
 from cliqa.training.options import TrainingOptions
 from cliqa.training.parameter_groups import ParameterGroups
 from cliqa.training.precision import Precision
 from cliqa.training.schedule import Schedule
 from cliqa.training.state import capture_plugins, restore_plugins
-from cliqa.training.stream_data import StreamData
+from cliqa.training.steps import Steps
 from cliqa.utils.errors import CliqaError
 from cliqa.utils.seed import seed_everything
 
@@ -32,7 +30,7 @@ class TrainingError(CliqaError):
     """Training cannot go on: the loss is no longer a finite number."""
 
 
-class StreamTemplate(StreamData):
+class StreamTemplate(Steps):
     """What every strategy gets over Avalanche's template; mixed in before the strategy's class.
 
     Attributes:
@@ -70,6 +68,7 @@ class StreamTemplate(StreamData):
         self.last_lr = float(self.optimizer.param_groups[0]["lr"])
         self._pending: dict[str, Any] | None = None
         self._reset_loss()
+        self.check_accumulation()
 
     # ---------------------------------------------------------------- the stream
 
@@ -141,32 +140,12 @@ class StreamTemplate(StreamData):
         if self.on_epoch is not None:
             self.on_epoch(loss)
 
-    # ---------------------------------------------------------------- one batch
-
-    def forward(self) -> Tensor:
-        """Return the model's output for the current batch, averaged over crops, in float32."""
-        with self.precision.autocast():
-            if hasattr(self.experience, "task_labels"):
-                output = super().forward()  # type: ignore[misc]
-            else:
-                output = apply_model(self.model, self.mb_x)
-        return output.float() if self.precision.amp else output
-
-    def backward(self) -> None:
-        """Run the backward pass."""
-        self.precision.backward(self.loss, self.optimizer, self.retain_graph)
-
-    def optimizer_step(self) -> None:
-        """Clip the gradient if asked to, and take a step."""
-        if self.options.clip_grad_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip_grad_norm)
-        self.precision.step(self.optimizer)
-
     def _after_training_iteration(self, **kwargs: Any) -> None:  # noqa: ANN401
         count = len(self.mb_y)
         self.loss_sum = self.loss_sum + self.loss.detach().sum() * count
         self.loss_count += count
-        self.schedule.after_iteration()
+        if self.updated:
+            self.schedule.after_iteration()
         super()._after_training_iteration(**kwargs)  # type: ignore[misc]
 
     def _reset_loss(self) -> None:
@@ -223,13 +202,13 @@ class StreamTemplate(StreamData):
         """
         state, self._pending = self._pending, None
         if state is None:
-            self.schedule.start(self.optimizer, self.train_epochs, max(1, len(self.dataloader)))
+            self.schedule.start(self.optimizer, self.train_epochs, self.steps_per_epoch)
             return
         inside = state["step_index"] == self.step_index and state["epochs_done"] > 0
         self.precision.load_state_dict(state["precision"])
         if inside or not self.options.reset_optimizer:
             self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.start(self.optimizer, self.train_epochs, max(1, len(self.dataloader)))
+        self.schedule.start(self.optimizer, self.train_epochs, self.steps_per_epoch)
         if inside:
             self.epochs_done = state["epochs_done"]
             self.model.load_state_dict(state["model"])
