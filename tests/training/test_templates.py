@@ -14,8 +14,10 @@ from avalanche.training.supervised import Naive as AvalancheNaive
 from torch import nn
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.training.plugins.ema import EMA
 from cliqa.training.plugins.l2 import L2
 from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.si import SI
 from cliqa.training.supervised.cumulative import Cumulative
 from cliqa.training.supervised.joint import JointTraining
 from cliqa.training.supervised.naive import Naive
@@ -70,6 +72,10 @@ CASES: dict[str, Callable[[Make], Callable[[], Any]]] = {
     ),
     "joint": lambda make: lambda: make(cls=JointTraining, epochs=4),
     "cumulative": lambda make: lambda: make(cls=Cumulative),
+    "ema": lambda make: lambda: make([EMA(0.8), Replay(12)]),
+    "accumulated": lambda make: (
+        lambda: make([SI(1.0)], accumulate=3, schedule={"type": "CosineLR", "by": "iteration"})
+    ),
     "bf16": lambda make: lambda: make([Replay(12)], amp=True, clip_grad_norm=0.5),
 }
 
