@@ -8,6 +8,7 @@ from typing import Any
 
 from avalanche.training.templates import SupervisedTemplate
 
+from cliqa.benchmarks.patches import Patches
 from cliqa.benchmarks.presets import preset
 from cliqa.engine.sections import (
     OF_SCORES_ALONE,
@@ -78,6 +79,7 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
     yield from _list_checks(config, "metrics", METRICS, ["work_dir"])
     yield lambda: _check_metrics(config)
     yield lambda: _check_learners(config)
+    yield lambda: _check_patches(config)
     if config.get("load_from"):
         yield lambda: check_start(config["load_from"])
 
@@ -178,6 +180,15 @@ def _check_open_ended(own: dict[str, Any], component: Component) -> None:
                 f"cl_strategy '{own['type']}': unexpected argument '{key}'."
                 f"{closest(key, names)} It accepts {', '.join(names)}."
             )
+
+
+def _check_patches(config: dict[str, Any]) -> None:
+    """Check how an epoch draws patches, where the scenario says so."""
+    scenario = config["scenario"]
+    names = {"patches_per_image": "per_image", "patch_pool": "pool"}
+    given = {names[key]: scenario[key] for key in names if key in scenario}
+    batch_size = config["cl_strategy"].get("train_mb_size", 1)
+    Patches(**given).check(scenario.get("train_transform") or (), batch_size)
 
 
 def _check_learners(config: dict[str, Any]) -> None:

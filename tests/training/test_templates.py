@@ -14,6 +14,7 @@ from avalanche.training.supervised import Naive as AvalancheNaive
 from torch import nn
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.training.plugins.der import DER
 from cliqa.training.plugins.ema import EMA
 from cliqa.training.plugins.l2 import L2
 from cliqa.training.plugins.replay import Replay
@@ -91,6 +92,29 @@ def test_resume_at_any_epoch_is_bit_identical(
     for stop_after in range(0, epochs, 1 if case in ("naive", "replay") else 2):
         resumed = run_with_stop(make, tiny_stream, stop_after)
         assert_same(resumed.state_dict(), whole.state_dict())
+
+
+def with_patches(stream: QualityStream) -> QualityStream:
+    """Return the stream with three patches an image."""
+    data = [stream.sources[name, "train"] for name in stream.names]
+    for each in data:
+        each.splits = tuple("test" if k % 4 == 0 else "train" for k in range(len(each)))
+    pipelines = stream.train_transform, stream.eval_transform
+    return QualityStream(data, *pipelines, patches_per_image=3, patch_pool=16)
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_resume_with_patches_is_bit_identical(
+    workers: int, make_strategy: Make, tiny_stream: QualityStream, assert_same: Callable[..., None]
+) -> None:
+    stream = with_patches(tiny_stream)
+
+    def make() -> Any:
+        return make_strategy([DER(8), Replay(6)], epochs=2, num_workers=workers)
+
+    whole = make()
+    run(whole, stream)
+    assert_same(run_with_stop(make, stream, 3).state_dict(), whole.state_dict())
 
 
 @pytest.mark.slow
