@@ -56,10 +56,10 @@ def restore_plugins(strategy: Any, states: dict[str, Any]) -> None:  # noqa: ANN
         if isinstance(plugin, Clock):
             vars(plugin).update(states[key])
         elif hasattr(plugin, "load_state_dict"):
-            plugin.load_state_dict(_copied(states[key], strategy.device))
+            plugin.load_state_dict(copied(states[key], strategy.device))
 
 
-def _copied(value: Any, device: torch.device) -> Any:  # noqa: ANN401
+def copied(value: Any, device: torch.device) -> Any:  # noqa: ANN401
     """Return a copy of nested plain types with the tensors on a device.
 
     A copy, because a plugin may change its tensors in place while the state is still needed.
@@ -67,9 +67,9 @@ def _copied(value: Any, device: torch.device) -> Any:  # noqa: ANN401
     if isinstance(value, torch.Tensor):
         return value.to(device, copy=True)
     if isinstance(value, dict):
-        return {key: _copied(item, device) for key, item in value.items()}
+        return {key: copied(item, device) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_copied(item, device) for item in value)
+        return type(value)(copied(item, device) for item in value)
     return value
 
 

@@ -20,7 +20,8 @@ from cliqa.training.options import TrainingOptions
 from cliqa.training.parameter_groups import ParameterGroups
 from cliqa.training.precision import Precision
 from cliqa.training.schedule import Schedule
-from cliqa.training.state import capture_plugins, restore_plugins
+from cliqa.training.selection import BestEpoch
+from cliqa.training.state import capture_plugins, copied, restore_plugins
 from cliqa.training.steps import Steps
 from cliqa.utils.errors import CliqaError
 from cliqa.utils.seed import seed_everything
@@ -39,6 +40,7 @@ class StreamTemplate(Steps):
         step_index: Which training step of the stream this is (an experience; for joint training
             there is one step in all).
         epochs_done: Epochs of this step that are finished.
+        selection: The best epoch of this step, for who tells it the epochs' measures.
         last_lr: The first parameter group's learning rate in the epoch that ended last.
         loss_sum: Sum of the losses of this epoch's samples, as a tensor; with `loss_count` samples.
         on_epoch: Called after every epoch with the epoch's mean loss.
@@ -67,8 +69,10 @@ class StreamTemplate(Steps):
         self.epochs_done = 0
         self.last_lr = float(self.optimizer.param_groups[0]["lr"])
         self._pending: dict[str, Any] | None = None
+        self.selection = BestEpoch(options.keep_best, options.patience, options.min_delta)
         self._reset_loss()
         self.check_accumulation()
+        self.selection.check(self)
 
     # ---------------------------------------------------------------- the stream
 
@@ -91,6 +95,7 @@ class StreamTemplate(Steps):
         """
         self.step_index = index
         self.epochs_done = 0
+        self.selection.start()
         loaders = {"num_workers": self.options.num_workers}
         chosen = experiences if len(experiences) > 1 else experiences[0]
         watched = [list(validation)] if validation else []
@@ -113,6 +118,8 @@ class StreamTemplate(Steps):
     ) -> None:
         self._start()
         for epoch in range(self.epochs_done, self.train_epochs):
+            if self.selection.stopped:
+                break
             seed_everything(self.options.seed, "step", self.step_index, "epoch", epoch)
             self._reset_loss()
             set_training(self.model, True)  # Avalanche's own call thaws frozen statistics
@@ -123,6 +130,7 @@ class StreamTemplate(Steps):
             self.training_epoch(**kwargs)
             self._after_training_epoch(**kwargs)
             self._finish_epoch()
+        self.selection.finish(self)
         seed_everything(self.options.seed, "step", self.step_index, "end")
 
     def _finish_epoch(self) -> None:
@@ -186,6 +194,7 @@ class StreamTemplate(Steps):
             "schedule": self.schedule.state_dict(),
             "precision": self.precision.state_dict(),
             "plugins": capture_plugins(self),
+            "selection": self.selection.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -213,6 +222,8 @@ class StreamTemplate(Steps):
             self.epochs_done = state["epochs_done"]
             self.model.load_state_dict(state["model"])
             restore_plugins(self, state["plugins"])
+            if "selection" in state:
+                self.selection.load_state_dict(copied(state["selection"], self.device))
             self.schedule.load_state_dict(state["schedule"])
             self.optimizer.load_state_dict(state["optimizer"])  # the rates that the start reset
 
