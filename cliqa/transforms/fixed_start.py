@@ -10,7 +10,9 @@ from torch import Tensor
 
 from cliqa.transforms.pipeline import Pipeline, apply_step
 
-FIXED = frozenset({"Resize", "AdaptiveResize", "ResizePad", "CenterCrop", "Grayscale"})
+FIXED = frozenset(
+    {"Resize", "AdaptiveResize", "HyperIQAResize", "ResizePad", "CenterCrop", "Grayscale"}
+)
 """Steps without chance that leave 8-bit pixels: their result can be used again."""
 
 UNIFORM = FIXED | {"ToTensor", "ToDtype", "ConvertImageDtype", "Normalize", "GridCrop", "FiveCrop"}
