@@ -1,7 +1,6 @@
 """EVA, AVA and KonIQ-10k in turn with HyperIQA and a memory of earlier images.
 
-python train_config.py config/iqa_hyperiqa_replay.py --device cuda --cfg-options \
-    scenario.dataset_root=DATA
+python train_config.py config/iqa_hyperiqa_replay.py --cfg-options scenario.dataset_root=DATA
 """
 
 _base_ = [

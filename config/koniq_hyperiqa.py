@@ -1,7 +1,6 @@
 """KonIQ-10k with HyperIQA: 25 patches of every image, the epoch that is best on its val split.
 
-python train_config.py config/koniq_hyperiqa.py --device cuda --cfg-options \
-    scenario.dataset_root=DATA
+python train_config.py config/koniq_hyperiqa.py --cfg-options scenario.dataset_root=DATA
 """
 
 _base_ = [

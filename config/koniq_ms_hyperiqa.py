@@ -1,7 +1,6 @@
 """KonIQ-10k with HyperIQA over a feature pyramid: thirty epochs of 25 patches of every image.
 
-python train_config.py config/koniq_ms_hyperiqa.py --device cuda --cfg-options \
-    scenario.dataset_root=DATA
+python train_config.py config/koniq_ms_hyperiqa.py --cfg-options scenario.dataset_root=DATA
 """
 
 _base_ = [
