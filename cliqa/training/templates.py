@@ -18,6 +18,7 @@ from avalanche.training.templates import SupervisedTemplate
 from cliqa.models.freezing import set_training
 from cliqa.training.options import TrainingOptions
 from cliqa.training.parameter_groups import ParameterGroups
+from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.precision import Precision
 from cliqa.training.schedule import Schedule
 from cliqa.training.selection import BestEpoch
@@ -73,6 +74,9 @@ class StreamTemplate(Steps):
         self._reset_loss()
         self.check_accumulation()
         self.selection.check(self)
+        for plugin in self.plugins:
+            if isinstance(plugin, ContinualPlugin):
+                plugin.check(self.plugins)
 
     # ---------------------------------------------------------------- the stream
 

@@ -16,6 +16,7 @@ from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.plugins.der import DER
 from cliqa.training.plugins.ewc import EWC
 from cliqa.training.plugins.replay import Replay
+from cliqa.training.supervised.joint import JointTraining
 from cliqa.utils.errors import ConfigError
 
 Make = Callable[..., Any]
@@ -108,6 +109,16 @@ def test_memories_refer_to_images(make_strategy: Make, patch_stream: QualityStre
     assert int(replay.state_dict()["index"].max()) < images
     assert der.state_dict()["seen"] == 2 * 3 * images
     assert int(der.state_dict()["index"].max()) < images
+
+
+def test_joint_training_draws_patches_of_all_data_sets(
+    make_strategy: Make, patch_stream: QualityStream
+) -> None:
+    seen = Seen()
+    strategy = make_strategy([seen], cls=JointTraining, epochs=1)
+    strategy.train_step(0, list(patch_stream.train_stream))
+    images = sum(len(patch_stream.sources[name, "train"]) for name in "ab")
+    assert sum(map(len, seen.scores)) == 3 * images
 
 
 @pytest.mark.slow

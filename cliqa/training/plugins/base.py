@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from avalanche.training.plugins import SupervisedPlugin
@@ -41,6 +42,13 @@ class ContinualPlugin(SupervisedPlugin):
         """Change a fresh model before an optimizer is built over it, or weights are put into it.
 
         What it does must follow from the plugin's arguments and the model alone.
+        """
+
+    def check(self, plugins: Sequence[Any]) -> None:  # noqa: B027  most go with all others
+        """Refuse plugins that the method does not go with, before data are read.
+
+        Args:
+            plugins: All plugins of the strategy, this one among them.
         """
 
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -44,19 +45,22 @@ class EMA(ContinualPlugin):
         self._average: Tensors = {}  # while an epoch goes on
         self._trained: Tensors = {}  # between epochs, when the model is the average
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Forget the average; the first iteration starts a new one.
+    def check(self, plugins: Sequence[Any]) -> None:
+        """Refuse methods that change the weights by a plan.
 
         Raises:
-            ConfigError: A method beside it changes the weights by a plan.
+            ConfigError: One of the plugins does.
         """
-        for plugin in strategy.plugins:
+        for plugin in plugins:
             if isinstance(plugin, ContinualPlugin) and plugin.needs_all_epochs:
                 name = type(plugin).__name__
                 raise ConfigError(
                     f"EMA: {name} changes weights in the middle of an experience, which an average "
                     f"over its epochs would undo. Drop the plugin 'EMA', or '{name}'."
                 )
+
+    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Forget the average; the first iteration starts a new one."""
         self._steps, self._average, self._trained = 0, {}, {}
 
     def before_training_iteration(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
