@@ -220,7 +220,10 @@ SECTIONS = {
     "seed is true": (GOOD + "seed = True", r"seed: expected an integer >= 0 or None, got True"),
     "seed is negative": (GOOD + "seed = -1", r"seed: expected an integer >= 0 or None, got -1"),
     "seed is a float": (GOOD + "seed = 1.0", r"seed: expected an integer >= 0 or None, got 1\.0"),
-    "amp is a word": (GOOD + "amp = 'yes'", r"amp: expected True or False, got 'yes'"),
+    "amp is a word": (
+        GOOD + "amp = 'yes'",
+        r"amp: expected True, False, 'bfloat16' or .*got 'yes'",
+    ),
     "num_workers": (GOOD + "num_workers = -1", r"num_workers: expected an integer >= 0, got -1"),
     "interval is zero": (
         GOOD + "checkpoint_config = dict(interval=0)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from avalanche.benchmarks import CLScenario
 from avalanche.benchmarks.utils import AvalancheDataset, TransformGroups
@@ -11,8 +11,10 @@ from torch import Tensor
 
 from cliqa.benchmarks.experience import named_stream
 from cliqa.benchmarks.overlap import without_overlap
+from cliqa.benchmarks.patches import OfStored, Patches, StoredImages
 from cliqa.datasets.base import QualityDataset
 from cliqa.registry import SCENARIOS
+from cliqa.transforms.fixed_start import FixedStart
 from cliqa.utils.errors import ConfigError
 
 Transform = Callable[[Tensor], Tensor]
@@ -34,6 +36,10 @@ class QualityStream(CLScenario):
         shared: What happens to images that stand in several splits or data sets, of which a test or
             validation split is one: ``"remove"`` takes them out of training (and a test image out
             of validation), ``"keep"`` only reports them, ``"error"`` stops.
+        patches_per_image: Training samples an epoch of every image: it is read once, and the
+            random steps of `train_transform` make so many patches of it, which lie in different
+            batches (at most two in one, where there are images enough).
+        patch_pool: Images that a worker process holds in memory for that.
 
     Attributes:
         names: The data sets' names in the order of the stream.
@@ -55,7 +61,10 @@ class QualityStream(CLScenario):
         eval_transform: Transform,
         order: Sequence[str] | None = None,
         shared: str = "remove",
+        patches_per_image: int = 1,
+        patch_pool: int = 256,
     ) -> None:
+        patches = Patches(patches_per_image, patch_pool)
         if shared not in ("remove", "keep", "error"):
             raise ConfigError(
                 f"scenario.shared: expected 'remove', 'keep' or 'error', got {shared!r}."
@@ -68,6 +77,7 @@ class QualityStream(CLScenario):
         self.sources, self.overlaps = without_overlap(splits, shared)
         self.train_transform = train_transform
         self.eval_transform = eval_transform
+        self.patches = patches if patches_per_image > 1 else None
         super().__init__([self._stream(split) for split in SPLITS if self._has(split)])
 
     def _has(self, split: str) -> bool:
@@ -77,11 +87,13 @@ class QualityStream(CLScenario):
     def _stream(self, split: str) -> object:
         """Return one of the streams."""
         data = [self.dataset(name, split) for name in self.names]
-        return named_stream(split, self.names, data)
+        return named_stream(split, self.names, data, self.patches if split == "train" else None)
 
     def dataset(self, name: str, split: str) -> AvalancheDataset:
         """Return a data set's split with both transforms, in evaluation mode unless it is train."""
-        data = with_transforms(self.sources[name, split], self.train_transform, self.eval_transform)
+        patches = self.patches if split == "train" else None
+        transforms = self.train_transform, self.eval_transform
+        data = with_transforms(self.sources[name, split], *transforms, patches)
         return data.train() if split == "train" else data
 
     def validation(self, index: int) -> AvalancheDataset | None:
@@ -95,7 +107,10 @@ class QualityStream(CLScenario):
 
 
 def with_transforms(
-    data: QualityDataset, train_transform: Transform, eval_transform: Transform
+    data: QualityDataset,
+    train_transform: Transform,
+    eval_transform: Transform,
+    patches: Patches | None = None,
 ) -> AvalancheDataset:
     """Return Avalanche's view of a data set, in evaluation mode.
 
@@ -103,10 +118,17 @@ def with_transforms(
         data: Samples (image, score).
         train_transform: For the images in training mode.
         eval_transform: For the images in evaluation mode.
+        patches: How training draws patches of the images; None for one sample an image.
     """
-    groups = TransformGroups({"train": train_transform, "eval": eval_transform})
+    transforms: dict[str, Any] = {"train": train_transform, "eval": eval_transform}
+    source: Any = data
+    if patches is not None:
+        source = StoredImages(data)
+        start = FixedStart(train_transform, patches.pool)
+        transforms = {"train": start, "eval": OfStored(eval_transform)}
+    groups = TransformGroups(transforms)
     # said here: Avalanche 0.6 starts in training mode whatever the groups' current one is
-    return AvalancheDataset([data], transform_groups=groups).eval()
+    return AvalancheDataset([source], transform_groups=groups).eval()
 
 
 def _in_order(

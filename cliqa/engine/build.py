@@ -38,6 +38,7 @@ from cliqa.registry import (
     parameters_of,
 )
 from cliqa.training.options import TrainingOptions
+from cliqa.training.parameter_groups import ParameterGroups, without_groups
 from cliqa.training.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
 from cliqa.training.templates import with_stream_template
@@ -129,24 +130,33 @@ def build_evaluator(
         return EvaluationPlugin(predictions, *metrics, loggers=[], collect_all=False)
 
 
-def build_optimizer(section: dict[str, Any], model: nn.Module, needed: bool = True) -> Optimizer:
+def build_optimizer(
+    section: dict[str, Any],
+    model: nn.Module,
+    needed: bool = True,
+    groups: ParameterGroups | None = None,
+) -> Optimizer:
     """Build the optimizer over the model's trainable parameters.
 
     Args:
         section: The optimizer's section.
         model: The model.
+        groups: The section's rules, where it has any.
         needed: The strategy trains by gradients; where it does not, a model without any trainable
             parameter is fine.
 
     Raises:
         ConfigError: There is nothing to train.
+        ModelError: A rule names nothing, or nothing that trains.
     """
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    parameters: list[Any] = [p for p in model.parameters() if p.requires_grad]
     if not parameters and needed:
         raise ConfigError("model: every parameter is frozen, so there is nothing to train.")
     parameters = parameters or [nn.Parameter(torch.zeros(()))]  # torch refuses an empty optimizer
+    if groups:
+        parameters = groups.build(model)
     optimizer: Optimizer = build_component(
-        OPTIMIZERS, section, "cl_strategy.optimizer", params=parameters
+        OPTIMIZERS, without_groups(section), "cl_strategy.optimizer", params=parameters
     )
     return optimizer
 
@@ -168,10 +178,11 @@ def build_strategy(
         own, component = {"type": "Naive", **template_arguments(section)}, Naive
     loss = build_component(LOSSES, section["loss"], "cl_strategy.loss")
     arguments = {key: value for key, value in own.items() if key != "type"}
+    groups = ParameterGroups(section["optimizer"])
     strategy = with_stream_template(component)(  # type: ignore[arg-type]
         model=model,
         optimizer=build_optimizer(
-            section["optimizer"], model, getattr(component, "needs_optimizer", True)
+            section["optimizer"], model, getattr(component, "needs_optimizer", True), groups
         ),
         criterion=targets.loss(loss),
         plugins=plugins,
@@ -182,5 +193,5 @@ def build_strategy(
     of_run = {key: config[key] for key in OF_RUN if key in config}
     training = TrainingOptions(**of_run, **options)
     schedule = Schedule(section.get("scheduler"), "cl_strategy.scheduler")
-    strategy.configure(training, schedule)
+    strategy.configure(training, schedule, groups=groups or None)
     return strategy

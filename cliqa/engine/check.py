@@ -8,6 +8,7 @@ from typing import Any
 
 from avalanche.training.templates import SupervisedTemplate
 
+from cliqa.benchmarks.patches import Patches
 from cliqa.benchmarks.presets import preset
 from cliqa.engine.sections import (
     OF_SCORES_ALONE,
@@ -35,6 +36,7 @@ from cliqa.registry import (
     parameters_of,
 )
 from cliqa.training.options import TrainingOptions
+from cliqa.training.parameter_groups import ParameterGroups, without_groups
 from cliqa.training.schedule import Schedule
 from cliqa.training.upstream import LEARN, cannot_learn
 from cliqa.transforms.pipeline import build_pipeline
@@ -77,6 +79,7 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
     yield from _list_checks(config, "metrics", METRICS, ["work_dir"])
     yield lambda: _check_metrics(config)
     yield lambda: _check_learners(config)
+    yield lambda: _check_patches(config)
     if config.get("load_from"):
         yield lambda: check_start(config["load_from"])
 
@@ -132,13 +135,20 @@ def _strategy_checks(section: dict[str, Any]) -> Iterable[Check]:
     for key in ("optimizer", "loss"):
         if not isinstance(section.get(key), dict):
             raise ConfigError(f"{where}.{key}: missing. Add {key}=dict(type='...', ...).")
-    yield lambda: check_component(
-        OPTIMIZERS, section["optimizer"], f"{where}.optimizer", ["params"]
-    )
+    optimizer = without_groups(section["optimizer"])
+    yield lambda: check_component(OPTIMIZERS, optimizer, f"{where}.optimizer", ["params"])
     yield lambda: check_component(LOSSES, section["loss"], f"{where}.loss")
-    yield lambda: Schedule(section.get("scheduler"), f"{where}.scheduler").check()
+    yield lambda: _check_rates(section)
     yield from _list_checks(section, "plugins", PLUGINS, parent=f"{where}.")
     yield lambda: _check_strategy(section)
+
+
+def _check_rates(section: dict[str, Any]) -> None:
+    """Check the schedule, and that it suits the rates of all parameter groups."""
+    schedule = Schedule(section.get("scheduler"), "cl_strategy.scheduler")
+    epochs = section.get("train_epochs")
+    schedule.check(epochs if isinstance(epochs, int) and epochs > 0 else 1)
+    schedule.check_rates(ParameterGroups(section["optimizer"]).rates())
 
 
 def _check_strategy(section: dict[str, Any]) -> None:
@@ -170,6 +180,15 @@ def _check_open_ended(own: dict[str, Any], component: Component) -> None:
                 f"cl_strategy '{own['type']}': unexpected argument '{key}'."
                 f"{closest(key, names)} It accepts {', '.join(names)}."
             )
+
+
+def _check_patches(config: dict[str, Any]) -> None:
+    """Check how an epoch draws patches, where the scenario says so."""
+    scenario = config["scenario"]
+    names = {"patches_per_image": "per_image", "patch_pool": "pool"}
+    given = {names[key]: scenario[key] for key in names if key in scenario}
+    batch_size = config["cl_strategy"].get("train_mb_size", 1)
+    Patches(**given).check(scenario.get("train_transform") or (), batch_size)
 
 
 def _check_learners(config: dict[str, Any]) -> None:

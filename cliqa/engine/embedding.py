@@ -45,8 +45,8 @@ def embed_data_sets(
             f"{predictor.checkpoint}: gives classes, whose data have no scores. Give --images: "
             "they are coloured by the probability of the class."
         )
-    config = load_run(predictor.checkpoint)["config"]
-    sources = ChosenScores(config, data_sets, "test", 0).sources
+    run = load_run(predictor.checkpoint)
+    sources = ChosenScores(run["config"], data_sets, "test", run["names"], 0).sources
     chosen = {}
     for name, data in sources.items():
         order = np.random.default_rng(seed).permutation(len(data))[:samples]

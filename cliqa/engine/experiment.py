@@ -87,6 +87,7 @@ class _Epochs:
     def __call__(self, loss: float) -> None:
         """Validate, write the epoch's row and the checkpoint, and report."""
         strategy = self._parts.strategy
+        value = self._validate(strategy.epochs_done)
         row = {
             "kind": "epoch",
             "experience": self._index,
@@ -94,17 +95,25 @@ class _Epochs:
             "epoch": strategy.epochs_done,
             "loss": loss,
             "lr": strategy.last_lr,
-            self._parts.targets.validation_key: self._validate(strategy.epochs_done),
+            self._parts.targets.validation_key: value,
         }
+        if strategy.selection.active and self._is_due(strategy.epochs_done):
+            strategy.selection.look(strategy, value)
+        if strategy.selection.active:
+            row["best_epoch"] = strategy.selection.epoch or None
         seconds = time.monotonic() - self._lap
         _report(row, self._parts.targets, strategy.train_epochs, seconds)
         self._run.finish_epoch(strategy, row, seconds)
         self._lap = time.monotonic()
 
+    def _is_due(self, epoch: int) -> bool:
+        """Tell whether an epoch is validated."""
+        every = self._parts.strategy.options.validate_every
+        return every > 0 and epoch % every == 0
+
     def _validate(self, epoch: int) -> float | None:
         """Return the mean measure on the validation splits of this step's data sets."""
-        every = self._parts.strategy.options.validate_every
-        if every == 0 or epoch % every:
+        if not self._is_due(epoch):
             return None
         values = []
         for experience in self._experiences:

@@ -31,6 +31,7 @@ def rehearse(parts: Parts) -> None:
     parts.model.eval()
     try:
         _check_tested(parts)
+        _check_validated(parts)
         for name in parts.benchmark.names:
             train = _first(parts.benchmark.dataset(name, "train"))
             images, targets = collate_train(train)[:2]
@@ -63,6 +64,26 @@ def _check_tested(parts: Parts) -> None:
         "scenario.evaluation_protocol='streaming': tests a model on buckets that it has not learnt "
         "yet, and this run leaves none. Use evaluation_protocol='iid' with seed=0."
     )
+
+
+def _check_validated(parts: Parts) -> None:
+    """Refuse to choose epochs by validation splits that are not there.
+
+    Raises:
+        ConfigError: A data set that is trained on has none.
+    """
+    options = parts.strategy.options
+    if not parts.strategy.selection.active:
+        return
+    option = "keep_best" if options.keep_best else "patience"
+    for step in parts.strategy.steps(parts.benchmark.train_stream):
+        for experience in step:
+            if parts.benchmark.validation(experience.current_experience) is None:
+                raise ConfigError(
+                    f"cl_strategy.{option}: {experience.name} has no validation split to choose "
+                    "epochs by. Give it one (fractions=(0.8, 0.1, 0.1), val_labels='...' or "
+                    f"val_fraction=0.1, with the data set), or drop {option}."
+                )
 
 
 def _first(dataset: Any) -> list[Any]:  # noqa: ANN401

@@ -100,5 +100,5 @@ def with_command_line(
     """Return a config with what the command line overrides; the given one is left as it is."""
     config = dict(config)
     config["seed"] = config.get("seed") or 0 if seed is None else seed
-    config["amp"] = amp or config.get("amp", False)
+    config["amp"] = config.get("amp") or amp  # a config may name the type
     return config

@@ -126,6 +126,7 @@ def make_loader(
     num_workers: int = 0,
     pin_memory: bool = False,
     samples: int | None = None,
+    sampler: KnownOrder | None = None,
 ) -> DataLoader[Any]:
     """Return a loader whose order and workers depend on torch's global generator alone.
 
@@ -140,9 +141,12 @@ def make_loader(
         num_workers: Worker processes; 0 loads in this one.
         pin_memory: Put batches into pinned memory (for CUDA).
         samples: Draw so many samples an epoch, over and over in new orders; None for each once.
+        sampler: The order of training samples, where it is another one than that.
     """
     count = len(dataset) if samples is None else samples  # type: ignore[arg-type]
     order = KnownOrder(dataset, num_samples=count) if train else None  # type: ignore[arg-type]
+    if sampler is not None:
+        order, count = sampler, sampler.num_samples
     return DataLoader(
         dataset,
         batch_size=batch_size,

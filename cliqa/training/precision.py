@@ -9,31 +9,77 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from cliqa.utils.errors import ConfigError
+
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+"""The types to compute in, by their names in a config."""
+
+
+def check_amp(amp: bool | str) -> None:
+    """Refuse what names no type to compute in.
+
+    Raises:
+        ConfigError: It is neither True nor False nor a type's name.
+    """
+    if not isinstance(amp, bool) and amp not in DTYPES:
+        raise ConfigError(f"amp: expected True, False, 'bfloat16' or 'float16', got {amp!r}.")
+
 
 class Precision:
     """Full precision, or autocast with gradient scaling where it is needed.
 
+    Weights, their gradients and the optimizer stay in float32.
+
     Args:
         device: Where the model runs.
-        amp: Use mixed precision: float16 with gradient scaling on CUDA, bfloat16 on a CPU.
+        amp: Use mixed precision: ``"bfloat16"``; ``"float16"`` with gradient scaling, on CUDA
+            alone; True for float16 on CUDA and bfloat16 on a CPU.
+
+    Raises:
+        ConfigError: `amp` names no type, or one that the device does not train in.
     """
 
-    def __init__(self, device: torch.device, amp: bool) -> None:
-        self.amp = amp
+    def __init__(self, device: torch.device, amp: bool | str) -> None:
+        check_amp(amp)
+        on_cuda = device.type == "cuda"
+        if amp == "float16" and not on_cuda:
+            raise ConfigError(
+                f"amp='float16': cannot train on the device '{device.type}', whose gradients would "
+                "vanish without scaling. Use amp='bfloat16', or amp=True for what suits the device."
+            )
+        name = amp if isinstance(amp, str) else ("float16" if on_cuda else "bfloat16")
+        self.amp = bool(amp)
+        self.dtype = DTYPES[name] if amp else torch.float32
         self._device = device.type
-        self._dtype = torch.float16 if device.type == "cuda" else torch.bfloat16
-        self._scaler = torch.amp.GradScaler("cuda", enabled=amp and device.type == "cuda")
+        self._scaler = torch.amp.GradScaler("cuda", enabled=self.dtype is torch.float16)
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context to run a forward pass in."""
         if not self.amp:
             return nullcontext()
-        return torch.autocast(self._device, self._dtype)
+        return torch.autocast(self._device, self.dtype)
 
     def backward(self, loss: Tensor, optimizer: Optimizer, retain_graph: bool = False) -> None:
         """Run the backward pass; the gradients that it leaves are true ones, never scaled ones."""
+        self.add_gradient(loss, retain_graph)
+        self.unscale(optimizer)
+
+    def add_gradient(self, loss: Tensor, retain_graph: bool = False) -> None:
+        """Add a loss's gradient, scaled, to those that are there."""
         self._scaler.scale(loss).backward(retain_graph=retain_graph)
+
+    def unscale(self, optimizer: Optimizer, factor: float = 1.0) -> None:
+        """Make true gradients of scaled ones, once before a step.
+
+        Args:
+            optimizer: Has the weights.
+            factor: What the true ones are multiplied by.
+        """
         self._scaler.unscale_(optimizer)
+        if factor != 1.0:
+            weights = (p for group in optimizer.param_groups for p in group["params"])
+            gradients = [weight.grad for weight in weights if weight.grad is not None]
+            torch._foreach_mul_(gradients, factor)
 
     def step(self, optimizer: Optimizer) -> None:
         """Take an optimizer step, or skip it where a float16 gradient overflowed."""

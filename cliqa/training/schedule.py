@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch.optim import Optimizer
+import torch
+from torch import nn
+from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from cliqa.registry import LR_SCHEDULERS, build_component, check_component, find, parameters_of
@@ -18,8 +20,9 @@ class Schedule:
     Args:
         config: ``dict(type='CosineAnnealingLR', eta_min=1e-6, by='epoch')``: a class of
             `torch.optim.lr_scheduler`, its arguments, and ``by``: whether it steps after every
-            epoch (default) or iteration. Lengths (`T_max`, `total_steps`) that are left out are
-            filled in with the length of the experience. None keeps the rates constant.
+            epoch (default) or iteration, which is a step of the optimizer. Lengths (`T_max`,
+            `total_steps`) that are left out are filled in with the length of the experience. None
+            keeps the rates constant.
         where: The section's key path, for error messages.
 
     Raises:
@@ -38,15 +41,44 @@ class Schedule:
             raise ConfigError(f"{where}.by: expected 'epoch' or 'iteration', got {self.by!r}.")
         self._scheduler: LRScheduler | None = None
 
-    def check(self) -> None:
-        """Check the description's names without building anything.
+    def check(self, epochs: int = 1) -> None:
+        """Check the description's names, and its values over an optimizer that is thrown away.
+
+        Args:
+            epochs: Epochs of an experience.
 
         Raises:
-            ConfigError: The scheduler or one of its arguments is unknown, or one is missing.
+            ConfigError: The scheduler or one of its arguments is unknown, one is missing, or the
+                scheduler refuses a value.
         """
-        if self.config is not None:
-            lengths = self._lengths(1, 1)
-            check_component(LR_SCHEDULERS, self.config, self.where, ["optimizer", *lengths])
+        if self.config is None:
+            return
+        lengths = self._lengths(epochs, iterations=1000)
+        check_component(LR_SCHEDULERS, self.config, self.where, ["optimizer", *lengths])
+        trial = SGD([nn.Parameter(torch.zeros(()))], lr=1.0)
+        build_component(LR_SCHEDULERS, self.config, self.where, optimizer=trial, **lengths)
+
+    def check_rates(self, rates: Mapping[str, float]) -> None:
+        """Refuse a schedule that would raise a rate that it is meant to lower.
+
+        Args:
+            rates: The first rate of each parameter group, by the group's name.
+
+        Raises:
+            ConfigError: `eta_min` lies above a group's rate.
+        """
+        config = self.config or {}
+        end = config.get("eta_min")
+        if not isinstance(end, (int, float)):
+            return
+        for name, rate in rates.items():
+            if end > rate:
+                raise ConfigError(
+                    f"{self.where} '{config['type']}': eta_min={end:g} is above "
+                    f"the learning rate {rate:g} of the parameter group '{name}', whose rate would "
+                    "rise. Use dict(type='CosineLR', end_ratio=0.01), which ends at a share of "
+                    "each group's own rate, or a smaller eta_min."
+                )
 
     def start(self, optimizer: Optimizer, epochs: int, iterations: int) -> None:
         """Set the rates back to the optimizer's first ones and start a fresh scheduler.
@@ -54,11 +86,16 @@ class Schedule:
         Args:
             optimizer: The optimizer whose rates are scheduled.
             epochs: Epochs of the experience.
-            iterations: Iterations of one epoch.
+            iterations: Optimizer steps of one epoch.
+
+        Raises:
+            ConfigError: The scheduler refuses its arguments, or would raise a group's rate.
         """
         for group in optimizer.param_groups:
             group["lr"] = group.setdefault("first_lr", group["lr"])
             group.pop("initial_lr", None)
+        groups = enumerate(optimizer.param_groups)
+        self.check_rates({str(g.get("name", k)): float(g["lr"]) for k, g in groups})
         if self.config is None:
             return
         lengths = self._lengths(epochs, iterations)
@@ -67,7 +104,7 @@ class Schedule:
         )
 
     def after_iteration(self) -> None:
-        """Step a scheduler that counts iterations."""
+        """Step a scheduler that counts iterations; called after every step of the optimizer."""
         if self._scheduler is not None and self.by == "iteration":
             self._scheduler.step()
 
@@ -99,5 +136,6 @@ class Schedule:
             return {}
         parameters, _ = parameters_of(find(LR_SCHEDULERS, self.config, self.where))
         steps = epochs if self.by == "epoch" else epochs * iterations
-        names = {"T_max": steps, "total_steps": steps}
+        epoch = 1 if self.by == "epoch" else iterations
+        names = {"T_max": steps, "total_steps": steps, "epoch_steps": epoch}
         return {k: v for k, v in names.items() if k in parameters and k not in self.config}

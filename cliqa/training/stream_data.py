@@ -15,6 +15,7 @@ from cliqa.models.freezing import set_training
 from cliqa.training.batching import MixedLoader, apply_model, batch_places, make_loader
 from cliqa.training.feature_loader import FeatureLoader, feature_tensors
 from cliqa.training.options import TrainingOptions
+from cliqa.training.patch_order import PatchOrder
 from cliqa.training.precision import Precision
 
 
@@ -95,13 +96,20 @@ class StreamData:
         tensors = feature_tensors(dataset)
         if tensors is not None:
             return FeatureLoader(tensors, size, train=train, device=self.device, samples=samples)
+        workers = self.options.num_workers
+        patches = getattr(self.experience, "patches", None) if train else None
+        order = None
+        if patches is not None:
+            shape = (patches.per_image, size, workers, patches.pool)
+            order = PatchOrder(dataset, *shape, samples=samples)
         return make_loader(
             dataset,
             size,
             train=train,
-            num_workers=self.options.num_workers,
+            num_workers=workers,
             pin_memory=self.device.type == "cuda",
             samples=samples,
+            sampler=order,
         )
 
     def mix_in(self, memory: Any, batch_size: int) -> None:  # noqa: ANN401

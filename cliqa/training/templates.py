@@ -14,15 +14,16 @@ import torch
 from avalanche.benchmarks import CLExperience
 from avalanche.training.supervised import Naive
 from avalanche.training.templates import SupervisedTemplate
-from torch import Tensor
 
 from cliqa.models.freezing import set_training
-from cliqa.training.batching import apply_model
 from cliqa.training.options import TrainingOptions
+from cliqa.training.parameter_groups import ParameterGroups
+from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.precision import Precision
 from cliqa.training.schedule import Schedule
-from cliqa.training.state import capture_plugins, restore_plugins
-from cliqa.training.stream_data import StreamData
+from cliqa.training.selection import BestEpoch
+from cliqa.training.state import capture_plugins, copied_to, restore_plugins
+from cliqa.training.steps import Steps
 from cliqa.utils.errors import CliqaError
 from cliqa.utils.seed import seed_everything
 
@@ -31,14 +32,16 @@ class TrainingError(CliqaError):
     """Training cannot go on: the loss is no longer a finite number."""
 
 
-class StreamTemplate(StreamData):
+class StreamTemplate(Steps):
     """What every strategy gets over Avalanche's template; mixed in before the strategy's class.
 
     Attributes:
         schedule: The learning-rate schedule of each experience.
+        groups: Sorts parameters into the optimizer's groups; None for a single one.
         step_index: Which training step of the stream this is (an experience; for joint training
             there is one step in all).
         epochs_done: Epochs of this step that are finished.
+        selection: The best epoch of this step, for who tells it the epochs' measures.
         last_lr: The first parameter group's learning rate in the epoch that ended last.
         loss_sum: Sum of the losses of this epoch's samples, as a tensor; with `loss_count` samples.
         on_epoch: Called after every epoch with the epoch's mean loss.
@@ -55,17 +58,25 @@ class StreamTemplate(StreamData):
         options: TrainingOptions,
         schedule: Schedule,
         on_epoch: Callable[[float], None] | None = None,
+        groups: ParameterGroups | None = None,
     ) -> None:
         """Take over what Avalanche's constructors have no argument for."""
         self.options = options
         self.schedule = schedule
+        self.groups = groups
         self.on_epoch = on_epoch
         self.precision = Precision(self.device, options.amp)
         self.step_index = 0
         self.epochs_done = 0
         self.last_lr = float(self.optimizer.param_groups[0]["lr"])
         self._pending: dict[str, Any] | None = None
+        self.selection = BestEpoch(options.keep_best, options.patience, options.min_delta)
         self._reset_loss()
+        self.check_accumulation()
+        self.selection.check(self)
+        for plugin in self.plugins:
+            if isinstance(plugin, ContinualPlugin):
+                plugin.check(self.plugins)
 
     # ---------------------------------------------------------------- the stream
 
@@ -88,6 +99,7 @@ class StreamTemplate(StreamData):
         """
         self.step_index = index
         self.epochs_done = 0
+        self.selection.start()
         loaders = {"num_workers": self.options.num_workers}
         chosen = experiences if len(experiences) > 1 else experiences[0]
         watched = [list(validation)] if validation else []
@@ -110,6 +122,8 @@ class StreamTemplate(StreamData):
     ) -> None:
         self._start()
         for epoch in range(self.epochs_done, self.train_epochs):
+            if self.selection.stopped:
+                break
             seed_everything(self.options.seed, "step", self.step_index, "epoch", epoch)
             self._reset_loss()
             set_training(self.model, True)  # Avalanche's own call thaws frozen statistics
@@ -120,6 +134,7 @@ class StreamTemplate(StreamData):
             self.training_epoch(**kwargs)
             self._after_training_epoch(**kwargs)
             self._finish_epoch()
+        self.selection.finish(self)
         seed_everything(self.options.seed, "step", self.step_index, "end")
 
     def _finish_epoch(self) -> None:
@@ -137,32 +152,12 @@ class StreamTemplate(StreamData):
         if self.on_epoch is not None:
             self.on_epoch(loss)
 
-    # ---------------------------------------------------------------- one batch
-
-    def forward(self) -> Tensor:
-        """Return the model's output for the current batch, averaged over crops, in float32."""
-        with self.precision.autocast():
-            if hasattr(self.experience, "task_labels"):
-                output = super().forward()  # type: ignore[misc]
-            else:
-                output = apply_model(self.model, self.mb_x)
-        return output.float() if self.precision.amp else output
-
-    def backward(self) -> None:
-        """Run the backward pass."""
-        self.precision.backward(self.loss, self.optimizer, self.retain_graph)
-
-    def optimizer_step(self) -> None:
-        """Clip the gradient if asked to, and take a step."""
-        if self.options.clip_grad_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip_grad_norm)
-        self.precision.step(self.optimizer)
-
     def _after_training_iteration(self, **kwargs: Any) -> None:  # noqa: ANN401
         count = len(self.mb_y)
         self.loss_sum = self.loss_sum + self.loss.detach().sum() * count
         self.loss_count += count
-        self.schedule.after_iteration()
+        if self.updated:
+            self.schedule.after_iteration()
         super()._after_training_iteration(**kwargs)  # type: ignore[misc]
 
     def _reset_loss(self) -> None:
@@ -177,6 +172,20 @@ class StreamTemplate(StreamData):
             reset_optimizer_state=self.options.reset_optimizer, **kwargs
         )
 
+    def make_optimizer(self, reset_optimizer_state: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
+        """Give the optimizer the model's present parameters, by the rules where there are any.
+
+        Avalanche guesses the group of a new parameter from its neighbours, and fails where those
+        are in different groups.
+        """
+        if self.groups is None:
+            super().make_optimizer(reset_optimizer_state=reset_optimizer_state, **kwargs)  # type: ignore[misc]
+            return
+        self.groups.regroup(self.optimizer, self.model)
+        self.optimized_param_id = dict(self.model.named_parameters())
+        if reset_optimizer_state:
+            self.optimizer.state.clear()
+
     # ---------------------------------------------------------------- state
 
     def state_dict(self) -> dict[str, Any]:
@@ -189,6 +198,7 @@ class StreamTemplate(StreamData):
             "schedule": self.schedule.state_dict(),
             "precision": self.precision.state_dict(),
             "plugins": capture_plugins(self),
+            "selection": self.selection.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -205,7 +215,7 @@ class StreamTemplate(StreamData):
         """
         state, self._pending = self._pending, None
         if state is None:
-            self.schedule.start(self.optimizer, self.train_epochs, max(1, len(self.dataloader)))
+            self.schedule.start(self.optimizer, self.train_epochs, self.steps_per_epoch)
             return
         inside = state["step_index"] == self.step_index and state["epochs_done"] > 0
         # before any training there is nothing to load, and frozen parameters are not in there yet
@@ -213,11 +223,13 @@ class StreamTemplate(StreamData):
         self.precision.load_state_dict(state["precision"])
         if trained and (inside or not self.options.reset_optimizer):
             self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.start(self.optimizer, self.train_epochs, max(1, len(self.dataloader)))
+        self.schedule.start(self.optimizer, self.train_epochs, self.steps_per_epoch)
         if inside:
             self.epochs_done = state["epochs_done"]
             self.model.load_state_dict(state["model"])
             restore_plugins(self, state["plugins"])
+            if "selection" in state:
+                self.selection.load_state_dict(copied_to(state["selection"], self.device))
             self.schedule.load_state_dict(state["schedule"])
             self.optimizer.load_state_dict(state["optimizer"])  # the rates that the start reset
 

@@ -64,7 +64,7 @@ class Pipeline:
         if isinstance(image, Image.Image):
             image = F.pil_to_tensor(image.convert("RGB"))
         for step in self.steps:
-            image = _apply(step, image)
+            image = apply_step(step, image)
         if isinstance(image, Image.Image):
             image = F.pil_to_tensor(image)
         return F.to_dtype(image, torch.float32, scale=True).as_subclass(torch.Tensor)
@@ -74,7 +74,7 @@ class Pipeline:
         return f"Pipeline(\n{lines}\n)" if lines else "Pipeline()"
 
 
-def _apply(step: Step, image: Any) -> Any:  # noqa: ANN401
+def apply_step(step: Step, image: Any) -> Any:  # noqa: ANN401
     """Return the image after one step."""
     try:
         if step.name in CROPS and isinstance(image, torch.Tensor):

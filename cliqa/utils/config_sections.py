@@ -41,6 +41,11 @@ def _flag(value: Any) -> str | None:  # noqa: ANN401
     return None if isinstance(value, bool) else "True or False"
 
 
+def _precision(value: Any) -> str | None:  # noqa: ANN401
+    fits = isinstance(value, bool) or value in ("bfloat16", "float16")
+    return None if fits else "True, False, 'bfloat16' or 'float16'"
+
+
 def _integer(least: int) -> Check:
     def check(value: Any) -> str | None:  # noqa: ANN401
         fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
@@ -102,7 +107,7 @@ SECTIONS: dict[str, Section] = {
     ),
     "work_dir": Section("the folder that a run writes to", _or_none(_text)),
     "seed": Section("seed of all randomness", _or_none(_integer(0))),
-    "amp": Section("train in mixed precision", _flag),
+    "amp": Section("train in mixed precision: True, or a type's name", _precision),
     "num_workers": Section("processes that load images", _integer(0)),
     "custom_imports": Section(
         "modules of yours to import first, so that their components are known",

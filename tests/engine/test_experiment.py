@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,60 @@ def test_evaluation_leaves_the_model_as_it_was(tiny_config: Config) -> None:
     assert prediction.shape == target.shape == (12,)
     after = parts.model.state_dict()
     assert all(torch.equal(after[key], before[key]) for key in before)
+
+
+def test_the_best_epoch_is_kept_and_recorded(tiny_config: Config) -> None:
+    tiny_config["cl_strategy"].update(train_epochs=4, keep_best=True)
+    tiny_config["cl_strategy"]["optimizer"]["lr"] = 0.05
+    parts, records = parts_of(tiny_config), Records()
+    train_stream(parts, records)  # type: ignore[arg-type]
+    for name, index in (("a", 0), ("b", 1)):
+        rows = [row for row in records.rows if row["name"] == name]
+        scores = [row["val_srcc"] for row in rows]
+        for epoch, row in enumerate(rows, start=1):
+            assert row["best_epoch"] == 1 + scores.index(max(scores[:epoch]))
+        data = parts.benchmark.validation(index)
+        if name == "b":
+            assert srcc(*parts.strategy.predict(data)) == max(scores)
+
+
+def test_patience_counts_validated_epochs_alone(tiny_config: Config) -> None:
+    tiny_config["cl_strategy"].update(
+        train_epochs=9,
+        validate_every=2,
+        patience=2,
+        min_delta=2.0,  # an SRCC cannot grow by more
+    )
+    records = Records(next_step=1)
+    train_stream(parts_of(tiny_config), records)  # type: ignore[arg-type]
+    assert [row["epoch"] for row in records.rows] == [1, 2, 3, 4, 5, 6]
+    assert records.rows[0]["best_epoch"] is None
+
+
+def test_all_options_together_resume_to_the_bit(
+    tiny_config: Config, run_config: Callable[..., Path], assert_same: Callable[..., None]
+) -> None:
+    tiny_config["scenario"]["datasets"] = tiny_config["scenario"]["datasets"][:2]
+    tiny_config["scenario"].update(patches_per_image=2, patch_pool=16)
+    # no stage 4: torch's bfloat16 gradient of a strided convolution of 1 x 1 pixels is garbage
+    stages = {"num_stages": 3, "strides": (1, 2, 2), "dilations": (1, 1, 1), "out_indices": (2,)}
+    tiny_config["model"]["backbone"].update(stages)
+    tiny_config["model"]["head"]["in_channels"] = 16
+    rule = {"match": "backbone", "lr_mult": 0.1, "weight_decay": 0.0}
+    tiny_config["cl_strategy"].update(
+        train_epochs=3,
+        accumulate=2,
+        keep_best=True,
+        patience=2,
+        optimizer={"type": "AdamW", "lr": 1e-2, "paramwise": [rule]},
+        scheduler={"type": "CosineLR", "warmup_epochs": 1, "by": "iteration"},
+        plugins=[{"type": "EMA", "decay": 0.9}, {"type": "SI"}],
+    )
+    tiny_config.update(amp="bfloat16", checkpoint_config={"interval": 1})
+    whole = run_config(tiny_config, "whole")
+    expected = torch.load(whole / "checkpoints" / "last.pth", weights_only=True)["strategy"]
+    for step, epoch in ((0, 1), (1, 2)):
+        start = whole / "checkpoints" / f"exp_{step}_epoch_{epoch}.pth"
+        again = run_config(tiny_config, f"again_{step}_{epoch}", resume=str(start))
+        found = torch.load(again / "checkpoints" / "last.pth", weights_only=True)["strategy"]
+        assert_same(found, expected)

@@ -96,3 +96,15 @@ def test_a_loss_of_scores_is_no_loss_of_classes(clear_config: Config) -> None:
     clear_config["cl_strategy"]["loss"] = {"type": "PLCCLoss"}
     with pytest.raises(CliqaError):
         rehearse(build(clear_config, CPU))
+
+
+@pytest.mark.parametrize("option", [{"keep_best": True}, {"patience": 2}])
+def test_choosing_epochs_needs_validation_splits(
+    tiny_config: Config, option: dict[str, Any]
+) -> None:
+    tiny_config["cl_strategy"].update(option)
+    rehearse(build(tiny_config, CPU))
+    tiny_config["scenario"]["datasets"][1]["fractions"] = (0.7, 0.0, 0.3)
+    message = rf"cl_strategy\.{next(iter(option))}: b has no validation split.*fractions=\(0\.8"
+    with pytest.raises(ConfigError, match=message):
+        rehearse(build(tiny_config, CPU))

@@ -103,10 +103,11 @@ def test_metrics_of_classes(name: str | None, of_classes: bool) -> None:
         ({"seed": None}, {}, 0, False),
         ({"seed": 3, "amp": True}, {}, 3, True),
         ({"seed": 3}, {"seed": 0, "amp": True}, 0, True),
+        ({"seed": 3, "amp": "bfloat16"}, {"amp": True}, 3, "bfloat16"),
     ],
 )
 def test_the_command_line_wins(
-    config: dict[str, Any], given: dict[str, Any], seed: int, amp: bool
+    config: dict[str, Any], given: dict[str, Any], seed: int, amp: bool | str
 ) -> None:
     before = dict(config)
     found = with_command_line(config, **given)

@@ -16,6 +16,13 @@ from cliqa.utils.errors import ConfigError
         ({"num_workers": -1}, r"cl_strategy\.num_workers: expected an integer >= 0, got -1"),
         ({"num_workers": 1.5}, r"num_workers: expected an integer"),
         ({"validate_every": -2}, r"validate_every: expected an integer >= 0"),
+        ({"accumulate": 0}, r"cl_strategy\.accumulate: expected an integer >= 1, got 0"),
+        ({"amp": "half"}, r"amp: expected True, False, 'bfloat16' or 'float16', got 'half'"),
+        ({"keep_best": "val_srcc"}, r"keep_best: expected True or False, got 'val_srcc'"),
+        ({"patience": 0}, r"cl_strategy\.patience: expected an integer >= 1 or None, got 0"),
+        ({"min_delta": -1}, r"cl_strategy\.min_delta: expected a number >= 0, got -1"),
+        ({"keep_best": True, "validate_every": 0}, r"keep_best: nothing is validated with valid"),
+        ({"patience": 2, "validate_every": 0}, r"patience: nothing .* Set cl_strategy.validate_e"),
         ({"clip_grad_norm": 0}, r"clip_grad_norm: expected a number > 0 or None, got 0"),
     ],
 )
@@ -27,3 +34,4 @@ def test_bad_values_are_refused(arguments: dict[str, Any], message: str) -> None
 def test_defaults() -> None:
     options = TrainingOptions()
     assert (options.seed, options.num_workers, options.amp) == (0, 0, False)
+    assert options.accumulate == 1

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from cliqa.training.precision import Precision
+from cliqa.utils.errors import ConfigError
 
 CPU = torch.device("cpu")
 
@@ -55,6 +56,43 @@ def test_on_a_cpu_there_is_no_scale_to_keep() -> None:
     precision = Precision(CPU, amp=True)
     assert precision.state_dict() == {}
     precision.load_state_dict({"scale": 4.0})  # of a run on a GPU that goes on without one
+    assert precision.state_dict() == {}
+
+
+def test_a_named_type_is_computed_in() -> None:
+    with Precision(CPU, amp="bfloat16").autocast():
+        assert linear()(torch.ones(1, 4)).dtype == torch.bfloat16
+
+
+def test_types_that_cannot_be_trained_in_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"amp='float16': cannot train.*'cpu'.*amp='bfloat16'"):
+        Precision(CPU, amp="float16")
+    with pytest.raises(ConfigError, match=r"amp: expected True, False.*got 'half'"):
+        Precision(CPU, amp="half")
+
+
+@pytest.mark.parametrize("amp", [False, True])
+def test_gradients_of_weighted_losses_add_up(amp: bool) -> None:
+    whole, parts = linear(), linear()
+    x, precision = torch.linspace(-1, 1, 8).reshape(2, 4), Precision(CPU, amp)
+    optimizer = torch.optim.SGD(parts.parameters(), lr=0.5)
+    with precision.autocast():
+        precision.backward(whole(x).float().square().mean(), optimizer)
+        for row in x:  # as if four of them were to come
+            precision.add_gradient(parts(row[None]).float().square().mean() / 4)
+    precision.unscale(optimizer, factor=4 / 2)
+    for first, second in zip(whole.parameters(), parts.parameters(), strict=True):
+        assert first.grad is not None
+        assert second.grad is not None
+        assert torch.allclose(first.grad, second.grad, rtol=0.02 if amp else 1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_on_cuda_bfloat16_needs_no_scale() -> None:
+    precision = Precision(torch.device("cuda", 0), amp="bfloat16")
+    with precision.autocast():
+        assert linear().cuda()(torch.ones(1, 4, device="cuda")).dtype == torch.bfloat16
     assert precision.state_dict() == {}
 
 

@@ -93,3 +93,15 @@ def test_check_names_the_mistake(config: dict[str, object], message: str) -> Non
 def test_unknown_by_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"scheduler\.by: expected 'epoch' or 'iteration'"):
         Schedule({"type": "StepLR", "step_size": 1, "by": "batch"})
+
+
+def test_a_schedule_that_would_rise_is_refused_when_it_starts() -> None:
+    schedule = Schedule({"type": "CosineAnnealingLR", "eta_min": 0.2})
+    schedule.start(optimizer(0.2), 3, 1)
+    with pytest.raises(ConfigError, match=r"eta_min=0\.2 is above the learning rate 0\.1 .*'0'"):
+        schedule.start(optimizer(0.1), 3, 1)
+
+
+def test_a_value_that_the_scheduler_refuses_is_found_by_the_check() -> None:
+    with pytest.raises(ConfigError, match=r"scheduler 'OneCycleLR': Expected float between 0 and"):
+        Schedule({"type": "OneCycleLR", "max_lr": 1.0, "pct_start": 2.0}).check()

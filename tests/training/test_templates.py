@@ -14,8 +14,11 @@ from avalanche.training.supervised import Naive as AvalancheNaive
 from torch import nn
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.training.plugins.der import DER
+from cliqa.training.plugins.ema import EMA
 from cliqa.training.plugins.l2 import L2
 from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.si import SI
 from cliqa.training.supervised.cumulative import Cumulative
 from cliqa.training.supervised.joint import JointTraining
 from cliqa.training.supervised.naive import Naive
@@ -52,6 +55,10 @@ CASES: dict[str, Callable[[Make], Callable[[], Any]]] = {
     ),
     "joint": lambda make: lambda: make(cls=JointTraining, epochs=4),
     "cumulative": lambda make: lambda: make(cls=Cumulative),
+    "ema": lambda make: lambda: make([EMA(0.8), Replay(12)]),
+    "accumulated": lambda make: (
+        lambda: make([SI(1.0)], accumulate=3, schedule={"type": "CosineLR", "by": "iteration"})
+    ),
     "bf16": lambda make: lambda: make([Replay(12)], amp=True, clip_grad_norm=0.5),
 }
 
@@ -65,6 +72,28 @@ def test_resume_at_any_epoch_is_bit_identical(
 ) -> None:
     every = 1 if case in ("naive", "replay", "joint", "frozen") else 2
     assert_resumable(CASES[case](make_strategy), tiny_stream, every)
+
+
+def with_patches(stream: QualityStream) -> QualityStream:
+    """Return the stream with three patches an image."""
+    data = [stream.sources[name, "train"] for name in stream.names]
+    for each in data:
+        each.splits = tuple("test" if k % 4 == 0 else "train" for k in range(len(each)))
+    pipelines = stream.train_transform, stream.eval_transform
+    return QualityStream(data, *pipelines, patches_per_image=3, patch_pool=16)
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_resume_with_patches_is_bit_identical(
+    workers: int,
+    make_strategy: Make,
+    tiny_stream: QualityStream,
+    assert_resumable: Callable[..., None],
+) -> None:
+    def make() -> Any:
+        return make_strategy([DER(8), Replay(6)], epochs=2, num_workers=workers)
+
+    assert_resumable(make, with_patches(tiny_stream), 3)
 
 
 @pytest.mark.slow

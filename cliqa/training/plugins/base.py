@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from avalanche.training.plugins import SupervisedPlugin
 from torch import nn
@@ -18,9 +19,15 @@ class ContinualPlugin(SupervisedPlugin):
     Avalanche looks hooks up by name and skips in silence what it does not know; here a misspelt
     hook is an error as soon as the class is made.
 
+    Attributes:
+        needs_all_epochs: The method changes the weights by a plan over an experience's epochs, so
+            that those of one epoch do not stand for another's.
+
     Raises:
         TypeError: A public method is called ``before_...`` or ``after_...`` but is no hook.
     """
+
+    needs_all_epochs: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**kwargs)
@@ -35,6 +42,13 @@ class ContinualPlugin(SupervisedPlugin):
         """Change a fresh model before an optimizer is built over it, or weights are put into it.
 
         What it does must follow from the plugin's arguments and the model alone.
+        """
+
+    def check(self, plugins: Sequence[Any]) -> None:  # noqa: B027  most go with all others
+        """Refuse plugins that the method does not go with, before data are read.
+
+        Args:
+            plugins: All plugins of the strategy, this one among them.
         """
 
     @abstractmethod

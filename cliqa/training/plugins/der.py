@@ -99,8 +99,8 @@ class DER(ContinualPlugin):
             task = strategy._criterion(strategy.output_of(batch), batch[1].to(strategy.device))
             strategy.loss = strategy.loss + self.beta * task
 
-    def after_update(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Let the step's new samples into the memory, with the outputs that they had."""
+    def after_training_iteration(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Let the batch's new samples into the memory, with the outputs that they had."""
         places = strategy.new_places()
         outputs = strategy.mb_output[: len(places)].detach().float()
         seed = strategy.options.seed if self.seed is None else self.seed

@@ -52,6 +52,8 @@ class PackNet(TaskViews):
         ConfigError: A value is out of range.
     """
 
+    needs_all_epochs = True
+
     def __init__(
         self,
         prune: float | Sequence[float] | None = None,

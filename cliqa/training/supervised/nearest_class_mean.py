@@ -12,6 +12,7 @@ from cliqa.models.heads.prototype import PrototypeHead
 from cliqa.registry import STRATEGIES
 from cliqa.training.batching import apply_model
 from cliqa.training.options import TrainingOptions
+from cliqa.training.parameter_groups import ParameterGroups
 from cliqa.training.schedule import Schedule
 from cliqa.training.templates import Template
 from cliqa.utils.errors import ConfigError
@@ -52,9 +53,10 @@ class NearestClassMean(Template):
         options: TrainingOptions,
         schedule: Schedule,
         on_epoch: Callable[[float], None] | None = None,
+        groups: ParameterGroups | None = None,
     ) -> None:
         """Take over the run's options; there is no rate to schedule."""
-        super().configure(options, Schedule(None), on_epoch)
+        super().configure(options, Schedule(None), on_epoch, groups)
 
     @property
     def head(self) -> PrototypeHead:

@@ -1,0 +1,81 @@
+"""A cosine schedule that ends at a share of each parameter group's own rate."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from cliqa.registry import LR_SCHEDULERS
+
+
+@LR_SCHEDULERS.register_module()
+class CosineLR(LRScheduler):
+    """Lower every group's rate along half a cosine to a share of it, after a linear warm-up.
+
+    The share makes the schedule fall in every group. ``CosineAnnealingLR`` ends at one and the same
+    rate for all, which a group of a small rate may lie below: its schedule would rise.
+
+    Args:
+        optimizer: Its groups' rates at this time are the first ones.
+        T_max: Steps to the end; left out in a config, it is the experience's length.
+        epoch_steps: Steps of an epoch, filled in by the strategy: 1, or its optimizer steps.
+        end_ratio: The rate at the end, as a share of the first one, 0..1.
+        warmup_epochs: Epochs, >= 0 and shorter than the whole, in which the rate grows linearly.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        T_max: int,  # noqa: N803  as torch's CosineAnnealingLR calls it
+        epoch_steps: int = 1,
+        end_ratio: float = 0.01,
+        warmup_epochs: float = 0,
+    ) -> None:
+        if not 0 <= end_ratio <= 1:
+            raise ValueError(f"end_ratio must lie in 0..1, got {end_ratio!r}")
+        if not warmup_epochs >= 0:
+            raise ValueError(f"warmup_epochs must be >= 0, got {warmup_epochs!r}")
+        self.T_max = T_max
+        self.end_ratio = end_ratio
+        self.warmup_steps = round(warmup_epochs * epoch_steps)
+        if self.warmup_steps >= max(1, T_max):
+            raise ValueError(
+                f"warmup_epochs={warmup_epochs} takes {self.warmup_steps} of {T_max} steps and "
+                "leaves none to learn in. Shorten it, or set more train_epochs"
+            )
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[Any]:
+        """Return the groups' rates of this step."""
+        factor = cosine_factor(self.last_epoch, self.T_max, self.warmup_steps, self.end_ratio)
+        return [rate * factor for rate in self.base_lrs]
+
+
+def cosine_factor(step: int, total: int, warmup: int = 0, end: float = 0.0) -> float:
+    """Return the share of its first value that a rate has in a step.
+
+    During the warm-up it is ``(step + 1) / (warmup + 1)``, then
+    ``end + (1 - end) (1 + cos(pi (step - warmup) / (total - warmup))) / 2``
+    (Loshchilov & Hutter, "SGDR", ICLR 2017, eq. 5), and `end` from step `total` on.
+
+    Args:
+        step: Steps taken, from 0.
+        total: Steps to the end.
+        warmup: Steps of the warm-up, below `total`.
+        end: The share at the end, 0..1.
+
+    >>> [round(cosine_factor(step, 4, end=0.2), 3) for step in range(6)]
+    [1.0, 0.883, 0.6, 0.317, 0.2, 0.2]
+    >>> [cosine_factor(step, 9, warmup=3) for step in range(4)]
+    [0.25, 0.5, 0.75, 1.0]
+    """
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    done = min(1.0, (step - warmup) / max(1, total - warmup))
+    return end + (1 - end) * (1 + math.cos(math.pi * done)) / 2

@@ -1,0 +1,132 @@
+"""Which epoch of an experience is kept, and when to stop: by its validation data alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from avalanche.training.plugins.clock import Clock
+
+from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.state import capture_plugins, copied_to, plugin_keys, restore_plugins
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
+
+
+class BestEpoch:
+    """The best epoch of an experience so far, and how long nothing has got better.
+
+    With `keep`, an experience ends with the model and the plugins as the best epoch left them, as
+    if training had stopped there, and that is what methods measure and anchor after it. Where that
+    is not the last epoch, the optimizer's statistics, which belong to other weights, are dropped.
+    Of equally good epochs the first one is kept.
+
+    Args:
+        keep: Go back to the best epoch at the end.
+        patience: Validations without an improvement after which an experience ends; None for no
+            end before its last epoch.
+        min_delta: By how much more than the last improvement the measure must grow to count as one.
+
+    Attributes:
+        value: The measure of the best epoch; None before there is one.
+        epoch: The best epoch, from 1; 0 before there is one.
+        stopped: The experience ends now.
+    """
+
+    def __init__(
+        self, keep: bool = False, patience: int | None = None, min_delta: float = 0.0
+    ) -> None:
+        self.keep = keep
+        self.patience = patience
+        self.min_delta = min_delta
+        self.start()
+
+    @property
+    def active(self) -> bool:
+        """Whether anything depends on the validation."""
+        return self.keep or self.patience is not None
+
+    def start(self) -> None:
+        """Begin an experience."""
+        self.value: float | None = None
+        self.epoch = 0
+        self.stopped = False
+        self._mark: float | None = None  # the last improvement's measure
+        self._waited = 0
+        self._kept: dict[str, Any] = {}
+
+    def check(self, strategy: Any) -> None:  # noqa: ANN401
+        """Refuse methods whose epochs cannot be chosen from.
+
+        Raises:
+            ConfigError: One of the plugins needs all epochs of an experience.
+        """
+        option = "keep_best" if self.keep else "patience"
+        for plugin in strategy.plugins if self.active else ():
+            if isinstance(plugin, ContinualPlugin) and plugin.needs_all_epochs:
+                name = type(plugin).__name__
+                raise ConfigError(
+                    f"cl_strategy.{option}: {name} changes weights by a plan over all epochs of an "
+                    f"experience, of which none can be chosen. Drop {option}, or '{name}'."
+                )
+
+    def look(self, strategy: Any, value: float | None) -> None:  # noqa: ANN401
+        """Take note of an epoch's measure, and of the weights if it is the best.
+
+        Args:
+            strategy: The strategy, between two epochs.
+            value: Higher is better; None where it is not defined, which is no improvement.
+        """
+        if value is not None and (self.value is None or value > self.value):
+            self.value, self.epoch = value, strategy.epochs_done
+            if self.keep:
+                self._kept = _snapshot(strategy)
+        if self.patience is None:
+            return
+        if value is not None and (self._mark is None or value > self._mark + self.min_delta):
+            self._mark, self._waited = value, 0
+        else:
+            self._waited += 1
+        self.stopped = self._waited >= self.patience
+
+    def finish(self, strategy: Any) -> None:  # noqa: ANN401
+        """Go back to the best epoch, where that is asked for."""
+        if not self.keep or not strategy.epochs_done:
+            return
+        if not self.epoch:
+            logger.warning(
+                "no epoch has a measure on the validation split: the last one's weights are kept"
+            )
+        elif self.epoch < strategy.epochs_done:
+            strategy.model.load_state_dict(self._kept["model"])
+            restore_plugins(strategy, self._kept["plugins"])
+            strategy.optimizer.state.clear()
+        if self.epoch:
+            logger.info("the weights of epoch %d are kept (%.4f)", self.epoch, self.value)
+        self._kept = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best epoch with its weights, and the wait."""
+        return {
+            "value": self.value,
+            "epoch": self.epoch,
+            "stopped": self.stopped,
+            "mark": self._mark,
+            "waited": self._waited,
+            "kept": self._kept,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        self.value, self.epoch, self.stopped = state["value"], state["epoch"], state["stopped"]
+        self._mark, self._waited, self._kept = state["mark"], state["waited"], state["kept"]
+
+
+def _snapshot(strategy: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return copies of the model and of the plugins' states; clocks go on."""
+    clocks = [key for key, plugin in plugin_keys(strategy) if isinstance(plugin, Clock)]
+    plugins = {k: state for k, state in capture_plugins(strategy).items() if k not in clocks}
+    whole = {"model": dict(strategy.model.state_dict()), "plugins": plugins}
+    found: dict[str, Any] = copied_to(whole, strategy.device)
+    return found

@@ -1,0 +1,116 @@
+"""What reading an image once for all its patches saves: ``python perf/patch_sampling.py``.
+
+An epoch of patches is loaded, without any model, (a) by ``scenario.patches_per_image`` and (b) by
+reading, decoding and resizing the image anew for every patch, as a data set with one entry a patch
+does. The images are painted JPEG files. The arms take turns; what is compared is wall time, pair by
+pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+warnings.filterwarnings("ignore")
+
+import numpy as np
+import torch
+from PIL import Image
+
+from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.datasets.score_file import ScoreFile
+from cliqa.training.batching import make_loader
+from cliqa.training.patch_order import PatchOrder
+from cliqa.transforms.pipeline import build_pipeline
+from cliqa.utils.cli import run_entry_point
+
+TRANSFORM: list[dict[str, Any]] = [
+    {"type": "Resize", "size": 384},
+    {"type": "RandomCrop", "size": 224},
+    {"type": "RandomHorizontalFlip"},
+    {"type": "ToTensor"},
+    {"type": "Normalize", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+]
+
+
+def paint(folder: Path, count: int, width: int, height: int) -> None:
+    """Write JPEG files of clouds with some grain, and their scores."""
+    random = np.random.default_rng(0)
+    rows = ["image,score"]
+    for index in range(count):
+        coarse = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+        smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+        grain = random.normal(0, 8, (height, width, 1))
+        pixels = (np.asarray(smooth) + grain).clip(0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.jpg", quality=92)
+        rows.append(f"{index}.jpg,{random.uniform():.4f}")
+    (folder / "scores.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def stream_over(folder: Path, patches: int) -> QualityStream:
+    """Return a stream of the one data set, all of it to train on."""
+    data = ScoreFile(folder, "scores.csv", (0, 1), higher_is_better=True, fractions=(1, 0, 0))
+    pipeline = build_pipeline(TRANSFORM, "train")
+    return QualityStream([data], pipeline, pipeline, patches_per_image=patches)
+
+
+def epoch_of(stream: QualityStream, patches: int, batch: int, workers: int) -> Callable[[], int]:
+    """Return a function that loads an epoch and returns its number of patches."""
+    data = stream.dataset(stream.names[0], "train")
+    order = None
+    if stream.patches is not None:
+        order = PatchOrder(data, patches, batch, workers, stream.patches.pool)
+    samples = patches * len(data)
+
+    def epoch() -> int:
+        loader = make_loader(
+            data, batch, train=True, num_workers=workers, samples=samples, sampler=order
+        )
+        return sum(len(parts[1]) for parts in loader)
+
+    return epoch
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=24)
+    parser.add_argument("--patches", type=int, default=25)
+    parser.add_argument("--size", type=int, nargs=2, default=(1024, 768), help="width height")
+    parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    speeds: dict[str, list[float]] = {"once": [], "per patch": []}
+    with tempfile.TemporaryDirectory() as name:
+        paint(Path(name), args.images, *args.size)
+        for turn in range(args.rounds + 1):
+            for arm, found in speeds.items():
+                stream = stream_over(Path(name), args.patches if arm == "once" else 1)
+                epoch = epoch_of(stream, args.patches, args.batch, args.workers)
+                started = time.perf_counter()
+                count = epoch()
+                if turn:  # the first round fills the file system's cache
+                    found.append(count / (time.perf_counter() - started))
+    print(
+        f"patches a second, {args.patches} of each of {args.images} images of {args.size[0]} x "
+        f"{args.size[1]}, {args.workers} workers, {args.rounds} rounds: median (min .. max)"
+    )
+    for arm, found in speeds.items():
+        print(f"{arm:>10}  {statistics.median(found):.0f} ({min(found):.0f} .. {max(found):.0f})")
+    ratios = [a / b for a, b in zip(speeds["once"], speeds["per patch"], strict=True)]
+    print(f"     ratio  {statistics.median(ratios):.1f} ({min(ratios):.1f} .. {max(ratios):.1f})")
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))
