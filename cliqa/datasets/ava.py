@@ -143,7 +143,8 @@ class AVA(LabelledFolder):
         images: As `LabelledFolder`.
         img_root: Another word for `images`.
         test_list: The list of test ids, relative to `root` or absolute.
-        val_fraction: The share of the images outside the test list that becomes val, drawn by `seed`.
+        val_fraction: The share of the images outside the test list that becomes val, drawn by
+            `seed`.
         common: As `LabelledFolder`.
 
     Raises:

@@ -121,7 +121,6 @@ def test_joint_training_draws_patches_of_all_data_sets(
     assert sum(map(len, seen.scores)) == 3 * images
 
 
-@pytest.mark.slow
 def test_workers_give_every_image_as_often(
     make_strategy: Make, patch_stream: QualityStream
 ) -> None:
