@@ -24,7 +24,7 @@ from cliqa.models.build import build_model
 from cliqa.training.precision import Precision
 from cliqa.utils.cli import add_options_argument, run_entry_point
 
-ARMS = {"float32": False, "bfloat16": "bfloat16"}
+ARMS: dict[str, bool | str] = {"float32": False, "bfloat16": "bfloat16"}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

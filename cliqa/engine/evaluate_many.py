@@ -68,20 +68,27 @@ def evaluate_checkpoints(
 def labels_of(paths: Sequence[Path]) -> list[str]:
     """Return a short name for every checkpoint: its run's, with its own where that is not the last.
 
+    Where two are called the same, as much of the path as tells them apart.
+
     >>> labels_of([Path("w/demo/checkpoints/last.pth"), Path("w/demo/checkpoints/exp_0.pth")])
     ['demo', 'demo-exp_0']
+    >>> labels_of([Path("a/0/checkpoints/last.pth"), Path("b/0/checkpoints/last.pth")])
+    ['a-0', 'b-0']
     """
-    short = []
-    for path in paths:
-        inside = path.parent.name == "checkpoints"
-        run = path.resolve().parent.parent.name if inside else ""
-        short.append(
-            "-".join(filter(None, [run, "" if path.stem == "last" and run else path.stem]))
-        )
-    return [
-        label if short.count(label) == 1 else str(path).replace("/", "_").removesuffix(".pth")
-        for label, path in zip(short, paths, strict=True)
-    ]
+    named = [_parts(path.resolve()) for path in paths]
+    depth = 1
+    while True:
+        labels = ["-".join([*run[-depth:], *own]) for run, own in named]
+        if len(set(labels)) == len(labels) or depth >= max(len(run) for run, _ in named):
+            return labels
+        depth += 1
+
+
+def _parts(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the folders that a checkpoint's run lies in, and the checkpoint's own name."""
+    if path.parent.name != "checkpoints":
+        return (*path.parent.parts[1:], path.stem), ()
+    return path.parent.parent.parts[1:], () if path.stem == "last" else (path.stem,)
 
 
 def _find(checkpoints: Sequence[str | Path]) -> list[Path]:

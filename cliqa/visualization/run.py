@@ -125,6 +125,9 @@ def run_names(paths: Sequence[Path], labels: Sequence[str] = ()) -> list[str]:
                 f"--labels: {len(labels)} for {len(paths)} runs. Give each a name of its own."
             )
         return list(labels)
+    runs = [path.parent if path.suffix in (".json", ".jsonl") else path for path in folders]
+    if len(set(runs)) == len(runs):
+        folders = runs
     depth = 1
     while len({folder.parts[-depth:] for folder in folders}) < len(folders):
         depth += 1

@@ -23,8 +23,8 @@ def test_labels_are_short_and_differ() -> None:
 
     assert label("w/a/checkpoints/last.pth", "w/b/checkpoints/exp_1.pth") == ["a", "b-exp_1"]
     assert label("w/best.pth") == ["best"]
-    found = label("v/a/checkpoints/last.pth", "w/a/checkpoints/last.pth", "x.pth")
-    assert found == ["v_a_checkpoints_last", "w_a_checkpoints_last", "x"]
+    found = label("v/a/checkpoints/last.pth", "w/a/checkpoints/last.pth", "w/x.pth")
+    assert found == ["v-a", "w-a", "w-x"]
 
 
 def test_one_file_for_one_checkpoint_and_each_checkpoint_once(

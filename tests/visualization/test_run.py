@@ -17,7 +17,7 @@ from cliqa.evaluation.predictions import prediction_path
 from cliqa.utils.errors import ArtifactError
 from cliqa.utils.io import write_json
 from cliqa.visualization import run
-from cliqa.visualization.run import draw_run, draw_runs, load_runs
+from cliqa.visualization.run import draw_run, draw_runs, load_runs, run_names
 
 MakeRun = Callable[..., Any]
 
@@ -165,6 +165,10 @@ def test_runs_get_names_that_differ(tmp_path: Path, make_run: MakeRun) -> None:
     assert list(load_runs(folders[1:])) == ["demo", "other"]
     with pytest.raises(ArtifactError, match="the same work_dir is given twice"):
         load_runs([folders[0], folders[0] / ".." / "demo"])
+    files = [tmp_path / "x" / "eval_results.json", tmp_path / "y" / "eval_results.json"]
+    assert run_names(files) == ["x", "y"]
+    files = [tmp_path / "x" / "a.json", tmp_path / "x" / "b.json"]
+    assert run_names(files) == ["a.json", "b.json"]
 
 
 def test_compares_runs(tmp_path: Path, make_run: MakeRun) -> None:
