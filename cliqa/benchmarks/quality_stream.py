@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar, Literal
 
+import torch
 from avalanche.benchmarks import CLScenario
 from avalanche.benchmarks.utils import AvalancheDataset, TransformGroups
 from torch import Tensor
@@ -16,6 +17,7 @@ from cliqa.datasets.base import QualityDataset
 from cliqa.registry import SCENARIOS
 from cliqa.transforms.fixed_start import FixedStart
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.seed import generator
 
 Transform = Callable[[Tensor], Tensor]
 SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
@@ -40,6 +42,9 @@ class QualityStream(CLScenario):
             random steps of `train_transform` make so many patches of it, which lie in different
             batches (at most two in one, where there are images enough).
         patch_pool: Images that a worker process holds in memory for that.
+        max_train: Training images of each data set that are used, drawn without replacement; None
+            for all. A smaller number is a part of any larger one's draw.
+        max_train_seed: Seed of that draw.
 
     Attributes:
         names: The data sets' names in the order of the stream.
@@ -63,8 +68,14 @@ class QualityStream(CLScenario):
         shared: str = "remove",
         patches_per_image: int = 1,
         patch_pool: int = 256,
+        max_train: int | None = None,
+        max_train_seed: int = 0,
     ) -> None:
         patches = Patches(patches_per_image, patch_pool)
+        if max_train is not None and (not isinstance(max_train, int) or max_train < 1):
+            raise ConfigError(
+                f"scenario.max_train: expected a number of images >= 1 or None, got {max_train!r}."
+            )
         if shared not in ("remove", "keep", "error"):
             raise ConfigError(
                 f"scenario.shared: expected 'remove', 'keep' or 'error', got {shared!r}."
@@ -75,6 +86,10 @@ class QualityStream(CLScenario):
             (data.name, split): data.subset(split) for data in ordered for split in SPLITS
         }
         self.sources, self.overlaps = without_overlap(splits, shared)
+        if max_train is not None:
+            for name in self.names:
+                data = self.sources[name, "train"]
+                self.sources[name, "train"] = _drawn(data, max_train, max_train_seed)
         self.train_transform = train_transform
         self.eval_transform = eval_transform
         self.patches = patches if patches_per_image > 1 else None
@@ -104,6 +119,12 @@ class QualityStream(CLScenario):
     def tested(self, learnt: Collection[int]) -> list[int]:
         """Return the data sets that a model may be tested on: all of them, whatever it learnt."""
         return list(range(len(self.names)))
+
+
+def _drawn(data: QualityDataset, count: int, seed: int) -> QualityDataset:
+    """Return `count` images of a data set in their order, or all where there are fewer."""
+    order = torch.randperm(len(data), generator=generator(seed, "max_train", data.name))
+    return data.select(sorted(order[:count].tolist()))
 
 
 def with_transforms(

@@ -84,6 +84,7 @@ def test_scores_stay_what_the_label_file_says(tiny_data: Path) -> None:
         ({"order": ["a"]}, r"scenario\.order: \['a'\] must name each of \['a', 'b'\] exactly once"),
         ({"order": ["a", "a"]}, r"must name each of"),
         ({"order": ["a", "x"]}, r"must name each of"),
+        ({"max_train": 0}, r"scenario\.max_train: expected a number of images >= 1 or None, got 0"),
         ({"shared": "drop"}, r"scenario\.shared: expected 'remove', 'keep' or 'error', got 'drop'"),
     ],
 )
@@ -91,6 +92,26 @@ def test_bad_options_are_refused(tiny_data: Path, options: dict[str, Any], messa
     data = [read(tiny_data, name) for name in "ab"]
     with pytest.raises(ConfigError, match=message):
         QualityStream(data, halve, scale, **options)
+
+
+def test_few_training_images_are_a_part_of_more_and_the_test_is_whole(tiny_data: Path) -> None:
+    def stream(count: int | None, seed: int = 0) -> QualityStream:
+        data = [read(tiny_data, name) for name in "ab"]
+        return QualityStream(data, halve, scale, max_train=count, max_train_seed=seed)
+
+    def images(found: QualityStream, name: str, split: str = "train") -> list[str]:
+        return [path.name for path in found.sources[name, split].paths]
+
+    every = images(stream(None), "a")
+    few, more = images(stream(5), "a"), images(stream(9), "a")
+    assert len(few) == len(stream(5).train_stream[0].dataset) == 5
+    assert len(more) == 9
+    assert set(few) < set(more) < set(every)
+    assert few == [name for name in every if name in few]
+    assert images(stream(5, seed=1), "a") != few
+    assert images(stream(5), "b") != few
+    assert images(stream(10**6), "a") == every
+    assert images(stream(5), "a", "test") == images(stream(None), "a", "test")
 
 
 def test_two_data_sets_of_one_name_are_refused(tiny_data: Path) -> None:

@@ -1,0 +1,86 @@
+"""What a start is worth at several numbers of labelled images, over seeds.
+
+``python tools/compare_pretraining.py config/plain.py config/pretrained.py --images 50 200``
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from cliqa.utils.cli import print_error, run_entry_point
+from cliqa.utils.errors import ConfigError
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Train two configs, which should differ in their start alone, on few and on "
+        "more labelled images and over seeds. The same command goes on where it was stopped."
+    )
+    parser.add_argument("baseline", help="config without pretraining")
+    parser.add_argument("pretrained", help="config with pretraining")
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        type=int,
+        default=[50, 150, 500],
+        metavar="N",
+        help="labelled training images of each data set (default: 50 150 500)",
+    )
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="default: 0 1 2"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("work_dirs/label_study"), help="study's folder"
+    )
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change keys of both configs, e.g. scenario.dataset_root=/data",
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the study, write and print its table; the status is 1 if a run has failed."""
+    args = parse_args(argv)
+    if args.jobs < 1:
+        raise ConfigError(f"--jobs {args.jobs}: must be at least 1.")
+    if min(args.seeds) < 0:
+        raise ConfigError(f"--seeds {min(args.seeds)}: a seed is an integer >= 0.")
+    from cliqa.engine.label_study import (  # noqa: PLC0415  --help is fast
+        plan_label_study,
+        run_label_study,
+        write_label_study,
+    )
+    from cliqa.evaluation.label_study import label_table  # noqa: PLC0415
+    from cliqa.utils.device import resolve_device  # noqa: PLC0415
+
+    resolve_device(args.device)
+    plans = plan_label_study(
+        args.baseline, args.pretrained, args.images, args.seeds, args.out, args.cfg_options
+    )
+    script = ROOT / "train_config.py"
+    failures = run_label_study(plans, script, jobs=args.jobs, device=args.device)
+    for failure in failures:
+        print_error(f"failed: {failure}")
+    study, files = write_label_study(plans, args.out)
+    print(label_table(study))
+    for file in files:
+        print(file)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))
