@@ -20,7 +20,9 @@ class Pixelate(Degradation):
         """Return images (N, C, H, W) of blocks; those at the right and the bottom may be cut."""
         side = int(strength)
         height, width = images.shape[-2:]
-        blocks = F.avg_pool2d(images, side, ceil_mode=True)  # a cut block is the mean of what it has
+        blocks = F.avg_pool2d(
+            images, side, ceil_mode=True
+        )  # a cut block is the mean of what it has
         enlarged = blocks.repeat_interleave(side, dim=2).repeat_interleave(side, dim=3)
         return enlarged[..., :height, :width]
 

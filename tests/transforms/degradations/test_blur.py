@@ -61,4 +61,4 @@ def test_a_flat_image_stays_so_up_to_its_edges(blur: Degradation) -> None:
     flat = torch.full((1, 3, 6, 5), 0.7)  # smaller than the kernels
     strongest = blur.ladders["kadid"][-1]
     blurred = blur(flat, strongest, torch.Generator().manual_seed(0))
-    assert blurred.numpy() == pytest.approx(flat.numpy(), abs=1e-6)
+    assert blurred.numpy() == pytest.approx(flat.numpy(), abs=1e-5)

@@ -33,9 +33,10 @@ def test_jpeg2000_keeps_its_rate(painted: Tensor) -> None:
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_grey_images_stay_grey(codec: str, painted: Tensor) -> None:
-    for level in SyntheticDegradation(codec)(painted[:1]):
-        assert level.shape == (1, 96, 96)
-        assert (level.float() - painted[:1].float()).abs().mean() < 30
+    levels = SyntheticDegradation(codec)(painted[:1])
+    assert {level.shape for level in levels} == {(1, 96, 96)}
+    pair = torch.stack([levels[0].flatten(), painted[0].flatten()]).double()
+    assert torch.corrcoef(pair)[0, 1] > 0.8
 
 
 @pytest.mark.parametrize("codec", CODECS)

@@ -36,7 +36,12 @@ def test_other_numbers_of_levels_are_interpolated() -> None:
         ("blur", 0, "standard", "'blur': num_levels must be a whole number of at least 1, got 0"),
         ("blur", True, "standard", "num_levels must be a whole number of at least 1, got True"),
         ("blur", 5, "mild", "unknown table of degradations 'mild'. Use kadid, standard, swin"),
-        ("contrast", 5, "kadid", "'contrast' has no table 'kadid'. It has standard; 'kadid' is for"),
+        (
+            "contrast",
+            5,
+            "kadid",
+            "'contrast' has no table 'kadid'. It has standard; 'kadid' is for",
+        ),
         ("pixelate", 8, "standard", "num_levels=8 does not fit between 2 and 8 in whole numbers"),
     ],
 )

@@ -13,7 +13,9 @@ def seeded() -> torch.Generator:
 
 
 def test_noise_and_speckle_have_the_spread_they_say() -> None:
-    assert (GaussianNoise()(GREY, 0.1, seeded()) - GREY).std().item() == pytest.approx(0.1, rel=0.01)
+    assert (GaussianNoise()(GREY, 0.1, seeded()) - GREY).std().item() == pytest.approx(
+        0.1, rel=0.01
+    )
     assert (Speckle()(GREY, 0.1, seeded()) - GREY).std().item() == pytest.approx(0.04, rel=0.01)
 
 
