@@ -183,7 +183,7 @@ class Pretrainer:
 
     def _loader(self, epoch: int) -> DataLoader[Tensor]:
         """Return an epoch's batches; their order follows from the seed and the epoch alone."""
-        order = RandomSampler(self.data, generator=generator(self.seed, "order", epoch))  # type: ignore[arg-type]
+        order = RandomSampler(self.data, generator=generator(self.seed, "order", epoch))
         return DataLoader(
             self.data,
             self.batch_size,

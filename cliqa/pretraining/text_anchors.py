@@ -158,11 +158,11 @@ def clip_anchors(
     clip = _import_clip()
     model = _build_clip(clip, Path(weights))
     with torch.no_grad():
-        sides = [
+        good, bad = (
             model.encode_text(clip.tokenize(list(texts))).float()
             for texts in zip(*prompts, strict=True)
-        ]
-    return join_prompts(*sides, centred=centred)
+        )
+    return join_prompts(good, bad, centred)
 
 
 def _import_clip() -> Any:  # noqa: ANN401

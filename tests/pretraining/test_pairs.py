@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +82,19 @@ def test_the_crops_are_at_the_images_scale_and_overlap_enough(overlap: float) ->
     assert len(shifts) > 3 or overlap == 1
 
 
-def test_every_pair_of_one_kind_of_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_pair_has_one_kind_of_damage(monkeypatch: pytest.MonkeyPatch) -> None:
     data = PairDataset(Grains(), crop_size=16, families=["blur", "noise", "darken"])
-    seen = []
+    seen: list[str] = []
+
+    def watch(name: str) -> Callable[..., list[Tensor]]:
+        def record(crops: Tensor, draw: torch.Generator) -> list[Tensor]:
+            seen.append(name)
+            return [crops, crops + 1]
+
+        return record
+
     for name, step in data.degradations.items():
-        monkeypatch.setattr(
-            step,
-            "forward",
-            lambda crops, draw, name=name: (seen.append(name), [crops, crops + 1])[1],
-        )
+        monkeypatch.setattr(step, "forward", watch(name))
     for epoch in range(10):
         data.set_epoch(epoch)
         for index in range(6):

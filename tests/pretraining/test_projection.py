@@ -53,8 +53,8 @@ def test_cosines_and_scores_follow_from_the_embedding(hidden: int) -> None:
 
 def test_an_embedding_on_an_anchor_gets_the_best_or_the_worst_score() -> None:
     model = QualityProjection(nn.Identity(), antipodal_anchors(4), 4, hidden=0)
-    nn.init.eye_(model.projection.weight)  # type: ignore[arg-type,union-attr]
-    nn.init.zeros_(model.projection.bias)  # type: ignore[arg-type,union-attr]
+    nn.init.eye_(model.projection.weight)  # type: ignore[arg-type]
+    nn.init.zeros_(model.projection.bias)  # type: ignore[arg-type]
     axis = torch.tensor([[9.0, 0, 0, 0], [-2.0, 0, 0, 0], [0, 1.0, 0, 0]])
     best = 1 / (1 + torch.e**-4)
     assert model.score(axis).tolist() == pytest.approx([best, 1 - best, 0.5])

@@ -80,8 +80,9 @@ class SyntheticDegradation(nn.Module):
         seed = self._draw(generator)
         if self.level is not None:
             return self.degrade(image, self.level, seed)
-        levels = [self.degrade(image, level, seed) for level in range(self.num_levels)]
-        return [_copy(image), *levels] if self.pristine else levels
+        levels: list[AnyImage] = [_copy(image)] if self.pristine else []
+        levels += [self.degrade(image, level, seed) for level in range(self.num_levels)]
+        return levels
 
     def degrade(self, image: AnyImage, level: int, seed: int = 0) -> AnyImage:
         """Return an image at one level.
