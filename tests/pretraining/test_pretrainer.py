@@ -85,7 +85,7 @@ def test_held_out_photographs_are_ranked(
     photos = [read_image(file) for file in sorted((shared_data / "photos").glob("*.jpg"))[:40]]
     pictures = Pictures(0)
     pictures.pictures = photos[:30]  # type: ignore[assignment]
-    trainer = make(channels=(16, 32, 32), epochs=15)
+    trainer = make(channels=(16, 32, 32), epochs=40)
     trainer.data.images = pictures
     trainer.run()
     assert accuracy(trainer, [photo[:, 80:176, 80:176] for photo in photos[30:]]) > 0.75
