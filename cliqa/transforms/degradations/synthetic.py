@@ -67,8 +67,8 @@ class SyntheticDegradation(nn.Module):
         """Return an image at every level, or at the one level that was asked for.
 
         Args:
-            image: (C, H, W) or (N, C, H, W), uint8 or float in 0..1, or a Pillow image. Images of
-                one batch have noise of their own.
+            image: (C, H, W) or (N, C, H, W), uint8 or float in 0..1, or a Pillow image, which is
+                taken as RGB unless it is grey. Images of one batch have noise of their own.
             generator: Of the randomness, where there is no seed.
 
         Returns:
@@ -98,7 +98,7 @@ class SyntheticDegradation(nn.Module):
         """
         strength = self.strengths[self._checked(level)]
         if isinstance(image, Image.Image):
-            pixels = F.pil_to_tensor(image if image.mode == "L" else image.convert("RGB"))
+            pixels = F.pil_to_tensor(_copy(image))
             return F.to_pil_image(self._degrade_tensor(pixels, strength, seed))
         return self._degrade_tensor(image, strength, seed)
 
@@ -140,7 +140,27 @@ class SyntheticDegradation(nn.Module):
 
 def _copy(image: AnyImage) -> AnyImage:
     """Return the image's twin, so that writing to it leaves the caller's image alone."""
-    return image.copy() if isinstance(image, Image.Image) else image.clone()
+    if isinstance(image, Image.Image):
+        return image.copy() if image.mode == "L" else image.convert("RGB")
+    return _as_image(image).clone()
+
+
+def _as_image(image: Tensor) -> Tensor:
+    """Return a tensor that has an image's shape.
+
+    Raises:
+        DatasetError: It has another shape, or is no tensor.
+    """
+    if not isinstance(image, Tensor):
+        raise DatasetError(
+            f"a degradation takes a tensor or a Pillow image, got {type(image).__name__}. "
+            "PIL.Image.fromarray makes one of an array (H, W, 3)."
+        )
+    if image.ndim not in (3, 4) or not image.numel():
+        raise DatasetError(
+            f"a degradation takes images (C, H, W) or (N, C, H, W), got shape {tuple(image.shape)}."
+        )
+    return image
 
 
 def _as_pixels(image: Tensor) -> Tensor:
@@ -149,10 +169,7 @@ def _as_pixels(image: Tensor) -> Tensor:
     Raises:
         DatasetError: The shape, the dtype or the range is not that of an image.
     """
-    if image.ndim not in (3, 4) or not image.numel():
-        raise DatasetError(
-            f"a degradation takes images (C, H, W) or (N, C, H, W), got shape {tuple(image.shape)}."
-        )
+    image = _as_image(image)
     if image.dtype == torch.uint8:
         return image.float() / 255
     if not image.is_floating_point():

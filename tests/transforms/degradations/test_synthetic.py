@@ -80,6 +80,20 @@ def test_a_pillow_image_gives_pillow_images_of_the_same_pixels(
         assert torch.equal(pil_to_tensor(picture), level)
 
 
+@pytest.mark.parametrize(("mode", "kept"), [("L", "L"), ("RGBA", "RGB"), ("P", "RGB")])
+def test_pillow_images_of_any_mode_are_rgb_or_grey(mode: str, kept: str, painted: Tensor) -> None:
+    picture = to_pil_image(painted).convert(mode)
+    levels = SyntheticDegradation("blur", pristine=True)(picture)
+    assert [level.mode for level in levels] == [kept] * 6
+    assert levels[0].tobytes() == picture.convert(kept).tobytes()
+    assert picture.mode == mode
+
+
+def test_an_array_is_refused_with_a_way_out(painted: Tensor) -> None:
+    with pytest.raises(DatasetError, match=r"Pillow image, got ndarray\. PIL\.Image\.fromarray"):
+        SyntheticDegradation("blur", pristine=True)(painted.numpy())
+
+
 @each
 def test_a_batch_keeps_its_shape_and_its_order(family: str, painted: Tensor) -> None:
     batch = torch.stack([painted, painted.flip(2)])
