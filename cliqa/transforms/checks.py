@@ -16,6 +16,7 @@ PHOTOMETRIC = frozenset(
         *("GaussianBlur", "GaussianNoise", "Grayscale", "RandomGrayscale", "RandomInvert"),
         *("RandomAdjustSharpness", "RandomAutocontrast", "RandomChannelPermutation"),
         *("RandomEqualize", "RandomPhotometricDistort", "RandomPosterize", "RandomSolarize"),
+        "SyntheticDegradation",
     }
 )
 """Steps that compute with brightness and colour, so they need pixels that are not normalised."""

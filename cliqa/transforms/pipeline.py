@@ -80,7 +80,7 @@ def apply_step(step: Step, image: Any) -> Any:  # noqa: ANN401
         if step.name in CROPS and isinstance(image, torch.Tensor):
             _check_fits(step.transform, image)
         image = step.transform(image)
-        return torch.stack(image) if isinstance(image, tuple) else image
+        return torch.stack(list(image)) if isinstance(image, tuple | list) else image
     except (CliqaError, ValueError, TypeError, RuntimeError, KeyError, IndexError) as error:
         shape = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
         raise DatasetError(f"{step.where} '{step.name}', image {shape}: {error}") from error

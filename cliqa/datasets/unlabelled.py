@@ -1,0 +1,98 @@
+"""Images without scores: every image file of a folder, subfolders included."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import torch
+
+from cliqa.datasets.image_files import unreadable
+from cliqa.datasets.image_folder import SUFFIXES
+from cliqa.transforms.decode import read_image
+from cliqa.utils.errors import ConfigError, DatasetError
+
+logger = logging.getLogger(__name__)
+
+
+class UnlabelledFolder:
+    """The images of a folder, in the order of their paths.
+
+    Names that begin with a dot are left out.
+
+    Args:
+        root: The folder; ``~`` is resolved.
+        on_bad_image: ``"error"`` raises when an image that cannot be decoded is read; ``"skip"``
+            decodes every image at once, leaves such images out, and logs how many.
+
+    Attributes:
+        files: (N,) image paths as strings.
+
+    Raises:
+        ConfigError: `on_bad_image` is unknown.
+        DatasetError: There is no such folder, or no image in it is left.
+    """
+
+    def __init__(self, root: str | Path, on_bad_image: str = "error") -> None:
+        if on_bad_image not in ("error", "skip"):
+            raise ConfigError(f"on_bad_image must be 'error' or 'skip', got {on_bad_image!r}.")
+        self.root = Path(root).expanduser()
+        self.files = _list_images(self.root)
+        if on_bad_image == "skip":
+            self._drop(unreadable(self._read, len(self), str(self.root)))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def image(self, index: int) -> torch.Tensor:
+        """Return image `index` as stored, uint8 (3, H, W).
+
+        Raises:
+            DatasetError: It cannot be decoded.
+        """
+        try:
+            return self._read(index)
+        except DatasetError as error:
+            advice = "Or set on_bad_image='skip' to leave such images out."
+            raise DatasetError(f"{error} {advice}") from error
+
+    def _read(self, index: int) -> torch.Tensor:
+        return read_image(self.files[index])
+
+    def _drop(self, bad: dict[int, str]) -> None:
+        """Leave out the images at `bad`, which cannot be decoded, and log their number."""
+        if not bad:
+            return
+        text = (
+            f"{self.root}: {len(bad)} of {len(self)} images cannot be decoded. The first: "
+            f"{bad[min(bad)]}"
+        )
+        if len(bad) == len(self):
+            raise DatasetError(text)
+        logger.warning("%s They are left out.", text)
+        self.files = [file for index, file in enumerate(self.files) if index not in bad]
+
+
+def _list_images(root: Path) -> list[str]:
+    """Return the paths of all images below a folder, sorted.
+
+    Raises:
+        DatasetError: There is no such folder, or no image in it.
+    """
+    if not root.is_dir():
+        raise DatasetError(f"{root}: no such folder of images (from {Path.cwd()}).")
+    found = []
+    for parent, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            os.path.join(parent, name)
+            for name in files
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]
+    if not found:
+        raise DatasetError(
+            f"{root}: no image in the folder or below it. Files that end with "
+            f"{', '.join(SUFFIXES)} count."
+        )
+    return sorted(found)

@@ -1,0 +1,146 @@
+"""Two crops of every image, both at every level of one degradation.
+
+Legend: C channels, h w, L levels (the mildest, or the pristine image, first).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from cliqa.datasets.unlabelled import UnlabelledFolder
+from cliqa.transforms.degradations.ladders import family_names
+from cliqa.transforms.degradations.synthetic import SyntheticDegradation
+from cliqa.transforms.resize import enlarge
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.seed import generator
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Images(Protocol):
+    """What gives images by number; every data set of quality scores does."""
+
+    def __len__(self) -> int:
+        """Return how many images there are."""
+
+    def image(self, index: int) -> Tensor:
+        """Return image `index`, uint8 (3, H, W)."""
+
+
+class PairDataset(Dataset[Tensor]):
+    """Unlabelled images for pretraining.
+
+    Item i is float32 (2, L, C, h, w): two random overlapping crops of image i, both degraded in one
+    random way at rising levels, and normalised after that. Crops, family and noise follow from
+    (seed, epoch, i) alone, whatever the workers and the order.
+
+    Args:
+        images: A folder, or a data set whose ``image(i)`` is uint8 (3, H, W); scores are not used.
+        crop_size: h = w, in pixels. A smaller image is enlarged until a crop fits.
+        min_overlap: The share of its area that a crop has in common with the other one at least,
+            0..1.
+        families: The kinds of degradation to draw from; None for all that the table has. One that
+            leaves the crops as they are (paling a grey photograph) is drawn anew.
+        num_levels: Levels of degradation.
+        pristine: Put the crops themselves before the levels: L = num_levels + 1.
+        table: Strengths; see `SyntheticDegradation`.
+        mean: The channels' means for normalisation.
+        std: The channels' standard deviations for normalisation.
+        seed: Of all randomness.
+        on_bad_image: As `UnlabelledFolder`, where `images` is a folder.
+
+    Raises:
+        ConfigError: An argument is out of range, or a degradation is unknown.
+        DatasetError: There is no image.
+    """
+
+    def __init__(
+        self,
+        images: Images | str | Path,
+        crop_size: int = 224,
+        min_overlap: float = 0.25,
+        families: Sequence[str] | None = None,
+        num_levels: int = 5,
+        pristine: bool = False,
+        table: str = "standard",
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        seed: int = 0,
+        on_bad_image: str = "error",
+    ) -> None:
+        _check_crops(crop_size, min_overlap)
+        names = family_names(table) if families is None else list(families)
+        if not names or isinstance(families, str):
+            raise ConfigError(f"families: expected a list of degradations, got {families!r}.")
+        self.degradations = {
+            name: SyntheticDegradation(name, num_levels, table, pristine) for name in names
+        }
+        self.mean, self.std = (torch.tensor(value).view(-1, 1, 1) for value in (mean, std))
+        if self.mean.shape != self.std.shape or not (self.std > 0).all():
+            raise ConfigError(f"mean={mean}, std={std}: one positive std a mean is needed.")
+        folder = isinstance(images, str | Path)
+        self.images: Images = UnlabelledFolder(images, on_bad_image) if folder else images  # type: ignore[arg-type,assignment]
+        self.crop_size = crop_size
+        self.reach = int(crop_size * (1 - min_overlap**0.5))
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the draws of an epoch; call it before a loader's workers start."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        draw = generator(self.seed, "pair", self.epoch, index)
+        crops = self.crops(self.images.image(index), draw)
+        levels = self._degrade(crops, draw)  # (2, L, C, h, w)
+        return (levels.float() / 255 - self.mean) / self.std
+
+    def crops(self, image: Tensor, draw: torch.Generator) -> Tensor:
+        """Return two overlapping random crops (2, C, h, w) of an image (C, H, W).
+
+        The shift between them is limited alike in height and width, so that the overlap holds.
+        """
+        image = enlarge(image, self.crop_size, self.crop_size)
+        corners = [_two_starts(n - self.crop_size, self.reach, draw) for n in image.shape[-2:]]
+        return torch.stack(
+            [
+                image[..., top : top + self.crop_size, left : left + self.crop_size]
+                for top, left in zip(*corners, strict=True)
+            ]
+        )
+
+    def _degrade(self, crops: Tensor, draw: torch.Generator) -> Tensor:
+        """Return the crops at every level of a random family, (2, L, C, h, w)."""
+        names = list(self.degradations)
+        for choice in torch.randperm(len(names), generator=draw).tolist():
+            levels = self.degradations[names[choice]](crops, draw)
+            if not torch.equal(levels[0], levels[-1]):
+                break
+        return torch.stack(levels, dim=1)
+
+
+def _two_starts(last: int, reach: int, draw: torch.Generator) -> tuple[int, int]:
+    """Return two starts in 0..`last`, `reach` apart at most."""
+    first = int(torch.randint(last + 1, (), generator=draw))
+    low, high = max(0, first - reach), min(last, first + reach)
+    return first, int(torch.randint(low, high + 1, (), generator=draw))
+
+
+def _check_crops(crop_size: int, min_overlap: float) -> None:
+    """Raise a ConfigError for a size or an overlap that no crop has."""
+    if isinstance(crop_size, bool) or not isinstance(crop_size, int) or crop_size < 1:
+        raise ConfigError(f"crop_size must be a whole number of pixels, got {crop_size!r}.")
+    if not 0 <= min_overlap <= 1:
+        raise ConfigError(
+            f"min_overlap must be in 0..1, got {min_overlap}. It is a share of a crop's area."
+        )

@@ -1,0 +1,107 @@
+"""How often a scorer puts a milder degradation above a worse one.
+
+Legend: N ladders, L levels (level 0 is the mildest).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from cliqa.transforms.degradations.synthetic import SyntheticDegradation
+from cliqa.utils.errors import EvaluationError
+from cliqa.utils.seed import derive_seed
+
+
+def rank_accuracy(scores: Tensor) -> float:
+    """Return the share of pairs of levels that are in order; a tie counts half.
+
+    Args:
+        scores: (N, L) or (L,), of the same image at rising levels; higher = better. Pairs are
+            formed within a ladder alone.
+
+    Returns:
+        0..1; chance is 0.5.
+
+    Raises:
+        EvaluationError: There is no pair, or a score is not finite.
+
+    >>> rank_accuracy(torch.tensor([0.9, 0.5, 0.5, 0.7]))
+    0.5833333333333334
+    """
+    if scores.ndim not in (1, 2) or scores.shape[-1] < 2 or not scores.numel():
+        raise EvaluationError(
+            f"rank accuracy needs scores (N, L) of at least two levels, got shape "
+            f"{tuple(scores.shape)}."
+        )
+    if not scores.isfinite().all():
+        raise EvaluationError("rank accuracy needs finite scores, but one is NaN or infinite.")
+    levels = scores.shape[-1]
+    milder, worse = torch.triu_indices(levels, levels, 1, device=scores.device)
+    order = (scores[..., milder] - scores[..., worse]).sign().double()
+    return float((order + 1).mean() / 2)
+
+
+@torch.no_grad()
+def ladder_accuracy(
+    scorer: Callable[[Tensor], Tensor],
+    images: Sequence[Tensor],
+    degradations: Mapping[str, SyntheticDegradation],
+    normalise: Callable[[Tensor], Tensor] | None = None,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+) -> dict[str, float]:
+    """Return a scorer's rank accuracy on the ladders of held-out images.
+
+    Args:
+        scorer: Images (L, C, H, W) -> scores (L,), higher = better. A module should be in
+            evaluation mode.
+        images: Held-out images (C, H, W), uint8 or float in 0..1.
+        degradations: The ladders by name.
+        normalise: What degraded images (L, C, H, W), float32 in 0..1, go through before the scorer.
+        seed: Of the degradations' randomness.
+        device: Where the scorer runs.
+
+    Returns:
+        By the ladder's name its accuracy, and ``"overall"`` their mean.
+
+    Raises:
+        EvaluationError: There is no image or no ladder, or the scores cannot be ranked.
+    """
+    if not images or not degradations:
+        raise EvaluationError("rank accuracy needs at least one image and one degradation.")
+    found = {}
+    total = len(images) * len(degradations)
+    with tqdm(total=total, desc="rank accuracy", unit="ladder", disable=None, leave=False) as bar:
+        for name, degradation in degradations.items():
+            rows = []
+            for index, image in enumerate(images):
+                draw = torch.Generator().manual_seed(derive_seed(seed, name, index))
+                ladder = to_float(torch.stack(list(degradation(image, draw)))).to(device)
+                scores = scorer(ladder if normalise is None else normalise(ladder))
+                rows.append(_checked(scores, len(ladder)))
+                bar.update()
+            found[name] = rank_accuracy(torch.stack(rows))
+    return {**found, "overall": sum(found.values()) / len(found)}
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Return images in float32, 8-bit levels scaled to 0..1."""
+    return images.float() / 255 if images.dtype == torch.uint8 else images.float()
+
+
+def _checked(scores: Tensor, levels: int) -> Tensor:
+    """Return a ladder's scores (L,) on the CPU.
+
+    Raises:
+        EvaluationError: They have another shape.
+    """
+    if tuple(scores.shape) != (levels,):
+        raise EvaluationError(
+            f"the scorer returned shape {tuple(scores.shape)} for {levels} images; expected one "
+            f"score an image, ({levels},)."
+        )
+    return scores.float().cpu()

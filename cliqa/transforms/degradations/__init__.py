@@ -1,0 +1,1 @@
+"""Synthetic degradations, each a ladder of rising error."""

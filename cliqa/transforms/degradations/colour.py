@@ -1,0 +1,78 @@
+"""Wrong brightness, contrast and colour."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cliqa.transforms.degradations.base import DEGRADATIONS, Degradation
+from cliqa.utils.errors import DatasetError
+
+_LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the brightness (ITU-R BT.601)."""
+
+
+def luma(images: Tensor) -> Tensor:
+    """Return the brightness (N, 1, H, W) of images (N, C, H, W); one channel is its own."""
+    if images.shape[1] != 3:
+        return images.mean(dim=1, keepdim=True)
+    weights = torch.tensor(_LUMA, dtype=images.dtype, device=images.device)
+    return (images * weights[:, None, None]).sum(dim=1, keepdim=True)
+
+
+@DEGRADATIONS.register_module(name="brighten")
+class Brighten(Degradation):
+    """Too much light; the strength is the factor of all pixels, and highlights burn out."""
+
+    ladders = {"standard": (1.1, 1.2, 1.3, 1.4, 1.5), "swin_hyperiqa": (1.1, 1.2, 1.3, 1.4, 1.5)}
+
+    def __call__(self, images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+        """Return brighter images (N, C, H, W)."""
+        return images * strength
+
+
+@DEGRADATIONS.register_module(name="darken")
+class Darken(Degradation):
+    """Too little light; the strength is the factor of all pixels."""
+
+    ladders = {"standard": (0.7, 0.6, 0.5, 0.4, 0.3), "swin_hyperiqa": (0.7, 0.6, 0.5, 0.4, 0.3)}
+
+    def __call__(self, images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+        """Return darker images (N, C, H, W)."""
+        return images * strength
+
+
+@DEGRADATIONS.register_module(name="contrast")
+class Contrast(Degradation):
+    """A flat picture; the strength is the share of the contrast around the mean that is left."""
+
+    ladders = {"standard": (0.8, 0.65, 0.5, 0.35, 0.2)}
+
+    def __call__(self, images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+        """Return flatter images (N, C, H, W)."""
+        middle = luma(images).mean(dim=(2, 3), keepdim=True)
+        return middle + strength * (images - middle)
+
+
+@DEGRADATIONS.register_module(name="saturation")
+class Saturation(Degradation):
+    """Pale colours; the strength is the share of the colour that is left. Greys stay as they are.
+
+    Below 0 colours turn into their opposites.
+    """
+
+    ladders = {"standard": (0.75, 0.5, 0.3, 0.15, 0.0), "kadid": (0.4, 0.2, 0.1, 0.0, -0.4)}
+
+    def __call__(self, images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+        """Return paler images (N, 3, H, W).
+
+        Raises:
+            DatasetError: The images have no colour channels.
+        """
+        if images.shape[1] != 3:
+            raise DatasetError(
+                f"degradation 'saturation': the image has {images.shape[1]} channels, and only "
+                "RGB has colours to lose. Convert it to RGB, or leave this family out."
+            )
+        grey = luma(images)
+        return grey + strength * (images - grey)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from cliqa.transforms.degradations.base import DEGRADATIONS
+from cliqa.transforms.degradations.ladders import family_names, find_family, rungs
+from cliqa.utils.errors import ConfigError
+
+
+def test_every_family_has_the_standard_table() -> None:
+    assert family_names() == DEGRADATIONS.names()
+    assert len(family_names()) >= 14
+
+
+def test_the_table_of_swin_hyperiqa_is_the_published_one_with_brightness_in_two() -> None:
+    assert family_names("swin_hyperiqa") == ["blur", "brighten", "darken", "jpeg", "noise"]
+    table = {name: rungs(name, table="swin_hyperiqa") for name in family_names("swin_hyperiqa")}
+    assert table["blur"] == (0.5, 1.0, 1.5, 2.0, 2.5)
+    assert table["jpeg"] == (85, 70, 55, 40, 25)
+    assert table["noise"] == pytest.approx([s / 255 for s in (5, 10, 15, 20, 25)])
+    assert {0.7, 0.5, 0.3} <= set(table["darken"])
+    assert {1.3, 1.5} <= set(table["brighten"])
+
+
+def test_other_numbers_of_levels_are_interpolated() -> None:
+    assert rungs("contrast", 3) == pytest.approx((0.8, 0.5, 0.2))
+    assert rungs("contrast", 9)[::2] == pytest.approx(rungs("contrast"))
+    assert rungs("contrast", 1) == (0.5,)
+    assert rungs("jpeg", 8) == (85, 76, 68, 59, 51, 42, 34, 25)
+
+
+@pytest.mark.parametrize(
+    ("name", "levels", "table", "message"),
+    [
+        ("blurr", 5, "standard", "unknown degradation 'blurr'. Did you mean 'blur'"),
+        ("blur", 0, "standard", "'blur': num_levels must be a whole number of at least 1, got 0"),
+        ("blur", True, "standard", "num_levels must be a whole number of at least 1, got True"),
+        ("blur", 5, "mild", "unknown table of degradations 'mild'. Use kadid, standard, swin"),
+        (
+            "contrast",
+            5,
+            "kadid",
+            "'contrast' has no table 'kadid'. It has standard; 'kadid' is for",
+        ),
+        ("pixelate", 8, "standard", "num_levels=8 does not fit between 2 and 8 in whole numbers"),
+    ],
+)
+def test_mistakes_are_named(name: str, levels: int, table: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        rungs(name, levels, table)
+
+
+def test_brightness_is_told_apart() -> None:
+    with pytest.raises(ConfigError, match="Use 'darken' and 'brighten'"):
+        find_family("brightness")
