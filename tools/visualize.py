@@ -78,7 +78,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--samples", type=int, help="images of each data set in the map (default: 400)"
     )
-    parser.add_argument("--distortions", nargs="+", help="default: blur jpeg noise")
+    parser.add_argument(
+        "--distortions",
+        nargs="+",
+        help="families of degradation, e.g. blur jpeg noise darken (default: the first three)",
+    )
     parser.add_argument("--levels", type=int, help="degraded versions (default: 5)")
     parser.add_argument("--device", help="auto (default), cpu, cuda or cuda:N")
     return parser.parse_args(argv)

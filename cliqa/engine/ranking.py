@@ -8,62 +8,47 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cliqa.datasets.generated.distortions import DISTORTIONS, degrade, to_bytes
 from cliqa.engine.inference import Predictor
 from cliqa.training.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
-from cliqa.utils.errors import ConfigError, ModelError
-from cliqa.utils.suggest import closest
+from cliqa.transforms.degradations.synthetic import SyntheticDegradation
+from cliqa.utils.errors import ModelError
 from cliqa.visualization.ranking import Ladder
 
 
 def rank_degradations(
     predictor: Predictor, path: Path, kinds: Sequence[str], levels: int = 5, seed: int = 0
 ) -> list[Ladder]:
-    """Return an image's scores at rising degradation, one ladder a distortion.
+    """Return an image's scores at rising degradation, one ladder a degradation.
 
     Args:
         predictor: The model with its preprocessing. It gets every version as it is.
         path: The image.
-        kinds: Names in `DISTORTIONS`.
-        levels: Degraded versions L; their severities are even steps from 0 to 1.
+        kinds: Families of `SyntheticDegradation`.
+        levels: Degraded versions L.
         seed: Of the noise.
 
     Raises:
-        ConfigError: A distortion is unknown.
+        ConfigError: A degradation is unknown, or has fewer levels.
         DatasetError: The image cannot be read.
         ModelError: The model gives classes.
     """
-    for kind in kinds:
-        if kind not in DISTORTIONS:
-            known = ", ".join(DISTORTIONS)
-            raise ConfigError(
-                f"--distortions {kind}: unknown.{closest(kind, DISTORTIONS)} Known: {known}."
-            )
+    damages = {kind: SyntheticDegradation(kind, levels, pristine=True, seed=seed) for kind in kinds}
     if predictor.classes:
         raise ModelError(f"{predictor.checkpoint}: gives classes, and a ranking needs scores.")
     image = read_image(path)
-    return [_ladder(predictor, path.name, image, kind, levels, seed) for kind in kinds]
-
-
-def _ladder(
-    predictor: Predictor, name: str, image: torch.Tensor, kind: str, levels: int, seed: int
-) -> Ladder:
-    """Return one distortion's ladder of an image, uint8 (3, H, W)."""
-    pixels = image.permute(1, 2, 0).numpy()
-    exact = pixels.astype(np.float32) / 255.0
-    steps = np.linspace(0.0, 1.0, levels) if levels > 1 else np.array([0.5])
-    worse = [
-        to_bytes(degrade(exact, kind, float(step), np.random.default_rng(seed))) for step in steps
-    ]
-    versions = [pixels, *worse]
-    scores = [_score(predictor, version) for version in versions]
-    return Ladder(name, kind, versions, np.array(scores))
+    ladders = []
+    for kind, degraded in damages.items():
+        versions = degraded(image)
+        scores = np.array([_score(predictor, version) for version in versions])
+        ladders.append(
+            Ladder(path.name, kind, [v.permute(1, 2, 0).numpy() for v in versions], scores)
+        )
+    return ladders
 
 
 @torch.no_grad()
-def _score(predictor: Predictor, pixels: np.ndarray) -> float:
-    """Return one image's score; its crops are averaged."""
-    image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+def _score(predictor: Predictor, image: torch.Tensor) -> float:
+    """Return the score of an image, uint8 (3, H, W); its crops are averaged."""
     batch = collate_eval([(predictor.transform(image), 0.0)])[0].to(predictor.device)
     return float(apply_model(predictor.model, batch).float().cpu())

@@ -48,7 +48,7 @@ def test_every_level_is_farther_from_the_image(kind: str, tiny_run: Path, tmp_pa
 def test_mistakes_are_named(tiny_run: Path, tiny_data: Path) -> None:
     path = tiny_data / "a" / "a00.png"
     predictor = Predictor(tiny_run, torch.device("cpu"))
-    with pytest.raises(ConfigError, match=r"--distortions blurr: unknown\. Did you mean 'blur'"):
+    with pytest.raises(ConfigError, match=r"unknown degradation 'blurr'\. Did you mean 'blur'"):
         rank_degradations(predictor, path, ["blurr"])
     classifier: Any = SimpleNamespace(classes=["cat"], checkpoint="last.pth")
     with pytest.raises(ModelError, match=r"last\.pth: gives classes, and a ranking needs scores"):
