@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cliqa.utils.cli import add_config_arguments, run_entry_point
 
@@ -27,16 +27,20 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train one config over its stream and write the run's files."""
+    """Train one config over its stream, or pretrain its model, and write the run's files."""
     args = parse_args(argv)
     from cliqa.config import load_config  # noqa: PLC0415  --help answers without it
     from cliqa.utils.source_index import quick_check  # noqa: PLC0415
 
     config = load_config(args.config, args.cfg_options)
     quick_check(config)
-    from cliqa.engine.train import train  # noqa: PLC0415  torch and Avalanche take seconds
+    work: Callable[..., object]
+    if "pretrain" in config:
+        from cliqa.engine.pretrain import pretrain as work  # noqa: PLC0415  torch takes seconds
+    else:
+        from cliqa.engine.train import train as work  # noqa: PLC0415  Avalanche too
 
-    train(
+    work(
         config,
         config_file=args.config,
         work_dir=args.work_dir,

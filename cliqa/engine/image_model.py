@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of
+from cliqa.engine.pretrain import zero_shot_of
+from cliqa.pretraining.pairs import IMAGENET_MEAN, IMAGENET_STD
+from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
 
 
@@ -89,6 +92,40 @@ class CheckpointModel:
         return found.float().cpu()
 
 
+class ZeroShotModel:
+    """A pretrained encoder with its two anchors: scores without labels; see `ImageModel`.
+
+    Args:
+        checkpoint: A pretraining's checkpoint.
+        state: Its content.
+        device: Where to compute.
+
+    Attributes:
+        module: The encoder with its projection.
+    """
+
+    names: ClassVar[list[str]] = []
+    classes: ClassVar[list[str]] = []
+    channels = 3
+    scenario: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, checkpoint: Path, state: dict[str, Any], device: torch.device) -> None:
+        self.path, self.device = checkpoint, device
+        self.module: Any = zero_shot_of(state).to(device)
+        data = state["config"]["pretrain"].get("data") or {}
+        mean, std = data.get("mean", IMAGENET_MEAN), data.get("std", IMAGENET_STD)
+        self.eval_transform: Sequence[Mapping[str, Any]] = [
+            {"type": "ToTensor"},
+            {"type": "Normalize", "mean": list(mean), "std": list(std)},
+        ]
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return scores (B,), 0..1, of preprocessed images (B, C, H, W)."""
+        found: Tensor = self.module.score(images.to(self.device))
+        return found.float().cpu()
+
+
 def open_model(path: str | Path, device: torch.device) -> ImageModel:
     """Return the model that a file holds.
 
@@ -99,4 +136,8 @@ def open_model(path: str | Path, device: torch.device) -> ImageModel:
     Raises:
         CheckpointError: There is no model that takes images.
     """
-    return CheckpointModel(path, device)
+    found = find_checkpoint(path)
+    state = load_checkpoint(found)
+    if "pretraining" in state:
+        return ZeroShotModel(found, state, device)
+    return CheckpointModel(found, device)

@@ -87,6 +87,9 @@ SECTIONS: dict[str, Section] = {
         _a_dict,
         "_base_/schedules/",
     ),
+    "pretrain": Section(
+        "pretraining without scores in place of a stream: data, loss, anchors, epochs", _a_dict
+    ),
     "metrics": Section("Avalanche metrics, computed while it runs", _dicts),
     "loggers": Section("Avalanche loggers, where metrics are written to", _dicts),
     "train_pipeline": Section("image transforms that scenario.train_transform takes", _dicts),
@@ -150,7 +153,7 @@ def check_sections(config: Mapping[str, Any], where: str) -> None:
     for name, section in SECTIONS.items():
         if name in config:
             _check_section(name, section, config[name], where)
-        elif section.base:
+        elif section.base and (name == "model" or "pretrain" not in config):
             raise ConfigError(
                 f"{where}: no section '{name}' ({section.description}). Write {name} = dict(...), "
                 f"or inherit it from a file of {section.base}: _base_ = ['{section.base}...py']."

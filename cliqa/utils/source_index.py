@@ -67,9 +67,12 @@ def quick_check(config: Mapping[str, Any], names: SourceNames | None = None) -> 
 
 def _parts(config: Mapping[str, Any]) -> Iterator[Part]:
     """Yield what names a component in a config."""
-    yield from _scenario_parts(config.get("scenario") or {})
+    whole = "pretrain" not in config  # a pretraining has no strategy, and may have no stream
+    if whole or config.get("scenario"):
+        yield from _scenario_parts(config.get("scenario") or {})
     yield from _model_parts(config.get("model") or {})
-    yield from _strategy_parts(config.get("cl_strategy") or {})
+    if whole:
+        yield from _strategy_parts(config.get("cl_strategy") or {})
     yield from _list_parts("LOGGERS", config, "loggers", "")
     yield from _list_parts("METRICS", config, "metrics", "")
 

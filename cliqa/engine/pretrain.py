@@ -1,0 +1,175 @@
+"""What ``train_config.py`` does with a config that has a ``pretrain`` section."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cliqa.config import config_differences, dump_config
+from cliqa.engine.artifacts import WorkDir
+from cliqa.engine.checkpoints import without_weights
+from cliqa.engine.interrupts import stop_on_signals
+from cliqa.engine.pretrain_parts import build_pretraining, check_pretraining, feature_length
+from cliqa.engine.sections import run_folder, with_command_line
+from cliqa.models.build import build_model
+from cliqa.pretraining.pretrainer import Pretrainer, Row
+from cliqa.pretraining.projection import QualityProjection
+from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
+from cliqa.utils.device import resolve_device
+from cliqa.utils.errors import ArtifactError, CheckpointError
+from cliqa.utils.io import folder_lock
+from cliqa.utils.logging import get_logger, setup_logging
+from cliqa.visualization.pretraining import draw_pretraining
+from cliqa.visualization.style import save_figure
+
+logger = get_logger(__name__)
+
+DECIDING = ("pretrain", "model", "scenario", "seed", "load_from", "amp")
+"""Sections that the result depends on: a checkpoint made under others does not fit."""
+
+FREE = ("pretrain.data.root", "scenario.dataset_root")
+"""Keys in those sections that may differ: they say where, not what."""
+
+ENCODER = "encoder.pth"
+"""The file that any model config takes with ``load_from``."""
+
+
+def pretrain(
+    config: dict[str, Any],
+    *,
+    config_file: str | Path,
+    work_dir: str | Path | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    resume: str | None = None,
+    amp: bool = False,
+) -> list[Row]:
+    """Pretrain a config's model on images without scores, and write its encoder.
+
+    Args:
+        config: The config, as loaded.
+        config_file: Where it was loaded from.
+        work_dir: Where the files go; None for the config's own.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        seed: Overrides the config's seed.
+        resume: ``None`` to begin anew, ``"auto"`` or a checkpoint's path to go on.
+        amp: Train in mixed precision.
+
+    Returns:
+        One row an epoch: the parts of the loss, and the held-out rank accuracy.
+
+    Raises:
+        CliqaError: The config, the images or a checkpoint is wrong.
+    """
+    target = resolve_device(device)
+    config = with_command_line(config, seed=seed, amp=amp)
+    files = WorkDir(run_folder(config, config_file, work_dir))
+    # before anything is written: a mistake leaves no folder behind
+    setup_logging()
+    check_pretraining(config)
+    state, checkpoint = _state_to_resume(files, resume, config)
+    parts = build_pretraining(config, target)
+    trainer = parts.pretrainer
+    if state is not None:
+        trainer.load_state_dict(state)
+        logger.info("resumed from %s: %d epoch(s) done", checkpoint, len(trainer.rows))
+    goes_on_here = checkpoint is not None and checkpoint.resolve() == files.last.resolve()
+    if files.holds_a_run() and not goes_on_here:
+        logger.info("the earlier run was moved to %s", files.move_aside())
+    files.prepare()
+    with stop_on_signals(), folder_lock(files.root) as mine:
+        if not mine:
+            raise ArtifactError(
+                f"work_dir {files.root}: another process is training in it. Wait for it, or "
+                "choose another folder with --work-dir."
+            )
+        setup_logging(files.log)
+        dump_config(config, files.config)
+        start = {"start": parts.start.to_dict()} if parts.start else {}
+        files.write_run(seed=config["seed"], device=str(target), config=str(config_file), **start)
+        trainer.after_epoch = (lambda one, row: _after_epoch(files, config, one, row),)
+        _save(files, config, trainer)
+        trainer.run()
+        return _finish(files, trainer)
+
+
+def _state_to_resume(
+    files: WorkDir, resume: str | None, config: dict[str, Any]
+) -> tuple[dict[str, Any] | None, Path | None]:
+    """Return the state to go on from, and its file; None for a run that begins.
+
+    Raises:
+        CheckpointError: The checkpoint is missing, or of another config.
+    """
+    path = None if resume is None else files.checkpoint_to_resume(resume)
+    if path is None:
+        return None, None
+    saved = load_pretraining(path)
+    old, new = ({key: one.get(key) for key in DECIDING} for one in (saved["config"], config))
+    differing = [key for key in config_differences(old, new) if key not in FREE]
+    if differing:
+        raise CheckpointError(
+            f"{path}: made under another config; these keys differ: {', '.join(differing[:8])}. "
+            f"Use the config it was made with, or another --work-dir."
+        )
+    state: dict[str, Any] = saved["pretraining"]
+    return state, path
+
+
+def load_pretraining(path: Path) -> dict[str, Any]:
+    """Return a pretraining's checkpoint.
+
+    Raises:
+        CheckpointError: The file is damaged, or holds something else.
+    """
+    state = load_checkpoint(path)
+    if "pretraining" not in state:
+        raise CheckpointError(f"{path}: not a checkpoint of a pretraining.")
+    return state
+
+
+def _save(files: WorkDir, config: dict[str, Any], trainer: Pretrainer) -> None:
+    """Write the checkpoint to go on from."""
+    save_checkpoint(files.last, {"config": config, "pretraining": trainer.state_dict()})
+    files.mark_last(files.last)
+
+
+def _after_epoch(files: WorkDir, config: dict[str, Any], trainer: Pretrainer, row: Row) -> None:
+    """Save and tell what an epoch gave."""
+    _save(files, config, trainer)
+    files.write_metrics([{"kind": "pretraining", **one} for one in trainer.rows])
+    shown = [f"{name} {row[name]:.4f}" for name in ("total", "cons", "pos", "neg") if name in row]
+    if "rank_accuracy_overall" in row:
+        shown.append(f"held-out rank accuracy {row['rank_accuracy_overall']:.3f}")
+    logger.info("epoch %d/%d  %s", row["epoch"] + 1, trainer.epochs, "  ".join(shown))
+
+
+def _finish(files: WorkDir, trainer: Pretrainer) -> list[Row]:
+    """Write the encoder and the figure."""
+    encoder = files.checkpoints / ENCODER
+    weights = {name: value.cpu() for name, value in trainer.model.encoder.state_dict().items()}
+    save_checkpoint(encoder, {"state_dict": weights})
+    logger.info("encoder: %s (start from it with --cfg-options load_from=%s)", encoder, encoder)
+    figure = save_figure(draw_pretraining(trainer.rows), files.figures / "pretraining.png")
+    logger.info("figure:  %s", figure)
+    return trainer.rows
+
+
+def zero_shot_of(state: dict[str, Any]) -> QualityProjection:
+    """Return the encoder with its projection and anchors, as a checkpoint holds them.
+
+    Args:
+        state: What `load_pretraining` returned.
+    """
+    config, weights = state["config"], state["pretraining"]["model"]
+    encoder = build_model(without_weights(config["model"]))
+    size = (config["pretrain"].get("data") or {}).get("crop_size", 224)
+    projection = QualityProjection(
+        encoder,
+        weights["anchors"],
+        feature_length(encoder, size),
+        **(config["pretrain"].get("projection") or {}),
+    )
+    projection.load_state_dict(weights)
+    projection.eval()
+    return projection

@@ -1,0 +1,284 @@
+"""From a config's ``pretrain`` section to the objects that it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cliqa.datasets.unlabelled import UnlabelledFolder
+from cliqa.engine.streams import build_benchmark
+from cliqa.losses.qualiclip import QualiCLIPLoss, SimplifiedQualiCLIPLoss
+from cliqa.models.build import build_model, check_model
+from cliqa.models.start import StartReport, check_start, start_from
+from cliqa.pretraining.pairs import Images, PairDataset
+from cliqa.pretraining.pretrainer import Pretrainer
+from cliqa.pretraining.projection import QualityProjection, encode
+from cliqa.pretraining.rank_accuracy import ladder_accuracy
+from cliqa.pretraining.text_anchors import build_anchors
+from cliqa.registry import LOSSES, build_component, check_component, find, parameters_of
+from cliqa.transforms.degradations.ladders import find_family
+from cliqa.transforms.resize import enlarge
+from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.seed import generator, seed_everything
+from cliqa.utils.suggest import closest
+
+BY_ENGINE = {
+    "data": ("seed",),
+    "projection": ("encoder", "anchors", "in_features"),
+    "training": ("model", "data", "loss", "amp", "num_workers", "device", "seed")
+    + ("validate", "after_epoch"),
+}
+"""Arguments that are no keys of a config."""
+
+PARTS: dict[str, Callable[..., Any]] = {
+    "data": PairDataset,
+    "anchors": build_anchors,
+    "projection": QualityProjection,
+}
+"""Keys of the section that are sections themselves, and whose arguments they hold."""
+
+
+@dataclass(frozen=True)
+class PretrainParts:
+    """What a pretraining consists of.
+
+    Args:
+        pretrainer: The loop with its model and its pairs.
+        start: What ``load_from`` did, None without one.
+    """
+
+    pretrainer: Pretrainer
+    start: StartReport | None
+
+
+class Chosen:
+    """Some images of a source.
+
+    Args:
+        source: The source.
+        places: Their numbers there.
+    """
+
+    def __init__(self, source: Images, places: Sequence[int]) -> None:
+        self.source = source
+        self.places = list(places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def image(self, index: int) -> Tensor:
+        """Return image `index`, uint8 (3, H, W)."""
+        return self.source.image(self.places[index])
+
+
+class Union:
+    """The images of several sources, one after the other.
+
+    Args:
+        sources: The sources.
+    """
+
+    def __init__(self, sources: Sequence[Images]) -> None:
+        self.places = [(source, k) for source in sources for k in range(len(source))]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def image(self, index: int) -> Tensor:
+        """Return image `index`, uint8 (3, H, W)."""
+        source, place = self.places[index]
+        return source.image(place)
+
+
+def check_pretraining(config: Mapping[str, Any]) -> None:
+    """Check all names of a pretraining's config without reading data.
+
+    Raises:
+        ConfigError: A key, a type, an argument or a degradation is unknown, or none says what to
+            train on.
+    """
+    section = config["pretrain"]
+    check_model(config["model"])
+    if config.get("load_from"):
+        check_start(config["load_from"])
+    own = {key: value for key, value in section.items() if key not in (*PARTS, "loss")}
+    training = _accepted(Pretrainer, BY_ENGINE["training"])
+    for key in own:
+        if key not in training:
+            names = [*PARTS, "loss", *training]
+            raise ConfigError(
+                f"pretrain: unknown key '{key}'.{closest(key, names)} It has {', '.join(names)}."
+            )
+    for name, component in PARTS.items():
+        _check_part(name, section.get(name) or {}, component)
+    check_component(LOSSES, loss_section(section), "pretrain.loss")
+    if find(LOSSES, loss_section(section), "pretrain.loss") not in (
+        QualiCLIPLoss,
+        SimplifiedQualiCLIPLoss,
+    ):
+        raise ConfigError(
+            "pretrain.loss: use 'QualiCLIPLoss' or 'SimplifiedQualiCLIPLoss'; others need scores."
+        )
+    data = section.get("data") or {}
+    if data.get("root") is None and config.get("scenario") is None:
+        raise ConfigError(
+            "pretrain.data: names no folder of images. Set pretrain.data.root, or inherit a "
+            "scenario, whose training images are then used without their scores."
+        )
+    for family in data.get("families") or ():
+        find_family(family)
+
+
+def _accepted(component: Callable[..., Any], away: Sequence[str]) -> list[str]:
+    """Return the arguments that a component takes, without those that the engine gives."""
+    return [name for name in parameters_of(component)[0] if name not in away]
+
+
+def _check_part(name: str, given: Any, component: Callable[..., Any]) -> None:  # noqa: ANN401
+    """Check the keys of one part."""
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"pretrain.{name}: expected dict(...), got {given!r}.")
+    names = _accepted(component, BY_ENGINE.get(name, ()))
+    if name == "data":
+        names = ["root", "held_out", *(n for n in names if n != "images")]
+    for key in given:
+        if key not in names:
+            raise ConfigError(
+                f"pretrain.{name}: unknown key '{key}'.{closest(key, names)} "
+                f"It has {', '.join(names)}."
+            )
+
+
+def loss_section(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section of the loss; QualiCLIP's margins where there is none."""
+    return dict(section.get("loss") or {"type": "QualiCLIPLoss"})
+
+
+def build_pretraining(config: Mapping[str, Any], device: torch.device) -> PretrainParts:
+    """Build a checked config's pretraining.
+
+    Args:
+        config: The resolved config.
+        device: Where it trains.
+
+    Raises:
+        ConfigError: A value is out of range.
+        DatasetError: There is no image, or none is left to train on.
+        ModelError: The model gives no features, or weights or anchors do not fit.
+    """
+    section = config["pretrain"]
+    seed = int(config["seed"])
+    seed_everything(seed, "model")
+    model, start = build_model(config["model"]), None
+    if not callable(getattr(model, "features", None)):
+        raise ModelError(
+            f"model '{type(model).__name__}' gives no features(images) to pretrain. Use "
+            "'QualityModel', 'LightweightModel' or one of the HyperIQA family."
+        )
+    if config.get("load_from"):
+        start = start_from(model, config["load_from"])
+    arguments = dict(section.get("data") or {})
+    source = build_images(config, arguments.pop("root", None), arguments)
+    train, held_out = split(source, arguments.pop("held_out", 0.2), seed)
+    data = PairDataset(train, **arguments, seed=seed)
+    projection = QualityProjection(
+        model,
+        build_anchors(**(section.get("anchors") or {})),
+        feature_length(model, data.crop_size),
+        **(section.get("projection") or {}),
+    )
+    own = {key: value for key, value in section.items() if key not in (*PARTS, "loss")}
+    pretrainer = Pretrainer(
+        projection,
+        data,
+        build_component(LOSSES, loss_section(section), "pretrain.loss"),
+        **own,
+        amp=config["amp"],
+        num_workers=int(config.get("num_workers") or 0),
+        device=device,
+        seed=seed,
+        validate=held_out_accuracy(held_out, data, device) if len(held_out) else None,
+    )
+    return PretrainParts(pretrainer, start)
+
+
+def build_images(
+    config: Mapping[str, Any],
+    root: str | None,
+    arguments: dict[str, Any],
+) -> Images:
+    """Return the unlabelled images: a folder's, or the training images of the config's stream.
+
+    Args:
+        config: The resolved config.
+        root: The folder; None for the stream.
+        arguments: Those of the pairs; ``on_bad_image`` is taken out.
+    """
+    policy = arguments.pop("on_bad_image", "error")
+    if root is not None:
+        return UnlabelledFolder(root, policy)
+    stream = build_benchmark(config["scenario"])
+    return Union([stream.sources[name, "train"] for name in stream.names])
+
+
+def split(source: Images, share: float, seed: int) -> tuple[Chosen, Chosen]:
+    """Return the images to train on, and those held out, drawn by the seed.
+
+    Args:
+        source: All images.
+        share: The share that is held out, 0..1 (1 excluded), or their number, >= 1.
+        seed: The run's.
+
+    Raises:
+        ConfigError: Nothing would be left to train on, or `share` is negative.
+    """
+    count = int(share) if share >= 1 else round(share * len(source))
+    if not 0 <= count < len(source):
+        raise ConfigError(
+            f"pretrain.data.held_out={share!r}: of {len(source)} images at least one must be left "
+            "to train on."
+        )
+    order = torch.randperm(len(source), generator=generator(seed, "held_out")).tolist()
+    return Chosen(source, sorted(order[count:])), Chosen(source, sorted(order[:count]))
+
+
+@torch.no_grad()
+def feature_length(model: torch.nn.Module, size: int) -> int:
+    """Return the length of a model's features, from a dry run that leaves it as it is."""
+    training = model.training
+    model.eval()
+    found = encode(model, torch.zeros(1, 3, size, size)).shape[1]
+    model.train(training)
+    return int(found)
+
+
+def held_out_accuracy(
+    images: Chosen, data: PairDataset, device: torch.device
+) -> Callable[[QualityProjection], dict[str, float]]:
+    """Return what measures the rank accuracy on the centres of held-out images.
+
+    Args:
+        images: The images; each is cut to one crop of the pairs' size.
+        data: The pairs, whose families and levels are taken.
+        device: Where the model runs.
+    """
+    mean, std = data.mean.to(device), data.std.to(device)
+    size = data.crop_size
+
+    def centre(image: Tensor) -> Tensor:
+        image = enlarge(image, size, size)
+        top, left = ((n - size) // 2 for n in image.shape[-2:])
+        return image[..., top : top + size, left : left + size]
+
+    def validate(model: QualityProjection) -> dict[str, float]:
+        crops = [centre(images.image(k)) for k in range(len(images))]
+        found = ladder_accuracy(
+            model.score, crops, data.degradations, lambda x: (x - mean) / std, device=device
+        )
+        return {f"rank_accuracy_{name}": value for name, value in found.items()}
+
+    return validate

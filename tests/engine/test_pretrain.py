@@ -1,0 +1,209 @@
+"""Pretraining as a user runs it: files, resuming, the encoder's use, mistakes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cliqa.config import dump_config
+from cliqa.engine import pretrain as module
+from cliqa.engine.inference import Predictor
+from cliqa.models.build import build_model
+from cliqa.models.start import start_from
+from cliqa.utils.cli import run_entry_point
+from train_config import main
+
+MODEL: dict[str, Any] = {
+    "type": "QualityModel",
+    "backbone": {
+        "type": "ResNet",
+        "depth": 18,
+        "base_channels": 4,
+        "stem_channels": 4,
+        "norm_cfg": {"type": "BN"},
+    },
+    "head": {"type": "CosineScoreHead", "in_channels": 32, "embed_dims": 8},
+}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a folder with ten pictures of soft shapes."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for k in range(10):
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        coarse.resize((48, 40), Image.Resampling.BICUBIC).save(folder / f"{k}.png")
+    return folder
+
+
+@pytest.fixture
+def config(photos: Path) -> dict[str, Any]:
+    return {
+        "model": MODEL,
+        "pretrain": {
+            "data": {
+                "root": str(photos),
+                "crop_size": 32,
+                "families": ["blur", "noise"],
+                "num_levels": 3,
+                "held_out": 3,
+            },
+            "anchors": {"anchors": "antipodal", "dim": 8},
+            "projection": {"hidden": 8},
+            "epochs": 3,
+            "batch_size": 4,
+        },
+        "seed": 0,
+    }
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., int]:
+    """Return a function that writes a config and runs the entry point with it."""
+
+    def start(config: dict[str, Any], name: str = "run", *arguments: str) -> int:
+        dump_config(config, tmp_path / "own.py")
+        folder = ["--work-dir", str(tmp_path / name), "--device", "cpu"]
+        return run_entry_point(lambda: main([str(tmp_path / "own.py"), *folder, *arguments]))
+
+    return start
+
+
+def test_a_run_writes_what_a_reader_needs(
+    config: dict[str, Any], run: Callable[..., int], tmp_path: Path
+) -> None:
+    assert run(config) == 0
+    folder = tmp_path / "run"
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    for row in rows:
+        assert row["total"] == pytest.approx(row["cons"] + row["pos"] + row["neg"], abs=1e-5)
+        both = row["rank_accuracy_blur"] + row["rank_accuracy_noise"]
+        assert row["rank_accuracy_overall"] == pytest.approx(both / 2)
+    assert json.loads((folder / "run.json").read_text())["seed"] == 0
+    for name in ("config.py", "train.log", "figures/pretraining.png", "checkpoints/encoder.pth"):
+        assert (folder / name).stat().st_size > 0
+
+
+def test_a_stopped_run_ends_as_one_that_was_not(
+    config: dict[str, Any],
+    run: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    assert_same: Callable[[Any, Any], None],
+) -> None:
+    assert run(config, "whole") == 0
+    after = module._after_epoch
+
+    def stop(files: Any, *rest: Any) -> None:
+        after(files, *rest)
+        if rest[-1]["epoch"] == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_after_epoch", stop)
+        assert run(config, "torn") != 0
+    assert not (tmp_path / "torn" / "checkpoints" / "encoder.pth").exists()
+    assert run(config, "torn", "--resume") == 0
+    for name in ("last.pth", "encoder.pth"):
+        whole, torn = (
+            torch.load(tmp_path / one / "checkpoints" / name, weights_only=True)
+            for one in ("whole", "torn")
+        )
+        assert_same(torn, whole)
+    texts = [(tmp_path / one / "metrics.jsonl").read_text() for one in ("whole", "torn")]
+    assert texts[0] == texts[1]
+
+
+def test_the_encoder_starts_a_model_and_scores_without_labels(
+    config: dict[str, Any], run: Callable[..., int], tmp_path: Path, photos: Path
+) -> None:
+    assert run(config) == 0
+    folder = tmp_path / "run"
+    encoder = torch.load(folder / "checkpoints" / "encoder.pth", weights_only=True)["state_dict"]
+    model = build_model({**MODEL, "head": {"type": "LinearScoreHead", "in_channels": 32}})
+    start_from(model, {"path": str(folder / "checkpoints" / "encoder.pth"), "drop": ["head"]})
+    started = {k: v for k, v in model.state_dict().items() if k.startswith("backbone.")}
+    assert len(started) > 50
+    for name, value in started.items():
+        assert torch.equal(value, encoder[name])
+    predictor = Predictor(folder, torch.device("cpu"))
+    scores = [score.score for score in predictor.predict(sorted(photos.glob("*.png")))]
+    assert len(scores) == 10
+    assert all(score is not None and 0 < score < 1 for score in scores)
+    assert len(set(scores)) > 1
+
+
+def test_images_of_the_stream_are_taken_without_a_folder(
+    config: dict[str, Any], tiny_config: dict[str, Any], run: Callable[..., int], tmp_path: Path
+) -> None:
+    del config["pretrain"]["data"]["root"]
+    config["scenario"] = tiny_config["scenario"]
+    config["pretrain"] |= {"epochs": 1}
+    config["pretrain"]["data"] |= {"crop_size": 12, "families": ["noise"]}
+    assert run(config) == 0
+    state = torch.load(tmp_path / "run" / "checkpoints" / "last.pth", weights_only=True)
+    assert (
+        state["pretraining"]["images"] == 3 * 24 - 3
+    )  # of the training images, three are held out
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "key": ({"epoch": 3}, "pretrain: unknown key 'epoch'. Did you mean 'epochs'"),
+    "data": ({"data": {"rot": "x"}}, "pretrain.data: unknown key 'rot'. Did you mean 'root'"),
+    "part": ({"anchors": "clip"}, "pretrain.anchors: expected dict(...), got 'clip'"),
+    "loss": ({"loss": {"type": "L1Loss"}}, "use 'QualiCLIPLoss' or 'SimplifiedQualiCLIPLoss'"),
+    "nothing": ({"data": {}}, "pretrain.data: names no folder of images"),
+    "folder": ({"data": {"root": "nowhere"}}, "nowhere: no such folder of images"),
+    "held out": ({"data": {"held_out": 10}}, "of 10 images at least one must be left"),
+    "family": ({"data": {"families": ["blurr"]}}, "Did you mean 'blur'"),
+    "epochs": ({"epochs": 0}, "epochs must be above 0"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistakes_are_told_and_leave_no_folder(
+    case: str,
+    config: dict[str, Any],
+    run: Callable[..., int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    change, message = MISTAKES[case]
+    data = config["pretrain"]["data"]
+    if case in ("held out", "family"):
+        change = {"data": {**data, **change["data"]}}
+    config["pretrain"] |= change
+    assert run(config) != 0
+    told = capsys.readouterr().err
+    assert message in told
+    assert "Traceback" not in told
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_without_features_and_another_config_are_refused(
+    config: dict[str, Any],
+    run: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    bare = {"type": "TorchvisionBackbone", "arch": "resnet18", "nodes": ["layer1"]}
+    assert run({**config, "model": bare}) != 0
+    assert "gives no features(images) to pretrain" in capsys.readouterr().err
+    assert run(config) == 0
+    config["pretrain"] |= {"lr_encoder": 0.1}
+    assert run(config, "run", "--resume") != 0
+    assert "these keys differ: pretrain.lr_encoder" in capsys.readouterr().err
+    plain = tmp_path / "plain.pth"
+    torch.save({"x": torch.zeros(1)}, plain)
+    assert run(config, "other", "--resume", str(plain)) != 0
+    assert "not a checkpoint of a pretraining" in capsys.readouterr().err
