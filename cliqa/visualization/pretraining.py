@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cliqa.utils.errors import ArtifactError
@@ -13,6 +14,9 @@ PARTS = {"cons": "crops agree", "pos": "good anchor", "neg": "bad anchor"}
 """The parts of the loss and how a figure calls them."""
 
 PREFIX = "rank_accuracy_"
+
+NAMED = 6
+"""Degradations that a legend can still name."""
 
 
 @styled
@@ -35,29 +39,35 @@ def draw_pretraining(rows: Sequence[Mapping[str, float]]) -> Figure:
     panels[0].plot(epochs, [row["total"] for row in rows], color=INK, linewidth=1.6, label="loss")
     for index, (key, part) in enumerate(PARTS.items()):
         values = [row[key] for row in rows]
-        panels[0].plot(epochs, values, color=color(index), linewidth=1.0, label=part)
+        style = "--" if key == "neg" else "-"  # over opposite anchors it lies on the good one's
+        panels[0].plot(epochs, values, style, color=color(index), linewidth=1.2, label=part)
     panels[0].set_ylabel("loss")
     panels[0].set_ylim(bottom=0)
     panels[0].legend(loc="upper right", ncols=2)
     if names:
-        for key in names:
-            whole = key == f"{PREFIX}overall"
-            values = [row[key] for row in rows]
-            label = "mean" if whole else "one degradation" if key == names[0] else None
-            panels[1].plot(
-                epochs,
-                values,
-                color=INK if whole else MUTED,
-                linewidth=1.6 if whole else 0.7,
-                alpha=1.0 if whole else 0.6,
-                label=label,
-            )
-        panels[1].axhline(0.5, color=INK, linestyle=":", linewidth=1.0)
-        panels[1].annotate("chance", (epochs[0], 0.5), (2, 3), textcoords="offset points", size=7)
-        panels[1].set_ylabel("held-out rank accuracy\n(higher is better)")
-        panels[1].set_ylim(0, 1.02)
-        panels[1].legend(loc="lower right")
+        _draw_accuracy(panels[1], epochs, rows, names)
     panels[-1].set_xlabel("epoch")
     for axes in panels:
         axes.grid(axis="y")
     return figure
+
+
+def _draw_accuracy(
+    axes: Axes, epochs: Sequence[float], rows: Sequence[Mapping[str, float]], names: Sequence[str]
+) -> None:
+    """Draw the mean, and every degradation: by name where they are few, else in grey."""
+    families = [key for key in names if key != f"{PREFIX}overall"]
+    few = len(families) <= NAMED
+    for index, key in enumerate(families):
+        label = key.removeprefix(PREFIX) if few else "one degradation" if index == 0 else None
+        shade = color(index) if few else MUTED
+        values = [row[key] for row in rows]
+        axes.plot(epochs, values, color=shade, linewidth=0.9, alpha=0.8, label=label)
+    mean = [row[f"{PREFIX}overall"] for row in rows]
+    axes.plot(epochs, mean, color=INK, linewidth=1.8, label="mean")
+    axes.axhline(0.5, color=INK, linestyle=":", linewidth=1.0)
+    place = axes.get_yaxis_transform()
+    axes.text(0.99, 0.51, "chance", transform=place, ha="right", va="bottom", size=7)
+    axes.set_ylabel("held-out rank accuracy\n(higher is better)")
+    axes.set_ylim(0, 1.02)
+    axes.legend(loc="lower right", ncols=2)
