@@ -44,6 +44,11 @@ def load_run(path: Path) -> dict[str, Any]:
         CheckpointError: The file is damaged, or holds something else.
     """
     state = load_checkpoint(path)
+    if "pretraining" in state:
+        raise CheckpointError(
+            f"{path}: of a pretraining, which has learnt no scores to evaluate. tools/predict.py "
+            "scores images with it, and load_from starts a model from its encoder.pth."
+        )
     if not is_run(state):
         raise CheckpointError(
             f"{path}: not a checkpoint of a run (no config in it). To start from plain weights, "

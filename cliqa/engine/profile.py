@@ -69,7 +69,7 @@ def load_subject(path: str | Path, device: torch.device) -> Subject:
         state = load_run(checkpoint)
         config, model, file_bytes = state["config"], model_of(state), checkpoint.stat().st_size
         name = path.name or path.resolve().name
-    scenario = config["scenario"]
+    scenario = config.get("scenario") or {}  # a pretraining may have none
     if scenario.get("feature_type") is not None:
         raise ModelError(
             f"{path}: its model takes the features '{scenario['feature_type']}', and a profile is "

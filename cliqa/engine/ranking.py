@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from cliqa.engine.inference import Predictor
-from cliqa.training.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
 from cliqa.transforms.degradations.synthetic import SyntheticDegradation
 from cliqa.utils.errors import ModelError
@@ -40,15 +38,8 @@ def rank_degradations(
     ladders = []
     for kind, degraded in damages.items():
         versions = degraded(image)
-        scores = np.array([_score(predictor, version) for version in versions])
+        scores = np.array([float(predictor.score(version)) for version in versions])
         ladders.append(
             Ladder(path.name, kind, [v.permute(1, 2, 0).numpy() for v in versions], scores)
         )
     return ladders
-
-
-@torch.no_grad()
-def _score(predictor: Predictor, image: torch.Tensor) -> float:
-    """Return the score of an image, uint8 (3, H, W); its crops are averaged."""
-    batch = collate_eval([(predictor.transform(image), 0.0)])[0].to(predictor.device)
-    return float(apply_model(predictor.model, batch).float().cpu())

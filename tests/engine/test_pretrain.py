@@ -14,10 +14,13 @@ from PIL import Image
 
 from cliqa.config import dump_config
 from cliqa.engine import pretrain as module
+from cliqa.engine.checkpoints import load_run
 from cliqa.engine.inference import Predictor
+from cliqa.engine.ranking import rank_degradations
 from cliqa.models.build import build_model
 from cliqa.models.start import start_from
 from cliqa.utils.cli import run_entry_point
+from cliqa.utils.errors import CheckpointError
 from train_config import main
 
 MODEL: dict[str, Any] = {
@@ -141,6 +144,10 @@ def test_the_encoder_starts_a_model_and_scores_without_labels(
     assert len(scores) == 10
     assert all(score is not None and 0 < score < 1 for score in scores)
     assert len(set(scores)) > 1
+    (ladder,) = rank_degradations(predictor, photos / "0.png", ["blur"], levels=2)
+    assert ladder.scores[0] == pytest.approx(scores[0], abs=1e-6)
+    with pytest.raises(CheckpointError, match=r"last\.pth: of a pretraining, which has learnt no"):
+        load_run(folder / "checkpoints" / "last.pth")
 
 
 def test_images_of_the_stream_are_taken_without_a_folder(
