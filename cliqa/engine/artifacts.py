@@ -14,16 +14,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from cliqa.utils.errors import ArtifactError, CheckpointError
-from cliqa.utils.io import replace_by_link, write_json, write_jsonl, write_text
+from cliqa.utils.io import folder_lock, replace_by_link, write_json, write_jsonl, write_text
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
 
 PACKAGES = ("torch", "torchvision", "avalanche-lib", "mmengine", "mmpretrain", "numpy", "scipy")
 
@@ -73,6 +78,40 @@ class WorkDir:
             number += 1
         os.replace(self.root, aside)
         return aside
+
+    def owns(self, checkpoint: Path) -> bool:
+        """Tell whether a checkpoint is one of this folder's."""
+        return checkpoint.resolve().parent == self.checkpoints.resolve()
+
+    @contextlib.contextmanager
+    def held(self, *, goes_on: bool) -> Iterator[None]:
+        """Make the folder, and keep other processes out of it inside the block.
+
+        Args:
+            goes_on: The run goes on from a checkpoint of this folder; the files of an earlier one
+                are moved aside otherwise.
+
+        Raises:
+            ArtifactError: Another process trains in the folder, or it cannot be made.
+        """
+        with contextlib.ExitStack() as held:
+            if self.root.is_dir():
+                self._hold(held)  # before anything is moved: a run may be going on in it
+            if not goes_on and self.holds_a_run():
+                held.close()
+                logger.info("the earlier run was moved to %s", self.move_aside())
+            self.prepare()
+            held.close()
+            self._hold(held)
+            yield
+
+    def _hold(self, held: contextlib.ExitStack) -> None:
+        """Lock the folder until the stack is closed."""
+        if not held.enter_context(folder_lock(self.root)):
+            raise ArtifactError(
+                f"work_dir {self.root}: another process is training in it. Wait for it, or choose "
+                "another folder with --work-dir."
+            )
 
     def prepare(self) -> None:
         """Make the folder.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,37 @@ def model_of(state: dict[str, Any]) -> nn.Module:
     prepare_model(model, build_plugins(state["config"]["cl_strategy"]))
     model.load_state_dict(state["strategy"]["model"])
     return model.eval()
+
+
+def check_same_config(
+    path: Path,
+    saved: dict[str, Any],
+    config: dict[str, Any],
+    sections: Sequence[str],
+    free: Sequence[str],
+    own: Path,
+) -> None:
+    """Refuse to go on from a checkpoint under a config that would have led elsewhere.
+
+    Args:
+        path: The checkpoint.
+        saved: The config that it was made under.
+        config: The one to go on with.
+        sections: Those that the result depends on.
+        free: Keys in them that may differ.
+        own: Where the run's config lies.
+
+    Raises:
+        CheckpointError: With the keys that differ.
+    """
+    old, new = ({key: one.get(key) for key in sections} for one in (saved, config))
+    differing = [key for key in config_differences(old, new) if key not in free]
+    if differing:
+        shown = ", ".join(differing[:8]) + (", ..." if len(differing) > 8 else "")
+        raise CheckpointError(
+            f"{path}: made under another config; these keys differ: {shown}. Use the config "
+            f"it was made with ({own}), or another --work-dir."
+        )
 
 
 def check_fits(state: dict[str, Any], config: dict[str, Any], path: Path) -> None:

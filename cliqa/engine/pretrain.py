@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cliqa.config import config_differences, dump_config
+from cliqa.config import dump_config
 from cliqa.engine.artifacts import WorkDir
-from cliqa.engine.checkpoints import without_weights
+from cliqa.engine.checkpoints import check_same_config, without_weights
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.engine.pretrain_parts import build_pretraining, check_pretraining, feature_length
 from cliqa.engine.sections import run_folder, with_command_line
@@ -16,8 +16,7 @@ from cliqa.pretraining.pretrainer import Pretrainer, Row
 from cliqa.pretraining.projection import QualityProjection
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.device import resolve_device
-from cliqa.utils.errors import ArtifactError, CheckpointError
-from cliqa.utils.io import folder_lock
+from cliqa.utils.errors import CheckpointError
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.visualization.pretraining import draw_pretraining
 from cliqa.visualization.style import save_figure
@@ -73,16 +72,8 @@ def pretrain(
     if state is not None:
         trainer.load_state_dict(state)
         logger.info("resumed from %s: %d epoch(s) done", checkpoint, len(trainer.rows))
-    goes_on_here = checkpoint is not None and checkpoint.resolve() == files.last.resolve()
-    if files.holds_a_run() and not goes_on_here:
-        logger.info("the earlier run was moved to %s", files.move_aside())
-    files.prepare()
-    with stop_on_signals(), folder_lock(files.root) as mine:
-        if not mine:
-            raise ArtifactError(
-                f"work_dir {files.root}: another process is training in it. Wait for it, or "
-                "choose another folder with --work-dir."
-            )
+    goes_on = checkpoint is not None and files.owns(checkpoint)
+    with stop_on_signals(), files.held(goes_on=goes_on):
         setup_logging(files.log)
         dump_config(config, files.config)
         start = {"start": parts.start.to_dict()} if parts.start else {}
@@ -105,13 +96,7 @@ def _state_to_resume(
     if path is None:
         return None, None
     saved = load_pretraining(path)
-    old, new = ({key: one.get(key) for key in DECIDING} for one in (saved["config"], config))
-    differing = [key for key in config_differences(old, new) if key not in FREE]
-    if differing:
-        raise CheckpointError(
-            f"{path}: made under another config; these keys differ: {', '.join(differing[:8])}. "
-            f"Use the config it was made with, or another --work-dir."
-        )
+    check_same_config(path, saved["config"], config, DECIDING, FREE, files.config)
     state: dict[str, Any] = saved["pretraining"]
     return state, path
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from cliqa.config import config_differences, dump_config
+from cliqa.config import dump_config
 from cliqa.engine.artifacts import WorkDir
+from cliqa.engine.checkpoints import check_same_config
 from cliqa.engine.costs import Costs
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.targets.choose import targets_of
@@ -18,8 +19,8 @@ from cliqa.evaluation.results import Results, load_results
 from cliqa.evaluation.tables import report
 from cliqa.training.state import without_state
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
-from cliqa.utils.errors import ArtifactError, CheckpointError
-from cliqa.utils.io import folder_lock, replace_by_link, write_json, write_text
+from cliqa.utils.errors import CheckpointError
+from cliqa.utils.io import replace_by_link, write_json, write_text
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -73,30 +74,14 @@ class Run:
 
     def __enter__(self) -> Run:
         """Make the folder; an earlier run's is moved aside unless this one goes on from it."""
-        if self.files.root.is_dir():
-            self._hold()  # before anything is moved: a run may be going on in it
-        if not self._goes_on_here() and self.files.holds_a_run():
-            self._held.close()
-            logger.info("the earlier run was moved to %s", self.files.move_aside())
-        self.files.prepare()
-        self._held.close()
-        self._hold()
+        self._held.enter_context(self.files.held(goes_on=self._goes_on_here()))
         return self
 
     def _goes_on_here(self) -> bool:
         """Tell whether this run goes on from a checkpoint of this folder."""
         if self._state is None or self._checkpoint is None:
             return False
-        return self._checkpoint.resolve().parent == self.files.checkpoints.resolve()
-
-    def _hold(self) -> None:
-        """Keep other processes out of the folder as long as this run lasts."""
-        if not self._held.enter_context(folder_lock(self.files.root)):
-            self._held.close()
-            raise ArtifactError(
-                f"work_dir {self.files.root}: another process is training in it. Wait for it, or "
-                "choose another folder with --work-dir."
-            )
+        return self.files.owns(self._checkpoint)
 
     def begin(self, device: str, warnings: list[str], **facts: Any) -> None:  # noqa: ANN401
         """Write what identifies the run.
@@ -158,14 +143,8 @@ class Run:
                 f"{path}: not a checkpoint of a run of this version. To start from its weights "
                 f"alone, use --cfg-options load_from={path}."
             )
-        saved, current = deciding(state["config"]), deciding(self.config)
-        differing = [key for key in config_differences(saved, current) if key not in FREE]
-        if differing:
-            shown = ", ".join(differing[:8]) + (", ..." if len(differing) > 8 else "")
-            raise CheckpointError(
-                f"{path}: made under another config; these keys differ: {shown}. Use the config "
-                f"it was made with ({self.files.config}), or another --work-dir."
-            )
+        own = self.files.config
+        check_same_config(path, state["config"], self.config, DECIDING, FREE, own)
         return state
 
     def _restore(self, strategy: Any, state: dict[str, Any]) -> None:  # noqa: ANN401

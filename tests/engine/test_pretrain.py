@@ -21,6 +21,7 @@ from cliqa.models.build import build_model
 from cliqa.models.start import start_from
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import CheckpointError
+from cliqa.utils.io import folder_lock
 from train_config import main
 
 MODEL: dict[str, Any] = {
@@ -148,6 +149,21 @@ def test_the_encoder_starts_a_model_and_scores_without_labels(
     assert ladder.scores[0] == pytest.approx(scores[0], abs=1e-6)
     with pytest.raises(CheckpointError, match=r"last\.pth: of a pretraining, which has learnt no"):
         load_run(folder / "checkpoints" / "last.pth")
+
+
+def test_a_folder_in_use_is_left_alone(
+    config: dict[str, Any],
+    run: Callable[..., int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(config) == 0
+    with folder_lock(tmp_path / "run"):
+        assert run(config) != 0
+    assert "another process is training in it" in capsys.readouterr().err
+    assert not (tmp_path / "run.1").exists()
+    assert run(config) == 0
+    assert (tmp_path / "run.1" / "checkpoints" / "encoder.pth").exists()
 
 
 def test_images_of_the_stream_are_taken_without_a_folder(
