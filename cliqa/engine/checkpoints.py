@@ -44,7 +44,19 @@ def load_run(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: The file is damaged, or holds something else.
     """
-    state = load_checkpoint(path)
+    return as_run(load_checkpoint(path), path)
+
+
+def as_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return a checkpoint's content, if it is a run's.
+
+    Args:
+        state: The content.
+        path: The checkpoint, for the error message.
+
+    Raises:
+        CheckpointError: It holds something else.
+    """
     if "pretraining" in state:
         raise CheckpointError(
             f"{path}: of a pretraining, which has learnt no scores to evaluate. tools/predict.py "

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of
-from cliqa.engine.pretrain import zero_shot_of
-from cliqa.pretraining.pairs import IMAGENET_MEAN, IMAGENET_STD
+from cliqa.engine.checkpoints import as_run, find_checkpoint, model_of
+from cliqa.engine.zero_shot import ZeroShotModel
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
 
@@ -58,20 +57,19 @@ class CheckpointModel:
     """The model of a run's checkpoint, computed by PyTorch; see `ImageModel`.
 
     Args:
-        checkpoint: A checkpoint or a work_dir.
+        checkpoint: A run's checkpoint.
+        state: Its content.
         device: Where to compute.
 
     Attributes:
         module: The network.
 
     Raises:
-        CheckpointError: There is no checkpoint, it is damaged, or its model takes no images.
+        CheckpointError: The model takes no images.
     """
 
-    def __init__(self, checkpoint: str | Path, device: torch.device) -> None:
-        self.path = find_checkpoint(checkpoint)
-        state = load_run(self.path)
-        self.device = device
+    def __init__(self, checkpoint: Path, state: dict[str, Any], device: torch.device) -> None:
+        self.path, self.device = checkpoint, device
         self.scenario: Mapping[str, Any] = state["config"]["scenario"]
         features = self.scenario.get("feature_type")
         if features is not None:
@@ -92,40 +90,6 @@ class CheckpointModel:
         return found.float().cpu()
 
 
-class ZeroShotModel:
-    """A pretrained encoder with its two anchors: scores without labels; see `ImageModel`.
-
-    Args:
-        checkpoint: A pretraining's checkpoint.
-        state: Its content.
-        device: Where to compute.
-
-    Attributes:
-        module: The encoder with its projection.
-    """
-
-    names: ClassVar[list[str]] = []
-    classes: ClassVar[list[str]] = []
-    channels = 3
-    scenario: ClassVar[Mapping[str, Any]] = {}
-
-    def __init__(self, checkpoint: Path, state: dict[str, Any], device: torch.device) -> None:
-        self.path, self.device = checkpoint, device
-        self.module: Any = zero_shot_of(state).to(device)
-        data = state["config"]["pretrain"].get("data") or {}
-        mean, std = data.get("mean", IMAGENET_MEAN), data.get("std", IMAGENET_STD)
-        self.eval_transform: Sequence[Mapping[str, Any]] = [
-            {"type": "ToTensor"},
-            {"type": "Normalize", "mean": list(mean), "std": list(std)},
-        ]
-
-    @torch.no_grad()
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return scores (B,), 0..1, of preprocessed images (B, C, H, W)."""
-        found: Tensor = self.module.score(images.to(self.device))
-        return found.float().cpu()
-
-
 def open_model(path: str | Path, device: torch.device) -> ImageModel:
     """Return the model that a file holds.
 
@@ -140,4 +104,4 @@ def open_model(path: str | Path, device: torch.device) -> ImageModel:
     state = load_checkpoint(found)
     if "pretraining" in state:
         return ZeroShotModel(found, state, device)
-    return CheckpointModel(found, device)
+    return CheckpointModel(found, as_run(state, found), device)

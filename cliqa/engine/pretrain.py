@@ -7,13 +7,11 @@ from typing import Any
 
 from cliqa.config import dump_config
 from cliqa.engine.artifacts import WorkDir
-from cliqa.engine.checkpoints import check_same_config, without_weights
+from cliqa.engine.checkpoints import check_same_config
 from cliqa.engine.interrupts import stop_on_signals
-from cliqa.engine.pretrain_parts import build_pretraining, check_pretraining, feature_length
+from cliqa.engine.pretrain_parts import build_pretraining, check_pretraining
 from cliqa.engine.sections import run_folder, with_command_line
-from cliqa.models.build import build_model
 from cliqa.pretraining.pretrainer import Pretrainer, Row
-from cliqa.pretraining.projection import QualityProjection
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CheckpointError
@@ -138,23 +136,3 @@ def _finish(files: WorkDir, trainer: Pretrainer) -> list[Row]:
     figure = save_figure(draw_pretraining(trainer.rows), files.figures / "pretraining.png")
     logger.info("figure:  %s", figure)
     return trainer.rows
-
-
-def zero_shot_of(state: dict[str, Any]) -> QualityProjection:
-    """Return the encoder with its projection and anchors, as a checkpoint holds them.
-
-    Args:
-        state: What `load_pretraining` returned.
-    """
-    config, weights = state["config"], state["pretraining"]["model"]
-    encoder = build_model(without_weights(config["model"]))
-    size = (config["pretrain"].get("data") or {}).get("crop_size", 224)
-    projection = QualityProjection(
-        encoder,
-        weights["anchors"],
-        feature_length(encoder, size),
-        **(config["pretrain"].get("projection") or {}),
-    )
-    projection.load_state_dict(weights)
-    projection.eval()
-    return projection

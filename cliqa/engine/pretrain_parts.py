@@ -16,7 +16,7 @@ from cliqa.models.build import build_model, check_model
 from cliqa.models.start import StartReport, check_start, start_from
 from cliqa.pretraining.pairs import Images, PairDataset
 from cliqa.pretraining.pretrainer import Pretrainer
-from cliqa.pretraining.projection import QualityProjection, encode
+from cliqa.pretraining.projection import QualityProjection, feature_length
 from cliqa.pretraining.rank_accuracy import ladder_accuracy
 from cliqa.pretraining.text_anchors import build_anchors
 from cliqa.registry import LOSSES, build_component, check_component, find, parameters_of
@@ -244,16 +244,6 @@ def split(source: Images, share: float, seed: int) -> tuple[Chosen, Chosen]:
         )
     order = torch.randperm(len(source), generator=generator(seed, "held_out")).tolist()
     return Chosen(source, sorted(order[count:])), Chosen(source, sorted(order[:count]))
-
-
-@torch.no_grad()
-def feature_length(model: torch.nn.Module, size: int) -> int:
-    """Return the length of a model's features, from a dry run that leaves it as it is."""
-    training = model.training
-    model.eval()
-    found = encode(model, torch.zeros(1, 3, size, size)).shape[1]
-    model.train(training)
-    return int(found)
 
 
 def held_out_accuracy(

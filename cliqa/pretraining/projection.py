@@ -88,6 +88,16 @@ def encode(encoder: nn.Module, images: Tensor) -> Tensor:
     return output.mean(dim=(2, 3)) if output.ndim == 4 else output
 
 
+@torch.no_grad()
+def feature_length(encoder: nn.Module, size: int) -> int:
+    """Return the length of an encoder's features, from a dry run that leaves it as it is."""
+    training = encoder.training
+    encoder.eval()
+    found = encode(encoder, torch.zeros(1, 3, size, size)).shape[1]
+    encoder.train(training)
+    return int(found)
+
+
 def _projection(in_features: int, hidden: int, dim: int) -> nn.Module:
     """Return the layers from features to an embedding."""
     if hidden == 0:
