@@ -8,12 +8,8 @@ from typing import Any
 from cliqa.models.hyper_model import IMAGENET, HyperModel
 from cliqa.registry import MODELS
 
-RESNET50 = {
-    "type": "TorchvisionBackbone",
-    "arch": "resnet50",
-    "nodes": ["layer1", "layer2", "layer3", "layer4"],
-}
-"""The backbone without weights."""
+RESNET50 = ("resnet50", ["layer1", "layer2", "layer3", "layer4"])
+"""torchvision's name of the backbone, and the layers whose maps are taken."""
 
 
 @MODELS.register_module()
@@ -62,7 +58,7 @@ class HyperIQA(HyperModel):
             "grid": grid,
         }
         super().__init__(
-            backbone=resnet50(pretrained) if backbone is None else backbone,
+            backbone=four_maps(*RESNET50, pretrained) if backbone is None else backbone,
             neck=hyper_neck(fusion, local_channels, local_dims, target_sizes),
             head={
                 "type": "HyperHead",
@@ -76,9 +72,10 @@ class HyperIQA(HyperModel):
         )
 
 
-def resnet50(pretrained: bool | str) -> dict[str, Any]:
-    """Return the config of a ResNet-50 with four maps, with ImageNet weights where it is True."""
-    return {**RESNET50, "weights": IMAGENET if pretrained is True else None}
+def four_maps(arch: str, nodes: Sequence[str], pretrained: bool | str) -> dict[str, Any]:
+    """Return the config of torchvision's network, with its ImageNet weights where it is True."""
+    weights = IMAGENET if pretrained is True else None
+    return {"type": "TorchvisionBackbone", "arch": arch, "nodes": nodes, "weights": weights}
 
 
 def hyper_neck(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cliqa.models.hyper_model import HyperModel
-from cliqa.models.hyperiqa import hyper_neck, resnet50
+from cliqa.models.hyperiqa import RESNET50, four_maps, hyper_neck
 from cliqa.registry import MODELS
 
 
@@ -62,7 +62,7 @@ class MSHyperIQA(HyperModel):
             "attention_reduction": attention_reduction,
         }
         super().__init__(
-            backbone=resnet50(pretrained) if backbone is None else backbone,
+            backbone=four_maps(*RESNET50, pretrained) if backbone is None else backbone,
             neck=hyper_neck(fusion, local_channels, local_dims, target_sizes),
             head={
                 "type": "HyperHead",

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from torch import nn
 from torchvision.ops import StochasticDepth
 
-from cliqa.models.hyper_model import IMAGENET, HyperModel
-from cliqa.models.hyperiqa import hyper_neck
+from cliqa.models.hyper_model import HyperModel
+from cliqa.models.hyperiqa import four_maps, hyper_neck
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.suggest import closest
@@ -105,7 +105,7 @@ class SwinHyperIQA(HyperModel):
             "attention_dropout": attention_dropout,
         }
         super().__init__(
-            backbone=_swin(own.arch, pretrained) if backbone is None else backbone,
+            backbone=four_maps(own.arch, STAGES, pretrained) if backbone is None else backbone,
             neck=hyper_neck(fusion, local_channels, local_dims, target_sizes),
             head={
                 "type": "HyperHead",
@@ -154,9 +154,3 @@ def _size(name: str) -> Size:
             f"SwinHyperIQA: unknown size '{name}'.{closest(name, SIZES)} Use {', '.join(SIZES)}."
         )
     return SIZES[name]
-
-
-def _swin(arch: str, pretrained: bool | str) -> dict[str, Any]:
-    """Return the config of a Swin transformer with four maps."""
-    weights = IMAGENET if pretrained is True else None
-    return {"type": "TorchvisionBackbone", "arch": arch, "nodes": STAGES, "weights": weights}
