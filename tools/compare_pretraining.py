@@ -13,8 +13,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from cliqa.utils.cli import print_error, run_entry_point
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.cli import (
+    add_study_arguments,
+    check_study_arguments,
+    print_error,
+    run_entry_point,
+)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -33,32 +37,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="labelled training images of each data set (default: 50 150 500)",
     )
-    parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="default: 0 1 2"
-    )
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
-    parser.add_argument(
-        "--out", type=Path, default=Path("work_dirs/label_study"), help="study's folder"
-    )
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change keys of both configs, e.g. scenario.dataset_root=/data",
-    )
+    add_study_arguments(parser, "work_dirs/label_study")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the study, write and print its table; the status is 1 if a run has failed."""
     args = parse_args(argv)
-    if args.jobs < 1:
-        raise ConfigError(f"--jobs {args.jobs}: must be at least 1.")
-    if min(args.seeds) < 0:
-        raise ConfigError(f"--seeds {min(args.seeds)}: a seed is an integer >= 0.")
+    check_study_arguments(args)
     from cliqa.engine.label_study import (  # noqa: PLC0415  --help is fast
         plan_label_study,
         run_label_study,

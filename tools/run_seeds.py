@@ -10,7 +10,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from cliqa.utils.cli import print_error, run_entry_point
+from cliqa.utils.cli import (
+    add_study_arguments,
+    check_study_arguments,
+    print_error,
+    run_entry_point,
+)
 from cliqa.utils.errors import ConfigError
 
 
@@ -21,9 +26,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "The same command goes on where it was stopped."
     )
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="e.g. config/demo.py")
-    parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="default: 0 1 2"
-    )
     parser.add_argument(
         "--naive", help="config of the lower bound (default: X_naive.py beside X_method.py)"
     )
@@ -38,27 +40,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="A,B,C",
         help="orders of the data sets; every one is run with every seed",
     )
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
-    parser.add_argument("--out", type=Path, default=Path("work_dirs/study"), help="study's folder")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change keys of every config, e.g. scenario.dataset_root=/data",
-    )
+    add_study_arguments(parser, "work_dirs/study")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a study, write and print its table; the status is 1 if a run has failed."""
     args = parse_args(argv)
-    if args.jobs < 1:
-        raise ConfigError(f"--jobs {args.jobs}: must be at least 1.")
-    if min(args.seeds) < 0:
-        raise ConfigError(f"--seeds {min(args.seeds)}: a seed is an integer >= 0.")
+    check_study_arguments(args)
     if args.no_bracket and (args.naive or args.joint):
         raise ConfigError("--no-bracket and --naive or --joint contradict each other.")
     from cliqa.engine.study import run_study, write_study  # noqa: PLC0415  --help is fast

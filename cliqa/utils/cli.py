@@ -10,8 +10,9 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
-from cliqa.utils.errors import CliqaError
+from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.logging import close_logging, get_logger, setup_logging
 
 FAILED = 2
@@ -64,6 +65,41 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="auto", help="auto (default: the first GPU, else the CPU), cpu, cuda:N"
     )
+
+
+def add_study_arguments(parser: argparse.ArgumentParser, out: str) -> None:
+    """Add what every study takes: seeds, jobs, folder, device and ``--cfg-options``.
+
+    Args:
+        parser: The tool's.
+        out: The default folder.
+    """
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="default: 0 1 2"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
+    parser.add_argument("--out", type=Path, default=Path(out), help="study's folder")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change keys of every config, e.g. scenario.dataset_root=/data",
+    )
+
+
+def check_study_arguments(args: argparse.Namespace) -> None:
+    """Refuse values that `add_study_arguments` cannot.
+
+    Raises:
+        ConfigError: There is less than one job, or a seed is negative.
+    """
+    if args.jobs < 1:
+        raise ConfigError(f"--jobs {args.jobs}: must be at least 1.")
+    if min(args.seeds) < 0:
+        raise ConfigError(f"--seeds {min(args.seeds)}: a seed is an integer >= 0.")
 
 
 def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
