@@ -15,7 +15,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from cliqa.datasets.image_files import describe_missing, join_paths, match_images, unreadable
+from cliqa.datasets.image_files import (
+    describe_missing,
+    join_paths,
+    match_images,
+    unreadable,
+    without_unreadable,
+)
 from cliqa.datasets.scale import from_unit, to_unit
 from cliqa.datasets.splits import check_fractions, seeded_splits
 from cliqa.datasets.table import SPLITS, ScoreTable, check_range, check_table
@@ -102,7 +108,9 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self._fill(table, keys, [])
         self._find_images(Path(image_folder), missing)
         if on_bad_image == "skip":
-            self._drop(self.verify_images())
+            bad = self.verify_images()
+            if bad:
+                self._keep(without_unreadable(bad, len(self), self.name))
         emptied = sorted(set(table.splits or ()) - set(self.splits))
         if emptied:
             raise DatasetError(
@@ -140,19 +148,6 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         if absent:
             lost = set(absent)
             self._keep([i for i in range(len(self.table)) if i not in lost])
-
-    def _drop(self, bad: dict[int, str]) -> None:
-        """Leave out the rows at `bad`, whose images cannot be decoded, and log their number."""
-        if not bad:
-            return
-        text = (
-            f"{self.name}: {len(bad)} of {len(self)} images cannot be decoded. The first: "
-            f"{bad[min(bad)]}"
-        )
-        if len(bad) == len(self):
-            raise DatasetError(text)
-        logger.warning("%s They are left out.", text)
-        self._keep([i for i in range(len(self)) if i not in bad])
 
     def _keep(self, indices: Sequence[int]) -> None:
         """Reduce this object to the images at `indices`."""

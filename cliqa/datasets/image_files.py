@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -119,6 +119,25 @@ def describe_missing(table: ScoreTable, folder: Path, missing: Sequence[int]) ->
         there = sorted(os.listdir(folder))[:3] if folder.is_dir() else []
         text += f" The folder holds {', '.join(there) if there else 'nothing'}."
     return text
+
+
+def without_unreadable(bad: Mapping[int, str], count: int, name: str) -> list[int]:
+    """Return the places of the images that can be decoded, and log how many are left out.
+
+    Args:
+        bad: What `unreadable` returned.
+        count: How many images there are.
+        name: The data set's name, for the message.
+
+    Raises:
+        DatasetError: None can be decoded.
+    """
+    if bad:
+        text = f"{name}: {len(bad)} of {count} images cannot be decoded. The first: {bad[min(bad)]}"
+        if len(bad) == count:
+            raise DatasetError(text)
+        logger.warning("%s They are left out.", text)
+    return [index for index in range(count) if index not in bad]
 
 
 def unreadable(

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
 import torch
 
-from cliqa.datasets.image_files import unreadable
+from cliqa.datasets.image_files import unreadable, without_unreadable
 from cliqa.datasets.image_folder import SUFFIXES
 from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ConfigError, DatasetError
-
-logger = logging.getLogger(__name__)
 
 
 class UnlabelledFolder:
@@ -40,7 +37,9 @@ class UnlabelledFolder:
         self.root = Path(root).expanduser()
         self.files = _list_images(self.root)
         if on_bad_image == "skip":
-            self._drop(unreadable(self._read, len(self), str(self.root)))
+            count, name = len(self), str(self.root)
+            readable = without_unreadable(unreadable(self._read, count, name), count, name)
+            self.files = [self.files[k] for k in readable]
 
     def __len__(self) -> int:
         return len(self.files)
@@ -59,19 +58,6 @@ class UnlabelledFolder:
 
     def _read(self, index: int) -> torch.Tensor:
         return read_image(self.files[index])
-
-    def _drop(self, bad: dict[int, str]) -> None:
-        """Leave out the images at `bad`, which cannot be decoded, and log their number."""
-        if not bad:
-            return
-        text = (
-            f"{self.root}: {len(bad)} of {len(self)} images cannot be decoded. The first: "
-            f"{bad[min(bad)]}"
-        )
-        if len(bad) == len(self):
-            raise DatasetError(text)
-        logger.warning("%s They are left out.", text)
-        self.files = [file for index, file in enumerate(self.files) if index not in bad]
 
 
 def _list_images(root: Path) -> list[str]:

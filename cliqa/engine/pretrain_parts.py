@@ -19,7 +19,7 @@ from cliqa.pretraining.pretrainer import Pretrainer
 from cliqa.pretraining.projection import QualityProjection, feature_length
 from cliqa.pretraining.rank_accuracy import ladder_accuracy
 from cliqa.pretraining.text_anchors import build_anchors
-from cliqa.registry import LOSSES, build_component, check_component, find, parameters_of
+from cliqa.registry import LOSSES, build_component, check_component, parameters_of
 from cliqa.transforms.degradations.ladders import find_family
 from cliqa.transforms.resize import enlarge
 from cliqa.utils.errors import ConfigError, ModelError
@@ -105,21 +105,12 @@ def check_pretraining(config: Mapping[str, Any]) -> None:
     check_model(config["model"])
     if config.get("load_from"):
         check_start(config["load_from"])
-    own = {key: value for key, value in section.items() if key not in (*PARTS, "loss")}
     training = _accepted(Pretrainer, BY_ENGINE["training"])
-    for key in own:
-        if key not in training:
-            names = [*PARTS, "loss", *training]
-            raise ConfigError(
-                f"pretrain: unknown key '{key}'.{closest(key, names)} It has {', '.join(names)}."
-            )
+    _check_keys("pretrain", section, [*PARTS, "loss", *training])
     for name, component in PARTS.items():
         _check_part(name, section.get(name) or {}, component)
-    check_component(LOSSES, loss_section(section), "pretrain.loss")
-    if find(LOSSES, loss_section(section), "pretrain.loss") not in (
-        QualiCLIPLoss,
-        SimplifiedQualiCLIPLoss,
-    ):
+    loss = check_component(LOSSES, loss_section(section), "pretrain.loss")
+    if loss not in (QualiCLIPLoss, SimplifiedQualiCLIPLoss):
         raise ConfigError(
             "pretrain.loss: use 'QualiCLIPLoss' or 'SimplifiedQualiCLIPLoss'; others need scores."
         )
@@ -145,11 +136,15 @@ def _check_part(name: str, given: Any, component: Callable[..., Any]) -> None:  
     names = _accepted(component, BY_ENGINE.get(name, ()))
     if name == "data":
         names = ["root", "held_out", *(n for n in names if n != "images")]
+    _check_keys(f"pretrain.{name}", given, names)
+
+
+def _check_keys(where: str, given: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Refuse a key that is none of the names."""
     for key in given:
         if key not in names:
             raise ConfigError(
-                f"pretrain.{name}: unknown key '{key}'.{closest(key, names)} "
-                f"It has {', '.join(names)}."
+                f"{where}: unknown key '{key}'.{closest(key, names)} It has {', '.join(names)}."
             )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from cliqa.evaluation.mean_interval import mean_interval
 from cliqa.evaluation.results import Results
+from cliqa.evaluation.study_table import mean_cell
 from cliqa.evaluation.summary import mean_name
 from cliqa.evaluation.tables import (
     LABELS,
@@ -14,7 +15,6 @@ from cliqa.evaluation.tables import (
     Style,
     Table,
     common_measure,
-    number,
     render,
 )
 from cliqa.utils.errors import EvaluationError
@@ -105,7 +105,7 @@ def label_table(study: LabelStudy, style: Style = "text") -> str:
         (
             str(row["images"]),
             str(len(row["seeds"])),
-            *(_cell(row[name]) for name in columns),
+            *(mean_cell(row[name]) for name in columns),
             verdict(row["difference"]),
         )
         for row in study["rows"]
@@ -113,14 +113,6 @@ def label_table(study: LabelStudy, style: Style = "text") -> str:
     title = f"Final {LABELS.get(study['final'], study['final'])}, mean ± 95 % interval over seeds"
     header = ("training images", "seeds", *columns, "")
     return render(Table(title, header, tuple(rows)), style)
-
-
-def _cell(estimate: Mapping[str, Any]) -> str:
-    """Return a mean with the reach of its interval."""
-    if estimate["mean"] is None:
-        return NOT_DEFINED
-    reach = None if estimate["high"] is None else estimate["high"] - estimate["mean"]
-    return f"{number(estimate['mean'], 3)} ±{number(reach, 3)}"
 
 
 def verdict(difference: Mapping[str, Any]) -> str:

@@ -44,10 +44,22 @@ def study_table(study: Study) -> Table:
 
 
 def _cell(column: Mapping[str, Any], name: str) -> str:
-    """Return a mean with the reach of its interval; ``±n/a`` where there is one value alone."""
+    """Return a column's mean with the reach of its interval."""
+    return mean_cell(column, 2 if name.startswith(("gap_closed", *COSTS)) else 3)
+
+
+def mean_cell(column: Mapping[str, Any], digits: int = 3) -> str:
+    """Return a mean with the reach of its interval; ``±n/a`` where there is one value alone.
+
+    Args:
+        column: ``mean`` and ``high``, None where they are not defined.
+        digits: Behind the point.
+
+    >>> mean_cell({"mean": 0.5, "high": 0.75}, 2), mean_cell({"mean": None, "high": None})
+    ('0.50 ±0.25', 'n/a')
+    """
     if column["mean"] is None:
         return NOT_DEFINED
-    digits = 2 if name.startswith(("gap_closed", *COSTS)) else 3
     reach = None if column["high"] is None else column["high"] - column["mean"]
     return f"{number(column['mean'], digits)} ±{number(reach, digits)}"
 

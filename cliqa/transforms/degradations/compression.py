@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,9 +39,9 @@ class _Codec(Degradation):
         sent = torch.stack([self.send(image, int(strength)) for image in levels])
         return sent.to(images) / 255
 
+    @abstractmethod
     def send(self, image: Tensor, strength: int) -> Tensor:
         """Return one image, uint8 (C, H, W), compressed and decompressed."""
-        raise NotImplementedError
 
 
 @DEGRADATIONS.register_module(name="jpeg")
@@ -89,9 +90,9 @@ class _PillowCodec(_Codec):
         levels = torch.from_numpy(array)
         return levels[None] if len(image) == 1 else levels.permute(2, 0, 1)
 
+    @abstractmethod
     def options(self, strength: int, levels: int) -> dict[str, Any]:
         """Return what Pillow's ``save`` is told about an image of so many 8-bit levels."""
-        raise NotImplementedError
 
 
 @DEGRADATIONS.register_module(name="jpeg2000")
