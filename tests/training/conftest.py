@@ -38,6 +38,22 @@ def outputs() -> Outputs:
 
 
 @pytest.fixture
+def outputs_after_each(
+    learn: Learn, outputs: Outputs
+) -> Callable[[Any, Any], list[dict[str, torch.Tensor]]]:
+    """Return a function that trains a stream and gives what is said after each experience."""
+
+    def train(strategy: Any, stream: Any) -> list[dict[str, torch.Tensor]]:
+        said = []
+        for index in range(3):
+            learn(strategy, stream, index, index + 1)
+            said.append(outputs(strategy, stream))
+        return said
+
+    return train
+
+
+@pytest.fixture
 def assert_resumable(outputs: Outputs, assert_same: Callable[..., None]) -> Callable[..., None]:
     """Return a function that asserts that a stopped run ends as one that was not stopped.
 

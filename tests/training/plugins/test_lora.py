@@ -24,6 +24,7 @@ from cliqa.utils.errors import ConfigError, ModelError
 Make = Callable[..., Any]
 Learn = Callable[..., None]
 Outputs = Callable[[Any, Any], dict[str, torch.Tensor]]
+Said = Callable[[Any, Any], list[dict[str, torch.Tensor]]]
 MODES = ("shared", "per_task", "sum", "olora", "inflora")
 
 
@@ -169,15 +170,10 @@ def test_trainable_parameters_are_told_once(
 @pytest.mark.parametrize("first", ["adapters", "full"])
 @pytest.mark.parametrize("norm", ["frozen", "train"])
 def test_earlier_outputs_are_the_same_to_the_bit(
-    start: str, first: str, norm: str, make: Make, tiny_stream: Any, learn: Learn, outputs: Outputs
+    start: str, first: str, norm: str, make: Make, tiny_stream: Any, outputs_after_each: Said
 ) -> None:
     strategy = make(mode="per_task", inference="oracle", start=start, first=first, norm=norm)
-    learn(strategy, tiny_stream, 0, 1)
-    one = outputs(strategy, tiny_stream)
-    learn(strategy, tiny_stream, 1, 2)
-    two = outputs(strategy, tiny_stream)
-    learn(strategy, tiny_stream, 2, 3)
-    three = outputs(strategy, tiny_stream)
+    one, two, three = outputs_after_each(strategy, tiny_stream)
     assert torch.equal(two["a"], one["a"])
     assert torch.equal(three["a"], one["a"])
     assert torch.equal(three["b"], two["b"])

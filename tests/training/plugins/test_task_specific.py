@@ -18,6 +18,7 @@ from cliqa.utils.errors import ConfigError, ModelError
 Make = Callable[..., Any]
 Learn = Callable[..., None]
 Outputs = Callable[[Any, Any], dict[str, torch.Tensor]]
+Said = Callable[[Any, Any], list[dict[str, torch.Tensor]]]
 
 
 class Net(nn.Module):
@@ -107,15 +108,10 @@ def test_shared_norms_train_with_the_statistics_that_they_are_tested_with(
 
 @pytest.mark.parametrize("parts", [["norm", "head"], ["head"]])
 def test_the_oracle_forgets_nothing(
-    parts: list[str], make: Make, tiny_stream: Any, learn: Learn, outputs: Outputs
+    parts: list[str], make: Make, tiny_stream: Any, outputs_after_each: Said
 ) -> None:
     strategy = make(parts=parts, inference="oracle")
-    learn(strategy, tiny_stream, 0, 1)
-    first = outputs(strategy, tiny_stream)
-    learn(strategy, tiny_stream, 1, 2)
-    second = outputs(strategy, tiny_stream)
-    learn(strategy, tiny_stream, 2, 3)
-    third = outputs(strategy, tiny_stream)
+    first, second, third = outputs_after_each(strategy, tiny_stream)
     assert torch.equal(third["a"], first["a"])
     assert torch.equal(third["b"], second["b"])
 
