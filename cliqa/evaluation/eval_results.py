@@ -7,7 +7,6 @@ a prediction may be called ``predicted``, a target ``score``, and the list may b
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cliqa.evaluation.predictions import Predictions
+from cliqa.evaluation.results import read_artifact
 from cliqa.utils.errors import ArtifactError
 
 FILE_NAME = "eval_results.json"
@@ -92,16 +92,8 @@ def load_evaluation(path: str | Path) -> dict[str, Evaluated]:
     Raises:
         ArtifactError: The file is missing, is no JSON, or has another form.
     """
-    path = Path(path)
-    path = path / FILE_NAME if path.suffix != ".json" else path
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ArtifactError(
-            f"{path}: missing. python test_config.py CONFIG writes it into the run's work_dir."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: cannot be read as JSON ({error}).") from error
+    advice = "python test_config.py CONFIG writes it into the run's work_dir."
+    path, content = read_artifact(path, FILE_NAME, advice)
     datasets = content.get("datasets") if isinstance(content, dict) else None
     if not isinstance(datasets, dict) or not datasets:
         raise ArtifactError(f"{path}: 'datasets' is missing. Is it the file of an evaluation?")

@@ -62,17 +62,30 @@ def load_results(path: str | Path) -> Results:
     Raises:
         ArtifactError: The file is missing, is no JSON, or lacks a part.
     """
+    advice = "A run writes it after its first experience; is this a work_dir?"
+    found, content = read_artifact(path, FILE_NAME, advice)
+    return check_results(content, str(found))
+
+
+def read_artifact(path: str | Path, name: str, advice: str) -> tuple[Path, Any]:
+    """Return where a JSON file of a run lies, and what it holds.
+
+    Args:
+        path: The file, or the folder that holds it.
+        name: Its name in the folder.
+        advice: What to do where it is missing.
+
+    Raises:
+        ArtifactError: It is missing, or no JSON.
+    """
     path = Path(path)
-    path = path if path.suffix == ".json" else path / FILE_NAME
+    path = path if path.suffix == ".json" else path / name
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return path, json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ArtifactError(
-            f"{path}: missing. A run writes it after its first experience; is this a work_dir?"
-        ) from error
+        raise ArtifactError(f"{path}: missing. {advice}") from error
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path}: cannot be read as JSON ({error}).") from error
-    return check_results(content, str(path))
 
 
 def check_results(content: Any, where: str) -> Results:  # noqa: ANN401

@@ -43,13 +43,18 @@ ON_THE_MACHINE = {
 def add_options_argument(parser: argparse.ArgumentParser) -> None:
     """Add ``config`` and ``--cfg-options`` (a list of ``key=value``, empty by default)."""
     parser.add_argument("config", help="config file, e.g. config/demo.py")
+    _add_cfg_options(parser, "the config, e.g. cl_strategy.optimizer.lr=1e-3 loggers.0.file=a.log")
+
+
+def _add_cfg_options(parser: argparse.ArgumentParser, whose: str) -> None:
+    """Add ``--cfg-options``; the help begins with ``change keys of`` and goes on with `whose`."""
     parser.add_argument(
         "--cfg-options",
         nargs="+",
         action="extend",
         default=[],
         metavar="KEY=VALUE",
-        help="change keys of the config, e.g. cl_strategy.optimizer.lr=1e-3 loggers.0.file=a.log",
+        help=f"change keys of {whose}",
     )
 
 
@@ -80,14 +85,7 @@ def add_study_arguments(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
     parser.add_argument("--out", type=Path, default=Path(out), help="study's folder")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change keys of every config, e.g. scenario.dataset_root=/data",
-    )
+    _add_cfg_options(parser, "every config, e.g. scenario.dataset_root=/data")
 
 
 def check_study_arguments(args: argparse.Namespace) -> None:
