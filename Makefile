@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[clip,openvino,dev]"
 	touch $@
 
 demo: $(VENV)/.installed  ## train config/demo.py on generated data and show the result
