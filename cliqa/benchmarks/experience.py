@@ -9,6 +9,7 @@ from avalanche.benchmarks.scenarios.generic_scenario import EagerCLStream
 from avalanche.benchmarks.utils import AvalancheDataset
 
 from cliqa.benchmarks.patches import Patches
+from cliqa.datasets.base import QualityDataset
 
 
 class NamedExperience(DatasetExperience):
@@ -19,14 +20,21 @@ class NamedExperience(DatasetExperience):
         dataset: Its samples.
         index: Its place in the stream.
         patches: How training draws patches of its images; None for one sample an image.
+        source: The data set itself, without transforms, where it is of images.
     """
 
     def __init__(
-        self, name: str, dataset: AvalancheDataset, index: int, patches: Patches | None = None
+        self,
+        name: str,
+        dataset: AvalancheDataset,
+        index: int,
+        patches: Patches | None = None,
+        source: QualityDataset | None = None,
     ) -> None:
         super().__init__(dataset=dataset, current_experience=index)
         self.name = name
         self.patches = patches
+        self.source = source
 
 
 def named_stream(
@@ -34,10 +42,12 @@ def named_stream(
     names: Sequence[str],
     datasets: Sequence[AvalancheDataset],
     patches: Patches | None = None,
+    sources: Sequence[QualityDataset] | None = None,
 ) -> EagerCLStream[NamedExperience]:
     """Return the stream ``{kind}_stream`` with one experience a data set."""
+    behind: Sequence[QualityDataset | None] = sources or [None] * len(names)
     experiences = [
-        NamedExperience(name, dataset, index, patches)
-        for index, (name, dataset) in enumerate(zip(names, datasets, strict=True))
+        NamedExperience(name, dataset, index, patches, source)
+        for index, (name, dataset, source) in enumerate(zip(names, datasets, behind, strict=True))
     ]
     return EagerCLStream(kind, experiences)

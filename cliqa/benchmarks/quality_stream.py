@@ -102,7 +102,9 @@ class QualityStream(CLScenario):
     def _stream(self, split: str) -> object:
         """Return one of the streams."""
         data = [self.dataset(name, split) for name in self.names]
-        return named_stream(split, self.names, data, self.patches if split == "train" else None)
+        patches = self.patches if split == "train" else None
+        sources = [self.sources[name, split] for name in self.names]
+        return named_stream(split, self.names, data, patches, sources)
 
     def dataset(self, name: str, split: str) -> AvalancheDataset:
         """Return a data set's split with both transforms, in evaluation mode unless it is train."""

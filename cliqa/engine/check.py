@@ -10,6 +10,7 @@ from avalanche.training.templates import SupervisedTemplate
 
 from cliqa.benchmarks.patches import Patches
 from cliqa.benchmarks.presets import preset
+from cliqa.engine.loggers.build import PROVIDED
 from cliqa.engine.sections import (
     OF_SCORES_ALONE,
     is_class_metric,
@@ -75,7 +76,7 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
     yield from _scenario_checks(config["scenario"])
     yield lambda: check_model(config["model"])
     yield from _strategy_checks(config["cl_strategy"])
-    yield from _list_checks(config, "loggers", LOGGERS, ["work_dir"])
+    yield from _list_checks(config, "loggers", LOGGERS, PROVIDED)
     yield from _list_checks(config, "metrics", METRICS, ["work_dir"])
     yield lambda: _check_metrics(config)
     yield lambda: _check_learners(config)

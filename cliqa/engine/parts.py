@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cliqa.engine.loggers.build import build_loggers
+from cliqa.engine.loggers.build import build_loggers, close_loggers
 from cliqa.engine.targets.kind import Targets
 from cliqa.evaluation.metrics.predictions import Predictions
 from cliqa.models.start import StartReport
@@ -45,6 +45,4 @@ class Parts:
 
     def close_loggers(self) -> None:
         """Let every logger write what it still holds."""
-        for logger in self.strategy.evaluator.loggers:
-            if hasattr(logger, "close"):
-                logger.close()
+        close_loggers(self.strategy.evaluator.loggers)

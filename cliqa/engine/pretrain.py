@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from cliqa.config import dump_config
 from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.checkpoints import check_same_config
 from cliqa.engine.interrupts import stop_on_signals
+from cliqa.engine.loggers.build import build_loggers, check_loggers, close_loggers
 from cliqa.engine.pretrain_parts import build_pretraining, check_pretraining
 from cliqa.engine.sections import run_folder, with_command_line
 from cliqa.pretraining.pretrainer import Pretrainer, Row
@@ -64,6 +66,7 @@ def pretrain(
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
     check_pretraining(config)
+    check_loggers(config)
     state, checkpoint = _state_to_resume(files, resume, config)
     parts = build_pretraining(config, target)
     trainer = parts.pretrainer
@@ -76,9 +79,16 @@ def pretrain(
         dump_config(config, files.config)
         start = {"start": parts.start.to_dict()} if parts.start else {}
         files.write_run(seed=config["seed"], device=str(target), config=str(config_file), **start)
-        trainer.after_epoch = (lambda one, row: _after_epoch(files, config, one, row),)
         _save(files, config, trainer)
-        trainer.run()
+        loggers = build_loggers(config, files.root)
+        trainer.after_epoch = (
+            lambda one, row: _after_epoch(files, config, one, row),
+            lambda _, row: _log(loggers, row),
+        )
+        try:
+            trainer.run()
+        finally:
+            close_loggers(loggers)
         return _finish(files, trainer)
 
 
@@ -125,6 +135,14 @@ def _after_epoch(files: WorkDir, config: dict[str, Any], trainer: Pretrainer, ro
     if "rank_accuracy_overall" in row:
         shown.append(f"held-out rank accuracy {row['rank_accuracy_overall']:.3f}")
     logger.info("epoch %d/%d  %s", row["epoch"] + 1, trainer.epochs, "  ".join(shown))
+
+
+def _log(loggers: Sequence[Any], row: Row) -> None:
+    """Give an epoch's figures to the config's loggers (TensorBoard, Weights & Biases, ...)."""
+    for name, value in row.items():
+        if name != "epoch":
+            for each in loggers:
+                each.log_single_metric(f"Pretraining/{name}", value, int(row["epoch"]))
 
 
 def _finish(files: WorkDir, trainer: Pretrainer) -> list[Row]:

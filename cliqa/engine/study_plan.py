@@ -101,6 +101,11 @@ def _load(file: Path, options: Sequence[str]) -> dict[str, Any]:
         ConfigError: It is missing or wrong.
     """
     config = load_config(file, options)
+    if config.get("pretrain") is not None:
+        raise ConfigError(
+            f"{file}: pretrains without scores, and a study compares what was learnt from them. "
+            "tools/compare_pretraining.py compares a random start with a pretrained one."
+        )
     try:
         check_config(config)
     except ConfigError as error:

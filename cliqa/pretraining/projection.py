@@ -92,8 +92,9 @@ def encode(encoder: nn.Module, images: Tensor) -> Tensor:
 def feature_length(encoder: nn.Module, size: int) -> int:
     """Return the length of an encoder's features, from a dry run that leaves it as it is."""
     training = encoder.training
+    device = next((weight.device for weight in encoder.parameters()), None)
     encoder.eval()
-    found = encode(encoder, torch.zeros(1, 3, size, size)).shape[1]
+    found = encode(encoder, torch.zeros(1, 3, size, size, device=device)).shape[1]
     encoder.train(training)
     return int(found)
 

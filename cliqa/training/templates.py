@@ -207,17 +207,30 @@ class StreamTemplate(Steps):
         restore_plugins(self, state["plugins"])
         self._pending = state
 
+    @property
+    def goes_on_inside(self) -> bool:
+        """Whether this step's training goes on after one of its epochs.
+
+        What a hook at its start changes is then put back by the restored state.
+        """
+        state = self._pending
+        return (
+            state is not None
+            and state["step_index"] == self.step_index
+            and state["epochs_done"] > 0
+        )
+
     def _start(self) -> None:
         """Start the schedule, from the beginning or from where a restored state left it.
 
         Inside a step, what the hooks at its start have changed is put back as well; at its start
         they have done what they do in any run.
         """
+        inside = self.goes_on_inside
         state, self._pending = self._pending, None
         if state is None:
             self.schedule.start(self.optimizer, self.train_epochs, self.steps_per_epoch)
             return
-        inside = state["step_index"] == self.step_index and state["epochs_done"] > 0
         # before any training there is nothing to load, and frozen parameters are not in there yet
         trained = state["step_index"] > 0 or state["epochs_done"] > 0
         self.precision.load_state_dict(state["precision"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,39 @@ def test_a_run_writes_what_a_reader_needs(
     assert json.loads((folder / "run.json").read_text())["seed"] == 0
     for name in ("config.py", "train.log", "figures/pretraining.png", "checkpoints/encoder.pth"):
         assert (folder / name).stat().st_size > 0
+
+
+def test_the_loggers_get_every_figure_of_every_epoch(
+    config: dict[str, Any], run: Callable[..., int], tmp_path: Path
+) -> None:
+    config["loggers"] = [{"type": "CSVLogger"}, {"type": "TensorboardLogger"}]
+    assert run(config) == 0
+    folder = tmp_path / "run"
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    with (folder / "metrics.csv").open(newline="") as file:
+        logged = {
+            (int(r["iteration"]), r["metric"]): float(r["value"]) for r in csv.DictReader(file)
+        }
+    expected = {
+        (int(row["epoch"]), f"Pretraining/{name}"): value
+        for row in rows
+        for name, value in row.items()
+        if name not in ("epoch", "kind")
+    }
+    assert logged == pytest.approx(expected)
+    assert len(logged) >= 3 * 5
+    assert next((folder / "tensorboard").glob("events.*")).stat().st_size > 500
+
+
+def test_a_wrong_logger_is_named_before_anything_is_written(
+    config: dict[str, Any],
+    run: Callable[..., int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run({**config, "loggers": [{"type": "CSVLoger"}]}) != 0
+    assert "loggers[0]: unknown logger 'CSVLoger'" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_stopped_run_ends_as_one_that_was_not(

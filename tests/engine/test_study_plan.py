@@ -207,3 +207,9 @@ def test_a_folder_of_another_config_is_refused(write: Write, tmp_path: Path) -> 
         ConfigError, match=r"seed_4: holds a run .* differ: cl_strategy.train_epoch"
     ):
         other.is_finished()
+
+
+def test_a_pretraining_is_refused(tmp_path: Path) -> None:
+    config = Path(__file__).parents[2] / "config" / "qualiclip_demo.py"
+    with pytest.raises(ConfigError, match=r"qualiclip_demo.*pretrains without scores.*compare_pre"):
+        plan_study([config], [0], tmp_path)

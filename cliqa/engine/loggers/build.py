@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cliqa.registry import LOGGERS, build_component, check_component, parameters_of
+
+PROVIDED = ("work_dir",)
+"""What the engine gives to the loggers that take it."""
+
+
+def check_loggers(config: dict[str, Any]) -> None:
+    """Check the names and arguments of a config's loggers.
+
+    Raises:
+        ConfigError: One is unknown.
+    """
+    for index, section in enumerate(config.get("loggers") or []):
+        check_component(LOGGERS, section, f"loggers[{index}]", PROVIDED)
 
 
 def build_loggers(config: dict[str, Any], work_dir: str | Path) -> list[Any]:
@@ -21,7 +35,14 @@ def build_loggers(config: dict[str, Any], work_dir: str | Path) -> list[Any]:
     built = []
     for index, section in enumerate(config.get("loggers") or []):
         where = f"loggers[{index}]"
-        parameters, _ = parameters_of(check_component(LOGGERS, section, where, ["work_dir"]))
+        parameters, _ = parameters_of(check_component(LOGGERS, section, where, PROVIDED))
         folder = {"work_dir": str(work_dir)} if "work_dir" in parameters else {}
         built.append(build_component(LOGGERS, section, where, **folder))
     return built
+
+
+def close_loggers(loggers: Sequence[Any]) -> None:
+    """Let the loggers that hold a file or a connection write what is left."""
+    for logger in loggers:
+        if callable(close := getattr(logger, "close", None)):
+            close()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.engine.loggers.build import build_loggers
+from cliqa.engine.loggers.build import build_loggers, check_loggers, close_loggers
 from cliqa.engine.loggers.text import TextLogger
 from cliqa.utils.errors import ConfigError
 
@@ -37,3 +37,16 @@ def test_only_those_that_write_files_get_the_folder(tmp_path: Path) -> None:
     assert sections == before
     assert Path(built[0].file.name) == tmp_path / "x.log"
     built[0].close()
+
+
+def test_a_wrong_logger_is_named_before_any_is_made() -> None:
+    sections = [{"type": "CSVLogger"}, {"type": "TensorbordLogger"}]
+    with pytest.raises(ConfigError, match=r"loggers\[1\]: unknown logger 'TensorbordLogger'"):
+        check_loggers({"loggers": sections})
+
+
+def test_closing_passes_over_what_has_nothing_to_close(tmp_path: Path) -> None:
+    sections = [{"type": "InteractiveLogger"}, {"type": "TextLogger"}]
+    built = build_loggers({"loggers": sections}, tmp_path)
+    close_loggers(built)
+    assert built[1].file.closed

@@ -1,0 +1,1 @@
+"""Pretraining as a part of a continual stream."""

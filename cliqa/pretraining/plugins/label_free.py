@@ -1,0 +1,176 @@
+"""Pretraining without scores at the start of every experience, on its own images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from cliqa.pretraining.pairs import IMAGENET_MEAN, IMAGENET_STD, Images, PairDataset
+from cliqa.pretraining.pretrainer import Pretrainer, Row
+from cliqa.pretraining.projection import QualityProjection, feature_length
+from cliqa.pretraining.text_anchors import antipodal_anchors
+from cliqa.registry import PLUGINS
+from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.plugins.views import TaskViews
+from cliqa.transforms.degradations.ladders import find_family
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
+from cliqa.utils.seed import seed_everything
+
+logger = get_logger(__name__)
+
+
+@PLUGINS.register_module()
+class LabelFreePretraining(ContinualPlugin):
+    """Teach the encoder to order degradations of an experience's images before their scores.
+
+    QualiCLIP's training (Agnolucci et al., 2024) with opposite anchors, as a ``pretrain`` section
+    does it on a whole stream at once; here no image is seen before its experience. The projection
+    is carried from one experience to the next. The head takes no part.
+
+    Args:
+        epochs: How often every image is seen before its experience.
+        batch_size: Images a step; the encoder sees twice the number of levels as many at once.
+        crop_size: Edge of the crops, in pixels.
+        families: The degradations; None for all that there are.
+        num_levels: Levels of each.
+        lr_encoder: The encoder's first rate.
+        lr_projection: The projection's first rate.
+        dim: Width of the embedding.
+        hidden: Width of the layer before it; 0 for none.
+        mean: The channels' means, as the scenario normalises.
+        std: The channels' standard deviations, as the scenario normalises.
+        seed: Of all draws; None for the run's.
+
+    Attributes:
+        rows: One row an epoch of this run's pretrainings: the experience, the loss's parts.
+
+    Raises:
+        ConfigError: A number is out of range, a degradation is unknown, the model gives no
+            features, the stream no images, or another plugin keeps weights that this would change.
+    """
+
+    def __init__(
+        self,
+        epochs: int = 2,
+        batch_size: int = 8,
+        crop_size: int = 224,
+        families: Sequence[str] | None = None,
+        num_levels: int = 5,
+        lr_encoder: float = 5e-5,
+        lr_projection: float = 5e-4,
+        dim: int = 128,
+        hidden: int = 256,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("epochs", epochs), ("batch_size", batch_size), ("dim", dim)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigError(
+                    f"LabelFreePretraining: {name} must be a whole number of at least 1, got "
+                    f"{value!r}."
+                )
+        for family in families or ():
+            find_family(family)
+        self.pairs: dict[str, Any] = {
+            "crop_size": crop_size,
+            "families": families,
+            "num_levels": num_levels,
+            "mean": mean,
+            "std": std,
+        }
+        self.rates: dict[str, Any] = {"lr_encoder": lr_encoder, "lr_projection": lr_projection}
+        self.epochs, self.batch_size = epochs, batch_size
+        self.dim, self.hidden, self.seed = dim, hidden, seed
+        self.rows: list[Row] = []
+        self._projection: dict[str, Any] = {}
+
+    def check(self, plugins: Sequence[Any]) -> None:
+        """Refuse methods that keep weights for each experience: they do not see these steps.
+
+        Raises:
+            ConfigError: One of the plugins does.
+        """
+        for plugin in plugins:
+            if isinstance(plugin, TaskViews):
+                name = type(plugin).__name__
+                raise ConfigError(
+                    f"LabelFreePretraining: {name} keeps weights of earlier experiences, which "
+                    "this would change. Pretrain before the stream instead, with a config's "
+                    "pretrain section and load_from."
+                )
+
+    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Pretrain, unless training goes on inside the experience, where that is done already."""
+        if strategy.goes_on_inside:
+            return
+        index = strategy.experience.current_experience
+        seed = strategy.options.seed if self.seed is None else self.seed
+        trainer = self.pretrainer(strategy.model, images_of(strategy.experience), seed + index)
+        for row in trainer.run():
+            self.rows.append({**row, "experience": float(index)})
+        self._projection = trainer.model.projection.state_dict()
+        logger.info(
+            "pretrained on the images of experience %d: loss %.4f -> %.4f",
+            *(index + 1, trainer.rows[0]["total"], trainer.rows[-1]["total"]),
+        )
+        seed_everything(strategy.options.seed, "step", strategy.step_index, "pretrained")
+
+    def pretrainer(self, model: nn.Module, images: Images, seed: int) -> Pretrainer:
+        """Return the loop over an experience's images.
+
+        Args:
+            model: The model, with ``features(images)``.
+            images: uint8 (3, H, W) by number.
+            seed: Of the pairs and their order.
+        """
+        if not callable(getattr(model, "features", None)):
+            raise ConfigError(
+                f"LabelFreePretraining: model '{type(model).__name__}' gives no features(images). "
+                "Use 'QualityModel', 'LightweightModel' or one of the HyperIQA family."
+            )
+        device = next(model.parameters()).device
+        length = feature_length(model, self.pairs["crop_size"])
+        projection = QualityProjection(
+            model, antipodal_anchors(self.dim), length, hidden=self.hidden
+        )
+        if self._projection:
+            projection.projection.load_state_dict(self._projection)
+        return Pretrainer(
+            projection,
+            PairDataset(images, **self.pairs, seed=seed),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            **self.rates,
+            device=device,
+            seed=seed,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the projection and what was noted."""
+        return {"projection": self._projection, "rows": [dict(row) for row in self.rows]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take a state over."""
+        self._projection = dict(state["projection"])
+        self.rows = [dict(row) for row in state["rows"]]
+
+
+def images_of(experience: Any) -> Images:  # noqa: ANN401
+    """Return the training images of an experience, as they are read.
+
+    Raises:
+        ConfigError: It has none that can be degraded.
+    """
+    source: Images | None = getattr(experience, "source", None)
+    if source is None:
+        raise ConfigError(
+            "LabelFreePretraining: takes one data set of images with scores at a time "
+            "(scenario.type='QualityStream', and no joint training). Drop the plugin, or pretrain "
+            "before the stream with a config's pretrain section."
+        )
+    return source
