@@ -247,7 +247,7 @@ def held_out_accuracy(
     """Return what measures the rank accuracy on the centres of held-out images.
 
     Args:
-        images: The images; each is cut to one crop of the pairs' size.
+        images: The images; each is cut to one crop of the pairs' size, once: the crops are kept.
         data: The pairs, whose families and levels are taken.
         device: Where the model runs.
     """
@@ -259,8 +259,11 @@ def held_out_accuracy(
         top, left = ((n - size) // 2 for n in image.shape[-2:])
         return image[..., top : top + size, left : left + size]
 
+    crops: list[Tensor] = []
+
     def validate(model: QualityProjection) -> dict[str, float]:
-        crops = [centre(images.image(k)) for k in range(len(images))]
+        # cloned: a view would keep the whole image in memory
+        crops.extend(centre(images.image(k)).clone() for k in range(len(crops), len(images)))
         found = ladder_accuracy(
             model.score, crops, data.degradations, lambda x: (x - mean) / std, device=device
         )

@@ -14,12 +14,17 @@ import torch
 from PIL import Image
 
 from cliqa.config import dump_config
+from cliqa.datasets.unlabelled import UnlabelledFolder
 from cliqa.engine import pretrain as module
 from cliqa.engine.checkpoints import load_run
 from cliqa.engine.inference import Predictor
+from cliqa.engine.pretrain_parts import Chosen, held_out_accuracy
 from cliqa.engine.ranking import rank_degradations
 from cliqa.models.build import build_model
 from cliqa.models.start import start_from
+from cliqa.pretraining.pairs import PairDataset
+from cliqa.pretraining.projection import QualityProjection, feature_length
+from cliqa.pretraining.text_anchors import antipodal_anchors
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.io import folder_lock
@@ -119,6 +124,21 @@ def test_the_loggers_get_every_figure_of_every_epoch(
     assert logged == pytest.approx(expected)
     assert len(logged) >= 3 * 5
     assert next((folder / "tensorboard").glob("events.*")).stat().st_size > 500
+
+
+def test_held_out_images_are_read_once(photos: Path) -> None:
+    source, read = UnlabelledFolder(photos), []
+    image = source.image
+    source.image = lambda index: read.append(index) or image(index)  # type: ignore[method-assign,func-returns-value]
+    held_out = Chosen(source, [1, 4, 7])
+    pairs = PairDataset(source, crop_size=32, families=["blur"], num_levels=3)
+    validate = held_out_accuracy(held_out, pairs, torch.device("cpu"))
+    model = build_model(MODEL)
+    projection = QualityProjection(model, antipodal_anchors(8), feature_length(model, 32)).eval()
+    first = validate(projection)
+    assert read == [1, 4, 7]
+    assert validate(projection) == first
+    assert read == [1, 4, 7]
 
 
 def test_a_wrong_logger_is_named_before_anything_is_written(
