@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from cliqa.engine.targets.choose import targets_of
 from cliqa.engine.targets.kind import Targets
 from cliqa.evaluation.metrics.predictions import Predictions
 from cliqa.models.build import build_model
+from cliqa.models.pruned import Step, apply_pruning
 from cliqa.models.start import StartReport, start_from
 from cliqa.registry import (
     LOSSES,
@@ -99,11 +101,22 @@ class Built(NamedTuple):
 
 
 def build_model_and_strategy(
-    config: dict[str, Any], device: torch.device, work_dir: str | Path | None = None
+    config: dict[str, Any],
+    device: torch.device,
+    work_dir: str | Path | None = None,
+    pruning: Sequence[Step] = (),
 ) -> Built:
-    """Build a checked config's model and strategy."""
+    """Build a checked config's model and strategy.
+
+    Args:
+        config: The config.
+        device: Where the model goes.
+        work_dir: The run's folder, for metrics that look at it.
+        pruning: How the model is pruned before plugins change it, as that of a checkpoint was.
+    """
     seed_everything(config["seed"], "model")
     model = build_model(config["model"])
+    apply_pruning(model, pruning)
     start = None
     if config.get("load_from"):
         start = start_from(model, config["load_from"])
