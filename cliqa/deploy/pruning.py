@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from cliqa.deploy.feed_forward import FeedForwardGroups
 from cliqa.deploy.profiling import count_parameters
 from cliqa.deploy.prunable import check_prunable, fixed_layers, hidden_layers, probed
 from cliqa.models.complexity import count_macs
-from cliqa.models.pruned import Step, apply_pruning
+from cliqa.models.pruned import Step, apply_pruning, pruning_of
 from cliqa.utils.errors import ConfigError, ModelError
 
 IMPORTANCES = ("magnitude", "bn_scale", "random")
@@ -76,6 +76,7 @@ def prune_channels(
     importance: str = "magnitude",
     ignore: Sequence[str] = (),
     seed: int = 0,
+    prune: Callable[[Step], Any] | None = None,
 ) -> PruningReport:
     """Remove the least important channels of a model's layers, in place.
 
@@ -95,6 +96,8 @@ def prune_channels(
             in its group), ``"bn_scale"`` (the factors of batch normalisation) or ``"random"``.
         ignore: Names of parts whose outputs stay as they are; see `freeze_parts`.
         seed: Seed of ``"random"``.
+        prune: Applies the step to the model, for those who keep more than the model in its shapes;
+            None for `apply_pruning`.
 
     Returns:
         What was removed.
@@ -123,7 +126,7 @@ def prune_channels(
             f"round_to={round_to}. Set a larger ratio, or a smaller round_to such as 8 or 1."
         )
     pruned = copy.deepcopy(model)
-    apply_pruning(pruned, [*getattr(model, "pruning", ()), step])
+    apply_pruning(pruned, [*pruning_of(model), step])
     groups.kept.check_equal(pruned, example)
     report = PruningReport(
         ratio,
@@ -132,7 +135,10 @@ def prune_channels(
         groups.kept.widths(),
         step,
     )
-    apply_pruning(model, [*getattr(model, "pruning", ()), step])
+    if prune is None:
+        apply_pruning(model, pruning_of(pruned))
+    else:
+        prune(step)
     return report
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from cliqa.engine.check import check_config
+from cliqa.engine.checkpoints import open_teacher
 from cliqa.engine.parts import Parts
 from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.engine.sections import (
@@ -41,6 +42,7 @@ from cliqa.registry import (
 )
 from cliqa.training.options import TrainingOptions
 from cliqa.training.parameter_groups import ParameterGroups, without_groups
+from cliqa.training.plugins.distillation import Distillation
 from cliqa.training.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
 from cliqa.training.templates import with_stream_template
@@ -187,6 +189,9 @@ def build_strategy(
     own, options = split_strategy(section)
     plugins = build_plugins(section)
     prepare_model(model, plugins)
+    for plugin in plugins:
+        if isinstance(plugin, Distillation):
+            plugin.opener = open_teacher
     if registry is PLUGINS:
         own, component = {"type": "Naive", **template_arguments(section)}, Naive
     loss = build_component(LOSSES, section["loss"], "cl_strategy.loss")

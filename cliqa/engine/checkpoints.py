@@ -80,6 +80,18 @@ def model_of(state: dict[str, Any]) -> nn.Module:
     return model.eval()
 
 
+def open_teacher(path: Path) -> nn.Module:
+    """Return the model of a run that teaches another one; see `Distillation`.
+
+    Args:
+        path: The run's work_dir, or a checkpoint.
+
+    Raises:
+        CheckpointError: There is no run's checkpoint.
+    """
+    return model_of(load_run(find_checkpoint(path)))
+
+
 def check_same_config(
     path: Path,
     saved: dict[str, Any],
