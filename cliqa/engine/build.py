@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from cliqa.engine.check import check_config
+from cliqa.engine.checkpoints import open_teacher
 from cliqa.engine.parts import Parts
 from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.engine.sections import (
@@ -25,6 +27,7 @@ from cliqa.engine.targets.choose import targets_of
 from cliqa.engine.targets.kind import Targets
 from cliqa.evaluation.metrics.predictions import Predictions
 from cliqa.models.build import build_model
+from cliqa.models.pruned import Step, apply_pruning
 from cliqa.models.start import StartReport, start_from
 from cliqa.registry import (
     LOSSES,
@@ -39,6 +42,7 @@ from cliqa.registry import (
 )
 from cliqa.training.options import TrainingOptions
 from cliqa.training.parameter_groups import ParameterGroups, without_groups
+from cliqa.training.plugins.distillation import Distillation
 from cliqa.training.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
 from cliqa.training.templates import with_stream_template
@@ -99,11 +103,22 @@ class Built(NamedTuple):
 
 
 def build_model_and_strategy(
-    config: dict[str, Any], device: torch.device, work_dir: str | Path | None = None
+    config: dict[str, Any],
+    device: torch.device,
+    work_dir: str | Path | None = None,
+    pruning: Sequence[Step] = (),
 ) -> Built:
-    """Build a checked config's model and strategy."""
+    """Build a checked config's model and strategy.
+
+    Args:
+        config: The config.
+        device: Where the model goes.
+        work_dir: The run's folder, for metrics that look at it.
+        pruning: How the model is pruned before plugins change it, as that of a checkpoint was.
+    """
     seed_everything(config["seed"], "model")
     model = build_model(config["model"])
+    apply_pruning(model, pruning)
     start = None
     if config.get("load_from"):
         start = start_from(model, config["load_from"])
@@ -174,6 +189,9 @@ def build_strategy(
     own, options = split_strategy(section)
     plugins = build_plugins(section)
     prepare_model(model, plugins)
+    for plugin in plugins:
+        if isinstance(plugin, Distillation):
+            plugin.opener = open_teacher
     if registry is PLUGINS:
         own, component = {"type": "Naive", **template_arguments(section)}, Naive
     loss = build_component(LOSSES, section["loss"], "cl_strategy.loss")

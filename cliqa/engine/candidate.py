@@ -16,6 +16,7 @@ from cliqa.engine.data_arguments import Scale
 from cliqa.engine.evaluate_classes import ChosenClasses
 from cliqa.engine.evaluate_scores import ChosenScores
 from cliqa.engine.sections import resamples
+from cliqa.models.pruned import pruning_in
 from cliqa.registry import SCENARIOS, find
 from cliqa.transforms.protocol import EvaluationProtocol, build_views
 from cliqa.utils.errors import ConfigError
@@ -102,7 +103,8 @@ class Candidate:
             "scenario.eval_transform",
             quality=self.kind == "scores",
         )
-        built = build_model_and_strategy({**config, "load_from": None}, device, work_dir)
+        plain = {**config, "load_from": None}
+        built = build_model_and_strategy(plain, device, work_dir, pruning_in(state))
         self.strategy = built.strategy
         self.strategy.load_state_dict(state["strategy"])
         own = max(1, self.strategy.eval_mb_size // request.protocol.count)

@@ -12,6 +12,7 @@ from cliqa.config import config_differences
 from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.models.build import build_model
+from cliqa.models.pruned import apply_pruning, pruning_in
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
 
@@ -73,9 +74,22 @@ def as_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
 def model_of(state: dict[str, Any]) -> nn.Module:
     """Return the model that a run's checkpoint holds, in evaluation mode on the CPU."""
     model = build_model(without_weights(state["config"]["model"]))
+    apply_pruning(model, pruning_in(state))
     prepare_model(model, build_plugins(state["config"]["cl_strategy"]))
     model.load_state_dict(state["strategy"]["model"])
     return model.eval()
+
+
+def open_teacher(path: Path) -> nn.Module:
+    """Return the model of a run that teaches another one; see `Distillation`.
+
+    Args:
+        path: The run's work_dir, or a checkpoint.
+
+    Raises:
+        CheckpointError: There is no run's checkpoint.
+    """
+    return model_of(load_run(find_checkpoint(path)))
 
 
 def check_same_config(

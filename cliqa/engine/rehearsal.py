@@ -9,6 +9,7 @@ import torch
 from cliqa.engine.parts import Parts
 from cliqa.models.freezing import set_training
 from cliqa.training.batching import RaggedImages, apply_model, collate_eval, collate_train
+from cliqa.training.plugins.distillation import Distillation
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 
 IMAGES = 3
@@ -24,7 +25,8 @@ def rehearse(parts: Parts) -> None:
     Raises:
         DatasetError: An image cannot be read, or training images have different sizes.
         ModelError: The model cannot take the images, or does not give one score an image.
-        ConfigError: The loss cannot be computed.
+        ConfigError: The loss cannot be computed, or a distillation has no teacher.
+        CheckpointError: The file of a distillation's teacher holds no model.
     """
     state = torch.get_rng_state()
     was_training = parts.model.training
@@ -32,6 +34,9 @@ def rehearse(parts: Parts) -> None:
     try:
         _check_tested(parts)
         _check_validated(parts)
+        for plugin in parts.strategy.plugins:
+            if isinstance(plugin, Distillation):
+                plugin.open()
         for name in parts.benchmark.names:
             train = _first(parts.benchmark.dataset(name, "train"))
             images, targets = collate_train(train)[:2]

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from cliqa.models.freezing import check_patterns, matches
+from cliqa.models.pruned import apply_pruning, pruning_in, pruning_of
 from cliqa.models.published_layouts import from_published
 from cliqa.models.weight_names import best_match, match_by_order
 from cliqa.utils.checkpoint import load_checkpoint
@@ -124,7 +125,8 @@ def transfer_weights(
     published code and of its descendants for this package's models.
 
     Args:
-        model: The model; it is left alone if the weights do not fit.
+        model: The model; it is left alone if the weights do not fit. A run's checkpoint of a pruned
+            model has it pruned first.
         path: A file of tensors and plain types.
         strict: Refuse anything missing, unexpected or of another shape.
         prefix: Use only the file's tensors below this name (``"teacher"``).
@@ -142,8 +144,10 @@ def transfer_weights(
     """
     path = Path(path)
     check_patterns(model, drop, "drop")
+    content = load_checkpoint(path)
+    apply_pruning(model, pruning_in(content) or pruning_of(model))
     state = model.state_dict()
-    file, layout = from_published(_below(_tensors(load_checkpoint(path)), prefix, path), state)
+    file, layout = from_published(_below(_tensors(content), prefix, path), state)
     dropped = tuple(name for name in state if matches(name, drop))
     own = {name: tensor for name, tensor in state.items() if name not in dropped}
     names, renaming = best_match(file, own)

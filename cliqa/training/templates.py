@@ -16,6 +16,8 @@ from avalanche.training.supervised import Naive
 from avalanche.training.templates import SupervisedTemplate
 
 from cliqa.models.freezing import set_training
+from cliqa.models.pruned import pruning_of
+from cliqa.training.cut_channels import cut_channels
 from cliqa.training.options import TrainingOptions
 from cliqa.training.parameter_groups import ParameterGroups
 from cliqa.training.plugins.base import ContinualPlugin
@@ -199,10 +201,12 @@ class StreamTemplate(Steps):
             "precision": self.precision.state_dict(),
             "plugins": capture_plugins(self),
             "selection": self.selection.state_dict(),
+            **({"pruning": pruning_of(self.model)} if pruning_of(self.model) else {}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take a state over: the model and the plugins now, the rest when training goes on."""
+        cut_channels(self, state.get("pruning", ()))
         self.model.load_state_dict(state["model"])
         restore_plugins(self, state["plugins"])
         self._pending = state

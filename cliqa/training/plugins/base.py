@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from avalanche.training.plugins import SupervisedPlugin
 from torch import nn
 
+from cliqa.models.pruned import Step
+
 HOOKS = frozenset(name for name in dir(SupervisedPlugin) if name.startswith(("before_", "after_")))
 """The names that Avalanche's training and evaluation loops call."""
 
@@ -22,12 +24,15 @@ class ContinualPlugin(SupervisedPlugin):
     Attributes:
         needs_all_epochs: The method changes the weights by a plan over an experience's epochs, so
             that those of one epoch do not stand for another's.
+        follows_pruning: The method goes on when the model loses channels: it keeps nothing in the
+            shapes of its weights, or `cut` slices it.
 
     Raises:
         TypeError: A public method is called ``before_...`` or ``after_...`` but is no hook.
     """
 
     needs_all_epochs: ClassVar[bool] = False
+    follows_pruning: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**kwargs)
@@ -49,6 +54,13 @@ class ContinualPlugin(SupervisedPlugin):
 
         Args:
             plugins: All plugins of the strategy, this one among them.
+        """
+
+    def cut(self, step: Step) -> None:  # noqa: B027  most keep nothing of that shape
+        """Slice what is kept in the shapes of the model's weights, which has lost channels.
+
+        Args:
+            step: What the model has kept; see `cliqa.models.pruned`.
         """
 
     @abstractmethod

@@ -44,6 +44,8 @@ class DER(ContinualPlugin):
             at a time.
     """
 
+    follows_pruning = True
+
     def __init__(
         self,
         mem_size: int = 200,

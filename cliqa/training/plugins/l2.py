@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cliqa.models.pruned import Step, sliced
 from cliqa.registry import PLUGINS
 from cliqa.training.per_sample import Weights
 from cliqa.training.plugins.quadratic import (
@@ -36,6 +37,8 @@ class L2(WeightPenalty):
         ConfigError: `strength` is negative or `anchor` is unknown.
     """
 
+    follows_pruning = True
+
     def __init__(self, strength: float = 0.01, anchor: str = "last") -> None:
         super().__init__(strength)
         if anchor not in ("last", "init", "all"):
@@ -63,6 +66,10 @@ class L2(WeightPenalty):
     def forget(self, names: Collection[str]) -> None:
         """Let go of the anchors of parameters that start anew."""
         self._anchors = [without(anchor, names) for anchor in self._anchors]
+
+    def cut(self, step: Step) -> None:
+        """Slice the anchors."""
+        self._anchors = [sliced(anchor, step) for anchor in self._anchors]
 
     def penalty(self, model: nn.Module) -> Tensor:
         """Return ``strength / 2`` times the squared distance of the trainable weights, a scalar.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cliqa.losses.distillation import distillation_loss, output_distance
 from cliqa.losses.fidelity import fidelity_loss
+from cliqa.models.pruned import pruning_of, widen
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.utils.errors import ConfigError
@@ -42,6 +43,8 @@ class LwF(ContinualPlugin):
             compares scores, meets classes.
     """
 
+    follows_pruning = True
+
     def __init__(
         self, alpha: float = 1.0, temperature: float = 2.0, distill: str | None = None
     ) -> None:
@@ -58,6 +61,7 @@ class LwF(ContinualPlugin):
         self._teacher: nn.Module | None = None
         self._weights: dict[str, Tensor] | None = None  # of a teacher that is still to be built
         self._classes: list[int] = []  # those that the teacher has learnt
+        self._pruned = 0  # steps of the model's pruning that the teacher has
 
     def before_backward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
         """Add the distance to the loss."""
@@ -77,6 +81,7 @@ class LwF(ContinualPlugin):
         if self.alpha > 0:
             self._teacher, self._weights = _frozen(strategy.model), None
             self._classes = list(getattr(strategy.experience, "classes_seen_so_far", []))
+            self._pruned = len(pruning_of(strategy.model))
 
     def teacher(self, model: nn.Module) -> nn.Module | None:
         """Return the teacher; one whose weights were restored takes its architecture from `model`.
@@ -89,9 +94,8 @@ class LwF(ContinualPlugin):
         """
         if self._weights is not None:
             self._teacher = _frozen(model)
-            own = {**dict(self._teacher.named_parameters()), **dict(self._teacher.named_buffers())}
-            for name, value in self._weights.items():
-                own[name].data = value  # not copied into: a head may have grown since
+            # a head may have grown since, and channels may have been pruned
+            widen(self._teacher, self._weights, self._pruned)
             self._weights = None
         return self._teacher
 
@@ -115,12 +119,13 @@ class LwF(ContinualPlugin):
     def state_dict(self) -> dict[str, Any]:
         """Return the teacher's weights and statistics, and the classes that it has learnt."""
         weights = self._weights if self._teacher is None else self._teacher.state_dict()
-        return {"teacher": weights, "classes": self._classes}
+        return {"teacher": weights, "classes": self._classes, "pruned": self._pruned}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take a teacher over; it is built when the student is at hand."""
         self._teacher, self._weights = None, state["teacher"]
         self._classes = list(state["classes"])
+        self._pruned = state.get("pruned", 0)
 
 
 def _frozen(model: nn.Module) -> nn.Module:

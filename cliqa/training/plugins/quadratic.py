@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from cliqa.models.pruned import Step, sliced
 from cliqa.training.per_sample import Weights
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.utils.errors import ConfigError
@@ -71,6 +72,7 @@ class QuadraticPenalty(WeightPenalty):
     """
 
     scale = 0.5
+    follows_pruning = True
 
     def __init__(self, strength: float) -> None:
         super().__init__(strength)
@@ -111,6 +113,11 @@ class QuadraticPenalty(WeightPenalty):
         """Let go of the importances and anchors of parameters that start anew."""
         self._importance = without(self._importance, names)
         self._anchor = without(self._anchor, names)
+
+    def cut(self, step: Step) -> None:
+        """Slice the importances and the anchor."""
+        self._importance = sliced(self._importance, step)
+        self._anchor = sliced(self._anchor, step)
 
     def penalty(self, model: nn.Module) -> Tensor:
         """Return the penalty of the trainable weights, a scalar."""

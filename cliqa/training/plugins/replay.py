@@ -39,6 +39,8 @@ class Replay(ContinualPlugin):
             there are none.
     """
 
+    follows_pruning = True
+
     def __init__(
         self,
         mem_size: int = 200,

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cliqa.models.pruned import Step, sliced
 from cliqa.registry import PLUGINS
 from cliqa.training.per_sample import Weights
 from cliqa.training.plugins.quadratic import (
@@ -89,6 +90,11 @@ class SI(QuadraticPenalty):
         """Let go of all that is known of parameters that start anew, their paths too."""
         super().forget(names)
         self._start, self._omega = without(self._start, names), without(self._omega, names)
+
+    def cut(self, step: Step) -> None:
+        """Slice the importances, the anchor and the path so far."""
+        super().cut(step)
+        self._start, self._omega = sliced(self._start, step), sliced(self._omega, step)
 
     def state_dict(self) -> dict[str, Any]:
         """Return importances and anchor, and the path so far."""

@@ -1,0 +1,327 @@
+"""A finished run made smaller: pruned, fine-tuned on the stream's training data, measured again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cliqa.deploy.pruning import PruningReport, check_values, prune_channels
+from cliqa.engine.build import build
+from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of
+from cliqa.engine.experiment import evaluate_stream
+from cliqa.engine.parts import Parts
+from cliqa.engine.run import Run
+from cliqa.engine.sections import OPTIONS, resamples, template_arguments
+from cliqa.engine.train import train
+from cliqa.evaluation.results import read_artifact
+from cliqa.evaluation.tables import Table, number, render
+from cliqa.models.lora import merge
+from cliqa.models.pruned import pruning_of
+from cliqa.training.batching import collate_train
+from cliqa.utils.checkpoint import save_checkpoint
+from cliqa.utils.device import resolve_device
+from cliqa.utils.errors import ArtifactError, CheckpointError, ConfigError
+from cliqa.utils.io import write_json
+from cliqa.utils.logging import get_logger, setup_logging
+
+logger = get_logger(__name__)
+
+FILE_NAME = "pruning.json"
+START = "pruned.pth"
+"""The pruned network before its fine-tuning."""
+
+STAGES = ("before", "pruned", "finetuned")
+"""What is measured: the run's model, what pruning left of it, and that after fine-tuning."""
+
+UNTUNED = (
+    "not fine-tuned (epochs=0): the scores are those of a network whose layers have lost their "
+    "channels and have not learnt to do without them. Set epochs for one to be used."
+)
+
+
+def prune_run(
+    checkpoint: str | Path,
+    *,
+    ratio: float,
+    out: str | Path,
+    epochs: int,
+    steps: int = 1,
+    distil: bool = True,
+    strength: float = 1.0,
+    round_to: int = 16,
+    importance: str = "magnitude",
+    ignore: Sequence[str] = (),
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Prune a finished run's model and fine-tune it on the union of the stream's training data.
+
+    The fine-tuning is a run of its own, with the optimizer, the schedule and the loss of the one
+    that is pruned, in a work_dir that all tools read. Adapters of LoRA are merged first. Called
+    again after a stop, it goes on: finished steps are kept.
+
+    Args:
+        checkpoint: The run's work_dir, or one of its checkpoints.
+        ratio: Share of the channels that is removed in all, 0..1; see `prune_channels`.
+        out: The new work_dir.
+        epochs: Epochs over the union after each step; 0 leaves the network as pruning left it,
+            which the report says.
+        steps: In how many steps the channels go, each followed by its fine-tuning.
+        distil: Let the unpruned model teach (`Distillation`).
+        strength: Factor of the distance from the teacher.
+        round_to: See `prune_channels`.
+        importance: See `prune_channels`.
+        ignore: See `prune_channels`.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+
+    Returns:
+        What pruning.json in the new work_dir says: the settings, parameters, MACs and widths, and
+        the main measure of every data set before, after pruning, and after fine-tuning.
+
+    Raises:
+        CliqaError: The run cannot be pruned, a value is out of range, or the folder holds another
+            pruning.
+    """
+    setup_logging()
+    check_values(ratio, round_to, importance)
+    _check_counts(steps, epochs)
+    source, out = find_checkpoint(checkpoint), Path(out)
+    state = load_run(source)
+    _check_run(state, source)
+    settings = {
+        "source": str(source),
+        "ratio": ratio,
+        "steps": steps,
+        "epochs": epochs,
+        "distil": distil,
+        "strength": strength,
+        "round_to": round_to,
+        "importance": importance,
+        "ignore": list(ignore),
+    }
+    _check_folder(out, source, settings)
+    write_json(out / FILE_NAME, {"settings": settings, "finished": False})
+    config = fine_tuning(state["config"], epochs, source if distil else None, strength)
+    parts = build({**config, "load_from": None}, resolve_device(device), out)
+    model = merged(state)
+    report = _Report(settings, parts, model)
+    how = {"round_to": round_to, "importance": importance, "ignore": ignore}
+    for number in range(1, steps + 1):
+        folder = out if number == steps else out / "steps" / f"step_{number}"
+        share = step_ratio(ratio, number, steps)
+        step = prune_channels(model, _example(parts), ratio=share, seed=config["seed"], **how)
+        logger.info("step %d of %d: %s", number, steps, step)
+        report.add(step, model)
+        start = _save(model, folder / START)
+        own = {**config, "load_from": {"path": str(start), "strict": True}}
+        if epochs:
+            arguments = {"config_file": folder / "config.py", "work_dir": folder}
+            train(own, device=device, resume="auto", **arguments)
+        else:
+            _measure(own, folder, parts.device)
+        model = model_of(load_run(find_checkpoint(folder))).to(parts.device)
+    content = report.finished(model)
+    write_json(out / FILE_NAME, content)
+    for line in pruning_table(content).splitlines():
+        logger.info("%s", line)
+    return content
+
+
+def _save(model: nn.Module, path: Path) -> Path:
+    """Write a pruned network for ``load_from``, and return where it lies."""
+    state = {"model": model.state_dict(), "pruning": pruning_of(model)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(path, {"strategy": state})
+    return path.resolve()
+
+
+def _measure(config: dict[str, Any], folder: Path, device: torch.device) -> None:
+    """Write the run of a network that is not fine-tuned: its measures and its checkpoint."""
+    parts = build(config, device, folder)
+    run = Run(folder, config, bootstrap=resamples(config))
+    with run:
+        run.begin(str(device), [UNTUNED])
+        (experiences,) = parts.strategy.steps(parts.benchmark.train_stream)
+        run.start(parts.strategy, parts.benchmark, ["+".join(e.name for e in experiences)])
+        learnt = {e.current_experience for e in experiences}
+        run.finish_step(parts.strategy, 0, evaluate_stream(parts, run, 0, learnt))
+        run.finish()
+
+
+def step_ratio(ratio: float, step: int, steps: int) -> float:
+    """Return which share of the present channels a step removes, for equal steps in all.
+
+    >>> [round(step_ratio(0.5, k, 2), 3) for k in (1, 2)]
+    [0.25, 0.333]
+    """
+    return 1 - (1 - ratio * step / steps) / (1 - ratio * (step - 1) / steps)
+
+
+def fine_tuning(
+    config: Mapping[str, Any], epochs: int, teacher: Path | None, strength: float = 1.0
+) -> dict[str, Any]:
+    """Return the config of a run's fine-tuning: joint training with the run's own settings.
+
+    Args:
+        config: The run's.
+        epochs: Epochs over the union of its training data; 0 for a network that is only measured.
+        teacher: The checkpoint that teaches, None for no teacher.
+        strength: Factor of the distance from it.
+    """
+    section = config["cl_strategy"]
+    parts = ("optimizer", "scheduler", "loss")
+    kept = {key: section[key] for key in (*parts, *OPTIONS) if key in section}
+    strategy = {
+        "type": "JointTraining",
+        **template_arguments(section),
+        **kept,
+        "train_epochs": max(1, epochs),
+    }
+    if teacher is not None and epochs:
+        path = str(teacher.resolve())
+        strategy["plugins"] = [{"type": "Distillation", "teacher": path, "strength": strength}]
+    return {**config, "cl_strategy": strategy, "work_dir": None}
+
+
+def merged(state: dict[str, Any]) -> nn.Module:
+    """Return a checkpoint's model as a plain network, without adapters."""
+    model = model_of(state)
+    merge(model)
+    return model
+
+
+def pruning_table(report: Mapping[str, Any]) -> str:
+    """Return a report as people read it."""
+    measure = str(report["measure"]).upper()
+    rows = tuple(
+        (name, *(number(values[stage]) for stage in STAGES))
+        for name, values in report["datasets"].items()
+    )
+    before, after = report["parameters"]
+    lines = [
+        render(Table(f"{measure} on the test sets", ("", *STAGES), rows)).rstrip(),
+        f"parameters {before:,} -> {after:,}, GMACs {report['macs'][0] / 1e9:.4f} -> "
+        f"{report['macs'][1] / 1e9:.4f}",
+        *report["notes"],
+    ]
+    return "\n".join(lines)
+
+
+class _Report:
+    """What is known of a pruning so far."""
+
+    def __init__(self, settings: dict[str, Any], parts: Parts, model: nn.Module) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._steps: list[PruningReport] = []
+        self._measured = {"before": self._measure(model)}
+
+    def add(self, step: PruningReport, model: nn.Module) -> None:
+        """Take a step over, and measure what it left."""
+        self._steps.append(step)
+        self._measured["pruned"] = self._measure(model)
+
+    def finished(self, model: nn.Module) -> dict[str, Any]:
+        """Return the content of the finished report."""
+        self._measured["finetuned"] = self._measure(model)
+        return self.content(finished=True)
+
+    def content(self, *, finished: bool) -> dict[str, Any]:
+        """Return the content of pruning.json."""
+        first, last = self._steps[0], self._steps[-1]
+        names = self._measured["before"]
+        return {
+            "format": 1,
+            "finished": finished,
+            "settings": self._settings,
+            "parameters": [first.parameters[0], last.parameters[1]],
+            "macs": [first.macs[0], last.macs[1]],
+            "widths": self._widths(),
+            "steps": [{k: v for k, v in s.to_dict().items() if k != "widths"} for s in self._steps],
+            "measure": self._parts.targets.measure,
+            "datasets": {
+                name: {stage: self._measured.get(stage, {}).get(name) for stage in STAGES}
+                for name in names
+            },
+            "notes": [] if self._settings["epochs"] else [UNTUNED],
+        }
+
+    def _widths(self) -> dict[str, list[int]]:
+        """Return every pruned layer's channels before the first and after the last step."""
+        found: dict[str, list[int]] = {}
+        for step in self._steps:
+            for name, (before, after) in step.widths.items():
+                found[name] = [found.get(name, [before])[0], after]
+        return found
+
+    def _measure(self, model: nn.Module) -> dict[str, float | None]:
+        """Return a model's main measure on every data set's test split."""
+        parts, found = self._parts, {}
+        strategy = parts.strategy
+        strategy.model = model.to(parts.device)
+        for name in parts.benchmark.names:
+            prediction, target = strategy.predict(parts.benchmark.dataset(name, "test"))
+            found[name] = parts.targets.validate(prediction, target)
+        return found
+
+
+def _example(parts: Parts) -> torch.Tensor:
+    """Return an image (1, C, H, W) as the model sees it in training."""
+    data = parts.benchmark.dataset(parts.benchmark.names[0], "train")
+    images: Any = collate_train([data[0]])[0]
+    return images.flatten(0, -4)[:1].to(parts.device)  # type: ignore[no-any-return]
+
+
+def _check_counts(steps: int, epochs: int) -> None:
+    """Refuse numbers of steps and epochs that cannot be.
+
+    Raises:
+        ConfigError: One of them is out of range.
+    """
+    for name, value, least in (("steps", steps, 1), ("epochs", epochs, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ConfigError(f"pruning: {name} must be an integer >= {least}, got {value!r}.")
+
+
+def _check_run(state: dict[str, Any], path: Path) -> None:
+    """Refuse a run whose model is not one network over images.
+
+    Raises:
+        CheckpointError: It takes features, or each experience has weights of its own.
+    """
+    feature = state["config"]["scenario"].get("feature_type")
+    if feature is not None:
+        raise CheckpointError(
+            f"{path}: trained on the features '{feature}'; there is no network over images to "
+            "prune. Prune a run with scenario.feature_type=None."
+        )
+    for key, own in state["strategy"]["plugins"].items():
+        if isinstance(own, Mapping) and any(own.get("views") or []):
+            name = key.partition(".")[2]
+            raise CheckpointError(
+                f"{path}: {name} keeps weights for each experience, and pruning knows one network "
+                f"alone. Prune a run before it, and train {name} over that one's checkpoint: "
+                "load_from='that work_dir/checkpoints/last.pth'."
+            )
+
+
+def _check_folder(out: Path, source: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a folder that holds something else.
+
+    Raises:
+        ArtifactError: It is the run's own, or of a pruning with other settings.
+    """
+    if out.resolve() in source.resolve().parents:
+        raise ArtifactError(f"{out}: holds the run that is to be pruned. Choose another folder.")
+    if not (out / FILE_NAME).is_file():
+        return
+    held = read_artifact(out, FILE_NAME, "")[1].get("settings") or {}
+    differ = [key for key in settings if held.get(key) != settings[key]]
+    if differ:
+        raise ArtifactError(
+            f"{out}: holds a pruning with other settings ({', '.join(differ)}). Choose another "
+            "folder, or move this one away."
+        )

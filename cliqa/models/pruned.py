@@ -1,0 +1,164 @@
+"""A pruned network: which channels of which tensors were kept, in plain types.
+
+A pruning is a list of steps. A step is a dict of plain types, so that a checkpoint can hold it:
+
+* ``kept``: lists of indexes, of what was there before the step.
+* ``tensors``: a tensor's name -> pairs ``[dimension, which list of kept]``.
+* ``attributes``: a module's name -> ``{attribute: [before, after]}``: ``in_channels`` and the like.
+
+Nothing here needs the library that finds out what can be pruned (`cliqa.deploy.pruning`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cliqa.utils.errors import ModelError
+
+Step = dict[str, Any]
+"""One step of a pruning."""
+
+
+def pruning_of(model: nn.Module) -> list[Step]:
+    """Return the steps by which a model was pruned; none where it was not."""
+    return list(getattr(model, "pruning", ()))
+
+
+def pruning_in(checkpoint: Mapping[str, Any]) -> list[Step]:
+    """Return the steps that a run's checkpoint needs before its weights fit; none in any other."""
+    strategy = checkpoint.get("strategy")
+    return list(strategy.get("pruning", ())) if isinstance(strategy, Mapping) else []
+
+
+@torch.no_grad()
+def apply_pruning(
+    model: nn.Module, steps: Sequence[Step]
+) -> dict[str, tuple[nn.Parameter, nn.Parameter]]:
+    """Prune a model as another one of its kind was, in place; those steps it has are left out.
+
+    Args:
+        model: The model. Its parameters are replaced by new ones where they shrink, and the steps
+            stand in ``model.pruning`` afterwards.
+        steps: All steps of the other model.
+
+    Returns:
+        The replaced parameters by name: (before, after).
+
+    Raises:
+        ModelError: The model has been pruned otherwise, or lacks a tensor of that size.
+    """
+    own = pruning_of(model)
+    if own != list(steps[: len(own)]):
+        raise ModelError(
+            f"the {type(model).__name__} has been pruned in another way than these weights. Build "
+            "it anew from its config, and give it the pruning of the checkpoint alone."
+        )
+    replaced: dict[str, tuple[nn.Parameter, nn.Parameter]] = {}
+    for step in steps[len(own) :]:
+        _check(model, step)
+        for name in step["tensors"]:
+            _replace(model, name, step, replaced)
+        _set_attributes(model, step, after=True)
+        own.append(step)
+        model.pruning = list(own)  # type: ignore[assignment]  # a plain attribute, no tensor
+    return replaced
+
+
+def sliced(tensors: Mapping[str, Tensor], step: Step) -> dict[str, Tensor]:
+    """Return tensors that go with a model's, such as importances, after a step.
+
+    Args:
+        tensors: By the names of the model's tensors.
+        step: The step.
+
+    >>> step = {"kept": [[0, 2]], "tensors": {"w": [[0, 0]]}, "attributes": {}}
+    >>> sliced({"w": torch.tensor([1, 2, 3]), "v": torch.tensor([4])}, step)
+    {'w': tensor([1, 3]), 'v': tensor([4])}
+    """
+    return {name: slice_of(tensor, name, step) for name, tensor in tensors.items()}
+
+
+def slice_of(tensor: Tensor, name: str, step: Step) -> Tensor:
+    """Return what a step leaves of a tensor that has the shape of a model's tensor `name`."""
+    for dimension, which in step["tensors"].get(name, ()):
+        kept = torch.tensor(step["kept"][which], device=tensor.device)
+        tensor = tensor.index_select(dimension, kept)
+    return tensor
+
+
+def widen(model: nn.Module, weights: Mapping[str, Tensor], steps: int) -> None:
+    """Give a pruned model the architecture and the weights that it had earlier, in place.
+
+    Args:
+        model: The model.
+        weights: All its tensors as they were then.
+        steps: How many steps of its pruning had been taken then.
+    """
+    for step in reversed(pruning_of(model)[steps:]):
+        _set_attributes(model, step, after=False)
+    model.pruning = pruning_of(model)[:steps]  # type: ignore[assignment]
+    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    for name, value in weights.items():
+        own[name].data = value  # not copied into: the shapes differ
+
+
+def _check(model: nn.Module, step: Step) -> None:
+    """Refuse a step of another architecture, before anything is changed.
+
+    Raises:
+        ModelError: A tensor is missing or too small, or a module is missing.
+    """
+    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    modules = dict(model.named_modules())
+    problem = ""
+    for name, cuts in step["tensors"].items():
+        if name not in own:
+            problem = f"it has no tensor '{name}'"
+            break
+        shape = own[name].shape
+        if any(d >= len(shape) or step["kept"][k][-1] >= shape[d] for d, k in cuts):
+            problem = f"its '{name}' has shape {tuple(shape)}, smaller than what was pruned"
+            break
+    missing = [name for name in step["attributes"] if name not in modules]
+    if not problem and missing:
+        problem = f"it has no module '{missing[0]}'"
+    if problem:
+        raise ModelError(
+            f"the {type(model).__name__} cannot be pruned like the checkpoint's model: {problem}. "
+            "Use the model's section of the run that was pruned."
+        )
+
+
+def _replace(
+    model: nn.Module,
+    name: str,
+    step: Step,
+    replaced: dict[str, tuple[nn.Parameter, nn.Parameter]],
+) -> None:
+    """Put what a step leaves of a tensor in its place.
+
+    A parameter becomes a new one: autograd may still hold the old one's shape.
+    """
+    path, _, key = name.rpartition(".")
+    owner = model.get_submodule(path)
+    tensor = getattr(owner, key)
+    left = slice_of(tensor.detach(), name, step).clone()
+    if not isinstance(tensor, nn.Parameter):
+        setattr(owner, key, left)
+        return
+    new = nn.Parameter(left, requires_grad=tensor.requires_grad)
+    setattr(owner, key, new)
+    replaced[name] = (replaced[name][0] if name in replaced else tensor, new)
+
+
+def _set_attributes(model: nn.Module, step: Step, *, after: bool) -> None:
+    """Set the numbers of channels that modules know of, to those after or before a step."""
+    for name, attributes in step["attributes"].items():
+        module = model.get_submodule(name)
+        for key, values in attributes.items():
+            value = values[after]
+            setattr(module, key, tuple(value) if isinstance(value, list) else value)

@@ -1,0 +1,148 @@
+"""A finished model teaches another one: the smaller one that is left of it, say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cliqa.losses.distillation import distillation_loss, output_distance
+from cliqa.registry import PLUGINS
+from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.utils.errors import ConfigError
+
+KINDS = ("mse", "pairwise")
+
+
+@PLUGINS.register_module()
+class Distillation(ContinualPlugin):
+    """Add ``strength`` times the distance from a teacher's outputs for the same batch.
+
+    Over classes the distance is ``T^2 KL`` (Hinton et al., "Distilling the knowledge in a neural
+    network", 2015; `distillation_loss`). Over scores it is the squared difference
+    (`output_distance`), or that of all pairs' differences (`pairwise_distance`), which leaves the
+    scale of the scores to the task loss.
+
+    Args:
+        teacher: A run's checkpoint or work_dir, or a model, whose outputs have the same meaning.
+            None where `set_teacher` gives it. A file is read when training begins, so that what
+            has been trained can be evaluated without its teacher.
+        strength: Factor of the distance, >= 0.
+        temperature: Softens the class probabilities, > 0; of no effect on scores.
+        kind: ``"mse"`` or ``"pairwise"``; of no effect on classes.
+
+    Attributes:
+        opener: Reads the model that a file holds.
+
+    Raises:
+        ConfigError: A number is out of range, or `kind` is unknown.
+    """
+
+    opener: Callable[[Path], nn.Module] | None = None
+    follows_pruning = True
+
+    def __init__(
+        self,
+        teacher: str | Path | nn.Module | None = None,
+        strength: float = 1.0,
+        temperature: float = 2.0,
+        kind: str = "mse",
+    ) -> None:
+        super().__init__()
+        if not strength >= 0:
+            raise ConfigError(f"Distillation: strength must be >= 0, got {strength!r}.")
+        if not temperature > 0:
+            raise ConfigError(f"Distillation: temperature must be > 0, got {temperature!r}.")
+        if kind not in KINDS:
+            raise ConfigError(f"Distillation: kind must be 'mse' or 'pairwise', got {kind!r}.")
+        self.strength = strength
+        self.temperature = temperature
+        self.kind = kind
+        self.path = None if isinstance(teacher, nn.Module) or not teacher else Path(teacher)
+        self._teacher: list[nn.Module] = []  # in a list: not a part of whatever holds the plugin
+        if isinstance(teacher, nn.Module):
+            self.set_teacher(teacher)
+
+    def set_teacher(self, teacher: nn.Module) -> None:
+        """Take a model as the teacher; it is put into evaluation mode and learns no more."""
+        self._teacher = [teacher.eval().requires_grad_(False)]
+
+    def open(self) -> None:
+        """Read the teacher, if that has not been done.
+
+        Raises:
+            ConfigError: There is none.
+            CheckpointError: The file holds no model.
+        """
+        if self._teacher or not self.strength:
+            return
+        if self.path is not None and self.opener is not None:
+            self.set_teacher(self.opener(self.path))
+        else:
+            raise ConfigError(
+                "Distillation: there is no teacher. Name a run's checkpoint in a config: "
+                "teacher='work_dirs/demo'; in Python give teacher=model, or call set_teacher."
+            )
+
+    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Have the teacher where the student is."""
+        self.open()
+        for teacher in self._teacher:
+            teacher.to(strategy.device)
+
+    def before_backward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+        """Add the distance to the loss."""
+        if self.strength > 0:
+            with torch.no_grad():
+                truth = strategy.output_of(strategy.mbatch, self._teacher[0])
+            distance = self.distance(strategy.mb_output, truth)
+            strategy.loss = strategy.loss + self.strength * distance
+
+    def distance(self, outputs: Tensor, truth: Tensor) -> Tensor:
+        """Return how far outputs are from the teacher's, a scalar.
+
+        Args:
+            outputs: The student's, (B,) scores or (B, K) logits.
+            truth: The teacher's, of the same shape.
+
+        Raises:
+            ConfigError: The shapes differ.
+        """
+        if outputs.shape != truth.shape:
+            raise ConfigError(
+                f"Distillation: the teacher's outputs have shape {tuple(truth.shape)}, the "
+                f"student's {tuple(outputs.shape)}. Choose a teacher of the same classes."
+            )
+        if outputs.dim() > 1:
+            return distillation_loss(outputs, truth, self.temperature)
+        if self.kind == "mse":
+            return output_distance(outputs, truth)
+        return pairwise_distance(outputs, truth)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing: the teacher does not change, and is read again."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take nothing over."""
+
+
+def pairwise_distance(outputs: Tensor, truth: Tensor) -> Tensor:
+    """Return the mean squared difference of the differences of all pairs, a scalar.
+
+    It is twice the variance of ``outputs - truth``: zero where they differ by a constant.
+
+    Args:
+        outputs: (B,), the gradient goes here.
+        truth: (B,).
+
+    >>> float(pairwise_distance(torch.tensor([1.0, 3.0]), torch.tensor([5.0, 7.0])))
+    0.0
+    """
+    gap = outputs[:, None] - outputs[None, :]  # (B, B)
+    own = truth[:, None] - truth[None, :]
+    return F.mse_loss(gap, own)
