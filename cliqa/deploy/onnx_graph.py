@@ -44,6 +44,14 @@ def save_graph(model: Any, path: str | Path) -> None:  # noqa: ANN401
         file.write(model.SerializeToString())
 
 
+def sort_nodes(model: Any) -> None:  # noqa: ANN401
+    """Put the nodes of a ``ModelProto`` after those that they need, in place.
+
+    onnxruntime's converters add theirs at the end, which its own sessions forgive, but not onnx.
+    """
+    library("onnxruntime.quantization.onnx_model").ONNXModel(model).topological_sort()
+
+
 def graph_input(model: Any, path: str | Path) -> tuple[str, list[int | None]]:  # noqa: ANN401
     """Return the name and the shape of a model's only input; None where a length is free.
 
@@ -117,11 +125,13 @@ def set_metadata(model: Any, values: dict[str, str]) -> None:  # noqa: ANN401
     library("onnx").helper.set_model_props(model, values)
 
 
-def onnx_forward(path: str | Path, threads: int | None = None) -> Callable[[Tensor], Tensor]:
+def onnx_forward(
+    path: str | Path | bytes, threads: int | None = None
+) -> Callable[[Tensor], Tensor]:
     """Return an ONNX file as a function from images (B, C, H, W) to its first output, in float32.
 
     Args:
-        path: The file, of any origin.
+        path: The file, of any origin, or its content.
         threads: Threads of the CPU; None for onnxruntime's choice.
 
     Raises:
@@ -133,10 +143,12 @@ def onnx_forward(path: str | Path, threads: int | None = None) -> Callable[[Tens
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        model = path if isinstance(path, bytes) else str(path)
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own have no common base
+        where = "the file" if isinstance(path, bytes) else path
         raise ModelError(
-            f"{path}: onnxruntime cannot run it ({first_line(error)}). Export the model with "
+            f"{where}: onnxruntime cannot run it ({first_line(error)}). Export the model with "
             "operators of a standard opset."
         ) from error
     name = session.get_inputs()[0].name

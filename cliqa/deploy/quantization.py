@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx_graph import METADATA, first_line, save_graph, set_metadata
+from cliqa.deploy.onnx_graph import METADATA, first_line, save_graph, set_metadata, sort_nodes
 from cliqa.deploy.prepared_graph import PreparedGraph, prepared
 from cliqa.deploy.score_head import LAYERS
 from cliqa.utils.errors import ConfigError, ModelError
@@ -198,7 +198,7 @@ def _quantized(graph: PreparedGraph, exclude: list[str], activations: str, reduc
             {"UseQDQContribOps": wide},  # the standard has 16 bits from opset 21 on
         )
         quantizer.quantize_model()
-        quantizer.model.topological_sort()  # rounding nodes are put at the end
+        sort_nodes(quantizer.model.model)
     except Exception as error:  # onnxruntime's own have no common base
         raise ModelError(
             f"{graph.source}: onnxruntime cannot quantize it ({first_line(error)}). Leave the node "
