@@ -220,7 +220,7 @@ class _Trial:
             groups = node_groups(self._graph, blocks=max(self._left - 4, 1))
             helped: list[tuple[float, str]] = []
             for name, nodes in groups.items():
-                if self._left:
+                if self._left and self._leaves_layers(nodes):
                     yield (attempt := self._attempt(name, nodes, "uint8"))
                     helped.append((attempt.fidelity.rank, name))
             if any(rank >= first.fidelity.rank for rank, _ in helped):
@@ -234,13 +234,21 @@ class _Trial:
     ) -> Iterator[Attempt]:
         """Yield attempts that leave the best two groups in float, then three, and so on."""
         for count in range(2, len(helped)):
-            if not self._left:
-                return
             names = [name for _, name in helped[:count]]
             nodes = [node for name in names for node in groups[name]]
+            if not self._left or not self._leaves_layers(nodes):
+                return
             yield (attempt := self._attempt(", ".join(names), nodes, "uint8"))
             if is_true(attempt.fidelity):
                 return
+
+    def _leaves_layers(self, nodes: Sequence[str]) -> bool:
+        """Tell whether any layer is left to round."""
+        apart = {*self._fixed, *nodes, *self._graph.head}
+        return any(
+            node.op_type in LAYERS and node.name not in apart
+            for node in self._graph.model.graph.node
+        )
 
     def _attempt(self, name: str, nodes: Sequence[str], activations: str) -> Attempt:
         """Return what a way to quantize costs."""

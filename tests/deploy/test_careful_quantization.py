@@ -70,10 +70,11 @@ def test_the_truest_is_written_where_none_is_true(
     loud: Path, tmp_path: Path, pictures: Pictures
 ) -> None:
     report = quantize_with_care(
-        loud, tmp_path / "small.onnx", pictures(100), threshold=1.0, tries=4, exclude=["/block/*"]
+        loud, tmp_path / "small.onnx", pictures(40), threshold=1.0, tries=4, exclude=["/block/*"]
     )
-    assert len(report.attempts) == 4
+    assert len(report.attempts) == 3  # with one convolution left, there is one more group
     assert not report.reached
+    assert all(attempt.quantized_layers == 1 for attempt in report.attempts)
     assert report.chosen.fidelity.rank == max(a.fidelity.rank for a in report.attempts)
     assert str(report).endswith("less true than asked for")
     assert all("/block/block.0/Conv" in attempt.excluded for attempt in report.attempts)
