@@ -92,18 +92,18 @@ def name_nodes(model: Any) -> None:  # noqa: ANN401
 
 def graph_nodes(model: Any) -> dict[str, GraphNode]:  # noqa: ANN401
     """Return the nodes of a ``ModelProto`` by name."""
-    graph = model.graph
-    constant = {tensor.name for tensor in graph.initializer}
-    constant |= {name for node in graph.node if node.op_type == "Constant" for name in node.output}
-    origin = {name: node.name for node in graph.node for name in node.output}
-    return {
-        node.name: GraphNode(
-            node.op_type,
-            tuple(origin[name] for name in node.input if name in origin and name not in constant),
-            node.op_type in LAYERS and any(name in constant for name in node.input[:2]),
-        )
-        for node in graph.node
-    }
+    constant = {"", *(tensor.name for tensor in model.graph.initializer)}  # "" is no input
+    nodes: dict[str, GraphNode] = {}
+    origin: dict[str, str] = {}
+    for node in model.graph.node:
+        if node.op_type == "Constant" or (node.input and constant.issuperset(node.input)):
+            constant.update(node.output)
+            continue
+        origin.update(dict.fromkeys(node.output, node.name))
+        computed = tuple(origin[name] for name in node.input if name in origin)
+        weighted = node.op_type in LAYERS and not constant.isdisjoint(node.input[:2])
+        nodes[node.name] = GraphNode(node.op_type, computed, weighted)
+    return nodes
 
 
 def onnx_head(model: Any) -> list[str]:  # noqa: ANN401

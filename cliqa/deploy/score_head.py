@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Convolution", "GroupConvolution")
+LAYERS = (
+    *("Conv", "ConvTranspose", "Gemm", "MatMul"),
+    *("Convolution", "GroupConvolution", "ConvolutionBackpropData"),
+)
 """Operators that multiply by weights: ONNX's, then OpenVINO's."""
 
 POOLING = (
@@ -18,8 +21,8 @@ DIVISIONS = ("Div", "Divide", "LpNormalization", "NormalizeL2")
 """Operators that make a vector a unit vector."""
 
 LENGTHS = (
-    *("ReduceL2", "Clip", "Clamp", "Max", "Maximum", "Expand", "Broadcast", "Shape", "ShapeOf"),
-    *("Concat", "Slice", "Gather"),
+    *("ReduceL2", "Clip", "Clamp", "Max", "Maximum", "Minimum", "Expand", "Broadcast"),
+    *("Shape", "ShapeOf", "Concat", "Slice", "Gather"),
 )
 """Operators that give the length that it is divided by, in the length of the vector."""
 
