@@ -98,4 +98,6 @@ def _place_before(node: GraphNode, place: str) -> str | None:
         return place
     if node.kind in DIVISIONS:
         return "length"
-    return place if node.kind in POOLING or (place == "length" and node.kind in LENGTHS) else None
+    is_bias = node.kind in ("Add", "Multiply", "Mul") and len(node.inputs) == 1
+    passes = node.kind in POOLING or (place == "length" and (node.kind in LENGTHS or is_bias))
+    return place if passes else None
