@@ -1,0 +1,30 @@
+"""Libraries that only deployment needs, imported when they are used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from cliqa.utils.errors import ConfigError
+
+
+def library(name: str, extra: str = "deploy") -> Any:  # noqa: ANN401
+    """Return an optional module.
+
+    Args:
+        name: The module, with dots.
+        extra: The extra of this package that brings it.
+
+    Raises:
+        ConfigError: It is not installed, or cannot be imported.
+
+    >>> library("json").dumps([1])
+    '[1]'
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ConfigError(
+            f"{name.split('.')[0]} cannot be imported ({error}). Install it with: "
+            f'pip install -e ".[{extra}]"'
+        ) from error

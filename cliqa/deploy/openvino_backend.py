@@ -1,0 +1,233 @@
+"""OpenVINO: models as its own files, in float32, bfloat16 or int8, and how they run."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cliqa.deploy.fidelity import Fidelity
+from cliqa.deploy.libraries import library
+from cliqa.deploy.onnx_graph import METADATA, first_line, get_metadata, load_graph
+from cliqa.deploy.score_head import LAYERS, GraphNode, score_head
+from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
+from cliqa.utils.io import write_json
+
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+"""In what OpenVINO computes what is not in integers, by the precision of a file."""
+
+
+@dataclass(frozen=True)
+class OpenVinoReport:
+    """What became of an ONNX file.
+
+    Attributes:
+        source: The ONNX file.
+        target: The ``.xml`` file; its ``.bin`` and ``.json`` lie beside it.
+        bytes_before: Bytes of the one.
+        bytes_after: Bytes of the ``.xml`` and the ``.bin``.
+        precision: ``"fp32"``, ``"bf16"`` or ``"int8"``.
+        kept: Layers of the head, left in float.
+        images: Images of the calibration.
+        fidelity: To the ONNX file in float32, on those; None without a calibration.
+    """
+
+    source: str
+    target: str
+    bytes_before: int
+    bytes_after: int
+    precision: str
+    kept: tuple[str, ...] = ()
+    images: int = 0
+    fidelity: Fidelity | None = None
+
+    @property
+    def ratio(self) -> float:
+        """How many times smaller the files have become."""
+        return self.bytes_before / self.bytes_after
+
+
+def to_openvino(source: str | Path, target: str | Path, precision: str = "fp32") -> OpenVinoReport:
+    """Write an ONNX file as OpenVINO's, with weights in float32.
+
+    Args:
+        source: An ONNX file in float32.
+        target: The ``.xml`` file to write.
+        precision: ``"fp32"``; or ``"bf16"``: the same file, which `OpenVinoModel` computes in
+            bfloat16. That is fast on processors that can, and up to four times slower on others.
+
+    Raises:
+        ArtifactError: `source` cannot be read, by onnx or by OpenVINO.
+        ConfigError: An argument is wrong, or OpenVINO is not installed.
+    """
+    if precision not in ("fp32", "bf16"):
+        raise ConfigError(
+            f"precision must be 'fp32' or 'bf16', got {precision!r}. For int8 there is "
+            "quantize_openvino, which needs images."
+        )
+    check_name(target)
+    metadata = get_metadata(load_graph(source))
+    size = write_openvino(read_openvino(source), Path(target), metadata, precision)
+    return OpenVinoReport(str(source), str(target), Path(source).stat().st_size, size, precision)
+
+
+class OpenVinoModel:
+    """An OpenVINO file as a function.
+
+    Args:
+        path: The ``.xml`` file; what the model is stands in the ``.json`` beside it, if any.
+        threads: Threads of the CPU; None for OpenVINO's choice.
+        precision: What to compute in, ``"fp32"`` or ``"bf16"``; None for what the file says.
+
+    Attributes:
+        metadata: What the file says about itself; empty where there is no ``.json``.
+
+    Raises:
+        ArtifactError: A file is missing or damaged.
+        ConfigError: `precision` is unknown, or OpenVINO is not installed.
+    """
+
+    def __init__(
+        self, path: str | Path, threads: int | None = None, precision: str | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.metadata = _read_sidecar(self.path)
+        precision = precision or self.metadata.get("precision", "fp32")
+        if precision not in HINTS:
+            raise ConfigError(
+                f"precision must be one of {', '.join(map(repr, HINTS))}, got {precision!r}."
+            )
+        self._run = openvino_forward(read_openvino(self.path), threads, HINTS[precision])
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return scores (B,) or logits (B, K), float32 on the CPU, of images (B, C, H, W).
+
+        Raises:
+            ModelError: The images have not the size that the model takes.
+        """
+        try:
+            return self._run(images)
+        except RuntimeError as error:
+            raise ModelError(
+                f"{self.path}: fails on images of shape {tuple(images.shape)}: {first_line(error)}."
+                " Give images of the size that it was exported for."
+            ) from error
+
+
+def openvino_nodes(model: Any) -> dict[str, GraphNode]:  # noqa: ANN401
+    """Return the nodes of an ``openvino.Model`` by name."""
+    nodes: dict[str, GraphNode] = {}
+    constant: set[str] = set()
+    for node in model.get_ordered_ops():
+        name, kind = node.get_friendly_name(), node.get_type_name()
+        sources = [value.get_node().get_friendly_name() for value in node.input_values()]
+        if kind == "Constant" or (sources and constant.issuperset(sources)):
+            constant.add(name)
+        computed = tuple(source for source in sources if source not in constant)
+        weighted = kind in LAYERS and not constant.isdisjoint(sources[:2])
+        nodes[name] = GraphNode(kind, computed, weighted)
+    return {name: node for name, node in nodes.items() if name not in constant}
+
+
+def openvino_head(model: Any) -> list[str]:  # noqa: ANN401
+    """Return the names of the nodes that are the head of an ``openvino.Model``, in order."""
+    nodes = openvino_nodes(model)
+    last = [name for node in nodes.values() if node.kind == "Result" for name in node.inputs]
+    head = score_head(nodes, last)
+    return [name for name in nodes if name in head]
+
+
+def openvino_forward(
+    model: Any,  # noqa: ANN401
+    threads: int | None = None,
+    hint: str = "f32",
+) -> Callable[[Tensor], Tensor]:
+    """Return an ``openvino.Model`` as a function from images to its first output, in float32.
+
+    Args:
+        model: The model.
+        threads: Threads of the CPU; None for OpenVINO's choice.
+        hint: What to compute in: ``"f32"`` or ``"bf16"``.
+    """
+    openvino = library("openvino", "openvino")
+    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint}
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
+    compiled = openvino.Core().compile_model(model, "CPU", options)
+
+    def run(images: Tensor) -> Tensor:
+        outputs = compiled(images.detach().float().cpu().contiguous().numpy())[0]
+        return torch.from_numpy(outputs.copy()).float()  # the next pass writes into the same memory
+
+    return run
+
+
+def read_openvino(path: str | Path) -> Any:  # noqa: ANN401
+    """Return a file as an ``openvino.Model``.
+
+    Raises:
+        ArtifactError: It is missing, or no model that OpenVINO can read.
+    """
+    openvino = library("openvino", "openvino")
+    path = Path(path)
+    needed = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
+    for file in needed:
+        if not file.is_file():
+            raise ArtifactError(f"{file}: no such file. An OpenVINO model is an .xml and a .bin.")
+    try:
+        return openvino.Core().read_model(str(path))
+    except RuntimeError as error:
+        raise ArtifactError(f"{path}: OpenVINO cannot read it: {first_line(error)}.") from error
+
+
+def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precision: str) -> int:  # noqa: ANN401
+    """Write a model and what it is; the ``.xml`` comes last.
+
+    Args:
+        model: An ``openvino.Model``.
+        target: The ``.xml`` file.
+        metadata: What the ONNX file said about itself.
+        precision: What is changed of that.
+
+    Returns:
+        Bytes of the ``.xml`` and the ``.bin``.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.stem}.", dir=target.parent) as folder:
+        new = Path(folder) / target.name
+        library("openvino", "openvino").save_model(model, str(new), compress_to_fp16=False)
+        size = sum(path.stat().st_size for path in (new, new.with_suffix(".bin")))
+        os.replace(new.with_suffix(".bin"), target.with_suffix(".bin"))
+        note = json.loads(metadata.get(METADATA, "{}"))
+        write_json(target.with_suffix(".json"), {**note, "precision": precision})
+        os.replace(new, target)
+    return size
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    """Return what the file beside a model says."""
+    sidecar = path.with_suffix(".json")
+    if not sidecar.is_file():
+        return {}
+    try:
+        found: dict[str, Any] = dict(json.loads(sidecar.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ArtifactError(f"{sidecar} is damaged ({error}). Write the model again.") from error
+    return found
+
+
+def check_name(target: str | Path) -> None:
+    """Refuse a name that OpenVINO does not write.
+
+    Raises:
+        ConfigError: It does not end in ``.xml``.
+    """
+    if Path(target).suffix != ".xml":
+        raise ConfigError(f"{target}: OpenVINO's files end in .xml. Name it so.")
