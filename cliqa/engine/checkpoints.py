@@ -13,6 +13,7 @@ from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.models.build import build_model
 from cliqa.models.pruned import apply_pruning, pruning_in
+from cliqa.training.plugins.views import TaskViews
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
 
@@ -73,11 +74,34 @@ def as_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def model_of(state: dict[str, Any]) -> nn.Module:
     """Return the model that a run's checkpoint holds, in evaluation mode on the CPU."""
+    return _models_of(state)[0]
+
+
+def deployed_of(state: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+    """Return a checkpoint's model, and the network that predicts: all its views where a gate is.
+
+    Args:
+        state: A run's checkpoint.
+    """
+    model, plugins = _models_of(state)
+    states = {key.partition(".")[2]: value for key, value in state["strategy"]["plugins"].items()}
+    network = model
+    for plugin in plugins:
+        if isinstance(plugin, TaskViews) and type(plugin).__name__ in states:
+            plugin.load_state_dict(states[type(plugin).__name__])
+            found = plugin.deployed(model)
+            network = network if found is model else found
+    return model, network
+
+
+def _models_of(state: dict[str, Any]) -> tuple[nn.Module, list[Any]]:
+    """Return a checkpoint's model, and the plugins of its config, without their state."""
     model = build_model(without_weights(state["config"]["model"]))
     apply_pruning(model, pruning_in(state))
-    prepare_model(model, build_plugins(state["config"]["cl_strategy"]))
+    plugins = build_plugins(state["config"]["cl_strategy"])
+    prepare_model(model, plugins)
     model.load_state_dict(state["strategy"]["model"])
-    return model.eval()
+    return model.eval(), plugins
 
 
 def open_teacher(path: Path) -> nn.Module:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from cliqa.engine.checkpoints import as_run, find_checkpoint, model_of
+from cliqa.engine.checkpoints import as_run, deployed_of, find_checkpoint
 from cliqa.engine.zero_shot import ZeroShotModel
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
@@ -62,7 +62,7 @@ class CheckpointModel:
         device: Where to compute.
 
     Attributes:
-        module: The network.
+        module: The network: of a run whose experiences have views of their own, the newest one.
 
     Raises:
         CheckpointError: The model takes no images.
@@ -81,12 +81,14 @@ class CheckpointModel:
         self.classes: list[str] = state.get("classes") or []
         self.channels = int(state.get("channels") or 3)
         self.eval_transform: Sequence[Mapping[str, Any]] = self.scenario["eval_transform"]
-        self.module = model_of(state).to(device)
+        self.module, network = deployed_of(state)
+        self.module.to(device)
+        self._network = network.to(device)
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,) or logits (B, K) of preprocessed images (B, C, H, W)."""
-        found: Tensor = self.module(images.to(self.device))
+        found: Tensor = self._network(images.to(self.device))
         return found.float().cpu()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -87,20 +88,24 @@ class DomainGate:
 
     def _features(self, images: Tensor) -> Tensor:
         """Return the kept network's features (B, D)."""
-        network: Any = self._network
-        give = network.features if hasattr(network, "features") else network.extract_feat
-        found = give(images)
-        last = found[-1] if isinstance(found, (tuple, list)) else found
-        return last.flatten(2).mean(2) if last.dim() == 4 else last
+        return pooled_features(self.network, images)
+
+    @property
+    def network(self) -> nn.Module:
+        """The copy that was kept.
+
+        Raises:
+            ModelError: There is none yet.
+        """
+        if self._network is None:
+            raise ModelError("the gate has no network yet. Call keep(model) first.")
+        return self._network
 
     def weights(self, images: Tensor | RaggedImages) -> Tensor:
         """Return the weight of every experience (B, T) for a batch; rows sum to 1."""
         features = self.embed(images)  # (B, D)
-        nearest = [
-            torch.cdist(features, centres.to(features.device)).square().amin(1)  # (B,)
-            for centres in self.centroids
-        ]
-        return (-self.temperature * torch.stack(nearest, dim=1)).softmax(1)
+        centroids = [centres.to(features.device) for centres in self.centroids]
+        return domain_weights(features, centroids, self.temperature)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the centroids and the network's tensors."""
@@ -114,3 +119,23 @@ class DomainGate:
             self._network.load_state_dict(state["network"])
         else:
             self._state = state["network"]
+
+
+def pooled_features(network: Any, images: Tensor) -> Tensor:  # noqa: ANN401
+    """Return a network's features (B, D); of several outputs the last, of maps the mean."""
+    give = network.features if hasattr(network, "features") else network.extract_feat
+    found = give(images)
+    last: Tensor = found[-1] if isinstance(found, (tuple, list)) else found
+    return last.flatten(2).mean(2) if last.dim() == 4 else last
+
+
+def domain_weights(features: Tensor, centroids: Sequence[Tensor], temperature: float) -> Tensor:
+    """Return the weight of every experience (B, T); see `DomainGate`.
+
+    Args:
+        features: Of length 1, (B, D).
+        centroids: An item an experience, (k, D).
+        temperature: How sharply to decide.
+    """
+    nearest = [torch.cdist(features, centres).square().amin(1) for centres in centroids]
+    return (-temperature * torch.stack(nearest, dim=1)).softmax(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.training.gate import DomainGate
+from cliqa.training.gated_views import GatedViews
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.utils.errors import ConfigError
 
@@ -69,6 +71,22 @@ class TaskViews(ContinualPlugin):
         with torch.no_grad():
             for name, value in self._views[view].items():
                 state[name].copy_(value)
+
+    def deployed(self, model: nn.Module) -> nn.Module:
+        """Return the network that predicts for images of which nobody knows the experience.
+
+        With ``"gate"`` it is all views with the gate; else the newest view, the model itself.
+
+        Args:
+            model: The model; it is left as it is.
+        """
+        if self.gate is None or not self._views:
+            return model
+        self.gate.keep(model)
+        views = [copy.deepcopy(model) for _ in self._views]
+        for index, view in enumerate(views):
+            self.show(view, index)
+        return GatedViews(views, self.gate).eval()
 
     # ---------------------------------------------------------------- hooks
 

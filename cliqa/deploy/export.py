@@ -1,0 +1,277 @@
+"""A PyTorch model as one ONNX file, which is written only if it says the same."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from cliqa import __version__
+from cliqa.deploy.onnx_file import INPUT, describe, import_deploy, open_session
+from cliqa.deploy.trace import reason_of, trace
+from cliqa.models.complexity import count_macs
+from cliqa.models.lora import merge
+from cliqa.utils.errors import CliqaError, ConfigError, ModelError
+from cliqa.utils.io import atomic_open
+
+BATCHES = (1, 2, 5)
+"""Batch sizes at which a file is compared with its model; it is traced at `TRACED`."""
+
+TRACED = 2
+"""A size of 1 would be taken for a constant."""
+
+MORE = ((32, 64), (13, 29))
+"""Pixels that are added to height and width where a file shall take any size."""
+
+DynamicSize = bool | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export has made.
+
+    Attributes:
+        path: The file.
+        file_bytes: Its size.
+        parameters: Of the network.
+        size: (H, W) of its images; None for any.
+        parity: The largest difference to the model by case (``"batch 5 of 64 x 64 pixels"``),
+            relative to outputs above 1.
+        note: Why the size is fixed where any was asked for; empty otherwise.
+        seconds: How long it took.
+    """
+
+    path: Path
+    file_bytes: int
+    parameters: int
+    size: tuple[int, int] | None
+    parity: dict[str, float]
+    note: str
+    seconds: float
+
+
+def export_onnx(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    channels: int,
+    size: tuple[int, int],
+    metadata: Mapping[str, Any],
+    dynamic_size: DynamicSize = False,
+    tolerance: float = 1e-5,
+) -> ExportReport:
+    """Write a model as an ONNX file with its weights inside; the batch may have any size.
+
+    The file is run and compared with the model first, at several batch sizes, and nothing is
+    written where they differ. The model itself is left as it is: a copy is merged (adapters), cast
+    to float32 and traced in evaluation mode.
+
+    Args:
+        model: Images (B, channels, H, W) -> scores (B,) or logits (B, K).
+        path: The file.
+        channels: Of the images.
+        size: (H, W) to trace with.
+        metadata: What the file says about itself (`cliqa.deploy.onnx_file`); what follows from the
+            model and the other arguments is filled in.
+        dynamic_size: Let images have any size too; ``"auto"``: where that can be had.
+        tolerance: Largest difference allowed, relative to outputs above 1.
+
+    Raises:
+        ConfigError: An argument is out of range, or a package is missing.
+        ModelError: The model cannot be exported, or the file would say something else.
+    """
+    started = time.monotonic()
+    path = Path(path)
+    _check(path, channels, size, dynamic_size, tolerance)
+    for library in ("onnx", "onnxscript", "onnxruntime"):
+        import_deploy(library)
+    network = _frozen_copy(model)
+    shape = (channels, *size)
+    wanted = _references(network, _cases(shape, bool(dynamic_size)))
+    _merge(network)
+    proto, parity, note = _traced(network, shape, wanted, dynamic_size, tolerance)
+    any_size = bool(dynamic_size) and not note
+    parameters = sum(p.numel() for p in network.parameters())
+    facts = {
+        "version": __version__,
+        "channels": channels,
+        "size": None if any_size else list(size),
+        "precision": "fp32",
+        "parameters": parameters,
+        "macs": _macs(network, shape),
+    }
+    describe(proto, {**metadata, **facts})
+    content = proto.SerializeToString()
+    with atomic_open(path, "wb") as file:
+        file.write(content)
+    return ExportReport(
+        path=path,
+        file_bytes=len(content),
+        parameters=parameters,
+        size=None if any_size else size,
+        parity=parity,
+        note=note,
+        seconds=time.monotonic() - started,
+    )
+
+
+Shape = tuple[int, int, int, int]
+References = dict[Shape, "tuple[Tensor, Tensor]"]
+
+
+def _check(
+    path: Path, channels: int, size: tuple[int, int], dynamic_size: DynamicSize, tolerance: float
+) -> None:
+    """Refuse what cannot be meant, before long work."""
+    if path.suffix != ".onnx":
+        raise ConfigError(f"{path}: the name of an ONNX file must end in .onnx.")
+    if channels < 1 or min(size) < 1:
+        raise ConfigError(f"export: channels={channels} and size={size} must be at least 1.")
+    if dynamic_size not in (True, False, "auto"):
+        raise ConfigError(
+            f"export: dynamic_size must be True, False or 'auto', got {dynamic_size!r}."
+        )
+    if not tolerance > 0:
+        raise ConfigError(f"export: tolerance must be above 0, got {tolerance:g}.")
+
+
+def _frozen_copy(model: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode, in float32 on the CPU."""
+    return copy.deepcopy(model).to("cpu", torch.float32).eval().requires_grad_(False)
+
+
+def _merge(network: nn.Module) -> None:
+    """Put adapters into the weights, and drop hooks that only look on."""
+    merge(network)
+    for module in network.modules():
+        module._forward_hooks.clear()
+
+
+def _cases(shape: tuple[int, int, int], any_size: bool) -> list[Shape]:
+    """Return the shapes (B, C, H, W) at which a file is compared."""
+    channels, height, width = shape
+    cases = [(batch, channels, height, width) for batch in BATCHES]
+    if any_size:
+        cases += [(3, channels, height + more, width + wide) for more, wide in MORE]
+    return cases
+
+
+@torch.no_grad()
+def _references(network: nn.Module, cases: list[Shape]) -> References:
+    """Return seeded images and the network's own outputs for them.
+
+    Sizes that the network itself refuses are left out, but for the one to trace.
+
+    Raises:
+        ModelError: The network refuses that one, or its outputs are no finite scores or logits.
+    """
+    found: References = {}
+    for case in cases:
+        images = torch.randn(case, generator=torch.Generator().manual_seed(case[0]))
+        try:
+            output = network(images)
+        except (CliqaError, RuntimeError, ValueError, AssertionError, TypeError) as error:
+            if case[2:] == cases[0][2:]:
+                raise ModelError(
+                    f"export: the model fails with {_said(case)} ({reason_of(error)}). Choose "
+                    "another size."
+                ) from error
+            continue
+        if not isinstance(output, Tensor) or output.dim() not in (1, 2):
+            kind = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ModelError(f"export: the model gives {kind}, not scores (B,) or logits (B, K).")
+        if not output.isfinite().all():
+            raise ModelError(
+                f"export: the model gives NaN or infinity for {_said(case)}, which cannot be "
+                "compared. Train it to finite weights first."
+            )
+        found[case] = images, output
+    return found
+
+
+def _macs(network: nn.Module, shape: tuple[int, int, int]) -> int | None:
+    """Return the multiply-accumulates of one image; None where they cannot be counted."""
+    with contextlib.suppress(ModelError):
+        return count_macs(network, torch.zeros(1, *shape))
+    return None
+
+
+def _traced(
+    network: nn.Module,
+    shape: tuple[int, int, int],
+    wanted: References,
+    dynamic_size: DynamicSize,
+    tolerance: float,
+) -> tuple[Any, dict[str, float], str]:
+    """Return the file's content, how far it is off, and why its size is fixed (or nothing)."""
+    note = ""
+    fixed = {case: pair for case, pair in wanted.items() if case[2:] == shape[1:]}
+    if dynamic_size:
+        try:
+            if len(wanted) == len(fixed):
+                raise ModelError("export: the model itself takes images of one size alone.")
+            return *_attempt(network, shape, wanted, True, tolerance), note
+        except ModelError as error:
+            if dynamic_size != "auto":
+                advice = "Or export for images of one size. Nothing was written."
+                raise ModelError(f"{error} {advice}") from error
+            note = str(error).removeprefix("export: ")
+    return *_attempt(network, shape, fixed, False, tolerance), note
+
+
+def _attempt(
+    network: nn.Module,
+    shape: tuple[int, int, int],
+    wanted: References,
+    any_size: bool,
+    tolerance: float,
+) -> tuple[Any, dict[str, float]]:
+    """Return the file's content and how far it is off, if that is little enough."""
+    proto = trace(network, wanted[(TRACED, *shape)][0], any_size)
+    session = open_session(proto.SerializeToString(), Path("export"))
+    parity = {_said(case): _difference(session, case, *pair) for case, pair in wanted.items()}
+    worst = max(parity, key=lambda case: parity[case])
+    if parity[worst] > tolerance:
+        raise ModelError(
+            f"export: with {worst} the ONNX file differs from the model by {parity[worst]:.1e}, "
+            f"more than tolerance={tolerance:g}. Where it is little more, raise the tolerance "
+            "(--tolerance 1e-4); else the model's code makes a Python number of a tensor's size, "
+            "which is right for the traced batch alone: write -1 in view() instead."
+        )
+    return proto, parity
+
+
+def _difference(session: Any, case: Shape, images: Tensor, wanted: Tensor) -> float:  # noqa: ANN401
+    """Return how far a file's outputs are off, relative to outputs above 1.
+
+    Raises:
+        ModelError: The file fails, or its outputs have another shape.
+    """
+    try:
+        (values,) = session.run(None, {INPUT: images.numpy()})
+    except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no common class
+        raise ModelError(
+            f"export: with {_said(case)} the ONNX file fails ({reason_of(error)}). The "
+            "model's code fixes a size that should be free."
+        ) from error
+    found = torch.from_numpy(values)
+    if found.shape != wanted.shape:
+        raise ModelError(
+            f"export: with {_said(case)} the ONNX file gives shape {tuple(found.shape)} instead of "
+            f"{tuple(wanted.shape)}. The model's code fixes a size that should be free: write -1 "
+            "in view() instead of a Python number."
+        )
+    off = (found - wanted).abs() / wanted.abs().clamp(min=1)
+    return float(off.nan_to_num(nan=torch.inf).max())
+
+
+def _said(case: Shape) -> str:
+    """Return a case in words."""
+    return f"batch {case[0]} of {case[2]} x {case[3]} pixels"

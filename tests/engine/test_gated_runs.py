@@ -1,0 +1,62 @@
+"""Runs whose experiences have views of their own predict as they were evaluated."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cliqa.engine.checkpoints import deployed_of, load_run, model_of
+from cliqa.engine.inference import Predictor, find_images
+from cliqa.evaluation.predictions import load_predictions
+from cliqa.training.gated_views import GatedViews
+
+Config = dict[str, Any]
+Run = Callable[..., Path]
+
+METHODS: dict[str, Config] = {
+    "packnet": {"type": "PackNet", "norm": "per_task"},
+    "norms and heads": {"type": "TaskSpecificParts"},
+    "lora": {"type": "LoRA", "rank": 2, "mode": "per_task", "norm": "train", "first": "full"},
+}
+
+
+def gated(config: Config, method: str, **more: Any) -> Config:
+    """Return a config with a method whose views a gate chooses."""
+    config = copy.deepcopy(config)
+    config["cl_strategy"].pop("mem_size")
+    config["cl_strategy"]["optimizer"]["lr"] = 3e-2  # views that differ
+    config["cl_strategy"] |= {**METHODS[method], "inference": "gate", "centroids": 3, **more}
+    return config
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_checkpoint_predicts_what_the_run_did(
+    method: str, tiny_config: Config, run_config: Run, tiny_data: Path
+) -> None:
+    folder = run_config(gated(tiny_config, method, temperature=4.0))
+    predictor = Predictor(folder, torch.device("cpu"))
+    for name in "abc":
+        stored = load_predictions(folder, 2, name)
+        said = {s.image.name: s.score for s in predictor.predict(find_images([tiny_data / name]))}
+        found = [said[Path(image).name] for image in stored.image]
+        assert found == pytest.approx(stored.prediction.tolist(), abs=1e-6)
+    state = load_run(folder / "checkpoints" / "last.pth")
+    model, network = deployed_of(state)
+    assert isinstance(network, GatedViews)
+    images = torch.rand(5, 3, 16, 16)
+    plain = model_of(state)(images)
+    assert torch.equal(model(images), plain)  # the newest view
+    assert (network(images) - plain).abs().max() > 1e-3  # and no other
+
+
+def test_without_a_gate_the_newest_view_predicts(tiny_config: Config, run_config: Run) -> None:
+    config = gated(tiny_config, "norms and heads")
+    config["cl_strategy"]["inference"] = "oracle"
+    state = load_run(run_config(config) / "checkpoints" / "last.pth")
+    model, network = deployed_of(state)
+    assert network is model
