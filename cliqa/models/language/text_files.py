@@ -134,7 +134,7 @@ def _kind_of(document: Any, where: str) -> str:  # noqa: ANN401
 
 def _level(entry: Any, where: str) -> tuple[float, Any]:  # noqa: ANN401
     """Return a level's value and its texts."""
-    value = entry.get("value") if isinstance(entry, Mapping) else None
+    value: Any = entry.get("value") if isinstance(entry, Mapping) else None
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 <= value <= 1 or set(entry) - {"value", "texts"}:
         raise ConfigError(
