@@ -83,7 +83,7 @@ class CandidateTexts:
 
 
 def _check(texts: CandidateTexts) -> None:
-    """Refuse a single candidate, one without prompts, doubled prompts, and levels of one value."""
+    """Refuse a single candidate, one without prompts, doubled prompts, and doubled values."""
     if len(texts.names) < 2:
         raise ConfigError(
             f"model.texts {texts.source}: one candidate leaves nothing to choose. Name two or more."
@@ -97,8 +97,7 @@ def _check(texts: CandidateTexts) -> None:
                     f"for '{name}'. Every text must be there once."
                 )
             seen[prompt] = name
-    if texts.values is not None and len(set(texts.values)) < 2:
+    if texts.values is not None and len(set(texts.values)) < len(texts.values):
         raise ConfigError(
-            f"model.texts {texts.source}: all levels have one value, so every score would be the "
-            "same. Give the best 1.0 and the worst 0.0."
+            f"model.texts {texts.source}: two levels have one value. Join their texts in one level."
         )

@@ -41,5 +41,5 @@ def test_candidates_that_decide_nothing_are_refused() -> None:
         CandidateTexts(("cat",), (("a cat.",),))
     with pytest.raises(ConfigError, match="'a pet.' stands for 'cat' and again for 'dog'"):
         CandidateTexts(("cat", "dog"), (("a pet.",), ("a pet.",)))
-    with pytest.raises(ConfigError, match="all levels have one value"):
+    with pytest.raises(ConfigError, match="two levels have one value"):
         CandidateTexts(("good", "bad"), (("Good.",), ("Bad.",)), (1.0, 1.0))

@@ -77,7 +77,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
         ("levels: {a: {value: 2}, b: {value: 0}}", "a level is"),
         ("levels: {a: {value: true}, b: {value: 0}}", "a level is"),
         ("levels: {a: {value: 1, text: x}, b: {value: 0}}", "a level is"),
-        ("levels: {a: {value: 1}, b: {value: 1}}", "all levels have one value"),
+        ("levels: {a: {value: 1}, b: {value: 1}}", "two levels have one value"),
     ],
 )
 def test_wrong_files_are_refused(content: str, message: str) -> None:
