@@ -74,6 +74,9 @@ def build(
     check_config(config)
     built = build_model_and_strategy(config, device, work_dir)
     benchmark = build_benchmark(config["scenario"])  # last: reading takes longest
+    check_classes = getattr(built.model, "check_classes", None)
+    if check_classes is not None:  # a model that calls the classes by their names
+        check_classes(getattr(benchmark, "class_names", None))
     return Parts(
         config,
         benchmark,

@@ -175,10 +175,10 @@ def check_fits(state: dict[str, Any], config: dict[str, Any], path: Path) -> Non
 
 
 def without_weights(section: Any) -> Any:  # noqa: ANN401
-    """Return a model's section without pretrained weights: the checkpoint has them all."""
+    """Return a model's section without files of weights and texts: the checkpoint has them all."""
     if not isinstance(section, dict):
         return section
     return {
-        key: None if key in ("pretrained", "weights") else without_weights(value)
+        key: None if key in ("pretrained", "weights", "texts") else without_weights(value)
         for key, value in section.items()
     }

@@ -13,7 +13,7 @@ from cliqa.models.weights import load_weights
 from cliqa.registry import MODELS, build_component, check_component, parameters_of
 from cliqa.utils.errors import ConfigError, ModelError
 
-PARTS = ("backbone", "neck", "head")
+PARTS = ("backbone", "neck", "head", "text_encoder")
 
 
 def check_model(config: Mapping[str, Any], where: str = "model") -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliqa.utils.checkpoint import DAMAGE, load_checkpoint
+from cliqa.models.language.clip_files import build_clip, import_clip
+from cliqa.utils.checkpoint import DAMAGE
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.io import write_npz
 
@@ -155,69 +155,14 @@ def clip_anchors(
     """
     if not prompts or any(len(pair) != 2 for pair in prompts):
         raise ConfigError("anchors: prompts must be pairs (good, bad), one at least.")
-    clip = _import_clip()
-    model = _build_clip(clip, Path(weights))
+    clip = import_clip("anchors='clip'", "use anchors='antipodal', which needs none")
+    model = build_clip(clip, Path(weights))
     with torch.no_grad():
         good, bad = (
             model.encode_text(clip.tokenize(list(texts))).float()
             for texts in zip(*prompts, strict=True)
         )
     return join_prompts(good, bad, centred)
-
-
-def _import_clip() -> Any:  # noqa: ANN401
-    """Return the optional package ``clip`` with its module ``model``.
-
-    Raises:
-        ModelError: It is not installed.
-    """
-    try:
-        import clip  # noqa: PLC0415  an optional extra
-        import clip.model  # noqa: PLC0415
-    except ImportError as error:
-        raise ModelError(
-            f"anchors='clip' needs the package clip ({error}). Install it with pip install "
-            "'cliqa[clip]', or use anchors='antipodal', which needs none."
-        ) from error
-    return clip
-
-
-def _build_clip(clip: Any, path: Path) -> Any:  # noqa: ANN401
-    """Return a CLIP model in float32, in evaluation mode, with the weights of a file.
-
-    Raises:
-        ModelError: The file is no CLIP model.
-        CheckpointError: It is missing, damaged, or holds more than tensors.
-    """
-    state = _torchscript_state(path) if _is_torchscript(path) else load_checkpoint(path)
-    try:
-        return clip.model.build_model(dict(state)).float().eval()
-    except (*DAMAGE, AttributeError, TypeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"{path}: no weights of an OpenAI CLIP model ({reason}). Give the file that clip.load "
-            "downloads (RN50.pt, ViT-B-32.pt), or its state_dict() saved with torch.save."
-        ) from error
-
-
-def _is_torchscript(path: Path) -> bool:
-    """Return whether a file is a TorchScript archive, as OpenAI publishes CLIP."""
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("constants.pkl") for name in archive.namelist())
-
-
-def _torchscript_state(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a TorchScript archive; its code is not run.
-
-    Raises:
-        ModelError: The archive is damaged.
-    """
-    try:
-        return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
-    except DAMAGE as error:
-        raise ModelError(f"{path}: a damaged TorchScript archive. Download it again.") from error
 
 
 def build_anchors(

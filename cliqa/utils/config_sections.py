@@ -123,7 +123,7 @@ SECTIONS: dict[str, Section] = {
 ELSEWHERE = {
     **dict.fromkeys(("strategy", "plugins", "optimizer", "scheduler", "loss"), "cl_strategy.{}"),
     **dict.fromkeys(("train_epochs", "train_mb_size", "eval_mb_size"), "cl_strategy.{}"),
-    **dict.fromkeys(("backbone", "neck", "head"), "model.{}"),
+    **dict.fromkeys(("backbone", "neck", "head", "text_encoder"), "model.{}"),
     **dict.fromkeys(("datasets", "train_transform", "eval_transform"), "scenario.{}"),
     **dict.fromkeys(("max_epochs", "epochs", "train_cfg", "runner"), "cl_strategy.train_epochs"),
     **dict.fromkeys(("optim_wrapper", "optimizer_config"), "cl_strategy.optimizer"),

@@ -98,8 +98,8 @@ def _scenario_parts(scenario: Mapping[str, Any]) -> Iterator[Part]:
 def _model_parts(model: Mapping[str, Any]) -> Iterator[Part]:
     """Yield the model, which needs no ``type`` where it has a backbone, and its parts."""
     if "type" in model or "backbone" not in model:
-        yield Part(("MODELS",), model, "model", ("backbone", "neck", "head"))
-    for key in ("backbone", "neck", "head"):
+        yield Part(("MODELS",), model, "model", ("backbone", "neck", "head", "text_encoder"))
+    for key in ("backbone", "neck", "head", "text_encoder"):
         if isinstance(model.get(key), Mapping) and "type" in model[key]:
             yield Part(("MODELS",), model[key], f"model.{key}")
 

@@ -1,0 +1,1 @@
+"""Models of images and texts, and the texts themselves."""

@@ -1,0 +1,181 @@
+"""OpenAI's CLIP from a local file, by the optional package ``clip``."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cliqa.utils.checkpoint import DAMAGE, load_checkpoint
+from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.suggest import closest
+
+_TEXT = {"context_length": 77, "vocab_size": 49408}
+_SMALL = {"transformer_width": 512, "transformer_heads": 8, "transformer_layers": 12, **_TEXT}
+_LARGE = {"transformer_width": 768, "transformer_heads": 12, "transformer_layers": 12, **_TEXT}
+
+ARCHS: dict[str, dict[str, Any]] = {
+    "RN50": {
+        "embed_dim": 1024,
+        "image_resolution": 224,
+        "vision_layers": (3, 4, 6, 3),
+        "vision_width": 64,
+        "vision_patch_size": None,
+        **_SMALL,
+    },
+    "ViT-B/32": {
+        "embed_dim": 512,
+        "image_resolution": 224,
+        "vision_layers": 12,
+        "vision_width": 768,
+        "vision_patch_size": 32,
+        **_SMALL,
+    },
+    "ViT-B/16": {
+        "embed_dim": 512,
+        "image_resolution": 224,
+        "vision_layers": 12,
+        "vision_width": 768,
+        "vision_patch_size": 16,
+        **_SMALL,
+    },
+    "ViT-L/14": {
+        "embed_dim": 768,
+        "image_resolution": 224,
+        "vision_layers": 24,
+        "vision_width": 1024,
+        "vision_patch_size": 14,
+        **_LARGE,
+    },
+}
+"""The sizes of OpenAI's models, in the words of ``clip.model.CLIP``."""
+
+
+def sizes_of(arch: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sizes of a CLIP model.
+
+    Args:
+        arch: A name of `ARCHS`, or all the sizes themselves.
+
+    Raises:
+        ConfigError: The name is unknown, or a size is missing or unknown.
+    """
+    if isinstance(arch, str):
+        if arch not in ARCHS:
+            raise ConfigError(
+                f"arch: no CLIP model is called '{arch}'.{closest(arch, ARCHS)} Use one of "
+                f"{', '.join(ARCHS)}, or a dict of the sizes of another one."
+            )
+        return dict(ARCHS[arch])
+    wrong = set(ARCHS["RN50"]) ^ set(arch)
+    if wrong:
+        raise ConfigError(
+            f"arch: a dict of a CLIP model's sizes has {', '.join(ARCHS['RN50'])}; "
+            f"'{min(wrong)}' is missing or unknown."
+        )
+    return dict(arch)
+
+
+def import_clip(what: str, instead: str) -> Any:  # noqa: ANN401
+    """Return the optional package ``clip`` with its module ``model``.
+
+    Args:
+        what: Who needs it, for the message.
+        instead: What to do without it.
+
+    Raises:
+        ModelError: It is not installed.
+    """
+    try:
+        import clip  # noqa: PLC0415  an optional extra
+        import clip.model  # noqa: PLC0415
+    except ImportError as error:
+        raise ModelError(
+            f"{what} needs the package clip ({error}). Install it with pip install "
+            f"'cliqa[clip]', or {instead}."
+        ) from error
+    return clip
+
+
+def build_clip(clip: Any, path: Path) -> Any:  # noqa: ANN401
+    """Return a CLIP model in float32, in evaluation mode, with the weights of a file.
+
+    Args:
+        clip: The package.
+        path: OpenAI's TorchScript archive, or a state dict.
+
+    Raises:
+        ModelError: The file is no CLIP model.
+        CheckpointError: It is missing, damaged, or holds more than tensors.
+    """
+    state = clip_state(path)
+    try:
+        return clip.model.build_model(dict(state)).float().eval()
+    except (*DAMAGE, AttributeError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{path}: no weights of an OpenAI CLIP model ({reason}). Give the file that clip.load "
+            "downloads (RN50.pt, ViT-B-32.pt), or its state_dict() saved with torch.save."
+        ) from error
+
+
+def load_tower(tower: nn.Module, path: str | Path, prefix: str = "") -> None:
+    """Load one of CLIP's two towers, completely, in float32.
+
+    Args:
+        tower: Its tensors are called as in CLIP.
+        path: As `build_clip`.
+        prefix: What stands before their names in the file: ``"visual."``.
+
+    Raises:
+        ModelError: The file is no CLIP model, or one of other sizes.
+        CheckpointError: It is missing, damaged, or holds more than tensors.
+    """
+    file = {k: v.float() for k, v in clip_state(Path(path)).items() if isinstance(v, Tensor)}
+    own = tower.state_dict()
+    wrong = [
+        f"{prefix}{name} is {_shape(file.get(prefix + name))} in the file, not {_shape(tensor)}"
+        for name, tensor in own.items()
+        if _shape(file.get(prefix + name)) != _shape(tensor)
+    ]
+    if wrong:
+        more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise ModelError(
+            f"{path}: not the weights of this CLIP model ({wrong[0]}{more}). Set arch to the model "
+            f"of the file: one of {', '.join(ARCHS)}, or a dict of its sizes."
+        )
+    tower.load_state_dict({name: file[prefix + name] for name in own})
+
+
+def _shape(tensor: Tensor | None) -> str:
+    """Return a tensor's shape for a message."""
+    return "missing" if tensor is None else str(tuple(tensor.shape))
+
+
+def clip_state(path: Path) -> dict[str, Any]:
+    """Return the tensors of a CLIP model's file; no code in it is run."""
+    return _torchscript_state(path) if _is_torchscript(path) else load_checkpoint(path)
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Return whether a file is a TorchScript archive, as OpenAI publishes CLIP."""
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("constants.pkl") for name in archive.namelist())
+
+
+def _torchscript_state(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a TorchScript archive; its code is not run.
+
+    Raises:
+        ModelError: The archive is damaged.
+    """
+    try:
+        return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
+    except DAMAGE as error:
+        raise ModelError(f"{path}: a damaged TorchScript archive. Download it again.") from error

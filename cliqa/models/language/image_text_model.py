@@ -1,0 +1,192 @@
+"""Two towers, one of images and one of texts, that meet in one space (Radford et al., 2021)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cliqa.models.freezing import freeze_parts
+from cliqa.models.heads.image_text import ImageTextHead
+from cliqa.models.language.candidate_texts import CandidateTexts
+from cliqa.models.language.text_encoder import KeptFeatures, TextEncoder
+from cliqa.models.language.text_files import load_texts
+from cliqa.models.mmpretrain_bridge import build_part
+from cliqa.models.quality_model import QualityModel
+from cliqa.models.weights import load_weights
+from cliqa.registry import MODELS
+from cliqa.utils.errors import ConfigError, ModelError
+
+logger = logging.getLogger(__name__)
+
+
+@MODELS.register_module()
+class ImageTextModel(QualityModel):
+    """Say which of K texts an image fits: logits (B, K), or scores (B,) where they are levels.
+
+    An image is compared with the texts of every candidate, always and with nothing else: neither a
+    target nor a task enters. A candidate is the mean of its prompts' unit vectors, brought to
+    length 1. Of levels of quality the score is the mean of their values, weighted by the softmax of
+    the logits.
+
+    Args:
+        backbone: Config of the image encoder, as in a `QualityModel`; or ``CLIPVision``.
+        texts: The candidates: a name of the package's own texts (``"fashion_mnist"``,
+            ``"quality_levels"`` ...), or the path of a YAML file; see `load_texts`. Classes stand
+            in it in the stream's order. None: a checkpoint that is loaded next has them.
+        in_channels: Length of the image's features, as for a head.
+        text_encoder: Config of the text encoder; None for ``TextTransformer``.
+        width: D of the common space; None to compare both encoders' features as they are.
+        temperature: What the cosines are divided by at the start; it is learnt, and at least 0.01.
+        neck: Config of a neck between image encoder and projection.
+        pretrained: A local file of weights, for the backbone or the whole model.
+        freeze: Names of parts that stay as they are: ``["text_encoder"]``; see `freeze_parts`.
+
+    Attributes:
+        texts: The candidates; None before a checkpoint has brought them.
+        text_encoder: The text encoder.
+        head: The projections and the scale.
+
+    Raises:
+        ConfigError: A part's config or the texts are wrong.
+        ModelError: The weights do not fit, or `freeze` names nothing.
+    """
+
+    texts: CandidateTexts | None = None
+    text_encoder: TextEncoder
+    head: ImageTextHead
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        texts: str | Path | None,
+        in_channels: int,
+        text_encoder: Mapping[str, Any] | None = None,
+        width: int | None = 64,
+        temperature: float = 0.07,
+        neck: Mapping[str, Any] | None = None,
+        pretrained: str | None = None,
+        freeze: Sequence[str] = (),
+    ) -> None:
+        found = None if texts is None else load_texts(texts)
+        encoder = build_part(text_encoder or {"type": "TextTransformer"}, "model.text_encoder")
+        if not isinstance(encoder, TextEncoder):
+            raise ConfigError(
+                f"model.text_encoder '{type(encoder).__name__}': encodes no texts. Use "
+                "'TextTransformer' or 'CLIPText'."
+            )
+        head = {"type": "ImageTextHead", "in_channels": in_channels, "width": width}
+        head |= {"text_channels": encoder.output_dim, "temperature": temperature}
+        super().__init__(backbone, head, neck)
+        self.text_encoder = encoder
+        self._kept = KeptFeatures()
+        if found is not None:
+            encoder.learn(found.flat)
+            self.use_texts(found)
+        if pretrained is not None:
+            load_weights(self, pretrained)
+        self.frozen = freeze_parts(self, freeze)
+        if freeze:
+            logger.info("%s", self.frozen)
+
+    def use_texts(self, texts: CandidateTexts) -> None:
+        """Compare images with other candidates from now on; no weight changes.
+
+        Args:
+            texts: The candidates.
+
+        Raises:
+            ModelError: A text is too long for the encoder.
+        """
+        self.text_encoder.tokens(texts.flat)
+        members = F.one_hot(torch.tensor(texts.owners), len(texts)).T.float()  # (K, N)
+        self._average = members / members.sum(dim=1, keepdim=True)
+        self.texts = texts
+
+    def check_classes(self, classes: Sequence[str] | None) -> None:
+        """Refuse a stream that the texts do not fit.
+
+        Args:
+            classes: Its classes in the order of their labels; None where it has scores.
+
+        Raises:
+            ConfigError: There are no texts, they are levels and the stream has classes or the
+                reverse, or the classes are others.
+        """
+        if self.texts is None:
+            raise ConfigError(
+                "model.texts: None is for a model whose checkpoint has the texts. Give a name, "
+                "such as 'fashion_mnist' or 'quality_levels', or the path of a .yaml file."
+            )
+        levels = self.texts.values is not None
+        if levels != (classes is None):
+            has, need = ("classes", "'levels'") if levels else ("scores", "'classes'")
+            raise ConfigError(
+                f"model.texts {self.texts.source}: the file names {need}, but this stream has "
+                f"{has}. Give texts of {'the classes' if levels else 'quality levels'}."
+            )
+        if classes is not None:
+            self.texts.check_names(classes)
+
+    def embed_image(self, images: Tensor) -> Tensor:
+        """Return unit vectors (B, D) of images (B, C, H, W)."""
+        return self.head.embed_image(self.features(images))
+
+    def embed_text(self, ids: Tensor | None = None) -> Tensor:
+        """Return unit vectors (N, D) of prompts.
+
+        Args:
+            ids: Which of ``texts.flat``; None for all.
+        """
+        features = self._kept(self.text_encoder, self._candidates().flat)
+        return self.head.embed_text(features if ids is None else features[ids])
+
+    def prototypes(self) -> Tensor:
+        """Return a unit vector (K, D) for each candidate."""
+        prompts = self.embed_text()  # (N, D)
+        return F.normalize(self._average.to(prompts) @ prompts, dim=1)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return how well images (B, C, H, W) fit every candidate, (B, K)."""
+        found: Tensor = self.head(self.embed_image(images), self.prototypes())
+        return found
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (B, K), or scores (B,) where the candidates are levels."""
+        return self.answers(self.logits(images))
+
+    def answers(self, logits: Tensor) -> Tensor:
+        """Return logits (B, K) as they are, or the scores (B,) that they stand for."""
+        values = self._candidates().values
+        if values is None:
+            return logits
+        return logits.softmax(dim=1) @ logits.new_tensor(values)
+
+    def get_extra_state(self) -> Tensor:
+        """Return the texts as bytes, (n,) uint8: a checkpoint needs no other file."""
+        text = "" if self.texts is None else self.texts.to_json()
+        return torch.tensor(list(text.encode()), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take over a checkpoint's texts, if the model has none of its own."""
+        if self.texts is None and len(state):
+            text = bytes(state.tolist()).decode()
+            self.use_texts(CandidateTexts.from_json(text, "of the checkpoint"))
+
+    def _candidates(self) -> CandidateTexts:
+        """Return the texts.
+
+        Raises:
+            ModelError: There are none yet.
+        """
+        if self.texts is None:
+            raise ModelError(
+                "ImageTextModel: it was built without texts. Load a checkpoint that has them, or "
+                "call use_texts."
+            )
+        return self.texts

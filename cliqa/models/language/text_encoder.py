@@ -1,0 +1,65 @@
+"""What every text encoder offers, and its features kept where they cannot change."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class TextEncoder(nn.Module):
+    """Texts -> vectors. Legend: T texts, L tokens of the longest, D length of a vector.
+
+    Attributes:
+        output_dim: D.
+    """
+
+    output_dim: int
+
+    def learn(self, texts: Sequence[str]) -> None:
+        """Learn a vocabulary from the texts of a new model; an encoder with its own does nothing.
+
+        Args:
+            texts: Every prompt of the model.
+        """
+
+    @abstractmethod
+    def words(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Return a vector for each token, (T, L, D), and where there is one, (T, L) bool."""
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Return one vector a text, (T, D)."""
+
+    @abstractmethod
+    def tokens(self, texts: Sequence[str]) -> list[list[str]]:
+        """Return the tokens of each text as people read them, the end's included."""
+
+
+class KeptFeatures:
+    """The features of texts by an encoder that does not train, computed once.
+
+    They are computed anew when the texts or a tensor of the encoder change, and every time where a
+    parameter trains.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] = ()
+        self._kept: Tensor | None = None
+
+    def __call__(self, encoder: TextEncoder, texts: tuple[str, ...]) -> Tensor:
+        """Return the features (T, D) of texts, on the encoder's device."""
+        if any(p.requires_grad for p in encoder.parameters()):
+            return encoder.encode(texts)
+        tensors = [*encoder.parameters(), *encoder.buffers()]
+        key = (texts, *((id(t), t._version, t.device, t.dtype) for t in tensors))
+        if self._kept is None or key != self._key:
+            device = tensors[0].device.type if tensors else "cpu"
+            with torch.no_grad(), torch.autocast(device, enabled=False):
+                features = encoder.encode(texts)
+            if torch._C._functorch.is_functorch_wrapped_tensor(features):
+                return features  # a tensor of torch.func.grad must not outlive it
+            self._key, self._kept = key, features
+        return self._kept

@@ -1,0 +1,156 @@
+"""Reading the texts of candidates: files that come with the package, and a user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cliqa.models.language.candidate_texts import CandidateTexts
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.suggest import closest
+
+KINDS = ("classes", "levels")
+"""What a file may name; one of them."""
+
+PLACE = "{}"
+"""What a template holds where a candidate's text goes."""
+
+
+def shipped_texts() -> list[str]:
+    """Return the names of the texts that come with the package.
+
+    >>> "fashion_mnist" in shipped_texts()
+    True
+    """
+    folder = resources.files("cliqa.models.language").joinpath("texts")
+    return sorted(item.name[:-5] for item in folder.iterdir() if item.name.endswith(".yaml"))
+
+
+def load_texts(source: str | Path) -> CandidateTexts:
+    """Read the texts of K candidates.
+
+    Args:
+        source: A name of `shipped_texts`, or the path of a YAML file (``.yaml`` or ``.yml``) with
+            ``classes``, each with a text, several, or none (its name stands for it), or with
+            ``levels``, each with a ``value`` of 0..1 and ``texts``; and with ``templates`` that
+            every text goes into. Without templates the texts are the prompts.
+
+    Raises:
+        ConfigError: The name is unknown, or the file is missing or wrong.
+    """
+    where = str(source)
+    if where.endswith((".yaml", ".yml")):
+        path = Path(source).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"model.texts: {path}: no such file of texts.")
+        content = path.read_text(encoding="utf-8", errors="replace")
+    else:
+        known = shipped_texts()
+        if where not in known:
+            raise ConfigError(
+                f"model.texts: no texts are called '{where}'.{closest(where, known)} Use one of "
+                f"{', '.join(known)}, or the path of a .yaml file of your own."
+            )
+        folder = resources.files("cliqa.models.language").joinpath("texts")
+        content = folder.joinpath(f"{where}.yaml").read_text(encoding="utf-8")
+    return parse_texts(content, where)
+
+
+def parse_texts(content: str, where: str = "texts") -> CandidateTexts:
+    r"""Return the texts that a YAML document names; see `load_texts`.
+
+    Raises:
+        ConfigError: The document is wrong.
+
+    >>> parse_texts("templates: ['a {}.']\nclasses: {cat: , dog: [dog, hound]}").flat
+    ('a cat.', 'a dog.', 'a hound.')
+    """
+    try:
+        document = yaml.load(content, _Loader)  # a safe loader
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"model.texts {where}: no YAML ({reason}).") from error
+    kind = _kind_of(document, where)
+    templates = _texts(document.get("templates"), f"{where}: templates", [PLACE])
+    for template in templates:
+        if template.count(PLACE) != 1:
+            raise ConfigError(
+                f"model.texts {where}: the template {template!r} needs one {PLACE}, where a "
+                "candidate's text goes."
+            )
+    prompts, values = [], []
+    for name, entry in document[kind].items():
+        if not isinstance(name, str):
+            raise ConfigError(
+                f"model.texts {where}: {name!r} is read as a {type(name).__name__}, not as a name. "
+                "Put it into quotes."
+            )
+        own = f"{where}: {kind}.{name}"
+        if kind == "levels":
+            value, entry = _level(entry, own)
+            values.append(value)
+        texts = _texts(entry, own, [name.replace("_", " ")])
+        prompts.append(tuple(t.replace(PLACE, text) for text in texts for t in templates))
+    found = tuple(values) if kind == "levels" else None
+    return CandidateTexts(tuple(document[kind]), tuple(prompts), found, where)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is a mistake; YAML's own loader drops the first."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:  # noqa: ANN401
+        """Return a mapping."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        doubled = [key for index, key in enumerate(keys) if key in keys[:index]]
+        if doubled:
+            raise yaml.YAMLError(f"{doubled[0]!r} stands twice")
+        return super().construct_mapping(node, deep)
+
+
+def _kind_of(document: Any, where: str) -> str:  # noqa: ANN401
+    """Return whether a document names classes or levels."""
+    if not isinstance(document, Mapping):
+        raise ConfigError(
+            f"model.texts {where}: expected 'templates' and 'classes' or 'levels', got "
+            f"{type(document).__name__}."
+        )
+    unknown = [key for key in document if key not in (*KINDS, "templates")]
+    if unknown:
+        raise ConfigError(
+            f"model.texts {where}: unknown key '{unknown[0]}'. It accepts templates, and classes "
+            "or levels."
+        )
+    given = [kind for kind in KINDS if kind in document]
+    if len(given) != 1 or not isinstance(document[given[0]], Mapping) or not document[given[0]]:
+        raise ConfigError(
+            f"model.texts {where}: needs either 'classes' or 'levels', with a line for each."
+        )
+    return given[0]
+
+
+def _level(entry: Any, where: str) -> tuple[float, Any]:  # noqa: ANN401
+    """Return a level's value and its texts."""
+    value: Any = entry.get("value") if isinstance(entry, Mapping) else None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 1 or set(entry) - {"value", "texts"}:
+        raise ConfigError(
+            f"model.texts {where}: a level is {{value: 0..1, texts: [...]}}, got {entry!r}."
+        )
+    return float(value), entry.get("texts")
+
+
+def _texts(entry: Any, where: str, missing: list[str]) -> list[str]:  # noqa: ANN401
+    """Return one text or several as a list; `missing` where there is none."""
+    if entry is None:
+        return missing
+    texts = [entry] if isinstance(entry, str) else entry
+    if not isinstance(texts, list) or not texts:
+        raise ConfigError(f"model.texts {where}: expected a text or several, got {entry!r}.")
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise ConfigError(f"model.texts {where}: {text!r} is no text. Put it into quotes.")
+    return texts

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cliqa.models.language.clip_text import CLIPText
+from cliqa.utils.errors import ModelError
+
+TEXTS = ["a photo of a cat.", "Dog", "a much longer text with many more words in it"]
+
+
+def test_features_are_those_of_the_whole_clip(
+    tiny_clip: Any, clip_file: Path, clip_arch: Mapping[str, Any]
+) -> None:
+    clip = pytest.importorskip("clip")
+    encoder = CLIPText(clip_arch, clip_file)
+    assert torch.allclose(
+        encoder.encode(TEXTS), tiny_clip.encode_text(clip.tokenize(TEXTS)), atol=1e-5
+    )
+    words, mask = encoder.words(TEXTS)
+    assert mask.sum(1).tolist() == [len(tokens) for tokens in encoder.tokens(TEXTS)]
+    assert words.shape == (*mask.shape, encoder.output_dim)
+
+
+def test_tokens_are_readable(clip_file: Path, clip_arch: Mapping[str, Any]) -> None:
+    encoder = CLIPText(clip_arch, clip_file)
+    assert encoder.tokens(["a cat."]) == [["<|startoftext|>", "a", "cat", ".", "<|endoftext|>"]]
+
+
+def test_the_tower_is_frozen_unless_told_otherwise(
+    clip_file: Path, clip_arch: Mapping[str, Any]
+) -> None:
+    assert not any(p.requires_grad for p in CLIPText(clip_arch, clip_file).parameters())
+    encoder = CLIPText(clip_arch, clip_file, freeze=False)
+    encoder.encode(TEXTS).sum().backward()
+    assert all(p.grad is not None for p in encoder.parameters())
+
+
+def test_a_checkpoint_needs_no_other_file(clip_file: Path, clip_arch: Mapping[str, Any]) -> None:
+    encoder, again = CLIPText(clip_arch, clip_file), CLIPText(clip_arch)
+    again.load_state_dict(encoder.state_dict())
+    assert torch.equal(again.encode(TEXTS), encoder.encode(TEXTS))
+
+
+def test_wrong_files_and_long_texts_are_refused(
+    clip_file: Path, clip_arch: Mapping[str, Any]
+) -> None:
+    with pytest.raises(ModelError, match=r"tiny\.pt: not the weights of this CLIP model"):
+        CLIPText({**clip_arch, "embed_dim": 8}, clip_file)
+    with pytest.raises(ModelError, match="CLIPText: a text is too long"):
+        CLIPText(clip_arch, clip_file).encode(["word " * 100])
