@@ -27,8 +27,8 @@ def plain_scorer() -> nn.Module:
     model.append(nn.Linear(16, 1)).append(nn.Flatten(0))
     with torch.no_grad():
         for norm, conv in ((layers[1], layers[3]), (layers[4], layers[6])):
-            norm.weight[0] = 150.0  # type: ignore[index,operator]
-            conv.weight[:, 0] *= 1e-3  # type: ignore[index,operator]
+            norm.weight[0] = 150.0  # type: ignore[operator]
+            conv.weight[:, 0] *= 1e-3  # type: ignore[operator]
     return model.eval()
 
 

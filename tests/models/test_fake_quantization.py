@@ -121,7 +121,8 @@ def test_a_layer_gets_its_weight_back_after_a_failure() -> None:
 
 
 def test_ranges_are_in_the_state_and_copies_are_independent() -> None:
-    model, images = make(), torch.randn(2, 3, 6, 6)
+    model: Any = make()
+    images = torch.randn(2, 3, 6, 6)
     add_rounding(model)
     see(model, images)
     other = make()
