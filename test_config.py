@@ -17,6 +17,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "checkpoint", nargs="?", help="checkpoint or work_dir (default: the config's work_dir)"
     )
     parser.add_argument(
+        "--exported", metavar="FILE.onnx", help="what tools/compress.py made of the checkpoint"
+    )
+    parser.add_argument(
         "--datasets",
         nargs="+",
         default=[],
@@ -26,7 +29,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--split", default="test", choices=("test", "val", "train", "all"), help="default: test"
     )
-    parser.add_argument("--out", help="file to write (default: eval_results.json in the work_dir)")
+    parser.add_argument(
+        "--out",
+        help="file to write (default: eval_results.json beside the model)",
+    )
     return parser.parse_args(argv)
 
 
@@ -47,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         config,
         config_file=args.config,
         checkpoint=args.checkpoint,
+        exported=args.exported,
         data_sets=args.datasets,
         split=args.split,
         out=args.out,

@@ -26,10 +26,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Score images with a trained model, or classify them."
     )
-    parser.add_argument("checkpoint", help="work_dir or checkpoint")
     parser.add_argument(
-        "images", nargs="+", help="image files, folders, and quoted patterns: 'set/**/*.jpg'"
+        "paths",
+        nargs="+",
+        metavar="MODEL IMAGES",
+        help="work_dir, checkpoint, or exported model (.onnx); then image files, folders, and "
+        "quoted patterns: 'set/**/*.jpg'",
     )
+    parser.add_argument("--model", help="the model, in place of the first path")
     parser.add_argument("--out", help="file to write: .csv or .json (default: the console)")
     parser.add_argument(
         "--scale",
@@ -46,7 +50,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, help="images a batch (default: 32 or crops)")
     parser.add_argument("--num-workers", type=int, default=0, help="processes that read images")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.model is None:
+        args.model, *args.paths = args.paths
+    if not args.paths:
+        parser.error("give images after the model: files, folders or quoted patterns")
+    return args
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,8 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cliqa.utils.io import write_text  # noqa: PLC0415
 
     protocol = parse_protocol(args.crops, args.crop_size, args.resize, args.seed)
-    paths = find_images(args.images, args.recursive)
-    predictor = Predictor(args.checkpoint, resolve_device(args.device), protocol)
+    paths = find_images(args.paths, args.recursive)
+    predictor = Predictor(args.model, resolve_device(args.device), protocol)
     to_scale = scaling(args, predictor)
     scores = predictor.predict(paths, args.batch_size, args.num_workers)
     rows = [
@@ -83,6 +92,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse options that cannot be meant, before anything is read."""
+    first = Path(args.paths[0])
+    if first.suffix in (".pth", ".onnx") or (first / "checkpoints" / "last.pth").is_file():
+        raise ConfigError(
+            f"{args.model} and {first}: two models. Give one, in the first place or as --model."
+        )
     low, high = args.scale or (0.0, 1.0)
     if not low < high:
         raise ConfigError(f"--scale {low:g} {high:g}: LOW must be below HIGH.")

@@ -15,6 +15,7 @@ from cliqa.engine.build import build_model_and_strategy
 from cliqa.engine.data_arguments import Scale
 from cliqa.engine.evaluate_classes import ChosenClasses
 from cliqa.engine.evaluate_scores import ChosenScores
+from cliqa.engine.evaluation_pass import AnySitting, Sitting
 from cliqa.engine.sections import resamples
 from cliqa.models.pruned import pruning_in
 from cliqa.registry import SCENARIOS, find
@@ -103,12 +104,20 @@ class Candidate:
             "scenario.eval_transform",
             quality=self.kind == "scores",
         )
-        plain = {**config, "load_from": None}
-        built = build_model_and_strategy(plain, device, work_dir, pruning_in(state))
+        own = max(1, self.open(state, work_dir) // request.protocol.count)
+        self.batch_size = request.batch_size or own
+
+    def open(self, state: Mapping[str, Any], work_dir: Path | None) -> int:
+        """Build the strategy with the trained model; return how many images its batches have."""
+        plain = {**self.config, "load_from": None}
+        built = build_model_and_strategy(plain, self.device, work_dir, pruning_in(state))
         self.strategy = built.strategy
         self.strategy.load_state_dict(state["strategy"])
-        own = max(1, self.strategy.eval_mb_size // request.protocol.count)
-        self.batch_size = request.batch_size or own
+        return int(self.strategy.eval_mb_size)
+
+    def sitting(self) -> AnySitting:
+        """Return what is shown the images."""
+        return Sitting(self.strategy)
 
     def results(
         self, outputs: Mapping[str, tuple[np.ndarray, np.ndarray]], seconds: float

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from cliqa.engine.candidate import Candidate, Request
 from cliqa.engine.check import check_config
 from cliqa.engine.checkpoints import check_fits, find_checkpoint, load_run
 from cliqa.engine.evaluate_classes import classes_table
 from cliqa.engine.evaluate_scores import scores_table
+from cliqa.engine.exported_candidate import ExportedCandidate
 from cliqa.engine.measure import measure
 from cliqa.engine.sections import run_folder, with_command_line
 from cliqa.evaluation.tables import render
 from cliqa.utils.device import resolve_device
+from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json
 from cliqa.utils.logging import get_logger, setup_logging
 
@@ -26,6 +30,7 @@ def evaluate(
     *,
     config_file: str | Path,
     checkpoint: str | Path | None = None,
+    exported: str | Path | None = None,
     data_sets: Sequence[str] = (),
     split: str = "test",
     out: str | Path | None = None,
@@ -33,16 +38,18 @@ def evaluate(
     device: str = "auto",
     seed: int | None = None,
 ) -> dict[str, Any]:
-    """Evaluate a checkpoint on data sets and write eval_results.json.
+    """Evaluate a checkpoint or an exported model on data sets and write eval_results.json.
 
     Args:
         config: The config, as loaded.
         config_file: Where it was loaded from.
         checkpoint: A checkpoint or a work_dir; None for the config's own work_dir.
+        exported: An ONNX file in the place of the checkpoint.
         data_sets: Names of the config's data sets, or others as ``TYPE=ROOT`` or ``dict(...)``;
             none for all of the config's.
         split: ``"test"``, ``"val"``, ``"train"`` or ``"all"``.
-        out: The file to write; None for eval_results.json beside the checkpoint's run.
+        out: The file to write; None for eval_results.json in the checkpoint's run, or beside
+            the ONNX file.
         work_dir: The run's folder, where it is not the config's own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         seed: Overrides the config's seed (it decides over generated data and splits).
@@ -54,20 +61,42 @@ def evaluate(
         CliqaError: The config, the data or the checkpoint is wrong.
     """
     setup_logging()
+    if exported is not None and checkpoint is not None:
+        raise ConfigError(f"{checkpoint} and --exported {exported}: two models. Give one of them.")
     target = resolve_device(device)
     config = with_command_line(config, seed=seed)
     folder = run_folder(config, config_file, work_dir)
-    path = find_checkpoint(checkpoint or folder)
-    check_config(config)
-    state = load_run(path)
-    check_fits(state, config, path)
     request = Request(data_sets=data_sets, split=split)
-    candidate = Candidate(path, state, config, str(config_file), target, request, folder)
+    if exported is None:
+        candidate, home = _trained(
+            config, config_file, checkpoint or folder, target, request, folder
+        )
+    else:
+        check_config(config)
+        candidate = ExportedCandidate(Path(exported), config, str(config_file), request)
+        home = candidate.path.parent
     (results,) = measure([candidate])
-    target_file = Path(out) if out else path.parent.parent / "eval_results.json"
+    target_file = Path(out) if out else home / "eval_results.json"
     write_json(target_file, results)
     logger.info("written: %s", target_file)
     return results
+
+
+def _trained(
+    config: dict[str, Any],
+    config_file: str | Path,
+    checkpoint: str | Path,
+    device: torch.device,
+    request: Request,
+    folder: Path,
+) -> tuple[Candidate, Path]:
+    """Return a checkpoint as a candidate, and the folder of its run."""
+    path = find_checkpoint(checkpoint)
+    check_config(config)
+    state = load_run(path)
+    check_fits(state, config, path)
+    candidate = Candidate(path, state, config, str(config_file), device, request, folder)
+    return candidate, path.parent.parent
 
 
 def evaluation_table(results: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -50,6 +50,23 @@ def collate_views(samples: Sequence[tuple[list[Tensor], Any]]) -> Batch:
     return images, default_collate([target for _, target in samples])
 
 
+class AnySitting(Protocol):
+    """What `run_pass` asks of a model under evaluation; see `Sitting`."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    def start(self, experience: Any) -> None:  # noqa: ANN401
+        """Turn to a data set."""
+
+    def outputs(self, images: Tensor | RaggedImages, targets: Tensor, task: int | None) -> Tensor:
+        """Return what the model says about a batch, on the CPU."""
+
+    def end(self) -> None:
+        """Put the model back as it was."""
+
+
 class Sitting:
     """A strategy that is evaluated batch by batch, as its own loop would, without its metrics.
 
@@ -65,6 +82,11 @@ class Sitting:
         strategy.is_training = False
         strategy.model.eval()
         self._call("before_eval")
+
+    @property
+    def device(self) -> torch.device:
+        """Where the strategy computes."""
+        return torch.device(self.strategy.device)
 
     def start(self, experience: Any) -> None:  # noqa: ANN401
         """Turn to a data set."""
@@ -107,7 +129,7 @@ class Sitting:
 
 @torch.no_grad()
 def run_pass(
-    sittings: Sequence[tuple[Sitting, int]],
+    sittings: Sequence[tuple[AnySitting, int]],
     source: Any,  # noqa: ANN401
     views: Sequence[Views],
     *,
@@ -119,7 +141,7 @@ def run_pass(
     """Show a data set to several models.
 
     Args:
-        sittings: Strategies that have turned to this data set, each with the number of its view.
+        sittings: Models that have turned to this data set, each with the number of its view.
         source: Samples (image, target).
         views: Different ways to show an image.
         batch_size: Images a batch.
@@ -128,12 +150,12 @@ def run_pass(
         title: For the progress bar.
 
     Returns:
-        The outputs of each strategy, (N,) or (N, K), and the targets (N,).
+        The outputs of each model, (N,) or (N, K), and the targets (N,).
 
     Raises:
         DatasetError: An image cannot be read or shown.
     """
-    device = torch.device(sittings[0][0].strategy.device)
+    device = sittings[0][0].device
     loader: DataLoader[Any] = DataLoader(
         SharedViews(source, views),
         batch_size,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cliqa.engine.checkpoints import as_run, deployed_of, find_checkpoint
+from cliqa.engine.onnx_image_model import OnnxImageModel
 from cliqa.engine.zero_shot import ZeroShotModel
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
@@ -62,7 +63,8 @@ class CheckpointModel:
         device: Where to compute.
 
     Attributes:
-        module: The network: of a run whose experiences have views of their own, the newest one.
+        module: The model as training left it, to look into.
+        network: What predicts: all views with their gate, where the run has one.
 
     Raises:
         CheckpointError: The model takes no images.
@@ -81,14 +83,14 @@ class CheckpointModel:
         self.classes: list[str] = state.get("classes") or []
         self.channels = int(state.get("channels") or 3)
         self.eval_transform: Sequence[Mapping[str, Any]] = self.scenario["eval_transform"]
-        self.module, network = deployed_of(state)
+        self.module, self.network = deployed_of(state)
         self.module.to(device)
-        self._network = network.to(device)
+        self.network.to(device)
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,) or logits (B, K) of preprocessed images (B, C, H, W)."""
-        found: Tensor = self._network(images.to(self.device))
+        found: Tensor = self.network(images.to(self.device))
         return found.float().cpu()
 
 
@@ -96,14 +98,23 @@ def open_model(path: str | Path, device: torch.device) -> ImageModel:
     """Return the model that a file holds.
 
     Args:
-        path: A checkpoint or a work_dir.
+        path: A checkpoint, a work_dir, or an ONNX file, which is computed on the CPU.
         device: Where to compute.
 
     Raises:
+        ArtifactError: The ONNX file is missing, damaged, or not one of this package's.
         CheckpointError: There is no model that takes images.
     """
+    if Path(path).suffix == ".onnx":
+        return OnnxImageModel(path)
     found = find_checkpoint(path)
-    state = load_checkpoint(found)
+    return model_in(found, load_checkpoint(found), device)
+
+
+def model_in(
+    checkpoint: Path, state: dict[str, Any], device: torch.device
+) -> CheckpointModel | ZeroShotModel:
+    """Return the model of a checkpoint that has been read; the arguments are the models' own."""
     if "pretraining" in state:
-        return ZeroShotModel(found, state, device)
-    return CheckpointModel(found, as_run(state, found), device)
+        return ZeroShotModel(checkpoint, state, device)
+    return CheckpointModel(checkpoint, as_run(state, checkpoint), device)

@@ -11,7 +11,7 @@ import numpy as np
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.class_dataset import ImageFiles
 from cliqa.engine.candidate import Candidate
-from cliqa.engine.evaluation_pass import Sitting, run_pass
+from cliqa.engine.evaluation_pass import AnySitting, run_pass
 from cliqa.transforms.protocol import Views
 
 
@@ -27,7 +27,7 @@ def measure(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
     Raises:
         DatasetError: An image cannot be read.
     """
-    sittings = [Sitting(candidate.strategy) for candidate in candidates]
+    sittings = [candidate.sitting() for candidate in candidates]
     outputs: list[dict[str, tuple[np.ndarray, np.ndarray]]] = [{} for _ in candidates]
     seconds = [0.0] * len(candidates)
     for name, members in _passes(candidates):
@@ -67,7 +67,7 @@ def _identity(source: Any) -> Hashable:  # noqa: ANN401
 
 
 def _run(
-    name: str, candidates: Sequence[Candidate], sittings: Sequence[Sitting]
+    name: str, candidates: Sequence[Candidate], sittings: Sequence[AnySitting]
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Return the outputs of candidates that share a pass over a data set, and its targets."""
     views: list[Views] = []

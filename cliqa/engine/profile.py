@@ -77,8 +77,8 @@ def load_subject(path: str | Path, device: torch.device) -> Subject:
         )
     convolution = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     channels = 3 if convolution is None else convolution.in_channels
-    crops, size = _prepared(scenario.get("eval_transform"))
-    return Subject(name, model.to(device), file_bytes, channels, size, crops)
+    crops, size = prepared(scenario.get("eval_transform"))
+    return Subject(name, model.to(device), file_bytes, channels, size or SIZE, crops)
 
 
 def profile_subject(
@@ -117,19 +117,23 @@ def profile_subject(
     ]
 
 
-def _prepared(steps: Any) -> tuple[int, tuple[int, int]]:  # noqa: ANN401
+def prepared(steps: Any) -> tuple[int, tuple[int, int] | None]:  # noqa: ANN401
     """Return how many crops an evaluation makes of an image, and their H and W.
 
-    Where the size depends on the image, it is `SIZE`.
+    Args:
+        steps: ``scenario.eval_transform``.
+
+    Returns:
+        The crops, and (H, W), or None where they depend on the image.
     """
     if not steps:
-        return 1, SIZE
+        return 1, None
     pipeline = build_pipeline(steps, "scenario.eval_transform", quality=False)
     wide = pipeline(torch.zeros(3, 480, 640, dtype=torch.uint8))
     tall = pipeline(torch.zeros(3, 640, 480, dtype=torch.uint8))
     crops = wide.shape[0] if wide.ndim == 4 else 1
     if wide.shape != tall.shape:
-        return crops, SIZE
+        return crops, None
     height, width = wide.shape[-2:]
     return crops, (int(height), int(width))
 
@@ -146,8 +150,12 @@ def _fresh(section: Any) -> Any:  # noqa: ANN401
     }
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str, option: str = "--sizes") -> tuple[int, int]:
     """Return H and W of ``"224"`` or ``"384x512"`` (height first).
+
+    Args:
+        text: What the command line says.
+        option: Where it says so, for the error message.
 
     Raises:
         ConfigError: The text is neither.
@@ -157,5 +165,5 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ConfigError(f"--sizes {text}: write 224, or height x width as 384x512.")
+        raise ConfigError(f"{option} {text}: write 224, or height x width as 384x512.")
     return int(parts[0]), int(parts[-1])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cliqa.engine.checkpoints import without_weights
 from cliqa.models.build import build_model
@@ -25,6 +25,7 @@ class ZeroShotModel:
 
     Attributes:
         module: The encoder with its projection.
+        network: What predicts.
     """
 
     names: ClassVar[list[str]] = []
@@ -35,6 +36,7 @@ class ZeroShotModel:
     def __init__(self, checkpoint: Path, state: dict[str, Any], device: torch.device) -> None:
         self.path, self.device = checkpoint, device
         self.module = _model_of(state).to(device)
+        self.network = _Scores(self.module)
         data = state["config"]["pretrain"].get("data") or {}
         mean, std = data.get("mean", IMAGENET_MEAN), data.get("std", IMAGENET_STD)
         self.eval_transform: Sequence[Mapping[str, Any]] = [
@@ -45,8 +47,20 @@ class ZeroShotModel:
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,), 0..1, of preprocessed images (B, C, H, W)."""
-        found: Tensor = self.module.score(images.to(self.device))
+        found: Tensor = self.network(images.to(self.device))
         return found.float().cpu()
+
+
+class _Scores(nn.Module):
+    """A projection's scores as a network."""
+
+    def __init__(self, projection: QualityProjection) -> None:
+        super().__init__()
+        self.projection = projection
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return scores (B,) of images (B, C, H, W)."""
+        return self.projection.score(images)
 
 
 def _model_of(state: dict[str, Any]) -> QualityProjection:

@@ -77,8 +77,8 @@ def test_adapters_are_merged_and_the_gate_stays_as_it_is() -> None:
     expected = [view(images) for view in views]
     network = GatedViews(views, gate)
     assert not lora_layers(network)
-    for view, wanted in zip(network.views, expected, strict=True):
-        torch.testing.assert_close(view(images), wanted)
+    for merged, wanted in zip(network.views, expected, strict=True):
+        torch.testing.assert_close(merged(images), wanted)
     assert torch.equal(gate.weights(images), before)
 
 

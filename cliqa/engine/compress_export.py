@@ -1,0 +1,138 @@
+"""What ``tools/compress.py export`` does with a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cliqa.deploy.export import DynamicSize, ExportReport, export_onnx
+from cliqa.engine.candidate import experiences_learnt
+from cliqa.engine.checkpoints import find_checkpoint, without_weights
+from cliqa.engine.image_model import CheckpointModel, model_in
+from cliqa.engine.profile import SIZE, prepared
+from cliqa.engine.zero_shot import ZeroShotModel
+from cliqa.training.gated_views import GatedViews
+from cliqa.utils.checkpoint import load_checkpoint
+from cliqa.utils.errors import ArtifactError, CliqaError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
+
+OWN_SIZES = (SIZE, (32, 32), (28, 28))
+"""Tried in turn where the preprocessing leaves images their own size."""
+
+
+def export_checkpoint(
+    path: str | Path,
+    out: str | Path | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    dynamic_size: DynamicSize | None = None,
+    tolerance: float = 1e-5,
+) -> ExportReport:
+    """Write the model of a checkpoint as an ONNX file that predicts and evaluates like it.
+
+    Args:
+        path: A checkpoint or a work_dir, of a run or of a pretraining.
+        out: The file; None for ``model.onnx`` in the work_dir, ``model_exp_0.onnx`` for exp_0.pth.
+        size: (H, W) of the images; None for what the run's preprocessing gives.
+        dynamic_size: See `export_onnx`. None: images may have any size, where it can be had, if
+            neither `size` nor the preprocessing brings them to one.
+        tolerance: See `export_onnx`.
+
+    Raises:
+        CliqaError: There is no such checkpoint, it takes no images, or it cannot be exported.
+    """
+    if Path(path).suffix == ".onnx":
+        raise ArtifactError(f"{path}: exported already. Give a checkpoint or a work_dir.")
+    checkpoint = find_checkpoint(path)
+    state = load_checkpoint(checkpoint)
+    model = model_in(checkpoint, state, torch.device("cpu"))
+    crops, own = prepared(model.eval_transform)
+    if dynamic_size is None:
+        dynamic_size = False if size or own else "auto"
+    chosen = size or own or _size_that_fits(model.network, model.channels)
+    if crops > 1 and isinstance(model.network, GatedViews):
+        logger.warning(
+            "%s: images are shown in %d crops, and the exported gate weighs each by itself, not an "
+            "image's together: scores differ a little from the run's own evaluation.",
+            checkpoint,
+            crops,
+        )
+    return export_onnx(
+        model.network,
+        default_out(checkpoint) if out is None else out,
+        channels=model.channels,
+        size=chosen,
+        metadata=_about(model, state),
+        dynamic_size=dynamic_size,
+        tolerance=tolerance,
+    )
+
+
+def default_out(checkpoint: Path) -> Path:
+    """Return where a checkpoint's model is exported to.
+
+    >>> default_out(Path("w/demo/checkpoints/last.pth")).as_posix()
+    'w/demo/model.onnx'
+    >>> default_out(Path("w/demo/checkpoints/exp_0.pth")).as_posix()
+    'w/demo/model_exp_0.onnx'
+    """
+    folder = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else None
+    name = "model" if checkpoint.stem == "last" else f"model_{checkpoint.stem}"
+    return (folder or checkpoint.parent) / f"{name}.onnx"
+
+
+def report_lines(report: ExportReport) -> list[str]:
+    """Return what the tool prints about an export, a line each."""
+    axes = "batch" if report.size else "batch, height, width"
+    size = "any" if report.size is None else f"{report.size[0]} x {report.size[1]} (height x width)"
+    lines = [
+        f"written: {report.path} ({report.file_bytes:,} bytes, {report.parameters:,} parameters, "
+        f"{report.seconds:.1f} s)",
+        f"images: {size}; free axes: {axes}",
+        *(f"parity, {case}: {off:.1e}" for case, off in report.parity.items()),
+    ]
+    if report.note:
+        lines.append(f"one size only: {report.note}")
+    lines.append(f"predict with: python tools/predict.py {report.path} IMAGES")
+    return lines
+
+
+def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dict[str, Any]:
+    """Return what the file says about itself."""
+    about = {
+        "names": list(model.names),
+        "classes": list(model.classes),
+        "eval_transform": _plain(model.eval_transform),
+        "scenario": _plain(model.scenario),
+        "model": _plain(without_weights(state["config"]["model"])),
+    }
+    if "pretraining" not in state:
+        about["experiences_learnt"] = experiences_learnt(state)
+    return about
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return a config's section as plain dicts and lists."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value
+
+
+@torch.no_grad()
+def _size_that_fits(network: nn.Module, channels: int) -> tuple[int, int]:
+    """Return the first of `OWN_SIZES` that a network takes; the first of all if it takes none."""
+    for size in OWN_SIZES:
+        try:
+            network(torch.zeros(1, channels, *size))
+        except (CliqaError, RuntimeError, ValueError, AssertionError):
+            continue
+        return size
+    return OWN_SIZES[0]

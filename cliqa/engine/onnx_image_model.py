@@ -1,0 +1,54 @@
+"""An exported model as prediction needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cliqa.deploy.onnx_file import OnnxModel
+from cliqa.utils.errors import ArtifactError
+
+NEEDED = ("names", "classes", "channels", "eval_transform", "scenario")
+"""What a file must say about itself for images to be scored with it."""
+
+
+class OnnxImageModel:
+    """The model of an ONNX file, computed by ONNX Runtime on the CPU (an `ImageModel`).
+
+    Args:
+        path: A file that ``tools/compress.py`` wrote.
+
+    Attributes:
+        metadata: What the file says about itself.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, or says too little about itself.
+        ConfigError: The package onnxruntime is not installed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._model = OnnxModel(path)
+        self.metadata = self._model.metadata
+        missing = [key for key in NEEDED if key not in self.metadata]
+        if missing:
+            raise ArtifactError(
+                f"{path}: does not say its {', '.join(missing)}, which prediction needs. Export a "
+                "run's checkpoint with tools/compress.py export."
+            )
+        self.names: list[str] = self.metadata["names"]
+        self.classes: list[str] = self.metadata["classes"]
+        self.channels: int = self.metadata["channels"]
+        self.eval_transform: Sequence[Mapping[str, Any]] = self.metadata["eval_transform"]
+        self.scenario: Mapping[str, Any] = self.metadata["scenario"]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return scores (B,) or logits (B, K) of preprocessed images (B, C, H, W).
+
+        Raises:
+            ModelError: The file takes images of one size, and these have another.
+        """
+        return self._model(images)
