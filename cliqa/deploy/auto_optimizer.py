@@ -120,7 +120,7 @@ class AutoOptimizer:
     def search(
         self,
         build: Callable[[Recipe], Artifact],
-        evaluate: Callable[[Forward], tuple[float, float | None]],
+        evaluate: Callable[[Artifact], tuple[float, float | None]],
         batch: torch.Tensor,
     ) -> Outcome:
         """Try all recipes.
@@ -156,10 +156,10 @@ class AutoOptimizer:
     def _baseline(
         self,
         original: Artifact,
-        evaluate: Callable[[Forward], tuple[float, float | None]],
+        evaluate: Callable[[Artifact], tuple[float, float | None]],
         batch: torch.Tensor,
     ) -> Measured:
-        quality, test = evaluate(original.forward)
+        quality, test = evaluate(original)
         times = measure_in_turns(original.forward, original.forward, batch, rounds=self.rounds)
         return Measured(
             BASELINE,
@@ -180,7 +180,7 @@ class AutoOptimizer:
         base: Measured,
         original: Forward,
         build: Callable[[Recipe], Artifact],
-        evaluate: Callable[[Forward], tuple[float, float | None]],
+        evaluate: Callable[[Artifact], tuple[float, float | None]],
         batch: torch.Tensor,
     ) -> Measured:
         """Return what a recipe gave, or why it gave nothing."""
@@ -189,7 +189,7 @@ class AutoOptimizer:
             return Measured(recipe, note=hopeless)
         try:
             made = build(recipe)
-            quality, test = evaluate(made.forward)
+            quality, test = evaluate(made)
         except CliqaError as error:
             return Measured(recipe, note=f"failed: {error}")
         times = measure_in_turns(original, made.forward, batch, rounds=self.rounds)

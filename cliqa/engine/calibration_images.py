@@ -1,4 +1,4 @@
-"""Images that a quantization looks at: the training images of a run's stream, as the model sees them."""
+"""Images that a quantization looks at: the training images of a run's stream, or a folder's."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cliqa.datasets.unlabelled import UnlabelledFolder
 from cliqa.engine.streams import build_benchmark
-from cliqa.transforms.decode import read_image
 from cliqa.transforms.pipeline import build_pipeline
-from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 
 BATCH = 16
 """Images of a batch."""
 
 
-def training_images(
-    scenario: Mapping[str, Any], count: int = 128, seed: int = 0
-) -> list[Tensor]:
+def training_images(scenario: Mapping[str, Any], count: int = 128, seed: int = 0) -> list[Tensor]:
     """Return training images of a stream, preprocessed as for an evaluation.
 
     As many are drawn from each experience: a quantization that has seen the last one alone would
@@ -73,8 +71,6 @@ def folder_images(
         ConfigError: `count` is not positive.
         DatasetError: There is no image, or one cannot be read.
     """
-    from cliqa.datasets.unlabelled import UnlabelledFolder
-
     check_count(count)
     pipeline = build_pipeline(eval_transform, "eval_transform", quality=False)
     source = UnlabelledFolder(folder)

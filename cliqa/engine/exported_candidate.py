@@ -16,7 +16,7 @@ from cliqa.engine.candidate import Candidate, Request
 from cliqa.engine.checkpoints import without_weights
 from cliqa.engine.evaluate_classes import ChosenClasses
 from cliqa.engine.evaluation_pass import AnySitting
-from cliqa.engine.onnx_image_model import OnnxImageModel
+from cliqa.engine.exported_image_model import ExportedImageModel
 from cliqa.engine.score_scale import scales_of
 from cliqa.training.batching import RaggedImages, apply_model
 from cliqa.utils.errors import CheckpointError
@@ -43,7 +43,7 @@ class ExportedCandidate(Candidate):
     def __init__(
         self, path: Path, config: dict[str, Any], config_file: str, request: Request
     ) -> None:
-        self.model = OnnxImageModel(path)
+        self.model = ExportedImageModel(path)
         check_fits_export(self.model, config)
         learnt = self.model.metadata.get("experiences_learnt", len(self.model.names))
         state = {"names": self.model.names, "next_step": learnt, "config": {"cl_strategy": {}}}
@@ -65,7 +65,7 @@ class ExportedCandidate(Candidate):
         """Return the content of ``eval_results.json``, which says what was evaluated."""
         found = super().results(outputs, seconds)
         precision = self.model.metadata.get("precision")
-        found["protocol"]["exported"] = {"backend": "onnxruntime", "precision": precision}
+        found["protocol"]["exported"] = {"backend": self.model.backend, "precision": precision}
         return found
 
 
@@ -78,7 +78,7 @@ class ExportedSitting:
 
     device = CPU
 
-    def __init__(self, model: OnnxImageModel) -> None:
+    def __init__(self, model: ExportedImageModel) -> None:
         self.model = model
 
     def start(self, experience: Any) -> None:  # noqa: ANN401
@@ -92,7 +92,7 @@ class ExportedSitting:
         """Do nothing: the model has not changed."""
 
 
-def check_fits_export(model: OnnxImageModel, config: dict[str, Any]) -> None:
+def check_fits_export(model: ExportedImageModel, config: dict[str, Any]) -> None:
     """Refuse to evaluate a file under a config that its checkpoint was not trained with.
 
     Raises:

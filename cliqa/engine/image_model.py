@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cliqa.engine.checkpoints import as_run, deployed_of, find_checkpoint
-from cliqa.engine.onnx_image_model import OnnxImageModel
+from cliqa.engine.exported_image_model import ExportedImageModel
 from cliqa.engine.zero_shot import ZeroShotModel
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
@@ -98,15 +98,16 @@ def open_model(path: str | Path, device: torch.device) -> ImageModel:
     """Return the model that a file holds.
 
     Args:
-        path: A checkpoint, a work_dir, or an ONNX file, which is computed on the CPU.
+        path: A checkpoint, a work_dir, or an exported file (``.onnx``, ``.xml``), which is
+            computed on the CPU.
         device: Where to compute.
 
     Raises:
         ArtifactError: The ONNX file is missing, damaged, or not one of this package's.
         CheckpointError: There is no model that takes images.
     """
-    if Path(path).suffix == ".onnx":
-        return OnnxImageModel(path)
+    if Path(path).suffix in (".onnx", ".xml"):
+        return ExportedImageModel(path)
     found = find_checkpoint(path)
     return model_in(found, load_checkpoint(found), device)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import re
+from pathlib import Path
 
 import torch
 
@@ -31,3 +33,15 @@ def resolve_device(name: str) -> torch.device:
         have = f"{count} GPU(s), cuda:0 to cuda:{count - 1}" if count else "no GPU for PyTorch"
         raise ConfigError(f"--device {name}: this machine has {have}. Use --device auto or cpu.")
     return torch.device("cuda", index)
+
+
+def processor_name() -> str:
+    """Return what the processor calls itself; figures of speed hold for it alone."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        match = re.search(
+            r"^model name\s*:\s*(.+)$", info.read_text(errors="replace"), re.MULTILINE
+        )
+        if match:
+            return match.group(1).strip()
+    return platform.processor() or platform.machine() or "unknown"

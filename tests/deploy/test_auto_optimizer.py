@@ -51,8 +51,8 @@ class Workshop:
         self.kept = [*getattr(self, "kept", []), forward]  # an id must not be used again
         return Artifact(forward, WORTH[recipe][0])
 
-    def evaluate(self, forward: Forward) -> tuple[float, float | None]:
-        quality = WORTH[self.recipe[id(forward)]][2]
+    def evaluate(self, made: Artifact) -> tuple[float, float | None]:
+        quality = WORTH[self.recipe[id(made.forward)]][2]
         return quality, quality - 0.1
 
     def time(self, baseline: Forward, other: Forward, *_: Any, **__: Any) -> PairedLatency:

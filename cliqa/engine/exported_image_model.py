@@ -9,29 +9,34 @@ from typing import Any
 from torch import Tensor
 
 from cliqa.deploy.onnx_file import OnnxModel
+from cliqa.deploy.openvino_backend import OpenVinoModel
 from cliqa.utils.errors import ArtifactError
 
 NEEDED = ("names", "classes", "channels", "eval_transform", "scenario")
 """What a file must say about itself for images to be scored with it."""
 
 
-class OnnxImageModel:
-    """The model of an ONNX file, computed by ONNX Runtime on the CPU (an `ImageModel`).
+class ExportedImageModel:
+    """The model of an exported file, computed on the CPU (an `ImageModel`).
 
     Args:
-        path: A file that ``tools/compress.py`` wrote.
+        path: A file that ``tools/compress.py`` wrote: an ONNX file, computed by ONNX Runtime, or an
+            ``.xml``, by OpenVINO.
 
     Attributes:
         metadata: What the file says about itself.
+        backend: ``"onnxruntime"`` or ``"openvino"``.
 
     Raises:
         ArtifactError: The file is missing, damaged, or says too little about itself.
-        ConfigError: The package onnxruntime is not installed.
+        ConfigError: The package that computes it is not installed.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._model = OnnxModel(path)
+        of_openvino = self.path.suffix == ".xml"
+        self.backend = "openvino" if of_openvino else "onnxruntime"
+        self._model = OpenVinoModel(path) if of_openvino else OnnxModel(path)
         self.metadata = self._model.metadata
         missing = [key for key in NEEDED if key not in self.metadata]
         if missing:

@@ -9,9 +9,9 @@ import torch
 
 from cliqa.deploy.onnx_file import read_metadata, write_metadata
 from cliqa.engine.compress_export import export_checkpoint
+from cliqa.engine.exported_image_model import ExportedImageModel
 from cliqa.engine.image_model import open_model
 from cliqa.engine.inference import Predictor, find_images
-from cliqa.engine.onnx_image_model import OnnxImageModel
 from cliqa.utils.errors import ArtifactError, ModelError
 
 pytest.importorskip("onnxscript")
@@ -28,7 +28,7 @@ def file(tiny_run: Path, tmp_path: Path) -> Path:
 
 def test_it_is_the_checkpoints_model(file: Path, tiny_run: Path, tiny_data: Path) -> None:
     model, plain = open_model(file, CPU), open_model(tiny_run, CPU)
-    assert isinstance(model, OnnxImageModel)
+    assert isinstance(model, ExportedImageModel)
     assert (model.path, model.names, model.classes, model.channels) == (
         *(file, plain.names, plain.classes, plain.channels),
     )
@@ -49,4 +49,4 @@ def test_a_file_that_says_too_little_is_refused(file: Path) -> None:
     about = read_metadata(file)
     write_metadata(file, {key: about[key] for key in about if key not in ("names", "scenario")})
     with pytest.raises(ArtifactError, match=r"does not say its names, scenario, which prediction"):
-        OnnxImageModel(file)
+        ExportedImageModel(file)

@@ -1,0 +1,212 @@
+"""A run's model in every form that a recipe names, and what each of them is worth."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cliqa.deploy.auto_optimizer import Artifact
+from cliqa.deploy.careful_quantization import quantize_with_care
+from cliqa.deploy.half import autocast_forward, to_float16
+from cliqa.deploy.onnx_file import OnnxModel
+from cliqa.deploy.openvino_backend import OpenVinoModel, to_openvino
+from cliqa.deploy.openvino_quantization import quantize_openvino
+from cliqa.deploy.recipes import Recipe
+from cliqa.engine.calibration_images import training_images
+from cliqa.engine.candidate import Candidate, Request
+from cliqa.engine.checkpoints import deployed_of, load_run
+from cliqa.engine.compress_export import export_checkpoint
+from cliqa.engine.compress_prune import prune_run
+from cliqa.engine.exported_candidate import ExportedCandidate
+from cliqa.engine.measure import measure
+from cliqa.utils.checkpoint import save_checkpoint
+from cliqa.utils.errors import ConfigError, ModelError
+
+CPU = torch.device("cpu")
+
+
+class Deployments:
+    """Makes and measures the deployments of one run.
+
+    Args:
+        checkpoint: The run's checkpoint.
+        folder: Where the files go.
+        images: How many training images a quantization looks at.
+        epochs: Epochs of fine-tuning after a pruning, over the stream's training data.
+        threads: Threads of the CPU that exported models are timed with.
+
+    Attributes:
+        config: The run's config.
+        measure: What quality is: ``"srcc"`` or ``"accuracy"``.
+        split: The images that a choice is made by: ``"val"``, or ``"test"`` where a data set has no
+            validation split.
+
+    Raises:
+        CliqaError: The checkpoint is none of a run, or its data are missing.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        folder: str | Path,
+        *,
+        images: int = 128,
+        epochs: int = 4,
+        threads: int = 1,
+    ) -> None:
+        self.checkpoint, self.folder = checkpoint, Path(folder)
+        self.images, self.epochs, self.threads = images, epochs, threads
+        self.state = load_run(checkpoint)
+        self.config: dict[str, Any] = {**self.state["config"], "evaluation": {"bootstrap": 0}}
+        self.split = self._split()
+        self.measure = "accuracy" if self._candidate(None, "test").kind == "classes" else "srcc"
+        self._batches: list[Tensor] | None = None
+
+    @property
+    def batches(self) -> list[Tensor]:
+        """Preprocessed training images, (B, C, H, W) each."""
+        if self._batches is None:
+            seed = int(self.config["seed"])
+            self._batches = training_images(self.config["scenario"], self.images, seed)
+        return self._batches
+
+    def build(self, recipe: Recipe) -> Artifact:
+        """Make what a recipe names; files of an earlier call are used again.
+
+        Raises:
+            CliqaError: The model cannot be had in this form.
+        """
+        if recipe.backend == "torch":
+            return self._torch(recipe)
+        source = self._float32(recipe)
+        make = self._openvino if recipe.backend == "openvino" else self._onnxruntime
+        return make(recipe, source)
+
+    def evaluate(self, made: Artifact) -> tuple[float, float | None]:
+        """Return the mean SRCC or accuracy over the data sets, on `split` and on the test sets.
+
+        Raises:
+            ModelError: It is not defined: the model gives one value for all images.
+        """
+        chosen = self._quality(made.file, self.split)
+        return chosen, chosen if self.split == "test" else self._quality(made.file, "test")
+
+    def _torch(self, recipe: Recipe) -> Artifact:
+        """Return the model as PyTorch runs it; its file holds the weights alone."""
+        _, network = deployed_of(self.state)
+        if recipe.pruning:
+            raise ConfigError(f"recipe {recipe}: pruned models are exported. Use onnxruntime.")
+        network.eval()
+        path = self.folder / f"{recipe.key}.pth"
+        save_checkpoint(path, {"state_dict": network.state_dict()})
+        forward = network if recipe.precision == "fp32" else autocast_forward(network)
+        return Artifact(_without_gradients(forward), path.stat().st_size)
+
+    def _float32(self, recipe: Recipe) -> Path:
+        """Return the ONNX file in float32 that others are made of."""
+        plain = Recipe(recipe.pruning, "onnxruntime", "fp32", recipe.distil)
+        path = self.folder / f"{plain.key}.onnx"
+        if not path.is_file():
+            source = self._pruned(recipe) if recipe.pruning else self.checkpoint
+            # PyTorch's own kernels differ by more than 1e-5 among CPUs where weights are generated
+            export_checkpoint(source, path, tolerance=1e-4)
+        return path
+
+    def _pruned(self, recipe: Recipe) -> Path:
+        """Return the work_dir of the pruned and fine-tuned model."""
+        plain = "" if recipe.distil else "-plain"
+        folder = self.folder / f"pruned-{100 * recipe.pruning:g}{plain}"
+        prune_run(
+            self.checkpoint,
+            ratio=recipe.pruning,
+            out=folder,
+            epochs=self.epochs,
+            distil=recipe.distil,
+            device="cpu",
+        )
+        return folder
+
+    def _onnxruntime(self, recipe: Recipe, source: Path) -> Artifact:
+        """Return a form of an ONNX file that ONNX Runtime runs."""
+        path, note = self.folder / f"{recipe.key}.onnx", ""
+        if recipe.precision == "fp16":
+            to_float16(source, path, self.batches)
+        elif recipe.precision == "int8":
+            note = str(quantize_with_care(source, path, self.batches)).splitlines()[-1]
+        return Artifact(OnnxModel(path, self.threads), path.stat().st_size, path, note)
+
+    def _openvino(self, recipe: Recipe, source: Path) -> Artifact:
+        """Return a form of an ONNX file that OpenVINO runs."""
+        path = self.folder / f"{recipe.key}.xml"
+        if recipe.precision == "int8":
+            report = quantize_openvino(source, path, self.batches)
+        else:
+            report = to_openvino(source, path, recipe.precision)
+        return Artifact(OpenVinoModel(path, self.threads), report.bytes_after, path)
+
+    def _candidate(self, file: Path | None, split: str) -> Candidate:
+        """Return a form of the model under evaluation; None for the run's own."""
+        request = Request(split=split)
+        if file is None:
+            return Candidate(
+                self.checkpoint, self.state, self.config, str(self.checkpoint), CPU, request
+            )
+        return ExportedCandidate(file, self.config, str(self.checkpoint), request)
+
+    def _split(self) -> str:
+        """Return the split that a choice is made by."""
+        try:
+            self._candidate(None, "val")
+        except ConfigError as error:
+            if "--split val" not in str(error):
+                raise
+            return "test"
+        return "val"
+
+    def _quality(self, file: Path | None, split: str) -> float:
+        """Return the mean measure over the data sets."""
+        (results,) = measure([self._candidate(file, split)])
+        return mean_quality(results, self.measure)
+
+
+def mean_quality(results: Mapping[str, Any], measure_name: str) -> float:
+    """Return the mean of a measure over the data sets of an evaluation.
+
+    Raises:
+        ModelError: It is not defined on one of them.
+    """
+    values: Sequence[float | None] = [
+        entry["metrics"].get(measure_name) for entry in results["datasets"].values()
+    ]
+    for name, value in zip(results["datasets"], values, strict=True):
+        if value is None:
+            raise ModelError(
+                f"{name}: {measure_name} is not defined: the model says the same of all images."
+            )
+    return float(np.mean(np.asarray(values, dtype=float)))
+
+
+def _without_gradients(forward: nn.Module | Any) -> Any:  # noqa: ANN401
+    """Return a forward pass that records nothing for a backward one."""
+
+    def run(images: Tensor) -> Any:  # noqa: ANN401
+        with torch.no_grad():
+            return forward(images)
+
+    return run
+
+
+def can_be_made(backends: Sequence[str]) -> list[str]:
+    """Return which of the backends are installed."""
+    needed = {"onnxruntime": ("onnxruntime",), "openvino": ("openvino", "nncf"), "torch": ()}
+    return [
+        name
+        for name in backends
+        if all(importlib.util.find_spec(package) for package in needed.get(name, ()))
+    ]
