@@ -141,7 +141,8 @@ def test_ranges_are_in_the_state_and_copies_are_independent() -> None:
 
 
 def test_weights_of_a_plain_model_fit(tmp_path: Path) -> None:
-    plain, model = make(), make()
+    plain: Any = make()
+    model = make()
     with torch.no_grad():
         plain[0].weight.normal_()
     torch.save(plain.state_dict(), tmp_path / "plain.pth")
