@@ -88,7 +88,7 @@ def to_float16(
         ModelError: The model cannot be converted, or float16 is too coarse or too narrow for it.
     """
     model = load_graph(source)
-    metadata = get_metadata(model)
+    metadata = get_metadata(model, source)
     if any(tensor.data_type == 10 for tensor in model.graph.initializer):  # onnx's FLOAT16
         raise ModelError(f"{source} is in float16 already. Give the file in float32.")
     name, shape = graph_input(model, source)

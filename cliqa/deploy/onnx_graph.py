@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,9 +115,24 @@ def onnx_head(model: Any) -> list[str]:  # noqa: ANN401
     return [node.name for node in model.graph.node if node.name in head]
 
 
-def get_metadata(model: Any) -> dict[str, str]:  # noqa: ANN401
-    """Return what a ``ModelProto`` says about itself, by key."""
-    return {item.key: item.value for item in model.metadata_props}
+def get_metadata(model: Any, path: str | Path) -> dict[str, str]:  # noqa: ANN401
+    """Return what a ``ModelProto`` says about itself, by key.
+
+    Args:
+        model: The model.
+        path: Its file, for the error.
+
+    Raises:
+        ArtifactError: What this package wrote into it is damaged.
+    """
+    values = {item.key: item.value for item in model.metadata_props}
+    try:
+        dict(json.loads(values.get(METADATA, "{}")))
+    except (ValueError, TypeError) as error:
+        raise ArtifactError(f"{path}: its metadata is damaged ({error}). Export it again.") from (
+            error
+        )
+    return values
 
 
 def set_metadata(model: Any, values: dict[str, str]) -> None:  # noqa: ANN401

@@ -73,7 +73,7 @@ def to_openvino(source: str | Path, target: str | Path, precision: str = "fp32")
             "quantize_openvino, which needs images."
         )
     check_name(target)
-    metadata = get_metadata(load_graph(source))
+    metadata = get_metadata(load_graph(source), source)
     size = write_openvino(read_openvino(source), Path(target), metadata, precision)
     return OpenVinoReport(str(source), str(target), Path(source).stat().st_size, size, precision)
 

@@ -62,6 +62,7 @@ def quantize_openvino(
         raise ConfigError(f"preset must be 'performance' or 'mixed', got {preset!r}.")
     check_name(target)
     graph = load_graph(source)
+    metadata = get_metadata(graph, source)
     _, shape = graph_input(graph, source)
     images = list(CalibrationImages(batches, shape, "reading"))
     model = read_openvino(source)
@@ -83,7 +84,7 @@ def quantize_openvino(
         ) from error
     both = (openvino_forward(read_openvino(source)), openvino_forward(small))
     fidelity = compare_models(*both, images)
-    size = write_openvino(small, Path(target), get_metadata(graph), "int8")
+    size = write_openvino(small, Path(target), metadata, "int8")
     return OpenVinoReport(
         source=str(source),
         target=str(target),

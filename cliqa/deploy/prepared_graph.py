@@ -102,7 +102,7 @@ def prepared(source: str | Path) -> Iterator[PreparedGraph]:
     """
     source = Path(source)
     model = load_graph(source)
-    metadata = get_metadata(model)
+    metadata = get_metadata(model, source)
     _check_operators(model, source)
     graph_input(model, source)
     shape_inference = library("onnxruntime.quantization.shape_inference")

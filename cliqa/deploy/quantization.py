@@ -25,6 +25,9 @@ from cliqa.utils.errors import ConfigError, ModelError
 ACTIVATIONS = {"uint8": "QUInt8", "uint16": "QUInt16"}
 """Types of activations: onnxruntime's names by ours. Signed ones are slow on x86."""
 
+PRECISIONS = {"uint8": "int8", "uint16": "a16w8"}
+"""What a file says that it is, by the type of its activations."""
+
 
 @dataclass(frozen=True)
 class QuantizationReport:
@@ -143,15 +146,16 @@ def write_quantized(
     reasons = dict.fromkeys(exclude, "excluded")
     if keep_head:
         reasons |= dict.fromkeys(graph.head, "score head")
+    before = graph.source.stat().st_size  # it may be the target too
     model = _quantized(graph, list(reasons), activations, reduce_range)
-    set_metadata(model, with_precision(graph.metadata, f"int8-{activations}"))
+    set_metadata(model, with_precision(graph.metadata, PRECISIONS[activations]))
     save_graph(model, target)
     rounded, kept = _look(model, reasons)
     layers = [node for node in model.graph.node if node.op_type in LAYERS]
     return QuantizationReport(
         source=str(graph.source),
         target=str(target),
-        bytes_before=graph.source.stat().st_size,
+        bytes_before=before,
         bytes_after=Path(target).stat().st_size,
         layers=len(layers),
         quantized_layers=len(layers) - len(kept),

@@ -35,7 +35,7 @@ def test_a_file_is_half_as_large_and_says_nearly_the_same(
     assert found.dtype == torch.float32
     assert torch.allclose(found, exact, atol=2e-3)
     assert not torch.equal(found, exact)
-    assert json.loads(get_metadata(load_graph(target))["cliqa"])["precision"] == "fp16"
+    assert json.loads(get_metadata(load_graph(target), target)["cliqa"])["precision"] == "fp16"
 
 
 @pytest.mark.parametrize("kind", ["linear", "cosine", "generated"])

@@ -69,9 +69,13 @@ def test_every_node_gets_a_name_of_its_own(onnx_folder: Path) -> None:
 
 def test_metadata_is_replaced(onnx_folder: Path) -> None:
     model = load_graph(onnx_folder / "linear.onnx")
-    assert set(get_metadata(model)) == {"cliqa", "other"}
+    assert set(get_metadata(model, "m")) == {"cliqa", "other"}
     set_metadata(model, {"a": "1"})
-    assert get_metadata(model) == {"a": "1"}
+    assert get_metadata(model, "m") == {"a": "1"}
+    for text in ("{", "3"):
+        set_metadata(model, {"cliqa": text})
+        with pytest.raises(ArtifactError, match=r"m: its metadata is damaged .*Export it again"):
+            get_metadata(model, "m")
 
 
 def test_what_is_no_onnx_file(tmp_path: Path) -> None:

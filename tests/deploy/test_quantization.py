@@ -100,12 +100,25 @@ def test_metadata_is_kept_where_there_is_any(
     onnx_folder: Path, write_model: Any, scorer: nn.Module, tmp_path: Path, pictures: Pictures
 ) -> None:
     quantize_int8(onnx_folder / "linear.onnx", tmp_path / "small.onnx", pictures())
-    found = get_metadata(load_graph(tmp_path / "small.onnx"))
-    assert json.loads(found["cliqa"]) == {"format": 1, "names": ["a"], "precision": "int8-uint8"}
+    found = get_metadata(load_graph(tmp_path / "small.onnx"), "small")
+    assert json.loads(found["cliqa"]) == {"format": 1, "names": ["a"], "precision": "int8"}
     assert found["other"] == "kept"
+    quantize_int8(
+        onnx_folder / "linear.onnx", tmp_path / "wide.onnx", pictures(), activations="uint16"
+    )
+    assert '"a16w8"' in get_metadata(load_graph(tmp_path / "wide.onnx"), "wide")["cliqa"]
     plain = write_model(scorer, metadata=False)
     quantize_int8(plain, tmp_path / "plain.onnx", pictures())
-    assert get_metadata(load_graph(tmp_path / "plain.onnx")) == {}
+    assert get_metadata(load_graph(tmp_path / "plain.onnx"), "plain") == {}
+
+
+def test_a_file_can_be_replaced_by_its_smaller_self(
+    write_model: Any, scorer: nn.Module, pictures: Pictures
+) -> None:
+    path = write_model(scorer)
+    before = path.stat().st_size
+    report = quantize_int8(path, path, pictures())
+    assert (report.bytes_before, report.bytes_after) == (before, path.stat().st_size)
 
 
 def test_nodes_are_left_out_by_operator_and_by_name(

@@ -20,15 +20,15 @@ Pictures = Callable[..., list[Tensor]]
 def plain_scorer() -> nn.Module:
     """Return a chain whose first layers have one wide channel that nearly nothing reads."""
     torch.manual_seed(0)
-    layers: list[nn.Module] = []
+    layers: list[Any] = []
     for inputs in (3, 16, 16):
         layers += [nn.Conv2d(inputs, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU()]
     model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     model.append(nn.Linear(16, 1)).append(nn.Flatten(0))
     with torch.no_grad():
         for norm, conv in ((layers[1], layers[3]), (layers[4], layers[6])):
-            norm.weight[0] = 150.0  # type: ignore[operator]
-            conv.weight[:, 0] *= 1e-3  # type: ignore[operator]
+            norm.weight[0] = 150.0
+            conv.weight[:, 0] *= 1e-3
     return model.eval()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from cliqa.models.fake_quantization import (
     rounding_layers,
 )
 from cliqa.models.lora import inject, lora_layers, merge, unmerge
+from cliqa.models.weights import transfer_weights
 from cliqa.utils.errors import ConfigError, ModelError
 
 
@@ -136,6 +138,20 @@ def test_ranges_are_in_the_state_and_copies_are_independent() -> None:
     see(model, 50 * images)
     assert not torch.equal(twin(images), model(images))
     assert torch.equal(twin(images), other(images))
+
+
+def test_weights_of_a_plain_model_fit(tmp_path: Path) -> None:
+    plain: Any = make()
+    model = make()
+    with torch.no_grad():
+        plain[0].weight.normal_()
+    torch.save(plain.state_dict(), tmp_path / "plain.pth")
+    add_rounding(model)
+    report = transfer_weights(model, tmp_path / "plain.pth")
+    assert report.missing == (f"0.{RANGE}", f"4.{RANGE}")
+    assert not report.unexpected
+    images = torch.randn(2, 3, 6, 6)
+    assert torch.equal(model(images), plain(images))
 
 
 def test_a_model_is_plain_again() -> None:
