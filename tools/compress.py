@@ -26,7 +26,7 @@ def add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "export",
         help="write one ONNX file with weights and preprocessing",
         description="Write a checkpoint's model as one ONNX file, compared with it at several "
-        "batch sizes. Adapters are merged; where a gate chooses among experiences, it is in the file.",
+        "batch sizes. Adapters are merged; a gate among experiences is in the file.",
     )
     parser.add_argument("checkpoint", help="work_dir or checkpoint")
     parser.add_argument("--out", help="file to write (default: model.onnx in the work_dir)")

@@ -20,7 +20,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         epilog="A MAC is a multiplication and an addition; FLOPs = 2 MACs. 'CPU ms' is the time of "
         "the process on all its threads: on a busy machine it is steadier than the wall time.",
     )
-    parser.add_argument("models", nargs="+", help="work_dirs, checkpoints, or configs (.py)")
+    parser.add_argument(
+        "models",
+        nargs="+",
+        help="work_dirs, checkpoints, exported models (.onnx), or configs (.py)",
+    )
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1], help="default: 1")
     parser.add_argument(
         "--sizes", nargs="+", help="224, or height x width as 384x512 (default: the config's)"

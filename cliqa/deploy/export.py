@@ -106,6 +106,7 @@ def export_onnx(
         "precision": "fp32",
         "parameters": parameters,
         "macs": _macs(network, shape),
+        "macs_size": list(size),
     }
     describe(proto, {**metadata, **facts})
     content = proto.SerializeToString()

@@ -13,10 +13,11 @@ The description is JSON under the key ``cliqa`` of the file's own metadata:
 ``scenario``           the section of the data it learnt
 ``precision``          ``"fp32"`` and so on
 ``parameters``         how many numbers the network has learnt
+``macs`` ``macs_size`` multiply-accumulates of one image, null if unknown, and its [H, W]
 =====================  ==========================================================================
 
-Other keys may stand beside them. The input is ``images``, float32 (B, C, H, W), and the output
-``output``: scores (B,) or logits (B, K).
+Other keys may stand beside them: the config's ``model``, ``experiences_learnt``. The input is
+``images``, float32 (B, C, H, W), and the output ``output``: scores (B,) or logits (B, K).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Profiles of a run's model, or of the model that a config describes."""
+"""Profiles of a run's model, of an exported one, or of the model that a config describes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,14 @@ from torch import nn
 from tqdm import tqdm
 
 from cliqa.config import load_config
-from cliqa.deploy.profiling import Profile, profile_forward
+from cliqa.deploy.onnx_file import OnnxModel
+from cliqa.deploy.profiling import (
+    Forward,
+    Profile,
+    count_parameters,
+    profile_forward,
+    weight_bytes,
+)
 from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of
 from cliqa.models.build import build_model
 from cliqa.transforms.pipeline import build_pipeline
@@ -29,18 +36,45 @@ class Subject:
     Attributes:
         name: What it is called.
         model: The model, in evaluation mode.
-        file_bytes: Size of the checkpoint, with all that training needs; None for a config.
+        file_bytes: Size of the checkpoint, with all that training needs, or of the exported file;
+            None for a config.
         channels: Channels of its images.
         size: H and W that its preprocessing gives.
         crops: Crops that an evaluation makes of an image: as many passes.
+        exported: What an exported file says about itself; None for a PyTorch model.
     """
 
     name: str
-    model: nn.Module
+    model: Forward
     file_bytes: int | None
     channels: int
     size: tuple[int, int]
     crops: int
+    exported: Mapping[str, Any] | None = None
+
+    @property
+    def backend(self) -> str:
+        """What runs the model."""
+        return "torch" if self.exported is None else "onnxruntime"
+
+    @property
+    def parameters(self) -> dict[str, tuple[int, int]]:
+        """(All, trainable) parameters by part; of an exported file the total alone."""
+        if isinstance(self.model, nn.Module):
+            return count_parameters(self.model)
+        return {"total": (int((self.exported or {}).get("parameters", 0)), 0)}
+
+    @property
+    def weight_bytes(self) -> int | None:
+        """Bytes of the weights in memory; None for an exported file, which knows its own."""
+        return weight_bytes(self.model) if isinstance(self.model, nn.Module) else None
+
+    def with_macs(self, row: Profile) -> Profile:
+        """Return a profile with the MACs that an exported file tells for images of that size."""
+        told = self.exported or {}
+        if not told.get("macs") or told.get("macs_size") != [row.height, row.width]:
+            return row
+        return replace(row, gmacs=told["macs"] / 1e9, gflops=2 * told["macs"] / 1e9)
 
     def batch(self, images: int, size: tuple[int, int], device: torch.device) -> torch.Tensor:
         """Return random images (B, C, H, W)."""
@@ -49,18 +83,21 @@ class Subject:
 
 
 def load_subject(path: str | Path, device: torch.device) -> Subject:
-    """Return the model of a run, or of a config (with random weights).
+    """Return the model of a run, of an exported file, or of a config (with random weights).
 
     Args:
-        path: A work_dir, a checkpoint, or a config file (``.py``).
-        device: Where to put it.
+        path: A work_dir, a checkpoint, an exported model (``.onnx``), or a config file (``.py``).
+        device: Where to put it; an exported model stays on the CPU.
 
     Raises:
+        ArtifactError: The exported file is missing, damaged, or not one of this package's.
         CheckpointError: There is no checkpoint, or it is damaged.
         ConfigError: The config is wrong.
         ModelError: The model takes features instead of images.
     """
     path = Path(path)
+    if path.suffix == ".onnx":
+        return _exported(path)
     if path.suffix == ".py":
         config, file_bytes, name = load_config(path), None, path.stem
         model = build_model(_fresh(config["model"])).eval()
@@ -90,7 +127,7 @@ def profile_subject(
     warmup: int = 3,
     repeats: int = 20,
 ) -> list[Profile]:
-    """Measure a model at every size and batch.
+    """Measure a model at every size and batch; an exported one on the CPU.
 
     Args:
         subject: The model.
@@ -105,16 +142,38 @@ def profile_subject(
     """
     cases = [(batch, size) for size in sizes or [subject.size] for batch in batches]
     shown = tqdm(cases, desc=subject.name, unit="size", leave=False, disable=None)
+    where = device if subject.exported is None else torch.device("cpu")
     return [
-        profile_forward(
-            subject.model,
-            subject.batch(batch, size, device),
-            name=subject.name,
-            warmup=warmup,
-            repeats=repeats,
+        subject.with_macs(
+            profile_forward(
+                subject.model,
+                subject.batch(batch, size, where),
+                name=subject.name,
+                backend=subject.backend,
+                warmup=warmup,
+                repeats=repeats,
+            )
         )
         for batch, size in shown
     ]
+
+
+def _exported(path: Path) -> Subject:
+    """Return an exported file's model, with as many threads as PyTorch has."""
+    model = OnnxModel(path)
+    about = model.metadata
+    crops, own = prepared(about.get("eval_transform"))
+    fixed = about.get("size")
+    size = (int(fixed[0]), int(fixed[1])) if fixed else own or SIZE
+    return Subject(
+        name=path.name,
+        model=model,
+        file_bytes=path.stat().st_size,
+        channels=about["channels"],
+        size=size,
+        crops=crops,
+        exported=about,
+    )
 
 
 def prepared(steps: Any) -> tuple[int, tuple[int, int] | None]:  # noqa: ANN401

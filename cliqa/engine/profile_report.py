@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from cliqa.deploy.profiling import Profile, count_parameters, weight_bytes
+from cliqa.deploy.profiling import Profile
 from cliqa.engine.profile import Subject
 from cliqa.evaluation.tables import Table, number, render
 from cliqa.utils.errors import ConfigError
@@ -21,18 +21,22 @@ SUFFIXES = (".json", ".csv", ".md")
 def parameter_table(subjects: Sequence[Subject]) -> Table:
     """Return a line a part of every model: its parameters, and sizes in MiB."""
     rows = [row for subject in subjects for row in _parameter_rows(subject)]
-    header = ("model", "part", "parameters", "trainable", "weights MiB", "checkpoint MiB")
+    header = ("model", "part", "parameters", "trainable", "weights MiB", "file MiB")
     return Table("Parameters", header, tuple(rows))
 
 
 def _parameter_rows(subject: Subject) -> Iterator[tuple[str, ...]]:
     """Yield the lines of one model."""
-    for part, (every, trained) in count_parameters(subject.model).items():
+    for part, (every, trained) in subject.parameters.items():
         sizes = ("", "")
         if part == "total":
-            file = None if subject.file_bytes is None else subject.file_bytes / 2**20
-            sizes = (number(weight_bytes(subject.model) / 2**20, 2), number(file, 2))
+            sizes = (_mib(subject.weight_bytes), _mib(subject.file_bytes))
         yield subject.name, part, f"{every:,}", f"{trained:,}", *sizes
+
+
+def _mib(count: int | None) -> str:
+    """Return bytes in MiB."""
+    return number(None if count is None else count / 2**20, 2)
 
 
 def profile_table(rows: Sequence[Profile]) -> Table:
@@ -108,9 +112,9 @@ def _facts(subject: Subject) -> dict[str, Any]:
     return {
         "parameters": {
             part: {"all": every, "trainable": trained}
-            for part, (every, trained) in count_parameters(subject.model).items()
+            for part, (every, trained) in subject.parameters.items()
         },
-        "weight_bytes": weight_bytes(subject.model),
-        "checkpoint_bytes": subject.file_bytes,
+        "weight_bytes": subject.weight_bytes,
+        "checkpoint_bytes" if subject.exported is None else "file_bytes": subject.file_bytes,
         "crops": subject.crops,
     }

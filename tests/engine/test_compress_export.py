@@ -34,6 +34,19 @@ GATED: dict[str, Config] = {
 }
 
 
+@pytest.fixture
+def small_config(tiny_config: Config) -> Config:
+    """Return a config over two convolutions, without replay, that learns fast."""
+    tiny_config["model"] |= {
+        "backbone": {"type": "SmallConvNet", "in_channels": 3, "channels": [8, 8], "norm": "BN"},
+        "head": {"type": "LinearScoreHead", "in_channels": 8},
+    }
+    tiny_config["cl_strategy"].pop("mem_size")
+    tiny_config["cl_strategy"]["optimizer"]["lr"] = 3e-2  # views that differ
+    tiny_config["cl_strategy"] |= {"type": "Naive", "train_epochs": 2}
+    return tiny_config
+
+
 def predictions(config: Config, out: Path, **options: Any) -> dict[str, np.ndarray]:
     """Return what an evaluation predicts, by data set."""
     found = evaluate(config, config_file="config/x.py", device="cpu", out=out, **options)
@@ -45,11 +58,9 @@ def predictions(config: Config, out: Path, **options: Any) -> dict[str, np.ndarr
 
 @pytest.mark.parametrize("method", GATED)
 def test_a_gate_is_in_the_file(
-    method: str, tiny_config: Config, run_config: Run, tmp_path: Path
+    method: str, small_config: Config, run_config: Run, tmp_path: Path
 ) -> None:
-    config = copy.deepcopy(tiny_config)
-    config["cl_strategy"].pop("mem_size")
-    config["cl_strategy"]["optimizer"]["lr"] = 3e-2  # views that differ
+    config = copy.deepcopy(small_config)
     gate = {"inference": "gate", "centroids": 3, "temperature": 4.0}
     config["cl_strategy"] |= {**GATED[method], **gate}
     folder = run_config(config)
@@ -63,7 +74,7 @@ def test_a_gate_is_in_the_file(
     exported, trained = (open_model(path, CPU) for path in (report.path, folder))
     torch.testing.assert_close(exported(images), trained(images), rtol=0, atol=1e-5)
     newest: Any = trained
-    assert (newest.module(images) - trained(images)).abs().max() > 1e-3  # the gate matters
+    assert (newest.module(images) - trained(images)).abs().max() > 1e-2  # the gate matters
 
 
 def test_the_file_says_where_it_is_from(tiny_run: Path, tmp_path: Path) -> None:
@@ -85,12 +96,11 @@ def test_the_file_says_where_it_is_from(tiny_run: Path, tmp_path: Path) -> None:
 
 
 def test_the_preprocessing_fixes_the_size(
-    tiny_config: Config, run_config: Run, caplog: pytest.LogCaptureFixture
+    small_config: Config, run_config: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     resize = {"type": "Resize", "size": (20, 24)}
-    tiny_config["scenario"]["eval_transform"].insert(0, resize)
-    tiny_config["cl_strategy"]["train_epochs"] = 1
-    folder = run_config(tiny_config)
+    small_config["scenario"]["eval_transform"].insert(0, resize)
+    folder = run_config(small_config)
     assert export_checkpoint(folder).size == (20, 24)
     assert export_checkpoint(folder, size=(16, 16)).size == (16, 16)
     assert export_checkpoint(folder, dynamic_size=True).size is None
@@ -115,14 +125,12 @@ def test_a_layer_that_takes_one_size(split_config: Config, run_config: Run) -> N
 
 
 def test_gates_weigh_crops_by_themselves_and_say_so(
-    tiny_config: Config, run_config: Run, caplog: pytest.LogCaptureFixture
+    small_config: Config, run_config: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     crops = {"type": "GridCrop", "size": 12, "rows": 2, "columns": 2}
-    tiny_config["scenario"]["eval_transform"].append(crops)
-    tiny_config["cl_strategy"].pop("mem_size")
-    tiny_config["cl_strategy"] |= {"type": "TaskSpecificParts", "inference": "gate"}
-    tiny_config["cl_strategy"]["train_epochs"] = 1
-    folder = run_config(tiny_config)
+    small_config["scenario"]["eval_transform"].append(crops)
+    small_config["cl_strategy"] |= {"type": "TaskSpecificParts", "inference": "gate"}
+    folder = run_config(small_config)
     assert export_checkpoint(folder).size == (12, 12)
     assert "images are shown in 4 crops, and the exported gate weighs each by itself" in caplog.text
 

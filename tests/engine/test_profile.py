@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from cliqa.config import load_config
 from cliqa.engine.profile import SIZE, load_subject, parse_size, profile_subject
@@ -21,6 +22,7 @@ def test_a_run_with_its_file(tiny_run: Path) -> None:
     assert subject.name == "tiny"
     assert subject.file_bytes == (tiny_run / "checkpoints" / "last.pth").stat().st_size
     assert (subject.channels, subject.size, subject.crops) == (3, SIZE, 1)  # ToTensor alone
+    assert isinstance(subject.model, nn.Module)
     assert not subject.model.training
     of_file = load_subject(tiny_run / "checkpoints" / "exp_0.pth", CPU)
     assert of_file.name == "exp_0.pth"
@@ -31,6 +33,7 @@ def test_a_config_with_its_preprocessing() -> None:
     assert (subject.name, subject.file_bytes) == ("demo", None)
     assert (subject.size, subject.crops) == ((96, 96), 1)
     built = build_model(load_config(CONFIG / "demo.py")["model"])
+    assert isinstance(subject.model, nn.Module)
     assert [p.shape for p in subject.model.parameters()] == [p.shape for p in built.parameters()]
     crops = load_subject(CONFIG / "iqa_naive.py", CPU)
     assert (crops.size, crops.crops) == ((224, 224), 4)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cliqa.engine.compress_export import export_checkpoint
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import ConfigError
 from tools.profile_model import main
@@ -41,6 +42,34 @@ def test_a_run_and_a_config(
         ("demo", 2),
     ]
     assert all(0 < row["p50_ms"] <= row["p95_ms"] for row in rows)
+
+
+@pytest.mark.integration
+def test_an_exported_model_beside_its_run(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    file, out = tmp_path / "m.onnx", tmp_path / "profile.json"
+    export_checkpoint(tiny_run, file, size=(32, 32))
+    given = [str(tiny_run), str(file), "--repeats", "2", "--warmup", "0", "--device", "cpu"]
+    main([*given, "--sizes", "32", "--batch-sizes", "1", "3", "--out", str(out)])
+    assert "onnxruntime" in capsys.readouterr().out
+    found = json.loads(out.read_text())
+    rows = found["rows"]
+    assert [(row["backend"], row["batch"]) for row in rows] == [
+        *(("torch", 1), ("torch", 3), ("onnxruntime", 1), ("onnxruntime", 3)),
+    ]
+    assert rows[0]["gmacs"] == rows[2]["gmacs"] == rows[3]["gmacs"] > 0
+    assert all(0 < row["p50_ms"] <= row["p95_ms"] and row["threads"] == 1 for row in rows)
+    plain, exported = found["models"]["tiny"], found["models"]["m.onnx"]
+    assert exported["parameters"]["total"]["all"] == plain["parameters"]["total"]["all"]
+    assert exported["file_bytes"] == file.stat().st_size
+    status = run_entry_point(lambda: main([str(file), "--sizes", "40"]))
+    told = capsys.readouterr().err
+    assert status == 2
+    assert "m.onnx: fails at batch 1, 40 x 40 pixels" in told
+    assert "takes images of 32 x 32 pixels" in told
 
 
 @pytest.mark.integration

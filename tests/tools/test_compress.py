@@ -1,0 +1,177 @@
+"""``tools/compress.py`` as a user calls it, and what is done with its files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from cliqa.config import dump_config, load_config
+from cliqa.deploy.onnx_file import read_metadata
+from cliqa.utils.cli import run_entry_point
+from test_config import main as evaluate
+from tools.compress import main
+from tools.predict import main as predict
+
+pytestmark = pytest.mark.integration
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "compress.py"
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str]) -> Call:
+    """Return a function that runs an entry point here: exit status, stdout and stderr."""
+
+    def run(
+        entry: Callable[[Sequence[str]], int | None], *arguments: object
+    ) -> tuple[int, str, str]:
+        with warnings.catch_warnings():  # the entry point sets filters
+            status = run_entry_point(lambda: entry([str(part) for part in arguments]))
+        return status, *capfd.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def file(tiny_run: Path, tmp_path: Path, call: Call) -> Path:
+    out = tmp_path / "m.onnx"
+    status, text, told = call(main, "export", tiny_run, "--out", out, "--size", 16)
+    assert (status, told) == (0, "")
+    lines = text.splitlines()
+    assert lines[0].startswith(f"written: {out} ({out.stat().st_size:,} bytes, ")
+    assert lines[1] == "images: 16 x 16 (height x width); free axes: batch"
+    cases = [line.rpartition(": ")[0] for line in lines[2:-1]]
+    assert cases == [f"parity, batch {k} of 16 x 16 pixels" for k in (1, 2, 5)]
+    assert all(float(line.rpartition(": ")[2]) <= 1e-5 for line in lines[2:-1])
+    assert lines[-1] == f"predict with: python tools/predict.py {out} IMAGES"
+    return out
+
+
+def rows_of(text: str) -> dict[str, float]:
+    return {row["image"]: float(row["score"]) for row in csv.DictReader(io.StringIO(text))}
+
+
+def test_predictions_are_the_checkpoints(
+    file: Path, call: Call, tiny_run: Path, tiny_data: Path
+) -> None:
+    status, text, _ = call(predict, tiny_run, tiny_data / "a", tiny_data / "b" / "b07.png")
+    assert status == 0
+    wanted = rows_of(text)
+    assert len(wanted) == 41
+    for given in ([file, tiny_data / "a"], ["--model", file, tiny_data / "a"]):
+        status, text, told = call(predict, *given, tiny_data / "b" / "b07.png")
+        assert (status, told) == (0, "")
+        assert rows_of(text) == pytest.approx(wanted, abs=1e-5)
+    status, text, told = call(predict, file, tiny_data / "a", "--resize", 20, 20)
+    assert (status, text) == (2, "")
+    assert "takes images of 16 x 16 pixels (height x width), got 20 x 20. Resize or crop" in told
+    for given in (["--model", file, tiny_run], [file, tiny_run / "checkpoints" / "last.pth"]):
+        status, text, told = call(predict, *given, tiny_data / "a")
+        assert (status, text) == (2, "")
+        assert f"{file} and {given[-1]}: two models. Give one" in told
+    with pytest.raises(SystemExit):
+        call(predict, file)
+
+
+def test_an_evaluation_is_the_checkpoints(
+    file: Path, call: Call, tiny_run: Path, tmp_path: Path
+) -> None:
+    config, out = tiny_run / "config.py", tmp_path / "out.json"
+    status, table, told = call(evaluate, config, tiny_run, "--out", out)
+    assert status == 0, told
+    status, exported_table, told = call(evaluate, config, "--exported", file)
+    assert status == 0, told
+    assert exported_table == table
+    wanted = json.loads(out.read_text())
+    found = json.loads((tmp_path / "eval_results.json").read_text())
+    assert found.keys() == wanted.keys()
+    assert found["checkpoint"] == str(file)
+    said = found["protocol"].pop("exported")
+    assert said == {"backend": "onnxruntime", "precision": "fp32"}
+    assert found["protocol"] == wanted["protocol"]
+    for name, data in wanted["datasets"].items():
+        metrics = found["datasets"][name]["metrics"]
+        assert metrics.keys() == data["metrics"].keys()
+        assert metrics["srcc"] == pytest.approx(data["metrics"]["srcc"], abs=1e-9)
+        assert metrics["plcc"] == pytest.approx(data["metrics"]["plcc"], abs=1e-5)
+        pairs = zip(found["datasets"][name]["predictions"], data["predictions"], strict=True)
+        assert all(a["prediction"] == pytest.approx(b["prediction"], abs=1e-5) for a, b in pairs)
+
+
+def test_a_file_of_another_run_is_refused(
+    file: Path, call: Call, tiny_run: Path, tmp_path: Path
+) -> None:
+    own = str(tiny_run / "config.py")
+    status, _, told = call(evaluate, own, tiny_run, "--exported", file)
+    assert status == 2
+    assert f"{tiny_run} and --exported {file}: two models. Give one" in told
+    config = load_config(own)
+    config["scenario"]["datasets"][1]["name"] = "other"
+    dump_config(config, tmp_path / "names.py")
+    status, _, told = call(evaluate, tmp_path / "names.py", "--exported", file)
+    assert status == 2
+    assert "other data sets: the config lacks b; the file does not know other. Use the" in told
+    config["scenario"]["eval_transform"].insert(0, {"type": "Resize", "size": 16})
+    dump_config(config, tmp_path / "resized.py")
+    status, _, told = call(evaluate, tmp_path / "resized.py", "--exported", file)
+    assert status == 2
+    assert "another config; these keys differ: scenario.eval_transform. Use the config" in told
+    for name, content in (("gone.onnx", None), ("bad.onnx", b"no model")):
+        if content:
+            (tmp_path / name).write_bytes(content)
+        status, _, told = call(evaluate, own, "--exported", tmp_path / name)
+        assert status == 2
+        assert f"{name}: {'damaged' if content else 'no such file'}" in told
+        assert "Traceback" not in told
+    assert not (tmp_path / "eval_results.json").exists()
+
+
+def test_any_size_and_where_it_is_not_to_be_had(call: Call, tiny_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "any.onnx"
+    status, text, _ = call(main, "export", tiny_run, "--out", out, "--dynamic-size")
+    assert status == 0
+    assert "images: any; free axes: batch, height, width" in text
+    assert read_metadata(out)["size"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--size", "big"], "error: --size big: write 224"),
+        (["--out", "m.pth"], "m.pth: the name of an ONNX file must end in .onnx"),
+        (["--tolerance", "0"], "tolerance must be above 0"),
+        (["--tolerance", "1e-30", "--out", "m.onnx", "--size", "16"], "more than tolerance=1e-30"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(
+    call: Call,
+    tiny_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, text, told = call(main, "export", tiny_run, *arguments)
+    assert (status, text) == (2, "")
+    assert message in told
+    assert told.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_imports_no_torch() -> None:
+    command = [sys.executable, "-X", "importtime", str(TOOL), "export", "--help"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "one ONNX file" in found.stdout
+    assert " torch\n" not in found.stderr
