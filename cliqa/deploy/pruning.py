@@ -181,8 +181,8 @@ def check_values(ratio: float, round_to: int, importance: str = "magnitude") -> 
 
 
 def _macs(model: nn.Module, example: torch.Tensor) -> int:
-    """Return the MACs of one image."""
-    return count_macs(model, example[:1])
+    """Return the MACs of one image; the model's statistics stay as they are."""
+    return count_macs(copy.deepcopy(model).eval(), example[:1])
 
 
 def _share(pair: tuple[int, int]) -> str:
