@@ -51,7 +51,8 @@ def prune_run(
     """Prune a finished run's model and fine-tune it on the union of the stream's training data.
 
     The fine-tuning is a run of its own, with the optimizer, the schedule and the loss of the one
-    that is pruned, in a work_dir that all tools read. Adapters of LoRA are merged first. Called
+    that is pruned, in a work_dir that all tools read. Adapters of LoRA are merged first, other
+    plugins are left out, and what ``load_from`` froze trains, for it has lost channels. Called
     again after a stop, it goes on: finished steps are kept.
 
     Args:
@@ -94,7 +95,6 @@ def prune_run(
         "ignore": list(ignore),
     }
     _check_folder(out, source, settings)
-    write_json(out / FILE_NAME, {"settings": settings, "finished": False})
     config = fine_tuning(state["config"], epochs, source if distil else None, strength)
     parts = build({**config, "load_from": None}, resolve_device(device), out)
     model = merged(state)
@@ -113,6 +113,7 @@ def prune_run(
         )
         logger.info("step %d of %d: %s", number, steps, step)
         record.add(step, model)
+        write_json(out / FILE_NAME, record.content(finished=False))
         _tune(model, config, folder, epochs, device)
         model = model_of(load_run(find_checkpoint(folder))).to(parts.device)
     content = record.finished(model)
@@ -144,13 +145,14 @@ def _save(model: nn.Module, path: Path) -> Path:
 def _measure(config: dict[str, Any], folder: Path, device: torch.device) -> None:
     """Write the run of a network that is not fine-tuned: its measures and its checkpoint."""
     parts = build(config, device, folder)
-    run = Run(folder, config, bootstrap=resamples(config))
+    run = Run(folder, config, "auto", bootstrap=resamples(config))
     with run:
         run.begin(str(device), [UNTUNED])
         (experiences,) = parts.strategy.steps(parts.benchmark.train_stream)
         run.start(parts.strategy, parts.benchmark, ["+".join(e.name for e in experiences)])
         learnt = {e.current_experience for e in experiences}
-        run.finish_step(parts.strategy, 0, evaluate_stream(parts, run, 0, learnt))
+        if not run.next_step:
+            run.finish_step(parts.strategy, 0, evaluate_stream(parts, run, 0, learnt))
         run.finish()
 
 

@@ -145,6 +145,7 @@ def test_adapters_are_merged_before(tiny_config: Config, run_config: Run, tmp_pa
     assert report["parameters"][0] == sum(p.numel() for p in plain.parameters())
 
 
+@pytest.mark.slow
 def test_steps_divide_the_way_and_are_kept(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +185,9 @@ def test_without_fine_tuning_the_report_says_so(tiny_run: Path, tmp_path: Path) 
     for values in report["datasets"].values():
         assert values["pruned"] == values["finetuned"]
     assert pruning_of(model_of(last(out)))
+    again = prune_run(tiny_run, ratio=0.5, out=out, epochs=0, round_to=1, device="cpu")
+    assert again == report
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_stream_of_classes_is_pruned_too(
@@ -226,6 +230,7 @@ def test_values_are_checked(options: Config, text: str, tiny_run: Path, tmp_path
     how: Any = {"ratio": 0.5, "epochs": 1, "out": tmp_path / "out", "device": "cpu", **options}
     with pytest.raises(CliqaError, match=text):
         prune_run(tiny_run, **how)
+    assert not (tmp_path / "out").exists()
 
 
 def test_folders_of_something_else_are_left_alone(pruned: Path, tiny_run: Path) -> None:
@@ -266,6 +271,7 @@ def test_a_teacher_that_is_not_there_is_told_before_training(
         run_config(tiny_config)
 
 
+@pytest.mark.slow
 def test_a_run_that_prunes_on_its_way_is_resumed_and_read(
     tiny_config: Config, run_config: Run, tmp_path: Path
 ) -> None:
