@@ -116,7 +116,7 @@ class KeptChannels:
         training = [module for module in pruned.modules() if module.training]
         try:
             pruned.eval()(example)
-        except (RuntimeError, ValueError, TypeError, ModelError) as error:
+        except (RuntimeError, ValueError, TypeError, IndexError, ModelError) as error:
             raise ModelError(cannot(pruned, error)) from error
         finally:
             for module in training:

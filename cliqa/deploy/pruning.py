@@ -26,9 +26,6 @@ from cliqa.utils.errors import ConfigError, ModelError
 
 IMPORTANCES = ("magnitude", "bn_scale", "random")
 
-LEAST_LEFT = 1
-"""Channels that a layer keeps in any case."""
-
 
 @dataclass(frozen=True)
 class PruningReport:
@@ -158,7 +155,7 @@ def kept_channels(width: int, ratio: float, round_to: int = 1, fold: int = 1) ->
     if width <= unit:
         return width
     nearest = unit * round(width * (1 - ratio) / unit)
-    return min(width, max(unit, nearest, LEAST_LEFT))
+    return min(width, max(unit, nearest))
 
 
 def check_values(ratio: float, round_to: int, importance: str = "magnitude") -> None:
@@ -181,8 +178,8 @@ def check_values(ratio: float, round_to: int, importance: str = "magnitude") -> 
 
 
 def _macs(model: nn.Module, example: torch.Tensor) -> int:
-    """Return the MACs of one image."""
-    return count_macs(model, example[:1])
+    """Return the MACs of one image; the model's statistics stay as they are."""
+    return count_macs(copy.deepcopy(model).eval(), example[:1])
 
 
 def _share(pair: tuple[int, int]) -> str:

@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from cliqa.deploy.pruning import PruningReport, check_values, prune_channels
+from cliqa.deploy.pruning import check_values, prune_channels
 from cliqa.engine.build import build
 from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of
 from cliqa.engine.experiment import evaluate_stream
 from cliqa.engine.parts import Parts
+from cliqa.engine.pruning_record import FILE_NAME, UNTUNED, PruningRecord, pruning_table
 from cliqa.engine.run import Run
 from cliqa.engine.sections import OPTIONS, resamples, template_arguments
 from cliqa.engine.train import train
 from cliqa.evaluation.results import read_artifact
-from cliqa.evaluation.tables import Table, number, render
 from cliqa.models.lora import merge
 from cliqa.models.pruned import pruning_of
 from cliqa.training.batching import collate_train
@@ -30,17 +30,8 @@ from cliqa.utils.logging import get_logger, setup_logging
 
 logger = get_logger(__name__)
 
-FILE_NAME = "pruning.json"
 START = "pruned.pth"
 """The pruned network before its fine-tuning."""
-
-STAGES = ("before", "pruned", "finetuned")
-"""What is measured: the run's model, what pruning left of it, and that after fine-tuning."""
-
-UNTUNED = (
-    "not fine-tuned (epochs=0): the scores are those of a network whose layers have lost their "
-    "channels and have not learnt to do without them. Set epochs for one to be used."
-)
 
 
 def prune_run(
@@ -60,7 +51,8 @@ def prune_run(
     """Prune a finished run's model and fine-tune it on the union of the stream's training data.
 
     The fine-tuning is a run of its own, with the optimizer, the schedule and the loss of the one
-    that is pruned, in a work_dir that all tools read. Adapters of LoRA are merged first. Called
+    that is pruned, in a work_dir that all tools read. Adapters of LoRA are merged first, other
+    plugins are left out, and what ``load_from`` froze trains, for it has lost channels. Called
     again after a stop, it goes on: finished steps are kept.
 
     Args:
@@ -103,31 +95,43 @@ def prune_run(
         "ignore": list(ignore),
     }
     _check_folder(out, source, settings)
-    write_json(out / FILE_NAME, {"settings": settings, "finished": False})
     config = fine_tuning(state["config"], epochs, source if distil else None, strength)
     parts = build({**config, "load_from": None}, resolve_device(device), out)
     model = merged(state)
-    report = _Report(settings, parts, model)
-    how = {"round_to": round_to, "importance": importance, "ignore": ignore}
+    record = PruningRecord(settings, parts, model)
+    example = _example(parts)
     for number in range(1, steps + 1):
         folder = out if number == steps else out / "steps" / f"step_{number}"
-        share = step_ratio(ratio, number, steps)
-        step = prune_channels(model, _example(parts), ratio=share, seed=config["seed"], **how)
+        step = prune_channels(
+            model,
+            example,
+            ratio=step_ratio(ratio, number, steps),
+            round_to=round_to,
+            importance=importance,
+            ignore=ignore,
+            seed=config["seed"],
+        )
         logger.info("step %d of %d: %s", number, steps, step)
-        report.add(step, model)
-        start = _save(model, folder / START)
-        own = {**config, "load_from": {"path": str(start), "strict": True}}
-        if epochs:
-            arguments = {"config_file": folder / "config.py", "work_dir": folder}
-            train(own, device=device, resume="auto", **arguments)
-        else:
-            _measure(own, folder, parts.device)
+        record.add(step, model)
+        write_json(out / FILE_NAME, record.content(finished=False))
+        _tune(model, config, folder, epochs, device)
         model = model_of(load_run(find_checkpoint(folder))).to(parts.device)
-    content = report.finished(model)
+    content = record.finished(model)
     write_json(out / FILE_NAME, content)
     for line in pruning_table(content).splitlines():
         logger.info("%s", line)
     return content
+
+
+def _tune(model: nn.Module, config: dict[str, Any], folder: Path, epochs: int, device: str) -> None:
+    """Fine-tune a pruned network in a run of its own, or only measure it."""
+    start = _save(model, folder / START)
+    own = {**config, "load_from": {"path": str(start), "strict": True}}
+    if epochs:
+        file = folder / "config.py"
+        train(own, config_file=file, work_dir=folder, device=device, resume="auto")
+    else:
+        _measure(own, folder, resolve_device(device))
 
 
 def _save(model: nn.Module, path: Path) -> Path:
@@ -141,13 +145,14 @@ def _save(model: nn.Module, path: Path) -> Path:
 def _measure(config: dict[str, Any], folder: Path, device: torch.device) -> None:
     """Write the run of a network that is not fine-tuned: its measures and its checkpoint."""
     parts = build(config, device, folder)
-    run = Run(folder, config, bootstrap=resamples(config))
+    run = Run(folder, config, "auto", bootstrap=resamples(config))
     with run:
         run.begin(str(device), [UNTUNED])
         (experiences,) = parts.strategy.steps(parts.benchmark.train_stream)
         run.start(parts.strategy, parts.benchmark, ["+".join(e.name for e in experiences)])
         learnt = {e.current_experience for e in experiences}
-        run.finish_step(parts.strategy, 0, evaluate_stream(parts, run, 0, learnt))
+        if not run.next_step:
+            run.finish_step(parts.strategy, 0, evaluate_stream(parts, run, 0, learnt))
         run.finish()
 
 
@@ -193,86 +198,11 @@ def merged(state: dict[str, Any]) -> nn.Module:
     return model
 
 
-def pruning_table(report: Mapping[str, Any]) -> str:
-    """Return a report as people read it."""
-    measure = str(report["measure"]).upper()
-    rows = tuple(
-        (name, *(number(values[stage]) for stage in STAGES))
-        for name, values in report["datasets"].items()
-    )
-    before, after = report["parameters"]
-    lines = [
-        render(Table(f"{measure} on the test sets", ("", *STAGES), rows)).rstrip(),
-        f"parameters {before:,} -> {after:,}, GMACs {report['macs'][0] / 1e9:.4f} -> "
-        f"{report['macs'][1] / 1e9:.4f}",
-        *report["notes"],
-    ]
-    return "\n".join(lines)
-
-
-class _Report:
-    """What is known of a pruning so far."""
-
-    def __init__(self, settings: dict[str, Any], parts: Parts, model: nn.Module) -> None:
-        self._settings = settings
-        self._parts = parts
-        self._steps: list[PruningReport] = []
-        self._measured = {"before": self._measure(model)}
-
-    def add(self, step: PruningReport, model: nn.Module) -> None:
-        """Take a step over, and measure what it left."""
-        self._steps.append(step)
-        self._measured["pruned"] = self._measure(model)
-
-    def finished(self, model: nn.Module) -> dict[str, Any]:
-        """Return the content of the finished report."""
-        self._measured["finetuned"] = self._measure(model)
-        return self.content(finished=True)
-
-    def content(self, *, finished: bool) -> dict[str, Any]:
-        """Return the content of pruning.json."""
-        first, last = self._steps[0], self._steps[-1]
-        names = self._measured["before"]
-        return {
-            "format": 1,
-            "finished": finished,
-            "settings": self._settings,
-            "parameters": [first.parameters[0], last.parameters[1]],
-            "macs": [first.macs[0], last.macs[1]],
-            "widths": self._widths(),
-            "steps": [{k: v for k, v in s.to_dict().items() if k != "widths"} for s in self._steps],
-            "measure": self._parts.targets.measure,
-            "datasets": {
-                name: {stage: self._measured.get(stage, {}).get(name) for stage in STAGES}
-                for name in names
-            },
-            "notes": [] if self._settings["epochs"] else [UNTUNED],
-        }
-
-    def _widths(self) -> dict[str, list[int]]:
-        """Return every pruned layer's channels before the first and after the last step."""
-        found: dict[str, list[int]] = {}
-        for step in self._steps:
-            for name, (before, after) in step.widths.items():
-                found[name] = [found.get(name, [before])[0], after]
-        return found
-
-    def _measure(self, model: nn.Module) -> dict[str, float | None]:
-        """Return a model's main measure on every data set's test split."""
-        parts, found = self._parts, {}
-        strategy = parts.strategy
-        strategy.model = model.to(parts.device)
-        for name in parts.benchmark.names:
-            prediction, target = strategy.predict(parts.benchmark.dataset(name, "test"))
-            found[name] = parts.targets.validate(prediction, target)
-        return found
-
-
 def _example(parts: Parts) -> torch.Tensor:
     """Return an image (1, C, H, W) as the model sees it in training."""
     data = parts.benchmark.dataset(parts.benchmark.names[0], "train")
-    images: Any = collate_train([data[0]])[0]
-    return images.flatten(0, -4)[:1].to(parts.device)  # type: ignore[no-any-return]
+    images: torch.Tensor = collate_train([data[0]])[0]
+    return images.flatten(0, -4)[:1].to(parts.device)
 
 
 def _check_counts(steps: int, epochs: int) -> None:

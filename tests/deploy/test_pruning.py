@@ -196,6 +196,18 @@ def test_pruning_goes_on_from_a_pruned_model_and_trains() -> None:
     torch.testing.assert_close(plain(image()), model.eval()(image()), rtol=0, atol=0)
 
 
+def test_a_model_in_training_keeps_its_mode_and_its_statistics() -> None:
+    pytest.importorskip("torch_pruning")
+    model = small(norm="BN").train()
+    norm = model.backbone.blocks[0][1]
+    norm.running_mean.copy_(torch.arange(16.0))
+    report = prune_channels(model, image(), ratio=0.5, round_to=8)
+    which = report.step["tensors"]["backbone.blocks.0.1.running_mean"][0][1]
+    assert norm.running_mean.tolist() == report.step["kept"][which]
+    assert norm.num_batches_tracked == 0
+    assert all(module.training for module in model.modules())
+
+
 def test_random_channels_depend_on_the_seed_alone() -> None:
     pytest.importorskip("torch_pruning")
     models = [small() for _ in range(3)]

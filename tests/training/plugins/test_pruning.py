@@ -143,7 +143,12 @@ def test_a_teacher_keeps_its_channels(
     strategy = make_strategy([lwf, pruning(after=[1])], epochs=2)
     learn(strategy, tiny_stream, 0, 1)
     taught: list[int] = []
-    strategy.on_epoch = lambda _: taught.append(len(lwf.teacher(strategy.model).body[0].weight))
+
+    def note(_: float) -> None:
+        teacher: Any = lwf.teacher(strategy.model)
+        taught.append(len(teacher.body[0].weight))
+
+    strategy.on_epoch = note
     learn(strategy, tiny_stream, 1, 2)
     assert taught == [8, 8]
     assert widths(strategy) == 6
