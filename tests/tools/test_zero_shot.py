@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from cliqa.config import load_config
@@ -97,3 +98,34 @@ def test_mistakes_are_told_in_a_line(
     assert (status, table) == (2, "")
     assert message in error
     assert "Traceback" not in error
+
+
+def test_a_clip_model_needs_its_file_for_training_alone(
+    tiny_run: Path, colours: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clip = pytest.importorskip("clip")
+    vision = {"image_resolution": 32, "vision_layers": 1, "vision_width": 64}
+    text = {"transformer_width": 8, "transformer_heads": 1, "transformer_layers": 1}
+    arch = {"embed_dim": 16, "vision_patch_size": 16, **vision, **text}
+    arch |= {"context_length": 77, "vocab_size": 49408}
+    weights = tmp_path / "tiny.pt"
+    torch.save(clip.model.CLIP(**arch).state_dict(), weights)
+    towers = {"arch": arch, "pretrained": str(weights)}
+    config: dict[str, Any] = load_config(tiny_run / "config.py")
+    tensor = [{"type": "Resize", "size": [32, 32]}, {"type": "ToTensor"}]
+    config["scenario"]["datasets"] = config["scenario"]["datasets"][:1]
+    config["scenario"] |= {"train_transform": tensor, "eval_transform": tensor}
+    config["model"] = {
+        "type": "ImageTextModel",
+        "backbone": {"type": "CLIPVision", **towers},
+        "text_encoder": {"type": "CLIPText", **towers},
+        "texts": "quality_antonyms",
+        "in_channels": 16,
+        "width": None,
+    }
+    train(config, config_file="config/tiny.py", work_dir=tmp_path / "run", device="cpu")
+    weights.unlink()
+    capfd.readouterr()
+    given = [str(tmp_path / "run"), "--data", str(colours), "--shots", "0", "2", "--device", "cpu"]
+    assert run_entry_point(lambda: main(given)) == 0
+    assert "accuracy" in capfd.readouterr().out
