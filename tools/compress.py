@@ -1,4 +1,7 @@
-"""Make a trained model deployable: ``python tools/compress.py export work_dirs/demo``."""
+"""Make a trained model deployable: ``python tools/compress.py export work_dirs/demo``.
+
+``quantize``, ``prune`` and ``auto`` make it smaller and faster, and measure what that costs.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.utils.cli import run_entry_point
 
+Commands = argparse._SubParsersAction
+
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments; ``run`` is the subcommand's function."""
     parser = argparse.ArgumentParser(description="Make a trained model deployable.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    add_export(commands)
+    for add in (add_export, add_quantize, add_prune, add_auto):
+        add(commands)
     return parser.parse_args(argv)
 
 
-def add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_export(commands: Commands) -> None:
     """Add ``export``."""
     parser = commands.add_parser(
         "export",
@@ -66,6 +72,135 @@ def export(args: argparse.Namespace) -> None:
         tolerance=args.tolerance,
     )
     print("\n".join(report_lines(report)))
+
+
+def add_quantize(commands: Commands) -> None:
+    """Add ``quantize``."""
+    parser = commands.add_parser(
+        "quantize",
+        help="write a model in eight or sixteen bits",
+        description="Quantize a run's model, or an ONNX file of this package, by training images "
+        "of its stream. Where eight bits do harm, layers or activations get more.",
+    )
+    parser.add_argument("model", help="work_dir, checkpoint or .onnx file")
+    parser.add_argument("--precision", choices=("int8", "fp16", "bf16"), default="int8")
+    parser.add_argument("--backend", choices=("onnxruntime", "openvino"), default="onnxruntime")
+    parser.add_argument("--images", help="folder of images to calibrate with instead")
+    parser.add_argument("--count", type=int, default=128, help="images to look at (default: 128)")
+    parser.add_argument("--dataset-root", help="where the stream's data lie now")
+    parser.add_argument("--out", help="file to write: .onnx, with openvino .xml")
+    parser.set_defaults(run=quantize)
+
+
+def quantize(args: argparse.Namespace) -> None:
+    """Quantize a model and say what was tried and written."""
+    from cliqa.engine.compress_quantize import quantize_model  # noqa: PLC0415  --help is fast
+
+    lines = quantize_model(
+        args.model,
+        args.out,
+        precision=args.precision,
+        backend=args.backend,
+        images=args.images,
+        count=args.count,
+        dataset_root=args.dataset_root,
+    )
+    print("\n".join(lines))
+
+
+def add_prune(commands: Commands) -> None:
+    """Add ``prune``."""
+    parser = commands.add_parser(
+        "prune",
+        help="remove channels, and fine-tune what is left",
+        description="Remove a share of a run's channels and fine-tune on its training data, taught "
+        "by the unpruned model. The same command goes on where it was stopped.",
+    )
+    parser.add_argument("checkpoint", help="work_dir or checkpoint")
+    parser.add_argument("--ratio", type=float, required=True, help="share of the channels, 0..1")
+    parser.add_argument("--epochs", type=int, required=True, help="of fine-tuning, each step")
+    parser.add_argument("--steps", type=int, default=1, help="in how many steps (default: 1)")
+    parser.add_argument("--no-distillation", action="store_true", help="without the teacher")
+    parser.add_argument("--out", help="new work_dir (default: WORK_DIR_pruned_RATIO)")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    parser.set_defaults(run=prune)
+
+
+def prune(args: argparse.Namespace) -> None:
+    """Prune and fine-tune a run."""
+    from cliqa.engine.checkpoints import find_checkpoint  # noqa: PLC0415  --help is fast
+    from cliqa.engine.compress_prune import prune_run  # noqa: PLC0415
+
+    folder = find_checkpoint(args.checkpoint).resolve().parent.parent
+    out = args.out or folder.with_name(f"{folder.name}_pruned_{100 * args.ratio:g}")
+    prune_run(
+        args.checkpoint,
+        ratio=args.ratio,
+        out=out,
+        epochs=args.epochs,
+        steps=args.steps,
+        distil=not args.no_distillation,
+        device=args.device,
+    )
+    print(out)
+
+
+def add_auto(commands: Commands) -> None:
+    """Add ``auto``."""
+    parser = commands.add_parser(
+        "auto",
+        help="try all of it on this machine, and choose within a budget",
+        description="Measure precisions, backends and prunings of a run's model on this machine; "
+        "write every file, a table and a figure; name the best within the budget. The same command "
+        "goes on where it was stopped.",
+    )
+    parser.add_argument("checkpoint", help="work_dir or checkpoint")
+    parser.add_argument("--target", choices=("size", "latency", "quality"), default="size")
+    limits = parser.add_argument_group("budget (default: --max-drop 0.02)")
+    limits.add_argument("--max-drop", type=float, help="SRCC or accuracy that may be lost")
+    limits.add_argument("--max-mib", type=float, help="size of the file, in MiB")
+    limits.add_argument("--max-ms", type=float, help="CPU time of a pass, in milliseconds")
+    limits.add_argument("--min-smaller", type=float, help="times smaller than the run's weights")
+    limits.add_argument("--min-faster", type=float, help="times faster than PyTorch in float32")
+    parser.add_argument(
+        "--prune", nargs="+", type=float, default=[], help="shares of channels to prune: 0.3 0.5"
+    )
+    parser.add_argument("--epochs", type=int, default=4, help="of fine-tuning (default: 4)")
+    parser.add_argument("--no-distillation", action="store_true", help="without the teacher")
+    parser.add_argument(
+        "--backends",
+        nargs="+",
+        choices=("onnxruntime", "openvino", "torch"),
+        help="default: the first two where they are installed; torch adds bfloat16",
+    )
+    parser.add_argument("--count", type=int, default=128, help="calibration images (default: 128)")
+    parser.add_argument("--batch-size", type=int, default=1, help="of a timed pass (default: 1)")
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU (default: 1)")
+    parser.add_argument("--rounds", type=int, default=15, help="passes timed (default: 15)")
+    parser.add_argument("--out", help="folder to write to (default: deploy in the work_dir)")
+    parser.set_defaults(run=auto)
+
+
+def auto(args: argparse.Namespace) -> None:
+    """Search for a deployment."""
+    from cliqa.engine.compress_auto import search_deployments  # noqa: PLC0415  --help is fast
+
+    names = ("max_drop", "max_mib", "max_ms", "min_smaller", "min_faster")
+    budget = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    search_deployments(
+        args.checkpoint,
+        args.out,
+        target=args.target,
+        budget=budget or None,
+        prunings=args.prune,
+        backends=args.backends,
+        distil=not args.no_distillation,
+        epochs=args.epochs,
+        images=args.count,
+        batch_size=args.batch_size,
+        threads=args.threads,
+        rounds=args.rounds,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -29,6 +29,11 @@ PRECISIONS = {"uint8": "int8", "uint16": "a16w8"}
 """What a file says that it is, by the type of its activations."""
 
 
+NORMS = ("InstanceNormalization", "LayerNormalization")
+"""Kinds of nodes that stay in float: onnxruntime has no integers for them, and fails where layers
+share their constants, as those of group normalisation do."""
+
+
 @dataclass(frozen=True)
 class QuantizationReport:
     """What became of a file.
@@ -185,7 +190,7 @@ def _quantized(graph: PreparedGraph, exclude: list[str], activations: str, reduc
     registry = library("onnxruntime.quantization.registry")
     model = library("onnx").ModelProto()
     model.CopyFrom(graph.model)  # it is changed in place
-    kinds = sorted({*registry.QLinearOpsRegistry, *registry.QDQRegistry})
+    kinds = sorted({*registry.QLinearOpsRegistry, *registry.QDQRegistry} - {*NORMS})
     wide = activations != "uint8"
     logging.getLogger().disabled, before = True, logging.getLogger().disabled
     try:

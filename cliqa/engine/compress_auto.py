@@ -225,7 +225,6 @@ def deployments_table(outcome: Outcome, measure: str) -> Table:
         f"{label} (test)",
         "lost",
         "",
-        "note",
     )
     rows = tuple(_cells(row, outcome, reference) for row in outcome.rows)
     return Table("Deployments", header, rows)
@@ -234,7 +233,7 @@ def deployments_table(outcome: Outcome, measure: str) -> Table:
 def _cells(row: Measured, outcome: Outcome, reference: float | None) -> tuple[str, ...]:
     """Return one line."""
     if not row.valid:
-        return (str(row.recipe), *[""] * 9, row.note.splitlines()[0] if row.note else "")
+        return (str(row.recipe), *[""] * 8, "not measured")
     ratio = row.faster / reference if row.faster and reference else None
     mark = "chosen" if row == outcome.best else "front" if row in outcome.front else ""
     return (
@@ -248,7 +247,6 @@ def _cells(row: Measured, outcome: Outcome, reference: float | None) -> tuple[st
         number(row.test_quality, 4),
         number(row.drop, 4),
         mark,
-        row.note,
     )
 
 
@@ -262,5 +260,6 @@ def _notes(outcome: Outcome, own: Deployments, batch: torch.Tensor, threads: int
     return (
         f"{processor_name()}, {threads} thread(s), {images} image(s) of {height} x {width} pixels "
         f"(height x width); CPU time, against PyTorch in float32 in turns; {how}.\n"
-        f"{outcome.verdict()}"
+        + "".join(f"{row.recipe}: {row.note}\n" for row in outcome.rows if row.note)
+        + outcome.verdict()
     )

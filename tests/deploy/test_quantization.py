@@ -121,6 +121,26 @@ def test_a_file_can_be_replaced_by_its_smaller_self(
     assert (report.bytes_before, report.bytes_after) == (before, path.stat().st_size)
 
 
+def test_group_normalisation_stays_in_float(
+    write_model: Callable[..., Path], tmp_path: Path, pictures: Pictures
+) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.ReLU()]
+    layers += [nn.Conv2d(8, 8, 3), nn.GroupNorm(2, 8), nn.ReLU()]  # both share their constants
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1))
+    source = write_model(model)
+    quantize_int8(source, tmp_path / "small.onnx", pictures())
+    graph = load_graph(tmp_path / "small.onnx").graph
+    made_by = {name: node.op_type for node in graph.node for name in node.output}
+    norms = [node for node in graph.node if node.op_type == "InstanceNormalization"]
+    assert len(norms) == 2
+    for node in norms:
+        assert "DequantizeLinear" not in [made_by.get(name) for name in node.input[1:]]
+    images = torch.cat(pictures(seed=1))
+    exact, found = onnx_forward(source, 1)(images), onnx_forward(tmp_path / "small.onnx", 1)(images)
+    assert float((found - exact).abs().max() / exact.std()) < 0.2
+
+
 def test_nodes_are_left_out_by_operator_and_by_name(
     onnx_folder: Path, tmp_path: Path, pictures: Pictures
 ) -> None:
