@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cliqa.deploy.careful_quantization import quantize_with_care
-from cliqa.deploy.fidelity import compare_models
+from cliqa.deploy.fidelity import compare_outputs, outputs_of
 from cliqa.deploy.half import autocast_forward, to_float16
 from cliqa.deploy.onnx_graph import onnx_forward
 from cliqa.deploy.openvino_backend import OpenVinoModel, to_openvino
@@ -154,6 +154,7 @@ def measure(arms: Arms, batch: Tensor, rounds: int) -> dict[str, float]:
 def report(arms: Arms, times: dict[int, dict[str, float]], images: list[Tensor]) -> Iterator[str]:
     """Yield the lines of the table."""
     reference, before = arms["PyTorch, float32"]
+    expected = outputs_of(reference, images)
     columns = "".join(f" | b{size}: ms, x PyTorch, x onnxruntime" for size in times)
     yield f"{'':28} | MB, x smaller{columns} | SRCC, PLCC, RMSE / std, distinct"
     for name, (forward, size) in arms.items():
@@ -163,7 +164,7 @@ def report(arms: Arms, times: dict[int, dict[str, float]], images: list[Tensor])
                 found[f"{other}, float32"] / found[name] for other in ("PyTorch", "onnxruntime")
             )
             speeds += f" | {1e3 * found[name]:8.1f} {next(ratios):6.2f} {next(ratios):6.2f}"
-        true = compare_models(reference, forward, images)
+        true = compare_outputs(expected, outputs_of(forward, images))
         srcc, plcc = (value or 0 for value in (true.srcc, true.plcc))
         yield (
             f"{name:28} | {size / 1e6:6.2f} {before / size:5.2f}{speeds} | {srcc:.5f} {plcc:.5f} "

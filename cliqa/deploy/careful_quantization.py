@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from cliqa.deploy.calibration import CalibrationImages
-from cliqa.deploy.fidelity import Fidelity, compare_models
+from cliqa.deploy.fidelity import Fidelity, compare_outputs, outputs_of
 from cliqa.deploy.onnx_graph import onnx_forward
 from cliqa.deploy.prepared_graph import PreparedGraph, prepared
 from cliqa.deploy.quantization import QuantizationReport, write_quantized
@@ -206,7 +206,7 @@ class _Trial:
         self, graph: PreparedGraph, fixed: list[str], held: list[Tensor], path: Path, tries: int
     ) -> None:
         self._graph, self._fixed, self._held, self._path = graph, fixed, held, path
-        self._reference = onnx_forward(graph.source)
+        self._expected = outputs_of(onnx_forward(graph.source), held)
         self._left = tries
         self._bar = tqdm(total=tries, desc="trying", unit=" files", disable=None, leave=False)
 
@@ -254,7 +254,8 @@ class _Trial:
         """Return what a way to quantize costs."""
         excluded = tuple(dict.fromkeys([*self._fixed, *nodes]))
         report = write_quantized(self._graph, self._path, exclude=excluded, activations=activations)
-        fidelity = compare_models(self._reference, onnx_forward(self._path), self._held)
+        found = outputs_of(onnx_forward(self._path), self._held)
+        fidelity = compare_outputs(self._expected, found)
         self._left -= 1
         self._bar.update()
         return Attempt(

@@ -108,27 +108,38 @@ def compare_outputs(reference: Tensor, found: Tensor) -> Fidelity:
 def compare_models(
     reference: Callable[[Tensor], Any], other: Callable[[Tensor], Any], batches: Iterable[Tensor]
 ) -> Fidelity:
-    """Return how true a model is to another on images, read once.
+    """Return how true a model is to another on images.
 
     Args:
         reference: From a batch (B, C, H, W) to scores (B,) or logits (B, K); a PyTorch model is to
             be in evaluation mode.
         other: What is compared with it.
-        batches: Preprocessed images.
+        batches: Preprocessed images, in memory all at once.
 
     Raises:
         DatasetError: There is no image.
         ModelError: The outputs cannot be compared.
     """
+    kept = list(batches)
+    return compare_outputs(outputs_of(reference, kept), outputs_of(other, kept))
+
+
+def outputs_of(model: Callable[[Tensor], Any], batches: Iterable[Tensor]) -> Tensor:
+    """Return what a model says about images, on the CPU: (N,) or (N, K).
+
+    Args:
+        model: See `compare_models`.
+        batches: Preprocessed images.
+
+    Raises:
+        DatasetError: There is no image.
+    """
     bar = tqdm(batches, "comparing", unit=" batches", disable=None, leave=False)
     with torch.no_grad():
-        pairs = [(reference(batch), other(batch)) for batch in bar]
-    if not pairs:
+        found = [model(batch).detach().cpu() for batch in bar]
+    if not found:
         raise DatasetError("no image to compare two models on. Give at least one batch.")
-    first, second = (
-        torch.cat([part.detach().cpu() for part in side]) for side in zip(*pairs, strict=True)
-    )
-    return compare_outputs(first, second)
+    return torch.cat(found)
 
 
 def _correlation(kind: Callable[..., Any], a: Tensor, b: Tensor) -> float | None:

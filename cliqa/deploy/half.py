@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cliqa.deploy.fidelity import Fidelity, compare_models
+from cliqa.deploy.fidelity import Fidelity, compare_outputs, outputs_of
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx_graph import (
     first_line,
@@ -107,8 +107,9 @@ def to_float16(
     images = batches if batches is not None else [_random_images(shape)]
     before = Path(source).stat().st_size
     content = half.SerializeToString()
-    fidelity = compare_models(onnx_forward(source), onnx_forward(content), images)
-    _check(fidelity, onnx_forward(source), images, source, tolerance)
+    expected = outputs_of(onnx_forward(source), images)
+    fidelity = compare_outputs(expected, outputs_of(onnx_forward(content), images))
+    _check(fidelity, expected, source, tolerance)
     save_graph(half, target)
     return HalfReport(str(source), str(target), before, len(content), fidelity)
 
@@ -175,15 +176,8 @@ def _random_images(shape: Sequence[int | None]) -> Tensor:
     return torch.randn(size, generator=random)
 
 
-def _check(
-    fidelity: Fidelity,
-    reference: Callable[[Tensor], Tensor],
-    images: Sequence[Tensor],
-    source: str | Path,
-    tolerance: float,
-) -> None:
-    """Refuse a file that is not true enough."""
-    outputs = torch.cat([reference(batch) for batch in images])
+def _check(fidelity: Fidelity, outputs: Tensor, source: str | Path, tolerance: float) -> None:
+    """Refuse a file that is not true enough to these outputs."""
     scale = max(float(outputs.std(unbiased=False)), float(outputs.abs().max()))
     if fidelity.largest > tolerance * scale:
         raise ModelError(
