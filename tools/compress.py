@@ -50,8 +50,8 @@ def add_export(commands: Commands) -> None:
     parser.add_argument(
         "--tolerance",
         type=float,
-        default=1e-5,
-        help="largest difference to the model, relative to outputs above 1 (default: 1e-5)",
+        help="largest difference to the model, relative to outputs above 1 (default: 1e-5; 1e-4 "
+        "for Swin transformers and generated weights)",
     )
     parser.set_defaults(run=export)
 

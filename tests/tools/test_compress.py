@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -15,6 +16,7 @@ import pytest
 
 from cliqa.config import dump_config, load_config
 from cliqa.deploy.onnx_file import read_metadata
+from cliqa.engine.compress_export import export_checkpoint
 from cliqa.utils.cli import run_entry_point
 from test_config import main as evaluate
 from tools.compress import main
@@ -43,8 +45,21 @@ def call(capfd: pytest.CaptureFixture[str]) -> Call:
     return run
 
 
+@pytest.fixture(scope="module")
+def exported(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the shared run's model for images of 16 px; only read it."""
+    return export_checkpoint(
+        tiny_run, tmp_path_factory.mktemp("onnx") / "m.onnx", size=(16, 16)
+    ).path
+
+
 @pytest.fixture
-def file(tiny_run: Path, tmp_path: Path, call: Call) -> Path:
+def file(exported: Path, tmp_path: Path) -> Path:
+    """Return a file of a test's own."""
+    return Path(shutil.copy(exported, tmp_path / "m.onnx"))
+
+
+def test_it_says_what_it_has_written(tiny_run: Path, tmp_path: Path, call: Call) -> None:
     out = tmp_path / "m.onnx"
     status, text, told = call(main, "export", tiny_run, "--out", out, "--size", 16)
     assert (status, told) == (0, "")
@@ -55,7 +70,6 @@ def file(tiny_run: Path, tmp_path: Path, call: Call) -> Path:
     assert cases == [f"parity, batch {k} of 16 x 16 pixels" for k in (1, 2, 5)]
     assert all(float(line.rpartition(": ")[2]) <= 1e-5 for line in lines[2:-1])
     assert lines[-1] == f"predict with: python tools/predict.py {out} IMAGES"
-    return out
 
 
 def rows_of(text: str) -> dict[str, float]:
@@ -122,11 +136,11 @@ def test_a_file_of_another_run_is_refused(
     status, _, told = call(evaluate, tmp_path / "names.py", "--exported", file)
     assert status == 2
     assert "other data sets: the config lacks b; the file does not know other. Use the" in told
-    config["scenario"]["eval_transform"].insert(0, {"type": "Resize", "size": 16})
+    config["scenario"]["eval_transform"][0] = {"type": "PILToTensor"}
     dump_config(config, tmp_path / "resized.py")
     status, _, told = call(evaluate, tmp_path / "resized.py", "--exported", file)
     assert status == 2
-    assert "another config; these keys differ: scenario.eval_transform. Use the config" in told
+    assert "another config; these keys differ: scenario.eval_transform.0.type. Use the" in told
     for name, content in (("gone.onnx", None), ("bad.onnx", b"no model")):
         if content:
             (tmp_path / name).write_bytes(content)
