@@ -49,6 +49,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         resume=args.resume,
         amp=args.amp,
     )
+    if config.get("deploy") is not None:
+        from cliqa.engine.compress_auto import deploy_run  # noqa: PLC0415  needs optional libraries
+
+        deploy_run(config, args.config, args.work_dir)
 
 
 if __name__ == "__main__":

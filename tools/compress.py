@@ -184,12 +184,11 @@ def add_auto(commands: Commands) -> None:
 def auto(args: argparse.Namespace) -> None:
     """Search for a deployment."""
     from cliqa.engine.compress_auto import search_deployments  # noqa: PLC0415  --help is fast
+    from cliqa.engine.deploy_options import DeployOptions  # noqa: PLC0415
 
     names = ("max_drop", "max_mib", "max_ms", "min_smaller", "min_faster")
     budget = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    search_deployments(
-        args.checkpoint,
-        args.out,
+    options = DeployOptions(
         target=args.target,
         budget=budget or None,
         prunings=args.prune,
@@ -201,6 +200,7 @@ def auto(args: argparse.Namespace) -> None:
         threads=args.threads,
         rounds=args.rounds,
     )
+    search_deployments(args.checkpoint, args.out, options)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

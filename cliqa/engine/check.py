@@ -10,6 +10,7 @@ from avalanche.training.templates import SupervisedTemplate
 
 from cliqa.benchmarks.patches import Patches
 from cliqa.benchmarks.presets import preset
+from cliqa.engine.deploy_options import deploy_options
 from cliqa.engine.loggers.build import PROVIDED
 from cliqa.engine.sections import (
     OF_SCORES_ALONE,
@@ -83,6 +84,8 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
     yield lambda: _check_patches(config)
     if config.get("load_from"):
         yield lambda: check_start(config["load_from"])
+    if config.get("deploy") is not None:
+        yield lambda: deploy_options(config["deploy"])
 
 
 def _list_checks(

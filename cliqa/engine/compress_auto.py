@@ -11,17 +11,16 @@ from typing import Any
 import torch
 
 from cliqa.deploy.auto_optimizer import AutoOptimizer, Outcome
-from cliqa.deploy.pareto import Budget, Measured
-from cliqa.deploy.recipes import PRECISIONS, Recipe, standard_recipes
+from cliqa.deploy.pareto import Measured
+from cliqa.deploy.recipes import Recipe, standard_recipes
 from cliqa.engine.checkpoints import find_checkpoint
+from cliqa.engine.deploy_options import DeployOptions, deploy_options
 from cliqa.engine.deployments import Deployments, can_be_made
+from cliqa.engine.sections import run_folder
 from cliqa.evaluation.tables import LABELS, Table, number, render
-from cliqa.registry import parameters_of
 from cliqa.utils.device import processor_name
-from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json, write_text
 from cliqa.utils.logging import get_logger, setup_logging
-from cliqa.utils.suggest import closest
 from cliqa.visualization.pareto import draw_pareto
 from cliqa.visualization.style import save_figure
 
@@ -37,17 +36,7 @@ NAME = "deployments"
 def search_deployments(
     checkpoint: str | Path,
     out: str | Path | None = None,
-    *,
-    target: str = "size",
-    budget: Mapping[str, float] | None = None,
-    prunings: Sequence[float] = (),
-    backends: Sequence[str] | None = None,
-    distil: bool = True,
-    epochs: int = 4,
-    images: int = 128,
-    batch_size: int = 1,
-    threads: int = 1,
-    rounds: int = 15,
+    options: DeployOptions | None = None,
 ) -> Outcome:
     """Try every recipe on a run's model, write the files, a table and a figure, and choose.
 
@@ -56,114 +45,61 @@ def search_deployments(
     Args:
         checkpoint: A work_dir, or a checkpoint of a run.
         out: Where the files go; None for ``deploy`` in the work_dir.
-        target: What the best one has: ``"size"``, ``"latency"`` or ``"quality"``.
-        budget: Limits by name, see `Budget`; None: at most 0.02 of SRCC or accuracy may be lost.
-        prunings: Shares of the channels to prune, beside none; each is fine-tuned.
-        backends: ``"onnxruntime"``, ``"openvino"``, ``"torch"`` (bfloat16); None for the first two
-            where they are installed.
-        distil: The unpruned model teaches a pruned one.
-        epochs: Of that fine-tuning.
-        images: Training images that a quantization looks at.
-        batch_size: Images of a pass that is timed.
-        threads: Threads of the CPU that it is timed with.
-        rounds: Passes that a time is the median of.
+        options: What is tried and asked for; None for the defaults.
 
     Raises:
-        CliqaError: The run, the data, an argument or a library is missing or wrong.
+        CliqaError: The run, the data or a library is missing or wrong.
     """
     setup_logging()
-    limits = check_deploy_values(target, budget, prunings, backends, epochs, images, batch_size)
+    asked = options or DeployOptions()
     path = find_checkpoint(checkpoint)
     folder = Path(out) if out else path.parent.parent / FOLDER
-    own = Deployments(path, folder, images=images, epochs=epochs, threads=threads)
-    chosen = can_be_made(("onnxruntime", "openvino")) if backends is None else list(backends)
+    own = Deployments(path, folder, images=asked.images, epochs=asked.epochs, threads=asked.threads)
+    installed = can_be_made(("onnxruntime", "openvino"))
+    backends = installed if asked.backends is None else asked.backends
     optimizer = AutoOptimizer(
-        target,
-        limits,
-        standard_recipes(prunings, chosen, distil),
-        rounds=rounds,
+        asked.target,
+        asked.limits,
+        standard_recipes(asked.prunings, backends, asked.distil),
+        rounds=asked.rounds,
         folder=folder,
-        fingerprint=_fingerprint(path, epochs, images, batch_size, threads),
+        fingerprint=_fingerprint(path, asked),
     )
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(asked.threads)
     try:
-        batch = _of_one_size(own.batches, batch_size)
+        batch = _of_one_size(own.batches, asked.batch_size)
         outcome = optimizer.search(own.build, own.evaluate, batch)
     finally:
         torch.set_num_threads(before)
-    _write(outcome, own, folder, batch, threads)
+    _write(outcome, own, folder, batch, asked.threads)
     return outcome
 
 
-def check_deploy_values(
-    target: str,
-    budget: Mapping[str, float] | None,
-    prunings: Sequence[float],
-    backends: Sequence[str] | None,
-    epochs: int,
-    images: int,
-    batch_size: int,
-) -> Budget | None:
-    """Check what a search is asked for, before anything is read; return the budget.
+def deploy_run(
+    config: Mapping[str, Any], config_file: str | Path, work_dir: str | Path | None = None
+) -> Outcome:
+    """Do what the ``deploy`` section of a config whose run has finished asks for.
+
+    Args:
+        config: The config, as loaded.
+        config_file: Where it was loaded from.
+        work_dir: The run's folder, where it is not the config's own.
 
     Raises:
-        ConfigError: A name is unknown, or a number out of range.
+        CliqaError: As `search_deployments`.
     """
-    for name, value, least in (
-        ("epochs", epochs, 0),
-        ("images", images, 32),
-        ("batch_size", batch_size, 1),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ConfigError(f"deploy: {name} must be an integer >= {least}, got {value!r}.")
-    known = list(Budget.__dataclass_fields__)
-    for key in budget or ():
-        if key not in known:
-            raise ConfigError(
-                f"deploy.budget: unknown limit '{key}'.{closest(key, known)} It has "
-                f"{', '.join(known)}."
-            )
-    for share in prunings:
-        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
-            raise ConfigError(f"deploy.prunings: a share lies between 0 and 1, got {share!r}.")
-    standard_recipes(prunings, backends or list(PRECISIONS))
-    limits = None if budget is None else Budget(**budget)
-    AutoOptimizer(target, limits)
-    return limits
+    folder = run_folder(config, config_file, work_dir)
+    return search_deployments(folder, options=deploy_options(config["deploy"]))
 
 
-def check_deploy(section: Any) -> None:  # noqa: ANN401
-    """Check a config's ``deploy`` section.
-
-    Raises:
-        ConfigError: A key is unknown, or a value wrong.
-    """
-    accepted = [n for n in parameters_of(search_deployments)[0] if n not in ("checkpoint", "out")]
-    for key in section:
-        if key not in accepted:
-            raise ConfigError(
-                f"deploy: unknown key '{key}'.{closest(key, accepted)} It has "
-                f"{', '.join(accepted)}."
-            )
-    defaults: dict[str, Any] = {
-        "target": "size",
-        "budget": None,
-        "prunings": (),
-        "backends": None,
-        "epochs": 4,
-        "images": 128,
-        "batch_size": 1,
-    }
-    check_deploy_values(**{**defaults, **{k: v for k, v in section.items() if k in defaults}})
-
-
-def _fingerprint(path: Path, epochs: int, images: int, batch_size: int, threads: int) -> str:
+def _fingerprint(path: Path, asked: DeployOptions) -> str:
     """Return what the measured rows depend on."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    facts = [digest, epochs, images, batch_size, threads, processor_name()]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    numbers = [asked.epochs, asked.images, asked.batch_size, asked.threads]
+    facts = json.dumps([digest, *numbers, processor_name()])
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 def _of_one_size(batches: Sequence[torch.Tensor], count: int) -> torch.Tensor:

@@ -16,7 +16,7 @@ from cliqa.engine.sections import run_folder, with_command_line
 from cliqa.pretraining.pretrainer import Pretrainer, Row
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.device import resolve_device
-from cliqa.utils.errors import CheckpointError
+from cliqa.utils.errors import CheckpointError, ConfigError
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.visualization.pretraining import draw_pretraining
 from cliqa.visualization.style import save_figure
@@ -67,6 +67,11 @@ def pretrain(
     setup_logging()
     check_pretraining(config)
     check_loggers(config)
+    if config.get("deploy") is not None:
+        raise ConfigError(
+            "deploy: a pretraining has no scores to compare by. Export its encoder with "
+            "tools/compress.py export, or set deploy in the config that fine-tunes it."
+        )
     state, checkpoint = _state_to_resume(files, resume, config)
     parts = build_pretraining(config, target)
     trainer = parts.pretrainer

@@ -108,6 +108,9 @@ SECTIONS: dict[str, Section] = {
         "a checkpoint whose weights the model starts from, with what is dropped or frozen",
         _or_none(_text_or_dict),
     ),
+    "deploy": Section(
+        "compressed models at the run's end: target, budget, prunings, backends, epochs", _a_dict
+    ),
     "work_dir": Section("the folder that a run writes to", _or_none(_text)),
     "seed": Section("seed of all randomness", _or_none(_integer(0))),
     "amp": Section("train in mixed precision: True, or a type's name", _precision),

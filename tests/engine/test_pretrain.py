@@ -141,6 +141,13 @@ def test_held_out_images_are_read_once(photos: Path) -> None:
     assert read == [1, 4, 7]
 
 
+def test_a_deploy_section_is_refused(
+    config: dict[str, Any], run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run({**config, "deploy": {}}) != 0
+    assert "deploy: a pretraining has no scores to compare by" in capsys.readouterr().err
+
+
 def test_a_wrong_logger_is_named_before_anything_is_written(
     config: dict[str, Any],
     run: Callable[..., int],

@@ -1,0 +1,187 @@
+"""A run's deployments as a user gets them: files, table, figure, choice, mistakes."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cliqa.config import dump_config
+from cliqa.deploy.pareto import Measured
+from cliqa.deploy.recipes import BASELINE, Recipe
+from cliqa.engine import compress_auto as module
+from cliqa.engine.compress_auto import search_deployments
+from cliqa.engine.deploy_options import DeployOptions
+from cliqa.engine.deployments import Deployments, can_be_made, mean_quality
+from cliqa.engine.image_model import open_model
+from cliqa.utils.cli import run_entry_point
+from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
+from train_config import main
+
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("torch_pruning")
+
+OPTIONS: dict[str, Any] = {
+    "budget": {"max_drop": 2.0},
+    "prunings": [0.5],
+    "backends": ["onnxruntime"],
+    "epochs": 1,
+    "images": 32,
+    "rounds": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def done(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """Return the outcome of a search over a tiny run, and its folder: only read it."""
+    folder = tmp_path_factory.mktemp("deploy")
+    return search_deployments(tiny_run, folder, DeployOptions(**OPTIONS)), folder
+
+
+def test_every_recipe_is_measured_and_written(done: tuple[Any, Path]) -> None:
+    outcome, folder = done
+    keys = [row.recipe.key for row in outcome.rows]
+    assert keys == [
+        "torch-fp32",
+        "onnxruntime-fp32",
+        "onnxruntime-fp16",
+        "onnxruntime-int8",
+        "onnxruntime-fp32-p50",
+        "onnxruntime-int8-p50",
+    ]
+    for row in outcome.rows[1:]:
+        assert row.bytes == Path(row.file).stat().st_size
+        assert row.smaller == pytest.approx(outcome.rows[0].bytes / row.bytes)
+        assert row.drop == pytest.approx(outcome.rows[0].quality - row.quality)
+    sizes = {row.recipe.key: row.bytes for row in outcome.rows}
+    assert sizes["onnxruntime-int8"] < sizes["onnxruntime-fp16"] < sizes["onnxruntime-fp32"]
+    assert outcome.best.bytes == min(row.bytes for row in outcome.rows)
+    assert (folder / "deployments.png").stat().st_size > 1000
+
+
+def test_quality_is_that_of_the_test_tool(done: tuple[Any, Path], tiny_run: Path) -> None:
+    results = json.loads((tiny_run / "results.json").read_text())
+    final = results["matrix"]["srcc"][-1]
+    whole = done[0].rows
+    assert whole[0].test_quality == pytest.approx(sum(final) / 3, abs=1e-9)
+    assert whole[1].test_quality == pytest.approx(whole[0].test_quality, abs=1e-6)
+
+
+def test_the_table_says_what_was_measured_and_on_what(done: tuple[Any, Path]) -> None:
+    outcome, folder = done
+    about = json.loads((folder / "deployments.json").read_text())
+    assert about["measure"] == "srcc"
+    assert about["chosen_on"] == "val"
+    assert about["best"] == outcome.best.recipe.key
+    assert [row["key"] for row in about["rows"]] == [row.recipe.key for row in outcome.rows]
+    text = (folder / "deployments.md").read_text()
+    for part in (about["processor"], "1 thread(s), 1 image(s)", "validation split alone", "chosen"):
+        assert part in text
+    with (folder / "deployments.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(outcome.rows)
+
+
+def test_the_same_call_goes_on(
+    done: tuple[Any, Path], tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = []
+    build = Deployments.build
+    monkeypatch.setattr(Deployments, "build", lambda own, r: built.append(r) or build(own, r))
+    options = {**OPTIONS, "target": "latency", "rounds": 5}
+    again = search_deployments(tiny_run, done[1], DeployOptions(**options))
+    assert built == [BASELINE]
+    assert again.rows == done[0].rows
+    with pytest.raises(ArtifactError, match="another model, other data or another machine"):
+        search_deployments(tiny_run, done[1], DeployOptions(**{**options, "images": 48}))
+
+
+def test_a_chosen_file_predicts(done: tuple[Any, Path]) -> None:
+    model = open_model(done[0].best.file, torch.device("cpu"))
+    scores = model(torch.rand(3, 3, 16, 16))
+    assert scores.shape == (3,)
+    assert scores.isfinite().all()
+
+
+@pytest.mark.slow
+def test_openvino_takes_part(tiny_run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nncf")
+    options = {**OPTIONS, "backends": ["openvino"], "prunings": []}
+    outcome = search_deployments(tiny_run, tmp_path, DeployOptions(**options))
+    assert [row.recipe.key for row in outcome.rows if row.valid] == [
+        "torch-fp32",
+        "openvino-fp32",
+        "openvino-bf16",
+        "openvino-int8",
+    ]
+    same = outcome.rows[1]
+    assert same.test_quality == pytest.approx(outcome.rows[0].test_quality, abs=1e-6)
+    model = open_model(outcome.rows[3].file, torch.device("cpu"))
+    assert model.names == ["a", "b", "c"]
+
+
+def test_classes_are_measured_by_accuracy_and_without_validation_on_the_tests(
+    split_config: dict[str, Any], run_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = run_config(copy.deepcopy(split_config))
+    own = Deployments(folder / "checkpoints" / "last.pth", tmp_path, images=32)
+    assert own.measure == "accuracy"
+    assert own.split == "test"
+    chosen, test = own.evaluate(own.build(BASELINE))
+    final = json.loads((folder / "results.json").read_text())["matrix"]["accuracy"][-1]
+    assert chosen == test == pytest.approx(sum(final) / len(final))
+
+
+def test_a_measure_that_is_not_defined_is_told() -> None:
+    results = {"datasets": {"a": {"metrics": {"srcc": 0.5}}, "b": {"metrics": {"srcc": None}}}}
+    with pytest.raises(ModelError, match="b: srcc is not defined"):
+        mean_quality(results, "srcc")
+    results["datasets"]["b"]["metrics"]["srcc"] = 0.7
+    assert mean_quality(results, "srcc") == pytest.approx(0.6)
+
+
+def test_a_backend_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = module.can_be_made.__globals__["importlib"].util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "nncf" else find(name)
+    )
+    assert can_be_made(["onnxruntime", "openvino"]) == ["onnxruntime"]
+
+
+def test_a_pruned_model_is_exported_alone(tiny_run: Path, tmp_path: Path) -> None:
+    own = Deployments(tiny_run / "checkpoints" / "exp_2.pth", tmp_path, images=32)
+    with pytest.raises(ConfigError, match="pruned models are exported. Use onnxruntime"):
+        own.build(Recipe(0.5, "torch", "fp32"))
+
+
+def test_what_was_not_measured_has_an_empty_line(done: tuple[Any, Path]) -> None:
+    outcome = done[0]
+    rows = [*outcome.rows, Measured(Recipe(0.7), note="failed: so")]
+    table = module.deployments_table(module.Outcome(rows, [], None, "size", outcome.budget), "srcc")
+    assert table.rows[-1][0] == "onnxruntime fp32, 70 % of channels pruned"
+    assert table.rows[-1][-1] == "not measured"
+
+
+def test_a_config_can_end_with_deployments(
+    tiny_config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = {**OPTIONS, "prunings": [], "images": 32}
+    dump_config({**tiny_config, "deploy": section}, tmp_path / "own.py")
+    command = [str(tmp_path / "own.py"), "--work-dir", str(tmp_path / "run"), "--device", "cpu"]
+    assert (
+        run_entry_point(lambda: main([*command, "--cfg-options", "cl_strategy.train_epochs=1"]))
+        == 0
+    )
+    folder = tmp_path / "run" / "deploy"
+    best = json.loads((folder / "deployments.json").read_text())["best"]
+    assert (folder / f"{best}.onnx").is_file()
+    wrong = ["--cfg-options", "deploy.images=3"]
+    assert run_entry_point(lambda: main([*command, *wrong])) != 0
+    assert "images must be an integer >= 32" in capsys.readouterr().err
+    assert (folder / f"{best}.onnx").is_file()  # the run was not moved aside
