@@ -243,8 +243,8 @@ def _attempt(
         raise ModelError(
             f"export: with {worst} the ONNX file differs from the model by {parity[worst]:.1e}, "
             f"more than tolerance={tolerance:g}. Where it is little more, raise the tolerance "
-            "(--tolerance 1e-4); else the model's code makes a Python number of a tensor's size, "
-            "which is right for the traced batch alone: write -1 in view() instead."
+            f"(--tolerance {10 * tolerance:g}); else the model's code makes a Python number of a "
+            "tensor's size, which is right for the traced batch alone: write -1 in view() instead."
         )
     return proto, parity
 

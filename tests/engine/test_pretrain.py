@@ -17,6 +17,7 @@ from cliqa.config import dump_config
 from cliqa.datasets.unlabelled import UnlabelledFolder
 from cliqa.engine import pretrain as module
 from cliqa.engine.checkpoints import load_run
+from cliqa.engine.compress_export import export_checkpoint
 from cliqa.engine.inference import Predictor
 from cliqa.engine.pretrain_parts import Chosen, held_out_accuracy
 from cliqa.engine.ranking import rank_degradations
@@ -210,6 +211,22 @@ def test_the_encoder_starts_a_model_and_scores_without_labels(
     assert ladder.scores[0] == pytest.approx(scores[0], abs=1e-6)
     with pytest.raises(CheckpointError, match=r"last\.pth: of a pretraining, which has learnt no"):
         load_run(folder / "checkpoints" / "last.pth")
+
+
+def test_its_scores_can_be_exported(
+    config: dict[str, Any], run: Callable[..., int], tmp_path: Path, photos: Path
+) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    config["pretrain"]["epochs"] = 1
+    assert run(config) == 0
+    file = export_checkpoint(tmp_path / "run").path
+    paths = sorted(photos.glob("*.png"))
+    found, wanted = (
+        [score.score for score in Predictor(source, torch.device("cpu")).predict(paths)]
+        for source in (file, tmp_path / "run")
+    )
+    assert found == pytest.approx(wanted, abs=1e-5)
 
 
 def test_a_folder_in_use_is_left_alone(
