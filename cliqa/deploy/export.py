@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from cliqa import __version__
-from cliqa.deploy.onnx_file import INPUT, describe, import_deploy, open_session
+from cliqa.deploy.libraries import library
+from cliqa.deploy.onnx_file import INPUT, describe, open_session
 from cliqa.deploy.trace import reason_of, trace
 from cliqa.models.complexity import count_macs
+from cliqa.models.fake_quantization import remove_rounding
 from cliqa.models.lora import merge
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 from cliqa.utils.io import atomic_open
@@ -71,7 +73,8 @@ def export_onnx(
 
     The file is run and compared with the model first, at several batch sizes, and nothing is
     written where they differ. The model itself is left as it is: a copy is merged (adapters), cast
-    to float32 and traced in evaluation mode.
+    to float32 and traced in evaluation mode. Rounding of `QAT` is not in it: it is what a
+    quantization of the file does.
 
     Args:
         model: Images (B, channels, H, W) -> scores (B,) or logits (B, K).
@@ -90,8 +93,8 @@ def export_onnx(
     started = time.monotonic()
     path = Path(path)
     _check(path, channels, size, dynamic_size, tolerance)
-    for library in ("onnx", "onnxscript", "onnxruntime"):
-        import_deploy(library)
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        library(name)
     network = _frozen_copy(model)
     shape = (channels, *size)
     wanted = _references(network, _cases(shape, bool(dynamic_size)))
@@ -144,8 +147,10 @@ def _check(
 
 
 def _frozen_copy(model: nn.Module) -> nn.Module:
-    """Return a copy in evaluation mode, in float32 on the CPU."""
-    return copy.deepcopy(model).to("cpu", torch.float32).eval().requires_grad_(False)
+    """Return a copy in evaluation mode, in float32 on the CPU, without the rounding of `QAT`."""
+    network = copy.deepcopy(model).to("cpu", torch.float32).eval().requires_grad_(False)
+    remove_rounding(network)
+    return network
 
 
 def _merge(network: nn.Module) -> None:

@@ -30,6 +30,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cliqa.deploy.libraries import library
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import atomic_open
 
@@ -40,26 +41,6 @@ INPUT = "images"
 OUTPUT = "output"
 
 
-def import_deploy(name: str) -> Any:  # noqa: ANN401
-    """Return a library of the extra ``deploy``.
-
-    Args:
-        name: ``"onnx"`` or ``"onnxruntime"``.
-
-    Raises:
-        ConfigError: It is not installed.
-    """
-    import importlib  # noqa: PLC0415
-
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ConfigError(
-            f"ONNX files need the package {name} ({error}). Install it with "
-            "pip install -e '.[deploy]'."
-        ) from error
-
-
 def load_proto(path: str | Path) -> Any:  # noqa: ANN401
     """Return an ONNX file's content, an ``onnx.ModelProto``.
 
@@ -68,7 +49,7 @@ def load_proto(path: str | Path) -> Any:  # noqa: ANN401
         ConfigError: The package onnx is not installed.
     """
     path = _existing(path)
-    onnx = import_deploy("onnx")
+    onnx = library("onnx")
     try:
         proto = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # noqa: BLE001  protobuf's DecodeError has no stable place
@@ -221,7 +202,7 @@ def open_session(content: bytes, path: Path, threads: int | None = None) -> Any:
         ArtifactError: The bytes are no ONNX file that it can run.
         ConfigError: The package onnxruntime is not installed.
     """
-    runtime = import_deploy("onnxruntime")
+    runtime = library("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads() if threads is None else threads
     options.inter_op_num_threads = 1

@@ -59,8 +59,7 @@ def quantize_model(
     source = Path(model)
     if source.suffix != ".onnx":
         checkpoint = find_checkpoint(model)
-        # 1e-4: generated weights differ by more than 1e-5 among the kernels of CPUs
-        source = export_checkpoint(checkpoint, default_out(checkpoint), tolerance=1e-4).path
+        source = export_checkpoint(checkpoint, default_out(checkpoint)).path
     metadata = read_metadata(source)
     target = Path(out) if out else source.with_name(f"{source.stem}_{precision}{ENDINGS[backend]}")
     if precision == "bf16":

@@ -15,6 +15,7 @@ from torch.nn.utils import parametrizations
 from cliqa.deploy import trace
 from cliqa.deploy.export import export_onnx
 from cliqa.deploy.onnx_file import OnnxModel, load_proto, read_metadata
+from cliqa.models.fake_quantization import add_rounding, rounding_layers
 from cliqa.models.lora import inject, lora_layers
 from cliqa.models.small_conv_net import SmallConvNet
 from cliqa.utils.errors import ConfigError, ModelError
@@ -303,3 +304,26 @@ def test_arguments_are_checked(
     given = {"path": "m.onnx", "channels": 3, "size": (8, 8), "metadata": {}, **arguments}
     with pytest.raises(ConfigError, match=message):
         export_onnx(tiny_net, **given)
+
+
+def test_rounding_is_left_to_the_quantization(build_lively: Build, tmp_path: Path) -> None:
+    model = build_lively(quality(RESNET, "LinearScoreHead", 32))
+    plain = copy.deepcopy(model)
+    add_rounding(model, bits=4)
+    model.train()(images_of(4, 3, 32, 32))
+    model.eval()
+    images = images_of(3, 3, 32, 32)
+    assert not torch.allclose(model(images), plain(images), atol=1e-3)
+    path = tmp_path / "m.onnx"
+    export_onnx(model, path, channels=3, size=(32, 32), metadata={})
+    wanted = plain_after(model, plain)(images)
+    assert torch.allclose(OnnxModel(path)(images), wanted, atol=1e-5)
+    assert rounding_layers(model)  # the caller's own still rounds
+
+
+def plain_after(model: nn.Module, plain: nn.Module) -> nn.Module:
+    """Return a plain model with another one's weights and statistics."""
+    own = plain.state_dict()
+    state = model.state_dict()
+    plain.load_state_dict({name: state[name] for name in own})
+    return plain.eval()

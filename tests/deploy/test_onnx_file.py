@@ -13,7 +13,6 @@ from torch import nn
 from cliqa.deploy.export import export_onnx
 from cliqa.deploy.onnx_file import (
     OnnxModel,
-    import_deploy,
     load_proto,
     parse_metadata,
     read_metadata,
@@ -107,11 +106,6 @@ def test_files_of_others_and_of_other_formats_are_told(file: Path) -> None:
     for text in ("[]", "{}", "{"):
         with pytest.raises(ArtifactError, match="its description cannot be read"):
             parse_metadata({"cliqa": text}, "m.onnx")
-
-
-def test_a_missing_extra_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"need the package onnx_of_mars .*pip install -e '\.\["):
-        import_deploy("onnx_of_mars")
 
 
 def test_threads_are_pytorchs_unless_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,12 @@ def test_the_same_call_goes_on(
 ) -> None:
     built = []
     build = Deployments.build
-    monkeypatch.setattr(Deployments, "build", lambda own, r: built.append(r) or build(own, r))
+
+    def note(own: Deployments, recipe: Recipe) -> Any:
+        built.append(recipe)
+        return build(own, recipe)
+
+    monkeypatch.setattr(Deployments, "build", note)
     options = {**OPTIONS, "target": "latency", "rounds": 5}
     again = search_deployments(tiny_run, done[1], DeployOptions(**options))
     assert built == [BASELINE]
@@ -122,7 +127,7 @@ def test_openvino_takes_part(tiny_run: Path, tmp_path: Path) -> None:
     ]
     same = outcome.rows[1]
     assert same.test_quality == pytest.approx(outcome.rows[0].test_quality, abs=1e-6)
-    model = open_model(outcome.rows[3].file, torch.device("cpu"))
+    model = open_model(str(outcome.rows[3].file), torch.device("cpu"))
     assert model.names == ["a", "b", "c"]
 
 
@@ -139,10 +144,11 @@ def test_classes_are_measured_by_accuracy_and_without_validation_on_the_tests(
 
 
 def test_a_measure_that_is_not_defined_is_told() -> None:
-    results = {"datasets": {"a": {"metrics": {"srcc": 0.5}}, "b": {"metrics": {"srcc": None}}}}
+    b: dict[str, float | None] = {"srcc": None}
+    results = {"datasets": {"a": {"metrics": {"srcc": 0.5}}, "b": {"metrics": b}}}
     with pytest.raises(ModelError, match="b: srcc is not defined"):
         mean_quality(results, "srcc")
-    results["datasets"]["b"]["metrics"]["srcc"] = 0.7
+    b["srcc"] = 0.7
     assert mean_quality(results, "srcc") == pytest.approx(0.6)
 
 

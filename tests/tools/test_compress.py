@@ -189,3 +189,52 @@ def test_help_imports_no_torch() -> None:
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "one ONNX file" in found.stdout
     assert " torch\n" not in found.stderr
+
+
+def test_a_file_is_quantized(file: Path, call: Call) -> None:
+    status, text, _ = call(main, "quantize", file, "--precision", "fp16", "--count", 4)
+    assert status == 0
+    small = file.with_name("m_fp16.onnx")
+    assert text.splitlines()[-1].startswith(f"written: {small} ")
+    assert read_metadata(small)["precision"] == "fp16"
+
+
+def test_a_run_is_pruned_and_the_result_predicts(
+    tiny_run: Path, tiny_data: Path, tmp_path: Path, call: Call
+) -> None:
+    pytest.importorskip("torch_pruning")
+    out = tmp_path / "half"
+    options = ("--ratio", 0.5, "--epochs", 1, "--out", out, "--device", "cpu")
+    status, text, _ = call(main, "prune", tiny_run, *options)
+    assert (status, text.splitlines()[-1]) == (0, str(out))
+    image = next((tiny_data / "a").glob("*.png"))
+    status, table, _ = call(predict, out, image)
+    assert status == 0
+    assert len(rows_of(table)) == 1
+
+
+def test_a_search_tells_its_choice(tiny_run: Path, tmp_path: Path, call: Call) -> None:
+    asked = ("--count", 32, "--rounds", 2, "--backends", "onnxruntime", "--out", tmp_path / "d")
+    status, _, told = call(main, "auto", tiny_run, *asked, "--target", "latency", "--max-drop", 2)
+    assert status == 0
+    assert "best in latency within the budget: " in told
+    assert told.count("best in latency") == 1  # a library must not add a second handler
+    assert (tmp_path / "d" / "deployments.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["quantize", "x.onnx", "--precision", "bf16"], "onnxruntime bf16: cannot be written"),
+        (["quantize", "x.onnx"], "x.onnx"),
+        (["prune", "nowhere", "--ratio", "0.5", "--epochs", "1"], "nowhere"),
+        (["auto", "nowhere"], "nowhere"),
+        (["auto", "nowhere", "--max-mib", "-1"], "max_mib must be above 0, got -1.0"),
+        (["auto", "nowhere", "--count", "5"], "images must be an integer >= 32, got 5"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], message: str, call: Call) -> None:
+    status, _, told = call(main, *arguments)
+    assert status != 0
+    assert message in told
+    assert "Traceback" not in told
