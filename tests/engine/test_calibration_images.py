@@ -47,7 +47,7 @@ def test_a_short_data_set_gives_what_it_has(tiny_config: dict[str, Any]) -> None
 def test_a_folder_is_prepared_as_the_model_wants_it(tmp_path: Path) -> None:
     for k in range(5):
         Image.new("RGB", (20, 16), (50 * k, 0, 0)).save(tmp_path / f"{k}.png")
-    steps = [{"type": "CenterCrop", "size": 8}, {"type": "ToTensor"}]
+    steps: list[dict[str, Any]] = [{"type": "CenterCrop", "size": 8}, {"type": "ToTensor"}]
     images = rows(folder_images(tmp_path, steps, 3))
     assert [tuple(image.shape) for image in images] == [(3, 8, 8)] * 3
     reds = [round(float(image[0, 0, 0]) * 255) for image in images]
