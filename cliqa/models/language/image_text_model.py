@@ -88,6 +88,10 @@ class ImageTextModel(QualityModel):
         if found is not None:
             encoder.learn(found.flat)
             self.use_texts(found)
+        self._start(pretrained, freeze)
+
+    def _start(self, pretrained: str | None, freeze: Sequence[str]) -> None:
+        """Load weights and freeze parts, when all parts are there."""
         if pretrained is not None:
             load_weights(self, pretrained)
         self.frozen = freeze_parts(self, freeze)
