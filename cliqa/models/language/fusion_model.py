@@ -87,7 +87,7 @@ class FusionModel(ImageTextModel):
 
     def words(self) -> tuple[Tensor, Tensor]:
         """Return the words of all prompts, (N, L, D), and where there is one, (N, L) bool."""
-        found: tuple[Tensor, Tensor] = self._kept_words(self.text_encoder, self._candidates().flat)
+        found: tuple[Tensor, Tensor] = self._kept_words(self.text_encoder, self.candidates().flat)
         return found
 
     def logits(self, images: Tensor) -> Tensor:
@@ -119,6 +119,6 @@ class FusionModel(ImageTextModel):
 
     def _shown(self, ids: Sequence[int] | None) -> Tensor:
         """Return the prompts that are asked for, (P,)."""
-        texts = self._candidates()
+        texts = self.candidates()
         chosen = [texts.ids_of(k)[0] for k in range(len(texts))] if ids is None else list(ids)
         return torch.tensor(chosen)

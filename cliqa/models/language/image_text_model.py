@@ -147,7 +147,7 @@ class ImageTextModel(QualityModel):
         Args:
             ids: Which of ``texts.flat``; None for all.
         """
-        features = self._kept(self.text_encoder, self._candidates().flat)
+        features = self._kept(self.text_encoder, self.candidates().flat)
         return self.head.embed_text(features if ids is None else features[ids])
 
     def prototypes(self) -> Tensor:
@@ -166,7 +166,7 @@ class ImageTextModel(QualityModel):
 
     def answers(self, logits: Tensor) -> Tensor:
         """Return logits (B, K) as they are, or the scores (B,) that they stand for."""
-        values = self._candidates().values
+        values = self.candidates().values
         if values is None:
             return logits
         return logits.softmax(dim=1) @ logits.new_tensor(values)
@@ -182,7 +182,7 @@ class ImageTextModel(QualityModel):
             text = bytes(state.tolist()).decode()
             self.use_texts(CandidateTexts.from_json(text, "of the checkpoint"))
 
-    def _candidates(self) -> CandidateTexts:
+    def candidates(self) -> CandidateTexts:
         """Return the texts.
 
         Raises:

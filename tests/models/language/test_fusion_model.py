@@ -109,19 +109,18 @@ def test_attention_is_shared_among_the_regions(images: Tensor) -> None:
     assert net.attention(images, [1]).shape == (5, 1, longest, 4, 6)
 
 
+@pytest.mark.parametrize(("freeze", "expected"), [([], 2), (["text_encoder"], 1)])
 def test_texts_are_read_once_a_pass_and_frozen_ones_once(
-    images: Tensor, monkeypatch: pytest.MonkeyPatch
+    freeze: list[str], expected: int, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for freeze, expected in (([], 2), (["text_encoder"], 1)):
-        net, calls = model(freeze=freeze), []
-        words = net.text_encoder.words
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                net.text_encoder, "words", lambda texts: (calls.append(texts), words(texts))[1]
-            )
-            first = net(images)
-            assert torch.equal(net(images), first)
-        assert len(calls) == expected
+    net, calls = model(freeze=freeze), []
+    words = net.text_encoder.words
+    monkeypatch.setattr(
+        net.text_encoder, "words", lambda texts: (calls.append(texts), words(texts))[1]
+    )
+    first = net(images)
+    assert torch.equal(net(images), first)
+    assert len(calls) == expected
 
 
 def test_a_checkpoint_brings_texts_and_vocabulary(images: Tensor) -> None:
