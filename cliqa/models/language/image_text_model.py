@@ -108,6 +108,10 @@ class ImageTextModel(QualityModel):
             ModelError: A text is too long for the encoder.
         """
         self.text_encoder.tokens(texts.flat)
+        self._take(texts)
+
+    def _take(self, texts: CandidateTexts) -> None:
+        """Take texts over that the encoder can read."""
         members = F.one_hot(torch.tensor(texts.owners), len(texts)).T.float()  # (K, N)
         self._average = members / members.sum(dim=1, keepdim=True)
         self.texts = texts
@@ -138,8 +142,18 @@ class ImageTextModel(QualityModel):
             self.texts.check_names(classes)
 
     def embed_image(self, images: Tensor) -> Tensor:
-        """Return unit vectors (B, D) of images (B, C, H, W)."""
-        return self.head.embed_image(self.features(images))
+        """Return unit vectors (B, D) of images (B, C, H, W).
+
+        Raises:
+            ModelError: The image encoder's features have another length than was said.
+        """
+        features = self.features(images)
+        if features.shape[1] != self.head.in_channels:
+            raise ModelError(
+                f"model.in_channels={self.head.in_channels}, but the image encoder's features have "
+                f"length {features.shape[1]}. Set in_channels={features.shape[1]} in model."
+            )
+        return self.head.embed_image(features)
 
     def embed_text(self, ids: Tensor | None = None) -> Tensor:
         """Return unit vectors (N, D) of prompts.
@@ -180,7 +194,8 @@ class ImageTextModel(QualityModel):
         """Take over a checkpoint's texts, if the model has none of its own."""
         if self.texts is None and len(state):
             text = bytes(state.tolist()).decode()
-            self.use_texts(CandidateTexts.from_json(text, "of the checkpoint"))
+            # not use_texts: the encoder's vocabulary is loaded after this
+            self._take(CandidateTexts.from_json(text, "of the checkpoint"))
 
     def candidates(self) -> CandidateTexts:
         """Return the texts.

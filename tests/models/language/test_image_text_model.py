@@ -116,6 +116,16 @@ def test_a_checkpoint_brings_texts_and_vocabulary(images: Tensor) -> None:
     assert torch.equal(twin(images), net(images))
 
 
+def test_long_texts_come_back_with_the_vocabulary_that_makes_them_short(tmp_path: Path) -> None:
+    path = tmp_path / "long.yaml"
+    path.write_text(f"classes: {{a: {'word ' * 30}, b: {'text ' * 30}}}")
+    net, bare = model(str(path)), model(None, seed=1)
+    bare.load_state_dict(net.state_dict())
+    assert torch.equal(bare.prototypes(), net.prototypes())
+    with pytest.raises(ModelError, match="77 at most"):
+        net.use_texts(CandidateTexts(("a", "b"), (("unlearnt " * 30,), ("b",))))
+
+
 def test_own_texts_are_kept_when_weights_are_loaded(images: Tensor) -> None:
     net, other = model(), model("cifar10", seed=1)
     other.load_state_dict(net.state_dict())
@@ -179,6 +189,13 @@ def test_clip_gives_the_logits_of_the_whole_clip(
     net.use_texts(CandidateTexts(("cat", "dog"), (("a cat.",), ("a dog.",))))
     expected, _ = tiny_clip(pictures, ids)
     assert torch.allclose(net(pictures), expected, atol=1e-4)
+
+
+def test_another_length_of_features_is_refused(images: Tensor) -> None:
+    with pytest.raises(
+        ModelError, match=r"model\.in_channels=9, but .* Set in_channels=8 in model"
+    ):
+        model(in_channels=9)(images)
 
 
 def test_freezing_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,103 @@
+"""Ask a model for what it never learnt: ``python tools/zero_shot.py work_dirs/x --data new``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cliqa.utils.cli import run_entry_point
+from cliqa.utils.errors import ConfigError
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Test a model of images and texts on classes or on scores that it was not "
+        "trained on: by their texts alone (0 shots), and with a few labelled images."
+    )
+    parser.add_argument("checkpoint", help="work_dir or checkpoint of an ImageTextModel")
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="FOLDER",
+        help="a folder of images for each class in it; or a data set of scores as TYPE=ROOT, or a "
+        "csv or json file as FILE=IMAGE_ROOT",
+    )
+    parser.add_argument(
+        "--texts",
+        metavar="FILE",
+        help="texts of the candidates: a .yaml file, or a name of the package's (default: 'a photo "
+        "of a' and the folder's name; for scores the model's levels)",
+    )
+    parser.add_argument(
+        "--shots", nargs="+", type=int, default=[0], metavar="K", help="default: 0 (texts alone)"
+    )
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="default: 0 1 2"
+    )
+    parser.add_argument(
+        "--text-weight",
+        type=float,
+        default=1.0,
+        help="how many labelled images a candidate's text counts as (default: 1)",
+    )
+    parser.add_argument(
+        "--score-range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="of a file of scores"
+    )
+    parser.add_argument("--lower-is-better", action="store_true", help="the file holds a DMOS")
+    parser.add_argument("--out", metavar="FILE.json", help="write the rows there too")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Test a model on new candidates and print a table."""
+    args = parse_args(argv)
+    _check(args)
+    from cliqa.engine.data_arguments import Scale  # noqa: PLC0415  --help answers without these
+    from cliqa.engine.few_shot import few_shot, few_shot_table  # noqa: PLC0415
+    from cliqa.engine.inference import Predictor  # noqa: PLC0415
+    from cliqa.utils.device import resolve_device  # noqa: PLC0415
+    from cliqa.utils.io import write_json  # noqa: PLC0415
+
+    low, high = args.score_range or (0.0, 1.0)
+    predictor = Predictor(args.checkpoint, resolve_device(args.device))
+    rows = few_shot(
+        predictor,
+        args.data,
+        args.texts,
+        args.shots,
+        args.seeds,
+        args.text_weight,
+        Scale(low, high, not args.lower_is_better) if args.score_range else None,
+    )
+    if args.out:
+        write_json(args.out, {"checkpoint": str(predictor.checkpoint), "rows": rows})
+    sys.stdout.write(few_shot_table(rows, predictor.checkpoint))
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse numbers that cannot be meant, before anything is read."""
+    if min(args.shots) < 0:
+        raise ConfigError(f"--shots {min(args.shots)}: must be at least 0.")
+    if min(args.seeds) < 0:
+        raise ConfigError(f"--seeds {min(args.seeds)}: a seed is an integer >= 0.")
+    if not args.text_weight >= 0:
+        raise ConfigError(f"--text-weight {args.text_weight:g}: must be at least 0.")
+    if args.text_weight == 0 and 0 in args.shots:
+        raise ConfigError(
+            "--text-weight 0: without a text there must be images. Leave 0 out of --shots."
+        )
+    low, high = args.score_range or (0.0, 1.0)
+    if not low < high:
+        raise ConfigError(f"--score-range {low:g} {high:g}: LOW must be below HIGH.")
+    if args.out and Path(args.out).suffix != ".json":
+        raise ConfigError(f"--out {args.out}: the name must end in .json.")
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))
