@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.style import PAGE, new_figure, shortened, styled
 
-MOST_WORDS = 8
+MOST_WORDS = 12
 """Most words of a prompt that are shown: those that count most, in their order."""
 
 
@@ -63,15 +63,15 @@ def draw_words(image: np.ndarray, title: str, found: Sequence[WordLooks]) -> Fig
         for axes in row:
             axes.set_axis_off()
         row[0].imshow(image)
-        head = shortened(title, 16) if each is found[0] else " "
-        row[0].set_title(f"{head}\n{shortened(each.name, 14)} {each.share:.2f}", fontsize=6.5)
+        row[0].set_title(f"{shortened(each.name, 12)}\n{each.share:.2f}", fontsize=6)
         for axes, place in zip(row[1:], places, strict=False):
             axes.imshow(image.mean(axis=2), cmap="gray", vmin=0, vmax=255)
             drawn = axes.imshow(
                 each.maps[place], cmap="viridis", vmin=0, vmax=top, alpha=0.65, interpolation="none"
             )
-            word = shortened(each.words[place], 12)
-            axes.set_title(f"{word}\n{each.weights[place]:.2f}", fontsize=6.5)
+            word = shortened(each.words[place], 9)
+            axes.set_title(f"{word}\n{each.weights[place]:.2f}", fontsize=6)
+    figure.suptitle(shortened(title, 60), fontsize=8)
     if drawn is not None:
         bar = figure.colorbar(
             drawn, ax=list(panels.flat), location="bottom", shrink=0.5, aspect=30, pad=0.02
@@ -79,7 +79,7 @@ def draw_words(image: np.ndarray, title: str, found: Sequence[WordLooks]) -> Fig
         bar.outline.set_visible(False)
         ticks = [0.0, 1.0, top] if top > 1.2 else [0.0, top]
         bar.set_ticks(ticks, labels=[f"{tick:.1f}" for tick in ticks])
-        bar.set_label("attention of the word (1: even); below it, its weight", fontsize=7)
+        bar.set_label("colour: a word's look (1: even); number: its weight", fontsize=7)
     return figure
 
 
