@@ -1,6 +1,8 @@
 """The demo by the texts of five quality levels, with a prompt for every image in the memory.
 
 python train_config.py config/demo_clip_replay.py
+
+mSRCC .892 in one run (seed 0); demo.py, with a cosine score and no texts, .900.
 """
 
 _base_ = [

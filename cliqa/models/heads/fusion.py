@@ -87,7 +87,9 @@ class FusionHead(ImageTextHead):
         self.readout = nn.Linear(text_channels, 1, bias=False)
         nn.init.zeros_(self.readout.weight)  # all words of a prompt weigh the same at first
 
-    def forward(self, regions: Tensor, words: Tensor, mask: Tensor) -> Tensor:
+    def forward(  # type: ignore[override]  # words in place of whole texts
+        self, regions: Tensor, words: Tensor, mask: Tensor
+    ) -> Tensor:
         """Return how well images fit prompts, (B, N).
 
         Args:

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cliqa.models.heads.fusion import FusionHead
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.models.language.text_encoder import KeptFeatures
-from cliqa.models.mmpretrain_bridge import build_part
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
 
@@ -46,6 +46,8 @@ class FusionModel(ImageTextModel):
         ModelError: The weights do not fit, or `freeze` names nothing.
     """
 
+    head: FusionHead
+
     def __init__(
         self,
         backbone: Mapping[str, Any],
@@ -59,9 +61,7 @@ class FusionModel(ImageTextModel):
         freeze: Sequence[str] = (),
     ) -> None:
         super().__init__(backbone, texts, in_channels, text_encoder, width, temperature)
-        head = {"type": "FusionHead", "in_channels": in_channels, "width": width, "heads": heads}
-        head |= {"text_channels": self.text_encoder.output_dim, "temperature": temperature}
-        self.head = build_part(head, "model.head")
+        self.head = FusionHead(in_channels, self.text_encoder.output_dim, width, temperature, heads)
         self._kept_words = KeptFeatures("words")
         self._start(pretrained, freeze)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import inspect
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +113,15 @@ def test_attention_is_shared_among_the_regions(images: Tensor) -> None:
 def test_texts_are_read_once_a_pass_and_frozen_ones_once(
     freeze: list[str], expected: int, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    net, calls = model(freeze=freeze), []
+    net = model(freeze=freeze)
+    calls: list[Sequence[str]] = []
     words = net.text_encoder.words
-    monkeypatch.setattr(
-        net.text_encoder, "words", lambda texts: (calls.append(texts), words(texts))[1]
-    )
+
+    def watch(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        calls.append(texts)
+        return words(texts)
+
+    monkeypatch.setattr(net.text_encoder, "words", watch)
     first = net(images)
     assert torch.equal(net(images), first)
     assert len(calls) == expected

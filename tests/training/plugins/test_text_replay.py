@@ -145,11 +145,16 @@ def test_batches_bring_the_prompts_of_the_memory(
     learn(parts, 2)
     images = plugin.memory(parts.benchmark.train_stream).eval()
     known = {pixels(images[i][0]): int(p) for i, p in enumerate(plugin._prompt)}
-    seen, calls = [], watched(plugin, monkeypatch)
+    seen: list[Tensor] = []
+    calls = watched(plugin, monkeypatch)
     forward = parts.strategy.model.forward
-    monkeypatch.setattr(
-        parts.strategy.model, "forward", lambda x: (seen.append(x.clone()), forward(x))[1]
-    )
+
+    def watch(images: Tensor) -> Tensor:
+        seen.append(images.clone())
+        found: Tensor = forward(images)
+        return found
+
+    monkeypatch.setattr(parts.strategy.model, "forward", watch)
     parts.strategy.train_step(2, [parts.benchmark.train_stream[2]])
     found = 0
     for batch, (_, targets, prompts) in zip(seen, calls, strict=True):
@@ -257,9 +262,9 @@ def test_a_teacher_does_not_report_to_the_student(class_config: Config) -> None:
     class_config["cl_strategy"]["plugins"] = [{"type": "LwF"}]
     parts, plugin = parts_of(class_config)
     learn(parts, 2)
-    teacher = next(p for p in parts.strategy.plugins if isinstance(p, LwF)).teacher(parts.model)
+    lwf = next(p for p in parts.strategy.plugins if isinstance(p, LwF))
+    teacher: Any = lwf.teacher(parts.model)
     for model in (parts.model, teacher):
-        assert model is not None
         assert not model.head._forward_hooks
     assert len(plugin._images) == 1
 
