@@ -3,8 +3,9 @@
 python train_config.py config/fmnist_fusion_replay.py --cfg-options scenario.download=True
 
 On 600 real images to learn and 300 to test, seeds 0 to 2: accuracy .646, 65 to 93 s of training.
-The same images without texts, fmnist_replay.py: .752, 13 to 19 s; paired difference -.107 +- .060 (95 %).
-With noise for the test images .093: chance.
+The same images without texts, fmnist_replay.py: .752, 13 to 19 s;
+the paired difference is -.107 +- .060 (95 % interval).
+With noise in place of the test images .093: chance.
 """
 
 _base_ = [

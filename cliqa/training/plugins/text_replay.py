@@ -111,7 +111,7 @@ class TextReplay(Replay):
             self._images = []
             self._hook = strategy.model.head.register_forward_hook(self._listen)
 
-    def after_forward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401, ARG002
+    def after_forward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
         """Stop listening: a copy of the model that is made later must not report here."""
         if self._hook is not None:
             self._hook.remove()
