@@ -11,6 +11,7 @@ from cliqa.config import load_config
 from cliqa.engine.check import check_config
 from cliqa.engine.pretrain_parts import check_pretraining
 from cliqa.models.build import build_model
+from cliqa.models.language.text_files import load_texts
 
 FOLDER = Path(__file__).resolve().parents[1] / "config"
 LEAVES = sorted(FOLDER.glob("*.py"))
@@ -36,12 +37,18 @@ def test_heads_have_as_many_classes_as_the_data(path: Path) -> None:
     config = load_config(path)
     generate = config["scenario"].get("generate")
     expected = generate["classes"] if generate else CLASSES[path.stem.partition("_")[0]]
+    if "texts" in config["model"]:  # as many candidates
+        assert len(load_texts(config["model"]["texts"])) == expected
+        return
     head = config["model"].get("head") or config["model"]
     assert head["num_classes"] == expected
     assert config["model"].get("num_classes", expected) == expected
 
 
-@pytest.mark.parametrize("name", ["fmnist_replay", "cifar10_replay", "clear_demo"])
+@pytest.mark.parametrize(
+    "name",
+    ["fmnist_replay", "fmnist_fusion_replay", "cifar10_replay", "clear_demo", "demo_clip_replay"],
+)
 def test_small_models_are_built(name: str) -> None:
     build_model(load_config(FOLDER / f"{name}.py")["model"])
 

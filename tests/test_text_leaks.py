@@ -79,15 +79,14 @@ def _registered() -> Any:
         yield
 
 
-def config_of(scenario: Config, channels: int, texts: str, loss: str, told: bool) -> Config:
-    """Return a config of a small model of images and texts, which is told the targets or not."""
+def config_of(scenario: Config, channels: int, texts: str, loss: str, model: str) -> Config:
+    """Return a config of a small model of images and texts, one that is told the targets or not."""
     tensor = [{"type": "ToTensor"}]
     return {
         "scenario": {**scenario, "train_transform": tensor, "eval_transform": tensor},
         "model": {
-            "type": "ToldModel" if told else "ImageTextModel",
+            "type": model,
             "backbone": {"type": "SmallConvNet", "in_channels": channels, "channels": [8, 16]},
-            "neck": {"type": "GlobalAveragePooling"},
             "text_encoder": {"type": "TextTransformer", "dim": 16, "layers": 1, "heads": 2},
             "texts": texts,
             "in_channels": 16,
@@ -100,7 +99,7 @@ def config_of(scenario: Config, channels: int, texts: str, loss: str, told: bool
             "train_epochs": 12,
             "optimizer": {"type": "AdamW", "lr": 5e-3},
             "loss": {"type": loss},
-            "plugins": [{"type": "Teller"}] if told else [],
+            "plugins": [{"type": "Teller"}] if model == "ToldModel" else [],
         },
         "evaluation": {"bootstrap": 0},
         "seed": 0,
@@ -240,24 +239,23 @@ def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         of, kind, split = (1, "fashion_mnist", "ContrastiveLoss"), "classes", "test"
     section["dataset_root"] = str(root)
 
-    def trained(told: bool) -> Trained:
-        folder = out / ("told" if told else "own")
-        return Trained(kind, config_of(section, *of, told), root, folder, split)
+    def trained(model: str) -> Trained:
+        return Trained(kind, config_of(section, *of, model), root, out / model, split)
 
     return trained, noise, permuted
 
 
-@pytest.fixture(scope="module")
-def own(data: Any) -> Trained:
+@pytest.fixture(scope="module", params=["ImageTextModel", "FusionModel"])
+def own(data: Any, request: pytest.FixtureRequest) -> Trained:
     """Return a model as the package has it."""
-    found: Trained = data[0](told=False)
+    found: Trained = data[0](request.param)
     return found
 
 
 @pytest.fixture(scope="module")
 def told(data: Any) -> Trained:
     """Return a model that is told the targets."""
-    found: Trained = data[0](told=True)
+    found: Trained = data[0]("ToldModel")
     return found
 
 

@@ -1,7 +1,7 @@
 """Draw a run's figures, or compare runs: ``python tools/visualize.py work_dirs/demo [MORE]``.
 
 ``--mode`` chooses others: ``training evaluation compare matrix`` are drawn from files,
-``attention embedding ranking`` with the trained model.
+``attention words embedding ranking`` with the trained model.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ FROM_FILES = {
 }
 FROM_MODELS = {
     "attention": "where in --images the model looks: spatial attention, else Grad-CAM",
+    "words": "where in --images the words of a FusionModel's likeliest candidates look",
     "embedding": "the model's features as a map of the test images (t-SNE or PCA)",
     "ranking": "scores of --images at rising degradation",
 }
 ONLY_FOR = {
     "labels": ("training", "evaluation", "compare", ""),
-    "images": ("attention", "embedding", "ranking"),
+    "images": ("attention", "words", "embedding", "ranking"),
     "layer": ("attention",),
     "datasets": ("embedding",),
     "method": ("embedding",),
@@ -110,7 +111,7 @@ def _check(args: argparse.Namespace) -> None:
             raise ConfigError(f"--{option}: means something to --mode {named} alone.")
     if args.mode in FROM_MODELS and len(args.inputs) > 1:
         raise ConfigError(f"--mode {args.mode}: give one work_dir or checkpoint.")
-    if args.mode in ("attention", "ranking") and not args.images:
+    if args.mode in ("attention", "words", "ranking") and not args.images:
         raise ConfigError(f"--mode {args.mode}: give --images, files or folders.")
     for option, least in (("samples", 2), ("levels", 1)):
         value = getattr(args, option)
@@ -153,6 +154,8 @@ def _draw_models(args: argparse.Namespace, target: Target) -> list[Path]:
     path, device = args.inputs[0], resolve_device(args.device or "auto")
     if args.mode == "attention":
         return figures.draw_attention(path, args.images, target, device, layer=args.layer)
+    if args.mode == "words":
+        return figures.draw_words(path, args.images, target, device)
     if args.mode == "ranking":
         kinds, levels = args.distortions or ("blur", "jpeg", "noise"), args.levels or 5
         return figures.draw_ranking(path, args.images, target, device, kinds=kinds, levels=levels)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from avalanche.benchmarks import CLScenario
-from avalanche.benchmarks.utils import AvalancheDataset, TransformGroups
+from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TransformGroups
 from torch import Tensor
 
 from cliqa.benchmarks.experience import named_stream
@@ -151,7 +151,9 @@ def with_transforms(
         transforms = {"train": start, "eval": OfStored(eval_transform)}
     groups = TransformGroups(transforms)
     # said here: Avalanche 0.6 starts in training mode whatever the groups' current one is
-    return AvalancheDataset([source], transform_groups=groups).eval()
+    targets = DataAttribute(data.scores.tolist(), "targets")  # at hand without reading an image
+    made = AvalancheDataset([source], data_attributes=[targets], transform_groups=groups)
+    return made.eval()
 
 
 def _in_order(

@@ -10,9 +10,10 @@ from tqdm import tqdm
 
 from cliqa.engine.embedding import embed_data_sets, embed_images
 from cliqa.engine.explain import explain
+from cliqa.engine.explain_words import explain_words
 from cliqa.engine.inference import Predictor, find_images
 from cliqa.engine.ranking import rank_degradations
-from cliqa.visualization import attention, embedding, ranking
+from cliqa.visualization import attention, embedding, ranking, words
 from cliqa.visualization.modes import Target
 
 
@@ -42,6 +43,29 @@ def draw_attention(
     for number, start in enumerate(range(0, len(found), attention.MOST_ROWS), start=1):
         name = "attention" if number == 1 else f"attention_{number}"
         figures[name] = attention.draw_attention(found[start : start + attention.MOST_ROWS])
+    return target.save(figures, [checkpoint])
+
+
+def draw_words(
+    checkpoint: Path, images: Sequence[str], target: Target, device: torch.device
+) -> list[Path]:
+    """Draw where the words of the most likely candidates look: ``words_1`` ..., one an image.
+
+    Args:
+        checkpoint: A checkpoint or a work_dir of a `FusionModel`.
+        images: Files and folders.
+        target: Where to write.
+        device: Where to compute.
+
+    Raises:
+        CliqaError: The checkpoint or an image is wrong, or the model has no such words.
+    """
+    paths = find_images(images)
+    predictor = Predictor(checkpoint, device)
+    figures = {}
+    for number, path in enumerate(_shown(paths, "words"), start=1):
+        image, found = explain_words(predictor, path)
+        figures[f"words_{number}"] = words.draw_words(image, path.name, found)
     return target.save(figures, [checkpoint])
 
 

@@ -76,3 +76,7 @@ class ImageTextHead(nn.Module):
         """Return logits (B, K) of unit vectors of images (B, D) and of texts (K, D)."""
         with full_precision(self, images) as vectors:
             return self.scale * vectors @ texts.T
+
+    def image_vectors(self, images: Tensor, *_: Tensor) -> Tensor:
+        """Return unit vectors (B, D) of the images that `forward` was given."""
+        return images

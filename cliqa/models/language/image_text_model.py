@@ -88,6 +88,10 @@ class ImageTextModel(QualityModel):
         if found is not None:
             encoder.learn(found.flat)
             self.use_texts(found)
+        self._start(pretrained, freeze)
+
+    def _start(self, pretrained: str | None, freeze: Sequence[str]) -> None:
+        """Load weights and freeze parts, when all parts are there."""
         if pretrained is not None:
             load_weights(self, pretrained)
         self.frozen = freeze_parts(self, freeze)
@@ -157,7 +161,7 @@ class ImageTextModel(QualityModel):
         Args:
             ids: Which of ``texts.flat``; None for all.
         """
-        features = self._kept(self.text_encoder, self._candidates().flat)
+        features = self._kept(self.text_encoder, self.candidates().flat)
         return self.head.embed_text(features if ids is None else features[ids])
 
     def prototypes(self) -> Tensor:
@@ -176,7 +180,7 @@ class ImageTextModel(QualityModel):
 
     def answers(self, logits: Tensor) -> Tensor:
         """Return logits (B, K) as they are, or the scores (B,) that they stand for."""
-        values = self._candidates().values
+        values = self.candidates().values
         if values is None:
             return logits
         return logits.softmax(dim=1) @ logits.new_tensor(values)
@@ -193,7 +197,7 @@ class ImageTextModel(QualityModel):
             # not use_texts: the encoder's vocabulary is loaded after this
             self._take(CandidateTexts.from_json(text, "of the checkpoint"))
 
-    def _candidates(self) -> CandidateTexts:
+    def candidates(self) -> CandidateTexts:
         """Return the texts.
 
         Raises:

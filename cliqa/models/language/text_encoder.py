@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,23 +44,29 @@ class KeptFeatures:
 
     They are computed anew when the texts or a tensor of the encoder change, and every time where a
     parameter trains.
+
+    Args:
+        what: The encoder's method that computes them: ``"encode"`` or ``"words"``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "encode") -> None:
+        self._what = what
         self._key: tuple[object, ...] = ()
-        self._kept: Tensor | None = None
+        self._kept: Any = None
 
-    def __call__(self, encoder: TextEncoder, texts: tuple[str, ...]) -> Tensor:
-        """Return the features (T, D) of texts, on the encoder's device."""
+    def __call__(self, encoder: TextEncoder, texts: tuple[str, ...]) -> Any:  # noqa: ANN401
+        """Return what the method gives for texts, on the encoder's device."""
+        compute = getattr(encoder, self._what)
         if any(p.requires_grad for p in encoder.parameters()):
-            return encoder.encode(texts)
+            return compute(texts)
         tensors = [*encoder.parameters(), *encoder.buffers()]
         key = (texts, *((id(t), t._version, t.device, t.dtype) for t in tensors))
         if self._kept is None or key != self._key:
             device = tensors[0].device.type if tensors else "cpu"
             with torch.no_grad(), torch.autocast(device, enabled=False):
-                features = encoder.encode(texts)
-            if torch._C._functorch.is_functorch_wrapped_tensor(features):
+                features = compute(texts)
+            first = features if isinstance(features, Tensor) else features[0]
+            if torch._C._functorch.is_functorch_wrapped_tensor(first):
                 return features  # a tensor of torch.func.grad must not outlive it
             self._key, self._kept = key, features
         return self._kept

@@ -109,11 +109,14 @@ class Replay(ContinualPlugin):
         own = torch.full((count,), -1) if classes is None else classes
         self._class = torch.cat([self._class, own])
         self._key = torch.cat([self._key, keys])
-        kept = self._chosen().sort().values
-        self._experience = self._experience[kept]
-        self._index = self._index[kept]
-        self._class = self._class[kept]
-        self._key = self._key[kept]
+        self._keep(self._chosen().sort().values)
+
+    def _keep(self, places: Tensor) -> None:
+        """Forget all samples but those at `places`."""
+        self._experience = self._experience[places]
+        self._index = self._index[places]
+        self._class = self._class[places]
+        self._key = self._key[places]
 
     def _chosen(self) -> Tensor:
         """Return the places of the samples that stay."""

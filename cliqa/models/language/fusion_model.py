@@ -1,0 +1,124 @@
+"""Texts whose words look at the image: cross-modal attention (Lee et al., 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cliqa.models.heads.fusion import FusionHead
+from cliqa.models.language.image_text_model import ImageTextModel
+from cliqa.models.language.text_encoder import KeptFeatures
+from cliqa.registry import MODELS
+from cliqa.utils.errors import ModelError
+
+
+@MODELS.register_module()
+class FusionModel(ImageTextModel):
+    """Say which of K texts an image fits by what each word finds in it: logits (B, K), or scores.
+
+    Every word of every candidate attends to the regions of the backbone's last map, always and for
+    every image alike: neither a target nor a task enters, and no image knows of another. A
+    candidate's logit is the mean of its prompts' (see `FusionHead`); of levels of quality the score
+    is the mean of their values, weighted by the softmax of the logits. The words are encoded once a
+    forward pass, not once an image.
+
+    `embed_image` and `embed_text` give vectors of the whole image (the mean of its regions) and of
+    whole prompts in the same space, for a contrastive loss beside the task's.
+
+    Args:
+        backbone: Config of an image encoder that gives maps: for ``SmallConvNet`` without
+            ``flatten``, for ``ResNet`` without a neck. The last map is used.
+        texts: The candidates; see `ImageTextModel`.
+        in_channels: Channels of that map.
+        text_encoder: Config of the text encoder; None for ``TextTransformer``.
+        width: D of the common space; None to compare both encoders' features as they are.
+        heads: Heads of the attention; they share D among them.
+        temperature: See `ImageTextModel`.
+        pretrained: A local file of weights, for the backbone or the whole model.
+        freeze: Names of parts that stay as they are; see `freeze_parts`.
+
+    Raises:
+        ConfigError: A part's config or the texts are wrong.
+        ModelError: The weights do not fit, or `freeze` names nothing.
+    """
+
+    head: FusionHead
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        texts: str | Path | None,
+        in_channels: int,
+        text_encoder: Mapping[str, Any] | None = None,
+        width: int | None = 64,
+        heads: int = 4,
+        temperature: float = 0.07,
+        pretrained: str | None = None,
+        freeze: Sequence[str] = (),
+    ) -> None:
+        super().__init__(backbone, texts, in_channels, text_encoder, width, temperature)
+        self.head = FusionHead(in_channels, self.text_encoder.output_dim, width, temperature, heads)
+        self._kept_words = KeptFeatures("words")
+        self._start(pretrained, freeze)
+
+    def regions(self, images: Tensor) -> Tensor:
+        """Return the backbone's last map (B, C, h, w) of images.
+
+        Raises:
+            ModelError: It gives no map.
+        """
+        outputs = self.backbone(images)
+        last: Tensor = outputs if isinstance(outputs, Tensor) else outputs[-1]
+        if last.ndim != 4:
+            raise ModelError(
+                f"FusionModel: the backbone gives shape {tuple(last.shape)}, and words attend to "
+                "the regions of a map (B, C, h, w). Set flatten=False of a SmallConvNet or "
+                "out_type='featmap' of a transformer, or use ImageTextModel."
+            )
+        return last
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the mean (B, C) of an image's regions."""
+        return self.regions(images).mean(dim=(2, 3))
+
+    def words(self) -> tuple[Tensor, Tensor]:
+        """Return the words of all prompts, (N, L, D), and where there is one, (N, L) bool."""
+        found: tuple[Tensor, Tensor] = self._kept_words(self.text_encoder, self.candidates().flat)
+        return found
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return how well images (B, C, H, W) fit every candidate, (B, K)."""
+        fits: Tensor = self.head(self.regions(images), *self.words())  # (B, N)
+        return fits @ self._average.to(fits).T
+
+    def attention(self, images: Tensor, ids: Sequence[int] | None = None) -> Tensor:
+        """Return where each word looks, the mean over heads; each word's map sums to 1.
+
+        Args:
+            images: (B, C, H, W).
+            ids: P prompts of ``texts.flat``; None for the first of each candidate.
+
+        Returns:
+            (B, P, L, h, w).
+        """
+        words, _ = self.words()
+        regions = self.regions(images)
+        shares = self.head.attention(regions, words[self._shown(ids)]).mean(dim=1)
+        return shares.unflatten(-1, tuple(regions.shape[2:]))
+
+    def word_weights(self, ids: Sequence[int] | None = None) -> Tensor:
+        """Return how much each word counts in its prompt, (P, L); 0 where there is none."""
+        words, mask = self.words()
+        shown = self._shown(ids)
+        found: Tensor = self.head.word_weights(words[shown], mask[shown])
+        return found
+
+    def _shown(self, ids: Sequence[int] | None) -> Tensor:
+        """Return the prompts that are asked for, (P,)."""
+        texts = self.candidates()
+        chosen = [texts.ids_of(k)[0] for k in range(len(texts))] if ids is None else list(ids)
+        return torch.tensor(chosen)

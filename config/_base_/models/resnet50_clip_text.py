@@ -1,0 +1,13 @@
+"""ResNet-50 beside CLIP's text tower, which stays as it is, for CLEAR-10's 11 classes.
+
+The tower's file is OpenAI's download; it needs ``pip install -e ".[clip]"``.
+"""
+
+model = dict(
+    type="ImageTextModel",
+    backbone=dict(type="ResNet", depth=50),
+    text_encoder=dict(type="CLIPText", arch="ViT-B/32", pretrained="weights/ViT-B-32.pt"),
+    texts="clear10",
+    in_channels=2048,
+    width=512,
+)

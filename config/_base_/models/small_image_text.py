@@ -1,0 +1,9 @@
+"""Three convolutions (16, 32, 64) and a small text transformer that meet in 64 dimensions."""
+
+model = dict(
+    type="ImageTextModel",
+    backbone=dict(type="SmallConvNet", in_channels=1, flatten=True),
+    text_encoder=dict(type="TextTransformer", dim=64, layers=2, heads=4),
+    texts="fashion_mnist",
+    in_channels=576,
+)

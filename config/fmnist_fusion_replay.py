@@ -1,0 +1,18 @@
+"""Split Fashion-MNIST by the words of its classes' texts, which attend to the image.
+
+python train_config.py config/fmnist_fusion_replay.py --cfg-options scenario.download=True
+
+On 600 real images to learn and 300 to test, seeds 0 to 2: accuracy .646, 65 to 93 s of training.
+The same images without texts, fmnist_replay.py: .752, 13 to 19 s;
+the paired difference is -.107 +- .060 (95 % interval).
+With noise in place of the test images .093: chance.
+"""
+
+_base_ = [
+    "_base_/datasets/fashion_mnist.py",
+    "_base_/models/small_fusion.py",
+    "_base_/schedules/sgd_15e.py",
+    "_base_/default_runtime.py",
+]
+cl_strategy = dict(type="TextReplay", mem_size=200, batch_size_mem=16, beta=0.5)
+num_workers = 0  # the images are in memory

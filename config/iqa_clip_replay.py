@@ -1,0 +1,15 @@
+r"""EVA, AVA and KonIQ-10k by the texts of five quality levels, with texts in the memory.
+
+python train_config.py config/iqa_clip_replay.py --device cuda \
+    --cfg-options scenario.dataset_root=DATA
+
+Not run on the real data sets so far: nothing is claimed. demo_clip_replay.py is its small twin.
+"""
+
+_base_ = [
+    "_base_/datasets/eva_ava_koniq.py",
+    "_base_/models/resnet18_levels.py",
+    "_base_/schedules/adamw_10e.py",
+    "_base_/default_runtime.py",
+]
+cl_strategy = dict(type="TextReplay", mem_size=1000, policy="experience_balanced")
