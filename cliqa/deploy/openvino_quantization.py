@@ -114,7 +114,8 @@ def _quantized(
     """Return a model with rounding nodes."""
     nncf = library("nncf", "openvino")
     ranges = library("nncf.quantization.range_estimator", "openvino").RangeEstimatorParametersSet
-    nncf.set_log_level(logging.ERROR)
+    # not its own set_log_level, which changes handlers, and those may be of others
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()):  # its bars
         return nncf.quantize(
             model,
