@@ -137,7 +137,8 @@ class Deployments:
         if recipe.precision == "fp16":
             to_float16(source, path, self.batches)
         elif recipe.precision == "int8":
-            note = str(quantize_with_care(source, path, self.batches)).splitlines()[-1]
+            care = quantize_with_care(source, path, self.batches)
+            note = f"{str(care).splitlines()[-1]}; to float32: {care.chosen.fidelity}"
         return Artifact(OnnxModel(path, self.threads), path.stat().st_size, path, note)
 
     def _openvino(self, recipe: Recipe, source: Path) -> Artifact:
@@ -147,7 +148,8 @@ class Deployments:
             report = quantize_openvino(source, path, self.batches)
         else:
             report = to_openvino(source, path, recipe.precision)
-        return Artifact(OpenVinoModel(path, self.threads), report.bytes_after, path)
+        note = "" if report.fidelity is None else f"to float32: {report.fidelity}"
+        return Artifact(OpenVinoModel(path, self.threads), report.bytes_after, path, note)
 
     def _candidate(self, file: Path | None, split: str) -> Candidate:
         """Return a form of the model under evaluation; None for the run's own."""

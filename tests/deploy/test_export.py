@@ -15,6 +15,7 @@ from torch.nn.utils import parametrizations
 from cliqa.deploy import trace
 from cliqa.deploy.export import export_onnx
 from cliqa.deploy.onnx_file import OnnxModel, load_proto, read_metadata
+from cliqa.deploy.parity import own_rounding
 from cliqa.models.fake_quantization import add_rounding, rounding_layers
 from cliqa.models.lora import inject, lora_layers
 from cliqa.models.small_conv_net import SmallConvNet
@@ -212,10 +213,13 @@ def test_a_file_that_says_something_else_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_tolerance_decides(tiny_net: Any, tmp_path: Path) -> None:
+def test_the_tolerance_decides(
+    tiny_net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tiny_net[5].weight.data *= 1e3  # float32 rounds there
+    monkeypatch.setattr("cliqa.deploy.export.own_rounding", lambda *_: 0.0)
     arguments: Any = {"channels": 3, "size": (16, 16), "metadata": {}}
-    with pytest.raises(ModelError, match=r"more than tolerance=1e-12\. .*--tolerance 1e-11\)"):
+    with pytest.raises(ModelError, match=r"more than tolerance=1e-12 and .*--tolerance 1e-11\)"):
         export_onnx(tiny_net, tmp_path / "m.onnx", **arguments, tolerance=1e-12)
     export_onnx(tiny_net, tmp_path / "m.onnx", **arguments, tolerance=1e-4)
 
@@ -327,3 +331,42 @@ def plain_after(model: nn.Module, plain: nn.Module) -> nn.Module:
     state = model.state_dict()
     plain.load_state_dict({name: state[name] for name in own})
     return plain.eval()
+
+
+class Amplifier(nn.Module):
+    """A network whose float32 loses digits: a small difference of large sums."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+        self.weight = nn.Parameter(images_of(3 * 32 * 32, seed=1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return scores (B,)."""
+        sums = images.flatten(1) @ self.weight
+        return (sums * self.factor).sin()
+
+
+def test_what_float32_itself_loses_is_allowed(tmp_path: Path, monkeypatch: Any) -> None:
+    model = Amplifier(30.0)
+    images = images_of(5, 3, 32, 32)
+    with torch.no_grad():
+        own = own_rounding(model, images, model(images))
+    assert own > 1e-5
+    path = tmp_path / "m.onnx"
+    report = export_onnx(model, path, channels=3, size=(32, 32), metadata={}, tolerance=1e-9)
+    assert max(report.parity.values()) > 1e-9
+    path.unlink()
+    monkeypatch.setattr("cliqa.deploy.export.own_rounding", lambda *_: 0.0)
+    with pytest.raises(ModelError, match=r"more than tolerance=1e-09 and than float32's own"):
+        export_onnx(model, path, channels=3, size=(32, 32), metadata={}, tolerance=1e-9)
+    assert not path.exists()
+
+
+def test_a_model_without_float64_has_no_rounding_of_its_own() -> None:
+    class Single(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images.flatten(1) @ torch.ones(images[0].numel(), dtype=torch.float32)
+
+    images = images_of(2, 3, 4, 4)
+    assert own_rounding(Single(), images, Single()(images)) == 0

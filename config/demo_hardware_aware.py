@@ -1,0 +1,10 @@
+"""The demo for small machines: channels go after the first data set, then it learns with rounding.
+
+python train_config.py config/demo_hardware_aware.py
+"""
+
+_base_ = ["demo.py"]
+pruning = dict(type="ChannelPruning", ratio=0.3, after=[0], round_to=8, recover_epochs=3)
+rounding = dict(type="QAT", start_experience=1)
+cl_strategy = dict(plugins=[pruning, rounding])
+deploy = dict(target="size", budget=dict(max_drop=0.01))
