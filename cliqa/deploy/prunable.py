@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cliqa.models.fake_quantization import remove_rounding
 from cliqa.models.feature_classifier import FeatureClassifier
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.models.hyper_model import HyperModel
@@ -74,7 +75,9 @@ def check_prunable(model: nn.Module, example: Tensor) -> None:
                 f"pruning: '{path}' has parametrized weights. Remove them first: "
                 "torch.nn.utils.parametrize.remove_parametrizations."
             )
-        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+        rounding = getattr(module, "qat", None)
+        hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+        if module._backward_hooks or any(hook is not rounding for hook in hooks):
             raise ModelError(
                 f"pruning: '{path or name}' has hooks, which may know its widths. Remove them "
                 "before, and register them anew afterwards."
@@ -87,10 +90,17 @@ def probed(model: nn.Module) -> nn.Module:
     A head may hold its weights in ways that nobody but the head knows, prototypes for instance.
     What all of them have is their number of input channels.
     """
-    trial = copy.deepcopy(model).eval().requires_grad_(True)
+    trial = plain_copy(model).eval().requires_grad_(True)
     if has_probe(model):
         trial.head = ProbeHead(model.head)  # type: ignore[arg-type]
     return trial
+
+
+def plain_copy(model: nn.Module) -> nn.Module:
+    """Return a copy of a model without the rounding of `QAT`, which would hide what is equal."""
+    copied = copy.deepcopy(model)
+    remove_rounding(copied)
+    return copied
 
 
 def has_probe(model: nn.Module) -> bool:

@@ -19,7 +19,13 @@ from torch import nn
 from cliqa.deploy.channel_groups import ChannelGroups
 from cliqa.deploy.feed_forward import FeedForwardGroups
 from cliqa.deploy.profiling import count_parameters
-from cliqa.deploy.prunable import check_prunable, fixed_layers, hidden_layers, probed
+from cliqa.deploy.prunable import (
+    check_prunable,
+    fixed_layers,
+    hidden_layers,
+    plain_copy,
+    probed,
+)
 from cliqa.models.complexity import count_macs
 from cliqa.models.pruned import Step, apply_pruning, pruning_of
 from cliqa.utils.errors import ConfigError, ModelError
@@ -122,7 +128,7 @@ def prune_channels(
             f"the {type(model).__name__} has nothing left to prune with ratio={ratio:g} and "
             f"round_to={round_to}. Set a larger ratio, or a smaller round_to such as 8 or 1."
         )
-    pruned = copy.deepcopy(model)
+    pruned = plain_copy(model)
     apply_pruning(pruned, [*pruning_of(model), step])
     groups.kept.check_equal(pruned, example)
     report = PruningReport(

@@ -41,6 +41,8 @@ class QAT(ContinualPlugin):
         ConfigError: A value is out of range.
     """
 
+    follows_pruning = True  # one range a layer, whatever its channels
+
     def __init__(
         self,
         bits: int = 8,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from avalanche.training.plugins import ReplayPlugin
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.models.fake_quantization import is_rounded, remove_rounding, rounding_layers
 from cliqa.models.pruned import pruning_of, slice_of
 from cliqa.training.plugins.der import DER
 from cliqa.training.plugins.ema import EMA
@@ -20,6 +22,7 @@ from cliqa.training.plugins.lwf import LwF
 from cliqa.training.plugins.mas import MAS
 from cliqa.training.plugins.packnet import PackNet
 from cliqa.training.plugins.pruning import ChannelPruning
+from cliqa.training.plugins.qat import QAT
 from cliqa.training.plugins.replay import Replay
 from cliqa.training.plugins.si import SI
 from cliqa.utils.errors import ConfigError
@@ -48,6 +51,36 @@ def test_channels_leave_before_the_last_epochs(
     assert [width for step, width in seen if step == 0] == [8] * 4
     assert [width for step, width in seen if step == 1] == [8, 6, 6, 6]
     assert [width for step, width in seen if step == 2] == [6] * 4
+
+
+def with_rounding(make_strategy: Make) -> Any:
+    """Return a strategy with pruning, rounding and replay."""
+    rounding = QAT()
+    strategy = make_strategy([pruning(after=[1]), rounding, Replay(mem_size=6)], epochs=3)
+    rounding.prepare(strategy.model)
+    return strategy
+
+
+def test_it_goes_with_rounding(make_strategy: Make, tiny_stream: QualityStream, learn: Any) -> None:
+    strategy = with_rounding(make_strategy)
+    learn(strategy, tiny_stream)
+    layer = strategy.model.body[0]
+    assert len(layer.weight) == 6
+    assert is_rounded(layer)
+    assert rounding_layers(strategy.model).keys() == {"body.0"}
+    images = torch.rand(4, 3, 16, 16)
+    model = strategy.model.eval()
+    rounded = model(images)
+    plain = copy.deepcopy(model)
+    remove_rounding(plain)
+    assert not torch.equal(plain(images), rounded)
+    assert torch.allclose(plain(images), rounded, atol=0.1)
+
+
+def test_a_stopped_run_with_rounding_ends_as_one_that_was_not(
+    make_strategy: Make, tiny_stream: QualityStream, assert_resumable: Any
+) -> None:
+    assert_resumable(lambda: with_rounding(make_strategy), tiny_stream, every=2)
 
 
 def test_every_experience_takes_its_share(
