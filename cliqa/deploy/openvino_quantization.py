@@ -112,6 +112,8 @@ def _quantized(
     preset: str,
 ) -> Any:  # noqa: ANN401
     """Return a model with rounding nodes."""
+    # what NNCF imports tells a machine without CUDA that it has none
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     nncf = library("nncf", "openvino")
     ranges = library("nncf.quantization.range_estimator", "openvino").RangeEstimatorParametersSet
     # not its own set_log_level, which changes handlers, and those may be of others
