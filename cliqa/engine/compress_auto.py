@@ -201,6 +201,15 @@ def _notes(outcome: Outcome, own: Deployments, batch: torch.Tensor, threads: int
     return (
         f"{processor_name()}, {threads} thread(s), {images} image(s) of {height} x {width} pixels "
         f"(height x width); CPU time, against PyTorch in float32 in turns; {how}.\n"
-        + "".join(f"{row.recipe}: {row.note}\n" for row in outcome.rows if row.note)
+        + "".join(f"{'; '.join(recipes)}: {note}\n" for note, recipes in _said(outcome).items())
         + outcome.verdict()
     )
+
+
+def _said(outcome: Outcome) -> dict[str, list[str]]:
+    """Return what there is to say, with the recipes that it is said of."""
+    said: dict[str, list[str]] = {}
+    for row in outcome.rows:
+        if row.note:
+            said.setdefault(row.note, []).append(str(row.recipe))
+    return said

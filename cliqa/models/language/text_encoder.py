@@ -43,7 +43,8 @@ class KeptFeatures:
     """The features of texts by an encoder that does not train, computed once.
 
     They are computed anew when the texts or a tensor of the encoder change, and every time where a
-    parameter trains.
+    parameter trains. A trace for an export takes what is kept: a constant in the file, without the
+    encoder.
 
     Args:
         what: The encoder's method that computes them: ``"encode"`` or ``"words"``.
@@ -56,6 +57,8 @@ class KeptFeatures:
 
     def __call__(self, encoder: TextEncoder, texts: tuple[str, ...]) -> Any:  # noqa: ANN401
         """Return what the method gives for texts, on the encoder's device."""
+        if torch.compiler.is_exporting() and self._key[:1] == (texts,):
+            return self._kept
         compute = getattr(encoder, self._what)
         if any(p.requires_grad for p in encoder.parameters()):
             return compute(texts)
