@@ -152,7 +152,7 @@ def test_exported_files_are_compared_with_their_run(
         for name in "abc":
             said = np.array([predictions(one, name) for one in (content, own)])
             off = 1e-3 if label == "half.onnx" else 1e-5
-            np.testing.assert_allclose(*said, rtol=0, atol=off)
+            np.testing.assert_allclose(said[0], said[1], rtol=0, atol=off)
             truth = [row["target"] for row in own["datasets"][name]["predictions"]]
             expected = paired_bootstrap(said[1], said[0], np.array(truth))
             (row,) = [
