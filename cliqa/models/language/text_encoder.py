@@ -43,8 +43,8 @@ class KeptFeatures:
     """The features of texts by an encoder that does not train, computed once.
 
     They are computed anew when the texts or a tensor of the encoder change, and every time where a
-    parameter trains. A trace for an export takes what the last pass kept: a constant in the file, in
-    the encoder's place.
+    parameter trains. A trace for an export takes what the last pass kept: a constant in the file,
+    in the encoder's place.
 
     Args:
         what: The encoder's method that computes them: ``"encode"`` or ``"words"``.
