@@ -115,12 +115,11 @@ def test_texts_that_have_changed_are_not_gone_on_with(
         run_config(class_config, resume="auto")
     own_texts.write_text("# a remark\n" + text)
     run_config(class_config, resume="auto")
-    study = PlannedRun(Path("x.py"), Replicate(class_config["seed"]), (), folder, class_config)
+    config = {**class_config, "amp": False}
+    study = PlannedRun(Path("x.py"), Replicate(config["seed"]), (), folder, config)
     assert study.is_finished()
     own_texts.write_text("templates: ['a {}']\n" + text)
-    with pytest.raises(
-        CheckpointError, match=r"changed: T-shirt/top.*, \.\.\.\.\n.*now:  a T-shirt"
-    ):
+    with pytest.raises(CheckpointError, match=r"Sneaker, \.\.\.\.\n.*\n.* now:  a T-shirt"):
         study.is_finished()
     own_texts.unlink()
     with pytest.raises(ConfigError, match="no such file of texts"):
