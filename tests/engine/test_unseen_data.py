@@ -104,6 +104,8 @@ def test_data_and_texts_that_do_not_fit_are_refused(
         read_unseen(str(pets / "dog"), model())
     with pytest.raises(ConfigError, match=r"not the classes of .*\n  texts:   airplane.*\n  fold"):
         read_unseen(str(pets), model(), "cifar10")
+    with pytest.raises(ConfigError, match="--texts quality_levels: names 'levels', but .* classes"):
+        read_unseen(str(pets), model(), "quality_levels")
     with pytest.raises(ConfigError, match="--texts cifar10: names classes, but .* has scores"):
         read_unseen(f"x.csv={tiny_data}", model(), "cifar10", Scale(0, 1))
     labels = tmp_path / "all_train.csv"
@@ -116,3 +118,14 @@ def test_data_and_texts_that_do_not_fit_are_refused(
 def test_a_model_without_texts_is_refused(tiny_run: Path) -> None:
     with pytest.raises(ModelError, match="a QualityModel compares images with no texts"):
         image_text_model(Predictor(tiny_run, torch.device("cpu")))
+
+
+def test_a_folder_is_called_as_its_class_without_a_slash(pets: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("classes: {dog/puppy: hound, sea_lion: lion}")
+    (pets / "dog").rename(pets / "dog_puppy")
+    found = read_unseen(str(pets), model(), str(path))
+    assert found.texts.names == ("dog_puppy", "sea_lion")
+    assert found.texts.flat == ("hound", "lion")
+    inside = [(pets / "dog_puppy") in path.parents for path in found.paths]
+    assert inside == (found.targets == 0).tolist()
