@@ -5,6 +5,7 @@ python train_config.py config/fmnist_replay_pooled.py --cfg-options scenario.dow
 The control of the fusion: the same map of 9 regions with 64 channels, and no texts.
 fmnist_replay.py reads the map's 576 numbers one by one.
 On 600 real images to learn and 300 to test, seeds 0 to 2: accuracy .521, task-IL .932.
+It trains slowly: on seeds 3 and 4 .588, and .687 with twice the epochs.
 """
 
 _base_ = [
