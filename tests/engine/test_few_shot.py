@@ -129,6 +129,21 @@ def test_a_score_is_the_levels_mean(ask: Ask) -> None:
     assert row["value"] == pytest.approx(srcc(said, unseen.targets.numpy()))
 
 
+def test_few_shots_are_blended_with_no_more_images_than_they_say(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+
+    def blend(texts: Tensor, images: Tensor, shares: Tensor, weight: float) -> Tensor:
+        counts.append((len(images), shares.sum(0).tolist(), weight))
+        return texts
+
+    monkeypatch.setattr(module, "blend_prototypes", blend)
+    unseen = classes()
+    ask(unseen, away_from_texts(unseen), shots=[1, 5], seeds=[0], text_weight=2.0)
+    assert counts == [(2, [1, 1], 2.0), (10, [5, 5], 2.0)]
+
+
 def test_draws_follow_from_the_seed_and_leave_a_test() -> None:
     unseen = classes()
     first = draw(unseen, 3, seed=0)
