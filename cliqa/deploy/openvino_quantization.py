@@ -112,6 +112,8 @@ def _quantized(
     preset: str,
 ) -> Any:  # noqa: ANN401
     """Return a model with rounding nodes."""
+    # which tells that there is no GPU when NNCF asks for its compiler
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     nncf = library("nncf", "openvino")
     ranges = library("nncf.quantization.range_estimator", "openvino").RangeEstimatorParametersSet
     # not its own set_log_level, which changes handlers, and those may be of others
