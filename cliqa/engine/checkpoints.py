@@ -46,8 +46,11 @@ def find_checkpoint(path: str | Path) -> Path:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content: the path alone does not tell a model."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def is_run(state: dict[str, Any]) -> bool:

@@ -141,11 +141,11 @@ def test_hidden_units_that_say_nothing_go_first() -> None:
 
 
 def test_a_hidden_unit_counts_by_what_it_gives_too() -> None:
-    model = nn.ModuleDict({"mlp": Mlp()})
+    mlp = Mlp()
     with torch.no_grad():
-        model["mlp"].first.weight.fill_(1.0)  # type: ignore[union-attr]
-        model["mlp"].second.weight.copy_(torch.tensor([[9.0, 1.0, 9.0, 1.0]]))  # type: ignore[union-attr]
-    groups = FeedForwardGroups(model, set(), "magnitude", 0)
+        mlp.first.weight.fill_(1.0)
+        mlp.second.weight.copy_(torch.tensor([[9.0, 1.0, 9.0, 1.0]]))
+    groups = FeedForwardGroups(nn.ModuleDict({"mlp": mlp}), set(), "magnitude", 0)
     (group,) = groups.all()
     groups.prune(group, 2)
     assert group[1].weight.tolist() == [[9.0, 9.0]]
@@ -164,7 +164,7 @@ def test_other_convolutions_lose_what_their_inputs_lost(kind: str) -> None:
     model.head = nn.Identity()  # the outputs have a name
     plain = copy.deepcopy(model)
     prune_channels(model, image(12), ratio=0.5, round_to=1, ignore=["6"])
-    shape = model[2].weight.shape  # type: ignore[union-attr]
+    shape = tuple(model.get_parameter("2.weight").shape)
     assert shape[:2] == {"grouped": (4, 2), "transposed": (4, 8)}[kind]
     apply_pruning(plain, pruning_of(model))
     assert torch.equal(plain(image(12)), model(image(12)))
