@@ -121,6 +121,22 @@ def add_prune(commands: Commands) -> None:
     parser.add_argument("--epochs", type=int, required=True, help="of fine-tuning, each step")
     parser.add_argument("--steps", type=int, default=1, help="in how many steps (default: 1)")
     parser.add_argument("--no-distillation", action="store_true", help="without the teacher")
+    parser.add_argument(
+        "--round-to", type=int, default=16, help="multiple that a layer keeps (default: 16)"
+    )
+    parser.add_argument(
+        "--importance",
+        choices=("magnitude", "bn_scale", "random"),
+        default="magnitude",
+        help="what ranks channels (default: magnitude)",
+    )
+    parser.add_argument(
+        "--ignore",
+        nargs="+",
+        default=[],
+        metavar="PART",
+        help="parts to leave out: backbone.layer1",
+    )
     parser.add_argument("--out", help="new work_dir (default: WORK_DIR_pruned_RATIO)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     parser.set_defaults(run=prune)
@@ -131,8 +147,10 @@ def prune(args: argparse.Namespace) -> None:
     from cliqa.engine.checkpoints import find_checkpoint  # noqa: PLC0415  --help is fast
     from cliqa.engine.compress_prune import prune_run  # noqa: PLC0415
 
-    folder = find_checkpoint(args.checkpoint).resolve().parent.parent
-    out = args.out or folder.with_name(f"{folder.name}_pruned_{100 * args.ratio:g}")
+    out = args.out
+    if out is None:
+        folder = find_checkpoint(args.checkpoint).resolve().parent.parent
+        out = folder.with_name(f"{folder.name}_pruned_{100 * args.ratio:g}")
     prune_run(
         args.checkpoint,
         ratio=args.ratio,
@@ -140,6 +158,9 @@ def prune(args: argparse.Namespace) -> None:
         epochs=args.epochs,
         steps=args.steps,
         distil=not args.no_distillation,
+        round_to=args.round_to,
+        importance=args.importance,
+        ignore=args.ignore,
         device=args.device,
     )
     print(out)

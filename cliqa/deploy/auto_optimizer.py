@@ -7,7 +7,7 @@ faster and another one slower. So nothing is chosen by its name.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,9 +68,11 @@ class Outcome:
         """Return the choice in words, or what is missing where nothing fits."""
         if self.best is not None:
             row = self.best
+            lost = row.drop or 0.0
+            change = f"loses {lost:.4f}" if lost >= 0 else f"gains {-lost:.4f}"
             return (
                 f"best in {self.target} within the budget: {row.recipe} ({row.smaller:.2f} times "
-                f"smaller, {row.faster:.2f} times faster, loses {row.drop:.4f})"
+                f"smaller, {row.faster:.2f} times faster, {change})"
             )
         near = [f"{row.recipe} {', '.join(self.budget.misses(row))}" for row in self.front]
         return "no recipe keeps to the budget:\n" + "\n".join(f"  {line}" for line in near)
@@ -87,7 +89,8 @@ class AutoOptimizer:
         rounds: Passes that a time is the median of.
         folder: Where the state goes, so that the same search goes on where it was stopped; None to
             keep nothing.
-        fingerprint: What the rows depend on: the model's file, the data, the machine.
+        fingerprint: What the rows depend on, in plain values by name: the model's file, the images,
+            the machine.
 
     Raises:
         ConfigError: `target` is unknown, there is no recipe, or one is given twice.
@@ -101,7 +104,7 @@ class AutoOptimizer:
         *,
         rounds: int = 15,
         folder: str | Path | None = None,
-        fingerprint: str = "",
+        fingerprint: Mapping[str, Any] | None = None,
     ) -> None:
         if target not in TARGETS:
             raise ConfigError(f"target must be 'size', 'latency' or 'quality', got {target!r}.")
@@ -110,12 +113,17 @@ class AutoOptimizer:
         self.recipes = list(standard_recipes() if recipes is None else recipes)
         if not self.recipes:
             raise ConfigError("AutoOptimizer: name at least one recipe.")
-        if len(set(self.recipes)) < len(self.recipes):
-            raise ConfigError("AutoOptimizer: a recipe is given twice.")
+        twice = [recipe for recipe in self.recipes if self.recipes.count(recipe) > 1]
+        if twice:
+            raise ConfigError(
+                f"AutoOptimizer: the recipe '{twice[0]}' is given twice. Name each backend and "
+                "each share of channels once."
+            )
         self.rounds = rounds
         self.folder = None if folder is None else Path(folder)
-        self.fingerprint = fingerprint
+        self.fingerprint = dict(fingerprint or {})
         self.rows: list[Measured] = []
+        self._others: list[Measured] = []  # of recipes that this call does not ask for
 
     def search(
         self,
@@ -226,12 +234,12 @@ class AutoOptimizer:
         """Keep a row, in the state's file too."""
         self.rows.append(row)
         if self.folder is not None:
-            rows = [one.to_row() for one in self.rows]
+            rows = [one.to_row() for one in [*self.rows, *self._others]]
             state = {"fingerprint": self.fingerprint, "rows": rows}
             write_json(self.folder / STATE, state)
 
     def _kept_rows(self) -> list[Measured]:
-        """Return the rows of the same search that was stopped.
+        """Return the rows of the same search that was stopped, the baseline first.
 
         Raises:
             ArtifactError: The state is of another one, or damaged.
@@ -241,18 +249,31 @@ class AutoOptimizer:
             return []
         try:
             state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            found, rows = state["fingerprint"], [Measured.from_row(row) for row in state["rows"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(f"{path}: no state of a search ({error}). Delete it.") from error
-        if found != self.fingerprint:
+            found = dict(state["fingerprint"])
+            rows = [Measured.from_row(row) for row in state["rows"]]
+        except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
             raise ArtifactError(
-                f"{path}: the search of another model, other data or another machine. Choose "
-                "another folder, or delete this file to begin anew."
+                f"{path}: no state of a search ({error}). Delete it: the files beside it are used "
+                "again, and measured anew."
+            ) from error
+        other = [k for k, v in self.fingerprint.items() if k not in found or found[k] != v]
+        if other:
+            raise ArtifactError(
+                f"{path}: of a search that differs in its {', '.join(other)}. Choose another "
+                f"folder with --out, or move {path.parent} away to begin anew."
             )
+        kept = [row for row in rows if row.valid and _is_there(row)]
+        if not any(row.recipe == BASELINE for row in kept):  # times of others are against it
+            return []
+        kept.sort(key=lambda row: row.recipe != BASELINE)
         asked = {BASELINE, *self.recipes}
-        return [row for row in rows if row.recipe in asked and row.valid and _is_there(row)]
+        self._others = [row for row in kept if row.recipe not in asked]
+        return [row for row in kept if row.recipe in asked]
 
 
 def _is_there(row: Measured) -> bool:
-    """Tell whether a row's file still lies where it was written."""
-    return row.file is None or Path(row.file).exists()
+    """Tell whether a row's file still lies where it was written, with its weights."""
+    if row.file is None:
+        return True
+    path = Path(row.file)
+    return path.exists() and (path.suffix != ".xml" or path.with_suffix(".bin").exists())

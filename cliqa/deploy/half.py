@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cliqa.deploy.calibration import CalibrationImages
 from cliqa.deploy.fidelity import Fidelity, compare_outputs, outputs_of
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx_graph import (
@@ -85,13 +86,16 @@ def to_float16(
     Raises:
         ArtifactError: `source` cannot be read.
         ConfigError: A library is missing.
+        DatasetError: The images are none, or not what the model is used on.
         ModelError: The model cannot be converted, or float16 is too coarse or too narrow for it.
     """
     model = load_graph(source)
     metadata = get_metadata(model, source)
     if any(tensor.data_type == 10 for tensor in model.graph.initializer):  # onnx's FLOAT16
         raise ModelError(f"{source} is in float16 already. Give the file in float32.")
-    name, shape = graph_input(model, source)
+    _, shape = graph_input(model, source)
+    given = batches if batches is not None else [_random_images(shape)]
+    images = list(CalibrationImages(given, shape, "reading"))
     converter = library("onnxruntime.transformers.float16")
     blocked = sorted({*converter.DEFAULT_OP_BLOCK_LIST, *keep})
     try:
@@ -104,7 +108,6 @@ def to_float16(
     except Exception as error:  # the converter's own have no common base
         raise ModelError(f"{source} cannot be put into float16: {first_line(error)}.") from error
     set_metadata(half, with_precision(metadata, "fp16"))
-    images = batches if batches is not None else [_random_images(shape)]
     before = Path(source).stat().st_size
     content = half.SerializeToString()
     expected = outputs_of(onnx_forward(source), images)

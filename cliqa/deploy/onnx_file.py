@@ -16,8 +16,9 @@ The description is JSON under the key ``cliqa`` of the file's own metadata:
 ``macs`` ``macs_size`` multiply-accumulates of one image, null if unknown, and its [H, W]
 =====================  ==========================================================================
 
-Other keys may stand beside them: the config's ``model``, ``experiences_learnt``. The input is
-``images``, float32 (B, C, H, W), and the output ``output``: scores (B,) or logits (B, K).
+Other keys may stand beside them: the config's ``model``, ``experiences_learnt``,
+``checkpoint_sha256``. The input is ``images``, float32 (B, C, H, W), and the output ``output``:
+scores (B,) or logits (B, K).
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class OpenVinoReport:
         source: The ONNX file.
         target: The ``.xml`` file; its ``.bin`` and ``.json`` lie beside it.
         bytes_before: Bytes of the one.
-        bytes_after: Bytes of the ``.xml`` and the ``.bin``.
+        bytes_after: Bytes of all three.
         precision: ``"fp32"``, ``"bf16"`` or ``"int8"``.
         kept: Layers of the head, left in float.
         images: Images of the calibration.
@@ -197,16 +197,17 @@ def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precis
         precision: What is changed of that.
 
     Returns:
-        Bytes of the ``.xml`` and the ``.bin``.
+        Bytes of the three files.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.stem}.", dir=target.parent) as folder:
         new = Path(folder) / target.name
         library("openvino", "openvino").save_model(model, str(new), compress_to_fp16=False)
-        size = sum(path.stat().st_size for path in (new, new.with_suffix(".bin")))
-        os.replace(new.with_suffix(".bin"), target.with_suffix(".bin"))
         note = json.loads(metadata.get(METADATA, "{}"))
-        write_json(target.with_suffix(".json"), {**note, "precision": precision})
+        write_json(new.with_suffix(".json"), {**note, "precision": precision})
+        size = sum(path.stat().st_size for path in Path(folder).iterdir())
+        for ending in (".bin", ".json"):
+            os.replace(new.with_suffix(ending), target.with_suffix(ending))
         os.replace(new, target)
     return size
 

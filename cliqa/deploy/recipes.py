@@ -84,7 +84,7 @@ def standard_recipes(
     """Return the recipes that a search tries, cheap ones first.
 
     Half precision is not combined with pruning: it halves any file alike, and on a CPU it saves no
-    time.
+    time. Nor is PyTorch: pruned models are exported.
 
     Args:
         prunings: Shares of channels to try beside none.
@@ -106,6 +106,6 @@ def standard_recipes(
         for share in prunings
         for backend in backends
         for precision in ("fp32", "int8")
-        if precision in PRECISIONS[backend]
+        if precision in PRECISIONS[backend] and backend != "torch"  # they are exported
     ]
     return whole + pruned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from cliqa.training.plugins.views import TaskViews
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
 
+EXPORTED = (".onnx", ".xml", ".bin")
+"""Endings of files that ``tools/compress.py`` writes."""
+
 
 def find_checkpoint(path: str | Path) -> Path:
     """Return a checkpoint's path.
@@ -32,11 +36,25 @@ def find_checkpoint(path: str | Path) -> Path:
         CheckpointError: There is none.
     """
     path = Path(path)
+    if path.suffix in EXPORTED and path.is_file():
+        raise CheckpointError(
+            f"{path}: an exported model, which holds no checkpoint. Give the run's work_dir or one "
+            "of its checkpoints; test_config.py takes an exported model as --exported."
+        )
     found = WorkDir(path).last if path.is_dir() else path
     if not found.is_file():
         what = "work_dir without a checkpoint" if path.is_dir() else "no such checkpoint"
         raise CheckpointError(f"{path}: {what}. Train first, or give a file: exp_2.pth.")
     return found
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content: the path alone does not tell a model."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def is_run(state: dict[str, Any]) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import torch
 from cliqa.deploy.auto_optimizer import AutoOptimizer, Outcome
 from cliqa.deploy.pareto import Measured
 from cliqa.deploy.recipes import Recipe, standard_recipes
-from cliqa.engine.checkpoints import find_checkpoint
+from cliqa.engine.checkpoints import find_checkpoint, sha256_of
 from cliqa.engine.deploy_options import DeployOptions, deploy_options
 from cliqa.engine.deployments import Deployments, can_be_made
 from cliqa.engine.sections import run_folder
@@ -99,12 +97,16 @@ def deploy_run(
     return search_deployments(folder, options=deploy_options(config["deploy"]))
 
 
-def _fingerprint(path: Path, asked: DeployOptions) -> str:
+def _fingerprint(path: Path, asked: DeployOptions) -> dict[str, Any]:
     """Return what the measured rows depend on."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    numbers = [asked.epochs, asked.images, asked.batch_size, asked.threads]
-    facts = json.dumps([digest, *numbers, processor_name()])
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+    return {
+        "checkpoint": sha256_of(path),
+        "epochs": asked.epochs,
+        "calibration images": asked.images,
+        "batch size": asked.batch_size,
+        "threads": asked.threads,
+        "processor": processor_name(),
+    }
 
 
 def _of_one_size(batches: Sequence[torch.Tensor], count: int) -> torch.Tensor:

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from cliqa.deploy.export import DynamicSize, ExportReport, export_onnx
+from cliqa.deploy.onnx_file import read_metadata
 from cliqa.engine.candidate import experiences_learnt
-from cliqa.engine.checkpoints import find_checkpoint, without_weights
+from cliqa.engine.checkpoints import find_checkpoint, sha256_of, without_weights
 from cliqa.engine.image_model import CheckpointModel, model_in
 from cliqa.engine.profile import SIZE, prepared
 from cliqa.engine.zero_shot import ZeroShotModel
@@ -68,10 +69,23 @@ def export_checkpoint(
         default_out(checkpoint) if out is None else out,
         channels=model.channels,
         size=chosen,
-        metadata=_about(model, state),
+        metadata={**_about(model, state), "checkpoint_sha256": sha256_of(checkpoint)},
         dynamic_size=dynamic_size,
         tolerance=default_tolerance(model.network) if tolerance is None else tolerance,
     )
+
+
+def is_export_of(file: Path, checkpoint: Path) -> bool:
+    """Tell whether an exported file is there, of these very weights.
+
+    Args:
+        file: An ONNX file that may be missing.
+        checkpoint: Of a run.
+    """
+    try:
+        return bool(read_metadata(file).get("checkpoint_sha256") == sha256_of(checkpoint))
+    except ArtifactError:  # missing, or damaged
+        return False
 
 
 def default_tolerance(network: nn.Module) -> float:

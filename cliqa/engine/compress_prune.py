@@ -11,7 +11,7 @@ from torch import nn
 
 from cliqa.deploy.pruning import check_values, prune_channels
 from cliqa.engine.build import build
-from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of
+from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of, sha256_of
 from cliqa.engine.experiment import evaluate_stream
 from cliqa.engine.parts import Parts
 from cliqa.engine.pruning_record import FILE_NAME, UNTUNED, PruningRecord, pruning_table
@@ -86,6 +86,7 @@ def prune_run(
     _check_run(state, source)
     settings = {
         "source": str(source),
+        "source_sha256": sha256_of(source),
         "ratio": ratio,
         "steps": steps,
         "epochs": epochs,
@@ -251,7 +252,8 @@ def _check_folder(out: Path, source: Path, settings: Mapping[str, Any]) -> None:
     if not (out / FILE_NAME).is_file():
         return
     held = read_artifact(out, FILE_NAME, "")[1].get("settings") or {}
-    differ = [key for key in settings if held.get(key) != settings[key]]
+    deciding = [key for key in settings if key != "source"]  # a run may be named in many ways
+    differ = [key for key in deciding if held.get(key) != settings[key]]
     if differ:
         raise ArtifactError(
             f"{out}: holds a pruning with other settings ({', '.join(differ)}). Choose another "

@@ -15,7 +15,7 @@ from cliqa.deploy.openvino_backend import to_openvino
 from cliqa.deploy.openvino_quantization import quantize_openvino
 from cliqa.engine.calibration_images import check_count, folder_images, training_images
 from cliqa.engine.checkpoints import find_checkpoint
-from cliqa.engine.compress_export import default_out, export_checkpoint
+from cliqa.engine.compress_export import default_out, export_checkpoint, is_export_of
 from cliqa.utils.errors import ConfigError
 
 ENDINGS = {"onnxruntime": ".onnx", "openvino": ".xml"}
@@ -41,7 +41,8 @@ def quantize_model(
     """Write a model in fewer bits.
 
     Args:
-        model: A work_dir or checkpoint, which is exported first, or an ONNX file of this package.
+        model: A work_dir or checkpoint, which is exported first unless its export lies there, or an
+            ONNX file of this package.
         out: The file to write; None for ``model_int8.onnx`` (or so) beside the exported one.
         precision: ``"int8"``, ``"fp16"`` or ``"bf16"``.
         backend: ``"onnxruntime"`` or ``"openvino"``.
@@ -59,7 +60,9 @@ def quantize_model(
     source = Path(model)
     if source.suffix != ".onnx":
         checkpoint = find_checkpoint(model)
-        source = export_checkpoint(checkpoint, default_out(checkpoint)).path
+        source = default_out(checkpoint)
+        if not is_export_of(source, checkpoint):  # one made with options of its own stays
+            export_checkpoint(checkpoint, source)
     metadata = read_metadata(source)
     target = Path(out) if out else source.with_name(f"{source.stem}_{precision}{ENDINGS[backend]}")
     if precision == "bf16":

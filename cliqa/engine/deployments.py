@@ -20,10 +20,10 @@ from cliqa.deploy.openvino_quantization import quantize_openvino
 from cliqa.deploy.recipes import Recipe
 from cliqa.engine.calibration_images import training_images
 from cliqa.engine.candidate import Candidate, Request
-from cliqa.engine.checkpoints import deployed_of, load_run
-from cliqa.engine.compress_export import export_checkpoint
+from cliqa.engine.checkpoints import deployed_of, find_checkpoint, load_run
+from cliqa.engine.compress_export import export_checkpoint, is_export_of
 from cliqa.engine.compress_prune import prune_run
-from cliqa.engine.exported_candidate import ExportedCandidate
+from cliqa.engine.exported_candidate import ExportedCandidate, ForwardCandidate
 from cliqa.engine.measure import measure
 from cliqa.models.fake_quantization import remove_rounding
 from cliqa.utils.checkpoint import save_checkpoint
@@ -68,6 +68,7 @@ class Deployments:
         self.split = self._split()
         self.measure = "accuracy" if self._candidate(None, "test").kind == "classes" else "srcc"
         self._batches: list[Tensor] | None = None
+        self._current: set[Path] = set()  # float32 files of these very weights
 
     @property
     def batches(self) -> list[Tensor]:
@@ -78,7 +79,7 @@ class Deployments:
         return self._batches
 
     def build(self, recipe: Recipe) -> Artifact:
-        """Make what a recipe names; files of an earlier call are used again.
+        """Make what a recipe names; files of an earlier call for the same weights are used again.
 
         Raises:
             CliqaError: The model cannot be had in this form.
@@ -95,8 +96,8 @@ class Deployments:
         Raises:
             ModelError: It is not defined: the model gives one value for all images.
         """
-        chosen = self._quality(made.file, self.split)
-        return chosen, chosen if self.split == "test" else self._quality(made.file, "test")
+        chosen = self._quality(made, self.split)
+        return chosen, chosen if self.split == "test" else self._quality(made, "test")
 
     def _torch(self, recipe: Recipe) -> Artifact:
         """Return the model as PyTorch runs it; its file holds the weights alone."""
@@ -114,9 +115,11 @@ class Deployments:
         """Return the ONNX file in float32 that others are made of."""
         plain = Recipe(recipe.pruning, "onnxruntime", "fp32", recipe.distil)
         path = self.folder / f"{plain.key}.onnx"
-        if not path.is_file():
-            source = self._pruned(recipe) if recipe.pruning else self.checkpoint
-            export_checkpoint(source, path)
+        if path not in self._current:
+            source = find_checkpoint(self._pruned(recipe)) if recipe.pruning else self.checkpoint
+            if not is_export_of(path, source):
+                export_checkpoint(source, path)
+            self._current.add(path)
         return path
 
     def _pruned(self, recipe: Recipe) -> Path:
@@ -153,14 +156,13 @@ class Deployments:
         note = "" if report.fidelity is None else f"to float32: {report.fidelity}"
         return Artifact(OpenVinoModel(path, self.threads), report.bytes_after, path, note)
 
-    def _candidate(self, file: Path | None, split: str) -> Candidate:
+    def _candidate(self, made: Artifact | None, split: str) -> Candidate:
         """Return a form of the model under evaluation; None for the run's own."""
-        request = Request(split=split)
-        if file is None:
-            return Candidate(
-                self.checkpoint, self.state, self.config, str(self.checkpoint), CPU, request
-            )
-        return ExportedCandidate(file, self.config, str(self.checkpoint), request)
+        request, origin = Request(split=split), str(self.checkpoint)
+        if made is not None and made.file is not None:
+            return ExportedCandidate(made.file, self.config, origin, request)
+        own = (self.checkpoint, self.state, self.config, origin, CPU, request)
+        return Candidate(*own) if made is None else ForwardCandidate(made.forward, *own)
 
     def _split(self) -> str:
         """Return the split that a choice is made by."""
@@ -172,9 +174,9 @@ class Deployments:
             return "test"
         return "val"
 
-    def _quality(self, file: Path | None, split: str) -> float:
+    def _quality(self, made: Artifact, split: str) -> float:
         """Return the mean measure over the data sets."""
-        (results,) = measure([self._candidate(file, split)])
+        (results,) = measure([self._candidate(made, split)])
         return mean_quality(results, self.measure)
 
 

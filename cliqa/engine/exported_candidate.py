@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +72,33 @@ class ExportedCandidate(Candidate):
         return found
 
 
-class ExportedSitting:
-    """An exported model that is evaluated batch by batch; see `Sitting`.
+class ForwardCandidate(Candidate):
+    """A run's model under evaluation by a forward pass of one's own: in bfloat16, say.
 
     Args:
-        model: The model.
+        forward: Images (B, C, H, W) -> scores (B,) or logits (B, K), on the CPU.
+        *args: See `Candidate`.
+    """
+
+    def __init__(self, forward: Callable[[Tensor], Tensor], *args: Any) -> None:  # noqa: ANN401
+        self.forward = forward
+        super().__init__(*args)
+
+    def sitting(self) -> AnySitting:
+        """Return what is shown the images."""
+        return ExportedSitting(self.forward)
+
+
+class ExportedSitting:
+    """A forward pass that is evaluated batch by batch; see `Sitting`.
+
+    Args:
+        model: An exported model, or any other function of images.
     """
 
     device = CPU
 
-    def __init__(self, model: ExportedImageModel) -> None:
+    def __init__(self, model: Callable[[Tensor], Tensor]) -> None:
         self.model = model
 
     def start(self, experience: Any) -> None:  # noqa: ANN401

@@ -14,6 +14,7 @@ import torchvision
 
 from cliqa.datasets.clear.features import FEATURES
 from cliqa.datasets.clear.layout import TRAINING
+from cliqa.engine.checkpoints import sha256_of
 from cliqa.models.extractor import FeatureExtractor
 from cliqa.transforms.pipeline import Pipeline, preprocessing_signature
 from cliqa.utils.errors import CliqaError, DatasetError, ModelError
@@ -50,7 +51,7 @@ def describe_origin(
     origin = {
         "arch": arch if isinstance(arch, str) else dict(arch),
         "checkpoint": None if checkpoint is None else Path(checkpoint).name,
-        "checkpoint_sha256": None if checkpoint is None else _sha256(Path(checkpoint)),
+        "checkpoint_sha256": None if checkpoint is None else sha256_of(Path(checkpoint)),
         "weights_sha256": _fingerprint(extractor),
         "preprocessing": preprocessing_signature(pipeline),
         "dim": _length(extractor, pipeline),
@@ -58,15 +59,6 @@ def describe_origin(
     }
     plain: dict[str, Any] = json.loads(json.dumps(origin, default=str))
     return plain
-
-
-def _sha256(path: Path) -> str:
-    """Return a file's digest."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _fingerprint(extractor: FeatureExtractor) -> str:

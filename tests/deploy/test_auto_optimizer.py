@@ -56,7 +56,8 @@ class Workshop:
         return quality, quality - 0.1
 
     def time(self, baseline: Forward, other: Forward, *_: Any, **__: Any) -> PairedLatency:
-        return PairedLatency(10.0, 10.0 / WORTH[self.recipe[id(other)]][1])
+        first, second = (WORTH[self.recipe[id(forward)]][1] for forward in (baseline, other))
+        return PairedLatency(10.0 / first, 10.0 / second)
 
 
 @pytest.fixture
@@ -101,6 +102,34 @@ def test_int8_of_a_model_that_has_lost_too_much_is_passed_over(
     assert outcome.best.recipe == INT8
 
 
+def test_what_loses_no_more_than_is_allowed_is_not_passed_over(search: Callable[..., Any]) -> None:
+    limit = WORTH[BASELINE][2] - WORTH[HALF][2]
+    assert search("size", Budget(max_drop=limit)).rows[-1].note == ""
+
+
+def test_one_way_of_fine_tuning_says_nothing_about_the_other(
+    search: Callable[..., Any], workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Recipe(0.5, "onnxruntime", "int8", distil=False)
+    monkeypatch.setitem(WORTH, plain, (7, 9.0, 0.90))
+    assert search("size", Budget(max_drop=0.02), recipes=[HALF, plain]).best.recipe == plain
+
+
+def test_the_choice_does_not_look_at_the_test_sets(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evaluate(made: Artifact) -> tuple[float, float | None]:
+        quality, _ = workshop.evaluate(made)
+        return quality, 1 - quality  # the worse one is the better there
+
+    outcome = AutoOptimizer("quality", Budget(), [FP32, HALF]).search(
+        workshop.build, evaluate, BATCH
+    )
+    assert outcome.best is not None
+    assert outcome.best.recipe == FP32
+    assert outcome.rows[-1].drop == pytest.approx(0.05)
+
+
 def test_a_recipe_that_is_no_gain_is_not_on_the_front(
     search: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +146,12 @@ def test_where_nothing_fits_it_says_by_how_much(search: Callable[..., Any]) -> N
     assert text.startswith("no recipe keeps to the budget:")
     assert "onnxruntime fp32 is 2.00 times faster (at least 3)" in text
     assert "onnxruntime int8 loses 0.0050 (at most 0.001)" in text
-    assert "best in size" in search("size").verdict()
+    assert "5.00 times faster, loses 0.0050)" in search("size").verdict()
+
+
+def test_a_gain_is_called_one(search: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WORTH, INT8, (25, 5.0, 0.93))
+    assert search("size").verdict().endswith("5.00 times faster, gains 0.0300)")
 
 
 def test_a_failure_is_noted_and_the_search_goes_on(
@@ -143,7 +177,7 @@ def test_a_stopped_search_goes_on_where_it_was(workshop: Workshop, tmp_path: Pat
             raise KeyboardInterrupt
         return workshop.build(recipe)
 
-    options: dict[str, Any] = {"recipes": recipes, "folder": tmp_path, "fingerprint": "a"}
+    options: dict[str, Any] = {"recipes": recipes, "folder": tmp_path, "fingerprint": {"run": "a"}}
     torn = AutoOptimizer("size", Budget(), **options)
     with pytest.raises(KeyboardInterrupt):
         torn.search(build, workshop.evaluate, BATCH)
@@ -175,15 +209,64 @@ def test_a_file_that_is_gone_is_made_again(
 
 
 def test_the_state_of_another_search_is_refused(search: Callable[..., Any], tmp_path: Path) -> None:
-    search(folder=tmp_path, fingerprint="a")
-    with pytest.raises(ArtifactError, match="another model, other data or another machine"):
-        search(folder=tmp_path, fingerprint="b")
+    search(folder=tmp_path, fingerprint={"checkpoint": "a", "epochs": 1, "threads": 1})
+    with pytest.raises(ArtifactError, match="differs in its checkpoint, epochs. Choose another"):
+        search(folder=tmp_path, fingerprint={"checkpoint": "b", "epochs": 2, "threads": 1})
 
 
-def test_a_damaged_state_is_refused(search: Callable[..., Any], tmp_path: Path) -> None:
-    (tmp_path / "auto.json").write_text("{}")
-    with pytest.raises(ArtifactError, match=r"auto\.json: no state of a search"):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "[]",
+        "{torn",
+        '{"fingerprint": "old", "rows": []}',
+        '{"fingerprint": {}, "rows": [{"recipe": {"backend": "tpu"}}]}',
+    ],
+)
+def test_a_damaged_state_is_refused(search: Callable[..., Any], tmp_path: Path, text: str) -> None:
+    (tmp_path / "auto.json").write_text(text)
+    with pytest.raises(ArtifactError, match=r"auto\.json: no state of a search .* Delete it"):
         search(folder=tmp_path)
+
+
+def test_a_call_for_fewer_recipes_forgets_nothing(
+    search: Callable[..., Any], workshop: Workshop, tmp_path: Path
+) -> None:
+    search("size", Budget(), folder=tmp_path, recipes=[FP32, HALF])
+    rows = search("size", Budget(), folder=tmp_path, recipes=[FP32, INT8]).rows
+    assert [row.recipe for row in rows] == [BASELINE, FP32, INT8]
+    workshop.made.clear()
+    search("size", Budget(), folder=tmp_path)
+    assert workshop.made == [BASELINE, HALF8]
+
+
+def test_rows_without_a_baseline_are_measured_anew(
+    search: Callable[..., Any], workshop: Workshop, tmp_path: Path
+) -> None:
+    search("size", Budget(), folder=tmp_path)
+    state = json.loads((tmp_path / "auto.json").read_text())
+    (tmp_path / "auto.json").write_text(json.dumps({**state, "rows": state["rows"][1:]}))
+    workshop.made.clear()
+    assert search("size", Budget(), folder=tmp_path).rows[0].recipe == BASELINE
+    assert len(workshop.made) == 5
+
+
+def test_weights_of_openvino_that_are_gone_are_made_again(
+    search: Callable[..., Any], workshop: Workshop, tmp_path: Path
+) -> None:
+    search("size", Budget(), folder=tmp_path)
+    for name in ("m.xml", "m.bin"):
+        (tmp_path / name).touch()
+    state = json.loads((tmp_path / "auto.json").read_text())
+    state["rows"][2]["file"] = str(tmp_path / "m.xml")
+    (tmp_path / "auto.json").write_text(json.dumps(state))
+    for gone, made in ((False, [BASELINE]), (True, [BASELINE, INT8])):
+        if gone:
+            (tmp_path / "m.bin").unlink()
+        workshop.made.clear()
+        search("size", Budget(), folder=tmp_path)
+        assert workshop.made == made
 
 
 @pytest.mark.parametrize(
@@ -191,7 +274,10 @@ def test_a_damaged_state_is_refused(search: Callable[..., Any], tmp_path: Path) 
     [
         ({"target": "speed"}, "target must be 'size', 'latency' or 'quality', got 'speed'"),
         ({"recipes": []}, "name at least one recipe"),
-        ({"recipes": [INT8, INT8]}, "a recipe is given twice"),
+        (
+            {"recipes": [INT8, INT8]},
+            "the recipe 'onnxruntime int8' is given twice. Name each backend",
+        ),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:

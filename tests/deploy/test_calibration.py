@@ -27,6 +27,10 @@ def test_images_are_counted_and_given_as_they_are(pictures: Pictures) -> None:
     assert images.images == 24
 
 
+def test_some_images_of_one_colour_do_no_harm(pictures: Pictures) -> None:
+    assert len(read([*pictures(1), torch.zeros(4, 3, 16, 16)])) == 2
+
+
 def test_a_model_of_one_image_gets_one_at_a_time(pictures: Pictures) -> None:
     found = read(pictures(1), [1, 3, 16, 16])
     assert [len(batch) for batch in found] == [1] * 8
@@ -37,6 +41,7 @@ def test_a_model_of_one_image_gets_one_at_a_time(pictures: Pictures) -> None:
     [
         ([], r"no calibration batch\. Give some 16 to 128 images"),
         ([torch.zeros(4, 3, 16, 16)], r"every calibration image is of one colour"),
+        ([torch.rand(4, 1, 1, 1).expand(4, 3, 16, 16)], r"every calibration image is of one colo"),
         ([torch.full((2, 3, 16, 16), float("nan"))], r"batch 0 has NaN or infinite pixels"),
         ([255 * torch.rand(2, 3, 16, 16)], r"batch 0 has values up to 25\d.*evaluation's transf"),
         ([torch.rand(2, 3, 8, 16)], r"shape \(2, 3, 8, 16\), but the model takes \('any', 3, 16"),
@@ -80,6 +85,17 @@ def test_other_methods_stay_within_the_values(
     largest = float(torch.cat(batches).abs().max())
     assert -1.01 * largest <= low < 0 < high <= 1.01 * largest
     assert capsys.readouterr().out == ""  # of onnxruntime's own prints
+
+
+def test_a_percentile_cuts_off_what_is_rarer(onnx_folder: Path, pictures: Pictures) -> None:
+    batches = pictures(40)
+    batches[0][0, 0, 0, 0] = 19.0  # one of 245,760 values; one of 100,000 is cut off
+    path, high = onnx_folder / "linear.onnx", {}
+    for method in ("minmax", "percentile"):
+        ranges = tensor_ranges(path, "images", batches, method)
+        high[method] = float(ranges["images"].range_value[1].item())
+    assert high["minmax"] == 19.0
+    assert high["percentile"] < 8.0
 
 
 def test_what_cannot_be_calibrated(onnx_folder: Path, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cliqa.deploy import careful_quantization as module
 from cliqa.deploy.careful_quantization import node_groups, quantize_with_care, split_images
-from cliqa.deploy.fidelity import compare_models
+from cliqa.deploy.fidelity import Fidelity, compare_models
 from cliqa.deploy.onnx_graph import onnx_forward
 from cliqa.deploy.prepared_graph import prepared
 from cliqa.utils.errors import ConfigError, DatasetError
@@ -55,6 +56,23 @@ def test_what_eight_bits_harm_is_found(loud: Path, tmp_path: Path, pictures: Pic
     written = compare_models(onnx_forward(loud, 1), onnx_forward(target, 1), pictures(4, seed=5))
     assert written.rank > 0.97
     assert str(report).splitlines()[-1].startswith(f"chosen: {report.chosen.activations}, in float")
+
+
+def test_most_layers_in_eight_bits_and_the_best_groups_together(
+    onnx_folder: Path, tmp_path: Path, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranks = iter([0.5, 1.0, 0.96, 0.97, 0.95, 0.9])
+
+    def measured(*_: Any) -> Fidelity:
+        return Fidelity(16, 0.1, 0.1, 16, 16, srcc=next(ranks))
+
+    monkeypatch.setattr(module, "compare_outputs", measured)
+    source, target = onnx_folder / "linear.onnx", tmp_path / "small.onnx"
+    report = quantize_with_care(source, target, pictures(8), threshold=0.96)
+    names = ["the head", "the head", "all but layers", "stretch 1 of 2", "stretch 2 of 2"]
+    assert [a.name for a in report.attempts] == [*names, "stretch 1 of 2, all but layers"]
+    assert (report.chosen.name, report.chosen.quantized_layers) == ("all but layers", 2)
+    assert report.reached
 
 
 def test_without_more_tries_16_bits_are_chosen(

@@ -30,7 +30,7 @@ def test_a_model_says_what_its_onnx_file_says(kind: str, onnx_folder: Path, tmp_
     source, target = onnx_folder / f"{kind}.onnx", tmp_path / "model.xml"
     report = to_openvino(source, target)
     assert report.bytes_after == sum(
-        (tmp_path / f"model.{x}").stat().st_size for x in ("xml", "bin")
+        (tmp_path / f"model.{x}").stat().st_size for x in ("xml", "bin", "json")
     )
     model = OpenVinoModel(target, threads=1)
     for count in (1, 5):

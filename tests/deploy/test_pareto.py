@@ -62,6 +62,12 @@ def test_the_best_in_the_target_within_the_budget_is_chosen(
 def test_of_two_equally_small_ones_the_better_is_chosen() -> None:
     rows = [row(1, 2, 0.02), row(1, 2, 0.01, 0.1), row(1, 3, 0.01, 0.2)]
     assert choose(rows, "size", Budget()) == rows[2]
+    assert choose(rows[:1] + [row(1, 9, 0.03)], "size", Budget()) == rows[0]  # quality before time
+
+
+def test_the_least_time_is_the_largest_ratio_and_no_reading_of_a_busy_moment() -> None:
+    quick = row(1, 5, 0.0).at(cpu_ms=90.0)  # its baseline took 450 ms then
+    assert choose([row(1, 4, 0.0), quick], "latency", Budget()) == quick
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from cliqa.deploy.channel_groups import import_torch_pruning
+from cliqa.deploy.feed_forward import FeedForwardGroups
 from cliqa.deploy.pruning import kept_channels, prune_channels
 from cliqa.models.build import build_model
 from cliqa.models.lora import inject, merge
@@ -38,6 +39,14 @@ def small(head: str = "LinearClsHead", **options: Any) -> Any:
 
 def image(size: int = 28, channels: int = 1) -> torch.Tensor:
     return torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(3))
+
+
+class Mlp(nn.Module):
+    """A feed-forward network of four hidden units."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(2, 4), nn.Linear(4, 1)
 
 
 def silenced(model: Any, channels: list[int]) -> Any:
@@ -129,6 +138,36 @@ def test_hidden_units_that_say_nothing_go_first() -> None:
         before = model(image(64, 3))
         prune_channels(model, image(64, 3), ratio=0.5)
         torch.testing.assert_close(model(image(64, 3)), before)
+
+
+def test_a_hidden_unit_counts_by_what_it_gives_too() -> None:
+    mlp = Mlp()
+    with torch.no_grad():
+        mlp.first.weight.fill_(1.0)
+        mlp.second.weight.copy_(torch.tensor([[9.0, 1.0, 9.0, 1.0]]))
+    groups = FeedForwardGroups(nn.ModuleDict({"mlp": mlp}), set(), "magnitude", 0)
+    (group,) = groups.all()
+    groups.prune(group, 2)
+    assert group[1].weight.tolist() == [[9.0, 9.0]]
+    assert groups.kept.widths() == {"mlp.first": (4, 2)}
+
+
+@pytest.mark.parametrize("kind", ["grouped", "transposed"])
+def test_other_convolutions_lose_what_their_inputs_lost(kind: str) -> None:
+    pytest.importorskip("torch_pruning")
+    torch.manual_seed(0)
+    middle: nn.Module = (
+        nn.Conv2d(8, 8, 3, groups=2) if kind == "grouped" else nn.ConvTranspose2d(8, 8, 3)
+    )
+    ends = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)]
+    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), middle, nn.ReLU(), *ends).eval()
+    model.head = nn.Identity()  # the outputs have a name
+    plain = copy.deepcopy(model)
+    prune_channels(model, image(12), ratio=0.5, round_to=1, ignore=["6"])
+    shape = tuple(model.get_parameter("2.weight").shape)
+    assert shape[:2] == {"grouped": (4, 2), "transposed": (4, 8)}[kind]
+    apply_pruning(plain, pruning_of(model))
+    assert torch.equal(plain(image(12)), model(image(12)))
 
 
 def test_the_hyper_networks_are_left_alone() -> None:

@@ -68,6 +68,19 @@ def test_scores_stay_what_they_were(
     assert set(report.kept.values()) == {"score head"}
 
 
+def test_activations_are_unsigned_and_weights_signed(
+    onnx_folder: Path, tmp_path: Path, pictures: Pictures
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    quantize_int8(onnx_folder / "linear.onnx", tmp_path / "small.onnx", pictures())
+    graph = load_graph(tmp_path / "small.onnx").graph
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    of_activations = {kinds[n.input[2]] for n in graph.node if n.op_type == "QuantizeLinear"}
+    assert of_activations == {onnx.TensorProto.UINT8}  # signed ones are slow on x86
+    weights = [n for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in kinds]
+    assert {kinds[n.input[0]] for n in weights} == {onnx.TensorProto.INT8, onnx.TensorProto.INT32}
+
+
 def test_a_head_in_eight_bits_has_few_scores(
     onnx_folder: Path, tmp_path: Path, pictures: Pictures
 ) -> None:

@@ -38,6 +38,12 @@ def test_cheap_recipes_come_first_and_a_pruned_model_in_float_before_int8() -> N
     assert BASELINE not in recipes
 
 
+def test_pruned_models_are_not_tried_in_pytorch() -> None:
+    recipes = standard_recipes([0.5], ["torch", "onnxruntime"])
+    assert {recipe.backend for recipe in recipes if recipe.pruning} == {"onnxruntime"}
+    assert "torch-bf16" in {recipe.key for recipe in recipes}
+
+
 def test_an_unknown_backend_is_named() -> None:
     with pytest.raises(ConfigError, match="got 'cuda'"):
         standard_recipes([], ["cuda"])

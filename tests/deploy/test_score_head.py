@@ -65,6 +65,18 @@ def test_the_projection_of_a_cosine_is_in_the_head() -> None:
     assert score_head(graph, ["cosine"]) == graph.keys() - {"conv", "relu6"}
 
 
+def test_a_sum_of_two_branches_ends_the_projection_of_a_cosine() -> None:
+    graph = {
+        "left": node("Gemm", weighted=True),
+        "right": node("Gemm", weighted=True),
+        "sum": node("Add", "left", "right"),
+        "length": node("ReduceL2", "sum"),
+        "unit": node("Div", "sum", "length"),
+        "cosine": node("MatMul", "unit", weighted=True),
+    }
+    assert score_head(graph, ["cosine"]) == graph.keys() - {"left", "right", "sum"}
+
+
 def test_a_convolution_can_be_a_head() -> None:
     graph = {
         "conv": node("Conv", weighted=True),

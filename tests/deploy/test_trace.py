@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+import warnings
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -31,6 +36,26 @@ class Branch(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return images.sum((1, 2, 3)) if bool(images.sum() > 0) else images.mean((1, 2, 3))
+
+
+def test_nothing_is_said_and_others_may_speak_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: Any
+) -> None:
+    def export(*_: Any, **__: Any) -> None:
+        logging.getLogger("torch.onnx").error("step 1 of 3")
+        print("step 2 of 3")
+        print("step 3 of 3", file=sys.stderr)
+        warnings.warn("deprecated", UserWarning, stacklevel=1)
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr("torch.onnx.export", export)
+    with warnings.catch_warnings(), pytest.raises(ModelError, match="no such operator"):
+        warnings.simplefilter("error")
+        trace(Branch(), torch.zeros(2, 3, 8, 8), any_size=False)
+    assert caplog.records == []
+    assert capsys.readouterr() == ("", "")
+    logging.getLogger("cliqa").warning("afterwards")
+    assert [record.message for record in caplog.records] == ["afterwards"]
 
 
 def test_what_cannot_be_traced_is_named() -> None:

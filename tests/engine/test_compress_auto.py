@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from cliqa.config import dump_config
+from cliqa.deploy.auto_optimizer import Artifact
+from cliqa.deploy.onnx_file import read_metadata
 from cliqa.deploy.pareto import Measured
 from cliqa.deploy.recipes import BASELINE, Recipe
 from cliqa.engine import compress_auto as module
@@ -105,7 +107,7 @@ def test_the_same_call_goes_on(
     again = search_deployments(tiny_run, done[1], DeployOptions(**options))
     assert built == [BASELINE]
     assert again.rows == done[0].rows
-    with pytest.raises(ArtifactError, match="another model, other data or another machine"):
+    with pytest.raises(ArtifactError, match="differs in its calibration images"):
         search_deployments(tiny_run, done[1], DeployOptions(**{**options, "images": 48}))
 
 
@@ -143,6 +145,28 @@ def test_classes_are_measured_by_accuracy_and_without_validation_on_the_tests(
     chosen, test = own.evaluate(own.build(BASELINE))
     final = json.loads((folder / "results.json").read_text())["matrix"]["accuracy"][-1]
     assert chosen == test == pytest.approx(sum(final) / len(final))
+
+
+def test_what_is_timed_is_what_is_evaluated(tiny_run: Path, tmp_path: Path) -> None:
+    own = Deployments(tiny_run / "checkpoints" / "last.pth", tmp_path, images=32)
+    plain = own.build(BASELINE)
+    turned = Artifact(lambda images: -plain.forward(images), plain.bytes)
+    assert own.evaluate(turned) == pytest.approx([-value for value in own.evaluate(plain)])  # type: ignore[operator]
+    half = own.build(Recipe(0, "torch", "bf16"))
+    images = torch.rand(4, 3, 16, 16)
+    assert not torch.equal(half.forward(images), plain.forward(images))
+    assert own.evaluate(half) == pytest.approx(own.evaluate(plain), abs=0.2)
+
+
+def test_files_of_other_weights_are_not_used_again(tiny_run: Path, tmp_path: Path) -> None:
+    first, last = (tiny_run / "checkpoints" / f"{name}.pth" for name in ("exp_0", "last"))
+    written = []
+    for checkpoint in (first, last, last):
+        file = Deployments(checkpoint, tmp_path, images=32).build(Recipe()).file
+        assert file is not None
+        written.append((file.stat().st_mtime_ns, read_metadata(file)["experiences_learnt"]))
+    assert [learnt for _, learnt in written] == [1, 3, 3]
+    assert written[1] == written[2]
 
 
 def test_a_measure_that_is_not_defined_is_told() -> None:

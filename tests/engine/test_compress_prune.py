@@ -237,6 +237,8 @@ def test_folders_of_something_else_are_left_alone(pruned: Path, tiny_run: Path) 
     how: Any = {"epochs": 2, "round_to": 1, "device": "cpu"}
     with pytest.raises(ArtifactError, match=r"holds a pruning with other settings \(ratio\)"):
         prune_run(tiny_run, ratio=0.3, out=pruned, **how)
+    with pytest.raises(ArtifactError, match=r"other settings \(source_sha256\)"):  # further trained
+        prune_run(tiny_run / "checkpoints" / "exp_1.pth", ratio=0.5, out=pruned, **how)
     with pytest.raises(ArtifactError, match="holds the run that is to be pruned"):
         prune_run(tiny_run, ratio=0.5, out=tiny_run, **how)
 

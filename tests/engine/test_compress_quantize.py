@@ -15,6 +15,7 @@ from cliqa.engine.compress_export import export_checkpoint
 from cliqa.engine.compress_quantize import quantize_model
 from cliqa.engine.evaluate import evaluate
 from cliqa.engine.image_model import open_model
+from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.errors import ArtifactError, ConfigError, DatasetError
 
 pytest.importorskip("onnxscript")
@@ -53,6 +54,26 @@ def test_a_work_dir_is_exported_first(tiny_run: Path, tmp_path: Path) -> None:
     quantize_model(folder, precision="fp16", count=4)
     assert (folder / "model.onnx").is_file()
     assert read_metadata(folder / "model_fp16.onnx")["precision"] == "fp16"
+
+
+def test_an_export_of_other_weights_is_made_anew_and_one_of_these_stays(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run, folder)
+    own = export_checkpoint(folder, size=(20, 20)).path  # as its user wants it
+    for precision in ("fp16", "int8"):
+        with pytest.raises(DatasetError, match=r"the model takes \('any', 3, 20, 20\)"):
+            quantize_model(folder, precision=precision, count=36)
+    assert read_metadata(own)["size"] == [20, 20]
+    last = folder / "checkpoints" / "last.pth"
+    state = load_checkpoint(last)
+    for tensor in state["strategy"]["model"].values():
+        tensor.mul_(2)
+    save_checkpoint(last, state)
+    before = own.read_bytes()
+    quantize_model(folder, precision="fp16", count=4)
+    assert own.read_bytes() != before
 
 
 def test_a_folder_of_images_calibrates(exported: Path, tmp_path: Path) -> None:

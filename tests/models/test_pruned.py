@@ -76,6 +76,10 @@ def test_steps_that_a_model_has_are_not_taken_twice() -> None:
     assert torch.equal(model.first.weight, net().first.weight[[0, 2]])
     assert replaced["first.weight"][0].shape[0] == 3
     assert apply_pruning(model, steps) == {}
+    whole = net()
+    before, after = whole.first.weight, apply_pruning(whole, steps)["first.weight"]
+    assert after[0] is before  # an optimizer knows that one, and none between the steps
+    assert after[1] is whole.first.weight
     assert pruning_of(model) == steps
 
 
@@ -100,6 +104,7 @@ def test_another_pruning_is_refused() -> None:
     [
         ({"tensors": {"third.weight": [[0, 0]]}}, "it has no tensor 'third.weight'"),
         ({"kept": [[0, 7]]}, r"'first.weight' has shape \(4, 3, 1, 1\), smaller"),
+        ({"kept": [[0, 4]]}, r"'first.weight' has shape \(4, 3, 1, 1\), smaller"),
         ({"attributes": {"third": {}}}, "it has no module 'third'"),
     ],
 )
@@ -133,6 +138,9 @@ def test_a_model_gets_its_earlier_width_back() -> None:
     assert torch.equal(back(images), whole(images))
     assert back.second.in_channels == 4
     assert model.second.in_channels == 2
+    widen(model, whole.state_dict(), 0)  # over two steps at once
+    assert (model.first.out_channels, model.norm.num_features, model.second.in_channels) == (4,) * 3
+    assert torch.equal(model(images), whole(images))
 
 
 def test_a_record_lies_in_a_checkpoint(tmp_path: Path) -> None:

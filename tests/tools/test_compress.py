@@ -28,6 +28,8 @@ pytest.importorskip("onnxruntime")
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "compress.py"
 
+PRUNE = ["prune", "nowhere", "--ratio", "0.5", "--epochs", "1", "--out", "x"]
+
 Call = Callable[..., tuple[int, str, str]]
 
 
@@ -213,6 +215,20 @@ def test_a_run_is_pruned_and_the_result_predicts(
     assert len(rows_of(table)) == 1
 
 
+@pytest.mark.parametrize("name", ["m.onnx", "m.xml"])
+@pytest.mark.parametrize(
+    "command", [["auto"], ["prune", "--ratio", "0.5", "--epochs", "1"], ["quantize"], ["export"]]
+)
+def test_an_exported_file_is_no_checkpoint(
+    name: str, command: list[str], tmp_path: Path, call: Call
+) -> None:
+    (tmp_path / name).write_bytes(b"exported")
+    status, _, told = call(main, command[0], tmp_path / name, *command[1:])
+    assert status == 2
+    said = {"export": "exported already", "quantize": "damaged"} if name == "m.onnx" else {}
+    assert said.get(command[0], "an exported model, which holds no checkpoint") in told
+
+
 def test_a_search_tells_its_choice(tiny_run: Path, tmp_path: Path, call: Call) -> None:
     asked = ("--count", 32, "--rounds", 2, "--backends", "onnxruntime", "--out", tmp_path / "d")
     status, _, told = call(main, "auto", tiny_run, *asked, "--target", "latency", "--max-drop", 2)
@@ -228,6 +244,7 @@ def test_a_search_tells_its_choice(tiny_run: Path, tmp_path: Path, call: Call) -
         (["quantize", "x.onnx", "--precision", "bf16"], "onnxruntime bf16: cannot be written"),
         (["quantize", "x.onnx"], "x.onnx"),
         (["prune", "nowhere", "--ratio", "0.5", "--epochs", "1"], "nowhere"),
+        ([*PRUNE, "--round-to", "0"], "round_to must be an integer >= 1, got 0"),
         (["auto", "nowhere"], "nowhere"),
         (["auto", "nowhere", "--max-mib", "-1"], "max_mib must be above 0, got -1.0"),
         (["auto", "nowhere", "--count", "5"], "images must be an integer >= 32, got 5"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +30,13 @@ class Constant(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return scores (B,)."""
         return self.score.expand(len(self.norm(images)))
+
+
+def test_the_teacher_goes_where_the_student_is() -> None:
+    plugin = Distillation(Constant(0.1))
+    plugin.before_training_exp(SimpleNamespace(device=torch.device("meta")))
+    (teacher,) = plugin._teacher
+    assert {p.device.type for p in teacher.parameters()} == {"meta"}
 
 
 def test_a_student_comes_to_say_what_its_teacher_says(
