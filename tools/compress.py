@@ -196,7 +196,7 @@ def add_auto(commands: Commands) -> None:
     )
     parser.add_argument("--count", type=int, default=128, help="calibration images (default: 128)")
     parser.add_argument("--batch-size", type=int, default=1, help="of a timed pass (default: 1)")
-    parser.add_argument("--threads", type=int, default=1, help="of the CPU (default: 1)")
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU (default: 1, steadiest)")
     parser.add_argument("--rounds", type=int, default=15, help="passes timed (default: 15)")
     parser.add_argument("--out", help="folder to write to (default: deploy in the work_dir)")
     parser.set_defaults(run=auto)

@@ -12,7 +12,7 @@ from cliqa.deploy.auto_optimizer import AutoOptimizer, Outcome
 from cliqa.deploy.pareto import Measured
 from cliqa.deploy.recipes import Recipe, standard_recipes
 from cliqa.engine.checkpoints import find_checkpoint, sha256_of
-from cliqa.engine.deploy_options import DeployOptions, deploy_options
+from cliqa.engine.deploy_options import DeployOptions, check_libraries, deploy_options
 from cliqa.engine.deployments import Deployments, can_be_made
 from cliqa.engine.sections import run_folder
 from cliqa.evaluation.tables import LABELS, Table, number, render
@@ -27,6 +27,11 @@ logger = get_logger(__name__)
 
 FOLDER = "deploy"
 """Where the files go, in the run's work_dir."""
+
+WAITING = (
+    "CPU time adds up the threads, their waiting for each other included: on a busy machine that "
+    "is most of it. Compare with one thread.\n"
+)
 
 NAME = "deployments"
 """The table's files, without their endings."""
@@ -56,6 +61,7 @@ def search_deployments(
             f"{checkpoint}: exported already. A search starts from a run: give its work_dir, or a "
             "checkpoint."
         )
+    check_libraries(asked)
     path = find_checkpoint(checkpoint)
     folder = Path(out) if out else path.parent.parent / FOLDER
     own = Deployments(path, folder, images=asked.images, epochs=asked.epochs, threads=asked.threads)
@@ -203,6 +209,7 @@ def _notes(outcome: Outcome, own: Deployments, batch: torch.Tensor, threads: int
     return (
         f"{processor_name()}, {threads} thread(s), {images} image(s) of {height} x {width} pixels "
         f"(height x width); CPU time, against PyTorch in float32 in turns; {how}.\n"
+        + (WAITING if threads > 1 else "")
         + "".join(f"{'; '.join(recipes)}: {note}\n" for note, recipes in _said(outcome).items())
         + outcome.verdict()
     )

@@ -117,4 +117,8 @@ def _batches(
 
 def _written(target: Path, before: int, after: int) -> str:
     """Return what was written, in words."""
-    return f"written: {target} ({after:,} bytes, {before / after:.2f} times smaller)"
+    small = before >= after
+    change = (
+        f"{before / after:.2f} times smaller" if small else f"{after / before:.2f} times larger"
+    )
+    return f"written: {target} ({after:,} bytes, {change})"

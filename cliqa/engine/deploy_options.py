@@ -84,7 +84,8 @@ def check_libraries(options: DeployOptions) -> None:
     Raises:
         ConfigError: With the extra that brings it.
     """
-    needed = [(name, "deploy") for name in ("onnx", "onnxscript", "onnxruntime")]
+    exported = set(options.backends or PRECISIONS) - {"torch"}
+    needed = [(name, "deploy") for name in ("onnx", "onnxscript", "onnxruntime") if exported]
     needed += [("torch_pruning", "deploy")] if options.prunings else []
     if "openvino" in (options.backends or ()):
         needed += [(name, "openvino") for name in ("openvino", "nncf")]

@@ -7,6 +7,7 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -184,6 +185,21 @@ def test_a_backend_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyP
         "importlib.util.find_spec", lambda name: None if name == "nncf" else find(name)
     )
     assert can_be_made(["onnxruntime", "openvino"]) == ["onnxruntime"]
+
+
+def test_a_search_without_its_libraries_names_the_extra(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r'onnx is not installed\. .*"\.\[deploy\]"'):
+        search_deployments(tiny_run, tmp_path)
+
+
+def test_several_threads_are_told_what_their_times_are(done: tuple[Any, Path]) -> None:
+    own = SimpleNamespace(split="val")
+    batch = torch.zeros(1, 3, 8, 8)
+    told = [module._notes(done[0], own, batch, threads) for threads in (1, 2)]  # type: ignore[arg-type]
+    assert ["Compare with one thread." in text for text in told] == [False, True]
 
 
 def test_a_pruned_model_is_exported_alone(tiny_run: Path, tmp_path: Path) -> None:

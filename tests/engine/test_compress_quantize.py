@@ -99,7 +99,8 @@ def test_openvino_files_predict_and_are_evaluated(
     pytest.importorskip("nncf")
     assert quantize_model(exported, precision="bf16", backend="openvino")[0].endswith("bfloat16")
     target = tmp_path / "s.xml"
-    quantize_model(exported, target, backend="openvino", count=36)
+    lines = quantize_model(exported, target, backend="openvino", count=36)
+    assert lines[-1].endswith(" times larger)")  # of so small a network
     assert open_model(target, torch.device("cpu"))(torch.rand(2, 3, 16, 16)).shape == (2,)
     found = evaluate(
         tiny_config, config_file="x.py", exported=target, out=tmp_path / "e.json", device="cpu"

@@ -62,3 +62,8 @@ def test_a_missing_library_is_told_before_training(
         deploy_options(section)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     deploy_options(section)
+
+
+def test_pytorch_alone_needs_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    deploy_options({"backends": ["torch"]})
