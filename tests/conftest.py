@@ -391,7 +391,7 @@ def quick_exports() -> Iterator[None]:
             torch.onnx.export(
                 network,
                 (images,),
-                content,
+                content,  # type: ignore[arg-type]  # a buffer will do
                 dynamo=False,
                 input_names=["images"],
                 output_names=["output"],
