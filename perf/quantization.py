@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cliqa.deploy.careful_quantization import quantize_with_care
+from cliqa.deploy.export import export_onnx
 from cliqa.deploy.fidelity import compare_outputs, outputs_of
 from cliqa.deploy.half import autocast_forward, to_float16
 from cliqa.deploy.onnx_graph import onnx_forward
@@ -92,25 +93,10 @@ def fit(arch: str, steps: int, size: int) -> nn.Module:
     return model.eval()
 
 
-def write_onnx(model: nn.Module, path: Path, size: int) -> None:
-    """Write a plain ONNX file."""
-    torch.onnx.export(
-        model,
-        (torch.zeros(2, 3, size, size),),
-        str(path),
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-        input_names=["images"],
-        output_names=["output"],
-        dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
-    )
-
-
 def make_arms(model: nn.Module, folder: Path, calibration: list[Tensor], size: int) -> Arms:
     """Return functions and the bytes of their files, by name; print what was tried."""
     source = folder / "model.onnx"
-    write_onnx(model, source, size)
+    export_onnx(model, source, channels=3, size=(size, size), metadata={}, tolerance=1e-4)
     before = source.stat().st_size
     arms: Arms = {
         "PyTorch, float32": (model, before),

@@ -1,4 +1,4 @@
-"""Evaluate checkpoints on data sets: ``python tools/evaluate.py work_dirs/a work_dirs/b``."""
+"""Evaluate models on data sets: ``python tools/evaluate.py work_dirs/a work_dirs/a/model.onnx``."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ STYLES = {".md": "markdown", ".txt": "text", ".csv": "csv"}
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
-        description="Evaluate checkpoints, each with the model and preprocessing that it holds."
+        description="Evaluate checkpoints and exported files, each with the model and "
+        "preprocessing that it holds."
     )
-    parser.add_argument("checkpoints", nargs="+", help="work_dirs and checkpoints")
+    parser.add_argument("checkpoints", nargs="+", help="work_dirs, checkpoints, .onnx or .xml")
     parser.add_argument(
         "--datasets",
         nargs="+",

@@ -23,7 +23,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "models",
         nargs="+",
-        help="work_dirs, checkpoints, exported models (.onnx), or configs (.py)",
+        help="work_dirs, checkpoints, exported models (.onnx, .xml), or configs (.py)",
     )
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1], help="default: 1")
     parser.add_argument(

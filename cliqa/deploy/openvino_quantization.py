@@ -112,7 +112,7 @@ def _quantized(
     preset: str,
 ) -> Any:  # noqa: ANN401
     """Return a model with rounding nodes."""
-    # which tells that there is no GPU when NNCF asks for its compiler
+    # what NNCF imports tells a machine without CUDA that it has none
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     nncf = library("nncf", "openvino")
     ranges = library("nncf.quantization.range_estimator", "openvino").RangeEstimatorParametersSet

@@ -13,6 +13,7 @@ from cliqa.models.fake_quantization import remove_rounding
 from cliqa.models.feature_classifier import FeatureClassifier
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.models.hyper_model import HyperModel
+from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.models.lora import lora_layers
 from cliqa.utils.errors import ModelError
 
@@ -48,6 +49,20 @@ class ProbeHead(nn.Module):
         return found
 
 
+def check_kind(model: nn.Module) -> None:
+    """Refuse a kind of model whose layers cannot be taken apart.
+
+    Raises:
+        ModelError: It compares images with texts.
+    """
+    if isinstance(model, ImageTextModel):
+        raise ModelError(
+            f"pruning: the {type(model).__name__} compares images with texts in one space, and its "
+            "channels cannot be taken apart. Quantize it (tools/compress.py quantize), or prune a "
+            "QualityModel or ImageClassifier over the same backbone."
+        )
+
+
 def check_prunable(model: nn.Module, example: Tensor) -> None:
     """Refuse a model whose layers cannot be taken apart.
 
@@ -56,8 +71,9 @@ def check_prunable(model: nn.Module, example: Tensor) -> None:
         example: What it gets.
 
     Raises:
-        ModelError: It has adapters, hooks or parametrized weights, or takes features.
+        ModelError: It has adapters, hooks or parametrized weights, or takes features or texts.
     """
+    check_kind(model)
     name = type(model).__name__
     if isinstance(model, FeatureClassifier) or example.ndim != 4:
         raise ModelError(

@@ -13,7 +13,11 @@ from cliqa.config import config_differences
 from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.models.build import build_model
+from cliqa.models.language.candidate_texts import CandidateTexts
+from cliqa.models.language.image_text_model import ImageTextModel
+from cliqa.models.language.text_files import load_texts
 from cliqa.models.pruned import apply_pruning, pruning_in
+from cliqa.registry import MODELS, find
 from cliqa.training.plugins.views import TaskViews
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
@@ -163,6 +167,38 @@ def check_same_config(
             f"{path}: made under another config; these keys differ: {shown}. Use the config "
             f"it was made with ({own}), or another --work-dir."
         )
+
+
+def check_same_texts(path: Path, state: dict[str, Any], config: dict[str, Any]) -> None:
+    """Refuse texts that have changed since a checkpoint was made: a config holds only their path.
+
+    Args:
+        path: The checkpoint.
+        state: Its content.
+        config: The config to go on with, the same as the checkpoint's.
+
+    Raises:
+        CheckpointError: With the first candidate that differs.
+        ConfigError: The file of texts is missing or wrong.
+    """
+    source = config["model"].get("texts")
+    component = find(MODELS, config["model"], "model") if source else None
+    if not isinstance(component, type) or not issubclass(component, ImageTextModel):
+        return
+    content = bytes(state["strategy"]["model"]["_extra_state"].tolist()).decode()
+    then, now = CandidateTexts.from_json(content, f"{path}"), load_texts(source)
+    if then.to_json() == now.to_json():
+        return
+    told, tells = then.lines(), now.lines()
+    names = dict.fromkeys([*told, *tells])
+    changed = [n for n in names if told.get(n) != tells.get(n)] or ["the order"]
+    old, new = (lines.get(changed[0], "another") for lines in (told, tells))
+    raise CheckpointError(
+        f"{path}: trained with other texts than {source} has now; changed: "
+        f"{', '.join(changed[:8])}{', ...' if len(changed) > 8 else ''}.\n"
+        f"  {changed[0]}, then: {old}\n  {changed[0]}, now:  {new}\n"
+        "Put the texts back, or train anew in another folder."
+    )
 
 
 def check_fits(state: dict[str, Any], config: dict[str, Any], path: Path) -> None:

@@ -17,6 +17,7 @@ from cliqa.engine.deployments import Deployments, can_be_made
 from cliqa.engine.sections import run_folder
 from cliqa.evaluation.tables import LABELS, Table, number, render
 from cliqa.utils.device import processor_name
+from cliqa.utils.errors import ArtifactError
 from cliqa.utils.io import write_json, write_text
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.visualization.pareto import draw_pareto
@@ -55,6 +56,11 @@ def search_deployments(
     """
     setup_logging()
     asked = options or DeployOptions()
+    if Path(checkpoint).suffix in (".onnx", ".xml"):
+        raise ArtifactError(
+            f"{checkpoint}: exported already. A search starts from a run: give its work_dir, or a "
+            "checkpoint."
+        )
     check_libraries(asked)
     path = find_checkpoint(checkpoint)
     folder = Path(out) if out else path.parent.parent / FOLDER
@@ -204,6 +210,15 @@ def _notes(outcome: Outcome, own: Deployments, batch: torch.Tensor, threads: int
         f"{processor_name()}, {threads} thread(s), {images} image(s) of {height} x {width} pixels "
         f"(height x width); CPU time, against PyTorch in float32 in turns; {how}.\n"
         + (WAITING if threads > 1 else "")
-        + "".join(f"{row.recipe}: {row.note}\n" for row in outcome.rows if row.note)
+        + "".join(f"{'; '.join(recipes)}: {note}\n" for note, recipes in _said(outcome).items())
         + outcome.verdict()
     )
+
+
+def _said(outcome: Outcome) -> dict[str, list[str]]:
+    """Return what there is to say, with the recipes that it is said of."""
+    said: dict[str, list[str]] = {}
+    for row in outcome.rows:
+        if row.note:
+            said.setdefault(row.note, []).append(str(row.recipe))
+    return said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +138,18 @@ def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dic
         "model": _plain(without_weights(state["config"]["model"])),
     }
     if "pretraining" not in state:
-        about["experiences_learnt"] = experiences_learnt(state)
+        about |= {"experiences_learnt": experiences_learnt(state), **_evaluated(state["config"])}
     return about
+
+
+def _evaluated(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a run's evaluations are done, so that the file's can be compared with them."""
+    strategy = {key: v for key, v in config["cl_strategy"].items() if key == "eval_mb_size"}
+    return {
+        "cl_strategy": strategy,
+        "evaluation": _plain(config.get("evaluation") or {}),
+        "seed": config["seed"],
+    }
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

@@ -19,6 +19,7 @@ from cliqa.engine.run import Run
 from cliqa.engine.sections import OPTIONS, resamples, template_arguments
 from cliqa.engine.train import train
 from cliqa.evaluation.results import read_artifact
+from cliqa.models.fake_quantization import remove_rounding
 from cliqa.models.lora import merge
 from cliqa.models.pruned import pruning_of
 from cliqa.training.batching import collate_train
@@ -52,8 +53,8 @@ def prune_run(
 
     The fine-tuning is a run of its own, with the optimizer, the schedule and the loss of the one
     that is pruned, in a work_dir that all tools read. Adapters of LoRA are merged first, other
-    plugins are left out, and what ``load_from`` froze trains, for it has lost channels. Called
-    again after a stop, it goes on: finished steps are kept.
+    plugins are left out, `QAT` too, and what ``load_from`` froze trains, for it has lost channels.
+    Called again after a stop, it goes on: finished steps are kept.
 
     Args:
         checkpoint: The run's work_dir, or one of its checkpoints.
@@ -193,8 +194,9 @@ def fine_tuning(
 
 
 def merged(state: dict[str, Any]) -> nn.Module:
-    """Return a checkpoint's model as a plain network, without adapters."""
+    """Return a checkpoint's model as a plain network, without adapters and the rounding of QAT."""
     model = model_of(state)
+    remove_rounding(model)
     merge(model)
     return model
 

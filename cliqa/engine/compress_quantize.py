@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from cliqa.deploy.careful_quantization import quantize_with_care
+from cliqa.deploy.careful_quantization import FEWEST, HELD_BACK, quantize_with_care
 from cliqa.deploy.half import to_float16
 from cliqa.deploy.onnx_file import read_metadata
 from cliqa.deploy.openvino_backend import to_openvino
@@ -92,6 +92,12 @@ def _check(out: str | Path | None, precision: str, backend: str, count: int) -> 
     if out is not None and Path(out).suffix != ENDINGS[backend]:
         raise ConfigError(f"--out {out}: files of {backend} end in {ENDINGS[backend]}.")
     check_count(count)
+    fewest = FEWEST * HELD_BACK
+    if (backend, precision) == ("onnxruntime", "int8") and count < fewest:
+        raise ConfigError(
+            f"--count {count}: too few images to compare on, for every {HELD_BACK}th is held back. "
+            f"Give {fewest} or more; some 100 are good."
+        )
 
 
 def _batches(

@@ -25,6 +25,7 @@ from cliqa.engine.compress_export import export_checkpoint, is_export_of
 from cliqa.engine.compress_prune import prune_run
 from cliqa.engine.exported_candidate import ExportedCandidate, ForwardCandidate
 from cliqa.engine.measure import measure
+from cliqa.models.fake_quantization import remove_rounding
 from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.errors import ConfigError, ModelError
 
@@ -104,6 +105,7 @@ class Deployments:
         if recipe.pruning:
             raise ConfigError(f"recipe {recipe}: pruned models are exported. Use onnxruntime.")
         network.eval()
+        remove_rounding(network)  # PyTorch takes long for what an eight-bit file does by itself
         path = self.folder / f"{recipe.key}.pth"
         save_checkpoint(path, {"state_dict": network.state_dict()})
         forward = network if recipe.precision == "fp32" else autocast_forward(network)

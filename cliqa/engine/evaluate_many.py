@@ -1,4 +1,4 @@
-"""What ``tools/evaluate.py`` does with checkpoints alone: no config is needed."""
+"""What ``tools/evaluate.py`` does with checkpoints and exported files: no config is needed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import torch
 from cliqa.engine.candidate import Candidate, Request
 from cliqa.engine.check import check_config
 from cliqa.engine.checkpoints import find_checkpoint, load_run, without_weights
+from cliqa.engine.exported_candidate import ExportedCandidate
+from cliqa.engine.image_model import is_exported
 from cliqa.engine.measure import measure
 from cliqa.engine.sections import with_command_line
 from cliqa.evaluation.comparison import compare_evaluations
@@ -34,7 +36,7 @@ def evaluate_checkpoints(
     Everything is checked before the first image is read.
 
     Args:
-        checkpoints: Checkpoints and work_dirs, whose last checkpoint is meant.
+        checkpoints: Checkpoints, work_dirs, whose last checkpoint is meant, and exported files.
         request: What is to be evaluated, and how.
         device: Where to compute.
         out: For one checkpoint, a file whose name ends in ``.json``; for any number a folder, which
@@ -68,12 +70,16 @@ def evaluate_checkpoints(
 def labels_of(paths: Sequence[Path]) -> list[str]:
     """Return a short name for every checkpoint: its run's, with its own where that is not the last.
 
+    An exported file keeps its name.
+
     Where two are called the same, as much of the path as tells them apart.
 
     >>> labels_of([Path("w/demo/checkpoints/last.pth"), Path("w/demo/checkpoints/exp_0.pth")])
     ['demo', 'demo-exp_0']
     >>> labels_of([Path("a/0/checkpoints/last.pth"), Path("b/0/checkpoints/last.pth")])
     ['a-0', 'b-0']
+    >>> labels_of([Path("w/demo/checkpoints/last.pth"), Path("w/demo/model_int8.onnx")])
+    ['demo', 'model_int8.onnx']
     """
     named = [_parts(path.resolve()) for path in paths]
     depth = 1
@@ -86,6 +92,8 @@ def labels_of(paths: Sequence[Path]) -> list[str]:
 
 def _parts(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the folders that a checkpoint's run lies in, and the checkpoint's own name."""
+    if is_exported(path):
+        return (*path.parent.parts[1:], path.name), ()
     if path.parent.name != "checkpoints":
         return (*path.parent.parts[1:], path.stem), ()
     return path.parent.parent.parts[1:], () if path.stem == "last" else (path.stem,)
@@ -97,7 +105,7 @@ def _find(checkpoints: Sequence[str | Path]) -> list[Path]:
     mistakes: list[str] = []
     for given in checkpoints:
         try:
-            found.append(find_checkpoint(given))
+            found.append(Path(given) if is_exported(given) else find_checkpoint(given))
         except CheckpointError as error:
             mistakes.append(str(error))
     resolved = [path.resolve() for path in found]
@@ -114,9 +122,8 @@ def _targets(paths: Sequence[Path], labels: Sequence[str], out: str | Path | Non
         return [Path(out)]
     if out is not None:
         return [Path(out) / label / FILE_NAME for label in labels]
-    names = [
-        FILE_NAME if path.stem == "last" else f"eval_results_{path.stem}.json" for path in paths
-    ]
+    stems = [path.name.replace(".", "_") if is_exported(path) else path.stem for path in paths]
+    names = [FILE_NAME if stem == "last" else f"eval_results_{stem}.json" for stem in stems]
     folders = [
         path.parent.parent if path.parent.name == "checkpoints" else path.parent for path in paths
     ]
@@ -146,16 +153,18 @@ def _open(
 
 
 def open_checkpoint(path: Path, request: Request, device: torch.device) -> Candidate:
-    """Return a checkpoint as a candidate under the config that it holds.
+    """Return a checkpoint or an exported file as a candidate under the config that it holds.
 
     Args:
-        path: The checkpoint.
+        path: The checkpoint or file.
         request: What is to be evaluated.
-        device: Where to compute.
+        device: Where to compute; exported files are computed on the CPU.
 
     Raises:
         CliqaError: The checkpoint, its data or the request is wrong.
     """
+    if is_exported(path):
+        return ExportedCandidate(path, None, str(path), request)
     state = load_run(path)
     config = with_command_line(state["config"])
     config |= {"model": without_weights(config["model"]), "load_from": None}

@@ -1,4 +1,4 @@
-"""An exported model under evaluation, by the config that it was trained with."""
+"""An exported model under evaluation, by the config that it was trained with or by its own word."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cliqa.engine.evaluation_pass import AnySitting
 from cliqa.engine.exported_image_model import ExportedImageModel
 from cliqa.engine.score_scale import scales_of
 from cliqa.training.batching import RaggedImages, apply_model
-from cliqa.utils.errors import CheckpointError
+from cliqa.utils.errors import ArtifactError, CheckpointError
 
 CPU = torch.device("cpu")
 
@@ -32,7 +32,8 @@ class ExportedCandidate(Candidate):
 
     Args:
         path: The file.
-        config: The config to evaluate under; its names have been checked.
+        config: The config to evaluate under; its names have been checked. None for what the file
+            says about its run.
         config_file: Where the config was loaded from, for the record.
         request: What is to be evaluated.
 
@@ -41,9 +42,11 @@ class ExportedCandidate(Candidate):
     """
 
     def __init__(
-        self, path: Path, config: dict[str, Any], config_file: str, request: Request
+        self, path: Path, config: dict[str, Any] | None, config_file: str, request: Request
     ) -> None:
         self.model = ExportedImageModel(path)
+        if config is None:
+            config = own_config(self.model)
         check_fits_export(self.model, config)
         learnt = self.model.metadata.get("experiences_learnt", len(self.model.names))
         state = {"names": self.model.names, "next_step": learnt, "config": {"cl_strategy": {}}}
@@ -107,6 +110,22 @@ class ExportedSitting:
 
     def end(self) -> None:
         """Do nothing: the model has not changed."""
+
+
+def own_config(model: ExportedImageModel) -> dict[str, Any]:
+    """Return as much of its run's config as a file says: what an evaluation asks for.
+
+    Raises:
+        ArtifactError: It is of a pretraining.
+    """
+    about = model.metadata
+    if "experiences_learnt" not in about:
+        raise ArtifactError(
+            f"{model.path}: exported from a pretraining, which has learnt no scores to evaluate. "
+            "tools/predict.py scores images with it."
+        )
+    defaults = {"model": {}, "cl_strategy": {}, "evaluation": {}, "seed": 0}
+    return {"scenario": dict(model.scenario), **{k: about.get(k, v) for k, v in defaults.items()}}
 
 
 def check_fits_export(model: ExportedImageModel, config: dict[str, Any]) -> None:

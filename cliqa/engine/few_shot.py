@@ -15,13 +15,20 @@ from torch import Tensor
 
 from cliqa.engine.data_arguments import Scale
 from cliqa.engine.inference import Predictor
-from cliqa.engine.unseen_data import Unseen, embed_paths, image_text_model, read_unseen
+from cliqa.engine.unseen_data import (
+    Unseen,
+    answer_paths,
+    embed_paths,
+    image_text_model,
+    read_unseen,
+)
 from cliqa.evaluation.classification import accuracy, wilson_interval
 from cliqa.evaluation.functional import srcc
 from cliqa.evaluation.mean_interval import mean_interval
 from cliqa.evaluation.quality import quality_metrics
 from cliqa.evaluation.tables import Table, number, render
 from cliqa.models.language.few_shot import blend_prototypes
+from cliqa.models.language.fusion_model import FusionModel
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.seed import generator
@@ -52,6 +59,10 @@ def few_shot(
     with scores, each of which belongs to the two levels next to its score. For each seed as many as
     the most shots take are set aside, and the rest is tested.
 
+    A `FusionModel` without shots answers by its words, as it does everywhere. Images cannot be
+    blended with words, so its shots go by the vectors of whole images and texts, which the loss of
+    ``TextReplay`` alone has trained.
+
     Args:
         predictor: The trained model with its preprocessing; it has the new texts afterwards.
         data: As `read_unseen`.
@@ -63,7 +74,7 @@ def few_shot(
 
     Returns:
         A row for each k: ``shots``, ``images`` (tested), ``measure``, ``value``, ``interval`` and
-        its ``kind``, ``chance``.
+        its ``kind``, ``by`` (``"words"`` or ``"vectors"``), ``chance``.
 
     Raises:
         CliqaError: The model, the texts or the data are wrong.
@@ -78,8 +89,13 @@ def few_shot(
     rows = []
     for k in shots:
         if k == 0:
-            every = torch.arange(len(vectors))
-            rows.append(_row(0, unseen, [(_answers(model, vectors, prototypes), every)]))
+            by_words = isinstance(model, FusionModel)
+            said = (
+                answer_paths(predictor, model, unseen.paths).numpy()
+                if by_words
+                else _answers(model, vectors, prototypes)
+            )
+            rows.append(_row(0, unseen, [(said, torch.arange(len(vectors)))], by_words))
             continue
         tests = []
         for order in drawn.values():
@@ -134,7 +150,12 @@ def _answers(model: ImageTextModel, vectors: Tensor, prototypes: Tensor) -> np.n
     return model.answers(scale * vectors @ prototypes.T).numpy()
 
 
-def _row(shots: int, unseen: Unseen, tests: Sequence[tuple[np.ndarray, Tensor]]) -> Row:
+def _row(
+    shots: int,
+    unseen: Unseen,
+    tests: Sequence[tuple[np.ndarray, Tensor]],
+    by_words: bool = False,
+) -> Row:
     """Return what was measured with some shots, once or for several draws."""
     pairs = [(said, unseen.targets[places].numpy()) for said, places in tests]
     value, interval, kind = _measured(pairs, unseen.has_scores)
@@ -145,6 +166,7 @@ def _row(shots: int, unseen: Unseen, tests: Sequence[tuple[np.ndarray, Tensor]])
         "value": value,
         "interval": None if interval is None or None in interval else list(interval),
         "kind": kind,
+        "by": "words" if by_words else "vectors",
         "chance": 0.0 if unseen.has_scores else 1 / len(unseen.texts),
     }
 
@@ -185,4 +207,6 @@ def few_shot_table(rows: Sequence[Row], source: Path) -> str:
     head = ("shots", "images", "accuracy" if of_classes else "SRCC", "95 %", "of", "chance")
     kinds = dict.fromkeys(row["kind"] for row in rows)
     legend = "".join(f"{kind}: {LEGENDS[kind]}\n" for kind in kinds)
+    if len({row["by"] for row in rows}) > 1:
+        legend += "0 shots: by the words; more: by vectors of whole images and texts\n"
     return render(Table(f"{source}: candidates it was not trained on", head, cells)) + legend

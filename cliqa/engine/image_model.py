@@ -94,6 +94,15 @@ class CheckpointModel:
         return found.float().cpu()
 
 
+def is_exported(path: str | Path) -> bool:
+    """Tell by its name whether a file is an exported model.
+
+    >>> is_exported("work_dirs/demo/model.onnx"), is_exported("work_dirs/demo")
+    (True, False)
+    """
+    return Path(path).suffix in (".onnx", ".xml")
+
+
 def open_model(path: str | Path, device: torch.device) -> ImageModel:
     """Return the model that a file holds.
 
@@ -106,7 +115,7 @@ def open_model(path: str | Path, device: torch.device) -> ImageModel:
         ArtifactError: The ONNX file is missing, damaged, or not one of this package's.
         CheckpointError: There is no model that takes images.
     """
-    if Path(path).suffix in (".onnx", ".xml"):
+    if is_exported(path):
         return ExportedImageModel(path)
     found = find_checkpoint(path)
     return model_in(found, load_checkpoint(found), device)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.config import config_differences, load_config
+from cliqa.engine.checkpoints import check_same_texts, find_checkpoint, load_run
 from cliqa.engine.run import FREE, deciding
 from cliqa.evaluation.results import FILE_NAME, load_results
 from cliqa.utils.errors import ConfigError
@@ -78,6 +79,7 @@ class PlannedRun:
 
         Raises:
             ConfigError: It holds a run of another config.
+            CheckpointError: It holds a run with other texts.
         """
         saved = self.folder / "config.py"
         if not saved.is_file():
@@ -92,4 +94,8 @@ class PlannedRun:
         if not (self.folder / FILE_NAME).is_file():
             return False
         results = load_results(self.folder)
-        return results["status"] == "finished" and results["seed"] == self.replicate.seed
+        finished = results["status"] == "finished" and results["seed"] == self.replicate.seed
+        if finished and self.config["model"].get("texts"):
+            checkpoint = find_checkpoint(self.folder)
+            check_same_texts(checkpoint, load_run(checkpoint), dict(self.config))
+        return finished

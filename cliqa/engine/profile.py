@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from cliqa.config import load_config
 from cliqa.deploy.onnx_file import OnnxModel
+from cliqa.deploy.openvino_backend import OpenVinoModel
 from cliqa.deploy.profiling import (
     Forward,
     Profile,
@@ -23,7 +24,7 @@ from cliqa.deploy.profiling import (
 from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of
 from cliqa.models.build import build_model
 from cliqa.transforms.pipeline import build_pipeline
-from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 
 SIZE = (224, 224)
 """H and W where the preprocessing does not bring images to one size."""
@@ -55,7 +56,9 @@ class Subject:
     @property
     def backend(self) -> str:
         """What runs the model."""
-        return "torch" if self.exported is None else "onnxruntime"
+        if self.exported is None:
+            return "torch"
+        return "openvino" if self.name.endswith(".xml") else "onnxruntime"
 
     @property
     def parameters(self) -> dict[str, tuple[int, int]]:
@@ -86,7 +89,8 @@ def load_subject(path: str | Path, device: torch.device) -> Subject:
     """Return the model of a run, of an exported file, or of a config (with random weights).
 
     Args:
-        path: A work_dir, a checkpoint, an exported model (``.onnx``), or a config file (``.py``).
+        path: A work_dir, a checkpoint, an exported model (``.onnx``, ``.xml``), or a config file
+            (``.py``).
         device: Where to put it; an exported model stays on the CPU.
 
     Raises:
@@ -96,7 +100,7 @@ def load_subject(path: str | Path, device: torch.device) -> Subject:
         ModelError: The model takes features instead of images.
     """
     path = Path(path)
-    if path.suffix == ".onnx":
+    if path.suffix in (".onnx", ".xml"):
         return _exported(path)
     if path.suffix == ".py":
         config, file_bytes, name = load_config(path), None, path.stem
@@ -160,15 +164,26 @@ def profile_subject(
 
 def _exported(path: Path) -> Subject:
     """Return an exported file's model, with as many threads as PyTorch has."""
-    model = OnnxModel(path)
+    model: OnnxModel | OpenVinoModel
+    files = [path]
+    if path.suffix == ".xml":
+        model = OpenVinoModel(path, torch.get_num_threads())
+        files += [path.with_suffix(".bin"), path.with_suffix(".json")]
+    else:
+        model = OnnxModel(path)
     about = model.metadata
+    if "channels" not in about:
+        raise ArtifactError(
+            f"{path}: its {path.stem}.json, which says what images it takes, is missing or says "
+            "too little. Write the model again with tools/compress.py."
+        )
     crops, own = prepared(about.get("eval_transform"))
     fixed = about.get("size")
     size = (int(fixed[0]), int(fixed[1])) if fixed else own or SIZE
     return Subject(
         name=path.name,
         model=model,
-        file_bytes=path.stat().st_size,
+        file_bytes=sum(file.stat().st_size for file in files),
         channels=about["channels"],
         size=size,
         crops=crops,

@@ -11,7 +11,7 @@ import numpy as np
 
 from cliqa.config import dump_config
 from cliqa.engine.artifacts import WorkDir
-from cliqa.engine.checkpoints import check_same_config
+from cliqa.engine.checkpoints import check_same_config, check_same_texts
 from cliqa.engine.costs import Costs
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.targets.choose import targets_of
@@ -145,6 +145,7 @@ class Run:
             )
         own = self.files.config
         check_same_config(path, state["config"], self.config, DECIDING, FREE, own)
+        check_same_texts(path, state, self.config)
         return state
 
     def _restore(self, strategy: Any, state: dict[str, Any]) -> None:  # noqa: ANN401

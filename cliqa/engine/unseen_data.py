@@ -5,8 +5,8 @@ Legend: N images, K candidates, D dimensions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -141,13 +141,19 @@ def _named(names: Sequence[str], texts: CandidateTexts | None, folder: Path) -> 
     if texts is None:
         prompts = tuple((TEMPLATE.format(name.replace("_", " ")),) for name in names)
         return CandidateTexts(tuple(names), prompts, None, str(folder))
-    if texts.values is not None or sorted(texts.names) != sorted(names):
+    if texts.values is not None:
+        raise ConfigError(
+            f"--texts {texts.source}: names 'levels', but {folder} has classes. Give a file with "
+            "'classes'."
+        )
+    called = tuple(name.replace("/", "_") for name in texts.names)  # no folder has a / in its name
+    if sorted(called) != sorted(names):
         raise ConfigError(
             f"--texts {texts.source}: not the classes of {folder}.\n"
-            f"  texts:   {', '.join(texts.names)}\n  folders: {', '.join(names)}\n"
-            "Name the folders as the classes in the file, and no others."
+            f"  texts:   {', '.join(called)}\n  folders: {', '.join(names)}\n"
+            "Name the folders as the classes in the file (_ for a /), and no others."
         )
-    return texts
+    return replace(texts, names=called)
 
 
 @torch.no_grad()
@@ -157,18 +163,36 @@ def embed_paths(predictor: Predictor, model: ImageTextModel, paths: Sequence[Pat
     Raises:
         DatasetError: An image cannot be read.
     """
+    found = _through(predictor, model.embed_image, paths)
+    return F.normalize(found, dim=1)  # a mean of crops is shorter
 
-    def embed(images: Tensor) -> Tensor:
-        return model.embed_image(images.to(predictor.device)).cpu()
+
+@torch.no_grad()
+def answer_paths(predictor: Predictor, model: ImageTextModel, paths: Sequence[Path]) -> Tensor:
+    """Return the model's own logits (N, K), or scores (N,), of image files, on the CPU.
+
+    Raises:
+        DatasetError: An image cannot be read.
+    """
+    return _through(predictor, model, paths)
+
+
+def _through(
+    predictor: Predictor, network: Callable[[Tensor], Tensor], paths: Sequence[Path]
+) -> Tensor:
+    """Return what a network gives for image files, on the CPU."""
+
+    def give(images: Tensor) -> Tensor:
+        return network(images.to(predictor.device)).cpu()
 
     found: list[Tensor] = []
     batch: list[tuple[Any, float]] = []
     for index, path in enumerate(tqdm(paths, desc="images", leave=False, disable=None)):
         batch.append((_view(predictor, path), 0.0))
         if len(batch) == BATCH or index == len(paths) - 1:
-            found.append(apply_model(embed, collate_eval(batch)[0]))
+            found.append(apply_model(give, collate_eval(batch)[0]))
             batch = []
-    return F.normalize(torch.cat(found), dim=1)  # a mean of crops is shorter
+    return torch.cat(found)
 
 
 def _view(predictor: Predictor, path: Path) -> Tensor:

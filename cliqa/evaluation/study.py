@@ -89,6 +89,10 @@ def build_study(
         CLEAR, ``forgetting``, ``forgetting_from_first``, the plasticity (``mpi`` or
         ``learning_accuracy``), and those of `COSTS` (the naive run's are 1).
 
+        ``differences`` are such rows again, of each config minus ``first`` within every replicate
+        that both have finished, in the summary's numbers alone; ``first`` is the config that comes
+        first, bounds apart.
+
     Raises:
         EvaluationError: No run has finished, or they measure different things.
     """
@@ -111,6 +115,7 @@ def build_study(
             for column, read in readers.items()
         }
         rows.append({"config": name, "runs": len(runs[name]), "columns": columns})
+    first = next((name for name in runs if name not in (naive, joint)), ordered[0])
     return {
         "measure": measure,
         "final": mean_name(measure),
@@ -118,8 +123,34 @@ def build_study(
         "joint": joint,
         "replicates": list(replicates),
         "rows": rows,
+        "first": first,
+        "differences": _differences(rows, first),
         "notes": [*missing, *(f"{what} ({', '.join(keys)})" for what, keys in undefined.items())],
     }
+
+
+def _differences(rows: Sequence[dict[str, Any]], first: str) -> list[dict[str, Any]]:
+    """Return each config's columns minus those of the first, paired by replicate."""
+    base = next(row["columns"] for row in rows if row["config"] == first)
+    found = []
+    for row in rows:
+        if row["config"] == first:
+            continue
+        columns = {}
+        for name, column in row["columns"].items():
+            if name.startswith((GAP, *COSTS)):
+                continue
+            own, others = column["values"], base[name]["values"]
+            pairs = {key: (value, others[key]) for key, value in own.items() if key in others}
+            values = {
+                key: None if None in pair else pair[0] - pair[1] for key, pair in pairs.items()
+            }
+            known = [value for value in values.values() if value is not None]
+            estimate = mean_interval(known if len(known) == len(values) else [])
+            columns[name] = {"values": values, **estimate._asdict()}
+        runs = max((len(column["values"]) for column in columns.values()), default=0)
+        found.append({"config": row["config"], "runs": runs, "columns": columns})
+    return found
 
 
 def _check_streams(runs: Mapping[str, Results]) -> None:

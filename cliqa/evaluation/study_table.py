@@ -43,6 +43,26 @@ def study_table(study: Study) -> Table:
     return Table(title, ("", "runs", *map(head_of, columns)), tuple(rows))
 
 
+def difference_table(study: Study) -> Table | None:
+    """Return a row a config with its paired difference to the first one; None for no pairs."""
+    rows = [row for row in study["differences"] if row["runs"] > 1]
+    if not rows:
+        return None
+    columns = list(rows[0]["columns"])
+    cells = [
+        (row["config"], str(row["runs"]), *(_difference(row["columns"][name]) for name in columns))
+        for row in rows
+    ]
+    title = f"Difference to {study['first']}, paired, mean ± 95 % interval"
+    return Table(title, ("", "pairs", *map(head_of, columns)), tuple(cells))
+
+
+def _difference(column: Mapping[str, Any]) -> str:
+    """Return a difference's cell, with its sign."""
+    cell = mean_cell(column)
+    return f"+{cell}" if (column["mean"] or 0) > 0 else cell
+
+
 def _cell(column: Mapping[str, Any], name: str) -> str:
     """Return a column's mean with the reach of its interval."""
     return mean_cell(column, 2 if name.startswith(("gap_closed", *COSTS)) else 3)
@@ -78,7 +98,9 @@ def study_report(study: Study, style: Style = "text") -> str:
     if style == "csv":
         return render(_exact_table(study), style)
     lines = "\n".join(f"- {note}" for note in (*_legend(study), *study["notes"]))
-    return f"{render(study_table(study), style)}\n{lines}\n"
+    tables = [table for table in (study_table(study), difference_table(study)) if table]
+    shown = "\n".join(render(table, style) for table in tables)
+    return f"{shown}\n{lines}\n"
 
 
 def _legend(study: Study) -> list[str]:
@@ -88,6 +110,10 @@ def _legend(study: Study) -> list[str]:
         f"{len(replicates)} replicate(s) of every config: {', '.join(replicates)}. "
         "± is Student's t over them; n/a for a single one"
     ]
+    if difference_table(study) is not None:
+        legend.append(
+            f"difference: config - {study['first']}, within each replicate that both have finished"
+        )
     if any("order" in replicate for replicate in replicates):
         legend.append(
             "a replicate is an order of the stream with a seed; the interval takes all of them as "

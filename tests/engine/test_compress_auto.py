@@ -19,10 +19,12 @@ from cliqa.deploy.onnx_file import read_metadata
 from cliqa.deploy.pareto import Measured
 from cliqa.deploy.recipes import BASELINE, Recipe
 from cliqa.engine import compress_auto as module
+from cliqa.engine.checkpoints import deployed_of
 from cliqa.engine.compress_auto import search_deployments
 from cliqa.engine.deploy_options import DeployOptions
 from cliqa.engine.deployments import Deployments, can_be_made, mean_quality
 from cliqa.engine.image_model import open_model
+from cliqa.models.fake_quantization import remove_rounding
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from train_config import main
@@ -234,3 +236,22 @@ def test_a_config_can_end_with_deployments(
     assert run_entry_point(lambda: main([*command, *wrong])) != 0
     assert "images must be an integer >= 32" in capsys.readouterr().err
     assert (folder / f"{best}.onnx").is_file()  # the run was not moved aside
+
+
+def test_a_search_starts_from_a_run(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"m\.onnx: exported already\. A search starts from"):
+        search_deployments(tmp_path / "m.onnx")
+
+
+def test_pytorch_is_timed_without_the_rounding_of_training(
+    tiny_config: dict[str, Any], run_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    config = copy.deepcopy(tiny_config)
+    config["cl_strategy"] |= {"train_epochs": 1, "plugins": [{"type": "QAT", "bits": 3}]}
+    own = Deployments(run_config(config) / "checkpoints" / "last.pth", tmp_path, images=32)
+    made = own.build(BASELINE)
+    rounded, _ = deployed_of(own.state)
+    images = torch.rand(4, 3, 16, 16)
+    assert not torch.allclose(made.forward(images), rounded(images), atol=1e-4)
+    remove_rounding(rounded)
+    assert torch.equal(made.forward(images), rounded(images))

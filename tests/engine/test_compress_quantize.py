@@ -117,6 +117,7 @@ def test_openvino_files_predict_and_are_evaluated(
         ({"out": "x.xml"}, r"--out x\.xml: files of onnxruntime end in \.onnx"),
         ({"out": "x.onnx", "backend": "openvino"}, r"files of openvino end in \.xml"),
         ({"count": 0}, "number of images must be at least 1"),
+        ({"count": 31}, "--count 31: too few images to compare on, .* Give 32 or more"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_read(options: dict[str, Any], message: str) -> None:

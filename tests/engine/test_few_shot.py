@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torchvision.io import write_png
 
 from cliqa.engine import few_shot as module
 from cliqa.engine.few_shot import draw, few_shot, few_shot_table
@@ -85,6 +86,7 @@ def test_zero_shots_ask_the_texts_alone(ask: Ask) -> None:
         "value": 1.0,
         "interval": list(wilson_interval(20, 20)),
         "kind": "Wilson",
+        "by": "vectors",
         "chance": 0.5,
     }
 
@@ -127,6 +129,21 @@ def test_a_score_is_the_levels_mean(ask: Ask) -> None:
     assert row["value"] == pytest.approx(srcc(said, unseen.targets.numpy()))
 
 
+def test_few_shots_are_blended_with_no_more_images_than_they_say(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+
+    def blend(texts: Tensor, images: Tensor, shares: Tensor, weight: float) -> Tensor:
+        counts.append((len(images), shares.sum(0).tolist(), weight))
+        return texts
+
+    monkeypatch.setattr(module, "blend_prototypes", blend)
+    unseen = classes()
+    ask(unseen, away_from_texts(unseen), shots=[1, 5], seeds=[0], text_weight=2.0)
+    assert counts == [(2, [1, 1], 2.0), (10, [5, 5], 2.0)]
+
+
 def test_draws_follow_from_the_seed_and_leave_a_test() -> None:
     unseen = classes()
     first = draw(unseen, 3, seed=0)
@@ -150,3 +167,36 @@ def test_the_table_says_what_an_interval_is(ask: Ask) -> None:
     rows[0] |= {"value": None, "interval": None, "measure": "srcc"}
     assert "n/a" in few_shot_table(rows, Path("w"))
     assert np.isfinite(rows[1]["value"])
+
+
+def test_words_answer_as_the_model_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    section = {
+        "type": "FusionModel",
+        "backbone": {"type": "SmallConvNet", "in_channels": 3, "channels": [8, 8]},
+        "texts": "cifar10",
+        "in_channels": 8,
+    }
+    model: Any = build_model(section).eval()
+    images = torch.randint(0, 256, (8, 3, 16, 16), generator=torch.Generator().manual_seed(0))
+    for index, image in enumerate(images.byte()):
+        path = tmp_path / ("cat" if index < 6 else "dog") / f"{index}.png"
+        path.parent.mkdir(exist_ok=True)
+        write_png(image, str(path))
+    predictor: Any = SimpleNamespace(
+        model=model,
+        device=torch.device("cpu"),
+        views=lambda image, _: image.float() / 255,
+        checkpoint="x.pth",
+    )
+    zero, one = few_shot(predictor, str(tmp_path), shots=[0, 1])
+    assert (zero["by"], one["by"]) == ("words", "vectors")
+    assert model.texts.names == ("cat", "dog")
+    with torch.no_grad():
+        said = model(images.float() / 255).argmax(1)
+    correct = (said == (torch.arange(8) >= 6)).float().mean().item()
+    assert zero["value"] == correct != 0.5
+    turned = model.prototypes().detach().flip(0)
+    monkeypatch.setattr(model, "prototypes", lambda: turned)
+    assert few_shot(predictor, str(tmp_path))[0]["value"] == correct
+    assert "0 shots: by the words; more: by vectors" in few_shot_table([zero, one], Path("x.pth"))

@@ -54,9 +54,19 @@ def test_a_checkpoint_predicts_what_the_run_did(
     assert (network(images) - plain).abs().max() > 1e-3  # and no other
 
 
-def test_without_a_gate_the_newest_view_predicts(tiny_config: Config, run_config: Run) -> None:
+def test_without_a_gate_the_newest_view_predicts_and_an_oracles_run_says_so(
+    tiny_config: Config, run_config: Run, caplog: pytest.LogCaptureFixture
+) -> None:
     config = gated(tiny_config, "norms and heads")
     config["cl_strategy"]["inference"] = "oracle"
-    state = load_run(run_config(config) / "checkpoints" / "last.pth")
-    model, network = deployed_of(state)
-    assert network is model
+    folder = run_config(config)
+    for name, told in (("exp_0.pth", 0), ("last.pth", 1)):
+        model, network = deployed_of(load_run(folder / "checkpoints" / name))
+        assert network is model
+        assert caplog.text.count("TaskSpecificParts: its run told every image's experience") == told
+    assert "Train with inference='gate' to use all views" in caplog.text
+    caplog.clear()
+    state = load_run(folder / "checkpoints" / "last.pth")
+    state["config"]["cl_strategy"]["inference"] = "last"
+    deployed_of(state)
+    assert caplog.text == ""

@@ -18,10 +18,11 @@ from cliqa.engine.checkpoints import load_run, model_of
 from cliqa.engine.evaluate import evaluate
 from cliqa.engine.evaluate_many import evaluate_checkpoints
 from cliqa.engine.inference import Predictor
+from cliqa.engine.planned_run import PlannedRun, Replicate
 from cliqa.evaluation.class_predictions import load_class_predictions
 from cliqa.models.lora import lora_layers
 from cliqa.training.per_sample import PerSampleGradients
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import CheckpointError, ConfigError
 
 Config = dict[str, Any]
 Run = Callable[..., Path]
@@ -100,6 +101,30 @@ def test_a_run_that_was_stopped_ends_in_the_same_bits(
     one, other = (load_run(f / "checkpoints" / "last.pth")["strategy"] for f in (whole, rest))
     assert_same(one["model"], other["model"])
     assert matrix(whole, "accuracy") == matrix(rest, "accuracy")
+
+
+def test_texts_that_have_changed_are_not_gone_on_with(
+    class_config: Config, run_config: Run, own_texts: Path
+) -> None:
+    folder = run_config(class_config)
+    metrics = (folder / "metrics.jsonl").read_text()
+    run_config(class_config, resume="auto")  # the same texts may go on
+    text = own_texts.read_text()
+    own_texts.write_text(text.replace("  Bag:\n", "  Bag: handbag\n"))
+    with pytest.raises(CheckpointError, match=r"changed: Bag\.\n  Bag, then: Bag\n  Bag, now:  ha"):
+        run_config(class_config, resume="auto")
+    own_texts.write_text("# a remark\n" + text)
+    run_config(class_config, resume="auto")
+    config = {**class_config, "amp": False}
+    study = PlannedRun(Path("x.py"), Replicate(config["seed"]), (), folder, config)
+    assert study.is_finished()
+    own_texts.write_text("templates: ['a {}']\n" + text)
+    with pytest.raises(CheckpointError, match=r"Sneaker, \.\.\.\.\n.*\n.* now:  a T-shirt"):
+        study.is_finished()
+    own_texts.unlink()
+    with pytest.raises(ConfigError, match="no such file of texts"):
+        run_config(class_config, resume="auto")
+    assert (folder / "metrics.jsonl").read_text() == metrics
 
 
 STRATEGIES: dict[str, Config] = {

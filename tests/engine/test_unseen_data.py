@@ -14,6 +14,7 @@ from cliqa.engine.unseen_data import embed_paths, image_text_model, read_unseen
 from cliqa.models.build import build_model
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.models.language.text_files import load_texts
+from cliqa.transforms.protocol import EvaluationProtocol
 from cliqa.utils.errors import ConfigError, DatasetError, ModelError
 
 
@@ -82,7 +83,8 @@ def test_vectors_are_those_of_single_images_of_any_size(
         "in_channels": 8,
     }
     tiny_config["cl_strategy"]["train_epochs"] = 1
-    predictor = Predictor(run_config(tiny_config), torch.device("cpu"))
+    folder = run_config(tiny_config)
+    predictor = Predictor(folder, torch.device("cpu"))
     net = image_text_model(predictor)
     paths = sorted(pets.rglob("*.png"))
     vectors = embed_paths(predictor, net, paths)
@@ -90,6 +92,12 @@ def test_vectors_are_those_of_single_images_of_any_size(
     for path, vector in zip(paths, vectors, strict=True):
         alone = embed_paths(predictor, net, [path])
         assert torch.allclose(alone[0], vector, atol=1e-6)
+    halves = Image.new("RGB", (24, 12), (255, 0, 0))
+    halves.paste((0, 0, 255), (12, 0, 24, 12))  # two crops that differ
+    halves.save(paths[0])
+    crops = EvaluationProtocol(grid=(1, 2), crop_size=12, resize=())
+    many = embed_paths(Predictor(folder, torch.device("cpu"), crops), net, paths)
+    assert torch.allclose(many.norm(dim=1), torch.ones(5))
     (pets / "dog" / "1.png").write_bytes(b"none")
     with pytest.raises(DatasetError, match=r"dog/1\.png"):
         embed_paths(predictor, net, [pets / "dog" / "1.png"])
@@ -104,6 +112,8 @@ def test_data_and_texts_that_do_not_fit_are_refused(
         read_unseen(str(pets / "dog"), model())
     with pytest.raises(ConfigError, match=r"not the classes of .*\n  texts:   airplane.*\n  fold"):
         read_unseen(str(pets), model(), "cifar10")
+    with pytest.raises(ConfigError, match="--texts quality_levels: names 'levels', but .* classes"):
+        read_unseen(str(pets), model(), "quality_levels")
     with pytest.raises(ConfigError, match="--texts cifar10: names classes, but .* has scores"):
         read_unseen(f"x.csv={tiny_data}", model(), "cifar10", Scale(0, 1))
     labels = tmp_path / "all_train.csv"
@@ -116,3 +126,14 @@ def test_data_and_texts_that_do_not_fit_are_refused(
 def test_a_model_without_texts_is_refused(tiny_run: Path) -> None:
     with pytest.raises(ModelError, match="a QualityModel compares images with no texts"):
         image_text_model(Predictor(tiny_run, torch.device("cpu")))
+
+
+def test_a_folder_is_called_as_its_class_without_a_slash(pets: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("classes: {dog/puppy: hound, sea_lion: lion}")
+    (pets / "dog").rename(pets / "dog_puppy")
+    found = read_unseen(str(pets), model(), str(path))
+    assert found.texts.names == ("dog_puppy", "sea_lion")
+    assert found.texts.flat == ("hound", "lion")
+    inside = [(pets / "dog_puppy") in path.parents for path in found.paths]
+    assert inside == (found.targets == 0).tolist()

@@ -185,3 +185,31 @@ def test_what_cannot_be_compared(make_results: Make) -> None:
     runs["y"]["seed 0"] = make_results((0.5, 0.5), measure="accuracy")
     with pytest.raises(EvaluationError, match="runs of different measures cannot be compared"):
         build_study(runs, replicates=SEEDS)
+
+
+def test_differences_to_the_first_are_paired_by_seed(runs: Any) -> None:
+    del runs["l2"]["seed 2"]
+    study = study_of(runs)
+    assert study["first"] == "replay"
+    found = {row["config"]: row for row in study["differences"]}
+    assert list(found) == ["naive", "l2", "joint"]
+    assert [row["runs"] for row in found.values()] == [3, 2, 3]
+    values = [(0.5 + 0.8) / 2 - (0.7 + 0.1 * k + 0.9) / 2 for k in range(2)]
+    column = found["l2"]["columns"]["msrcc"]
+    assert column["values"] == pytest.approx(dict(zip(SEEDS[:2], values, strict=True)))
+    expected = mean_interval(values)._asdict()
+    assert {part: column[part] for part in expected} == pytest.approx(expected)
+    of_naive = found["naive"]["columns"]["msrcc"]  # what the seed does to both cancels out
+    assert (of_naive["low"], of_naive["high"]) == pytest.approx((-0.35, -0.35))
+    assert "gap_closed" not in found["l2"]["columns"]
+    assert "train_time" not in found["l2"]["columns"]
+
+
+def test_a_difference_to_what_is_not_defined_is_not_defined(runs: Any) -> None:
+    runs["l2"]["seed 1"]["summary"]["msrcc"] = None
+    column = next(r for r in study_of(runs)["differences"] if r["config"] == "l2")["columns"]
+    assert column["msrcc"]["values"]["seed 1"] is None
+    assert column["msrcc"]["mean"] is None
+    assert column["mpi"]["mean"] is not None
+    only = build_study({"joint": runs["joint"]}, replicates=SEEDS, joint="joint")
+    assert (only["first"], only["differences"]) == ("joint", [])

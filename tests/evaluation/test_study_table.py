@@ -52,6 +52,21 @@ def test_notes_stand_below(study: Study) -> None:
         assert not any("order" in note for note in notes)
 
 
+def test_differences_are_shown_where_there_are_pairs(study: Study, make_results: Make) -> None:
+    report = study_report(study, "markdown")
+    assert "Difference to replay, paired, mean ± 95 % interval" in report
+    # -0.25 and -0.26: t(0.975, 1) = 12.706, s = 0.01 / sqrt(2), n = 2
+    assert "| naive | 2 | -0.255 ±0.064 |" in report
+    assert "| joint | 1 |" not in report.split("Difference")[1]  # one pair has no interval
+    assert "- difference: config - replay, within each replicate that both have finished" in report
+    better = {f"seed {k}": make_results((0.9, 0.9)) for k in range(2)}
+    worse = {f"seed {k}": make_results((0.8, 0.8)) for k in range(2)}
+    found = build_study({"a": worse, "b": better}, replicates=list(worse))
+    assert "+0.100 ±0.000" in study_report(found)
+    single = build_study({"a": {"seed 0": worse["seed 0"]}}, replicates=["seed 0"])
+    assert "Difference" not in study_report(single)
+
+
 def test_orders_are_said_to_be_replicates(make_results: Make) -> None:
     key = "order b-a seed 0"
     study = build_study({"x": {key: make_results((0.5, 0.5))}}, replicates=[key])

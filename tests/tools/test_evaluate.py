@@ -12,8 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
+from cliqa.deploy.half import to_float16
+from cliqa.deploy.onnx_file import read_metadata, write_metadata
+from cliqa.deploy.openvino_backend import to_openvino
+from cliqa.engine.compress_export import export_checkpoint
 from cliqa.evaluation.bootstrap import paired_bootstrap
 from cliqa.evaluation.predictions import load_predictions
 from cliqa.utils.cli import run_entry_point
@@ -126,6 +132,65 @@ def test_by_default_the_files_lie_in_the_work_dirs(
     written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.json")}
     names = {"copy/eval_results.json", "copy/eval_results_exp_0.json", "eval_results_loose.json"}
     assert written == names
+
+
+def test_exported_files_are_compared_with_their_run(
+    call: Call, tiny_run: Path, tmp_path: Path
+) -> None:
+    for library in ("onnxscript", "onnxruntime", "openvino"):
+        pytest.importorskip(library)
+    file = export_checkpoint(tiny_run, tmp_path / "m.onnx", size=(16, 16)).path
+    to_float16(file, tmp_path / "half.onnx", [torch.rand(4, 3, 16, 16)])
+    to_openvino(file, tmp_path / "m.xml")
+    files = [tmp_path / name for name in ("m.onnx", "half.onnx", "m.xml")]
+    status, text, told = call(tiny_run, *files, "--out", tmp_path / "e")
+    assert status == 0, told
+    own = read(tmp_path / "e", "tiny")
+    known = json.loads((tiny_run / "results.json").read_text())["matrix"]["srcc"][-1]
+    for label in ("m.onnx", "half.onnx", "m.xml"):
+        content = read(tmp_path / "e", label)
+        for name in "abc":
+            said = np.array([predictions(one, name) for one in (content, own)])
+            off = 1e-3 if label == "half.onnx" else 1e-5
+            np.testing.assert_allclose(said[0], said[1], rtol=0, atol=off)
+            truth = [row["target"] for row in own["datasets"][name]["predictions"]]
+            expected = paired_bootstrap(said[1], said[0], np.array(truth))
+            (row,) = [
+                row
+                for row in content["comparisons"]
+                if (row["dataset"], row["a"], row["b"]) == (name, "tiny", label)
+            ]
+            assert row["note"] is None
+            assert row["value_a"] == known["abc".index(name)]
+            assert row["difference"] == pytest.approx(expected.difference)
+            assert row["interval"] == pytest.approx(expected.interval)
+        for key in ("batch_size", "bootstrap", "seed", "preprocessing", "split"):
+            assert content["protocol"][key] == own["protocol"][key]
+        assert content["experiences_learnt"] == 3
+        assert label in text
+    assert read(tmp_path / "e", "m.xml")["protocol"]["exported"]["backend"] == "openvino"
+
+
+def test_exported_files_of_no_use_are_told_with_the_rest(
+    call: Call, tiny_run: Path, tmp_path: Path
+) -> None:
+    for library in ("onnxscript", "onnxruntime"):
+        pytest.importorskip(library)
+    file = export_checkpoint(tiny_run, tmp_path / "m.onnx", size=(16, 16)).path
+    status, _, told = call(file, "--datasets", "a")
+    assert status == 0, told
+    written = json.loads((tmp_path / "eval_results_m_onnx.json").read_text())
+    assert list(written["datasets"]) == ["a"]
+    about = read_metadata(file)
+    about.pop("experiences_learnt")
+    write_metadata(file, about)
+    status, text, told = call(file, tmp_path / "gone.onnx", tiny_run, "--out", tmp_path / "e")
+    assert (status, text) == (2, "")
+    one, two = told.splitlines()
+    assert "m.onnx: exported from a pretraining, which has learnt no scores to evaluate" in one
+    assert two.startswith(f"error: gone.onnx: {tmp_path / 'gone.onnx'}: no such file. Write it")
+    status, _, told = call(file, file)
+    assert (status, "m.onnx: given twice" in told) == (2, True)
 
 
 def test_crops_stand_in_the_file_and_do_not_depend_on_the_batch(

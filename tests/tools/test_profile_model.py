@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cliqa.deploy.openvino_backend import to_openvino
 from cliqa.engine.compress_export import export_checkpoint
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import ConfigError
@@ -70,6 +71,27 @@ def test_an_exported_model_beside_its_run(
     assert status == 2
     assert "m.onnx: fails at batch 1, 40 x 40 pixels" in told
     assert "takes images of 32 x 32 pixels" in told
+
+
+@pytest.mark.integration
+def test_an_openvino_file_beside_the_one_that_it_is_from(
+    tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("openvino")
+    file, out = tmp_path / "m.onnx", tmp_path / "profile.json"
+    export_checkpoint(tiny_run, file, size=(32, 32))
+    small = tmp_path / "m.xml"
+    to_openvino(file, small)
+    main([str(file), str(small), "--repeats", "2", "--warmup", "0", "--out", str(out)])
+    assert "openvino" in capsys.readouterr().out
+    found = json.loads(out.read_text())
+    assert [row["backend"] for row in found["rows"]] == ["onnxruntime", "openvino"]
+    sizes = [small.with_suffix(ending).stat().st_size for ending in (".xml", ".bin", ".json")]
+    assert found["models"]["m.xml"]["file_bytes"] == sum(sizes)
+    small.with_suffix(".json").unlink()
+    assert run_entry_point(lambda: main([str(small)])) == 2
+    assert "m.json, which says what images it takes, is missing" in capsys.readouterr().err
 
 
 @pytest.mark.integration

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import ConfigError, ModelError
 
 PAD, END = 0, 1
 SPECIAL = ("<pad>", "<end>")
@@ -32,17 +32,17 @@ def learn_merges(texts: Iterable[str], vocab_size: int) -> Tensor:
 
     Raises:
         ConfigError: `vocab_size` is too small for the bytes.
+        ModelError: The package ``tokenizers`` is missing.
     """
     if vocab_size < BASE:
         raise ConfigError(
             f"TextTransformer: vocab_size must be at least {BASE} (two signs and 256 bytes), got "
             f"{vocab_size}."
         )
-    from tokenizers import Tokenizer, models, trainers  # noqa: PLC0415  only text models need it
-
-    tokenizer = Tokenizer(models.BPE())
+    library = _library()
+    tokenizer = library.Tokenizer(library.models.BPE())
     tokenizer.pre_tokenizer = _by_bytes()
-    trainer = trainers.BpeTrainer(
+    trainer = library.trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=list(SPECIAL),
         initial_alphabet=_alphabet(),
@@ -63,18 +63,29 @@ def build_tokenizer(merges: Tensor) -> Any:  # noqa: ANN401
     Args:
         merges: As `learn_merges` gives them.
     """
-    from tokenizers import Tokenizer, models, processors  # noqa: PLC0415  as above
-
+    library = _library()
     names = _names(merges)
     pairs = [(names[a], names[b]) for a, b in merges.tolist() if a >= 0]
     vocabulary = {token: id_ for id_, token in enumerate(names)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=pairs))
+    tokenizer = library.Tokenizer(library.models.BPE(vocab=vocabulary, merges=pairs))
     tokenizer.pre_tokenizer = _by_bytes()
-    tokenizer.post_processor = processors.TemplateProcessing(
+    tokenizer.post_processor = library.processors.TemplateProcessing(
         single=f"$A {SPECIAL[END]}", special_tokens=[(SPECIAL[END], END)]
     )
     tokenizer.enable_padding(pad_id=PAD, pad_token=SPECIAL[PAD])
     return tokenizer
+
+
+def _library() -> Any:  # noqa: ANN401
+    """Return the package ``tokenizers``."""
+    try:
+        import tokenizers  # noqa: PLC0415  only text models need it
+    except ImportError as error:
+        raise ModelError(
+            f"TextTransformer needs the package tokenizers ({error}). Install what the package "
+            "needs: pip install -r requirements.txt."
+        ) from error
+    return tokenizers
 
 
 def _names(merges: Tensor) -> list[str]:
@@ -94,13 +105,9 @@ def _merges_of(tokenizer: Any) -> list[tuple[str, str]]:  # noqa: ANN401
 
 def _by_bytes() -> Any:  # noqa: ANN401
     """Return the rule that splits a text into words of bytes."""
-    from tokenizers import pre_tokenizers  # noqa: PLC0415  as above
-
-    return pre_tokenizers.ByteLevel(add_prefix_space=True)
+    return _library().pre_tokenizers.ByteLevel(add_prefix_space=True)
 
 
 def _alphabet() -> list[str]:
     """Return the sign of each of the 256 bytes, in a fixed order."""
-    from tokenizers import pre_tokenizers  # noqa: PLC0415  as above
-
-    return sorted(pre_tokenizers.ByteLevel.alphabet())
+    return sorted(_library().pre_tokenizers.ByteLevel.alphabet())

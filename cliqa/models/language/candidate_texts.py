@@ -62,6 +62,16 @@ class CandidateTexts:
         prompts = tuple(tuple(own) for own in found["prompts"])
         return cls(tuple(found["names"]), prompts, values, source)
 
+    def lines(self) -> dict[str, str]:
+        """Return what stands for each candidate, for messages.
+
+        >>> CandidateTexts(("cat", "dog"), (("a cat.", "one cat."), ("a dog.",))).lines()
+        {'cat': 'a cat. | one cat.', 'dog': 'a dog.'}
+        """
+        values = [f"{value:g}: " for value in self.values or ()] or [""] * len(self)
+        shown = zip(self.names, values, self.prompts, strict=True)
+        return {name: value + " | ".join(prompts) for name, value, prompts in shown}
+
     def check_names(self, names: Sequence[str]) -> None:
         """Refuse other candidates than a stream's classes, or another order.
 
@@ -75,9 +85,12 @@ class CandidateTexts:
             return
         same = sorted(self.names) == sorted(names)
         what = "in another order" if same else "others"
+        gaps = {"missing": set(names) - set(self.names), "unknown": set(self.names) - set(names)}
+        told = [f"  {how}: {', '.join(sorted(some))}\n" for how, some in gaps.items() if some]
         raise ConfigError(
             f"model.texts {self.source}: its candidates are {what} than the stream's classes.\n"
             f"  texts:  {', '.join(self.names)}\n  stream: {', '.join(names)}\n"
+            f"{''.join(told)}"
             "Copy the file, name the stream's classes in their order in it, and give its path."
         )
 
@@ -91,12 +104,13 @@ def _check(texts: CandidateTexts) -> None:
     seen: dict[str, str] = {}
     for name, own in zip(texts.names, texts.prompts, strict=True):
         for prompt in own:
-            if prompt in seen:
+            same = prompt.casefold()  # CLIP reads small letters alone
+            if same in seen:
                 raise ConfigError(
-                    f"model.texts {texts.source}: {prompt!r} stands for '{seen[prompt]}' and again "
-                    f"for '{name}'. Every text must be there once."
+                    f"model.texts {texts.source}: {prompt!r} stands for '{seen[same]}' and again "
+                    f"for '{name}'. Every text must be there once, whatever its case."
                 )
-            seen[prompt] = name
+            seen[same] = name
     if texts.values is not None and len(set(texts.values)) < len(texts.values):
         raise ConfigError(
             f"model.texts {texts.source}: two levels have one value. Join their texts in one level."

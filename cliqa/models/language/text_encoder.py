@@ -43,7 +43,8 @@ class KeptFeatures:
     """The features of texts by an encoder that does not train, computed once.
 
     They are computed anew when the texts or a tensor of the encoder change, and every time where a
-    parameter trains.
+    parameter trains. A trace for an export takes what the last pass kept: a constant in the file,
+    in the encoder's place.
 
     Args:
         what: The encoder's method that computes them: ``"encode"`` or ``"words"``.
@@ -57,6 +58,8 @@ class KeptFeatures:
     def __call__(self, encoder: TextEncoder, texts: tuple[str, ...]) -> Any:  # noqa: ANN401
         """Return what the method gives for texts, on the encoder's device."""
         compute = getattr(encoder, self._what)
+        if torch.compiler.is_exporting():
+            return self._kept if self._key[:1] == (texts,) else compute(texts)
         if any(p.requires_grad for p in encoder.parameters()):
             return compute(texts)
         tensors = [*encoder.parameters(), *encoder.buffers()]

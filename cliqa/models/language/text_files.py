@@ -47,7 +47,12 @@ def load_texts(source: str | Path) -> CandidateTexts:
         path = Path(source).expanduser()
         if not path.is_file():
             raise ConfigError(f"model.texts: {path}: no such file of texts.")
-        content = path.read_text(encoding="utf-8", errors="replace")
+        try:
+            content = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ConfigError(
+                f"model.texts {where}: no UTF-8 text (byte {error.start}). Save the file as UTF-8."
+            ) from error
     else:
         known = shipped_texts()
         if where not in known:
@@ -73,7 +78,8 @@ def parse_texts(content: str, where: str = "texts") -> CandidateTexts:
         document = yaml.load(content, _Loader)  # a safe loader
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"model.texts {where}: no YAML ({reason}).") from error
+        hint = " Indent with spaces, not with tabs." if "'\\t'" in reason else ""
+        raise ConfigError(f"model.texts {where}: no YAML ({reason}).{hint}") from error
     kind = _kind_of(document, where)
     templates = _texts(document.get("templates"), f"{where}: templates", [PLACE])
     for template in templates:
@@ -84,17 +90,18 @@ def parse_texts(content: str, where: str = "texts") -> CandidateTexts:
             )
     prompts, values = [], []
     for name, entry in document[kind].items():
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not name.strip():
             raise ConfigError(
                 f"model.texts {where}: {name!r} is read as a {type(name).__name__}, not as a name. "
-                "Put it into quotes."
+                "Put a name into quotes."
             )
         own = f"{where}: {kind}.{name}"
         if kind == "levels":
             value, entry = _level(entry, own)
             values.append(value)
         texts = _texts(entry, own, [name.replace("_", " ")])
-        prompts.append(tuple(t.replace(PLACE, text) for text in texts for t in templates))
+        filled = (t.replace(PLACE, text) for text in texts for t in templates)
+        prompts.append(tuple(" ".join(prompt.split()) for prompt in filled))
     found = tuple(values) if kind == "levels" else None
     return CandidateTexts(tuple(document[kind]), tuple(prompts), found, where)
 

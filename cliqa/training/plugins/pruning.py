@@ -9,6 +9,7 @@ import torch
 from avalanche.training.plugins import EarlyStoppingPlugin
 from avalanche.training.plugins.clock import Clock
 
+from cliqa.deploy.prunable import check_kind
 from cliqa.deploy.pruning import check_values, prune_channels
 from cliqa.models.pruned import pruning_of
 from cliqa.registry import PLUGINS
@@ -113,11 +114,13 @@ class ChannelPruning(ContinualPlugin):
                 raise ConfigError(f"ChannelPruning does not go with {name}: {why}.")
 
     def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Refuse a plan that leaves no epoch before the pruning.
+        """Refuse what cannot be pruned, and a plan that leaves no epoch before the pruning.
 
         Raises:
             ConfigError: There are too few epochs.
+            ModelError: The model is of a kind that cannot be taken apart.
         """
+        check_kind(strategy.model)
         self._done = False
         if self._is_due(strategy) and self.recover_epochs >= strategy.train_epochs:
             raise ConfigError(

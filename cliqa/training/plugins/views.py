@@ -13,6 +13,9 @@ from cliqa.training.gate import DomainGate
 from cliqa.training.gated_views import GatedViews
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
 
 INFERENCE = ("last", "oracle", "gate")
 
@@ -75,11 +78,19 @@ class TaskViews(ContinualPlugin):
     def deployed(self, model: nn.Module) -> nn.Module:
         """Return the network that predicts for images of which nobody knows the experience.
 
-        With ``"gate"`` it is all views with the gate; else the newest view, the model itself.
+        With ``"gate"`` it is all views with the gate; else the newest view, the model itself, which
+        for ``"oracle"`` is not what was measured, and is warned of.
 
         Args:
             model: The model; it is left as it is.
         """
+        if self.inference == "oracle" and self.learnt > 1:
+            logger.warning(
+                "%s: its run told every image's experience (inference='oracle'), which nobody "
+                "knows in the field: the newest view alone predicts, and older data sets may get "
+                "worse scores than measured. Train with inference='gate' to use all views.",
+                type(self).__name__,
+            )
         if self.gate is None or not self._views:
             return model
         self.gate.keep(model)

@@ -78,6 +78,15 @@ def test_no_two_places_are_alike(shape: tuple[int, int]) -> None:
     assert torch.pdist(found).min() > 0.1
 
 
+def test_the_first_half_tells_the_row_and_the_second_the_column() -> None:
+    """Places stand row by row; a trained head's weights hang on it."""
+    found = place_features(2, 3).unflatten(0, (2, 3))  # (rows, columns, 16)
+    assert torch.equal(found[:, 0, :8], found[:, 2, :8])
+    assert torch.equal(found[0, :, 8:], found[1, :, 8:])
+    assert not torch.allclose(found[0, :, :8], found[1, :, :8])
+    assert not torch.allclose(found[:, 0, 8:], found[:, 1, 8:])
+
+
 def test_places_do_not_depend_on_the_size_of_the_map() -> None:
     middle = place_features(1, 1)[0]
     assert torch.allclose(place_features(3, 3)[4], middle, atol=1e-6)

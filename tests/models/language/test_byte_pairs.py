@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
 from cliqa.models.language.byte_pairs import BASE, END, PAD, build_tokenizer, learn_merges
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import ConfigError, ModelError
 
 TEXTS = ["a photo of a cat.", "a photo of a dog.", "a café in Zürich, 3 € — 猫"]
 
@@ -81,3 +83,9 @@ def test_texts_of_a_batch_are_padded() -> None:
 def test_a_vocabulary_needs_all_bytes() -> None:
     with pytest.raises(ConfigError, match="vocab_size must be at least 258 .*, got 257"):
         learn_merges(TEXTS, 257)
+
+
+def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(ModelError, match=r"needs the package tokenizers .*pip install -r req"):
+        learn_merges(["a"], 300)

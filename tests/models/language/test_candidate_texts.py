@@ -28,6 +28,7 @@ def test_texts_survive_json() -> None:
     ("names", "message"),
     [
         (("dog", "cat", "sea_lion"), "in another order than the stream's"),
+        (("cat", "dog", "seal"), r"missing: seal\n  unknown: sea_lion\nCopy the file"),
         (("cat", "dog"), r"others than the stream's classes.\n  texts:  cat, dog, sea_lion\n  s"),
     ],
 )

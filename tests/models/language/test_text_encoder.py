@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 from torch.func import grad
 
 from cliqa.models.language.text_encoder import KeptFeatures
@@ -57,6 +58,28 @@ def test_features_of_an_encoder_that_trains_have_gradients() -> None:
     assert model.embedding.grad is not None
     kept(model, TEXTS)
     assert model.calls == 2
+
+
+class Fits(nn.Module):
+    """How well vectors fit texts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.kept = encoder(), KeptFeatures()
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = vectors @ self.kept(self.encoder, TEXTS).T
+        return found
+
+
+def test_a_trace_takes_the_features_as_a_constant() -> None:
+    model, vectors = Fits().eval(), torch.randn(3, 8)
+    wanted = model(vectors)
+    program = torch.export.export(model, (vectors,))
+    assert model.encoder.calls == 1
+    assert not any("softmax" in str(node.target) for node in program.graph.nodes)
+    torch.testing.assert_close(program.module()(vectors), wanted)
+    assert torch.equal(model(vectors), wanted)  # and nothing of the trace is kept
 
 
 def test_tensors_of_a_functional_gradient_are_not_kept() -> None:

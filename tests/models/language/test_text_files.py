@@ -65,10 +65,13 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
         ("classes: {a: }", "one candidate leaves nothing to choose"),
         ("classes: {a: x, b: x}", "'x' stands for 'a' and again for 'b'"),
         ("classes: {a: [x, x], b: }", "'x' stands for 'a' and again for 'a'"),
+        ("classes: {a: x, b: ' X  '}", "'X' stands for 'a' and again for 'b'"),
+        ("classes:\n  a:\n\tb:", r"no YAML .*line 3.*Indent with spaces, not with tabs"),
+        ("classes: {' ': x, b: }", "' ' is read as a str, not as a name"),
         ("classes: {a: [], b: }", r"classes\.a: expected a text or several, got \[\]"),
         ("classes: {a: [' '], b: }", "' ' is no text"),
         ("classes: {a: [1], b: }", "1 is no text. Put it into quotes"),
-        ("classes: {no: , b: }", "False is read as a bool, .*Put it into quotes"),
+        ("classes: {no: , b: }", "False is read as a bool, .*Put a name into quotes"),
         ("templates: [a photo]\nclasses: {a: , b: }", "template 'a photo' needs one {}"),
         (
             "levels: {a: good, b: bad}",
@@ -83,3 +86,17 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 def test_wrong_files_are_refused(content: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_texts(content, "my.yaml")
+
+
+def test_files_are_read_as_utf8_and_as_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    text = "classes: {bag: Täschchen für Größen, coat: '外套'}"
+    for encoding in ("utf-8", "utf-8-sig"):
+        path.write_text(text, encoding=encoding)
+        assert load_texts(path).flat == ("Täschchen für Größen", "外套")
+    path.write_bytes("classes: {bag: Täschchen, coat: }".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"no UTF-8 text \(byte 16\)\. Save the file as UTF-8"):
+        load_texts(path)
+    path.write_text(text, encoding="utf-16")
+    with pytest.raises(ConfigError, match="Save the file as UTF-8"):
+        load_texts(path)

@@ -17,7 +17,7 @@ from cliqa.models.build import build_model
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.training.plugins.lwf import LwF
 from cliqa.training.plugins.replay import Replay
-from cliqa.training.plugins.text_replay import TextReplay
+from cliqa.training.plugins.text_replay import TextReplay, _of_samples
 from cliqa.utils.errors import ConfigError
 
 Config = dict[str, Any]
@@ -338,3 +338,11 @@ def test_a_second_memory_is_refused(class_config: Config) -> None:
 def test_bad_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         TextReplay(**arguments)
+
+
+def test_a_samples_vector_is_the_mean_of_its_own_crops() -> None:
+    crops = torch.nn.functional.normalize(torch.randn(6, 4), dim=1)  # three of each sample
+    found = _of_samples(crops, 2)
+    for sample in range(2):
+        mean = crops[3 * sample : 3 * sample + 3].mean(dim=0)
+        assert torch.allclose(found[sample], mean / mean.norm())
