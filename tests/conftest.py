@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -372,3 +373,32 @@ def run_config(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return run
+
+
+@pytest.fixture(scope="module")
+def quick_exports() -> Iterator[None]:
+    """Let a module's exports be traced by PyTorch's older exporter, in a fraction of the time.
+
+    For tests of what is done with exported files; those of exports themselves use the newer one.
+    """
+    onnx = pytest.importorskip("onnx")
+
+    def trace(network: nn.Module, images: torch.Tensor, any_size: bool) -> Any:
+        axes = {0: "batch", 2: "height", 3: "width"} if any_size else {0: "batch"}
+        content = io.BytesIO()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network,
+                (images,),
+                content,  # type: ignore[arg-type]  # a buffer will do
+                dynamo=False,
+                input_names=["images"],
+                output_names=["output"],
+                dynamic_axes={"images": axes, "output": {0: "batch"}},
+            )
+        return onnx.load_from_string(content.getvalue())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cliqa.deploy.export.trace", trace)
+        yield

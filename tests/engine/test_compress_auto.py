@@ -32,6 +32,7 @@ from train_config import main
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("torch_pruning")
+pytestmark = pytest.mark.usefixtures("quick_exports")
 
 OPTIONS: dict[str, Any] = {
     "budget": {"max_drop": 2.0},
@@ -44,7 +45,9 @@ OPTIONS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def done(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+def done(
+    tiny_run: Path, tmp_path_factory: pytest.TempPathFactory, quick_exports: None
+) -> tuple[Any, Path]:
     """Return the outcome of a search over a tiny run, and its folder: only read it."""
     folder = tmp_path_factory.mktemp("deploy")
     return search_deployments(tiny_run, folder, DeployOptions(**OPTIONS)), folder

@@ -20,10 +20,11 @@ from cliqa.utils.errors import ArtifactError, ConfigError, DatasetError
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.usefixtures("quick_exports")
 
 
 @pytest.fixture(scope="module")
-def exported(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory, quick_exports: None) -> Path:
     """Return an ONNX file of a tiny run: only read it."""
     folder = tmp_path_factory.mktemp("exported")
     return export_checkpoint(tiny_run, folder / "m.onnx", size=(16, 16)).path
