@@ -31,7 +31,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--out",
-        help="file to write (default: eval_results.json beside the model)",
+        help="file to write (default: eval_results.json in the work_dir)",
     )
     return parser.parse_args(argv)
 

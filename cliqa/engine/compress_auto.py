@@ -17,7 +17,6 @@ from cliqa.engine.deployments import Deployments, can_be_made
 from cliqa.engine.sections import run_folder
 from cliqa.evaluation.tables import LABELS, Table, number, render
 from cliqa.utils.device import processor_name
-from cliqa.utils.errors import ArtifactError
 from cliqa.utils.io import write_json, write_text
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.visualization.pareto import draw_pareto
@@ -56,11 +55,6 @@ def search_deployments(
     """
     setup_logging()
     asked = options or DeployOptions()
-    if Path(checkpoint).suffix in (".onnx", ".xml"):
-        raise ArtifactError(
-            f"{checkpoint}: exported already. A search starts from a run: give its work_dir, or a "
-            "checkpoint."
-        )
     check_libraries(asked)
     path = find_checkpoint(checkpoint)
     folder = Path(out) if out else path.parent.parent / FOLDER

@@ -48,8 +48,8 @@ def evaluate(
         data_sets: Names of the config's data sets, or others as ``TYPE=ROOT`` or ``dict(...)``;
             none for all of the config's.
         split: ``"test"``, ``"val"``, ``"train"`` or ``"all"``.
-        out: The file to write; None for eval_results.json in the checkpoint's run, or beside
-            the ONNX file.
+        out: The file to write; None for eval_results.json in the checkpoint's run, or for
+            eval_results_model_onnx.json (or so) beside the exported file.
         work_dir: The run's folder, where it is not the config's own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         seed: Overrides the config's seed (it decides over generated data and splits).
@@ -67,6 +67,7 @@ def evaluate(
     config = with_command_line(config, seed=seed)
     folder = run_folder(config, config_file, work_dir)
     request = Request(data_sets=data_sets, split=split)
+    name = "eval_results.json"
     if exported is None:
         candidate, home = _trained(
             config, config_file, checkpoint or folder, target, request, folder
@@ -75,8 +76,10 @@ def evaluate(
         check_config(config)
         candidate = ExportedCandidate(Path(exported), config, str(config_file), request)
         home = candidate.path.parent
+        # a name of its own: the file often lies in the run's work_dir
+        name = f"eval_results_{candidate.path.name.replace('.', '_')}.json"
     (results,) = measure([candidate])
-    target_file = Path(out) if out else home / "eval_results.json"
+    target_file = Path(out) if out else home / name
     write_json(target_file, results)
     logger.info("written: %s", target_file)
     return results

@@ -238,11 +238,6 @@ def test_a_config_can_end_with_deployments(
     assert (folder / f"{best}.onnx").is_file()  # the run was not moved aside
 
 
-def test_a_search_starts_from_a_run(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"m\.onnx: exported already\. A search starts from"):
-        search_deployments(tmp_path / "m.onnx")
-
-
 def test_pytorch_is_timed_without_the_rounding_of_training(
     tiny_config: dict[str, Any], run_config: Callable[..., Path], tmp_path: Path
 ) -> None:
