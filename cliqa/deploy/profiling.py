@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from cliqa.deploy.onnx_graph import first_line
 from cliqa.models.complexity import count_macs
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 
@@ -186,7 +187,7 @@ def profile_forward(
         if isinstance(error, ConfigError):
             raise
         raise ModelError(
-            f"{name}: fails at {size} ({_first_line(error)}). Choose other sizes or batch sizes."
+            f"{name}: fails at {size} ({first_line(error)}). Choose other sizes or batch sizes."
         ) from error
     return Profile(
         name=name,
@@ -237,8 +238,3 @@ def _wait(device: torch.device) -> None:
     """Wait until a GPU has done what it was told to."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _first_line(error: Exception) -> str:
-    """Return what an error says, without what follows its first line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
