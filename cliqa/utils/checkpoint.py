@@ -1,4 +1,4 @@
-"""Checkpoints of tensors and plain types only: loading one never runs code, or takes a flipped bit."""
+"""Checkpoints of tensors and plain types only, with checksums: loading one never runs code."""
 
 from __future__ import annotations
 
