@@ -85,6 +85,8 @@ def pretrain(
         start = {"start": parts.start.to_dict()} if parts.start else {}
         files.write_run(seed=config["seed"], device=str(target), config=str(config_file), **start)
         _save(files, config, trainer)
+        if trainer.rows:  # a kill may have come between the checkpoint and its rows
+            _write_rows(files, trainer)
         loggers = build_loggers(config, files.root)
         trainer.after_epoch = (
             lambda one, row: _after_epoch(files, config, one, row),
@@ -135,11 +137,16 @@ def _save(files: WorkDir, config: dict[str, Any], trainer: Pretrainer) -> None:
 def _after_epoch(files: WorkDir, config: dict[str, Any], trainer: Pretrainer, row: Row) -> None:
     """Save and tell what an epoch gave."""
     _save(files, config, trainer)
-    files.write_metrics([{"kind": "pretraining", **one} for one in trainer.rows])
+    _write_rows(files, trainer)
     shown = [f"{name} {row[name]:.4f}" for name in ("total", "cons", "pos", "neg") if name in row]
     if "rank_accuracy_overall" in row:
         shown.append(f"held-out rank accuracy {row['rank_accuracy_overall']:.3f}")
     logger.info("epoch %d/%d  %s", row["epoch"] + 1, trainer.epochs, "  ".join(shown))
+
+
+def _write_rows(files: WorkDir, trainer: Pretrainer) -> None:
+    """Write the rows of all epochs."""
+    files.write_metrics([{"kind": "pretraining", **one} for one in trainer.rows])
 
 
 def _log(loggers: Sequence[Any], row: Row) -> None:
