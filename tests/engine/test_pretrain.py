@@ -21,7 +21,8 @@ from cliqa.engine import pretrain as module
 from cliqa.engine.checkpoints import load_run
 from cliqa.engine.compress_export import export_checkpoint
 from cliqa.engine.inference import Predictor
-from cliqa.engine.pretrain_parts import Chosen, held_out_accuracy
+from cliqa.engine.pretrain_images import Chosen
+from cliqa.engine.pretrain_parts import held_out_accuracy
 from cliqa.engine.ranking import rank_degradations
 from cliqa.models.build import build_model
 from cliqa.models.start import start_from
