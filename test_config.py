@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from cliqa.utils.cli import add_config_arguments, run_entry_point
+from cliqa.utils.cli import add_changed_data_argument, add_config_arguments, run_entry_point
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -33,6 +33,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--out",
         help="file to write (default: eval_results.json in the work_dir)",
     )
+    add_changed_data_argument(parser)
     return parser.parse_args(argv)
 
 
@@ -60,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         work_dir=args.work_dir,
         device=args.device,
         seed=args.seed,
+        allow_changed_data=args.allow_changed_data,
     )
     sys.stdout.write(evaluation_table(results))
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from cliqa.utils.cli import add_config_arguments, run_entry_point
+from cliqa.utils.cli import add_changed_data_argument, add_config_arguments, run_entry_point
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -23,6 +23,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="go on from the work_dir's last checkpoint, or from PATH",
     )
     parser.add_argument("--amp", action="store_true", help="train in mixed precision")
+    add_changed_data_argument(parser)
     return parser.parse_args(argv)
 
 
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=args.seed,
         resume=args.resume,
         amp=args.amp,
+        allow_changed_data=args.allow_changed_data,
     )
     if config.get("deploy") is not None:
         from cliqa.engine.compress_auto import deploy_run  # noqa: PLC0415  needs optional libraries

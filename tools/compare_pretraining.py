@@ -58,7 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.baseline, args.pretrained, args.images, args.seeds, args.out, args.cfg_options
     )
     script = ROOT / "train_config.py"
-    failures = run_label_study(plans, script, jobs=args.jobs, device=args.device)
+    failures = run_label_study(
+        plans,
+        script,
+        jobs=args.jobs,
+        device=args.device,
+        allow_changed_data=args.allow_changed_data,
+    )
     for failure in failures:
         print_error(f"failed: {failure}")
     study, files = write_label_study(plans, args.out)

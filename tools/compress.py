@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import run_entry_point
+from cliqa.utils.cli import add_changed_data_argument, run_entry_point
 
 Commands = argparse._SubParsersAction
 
@@ -139,6 +139,7 @@ def add_prune(commands: Commands) -> None:
     )
     parser.add_argument("--out", help="new work_dir (default: WORK_DIR_pruned_RATIO)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_changed_data_argument(parser)
     parser.set_defaults(run=prune)
 
 
@@ -162,6 +163,7 @@ def prune(args: argparse.Namespace) -> None:
         importance=args.importance,
         ignore=args.ignore,
         device=args.device,
+        allow_changed_data=args.allow_changed_data,
     )
     print(out)
 
@@ -199,6 +201,7 @@ def add_auto(commands: Commands) -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the CPU (default: 1, steadiest)")
     parser.add_argument("--rounds", type=int, default=15, help="passes timed (default: 15)")
     parser.add_argument("--out", help="folder to write to (default: deploy in the work_dir)")
+    add_changed_data_argument(parser)
     parser.set_defaults(run=auto)
 
 
@@ -221,7 +224,7 @@ def auto(args: argparse.Namespace) -> None:
         threads=args.threads,
         rounds=args.rounds,
     )
-    search_deployments(args.checkpoint, args.out, options)
+    search_deployments(args.checkpoint, args.out, options, args.allow_changed_data)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

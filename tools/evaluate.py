@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import add_protocol_arguments, run_entry_point
+from cliqa.utils.cli import add_changed_data_argument, add_protocol_arguments, run_entry_point
 from cliqa.utils.errors import ConfigError
 
 STYLES = {".md": "markdown", ".txt": "text", ".csv": "csv"}
@@ -40,6 +40,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--lower-is-better", action="store_true", help="files of scores hold a DMOS"
     )
     add_protocol_arguments(parser)
+    add_changed_data_argument(parser)
     parser.add_argument(
         "--out",
         help="for one checkpoint a .json file, for several a folder (default: eval_results.json "
@@ -82,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         scale=Scale(low, high, not args.lower_is_better) if args.score_range else None,
         batch_size=args.batch_size,
         num_workers=args.num_workers,
+        allow_changed_data=args.allow_changed_data,
     )
     device = resolve_device(args.device)
     results, comparisons = evaluate_checkpoints(args.checkpoints, request, device, args.out)

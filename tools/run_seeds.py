@@ -65,7 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         orders=[tuple(order.split(",")) for order in args.orders],
         options=args.cfg_options,
     )
-    failures = run_study(plan, ROOT / "train_config.py", jobs=args.jobs, device=args.device)
+    failures = run_study(
+        plan,
+        ROOT / "train_config.py",
+        jobs=args.jobs,
+        device=args.device,
+        allow_changed_data=args.allow_changed_data,
+    )
     if any(run.is_finished() for run in plan.runs):
         study, files = write_study(plan)
         print(study_report(study))

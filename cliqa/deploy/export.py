@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa import __version__
+from cliqa.deploy.file_checksum import seal_onnx
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx_file import describe, open_session
 from cliqa.deploy.parity import Shape, difference, own_rounding, said
@@ -121,7 +122,7 @@ def export_onnx(
         "macs_size": list(size),
     }
     describe(proto, {**metadata, **facts})
-    content = proto.SerializeToString()
+    content = seal_onnx(proto)
     with atomic_open(path, "wb") as file:
         file.write(content)
     return ExportReport(

@@ -114,7 +114,7 @@ def to_float16(
     fidelity = compare_outputs(expected, outputs_of(onnx_forward(content), images))
     _check(fidelity, expected, source, tolerance)
     save_graph(half, target)
-    return HalfReport(str(source), str(target), before, len(content), fidelity)
+    return HalfReport(str(source), str(target), before, Path(target).stat().st_size, fidelity)
 
 
 def autocast_forward(

@@ -17,8 +17,8 @@ The description is JSON under the key ``cliqa`` of the file's own metadata:
 =====================  ==========================================================================
 
 Other keys may stand beside them: the config's ``model``, ``experiences_learnt``,
-``checkpoint_sha256``. The input is ``images``, float32 (B, C, H, W), and the output ``output``:
-scores (B,) or logits (B, K).
+``checkpoint_sha256``. A checksum of the whole file follows (`cliqa.deploy.file_checksum`). The
+input is ``images``, float32 (B, C, H, W), and the output ``output``: scores (B,) or logits (B, K).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cliqa.deploy.file_checksum import check_onnx, seal_onnx, strip_checksum
 from cliqa.deploy.libraries import library
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import atomic_open
@@ -51,12 +52,14 @@ def load_proto(path: str | Path) -> Any:  # noqa: ANN401
     """
     path = _existing(path)
     onnx = library("onnx")
+    check_onnx(path.read_bytes(), path)
     try:
         proto = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # noqa: BLE001  protobuf's DecodeError has no stable place
         raise _damaged(path, error) from error
     if not proto.graph.node or not proto.graph.output:  # what protobuf reads into any few bytes
         raise _damaged(path, "it has no graph")
+    strip_checksum(proto)
     return proto
 
 
@@ -115,7 +118,7 @@ def write_metadata(path: str | Path, metadata: Mapping[str, Any]) -> None:
     proto = load_proto(path)
     describe(proto, metadata)
     with atomic_open(path, "wb") as file:
-        file.write(proto.SerializeToString())
+        file.write(seal_onnx(proto))
 
 
 def describe(proto: Any, metadata: Mapping[str, Any]) -> None:  # noqa: ANN401
@@ -155,7 +158,9 @@ class OnnxModel:
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
         self.path = _existing(path)
-        self._session = open_session(self.path.read_bytes(), self.path, threads)
+        content = self.path.read_bytes()
+        check_onnx(content, self.path)
+        self._session = open_session(content, self.path, threads)
         properties = self._session.get_modelmeta().custom_metadata_map
         self.metadata = parse_metadata(properties, self.path)
         self._shape = self._session.get_inputs()[0].shape

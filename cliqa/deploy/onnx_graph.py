@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cliqa.deploy.file_checksum import check_onnx, seal_onnx, strip_checksum
 from cliqa.deploy.libraries import library
 from cliqa.deploy.score_head import LAYERS, GraphNode, score_head
 from cliqa.utils.errors import ArtifactError, ModelError
@@ -29,6 +30,7 @@ def load_graph(path: str | Path) -> Any:  # noqa: ANN401
     onnx = library("onnx")
     if not Path(path).is_file():
         raise ArtifactError(f"{path}: no such file. Export a model to ONNX first.")
+    check_onnx(Path(path).read_bytes(), path)
     try:
         model = onnx.load(str(path))
         onnx.checker.check_model(model)
@@ -36,13 +38,14 @@ def load_graph(path: str | Path) -> Any:  # noqa: ANN401
         raise ArtifactError(f"{path} is no ONNX file that can be read: {first_line(error)}.") from (
             error
         )
+    strip_checksum(model)
     return model
 
 
 def save_graph(model: Any, path: str | Path) -> None:  # noqa: ANN401
-    """Write a ``ModelProto`` as one file, atomically."""
+    """Write a ``ModelProto`` as one file with a checksum, atomically."""
     with atomic_open(path, "wb") as file:
-        file.write(model.SerializeToString())
+        file.write(seal_onnx(model))
 
 
 def sort_nodes(model: Any) -> None:  # noqa: ANN401

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cliqa.deploy.fidelity import Fidelity
+from cliqa.deploy.file_checksum import check_onnx, check_openvino, seal_openvino
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx_graph import METADATA, first_line, get_metadata, load_graph
 from cliqa.deploy.score_head import LAYERS, GraphNode, score_head
@@ -98,13 +99,14 @@ class OpenVinoModel:
         self, path: str | Path, threads: int | None = None, precision: str | None = None
     ) -> None:
         self.path = Path(path)
+        model = read_openvino(self.path)  # first: it compares the checksum of the .json too
         self.metadata = _read_sidecar(self.path)
         precision = precision or self.metadata.get("precision", "fp32")
         if precision not in HINTS:
             raise ConfigError(
                 f"precision must be one of {', '.join(map(repr, HINTS))}, got {precision!r}."
             )
-        self._run = openvino_forward(read_openvino(self.path), threads, HINTS[precision])
+        self._run = openvino_forward(model, threads, HINTS[precision])
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,) or logits (B, K), float32 on the CPU, of images (B, C, H, W).
@@ -173,7 +175,7 @@ def read_openvino(path: str | Path) -> Any:  # noqa: ANN401
     """Return a file as an ``openvino.Model``.
 
     Raises:
-        ArtifactError: It is missing, or no model that OpenVINO can read.
+        ArtifactError: It is missing, damaged, or no model that OpenVINO can read.
     """
     openvino = library("openvino", "openvino")
     path = Path(path)
@@ -181,6 +183,10 @@ def read_openvino(path: str | Path) -> Any:  # noqa: ANN401
     for file in needed:
         if not file.is_file():
             raise ArtifactError(f"{file}: no such file. An OpenVINO model is an .xml and a .bin.")
+    if path.suffix == ".xml":
+        check_openvino(path)
+    else:
+        check_onnx(path.read_bytes(), path)
     try:
         return openvino.Core().read_model(str(path))
     except RuntimeError as error:
@@ -205,6 +211,7 @@ def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precis
         library("openvino", "openvino").save_model(model, str(new), compress_to_fp16=False)
         note = json.loads(metadata.get(METADATA, "{}"))
         write_json(new.with_suffix(".json"), {**note, "precision": precision})
+        seal_openvino(new)
         size = sum(path.stat().st_size for path in Path(folder).iterdir())
         for ending in (".bin", ".json"):
             os.replace(new.with_suffix(ending), target.with_suffix(ending))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from cliqa.engine.build import build_model_and_strategy
-from cliqa.engine.data_arguments import Scale
+from cliqa.engine.data_arguments import Scale, is_new_data_set
+from cliqa.engine.data_record import DataRecord, check_same_data, record_sources
 from cliqa.engine.evaluate_classes import ChosenClasses
 from cliqa.engine.evaluate_scores import ChosenScores
 from cliqa.engine.evaluation_pass import AnySitting, Sitting
@@ -36,6 +37,7 @@ class Request:
         batch_size: Images a batch; None for that of the run, in which the crops of a protocol of
             one's own count as images.
         num_workers: Processes that read images.
+        allow_changed_data: Measure the run's own data sets where they are not what they were.
 
     Raises:
         ConfigError: A number is out of range.
@@ -47,6 +49,7 @@ class Request:
     scale: Scale | None = None
     batch_size: int | None = None
     num_workers: int = 0
+    allow_changed_data: bool = False
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
@@ -71,6 +74,7 @@ class Candidate:
         kind: ``"scores"`` or ``"classes"``.
         learnt: How many experiences the model has been trained on to their end.
         chosen: The data sets.
+        data: Their record.
         views: How an image is shown to the model.
         strategy: The strategy with the trained model.
         batch_size: Images a batch.
@@ -98,6 +102,7 @@ class Candidate:
         self.chosen: ChosenClasses | ChosenScores = choose(
             config, request.data_sets, request.split, state["names"], self.learnt, request.scale
         )
+        self.data = self._checked_data(state)
         self.views = build_views(
             None if scenario.get("feature_type") else scenario.get("eval_transform"),
             request.protocol,
@@ -106,6 +111,24 @@ class Candidate:
         )
         own = max(1, self.open(state, work_dir) // request.protocol.count)
         self.batch_size = request.batch_size or own
+
+    def _checked_data(self, state: Mapping[str, Any]) -> DataRecord:
+        """Return the record of the data sets; those of the run must be what they were.
+
+        Raises:
+            CheckpointError: They are not, and must be.
+        """
+        split, sources = self.request.split, self.chosen.sources
+        classes = getattr(getattr(self.chosen, "benchmark", None), "class_names", ())
+        record = record_sources({(name, split): one for name, one in sources.items()}, classes)
+        given = [text for text in self.request.data_sets if not is_new_data_set(text)]
+        asked = given if self.request.data_sets else list(sources)
+        own = replace(record, sets={k: one for k, one in record.sets.items() if k in asked})
+        allowed = self.request.allow_changed_data
+        if not own.sets:
+            return record
+        checked = check_same_data(self.path, state.get("data"), own, allowed)
+        return replace(record, changes=checked.changes)
 
     def open(self, state: Mapping[str, Any], work_dir: Path | None) -> int:
         """Build the strategy with the trained model; return how many images its batches have."""
@@ -149,6 +172,8 @@ class Candidate:
                 "device": str(self.device),
             },
             "seconds": seconds,
+            "data": self.data.digests(),
+            "warnings": list(self.data.changes),
             "datasets": {
                 name: self.chosen.entry(name, *pair, bootstrap, seed)
                 for name, pair in outputs.items()

@@ -40,6 +40,7 @@ def search_deployments(
     checkpoint: str | Path,
     out: str | Path | None = None,
     options: DeployOptions | None = None,
+    allow_changed_data: bool = False,
 ) -> Outcome:
     """Try every recipe on a run's model, write the files, a table and a figure, and choose.
 
@@ -49,6 +50,7 @@ def search_deployments(
         checkpoint: A work_dir, or a checkpoint of a run.
         out: Where the files go; None for ``deploy`` in the work_dir.
         options: What is tried and asked for; None for the defaults.
+        allow_changed_data: Measure on other data than the run's; the table says so.
 
     Raises:
         CliqaError: The run, the data or a library is missing or wrong.
@@ -58,7 +60,14 @@ def search_deployments(
     check_libraries(asked)
     path = find_checkpoint(checkpoint)
     folder = Path(out) if out else path.parent.parent / FOLDER
-    own = Deployments(path, folder, images=asked.images, epochs=asked.epochs, threads=asked.threads)
+    own = Deployments(
+        path,
+        folder,
+        images=asked.images,
+        epochs=asked.epochs,
+        threads=asked.threads,
+        allow_changed_data=allow_changed_data,
+    )
     installed = can_be_made(("onnxruntime", "openvino"))
     backends = installed if asked.backends is None else asked.backends
     optimizer = AutoOptimizer(
@@ -67,7 +76,7 @@ def search_deployments(
         standard_recipes(asked.prunings, backends, asked.distil),
         rounds=asked.rounds,
         folder=folder,
-        fingerprint=_fingerprint(path, asked),
+        fingerprint={**_fingerprint(path, asked), "data": own.data.digests()},
     )
     before = torch.get_num_threads()
     torch.set_num_threads(asked.threads)
@@ -128,6 +137,7 @@ def _write(
         "batch": list(batch.shape),
         "measure": own.measure,
         "chosen_on": own.split,
+        "changed_data": list(own.data.changes),
         "target": outcome.target,
         "budget": outcome.budget.__dict__,
         "best": None if outcome.best is None else outcome.best.recipe.key,
@@ -204,6 +214,7 @@ def _notes(outcome: Outcome, own: Deployments, batch: torch.Tensor, threads: int
         f"{processor_name()}, {threads} thread(s), {images} image(s) of {height} x {width} pixels "
         f"(height x width); CPU time, against PyTorch in float32 in turns; {how}.\n"
         + (WAITING if threads > 1 else "")
+        + "".join(f"{change}.\n" for change in own.data.changes)
         + "".join(f"{'; '.join(recipes)}: {note}\n" for note, recipes in _said(outcome).items())
         + outcome.verdict()
     )

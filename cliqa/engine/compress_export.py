@@ -13,6 +13,7 @@ from cliqa.deploy.export import DynamicSize, ExportReport, export_onnx
 from cliqa.deploy.onnx_file import read_metadata
 from cliqa.engine.candidate import experiences_learnt
 from cliqa.engine.checkpoints import find_checkpoint, sha256_of, without_weights
+from cliqa.engine.data_record import read_record
 from cliqa.engine.image_model import CheckpointModel, model_in
 from cliqa.engine.profile import SIZE, prepared
 from cliqa.engine.zero_shot import ZeroShotModel
@@ -139,6 +140,8 @@ def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dic
     }
     if "pretraining" not in state:
         about |= {"experiences_learnt": experiences_learnt(state), **_evaluated(state["config"])}
+        data = read_record(state.get("data"), "the checkpoint")
+        about |= {"data": data.digests()} if data is not None else {}
     return about
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from cliqa.deploy.pruning import check_values, prune_channels
 from cliqa.engine.build import build
 from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of, sha256_of
+from cliqa.engine.data_record import check_same_data, record_of
 from cliqa.engine.experiment import evaluate_stream
 from cliqa.engine.parts import Parts
 from cliqa.engine.pruning_record import FILE_NAME, UNTUNED, PruningRecord, pruning_table
@@ -48,6 +49,7 @@ def prune_run(
     importance: str = "magnitude",
     ignore: Sequence[str] = (),
     device: str = "auto",
+    allow_changed_data: bool = False,
 ) -> dict[str, Any]:
     """Prune a finished run's model and fine-tune it on the union of the stream's training data.
 
@@ -69,6 +71,7 @@ def prune_run(
         importance: See `prune_channels`.
         ignore: See `prune_channels`.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        allow_changed_data: Fine-tune and measure on other data than the run's; the report says so.
 
     Returns:
         What pruning.json in the new work_dir says: the settings, parameters, MACs and widths, and
@@ -99,8 +102,10 @@ def prune_run(
     _check_folder(out, source, settings)
     config = fine_tuning(state["config"], epochs, source if distil else None, strength)
     parts = build({**config, "load_from": None}, resolve_device(device), out)
+    own = record_of(parts.benchmark)
+    data = check_same_data(source, state.get("data"), own, allow_changed_data)
     model = merged(state)
-    record = PruningRecord(settings, parts, model)
+    record = PruningRecord(settings, parts, model, data.changes)
     example = _example(parts)
     for number in range(1, steps + 1):
         folder = out if number == steps else out / "steps" / f"step_{number}"
@@ -116,7 +121,7 @@ def prune_run(
         logger.info("step %d of %d: %s", number, steps, step)
         record.add(step, model)
         write_json(out / FILE_NAME, record.content(finished=False))
-        _tune(model, config, folder, epochs, device)
+        _tune(model, config, folder, epochs, device, allow_changed_data)
         model = model_of(load_run(find_checkpoint(folder))).to(parts.device)
     content = record.finished(model)
     write_json(out / FILE_NAME, content)
@@ -125,15 +130,28 @@ def prune_run(
     return content
 
 
-def _tune(model: nn.Module, config: dict[str, Any], folder: Path, epochs: int, device: str) -> None:
+def _tune(
+    model: nn.Module,
+    config: dict[str, Any],
+    folder: Path,
+    epochs: int,
+    device: str,
+    allow_changed_data: bool,
+) -> None:
     """Fine-tune a pruned network in a run of its own, or only measure it."""
     start = _save(model, folder / START)
     own = {**config, "load_from": {"path": str(start), "strict": True}}
     if epochs:
-        file = folder / "config.py"
-        train(own, config_file=file, work_dir=folder, device=device, resume="auto")
+        train(
+            own,
+            config_file=folder / "config.py",
+            work_dir=folder,
+            device=device,
+            resume="auto",
+            allow_changed_data=allow_changed_data,
+        )
     else:
-        _measure(own, folder, resolve_device(device))
+        _measure(own, folder, resolve_device(device), allow_changed_data)
 
 
 def _save(model: nn.Module, path: Path) -> Path:
@@ -144,10 +162,17 @@ def _save(model: nn.Module, path: Path) -> Path:
     return path.resolve()
 
 
-def _measure(config: dict[str, Any], folder: Path, device: torch.device) -> None:
+def _measure(config: dict[str, Any], folder: Path, device: torch.device, changed: bool) -> None:
     """Write the run of a network that is not fine-tuned: its measures and its checkpoint."""
     parts = build(config, device, folder)
-    run = Run(folder, config, "auto", bootstrap=resamples(config))
+    run = Run(
+        folder,
+        config,
+        "auto",
+        bootstrap=resamples(config),
+        data=record_of(parts.benchmark),
+        allow_changed_data=changed,
+    )
     with run:
         run.begin(str(device), [UNTUNED])
         (experiences,) = parts.strategy.steps(parts.benchmark.train_stream)

@@ -41,12 +41,14 @@ class Deployments:
         images: How many training images a quantization looks at.
         epochs: Epochs of fine-tuning after a pruning, over the stream's training data.
         threads: Threads of the CPU that exported models are timed with.
+        allow_changed_data: Measure and fine-tune on other data than the run's.
 
     Attributes:
         config: The run's config.
         measure: What quality is: ``"srcc"`` or ``"accuracy"``.
         split: The images that a choice is made by: ``"val"``, or ``"test"`` where a data set has no
             validation split.
+        data: The record of the test sets.
 
     Raises:
         CliqaError: The checkpoint is none of a run, or its data are missing.
@@ -60,13 +62,17 @@ class Deployments:
         images: int = 128,
         epochs: int = 4,
         threads: int = 1,
+        allow_changed_data: bool = False,
     ) -> None:
         self.checkpoint, self.folder = checkpoint, Path(folder)
         self.images, self.epochs, self.threads = images, epochs, threads
+        self.allow_changed_data = allow_changed_data
         self.state = load_run(checkpoint)
         self.config: dict[str, Any] = {**self.state["config"], "evaluation": {"bootstrap": 0}}
         self.split = self._split()
-        self.measure = "accuracy" if self._candidate(None, "test").kind == "classes" else "srcc"
+        own = self._candidate(None, "test")
+        self.data = own.data
+        self.measure = "accuracy" if own.kind == "classes" else "srcc"
         self._batches: list[Tensor] | None = None
         self._current: set[Path] = set()  # float32 files of these very weights
 
@@ -133,6 +139,7 @@ class Deployments:
             epochs=self.epochs,
             distil=recipe.distil,
             device="cpu",
+            allow_changed_data=self.allow_changed_data,
         )
         return folder
 
@@ -158,7 +165,8 @@ class Deployments:
 
     def _candidate(self, made: Artifact | None, split: str) -> Candidate:
         """Return a form of the model under evaluation; None for the run's own."""
-        request, origin = Request(split=split), str(self.checkpoint)
+        request = Request(split=split, allow_changed_data=self.allow_changed_data)
+        origin = str(self.checkpoint)
         if made is not None and made.file is not None:
             return ExportedCandidate(made.file, self.config, origin, request)
         own = (self.checkpoint, self.state, self.config, origin, CPU, request)

@@ -37,6 +37,7 @@ def evaluate(
     work_dir: str | Path | None = None,
     device: str = "auto",
     seed: int | None = None,
+    allow_changed_data: bool = False,
 ) -> dict[str, Any]:
     """Evaluate a checkpoint or an exported model on data sets and write eval_results.json.
 
@@ -53,6 +54,7 @@ def evaluate(
         work_dir: The run's folder, where it is not the config's own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         seed: Overrides the config's seed (it decides over generated data and splits).
+        allow_changed_data: Measure on other data than those of the run under their names.
 
     Returns:
         What was written.
@@ -66,7 +68,7 @@ def evaluate(
     target = resolve_device(device)
     config = with_command_line(config, seed=seed)
     folder = run_folder(config, config_file, work_dir)
-    request = Request(data_sets=data_sets, split=split)
+    request = Request(data_sets=data_sets, split=split, allow_changed_data=allow_changed_data)
     name = "eval_results.json"
     if exported is None:
         candidate, home = _trained(

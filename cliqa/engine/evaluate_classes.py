@@ -55,7 +55,8 @@ class ChosenClasses:
         for name in wanted:
             if name not in names:
                 advice = (
-                    "For other images change the config: --cfg-options scenario.dataset_root=..."
+                    "For other images change the config: --cfg-options scenario.dataset_root=... "
+                    "--allow-changed-data"
                     if is_new_data_set(name)
                     else f"The stream has {', '.join(names)}."
                 )

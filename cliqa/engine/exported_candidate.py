@@ -49,7 +49,8 @@ class ExportedCandidate(Candidate):
             config = own_config(self.model)
         check_fits_export(self.model, config)
         learnt = self.model.metadata.get("experiences_learnt", len(self.model.names))
-        state = {"names": self.model.names, "next_step": learnt, "config": {"cl_strategy": {}}}
+        own = {"names": self.model.names, "data": self.model.metadata.get("data")}
+        state = {**own, "next_step": learnt, "config": {"cl_strategy": {}}}
         super().__init__(path, state, config, config_file, CPU, request)
         if isinstance(self.chosen, ChosenClasses):
             check_same_names(path, "classes", self.model.classes, self.chosen.benchmark.class_names)

@@ -53,13 +53,20 @@ def plan_label_study(
 
 
 def run_label_study(
-    plans: Mapping[int, Plan], script: Path, *, jobs: int = 1, device: str = "auto"
+    plans: Mapping[int, Plan],
+    script: Path,
+    *,
+    jobs: int = 1,
+    device: str = "auto",
+    allow_changed_data: bool = False,
 ) -> list[Failure]:
     """Run what has not finished yet; arguments, result and errors are `run_study`'s."""
     return [
         failure
         for plan in plans.values()
-        for failure in run_study(plan, script, jobs=jobs, device=device)
+        for failure in run_study(
+            plan, script, jobs=jobs, device=device, allow_changed_data=allow_changed_data
+        )
     ]
 
 
@@ -80,7 +87,8 @@ def write_label_study(plans: Mapping[int, Plan], out: str | Path) -> tuple[Label
     found = {count: finished_runs(plan) for count, plan in plans.items()}
     study = build_label_study(found, first, second)
     files = [Path(out) / f"label_study.{suffix}" for suffix in ("json", "md", "csv", "png")]
-    write_json(files[0], study)
+    changed = [note for plan in plans.values() for note in plan.notes]
+    write_json(files[0], {**study, "changed_data": changed} if changed else study)
     write_text(files[1], label_table(study, "markdown"))
     write_text(files[2], label_table(study, "csv"))
     save_figure(draw_label_study(study), files[3])

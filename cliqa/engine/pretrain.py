@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from cliqa.config import dump_config
 from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.checkpoints import check_same_config
+from cliqa.engine.data_record import DataRecord, check_same_data
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.engine.loggers.build import build_loggers, check_loggers, close_loggers
 from cliqa.engine.pretrain_parts import build_pretraining, check_pretraining
@@ -42,6 +44,7 @@ def pretrain(
     seed: int | None = None,
     resume: str | None = None,
     amp: bool = False,
+    allow_changed_data: bool = False,
 ) -> list[Row]:
     """Pretrain a config's model on images without scores, and write its encoder.
 
@@ -53,6 +56,7 @@ def pretrain(
         seed: Overrides the config's seed.
         resume: ``None`` to begin anew, ``"auto"`` or a checkpoint's path to go on.
         amp: Train in mixed precision.
+        allow_changed_data: Go on over other images than the run began with.
 
     Returns:
         One row an epoch: the parts of the loss, and the held-out rank accuracy.
@@ -72,10 +76,14 @@ def pretrain(
             "deploy: a pretraining has no scores to compare by. Export its encoder with "
             "tools/compress.py export, or set deploy in the config that fine-tunes it."
         )
-    state, checkpoint = _state_to_resume(files, resume, config)
+    saved, checkpoint = _state_to_resume(files, resume, config)
     parts = build_pretraining(config, target)
-    trainer = parts.pretrainer
-    if state is not None:
+    trainer, data = parts.pretrainer, parts.data
+    if saved is not None:
+        data = check_same_data(checkpoint, saved.get("data"), data, allow_changed_data)
+        state = saved["pretraining"]
+        if data.changes:
+            state = {**state, "images": len(trainer.data)}  # which may be fewer or more now
         trainer.load_state_dict(state)
         logger.info("resumed from %s: %d epoch(s) done", checkpoint, len(trainer.rows))
     goes_on = checkpoint is not None and files.owns(checkpoint)
@@ -83,11 +91,20 @@ def pretrain(
         setup_logging(files.log)
         dump_config(config, files.config)
         start = {"start": parts.start.to_dict()} if parts.start else {}
-        files.write_run(seed=config["seed"], device=str(target), config=str(config_file), **start)
-        _save(files, config, trainer)
+        files.write_run(
+            seed=config["seed"],
+            device=str(target),
+            config=str(config_file),
+            **start,
+            **data.facts(),
+        )
+        save = functools.partial(_save, files, config, data)
+        save(trainer)
+        if trainer.rows:  # a kill may have come between the checkpoint and its rows
+            _write_rows(files, trainer)
         loggers = build_loggers(config, files.root)
         trainer.after_epoch = (
-            lambda one, row: _after_epoch(files, config, one, row),
+            lambda one, row: _after_epoch(files, save, one, row),
             lambda _, row: _log(loggers, row),
         )
         try:
@@ -100,7 +117,7 @@ def pretrain(
 def _state_to_resume(
     files: WorkDir, resume: str | None, config: dict[str, Any]
 ) -> tuple[dict[str, Any] | None, Path | None]:
-    """Return the state to go on from, and its file; None for a run that begins.
+    """Return the checkpoint to go on from, and its file; None for a run that begins.
 
     Raises:
         CheckpointError: The checkpoint is missing, or of another config.
@@ -110,8 +127,7 @@ def _state_to_resume(
         return None, None
     saved = load_pretraining(path)
     check_same_config(path, saved["config"], config, DECIDING, FREE, files.config)
-    state: dict[str, Any] = saved["pretraining"]
-    return state, path
+    return saved, path
 
 
 def load_pretraining(path: Path) -> dict[str, Any]:
@@ -126,20 +142,28 @@ def load_pretraining(path: Path) -> dict[str, Any]:
     return state
 
 
-def _save(files: WorkDir, config: dict[str, Any], trainer: Pretrainer) -> None:
+def _save(files: WorkDir, config: dict[str, Any], data: DataRecord, trainer: Pretrainer) -> None:
     """Write the checkpoint to go on from."""
-    save_checkpoint(files.last, {"config": config, "pretraining": trainer.state_dict()})
+    content = {"config": config, "data": data.to_state(), "pretraining": trainer.state_dict()}
+    save_checkpoint(files.last, content)
     files.mark_last(files.last)
 
 
-def _after_epoch(files: WorkDir, config: dict[str, Any], trainer: Pretrainer, row: Row) -> None:
+def _after_epoch(
+    files: WorkDir, save: Callable[[Pretrainer], None], trainer: Pretrainer, row: Row
+) -> None:
     """Save and tell what an epoch gave."""
-    _save(files, config, trainer)
-    files.write_metrics([{"kind": "pretraining", **one} for one in trainer.rows])
+    save(trainer)
+    _write_rows(files, trainer)
     shown = [f"{name} {row[name]:.4f}" for name in ("total", "cons", "pos", "neg") if name in row]
     if "rank_accuracy_overall" in row:
         shown.append(f"held-out rank accuracy {row['rank_accuracy_overall']:.3f}")
     logger.info("epoch %d/%d  %s", row["epoch"] + 1, trainer.epochs, "  ".join(shown))
+
+
+def _write_rows(files: WorkDir, trainer: Pretrainer) -> None:
+    """Write the rows of all epochs."""
+    files.write_metrics([{"kind": "pretraining", **one} for one in trainer.rows])
 
 
 def _log(loggers: Sequence[Any], row: Row) -> None:

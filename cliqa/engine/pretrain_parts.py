@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cliqa.datasets.unlabelled import UnlabelledFolder
-from cliqa.engine.streams import build_benchmark
+from cliqa.engine.data_record import DataRecord
+from cliqa.engine.pretrain_images import Chosen, build_images, record_images, split
 from cliqa.losses.qualiclip import QualiCLIPLoss, SimplifiedQualiCLIPLoss
 from cliqa.models.build import build_model, check_model
 from cliqa.models.start import StartReport, check_start, start_from
-from cliqa.pretraining.pairs import Images, PairDataset
+from cliqa.pretraining.pairs import PairDataset
 from cliqa.pretraining.pretrainer import Pretrainer
 from cliqa.pretraining.projection import QualityProjection, feature_length
 from cliqa.pretraining.rank_accuracy import ladder_accuracy
@@ -23,7 +23,7 @@ from cliqa.registry import LOSSES, build_component, check_component, parameters_
 from cliqa.transforms.degradations.ladders import find_family
 from cliqa.transforms.resize import enlarge
 from cliqa.utils.errors import ConfigError, ModelError
-from cliqa.utils.seed import generator, seed_everything
+from cliqa.utils.seed import seed_everything
 from cliqa.utils.suggest import closest
 
 BY_ENGINE = {
@@ -49,49 +49,12 @@ class PretrainParts:
     Args:
         pretrainer: The loop with its model and its pairs.
         start: What ``load_from`` did, None without one.
+        data: The record of the images.
     """
 
     pretrainer: Pretrainer
     start: StartReport | None
-
-
-class Chosen:
-    """Some images of a source.
-
-    Args:
-        source: The source.
-        places: Their numbers there.
-    """
-
-    def __init__(self, source: Images, places: Sequence[int]) -> None:
-        self.source = source
-        self.places = list(places)
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def image(self, index: int) -> Tensor:
-        """Return image `index`, uint8 (3, H, W)."""
-        return self.source.image(self.places[index])
-
-
-class Union:
-    """The images of several sources, one after the other.
-
-    Args:
-        sources: The sources.
-    """
-
-    def __init__(self, sources: Sequence[Images]) -> None:
-        self.places = [(source, k) for source in sources for k in range(len(source))]
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def image(self, index: int) -> Tensor:
-        """Return image `index`, uint8 (3, H, W)."""
-        source, place = self.places[index]
-        return source.image(place)
+    data: DataRecord
 
 
 def check_pretraining(config: Mapping[str, Any]) -> None:
@@ -198,47 +161,7 @@ def build_pretraining(config: Mapping[str, Any], device: torch.device) -> Pretra
         seed=seed,
         validate=held_out_accuracy(held_out, data, device) if len(held_out) else None,
     )
-    return PretrainParts(pretrainer, start)
-
-
-def build_images(
-    config: Mapping[str, Any],
-    root: str | None,
-    arguments: dict[str, Any],
-) -> Images:
-    """Return the unlabelled images: a folder's, or the training images of the config's stream.
-
-    Args:
-        config: The resolved config.
-        root: The folder; None for the stream.
-        arguments: Those of the pairs; ``on_bad_image`` is taken out.
-    """
-    policy = arguments.pop("on_bad_image", "error")
-    if root is not None:
-        return UnlabelledFolder(root, policy)
-    stream = build_benchmark(config["scenario"])
-    return Union([stream.sources[name, "train"] for name in stream.names])
-
-
-def split(source: Images, share: float, seed: int) -> tuple[Chosen, Chosen]:
-    """Return the images to train on, and those held out, drawn by the seed.
-
-    Args:
-        source: All images.
-        share: The share that is held out, 0..1 (1 excluded), or their number, >= 1.
-        seed: The run's.
-
-    Raises:
-        ConfigError: Nothing would be left to train on, or `share` is negative.
-    """
-    count = int(share) if share >= 1 else round(share * len(source))
-    if not 0 <= count < len(source):
-        raise ConfigError(
-            f"pretrain.data.held_out={share!r}: of {len(source)} images at least one must be left "
-            "to train on."
-        )
-    order = torch.randperm(len(source), generator=generator(seed, "held_out")).tolist()
-    return Chosen(source, sorted(order[count:])), Chosen(source, sorted(order[:count]))
+    return PretrainParts(pretrainer, start, record_images(train, held_out))
 
 
 def held_out_accuracy(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -46,10 +46,18 @@ class PruningRecord:
         settings: What was asked for.
         parts: The run's benchmark, and a strategy that predicts.
         model: The model before anything of it is pruned.
+        notes: What else the report should be read with.
     """
 
-    def __init__(self, settings: dict[str, Any], parts: Parts, model: nn.Module) -> None:
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        parts: Parts,
+        model: nn.Module,
+        notes: Sequence[str] = (),
+    ) -> None:
         self._settings = settings
+        self._notes = list(notes)
         self._parts = parts
         self._steps: list[PruningReport] = []
         self._measured = {"before": self._measure(model)}
@@ -81,7 +89,7 @@ class PruningRecord:
                 name: {stage: self._measured.get(stage, {}).get(name) for stage in STAGES}
                 for name in names
             },
-            "notes": [] if self._settings["epochs"] else [UNTUNED],
+            "notes": [*self._notes, *([] if self._settings["epochs"] else [UNTUNED])],
         }
 
     def _widths(self) -> dict[str, list[int]]:

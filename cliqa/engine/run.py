@@ -13,6 +13,7 @@ from cliqa.config import dump_config
 from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.checkpoints import check_same_config, check_same_texts
 from cliqa.engine.costs import Costs
+from cliqa.engine.data_record import DataRecord, check_same_data
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.targets.choose import targets_of
 from cliqa.evaluation.results import Results, load_results
@@ -45,9 +46,12 @@ class Run:
             one, or a checkpoint's path.
         config_file: The config's path as the user gave it.
         bootstrap: Resamples for the confidence intervals; 0 for none.
+        data: The record of the data that it learns from.
+        allow_changed_data: Go on over other data than the checkpoint's.
 
     Raises:
-        CheckpointError: The checkpoint is missing, damaged or belongs to another config.
+        CheckpointError: The checkpoint is missing or damaged, or belongs to another config or to
+            other data.
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class Run:
         resume: str | None = None,
         config_file: str = "",
         bootstrap: int = 1000,
+        data: DataRecord | None = None,
+        allow_changed_data: bool = False,
     ) -> None:
         self.config_file = config_file
         self.files = WorkDir(work_dir)
@@ -67,6 +73,8 @@ class Run:
         self.costs = Costs()
         self.next_step = 0
         self.notes: list[str] = []
+        self.data = data or DataRecord({})
+        self._allow_changed_data = allow_changed_data
         self._bootstrap = bootstrap
         self._held = ExitStack()
         self._checkpoint = self._find(resume)
@@ -93,8 +101,9 @@ class Run:
         """
         dump_config(self.config, self.files.config)
         seed = self.config["seed"]
+        facts |= self.data.facts()
         self.files.write_run(seed=seed, device=device, config=self.config_file, **facts)
-        self.notes = warnings
+        self.notes = [*warnings, *self.data.changes]
 
     def start(self, strategy: Any, benchmark: Any, labels: list[str]) -> None:  # noqa: ANN401
         """Go on from the checkpoint, or write the first one.
@@ -146,6 +155,8 @@ class Run:
         own = self.files.config
         check_same_config(path, state["config"], self.config, DECIDING, FREE, own)
         check_same_texts(path, state, self.config)
+        allowed = self._allow_changed_data
+        self.data = check_same_data(path, state.get("data"), self.data, allowed)
         return state
 
     def _restore(self, strategy: Any, state: dict[str, Any]) -> None:  # noqa: ANN401
@@ -225,6 +236,7 @@ class Run:
             "epochs": self.epochs,
             "evaluations": self.evaluations,
             "costs": self.costs.state_dict(),
+            "data": self.data.to_state(),
             "strategy": strategy.state_dict(),
         }
         if keep is None:
@@ -255,7 +267,7 @@ class Run:
             memory=self.costs.memory,
             warnings=self.notes,
         )
-        write_json(self.files.results, results)
+        write_json(self.files.results, {**results, "data": self.data.digests()})
         write_text(self.files.matrix, report(results, "csv"))
 
     def __exit__(

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from cliqa.engine.data_record import OPTION
 from cliqa.engine.planned_run import PlannedRun
 from cliqa.engine.processes import Command, run_commands
+from cliqa.engine.study_data import check_study_data
 from cliqa.engine.study_plan import Plan
 from cliqa.evaluation.results import Results, load_results
 from cliqa.evaluation.study import Study, build_study
@@ -42,7 +44,14 @@ class Failure:
         return f"{self.run}: {self.reason} (see {self.run.log})"
 
 
-def run_study(plan: Plan, script: Path, *, jobs: int = 1, device: str = "auto") -> list[Failure]:
+def run_study(
+    plan: Plan,
+    script: Path,
+    *,
+    jobs: int = 1,
+    device: str = "auto",
+    allow_changed_data: bool = False,
+) -> list[Failure]:
     """Run what has not finished yet; a run that was stopped goes on where it was.
 
     Args:
@@ -50,18 +59,23 @@ def run_study(plan: Plan, script: Path, *, jobs: int = 1, device: str = "auto") 
         script: ``train_config.py``.
         jobs: How many run at a time; they share the processors equally.
         device: Where they train.
+        allow_changed_data: Keep runs, and go on with them, over other data than there are now; the
+            plan's notes say so.
 
     Returns:
         The runs that failed; the others have finished.
 
     Raises:
+        CheckpointError: A finished run is over other data than there are now.
         ConfigError: `jobs` is below 1, or a run's folder belongs to another config.
         ArtifactError: Another study is running in the folder.
         Stopped: SIGINT or SIGTERM came; every process has ended, and the next call goes on.
     """
     if jobs < 1:
         raise ConfigError(f"--jobs {jobs}: must be at least 1.")
-    waiting = [run for run in plan.runs if not run.is_finished()]
+    finished = [run for run in plan.runs if run.is_finished()]
+    waiting = [run for run in plan.runs if run not in finished]
+    plan.notes[:] = check_study_data(finished, allow_changed_data)
     plan.out.mkdir(parents=True, exist_ok=True)
     with folder_lock(plan.out) as mine:
         if not mine:
@@ -69,11 +83,12 @@ def run_study(plan: Plan, script: Path, *, jobs: int = 1, device: str = "auto") 
                 f"{plan.out}: another study is running in it. Wait for it, or choose another "
                 "folder with --out."
             )
-        return _run(waiting, script, jobs, device, len(plan.runs))
+        more = ("--device", device, *([OPTION] if allow_changed_data else []))
+        return _run(waiting, script, jobs, more, len(plan.runs))
 
 
 def _run(
-    waiting: Sequence[PlannedRun], script: Path, jobs: int, device: str, total: int
+    waiting: Sequence[PlannedRun], script: Path, jobs: int, more: Sequence[str], total: int
 ) -> list[Failure]:
     """Run what is waiting under a bar over all runs."""
     failures: list[Failure] = []
@@ -94,14 +109,14 @@ def _run(
                 logger.info("%s", message)
             bar.update()
 
-        run_commands([_command(run, script, device) for run in waiting], jobs, on_end)
+        run_commands([_command(run, script, more) for run in waiting], jobs, on_end)
     return failures
 
 
-def _command(run: PlannedRun, script: Path, device: str) -> Command:
-    """Return how a run is started or resumed."""
+def _command(run: PlannedRun, script: Path, more: Sequence[str]) -> Command:
+    """Return how a run is started or resumed, with more arguments."""
     arguments = [sys.executable, str(script), str(run.file), "--seed", str(run.replicate.seed)]
-    arguments += ["--work-dir", str(run.folder), "--device", device, "--resume", "auto"]
+    arguments += ["--work-dir", str(run.folder), "--resume", "auto", *more]
     if run.options:
         arguments += ["--cfg-options", *run.options]
     return Command(tuple(arguments), run.log)
@@ -141,6 +156,7 @@ def write_study(plan: Plan) -> tuple[Study, list[Path]]:
     study = build_study(
         finished_runs(plan), replicates=plan.replicates, naive=plan.naive, joint=plan.joint
     )
+    study["notes"] += plan.notes
     files = [plan.out / f"study.{suffix}" for suffix in ("json", "md", "csv", "png")]
     write_json(files[0], study)
     write_text(files[1], study_report(study, "markdown"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ class Plan:
         names: The configs' names in the order of the table.
         naive: The name of the lower bound, None if there is none.
         joint: The name of the upper bound, None if there is none.
+        notes: What the table should be read with, beside its own notes: filled while runs are kept.
     """
 
     out: Path
@@ -37,6 +38,7 @@ class Plan:
     names: tuple[str, ...]
     naive: str | None
     joint: str | None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def replicates(self) -> list[str]:

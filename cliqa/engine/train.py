@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.engine.build import build
+from cliqa.engine.data_record import record_of
 from cliqa.engine.experiment import train_stream
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.engine.rehearsal import rehearse
@@ -28,6 +29,7 @@ def train(
     seed: int | None = None,
     resume: str | None = None,
     amp: bool = False,
+    allow_changed_data: bool = False,
 ) -> dict[str, Any]:
     """Train a config over its stream, draw its figures and log its table.
 
@@ -39,6 +41,7 @@ def train(
         seed: Overrides the config's seed.
         resume: ``None`` to begin anew, ``"auto"`` or a checkpoint's path to go on.
         amp: Train in mixed precision.
+        allow_changed_data: Go on over other data than the run began with.
 
     Returns:
         The results, as they stand in results.json.
@@ -53,7 +56,15 @@ def train(
     setup_logging()
     parts = build(config, target, folder)
     rehearse(parts)
-    run = Run(folder, config, resume, config_file=str(config_file), bootstrap=resamples(config))
+    run = Run(
+        folder,
+        config,
+        resume,
+        config_file=str(config_file),
+        bootstrap=resamples(config),
+        data=record_of(parts.benchmark),
+        allow_changed_data=allow_changed_data,
+    )
     with stop_on_signals(), run:
         setup_logging(run.files.log)
         parts.attach_loggers(run.files.root)

@@ -6,7 +6,6 @@ the test set of a data set. Figures and the stability index are drawn from these
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from cliqa.evaluation.functional import as_pair, as_scores
+from cliqa.utils.checksum import BROKEN
 from cliqa.utils.errors import ArtifactError, EvaluationError
 from cliqa.utils.io import write_npz
 
@@ -84,7 +84,7 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         ) from error
     except KeyError as error:
         raise ArtifactError(f"{path}: {error.args[0]}.") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         raise ArtifactError(
             f"{path}: damaged ({error}). Evaluate the run again to write it anew."
         ) from error

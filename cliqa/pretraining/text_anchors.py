@@ -5,7 +5,6 @@ Legend: D dimensions of an embedding, P prompt pairs.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliqa.models.language.clip_files import build_clip, import_clip
-from cliqa.utils.checkpoint import DAMAGE
+from cliqa.utils.checksum import BROKEN
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.io import write_npz
 
@@ -125,7 +124,7 @@ def load_anchors(path: str | Path, centred: bool = False) -> Tensor:
     try:
         with np.load(path, allow_pickle=False) as file:
             sides = {name: np.atleast_2d(file[name]) for name in ("good", "bad")}
-    except (*DAMAGE, zipfile.BadZipFile, AttributeError, TypeError) as error:
+    except (*BROKEN, AssertionError, AttributeError, TypeError) as error:
         raise ModelError(
             f"{path}: no .npz file with the vectors 'good' and 'bad' ({error}). Write one with "
             "cliqa.pretraining.text_anchors.save_anchors."

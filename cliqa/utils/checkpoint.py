@@ -1,14 +1,17 @@
-"""Checkpoints of tensors and plain types only: loading one never runs code."""
+"""Checkpoints of tensors and plain types only, with checksums: loading one never runs code."""
 
 from __future__ import annotations
 
 import pickle
+import re
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from cliqa.utils.checksum import seal_zip, zip_damage
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.io import atomic_open
 
@@ -18,15 +21,25 @@ DAMAGE = (
 )
 """What ``torch.load`` raises for files that are damaged in one place or another."""
 
+FOLDER = "checkpoints"
+"""The folder of a run's checkpoints."""
 
-def save_checkpoint(path: str | Path, state: dict[str, Any]) -> None:
-    """Write `state` atomically; what is on disk is always a whole checkpoint."""
-    with atomic_open(path, "wb") as file:
+NAME = re.compile(r"last|exp_(\d+)(?:_epoch_(\d+))?")
+"""Their names without the ending: the last one, and those that are kept."""
+
+
+def save_checkpoint(path: str | Path, state: Any) -> None:  # noqa: ANN401
+    """Write `state` atomically; what is on disk is always a whole checkpoint with its checksum.
+
+    The file is one that ``torch.load(path, weights_only=True)`` reads too.
+    """
+    with atomic_open(path, "w+b") as file:
         torch.save(state, file)
+        seal_zip(file)
 
 
 def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") -> dict[str, Any]:
-    """Read a checkpoint with ``weights_only=True``.
+    """Read a checkpoint with ``weights_only=True``, if its checksum is right.
 
     Args:
         path: The file.
@@ -42,6 +55,9 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file.")
     try:
+        damage = zip_damage(path)
+        if damage:
+            raise CheckpointError(f"{path}: damaged: {damage}.{_advice(path)}")
         state = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
@@ -49,7 +65,46 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
             "could run code). Save its state_dict() alone and load that."
         ) from error
     except DAMAGE as error:
-        raise CheckpointError(f"{path}: damaged or not a PyTorch checkpoint ({error}).") from error
+        raise CheckpointError(
+            f"{path}: damaged or not a PyTorch checkpoint ({error}).{_advice(path)}"
+        ) from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a dict of tensors.")
     return state
+
+
+def _advice(path: Path) -> str:
+    """Return what can be done about a damaged file: of a run's checkpoints another may be whole."""
+    whole = newest_whole(path)
+    if whole is not None:
+        return (
+            f" The newest checkpoint of this run that is whole: {whole}. Give that one: "
+            f"--resume {whole} goes on from it."
+        )
+    if path.parent.name == FOLDER:
+        return " No other checkpoint of this run is whole. Copy the file again, or train again."
+    return " Copy it again from where it came, or write it anew."
+
+
+def newest_whole(damaged: Path) -> Path | None:
+    """Return the newest of a run's other checkpoints that is whole, None if there is none.
+
+    Args:
+        damaged: A file in the run's folder of checkpoints.
+    """
+    if damaged.parent.name != FOLDER:
+        return None
+    others = [path for path in damaged.parent.glob("*.pth") if _progress(path)]
+    for path in sorted(others, key=_progress, reverse=True):
+        if path != damaged and zipfile.is_zipfile(path) and not zip_damage(path):
+            return path
+    return None
+
+
+def _progress(path: Path) -> tuple[float, ...]:
+    """Return how far a checkpoint has come by its name: (experience, epoch); () if it is none."""
+    found = NAME.fullmatch(path.stem)
+    if found is None:
+        return ()
+    experience, epoch = found.groups()
+    return float(experience or "inf"), float(epoch or "inf")

@@ -72,8 +72,17 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_changed_data_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--allow-changed-data``: what goes on with a run, or measures it, over other data."""
+    parser.add_argument(
+        "--allow-changed-data",
+        action="store_true",
+        help="go on where labels or images are not those of the run; the results say so",
+    )
+
+
 def add_study_arguments(parser: argparse.ArgumentParser, out: str) -> None:
-    """Add what every study takes: seeds, jobs, folder, device and ``--cfg-options``.
+    """Add what every study takes: seeds, jobs, folder, device, changed data, ``--cfg-options``.
 
     Args:
         parser: The tool's.
@@ -85,6 +94,7 @@ def add_study_arguments(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
     parser.add_argument("--out", type=Path, default=Path(out), help="study's folder")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_changed_data_argument(parser)
     _add_cfg_options(parser, "every config, e.g. scenario.dataset_root=/data")
 
 

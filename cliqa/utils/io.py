@@ -25,16 +25,16 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
     Args:
         path: The file to write. Its folder is created if need be.
-        mode: ``"w"`` for text (UTF-8) or ``"wb"`` for bytes.
+        mode: ``"w"`` for text (UTF-8), ``"wb"`` for bytes, or ``"w+b"`` to read them again too.
 
     Yields:
         The open temporary file. If the block raises, it is removed and `path` stays as it was.
 
     Raises:
-        ValueError: `mode` is neither ``"w"`` nor ``"wb"``.
+        ValueError: `mode` is none of these.
     """
-    if mode not in ("w", "wb"):
-        raise ValueError(f"mode must be 'w' or 'wb', got {mode!r}")
+    if mode not in ("w", "wb", "w+b"):
+        raise ValueError(f"mode must be 'w', 'wb' or 'w+b', got {mode!r}")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(".tmp", prefix=f".{path.name}.", dir=path.parent)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cliqa.deploy.file_checksum import COMMENT
 from cliqa.deploy.openvino_backend import (
     OpenVinoModel,
     openvino_head,
@@ -91,6 +92,12 @@ def test_what_cannot_be_read(
     with pytest.raises(ModelError, match=r"fails on images of shape \(1, 4, 16, 16\).*Give images"):
         OpenVinoModel(tmp_path / "model.xml")(torch.zeros(1, 4, 16, 16))
     (tmp_path / "model.json").write_text("{")
+    with pytest.raises(
+        ArtifactError, match=r"model\.json: damaged, or of another model than model"
+    ):
+        OpenVinoModel(tmp_path / "model.xml")
+    older = (tmp_path / "model.xml").read_bytes().partition(COMMENT)[0]
+    (tmp_path / "model.xml").write_bytes(older)
     with pytest.raises(ArtifactError, match=r"model\.json is damaged .*Write the model again"):
         OpenVinoModel(tmp_path / "model.xml")
     (tmp_path / "model.json").unlink()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,8 @@ from cliqa.engine import pretrain as module
 from cliqa.engine.checkpoints import load_run
 from cliqa.engine.compress_export import export_checkpoint
 from cliqa.engine.inference import Predictor
-from cliqa.engine.pretrain_parts import Chosen, held_out_accuracy
+from cliqa.engine.pretrain_images import Chosen
+from cliqa.engine.pretrain_parts import held_out_accuracy
 from cliqa.engine.ranking import rank_degradations
 from cliqa.models.build import build_model
 from cliqa.models.start import start_from
@@ -308,3 +311,34 @@ def test_a_model_without_features_and_another_config_are_refused(
     torch.save({"x": torch.zeros(1)}, plain)
     assert run(config, "other", "--resume", str(plain)) != 0
     assert "not a checkpoint of a pretraining" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("write", range(3, 10))
+def test_a_pretraining_killed_between_two_writes_ends_with_the_same_rows(
+    config: dict[str, Any],
+    run: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write: int,
+) -> None:
+    class KilledError(BaseException):
+        """Nothing in the package catches it."""
+
+    config["pretrain"] |= {"epochs": 2, "batch_size": 7}
+    monkeypatch.setattr(module, "_finish", lambda _, trainer: trainer.rows)
+    replace, done = os.replace, []
+
+    def killed(source: str, target: str) -> None:
+        if len(done) == write:
+            raise KilledError
+        done.append(target)
+        replace(source, target)
+
+    with monkeypatch.context() as patch, contextlib.suppress(KilledError):
+        patch.setattr("cliqa.utils.io.os.replace", killed)
+        assert run(config, "run", "--resume") == 0
+    assert run(config, "run", "--resume") == 0
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [0, 1]
+    state = torch.load(tmp_path / "run/checkpoints/last.pth", weights_only=True)
+    assert [{"kind": "pretraining", **row} for row in state["pretraining"]["rows"]] == rows

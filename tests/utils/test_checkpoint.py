@@ -12,6 +12,7 @@ import torch
 
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.errors import CheckpointError
+from cliqa.utils.io import replace_by_link
 
 
 class Intruder:
@@ -87,6 +88,84 @@ def test_a_truncated_file(tmp_path: Path, keep: int) -> None:
     save_checkpoint(path, {"weights": torch.zeros(100)})
     path.write_bytes(path.read_bytes()[: keep if keep >= 0 else -20])
     with pytest.raises(CheckpointError, match=r"cut\.pth: "):
+        load_checkpoint(path)
+
+
+def flip(path: Path) -> None:
+    """Flip one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 64
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Return a run's folder of checkpoints: one of each kind, each a file of its own."""
+    folder = tmp_path / "run" / "checkpoints"
+    for name in ("exp_0", "exp_9", "exp_10", "exp_10_epoch_2", "exp_11_epoch_1", "last", "encoder"):
+        save_checkpoint(folder / f"{name}.pth", {"weights": torch.ones(999)})
+    return folder
+
+
+def test_a_flipped_bit_is_an_error_that_names_the_newest_whole_checkpoint(run: Path) -> None:
+    for name, whole in (
+        ("last", "exp_11_epoch_1"),
+        ("exp_11_epoch_1", "exp_10"),
+        ("exp_10", "exp_10_epoch_2"),
+        ("exp_10_epoch_2", "exp_9"),
+        ("exp_9", "exp_0"),
+    ):
+        flip(run / f"{name}.pth")
+        with pytest.raises(CheckpointError) as caught:
+            load_checkpoint(run / f"{name}.pth")
+        assert str(caught.value) == (
+            f"{run / name}.pth: damaged: its content does not match its checksum. The newest "
+            f"checkpoint of this run that is whole: {run / whole}.pth. Give that one: --resume "
+            f"{run / whole}.pth goes on from it."
+        )
+    (run / "exp_0.pth").write_bytes(bytes(4000))  # zeros are no checkpoint
+    with pytest.raises(CheckpointError, match=r"exp_9.*No other checkpoint of this run is whole"):
+        load_checkpoint(run / "exp_9.pth")
+    flip(run / "encoder.pth")
+    with pytest.raises(CheckpointError, match=r"encoder\.pth: damaged: its content"):
+        load_checkpoint(run / "encoder.pth")
+
+
+def test_two_names_of_one_file_are_damaged_together(run: Path) -> None:
+    replace_by_link(run / "exp_10.pth", run / "last.pth")
+    content = bytearray((run / "last.pth").read_bytes())
+    content[500] ^= 1
+    with (run / "last.pth").open("r+b") as file:
+        file.write(content)
+    (run / "exp_11_epoch_1.pth").unlink()
+    with pytest.raises(CheckpointError, match=r"whole: \S+exp_10_epoch_2\.pth\."):
+        load_checkpoint(run / "last.pth")
+
+
+def test_a_truncated_or_emptied_checkpoint_names_a_whole_one_too(run: Path) -> None:
+    content = (run / "last.pth").read_bytes()
+    for damaged in (b"", bytes(len(content)), content[:1000], content[:-60], content[1:]):
+        (run / "last.pth").write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"damaged.* whole: \S+exp_11_epoch_1\.pth\."):
+            load_checkpoint(run / "last.pth")
+
+
+def test_a_damaged_file_elsewhere_is_to_be_copied_again(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "w.pth", {"weights": torch.ones(9)})
+    save_checkpoint(tmp_path / "last.pth", {"weights": torch.ones(9)})
+    flip(tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"w\.pth: damaged: .*Copy it again from where it"):
+        load_checkpoint(tmp_path / "w.pth")
+
+
+def test_files_that_pytorch_wrote_are_read_and_their_contents_compared(tmp_path: Path) -> None:
+    path = tmp_path / "plain.pth"
+    for new in (True, False):
+        torch.save({"weights": torch.ones(999)}, path, _use_new_zipfile_serialization=new)
+        assert torch.equal(load_checkpoint(path)["weights"], torch.ones(999))
+    torch.save({"weights": torch.ones(999)}, path)
+    flip(path)
+    with pytest.raises(CheckpointError, match=r"plain\.pth: damaged: Bad CRC-32"):
         load_checkpoint(path)
 
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from cliqa.datasets.clear.files import COPY_AGAIN, read_object, some, written_by
 from cliqa.datasets.clear.layout import PARTS, TRAINING, Layout, read_class_names
 from cliqa.datasets.clear.metadata import Record, read_bucket, read_index
+from cliqa.utils.checkpoint import save_checkpoint
+from cliqa.utils.checksum import zip_damage
 from cliqa.utils.errors import ConfigError, DatasetError
-from cliqa.utils.io import atomic_open
 
 FEATURES = "features"
 
@@ -172,8 +173,7 @@ def gather_features(root: Path, name: str) -> dict[str, tuple[Tensor, dict[str, 
 
 def write_features(path: Path, features: Tensor, targets: Sequence[int]) -> None:
     """Write ``all.pth`` atomically: features (N, D) and the N classes."""
-    with atomic_open(path, "wb") as file:
-        torch.save((features, list(targets)), file)
+    save_checkpoint(path, (features, list(targets)))
 
 
 def _load(path: Path, advice: str) -> Any:  # noqa: ANN401
@@ -185,6 +185,9 @@ def _load(path: Path, advice: str) -> Any:  # noqa: ANN401
     if not path.is_file():
         raise DatasetError(f"{path}: missing. {advice}")
     try:
+        damage = zip_damage(path)
+        if damage:
+            raise RuntimeError(damage)
         return torch.load(path, map_location="cpu", weights_only=True)
     except _DAMAGED as error:
         reason = (str(error).splitlines() or ["it ends too early"])[0]

@@ -1,0 +1,294 @@
+"""What a run learns from, as a fingerprint: another label or file is no longer the same data.
+
+Of every split of every data set the record has a digest of the images' names, labels and sizes, in
+their order, and ten bytes an image, which tell later what has changed. Names are relative to the
+data set's folder: a folder that was moved is the same data.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.class_dataset import ClassDataset, ImageFiles
+from cliqa.engine.data_changes import ROW, describe_changes
+from cliqa.utils.checksum import digest_of
+from cliqa.utils.errors import CheckpointError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
+
+FORMAT = 1
+"""Version of the layout in a checkpoint."""
+
+OPTION = "--allow-changed-data"
+"""Of every tool that goes on with a run, or measures it again."""
+
+SHOWN = 4
+"""Data sets that an error tells about."""
+
+Digests = dict[str, dict[str, dict[str, Any]]]
+"""By data set and split: ``images``, how many there are, and their ``digest``."""
+
+
+class Samples(NamedTuple):
+    """The images of a split.
+
+    Attributes:
+        names: What each is called, whatever folder the data set lies in.
+        labels: (N,) scores in the label file's units, or classes.
+        sizes: (N,) bytes of the files; of images in memory and of features a CRC.
+    """
+
+    names: list[str]
+    labels: np.ndarray
+    sizes: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SplitRecord:
+    """What is kept of a split.
+
+    Attributes:
+        images: How many there are.
+        digest: Of all of them.
+        rows: (N,) of the type `ROW`; None where the digest alone is known.
+        names: The images' names; None for a record that was read from a file.
+    """
+
+    images: int
+    digest: str
+    rows: np.ndarray | None = None
+    names: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class DataRecord:
+    """The fingerprint of a run's data.
+
+    Attributes:
+        sets: By data set and split.
+        classes: What the labels stand for, where they are classes.
+        changes: What has changed since the run began, where it went on all the same: sentences
+            for the results' warnings.
+    """
+
+    sets: Mapping[str, Mapping[str, SplitRecord]]
+    classes: tuple[str, ...] = ()
+    changes: tuple[str, ...] = field(default=())
+
+    def digests(self) -> Digests:
+        """Return the record as it stands in run.json, without what is kept of each image."""
+        return {
+            name: {key: {"images": one.images, "digest": one.digest} for key, one in parts.items()}
+            for name, parts in self.sets.items()
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Return what run.json and results.json say about the data."""
+        changed = {"changed_data": list(self.changes)} if self.changes else {}
+        return {"data": self.digests(), **changed}
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the record in a checkpoint's types."""
+        rows = {
+            name: torch.from_numpy(
+                np.concatenate([_bytes_of(part.rows) for part in parts.values()])
+            )
+            for name, parts in self.sets.items()
+        }
+        return {
+            "format": FORMAT,
+            "sets": self.digests(),
+            "rows": rows,
+            "classes": list(self.classes),
+            "changes": list(self.changes),
+        }
+
+    def differences(self, now: DataRecord) -> list[str]:
+        """Return what of another record's data is not as in this one, a line a data set.
+
+        Data sets and splits that only one of them has are passed by; ``all`` of a data set is
+        compared with what this record has of it.
+        """
+        found = []
+        for name, parts in now.sets.items():
+            then = self.sets.get(name, {})
+            same = [
+                key in then and then[key].digest == one.digest
+                for key, one in parts.items()
+                if key in then or key == "all"
+            ]
+            if then and not all(same):
+                found.append(f"{name}: {self._said(then, now, parts)}")
+        return [line for line in found if not line.endswith(": ")]
+
+    def _said(
+        self, then: Mapping[str, SplitRecord], now: DataRecord, parts: Mapping[str, SplitRecord]
+    ) -> str:
+        """Return what has changed of a data set."""
+        whole = "all" in parts
+        old = then if whole else {key: one for key, one in then.items() if key in parts}
+        new = parts if whole else {key: one for key, one in parts.items() if key in then}
+        if any(one.rows is None for one in (*old.values(), *new.values())):
+            return "" if whole else "its labels, its images or its splits"
+        classes = self.classes or now.classes
+        said = describe_changes(_rows(old), _rows(new), _names(new), classes, only_known=whole)
+        if self.classes != now.classes:
+            said = f"the classes were {', '.join(self.classes[:8])}" + (f"; {said}" if said else "")
+        return said or ("" if whole else "the order of its images")
+
+
+def record_of(benchmark: Any) -> DataRecord:  # noqa: ANN401
+    """Return the record of a benchmark's data; it is empty where they are of a kind of one's own.
+
+    Args:
+        benchmark: A `QualityStream` or a `ClassStream`.
+    """
+    sources = getattr(benchmark, "sources", {})
+    return record_sources(sources, tuple(getattr(benchmark, "class_names", ())))
+
+
+def record_sources(
+    sources: Mapping[tuple[str, str], Any], classes: Sequence[str] = ()
+) -> DataRecord:
+    """Return the record of data sets by name and split."""
+    sets: dict[str, dict[str, SplitRecord]] = {}
+    for (name, split), data in sources.items():
+        samples = samples_of(data)
+        if samples is not None:
+            sets.setdefault(name, {})[split] = record_samples(samples, classes)
+    return DataRecord(sets, tuple(map(str, classes)))
+
+
+def record_samples(samples: Samples, classes: Sequence[str] = ()) -> SplitRecord:
+    """Return what is kept of some images."""
+    names, labels, sizes = samples
+    rows = np.zeros(len(names), ROW)
+    coded = [name.encode("utf-8", "surrogateescape") for name in names]
+    rows["name"] = [zlib.crc32(name) for name in coded]
+    rows["label"], rows["size"] = labels, sizes % 65521  # a prime: sizes are often round
+    texts = b"\0".join([*coded, b"", *(str(name).encode() for name in classes)])
+    numbers = (labels.astype("<f8").tobytes(), sizes.astype("<i8").tobytes())
+    return SplitRecord(len(names), digest_of(texts, *numbers), rows, names)
+
+
+def samples_of(data: Any) -> Samples | None:  # noqa: ANN401
+    """Return the images of a data set, None where it is of a kind of one's own."""
+    if isinstance(data, QualityDataset):
+        return Samples(list(data.table.images), data.raw_scores, file_sizes(data.files))
+    if isinstance(data, ClassDataset):
+        inputs = data.inputs
+        sizes = file_sizes(inputs.paths) if isinstance(inputs, ImageFiles) else _checks(inputs)
+        return Samples(list(data.keys), data.targets, sizes)
+    return None
+
+
+def file_sizes(files: Iterable[str]) -> np.ndarray:
+    """Return the sizes of files in bytes, int64."""
+    return np.array([os.stat(file).st_size for file in files], np.int64)
+
+
+def _checks(inputs: torch.Tensor) -> np.ndarray:
+    """Return a CRC of each sample in memory, int64."""
+    rows = inputs.detach().cpu().contiguous().numpy()
+    return np.array([zlib.crc32(row) for row in rows], np.int64)
+
+
+def read_record(state: Any, where: object) -> DataRecord | None:  # noqa: ANN401
+    """Return the record in a checkpoint or an exported file, None where it has none.
+
+    Args:
+        state: What `DataRecord.to_state` or `DataRecord.digests` gave.
+        where: The file, for the error message.
+
+    Raises:
+        CheckpointError: It cannot be read.
+    """
+    if not state:
+        return None
+    try:
+        digests, rows = (state["sets"], state["rows"]) if "rows" in state else (state, {})
+        sets = {str(name): _parts(parts, rows.get(name)) for name, parts in digests.items()}
+        classes, changes = (tuple(state.get(key, ())) if rows else () for key in _TEXTS)
+        return DataRecord(sets, classes, changes)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{where}: what it says about the data of its run cannot be read ({error!r})."
+        ) from error
+
+
+_TEXTS = ("classes", "changes")
+
+
+def _parts(parts: Mapping[str, Any], rows: torch.Tensor | None) -> dict[str, SplitRecord]:
+    """Return a data set's splits."""
+    found, start = {}, 0
+    whole = None if rows is None else np.frombuffer(rows.contiguous().numpy().tobytes(), ROW)
+    for key, one in parts.items():
+        end = start + int(one["images"])
+        own = None if whole is None else whole[start:end]
+        if own is not None and len(own) != end - start:
+            raise ValueError("rows are missing")
+        found[str(key)] = SplitRecord(end - start, str(one["digest"]), own)
+        start = end
+    return found
+
+
+def _bytes_of(rows: np.ndarray | None) -> np.ndarray:
+    """Return rows as bytes, uint8."""
+    return np.zeros(0, np.uint8) if rows is None else rows.view(np.uint8)
+
+
+def _rows(parts: Mapping[str, SplitRecord]) -> dict[str, np.ndarray]:
+    """Return what is kept of each split's images."""
+    return {key: one.rows for key, one in parts.items() if one.rows is not None}
+
+
+def _names(parts: Mapping[str, SplitRecord]) -> dict[str, Sequence[str]]:
+    """Return the images' names by split."""
+    return {key: one.names or () for key, one in parts.items()}
+
+
+def check_same_data(
+    path: object,
+    saved: Any,  # noqa: ANN401
+    now: DataRecord,
+    allowed: bool = False,
+) -> DataRecord:
+    """Refuse data that are not those of a run, unless they are allowed to have changed.
+
+    Args:
+        path: The run's checkpoint or exported file.
+        saved: What it holds of the run's data; nothing in files of older versions.
+        now: The data that are to be used.
+        allowed: Go on all the same; the record says so.
+
+    Returns:
+        The record of the data with all that has changed so far.
+
+    Raises:
+        CheckpointError: With what has changed.
+    """
+    then = read_record(saved, path)
+    if then is None:
+        logger.warning("%s: holds no record of its data: they may have changed since", path)
+        return now
+    found = then.differences(now)
+    if found and not allowed:
+        more = f" (and {len(found) - SHOWN} data sets more)" if len(found) > SHOWN else ""
+        raise CheckpointError(
+            f"{path}: trained on other data; changed since: {'. '.join(found[:SHOWN])}{more}. Put "
+            f"the data back, or go on with {OPTION}, which the results will say."
+        )
+    for line in found:
+        logger.warning("%s: changed since: %s", path, line)
+    said = (f"the data are not those that the run began with ({OPTION}): {line}" for line in found)
+    return replace(now, changes=(*then.changes, *said))
