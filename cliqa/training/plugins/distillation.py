@@ -24,9 +24,9 @@ class Distillation(ContinualPlugin):
 
     Over classes the distance is ``T^2 KL(softmax(teacher / T) || softmax(logits / T))`` (Hinton et
     al., "Distilling the knowledge in a neural network", 2015, section 2; `distillation_loss`): the
-    factor keeps the gradient at the task loss's scale whatever T is. Over scores it is the squared difference
-    (`output_distance`), or that of all pairs' differences (`pairwise_distance`), which leaves the
-    scale of the scores to the task loss.
+    factor keeps the gradient at the task loss's scale whatever T is. Over scores it is the squared
+    difference (`output_distance`), or that of all pairs' differences (`pairwise_distance`), which
+    leaves the scale of the scores to the task loss.
 
     Args:
         teacher: A run's checkpoint or work_dir, or a model, whose outputs have the same meaning.

@@ -55,6 +55,8 @@ class EWC(QuadraticPenalty):
         ConfigError: A value is out of range or unknown.
     """
 
+    reads_classes = True
+
     def __init__(
         self,
         strength: float = 1000.0,
