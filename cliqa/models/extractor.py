@@ -11,7 +11,7 @@ import torchvision
 from torch import nn
 
 from cliqa.models.build import build_model
-from cliqa.models.outputs import as_vector, flat_outputs, run_backbone
+from cliqa.models.outputs import as_vector, last_output, run_backbone
 from cliqa.models.quality_model import QualityModel
 from cliqa.models.torchvision_backbone import TorchvisionBackbone, layer_names
 from cliqa.models.weights import load_weights
@@ -47,7 +47,7 @@ class FeatureExtractor(nn.Module):
         if extract is None:
             return as_vector(run_backbone(self.model, images)[-1], self.model)
         source = getattr(self.model, "backbone", self.model)
-        return as_vector(flat_outputs(extract(images), source)[-1], source)
+        return as_vector(last_output(extract(images), type(source).__name__), source)
 
     def train(self, mode: bool = True) -> FeatureExtractor:
         """Stay in evaluation mode, whatever is asked for."""

@@ -19,12 +19,15 @@ TOKENS = (
     "neck=dict(type='GlobalAveragePooling', dim=1); else choose another backbone."
 )
 
-UNLIKE = 4.0
-"""Ratio of the steps down and across an image from which on a map's axes cannot be what they are
-taken for: a map's cells are about as high as they are wide."""
+UNLIKE = 1.15
+"""Ratio of height and width from which on the cells of a map over an image are not square.
+
+Rounding makes more of it in maps of fewer than 7 cells an edge, but no such map has so few channels
+that they could be taken for an edge.
+"""
 
 
-def flat_outputs(outputs: Any, source: nn.Module) -> tuple[torch.Tensor, ...]:  # noqa: ANN401
+def flat_outputs(outputs: Any, name: str) -> tuple[torch.Tensor, ...]:  # noqa: ANN401
     """Return the outputs of a backbone or a neck as one flat tuple of tensors.
 
     Tuples within tuples are joined in order: a Conformer's map and class token, a distilled vision
@@ -32,14 +35,13 @@ def flat_outputs(outputs: Any, source: nn.Module) -> tuple[torch.Tensor, ...]:  
 
     Args:
         outputs: A tensor, or any nesting of tuples and lists of tensors and None.
-        source: What gave them, for the message.
+        name: What gave them, for the message.
 
     Raises:
         ModelError: There is no tensor, or something else among them.
     """
     if isinstance(outputs, torch.Tensor):
         return (outputs,)
-    name = type(source).__name__
     if isinstance(outputs, Mapping):
         raise ModelError(
             f"the {name} returned a {type(outputs).__name__} with {', '.join(map(str, outputs))}; "
@@ -48,8 +50,8 @@ def flat_outputs(outputs: Any, source: nn.Module) -> tuple[torch.Tensor, ...]:  
         )
     if not isinstance(outputs, tuple | list):
         raise ModelError(
-            f"the {name} returned a {type(outputs).__name__}; expected maps (B, C, h, w) or "
-            "vectors (B, D), one or a tuple of them."
+            f"the {name} returned something of type {type(outputs).__name__}; expected maps "
+            "(B, C, h, w) or vectors (B, D), one or a tuple of them."
         )
     parts = [part for part in outputs if part is not None]
     if not parts:
@@ -57,7 +59,26 @@ def flat_outputs(outputs: Any, source: nn.Module) -> tuple[torch.Tensor, ...]:  
             f"the {name} returned no map and no vector. Name layers in its out_indices, or use "
             "another backbone."
         )
-    return tuple(tensor for part in parts for tensor in flat_outputs(part, source))
+    return tuple(tensor for part in parts for tensor in flat_outputs(part, name))
+
+
+def last_output(outputs: Any, name: str) -> torch.Tensor:  # noqa: ANN401
+    """Return the last of several outputs, as mmpretrain's heads take it.
+
+    Where that is several vectors itself (the two tokens of a distilled transformer), they are
+    joined end to end, as in a `QualityModel`.
+
+    Args:
+        outputs: As `flat_outputs`.
+        name: As `flat_outputs`.
+
+    >>> one, two = torch.zeros(1, 2), torch.ones(1, 3)
+    >>> last_output((one, (one, two)), "backbone").shape
+    torch.Size([1, 5])
+    """
+    last = outputs[-1] if isinstance(outputs, (tuple, list)) and outputs else outputs
+    found = flat_outputs(last, name)
+    return found[0] if len(found) == 1 else torch.cat(found, dim=1)
 
 
 def run_backbone(backbone: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -67,7 +88,7 @@ def run_backbone(backbone: nn.Module, images: torch.Tensor) -> tuple[torch.Tenso
         ModelError: It cannot take the images, gives something else, or maps (B, h, w, C).
     """
     if torch.compiler.is_compiling():  # errors are the compiler's own there, and sizes symbols
-        return flat_outputs(backbone(images), backbone)
+        return flat_outputs(backbone(images), type(backbone).__name__)
     try:
         outputs = backbone(images)
     except SURPRISES as error:
@@ -89,7 +110,7 @@ def checked_outputs(
     Raises:
         ModelError: It is something else, or maps (B, h, w, C).
     """
-    found = flat_outputs(outputs, backbone)
+    found = flat_outputs(outputs, type(backbone).__name__)
     for output in found:
         if output.ndim == 4 and is_channels_last(output.shape, images.shape):
             raise ModelError(
@@ -101,7 +122,7 @@ def checked_outputs(
 
 
 def is_channels_last(shape: Sequence[int], images: Sequence[int]) -> bool:
-    """Return whether a map can only be (B, h, w, C), from the cells that each reading would have.
+    """Return whether a map is (B, h, w, C): its cells are about square read so, and only so.
 
     Args:
         shape: The map's four sizes.
@@ -113,7 +134,7 @@ def is_channels_last(shape: Sequence[int], images: Sequence[int]) -> bool:
     False
     """
     first, last = _skew(shape[2:], images[2:]), _skew(shape[1:3], images[2:])
-    return first >= UNLIKE and last < UNLIKE
+    return first >= UNLIKE > last
 
 
 def _skew(cells: Sequence[int], pixels: Sequence[int]) -> float:

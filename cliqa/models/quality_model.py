@@ -83,7 +83,7 @@ class QualityModel(nn.Module):
         """
         outputs, source = run_backbone(self.backbone, images), self.backbone
         if self.neck is not None and not _is_pooled(outputs, self.neck, source):
-            outputs, source = flat_outputs(self.neck(outputs), self.neck), self.neck
+            outputs, source = flat_outputs(self.neck(outputs), type(self.neck).__name__), self.neck
         return torch.cat([as_vector(output, source) for output in outputs], dim=1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -103,8 +103,9 @@ def as_tensor(output: Any) -> Tensor:  # noqa: ANN401
         keys, one = f" of {len(output)}", ": model(x)[0]"
     article = "an" if name[:1] in "AEIOUaeiou" else "a"
     raise ModelError(
-        f"the model gives {article} {name}{keys} for a batch; expected a tensor of scores (B,) or logits "
-        f"(B, K). Wrap it in a torch.nn.Module whose forward returns the one that is meant{one}."
+        f"the model gives {article} {name}{keys} for a batch; expected a tensor of scores "
+        "(B,) or logits (B, K). Wrap it in a torch.nn.Module whose forward returns the one that is "
+        f"meant{one}."
     )
 
 
