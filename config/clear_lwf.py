@@ -10,4 +10,4 @@ _base_ = [
     "_base_/schedules/sgd_70e.py",
     "_base_/default_runtime.py",
 ]
-cl_strategy = dict(type="LwF", alpha=1.0, temperature=2.0)
+cl_strategy = dict(type="LwF", alpha=4.0, temperature=2.0)

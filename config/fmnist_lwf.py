@@ -9,5 +9,5 @@ _base_ = [
     "_base_/schedules/sgd_15e.py",
     "_base_/default_runtime.py",
 ]
-cl_strategy = dict(type="LwF", alpha=1.0, temperature=2.0)
+cl_strategy = dict(type="LwF", alpha=4.0, temperature=2.0)
 num_workers = 0  # the images are in memory

@@ -11,11 +11,12 @@ from torch.nn import functional as F
 
 
 def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float = 2.0) -> Tensor:
-    """Return ``T^2 KL(softmax(teacher / T) || softmax(logits / T))``, averaged over the batch.
+    """Return ``KL(softmax(teacher / T) || softmax(logits / T))``, averaged over the batch.
 
-    Hinton et al., "Distilling the knowledge in a neural network", 2015: the gradient of the
-    softened divergence falls with 1 / T^2, so the factor keeps it at the task loss's scale. It is
-    the second term of learning without forgetting (Li & Hoiem, ECCV 2016, eq. 2) up to a constant.
+    It is the second term of learning without forgetting (Li & Hoiem, ECCV 2016, eq. 2 to 4) up to
+    the teacher's entropy, which has no gradient, and there is no factor in front of it. Its
+    gradient falls with 1 / T^2: who distils as Hinton et al. do ("Distilling the knowledge in a
+    neural network", 2015, section 2) multiplies it by T^2, as `Distillation` does.
 
     Args:
         logits: (B, K), the gradient goes here.
@@ -31,8 +32,7 @@ def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float = 2.0)
     """
     soft = F.log_softmax(logits / temperature, dim=1)
     truth = F.log_softmax(teacher / temperature, dim=1)
-    divergence = F.kl_div(soft, truth, reduction="batchmean", log_target=True)
-    return temperature**2 * divergence
+    return F.kl_div(soft, truth, reduction="batchmean", log_target=True)
 
 
 def output_distance(outputs: Tensor, earlier: Tensor) -> Tensor:

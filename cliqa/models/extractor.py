@@ -11,6 +11,7 @@ import torchvision
 from torch import nn
 
 from cliqa.models.build import build_model
+from cliqa.models.outputs import as_vector, last_output, run_backbone
 from cliqa.models.quality_model import QualityModel
 from cliqa.models.torchvision_backbone import TorchvisionBackbone, layer_names
 from cliqa.models.weights import load_weights
@@ -42,17 +43,11 @@ class FeatureExtractor(nn.Module):
         """
         if isinstance(self.model, QualityModel):
             return self.model.features(images)
-        extract = getattr(self.model, "extract_feat", self.model)
-        output = extract(images)
-        output = output if isinstance(output, torch.Tensor) else output[-1]
-        if output.ndim == 4:
-            return output.mean(dim=(2, 3))
-        if output.ndim == 2:
-            return output
-        raise ModelError(
-            f"arch: the features have shape {tuple(output.shape)}; expected maps (B, C, h, w) or "
-            "vectors (B, D). For a transformer choose out_type='cls_token' or 'featmap'."
-        )
+        extract: Any = getattr(self.model, "extract_feat", None)
+        if extract is None:
+            return as_vector(run_backbone(self.model, images)[-1], self.model)
+        source = getattr(self.model, "backbone", self.model)
+        return as_vector(last_output(extract(images), type(source).__name__), source)
 
     def train(self, mode: bool = True) -> FeatureExtractor:
         """Stay in evaluation mode, whatever is asked for."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cliqa.models.outputs import SURPRISES, checked_outputs, run_backbone
 from cliqa.models.quality_model import QualityModel
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
@@ -68,7 +69,7 @@ class HyperModel(QualityModel):
     def _neck(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return vectors (B, D) and maps (B, C, g, g)."""
         neck: Any = self.neck
-        return neck(_maps(self.backbone(images)))
+        return neck(_maps(run_backbone(self.backbone, images)))
 
 
 @torch.no_grad()
@@ -84,21 +85,21 @@ def channels(backbone: nn.Module) -> tuple[int, ...]:
     training = backbone.training
     device = next((p.device for p in backbone.parameters()), torch.device("cpu"))
     backbone.eval()
+    images = torch.zeros(1, 3, PROBE, PROBE, device=device)
     try:
-        maps = _maps(backbone(torch.zeros(1, 3, PROBE, PROBE, device=device)))
-    except (RuntimeError, ValueError, AssertionError) as error:
+        outputs = backbone(images)
+    except (RuntimeError, *SURPRISES) as error:
         raise ModelError(
             f"the {type(backbone).__name__} cannot take an image of {PROBE} px, from which its "
             f"channels would be told ({error}). Give them: model.neck.in_channels=(...)."
         ) from error
     finally:
         backbone.train(training)
-    return tuple(level.shape[1] for level in maps)
+    return tuple(level.shape[1] for level in _maps(checked_outputs(outputs, backbone, images)))
 
 
-def _maps(outputs: torch.Tensor | Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-    """Return a backbone's outputs as a tuple of maps."""
-    maps = (outputs,) if isinstance(outputs, torch.Tensor) else tuple(outputs)
+def _maps(maps: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Return a backbone's outputs, which must be maps."""
     for level in maps:
         if level.ndim != 4:
             raise ModelError(

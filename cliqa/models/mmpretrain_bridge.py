@@ -15,9 +15,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from mmengine.logging import MMLogger
+from mmengine.model import PretrainedInit
 from mmengine.registry import DefaultScope, Registry
+from mmpretrain.registry import WEIGHT_INITIALIZERS as INITIALIZERS
 from torch import nn
 
+from cliqa.models.weights import load_weights
 from cliqa.registry import MODELS, build_component
 from cliqa.utils.errors import ModelError
 
@@ -72,6 +75,36 @@ def link(parent: Registry) -> None:
 
 
 link(import_mmpretrain())
+
+
+class Pretrained:
+    """What an ``init_cfg=dict(type='Pretrained')`` of mmengine's does, for files on this machine.
+
+    mmengine's own runs what a file unpickles to, and says of a file of another architecture no more
+    than a line in the log. Addresses are left to it.
+
+    Args:
+        checkpoint: The file, or an address that mmengine knows.
+        prefix: Use only the file's tensors below this name.
+        map_location: As ``torch.load``.
+    """
+
+    def __init__(
+        self, checkpoint: str, prefix: str | None = None, map_location: str = "cpu"
+    ) -> None:
+        self.checkpoint, self.prefix = checkpoint, prefix
+        self.of_mmengine = PretrainedInit(checkpoint, prefix, map_location)
+
+    def __call__(self, module: nn.Module) -> None:
+        """Load the weights into a module."""
+        if "://" in str(self.checkpoint):
+            self.of_mmengine(module)
+        else:
+            load_weights(module, self.checkpoint, prefix=self.prefix or "")
+
+
+# asked before mmengine's, as `initialise` works under mmpretrain's scope
+INITIALIZERS.register_module(name="Pretrained", module=Pretrained, force=True)
 
 
 @contextmanager

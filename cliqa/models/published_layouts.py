@@ -1,4 +1,4 @@
-"""Weights in the layout of HyperIQA's published code, and of its descendants, under our names.
+"""Weights in the layout of HyperIQA's published code, of its descendants and of pyiqa, as ours.
 
 ========================  ==============================  =================================
 published name            what it is                      our name
@@ -17,6 +17,20 @@ published name            what it is                      our name
 ``fc5w_fc``               the same for the last layer     ``head.hypernet.weights.4``
 ``fc1b_fc``               makes a layer's biases          ``head.hypernet.biases.0``
 ========================  ==============================  =================================
+
+pyiqa (IQA-PyTorch) trains HyperIQA anew, on scores of 0..1, and has names of its own:
+
+========================  ==============================  =================================
+pyiqa's name              what it is                      our name
+========================  ==============================  =================================
+``base_model.layer1...``  ResNet-50                       ``backbone.body.layer1...``
+``lda_modules.0.0``       local distortion, convolution   ``neck.local.reduce.0``
+``lda_modules.0.3``       local distortion, linear layer  ``neck.local.project.0``
+``conv1.0``               1x1 convolutions                ``neck.fusion.reduce.0``
+``fc_w_modules.0``        makes a layer's weights         ``head.hypernet.weights.0``
+``fc_w_modules.4.2``      the same for the last layer     ``head.hypernet.weights.4``
+``fc_b_modules.0.2``      makes a layer's biases          ``head.hypernet.biases.0``
+========================  ==============================  =================================
 """
 
 from __future__ import annotations
@@ -26,14 +40,17 @@ from collections.abc import Callable, Iterable
 
 from torch import Tensor
 
-MARK = "fc1w_conv.weight"
-"""A tensor that every file of this layout has, and no other."""
-
 WORDS = (
     "read in the layout of HyperIQA's published code (where its scores are 0..100, the model needs "
     "score_range=(0, 100))"
 )
 """For the account of what was loaded."""
+
+MARKS = {
+    "fc1w_conv.weight": WORDS,
+    "fc_w_modules.0.weight": "read in pyiqa's layout of HyperIQA",
+}
+"""A tensor that every file of a layout has, and no other, and the layout in words."""
 
 Rule = tuple[str, Callable[[re.Match[str]], str]]
 
@@ -46,6 +63,10 @@ def _down(start: str, first: int, end: str = "") -> Callable[[re.Match[str]], st
 RULES: tuple[Rule, ...] = (
     (r"fc(\d)w_(?:conv|fc)(?=\.)", _down("head.hypernet.weights.", 1)),
     (r"fc(\d)b_fc(?=\.)", _down("head.hypernet.biases.", 1)),
+    (r"fc_w_modules\.(\d)(?:\.2)?(?=\.)", _down("head.hypernet.weights.", 0)),
+    (r"fc_b_modules\.(\d)\.2(?=\.)", _down("head.hypernet.biases.", 0)),
+    (r"lda_modules\.([0-2])\.0(?=\.)", _down("neck.local.reduce.", 0)),
+    (r"lda_modules\.(\d)\.[23](?=\.)", _down("neck.local.project.", 0)),
     (r"(?:res|swin)\.lda(\d)_pool\.0(?=\.)", _down("neck.local.reduce.", 1)),
     (r"(?:res|swin)\.lda(\d)_fc(?=\.)", _down("neck.local.project.", 1)),
     (r"(?:conv1|fusion_conv)(?=\.)", lambda _: "neck.fusion.reduce"),
@@ -85,10 +106,11 @@ def from_published(file: dict[str, Tensor], model: Iterable[str]) -> tuple[dict[
         The tensors under our names and what was done in words; the file itself and "" if it is in
         another layout.
     """
-    mark = next((name for name in file if f".{name}".endswith(f".{MARK}")), None)
-    if mark is None:
+    found = [(name, mark) for mark in MARKS for name in file if f".{name}".endswith(f".{mark}")]
+    if not found:
         return file, ""
-    prefix = mark.removesuffix(MARK)
+    name, mark = found[0]
+    prefix = name.removesuffix(mark)
     own = any(name.startswith("backbone.body.") for name in model)
     backbone = "backbone.body." if own else "backbone."
     renamed: dict[str, Tensor] = {}
@@ -97,7 +119,7 @@ def from_published(file: dict[str, Tensor], model: Iterable[str]) -> tuple[dict[
             tensor = tensor.flatten()  # torchvision's has one axis
         if name.startswith(prefix) and not name.endswith(".attn_mask"):  # timm computes it anew
             renamed[our_name(name[len(prefix) :], backbone)] = tensor
-    return renamed, WORDS
+    return renamed, MARKS[mark]
 
 
 def our_name(name: str, backbone: str = "backbone.body.") -> str:
@@ -121,4 +143,4 @@ def our_name(name: str, backbone: str = "backbone.body.") -> str:
         for inner, write in BLOCK:
             name = inner.sub(write, name)
         return backbone + name
-    return backbone + name.removeprefix("res.") if name.startswith("res.") else name
+    return re.sub(r"^(?:res|base_model)\.", lambda _: backbone, name)

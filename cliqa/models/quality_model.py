@@ -11,6 +11,7 @@ from torch import nn
 
 from cliqa.models.freezing import freeze_parts, keep_frozen
 from cliqa.models.mmpretrain_bridge import build_part
+from cliqa.models.outputs import as_vector, check_branches, flat_outputs, run_backbone
 from cliqa.models.weights import load_weights
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
@@ -18,7 +19,8 @@ from cliqa.utils.errors import ModelError
 logger = logging.getLogger(__name__)
 
 POOLING = ("GlobalAveragePooling", "GeneralizedMeanPooling")
-"""mmpretrain's necks that pool maps, and cannot pool a vector."""
+"""mmpretrain's necks that pool maps, and cannot pool a vector. Of three axes they take the last two
+for a map's; only with ``dim=1`` are they meant for them."""
 
 
 @MODELS.register_module()
@@ -27,7 +29,8 @@ class QualityModel(nn.Module):
 
     Args:
         backbone: Config of a backbone. Its maps are average-pooled, vectors (ViT, ConvNeXt) taken
-            as they are, and several outputs joined end to end.
+            as they are, and several outputs joined end to end: those of several layers, a
+            Conformer's map and class token, a distilled transformer's two tokens.
         head: Config of a head: ``LinearScoreHead``, ``CosineScoreHead``, or mmpretrain's
             ``LinearClsHead(num_classes=1)``.
         neck: Config of a neck between the two. One that pools is passed by where the backbone has
@@ -38,7 +41,8 @@ class QualityModel(nn.Module):
 
     Raises:
         ConfigError: A part's config is wrong.
-        ModelError: The weights do not fit, or `freeze` names nothing.
+        ModelError: The weights do not fit, `freeze` names nothing, or the backbone gives more in
+            training than in evaluation.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class QualityModel(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = build_part(backbone, "model.backbone")
+        check_branches(self.backbone)
         self.neck = None if neck is None else build_part(self.complete_neck(neck), "model.neck")
         self.head = build_part(head, "model.head")
         if pretrained is not None:
@@ -73,13 +78,13 @@ class QualityModel(nn.Module):
             (B, D).
 
         Raises:
-            ModelError: An output is neither a map nor a vector.
+            ModelError: The backbone cannot take the images, or an output is neither a map nor a
+                vector.
         """
-        outputs = _as_tuple(self.backbone(images))
-        pooled = all(output.ndim == 2 for output in outputs)
-        if self.neck is not None and not (pooled and type(self.neck).__name__ in POOLING):
-            outputs = _as_tuple(self.neck(outputs))
-        return torch.cat([_as_vector(output) for output in outputs], dim=1)
+        outputs, source = run_backbone(self.backbone, images), self.backbone
+        if self.neck is not None and not _is_pooled(outputs, self.neck, source):
+            outputs, source = flat_outputs(self.neck(outputs), type(self.neck).__name__), self.neck
+        return torch.cat([as_vector(output, source) for output in outputs], dim=1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return scores (B,) for images (B, 3, H, W).
@@ -104,18 +109,15 @@ class QualityModel(nn.Module):
         return self
 
 
-def _as_tuple(outputs: torch.Tensor | Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-    """Return one or several outputs as a tuple."""
-    return (outputs,) if isinstance(outputs, torch.Tensor) else tuple(outputs)
+def _is_pooled(outputs: Sequence[torch.Tensor], neck: nn.Module, source: nn.Module) -> bool:
+    """Return whether a neck is to be passed by: it pools, and there is nothing left to pool.
 
-
-def _as_vector(output: torch.Tensor) -> torch.Tensor:
-    """Return a map (B, C, h, w) as its spatial mean (B, C), a vector as it is."""
-    if output.ndim == 4:
-        return output.mean(dim=(2, 3))
-    if output.ndim == 2:
-        return output
-    raise ModelError(
-        f"the backbone returned shape {tuple(output.shape)}; expected maps (B, C, h, w) or vectors "
-        "(B, D). For a transformer choose out_type='cls_token' or 'featmap', or another node."
-    )
+    Raises:
+        ModelError: It pools maps, and an output is neither a map nor a vector.
+    """
+    if type(neck).__name__ not in POOLING:
+        return False
+    if not isinstance(getattr(neck, "gap", None), nn.AdaptiveAvgPool1d):
+        for output in outputs:
+            as_vector(output, source)
+    return all(output.ndim == 2 for output in outputs)

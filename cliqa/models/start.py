@@ -103,7 +103,8 @@ def start_from(model: nn.Module, source: str | Path | Mapping[str, Any]) -> Star
               the file's classes are others.
             * ``freeze``: names of the model's parts that do not train; see `freeze_parts`.
             * ``strict``: refuse a tensor that is missing, unexpected or of another shape.
-            * ``least_matched``: least share of the tensors (dropped ones apart) that must fit.
+            * ``least_matched``: least share of the tensors (dropped ones apart) that must fit; but
+              for 0, all of the backbone's must.
 
     Returns:
         What was loaded and frozen; it is logged too, as a warning if much is left over.

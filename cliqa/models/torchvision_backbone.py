@@ -43,6 +43,9 @@ class TorchvisionBackbone(nn.Module):
         channels_last_out: The model's maps are (B, h, w, C) and have to be turned. None finds out:
             it is so for Swin transformers.
 
+    Attributes:
+        cut_layers: The layers behind the last node, which a file of weights may have all the same.
+
     Raises:
         ModelError: The model, a node or the weights do not exist, or the download fails.
     """
@@ -63,6 +66,7 @@ class TorchvisionBackbone(nn.Module):
         self.channels_last_out = is_swin if channels_last_out is None else channels_last_out
         self.nodes = [nodes] if isinstance(nodes, str) else list(nodes)
         self.layers = _layers_up_to(self.body, self.nodes, arch)
+        self.cut_layers = [f"body.{name}" for name in layer_names(self.body)[len(self.layers) :]]
         _drop_others(self.body, self.layers)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:

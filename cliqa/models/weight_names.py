@@ -12,6 +12,9 @@ from torch import nn
 LEAST_SHARE = 0.3
 """Share of all names that must begin with a prefix for it to count as a wrapper's."""
 
+RESIZING = (RuntimeError, AssertionError, ValueError, TypeError, KeyError, IndexError)
+"""What a model's own conversion may raise for tensors of another architecture."""
+
 SAME_ORDER = frozenset({"MobileNetV2", "MobileNetV3", "VGG"})
 """mmpretrain's backbones whose tensors are torchvision's in the same order under other names."""
 
@@ -72,3 +75,30 @@ def match_by_order(file: Tensors, model: nn.Module) -> dict[str, str]:
             start = f"{path}." if path else ""
             return {f"{start}{name}": source for name, source in pairs}
     return {}
+
+
+def resized(file: Tensors, model: nn.Module, names: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    """Return the tensors that a model brings into its own shapes when they are loaded.
+
+    mmpretrain's transformers do so with position embeddings of another image size.
+
+    Args:
+        file: The file's tensors by name.
+        model: The model.
+        names: The file's name for each of the model's.
+
+    Returns:
+        By the file's names, those that fit now and did not before.
+    """
+    own = model.state_dict()
+    apart = [name for name, source in names.items() if own[name].shape != file[source].shape]
+    if not apart:
+        return {}
+    state = {name: file[source] for name, source in names.items()}
+    try:
+        for path, module in model.named_modules():
+            for hook in module._load_state_dict_pre_hooks.values():
+                hook(state, f"{path}." if path else "", {}, True, [], [], [])
+    except RESIZING:
+        return {}
+    return {names[n]: state[n] for n in apart if n in state and state[n].shape == own[n].shape}

@@ -15,7 +15,8 @@ from torch import nn
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.models.pruned import apply_pruning, pruning_in, pruning_of
 from cliqa.models.published_layouts import from_published
-from cliqa.models.weight_names import best_match, match_by_order
+from cliqa.models.weight_gaps import foreign, gap_text, of_backbone, partial_parts
+from cliqa.models.weight_names import best_match, match_by_order, resized
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ModelError
 
@@ -38,9 +39,13 @@ class WeightReport:
         missing: The model's tensors that the file does not have.
         unexpected: The file's tensors that the model does not have.
         mismatched: The model's tensors that have another shape in the file.
-        renaming: How the file's names were turned into the model's; empty if they are equal.
+        renaming: How the file's names and shapes were turned into the model's; empty if they are
+            equal.
         dropped: The model's tensors that were to keep their values; none of the lists above has
             them.
+        random: The backbone's learnt tensors among the missing and mismatched ones.
+        gaps: How much of the model's backbone is not the file's, in words; empty if all is.
+        partial: Parts beside the backbone of which the file has some tensors only.
     """
 
     path: Path
@@ -50,6 +55,9 @@ class WeightReport:
     mismatched: tuple[str, ...]
     renaming: str
     dropped: tuple[str, ...] = ()
+    random: tuple[str, ...] = ()
+    gaps: str = ""
+    partial: tuple[str, ...] = ()
 
     @property
     def fraction(self) -> float:
@@ -63,9 +71,9 @@ class WeightReport:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether more than a head is left over, in the model or in the file."""
+        """Whether more than a new head is left over in the model, or much in the file."""
         source = len(self.matched) + len(self.mismatched) + len(self.unexpected)
-        return self.fraction < 0.9 or len(self.unexpected) > 0.1 * source
+        return bool(self.gaps or self.partial) or len(self.unexpected) > 0.1 * source
 
     @property
     def is_another_architecture(self) -> bool:
@@ -86,7 +94,9 @@ class WeightReport:
             if names:
                 more = ", ..." if len(names) > SHOWN else ""
                 parts.append(f"{len(names)} {title} ({', '.join(names[:SHOWN])}{more})")
-        return "; ".join(parts)
+        if self.partial:
+            parts.append(f"of {', '.join(self.partial)} a part only")
+        return "; ".join(filter(None, (*parts, self.gaps)))
 
 
 def load_weights(
@@ -130,8 +140,9 @@ def transfer_weights(
         path: A file of tensors and plain types.
         strict: Refuse anything missing, unexpected or of another shape.
         prefix: Use only the file's tensors below this name (``"teacher"``).
-        least_matched: Least share of the model's tensors that must fit. 0 takes whatever fits, even
-            from another architecture.
+        least_matched: Least share of the model's tensors that must fit; whatever it is, the
+            backbone must fit completely, and the file have no weights inside it that the model has
+            no place for. Only 0 takes whatever fits, even from another architecture.
         drop: Names of the model's parts, as for `freeze_parts`, that keep their values whatever the
             file has for them. They count neither for `strict` nor for `least_matched`.
 
@@ -155,10 +166,14 @@ def transfer_weights(
         by_order = {k: v for k, v in match_by_order(file, model).items() if k in own}
         if len(by_order) > len(names):
             names, renaming = by_order, "renamed by order from torchvision's layout"
-    renaming = "; ".join(filter(None, (layout, renaming)))
+    fitted = resized(file, model, names)
+    file = {**file, **fitted}
+    words = f"resized {', '.join(fitted)}" if fitted else ""
+    renaming = "; ".join(filter(None, (layout, renaming, words)))
     report = replace(
         _report(path, _without(file, names, drop), own, names, renaming), dropped=dropped
     )
+    report = _with_gaps(report, model, file, names)
     _refuse_misfit(report, type(model).__name__, strict, least_matched)
     fitting = {name: file[source] for name, source in names.items() if name in report.matched}
     model.load_state_dict(fitting, strict=False)
@@ -189,14 +204,40 @@ def _without(
     file: Mapping[str, torch.Tensor], names: Mapping[str, str], drop: Sequence[str]
 ) -> dict[str, torch.Tensor]:
     """Return a file's tensors without those that belong to dropped parts of the model."""
-    name, source = next(iter(names.items()), ("", ""))
-    end = len(commonprefix([name[::-1], source[::-1]]))  # any pair shows how all are renamed
-    strip, add = source[: len(source) - end], name[: len(name) - end]
+    strip, add = _exchange(names)
     return {
         key: tensor
         for key, tensor in file.items()
         if not (key.startswith(strip) and matches(add + key[len(strip) :], drop))
     }
+
+
+def _exchange(names: Mapping[str, str]) -> tuple[str, str]:
+    """Return the prefix that the file's names lose and the one that they get."""
+    name, source = next(iter(names.items()), ("", ""))
+    end = len(commonprefix([name[::-1], source[::-1]]))  # any pair shows how all are renamed
+    return source[: len(source) - end], name[: len(name) - end]
+
+
+def _with_gaps(
+    report: WeightReport,
+    model: nn.Module,
+    file: Mapping[str, torch.Tensor],
+    names: Mapping[str, str],
+) -> WeightReport:
+    """Return a report with what it leaves open in the backbone, and which parts are in pieces."""
+    strip, add = _exchange(names)
+    left = {
+        add + key[len(strip) :]: file[key] for key in report.unexpected if key.startswith(strip)
+    }
+    lacking = (*report.missing, *report.mismatched)
+    random = of_backbone(model, lacking)
+    return replace(
+        report,
+        random=random,
+        gaps=gap_text(model, random, foreign(model, left, report.matched)),
+        partial=partial_parts(model, report.matched, lacking),
+    )
 
 
 def _refuse_misfit(report: WeightReport, model: str, strict: bool, least_matched: float) -> None:
@@ -208,8 +249,22 @@ def _refuse_misfit(report: WeightReport, model: str, strict: bool, least_matched
             f"{report}. That is {report.fraction:.0%} of the {model}; {limit}. Choose the file of "
             "this very architecture; for torchvision's files use 'TorchvisionBackbone'."
         )
+    if least_matched and report.gaps:
+        raise ModelError(f"{report}. {_way_out(report)}")
     if strict and (report.missing or report.unexpected or report.mismatched):
         raise ModelError(f"{report}. With strict=True everything must fit the {model}.")
+
+
+def _way_out(report: WeightReport) -> str:
+    """Return what to do about a file that does not have all of a backbone."""
+    anyway = "least_matched=0 takes whatever fits"
+    if report.random:
+        part = ".".join(report.random[0].split(".")[:2])
+        anyway = f"drop=['{part}'] has that part start anew, and {anyway}"
+    return (
+        "Choose the file of this very architecture. In a config's load_from=dict(path='...'), "
+        f"{anyway}."
+    )
 
 
 def _below(tensors: dict[str, torch.Tensor], prefix: str, path: Path) -> dict[str, torch.Tensor]:

@@ -5,14 +5,14 @@ Legend: B images, N crops an image, C H W, K outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
 
-from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.errors import ConfigError, DatasetError, ModelError
 
 
 class RaggedImages(list[Tensor]):
@@ -73,9 +73,40 @@ def apply_model(model: Callable[..., Tensor], images: Tensor | RaggedImages) -> 
         return torch.cat([apply_model(model, image[None]) for image in images])
     if images.dim() == 5:
         batch, crops = images.shape[:2]
-        output = model(images.flatten(0, 1))  # (B*N, ...)
+        output = as_tensor(model(images.flatten(0, 1)))  # (B*N, ...)
         return output.view(batch, crops, *output.shape[1:]).mean(1)
     return model(images)
+
+
+def model_output(model: Callable[..., Any], images: Tensor | RaggedImages) -> Tensor:
+    """Return what `apply_model` does, for a model that anybody may have written.
+
+    Raises:
+        ModelError: It gives something else than a tensor.
+    """
+    return as_tensor(apply_model(model, images))
+
+
+def as_tensor(output: Any) -> Tensor:  # noqa: ANN401
+    """Return a model's output.
+
+    Raises:
+        ModelError: It is no tensor.
+    """
+    if isinstance(output, Tensor):
+        return output
+    name, keys, one = type(output).__name__, "", ""
+    if isinstance(output, Mapping):
+        keys = f" with {', '.join(map(str, output))}"
+        one = f": model(x)[{next(iter(output), 'scores')!r}]"
+    elif isinstance(output, (tuple, list)):
+        keys, one = f" of {len(output)}", ": model(x)[0]"
+    article = "an" if name[:1] in "AEIOUaeiou" else "a"
+    raise ModelError(
+        f"the model gives {article} {name}{keys} for a batch; expected a tensor of scores "
+        "(B,) or logits (B, K). Wrap it in a torch.nn.Module whose forward returns the one that is "
+        f"meant{one}."
+    )
 
 
 class KnownOrder(RandomSampler):

@@ -83,7 +83,8 @@ def _passes(
         sigma: Standard deviation of scores.
     """
     if kind == "exact" and shape:
-        return [(_expected_loss, torch.full_like(targets, label)) for label in range(shape[0])]
+        labels = (torch.full(targets.shape[:1], k, device=targets.device) for k in range(shape[0]))
+        return [(_expected_loss, label) for label in labels]
     if kind == "exact":
         return [(lambda output, _: output / sigma, targets)]
     if shape:

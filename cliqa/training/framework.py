@@ -14,7 +14,7 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,7 +22,12 @@ from torch import Tensor, nn
 from cliqa.registry import PLUGINS, build_component
 from cliqa.training.plugin_strategy import PluginStrategy
 from cliqa.training.state import copied_to
-from cliqa.training.task_strategy import ContinualLearningStrategy, Criterion, device_of
+from cliqa.training.task_strategy import (
+    ContinualLearningStrategy,
+    Criterion,
+    device_of,
+    unwrapped,
+)
 from cliqa.utils.errors import CheckpointError, ConfigError
 from cliqa.utils.suggest import closest
 
@@ -40,7 +45,9 @@ class ContinualLearningFramework:
     more methods.
 
     Args:
-        model: The model; it stays the caller's to train and to save.
+        model: The model, whose forward gives a tensor (B,) or (B, K); it stays the caller's to
+            train and to save. In ``nn.DataParallel``, ``DistributedDataParallel`` or
+            ``torch.compile`` it is the model inside that strategies look at, by its own names.
         strategy: ``"naive"``, ``"l2"``, ``"ewc"``, ``"mas"`` or ``"lwf"``, or one's own strategy.
         criterion: The loss of a task, (outputs, targets) -> a scalar; None for the mean squared
             error of scores.
@@ -127,13 +134,14 @@ class ContinualLearningFramework:
         """Take over what `state_dict` returned; a task that had begun goes on.
 
         Raises:
-            CheckpointError: It is another strategy's.
+            CheckpointError: It is another strategy's, or knows no weight of this model.
         """
         if state["name"] != self._name:
             raise CheckpointError(
                 f"the state is that of {state['name']}, and this strategy is {self._name}. Make "
                 "the framework with the strategy that was saved."
             )
+        self._check_names(state["strategy"])
         self.strategy.load_state_dict(copied_to(state["strategy"], device_of(self.model)))
         self._task = state["task"]
 
@@ -142,6 +150,21 @@ class ContinualLearningFramework:
         """The strategy's or its plugin's class."""
         return type(getattr(self.strategy, "plugin", self.strategy)).__name__
 
+    def _check_names(self, state: Any) -> None:  # noqa: ANN401
+        """Refuse a plugin's state of which no name is a weight's: it would hold nothing."""
+        known = _weights(state)
+        own = unwrapped(self.model).state_dict()
+        if isinstance(self.strategy, PluginStrategy) and known and not known & set(own):
+            raise CheckpointError(
+                f"the state is of another model: it has '{min(known)}', and this {self._model} has "
+                f"'{next(iter(own), '')}'. Make the framework with the model that was trained."
+            )
+
+    @property
+    def _model(self) -> str:
+        """The model's class."""
+        return type(unwrapped(self.model)).__name__
+
     def _running(self, task_id: int | None, where: str) -> int:
         """Return the task that has begun."""
         if self._task is None:
@@ -149,6 +172,16 @@ class ContinualLearningFramework:
         if task_id is not None and task_id != self._task:
             raise ConfigError(f"{where}: task {task_id} is given, but task {self._task} has begun.")
         return self._task
+
+
+def _weights(state: Any) -> set[str]:  # noqa: ANN401
+    """Return the names of the tensors in a state of dicts and lists, however deep."""
+    if isinstance(state, Mapping):
+        own = {str(name) for name, value in state.items() if isinstance(value, Tensor)}
+        return own.union(*map(_weights, state.values()))
+    if isinstance(state, (list, tuple)):
+        return set().union(*map(_weights, state))
+    return set()
 
 
 def _strategy(

@@ -12,6 +12,7 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cliqa.models.outputs import last_output
 from cliqa.training.batching import RaggedImages, apply_model
 from cliqa.training.trained_samples import samples_of
 from cliqa.utils.errors import ConfigError, ModelError
@@ -124,8 +125,7 @@ class DomainGate:
 def pooled_features(network: Any, images: Tensor) -> Tensor:  # noqa: ANN401
     """Return a network's features (B, D); of several outputs the last, of maps the mean."""
     give = network.features if hasattr(network, "features") else network.extract_feat
-    found = give(images)
-    last: Tensor = found[-1] if isinstance(found, (tuple, list)) else found
+    last = last_output(give(images), type(network).__name__)
     return last.flatten(2).mean(2) if last.dim() == 4 else last
 
 

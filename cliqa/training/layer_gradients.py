@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from cliqa.training.batching import apply_model
+from cliqa.training.batching import model_output
 from cliqa.training.layer_sums import is_known, layer_sums
 from cliqa.utils.errors import ModelError
 
@@ -78,7 +78,7 @@ class LayerGradients:
             handles.append(layer.register_forward_hook(hook))
         try:
             with torch.enable_grad():
-                outputs = apply_model(lambda x: functional_call(self.model, weights, (x,)), inputs)
+                outputs = model_output(lambda x: functional_call(self.model, weights, (x,)), inputs)
                 values = torch.func.vmap(objective)(outputs, targets)
                 if values.requires_grad:
                     values.sum().backward()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from cliqa.training.batching import RaggedImages, apply_model
+from cliqa.training.batching import RaggedImages, model_output
 from cliqa.training.layer_gradients import LayerGradients, NotByLayerError, Weights
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.logging import get_logger
@@ -157,7 +157,9 @@ class PerSampleGradients:
         """Return the objective of one sample as a function of the weights."""
 
         def value(weights: Weights, sample: Tensor, target: Tensor) -> Tensor:
-            output = apply_model(lambda x: functional_call(self.model, weights, (x,)), sample[None])
+            output = model_output(
+                lambda x: functional_call(self.model, weights, (x,)), sample[None]
+            )
             return objective(output[0], target)
 
         return value
@@ -167,7 +169,7 @@ class PerSampleGradients:
         """Return the model's outputs (B,) or (B, K), as the gradients see them."""
         device = next(self.model.parameters()).device.type
         with evaluation_mode(self.model), torch.autocast(device, enabled=False):
-            return apply_model(self.model, inputs)
+            return model_output(self.model, inputs)
 
 
 def _check_equal(own: Weights, expected: Weights) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence, Sized
 from types import SimpleNamespace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from cliqa.training.batching import apply_model
+from cliqa.training.batching import model_output
 from cliqa.training.options import TrainingOptions
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.task_strategy import (
@@ -17,6 +18,7 @@ from cliqa.training.task_strategy import (
     Criterion,
     device_of,
     task_loss,
+    unwrapped,
 )
 from cliqa.utils.errors import ConfigError
 
@@ -59,6 +61,8 @@ class PluginStrategy(ContinualLearningStrategy):
         if not batch[1].is_floating_point():
             self._classes.update(batch[1].tolist())
         loop.loss = task_loss(loop.mb_output, batch[1], criterion)
+        if self.plugin.reads_classes and loop.mb_output.dim() > 1:
+            _check_classes(batch[1], type(self.plugin).__name__)
         self.plugin.before_backward(loop)
         return loop.loss
 
@@ -79,6 +83,23 @@ class PluginStrategy(ContinualLearningStrategy):
         self._classes = set(state.get("seen", ()))
 
 
+def _check_classes(targets: Tensor, name: str) -> None:
+    """Refuse targets of several outputs a sample that are neither classes nor their probabilities.
+
+    Raises:
+        ConfigError: They are something else.
+    """
+    if not targets.is_floating_point():
+        return
+    sums = targets.sum(1)
+    if bool((targets < 0).any()) or not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+        raise ConfigError(
+            f"the targets {tuple(targets.shape)} are no probabilities of classes, for which {name} "
+            "takes several outputs a sample. Use strategy 'mas' or 'l2', or 'lwf' with "
+            "distill='mse'."
+        )
+
+
 class _Loop:
     """As much of Avalanche's loop as plugins of that kind look at."""
 
@@ -95,7 +116,8 @@ class _Loop:
         seed: int,
         dataloader: Any = None,  # noqa: ANN401
     ) -> None:
-        self.model = model
+        self.model = unwrapped(model)
+        self._whole = model  # what the caller trains: it may be spread over devices, or compiled
         self.step_index = task_id
         self.options = TrainingOptions(seed=seed)
         self.device = device_of(model)
@@ -104,7 +126,7 @@ class _Loop:
 
     def output_of(self, batch: Sequence[Any], model: nn.Module | None = None) -> Tensor:
         """Return the output of the model, or of another one, for a batch."""
-        return apply_model(self.model if model is None else model, batch[0])
+        return model_output(self._whole if model is None else model, batch[0])
 
     @property
     def adapted_dataset(self) -> _Samples:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cliqa.training.batching import apply_model
+from cliqa.training.batching import model_output
 from cliqa.utils.errors import ConfigError
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
@@ -46,7 +46,7 @@ class ContinualLearningStrategy:
             task_id: The task's number.
             criterion: The loss of the task alone.
         """
-        return task_loss(apply_model(model, batch[0]), batch[1], criterion)
+        return task_loss(model_output(model, batch[0]), batch[1], criterion)
 
     def after_task(self, model: nn.Module, task_id: int, dataloader: Any = None) -> None:  # noqa: ANN401
         """Remember a task.
@@ -69,12 +69,15 @@ def task_loss(outputs: Tensor, targets: Tensor, criterion: Criterion) -> Tensor:
     """Return the task's own loss.
 
     Raises:
-        ConfigError: Scores and targets differ in their shapes, which torch would broadcast.
+        ConfigError: Scores and targets differ in their shapes, which torch would broadcast, or the
+            scores are a column, which would pass for the logits of a single class.
     """
-    if targets.is_floating_point() and outputs.shape != targets.shape:
+    column = outputs.dim() == 2 and outputs.shape[1] == 1
+    if targets.is_floating_point() and (column or outputs.shape != targets.shape):
         raise ConfigError(
             f"the model's outputs have the shape {tuple(outputs.shape)}, the targets "
-            f"{tuple(targets.shape)}. A model of scores gives (B,): end its forward with [:, 0]."
+            f"{tuple(targets.shape)}. A model of scores gives (B,): end its forward with [:, 0], "
+            "and give the targets the same shape."
         )
     return criterion(outputs, targets)
 
@@ -82,3 +85,23 @@ def task_loss(outputs: Tensor, targets: Tensor, criterion: Criterion) -> Tensor:
 def device_of(model: nn.Module) -> torch.device:
     """Return where a model's first parameter lies; the CPU for a model without any."""
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the model that has the weights under their own names.
+
+    ``nn.DataParallel`` and ``DistributedDataParallel`` put ``module.`` in front of them,
+    ``torch.compile`` ``_orig_mod.``; and gradients of single samples do not go through any of them.
+
+    >>> line = nn.Linear(1, 1)
+    >>> unwrapped(nn.DataParallel(line)) is line
+    True
+    """
+    while True:
+        compiled = vars(model)["_modules"].get("_orig_mod")
+        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
+        elif compiled is not None:
+            model = compiled
+        else:
+            return model

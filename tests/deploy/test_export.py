@@ -81,6 +81,10 @@ FAMILIES: dict[str, tuple[Config, int]] = {
     "cosine classes": (classifier(SMALL, "CosineClsHead", 8), 1),
     "resnet classes": (classifier(HALF, "LinearClsHead", 8), 3),
     "vit": (classifier(VIT, "VisionTransformerClsHead", 32), 3),
+    "two tokens": (
+        quality({**VIT, "type": "DistilledVisionTransformer"}, "LinearScoreHead", 64),
+        3,
+    ),
     "swin": (classifier(SWIN, "LinearClsHead", 16), 3),
     "hyper": (hyper("HyperIQA", hidden=(16, 16)), 3),
     "ms hyper": (hyper("MSHyperIQA", pyramid_channels=16), 3),

@@ -14,7 +14,7 @@ from torch import nn
 
 from cliqa.models import mmpretrain_bridge as bridge
 from cliqa.registry import MODELS
-from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.errors import CheckpointError, ConfigError, ModelError
 
 RESNET = {"type": "ResNet", "depth": 18, "base_channels": 4}
 
@@ -69,10 +69,10 @@ def test_a_module_without_init_weights_is_left_alone() -> None:
 
 def test_an_init_cfg_that_cannot_be_applied_is_named() -> None:
     init = {"type": "Pretrained", "checkpoint": "no/such/file.pth"}
-    with pytest.raises(ModelError, match=r"ResNet: its init_cfg cannot be applied.*pretrained='pa"):
+    with pytest.raises(CheckpointError, match=r"no/such/file\.pth: no such checkpoint file"):
         bridge.build_part(RESNET | {"init_cfg": init}, "model.backbone")
     with pytest.raises(
-        ModelError, match=r"ResNet: its init_cfg cannot be applied.*argument: 'val'"
+        ModelError, match=r"ResNet: its init_cfg cannot be applied.*argument: 'val'.*pretrained='pa"
     ):
         bridge.build_part(RESNET | {"init_cfg": {"type": "Constant"}}, "model.backbone")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,37 @@ def test_published_weights_give_the_published_scores(
         raw, scores = source(images), model(images)
     assert abs(raw[0] - raw[1]) > 0.1
     torch.testing.assert_close(100 * scores, raw, atol=1e-5, rtol=0)
+
+
+def pyiqa_name(name: str) -> str:
+    """Return pyiqa's name of a tensor of `Published`."""
+    rules = (
+        (r"^res\.lda(\d)_pool\.0", lambda m: f"lda_modules.{int(m[1]) - 1}.0"),
+        (r"^res\.lda4_fc", lambda m: "lda_modules.3.2"),
+        (r"^res\.lda(\d)_fc", lambda m: f"lda_modules.{int(m[1]) - 1}.3"),
+        (r"^res\.", lambda m: "base_model."),
+        (r"^fc(\d)w_conv", lambda m: f"fc_w_modules.{int(m[1]) - 1}"),
+        (r"^fc5w_fc", lambda m: "fc_w_modules.4.2"),
+        (r"^fc(\d)b_fc", lambda m: f"fc_b_modules.{int(m[1]) - 1}.2"),
+    )
+    for pattern, write in rules:
+        if re.search(pattern, name):
+            return re.sub(pattern, write, name)
+    return name
+
+
+@pytest.mark.parametrize("wrapper", ["", "net."])
+def test_pyiqas_weights_give_its_scores(wrapper: str, tmp_path: Path) -> None:
+    source = reference(Published)
+    state = {wrapper + pyiqa_name(name): t for name, t in source.state_dict().items()}
+    torch.save({"params": state}, tmp_path / "pyiqa.pth")
+    model = HyperIQA().eval()
+    report = start_from(model, {"path": tmp_path / "pyiqa.pth", "strict": True}).weights
+    assert "pyiqa's layout of HyperIQA" in str(report)
+    assert "0..100" not in str(report)
+    images = two_images()
+    with torch.no_grad():
+        torch.testing.assert_close(model(images), source(images), atol=1e-4, rtol=1e-5)
 
 
 def test_pretrained_takes_such_a_file_too(tmp_path: Path) -> None:

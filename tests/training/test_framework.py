@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from cliqa.training.plugins.ewc import EWC
 from cliqa.training.plugins.l2 import L2
 from cliqa.training.plugins.lwf import LwF
 from cliqa.training.plugins.mas import MAS
-from cliqa.utils.errors import CheckpointError, ConfigError
+from cliqa.utils.errors import CheckpointError, ConfigError, ModelError
 from cliqa.utils.seed import seed_everything
 
 SEED = 1
@@ -330,3 +331,119 @@ def test_a_state_of_another_strategy_is_refused() -> None:
     state = after_one_task("l2").state_dict()
     with pytest.raises(CheckpointError, match="the state is that of L2, and this strategy is EWC"):
         after_one_task("ewc").load_state_dict(state)
+
+
+# -------------------------------------------------------------------- any model
+
+
+class Said(nn.Module):
+    """Scores that are packed in something."""
+
+    def __init__(self, pack: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.line, self.pack = Line(), pack
+
+    def forward(self, inputs: Tensor) -> Any:
+        return self.pack(self.line(inputs))
+
+
+class Output(OrderedDict[str, Tensor]):
+    """An output as transformer libraries give it."""
+
+
+@pytest.mark.parametrize("name", ["naive", "ewc", "mas", "lwf", "l2"])
+@pytest.mark.parametrize(
+    ("pack", "message"),
+    [
+        (lambda s: {"score": s}, r"gives a dict with score for a batch.*model\(x\)\['score'\]\."),
+        (lambda s: (s, s), r"gives a tuple of 2 for a batch.*meant: model\(x\)\[0\]\."),
+        (lambda s: Output(logits=s), r"gives an Output with logits for a.*model\(x\)\['logits'\]"),
+        (lambda s: None, r"gives a NoneType for a batch; expected a tensor of scores \(B,\)"),
+    ],
+)
+def test_an_output_that_is_no_tensor_is_refused(name: str, pack: Any, message: str) -> None:
+    framework = ContinualLearningFramework(Said(pack), name)
+    framework.before_task(0)
+    with pytest.raises(ModelError, match=message):
+        framework.compute_loss(next(iter(pairs())))
+    if name in ("ewc", "mas"):
+        with pytest.raises(ModelError, match=message):
+            framework.after_task(0, pairs())
+
+
+def test_the_advice_for_a_packed_output_works() -> None:
+    class Unpacked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = Said(lambda s: {"score": s})
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            scores: Tensor = self.module(inputs)["score"]
+            return scores
+
+    framework = ContinualLearningFramework(Unpacked(), "ewc")
+    framework.before_task(0)
+    framework.compute_loss(next(iter(pairs()))).backward()
+    framework.after_task(0, pairs())
+    assert framework.state_dict()["strategy"]["anchor"].keys() == {
+        "module.line.weight",
+        "module.line.bias",
+    }
+
+
+@pytest.mark.parametrize("name", ["naive", "ewc", "mas", "lwf", "l2"])
+def test_a_column_of_scores_is_refused(name: str) -> None:
+    """As logits of one class it would have a likelihood of 1, and no importance at all."""
+    framework = ContinualLearningFramework(nn.Linear(3, 1), name)
+    framework.before_task(0)
+    with pytest.raises(
+        ConfigError, match=r"the shape \(4, 1\), the targets \(4, 1\).*\[:, 0\], and"
+    ):
+        framework.compute_loss((torch.rand(4, 3), torch.rand(4, 1)))
+
+
+@pytest.mark.parametrize("name", ["ewc", "lwf"])
+def test_vectors_of_numbers_are_not_taken_for_logits(name: str) -> None:
+    framework = ContinualLearningFramework(nn.Linear(3, 2), name)
+    framework.before_task(0)
+    with pytest.raises(ConfigError, match=r"\(4, 2\) are no probabilities of classes.*'mas' or"):
+        framework.compute_loss((torch.rand(4, 3), torch.rand(4, 2)))
+    shares = torch.tensor([[0.25, 0.75], [1.0, 0.0]])  # soft labels are
+    assert framework.compute_loss((torch.rand(2, 3), shares)).isfinite()
+    other = {"distill": "mse"} if name == "lwf" else {}
+    other_name = "lwf" if name == "lwf" else "mas"
+    framework = ContinualLearningFramework(nn.Linear(3, 2), other_name, **other)
+    framework.before_task(0)
+    assert framework.compute_loss((torch.rand(4, 3), torch.rand(4, 2))).isfinite()
+
+
+def compiled(model: nn.Module) -> Any:
+    return torch.compile(model, backend="eager")
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, compiled], ids=["parallel", "compiled"])
+@pytest.mark.parametrize("name", ["naive", "ewc", "mas", "lwf", "l2"])
+def test_a_wrapped_model_learns_as_the_model_does(name: str, wrap: Any, assert_same: Same) -> None:
+    states = []
+    for wrapped in (False, True):
+        torch.manual_seed(0)
+        line = Line()
+        model = wrap(line) if wrapped else line
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        framework = ContinualLearningFramework(model, name)
+        for task_id in range(2):
+            framework.before_task(task_id)
+            for batch in pairs(task_id):
+                optimizer.zero_grad()
+                framework.compute_loss(batch).backward()
+                optimizer.step()
+            framework.after_task(task_id, pairs(task_id))
+        states.append((line.state_dict(), framework.state_dict()))
+    assert_same(states[1], states[0])
+
+
+def test_a_state_of_another_model_is_refused() -> None:
+    framework = after_one_task("l2")
+    other = ContinualLearningFramework(Said(lambda s: s), "l2")
+    with pytest.raises(CheckpointError, match=r"it has 'bias', and this Said has 'line\.weight'"):
+        other.load_state_dict(framework.state_dict())

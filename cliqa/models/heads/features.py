@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from cliqa.models.outputs import last_output
 from cliqa.utils.errors import ModelError
 
 
@@ -17,7 +18,8 @@ def feature_vectors(
     """Return the features that a head works on.
 
     Args:
-        features: (B, D), or a tuple whose last item is taken, as mmpretrain passes them.
+        features: (B, D), or a tuple whose last item is taken, as mmpretrain passes them. Where that
+            is a tuple itself (the two tokens of a distilled transformer), they are joined.
         in_channels: The D that the head was made for.
 
     Returns:
@@ -26,7 +28,7 @@ def feature_vectors(
     Raises:
         ModelError: The features have another shape.
     """
-    vectors = features[-1] if isinstance(features, tuple) else features
+    vectors = last_output(features, "backbone")
     if vectors.ndim != 2 or vectors.shape[1] != in_channels:
         hint = f"Set in_channels={vectors.shape[1]} in model.head."
         pool = "Pool the maps first: neck=dict(type='GlobalAveragePooling')."

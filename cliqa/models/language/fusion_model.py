@@ -12,6 +12,7 @@ from torch import Tensor
 from cliqa.models.heads.fusion import FusionHead
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.models.language.text_encoder import KeptFeatures
+from cliqa.models.outputs import run_backbone
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
 
@@ -71,8 +72,7 @@ class FusionModel(ImageTextModel):
         Raises:
             ModelError: It gives no map.
         """
-        outputs = self.backbone(images)
-        last: Tensor = outputs if isinstance(outputs, Tensor) else outputs[-1]
+        last = run_backbone(self.backbone, images)[-1]
         if last.ndim != 4:
             raise ModelError(
                 f"FusionModel: the backbone gives shape {tuple(last.shape)}, and words attend to "

@@ -26,6 +26,7 @@ class ContinualPlugin(SupervisedPlugin):
             that those of one epoch do not stand for another's.
         follows_pruning: The method goes on when the model loses channels: it keeps nothing in the
             shapes of its weights, or `cut` slices it.
+        reads_classes: The method takes several outputs a sample for the logits of classes.
 
     Raises:
         TypeError: A public method is called ``before_...`` or ``after_...`` but is no hook.
@@ -33,6 +34,7 @@ class ContinualPlugin(SupervisedPlugin):
 
     needs_all_epochs: ClassVar[bool] = False
     follows_pruning: ClassVar[bool] = False
+    reads_classes: bool = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**kwargs)

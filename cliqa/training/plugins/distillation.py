@@ -22,10 +22,11 @@ KINDS = ("mse", "pairwise")
 class Distillation(ContinualPlugin):
     """Add ``strength`` times the distance from a teacher's outputs for the same batch.
 
-    Over classes the distance is ``T^2 KL`` (Hinton et al., "Distilling the knowledge in a neural
-    network", 2015; `distillation_loss`). Over scores it is the squared difference
-    (`output_distance`), or that of all pairs' differences (`pairwise_distance`), which leaves the
-    scale of the scores to the task loss.
+    Over classes the distance is ``T^2 KL(softmax(teacher / T) || softmax(logits / T))`` (Hinton et
+    al., "Distilling the knowledge in a neural network", 2015, section 2; `distillation_loss`): the
+    factor keeps the gradient at the task loss's scale whatever T is. Over scores it is the squared
+    difference (`output_distance`), or that of all pairs' differences (`pairwise_distance`), which
+    leaves the scale of the scores to the task loss.
 
     Args:
         teacher: A run's checkpoint or work_dir, or a model, whose outputs have the same meaning.
@@ -118,7 +119,7 @@ class Distillation(ContinualPlugin):
                 f"student's {tuple(outputs.shape)}. Choose a teacher of the same classes."
             )
         if outputs.dim() > 1:
-            return distillation_loss(outputs, truth, self.temperature)
+            return self.temperature**2 * distillation_loss(outputs, truth, self.temperature)
         if self.kind == "mse":
             return output_distance(outputs, truth)
         return pairwise_distance(outputs, truth)

@@ -39,10 +39,11 @@ class EWC(QuadraticPenalty):
     Args:
         strength: Factor of the penalty, >= 0.
         mode: ``"separate"``: the sum of a penalty for each earlier experience, around its weights;
-            ``"online"``: one around the newest weights, F <- gamma F + F of the new experience
-            (Schwarz et al., "Progress & compress", ICML 2018); ``"single"``: one around the newest
-            weights, F the mean over the experiences.
-        gamma: Decay of the ``"online"`` mode, 0..1.
+            ``"online"``: one around the newest weights, with gamma F in place of F, and
+            F <- gamma F + F of the new experience (Schwarz et al., "Progress & compress", ICML
+            2018, eq. 9); ``"single"``: one around the newest weights, F the mean over the
+            experiences.
+        gamma: Decay of the ``"online"`` mode, 0..1; with 0 there is no penalty.
         fisher: Which labels the gradients are at: ``"empirical"``, ``"sampled"`` or ``"exact"``, as
             in `fisher_diagonal`; None for ``"exact"`` over scores, ``"empirical"`` over classes.
         n_samples: Training samples that F is measured on; 0 for all.
@@ -53,6 +54,8 @@ class EWC(QuadraticPenalty):
     Raises:
         ConfigError: A value is out of range or unknown.
     """
+
+    reads_classes = True
 
     def __init__(
         self,
@@ -80,6 +83,8 @@ class EWC(QuadraticPenalty):
         check_count("EWC", n_samples)
         self.mode = mode
         self.gamma = gamma
+        if mode == "online":
+            self.scale = 0.5 * gamma  # eq. 9: what is known has decayed when the next one begins
         self.fisher = fisher
         self.n_samples = n_samples
         self.normalize = normalize

@@ -27,10 +27,13 @@ class LwF(ContinualPlugin):
 
     Li & Hoiem, "Learning without forgetting", ECCV 2016. Teacher and student see the same batch:
     the new samples as they are augmented, and a memory's if there is one. Over classes the distance
-    is the softened divergence over the classes seen before (`distillation_loss`); over scores it is
-    the squared difference (`output_distance`), or the fidelity between the two models'
-    probabilities that one image is better than another (Zhang et al., "Continual learning for
-    blind image quality assessment", TPAMI 2023). The first experience has no teacher.
+    is ``KL(softmax(teacher / T) || softmax(student / T))`` over the classes seen before
+    (`distillation_loss`): eq. 2 to 4, and the term of Avalanche's ``LwF``, so that `alpha` means
+    the same. Its gradient falls with 1 / T^2; alpha=4 with T = 2 is what weighs as Hinton's
+    distillation. Over scores it is the mean squared difference (`output_distance`), or the fidelity
+    between the two models' probabilities that one image is better than another (Zhang et al.,
+    "Continual learning for blind image quality assessment", TPAMI 2023). The first experience has
+    no teacher.
 
     Args:
         alpha: Factor of the distance, >= 0.
@@ -58,6 +61,7 @@ class LwF(ContinualPlugin):
         self.alpha = alpha
         self.temperature = temperature
         self.distill = distill
+        self.reads_classes = distill is None
         self._teacher: nn.Module | None = None
         self._weights: dict[str, Tensor] | None = None  # of a teacher that is still to be built
         self._classes: list[int] = []  # those that the teacher has learnt

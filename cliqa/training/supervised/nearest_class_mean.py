@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from cliqa.models.heads.prototype import PrototypeHead
+from cliqa.models.outputs import last_output
 from cliqa.registry import STRATEGIES
 from cliqa.training.batching import apply_model
 from cliqa.training.options import TrainingOptions
@@ -90,4 +91,4 @@ class NearestClassMean(Template):
     def _extract(self, images: Tensor) -> Tensor:
         """Return the features (B, D) before the head."""
         found: Any = self.model.extract_feat(images)  # type: ignore[operator]
-        return found[-1] if isinstance(found, (tuple, list)) else found
+        return last_output(found, type(self.model).__name__)

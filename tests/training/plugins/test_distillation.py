@@ -83,7 +83,7 @@ def test_distances_are_those_of_their_definitions() -> None:
     assert Distillation().distance(scores, truth) == pytest.approx(
         float(((scores - truth) ** 2).mean())
     )
-    expected = distillation_loss(logits, own, 3.0)
+    expected = 9 * distillation_loss(logits, own, 3.0)  # T^2, as Hinton et al. have it
     assert Distillation(temperature=3.0).distance(logits, own) == expected
     pairs = Distillation(kind="pairwise").distance(scores, truth)
     assert pairs == pytest.approx(2 * float((scores - truth).var(unbiased=False)))

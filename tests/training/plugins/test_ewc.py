@@ -173,8 +173,18 @@ def test_online_decays_and_anchors_at_the_newest(gamma: float) -> None:
     expected = gamma**2 * one + gamma * two + three
     assert torch.allclose(plugin.importance["weight"][0], expected, rtol=1e-6)
     gap = model.weight.detach()[0] - torch.tensor(PLACES[2])
-    penalty = float((expected * gap.square()).sum())
+    penalty = gamma * float((expected * gap.square()).sum())  # eq. 9; strength / 2 is 1
     assert plugin.penalty(model).item() == pytest.approx(penalty, rel=1e-6)
+    slope = 2.0 * gamma * expected * gap
+    assert torch.allclose(plugin.gradient(model)["weight"][0], slope, rtol=1e-5)
+
+
+def test_online_penalty_by_hand() -> None:
+    plugin, model = Known(2.0, "online", gamma=0.8), line(4)
+    learn(plugin, model, [1.0] * 4, [0.0] * 4)
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+    assert plugin.penalty(model).item() == pytest.approx(0.5 * 2.0 * 0.8 * 4)
 
 
 def test_single_is_the_mean_and_anchors_at_the_newest() -> None:

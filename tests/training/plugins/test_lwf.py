@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from avalanche.training.regularization import LearningWithoutForgetting
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -96,7 +97,7 @@ def test_classes_seen_before_are_held_by_their_softened_divergence() -> None:
     before, now = moved(LwF(alpha=0.5, temperature=2.0), holder)
     p = F.softmax(before[:, [0, 1, 3]] / 2, 1)
     q = F.softmax(now[:, [0, 1, 3]] / 2, 1)
-    expected = 0.5 * 4 * (p * (p / q).log()).sum(1).mean()
+    expected = 0.5 * (p * (p / q).log()).sum(1).mean()  # Li & Hoiem, eq. 2 to 4: no T^2
     assert float(holder.loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-4)
     holder.loss.backward()
     weight = holder.model.weight
@@ -104,6 +105,22 @@ def test_classes_seen_before_are_held_by_their_softened_divergence() -> None:
     assert weight.grad is not None
     assert weight.grad[[2, 4]].abs().max() == 0  # classes that the teacher has not learnt are free
     assert weight.grad[[0, 1, 3]].abs().min() > 0
+
+
+@pytest.mark.parametrize(("alpha", "temperature"), [(1.0, 2.0), (0.5, 1.0), (3.0, 4.0)])
+def test_the_same_arguments_mean_what_they_mean_in_avalanche(
+    alpha: float, temperature: float
+) -> None:
+    holder = Holder(nn.Linear(3, 5), inputs(), classes=[0, 1, 3])
+    theirs: Any = LearningWithoutForgetting(alpha, temperature)
+    theirs.prev_model = copy.deepcopy(holder.model)
+    theirs.prev_classes_by_task[0] = {0, 1, 3}
+    moved(LwF(alpha, temperature), holder)
+    expected = theirs(inputs(), holder.mb_output, holder.model)
+    torch.testing.assert_close(holder.loss, expected)
+    weight: Any = holder.model.weight
+    ours, reference = (torch.autograd.grad(x, weight)[0] for x in (holder.loss, expected))
+    torch.testing.assert_close(ours, reference)
 
 
 def test_logits_can_be_held_by_their_squared_difference() -> None:

@@ -1,0 +1,179 @@
+"""What a backbone gives: maps and vectors, however it packs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from cliqa.utils.errors import ModelError
+
+SURPRISES = (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What a backbone raises for images that it was not made for. torch's RuntimeError is left alone: a
+lack of memory is one."""
+
+TOKENS = (
+    "Where the last axis counts tokens, (B, C, N), average over it with "
+    "neck=dict(type='GlobalAveragePooling', dim=1); else choose another backbone."
+)
+
+UNLIKE = 1.15
+"""Ratio of height and width from which on the cells of a map over an image are not square.
+
+Rounding makes more of it in maps of fewer than 7 cells an edge, but no such map has so few channels
+that they could be taken for an edge.
+"""
+
+
+def flat_outputs(outputs: Any, name: str) -> tuple[torch.Tensor, ...]:  # noqa: ANN401
+    """Return the outputs of a backbone or a neck as one flat tuple of tensors.
+
+    Tuples within tuples are joined in order: a Conformer's map and class token, a distilled vision
+    transformer's two tokens. None stands for a branch that is switched off, and is left out.
+
+    Args:
+        outputs: A tensor, or any nesting of tuples and lists of tensors and None.
+        name: What gave them, for the message.
+
+    Raises:
+        ModelError: There is no tensor, or something else among them.
+    """
+    if isinstance(outputs, torch.Tensor):
+        return (outputs,)
+    if isinstance(outputs, Mapping):
+        raise ModelError(
+            f"the {name} returned a {type(outputs).__name__} with {', '.join(map(str, outputs))}; "
+            "expected maps (B, C, h, w) or vectors (B, D). Wrap it in a class of your own whose "
+            "forward returns the one that is meant."
+        )
+    if not isinstance(outputs, tuple | list):
+        raise ModelError(
+            f"the {name} returned something of type {type(outputs).__name__}; expected maps "
+            "(B, C, h, w) or vectors (B, D), one or a tuple of them."
+        )
+    parts = [part for part in outputs if part is not None]
+    if not parts:
+        raise ModelError(
+            f"the {name} returned no map and no vector. Name layers in its out_indices, or use "
+            "another backbone."
+        )
+    return tuple(tensor for part in parts for tensor in flat_outputs(part, name))
+
+
+def last_output(outputs: Any, name: str) -> torch.Tensor:  # noqa: ANN401
+    """Return the last of several outputs, as mmpretrain's heads take it.
+
+    Where that is several vectors itself (the two tokens of a distilled transformer), they are
+    joined end to end, as in a `QualityModel`.
+
+    Args:
+        outputs: As `flat_outputs`.
+        name: As `flat_outputs`.
+
+    >>> one, two = torch.zeros(1, 2), torch.ones(1, 3)
+    >>> last_output((one, (one, two)), "backbone").shape
+    torch.Size([1, 5])
+    """
+    last = outputs[-1] if isinstance(outputs, (tuple, list)) and outputs else outputs
+    found = flat_outputs(last, name)
+    return found[0] if len(found) == 1 else torch.cat(found, dim=1)
+
+
+def run_backbone(backbone: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Return a backbone's maps and vectors for images (B, 3, H, W).
+
+    Raises:
+        ModelError: It cannot take the images, gives something else, or maps (B, h, w, C).
+    """
+    if torch.compiler.is_compiling():  # errors are the compiler's own there, and sizes symbols
+        return flat_outputs(backbone(images), type(backbone).__name__)
+    try:
+        outputs = backbone(images)
+    except SURPRISES as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(
+            f"the {type(backbone).__name__} cannot take images of shape {tuple(images.shape)}: "
+            f"{reason} Check the size that the transforms give, or choose another backbone."
+        ) from error
+    return checked_outputs(outputs, backbone, images)
+
+
+def checked_outputs(
+    outputs: Any,  # noqa: ANN401
+    backbone: nn.Module,
+    images: torch.Tensor,
+) -> tuple[torch.Tensor, ...]:
+    """Return what a backbone gave for images (B, 3, H, W) as maps and vectors.
+
+    Raises:
+        ModelError: It is something else, or maps (B, h, w, C).
+    """
+    found = flat_outputs(outputs, type(backbone).__name__)
+    for output in found:
+        if output.ndim == 4 and is_channels_last(output.shape, images.shape):
+            raise ModelError(
+                f"the {type(backbone).__name__} returned maps of shape {tuple(output.shape)} for "
+                f"images of shape {tuple(images.shape)}, which is (B, h, w, C); expected "
+                "(B, C, h, w). Turn them in a backbone of your own: map.permute(0, 3, 1, 2)."
+            )
+    return found
+
+
+def is_channels_last(shape: Sequence[int], images: Sequence[int]) -> bool:
+    """Return whether a map is (B, h, w, C): its cells are about square read so, and only so.
+
+    Args:
+        shape: The map's four sizes.
+        images: The images' (B, 3, H, W).
+
+    >>> is_channels_last((2, 7, 7, 768), (2, 3, 224, 224))
+    True
+    >>> is_channels_last((2, 768, 7, 7), (2, 3, 224, 224))
+    False
+    """
+    first, last = _skew(shape[2:], images[2:]), _skew(shape[1:3], images[2:])
+    return first >= UNLIKE > last
+
+
+def _skew(cells: Sequence[int], pixels: Sequence[int]) -> float:
+    """Return how far from square the cells of a grid over an image are, >= 1."""
+    if not all((*cells, *pixels)):
+        return 1.0
+    ratio = (pixels[0] * cells[1]) / (pixels[1] * cells[0])
+    return max(ratio, 1 / ratio)
+
+
+def check_branches(backbone: nn.Module) -> None:
+    """Refuse a backbone that gives more in training than in evaluation.
+
+    Raises:
+        ModelError: It has an auxiliary classifier.
+    """
+    if getattr(backbone, "aux_logits", False):
+        raise ModelError(
+            f"the {type(backbone).__name__} with aux_logits=True gives the outputs of a second "
+            "classifier in training alone, which a head cannot take. Set its aux_logits=False."
+        )
+
+
+def as_vector(output: torch.Tensor, source: nn.Module) -> torch.Tensor:
+    """Return a map (B, C, h, w) as its spatial mean (B, C), a vector as it is.
+
+    Raises:
+        ModelError: It is neither.
+    """
+    if output.ndim == 4:
+        return output.mean(dim=(2, 3))
+    if output.ndim == 2:
+        return output
+    types = getattr(source, "OUT_TYPES", ())
+    kinds = [repr(kind) for kind in ("cls_token", "avg_featmap", "featmap") if kind in types]
+    advice = getattr(source, "instead", TOKENS)
+    if kinds:
+        advice = f"Set its out_type={' or '.join(kinds)}."
+    raise ModelError(
+        f"the {type(source).__name__} returned shape {tuple(output.shape)}; expected maps "
+        f"(B, C, h, w) or vectors (B, D). {advice}"
+    )
