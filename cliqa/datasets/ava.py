@@ -196,5 +196,7 @@ class AVA(LabelledFolder):
         if table.splits is None:
             return table
         where = f"{self.name}: {table.source}"
-        carved = carve_validation(table.splits, table.images, self.val_fraction, self.seed, where)
+        carved = carve_validation(
+            table.splits, table.images, self.val_fraction, self.seed, where, "val_fraction=0"
+        )
         return replace(table, splits=carved)

@@ -32,6 +32,7 @@ class ScoreTable:
         rows: Row numbers in the label file, from 1, for messages.
         source: The label file.
         sources: Each row's label file where there are several, or None.
+        score_name: What a user's file calls the scores; empty where its format says what they are.
 
     Raises:
         DatasetError: The columns differ in length.
@@ -45,6 +46,7 @@ class ScoreTable:
     rows: tuple[int, ...]
     source: Path
     sources: tuple[Path, ...] | None = None
+    score_name: str = ""
 
     def __post_init__(self) -> None:
         for name in ("raw", "std", "groups", "splits", "rows", "sources"):
@@ -94,6 +96,7 @@ def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
         rows=tuple(row for table in tables for row in table.rows),
         source=tables[0].source,
         sources=tuple(table.source for table in tables for _ in table.rows),
+        score_name=tables[0].score_name,
     )
 
 

@@ -20,7 +20,7 @@ ROUNDING = 1e-13
 """Values that spread less than this part of their size are constant (scipy's own threshold)."""
 
 EXTREME = 1e100
-"""From this size on (and below one over it) values are brought nearer to 1 first: see `moderate`."""
+"""From this size on, and below one over it, values are brought nearer to 1: see `moderate`."""
 
 
 def as_scores(values: npt.ArrayLike, name: str) -> np.ndarray:
