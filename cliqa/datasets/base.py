@@ -184,6 +184,11 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
             f"{len(self)} images, scores in {low:g}..{high:g}, {better} is better)"
         )
 
+    @property
+    def split_advice(self) -> str:
+        """How a user gives the data set a split that it lacks."""
+        return "set fractions=(0.8, 0.1, 0.1)"
+
     @functools.cached_property
     def paths(self) -> list[Path]:
         """The image files."""

@@ -174,6 +174,18 @@ class ScoreFile(LabelledFolder):
         self.identity = identity or name
         super().__init__(root, name=name, labels=labels, score_range=score_range, **common)
 
+    @property
+    def split_advice(self) -> str:
+        """How a user gives the data set a split that it lacks."""
+        if any(file is not None for file in self.extra_labels.values()):
+            return "give labels, val_labels and test_labels, one file a split"
+        if not self.has_split_column:
+            return super().split_advice
+        return (
+            f"mark rows with it in the column '{self.reading['split_column']}', or set "
+            "split_column=None and fractions=(0.8, 0.1, 0.1)"
+        )
+
     def read_table(self, path: Path) -> ScoreTable:
         """Read the label file, or one per split."""
         table = read_scores(path, **self.reading)
@@ -185,6 +197,7 @@ class ScoreFile(LabelledFolder):
                     self.label_file(file, f"{split}_labels"), **self.reading
                 )
             return self._join(tables)
+        self.has_split_column = table.splits is not None
         return with_known_splits(table, self.split_names, "split_names")
 
     def complete_split(self, table: ScoreTable) -> ScoreTable:
