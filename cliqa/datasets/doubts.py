@@ -65,10 +65,10 @@ def _one_value(table: ScoreTable) -> str | None:
             alike[split] = "one image" if own.size == 1 else f"{own.size} equal scores"
     if not alike:
         return None
-    listed = " and ".join(f"'{split}' has {what}" for split, what in alike.items())
+    where = ", ".join(f"{what} in the split '{split}'" for split, what in alike.items())
     return (
-        f"{table.source}: the split {listed}, so that no correlation is defined there. Add images, "
-        "or set other fractions=(train, val, test) or another seed=..."
+        f"{table.source}: {where}: no correlation is defined there. Add images, or set other "
+        "fractions=(train, val, test) or another seed=..."
     )
 
 

@@ -54,7 +54,8 @@ def read_koniq(path: Path, score: Score = "mos") -> ScoreTable:
     else:
         raw = _read_mos(sheet, shares)
         if std is not None and not _are_ratings(raw):
-            std = std * _MOS_UNITS_PER_RATING
+            with np.errstate(over="ignore"):  # an infinite one is refused with the others
+                std = std * _MOS_UNITS_PER_RATING
     table = ScoreTable(
         images=tuple(sheet.text("image_name")),
         raw=raw,

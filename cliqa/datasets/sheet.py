@@ -14,6 +14,7 @@ from cliqa.datasets.header import DELIMITERS, check_has_header, check_names, che
 from cliqa.datasets.label_file import read_lines, read_text
 from cliqa.registry import closest
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.suggest import listed
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Sheet:
             if name not in self.columns:
                 raise DatasetError(
                     f"{self.source}: no column '{name}'.{closest(name, self.columns)} "
-                    f"It has {', '.join(self.columns)}."
+                    f"It has {listed(self.columns)}."
                 )
         if not self.rows:
             raise DatasetError(f"{self.source}: no row below the header. Add the labels.")
