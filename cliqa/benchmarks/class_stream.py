@@ -19,7 +19,10 @@ from torch import Tensor
 from cliqa.benchmarks.experience import NamedExperience
 from cliqa.datasets.class_dataset import ClassDataset
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.logging import get_logger
 from cliqa.utils.seed import generator
+
+logger = get_logger(__name__)
 
 Transform = Callable[[Tensor], Tensor]
 SPLITS = ("train", "val", "test")
@@ -98,6 +101,9 @@ class ClassStream(CLScenario):
             self.sources[name, "train"], self.sources[name, "val"] = kept, validated
             self.sources[name, "test"] = test[index]
         self._check_samples()
+        self._doubts = self._few_classes()
+        for doubt in self._doubts:
+            logger.warning("%s", doubt)
         streams = [self._stream(split) for split in SPLITS if self._has(split)]
         super().__init__(streams)
         for stream in streams:
@@ -123,6 +129,30 @@ class ClassStream(CLScenario):
                     f"experience {name} has no {split} samples. Add some to the data, or choose "
                     "other classes or buckets, or fewer experiences."
                 )
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the results should know about the data."""
+        return [*self.overlaps, *self._doubts]
+
+    def _few_classes(self) -> list[str]:
+        """Return which experiences have one class alone, as a sentence."""
+        if self.n_classes == 1:
+            return [
+                f"all samples are of one class ('{self.class_names[0]}'): every accuracy is 1, "
+                "whatever is learnt. Is scenario.dataset_root the folder above the classes' own?"
+            ]
+        alone = [n for n in self.names if len(set(self.sources[n, "train"].targets.tolist())) == 1]
+        if not alone:
+            return []
+        more = f" and {len(alone) - 3} more" if len(alone) > 3 else ""
+        advice = "add images of other classes"
+        if self.classes_of is not None:
+            advice = "set a smaller scenario.n_experiences"
+        return [
+            f"{', '.join(alone[:3])}{more}: one class alone to train on. If it should be told from "
+            f"others there, {advice}."
+        ]
 
     def _has(self, split: str) -> bool:
         """Tell whether every experience has samples in a split."""

@@ -43,11 +43,25 @@ def named_stream(
     datasets: Sequence[AvalancheDataset],
     patches: Patches | None = None,
     sources: Sequence[QualityDataset] | None = None,
+    places: Sequence[int] | None = None,
 ) -> EagerCLStream[NamedExperience]:
-    """Return the stream ``{kind}_stream`` with one experience a data set."""
+    """Return the stream ``{kind}_stream`` with one experience a data set.
+
+    Args:
+        kind: ``"train"``, ``"val"`` or ``"test"``.
+        names: The data sets' names.
+        datasets: Their samples.
+        patches: As `NamedExperience`.
+        sources: The data sets themselves, without transforms.
+        places: Their places in the whole stream; None for 0, 1, 2 ...
+    """
     behind: Sequence[QualityDataset | None] = sources or [None] * len(names)
+    order = range(len(names)) if places is None else places
     experiences = [
         NamedExperience(name, dataset, index, patches, source)
-        for index, (name, dataset, source) in enumerate(zip(names, datasets, behind, strict=True))
+        for index, name, dataset, source in zip(order, names, datasets, behind, strict=True)
     ]
-    return EagerCLStream(kind, experiences)
+    stream = EagerCLStream(kind, experiences)
+    for experience, place in zip(experiences, order, strict=True):
+        experience.current_experience = place  # Avalanche counts what is there
+    return stream

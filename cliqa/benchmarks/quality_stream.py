@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from avalanche.benchmarks import CLScenario
+from avalanche.benchmarks.scenarios.generic_scenario import EagerCLStream
 from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TransformGroups
 from torch import Tensor
 
-from cliqa.benchmarks.experience import named_stream
+from cliqa.benchmarks.experience import NamedExperience, named_stream
 from cliqa.benchmarks.overlap import without_overlap
 from cliqa.benchmarks.patches import OfStored, Patches, StoredImages
 from cliqa.datasets.base import QualityDataset
@@ -28,7 +29,8 @@ class QualityStream(CLScenario):
     """Train, validation and test streams over an ordered list of data sets.
 
     Experience k is data set k: samples are (image, score) with the score in 0..1, higher = better,
-    as a float32 scalar. There are no task labels: the domain changes, the task does not.
+    as a float32 scalar. There are no task labels: the domain changes, the task does not. A data
+    set without a split has no experience in that split's stream; the others keep their place k.
 
     Args:
         datasets: The data sets.
@@ -93,18 +95,23 @@ class QualityStream(CLScenario):
         self.train_transform = train_transform
         self.eval_transform = eval_transform
         self.patches = patches if patches_per_image > 1 else None
-        super().__init__([self._stream(split) for split in SPLITS if self._has(split)])
+        streams = [self._stream(split) for split in SPLITS]
+        super().__init__([stream for stream in streams if len(stream)])
 
-    def _has(self, split: str) -> bool:
-        """Tell whether every data set has samples in a split."""
-        return all(len(self.sources[name, split]) for name in self.names)
-
-    def _stream(self, split: str) -> object:
-        """Return one of the streams."""
-        data = [self.dataset(name, split) for name in self.names]
+    def _stream(self, split: str) -> EagerCLStream[NamedExperience]:
+        """Return one of the streams: an experience of each data set that has the split."""
+        places = [k for k, name in enumerate(self.names) if len(self.sources[name, split])]
+        names = [self.names[k] for k in places]
+        data = [self.dataset(name, split) for name in names]
         patches = self.patches if split == "train" else None
-        sources = [self.sources[name, split] for name in self.names]
-        return named_stream(split, self.names, data, patches, sources)
+        sources = [self.sources[name, split] for name in names]
+        return named_stream(split, names, data, patches, sources, places)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the results should know about the data."""
+        doubts = [doubt for name in self.names for doubt in self.sources[name, "train"].doubts]
+        return [*map(str, self.overlaps), *doubts]
 
     def dataset(self, name: str, split: str) -> AvalancheDataset:
         """Return a data set's split with both transforms, in evaluation mode unless it is train."""

@@ -22,6 +22,7 @@ from cliqa.utils.errors import DatasetError
 logger = logging.getLogger(__name__)
 
 _COLUMNS = 15
+_LONGEST_ID = 18  # digits of a 64-bit number
 _RATINGS = np.arange(1.0, 11.0)
 
 
@@ -77,7 +78,7 @@ def _raise_first_bad_line(path: Path, lines: Sequence[str], rows: Sequence[int])
                 "blanks: index, image id, ten counts of ratings, two tags, challenge."
             )
         for cell in cells:
-            if not cell.removeprefix("-").isdigit():
+            if not (cell.isascii() and cell.removeprefix("-").isdigit()):
                 raise DatasetError(f"{path}, row {row}: '{cell}' is no whole number.")
     raise DatasetError(f"{path}: a number is too large. Use the official file.")
 
@@ -89,13 +90,12 @@ def read_ava_list(path: Path) -> set[int]:
         DatasetError: A line is no image id.
     """
     lines, rows = read_lines(path)
-    try:
-        return set(map(int, lines))
-    except ValueError:
-        index = next(i for i, line in enumerate(lines) if not line.isdigit())
-    raise DatasetError(
-        f"{path}, row {rows[index]}: '{lines[index]}' is no image id. A list has one id a line."
-    )
+    for line, row in zip(lines, rows, strict=True):
+        if not (line.isascii() and line.isdigit() and len(line) <= _LONGEST_ID):
+            raise DatasetError(
+                f"{path}, row {row}: '{line}' is no image id. A list has one id a line."
+            )
+    return set(map(int, lines))
 
 
 def read_ava_scores(path: Path) -> ScoreTable:
@@ -196,5 +196,7 @@ class AVA(LabelledFolder):
         if table.splits is None:
             return table
         where = f"{self.name}: {table.source}"
-        carved = carve_validation(table.splits, table.images, self.val_fraction, self.seed, where)
+        carved = carve_validation(
+            table.splits, table.images, self.val_fraction, self.seed, where, "val_fraction=0"
+        )
         return replace(table, splits=carved)

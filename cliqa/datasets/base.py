@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from cliqa.datasets.doubts import find_doubts
 from cliqa.datasets.image_files import (
     describe_missing,
     join_paths,
@@ -71,6 +72,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         keys: (N,) what identifies each image across data sets.
         files: (N,) image paths as strings.
         split_name: ``"all"``, or the split that this view shows.
+        doubts: What looks wrong about the scores and is possible all the same; it is logged too.
 
     Raises:
         ConfigError: An option is wrong.
@@ -117,6 +119,10 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
                 f"{name}: no image of the split '{emptied[0]}' of {table.source} is left: all are "
                 "missing or cannot be decoded. Add them."
             )
+        found = find_doubts(self.table, self.score_range, self.higher_is_better)
+        self.doubts = tuple(f"{name}: {text}" for text in found)
+        for text in self.doubts:
+            logger.warning("%s", text)
 
     def _fill(self, table: ScoreTable, keys: list[str], files: list[str]) -> None:
         """Set the columns of the images that this data set or view shows."""
@@ -177,6 +183,11 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
             f"{type(self).__name__}(name='{self.name}', split='{self.split_name}', "
             f"{len(self)} images, scores in {low:g}..{high:g}, {better} is better)"
         )
+
+    @property
+    def split_advice(self) -> str:
+        """How a user gives the data set a split that it lacks."""
+        return "set fractions=(0.8, 0.1, 0.1)"
 
     @functools.cached_property
     def paths(self) -> list[Path]:

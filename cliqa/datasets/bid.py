@@ -26,7 +26,7 @@ def read_bid(path: Path) -> ScoreTable:
     sheet = read_xlsx(path, (_NUMBER, _GRADE))
     numbers = sheet.text(_NUMBER)
     for index, number in enumerate(numbers):
-        if not number.isdigit():
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
             raise DatasetError(
                 f"{sheet.where(index)}: '{_NUMBER}' is '{number}', which is no image's number. "
                 "Use the official file."

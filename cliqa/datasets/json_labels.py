@@ -38,7 +38,7 @@ def read_json(path: Path, required: tuple[str, ...], key: str = "files") -> Shee
 def _entries(path: Path, key: str) -> list[dict[str, Any]]:
     """Return the file's list of objects."""
     try:
-        content = json.loads(read_text(path))
+        content = json.loads(read_text(path), object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise DatasetError(
             f"{path}, line {error.lineno}, column {error.colno}: no valid JSON ({error.msg})."
@@ -66,6 +66,15 @@ def _entries(path: Path, key: str) -> list[dict[str, Any]]:
                 'Write {"image": "a.jpg", "score": 7.5}.'
             )
     return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of which no name is there twice: JSON's own readers take the last one."""
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"'{twice}' is there twice in one entry")
+    return dict(pairs)
 
 
 def _as_text(value: Any) -> str:  # noqa: ANN401

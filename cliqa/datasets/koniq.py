@@ -11,7 +11,7 @@ import numpy as np
 
 from cliqa.datasets.labelled_folder import LabelledFolder
 from cliqa.datasets.sheet import Sheet, read_csv
-from cliqa.datasets.splits import normalise_split
+from cliqa.datasets.splits import with_known_splits
 from cliqa.datasets.table import SPLITS, ScoreTable
 from cliqa.registry import DATASETS
 from cliqa.utils.errors import ConfigError, DatasetError
@@ -53,16 +53,24 @@ def read_koniq(path: Path, score: Score = "mos") -> ScoreTable:
         raw = shares @ _RATINGS
     else:
         raw = _read_mos(sheet, shares)
-        std = None if std is None else std * _MOS_UNITS_PER_RATING
-    return ScoreTable(
+        if std is not None and not _are_ratings(raw):
+            with np.errstate(over="ignore"):  # an infinite one is refused with the others
+                std = std * _MOS_UNITS_PER_RATING
+    table = ScoreTable(
         images=tuple(sheet.text("image_name")),
         raw=raw,
         std=std,
         groups=None,
-        splits=tuple(map(normalise_split, sheet.text("set"))) if "set" in sheet.columns else None,
+        splits=tuple(sheet.text("set")) if "set" in sheet.columns else None,
         rows=sheet.rows,
         source=path,
     )
+    return with_known_splits(table)
+
+
+def _are_ratings(raw: np.ndarray) -> bool:
+    """Return whether scores are means of the ratings 1..5, as some copies of the file have them."""
+    return bool(np.all((raw >= _RATINGS[0]) & (raw <= _RATINGS[-1])))
 
 
 def _read_shares(sheet: Sheet) -> np.ndarray:

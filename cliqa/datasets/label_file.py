@@ -74,6 +74,8 @@ def read_text(path: Path) -> str:
         raise DatasetError(
             f"{path}, row {row}: a NUL byte; this is no text file. Save it as text in UTF-8."
         )
+    if not text.strip():
+        raise DatasetError(f"{path}: the label file is empty. Copy or download it again.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from cliqa.datasets.json_labels import read_json
 from cliqa.datasets.labelled_folder import LabelledFolder
 from cliqa.datasets.sheet import Sheet, read_csv
-from cliqa.datasets.splits import carve_validation, normalise_split
+from cliqa.datasets.splits import carve_validation, with_known_splits
 from cliqa.datasets.spreadsheet import read_xlsx
 from cliqa.datasets.table import SPLITS, ScoreTable, join_tables, with_suffix
 from cliqa.registry import DATASETS
@@ -26,6 +26,7 @@ def read_scores(
     split_column: str | None = "split",
     delimiter: str = ",",
     suffix: str = "",
+    columns: Sequence[str] | None = None,
 ) -> ScoreTable:
     """Read a csv, xlsx or json file with one image a row.
 
@@ -41,14 +42,19 @@ def read_scores(
         split_column: ``train``, ``val`` or ``test``.
         delimiter: The character between two columns of a csv file.
         suffix: What to add to image names without a suffix, such as ``".jpg"``.
+        columns: The names of the columns of a csv file without a header row, in their order.
+
+    Returns:
+        The scores; the splits are called as the file calls them.
 
     Raises:
+        ConfigError: `columns` are no such names.
         DatasetError: The file is wrong, or a column is missing.
     """
     optional = {"std": std_column, "group": group_column, "split": split_column}
     renamed = [name for usual, name in optional.items() if name not in (usual, None)]
     required = (image_column, score_column, *(name for name in renamed if name is not None))
-    sheet = _read_sheet(path, required, delimiter)
+    sheet = _read_sheet(path, required, delimiter, columns)
     names = sheet.text(image_column)
     groups, splits = (_optional_text(sheet, optional[column]) for column in ("group", "split"))
     has_std = std_column is not None and std_column in sheet.columns
@@ -57,18 +63,26 @@ def read_scores(
         raw=sheet.numbers(score_column),
         std=sheet.numbers(std_column) if has_std and std_column is not None else None,
         groups=groups,
-        splits=None if splits is None else tuple(map(normalise_split, splits)),
+        splits=splits,
         rows=sheet.rows,
         source=path,
+        score_name=score_column,
     )
 
 
-def _read_sheet(path: Path, required: tuple[str, ...], delimiter: str) -> Sheet:
+def _read_sheet(
+    path: Path, required: tuple[str, ...], delimiter: str, columns: Sequence[str] | None
+) -> Sheet:
+    if columns is not None and path.suffix.lower() in (".json", ".xlsx"):
+        raise ConfigError(
+            f"{path}: columns=... is for csv files without a header row. Name the columns in the "
+            "file."
+        )
     if path.suffix.lower() == ".json":
         return read_json(path, required)
     if path.suffix.lower() == ".xlsx":
         return read_xlsx(path, required)
-    return read_csv(path, required, delimiter, option="delimiter")
+    return read_csv(path, required, delimiter, "delimiter", columns, "columns")
 
 
 def _optional_text(sheet: Sheet, column: str | None) -> tuple[str, ...] | None:
@@ -110,6 +124,10 @@ class ScoreFile(LabelledFolder):
         split_column: The column of the splits.
         delimiter: The character between two columns of a csv file.
         suffix: What to add to image names without a suffix.
+        columns: The names of the columns of a csv file without a header row, in their order:
+            ``["image", "score", "std"]``; ``""`` for a column that is not needed.
+        split_names: What the file calls the splits, where it is not train, val and test or the
+            codes 0, 1 and 2: ``dict(train="a", test="b")``.
         common: As `LabelledFolder`.
 
     Raises:
@@ -135,6 +153,8 @@ class ScoreFile(LabelledFolder):
         split_column: str | None = "split",
         delimiter: str = ",",
         suffix: str = "",
+        columns: Sequence[str] | None = None,
+        split_names: Mapping[str, str | int] | None = None,
         **common: Any,  # noqa: ANN401
     ) -> None:
         self.lower_is_better = not higher_is_better
@@ -147,10 +167,24 @@ class ScoreFile(LabelledFolder):
             "split_column": split_column,
             "delimiter": delimiter,
             "suffix": suffix,
+            "columns": columns,
         }
+        self.split_names = split_names
         name = Path(labels).stem if name is None else name
         self.identity = identity or name
         super().__init__(root, name=name, labels=labels, score_range=score_range, **common)
+
+    @property
+    def split_advice(self) -> str:
+        """How a user gives the data set a split that it lacks."""
+        if any(file is not None for file in self.extra_labels.values()):
+            return "give labels, val_labels and test_labels, one file a split"
+        if not self.has_split_column:
+            return super().split_advice
+        return (
+            f"mark rows with it in the column '{self.reading['split_column']}', or set "
+            "split_column=None and fractions=(0.8, 0.1, 0.1)"
+        )
 
     def read_table(self, path: Path) -> ScoreTable:
         """Read the label file, or one per split."""
@@ -162,18 +196,20 @@ class ScoreFile(LabelledFolder):
                 tables[split] = read_scores(
                     self.label_file(file, f"{split}_labels"), **self.reading
                 )
-            table = self._join(tables)
-        return table
+            return self._join(tables)
+        self.has_split_column = table.splits is not None
+        return with_known_splits(table, self.split_names, "split_names")
 
     def complete_split(self, table: ScoreTable) -> ScoreTable:
         """Return the table with a seeded share of train as val if there is a split without val."""
         if table.splits is None:
             return table
-        train, val, _ = self.fractions
+        train, val, test = self.fractions
         units = table.groups if table.groups is not None else table.images
         share = val / (train + val) if train > 0.0 else 0.0
         where = f"{self.name}: {table.source}"
-        carved = carve_validation(table.splits, units, share, self.seed, where)
+        without = f"fractions=({train + val:g}, 0, {test:g})"
+        carved = carve_validation(table.splits, units, share, self.seed, where, without)
         return replace(table, splits=carved)
 
     def _join(self, tables: dict[str, ScoreTable]) -> ScoreTable:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from cliqa.datasets.header import DELIMITERS, check_has_header, check_names, check_width, is_number
 from cliqa.datasets.label_file import read_lines, read_text
 from cliqa.registry import closest
 from cliqa.utils.errors import ConfigError, DatasetError
-
-_DELIMITERS = "=,;\t|"
+from cliqa.utils.suggest import listed
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Sheet:
             if name not in self.columns:
                 raise DatasetError(
                     f"{self.source}: no column '{name}'.{closest(name, self.columns)} "
-                    f"It has {', '.join(self.columns)}."
+                    f"It has {listed(self.columns)}."
                 )
         if not self.rows:
             raise DatasetError(f"{self.source}: no row below the header. Add the labels.")
@@ -73,42 +73,62 @@ class Sheet:
             DatasetError: The column is missing, or a cell is empty or no number.
         """
         cells = self.text(name)
-        try:
+        if all(map(is_number, cells)):
             return np.array(list(map(float, cells)), dtype=np.float64)
-        except ValueError:
-            index = next(i for i, cell in enumerate(cells) if not _is_number(cell))
+        index = next(i for i, cell in enumerate(cells) if not is_number(cell))
         cell = cells[index]
-        comma = " Write decimals with a point." if _is_number(cell.replace(",", ".")) else ""
+        comma = " Write decimals with a point." if is_number(cell.replace(",", ".")) else ""
         raise DatasetError(f"{self.where(index)}: '{name}' is '{cell}', which is no number.{comma}")
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def read_csv(path: Path, required: Sequence[str], delimiter: str = ",", option: str = "") -> Sheet:
-    """Read a text file with one header row.
+def read_csv(
+    path: Path,
+    required: Sequence[str],
+    delimiter: str = ",",
+    option: str = "",
+    columns: Sequence[str] | None = None,
+    columns_option: str = "",
+) -> Sheet:
+    """Read a text file with one header row, or without one.
 
     Args:
         path: The file.
         required: Columns that must be there.
         delimiter: The one character between two columns.
         option: The config option by which a user may change the delimiter, for the message.
+        columns: What the columns of a file without a header row are called, in their order; ``""``
+            for one that is not needed. None for a file whose first row names them.
+        columns_option: The config option that gives `columns`, for the message.
 
     Returns:
         The sheet; blank rows are left out.
 
     Raises:
-        ConfigError: The delimiter is not one character.
+        ConfigError: The delimiter is not one character, or `columns` are no names.
         DatasetError: The file cannot be read, a column is missing, or a row is not as long as the
             header.
     """
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n"':
         raise ConfigError(f"delimiter must be one character such as ',' or '=', got {delimiter!r}.")
+    names = None if columns is None else check_names(columns, required)
+    cells, rows = _read_cells(path, delimiter)
+    if not cells:
+        raise DatasetError(f"{path}: no header row. Its first row must name the columns.")
+    if names is not None:
+        check_width(path, cells[0], rows[0], names, delimiter)
+        sheet = build_sheet(path, names, cells, rows)
+    else:
+        header = [name.strip() for name in cells[0]]
+        if not set(required) <= set(header):
+            _check_delimiter(path, header, required, delimiter, option)
+            check_has_header(path, header, required, delimiter, columns_option)
+        sheet = build_sheet(path, header, cells[1:], rows[1:])
+    sheet.require(required)
+    return sheet
+
+
+def _read_cells(path: Path, delimiter: str) -> tuple[list[list[str]], list[int]]:
+    """Return the cells of a text file's rows that are not blank, and the rows' numbers."""
     reader = csv.reader(
         io.StringIO(read_text(path)), delimiter=delimiter, skipinitialspace=True, strict=True
     )
@@ -124,23 +144,15 @@ def read_csv(path: Path, required: Sequence[str], delimiter: str = ",", option: 
             f'{path}, row {before + 1}: {error}. Close every quote, and write "" for a quote '
             "within quotes."
         ) from error
-    if not cells:
-        raise DatasetError(f"{path}: no header row. Its first row must name the columns.")
-    header = [name.strip() for name in cells[0]]
-    _check_delimiter(path, header, required, delimiter, option)
-    sheet = build_sheet(path, header, cells[1:], rows[1:])
-    sheet.require(required)
-    return sheet
+    return cells, rows
 
 
 def _check_delimiter(
     path: Path, header: list[str], required: Sequence[str], delimiter: str, option: str
 ) -> None:
     """Raise a DatasetError if another delimiter would find the required columns."""
-    if set(required) <= set(header):
-        return
     line = delimiter.join(header)
-    for other in _DELIMITERS.replace(delimiter, ""):
+    for other in DELIMITERS.replace(delimiter, ""):
         names = [name.strip(' "') for name in line.split(other)]
         if set(required) <= set(names):
             fix = f", or set {option}={other!r} in the data set's config" if option else ""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from cliqa.datasets.table import SPLITS
+from cliqa.datasets.table import SPLITS, ScoreTable
 from cliqa.utils.errors import ConfigError, DatasetError
+
+logger = logging.getLogger(__name__)
 
 _SPELLINGS = {
     "train": "train",
@@ -20,14 +25,65 @@ _SPELLINGS = {
     "testing": "test",
 }
 
+_CODES = {"0": "train", "1": "val", "2": "test"}
 
-def normalise_split(name: str) -> str:
-    """Return a split's name as ``train``, ``val`` or ``test``; an unknown one as it is.
 
-    >>> normalise_split("Validation")
-    'val'
+def with_known_splits(
+    table: ScoreTable, names: Mapping[str, Any] | None = None, option: str = ""
+) -> ScoreTable:
+    """Return a table with its splits as ``train``, ``val`` and ``test``, as a file may call them.
+
+    The codes 0, 1 and 2 (train, val and test, as in pyiqa's tables) are understood where 2 occurs:
+    of 0 and 1 alone nobody can tell whether 1 is val or test.
+
+    Args:
+        table: Its splits are the file's own words.
+        names: What the file calls ``train``, ``val`` and ``test``; None for the usual words.
+        option: The data set's option for `names`, for the messages; empty where it has none.
+
+    Raises:
+        ConfigError: `names` does not name splits, or gives two of them one word.
+        DatasetError: A word is unknown; the message names its row.
     """
-    return _SPELLINGS.get(name.strip().lower(), name)
+    if table.splits is None:
+        return table
+    words = {cell: _word(cell) for cell in dict.fromkeys(table.splits)}
+    advice = f"Write {', '.join(SPLITS)}"
+    if option:
+        advice += f", or set {option}=dict(train='...', val='...', test='...')"
+    meaning = _meaning(names, option) if names is not None else _SPELLINGS
+    if names is None and set(words.values()) <= set(_CODES):
+        if "2" not in words.values():
+            also = f", or set {option}=dict(train=0, val=1) or dict(train=0, test=1)"
+            raise DatasetError(
+                f"{table.where(0)}: the splits are coded as {' and '.join(sorted(words.values()))} "
+                f"alone: is 1 val or test? Write {', '.join(SPLITS)}{also if option else ''}."
+            )
+        logger.info("%s: the splits 0, 1, 2 are read as train, val, test.", table.source)
+        meaning = _CODES
+    for index, cell in enumerate(table.splits):
+        if words[cell] not in meaning:
+            raise DatasetError(f"{table.where(index)}: unknown split '{cell}'. {advice}.")
+    return replace(table, splits=tuple(meaning[words[cell]] for cell in table.splits))
+
+
+def _meaning(names: Mapping[str, Any], option: str) -> dict[str, str]:
+    """Return what each of a file's words means."""
+    if not isinstance(names, Mapping) or not names or not set(names) <= set(SPLITS):
+        raise ConfigError(
+            f"{option} must be dict(train='...', val='...', test='...') or a part of it, "
+            f"got {names!r}."
+        )
+    meaning = {_word(str(word)): split for split, word in names.items()}
+    if len(meaning) < len(names):
+        raise ConfigError(f"{option} gives two splits one name: {dict(names)!r}.")
+    return meaning
+
+
+def _word(cell: str) -> str:
+    """Return a cell without what does not matter: case, blanks, the ``.0`` of a whole number."""
+    word = cell.strip().lower()
+    return word[:-2] if word.endswith(".0") and word[:-2].isdigit() else word
 
 
 def check_fractions(fractions: Sequence[float], where: str) -> tuple[float, float, float]:
@@ -94,9 +150,9 @@ def _counts(total: int, shares: Sequence[float], where: str) -> list[int]:
     """Return how many units each split gets: the rounded shares, but one for a positive share."""
     filled = sum(share > 0.0 for share in shares)
     if total < filled:
+        named = " and ".join(name for name, share in zip(SPLITS, shares, strict=True) if share)
         raise DatasetError(
-            f"{where}: {total} images or groups cannot fill {filled} splits. "
-            "Add images, or set fractions=(1, 0, 0)."
+            f"{where}: {total} images or groups cannot fill {filled} splits ({named}). Add images."
         )
     ends = [round(sum(shares[: k + 1]) * total) for k in range(len(shares))]
     counts = [end - start for start, end in zip([0, *ends], ends, strict=False)]
@@ -108,7 +164,12 @@ def _counts(total: int, shares: Sequence[float], where: str) -> list[int]:
 
 
 def carve_validation(
-    splits: Sequence[str], units: Sequence[str], share: float, seed: int, where: str
+    splits: Sequence[str],
+    units: Sequence[str],
+    share: float,
+    seed: int,
+    where: str,
+    without: str = "",
 ) -> tuple[str, ...]:
     """Return splits in which a share of train has become val, unless there is a val already.
 
@@ -118,6 +179,7 @@ def carve_validation(
         share: The share of train's units that become val.
         seed: Another seed gives another validation set.
         where: The beginning of an error message.
+        without: The option, with its value, by which a user does without val; for the message.
 
     Returns:
         (N,) the new splits.
@@ -131,5 +193,11 @@ def carve_validation(
     train = [unit for unit, split in zip(units, splits, strict=True) if split == "train"]
     if "val" in splits or not train or share == 0.0:
         return tuple(splits)
+    if len(set(train)) < 2:
+        also = f", or set {without} to do without one" if without else ""
+        raise DatasetError(
+            f"{where}: one image or group to train on cannot be shared with a validation split. "
+            f"Add images{also}."
+        )
     parts = iter(seeded_splits(train, (1.0 - share, share, 0.0), seed, where))
     return tuple(next(parts) if split == "train" else split for split in splits)

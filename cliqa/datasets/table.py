@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import posixpath
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,9 @@ from cliqa.utils.errors import ConfigError, DatasetError
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
+
+_NO_NAME = re.compile("\0|[\ud800-\udc7f\udd00-\udfff]|[^/]{256}|.{4000}")
+"""What no file system of ours can hold: NUL, half a character, and too long a name or path."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +36,7 @@ class ScoreTable:
         rows: Row numbers in the label file, from 1, for messages.
         source: The label file.
         sources: Each row's label file where there are several, or None.
+        score_name: What a user's file calls the scores; empty where its format says what they are.
 
     Raises:
         DatasetError: The columns differ in length.
@@ -45,6 +50,7 @@ class ScoreTable:
     rows: tuple[int, ...]
     source: Path
     sources: tuple[Path, ...] | None = None
+    score_name: str = ""
 
     def __post_init__(self) -> None:
         for name in ("raw", "std", "groups", "splits", "rows", "sources"):
@@ -94,6 +100,7 @@ def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
         rows=tuple(row for table in tables for row in table.rows),
         source=tables[0].source,
         sources=tuple(table.source for table in tables for _ in table.rows),
+        score_name=tables[0].score_name,
     )
 
 
@@ -180,6 +187,11 @@ def _clean_names(table: ScoreTable) -> tuple[str, ...]:
     if not all(table.images):
         index = table.images.index("")
         raise DatasetError(f"{table.where(index)}: the image has no name. Fill it in.")
+    for index, name in enumerate(table.images):
+        if _NO_NAME.search(name):
+            raise DatasetError(
+                f"{table.where(index)}: '{ascii(name)[1:61]}...' can be no file's name. Correct it."
+            )
     if not any("\\" in name or "./" in name or "//" in name for name in table.images):
         return table.images
     return tuple(posixpath.normpath(name.replace("\\", "/")) for name in table.images)

@@ -40,8 +40,9 @@ def train_stream(parts: Parts, run: Run) -> dict[str, Any]:
 
 def _validation(parts: Parts, experiences: list[Any]) -> list[Any]:
     """Return the validation experiences that belong to a step's training experiences."""
-    stream = parts.benchmark.streams.get("val")
-    return [stream[e.current_experience] for e in experiences] if stream is not None else []
+    wanted = {experience.current_experience for experience in experiences}
+    stream = parts.benchmark.streams.get("val", ())
+    return [experience for experience in stream if experience.current_experience in wanted]
 
 
 def evaluate_stream(parts: Parts, run: Run, step: int, learnt: Collection[int]) -> float:

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from avalanche.training.plugins import EarlyStoppingPlugin
 
 from cliqa.engine.parts import Parts
+from cliqa.engine.unchanged import unchanged
 from cliqa.models.freezing import set_training
-from cliqa.training.batching import RaggedImages, apply_model, collate_eval, collate_train
+from cliqa.training.batching import (
+    RaggedImages,
+    apply_model,
+    collate_eval,
+    collate_train,
+    smallest_batch,
+)
+from cliqa.training.one_value import is_one_value, one_value_error
 from cliqa.training.plugins.distillation import Distillation
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 
@@ -17,7 +26,10 @@ IMAGES = 3
 
 
 def rehearse(parts: Parts) -> None:
-    """Try every data set's transforms, the model and the loss once.
+    """Try every data set's transforms, the model and the loss once, as training will use them.
+
+    A batch is as large as the smallest one of training, but for at most `IMAGES` samples: it goes
+    forward and backward in training mode, and no step follows.
 
     Args:
         parts: What the config describes; no weight, statistic or generator is changed.
@@ -25,28 +37,74 @@ def rehearse(parts: Parts) -> None:
     Raises:
         DatasetError: An image cannot be read, or training images have different sizes.
         ModelError: The model cannot take the images, or does not give one score an image.
-        ConfigError: The loss cannot be computed, or a distillation has no teacher.
+        ConfigError: A split is missing, the loss cannot be computed, or a distillation has no
+            teacher.
         CheckpointError: The file of a distillation's teacher holds no model.
     """
-    state = torch.get_rng_state()
-    was_training = parts.model.training
-    parts.model.eval()
-    try:
+    check_splits(parts.benchmark)
+    with unchanged(parts.model, parts.strategy._criterion):
         _check_tested(parts)
         _check_validated(parts)
         for plugin in parts.strategy.plugins:
             if isinstance(plugin, Distillation):
                 plugin.open()
+        steps = parts.strategy.steps(parts.benchmark.train_stream)
+        for index, step in enumerate(steps):
+            samples = parts.strategy.samples_of(steps, index)
+            size = _smallest_batch(parts, samples, index)
+            try:
+                for experience in step:
+                    _try_training(parts, experience.name, min(IMAGES, size))
+            except ValueError as error:
+                if not is_one_value(error):
+                    raise
+                names = "+".join(experience.name for experience in step)
+                raise one_value_error(names, samples, parts.strategy.train_mb_size) from error
+        parts.model.eval()
         for name in parts.benchmark.names:
-            train = _first(parts.benchmark.dataset(name, "train"))
-            images, targets = collate_train(train)[:2]
-            scores = _try(parts, images, f"training {_inputs(parts)} of {name}")
-            _try_loss(parts, scores, targets)
             images = collate_eval(_first(parts.benchmark.dataset(name, "test")))[0]
-            _try(parts, images, f"test {_inputs(parts)} of {name}")
-    finally:
-        set_training(parts.model, was_training)
-        torch.set_rng_state(state)
+            with torch.no_grad():
+                _try(parts, images, f"test {_inputs(parts)} of {name}")
+
+
+def check_splits(benchmark: Any) -> None:  # noqa: ANN401
+    """Refuse a stream of which a data set cannot be trained on, or tested on.
+
+    Raises:
+        ConfigError: With what to do about it.
+    """
+    for name in benchmark.names:
+        train, test = (benchmark.sources[name, split] for split in ("train", "test"))
+        if not len(train):
+            raise ConfigError(
+                f"scenario.datasets: {name} has no training split, and every data set of a stream "
+                f"is trained on. To give it one, {train.split_advice}. Or leave it out, and "
+                "measure the trained model on it: python tools/evaluate.py WORK_DIR --datasets ..."
+            )
+        if not len(test):
+            raise ConfigError(
+                f"scenario.datasets: {name} has no test split, and every data set of a stream is "
+                f"tested on after every step. To give it one, {test.split_advice}."
+            )
+
+
+def _smallest_batch(parts: Parts, samples: int, index: int) -> int:
+    """Return the size of the smallest training batch of step `index`, of so many samples."""
+    size = smallest_batch(samples, parts.strategy.train_mb_size)
+    remembers = any(hasattr(plugin, "mem_size") for plugin in parts.strategy.plugins)
+    return max(size, 2) if index and remembers else size  # a memory's samples come behind
+
+
+def _try_training(parts: Parts, name: str, count: int) -> None:
+    """Run a training batch of a data set forward and backward."""
+    learns = getattr(parts.strategy, "needs_optimizer", True)
+    set_training(parts.model, learns)
+    images, targets = collate_train(_first(parts.benchmark.dataset(name, "train"), count))[:2]
+    with torch.set_grad_enabled(learns):
+        outputs = _try(parts, images, f"training {_inputs(parts)} of {name}")
+        loss = _try_loss(parts, outputs, targets)
+    if learns and loss.requires_grad:
+        _try_backward(loss)
 
 
 def _inputs(parts: Parts) -> str:
@@ -78,9 +136,12 @@ def _check_validated(parts: Parts) -> None:
         ConfigError: A data set that is trained on has none.
     """
     options = parts.strategy.options
-    if not parts.strategy.selection.active:
+    stopping = any(isinstance(plugin, EarlyStoppingPlugin) for plugin in parts.strategy.plugins)
+    if not parts.strategy.selection.active and not stopping:
         return
     option = "keep_best" if options.keep_best else "patience"
+    if not parts.strategy.selection.active:
+        option = "plugins 'EarlyStoppingPlugin'"
     for step in parts.strategy.steps(parts.benchmark.train_stream):
         for experience in step:
             if parts.benchmark.validation(experience.current_experience) is None:
@@ -91,19 +152,21 @@ def _check_validated(parts: Parts) -> None:
                 )
 
 
-def _first(dataset: Any) -> list[Any]:  # noqa: ANN401
+def _first(dataset: Any, count: int = IMAGES) -> list[Any]:  # noqa: ANN401
     """Return a data set's first samples."""
-    return [dataset[index] for index in range(min(IMAGES, len(dataset)))]
+    return [dataset[index] for index in range(min(count, len(dataset)))]
 
 
-@torch.no_grad()
 def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.Tensor:
     """Run the model over a batch, look at what comes out, and return it."""
     first = images[0]
     shape = tuple(first.shape)
     try:
-        scores = apply_model(parts.model, images.to(parts.device))
+        with parts.strategy.precision.autocast():
+            scores = apply_model(parts.model, images.to(parts.device))
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if is_one_value(error):
+            raise
         raise ModelError(
             f"model: cannot take the {what}, of shape {shape}: {_last_line(error)}. Check that "
             "model.neck and model.head.in_channels fit the backbone, and the transforms' sizes."
@@ -116,15 +179,26 @@ def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.
     return scores
 
 
-def _try_loss(parts: Parts, scores: torch.Tensor, targets: torch.Tensor) -> None:
+def _try_loss(parts: Parts, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Compute the loss of a batch: some losses look at their arguments only then."""
     criterion = parts.strategy._criterion
     try:
-        criterion(scores.float(), targets.to(scores.device))
+        loss: torch.Tensor = criterion(scores.float(), targets.to(scores.device))
     except CliqaError:
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise ConfigError(f"cl_strategy.loss: cannot be computed: {_last_line(error)}.") from error
+    return loss
+
+
+def _try_backward(loss: torch.Tensor) -> None:
+    """Compute the gradient of a loss."""
+    try:
+        loss.backward()
+    except RuntimeError as error:
+        raise ModelError(
+            f"model, cl_strategy.loss: the gradient cannot be computed: {_last_line(error)}."
+        ) from error
 
 
 def _last_line(error: Exception) -> str:

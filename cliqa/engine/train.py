@@ -68,9 +68,8 @@ def train(
     with stop_on_signals(), run:
         setup_logging(run.files.log)
         parts.attach_loggers(run.files.root)
-        notes = [str(overlap) for overlap in parts.benchmark.overlaps]
         start = {"start": parts.start.to_dict()} if parts.start else {}
-        run.begin(str(target), notes, **start)
+        run.begin(str(target), parts.benchmark.notes, **start)
         try:
             results = train_stream(parts, run)
         finally:

@@ -16,7 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cliqa.evaluation.functional import as_pair, plcc, rmse, srcc
+from cliqa.evaluation.functional import (
+    as_pair,
+    extreme_exponent,
+    moderate,
+    plcc,
+    rmse,
+    srcc,
+)
 from cliqa.utils.errors import EvaluationError
 
 Interval = tuple[float, float]
@@ -127,6 +134,7 @@ def bootstrap_samples(
         )
     levels_x, levels_y = _Levels(x), _Levels(y)
     moments = _moments(x, y)
+    exponent = extreme_exponent(np.concatenate([x, y]))  # of the errors in `moments`
     parts: list[np.ndarray] = []
     for counts in resample_counts(x.size, resamples, seed):
         rank_x, square_x = levels_x.ranks(counts)
@@ -137,7 +145,9 @@ def bootstrap_samples(
         mean_x, mean_y, xx, yy, xy, squared_error = (counts @ moments).T / x.size
         variances = (xx - mean_x**2) * (yy - mean_y**2)
         linear = _ratio(xy - mean_x * mean_y, variances, defined & (variances > 0))
-        parts.append(np.stack([rank_correlation, linear, np.sqrt(squared_error)]))
+        with np.errstate(over="ignore"):  # an error beyond float64 is none: infinite
+            error = np.ldexp(np.sqrt(squared_error), exponent)
+        parts.append(np.stack([rank_correlation, linear, error]))
     return dict(zip(("srcc", "plcc", "rmse"), np.concatenate(parts, axis=1), strict=True))
 
 
@@ -146,9 +156,12 @@ def _moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
     Scores are taken from their median, which an outlier does not move: no digits cancel.
     """
-    u, v = (side - np.median(side) for side in (x, y))
+    n = x.size
+    error = moderate(np.concatenate([x, y]))
+    error = error[:n] - error[n:]
+    u, v = (side - np.median(side) for side in (moderate(x), moderate(y)))
     u, v = (side / (np.abs(side).max() or 1.0) for side in (u, v))
-    return np.stack([u, v, u * u, v * v, u * v, (x - y) ** 2], axis=1)
+    return np.stack([u, v, u * u, v * v, u * v, error**2], axis=1)
 
 
 def _ratio(product: np.ndarray, squares: np.ndarray, defined: np.ndarray) -> np.ndarray:

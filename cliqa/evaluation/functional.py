@@ -6,6 +6,8 @@ single image) is None, never 0 or NaN; what cannot be a prediction (NaN, infinit
 
 from __future__ import annotations
 
+import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,9 @@ from cliqa.utils.errors import EvaluationError
 
 ROUNDING = 1e-13
 """Values that spread less than this part of their size are constant (scipy's own threshold)."""
+
+EXTREME = 1e100
+"""From this size on, and below one over it, values are brought nearer to 1: see `moderate`."""
 
 
 def as_scores(values: npt.ArrayLike, name: str) -> np.ndarray:
@@ -37,7 +42,7 @@ def as_scores(values: npt.ArrayLike, name: str) -> np.ndarray:
         source = source.detach().cpu().double()
     try:
         scores = np.asarray(source, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise EvaluationError(f"{name}: expected numbers, one per image ({error}).") from error
     if scores.ndim != 1:
         raise EvaluationError(
@@ -67,8 +72,27 @@ def as_pair(prediction: npt.ArrayLike, target: npt.ArrayLike) -> tuple[np.ndarra
     return x, y
 
 
+def extreme_exponent(values: np.ndarray) -> int:
+    """Return the binary exponent of values whose squares or sums would leave float64, else 0.
+
+    >>> extreme_exponent(np.array([1.0, 5.0])), extreme_exponent(np.array([0.0, 2.0**900]))
+    (0, 901)
+    """
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest == 0.0 or 1.0 / EXTREME < largest < EXTREME:
+        return 0
+    return math.frexp(largest)[1]
+
+
+def moderate(values: np.ndarray) -> np.ndarray:
+    """Return values (N,) as they are, or nearer to 1 by a power of two where they are extreme."""
+    exponent = extreme_exponent(values)
+    return np.ldexp(values, -exponent) if exponent else values
+
+
 def is_constant(values: np.ndarray) -> bool:
     """Return whether all values are one, up to the rounding of float64."""
+    values = moderate(values)
     return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 
 
@@ -120,7 +144,11 @@ def plcc(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float | None:
     -1.0
     """
     x, y = as_pair(prediction, target)
-    return None if why_undefined(x, y) else float(stats.pearsonr(x, y).statistic)
+    if why_undefined(x, y):
+        return None
+    with warnings.catch_warnings():  # `is_constant` has decided; the quality's report warns
+        warnings.simplefilter("ignore", stats.NearConstantInputWarning)
+        return float(stats.pearsonr(moderate(x), moderate(y)).statistic)
 
 
 def krcc(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float | None:
@@ -142,8 +170,10 @@ def krcc(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float | None:
     x, y = as_pair(prediction, target)
     if why_undefined(x, y):
         return None
-    # The p-value is not used; the asymptotic one spares the exact one's cost.
-    return float(stats.kendalltau(x, y, method="asymptotic").statistic)
+    # The p-value is not used; the asymptotic one spares the exact one's cost. Of two images it
+    # divides by zero.
+    method = "asymptotic" if x.size > 2 else "exact"
+    return float(stats.kendalltau(x, y, method=method).statistic)
 
 
 def rmse(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float | None:
@@ -154,7 +184,7 @@ def rmse(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float | None:
         target: True scores, (N,).
 
     Returns:
-        A value of at least 0, or None without images.
+        A value of at least 0, or None without images and where float64 cannot hold it.
 
     Raises:
         EvaluationError: The shapes differ or a value is not finite.
@@ -165,6 +195,9 @@ def rmse(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float | None:
     x, y = as_pair(prediction, target)
     if x.size == 0:
         return None
-    error = x - y
+    with np.errstate(over="ignore"):
+        error = x - y
     largest = np.abs(error).max()  # taken out, so that squares cannot overflow
+    if not math.isfinite(largest):
+        return None
     return float(largest * np.sqrt(np.mean((error / largest) ** 2))) if largest > 0 else 0.0

@@ -15,7 +15,15 @@ import numpy.typing as npt
 from scipy import optimize
 from scipy.special import expit
 
-from cliqa.evaluation.functional import as_pair, as_scores, plcc, rmse, why_undefined
+from cliqa.evaluation.functional import (
+    EXTREME,
+    as_pair,
+    as_scores,
+    extreme_exponent,
+    plcc,
+    rmse,
+    why_undefined,
+)
 
 Form = Literal[4, 5]
 Curve = Callable[..., np.ndarray]
@@ -98,6 +106,8 @@ def logistic_fit(prediction: npt.ArrayLike, target: npt.ArrayLike, form: Form = 
     reason = why_undefined(x, y)
     if reason is None and x.size < MIN_IMAGES:
         reason = f"a logistic fit needs {MIN_IMAGES} images, there are {x.size}"
+    elif reason is None and (extreme_exponent(x) or extreme_exponent(y)):
+        reason = f"no logistic fit of values beyond {EXTREME:g} or all below {1 / EXTREME:g}"
     if reason is not None:
         return LogisticFit(form, reason=reason)
     center, scale = (float(x.mean()), float(y.mean())), (float(x.std()), float(y.std()))

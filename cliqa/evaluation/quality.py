@@ -9,7 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from cliqa.evaluation.bootstrap import MEASURES, MIN_IMAGES, Interval, bootstrap_intervals
-from cliqa.evaluation.functional import as_pair, krcc, plcc, rmse, srcc, why_undefined
+from cliqa.evaluation.functional import (
+    as_pair,
+    krcc,
+    moderate,
+    plcc,
+    rmse,
+    srcc,
+    why_undefined,
+)
 from cliqa.evaluation.logistic import logistic_fit
 from cliqa.utils.errors import EvaluationError
 
@@ -97,6 +105,9 @@ def quality_metrics(
     fit = logistic_fit(x, y)
     if fit.reason and fit.reason != reason:
         warnings.append(fit.reason)
+    error = rmse(x, y)
+    if error is None and x.size:
+        warnings.append("the error is beyond the range of float64")
     intervals: dict[str, Interval | None] = dict.fromkeys(MEASURES)
     if bootstrap and x.size < MIN_IMAGES:
         warnings.append(f"no interval below {MIN_IMAGES} images (there are {x.size})")
@@ -107,7 +118,7 @@ def quality_metrics(
         plcc=plcc(x, y),
         plcc_fit=None if fit.reason else plcc(fit(x), y),
         krcc=krcc(x, y),
-        rmse=rmse(x, y),
+        rmse=error,
         rmse_fit=None if fit.reason else rmse(fit(x), y),
         intervals=intervals,
         n=int(x.size),
@@ -128,6 +139,7 @@ def _caveats(x: np.ndarray) -> list[str]:
     tied = int(np.sum(_tied(x)))
     if tied > TIED_PREDICTIONS * x.size:
         found.append(f"{tied} of {x.size} predictions are tied: low precision or saturation?")
+    x = moderate(x)
     if np.ptp(x) < NARROW_SPREAD * np.abs(x).max():
         found.append("the predictions differ by rounding only: their ranks are noise")
     return found

@@ -189,6 +189,22 @@ def make_loader(
     )
 
 
+def smallest_batch(samples: int, batch_size: int) -> int:
+    """Return the size of an epoch's smallest training batch, as `make_loader` makes them.
+
+    Args:
+        samples: Samples of an epoch.
+        batch_size: Samples of a batch.
+
+    >>> [smallest_batch(n, 8) for n in (1, 7, 16, 17, 18)]
+    [1, 7, 8, 8, 2]
+    """
+    left = samples % batch_size
+    if samples <= batch_size:
+        return samples
+    return left if left > 1 else batch_size
+
+
 class MixedLoader:
     """Batches of new data, each followed by a batch from a memory.
 

@@ -18,6 +18,7 @@ from avalanche.training.templates import SupervisedTemplate
 from cliqa.models.freezing import set_training
 from cliqa.models.pruned import pruning_of
 from cliqa.training.cut_channels import cut_channels
+from cliqa.training.one_value import is_one_value, one_value_error
 from cliqa.training.options import TrainingOptions
 from cliqa.training.parameter_groups import ParameterGroups
 from cliqa.training.plugins.base import ContinualPlugin
@@ -86,6 +87,17 @@ class StreamTemplate(Steps):
         """Return what is trained on in turn: one experience at a time by default."""
         return [[experience] for experience in stream]
 
+    def samples_of(self, steps: Sequence[Sequence[CLExperience]], index: int) -> int:
+        """Return how many new samples an epoch of a step trains on.
+
+        Args:
+            steps: All steps of the stream.
+            index: The step's place among them.
+        """
+        patches = getattr(steps[index][-1], "patches", None)
+        count = sum(len(experience.dataset) for experience in steps[index])
+        return count * (patches.per_image if patches is not None else 1)
+
     def train_step(
         self,
         index: int,
@@ -105,7 +117,14 @@ class StreamTemplate(Steps):
         loaders = {"num_workers": self.options.num_workers}
         chosen = experiences if len(experiences) > 1 else experiences[0]
         watched = [list(validation)] if validation else []
-        self.train(chosen, eval_streams=watched, **loaders)
+        try:
+            self.train(chosen, eval_streams=watched, **loaders)
+        except ValueError as error:
+            if not is_one_value(error):
+                raise
+            names = "+".join(str(getattr(e, "name", e.current_experience)) for e in experiences)
+            count = self.samples_of([experiences], 0)
+            raise one_value_error(names, count, self.train_mb_size) from error
 
     def _before_training(self, **kwargs: Any) -> None:  # noqa: ANN401
         seed_everything(self.options.seed, "step", self.step_index, "start")

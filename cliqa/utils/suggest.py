@@ -31,6 +31,17 @@ def closest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean '{near}'?" if near else ""
 
 
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """Return names in a row, and how many more there are.
+
+    >>> listed("abc"), listed("abc", most=2)
+    ('a, b, c', 'a, b and 1 more')
+    """
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def misspelt(name: str, known: Iterable[str], cutoff: float = 0.85) -> str | None:
     """Return the name that `name` is surely a slip of, or None.
 

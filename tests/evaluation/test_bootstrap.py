@@ -183,3 +183,14 @@ def test_paired_refuses_what_it_cannot_compare() -> None:
         paired_bootstrap(x, x, y, measure="krcc")
     with pytest.raises(EvaluationError, match="srcc of model B is not defined"):
         paired_bootstrap(x, np.zeros(20), y)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_size_of_the_values_does_not_matter() -> None:
+    x, y = pair(20)
+    plain = bootstrap_samples(x, y, resamples=20)
+    for factor in (2.0**990, 2.0**-990):
+        sized = bootstrap_samples(x * factor, y * factor, resamples=20)
+        assert np.array_equal(sized["srcc"], plain["srcc"])
+        assert np.array_equal(sized["plcc"], plain["plcc"])
+        assert sized["rmse"] == pytest.approx(plain["rmse"] * factor)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -129,3 +130,55 @@ def test_is_constant_up_to_rounding() -> None:
     assert is_constant(np.full(5, 1e-300))
     assert is_constant(np.array([1e15, 1e15 + 1]))
     assert not is_constant(np.array([0.0, 1e-300]))
+
+
+def test_two_images_have_an_order() -> None:
+    for measure in (srcc, plcc, krcc):
+        assert measure([1, 2], [1, 2]) == pytest.approx(1.0)
+        assert measure([1, 2], [9, 3]) == pytest.approx(-1.0)
+        assert measure([1, 1], [9, 3]) is None
+    assert rmse([1, 2], [1, 4]) == pytest.approx(2.0**0.5)
+
+
+EXTREMES = [1e308, -1e308, 1.7e308, 5e-324, -5e-324, 1e-300, 0.0, 1.0, 1.0 + 1e-15, 1e16]
+
+
+def extreme_pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield predictions and targets of every small size: ordinary, tied, huge and tiny values."""
+    random = np.random.default_rng(0)
+    draws: list[Callable[[int], np.ndarray]] = [
+        lambda n: random.normal(size=n),
+        lambda n: random.integers(0, 3, n).astype(float),
+        lambda n: np.full(n, 0.3),
+        lambda n: random.choice(EXTREMES, n),
+        lambda n: random.integers(0, 9, n) * 5e-324,
+        lambda n: random.uniform(-1.5, 1.5, n) * 1e308,
+    ]
+    for n in (0, 1, 2, 3, 5, 10):
+        for first, second in itertools.product(draws, draws):
+            yield first(n), second(n)
+
+
+@pytest.mark.filterwarnings("error")
+def test_every_size_and_value_has_a_measure_or_none() -> None:
+    defined = 0
+    for x, y in extreme_pairs():
+        for measure in (srcc, plcc, krcc):
+            value = measure(x, y)
+            assert value is None or -1 <= value <= 1, (measure, x, y)
+            defined += value is not None
+        error = rmse(x, y)
+        assert error is None or 0 <= error < np.inf
+    assert defined > 200
+
+
+@pytest.mark.parametrize("factor", [2.0**900, 2.0**-900])
+def test_the_size_of_the_values_does_not_matter(factor: float) -> None:
+    x, y = np.random.default_rng(3).normal(size=(2, 9))
+    for measure in (srcc, plcc, krcc):
+        assert measure(x * factor, y) == measure(x, y)
+
+
+def test_a_number_beyond_float64_is_no_score() -> None:
+    with pytest.raises(EvaluationError, match="expected numbers, one per image"):
+        srcc([10**400, 1], [1, 2])

@@ -112,3 +112,29 @@ def test_refuses_bad_input() -> None:
         quality_metrics(*scores(), bootstrap=-1)
     with pytest.raises(EvaluationError, match="1 of 3 values are not finite"):
         quality_metrics([1, np.nan, 2], [1, 2, 3])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 9, 10])
+@pytest.mark.parametrize("size", [1.0, 1e308, 5e-324])
+def test_every_measure_has_a_value_or_a_reason(n: int, size: float) -> None:
+    random = np.random.default_rng(n)
+    for x in (random.integers(-1, 2, n) * size, np.full(n, size), random.uniform(-1, 1, n) * size):
+        report = quality_metrics(x, np.arange(float(n)), bootstrap=20)
+        row = report.to_row()
+        assert json.loads(json.dumps(row, allow_nan=False)) == row
+        if None in (report.srcc, report.plcc, report.krcc, report.plcc_fit, report.rmse):
+            assert report.warnings
+
+
+def test_an_error_beyond_float64_is_told() -> None:
+    report = quality_metrics([1.7e308, -1e308], [-1.7e308, 1e308], bootstrap=0)
+    assert report.rmse is None
+    assert report.srcc == pytest.approx(-1.0)
+    assert "the error is beyond the range of float64" in report.warnings
+    assert any("no logistic fit of values beyond" in w for w in logistic_of_extremes())
+
+
+def logistic_of_extremes() -> tuple[str, ...]:
+    values = np.arange(6.0) * 1e200
+    return quality_metrics(values, values, bootstrap=0).warnings

@@ -93,9 +93,9 @@ def _parse_line(line: str, classes: int, where: str) -> tuple[str, int]:
         DatasetError: There is no class, or an unknown one.
     """
     image, _, text = line.strip().rpartition(" ")
-    try:
+    if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 10:
         target = int(text)
-    except ValueError:
+    else:
         target, image = -1, ""
     if not image.strip():
         raise DatasetError(

@@ -73,6 +73,8 @@ def read_json(path: Path, advice: str = COPY_AGAIN) -> Any:  # noqa: ANN401
             f"{path}, line {error.lineno}, column {error.colno}: no valid JSON ({error.msg}). "
             f"{COPY_AGAIN}"
         ) from error
+    except (RecursionError, ValueError) as error:  # too deep; a number of thousands of digits
+        raise DatasetError(f"{path}: no readable JSON ({error}). {COPY_AGAIN}") from error
 
 
 def read_object(path: Path, advice: str = COPY_AGAIN) -> dict[str, Any]:

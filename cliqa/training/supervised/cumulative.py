@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from avalanche.benchmarks import CLExperience
 from avalanche.benchmarks.utils.utils import concat_datasets
 
 from cliqa.registry import STRATEGIES
@@ -16,6 +18,11 @@ class Cumulative(Template):
 
     The data come from the stream itself, so nothing has to be kept in a checkpoint.
     """
+
+    def samples_of(self, steps: Sequence[Sequence[CLExperience]], index: int) -> int:
+        """Return how many samples an epoch trains on: the earlier experiences' too."""
+        parent = super()
+        return sum(parent.samples_of(steps, k) for k in range(index + 1))
 
     def train_dataset_adaptation(self, **_: Any) -> None:  # noqa: ANN401
         """Join the current experience's data and all earlier ones'."""
