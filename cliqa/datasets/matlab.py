@@ -42,8 +42,8 @@ def read_mat(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
             )
         if isinstance(content[name], OtherVariable):
             raise DatasetError(
-                f"{path}: '{name}' holds {content[name].kind} and no plain numbers or text. Use the "
-                "official file."
+                f"{path}: '{name}' holds {content[name].kind} and no plain numbers or text. Use "
+                "the official file."
             )
     return {name: np.asarray(content[name]).ravel() for name in names}
 
