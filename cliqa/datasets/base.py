@@ -23,6 +23,7 @@ from cliqa.datasets.image_files import (
     unreadable,
     without_unreadable,
 )
+from cliqa.datasets.image_listing import same_form
 from cliqa.datasets.scale import from_unit, to_unit
 from cliqa.datasets.splits import check_fractions, seeded_splits
 from cliqa.datasets.table import SPLITS, ScoreTable, check_range, check_table
@@ -276,9 +277,9 @@ def _check_options(name: str, **policies: str) -> None:
 
 def _keys(images: Sequence[str], identity: str) -> list[str]:
     """Return ``identity/file name`` of each image; the whole path where file names repeat."""
-    names = [image.rpartition("/")[2] for image in images]
+    names = [same_form(image).rpartition("/")[2] for image in images]
     if identity in _NUMBERED:
         names = [name.rpartition(".")[0] or name for name in names]
     if len(set(names)) < len(names):
-        names = list(images)
+        names = list(map(same_form, images))
     return [f"{identity}/{name}" for name in names]

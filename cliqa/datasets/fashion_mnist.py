@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import math
 import zlib
 from pathlib import Path
 
@@ -38,6 +39,8 @@ FILES = {
 
 SIDE = 28
 _PLACES = (RAW, "raw", ".")
+_LARGEST = 2**29
+"""Bytes that a file may unpack into."""
 _ANEW = "Delete it and download or generate the data again."
 
 
@@ -143,18 +146,23 @@ def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
-        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            data = file.read(_LARGEST + 1)  # a gzip file may unpack into a thousand times its size
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"{path}: cannot be read ({error}). {_ANEW}") from error
+    if len(data) > _LARGEST:
+        raise DatasetError(
+            f"{path}: holds more than {_LARGEST} bytes, and Fashion-MNIST's files hold 47 million "
+            f"at most. {_ANEW}"
+        )
     header = 4 * (1 + dimensions)
     if data[:4] != bytes((0, 0, 8, dimensions)) or len(data) < header:
         raise DatasetError(
             f"{path}: no idx file of bytes in {dimensions} dimensions (it starts with "
             f"0x{data[:4].hex()}). {_ANEW}"
         )
-    shape = np.frombuffer(data, dtype=">u4", count=dimensions, offset=4).astype(int)
-    promised = header + int(np.prod(shape))
+    shape = tuple(np.frombuffer(data, dtype=">u4", count=dimensions, offset=4).tolist())
+    promised = header + math.prod(shape)
     if len(data) != promised:
         raise DatasetError(
             f"{path}: truncated or damaged: {len(data)} bytes where its header promises "

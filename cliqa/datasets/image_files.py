@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from cliqa.datasets.image_listing import find_path, same_form
 from cliqa.datasets.table import ScoreTable
 from cliqa.utils.errors import DatasetError
 
@@ -33,13 +34,17 @@ def find_folder(
     Raises:
         DatasetError: None of the folders exists.
     """
-    folders = [root / candidate for candidate in candidates]
+    folders = [find_path(root / candidate) for candidate in candidates]
     there = [folder for folder in folders if folder.is_dir()]
     if not there:
         tried = " or ".join(str(folder) for folder in folders)
         raise DatasetError(f"{where}: no image folder {tried} (from {Path.cwd()}).{advice}")
+    probed = images[:_PROBED]
     for folder in there:
-        if any((folder / image).exists() for image in images[:_PROBED]):
+        if any((folder / image).exists() for image in probed):
+            return folder
+    for folder in there:  # a listing takes longer, and finds names that the disk spells otherwise
+        if any(match_images(folder, probed)):
             return folder
     return there[0]
 
@@ -47,52 +52,78 @@ def find_folder(
 def match_images(folder: Path, images: Sequence[str]) -> list[str | None]:
     """Return each image's path as the disk spells it, or None where there is no such file.
 
-    One listing per folder is read, whatever the number of images. A name that is there only with
-    other capitals (``i25_01_1.bmp`` for ``I25_01_1.BMP``) counts if no other image claims it.
+    One listing per folder is read, whatever the number of images. A name that is there only in
+    another form of Unicode (an accent apart from its letter), or with other capitals
+    (``i25_01_1.bmp`` for ``I25_01_1.BMP``), counts if no other image claims it.
     """
+    parents: dict[str, str] = {}
     listings: dict[str, set[str]] = {}
     matched: list[str | None] = []
     lost: list[int] = []
     for index, image in enumerate(images):
         parent, _, name = image.rpartition("/")
-        if parent not in listings:
-            listings[parent] = _listing(folder / parent if parent else folder)
-        found = name in listings[parent]
-        matched.append(image if found else None)
-        if not found:
+        if parent not in parents:
+            parents[parent] = _spelt(folder, parent)
+            listings[parent] = _listing(folder / parents[parent])
+        if name not in listings[parent]:
+            matched.append(None)
             lost.append(index)
-    if lost:
-        _match_capitals(listings, images, matched, lost)
+        else:
+            spelt = parents[parent]
+            matched.append(image if spelt == parent else posixpath.join(spelt, name))
+    for alike in (same_form, _same_letters):
+        if lost:
+            lost = _match_alike(alike, parents, listings, images, matched, lost)
     return matched
+
+
+def _spelt(folder: Path, parent: str) -> str:
+    """Return a folder's path relative to another as the disk spells it."""
+    if not parent or parent.isascii():
+        return parent
+    found = find_path(folder / parent)
+    return found.relative_to(folder).as_posix() if found.is_relative_to(folder) else str(found)
 
 
 def _listing(folder: Path) -> set[str]:
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries if entry.is_file()}
-    except (OSError, ValueError):  # no folder; a name that none can have
+    except (OSError, ValueError):  # ValueError: a NUL in the name
         return set()
 
 
-def _match_capitals(
-    listings: dict[str, set[str]],
+def _same_letters(name: str) -> str:
+    """Return a name in one form of Unicode and without capitals, for comparison."""
+    return same_form(name).lower()
+
+
+def _match_alike(
+    alike: Callable[[str], str],
+    parents: Mapping[str, str],
+    listings: Mapping[str, set[str]],
     images: Sequence[str],
     matched: list[str | None],
     lost: Sequence[int],
-) -> None:
-    """Fill in, for the images at `lost`, files whose names differ in capitals only."""
-    claimed = set(images)
-    folded: dict[str, dict[str, list[str]]] = {}
-    for parent, names in listings.items():
-        folded[parent] = {}
-        for name in sorted(names):
-            if posixpath.join(parent, name) not in claimed:
-                folded[parent].setdefault(name.lower(), []).append(name)
+) -> list[int]:
+    """Fill in, for the images at `lost`, the only file whose name is alike; return the rest."""
+    claimed = {*images, *(path for path in matched if path is not None)}
+    files: dict[str, dict[str, list[str]]] = {}
+    rest: list[int] = []
     for index in lost:
         parent, _, name = images[index].rpartition("/")
-        candidates = folded[parent].get(name.lower(), [])
+        if parent not in files:
+            files[parent] = {}
+            for other in sorted(listings[parent]):
+                path = posixpath.join(parents[parent], other)
+                if path not in claimed:
+                    files[parent].setdefault(alike(other), []).append(path)
+        candidates = files[parent].get(alike(name), [])
         if len(candidates) == 1:
-            matched[index] = posixpath.join(parent, candidates.pop())
+            matched[index] = candidates.pop()
+        else:
+            rest.append(index)
+    return rest
 
 
 def join_paths(folder: Path, images: Sequence[str | None]) -> list[str]:

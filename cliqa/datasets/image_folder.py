@@ -8,12 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cliqa.datasets.class_dataset import ClassDataset, ImageFiles
+from cliqa.datasets.image_listing import (
+    find_path,
+    is_image,
+    list_folders,
+    list_images,
+    log_others,
+    same_form,
+)
 from cliqa.datasets.splits import seeded_splits
+from cliqa.transforms.image_file import IMAGE_SUFFIXES
 from cliqa.utils.errors import ConfigError, DatasetError
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 _TEST_PARTS = ("test", "val", "valid")
 
 Images = Mapping[str, list[str]]
@@ -26,8 +34,8 @@ def read_image_folder(
     """Read ``root/<class>/...``, or ``root/train/<class>/...`` and ``root/test/<class>/...``.
 
     Where there is no ``test``, ``val`` or ``valid`` is the test part. Images in sub-folders of a
-    class are the class's too; names that begin with a dot are left out. The classes are numbered
-    in the order of their sorted names.
+    class are the class's too; hidden files, and what systems leave behind, are left out. The
+    classes are numbered in the order of their sorted names.
 
     Args:
         root: The folder; ``~`` is resolved.
@@ -45,7 +53,7 @@ def read_image_folder(
         DatasetError: There is no such folder, it has fewer than two classes, a class has too few
             images, or train and test have different classes.
     """
-    root = Path(root).expanduser()
+    root = find_path(Path(root).expanduser())
     if not isinstance(test_fraction, (int, float)) or not 0.0 < test_fraction < 1.0:
         raise ConfigError(
             "test_fraction must be a number between 0 and 1 (both excluded), got "
@@ -79,7 +87,7 @@ def _test_part(root: Path) -> str | None:
         if there[1:]:
             logger.info("%s: %s is the test part; %s is not read.", root, there[0], there[1])
         return there[0]
-    if _folders(train) and not any(map(_is_image, os.listdir(train))):  # no class of trains
+    if list_folders(train) and not any(map(is_image, os.listdir(train))):  # no class of trains
         raise DatasetError(
             f"{root}: a folder train/ of classes, but none of test/, val/ and valid/. Add one, or "
             f"set scenario.dataset_root={train} to have a part of its images split off."
@@ -89,41 +97,31 @@ def _test_part(root: Path) -> str | None:
 
 def _list_classes(part: Path, root: Path) -> Images:
     """Return the images of each class below a folder."""
-    names = _folders(part)
+    names = list_folders(part)
     if len(names) < 2:
         found = f"only {names[0]}/" if names else "none"
         raise DatasetError(
             f"{part}: two folders of classes are needed at least, there is {found}. Put each "
             "class's images into a folder of the class's name."
         )
-    classes = {name: _list_images(part / name, root) for name in names}
+    others: list[str] = []
+    classes: dict[str, list[str]] = {}
+    for name in names:  # train/ and test/ may come from systems that spell accents in two ways
+        if classes.setdefault(same_form(name), []):
+            raise DatasetError(
+                f"{part}: two folders are called {name}, with the accents in two forms of Unicode. "
+                "Rename one, or join them."
+            )
+        paths = map(Path, list_images(part / name, others))
+        classes[same_form(name)] = sorted(path.relative_to(root).as_posix() for path in paths)
+    log_others(part, others)
     for name, images in classes.items():
         if not images:
             raise DatasetError(
                 f"{part / name}: a class without images. Files that end with "
-                f"{', '.join(SUFFIXES)} count. Add some, or delete the folder."
+                f"{', '.join(IMAGE_SUFFIXES)} count. Add some, or delete the folder."
             )
     return classes
-
-
-def _folders(part: Path) -> list[str]:
-    """Return the names of the folders in a folder, sorted."""
-    return sorted(
-        path.name for path in part.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
-
-
-def _list_images(folder: Path, root: Path) -> list[str]:
-    """Return the paths of all images below a folder, sorted: no file system's own order counts."""
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in files if _is_image(name)]
-    return sorted(path.relative_to(root).as_posix() for path in found)
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def _split(classes: Images, fraction: float, seed: int, root: Path) -> tuple[Images, Images]:

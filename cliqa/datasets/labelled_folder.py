@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from cliqa.datasets.base import Policy, QualityDataset
 from cliqa.datasets.image_files import find_folder
+from cliqa.datasets.image_listing import find_path
 from cliqa.datasets.splits import check_fractions
 from cliqa.datasets.table import ScoreTable, check_range, check_table
 from cliqa.registry import closest
@@ -133,7 +134,7 @@ class LabelledFolder(QualityDataset):
             DatasetError: There is none.
         """
         candidates = (labels,) if labels is not None else self.label_files
-        paths = [self.root / candidate for candidate in candidates]
+        paths = [find_path(self.root / candidate) for candidate in candidates]
         found = next((path for path in paths if path.is_file()), None)
         if found is not None:
             return found
@@ -157,4 +158,4 @@ def _folder(root: str | Path, where: str) -> Path:
     """
     if not isinstance(root, (str, Path)):
         raise ConfigError(f"{where} must be a folder's path, got {root!r}.")
-    return Path(root).expanduser()
+    return find_path(Path(root).expanduser())

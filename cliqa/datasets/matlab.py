@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import scipy.io
-from scipy.io.matlab import MatReadError
 
 from cliqa.datasets.label_file import read_bytes
+from cliqa.datasets.mat_file import MatError, OtherVariable, parse_mat
 from cliqa.registry import closest
 from cliqa.utils.errors import DatasetError
-
-# scipy.io has one error of its own; the rest of a damaged file's troubles come through.
-_DAMAGE = (
-    MatReadError,
-    NotImplementedError,
-    zlib.error,
-    OSError,
-    LookupError,
-    NameError,  # its reader uses a variable that damage left unset
-    ValueError,
-    TypeError,
-    ArithmeticError,
-    EOFError,
-    MemoryError,
-)
 
 
 def read_mat(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -42,21 +24,26 @@ def read_mat(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         The variables, flattened to (N,).
 
     Raises:
-        DatasetError: The file cannot be read, or a variable is missing.
+        DatasetError: The file cannot be read, or a variable is missing or of a kind that is not.
     """
     data = read_bytes(path)
     try:
-        content = scipy.io.loadmat(io.BytesIO(data))
-    except _DAMAGE as error:
+        content = parse_mat(data)
+    except MatError as error:
         raise DatasetError(
             f"{path}: no readable MATLAB file ({error}). Download it again; a file of version 7.3 "
             "must be saved anew with save(..., '-v7')."
         ) from error
-    known = [name for name in content if not name.startswith("__")]
     for name in names:
-        if name not in known:
+        if name not in content:
             raise DatasetError(
-                f"{path}: no variable '{name}'.{closest(name, known)} It has {', '.join(known)}."
+                f"{path}: no variable '{name}'.{closest(name, content)} It has "
+                f"{', '.join(content)}."
+            )
+        if isinstance(content[name], OtherVariable):
+            raise DatasetError(
+                f"{path}: '{name}' holds {content[name].kind} and no plain numbers or text. Use "
+                "the official file."
             )
     return {name: np.asarray(content[name]).ravel() for name in names}
 

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
 
 from cliqa.datasets.label_file import read_bytes
 from cliqa.datasets.sheet import Sheet, build_sheet
+from cliqa.utils.archive import ArchiveError, check_archive
 from cliqa.utils.errors import DatasetError
 
-# openpyxl has no error of its own for most damage: what its parts meet comes through.
-_DAMAGE = (
-    InvalidFileException,
-    zipfile.BadZipFile,
-    zlib.error,
-    OSError,
-    SyntaxError,  # of the XML inside
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    RuntimeError,  # an encrypted archive, or one of a later version
-    EOFError,
-    ArithmeticError,
-    MemoryError,
-)
+LARGEST = 2**28
+"""Bytes that a workbook's parts may have together, unpacked: a few million cells."""
+_ROWS, _CELLS = 2**20, 2**24
+"""Excel's own limit; and how many cells are read."""
 
 
 def read_xlsx(path: Path, required: tuple[str, ...]) -> Sheet:
@@ -48,23 +35,44 @@ def read_xlsx(path: Path, required: tuple[str, ...]) -> Sheet:
     """
     data = read_bytes(path)
     try:
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        values = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
-        book.close()
-    except _DAMAGE as error:
+        check_archive(io.BytesIO(data), LARGEST)
+        filled = dict(_filled_rows(data))
+    except Exception as error:  # noqa: BLE001  openpyxl has no errors of its own for damage
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(
-            f"{path}: no readable .xlsx workbook ({error}). Download it again, or save it anew."
+            f"{path}: no readable .xlsx workbook ({reason}). Download it again, or save it anew."
         ) from error
-    cells = [[_as_text(value) for value in row] for row in values]
-    rows = [row for row, line in enumerate(cells, start=1) if any(line)]
-    filled = [cells[row - 1] for row in rows]
     if not filled:
         raise DatasetError(f"{path}: its first sheet is empty. The labels must be on it.")
-    width = max(map(len, filled))
-    filled = [line + [""] * (width - len(line)) for line in filled]
-    sheet = build_sheet(path, filled[0], filled[1:], rows[1:])
+    width = max(map(len, filled.values()))
+    (_, header), *lines = [
+        (row, [*line, *[""] * (width - len(line))]) for row, line in filled.items()
+    ]
+    sheet = build_sheet(path, header, [line for _, line in lines], [row for row, _ in lines])
     sheet.require(required)
     return sheet
+
+
+def _filled_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of the first sheet that are not blank, with their numbers.
+
+    A sheet may place a cell anywhere; openpyxl fills up all that lies before it.
+
+    Raises:
+        ArchiveError: There are more rows or cells than a sheet of labels has.
+    """
+    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+    pages = book.worksheets[0]
+    pages.reset_dimensions()  # what the file says of its size need not be so
+    count = 0
+    for row, values in enumerate(pages.iter_rows(values_only=True), start=1):
+        cells = [_as_text(value) for value in values]
+        count += len(cells)
+        if row > _ROWS or count > _CELLS:
+            raise ArchiveError(f"it has more than {_ROWS} rows or {_CELLS} cells")
+        if any(cells):
+            yield row, cells
+    book.close()
 
 
 def _as_text(value: Any) -> str:  # noqa: ANN401

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
 
 from cliqa.datasets.image_files import unreadable, without_unreadable
-from cliqa.datasets.image_folder import SUFFIXES
+from cliqa.datasets.image_listing import find_path, list_images, log_others
 from cliqa.transforms.decode import read_image
+from cliqa.transforms.image_file import IMAGE_SUFFIXES
 from cliqa.utils.errors import ConfigError, DatasetError
 
 
 class UnlabelledFolder:
     """The images of a folder, in the order of their paths.
 
-    Names that begin with a dot are left out.
+    Hidden files, and what systems leave behind, are left out.
 
     Args:
         root: The folder; ``~`` is resolved.
@@ -34,7 +34,7 @@ class UnlabelledFolder:
     def __init__(self, root: str | Path, on_bad_image: str = "error") -> None:
         if on_bad_image not in ("error", "skip"):
             raise ConfigError(f"on_bad_image must be 'error' or 'skip', got {on_bad_image!r}.")
-        self.root = Path(root).expanduser()
+        self.root = find_path(Path(root).expanduser())
         self.files = _list_images(self.root)
         if on_bad_image == "skip":
             count, name = len(self), str(self.root)
@@ -68,17 +68,12 @@ def _list_images(root: Path) -> list[str]:
     """
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder of images (from {Path.cwd()}).")
-    found = []
-    for parent, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            os.path.join(parent, name)
-            for name in files
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
+    others: list[str] = []
+    found = list_images(root, others)
+    log_others(root, others)
     if not found:
         raise DatasetError(
             f"{root}: no image in the folder or below it. Files that end with "
-            f"{', '.join(SUFFIXES)} count."
+            f"{', '.join(IMAGE_SUFFIXES)} count."
         )
     return sorted(found)

@@ -33,6 +33,7 @@ from torch import Tensor
 
 from cliqa.deploy.file_checksum import check_onnx, seal_onnx, strip_checksum
 from cliqa.deploy.libraries import library
+from cliqa.deploy.onnx_tensors import check_tensors
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import atomic_open
 
@@ -47,7 +48,8 @@ def load_proto(path: str | Path) -> Any:  # noqa: ANN401
     """Return an ONNX file's content, an ``onnx.ModelProto``.
 
     Raises:
-        ArtifactError: The file is missing, or no ONNX file.
+        ArtifactError: The file is missing, no ONNX file, or one with tensors elsewhere than in its
+            folder.
         ConfigError: The package onnx is not installed.
     """
     path = _existing(path)
@@ -60,6 +62,7 @@ def load_proto(path: str | Path) -> Any:  # noqa: ANN401
     if not proto.graph.node or not proto.graph.output:  # what protobuf reads into any few bytes
         raise _damaged(path, "it has no graph")
     strip_checksum(proto)
+    check_tensors(proto, path)
     return proto
 
 
@@ -91,7 +94,7 @@ def parse_metadata(properties: Mapping[str, str], path: str | Path) -> dict[str,
     try:
         found = json.loads(properties[KEY])
         version = found["format"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ArtifactError(
             f"{path}: its description cannot be read ({error}). Export the checkpoint again."
         ) from error

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cliqa.deploy.file_checksum import check_onnx, seal_onnx, strip_checksum
 from cliqa.deploy.libraries import library
+from cliqa.deploy.onnx_tensors import check_tensors
 from cliqa.deploy.score_head import LAYERS, GraphNode, score_head
 from cliqa.utils.errors import ArtifactError, ModelError
 from cliqa.utils.io import atomic_open
@@ -32,8 +33,12 @@ def load_graph(path: str | Path) -> Any:  # noqa: ANN401
         raise ArtifactError(f"{path}: no such file. Export a model to ONNX first.")
     check_onnx(Path(path).read_bytes(), path)
     try:
-        model = onnx.load(str(path))
+        model = onnx.load(str(path), load_external_data=False)
+        check_tensors(model, path)
+        onnx.load_external_data_for_model(model, str(Path(path).parent))
         onnx.checker.check_model(model)
+    except ArtifactError:
+        raise
     except Exception as error:  # protobuf's and onnx's own, by version
         raise ArtifactError(f"{path} is no ONNX file that can be read: {first_line(error)}.") from (
             error
@@ -131,7 +136,7 @@ def get_metadata(model: Any, path: str | Path) -> dict[str, str]:  # noqa: ANN40
     values = {item.key: item.value for item in model.metadata_props}
     try:
         dict(json.loads(values.get(METADATA, "{}")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{path}: its metadata is damaged ({error}). Export it again.") from (
             error
         )

@@ -21,6 +21,7 @@ from cliqa.deploy.score_head import LAYERS, GraphNode, score_head
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import write_json
 
+_SUFFIXES = (".xml", ".onnx")
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """In what OpenVINO computes what is not in integers, by the precision of a file."""
 
@@ -179,6 +180,11 @@ def read_openvino(path: str | Path) -> Any:  # noqa: ANN401
     """
     openvino = library("openvino", "openvino")
     path = Path(path)
+    if path.suffix not in _SUFFIXES:
+        raise ArtifactError(
+            f"{path}: its name must end in {' or '.join(_SUFFIXES)}. Write it with "
+            "tools/compress.py export."
+        )
     needed = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
     for file in needed:
         if not file.is_file():
@@ -188,6 +194,8 @@ def read_openvino(path: str | Path) -> Any:  # noqa: ANN401
     else:
         check_onnx(path.read_bytes(), path)
     try:
+        if path.suffix == ".onnx":
+            load_graph(path)  # refuses tensors that lie outside its folder
         return openvino.Core().read_model(str(path))
     except RuntimeError as error:
         raise ArtifactError(f"{path}: OpenVINO cannot read it: {first_line(error)}.") from error
@@ -226,7 +234,7 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
         return {}
     try:
         found: dict[str, Any] = dict(json.loads(sidecar.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{sidecar} is damaged ({error}). Write the model again.") from error
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,13 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2.functional import rgb_to_grayscale
 
+from cliqa.datasets.image_listing import (
+    find_path,
+    is_hidden,
+    is_image,
+    list_images,
+    log_others,
+)
 from cliqa.engine.image_model import ImageModel, open_model
 from cliqa.training.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
@@ -20,7 +27,6 @@ from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
 from cliqa.utils.errors import CliqaError, DatasetError, ModelError
 
 Transform = Callable[[torch.Tensor], torch.Tensor]
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 BATCH = 32
 """Images or crops a batch."""
@@ -49,17 +55,19 @@ def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Pa
 
     Args:
         paths: Files, taken whatever their suffix, folders, and patterns such as ``set/**/*.jpg``
-            (``**`` for any folders), of which the images are taken.
+            (``**`` for any folders), of which the images are taken. How many other files these
+            hold is logged; hidden ones, and what systems leave behind, are passed over.
         recursive: Look into folders' folders too.
 
     Raises:
         DatasetError: A path does not exist, or a folder or pattern leads to no image.
     """
     found: list[Path] = []
-    for path in map(Path, paths):
+    for path in map(find_path, paths):
+        others: list[str] = []
         if path.is_dir():
-            entries = path.rglob("*") if recursive else path.iterdir()
-            inside = _images_among(entries)
+            inside = sorted(map(Path, list_images(path, others, recursive)))
+            log_others(path, others)
             if not inside:
                 hint = "" if recursive else " Use --recursive to look into its folders."
                 raise DatasetError(f"{path}: no image in this folder.{hint}")
@@ -67,7 +75,8 @@ def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Pa
         elif path.is_file():
             found.append(path)
         elif glob.has_magic(str(path)):
-            matched = _images_among(map(Path, glob.iglob(str(path), recursive=True)))
+            matched = sorted(_matching(path, others))
+            log_others(path, others)
             if not matched:
                 raise DatasetError(f"{path}: no image matches this pattern.")
             found.extend(matched)
@@ -76,9 +85,15 @@ def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Pa
     return list(dict.fromkeys(found))
 
 
-def _images_among(paths: Iterable[Path]) -> list[Path]:
-    """Return the image files among paths, sorted."""
-    return sorted(path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
+def _matching(pattern: Path, others: list[str]) -> Iterator[Path]:
+    """Yield the images that a pattern leads to; the names of other files go to `others`."""
+    for path in map(Path, glob.iglob(str(pattern), recursive=True)):
+        if not path.is_file() or is_hidden(path.name):
+            continue
+        if is_image(path.name):
+            yield path
+        else:
+            others.append(path.name)
 
 
 class _Grey:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from cliqa.datasets.image_listing import list_folders
 from cliqa.engine.data_arguments import Scale, is_new_data_set, parse_data_set
 from cliqa.engine.inference import BATCH, Predictor, find_images
 from cliqa.losses.contrastive import level_shares
@@ -118,7 +119,7 @@ def _classes(folder: Path, texts: str | None) -> Unseen:
             f"{folder}: no such folder. Give one with a folder of images for each class, or a data "
             "set of scores as TYPE=ROOT."
         )
-    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
+    names = list_folders(folder)
     if len(names) < 2:
         raise DatasetError(
             f"{folder}: has {len(names)} folders, and needs one of images for each class, two at "

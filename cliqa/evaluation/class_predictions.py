@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cliqa.evaluation.predictions import prediction_path, read_arrays
+from cliqa.evaluation.predictions import check_kinds, prediction_path, read_arrays
 from cliqa.utils.errors import ArtifactError, EvaluationError
 from cliqa.utils.io import write_npz
 
@@ -62,8 +62,11 @@ def load_class_predictions(work_dir: str | Path, experience: int, dataset: str) 
             together.
     """
     path = prediction_path(work_dir, experience, dataset)
-    predictions = ClassPredictions(**read_arrays(path, ARRAYS))
+    arrays = read_arrays(path, ARRAYS)
+    check_kinds(path, {name: arrays[name] for name in ("logits", "target")})
+    predictions = ClassPredictions(**arrays)
     _check(predictions, ArtifactError, str(path))
+    check_kinds(path, arrays)
     return predictions
 
 

@@ -6,7 +6,7 @@ the test set of a data set. Figures and the stability index are drawn from these
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -14,11 +14,13 @@ from urllib.parse import quote
 import numpy as np
 
 from cliqa.evaluation.functional import as_pair, as_scores
-from cliqa.utils.checksum import BROKEN
+from cliqa.utils.archive import ArchiveError, read_npz
 from cliqa.utils.errors import ArtifactError, EvaluationError
 from cliqa.utils.io import write_npz
 
 ARRAYS = ("prediction", "target", "raw", "image")
+TEXTS = ("image", "classes")
+"""Arrays of text."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +78,30 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         ArtifactError: The file is missing, damaged, or lacks an array.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in names}
+        return read_npz(path, names)
     except FileNotFoundError as error:
         raise ArtifactError(
             f"{path}: missing. Evaluate the run again to write its predictions."
         ) from error
     except KeyError as error:
         raise ArtifactError(f"{path}: {error.args[0]}.") from error
-    except BROKEN as error:
+    except (OSError, ArchiveError) as error:
         raise ArtifactError(
             f"{path}: damaged ({error}). Evaluate the run again to write it anew."
         ) from error
+
+
+def check_kinds(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse arrays that hold text where numbers belong, or the reverse (`TEXTS`).
+
+    Raises:
+        ArtifactError: One does.
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind not in ("U" if name in TEXTS else "fiu"):
+            raise ArtifactError(
+                f"{path}: '{name}' holds {array.dtype}. Evaluate the run again to write it anew."
+            )
 
 
 def load_predictions(work_dir: str | Path, experience: int, dataset: str) -> Predictions:
@@ -98,9 +112,13 @@ def load_predictions(work_dir: str | Path, experience: int, dataset: str) -> Pre
     """
     path = prediction_path(work_dir, experience, dataset)
     arrays = read_arrays(path, ARRAYS)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if any(len(shape) != 1 for shape in shapes.values()):
+        raise ArtifactError(f"{path}: its arrays must have one dimension, got {shapes}.")
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise ArtifactError(f"{path}: its arrays differ in length: {lengths}.")
+    check_kinds(path, arrays)
     return Predictions(**arrays)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliqa.models.language.clip_files import build_clip, import_clip
-from cliqa.utils.checksum import BROKEN
+from cliqa.utils.archive import ArchiveError, read_npz
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.io import write_npz
 
@@ -28,6 +28,8 @@ PROMPTS = (
     ("Good picture.", "Bad picture."),
 )
 """QualiCLIP's antonyms (Agnolucci et al., 2024), each (good, bad)."""
+
+_SIDES = ("good", "bad")
 
 
 def antipodal_anchors(dim: int) -> Tensor:
@@ -122,9 +124,8 @@ def load_anchors(path: str | Path, centred: bool = False) -> Tensor:
     if not path.is_file():
         raise ModelError(f"{path}: no such file of anchors.")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            sides = {name: np.atleast_2d(file[name]) for name in ("good", "bad")}
-    except (*BROKEN, AssertionError, AttributeError, TypeError) as error:
+        sides = {name: np.atleast_2d(side) for name, side in read_npz(path, _SIDES).items()}
+    except (OSError, KeyError, ArchiveError) as error:
         raise ModelError(
             f"{path}: no .npz file with the vectors 'good' and 'bad' ({error}). Write one with "
             "cliqa.pretraining.text_anchors.save_anchors."

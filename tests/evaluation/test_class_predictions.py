@@ -80,7 +80,7 @@ def test_damaged_file_is_named(tmp_path: Path, cut: int) -> None:
 def test_objects_are_not_unpickled(tmp_path: Path) -> None:
     stored = vars(table())
     written(tmp_path, **{**stored, "image": np.array([{}] * N, dtype=object)})
-    with pytest.raises(ArtifactError, match="damaged .*allow_pickle"):
+    with pytest.raises(ArtifactError, match="damaged .*Python objects"):
         load_class_predictions(tmp_path, 0, "7+8")
 
 

@@ -74,7 +74,7 @@ def test_objects_are_not_unpickled(tmp_path: Path) -> None:
     path.parent.mkdir()
     zeros, objects = np.zeros(2), np.array([{}, {}], dtype=object)
     np.savez(path, prediction=zeros, target=zeros, raw=zeros, image=objects)
-    with pytest.raises(ArtifactError, match="damaged .*allow_pickle"):
+    with pytest.raises(ArtifactError, match="damaged .*Python objects"):
         load_predictions(tmp_path, 0, "ava")
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
-import struct
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,10 @@ from cliqa.datasets.clear.layout import PARTS, TRAINING, Layout, read_class_name
 from cliqa.datasets.clear.metadata import Record, read_bucket, read_index
 from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.checksum import zip_damage
+from cliqa.utils.archive import check_archive
 from cliqa.utils.errors import ConfigError, DatasetError
 
 FEATURES = "features"
-
-_DAMAGED = (
-    *(OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError),
-    *(AssertionError, struct.error, pickle.UnpicklingError),
-)
-"""What PyTorch raises over a damaged file, by where the damage is."""
 
 
 def feature_types(root: Path, layout: Layout) -> list[str]:
@@ -82,7 +76,9 @@ def read_features(
         raise DatasetError(
             f"{path}: {len(features)} features for the {len(targets)} images of {listed}. {again}"
         )
-    classes = value[1].tolist() if isinstance(value[1], Tensor) else value[1]
+    classes = value[1]
+    if isinstance(classes, Tensor) and classes.shape == (len(targets),):
+        classes = classes.tolist()
     if not isinstance(classes, (list, tuple)) or list(classes) != list(targets):
         raise DatasetError(f"{path}: its classes are not those of {listed}, in that order. {again}")
     return features
@@ -188,13 +184,22 @@ def _load(path: Path, advice: str) -> Any:  # noqa: ANN401
         damage = zip_damage(path)
         if damage:
             raise RuntimeError(damage)
+        if zipfile.is_zipfile(path):  # PyTorch packs nothing; some do, to have it unpack too much
+            check_archive(path, 2 * path.stat().st_size)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except _DAMAGED as error:
+    except Exception as error:  # noqa: BLE001  PyTorch raises anything, by where the damage is
         reason = (str(error).splitlines() or ["it ends too early"])[0]
         raise DatasetError(
             f"{path}: no readable tensors ({reason}). {COPY_AGAIN} Or {advice[0].lower()}"
             f"{advice[1:]} --overwrite"
         ) from error
+
+
+def _is_stored(tensor: Tensor) -> bool:
+    """Return whether a tensor's numbers lie in memory one by one: views may declare any shape."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _as_matrix(value: object, path: Path) -> Tensor:
@@ -203,6 +208,12 @@ def _as_matrix(value: object, path: Path) -> Tensor:
     Raises:
         DatasetError: They are no matrix of finite floating-point numbers.
     """
+    for part in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(part, Tensor) and not _is_stored(part):
+            raise DatasetError(
+                f"{path}: a tensor of shape {tuple(part.shape)} whose numbers are not all in the "
+                f"file. {COPY_AGAIN}"
+            )
     if isinstance(value, (list, tuple)) and value:
         wrong = next((row for row in value if not isinstance(row, Tensor)), None)
         shapes = {tuple(row.shape) for row in value if isinstance(row, Tensor)}

@@ -40,10 +40,11 @@ def read_text(path: Path, advice: str = COPY_AGAIN) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DatasetError(f"{path}: missing. {advice}") from error
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: no UTF-8 text ({error.reason}). {COPY_AGAIN}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError(f"{path}: cannot be read ({reason}).") from error
 
 
 def read_json(path: Path, advice: str = COPY_AGAIN) -> Any:  # noqa: ANN401

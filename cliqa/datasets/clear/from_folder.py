@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
 from cliqa.datasets.clear.files import some
 from cliqa.datasets.clear.prepare import write_training_folder
@@ -25,13 +25,13 @@ from cliqa.datasets.clear.writing import (
     progress,
     write_part,
 )
+from cliqa.datasets.image_listing import find_path, list_folders, list_images, log_others
+from cliqa.transforms.image_file import open_image
 from cliqa.utils.errors import ConfigError, DatasetError
 
 logger = logging.getLogger(__name__)
 
 Order = Literal["date", "name"]
-
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 Files = dict[str, dict[str, list[Path]]]
 """Image files by bucket and class."""
@@ -69,7 +69,7 @@ def from_folder(
     check_buckets(buckets)
     if order not in ("date", "name"):
         raise ConfigError(f"order must be 'date' or 'name', got {order!r}.")
-    source, out = Path(folder).expanduser(), Path(out).expanduser()
+    source, out = find_path(Path(folder).expanduser()), Path(out).expanduser()
     files = _find_buckets(source)
     if files is None:
         classes = _find_classes(source)
@@ -89,8 +89,7 @@ def from_folder(
 
 def _folders(parent: Path) -> list[Path]:
     """Return a folder's folders, hidden ones left out, sorted."""
-    found = (path for path in parent.iterdir() if path.is_dir())
-    return sorted(path for path in found if not path.name.startswith("."))
+    return [parent / name for name in list_folders(parent)]
 
 
 def _find_buckets(source: Path) -> Files | None:
@@ -127,11 +126,13 @@ def _find_classes(source: Path) -> dict[str, list[Path]]:
         DatasetError: A class has no image.
     """
     classes = {}
+    others: list[str] = []
     for folder in _folders(source):
-        images = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
+        images = list(map(Path, list_images(folder, others, recursive=False)))
         if not images:
             raise DatasetError(f"{folder}: no image in it. Fill the folder, or remove it.")
         classes[folder.name] = sorted(images, key=natural)
+    log_others(source, others)
     return classes
 
 
@@ -185,13 +186,10 @@ def read_date(path: Path) -> str | None:
     Raises:
         DatasetError: The file is no image.
     """
-    try:
-        with Image.open(path) as image:
-            exif = image.getexif()
-            taken = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
-            text = str(taken or exif.get(ExifTags.Base.DateTime) or "")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DatasetError(f"{path}: no readable image ({error}). Remove or replace it.") from error
+    with open_image(path) as image:
+        exif = image.getexif()
+        taken = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+        text = str(taken or exif.get(ExifTags.Base.DateTime) or "")
     match = re.match(r"(\d{4})[:-](\d\d)[:-](\d\d)(?: (\d\d:\d\d:\d\d))?", text)
     if match is None or match[1] == "0000":  # cameras whose clock was never set
         return None

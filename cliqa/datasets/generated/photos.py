@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cliqa.datasets.image_listing import find_path, list_images, log_others
 from cliqa.datasets.splits import seeded_splits
 from cliqa.transforms.decode import read_image
+from cliqa.transforms.image_file import IMAGE_SUFFIXES
 from cliqa.utils.errors import DatasetError
-
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 Hand = dict[str, list[Path]]
 """One data set's photographs by split."""
@@ -30,17 +30,15 @@ def find_photos(folder: str | Path, wanted: int) -> list[Path]:
     Raises:
         DatasetError: There is no such folder, or it has too few images.
     """
-    path = Path(folder).expanduser()
+    path = find_path(Path(folder).expanduser())
     if not path.is_dir():
         raise DatasetError(f"photos: no folder {path} (from {Path.cwd()}).")
-    found = sorted(
-        file
-        for file in path.iterdir()
-        if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")
-    )
+    others: list[str] = []
+    found = sorted(map(Path, list_images(path, others, recursive=False)))
+    log_others(path, others)
     if not found:
         raise DatasetError(
-            f"photos: no image in {path}. Files that end with {', '.join(sorted(_SUFFIXES))} "
+            f"photos: no image in {path}. Files that end with {', '.join(IMAGE_SUFFIXES)} "
             "count, those in subfolders do not."
         )
     if len(found) < wanted:

@@ -76,7 +76,7 @@ def photograph_specimen(
     pristine = crop_photo(photo, size, rng)
     name, severity = _draw_defect(campaign.photographed, rng)
     jpeg = encode(degrade(pristine, name, severity, rng))
-    similarity = ssim(pristine, np.asarray(Image.open(io.BytesIO(jpeg))))
+    similarity = ssim(pristine, np.asarray(Image.open(io.BytesIO(jpeg), formats=("JPEG",))))
     return Specimen(jpeg, photo.name, name, severity, max(similarity, 0.0) ** 1.5)
 
 

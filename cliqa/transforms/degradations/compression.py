@@ -85,7 +85,7 @@ class _PillowCodec(_Codec):
         pixels = image[0] if len(image) == 1 else image.permute(1, 2, 0)
         buffer, options = io.BytesIO(), self.options(strength, image.numel())
         Image.fromarray(pixels.numpy()).save(buffer, self.file_format, **options)
-        with Image.open(buffer) as received:
+        with Image.open(buffer, formats=(self.file_format,)) as received:
             array = np.array(received.convert("L" if len(image) == 1 else "RGB"))
         levels = torch.from_numpy(array)
         return levels[None] if len(image) == 1 else levels.permute(2, 0, 1)

@@ -1,0 +1,132 @@
+"""Which files of a folder are images: what systems leave beside them is passed over, everywhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from cliqa.transforms.image_file import IMAGE_SUFFIXES
+from cliqa.utils.errors import DatasetError
+
+logger = logging.getLogger(__name__)
+
+_LEFTOVERS = frozenset(
+    {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin"}
+    | {"system volume information", "lost+found"}
+)
+"""Files and folders of Windows, macOS and network disks, in small letters."""
+_SHOWN = 5
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a name is hidden (``._a.jpg``, ``.DS_Store``) or a system's (``Thumbs.db``).
+
+    >>> is_hidden("._a.jpg"), is_hidden("Thumbs.db"), is_hidden("a.jpg")
+    (True, True, False)
+    """
+    return name.startswith(".") or name.lower() in _LEFTOVERS
+
+
+def is_image(name: str) -> bool:
+    """Return whether a file is an image by its name.
+
+    >>> is_image("a.JPG"), is_image("._a.jpg"), is_image("a.txt")
+    (True, False, False)
+    """
+    return name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
+
+
+def list_folders(folder: Path) -> list[str]:
+    """Return the names of the folders in a folder, sorted, hidden ones left out."""
+    return sorted(
+        path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name)
+    )
+
+
+def list_images(folder: Path, others: list[str], recursive: bool = True) -> list[str]:
+    """Return the paths of the images in a folder, in no order, hidden ones left out.
+
+    Args:
+        folder: The folder.
+        others: The names of the files that are no images by their suffix are added to it; see
+            `log_others`.
+        recursive: Look into folders' folders too.
+
+    Raises:
+        DatasetError: A folder may not be read.
+    """
+    found: list[str] = []
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if recursive and not is_hidden(name)]
+        for name in files:
+            if is_image(name):
+                found.append(os.path.join(parent, name))
+            elif not is_hidden(name):
+                others.append(name)
+    return found
+
+
+def log_others(folder: str | Path, names: Iterable[str]) -> None:
+    """Log how many files of a folder are no images by their suffix, if there are any."""
+    suffixes = Counter(os.path.splitext(name)[1].lower() or "without suffix" for name in names)
+    if not suffixes:
+        return
+    listed = [f"{suffix} {count}" for suffix, count in suffixes.most_common(_SHOWN)]
+    rest = sum(suffixes.values()) - sum(count for _, count in suffixes.most_common(_SHOWN))
+    listed += [f"others {rest}"] if rest else []
+    count = sum(suffixes.values())
+    what = "file is no image by its suffix" if count == 1 else "files are no images by their suffix"
+    logger.info("%s: %d %s and not read (%s).", folder, count, what, ", ".join(listed))
+
+
+def _refuse(error: OSError) -> None:
+    """Raise a DatasetError for a folder that cannot be read: it might hold images."""
+    raise DatasetError(
+        f"{error.filename}: cannot be read ({error.strerror}). Change its permissions, or move it."
+    ) from error
+
+
+def find_path(path: str | Path) -> Path:
+    """Return a path as the disk spells it where that differs in the form of Unicode alone.
+
+    macOS writes an accent as a character of its own (NFD), most others within the letter (NFC):
+    two names that look the same.
+
+    Args:
+        path: A path that may not exist.
+
+    Returns:
+        The one that exists; `path` itself where none does, or several do.
+    """
+    path = Path(path)
+    if str(path).isascii() or os.path.lexists(path):
+        return path
+    parent = find_path(path.parent)
+    wanted = same_form(path.name)
+    try:
+        names = [name for name in os.listdir(parent) if same_form(name) == wanted]
+    except OSError:
+        return path
+    return parent / names[0] if len(names) == 1 else path
+
+
+def by_form(names: Sequence[str]) -> dict[str, int]:
+    """Return the places of names that are not ASCII, by their `same_form`; none that two share."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        if not name.isascii():
+            places.setdefault(same_form(name), []).append(place)
+    return {form: own[0] for form, own in places.items() if len(own) == 1}
+
+
+def same_form(name: str) -> str:
+    """Return a name in one form of Unicode, for comparison.
+
+    >>> same_form("cafe\u0301") == same_form("caf\u00e9")
+    True
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
