@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.checkpoints import check_same_config
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.engine.loggers.build import build_loggers, check_loggers, close_loggers
+from cliqa.engine.memory_advice import memory_advice, of_pretraining
 from cliqa.engine.pretrain_parts import build_pretraining, check_pretraining
 from cliqa.engine.sections import run_folder, with_command_line
 from cliqa.pretraining.pretrainer import Pretrainer, Row
@@ -91,7 +93,8 @@ def pretrain(
             lambda _, row: _log(loggers, row),
         )
         try:
-            trainer.run()
+            with memory_advice(partial(of_pretraining, trainer)):
+                trainer.run()
         finally:
             close_loggers(loggers)
         return _finish(files, trainer)

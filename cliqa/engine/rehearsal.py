@@ -11,6 +11,7 @@ from cliqa.models.freezing import set_training
 from cliqa.training.batching import RaggedImages, apply_model, collate_eval, collate_train
 from cliqa.training.plugins.distillation import Distillation
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
+from cliqa.utils.machine import is_out_of_memory
 
 IMAGES = 3
 """Images of each data set that are tried."""
@@ -104,6 +105,8 @@ def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.
     try:
         scores = apply_model(parts.model, images.to(parts.device))
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ModelError(
             f"model: cannot take the {what}, of shape {shape}: {_last_line(error)}. Check that "
             "model.neck and model.head.in_channels fit the backbone, and the transforms' sizes."
@@ -124,6 +127,8 @@ def _try_loss(parts: Parts, scores: torch.Tensor, targets: torch.Tensor) -> None
     except CliqaError:
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ConfigError(f"cl_strategy.loss: cannot be computed: {_last_line(error)}.") from error
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cliqa.engine.build import build
 from cliqa.engine.experiment import train_stream
 from cliqa.engine.interrupts import stop_on_signals
+from cliqa.engine.memory_advice import memory_advice, of_training
 from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import resamples, run_folder, with_command_line
@@ -52,7 +54,9 @@ def train(
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
     parts = build(config, target, folder)
-    rehearse(parts)
+    advice = partial(of_training, parts.strategy, config["amp"])
+    with memory_advice(advice):
+        rehearse(parts)
     run = Run(folder, config, resume, config_file=str(config_file), bootstrap=resamples(config))
     with stop_on_signals(), run:
         setup_logging(run.files.log)
@@ -61,7 +65,8 @@ def train(
         start = {"start": parts.start.to_dict()} if parts.start else {}
         run.begin(str(target), notes, **start)
         try:
-            results = train_stream(parts, run)
+            with memory_advice(advice):
+                results = train_stream(parts, run)
         finally:
             parts.close_loggers()
     for line in report(results).splitlines():

@@ -21,6 +21,7 @@ from cliqa.utils.console import (
 from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.logging import close_logging, get_logger, setup_logging
 from cliqa.utils.machine import machine_trouble
+from cliqa.utils.outputs import check_output_folder
 
 FAILED = 2
 SIGNALLED = 128
@@ -93,12 +94,14 @@ def check_study_arguments(args: argparse.Namespace) -> None:
     """Refuse values that `add_study_arguments` cannot.
 
     Raises:
-        ConfigError: There is less than one job, or a seed is negative.
+        ConfigError: There is less than one job, a seed is negative, or the folder cannot be
+            written to.
     """
     if args.jobs < 1:
         raise ConfigError(f"--jobs {args.jobs}: must be at least 1.")
     if min(args.seeds) < 0:
         raise ConfigError(f"--seeds {min(args.seeds)}: a seed is an integer >= 0.")
+    check_output_folder(args.out)
 
 
 def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:

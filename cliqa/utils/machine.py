@@ -9,6 +9,8 @@ import errno
 import os
 import re
 
+FEWER = "Use fewer workers (num_workers)"
+
 IN_WORDS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -22,10 +24,10 @@ IN_WORDS = {
     errno.ENODEV: "there is no such device",
     errno.ENXIO: "there is no such device",
     errno.EBUSY: "another program holds it",
-    errno.EMFILE: "too many open files. Raise the limit (ulimit -n 65536), or use fewer workers",
-    errno.ENFILE: "too many open files on this machine. Use fewer workers",
-    errno.EAGAIN: "too many processes. Use fewer workers, or raise the limit (ulimit -u)",
-    errno.ENOMEM: "out of memory. Use smaller batches, smaller images or fewer workers",
+    errno.EMFILE: f"too many open files. {FEWER}, or raise the limit (ulimit -n 65536)",
+    errno.ENFILE: f"too many open files on this machine. {FEWER}",
+    errno.EAGAIN: f"too many processes. {FEWER}, or raise the limit (ulimit -u)",
+    errno.ENOMEM: f"out of memory. {FEWER}, smaller batches or smaller images",
     errno.EBADF: "it is closed",
 }
 """Errors of the machine that are a user's to mend, in words."""
@@ -46,6 +48,7 @@ NO_MEMORY = (
     "not enough memory",
     "can't allocate memory",
     "cannot allocate memory",
+    "can not allocate",
     "failed to allocate memory",
     "bad_alloc",
     "bad allocation",
@@ -54,7 +57,7 @@ NO_MEMORY = (
 """Parts of the messages that PyTorch, CUDA, ONNX Runtime and OpenVINO give, in small letters."""
 
 SHARED_MEMORY = (
-    "shared memory (/dev/shm) is used up. Use fewer workers, or give a container more: "
+    f"shared memory (/dev/shm) is used up. {FEWER}, or give a container more: "
     "docker run --shm-size=8g"
 )
 OF_SHARED_MEMORY = (
@@ -167,7 +170,7 @@ def _of_processes(text: str) -> str | None:
     if signal == "Killed":
         return (
             "a process that reads images was ended by the system, most likely because memory ran "
-            "out. Use fewer workers, smaller batches or smaller images."
+            f"out. {FEWER}, smaller batches or smaller images."
         )
     return (
         f"a process that reads images has crashed ({signal}). With num_workers=0 the message of "

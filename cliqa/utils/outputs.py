@@ -16,6 +16,10 @@ PROBE = 4096
 """Bytes that must find room."""
 
 
+OF_A_RUN = ("config.py", "run.json", "results.json", "metrics.jsonl", "matrix.csv")
+"""Records in a work_dir, which an evaluation must not overwrite."""
+
+
 def check_output_file(
     path: str | Path | None,
     option: str = "--out",
@@ -28,7 +32,7 @@ def check_output_file(
         path: The file; None where none is asked for.
         option: What it was given as, for the message.
         suffixes: What its name may end in; none for anything.
-        inputs: Files that are read, which must not be overwritten.
+        inputs: Files that are read, and work_dirs, whose records must not be overwritten.
 
     Raises:
         ConfigError: The name has another suffix or is too long, the file is a folder, protected, or
@@ -36,7 +40,7 @@ def check_output_file(
     """
     if path is None:
         return
-    path, said = Path(path), f"{option} {path}"
+    path, said = Path(path), _named(path, option)
     if suffixes and path.suffix not in suffixes:
         raise ConfigError(f"{said}: the name must end in {listed(suffixes)}.")
     _ask(path, said)
@@ -84,11 +88,26 @@ def check_output_folder(path: str | Path | None, option: str = "--out") -> None:
     """
     if path is None:
         return
-    path, said = Path(path), f"{option} {path}"
+    path, said = Path(path), _named(path, option)
     _ask(path, said)
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{said}: it is a file. Give a folder.")
     _check_place(path, said)
+
+
+def check_new_folder(path: str | Path, option: str = "") -> None:
+    """Refuse a folder that cannot be made, or that holds something.
+
+    Args:
+        path: The folder; it may be there and empty.
+        option: What it was given as, for the message.
+
+    Raises:
+        ConfigError: It is in use, lies below a file, or cannot be written to.
+    """
+    check_output_folder(path, option)
+    if Path(path).is_dir() and any(Path(path).iterdir()):
+        raise ConfigError(f"{_named(path, option)} is there already. Choose a new folder.")
 
 
 def check_output_is_open(instead: str) -> None:
@@ -112,6 +131,11 @@ def listed(names: Sequence[str]) -> str:
     """
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else last
+
+
+def _named(path: str | Path, option: str) -> str:
+    """Return a path as a message names it: behind its option, if it has one."""
+    return f"{option} {path}".strip()
 
 
 def _ask(path: Path, said: str) -> None:
@@ -153,8 +177,10 @@ def _refused(error: OSError, said: str) -> ConfigError:
 
 
 def _same(path: Path, other: str | Path) -> bool:
-    """Return whether two names are those of one file."""
+    """Return whether two names are those of one file, or one is a record of the other, a run."""
     try:
+        if Path(other).is_dir():
+            return path.name in OF_A_RUN and path.parent.samefile(other)
         return path.samefile(other)
     except OSError:
         return False
