@@ -18,6 +18,7 @@ from cliqa.utils.console import (
     print_error,
     reader_has_gone,
 )
+from cliqa.utils.environment import prepare_process
 from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.logging import close_logging, get_logger, setup_logging
 from cliqa.utils.machine import machine_trouble
@@ -162,6 +163,7 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
         of the output has gone. Errors that are nobody's mistake but ours are raised as they are.
     """
     prepare_console()
+    prepare_process()
     quiet_upstream()
     setup_logging()
     try:

@@ -190,7 +190,7 @@ def write_text(path: str | Path, text: str) -> None:
         file.write(text)
 
 
-def to_json(value: Any, indent: int | None = None) -> str:  # noqa: ANN401
+def to_json(value: Any, indent: int | None = None, allow_nan: bool = False) -> str:  # noqa: ANN401
     r"""Return `value` as JSON that is valid UTF-8.
 
     Bytes of a file name that are no UTF-8 become escapes, of which ``json.loads`` makes the name
@@ -200,9 +200,10 @@ def to_json(value: Any, indent: int | None = None) -> str:  # noqa: ANN401
     '{"image": "caf\\udce9", "name": "grün"}'
 
     Raises:
-        ValueError: `value` holds NaN or an infinity, which JSON cannot hold.
+        ValueError: `value` holds NaN or an infinity, which JSON cannot hold, and `allow_nan` does
+            not let it be written as other programs cannot read it.
     """
-    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=allow_nan)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

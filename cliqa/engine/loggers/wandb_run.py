@@ -6,16 +6,17 @@ Nothing that its server, its network or its service does stops a run.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import io
 import os
 import secrets
-import socket
+import ssl
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
 
 from avalanche.logging import WandBLogger as AvalancheWandBLogger
 
@@ -31,9 +32,9 @@ IN_ENVIRONMENT = {"dryrun": "offline", "run": "online", "shared": "shared"}
 
 CREDENTIALS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
 PATIENCE = 5.0
-"""Seconds in which the server's machine must answer."""
+"""Seconds in which the server must answer."""
 
-INIT_TIMEOUT = 30.0
+INIT_TIMEOUT = 15.0
 """Seconds in which the server must know a run; `WANDB_INIT_TIMEOUT` comes first."""
 
 
@@ -101,8 +102,15 @@ class WandBLogger(AvalancheWandBLogger):
                 reason,
                 Path(str(self.dir or ".")) / "wandb" / "offline-run-*",
             )
+            self.abandon()  # its service still holds the run's id
             self.init_kwargs["mode"] = "offline"
-        super().before_run()
+        try:
+            super().before_run()
+        except Exception as error:  # noqa: BLE001  a full disk, or a service that cannot start
+            logger.warning("Weights & Biases: cannot start (%s); nothing is sent", _said(error))
+            self.abandon()
+            self.init_kwargs["mode"] = "disabled"
+            super().before_run()
 
     def _started_online(self) -> str | None:
         """Start the run; return why that was not possible."""
@@ -114,7 +122,7 @@ class WandBLogger(AvalancheWandBLogger):
         try:
             super().before_run()
         except Exception as error:  # noqa: BLE001  whatever the server or the library says
-            return " ".join(str(error).split())[:200] or type(error).__name__
+            return _said(error)
         return None
 
     def abandon(self) -> None:
@@ -125,6 +133,11 @@ class WandBLogger(AvalancheWandBLogger):
     def close(self) -> None:
         """Finish the run, which writes what is left."""
         self.wandb.finish()
+
+
+def _said(error: Exception) -> str:
+    """Return an error's first line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def mode_of_environment(wandb: Any) -> str:  # noqa: ANN401
@@ -171,23 +184,27 @@ def is_logged_in(wandb: Any) -> bool:  # noqa: ANN401
 
 
 def is_reachable(url: str) -> bool:
-    """Return whether a server's machine answers, in seconds and whatever the name service does.
+    """Return whether a server answers in a few seconds, whatever it says.
 
-    Behind a proxy that cannot be found out, and is taken for granted.
+    Args:
+        url: Its address; proxies of the environment are used.
     """
-    address = urlsplit(url)
-    proxies = urllib.request.getproxies()
-    if address.scheme in proxies or "all" in proxies:
-        return True
-    port = address.port or (80 if address.scheme == "http" else 443)
     answers: list[bool] = []
 
     def ask() -> None:
-        with contextlib.suppress(OSError, UnicodeError):
-            socket.create_connection((address.hostname or "", port), timeout=PATIENCE).close()
+        try:
+            urllib.request.urlopen(url, timeout=PATIENCE).close()
+        except urllib.error.HTTPError:  # an answer
+            answers.append(True)
+        except urllib.error.URLError as error:
+            # certificates of one's own: the library may know them
+            answers.append(isinstance(error.reason, ssl.SSLError))
+        except (OSError, ValueError, http.client.HTTPException):
+            answers.append(False)
+        else:
             answers.append(True)
 
     thread = threading.Thread(target=ask, daemon=True)  # a look-up has no time limit of its own
     thread.start()
     thread.join(PATIENCE)
-    return bool(answers)
+    return answers == [True]
