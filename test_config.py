@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cliqa.utils.cli import add_changed_data_argument, add_config_arguments, run_entry_point
+from cliqa.utils.outputs import check_output_file
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -40,6 +41,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate one checkpoint and write its metrics and predictions."""
     args = parse_args(argv)
+    check_output_file(args.out, inputs=[args.config, args.checkpoint or args.work_dir or ""])
     from cliqa.config import load_config  # noqa: PLC0415  --help answers without it
     from cliqa.utils.source_index import quick_check  # noqa: PLC0415
 

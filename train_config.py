@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from cliqa.utils.cli import add_changed_data_argument, add_config_arguments, run_entry_point
+from cliqa.utils.outputs import check_output_folder
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -30,11 +31,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Train one config over its stream, or pretrain its model, and write the run's files."""
     args = parse_args(argv)
-    from cliqa.config import load_config  # noqa: PLC0415  --help answers without it
+    check_output_folder(args.work_dir, "--work-dir")
+    from cliqa.config import default_work_dir, load_config  # noqa: PLC0415  --help is fast
     from cliqa.utils.source_index import quick_check  # noqa: PLC0415
 
     config = load_config(args.config, args.cfg_options)
     quick_check(config)
+    if args.work_dir is None:
+        check_output_folder(config.get("work_dir") or default_work_dir(args.config), "work_dir")
     work: Callable[..., object]
     if "pretrain" in config:
         from cliqa.engine.pretrain import pretrain as work  # noqa: PLC0415  torch takes seconds

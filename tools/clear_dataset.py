@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import run_entry_point
+from cliqa.utils.cli import run_entry_point, workers_argument
 from cliqa.utils.option_value import parse_value
+from cliqa.utils.outputs import check_new_folder
 
 # what needs torch is imported in the functions: --help answers at once
 
@@ -132,7 +133,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument("--arch", default="resnet50", help="name, or dict(type=...) (resnet50)")
     command.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     command.add_argument("--batch-size", type=int, default=64, help="default: 64")
-    command.add_argument("--num-workers", type=int, default=0, help="processes that read images")
+    command.add_argument(
+        "--num-workers", type=workers_argument, default=0, help="processes that read images"
+    )
     command.add_argument("--overwrite", action="store_true", help="replace features of that name")
 
     command = add("create", "cut a data set into buckets anew")
@@ -181,12 +184,14 @@ def _features(args: argparse.Namespace) -> None:
 
 
 def _create(args: argparse.Namespace) -> None:
+    check_new_folder(args.out)
     process = partial(sorted, key=lambda record: record[args.sort_by])
     copy: Literal["copy", "link"] = "link" if args.link else "copy"
     create_dataset(args.root, args.out, process, buckets=args.buckets, copy=copy)
 
 
 def _from_folder(args: argparse.Namespace) -> None:
+    check_new_folder(args.out)
     copy: Literal["copy", "link"] = "link" if args.link else "copy"
     from_folder(args.folder, args.out, buckets=args.buckets, order=args.order, copy=copy)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.utils.cli import add_changed_data_argument, run_entry_point
+from cliqa.utils.outputs import check_output_file, check_output_folder
 
 Commands = argparse._SubParsersAction
 
@@ -58,6 +59,7 @@ def add_export(commands: Commands) -> None:
 
 def export(args: argparse.Namespace) -> None:
     """Export a checkpoint and say what was written."""
+    check_output_file(args.out, inputs=[args.checkpoint])
     from cliqa.engine.compress_export import (  # noqa: PLC0415  --help answers without it
         export_checkpoint,
         report_lines,
@@ -94,6 +96,7 @@ def add_quantize(commands: Commands) -> None:
 
 def quantize(args: argparse.Namespace) -> None:
     """Quantize a model and say what was tried and written."""
+    check_output_file(args.out, inputs=[args.model])
     from cliqa.engine.compress_quantize import quantize_model  # noqa: PLC0415  --help is fast
 
     lines = quantize_model(
@@ -145,6 +148,7 @@ def add_prune(commands: Commands) -> None:
 
 def prune(args: argparse.Namespace) -> None:
     """Prune and fine-tune a run."""
+    check_output_folder(args.out)
     from cliqa.engine.checkpoints import find_checkpoint  # noqa: PLC0415  --help is fast
     from cliqa.engine.compress_prune import prune_run  # noqa: PLC0415
 
@@ -207,6 +211,7 @@ def add_auto(commands: Commands) -> None:
 
 def auto(args: argparse.Namespace) -> None:
     """Search for a deployment."""
+    check_output_folder(args.out)
     from cliqa.engine.compress_auto import search_deployments  # noqa: PLC0415  --help is fast
     from cliqa.engine.deploy_options import DeployOptions  # noqa: PLC0415
 

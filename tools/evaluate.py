@@ -9,8 +9,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import add_changed_data_argument, add_protocol_arguments, run_entry_point
+from cliqa.utils.cli import (
+    add_changed_data_argument,
+    add_protocol_arguments,
+    run_entry_point,
+    workers_argument,
+)
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.outputs import check_output_file, check_output_files, check_output_folder
 
 STYLES = {".md": "markdown", ".txt": "text", ".csv": "csv"}
 
@@ -54,7 +60,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="tables to write: .md or .txt for people, .csv with every digit",
     )
     parser.add_argument("--batch-size", type=int, help="images a batch (default: the run's)")
-    parser.add_argument("--num-workers", type=int, default=0, help="processes that read images")
+    parser.add_argument(
+        "--num-workers", type=workers_argument, default=0, help="processes that read images"
+    )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     return parser.parse_args(argv)
 
@@ -62,9 +70,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate, write each checkpoint's results, and print a table of all of them."""
     args = parse_args(argv)
-    for name in args.table:
-        if Path(name).suffix not in STYLES:
-            raise ConfigError(f"--table {name}: the name must end in {', '.join(STYLES)}.")
+    _check_outputs(args)
     low, high = args.score_range or (0.0, 1.0)
     if not low < high:
         raise ConfigError(f"--score-range {low:g} {high:g}: LOW must be below HIGH.")
@@ -91,6 +97,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         style = STYLES[Path(name).suffix]
         write_text(name, evaluation_report(results, comparisons, style))  # type: ignore[arg-type]
     sys.stdout.write(evaluation_report(results, comparisons))
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Refuse files and folders that cannot be written, before anything is read."""
+    read = [*args.checkpoints, *(name.partition("=")[0] for name in args.datasets)]
+    if args.out and Path(args.out).suffix == ".json":
+        check_output_file(args.out, inputs=read)
+    else:
+        check_output_folder(args.out)
+    check_output_files(args.table, "--table", tuple(STYLES), inputs=read)
 
 
 if __name__ == "__main__":

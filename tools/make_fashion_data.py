@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.utils.cli import run_entry_point
+from cliqa.utils.outputs import check_output_folder
 
 COMMAND = "python train_config.py config/fmnist_replay.py"
 
@@ -36,6 +37,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the files and say how to train on them."""
     args = parse_args(argv)
+    check_output_folder(args.out)
     from cliqa.datasets.generated.fashion import FashionData  # noqa: PLC0415  --help without torch
 
     data = FashionData(train=args.train, test=args.test, seed=args.seed, sprite=args.sprite)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,8 +13,14 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import add_protocol_arguments, run_entry_point
+from cliqa.utils.cli import (
+    add_protocol_arguments,
+    print_error,
+    run_entry_point,
+    workers_argument,
+)
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.outputs import check_output_file, check_output_is_open
 
 if TYPE_CHECKING:
     from cliqa.engine.inference import Predictor, Score
@@ -48,7 +53,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_protocol_arguments(parser)
     parser.add_argument("--recursive", action="store_true", help="look into folders' folders")
     parser.add_argument("--batch-size", type=int, help="images a batch (default: 32 or crops)")
-    parser.add_argument("--num-workers", type=int, default=0, help="processes that read images")
+    parser.add_argument(
+        "--num-workers", type=workers_argument, default=0, help="processes that read images"
+    )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     args = parser.parse_args(argv)
     if args.model is None:
@@ -59,31 +66,31 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Score images and write a table; the status is 1 if an image could not be read."""
+    """Score images and write a table; the status is 1 if an image could not be scored.
+
+    What is scored when something ends the work is written all the same.
+    """
     args = parse_args(argv)
     _check(args)
     from tqdm import tqdm  # noqa: PLC0415  --help answers without what follows
 
     from cliqa.engine.inference import Predictor, find_images  # noqa: PLC0415
+    from cliqa.engine.interrupts import stop_on_signals  # noqa: PLC0415
     from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
-    from cliqa.utils.io import write_text  # noqa: PLC0415
 
     protocol = parse_protocol(args.crops, args.crop_size, args.resize, args.seed)
     paths = find_images(args.paths, args.recursive)
     predictor = Predictor(args.model, resolve_device(args.device), protocol)
     to_scale = scaling(args, predictor)
     scores = predictor.predict(paths, args.batch_size, args.num_workers)
-    rows = [
-        row if row.score is None else replace(row, score=to_scale(row.score))
-        for row in tqdm(scores, total=len(paths), desc="score", leave=False, disable=None)
-    ]
-    as_json = bool(args.out) and Path(args.out).suffix == ".json"
-    text = (to_json if as_json else to_csv)(rows, bool(predictor.classes))
-    if args.out:
-        write_text(args.out, text)
-    else:
-        sys.stdout.write(text)
+    rows: list[Score] = []
+    with stop_on_signals("what is scored is written"):
+        try:
+            for row in tqdm(scores, total=len(paths), desc="score", leave=False, disable=None):
+                rows.append(row if row.score is None else replace(row, score=to_scale(row.score)))
+        finally:
+            _write(args, rows, len(paths), bool(predictor.classes))
     bad = [row for row in rows if row.error]
     for row in bad:
         sys.stderr.write(f"not scored: {row.error}\n")
@@ -102,10 +109,27 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"--scale {low:g} {high:g}: LOW must be below HIGH.")
     if args.scale and args.dataset:
         raise ConfigError("--scale and --dataset: both give the scale. Choose one.")
-    if args.out and Path(args.out).suffix not in (".csv", ".json"):
-        raise ConfigError(f"--out {args.out}: the name must end in .csv or .json.")
     if args.batch_size is not None and args.batch_size < 1:
         raise ConfigError(f"--batch-size {args.batch_size}: must be at least 1.")
+    check_output_file(args.out, suffixes=(".csv", ".json"), inputs=[args.model, *args.paths])
+    if not args.out:
+        check_output_is_open("Give a file with --out.")
+
+
+def _write(args: argparse.Namespace, rows: Sequence[Score], total: int, of_classes: bool) -> None:
+    """Write what is scored, and say how much it is where that is not all."""
+    from cliqa.utils.io import write_text  # noqa: PLC0415  needs numpy
+
+    if not rows:
+        return
+    as_json = bool(args.out) and Path(args.out).suffix == ".json"
+    text = (to_json if as_json else to_csv)(rows, of_classes)
+    if args.out:
+        write_text(args.out, text)
+    else:
+        sys.stdout.write(text)
+    if len(rows) < total:
+        print_error(f"{len(rows)} of {total} images are in {args.out or 'the table'}")
 
 
 def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float], float]:
@@ -129,29 +153,34 @@ def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float],
 def to_csv(rows: Sequence[Score], of_classes: bool = False) -> str:
     """Return ``image,score`` or ``image,class,probability`` lines.
 
-    An image that could not be read has empty fields.
+    An image that could not be scored has empty fields.
     """
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
+    # a bare carriage return, which a name may hold, is not quoted by default
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     table.writerow(["image", "class", "probability"] if of_classes else ["image", "score"])
     for row in rows:
         score = "" if row.score is None else f"{row.score:.6f}"
-        table.writerow([row.image, row.label or "", score] if of_classes else [row.image, score])
+        cells = [str(row.image), row.label or "", score] if of_classes else [str(row.image), score]
+        (quoted if "\r" in "".join(cells) else table).writerow(cells)
     return out.getvalue()
 
 
 def to_json(rows: Sequence[Score], of_classes: bool = False) -> str:
     """Return a list of ``{"image", "score"}`` or ``{"image", "class", "probability"}``.
 
-    An image that could not be read has an ``"error"`` too.
+    An image that could not be scored has an ``"error"`` too.
     """
+    from cliqa.utils.io import to_json as as_json  # noqa: PLC0415  needs numpy
+
     listed = []
     for row in rows:
         value = row.score
         said = {"class": row.label, "probability": value} if of_classes else {"score": value}
         error = {"error": row.error} if row.error else {}
         listed.append({"image": str(row.image), **said, **error})
-    return json.dumps(listed, indent=2, ensure_ascii=False) + "\n"
+    return as_json(listed, indent=2) + "\n"
 
 
 if __name__ == "__main__":

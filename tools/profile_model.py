@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.outputs import check_output_file
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -48,8 +49,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
     sizes = [profile.parse_size(text) for text in args.sizes or ()]
-    if args.out:
-        profile_report.check_report(args.out)
     device = resolve_device(args.device)
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -81,6 +80,7 @@ def _check(args: argparse.Namespace) -> None:
             raise ConfigError(f"{option} {value}: must be at least 1.")
     if args.warmup < 0:
         raise ConfigError(f"--warmup {args.warmup}: must be at least 0.")
+    check_output_file(args.out, suffixes=(".json", ".csv", ".md"), inputs=args.models)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from cliqa.visualization.modes import Target
@@ -92,9 +93,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Draw, and print the files written (of a comparison of runs, its table too)."""
     args = parse_args(argv)
+    check_output_folder(args.out)
     _check(args)
-    from cliqa.visualization.modes import Target  # noqa: PLC0415  --help is fast
+    from cliqa.visualization.modes import Target, figure_folder  # noqa: PLC0415  --help is fast
 
+    if args.out is None and len(args.inputs) == 1 and args.inputs[0].exists():
+        check_output_folder(figure_folder(args.inputs[0]), "figures")
     target = Target(args.out, args.format, args.dpi)
     draw = {"": _draw_runs, **dict.fromkeys(FROM_MODELS, _draw_models)}.get(args.mode, _draw_files)
     for file in draw(args, target):

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.outputs import check_output_file
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -95,8 +96,8 @@ def _check(args: argparse.Namespace) -> None:
     low, high = args.score_range or (0.0, 1.0)
     if not low < high:
         raise ConfigError(f"--score-range {low:g} {high:g}: LOW must be below HIGH.")
-    if args.out and Path(args.out).suffix != ".json":
-        raise ConfigError(f"--out {args.out}: the name must end in .json.")
+    read = [args.checkpoint, args.data.partition("=")[0], *([args.texts] if args.texts else [])]
+    check_output_file(args.out, suffixes=(".json",), inputs=read)
 
 
 if __name__ == "__main__":

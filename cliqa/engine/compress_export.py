@@ -21,6 +21,7 @@ from cliqa.training.gated_views import GatedViews
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ArtifactError, CliqaError
 from cliqa.utils.logging import get_logger
+from cliqa.utils.outputs import check_output_file
 
 logger = get_logger(__name__)
 
@@ -52,6 +53,8 @@ def export_checkpoint(
     if Path(path).suffix == ".onnx":
         raise ArtifactError(f"{path}: exported already. Give a checkpoint or a work_dir.")
     checkpoint = find_checkpoint(path)
+    target = default_out(checkpoint) if out is None else Path(out)
+    check_output_file(target)
     state = load_checkpoint(checkpoint)
     model = model_in(checkpoint, state, torch.device("cpu"))
     crops, own = prepared(model.eval_transform)
@@ -67,7 +70,7 @@ def export_checkpoint(
         )
     return export_onnx(
         model.network,
-        default_out(checkpoint) if out is None else out,
+        target,
         channels=model.channels,
         size=chosen,
         metadata={**_about(model, state), "checkpoint_sha256": sha256_of(checkpoint)},

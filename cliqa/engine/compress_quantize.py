@@ -17,6 +17,7 @@ from cliqa.engine.calibration_images import check_count, folder_images, training
 from cliqa.engine.checkpoints import find_checkpoint
 from cliqa.engine.compress_export import default_out, export_checkpoint, is_export_of
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.outputs import check_output_file
 
 ENDINGS = {"onnxruntime": ".onnx", "openvino": ".xml"}
 PAIRS = (
@@ -58,13 +59,14 @@ def quantize_model(
     """
     _check(out, precision, backend, count)
     source = Path(model)
-    if source.suffix != ".onnx":
-        checkpoint = find_checkpoint(model)
-        source = default_out(checkpoint)
-        if not is_export_of(source, checkpoint):  # one made with options of its own stays
-            export_checkpoint(checkpoint, source)
-    metadata = read_metadata(source)
+    checkpoint = None if source.suffix == ".onnx" else find_checkpoint(model)
+    source = source if checkpoint is None else default_out(checkpoint)
     target = Path(out) if out else source.with_name(f"{source.stem}_{precision}{ENDINGS[backend]}")
+    check_output_file(target)
+    # one made with options of its own stays
+    if checkpoint is not None and not is_export_of(source, checkpoint):
+        export_checkpoint(checkpoint, source)
+    metadata = read_metadata(source)
     if precision == "bf16":
         report = to_openvino(source, target, "bf16")
         return [f"written: {target} ({report.bytes_after:,} bytes), computed in bfloat16"]

@@ -18,6 +18,7 @@ from cliqa.models.extractor import FeatureExtractor
 from cliqa.training.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ModelError
+from cliqa.utils.memory import InPieces
 from cliqa.visualization.embedding import Embedding
 
 BATCH = 32
@@ -105,7 +106,7 @@ def _features(predictor: Predictor, sources: Mapping[str, Any]) -> np.ndarray:
             f"{type(model).__name__}: has no method 'features' (or 'extract_feat'), so there is no "
             "map of its features. Use a QualityModel, or give the model one."
         )
-    extract = FeatureExtractor(model)
+    extract = InPieces(FeatureExtractor(model))
     found = []
     total = sum(map(len, sources.values()))
     with tqdm(total=total, desc="features", unit="image", leave=False, disable=None) as bar:

@@ -21,6 +21,7 @@ from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json
 from cliqa.utils.logging import get_logger, setup_logging
+from cliqa.utils.outputs import check_output_file
 
 logger = get_logger(__name__)
 
@@ -80,8 +81,9 @@ def evaluate(
         home = candidate.path.parent
         # a name of its own: the file often lies in the run's work_dir
         name = f"eval_results_{candidate.path.name.replace('.', '_')}.json"
-    (results,) = measure([candidate])
     target_file = Path(out) if out else home / name
+    check_output_file(target_file, "--out" if out else "results")
+    (results,) = measure([candidate])
     write_json(target_file, results)
     logger.info("written: %s", target_file)
     return results

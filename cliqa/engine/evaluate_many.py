@@ -19,6 +19,7 @@ from cliqa.evaluation.comparison import compare_evaluations
 from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError
 from cliqa.utils.io import write_json
 from cliqa.utils.logging import get_logger
+from cliqa.utils.outputs import check_output_files
 
 logger = get_logger(__name__)
 
@@ -56,6 +57,7 @@ def evaluate_checkpoints(
     paths = _find(checkpoints)
     labels = labels_of(paths)
     targets = dict(zip(labels, _targets(paths, labels, out), strict=True))
+    check_output_files(targets.values(), "results" if out is None else "--out")
     candidates = _open(dict(zip(labels, paths, strict=True)), request, device)
     _check_kinds(candidates)
     results = dict(zip(labels, measure(list(candidates.values())), strict=True))

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from cliqa.training.batching import RaggedImages, collate_eval
 from cliqa.transforms.protocol import Views
 from cliqa.utils.errors import DatasetError
+from cliqa.utils.memory import InPieces
 
 Batch = tuple[list["Tensor | RaggedImages"], Tensor]
 
@@ -154,6 +155,7 @@ def run_pass(
 
     Raises:
         DatasetError: An image cannot be read or shown.
+        MachineError: Memory does not suffice for one image.
     """
     device = sittings[0][0].device
     loader: DataLoader[Any] = DataLoader(
@@ -163,10 +165,11 @@ def run_pass(
         collate_fn=collate_views,
         pin_memory=device.type == "cuda",
     )
+    asked = [(InPieces(sitting.outputs), view) for sitting, view in sittings]
     outputs: list[list[Tensor]] = [[] for _ in sittings]
     targets: list[Tensor] = []
     for images, target in tqdm(loader, desc=title, leave=False, disable=None):
-        for found, (sitting, view) in zip(outputs, sittings, strict=True):
-            found.append(sitting.outputs(images[view], target, task))
+        for found, (say, view) in zip(outputs, asked, strict=True):
+            found.append(say(images[view], target, task))
         targets.append(target)
     return [torch.cat(found).numpy() for found in outputs], torch.cat(targets).numpy()

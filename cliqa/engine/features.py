@@ -28,6 +28,7 @@ from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError, DatasetError, ModelError
 from cliqa.utils.io import atomic_open, write_json
 from cliqa.utils.logging import get_logger
+from cliqa.utils.memory import InPieces
 
 logger = get_logger(__name__)
 
@@ -220,13 +221,15 @@ def _compute(
         collate_fn=list,
     )
     batches = iter(loader)
+    device = next(extractor.parameters()).device
+    extract = InPieces(lambda images: extractor(images.to(device)).float().cpu())
     # TF32 rounds to 10 bits, and the algorithm that is chosen for a batch size would show
     exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
     with exact, tqdm(total=len(images), desc="features", unit="image", disable=None) as bar:
         for file in files:
             rows: list[torch.Tensor] = []
             while len(rows) < len(file.ids):
-                rows += _features(extractor, next(batches))
+                rows += _features(extract, next(batches))
                 bar.update(min(batch_size, len(file.ids)))
             save_checkpoint(file.path, dict(zip(file.ids, rows, strict=True)))
     if files:
@@ -244,7 +247,7 @@ def _batches(sizes: Sequence[int], batch_size: int) -> Iterator[list[int]]:
 
 @torch.inference_mode()
 def _features(
-    extractor: FeatureExtractor, samples: Sequence[tuple[torch.Tensor | None, str | None]]
+    extract: InPieces, samples: Sequence[tuple[torch.Tensor | None, str | None]]
 ) -> list[torch.Tensor]:
     """Return the features (D,) of a batch, float32 on the CPU.
 
@@ -256,7 +259,7 @@ def _features(
     if error is not None:
         raise DatasetError(f"{error} What is done is kept: run the same command again then.")
     batch = torch.stack([image for image, _ in samples if image is not None])
-    features = extractor(batch.to(next(extractor.parameters()).device)).float().cpu()  # (B, D)
+    features = extract(batch)  # (B, D)
     if not features.isfinite().all():
         raise ModelError("the network gives features that are not finite. Check its weights.")
     return list(features)

@@ -24,9 +24,13 @@ from cliqa.engine.image_model import ImageModel, open_model
 from cliqa.training.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
 from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
-from cliqa.utils.errors import CliqaError, DatasetError, ModelError
+from cliqa.utils.errors import CliqaError, DatasetError, MachineError, ModelError
+from cliqa.utils.memory import InPieces
 
 Transform = Callable[[torch.Tensor], torch.Tensor]
+
+Sample = tuple[Path, "torch.Tensor | None", "str | None"]
+"""A file with its image as the model sees it, or with what is wrong with it."""
 
 BATCH = 32
 """Images or crops a batch."""
@@ -207,7 +211,12 @@ class Predictor:
             paths: Image files.
             batch_size: Images a batch; None for 32, in which crops count as images.
             num_workers: Processes that read images.
+
+        Raises:
+            MachineError: Memory does not suffice for the first image. Where it does not for a
+                later one, that one has an error.
         """
+        model = InPieces(self.image_model)
         loader: DataLoader[Any] = DataLoader(
             _Images(paths, self.views),
             batch_size or max(1, BATCH // self.protocol.count),
@@ -216,17 +225,41 @@ class Predictor:
         )
         images = iter(paths)
         for samples in loader:
-            readable = [(image, 0.0) for image, _ in samples if image is not None]
-            said = iter(self._outputs(readable))
-            for _, error in samples:
-                score, label = (None, None) if error else next(said)
-                yield Score(next(images), score, error, label)
+            batch = [(next(images), image, error) for image, error in samples]
+            try:
+                yield from self._scores(model, batch)
+            except MachineError:
+                if not model.fits:
+                    raise
+                for sample in batch:  # the one that is too large must not take others with it
+                    yield self._alone(model, sample)
 
-    def _outputs(self, samples: list[tuple[torch.Tensor, float]]) -> list[tuple[float, str | None]]:
+    def _alone(self, model: InPieces, sample: Sample) -> Score:
+        """Return the score of one image, or what is wrong with it."""
+        try:
+            (score,) = self._scores(model, [sample])
+        except MachineError as error:
+            return Score(sample[0], None, f"{sample[0]}: {error}")
+        return score
+
+    def _scores(self, model: InPieces, batch: Sequence[Sample]) -> list[Score]:
+        """Return the scores of a batch of images, in order."""
+        said = iter(
+            self._outputs(model, [(image, 0.0) for _, image, _ in batch if image is not None])
+        )
+        found = []
+        for path, _, error in batch:
+            score, label = (None, None) if error else next(said)
+            found.append(Score(path, score, error, label))
+        return found
+
+    def _outputs(
+        self, model: InPieces, samples: list[tuple[torch.Tensor, float]]
+    ) -> list[tuple[float, str | None]]:
         """Return (score, None), or (probability, class), of readable images of any sizes."""
         if not samples:
             return []
-        outputs = apply_model(self.image_model, collate_eval(samples)[0])
+        outputs = apply_model(model, collate_eval(samples)[0])
         if not self.classes:
             return [(score, None) for score in outputs.tolist()]
         sure, said = outputs[:, : len(self.classes)].softmax(1).max(1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from cliqa.engine.checkpoints import check_same_config
 from cliqa.engine.data_record import DataRecord, check_same_data
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.engine.loggers.build import build_loggers, check_loggers, close_loggers
+from cliqa.engine.memory_advice import memory_advice, of_pretraining
 from cliqa.engine.pretrain_parts import build_pretraining, check_pretraining
 from cliqa.engine.sections import run_folder, with_command_line
 from cliqa.pretraining.pretrainer import Pretrainer, Row
@@ -98,7 +99,7 @@ def pretrain(
             **start,
             **data.facts(),
         )
-        save = functools.partial(_save, files, config, data)
+        save = partial(_save, files, config, data)
         save(trainer)
         if trainer.rows:  # a kill may have come between the checkpoint and its rows
             _write_rows(files, trainer)
@@ -108,7 +109,8 @@ def pretrain(
             lambda _, row: _log(loggers, row),
         )
         try:
-            trainer.run()
+            with memory_advice(partial(of_pretraining, trainer)):
+                trainer.run()
         finally:
             close_loggers(loggers)
         return _finish(files, trainer)

@@ -20,6 +20,7 @@ from cliqa.training.batching import (
 from cliqa.training.one_value import is_one_value, one_value_error
 from cliqa.training.plugins.distillation import Distillation
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
+from cliqa.utils.machine import is_out_of_memory
 
 IMAGES = 3
 """Images of each data set that are tried."""
@@ -165,7 +166,7 @@ def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.
         with parts.strategy.precision.autocast():
             scores = apply_model(parts.model, images.to(parts.device))
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        if is_one_value(error):
+        if is_one_value(error) or is_out_of_memory(error):
             raise
         raise ModelError(
             f"model: cannot take the {what}, of shape {shape}: {_last_line(error)}. Check that "
@@ -187,6 +188,8 @@ def _try_loss(parts: Parts, scores: torch.Tensor, targets: torch.Tensor) -> torc
     except CliqaError:
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ConfigError(f"cl_strategy.loss: cannot be computed: {_last_line(error)}.") from error
     return loss
 
@@ -196,6 +199,8 @@ def _try_backward(loss: torch.Tensor) -> None:
     try:
         loss.backward()
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         raise ModelError(
             f"model, cl_strategy.loss: the gradient cannot be computed: {_last_line(error)}."
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -280,7 +281,8 @@ class Run:
         with self._held:
             if kind is None or not self.names:
                 return
-            self._write("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
+            with contextlib.suppress(OSError):  # of a full disk, which `error` tells already
+                self._write("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
             if isinstance(error, Interrupted):
                 logger.debug("%s", error)  # for the log file; the entry point tells the user
 

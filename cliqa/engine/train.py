@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from cliqa.engine.build import build
 from cliqa.engine.data_record import record_of
 from cliqa.engine.experiment import train_stream
 from cliqa.engine.interrupts import stop_on_signals
+from cliqa.engine.memory_advice import memory_advice, of_training
 from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import resamples, run_folder, with_command_line
@@ -55,7 +57,9 @@ def train(
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
     parts = build(config, target, folder)
-    rehearse(parts)
+    advice = partial(of_training, parts.strategy, config["amp"])
+    with memory_advice(advice):
+        rehearse(parts)
     run = Run(
         folder,
         config,
@@ -71,7 +75,8 @@ def train(
         start = {"start": parts.start.to_dict()} if parts.start else {}
         run.begin(str(target), parts.benchmark.notes, **start)
         try:
-            results = train_stream(parts, run)
+            with memory_advice(advice):
+                results = train_stream(parts, run)
         finally:
             parts.close_loggers()
     for line in report(results).splitlines():

@@ -25,6 +25,7 @@ from cliqa.models.language.text_files import load_texts
 from cliqa.training.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ConfigError, DatasetError, ModelError
+from cliqa.utils.memory import InPieces
 
 TEMPLATE = "a photo of a {}."
 """The prompt of a class that has no text but its name."""
@@ -186,12 +187,13 @@ def _through(
     def give(images: Tensor) -> Tensor:
         return network(images.to(predictor.device)).cpu()
 
+    say = InPieces(give)
     found: list[Tensor] = []
     batch: list[tuple[Any, float]] = []
     for index, path in enumerate(tqdm(paths, desc="images", leave=False, disable=None)):
         batch.append((_view(predictor, path), 0.0))
         if len(batch) == BATCH or index == len(paths) - 1:
-            found.append(apply_model(give, collate_eval(batch)[0]))
+            found.append(apply_model(say, collate_eval(batch)[0]))
             batch = []
     return torch.cat(found)
 

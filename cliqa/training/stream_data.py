@@ -17,6 +17,7 @@ from cliqa.training.feature_loader import FeatureLoader, feature_tensors
 from cliqa.training.options import TrainingOptions
 from cliqa.training.patch_order import PatchOrder
 from cliqa.training.precision import Precision
+from cliqa.utils.memory import InPieces
 
 
 class StreamData:
@@ -165,10 +166,11 @@ class StreamData:
         """
         was_training = self.model.training
         self.model.eval()
+        say = InPieces(self.model)
         outputs, targets = [], []
         for batch in self.loader(dataset, train=False):
             with self.precision.autocast():
-                output = apply_model(self.model, batch[0].to(self.device))
+                output = apply_model(say, batch[0].to(self.device))
             outputs.append(output.float().cpu())
             targets.append(batch[1])
         set_training(self.model, was_training)

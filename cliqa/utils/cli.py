@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import errno
 import os
 import signal
 import sys
@@ -12,8 +10,19 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from cliqa.utils.console import (
+    CLOSED,
+    ClosedOutput,
+    discard_output,
+    prepare_console,
+    print_error,
+    reader_has_gone,
+)
+from cliqa.utils.environment import prepare_process
 from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.logging import close_logging, get_logger, setup_logging
+from cliqa.utils.machine import machine_trouble
+from cliqa.utils.outputs import check_output_folder
 
 FAILED = 2
 SIGNALLED = 128
@@ -30,14 +39,8 @@ QUIET = (
 )
 """Upstream warnings that tell a user nothing: the start of their message and their category."""
 
-ON_THE_MACHINE = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.EROFS: "the file system is read-only",
-}
-"""Errors of the machine that are a user's to mend, in words."""
+MOST_WORKERS = max(32, 8 * (os.cpu_count() or 1))
+"""Processes that may read images: more of them are a slip, and bring a machine to its knees."""
 
 
 def add_options_argument(parser: argparse.ArgumentParser) -> None:
@@ -102,12 +105,14 @@ def check_study_arguments(args: argparse.Namespace) -> None:
     """Refuse values that `add_study_arguments` cannot.
 
     Raises:
-        ConfigError: There is less than one job, or a seed is negative.
+        ConfigError: There is less than one job, a seed is negative, or the folder cannot be
+            written to.
     """
     if args.jobs < 1:
         raise ConfigError(f"--jobs {args.jobs}: must be at least 1.")
     if min(args.seeds) < 0:
         raise ConfigError(f"--seeds {min(args.seeds)}: a seed is an integer >= 0.")
+    check_output_folder(args.out)
 
 
 def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +143,20 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def workers_argument(text: str) -> int:
+    """Return a number of processes that read images, for ``add_argument(type=...)``.
+
+    >>> workers_argument("4")
+    4
+
+    Raises:
+        argparse.ArgumentTypeError: It is no integer, or out of range.
+    """
+    if not text.isdecimal() or int(text) > MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"expected an integer 0..{MOST_WORKERS}, got {text!r}")
+    return int(text)
+
+
 def run_entry_point(main: Callable[[], int | None]) -> int:
     """Run an entry point's `main`, and turn what stops it into a message and an exit status.
 
@@ -148,33 +167,66 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
         main: Returns the exit status, None for 0.
 
     Returns:
-        The exit status: 0, or what `main` returned; 2 after a user's mistake, told in one line
-        without a traceback; 130 after Ctrl-C, or 128 + N where the interrupt says as its `signum`
-        that signal N came (SIGTERM: 143); 141 where the reader of the output has gone.
-        Errors that are nobody's mistake but ours are raised as they are.
+        The exit status: 0, or what `main` returned; 2 after a user's mistake or where the machine
+        refuses something, told in one line without a traceback; 130 after Ctrl-C, or 128 + N where
+        the interrupt says as its `signum` that signal N came (SIGTERM: 143); 141 where the reader
+        of the output has gone. Errors that are nobody's mistake but ours are raised as they are.
     """
+    prepare_console()
+    prepare_process()
     quiet_upstream()
     setup_logging()
     try:
+        _check_folder()
         status = main() or 0
-        sys.stdout.flush()
+        _flush()
     except CliqaError as error:
-        get_logger(__name__).debug("stopped by an error", exc_info=True)
         return _fail(_message(error))
     except KeyboardInterrupt as error:
         print_error(str(error) or "interrupted")
         return SIGNALLED + int(getattr(error, "signum", signal.SIGINT))
-    except BrokenPipeError:
-        # Python flushes once more when it ends; without a pipe that cannot fail
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
-    except OSError as error:
-        if error.errno not in ON_THE_MACHINE:
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and reader_has_gone():
+            return PIPE_CLOSED
+        trouble = machine_trouble(error)
+        if trouble is None:
             raise
-        return _fail(f"{error.filename or 'writing'}: {ON_THE_MACHINE[error.errno]}.")
+        return _fail(trouble)
     finally:
         close_logging()
+        discard_output()
     return status
+
+
+def _check_folder() -> None:
+    """Refuse to work in a folder that is gone.
+
+    Raises:
+        ConfigError: The current folder was deleted, or may not be entered.
+    """
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise ConfigError(
+            "the current folder is not there any more. Change into one that is, e.g. cd ~"
+        ) from error
+
+
+def _flush() -> None:
+    """Write what standard output still holds.
+
+    Raises:
+        ConfigError: It was closed before the program began, and something was printed.
+        OSError: It cannot be written.
+    """
+    if isinstance(sys.stdout, ClosedOutput) and sys.stdout.lost:
+        raise ConfigError(f"{CLOSED}.")
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def _message(error: CliqaError) -> str:
@@ -189,16 +241,14 @@ def _message(error: CliqaError) -> str:
 
 
 def _fail(message: str) -> int:
-    """Show a mistake; every line of the message is one, but for indented lines, which go on."""
+    """Show a mistake; every line of the message is one, but for indented lines, which go on.
+
+    The traceback goes to the log file.
+    """
+    get_logger(__name__).debug("stopped by an error", exc_info=True)
     for line in message.splitlines():
         print_error(line if line.startswith(" ") else f"error: {line}")
     return FAILED
-
-
-def print_error(line: str) -> None:
-    """Write a line to stderr, if there still is one."""
-    with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write(f"{line}\n")
 
 
 def quiet_upstream() -> None:

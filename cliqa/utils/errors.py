@@ -47,3 +47,7 @@ class EvaluationError(CliqaError):
 
 class ArtifactError(CliqaError):
     """A file of a work_dir is missing or damaged."""
+
+
+class MachineError(CliqaError):
+    """A machine has too little of something, and what to ask of it instead is known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -25,31 +26,84 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
     Args:
         path: The file to write. Its folder is created if need be.
-        mode: ``"w"`` for text (UTF-8), ``"wb"`` for bytes, or ``"w+b"`` to read them again too.
+        mode: ``"w"`` for text (UTF-8; a file name that is no UTF-8 keeps its bytes), ``"wb"`` for
+            bytes, or ``"w+b"`` to read them again too.
 
     Yields:
         The open temporary file. If the block raises, it is removed and `path` stays as it was.
 
     Raises:
         ValueError: `mode` is none of these.
+        OSError: The file cannot be written, say on a full disk. It names `path`, whatever the
+            library that wrote has made of the failure.
     """
     if mode not in ("w", "wb", "w+b"):
         raise ValueError(f"mode must be 'w', 'wb' or 'w+b', got {mode!r}")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(".tmp", prefix=f".{path.name}.", dir=path.parent)
+    with _named(path):  # the name is cut: it must not become longer than a file system takes
+        descriptor, temporary = tempfile.mkstemp(
+            ".tmp", prefix=f".{path.name[:40]}.", dir=path.parent
+        )
+    raw = _Raw(descriptor, "w+")
     try:
-        with os.fdopen(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
+        with _written(raw, path), _buffered(raw, mode) as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+            with _named(path):
+                os.fsync(file.fileno())
+        with _named(path):
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
     _sync_folder(path.parent)
+
+
+class _Raw(io.FileIO):
+    """A file that remembers why it could not be written; libraries raise errors of their own."""
+
+    failure: OSError | None = None
+
+    def write(self, content: Any) -> int:  # noqa: ANN401
+        """Write as any file."""
+        try:
+            return super().write(content)
+        except OSError as error:
+            self.failure = error
+            raise
+
+
+def _buffered(raw: _Raw, mode: str) -> IO[Any]:
+    """Return what a block writes to."""
+    if mode == "w+b":
+        return io.BufferedRandom(raw)
+    buffer = io.BufferedWriter(raw)
+    if mode == "wb":
+        return buffer
+    return io.TextIOWrapper(buffer, encoding="utf-8", errors="surrogateescape")
+
+
+@contextlib.contextmanager
+def _written(raw: _Raw, path: Path) -> Iterator[None]:
+    """Raise what kept a file from being written, in the place of what a library made of it."""
+    try:
+        yield
+    except Exception as error:
+        if raw.failure is None:
+            raise
+        raise OSError(raw.failure.errno, raw.failure.strerror, str(path)) from error
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let an error name the file that is wanted, not the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 @contextlib.contextmanager
@@ -117,14 +171,19 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Flush a folder's entries, so that a rename survives a power cut."""
+    """Flush a folder's entries, so that a rename survives a power cut.
+
+    Where that is not to be had (a folder that may not be read, some network drives), the file is
+    in its place all the same.
+    """
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -133,18 +192,35 @@ def write_text(path: str | Path, text: str) -> None:
         file.write(text)
 
 
+def to_json(value: Any, indent: int | None = None, allow_nan: bool = False) -> str:  # noqa: ANN401
+    r"""Return `value` as JSON that is valid UTF-8.
+
+    Bytes of a file name that are no UTF-8 become escapes, of which ``json.loads`` makes the name
+    again.
+
+    >>> to_json({"image": b"caf\xe9".decode("utf-8", "surrogateescape"), "name": "grün"})
+    '{"image": "caf\\udce9", "name": "grün"}'
+
+    Raises:
+        ValueError: `value` holds NaN or an infinity, which JSON cannot hold, and `allow_nan` does
+            not let it be written as other programs cannot read it.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=allow_nan)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def write_json(path: str | Path, value: Any) -> None:  # noqa: ANN401
     """Write `value` as indented JSON atomically; NaN and infinity are refused.
 
     Raises:
         ValueError: `value` holds a number that JSON cannot hold.
     """
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, to_json(value, indent=2) + "\n")
 
 
 def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write one JSON object a line atomically."""
-    lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    lines = (to_json(row) + "\n" for row in rows)
     write_text(path, "".join(lines))
 
 

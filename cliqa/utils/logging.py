@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from pathlib import Path
 from typing import TextIO
+
+from cliqa.utils.console import print_error
 
 ROOT = "cliqa"
 
@@ -28,7 +31,18 @@ class _Console(logging.StreamHandler[TextIO]):
 
 
 class _File(logging.FileHandler):
-    """Appends to a run's log file."""
+    """Appends to a run's log file; a full disk is told once, and does not stop the run."""
+
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
+        """Say on the console what keeps the file from being written."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._told:
+            self._told = True
+            print_error(f"warning: {self.baseFilename}: cannot be written ({error.strerror})")
 
 
 def get_logger(name: str) -> logging.Logger:
@@ -55,7 +69,7 @@ def setup_logging(file: Path | None = None) -> None:
     logger.addHandler(_Console())
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handler = _File(file, encoding="utf-8")
+        handler = _File(file, encoding="utf-8", errors="backslashreplace")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logger.addHandler(handler)
 
@@ -66,5 +80,6 @@ def close_logging() -> None:
     for handler in list(logger.handlers):
         if isinstance(handler, (_Console, _File)):
             logger.removeHandler(handler)
-            handler.close()
+            with contextlib.suppress(OSError):  # what could not be written before
+                handler.close()
     logger.setLevel(logging.NOTSET)

@@ -14,12 +14,17 @@ from typing import Any, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, Formatter, FuncFormatter
 
 from cliqa.utils.io import atomic_open
 
 P = ParamSpec("P")
 
 FORMATS = ("png", "pdf", "svg")
+
+OF_LOG_SCALE = r"$\mathdefault"
+"""How the labels of powers begin, which are formulas."""
 
 COLUMN = 3.5
 """Width of one column of a two-column paper, in inches."""
@@ -157,6 +162,44 @@ def save_figure(figure: Figure, path: Path, dpi: int = 200) -> Path:
         raise ValueError(f"{path}: the suffix must be one of {', '.join(FORMATS)}")
     dated = {"pdf": "CreationDate", "svg": "Date"}.get(file_format)
     metadata = {dated: None} if dated else {}  # equal input, equal bytes
+    _make_printable(figure)
     with mpl.rc_context(STYLE), atomic_open(path, "wb") as file:
         figure.savefig(file, format=file_format, dpi=dpi, metadata=metadata)
     return path
+
+
+def _make_printable(figure: Figure) -> None:
+    """Let every text of a figure stand for itself: names of files hold what fonts cannot.
+
+    Bytes that are no UTF-8 become escapes, and ``$`` is a letter, not the start of a formula.
+    """
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            _make_labels_printable(axis.get_major_formatter())
+    for text in figure.findobj(Text):
+        shown = text.get_text()
+        if shown != printable(shown):
+            text.set_text(printable(shown))
+        if "$" in shown and not shown.startswith(OF_LOG_SCALE):
+            text.set_parse_math(False)
+
+
+def _make_labels_printable(formatter: Formatter) -> None:
+    """Do the same to the labels of an axis, which are made when it is drawn."""
+    if not isinstance(formatter, (FixedFormatter, FuncFormatter)):
+        return  # matplotlib's own, of numbers
+    format_ticks = formatter.format_ticks
+
+    def format_printable(values: Any) -> list[str]:  # noqa: ANN401
+        return [printable(label).replace("$", r"\$") for label in format_ticks(values)]
+
+    formatter.format_ticks = format_printable  # type: ignore[method-assign]
+
+
+def printable(name: str) -> str:
+    r"""Return a text with escapes in the place of bytes that are no UTF-8.
+
+    >>> printable(b"caf\xe9".decode("utf-8", "surrogateescape"))
+    'caf\\udce9'
+    """
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

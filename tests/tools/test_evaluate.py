@@ -267,7 +267,7 @@ def test_all_mistakes_are_told_before_anything_is_evaluated(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--table", "t.html"], "error: --table t.html: the name must end in .md, .txt, .csv."),
+        (["--table", "t.html"], "error: --table t.html: the name must end in .md, .txt or .csv."),
         (["--score-range", "5", "1"], "error: --score-range 5 1: LOW must be below HIGH."),
         (["--crops", "25"], "error: --crops 25: write grid:ROWSxCOLUMNS or random:COUNT"),
         (["--batch-size", "0"], "error: --batch-size 0: must be at least 1."),

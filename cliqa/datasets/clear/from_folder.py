@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -123,7 +124,7 @@ def _find_classes(source: Path) -> dict[str, list[Path]]:
     """Return the image files of ``FOLDER/<class>``, by class.
 
     Raises:
-        DatasetError: A class has no image.
+        DatasetError: A class has no image, or a name that no text file can hold.
     """
     classes = {}
     others: list[str] = []
@@ -131,6 +132,11 @@ def _find_classes(source: Path) -> dict[str, list[Path]]:
         images = list(map(Path, list_images(folder, others, recursive=False)))
         if not images:
             raise DatasetError(f"{folder}: no image in it. Fill the folder, or remove it.")
+        if not _is_plain(folder.name):
+            raise DatasetError(
+                f"{str(folder)!r}: a class of this name cannot stand in a text file: it is no "
+                "UTF-8, or holds a line break. Rename the folder."
+            )
         classes[folder.name] = sorted(images, key=natural)
     log_others(source, others)
     return classes
@@ -197,11 +203,16 @@ def read_date(path: Path) -> str | None:
 
 
 def _deal_ids(paths: Sequence[Path]) -> dict[Path, str]:
-    """Return each image's id: its name, or numbers where two images have one name."""
+    """Return each image's id: its name; numbers where names repeat, or one fits no text file."""
     names = Counter(path.stem for path in paths)
-    if max(names.values()) == 1:
+    if max(names.values()) == 1 and all(map(_is_plain, names)):
         return {path: path.stem for path in paths}
     return {path: f"{number:06d}" for number, path in enumerate(paths, start=1)}
+
+
+def _is_plain(name: str) -> bool:
+    """Return whether a name can stand in a line of a UTF-8 file."""
+    return not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
 
 
 def _place(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from tqdm import tqdm
 
 from cliqa.datasets.clear.layout import CLASS_NAMES, INDEX
 from cliqa.utils.errors import ConfigError, DatasetError
-from cliqa.utils.io import write_json, write_text
+from cliqa.utils.io import to_json, write_json, write_text
 
 Copy = Literal["copy", "link"]
 """How an image comes into the new folder: as a copy, or as a hard link that takes no space."""
@@ -165,8 +164,7 @@ def write_part(
         for name in class_names:
             file = f"labeled_metadata/{bucket}/{name}.json"
             records = _write_images(folder, f"labeled_images/{bucket}/{name}", classes[name], bar)
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            (folder / file).write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
+            write_text(folder / file, to_json(records, allow_nan=True))
             index[bucket][name] = file
     write_json(folder / INDEX, index)
     write_text(folder / CLASS_NAMES, "\n".join(class_names))  # as published: no newline ends it

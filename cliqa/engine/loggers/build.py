@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cliqa.engine.loggers.guard import guarded
 from cliqa.registry import LOGGERS, build_component, check_component, parameters_of
 
 PROVIDED = ("work_dir",)
@@ -30,14 +31,14 @@ def build_loggers(config: dict[str, Any], work_dir: str | Path) -> list[Any]:
         work_dir: The run's folder, given to the loggers that take one.
 
     Returns:
-        The loggers, in the config's order.
+        The loggers, in the config's order; none of them can stop a run (`guarded`).
     """
     built = []
     for index, section in enumerate(config.get("loggers") or []):
         where = f"loggers[{index}]"
         parameters, _ = parameters_of(check_component(LOGGERS, section, where, PROVIDED))
         folder = {"work_dir": str(work_dir)} if "work_dir" in parameters else {}
-        built.append(build_component(LOGGERS, section, where, **folder))
+        built.append(guarded(build_component(LOGGERS, section, where, **folder)))
     return built
 
 

@@ -1,9 +1,19 @@
-"""Avalanche's WandBLogger, mended for current versions of Weights & Biases."""
+"""Avalanche's WandBLogger, mended for current versions of Weights & Biases.
+
+Nothing that its server, its network or its service does stops a run.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import io
 import os
 import secrets
+import ssl
+import threading
+import urllib.error
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +22,20 @@ from avalanche.logging import WandBLogger as AvalancheWandBLogger
 
 from cliqa.registry import LOGGERS
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
+
+MODES = ("online", "offline", "disabled")
+IN_ENVIRONMENT = {"dryrun": "offline", "run": "online", "shared": "shared"}
+"""Further values of ``WANDB_MODE``, and what they mean."""
+
+CREDENTIALS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
+PATIENCE = 5.0
+"""Seconds in which the server must answer."""
+
+INIT_TIMEOUT = 15.0
+"""Seconds in which the server must know a run; `WANDB_INIT_TIMEOUT` comes first."""
 
 
 @LOGGERS.register_module()
@@ -21,15 +45,21 @@ class WandBLogger(AvalancheWandBLogger):
     Args:
         project_name: Project of the run.
         run_name: Name of the run; None for the work_dir's name.
-        mode: ``"online"``, ``"offline"`` or ``"disabled"``; None for ``WANDB_MODE``, else online
-            where an API key is set in ``WANDB_API_KEY``, else offline (send it later with
-            ``wandb sync``).
+        mode: ``"online"``, ``"offline"`` or ``"disabled"``; None for ``WANDB_MODE`` or what
+            ``wandb offline`` has set, else online for those who are logged in (``wandb login``,
+            ``WANDB_API_KEY``), else offline. Send a run later with ``wandb sync``. A run that
+            cannot reach the server goes on offline.
         work_dir: The run's folder; its ``wandb`` subfolder takes the files.
         arguments: Further arguments of Avalanche's logger.
+
+    Attributes:
+        failures: Errors that must not stop a run; the library's own have no common class.
 
     Raises:
         ConfigError: `mode` is unknown.
     """
+
+    failures = (Exception,)
 
     def __init__(
         self,
@@ -40,17 +70,16 @@ class WandBLogger(AvalancheWandBLogger):
         params: dict[str, Any] | None = None,
         **arguments: Any,  # noqa: ANN401
     ) -> None:
-        online = "online" if os.environ.get("WANDB_API_KEY") else "offline"
-        mode = mode or os.environ.get("WANDB_MODE") or online
-        if mode not in ("online", "offline", "disabled"):
+        if mode is not None and mode not in MODES:
             raise ConfigError(
                 f"WandBLogger: mode must be 'online', 'offline' or 'disabled', got {mode!r}."
             )
+        self.import_wandb()
         super().__init__(
             project_name=project_name,
             run_name=run_name or Path(work_dir).resolve().name,
             dir=arguments.pop("dir", None) or str(work_dir),
-            params={"mode": mode, **(params or {})},
+            params={"mode": mode or mode_of_environment(self.wandb), **(params or {})},
             **arguments,
         )
 
@@ -62,6 +91,120 @@ class WandBLogger(AvalancheWandBLogger):
         if not hasattr(self.wandb, "viz"):
             self.wandb.viz = SimpleNamespace(CustomChart=self.wandb.plot.CustomChart)
 
+    def before_run(self) -> None:
+        """Start the run; one that cannot be started online is started offline."""
+        if self.init_kwargs.get("mode") not in ("offline", "disabled"):
+            reason = self._started_online()
+            if reason is None:
+                return
+            logger.warning(
+                "Weights & Biases: the run goes on offline (%s); send it later with: wandb sync %s",
+                reason,
+                Path(str(self.dir or ".")) / "wandb" / "offline-run-*",
+            )
+            self.abandon()  # its service still holds the run's id
+            self.init_kwargs["mode"] = "offline"
+        try:
+            super().before_run()
+        except Exception as error:  # noqa: BLE001  a full disk, or a service that cannot start
+            logger.warning("Weights & Biases: cannot start (%s); nothing is sent", _said(error))
+            self.abandon()
+            self.init_kwargs["mode"] = "disabled"
+            super().before_run()
+
+    def _started_online(self) -> str | None:
+        """Start the run; return why that was not possible."""
+        server = str(self.wandb.setup().settings.base_url)
+        if not is_reachable(server):
+            return f"{server} cannot be reached"
+        if "settings" not in self.init_kwargs and "WANDB_INIT_TIMEOUT" not in os.environ:
+            self.init_kwargs["settings"] = self.wandb.Settings(init_timeout=INIT_TIMEOUT)
+        try:
+            super().before_run()
+        except Exception as error:  # noqa: BLE001  whatever the server or the library says
+            return _said(error)
+        return None
+
+    def abandon(self) -> None:
+        """Let the library go after it has failed, so that it does not fail again at the end."""
+        with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
+            self.wandb.teardown()
+
     def close(self) -> None:
         """Finish the run, which writes what is left."""
         self.wandb.finish()
+
+
+def _said(error: Exception) -> str:
+    """Return an error's first line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def mode_of_environment(wandb: Any) -> str:  # noqa: ANN401
+    """Return the mode that the machine is set to.
+
+    Args:
+        wandb: The library.
+
+    Raises:
+        ConfigError: ``WANDB_MODE`` has an unknown value.
+    """
+    mode = os.environ.get("WANDB_MODE")
+    if mode:
+        mode = IN_ENVIRONMENT.get(mode, mode)
+        if mode not in (*MODES, *IN_ENVIRONMENT.values()):
+            raise ConfigError(
+                f"WANDB_MODE must be 'online', 'offline' or 'disabled', got {mode!r}."
+            )
+        return mode
+    settings = wandb.setup().settings  # of the environment and of files
+    if settings.mode in ("offline", "disabled"):
+        return str(settings.mode)
+    return "online" if is_logged_in(wandb) else "offline"
+
+
+def is_logged_in(wandb: Any) -> bool:  # noqa: ANN401
+    """Return whether the library knows who the user is; no server is asked.
+
+    Args:
+        wandb: The library.
+    """
+    settings = wandb.setup().settings
+    known = (getattr(settings, name, None) for name in ("api_key", "identity_token_file"))
+    if any(os.environ.get(name) for name in CREDENTIALS) or any(known):
+        return True
+    # of ~/.netrc, where ``wandb login`` puts the key. The library warns that the name may go.
+    with contextlib.redirect_stderr(io.StringIO()):
+        try:
+            return bool(wandb.api.api_key)
+        except Exception:  # noqa: BLE001  the name has gone; its own question may ask the server
+            with contextlib.suppress(Exception):
+                return bool(wandb.login(prompt=False, verify=False))
+    return False
+
+
+def is_reachable(url: str) -> bool:
+    """Return whether a server answers in a few seconds, whatever it says.
+
+    Args:
+        url: Its address; proxies of the environment are used.
+    """
+    answers: list[bool] = []
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(url, timeout=PATIENCE).close()
+        except urllib.error.HTTPError:  # an answer
+            answers.append(True)
+        except urllib.error.URLError as error:
+            # certificates of one's own: the library may know them
+            answers.append(isinstance(error.reason, ssl.SSLError))
+        except (OSError, ValueError, http.client.HTTPException):
+            answers.append(False)
+        else:
+            answers.append(True)
+
+    thread = threading.Thread(target=ask, daemon=True)  # a look-up has no time limit of its own
+    thread.start()
+    thread.join(PATIENCE)
+    return answers == [True]

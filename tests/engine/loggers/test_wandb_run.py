@@ -79,7 +79,7 @@ def test_names_that_the_library_has_dropped_are_put_back(
         "import_wandb",
         lambda self: setattr(self, "wandb", library),
     )
-    logger = WandBLogger()
+    logger = WandBLogger(mode="offline")
     logger.import_wandb()
     assert len(library.util.generate_id(8)) == 8
     assert library.util.generate_id() != library.util.generate_id()

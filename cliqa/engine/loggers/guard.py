@@ -1,0 +1,77 @@
+"""Loggers that cannot stop a run: what they lose is told once, and training goes on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from cliqa.utils.console import reader_has_gone
+from cliqa.utils.logging import get_logger
+from cliqa.utils.machine import machine_trouble
+
+logger = get_logger(__name__)
+
+HOOKS = ("before_", "after_", "log_", "close")
+"""How the names of the methods begin that a run calls."""
+
+
+def guarded(one: Any) -> Any:  # noqa: ANN401
+    """Return a logger whose methods pass over what the machine refuses: a full disk, a lost server.
+
+    A mistake of the logger's own is raised as ever.
+
+    Args:
+        one: The logger. `failures` names the errors that it may pass over (default: OSError), and
+            `abandon()` is called after the first, where it has one; it is left alone then.
+    """
+    failures: tuple[type[Exception], ...] = getattr(one, "failures", (OSError,))
+    losses = _Losses(one)
+    for name in dir(type(one)):
+        method = getattr(one, name, None)
+        if name.startswith(HOOKS) and callable(method):
+            setattr(one, name, _passing_over(method, failures, losses))
+    return one
+
+
+class _Losses:
+    """What a logger has lost so far."""
+
+    def __init__(self, one: Any) -> None:  # noqa: ANN401
+        self.one = one
+        self.told = False
+        self.abandoned = False
+
+    def add(self, error: Exception) -> None:
+        """Tell the first loss, and leave a logger alone that cannot be asked again."""
+        if not self.told:
+            self.told = True
+            said = machine_trouble(error) or f"{type(error).__name__}: {error}"
+            logger.warning(
+                "%s: cannot write (%s); the run goes on without it",
+                type(self.one).__name__,
+                " ".join(said.split()).rstrip("."),
+            )
+        if callable(abandon := getattr(self.one, "abandon", None)):
+            self.abandoned = True
+            abandon()
+
+
+def _passing_over(
+    method: Callable[..., Any], failures: tuple[type[Exception], ...], losses: _Losses
+) -> Callable[..., Any]:
+    """Return a method that notes some errors in place of raising them."""
+
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        if losses.abandoned:
+            return None
+        try:
+            return method(*args, **kwargs)
+        except failures as error:
+            if isinstance(error, BrokenPipeError) and OSError in failures and reader_has_gone():
+                raise  # of the console: the entry point ends quietly
+            losses.add(error)
+            return None
+
+    return call
