@@ -9,6 +9,7 @@ from typing import Any
 from cliqa.config import dump_config
 from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.checkpoints import check_same_config
+from cliqa.engine.holding import ReadCheckpoint
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.engine.loggers.build import build_loggers, check_loggers, close_loggers
 from cliqa.engine.pretrain_parts import build_pretraining, check_pretraining
@@ -72,14 +73,16 @@ def pretrain(
             "deploy: a pretraining has no scores to compare by. Export its encoder with "
             "tools/compress.py export, or set deploy in the config that fine-tunes it."
         )
-    state, checkpoint = _state_to_resume(files, resume, config)
+    state, read_as = _state_to_resume(files, resume, config)
+    checkpoint = None if read_as is None else read_as.path
     parts = build_pretraining(config, target)
     trainer = parts.pretrainer
     if state is not None:
         trainer.load_state_dict(state)
         logger.info("resumed from %s: %d epoch(s) done", checkpoint, len(trainer.rows))
     goes_on = checkpoint is not None and files.owns(checkpoint)
-    with stop_on_signals(), files.held(goes_on=goes_on):
+    held = files.held(goes_on=goes_on, resumed=read_as, resumable=resume == "auto")
+    with stop_on_signals(), held:
         setup_logging(files.log)
         dump_config(config, files.config)
         start = {"start": parts.start.to_dict()} if parts.start else {}
@@ -99,7 +102,7 @@ def pretrain(
 
 def _state_to_resume(
     files: WorkDir, resume: str | None, config: dict[str, Any]
-) -> tuple[dict[str, Any] | None, Path | None]:
+) -> tuple[dict[str, Any] | None, ReadCheckpoint | None]:
     """Return the state to go on from, and its file; None for a run that begins.
 
     Raises:
@@ -108,10 +111,11 @@ def _state_to_resume(
     path = None if resume is None else files.checkpoint_to_resume(resume)
     if path is None:
         return None, None
+    read_as = ReadCheckpoint(path)
     saved = load_pretraining(path)
     check_same_config(path, saved["config"], config, DECIDING, FREE, files.config)
     state: dict[str, Any] = saved["pretraining"]
-    return state, path
+    return state, read_as
 
 
 def load_pretraining(path: Path) -> dict[str, Any]:

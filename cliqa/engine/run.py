@@ -13,6 +13,7 @@ from cliqa.config import dump_config
 from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.checkpoints import check_same_config, check_same_texts
 from cliqa.engine.costs import Costs
+from cliqa.engine.holding import ReadCheckpoint
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.targets.choose import targets_of
 from cliqa.evaluation.results import Results, load_results
@@ -69,12 +70,19 @@ class Run:
         self.notes: list[str] = []
         self._bootstrap = bootstrap
         self._held = ExitStack()
+        self._finished = False
+        self._resumable = resume == "auto"
         self._checkpoint = self._find(resume)
+        self._read_as = ReadCheckpoint(self._checkpoint) if self._checkpoint else None
         self._state = self._read(self._checkpoint) if self._checkpoint else None
 
     def __enter__(self) -> Run:
         """Make the folder; an earlier run's is moved aside unless this one goes on from it."""
-        self._held.enter_context(self.files.held(goes_on=self._goes_on_here()))
+        self._held.enter_context(
+            self.files.held(
+                goes_on=self._goes_on_here(), resumed=self._read_as, resumable=self._resumable
+            )
+        )
         return self
 
     def _goes_on_here(self) -> bool:
@@ -207,6 +215,7 @@ class Run:
     def finish(self) -> Results:
         """Write the results as finished and return them."""
         self._write("finished")
+        self._finished = True
         return load_results(self.files.results)
 
     def _save(self, strategy: Any, keep: Path | None = None) -> None:  # noqa: ANN401
@@ -266,7 +275,7 @@ class Run:
     ) -> None:
         """Leave the results with the run's true status, and the folder to others."""
         with self._held:
-            if kind is None or not self.names:
+            if kind is None or self._finished or not self.names:
                 return
             self._write("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
             if isinstance(error, Interrupted):

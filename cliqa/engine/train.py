@@ -54,7 +54,7 @@ def train(
     parts = build(config, target, folder)
     rehearse(parts)
     run = Run(folder, config, resume, config_file=str(config_file), bootstrap=resamples(config))
-    with stop_on_signals(), run:
+    with stop_on_signals(), run:  # held until the figures are drawn, too
         setup_logging(run.files.log)
         parts.attach_loggers(run.files.root)
         notes = [str(overlap) for overlap in parts.benchmark.overlaps]
@@ -64,9 +64,9 @@ def train(
             results = train_stream(parts, run)
         finally:
             parts.close_loggers()
-    for line in report(results).splitlines():
-        logger.info("%s", line)
-    figures = draw_run(run.files.root)
+        for line in report(results).splitlines():
+            logger.info("%s", line)
+        figures = draw_run(run.files.root)
     logger.info("results: %s", run.files.results)
     for figure in figures:
         logger.info("figure:  %s", figure)
