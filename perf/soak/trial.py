@@ -1,0 +1,185 @@
+"""A run in a process of its own, killed at random moments and gone on with."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psutil
+import torch
+
+from perf.soak.compare import differences
+
+Work = Callable[[Path], None]
+"""Begins a run in a folder, or goes on with it; it is called in a process of its own."""
+
+GRACE = 60.0
+"""Seconds that a process which was asked to stop may take."""
+
+LONGEST = 600.0
+"""Seconds after which a run is taken to hang."""
+
+
+@dataclass
+class Series:
+    """What became of one run that was killed again and again.
+
+    Attributes:
+        name: The case.
+        seed: Of the moments.
+        moments: Seconds after its start at which each process was to be killed.
+        signals: With what.
+        hits: How many of the kills came before the run had ended.
+        differences: To a run that was not killed.
+    """
+
+    name: str
+    seed: int
+    moments: list[float] = field(default_factory=list)
+    signals: list[int] = field(default_factory=list)
+    hits: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def to_row(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+
+def start(work: Work, folder: Path, log: Path) -> int:
+    """Start a run in a forked process, its output in a log, and return its number."""
+    child = os.fork()
+    return child or _work(work, folder, log)
+
+
+def _work(work: Work, folder: Path, log: Path) -> NoReturn:
+    """Do the work of the child, which ends here."""
+    status = 1
+    try:
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        torch.set_num_threads(1)
+        work(folder)
+        status = 0
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGTERM
+    except BaseException:  # noqa: BLE001  the log tells it, whatever it is
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def end(child: int, seconds: float, number: int = signal.SIGKILL, tree: bool = False) -> int | None:
+    """Wait for a process, and end it with a signal after so many seconds.
+
+    Args:
+        child: Its number.
+        seconds: How long it may take.
+        number: The signal.
+        tree: With SIGKILL all processes that it has started end too, as when a machine dies.
+
+    Returns:
+        Its exit status, < 0 for a signal's; None if the signal was sent.
+
+    Raises:
+        RuntimeError: It was asked to stop and did not.
+    """
+    status = _wait(child, seconds)
+    if status is not None:
+        return status
+    own = (
+        psutil.Process(child).children(recursive=True) if tree and number == signal.SIGKILL else []
+    )
+    os.kill(child, number)
+    for process in own:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    if _wait(child, GRACE) is None:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise RuntimeError(f"signal {number} did not stop it within {GRACE:.0f} s")
+    return None
+
+
+def _wait(child: int, seconds: float) -> int | None:
+    """Return a process's exit status, None if it has not ended within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return None
+        time.sleep(min(0.01, left))
+
+
+def reference(work: Work, folder: Path) -> float:
+    """Do a run without kills, unless it is there, and return how long it took.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    lasted = folder.with_suffix(".seconds")
+    if not lasted.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        log = folder.with_suffix(".log")
+        started = time.monotonic()
+        status = end(start(work, folder, log), LONGEST)
+        if status != 0:
+            raise RuntimeError(f"the run without kills ended with {status}; see {log}")
+        lasted.write_text(str(time.monotonic() - started))
+    return float(lasted.read_text())
+
+
+def torn(
+    name: str, work: Work, folder: Path, seed: int, kills: int, *, tree: bool = False
+) -> Series:
+    """Kill a run at random moments, go on with it, and compare it with one that was not killed.
+
+    Args:
+        name: The case.
+        work: The run.
+        folder: Where the run without kills goes, and below ``NAME_SEED`` this one.
+        seed: Of the moments.
+        kills: How many at most; a run may end before.
+        tree: It starts processes that are to end with it.
+
+    Raises:
+        RuntimeError: The run without kills failed, or a signal did not stop one.
+    """
+    series, chance = Series(name, seed), random.Random(f"{name} {seed}")
+    own = folder.with_name(f"{folder.name}_{seed}")
+    log = own.with_suffix(".log")
+    lasted = reference(work, folder)
+    for attempt in range(kills):
+        moment = chance.uniform(0.0, lasted) * 0.8**attempt
+        number = signal.SIGTERM if chance.random() < 0.2 else signal.SIGKILL
+        series.moments.append(round(moment, 3))
+        series.signals.append(int(number))
+        status = end(start(work, own, log), moment, number, tree)
+        if status is None:
+            series.hits += 1
+        elif status != 0:
+            series.differences.append(f"ended with {status} before it was killed; see {log}")
+            return series
+        else:
+            break
+    status = end(start(work, own, log), LONGEST)
+    if status != 0:
+        series.differences.append(f"could not go on: ended with {status}; see {log}")
+        return series
+    series.differences = differences(folder, own)
+    if not series.differences:
+        shutil.rmtree(own)
+        log.unlink()
+    return series
