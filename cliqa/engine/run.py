@@ -238,10 +238,11 @@ class Run:
         }
         if keep is None:
             save_checkpoint(self.files.last, state)
+            self.files.mark_last(self.files.last)
         else:
             save_checkpoint(keep, state)
+            self.files.mark_last(keep)  # before the link: a resumed run marks it, or does it again
             replace_by_link(keep, self.files.last)
-        self.files.mark_last(keep or self.files.last)
 
     def _write_history(self) -> None:
         """Write the rows of all epochs and evaluations."""

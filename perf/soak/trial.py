@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -64,9 +65,10 @@ def _work(work: Work, folder: Path, log: Path) -> NoReturn:
     """Do the work of the child, which ends here."""
     status = 1
     try:
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        sys.stdout = sys.stderr = os.fdopen(output, "w", buffering=1)
         torch.set_num_threads(1)
         work(folder)
         status = 0

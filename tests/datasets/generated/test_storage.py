@@ -62,14 +62,17 @@ def test_a_writer_that_is_killed_stands_in_nobody_s_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a container every process has the same number."""
+    number = os.getpid
     monkeypatch.setattr(os, "getpid", lambda: 1)
-    kill, number = os.kill, os.getpid
     for _ in range(2):
         child = os.fork()
         if child == 0:
-            with new_folder(tmp_path / "demo", ARGUMENTS) as folder:
-                (folder / "half.txt").write_text("half")
-                kill(number(), signal.SIGKILL)
+            try:
+                with new_folder(tmp_path / "demo", ARGUMENTS) as folder:
+                    (folder / "half.txt").write_text("half")
+                    os.kill(number(), signal.SIGKILL)
+            finally:
+                os._exit(1)
         assert os.waitpid(child, 0)[1] == signal.SIGKILL
         assert len(list(tmp_path.iterdir())) == 2
     fill(tmp_path / "demo")
