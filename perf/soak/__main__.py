@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if end(start(write_data, root / "data", root / "data.log"), float("inf")):
         raise SystemExit(f"no data; see {root / 'data.log'}")
     train_sources(root)
-    chosen = [case for case in cases(root) if not args.only or case.name in args.only]
+    chosen = [case for case in cases(root, args.seed) if not args.only or case.name in args.only]
     found = soak(root, chosen, args.kills, args.seed, args.jobs)
     failed = not found or any(series.differences for series in found)
     lines = [*table(chosen, found), f"{time.monotonic() - started:.0f} s, seed {args.seed}"]

@@ -33,7 +33,10 @@ CLEAR = ("", "_naive", "_joint", "_clip")
 OTHERS = {
     "demo_cumulative": ("demo_naive.py", ["cl_strategy.type=Cumulative"]),
     "demo_ema": ("demo_naive.py", ["cl_strategy.plugins=[dict(type='EMA')]"]),
-    "clear_demo_agem": ("clear_demo_naive.py", ["cl_strategy.type=AGEM"]),
+    "clear_demo_agem": (
+        "clear_demo_naive.py",
+        ["cl_strategy.type=AGEM", "cl_strategy.patterns_per_exp=20", "cl_strategy.sample_size=20"],
+    ),
     "clear_demo_packnet": ("clear_demo_naive.py", ["cl_strategy.type=PackNet"]),
     "clear_demo_upstream": (
         "clear_demo_naive.py",
@@ -167,11 +170,12 @@ def deployments(source: Path) -> Work:
     return work
 
 
-def cases(root: Path) -> Iterator[Case]:
+def cases(root: Path, turn: int = 0) -> Iterator[Case]:
     """Yield all cases.
 
     Args:
         root: Holds ``data`` (see `write_data`) and ``sources`` (see `train_sources`).
+        turn: By how many places the variants are dealt out later.
     """
     data, sources = root / "data", root / "sources"
     files = [f"demo_{name}.py" for name in SCORES] + [f"fmnist_{name}.py" for name in CLASSES]
@@ -182,7 +186,7 @@ def cases(root: Path) -> Iterator[Case]:
     methods += [("demo_pretrained", "demo_pretrained.py", [start])]
     for index, (name, file, options) in enumerate(methods):
         fitting = [key for key in VARIANTS if file.startswith("demo") or key != "keep_best"]
-        variant = fitting[index % len(fitting)]
+        variant = fitting[(index + turn) % len(fitting)]
         yield Case(name, training(data, file, [*options, *VARIANTS[variant]]), variant)
     yield Case("pretraining", pretraining(data, ["num_workers=0"]), "plain")
     yield Case("pretraining_workers", pretraining(data, ["num_workers=1"]), "workers")

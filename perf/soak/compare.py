@@ -30,7 +30,7 @@ def differences(whole: Path, torn: Path) -> list[str]:
     found = [f"{name}: only without kills" for name in sorted(here.keys() - there.keys())]
     found += [f"{name}: only with kills" for name in sorted(there.keys() - here.keys())]
     for name in sorted(here.keys() & there.keys()):
-        found += [f"{name}: {what}" for what in _in_file(here[name], there[name], (whole, torn))]
+        found += [f"{name}: {what}" for what in _in_file(here[name], there[name])]
     found += [f"{path.name}: moved aside" for path in torn.parent.glob(f"{torn.name}.[0-9]*")]
     return found
 
@@ -45,46 +45,34 @@ def _files(folder: Path) -> dict[str, Path]:
     }
 
 
-def _in_file(one: Path, other: Path, folders: tuple[Path, Path]) -> Iterator[str]:
+def _in_file(one: Path, other: Path) -> Iterator[str]:
     """Yield what differs in a file."""
-    if (
-        one.name in LOGS
-        or one.suffix in (".png", ".log", ".md", ".csv")
-        and one.name != "matrix.csv"
-    ):
+    told = one.suffix in (".png", ".log", ".md", ".csv") and one.name != "matrix.csv"
+    if told or one.name in LOGS:
         return
     if one.suffix == ".npz":
         with np.load(one) as first, np.load(other) as second:
-            yield from _in_value(dict(first), dict(second), folders)
+            yield from _in_value(dict(first), dict(second))
     elif one.suffix == ".pth":
-        states = [torch.load(path, weights_only=True) for path in (one, other)]
-        yield from _in_value(*states, folders)
+        yield from _in_value(*(torch.load(path, weights_only=True) for path in (one, other)))
     elif one.suffix == ".json":
-        values = [json.loads(path.read_text(encoding="utf-8")) for path in (one, other)]
-        yield from _in_value(*values, folders)
-    else:
-        contents = [path.read_bytes() for path in (one, other)]
-        contents[0] = contents[0].replace(str(folders[0]).encode(), str(folders[1]).encode())
-        if contents[0] != contents[1]:
-            yield "its bytes"
+        yield from _in_value(*(json.loads(path.read_text("utf-8")) for path in (one, other)))
+    elif one.read_bytes() != other.read_bytes():
+        yield "its bytes"
 
 
-def _in_value(one: Any, other: Any, folders: tuple[Path, Path], where: str = "") -> Iterator[str]:
+def _in_value(one: Any, other: Any, where: str = "") -> Iterator[str]:
     """Yield the places in which two nested values differ."""
-    if isinstance(one, str) and isinstance(other, str):
-        if one.replace(str(folders[0]), str(folders[1])) != other:
-            yield f"{where} is {other!r}, not {one!r}"
-        return
     parts, others = _parts(one), _parts(other)
     if parts is None or others is None:
         if not _same(one, other):
-            yield where or "it"
+            yield f"{where} is {other!r}, not {one!r}" if isinstance(one, str) else where or "it"
     elif list(parts) != list(others):
         yield f"{where or 'it'} has other keys or another length"
     else:
         for key in parts:
             if key not in TIMES:
-                yield from _in_value(parts[key], others[key], folders, f"{where}.{key}".strip("."))
+                yield from _in_value(parts[key], others[key], f"{where}.{key}".strip("."))
 
 
 def _parts(value: Any) -> Mapping[Any, Any] | None:

@@ -148,10 +148,13 @@ def torn(
 ) -> Series:
     """Kill a run at random moments, go on with it, and compare it with one that was not killed.
 
+    Both are done in ``folder/run``, for paths stand in files; the first one is kept as
+    ``folder/whole``, and one that differs as ``folder/torn_SEED``.
+
     Args:
         name: The case.
         work: The run.
-        folder: Where the run without kills goes, and below ``NAME_SEED`` this one.
+        folder: The case's own.
         seed: Of the moments.
         kills: How many at most; a run may end before.
         tree: It starts processes that are to end with it.
@@ -159,29 +162,37 @@ def torn(
     Raises:
         RuntimeError: The run without kills failed, or a signal did not stop one.
     """
-    series, chance = Series(name, seed), random.Random(f"{name} {seed}")
-    own = folder.with_name(f"{folder.name}_{seed}")
-    log = own.with_suffix(".log")
-    lasted = reference(work, folder)
+    whole, run, log = folder / "whole", folder / "run", folder / f"torn_{seed}.log"
+    if not whole.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        reference(work, run)
+        run.rename(whole)
+    series = Series(name, seed)
+    _kill(series, work, run, log, kills, tree)
+    if not series.differences:
+        series.differences = differences(whole, run)
+    if series.differences and run.exists():
+        run.rename(folder / f"torn_{seed}")
+    for left in folder.glob("run*"):
+        if left.is_dir():
+            shutil.rmtree(left)
+    return series
+
+
+def _kill(series: Series, work: Work, run: Path, log: Path, kills: int, tree: bool) -> None:
+    """Kill a run at random moments, and go on with it to its end."""
+    chance = random.Random(f"{series.name} {series.seed}")
+    lasted = reference(work, run)  # it is there already
     for attempt in range(kills):
         moment = chance.uniform(0.0, lasted) * 0.8**attempt
         number = signal.SIGTERM if chance.random() < 0.2 else signal.SIGKILL
         series.moments.append(round(moment, 3))
         series.signals.append(int(number))
-        status = end(start(work, own, log), moment, number, tree)
-        if status is None:
-            series.hits += 1
-        elif status != 0:
-            series.differences.append(f"ended with {status} before it was killed; see {log}")
-            return series
-        else:
+        status = end(start(work, run, log), moment, number, tree)
+        if status is not None:
             break
-    status = end(start(work, own, log), LONGEST)
+        series.hits += 1
+    else:
+        status = end(start(work, run, log), LONGEST)
     if status != 0:
         series.differences.append(f"could not go on: ended with {status}; see {log}")
-        return series
-    series.differences = differences(folder, own)
-    if not series.differences:
-        shutil.rmtree(own)
-        log.unlink()
-    return series

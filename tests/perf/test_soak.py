@@ -42,7 +42,7 @@ def test_a_training_survives(
     (first, *_) = found = soak(root, [Case("tiny", work, "plain")], kills=3, seed=0, jobs=1)
     assert [series.differences for series in found] == [[]] * len(found)
     assert sum(series.hits for series in found) >= 3
-    assert (root / "runs" / "tiny" / "results.json").is_file()
+    assert (root / "runs" / "tiny" / "whole" / "results.json").is_file()
     assert len(first.moments) == len(first.signals) >= 1
 
 
@@ -58,9 +58,10 @@ def write(folder: Path, text: str) -> None:
 def counted(folder: Path) -> None:
     """Give a result that depends on how often it was begun."""
     folder.mkdir(exist_ok=True)
-    with (folder.with_suffix(".count")).open("a") as file:
+    count = folder / "count.log"
+    with count.open("a") as file:
         file.write("x")
-    write(folder, folder.with_suffix(".count").read_text())
+    write(folder, count.read_text())
 
 
 def stubborn(folder: Path) -> None:
@@ -139,12 +140,12 @@ def test_with_a_program_its_own_processes_end(root: Path) -> None:
 def test_a_run_without_kills_is_done_once(root: Path) -> None:
     for _ in range(2):
         assert reference(counted, root / "runs" / "a") > 0
-    assert (root / "runs" / "a.count").read_text() == "x"
+    assert (root / "runs" / "a" / "count.log").read_text() == "x"
 
 
 def run_of(folder: Path, **changes: Any) -> Path:
     """Write a small run, with changes."""
-    state = {"weights": torch.tensor([1.0, float("nan")]), "costs": [1], "path": f"{folder}/x"}
+    state = {"weights": torch.tensor([1.0, float("nan")]), "costs": [1], "path": "x"}
     scores = np.array([0.5, np.nan])
     values = {"state": state, "scores": scores, "row": {"loss": 0.1, "seconds": 3}, **changes}
     (folder / "checkpoints").mkdir(parents=True)
@@ -165,7 +166,9 @@ def test_equal_runs_have_no_differences(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"state": {"weights": torch.ones(2), "costs": [], "path": ""}}, "last.pth: weights"),
+        ({"state": {"weights": torch.ones(2), "costs": [], "path": "x"}}, "last.pth: weights"),
+        ({"row": {"loss": 0.1, "seconds": 3, "name": "b"}}, "results.json: it has other keys"),
+        ({"row": {"loss": "low", "seconds": 3}}, "results.json: loss"),
         ({"state": {"weights": torch.ones(2)}}, "last.pth: it has other keys or another length"),
         ({"scores": np.array([0.5, 0.5])}, "a.npz: prediction"),
         ({"scores": np.array([0.5, np.nan], dtype=np.float32)}, "a.npz: prediction"),
