@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from cliqa.deploy.onnx_graph import METADATA, first_line, get_metadata, load_gra
 from cliqa.deploy.score_head import LAYERS, GraphNode, score_head
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import write_json
+from cliqa.utils.leftovers import temporary_folder
 
 _SUFFIXES = (".xml", ".onnx")
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
@@ -213,14 +213,13 @@ def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precis
     Returns:
         Bytes of the three files.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.stem}.", dir=target.parent) as folder:
-        new = Path(folder) / target.name
+    with temporary_folder(target) as folder:
+        new = folder / target.name
         library("openvino", "openvino").save_model(model, str(new), compress_to_fp16=False)
         note = json.loads(metadata.get(METADATA, "{}"))
         write_json(new.with_suffix(".json"), {**note, "precision": precision})
         seal_openvino(new)
-        size = sum(path.stat().st_size for path in Path(folder).iterdir())
+        size = sum(path.stat().st_size for path in folder.iterdir())
         for ending in (".bin", ".json"):
             os.replace(new.with_suffix(ending), target.with_suffix(ending))
         os.replace(new, target)

@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import subprocess
 import sys
@@ -24,13 +23,27 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from cliqa.utils.errors import ArtifactError, CheckpointError
-from cliqa.utils.io import folder_lock, replace_by_link, write_json, write_jsonl, write_text
+from cliqa.engine.earlier_run import finish_move, is_shared, move_aside, note_others
+from cliqa.engine.holding import ReadCheckpoint, make_folder, training_lock, unusable
+from cliqa.utils.errors import CheckpointError
+from cliqa.utils.io import replace_by_link, write_json, write_jsonl, write_text
+from cliqa.utils.leftovers import remove_leftovers
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
 
 PACKAGES = ("torch", "torchvision", "avalanche-lib", "mmengine", "mmpretrain", "numpy", "scipy")
+
+WRITTEN = {
+    ".": (
+        *("config.py", "run.json", "metrics.jsonl", "results.json", "matrix.csv"),
+        *("last_checkpoint", "eval_results*.json", "pruning.json", "pruned.pth", "model*"),
+    ),
+    "checkpoints": ("last.pth", "exp_*.pth", "encoder.pth"),
+    "predictions": ("after_*_on_*.npz",),
+    "figures": ("*.png", "*.pdf", "*.svg"),
+}
+"""The files of a work_dir that are written atomically, by folder."""
 
 
 class WorkDir:
@@ -67,70 +80,61 @@ class WorkDir:
         """Tell whether a run has left something here."""
         return any(path.exists() for path in (self.last, self.results, self.run))
 
-    def move_aside(self) -> Path:
-        """Rename the folder of an earlier run, so that a new one overwrites nothing.
-
-        Returns:
-            Where the earlier run lies now.
-        """
-        number = 1
-        while (aside := self.root.with_name(f"{self.root.name}.{number}")).exists():
-            number += 1
-        os.replace(self.root, aside)
-        return aside
+    def has_learnt(self) -> bool:
+        """Return whether a run has left a checkpoint or results here."""
+        return self.results.exists() or any(self.checkpoints.glob("*.pth"))
 
     def owns(self, checkpoint: Path) -> bool:
         """Tell whether a checkpoint is one of this folder's."""
         return checkpoint.resolve().parent == self.checkpoints.resolve()
 
     @contextlib.contextmanager
-    def held(self, *, goes_on: bool) -> Iterator[None]:
+    def held(
+        self, *, goes_on: bool, resumed: ReadCheckpoint | None = None, resumable: bool = False
+    ) -> Iterator[None]:
         """Make the folder, and keep other processes out of it inside the block.
 
         Args:
             goes_on: The run goes on from a checkpoint of this folder; the files of an earlier one
                 are moved aside otherwise.
+            resumed: That checkpoint, as it was read.
+            resumable: A run that was stopped before its first checkpoint is no earlier one.
 
         Raises:
             ArtifactError: Another process trains in the folder, or it cannot be made.
         """
-        with contextlib.ExitStack() as held:
-            if self.root.is_dir():
-                self._hold(held)  # before anything is moved: a run may be going on in it
-            if not goes_on and self.holds_a_run():
-                held.close()
-                logger.info("the earlier run was moved to %s", self.move_aside())
+        make_folder(self.root)
+        with training_lock(self.root):
+            finish_move(self.root)
+            if goes_on and resumed is not None:
+                resumed.check_unchanged(self.root)
+            if not self.holds_a_run():
+                note_others(self.root)
+            elif not (goes_on or (resumable and not self.has_learnt())):
+                self._move_aside()
             self.prepare()
-            held.close()
-            self._hold(held)
             yield
 
-    def _hold(self, held: contextlib.ExitStack) -> None:
-        """Lock the folder until the stack is closed."""
-        if not held.enter_context(folder_lock(self.root)):
-            raise ArtifactError(
-                f"work_dir {self.root}: another process is training in it. Wait for it, or choose "
-                "another folder with --work-dir."
-            )
+    def _move_aside(self) -> None:
+        """Move the files of an earlier run aside, so that a new one overwrites nothing."""
+        shared = is_shared(self.root)
+        logger.info("the earlier run was moved to %s", move_aside(self.root))
+        if shared:
+            logger.info("what else lies in %s stays there", self.root)
 
     def prepare(self) -> None:
-        """Make the folder.
+        """Make the folder and what is in it, without what a killed run was about to write.
 
         Raises:
             ArtifactError: It cannot be made or written to.
         """
+        make_folder(self.root)
         try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
-            raise ArtifactError(
-                f"work_dir {self.root}: cannot be made ({error.strerror}). Choose another with "
-                "--work-dir."
-            ) from error
-        if not os.access(self.root, os.W_OK):
-            raise ArtifactError(f"work_dir {self.root}: not writable. Choose another: --work-dir.")
-        for pattern in (".*.tmp", ".*.link"):  # what a killed run was about to write
-            for leftover in self.root.rglob(pattern):
-                leftover.unlink(missing_ok=True)
+            raise unusable(self.root, error) from error
+        for folder, names in WRITTEN.items():
+            remove_leftovers(self.root / folder, *names)
 
     def mark_last(self, checkpoint: Path) -> None:
         """Name the checkpoint to go on from."""

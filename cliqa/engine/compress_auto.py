@@ -8,16 +8,18 @@ from typing import Any
 
 import torch
 
-from cliqa.deploy.auto_optimizer import AutoOptimizer, Outcome
+from cliqa.deploy.auto_optimizer import STATE, AutoOptimizer, Outcome
 from cliqa.deploy.pareto import Measured
 from cliqa.deploy.recipes import Recipe, standard_recipes
 from cliqa.engine.checkpoints import find_checkpoint, sha256_of
 from cliqa.engine.deploy_options import DeployOptions, check_libraries, deploy_options
 from cliqa.engine.deployments import Deployments, can_be_made
+from cliqa.engine.holding import only_one
 from cliqa.engine.sections import run_folder
 from cliqa.evaluation.tables import LABELS, Table, number, render
 from cliqa.utils.device import processor_name
 from cliqa.utils.io import write_json, write_text
+from cliqa.utils.leftovers import remove_leftovers
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.visualization.pareto import draw_pareto
 from cliqa.visualization.style import save_figure
@@ -68,6 +70,13 @@ def search_deployments(
         threads=asked.threads,
         allow_changed_data=allow_changed_data,
     )
+    with only_one(folder, "search"):
+        remove_leftovers(folder, "*.onnx", "*.pth", STATE, f"{NAME}.*")
+        return _search(own, asked)
+
+
+def _search(own: Deployments, asked: DeployOptions) -> Outcome:
+    """Search in a folder that is held."""
     installed = can_be_made(("onnxruntime", "openvino"))
     backends = installed if asked.backends is None else asked.backends
     optimizer = AutoOptimizer(
@@ -75,8 +84,8 @@ def search_deployments(
         asked.limits,
         standard_recipes(asked.prunings, backends, asked.distil),
         rounds=asked.rounds,
-        folder=folder,
-        fingerprint={**_fingerprint(path, asked), "data": own.data.digests()},
+        folder=own.folder,
+        fingerprint={**_fingerprint(own.checkpoint, asked), "data": own.data.digests()},
     )
     before = torch.get_num_threads()
     torch.set_num_threads(asked.threads)
@@ -85,7 +94,7 @@ def search_deployments(
         outcome = optimizer.search(own.build, own.evaluate, batch)
     finally:
         torch.set_num_threads(before)
-    _write(outcome, own, folder, batch, asked.threads)
+    _write(outcome, own, own.folder, batch, asked.threads)
     return outcome
 
 

@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 from cliqa.deploy.pruning import check_values, prune_channels
+from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.build import build
 from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of, sha256_of
 from cliqa.engine.data_record import check_same_data, record_of
 from cliqa.engine.experiment import evaluate_stream
+from cliqa.engine.holding import only_one
 from cliqa.engine.parts import Parts
 from cliqa.engine.pruning_record import FILE_NAME, UNTUNED, PruningRecord, pruning_table
 from cliqa.engine.run import Run
@@ -34,6 +36,9 @@ logger = get_logger(__name__)
 
 START = "pruned.pth"
 """The pruned network before its fine-tuning."""
+
+PRUNING_LOCK = ".pruning.lock"
+"""Held throughout; the run of the fine-tuning in the same folder holds its own."""
 
 
 def prune_run(
@@ -100,31 +105,40 @@ def prune_run(
         "ignore": list(ignore),
     }
     _check_folder(out, source, settings)
-    config = fine_tuning(state["config"], epochs, source if distil else None, strength)
+    return _prune(state, source, out, settings, device, allow_changed_data)
+
+
+def _prune(
+    state: dict[str, Any],
+    source: Path,
+    out: Path,
+    settings: dict[str, Any],
+    device: str,
+    allow_changed_data: bool,
+) -> dict[str, Any]:
+    """Prune and fine-tune in a folder that is held from the first file on."""
+    epochs, steps, distil = settings["epochs"], settings["steps"], settings["distil"]
+    config = fine_tuning(state["config"], epochs, source if distil else None, settings["strength"])
     parts = build({**config, "load_from": None}, resolve_device(device), out)
     own = record_of(parts.benchmark)
     data = check_same_data(source, state.get("data"), own, allow_changed_data)
     model = merged(state)
     record = PruningRecord(settings, parts, model, data.changes)
     example = _example(parts)
-    for number in range(1, steps + 1):
-        folder = out if number == steps else out / "steps" / f"step_{number}"
-        step = prune_channels(
-            model,
-            example,
-            ratio=step_ratio(ratio, number, steps),
-            round_to=round_to,
-            importance=importance,
-            ignore=ignore,
-            seed=config["seed"],
-        )
-        logger.info("step %d of %d: %s", number, steps, step)
-        record.add(step, model)
-        write_json(out / FILE_NAME, record.content(finished=False))
-        _tune(model, config, folder, epochs, device, allow_changed_data)
-        model = model_of(load_run(find_checkpoint(folder))).to(parts.device)
-    content = record.finished(model)
-    write_json(out / FILE_NAME, content)
+    options = {key: settings[key] for key in ("round_to", "importance", "ignore")}
+    with only_one(out, "pruning", PRUNING_LOCK):
+        _check_folder(out, source, settings)  # again: nobody else writes it from now on
+        for number in range(1, steps + 1):
+            folder = out if number == steps else out / "steps" / f"step_{number}"
+            ratio = step_ratio(settings["ratio"], number, steps)
+            step = prune_channels(model, example, ratio=ratio, **options, seed=config["seed"])
+            logger.info("step %d of %d: %s", number, steps, step)
+            record.add(step, model)
+            write_json(out / FILE_NAME, record.content(finished=False))
+            _tune(model, config, folder, epochs, device, allow_changed_data)
+            model = model_of(load_run(find_checkpoint(folder))).to(parts.device)
+        content = record.finished(model)
+        write_json(out / FILE_NAME, content)
     for line in pruning_table(content).splitlines():
         logger.info("%s", line)
     return content
@@ -270,11 +284,13 @@ def _check_folder(out: Path, source: Path, settings: Mapping[str, Any]) -> None:
     """Refuse a folder that holds something else.
 
     Raises:
-        ArtifactError: It is the run's own, or of a pruning with other settings.
+        ArtifactError: It is the run's own, another run's, or of a pruning with other settings.
     """
     if out.resolve() in source.resolve().parents:
         raise ArtifactError(f"{out}: holds the run that is to be pruned. Choose another folder.")
     if not (out / FILE_NAME).is_file():
+        if WorkDir(out).holds_a_run():
+            raise ArtifactError(f"{out}: holds a run that is no pruning. Choose another folder.")
         return
     held = read_artifact(out, FILE_NAME, "")[1].get("settings") or {}
     deciding = [key for key in settings if key != "source"]  # a run may be named in many ways

@@ -19,6 +19,7 @@ from cliqa.models.extractor import FeatureExtractor
 from cliqa.transforms.pipeline import Pipeline, preprocessing_signature
 from cliqa.utils.errors import CliqaError, DatasetError, ModelError
 from cliqa.utils.io import write_json
+from cliqa.utils.leftovers import remove_leftovers
 
 DECIDING = ("arch", "weights_sha256", "preprocessing")
 """What features made at two times must share to lie in one folder."""
@@ -119,8 +120,8 @@ def claim_folder(part: Path, name: str, origin: Mapping[str, Any], overwrite: bo
                     f"{old}: holds features, and no {ORIGIN} that says how they were made. {advice}"
                 )
         write_json(folder / ORIGIN, origin)
-    for leftover in folder.rglob(".*.tmp"):  # what a killed run was about to write
-        leftover.unlink(missing_ok=True)
+    for own in (folder, *(bucket for bucket in folder.iterdir() if bucket.is_dir())):
+        remove_leftovers(own, "*.pth", "*.pth.tar", "*.json")  # of a run that was killed
 
 
 def _read_origin(path: Path, advice: str) -> dict[str, Any]:

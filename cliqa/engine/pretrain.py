@@ -11,6 +11,7 @@ from cliqa.config import dump_config
 from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.checkpoints import check_same_config
 from cliqa.engine.data_record import DataRecord, check_same_data
+from cliqa.engine.holding import ReadCheckpoint
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.engine.loggers.build import build_loggers, check_loggers, close_loggers
 from cliqa.engine.memory_advice import memory_advice, of_pretraining
@@ -77,10 +78,11 @@ def pretrain(
             "deploy: a pretraining has no scores to compare by. Export its encoder with "
             "tools/compress.py export, or set deploy in the config that fine-tunes it."
         )
-    saved, checkpoint = _state_to_resume(files, resume, config)
+    saved, read_as = _state_to_resume(files, resume, config)
+    checkpoint = None if read_as is None else read_as.path
     parts = build_pretraining(config, target)
     trainer, data = parts.pretrainer, parts.data
-    if saved is not None:
+    if saved is not None and checkpoint is not None:
         data = check_same_data(checkpoint, saved.get("data"), data, allow_changed_data)
         state = saved["pretraining"]
         if data.changes:
@@ -88,7 +90,8 @@ def pretrain(
         trainer.load_state_dict(state)
         logger.info("resumed from %s: %d epoch(s) done", checkpoint, len(trainer.rows))
     goes_on = checkpoint is not None and files.owns(checkpoint)
-    with stop_on_signals(), files.held(goes_on=goes_on):
+    held = files.held(goes_on=goes_on, resumed=read_as, resumable=resume == "auto")
+    with stop_on_signals(), held:
         setup_logging(files.log)
         dump_config(config, files.config)
         start = {"start": parts.start.to_dict()} if parts.start else {}
@@ -118,7 +121,7 @@ def pretrain(
 
 def _state_to_resume(
     files: WorkDir, resume: str | None, config: dict[str, Any]
-) -> tuple[dict[str, Any] | None, Path | None]:
+) -> tuple[dict[str, Any] | None, ReadCheckpoint | None]:
     """Return the checkpoint to go on from, and its file; None for a run that begins.
 
     Raises:
@@ -127,9 +130,10 @@ def _state_to_resume(
     path = None if resume is None else files.checkpoint_to_resume(resume)
     if path is None:
         return None, None
+    read_as = ReadCheckpoint(path)
     saved = load_pretraining(path)
     check_same_config(path, saved["config"], config, DECIDING, FREE, files.config)
-    return saved, path
+    return saved, read_as
 
 
 def load_pretraining(path: Path) -> dict[str, Any]:

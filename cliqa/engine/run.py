@@ -15,6 +15,7 @@ from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.checkpoints import check_same_config, check_same_texts
 from cliqa.engine.costs import Costs
 from cliqa.engine.data_record import DataRecord, check_same_data
+from cliqa.engine.holding import ReadCheckpoint
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.targets.choose import targets_of
 from cliqa.evaluation.results import Results, load_results
@@ -78,12 +79,19 @@ class Run:
         self._allow_changed_data = allow_changed_data
         self._bootstrap = bootstrap
         self._held = ExitStack()
+        self._finished = False
+        self._resumable = resume == "auto"
         self._checkpoint = self._find(resume)
+        self._read_as = ReadCheckpoint(self._checkpoint) if self._checkpoint else None
         self._state = self._read(self._checkpoint) if self._checkpoint else None
 
     def __enter__(self) -> Run:
         """Make the folder; an earlier run's is moved aside unless this one goes on from it."""
-        self._held.enter_context(self.files.held(goes_on=self._goes_on_here()))
+        self._held.enter_context(
+            self.files.held(
+                goes_on=self._goes_on_here(), resumed=self._read_as, resumable=self._resumable
+            )
+        )
         return self
 
     def _goes_on_here(self) -> bool:
@@ -219,6 +227,7 @@ class Run:
     def finish(self) -> Results:
         """Write the results as finished and return them."""
         self._write("finished")
+        self._finished = True
         return load_results(self.files.results)
 
     def _save(self, strategy: Any, keep: Path | None = None) -> None:  # noqa: ANN401
@@ -242,10 +251,11 @@ class Run:
         }
         if keep is None:
             save_checkpoint(self.files.last, state)
+            self.files.mark_last(self.files.last)
         else:
             save_checkpoint(keep, state)
+            self.files.mark_last(keep)  # before the link: a resumed run marks it, or does it again
             replace_by_link(keep, self.files.last)
-        self.files.mark_last(keep or self.files.last)
 
     def _write_history(self) -> None:
         """Write the rows of all epochs and evaluations."""
@@ -279,7 +289,7 @@ class Run:
     ) -> None:
         """Leave the results with the run's true status, and the folder to others."""
         with self._held:
-            if kind is None or not self.names:
+            if kind is None or self._finished or not self.names:
                 return
             with contextlib.suppress(OSError):  # of a full disk, which `error` tells already
                 self._write("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")

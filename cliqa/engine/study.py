@@ -11,6 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cliqa.engine.data_record import OPTION
+from cliqa.engine.holding import only_one
 from cliqa.engine.planned_run import PlannedRun
 from cliqa.engine.processes import Command, run_commands
 from cliqa.engine.study_data import check_study_data
@@ -18,8 +19,8 @@ from cliqa.engine.study_plan import Plan
 from cliqa.evaluation.results import Results, load_results
 from cliqa.evaluation.study import Study, build_study
 from cliqa.evaluation.study_table import study_report
-from cliqa.utils.errors import ArtifactError, ConfigError
-from cliqa.utils.io import folder_lock, write_json, write_text
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.io import write_json, write_text
 from cliqa.utils.logging import get_logger
 from cliqa.visualization.study import draw_study
 from cliqa.visualization.style import save_figure
@@ -74,15 +75,10 @@ def run_study(
     if jobs < 1:
         raise ConfigError(f"--jobs {jobs}: must be at least 1.")
     finished = [run for run in plan.runs if run.is_finished()]
-    waiting = [run for run in plan.runs if run not in finished]
     plan.notes[:] = check_study_data(finished, allow_changed_data)
-    plan.out.mkdir(parents=True, exist_ok=True)
-    with folder_lock(plan.out) as mine:
-        if not mine:
-            raise ArtifactError(
-                f"{plan.out}: another study is running in it. Wait for it, or choose another "
-                "folder with --out."
-            )
+    # a mistake leaves no folder behind
+    with only_one(plan.out, "study"):
+        waiting = [run for run in plan.runs if not run.is_finished()]
         more = ("--device", device, *([OPTION] if allow_changed_data else []))
         return _run(waiting, script, jobs, more, len(plan.runs))
 

@@ -79,9 +79,9 @@ def train(
                 results = train_stream(parts, run)
         finally:
             parts.close_loggers()
-    for line in report(results).splitlines():
-        logger.info("%s", line)
-    figures = draw_run(run.files.root)
+        for line in report(results).splitlines():
+            logger.info("%s", line)
+        figures = draw_run(run.files.root)
     logger.info("results: %s", run.files.results)
     for figure in figures:
         logger.info("figure:  %s", figure)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -14,10 +15,13 @@ from typing import IO, Any
 
 import numpy as np
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from cliqa.utils import locks
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
+
+LONGEST_NAME = 240
+"""Bytes of a file's name to which a temporary name's 13 can be added on any file system."""
 
 
 @contextlib.contextmanager
@@ -41,10 +45,7 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         raise ValueError(f"mode must be 'w', 'wb' or 'w+b', got {mode!r}")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _named(path):  # the name is cut: it must not become longer than a file system takes
-        descriptor, temporary = tempfile.mkstemp(
-            ".tmp", prefix=f".{path.name[:40]}.", dir=path.parent
-        )
+    descriptor, temporary = _locked_temporary(path)
     raw = _Raw(descriptor, "w+")
     try:
         with _written(raw, path), _buffered(raw, mode) as file:
@@ -52,14 +53,30 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             file.flush()
             with _named(path):
                 os.fsync(file.fileno())
-        with _named(path):
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
+                os.chmod(temporary, 0o666 & ~_umask())
+                if locks.AVAILABLE:  # still locked: nobody takes it for a leftover
+                    os.replace(temporary, path)
+        if not locks.AVAILABLE:  # Windows renames no open file
+            with _named(path):
+                os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
+
+
+def _locked_temporary(path: Path) -> tuple[int, str]:
+    """Return a new temporary file beside `path`, locked as long as it is open, and its name."""
+    fits = len(os.fsencode(path.name)) <= LONGEST_NAME
+    prefix = f".{path.name if fits else path.name[:40]}."
+    while True:
+        with _named(path):
+            descriptor, name = tempfile.mkstemp(".tmp", prefix=prefix, dir=path.parent)
+        locks.lock(descriptor, wait=True)
+        if os.path.exists(name):
+            return descriptor, name
+        os.close(descriptor)  # it was taken for a leftover in the moment before it was locked
 
 
 class _Raw(io.FileIO):
@@ -107,60 +124,59 @@ def _named(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def folder_lock(folder: str | Path) -> Iterator[bool]:
+def folder_lock(folder: str | Path, name: str = ".lock") -> Iterator[bool]:
     """Hold a folder for one process; the lock goes with the process, however that ends.
 
     Args:
-        folder: An existing folder; ``.lock`` in it is the file that is locked.
+        folder: An existing folder.
+        name: The file in it that is locked; another name is another lock.
 
     Yields:
-        False if another process holds it. Always true where the system has no such locks.
+        False if another process holds it. Always true where there are no such locks.
     """
-    if fcntl is None:
+    if not locks.AVAILABLE:
         yield True
         return
-    with (Path(folder) / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
+    path = Path(folder) / name
+    while True:
+        with path.open("a") as file:
+            held = locks.lock(file)
+            if held and not _is(file, path):  # removed, or replaced, before it was locked
+                continue
+            locks.keep_from_children(file)
+            if held is None:
+                logger.warning(
+                    "%s: this file system has no locks; start one process at a time in it", folder
+                )
+            yield held is not False
             return
-        _LOCKED.add(file)
-        try:
-            yield True
-        finally:
-            _LOCKED.discard(file)
 
 
-_LOCKED: set[IO[Any]] = set()
-"""Files that this process holds locks on."""
-
-
-def _leave_locks_to_the_parent() -> None:
-    """Close a forked child's copies, or its locks would outlive a parent that was killed."""
-    for file in _LOCKED:
-        file.close()
-    _LOCKED.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_locks_to_the_parent)
+def _is(file: IO[Any], path: Path) -> bool:
+    """Return whether an open file is what lies at a path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def replace_by_link(source: str | Path, path: str | Path) -> None:
     """Make `path` the same file as `source`, atomically; a copy where links are not to be had."""
     source, path = Path(source), Path(path)
-    temporary = path.with_name(f".{path.name}.link")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except OSError:
-        with atomic_open(path, "wb") as file, source.open("rb") as content:
-            shutil.copyfileobj(content, file)
-        return
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            os.link(source, temporary)
+        except FileExistsError:
+            continue
+        except OSError:
+            with atomic_open(path, "wb") as file, source.open("rb") as content:
+                shutil.copyfileobj(content, file)
+            return
+        break
     os.replace(temporary, path)
     temporary.unlink(missing_ok=True)  # where both are one file already, a rename does nothing
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _umask() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -48,22 +49,34 @@ def test_a_run_is_known_by_what_it_leaves(tmp_path: Path) -> None:
         path.unlink()
 
 
-def test_earlier_runs_are_moved_to_the_first_free_number(tmp_path: Path) -> None:
-    for number in (1, 2):
-        files = filled(tmp_path / "run")
-        files.results.write_text(f"run {number}")
-        assert files.move_aside() == tmp_path / f"run.{number}"
-        assert not files.root.exists()
-    assert (tmp_path / "run.1" / "results.json").read_text() == "run 1"
-    assert (tmp_path / "run.2" / "results.json").read_text() == "run 2"
+def test_a_run_has_learnt_once_there_is_a_checkpoint_or_a_result(tmp_path: Path) -> None:
+    files = filled(tmp_path)
+    files.run.write_text("{}")
+    assert not files.has_learnt()
+    for path in (files.checkpoint_of(0), files.last, files.results):
+        path.write_text("{}")
+        assert files.has_learnt()
+        path.unlink()
 
 
 def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
-    files = filled(tmp_path, ".exp_0.pth.x.tmp", ".last.pth.link", "last.pth")
-    (tmp_path / ".results.json.y.tmp").touch()
+    ours = [
+        *(".results.json.a1b2c3d4.tmp", "checkpoints/.exp_0.pth.a_b_c_d_.tmp"),
+        *("checkpoints/.last.pth.00000000.tmp", "figures/.scatter.png.a1b2c3d4.tmp"),
+        "predictions/.after_0_on_a.npz.a1b2c3d4.tmp",
+    ]
+    users = [
+        *(".notes.tmp", ".mine.link", ".thesis.txt.a1b2c3d4.tmp", "checkpoints/.last.pth.link"),
+        *("checkpoints/.backup.tmp", "figures/.paper.tex.a1b2c3d4.tmp", "notes/.x.tmp"),
+        "notes/.last.pth.a1b2c3d4.tmp",
+    ]
+    files = filled(tmp_path, "last.pth")
+    for name in (*ours, *users):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
     files.prepare()
-    left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
-    assert left == ["last.pth"]
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {*users, "checkpoints/last.pth"}
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
@@ -75,7 +88,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_to_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifacts.os, "access", lambda *_: False)  # root may write everywhere
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
     with pytest.raises(ArtifactError, match=r"run: not writable\. Choose another: --work-dir"):
         WorkDir(tmp_path / "run").prepare()
 

@@ -27,6 +27,7 @@ from cliqa.engine.image_model import open_model
 from cliqa.models.fake_quantization import remove_rounding
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
+from cliqa.utils.io import folder_lock
 from train_config import main
 
 pytest.importorskip("onnxscript")
@@ -113,6 +114,16 @@ def test_the_same_call_goes_on(
     assert again.rows == done[0].rows
     with pytest.raises(ArtifactError, match="differs in its calibration images"):
         search_deployments(tiny_run, done[1], DeployOptions(**{**options, "images": 48}))
+
+
+def test_two_searches_cannot_share_a_folder(tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / ".onnxruntime-fp32.onnx.a1b2c3d4.tmp").touch()
+    with (
+        folder_lock(tmp_path),
+        pytest.raises(ArtifactError, match=r"another search is running in it\. Wait.*--out"),
+    ):
+        search_deployments(tiny_run, tmp_path, DeployOptions(**OPTIONS))
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_chosen_file_predicts(done: tuple[Any, Path]) -> None:

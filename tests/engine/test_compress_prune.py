@@ -13,7 +13,13 @@ import torch
 from cliqa.config import load_config
 from cliqa.engine import compress_prune
 from cliqa.engine.checkpoints import load_run, model_of
-from cliqa.engine.compress_prune import fine_tuning, merged, prune_run, step_ratio
+from cliqa.engine.compress_prune import (
+    PRUNING_LOCK,
+    fine_tuning,
+    merged,
+    prune_run,
+    step_ratio,
+)
 from cliqa.engine.evaluate import evaluate
 from cliqa.engine.inference import Predictor, find_images
 from cliqa.engine.pruning_record import FILE_NAME, pruning_table
@@ -21,6 +27,7 @@ from cliqa.evaluation.predictions import load_predictions
 from cliqa.models.lora import lora_layers
 from cliqa.models.pruned import pruning_of
 from cliqa.utils.errors import ArtifactError, CheckpointError, CliqaError, ConfigError
+from cliqa.utils.io import folder_lock
 
 pytest.importorskip("torch_pruning")
 
@@ -241,6 +248,22 @@ def test_folders_of_something_else_are_left_alone(pruned: Path, tiny_run: Path) 
         prune_run(tiny_run / "checkpoints" / "exp_1.pth", ratio=0.5, out=pruned, **how)
     with pytest.raises(ArtifactError, match="holds the run that is to be pruned"):
         prune_run(tiny_run, ratio=0.5, out=tiny_run, **how)
+
+
+def test_another_run_s_folder_is_left_alone(tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(ArtifactError, match=r"holds a run that is no pruning\. Choose another"):
+        prune_run(tiny_run, ratio=0.5, out=tmp_path, epochs=1, device="cpu")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_two_prunings_cannot_share_a_folder(tiny_run: Path, tmp_path: Path) -> None:
+    with (
+        folder_lock(tmp_path, PRUNING_LOCK),
+        pytest.raises(ArtifactError, match=r"another pruning is running in it\. Wait.*--out"),
+    ):
+        prune_run(tiny_run, ratio=0.5, out=tmp_path, epochs=1, round_to=1, device="cpu")
+    assert [path.name for path in tmp_path.iterdir()] == [PRUNING_LOCK]
 
 
 def test_runs_that_cannot_be_pruned_are_told(

@@ -78,7 +78,7 @@ def test_overwrite_removes_what_was_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", ["features/tiny", "training_folder/features/tiny"])
 def test_features_of_unknown_origin_are_refused(tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / folder / ".extractor.json.x.tmp").write_bytes(b"left by a killed run")
+    (tmp_path / folder / ".extractor.json.a1b2c3d4.tmp").write_bytes(b"left by a killed run")
     origin = origin_of(tmp_path)
     (tmp_path / folder / "1").mkdir()
     with pytest.raises(DatasetError, match=rf"{folder}: holds features, and no extractor\.json"):

@@ -210,7 +210,7 @@ def test_a_killed_run_leaves_whole_files_alone(
         compute()
     assert sorted(root.glob("features/tiny/*/*.pth")) == sorted(written)
     assert not (root / "features/tiny/features.json").exists()
-    (root / "features/tiny/1/.bus.pth.x.tmp").write_bytes(b"half")
+    (root / "features/tiny/1/.bus.pth.a1b2c3d4.tmp").write_bytes(b"half")
     monkeypatch.setattr(features, "save_checkpoint", save)
     sizes = count_images(monkeypatch)
     compute()

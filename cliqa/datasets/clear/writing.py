@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from tqdm import tqdm
 
 from cliqa.datasets.clear.layout import CLASS_NAMES, INDEX
+from cliqa.datasets.generated.storage import folder_at_once, give_name
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.io import to_json, write_json, write_text
 
@@ -103,23 +104,20 @@ def fresh_folder(out: Path) -> Iterator[Path]:
     Raises:
         DatasetError: `out` is in use, or cannot be written to.
     """
+    _check_free(out)
+    with folder_at_once(out) as temporary:
+        yield temporary
+        try:
+            give_name(temporary, out)
+        except OSError:
+            _check_free(out)  # another process may have written it meanwhile
+            raise
+
+
+def _check_free(out: Path) -> None:
+    """Refuse a folder that holds something."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f"{out} is there already. Choose a new folder, or delete this one.")
-    temporary = out.parent / f".{out.name}.{os.getpid()}.tmp"
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
-    except OSError as error:
-        raise DatasetError(
-            f"{out}: cannot be written ({error.strerror}: {error.filename}). Choose another folder."
-        ) from error
-    try:
-        yield temporary
-        if out.is_dir():
-            out.rmdir()  # an empty one; some systems do not rename onto it
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def progress(total: int, title: str) -> tqdm[Any]:

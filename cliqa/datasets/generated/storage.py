@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.io import write_json
+from cliqa.utils.leftovers import temporary_folder
 
 MANIFEST = "demo_data.json"
 
@@ -74,35 +75,60 @@ def new_folder(root: Path, arguments: Mapping[str, Any]) -> Iterator[Path]:
         arguments: What the manifest records.
 
     Yields:
-        The temporary folder, beside `root`. If the block raises, it is removed.
+        The temporary folder, beside `root`. If the block raises, it is removed; what a killed
+        process left of one is removed by the next.
 
     Raises:
         DatasetError: The place cannot be written to.
     """
-    temporary = root.parent / f".{root.name}.{os.getpid()}.tmp"
-    try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
-    except OSError as error:
-        raise DatasetError(
-            f"{root}: cannot be written ({error.strerror}: {error.filename}). "
-            "Choose another folder."
-        ) from error
-    try:
+    with folder_at_once(root) as temporary:
         yield temporary
         record = {"arguments": dict(arguments), "files": count_files(temporary)}
         write_json(temporary / MANIFEST, record)
-        _move(temporary, root, arguments)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            give_name(temporary, root)
+        except OSError as error:
+            if not is_written(root, arguments):  # by another process, meanwhile
+                raise _unwritable(root, error) from error
 
 
-def _move(temporary: Path, root: Path, arguments: Mapping[str, Any]) -> None:
-    """Give a finished folder its name, unless another process has just done the same."""
-    try:
-        if root.is_dir():
-            root.rmdir()  # an empty one; some systems do not rename onto it
-        temporary.rename(root)
-    except OSError:
-        if not is_written(root, arguments):
-            raise
+@contextlib.contextmanager
+def folder_at_once(root: Path) -> Iterator[Path]:
+    """Open a temporary folder for the block to fill, and to give the name `root`.
+
+    Args:
+        root: The folder to make; it may be there and empty. Of a link, the place that it leads to
+            is meant.
+
+    Raises:
+        DatasetError: The place cannot be written to.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            place = root.resolve()
+            if root.is_symlink() and not place.parent.is_dir():
+                raise OSError(errno.ENOENT, "a link to what is not there", str(place))
+            if os.path.ismount(place):
+                raise OSError(errno.EBUSY, "a disk begins there", str(place))
+            temporary = stack.enter_context(temporary_folder(place))
+        except (OSError, RuntimeError) as error:  # a RuntimeError of links that lead in a circle
+            raise _unwritable(root, error) from error
+        yield temporary
+
+
+def give_name(temporary: Path, root: Path) -> None:
+    """Give a finished folder its name; an empty one may have it.
+
+    Raises:
+        OSError: There is something of that name.
+    """
+    place = root.resolve()
+    if place.is_dir():
+        place.rmdir()  # some systems do not rename onto it
+    temporary.rename(place)
+
+
+def _unwritable(root: Path, error: OSError | RuntimeError) -> DatasetError:
+    """Return what tells a user that a folder cannot be written."""
+    reason = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
+    return DatasetError(f"{root}: cannot be written ({reason}). Choose another folder.")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cliqa.models.heads.features import full_precision
 from cliqa.models.heads.fusion import FusionHead
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.models.language.text_encoder import KeptFeatures
@@ -92,8 +93,9 @@ class FusionModel(ImageTextModel):
 
     def logits(self, images: Tensor) -> Tensor:
         """Return how well images (B, C, H, W) fit every candidate, (B, K)."""
-        fits: Tensor = self.head(self.regions(images), *self.words())  # (B, N)
-        return fits @ self._average.to(fits).T
+        found: Tensor = self.head(self.regions(images), *self.words())  # (B, N)
+        with full_precision(self.head, found) as fits:
+            return fits @ self._average.to(fits).T
 
     def attention(self, images: Tensor, ids: Sequence[int] | None = None) -> Tensor:
         """Return where each word looks, the mean over heads; each word's map sums to 1.

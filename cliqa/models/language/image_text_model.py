@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliqa.models.freezing import freeze_parts
+from cliqa.models.heads.features import full_precision
 from cliqa.models.heads.image_text import ImageTextHead
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.models.language.text_encoder import KeptFeatures, TextEncoder
@@ -166,8 +167,8 @@ class ImageTextModel(QualityModel):
 
     def prototypes(self) -> Tensor:
         """Return a unit vector (K, D) for each candidate."""
-        prompts = self.embed_text()  # (N, D)
-        return F.normalize(self._average.to(prompts) @ prompts, dim=1)
+        with full_precision(self.head, self.embed_text()) as prompts:  # (N, D)
+            return F.normalize(self._average.to(prompts) @ prompts, dim=1)
 
     def logits(self, images: Tensor) -> Tensor:
         """Return how well images (B, C, H, W) fit every candidate, (B, K)."""
@@ -183,7 +184,8 @@ class ImageTextModel(QualityModel):
         values = self.candidates().values
         if values is None:
             return logits
-        return logits.softmax(dim=1) @ logits.new_tensor(values)
+        with full_precision(self.head, logits) as precise:
+            return precise.softmax(dim=1) @ precise.new_tensor(values)
 
     def get_extra_state(self) -> Tensor:
         """Return the texts as bytes, (n,) uint8: a checkpoint needs no other file."""

@@ -58,6 +58,19 @@ def test_an_empty_folder_is_filled_and_a_used_one_refused(tmp_path: Path) -> Non
         pass
 
 
+def test_of_two_writers_the_second_is_told(tmp_path: Path) -> None:
+    def write_too_late() -> None:
+        with fresh_folder(tmp_path / "out") as folder:
+            (folder / "a.txt").write_text("late")
+            with fresh_folder(tmp_path / "out") as other:
+                (other / "a.txt").write_text("first")
+
+    with pytest.raises(DatasetError, match=r"out is there already\. Choose a new folder"):
+        write_too_late()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "a.txt").read_text() == "first"
+
+
 def test_images_are_copied_or_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "a.jpg"
     source.write_bytes(b"image")

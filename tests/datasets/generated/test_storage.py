@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import stat
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,29 @@ def test_a_crash_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         stop_halfway()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_writer_that_is_killed_stands_in_nobody_s_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container every process has the same number."""
+    number = os.getpid
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            try:
+                with new_folder(tmp_path / "demo", ARGUMENTS) as folder:
+                    (folder / "half.txt").write_text("half")
+                    os.kill(number(), signal.SIGKILL)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        assert len(list(tmp_path.iterdir())) == 2
+    fill(tmp_path / "demo")
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+    assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["a", MANIFEST, "two.txt"]
 
 
 def test_of_two_writers_the_first_wins(tmp_path: Path) -> None:
@@ -119,6 +144,48 @@ def test_foreign_content_is_refused(tmp_path: Path) -> None:
         is_written(tmp_path, ARGUMENTS)
     with pytest.raises(DatasetError, match=r"mine\.txt is a file"):
         is_written(tmp_path / "mine.txt", ARGUMENTS)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_and_the_place_it_leads_to_is_filled(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "disk").mkdir()
+    if there:
+        (tmp_path / "disk" / "big").mkdir()
+    (tmp_path / "demo").symlink_to(tmp_path / "disk" / "big")
+    fill(tmp_path / "demo")
+    assert (tmp_path / "demo").is_symlink()
+    assert is_written(tmp_path / "disk" / "big", ARGUMENTS)
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["big"]
+
+
+def test_a_place_on_a_disk_that_is_away_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "demo").symlink_to(tmp_path / "away" / "big")
+    with pytest.raises(
+        DatasetError, match=r"demo: cannot be written \(a link to what is not there"
+    ):
+        fill(tmp_path / "demo")
+    assert not (tmp_path / "away").exists()
+    monkeypatch.setattr(os.path, "ismount", lambda path: True)
+    with pytest.raises(DatasetError, match=r"new: cannot be written \(a disk begins there"):
+        fill(tmp_path / "new")
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(DatasetError, match=r"a: cannot be written .*Choose another folder"):
+        fill(tmp_path / "a")
+
+
+def test_a_folder_that_cannot_get_its_name_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied", "demo")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(DatasetError, match=r"demo: cannot be written \(Permission denied"):
+        fill(tmp_path / "demo")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -163,3 +163,14 @@ def test_the_words_of_clip_attend(clip_arch: Mapping[str, Any], images: Tensor) 
     assert net(images).shape == (5, 10)
     shown = net.text_encoder.tokens([net.texts.flat[0]] if net.texts else [])[0]
     assert int((net.word_weights([0]) > 0).sum()) == len(shown)
+
+
+@pytest.mark.parametrize("texts", ["fashion_mnist", "quality_levels"])
+def test_answers_are_as_precise_in_mixed_precision(texts: str, images: Tensor) -> None:
+    net = model(texts)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = net.logits(images)
+        found = net.answers(logits)
+    assert logits.dtype == found.dtype == torch.float32
+    with torch.no_grad():
+        torch.testing.assert_close(found, net.answers(logits), rtol=0, atol=0)

@@ -202,3 +202,17 @@ def test_freezing_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         model(freeze=["text_encoder"])
     assert "froze" in caplog.text
+
+
+@pytest.mark.parametrize("texts", ["fashion_mnist", "quality_levels"])
+def test_answers_are_as_precise_in_mixed_precision(texts: str, images: Tensor) -> None:
+    """In bfloat16 the scores of different images are tied."""
+    net = model(texts)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        vectors, prototypes = net.embed_image(images), net.prototypes()
+        found = net.answers(net.head(vectors, prototypes))
+    assert vectors.dtype == prototypes.dtype == found.dtype == torch.float32
+    with torch.no_grad():
+        torch.testing.assert_close(
+            found, net.answers(net.head(vectors, prototypes)), rtol=0, atol=0
+        )
