@@ -21,7 +21,7 @@ from cliqa.utils.logging import get_logger
 logger = get_logger(__name__)
 
 LONGEST_NAME = 240
-"""Bytes of a file's name to which a temporary name's 13 can be added on any file system."""
+"""Bytes of a file's name to which a temporary name's 14 can be added on any file system."""
 
 
 @contextlib.contextmanager
@@ -186,7 +186,7 @@ def _umask() -> int:
     return mask
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Flush a folder's entries, so that a rename survives a power cut.
 
     Where that is not to be had (a folder that may not be read, some network drives), the file is
