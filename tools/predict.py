@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import add_protocol_arguments, run_entry_point
+from cliqa.utils.cli import add_protocol_arguments, add_workers_argument, run_entry_point
 from cliqa.utils.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_protocol_arguments(parser)
     parser.add_argument("--recursive", action="store_true", help="look into folders' folders")
     parser.add_argument("--batch-size", type=int, help="images a batch (default: 32 or crops)")
-    parser.add_argument("--num-workers", type=int, default=0, help="processes that read images")
+    add_workers_argument(parser)
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     args = parser.parse_args(argv)
     if args.model is None:

@@ -28,6 +28,7 @@ from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError, DatasetError, ModelError
 from cliqa.utils.io import atomic_open, write_json
 from cliqa.utils.logging import get_logger
+from cliqa.utils.workers import check_workers
 
 logger = get_logger(__name__)
 
@@ -130,11 +131,9 @@ def _check(name: str, batch_size: int, num_workers: int) -> None:
             f"name '{name}' is to be a folder's name: use letters, digits, '_', '-' and '.', such "
             "as 'moco_b0'."
         )
-    if batch_size < 1 or num_workers < 0:
-        raise ConfigError(
-            f"batch_size must be 1 or more and num_workers 0 or more, got {batch_size} and "
-            f"{num_workers}."
-        )
+    if batch_size < 1:
+        raise ConfigError(f"batch_size must be 1 or more, got {batch_size}.")
+    check_workers(num_workers, "num_workers")
 
 
 def _class_files(folder: Path, name: str) -> list[ClassFile]:

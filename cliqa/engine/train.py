@@ -52,6 +52,7 @@ def train(
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
     parts = build(config, target, folder)
+    config = parts.config
     rehearse(parts)
     run = Run(folder, config, resume, config_file=str(config_file), bootstrap=resamples(config))
     with stop_on_signals(), run:

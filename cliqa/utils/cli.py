@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import errno
 import os
+import re
 import signal
 import sys
 import warnings
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.logging import close_logging, get_logger, setup_logging
+from cliqa.utils.workers import workers_mistake
 
 FAILED = 2
 SIGNALLED = 128
@@ -115,6 +117,25 @@ def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
         help="resize to this shorter edge, to HEIGHT WIDTH, or 'none' (default: as trained)",
     )
     parser.add_argument("--seed", type=_seed, default=0, help="of random crops (default: 0)")
+
+
+def add_workers_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--num-workers``: processes that read images, 0 by default."""
+    parser.add_argument(
+        "--num-workers", type=_workers, default=0, metavar="N", help="processes that read images"
+    )
+
+
+def _workers(text: str) -> int:
+    """Return a number of worker processes.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none that the machine can run.
+    """
+    expected = workers_mistake(int(text) if re.fullmatch(r"-?\d{1,9}", text) else text)
+    if expected:
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+    return int(text)
 
 
 def _seed(text: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.suggest import closest
+from cliqa.utils.workers import workers_mistake
 
 Check = Callable[[Any], "str | None"]
 """Returns what was expected where a value does not fit, and None where it does."""
@@ -114,7 +115,7 @@ SECTIONS: dict[str, Section] = {
     "work_dir": Section("the folder that a run writes to", _or_none(_text)),
     "seed": Section("seed of all randomness", _or_none(_integer(0))),
     "amp": Section("train in mixed precision: True, or a type's name", _precision),
-    "num_workers": Section("processes that load images", _integer(0)),
+    "num_workers": Section("processes that load images", workers_mistake),
     "custom_imports": Section(
         "modules of yours to import first, so that their components are known",
         _or_none(_a_dict),
