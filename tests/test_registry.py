@@ -46,7 +46,7 @@ class SGD:
         self.params, self.lr, self.momentum = params, lr, momentum
 
 
-class Bug(Exception):
+class BugError(Exception):
     """No constructor raises it for a value."""
 
 
@@ -59,7 +59,7 @@ class Fussy:
             "key": KeyError("depth"),
             "empty": AssertionError(),
             "ours": DatasetError("row 3: no score"),
-            "bug": Bug("a slip of ours"),
+            "bug": BugError("a slip of ours"),
         }
         raise errors[error]
 
@@ -286,7 +286,7 @@ def test_our_own_errors_pass_as_they_are(optimizers: ComponentRegistry) -> None:
 
 
 def test_bugs_keep_their_traceback(optimizers: ComponentRegistry) -> None:
-    with pytest.raises(Bug):
+    with pytest.raises(BugError):
         build_component(optimizers, {"type": "Fussy", "error": "bug"}, "x")
 
 

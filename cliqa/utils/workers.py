@@ -8,11 +8,11 @@ from typing import Any
 from cliqa.utils.errors import ConfigError
 
 A_CPU = 8
-LEAST = 32
+LEAST = 64
 
 
 def most_workers() -> int:
-    """Return the largest number of worker processes: 8 for each of the machine's CPUs, at least 32.
+    """Return the largest number of worker processes: 8 for each of the machine's CPUs, at least 64.
 
     Each takes some hundred megabytes; far more would stop the machine before the first image.
     """
