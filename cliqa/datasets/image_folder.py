@@ -10,6 +10,7 @@ from pathlib import Path
 from cliqa.datasets.class_dataset import ClassDataset, ImageFiles
 from cliqa.datasets.splits import seeded_splits
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.paths import home_path
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def read_image_folder(
         DatasetError: There is no such folder, it has fewer than two classes, a class has too few
             images, or train and test have different classes.
     """
-    root = Path(root).expanduser()
+    root = home_path(root)
     if not isinstance(test_fraction, (int, float)) or not 0.0 < test_fraction < 1.0:
         raise ConfigError(
             "test_fraction must be a number between 0 and 1 (both excluded), got "

@@ -13,6 +13,7 @@ from cliqa.datasets.splits import check_fractions
 from cliqa.datasets.table import ScoreTable, check_range, check_table
 from cliqa.registry import closest
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.paths import home_path
 
 
 class LabelledFolder(QualityDataset):
@@ -157,4 +158,4 @@ def _folder(root: str | Path, where: str) -> Path:
     """
     if not isinstance(root, (str, Path)):
         raise ConfigError(f"{where} must be a folder's path, got {root!r}.")
-    return Path(root).expanduser()
+    return home_path(root)

@@ -11,6 +11,7 @@ from cliqa.datasets.image_files import unreadable, without_unreadable
 from cliqa.datasets.image_folder import SUFFIXES
 from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.paths import home_path
 
 
 class UnlabelledFolder:
@@ -34,7 +35,7 @@ class UnlabelledFolder:
     def __init__(self, root: str | Path, on_bad_image: str = "error") -> None:
         if on_bad_image not in ("error", "skip"):
             raise ConfigError(f"on_bad_image must be 'error' or 'skip', got {on_bad_image!r}.")
-        self.root = Path(root).expanduser()
+        self.root = home_path(root)
         self.files = _list_images(self.root)
         if on_bad_image == "skip":
             count, name = len(self), str(self.root)

@@ -83,6 +83,9 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
         if not isinstance(config.get(key), dict):
             raise ConfigError(f"{key}: expected dict(...), got {config.get(key)!r}.")
     yield from _scenario_checks(config["scenario"])
+    for key in ("train_pipeline", "test_pipeline"):  # left over: the scenario has copied them
+        if config.get(key):
+            yield lambda key=key: build_pipeline(config[key], key, quality=False)  # type: ignore[misc]
     yield lambda: check_model(config["model"])
     yield from _strategy_checks(config["cl_strategy"])
     yield from _list_checks(config, "loggers", LOGGERS, PROVIDED)
@@ -123,7 +126,7 @@ def _scenario_checks(scenario: dict[str, Any]) -> Iterable[Check]:
                 scenario[key], f"scenario.{key}", quality=_kind(scenario) != "classes"
             )
     if scenario.get("generate") is not None:
-        yield lambda: check_component(GENERATORS, scenario["generate"], "scenario.generate")
+        yield lambda: _try(GENERATORS, scenario["generate"], "scenario.generate")
     yield lambda: _check_scenario(scenario)
 
 
@@ -132,6 +135,9 @@ def _check_scenario(scenario: dict[str, Any]) -> None:
     away = ("dataset_root", "generate") if takes_data_sets(scenario) else ("generate",)
     rest = {key: value for key, value in scenario.items() if key not in away}
     check_component(SCENARIOS, rest, "scenario")
+    root = scenario.get("dataset_root")
+    if root is not None and not isinstance(root, str):
+        raise ConfigError(f"scenario.dataset_root: expected a path, got {root!r}.")
 
 
 def _kind(scenario: dict[str, Any]) -> str | None:
@@ -195,11 +201,11 @@ def _check_strategy(section: dict[str, Any]) -> None:
     every = section.get("eval_every", -1)
     if isinstance(every, bool) or not isinstance(every, int) or every < -1:
         raise ConfigError(f"cl_strategy.eval_every: expected an integer >= -1, got {every!r}.")
-    names = [field.name for field in fields(TrainingOptions)]
-    provided = [*BY_ENGINE, *names] if registry is not PLUGINS else []
-    component = check_component(registry, own, "cl_strategy", provided)
-    if registry is not PLUGINS:
-        _check_open_ended(own, component)
+    provided = [*BY_ENGINE, *(field.name for field in fields(TrainingOptions))]
+    if registry is PLUGINS:
+        _try(PLUGINS, own, "cl_strategy")
+    else:
+        _check_open_ended(own, check_component(registry, own, "cl_strategy", provided))
 
 
 def _check_open_ended(own: dict[str, Any], component: Component) -> None:

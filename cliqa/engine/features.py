@@ -28,6 +28,7 @@ from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError, DatasetError, ModelError
 from cliqa.utils.io import atomic_open, write_json
 from cliqa.utils.logging import get_logger
+from cliqa.utils.paths import home_path
 from cliqa.utils.workers import check_workers
 
 logger = get_logger(__name__)
@@ -100,7 +101,7 @@ def get_pretrained_features(
         ModelError: The network cannot be built, or cannot take the images.
         CheckpointError: The checkpoint cannot be read safely.
     """
-    root = Path(root).expanduser()
+    root = home_path(root)
     _check(name, batch_size, num_workers)
     place = resolve_device(device)
     layout = detect_layout(root)

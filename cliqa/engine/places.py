@@ -11,6 +11,7 @@ from cliqa.engine.sections import split_strategy, strategy_component
 from cliqa.engine.streams import takes_data_sets
 from cliqa.models.build import PARTS as OF_MODEL
 from cliqa.models.build import takes_name, with_type
+from cliqa.models.start import StartOptions
 from cliqa.registry import (
     DATASETS,
     GENERATORS,
@@ -98,8 +99,19 @@ def places(config: Mapping[str, Any]) -> Iterator[Place]:
     yield from _of_strategy(config["cl_strategy"])
     yield from listed(LOGGERS, config.get("loggers"), ("loggers",))
     yield from listed(METRICS, config.get("metrics"), ("metrics",))
+    yield from of_start(config.get("load_from"))
     if config.get("deploy") is not None:
         yield Place(("deploy",), DeployOptions, config["deploy"])
+
+
+def of_start(source: Any) -> Iterator[Place]:  # noqa: ANN401
+    """Yield the place of ``load_from``, where it is a dict.
+
+    Args:
+        source: The checked section.
+    """
+    if isinstance(source, Mapping):
+        yield Place(("load_from",), StartOptions, source)
 
 
 def of_section(registry: ComponentRegistry, section: Mapping[str, Any], path: Path) -> Place:

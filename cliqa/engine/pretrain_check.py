@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from cliqa.engine.places import Place, as_used, listed, of_model, of_section
+from cliqa.engine.places import Place, as_used, listed, of_model, of_section, of_start
 from cliqa.losses.qualiclip import QualiCLIPLoss, SimplifiedQualiCLIPLoss
 from cliqa.models.build import check_model
 from cliqa.models.start import check_start
@@ -98,6 +98,7 @@ def _places(config: Mapping[str, Any]) -> Iterator[Place]:
     if section.get("loss"):
         yield of_section(LOSSES, section["loss"], ("pretrain", "loss"))
     yield from of_model(config["model"])
+    yield from of_start(config.get("load_from"))
     yield from listed(LOGGERS, config.get("loggers"), ("loggers",))
 
 
@@ -127,4 +128,5 @@ def _check_keys(where: str, given: Mapping[str, Any], names: Sequence[str]) -> N
 
 def loss_section(section: Mapping[str, Any]) -> dict[str, Any]:
     """Return the section of the loss; QualiCLIP's margins where there is none."""
-    return dict(section.get("loss") or {"type": "QualiCLIPLoss"})
+    loss: dict[str, Any] = section.get("loss") or {"type": "QualiCLIPLoss"}
+    return loss

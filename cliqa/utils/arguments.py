@@ -78,7 +78,7 @@ class _Rule(NamedTuple):
     """What an argument may be.
 
     Attributes:
-        annotation: What is accepted, as it is told to the user.
+        annotation: What its author says; it is told to the user.
         adapter: Validates and converts; None where anything goes.
         default: Always accepted.
         words: Words for True and False are converted, and anything else goes.
@@ -103,9 +103,11 @@ def _rule(name: str, argument: Argument) -> _Rule:
     is_flag = annotation is bool or isinstance(default, bool)
     if package in UNTYPED or (module, name) in WRONG:
         return _Rule(UNKNOWN, None, default, words=is_flag)
+    accepted = annotation
     if package in LENIENT:
-        annotation = bool if is_flag and annotation is UNKNOWN else allowing(annotation)
-    adapter = _adapter(config_type(annotation))
+        annotation = bool if is_flag and annotation is UNKNOWN else annotation
+        accepted = allowing(annotation)
+    adapter = _adapter(config_type(accepted))
     return _Rule(annotation, adapter, default, words=is_flag and adapter is None)
 
 

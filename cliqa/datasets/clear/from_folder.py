@@ -26,6 +26,7 @@ from cliqa.datasets.clear.writing import (
     write_part,
 )
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.paths import home_path
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ def from_folder(
     check_buckets(buckets)
     if order not in ("date", "name"):
         raise ConfigError(f"order must be 'date' or 'name', got {order!r}.")
-    source, out = Path(folder).expanduser(), Path(out).expanduser()
+    source, out = home_path(folder), home_path(out)
     files = _find_buckets(source)
     if files is None:
         classes = _find_classes(source)

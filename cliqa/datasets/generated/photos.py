@@ -13,6 +13,7 @@ from PIL import Image
 from cliqa.datasets.splits import seeded_splits
 from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import DatasetError
+from cliqa.utils.paths import home_path
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
@@ -30,7 +31,7 @@ def find_photos(folder: str | Path, wanted: int) -> list[Path]:
     Raises:
         DatasetError: There is no such folder, or it has too few images.
     """
-    path = Path(folder).expanduser()
+    path = home_path(folder)
     if not path.is_dir():
         raise DatasetError(f"photos: no folder {path} (from {Path.cwd()}).")
     found = sorted(
