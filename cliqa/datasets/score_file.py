@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from cliqa.datasets.splits import carve_validation, normalise_split
 from cliqa.datasets.spreadsheet import read_xlsx
 from cliqa.datasets.table import SPLITS, ScoreTable, join_tables, with_suffix
 from cliqa.registry import DATASETS
+from cliqa.utils.annotations import TwoNumbers
 from cliqa.utils.errors import ConfigError
 
 
@@ -122,7 +122,7 @@ class ScoreFile(LabelledFolder):
         self,
         root: str | Path,
         labels: str,
-        score_range: Sequence[float],
+        score_range: TwoNumbers,
         higher_is_better: bool,
         name: str | None = None,
         val_labels: str | None = None,

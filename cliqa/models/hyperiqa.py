@@ -7,6 +7,7 @@ from typing import Any
 
 from cliqa.models.hyper_model import IMAGENET, HyperModel
 from cliqa.registry import MODELS
+from cliqa.utils.annotations import TwoNumbers
 
 RESNET50 = ("resnet50", ["layer1", "layer2", "layer3", "layer4"])
 """torchvision's name of the backbone, and the layers whose maps are taken."""
@@ -48,7 +49,7 @@ class HyperIQA(HyperModel):
         local_channels: Sequence[int] = (16, 32, 64),
         local_dims: int = 16,
         grid: int = 7,
-        score_range: Sequence[float] = (0.0, 1.0),
+        score_range: TwoNumbers = (0.0, 1.0),
         freeze: Sequence[str] = (),
     ) -> None:
         fusion = {

@@ -9,12 +9,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from annotated_types import Len
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, StrictFloat, StrictInt
 
 from cliqa.utils.flags import as_flag
 
 UNKNOWN: Any = Any
 """Stands for an annotation that does not tell what a config may hold."""
+
+TwoNumbers = Annotated[Sequence[float], Len(2, 2)]
+ThreeNumbers = Annotated[Sequence[float], Len(3, 3)]
+"""Lists of numbers of one length, for signatures."""
 
 LISTS = (Sequence, list, Iterable, Collection)
 MAPPINGS = (Mapping, dict)
@@ -153,7 +158,9 @@ def in_words(annotation: Any, *, several: bool = False) -> str:  # noqa: ANN401
     if origin in (Union, types.UnionType):
         return _union_in_words(arguments, several=several)
     if origin is Annotated:
-        return in_words(arguments[0], several=several)
+        lengths = [one.min_length for one in arguments[1:] if isinstance(one, Len)]
+        item = get_args(arguments[0])[:1]
+        return in_words(tuple[item * lengths[0]] if lengths else arguments[0], several=several)
     kind = origin or annotation
     if kind in LISTS or kind is tuple:
         return _list_in_words(kind, arguments, several=several)
