@@ -220,8 +220,8 @@ SECTIONS = {
     "seed is negative": (GOOD + "seed = -1", r"seed: expected an integer >= 0 or None, got -1"),
     "seed is a float": (GOOD + "seed = 1.0", r"seed: expected an integer >= 0 or None, got 1\.0"),
     "amp is a word": (
-        GOOD + "amp = 'yes'",
-        r"amp: expected True, False, 'bfloat16' or .*got 'yes'",
+        GOOD + "amp = 'fast'",
+        r"amp: expected true, false, 'bfloat16' or .*got 'fast'",
     ),
     "num_workers": (
         GOOD + "num_workers = -1",

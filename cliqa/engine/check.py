@@ -83,9 +83,6 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
         if not isinstance(config.get(key), dict):
             raise ConfigError(f"{key}: expected dict(...), got {config.get(key)!r}.")
     yield from _scenario_checks(config["scenario"])
-    for key in ("train_pipeline", "test_pipeline"):  # left over: the scenario has copied them
-        if config.get(key):
-            yield lambda key=key: build_pipeline(config[key], key, quality=False)  # type: ignore[misc]
     yield lambda: check_model(config["model"])
     yield from _strategy_checks(config["cl_strategy"])
     yield from _list_checks(config, "loggers", LOGGERS, PROVIDED)

@@ -42,7 +42,7 @@ class HyperIQA(HyperModel):
     def __init__(
         self,
         backbone: Mapping[str, Any] | None = None,
-        pretrained: bool | str = False,
+        pretrained: bool | str | None = False,
         hidden: Sequence[int] = (1024, 512),
         hyper_channels: int = 112,
         target_sizes: Sequence[int] = (224, 112, 56, 28, 14),
@@ -73,7 +73,7 @@ class HyperIQA(HyperModel):
         )
 
 
-def four_maps(arch: str, nodes: Sequence[str], pretrained: bool | str) -> dict[str, Any]:
+def four_maps(arch: str, nodes: Sequence[str], pretrained: bool | str | None) -> dict[str, Any]:
     """Return the config of torchvision's network, with its ImageNet weights where it is True."""
     weights = IMAGENET if pretrained is True else None
     return {"type": "TorchvisionBackbone", "arch": arch, "nodes": nodes, "weights": weights}

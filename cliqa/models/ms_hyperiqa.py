@@ -39,7 +39,7 @@ class MSHyperIQA(HyperModel):
     def __init__(
         self,
         backbone: Mapping[str, Any] | None = None,
-        pretrained: bool | str = False,
+        pretrained: bool | str | None = False,
         levels: int = 3,
         pyramid_channels: int = 256,
         attention: bool = True,

@@ -75,7 +75,7 @@ class SwinHyperIQA(HyperModel):
         size: str = "tiny",
         multi_scale: bool = True,
         attention: bool = True,
-        pretrained: bool | str = False,
+        pretrained: bool | str | None = False,
         drop_path: float | None = None,
         dropout: float | None = None,
         attention_dropout: float = 0.5,

@@ -97,7 +97,7 @@ def config_type(annotation: Any) -> Any:  # noqa: ANN401
     if origin is Literal or _is_enum(annotation):
         return annotation
     if origin in (Union, types.UnionType):
-        return _union(arguments)
+        return _union(_writable(arguments))
     if origin is Annotated:
         return Annotated[(config_type(arguments[0]), *arguments[1:])]
     kind = origin or annotation
@@ -118,6 +118,13 @@ def _sequence(kind: Any, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401
         return tuple[tuple(items)]  # type: ignore[misc]
     item = items[0] if items else UNKNOWN
     return list[item] if kind is list else Sequence[item]  # type: ignore[valid-type]
+
+
+def _writable(members: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the members of a union, without the tensor that a number may be in torch's own."""
+    if not {int, float} & {member for member in members if isinstance(member, type)}:
+        return members
+    return tuple(member for member in members if getattr(member, "__name__", "") != "Tensor")
 
 
 def _union(members: tuple[Any, ...]) -> Any:  # noqa: ANN401
@@ -156,7 +163,7 @@ def in_words(annotation: Any, *, several: bool = False) -> str:  # noqa: ANN401
     if _is_enum(annotation):
         return _either([repr(member.value) for member in annotation])
     if origin in (Union, types.UnionType):
-        return _union_in_words(arguments, several=several)
+        return _union_in_words(_writable(arguments), several=several)
     if origin is Annotated:
         lengths = [one.min_length for one in arguments[1:] if isinstance(one, Len)]
         item = get_args(arguments[0])[:1]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.logging import close_logging, get_logger, setup_logging
-from cliqa.utils.workers import workers_mistake
+from cliqa.utils.workers import check_workers
 
 FAILED = 2
 SIGNALLED = 128
@@ -130,11 +130,10 @@ def _workers(text: str) -> int:
     """Return a number of worker processes.
 
     Raises:
-        argparse.ArgumentTypeError: It is none that the machine can run.
+        ConfigError: It is none that the machine can run.
     """
-    expected = workers_mistake(int(text) if re.fullmatch(r"-?\d{1,9}", text) else text)
-    if expected:
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+    number = int(text) if re.fullmatch(r"-?\d{1,9}", text) else text
+    check_workers(number, "--num-workers")
     return int(text)
 
 

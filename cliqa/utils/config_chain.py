@@ -91,9 +91,10 @@ def read_chain(path: str | Path, children: tuple[Path, ...] = ()) -> ConfigFile:
             itself, or uses a placeholder in a way that would yield garbage.
     """
     path = home_path(path)
+    text = read_config_text(path, children[-1] if children else None)
     if os.path.realpath(path) in map(os.path.realpath, children):
         raise ConfigError(f"{_route((*children, path))}: the config inherits from itself.")
-    text = _substitute(read_config_text(path, children[-1] if children else None), path)
+    text = _substitute(text, path)
     tree = _parse(text, path)
     check_style(tree, path)
     _check_placeholders(text, tree, path)

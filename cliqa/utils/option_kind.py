@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
+from cliqa.utils.config_sections import SECTIONS
 from cliqa.utils.source_index import parts_of
 from cliqa.utils.source_names import SourceNames
 
@@ -60,7 +61,8 @@ def kind_of(config: Mapping[str, Any], key: str) -> Kind | None:
     if key in KEYS:
         return KEYS[key]
     owner, _, name = key.rpartition(".")
-    for part in parts_of(config):
+    sound = {k: v for k, v in config.items() if k in SECTIONS and SECTIONS[k].check(v) is None}
+    for part in parts_of(sound):
         if re.sub(r"\[(\d+)\]", r".\1", part.where) != owner or not isinstance(part.section, dict):
             continue
         for registry in part.registries:
