@@ -10,10 +10,11 @@ import contextlib
 import importlib
 import os
 import re
+import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mmengine.config import Config
 from mmengine.config import config as mmengine_config
@@ -21,7 +22,7 @@ from mmengine.config import config as mmengine_config
 from cliqa.utils.config_chain import ConfigFile, read_chain
 from cliqa.utils.config_names import check_names
 from cliqa.utils.config_options import apply_options
-from cliqa.utils.config_sections import SECTIONS, check_sections
+from cliqa.utils.config_sections import SECTIONS, check_sections, with_flags
 from cliqa.utils.config_values import differing_keys, format_config, plain
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_text
@@ -45,13 +46,22 @@ def load_config(path: str | Path, overrides: Sequence[str] | None = None) -> Run
         ConfigError: A file is missing or wrong, a section is unknown, missing or of the wrong
             kind, or an option leads nowhere. The message names the file and how to mend it.
     """
+    try:
+        return _load(path, overrides or ())
+    except RecursionError as error:
+        raise ConfigError(f"{path}: is nested too deeply. Write it flatter.") from error
+
+
+def _load(path: str | Path, overrides: Sequence[str]) -> RunConfig:
+    """Load a config file; see `load_config`."""
     file = read_chain(path)
     values = _run(file)
     check_names(values, file)
     config = {
         name: plain(values[name], f"{file.path}: {name}") for name in SECTIONS if name in values
     }
-    config = apply_options(config, overrides or (), sorted(file.names - set(SECTIONS)))
+    config = apply_options(config, overrides, sorted(file.names - set(SECTIONS)))
+    config = with_flags(config)
     _name_scenario(config, str(file.path))
     check_sections(config, str(file.path))
     _import_custom_modules(config.get("custom_imports"), file.path)
@@ -111,7 +121,7 @@ def _name_scenario(config: RunConfig, where: str) -> None:
 def _run(file: ConfigFile) -> dict[str, Any]:
     """Let mmengine run the files and merge them."""
     try:
-        with _silent_mmengine():
+        with _mmengine():
             config = Config.fromfile(str(file.path), lazy_import=False, import_custom_modules=False)
     except (Exception, SystemExit) as error:  # noqa: BLE001  config code may raise anything
         raise ConfigError(_explain(error, file)) from error
@@ -119,14 +129,25 @@ def _run(file: ConfigFile) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _silent_mmengine() -> Iterator[None]:
-    """Keep mmengine from announcing environment variables: its logger imports torch for that."""
+def _mmengine() -> Iterator[None]:
+    """Let mmengine read files as we do, and keep what it and a config print off the output.
+
+    It knows no byte-order mark, and imports torch to announce environment variables.
+    """
     announce = mmengine_config.print_log
     mmengine_config.print_log = lambda *_, **__: None
+    mmengine_config.open = _open_marked
     try:
-        yield
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
     finally:
         mmengine_config.print_log = announce
+        del mmengine_config.open
+
+
+def _open_marked(path: str, mode: str = "r", encoding: str = "utf-8") -> IO[str]:
+    """Open a text file as mmengine does; a byte-order mark at its start is left out."""
+    return open(path, mode, encoding="utf-8-sig" if mode == "r" else encoding)
 
 
 def _explain(error: BaseException, file: ConfigFile) -> str:

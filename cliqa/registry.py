@@ -16,12 +16,19 @@ from typing import Any
 
 from mmengine.registry import Registry
 
+from cliqa.utils.arguments import checked_arguments
 from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.signature import describe, parameters_of
 from cliqa.utils.suggest import closest
 
 Component = Callable[..., Any]
 """What a registry holds: a class or a function."""
+
+REFUSALS = (
+    *(TypeError, ValueError, LookupError, AssertionError, AttributeError, ImportError),
+    *(ArithmeticError, RuntimeError, MemoryError),
+)
+"""What constructors raise for values that they cannot take, OSError apart."""
 
 
 class ComponentRegistry(Registry):
@@ -178,7 +185,7 @@ def check_component(
     where: str,
     provided: Iterable[str] = (),
 ) -> Component:
-    """Check a section's name and argument names without building anything.
+    """Check a section's name and its arguments without building anything.
 
     Args:
         registry: Where to look the type up.
@@ -190,11 +197,37 @@ def check_component(
         The component.
 
     Raises:
-        ConfigError: The type is unknown, an argument is unknown, or a required one is missing.
+        ConfigError: The type is unknown, an argument is unknown or does not fit its annotation, or
+            a required one is missing.
     """
     component = find(registry, config, where)
+    _check_names(component, config, where, set(provided))
+    component_arguments(component, config, where)
+    return component
+
+
+def component_arguments(
+    component: Component, config: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    """Return the arguments that a section gives, as its component takes them.
+
+    Args:
+        component: What the section names.
+        config: The section.
+        where: Its key path, for the error message.
+
+    Raises:
+        ConfigError: With one line for every argument that does not fit its annotation.
+    """
+    given = {key: value for key, value in config.items() if key != "type"}
+    return checked_arguments(component, given, f"{where} '{config['type']}': ")
+
+
+def _check_names(
+    component: Component, config: Mapping[str, Any], where: str, provided: set[str]
+) -> None:
+    """Refuse an argument that a component does not know, and a missing one."""
     given = {str(key) for key in config if key != "type"}
-    provided = set(provided)
     parameters, open_ended = parameters_of(component)
     shown = {name: p for name, p in parameters.items() if name not in provided}
     unknown = sorted(given - set(parameters))
@@ -214,7 +247,6 @@ def check_component(
             f"{where} '{config['type']}': missing argument '{missing[0]}'. "
             f"It accepts {describe(parameters, provided)}."
         )
-    return component
 
 
 def build_component(
@@ -238,12 +270,16 @@ def build_component(
         ConfigError: As `check_component`, or the constructor refused a value.
     """
     component = check_component(registry, config, where, provided)
-    arguments = {key: value for key, value in config.items() if key != "type"}
+    arguments = component_arguments(component, config, where)
     try:
         return component(**{**provided, **arguments})
     except CliqaError:
         raise
-    except (TypeError, ValueError, KeyError, AssertionError, AttributeError, ImportError) as error:
+    except OSError as error:
+        about = f"{error.filename}: " if error.filename else ""
+        reason = f"{about}{error.strerror or error}"
+        raise ConfigError(f"{where} '{config['type']}': {reason}") from error
+    except REFUSALS as error:
         first = error.args[0] if error.args else ""  # str() of a KeyError would add quotes
         reason = str(first) or f"{type(error).__name__} without a message"
         raise ConfigError(f"{where} '{config['type']}': {reason}") from error

@@ -93,7 +93,6 @@ FILES = {
         r"base\.py, line 19: .*never closed",
     ),
     "null byte": (GOOD + "\0", r"x\.py.*: .*null byte"),
-    "byte order mark": ("\ufeff" + GOOD, r"x\.py, line 1: .*U\+FEFF"),
     "unset environment variable": (
         GOOD + "load_from = '{{$CLIQA_UNSET:}}'",
         r"x\.py, line 19: the environment variable CLIQA_UNSET is not set.*\{\{\$CLIQA_UNSET:def",
@@ -221,10 +220,13 @@ SECTIONS = {
     "seed is negative": (GOOD + "seed = -1", r"seed: expected an integer >= 0 or None, got -1"),
     "seed is a float": (GOOD + "seed = 1.0", r"seed: expected an integer >= 0 or None, got 1\.0"),
     "amp is a word": (
-        GOOD + "amp = 'yes'",
-        r"amp: expected True, False, 'bfloat16' or .*got 'yes'",
+        GOOD + "amp = 'fast'",
+        r"amp: expected true, false, 'bfloat16' or .*got 'fast'",
     ),
-    "num_workers": (GOOD + "num_workers = -1", r"num_workers: expected an integer >= 0, got -1"),
+    "num_workers": (
+        GOOD + "num_workers = -1",
+        r"num_workers: expected an integer from 0 to \d+ .*got -1",
+    ),
     "interval is zero": (
         GOOD + "checkpoint_config = dict(interval=0)",
         r"checkpoint_config\.interval: expected an integer >= 1",

@@ -46,6 +46,10 @@ class SGD:
         self.params, self.lr, self.momentum = params, lr, momentum
 
 
+class BugError(Exception):
+    """No constructor raises it for a value."""
+
+
 class Fussy:
     """Refuses its values with the error that it is given."""
 
@@ -55,7 +59,10 @@ class Fussy:
             "key": KeyError("depth"),
             "empty": AssertionError(),
             "ours": DatasetError("row 3: no score"),
-            "bug": ZeroDivisionError("division by zero"),
+            "missing": FileNotFoundError(2, "No such file or directory", "a.pth"),
+            "runtime": RuntimeError("negative dimension -1"),
+            "zero": ZeroDivisionError("division by zero"),
+            "bug": BugError("a slip of ours"),
         }
         raise errors[error]
 
@@ -267,6 +274,9 @@ def test_the_config_wins_over_what_the_caller_provides(optimizers: ComponentRegi
         ("value", r"^x 'Fussy': depth 19 is unknown$"),
         ("key", r"^x 'Fussy': depth$"),
         ("empty", r"^x 'Fussy': AssertionError without a message$"),
+        ("missing", r"^x 'Fussy': a\.pth: No such file or directory$"),
+        ("runtime", r"^x 'Fussy': negative dimension -1$"),
+        ("zero", r"^x 'Fussy': division by zero$"),
     ],
 )
 def test_refused_values_name_their_section(
@@ -282,7 +292,7 @@ def test_our_own_errors_pass_as_they_are(optimizers: ComponentRegistry) -> None:
 
 
 def test_bugs_keep_their_traceback(optimizers: ComponentRegistry) -> None:
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(BugError):
         build_component(optimizers, {"type": "Fussy", "error": "bug"}, "x")
 
 
@@ -304,3 +314,29 @@ def test_every_registry_says_what_it_holds() -> None:
     } == set(found)
     kinds = [registry.name for registry in found.values()]
     assert len(set(kinds)) == len(kinds)
+
+
+def test_values_are_checked_and_converted(optimizers: ComponentRegistry) -> None:
+    section = {"type": "SGD", "lr": "fast", "momentum": None}
+    for check in (check_component, build_component):
+        with pytest.raises(ConfigError) as caught:
+            check(optimizers, section, "x", params=[]) if check is build_component else check(
+                optimizers, section, "x", ["params"]
+            )
+        assert str(caught.value).splitlines() == [
+            "x 'SGD': lr: expected a number, got 'fast'.",
+            "x 'SGD': momentum: expected a number, got None.",
+        ]
+
+
+def test_words_reach_the_constructor_as_truth_values() -> None:
+    registry = ComponentRegistry("switch", [])
+    registry.register_module(name="Switch", module=switch)
+    section = {"type": "Switch", "on": "no"}
+    assert build_component(registry, section, "x") is False
+    assert section == {"type": "Switch", "on": "no"}
+
+
+def switch(on: bool) -> bool:
+    """Return what it is given."""
+    return on

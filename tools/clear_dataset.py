@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import run_entry_point, workers_argument
+from cliqa.utils.cli import add_workers_argument, run_entry_point
 from cliqa.utils.option_value import parse_value
 from cliqa.utils.outputs import check_new_folder
 
@@ -133,9 +133,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument("--arch", default="resnet50", help="name, or dict(type=...) (resnet50)")
     command.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     command.add_argument("--batch-size", type=int, default=64, help="default: 64")
-    command.add_argument(
-        "--num-workers", type=workers_argument, default=0, help="processes that read images"
-    )
+    add_workers_argument(command)
     command.add_argument("--overwrite", action="store_true", help="replace features of that name")
 
     command = add("create", "cut a data set into buckets anew")

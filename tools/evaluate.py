@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cliqa.utils.cli import (
     add_changed_data_argument,
     add_protocol_arguments,
+    add_workers_argument,
     run_entry_point,
-    workers_argument,
 )
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.outputs import check_output_file, check_output_files, check_output_folder
@@ -60,9 +60,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="tables to write: .md or .txt for people, .csv with every digit",
     )
     parser.add_argument("--batch-size", type=int, help="images a batch (default: the run's)")
-    parser.add_argument(
-        "--num-workers", type=workers_argument, default=0, help="processes that read images"
-    )
+    add_workers_argument(parser)
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     return parser.parse_args(argv)
 

@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.utils.cli import (
     add_protocol_arguments,
+    add_workers_argument,
     print_error,
     run_entry_point,
-    workers_argument,
 )
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.outputs import check_output_file, check_output_is_open
@@ -53,9 +53,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_protocol_arguments(parser)
     parser.add_argument("--recursive", action="store_true", help="look into folders' folders")
     parser.add_argument("--batch-size", type=int, help="images a batch (default: 32 or crops)")
-    parser.add_argument(
-        "--num-workers", type=workers_argument, default=0, help="processes that read images"
-    )
+    add_workers_argument(parser)
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     args = parser.parse_args(argv)
     if args.model is None:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a file, without installing
 
@@ -19,9 +20,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add_options_argument(parser)
     parser.add_argument(
-        "--check", action="store_true", help="look the names of all components up as well"
+        "--check", action="store_true", help="check the names and arguments of all components too"
     )
     return parser.parse_args(argv)
+
+
+def _checked(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config with every argument as its component takes it."""
+    if "pretrain" in config:
+        from cliqa.engine.pretrain_check import check_pretraining as check  # noqa: PLC0415  heavy
+    else:
+        from cliqa.engine.check import check_config as check  # noqa: PLC0415  imports torch
+    return check(config)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -34,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = load_config(args.config, args.cfg_options)
     if args.check:
         quick_check(config)
+        config = _checked(config)
     print(format_config(config), end="")
 
 

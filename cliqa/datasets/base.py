@@ -28,6 +28,7 @@ from cliqa.datasets.scale import from_unit, to_unit
 from cliqa.datasets.splits import check_fractions, seeded_splits
 from cliqa.datasets.table import SPLITS, ScoreTable, check_range, check_table
 from cliqa.transforms.decode import read_image
+from cliqa.utils.annotations import ThreeNumbers, TwoNumbers
 from cliqa.utils.errors import ConfigError, DatasetError
 
 logger = logging.getLogger(__name__)
@@ -85,10 +86,10 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         name: str,
         table: ScoreTable,
         image_folder: str | Path,
-        score_range: Sequence[float],
+        score_range: TwoNumbers,
         higher_is_better: bool,
         identity: str | None = None,
-        fractions: Sequence[float] = (0.8, 0.1, 0.1),
+        fractions: ThreeNumbers = (0.8, 0.1, 0.1),
         seed: int = 0,
         on_bad_image: Policy = "error",
         missing: Policy = "error",

@@ -15,6 +15,7 @@ from torchvision.datasets.utils import check_integrity
 from cliqa.datasets.class_dataset import ClassDataset
 from cliqa.datasets.download import download as download_into
 from cliqa.utils.errors import DatasetError
+from cliqa.utils.paths import home_path
 
 
 def read_cifar10(root: str | Path, download: bool = False) -> tuple[ClassDataset, ClassDataset]:
@@ -32,7 +33,7 @@ def read_cifar10(root: str | Path, download: bool = False) -> tuple[ClassDataset
     Raises:
         DatasetError: A file is missing or is not the official one, or the download failed.
     """
-    return _read(CIFAR10, "CIFAR-10", Path(root).expanduser(), download)
+    return _read(CIFAR10, "CIFAR-10", home_path(root), download)
 
 
 def read_cifar100(root: str | Path, download: bool = False) -> tuple[ClassDataset, ClassDataset]:
@@ -48,7 +49,7 @@ def read_cifar100(root: str | Path, download: bool = False) -> tuple[ClassDatase
     Raises:
         DatasetError: As `read_cifar10`.
     """
-    return _read(CIFAR100, "CIFAR-100", Path(root).expanduser(), download)
+    return _read(CIFAR100, "CIFAR-100", home_path(root), download)
 
 
 def _read(

@@ -15,6 +15,7 @@ from torchvision.datasets import FashionMNIST
 from cliqa.datasets.class_dataset import ClassDataset
 from cliqa.datasets.download import download as download_into
 from cliqa.utils.errors import DatasetError
+from cliqa.utils.paths import home_path
 
 CLASS_NAMES = (
     "T-shirt/top",
@@ -64,7 +65,7 @@ def read_fashion_mnist(
     Raises:
         DatasetError: A file is missing or damaged, or the download failed.
     """
-    root = Path(root).expanduser()
+    root = home_path(root)
     folder = _find(root)
     if download and _missing(folder):
         fetch = functools.partial(FashionMNIST, str(root), train=True, download=True)

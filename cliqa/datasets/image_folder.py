@@ -19,6 +19,7 @@ from cliqa.datasets.image_listing import (
 from cliqa.datasets.splits import seeded_splits
 from cliqa.transforms.image_file import IMAGE_SUFFIXES
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.paths import home_path
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def read_image_folder(
         DatasetError: There is no such folder, it has fewer than two classes, a class has too few
             images, or train and test have different classes.
     """
-    root = find_path(Path(root).expanduser())
+    root = find_path(home_path(root))
     if not isinstance(test_fraction, (int, float)) or not 0.0 < test_fraction < 1.0:
         raise ConfigError(
             "test_fraction must be a number between 0 and 1 (both excluded), got "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from cliqa.datasets.sheet import Sheet, read_csv
 from cliqa.datasets.splits import with_known_splits
 from cliqa.datasets.table import SPLITS, ScoreTable
 from cliqa.registry import DATASETS
+from cliqa.utils.annotations import TwoNumbers
 from cliqa.utils.errors import ConfigError, DatasetError
 
 logger = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class KonIQ10k(LabelledFolder):
         self,
         root: str | Path,
         score: Score = "mos",
-        score_range: Sequence[float] | None = None,
+        score_range: TwoNumbers | None = None,
         **common: Any,  # noqa: ANN401
     ) -> None:
         self.score = score

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +12,9 @@ from cliqa.datasets.image_listing import find_path
 from cliqa.datasets.splits import check_fractions
 from cliqa.datasets.table import ScoreTable, check_range, check_table
 from cliqa.registry import closest
+from cliqa.utils.annotations import ThreeNumbers, TwoNumbers
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.paths import home_path
 
 
 class LabelledFolder(QualityDataset):
@@ -54,9 +55,9 @@ class LabelledFolder(QualityDataset):
         name: str | None = None,
         labels: str | None = None,
         images: str | None = None,
-        score_range: Sequence[float] | None = None,
+        score_range: TwoNumbers | None = None,
         seed: int = 0,
-        fractions: Sequence[float] = (0.8, 0.1, 0.1),
+        fractions: ThreeNumbers = (0.8, 0.1, 0.1),
         on_bad_image: Policy = "error",
         missing: Policy = "error",
         cache: bool = False,
@@ -158,4 +159,4 @@ def _folder(root: str | Path, where: str) -> Path:
     """
     if not isinstance(root, (str, Path)):
         raise ConfigError(f"{where} must be a folder's path, got {root!r}.")
-    return find_path(Path(root).expanduser())
+    return find_path(home_path(root))

@@ -14,6 +14,7 @@ from cliqa.datasets.splits import carve_validation, with_known_splits
 from cliqa.datasets.spreadsheet import read_xlsx
 from cliqa.datasets.table import SPLITS, ScoreTable, join_tables, with_suffix
 from cliqa.registry import DATASETS
+from cliqa.utils.annotations import TwoNumbers
 from cliqa.utils.errors import ConfigError
 
 
@@ -140,7 +141,7 @@ class ScoreFile(LabelledFolder):
         self,
         root: str | Path,
         labels: str,
-        score_range: Sequence[float],
+        score_range: TwoNumbers,
         higher_is_better: bool,
         name: str | None = None,
         val_labels: str | None = None,

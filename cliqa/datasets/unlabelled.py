@@ -11,6 +11,7 @@ from cliqa.datasets.image_listing import find_path, list_images, log_others
 from cliqa.transforms.decode import read_image
 from cliqa.transforms.image_file import IMAGE_SUFFIXES
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.paths import home_path
 
 
 class UnlabelledFolder:
@@ -34,7 +35,7 @@ class UnlabelledFolder:
     def __init__(self, root: str | Path, on_bad_image: str = "error") -> None:
         if on_bad_image not in ("error", "skip"):
             raise ConfigError(f"on_bad_image must be 'error' or 'skip', got {on_bad_image!r}.")
-        self.root = find_path(Path(root).expanduser())
+        self.root = find_path(home_path(root))
         self.files = _list_images(self.root)
         if on_bad_image == "skip":
             count, name = len(self), str(self.root)

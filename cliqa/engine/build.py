@@ -40,7 +40,7 @@ from cliqa.registry import (
     find,
     parameters_of,
 )
-from cliqa.training.options import TrainingOptions
+from cliqa.training.options import training_options
 from cliqa.training.parameter_groups import ParameterGroups, without_groups
 from cliqa.training.plugins.distillation import Distillation
 from cliqa.training.schedule import Schedule
@@ -71,7 +71,7 @@ def build(
         DatasetError: A data set cannot be read.
         ModelError: The model cannot be built, or weights do not fit it.
     """
-    check_config(config)
+    config = check_config(config)
     built = build_model_and_strategy(config, device, work_dir)
     benchmark = build_benchmark(config["scenario"])  # last: reading takes longest
     check_classes = getattr(built.model, "check_classes", None)
@@ -212,7 +212,7 @@ def build_strategy(
         **arguments,
     )
     of_run = {key: config[key] for key in OF_RUN if key in config}
-    training = TrainingOptions(**of_run, **options)
+    training = training_options({**of_run, **options})
     schedule = Schedule(section.get("scheduler"), "cl_strategy.scheduler")
     strategy.configure(training, schedule, groups=groups or None)
     return strategy

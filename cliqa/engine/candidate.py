@@ -22,6 +22,7 @@ from cliqa.models.pruned import pruning_in
 from cliqa.registry import SCENARIOS, find
 from cliqa.transforms.protocol import EvaluationProtocol, build_views
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.workers import check_workers
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,7 @@ class Request:
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
             raise ConfigError(f"--batch-size {self.batch_size}: must be at least 1.")
-        if self.num_workers < 0:
-            raise ConfigError(f"--num-workers {self.num_workers}: must be 0 or more.")
+        check_workers(self.num_workers, "--num-workers")
 
 
 class Candidate:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
+import torch
 from avalanche.training.templates import SupervisedTemplate
+from torch import nn
 
 from cliqa.benchmarks.patches import Patches
 from cliqa.benchmarks.presets import preset
 from cliqa.engine.deploy_options import deploy_options
 from cliqa.engine.loggers.build import PROVIDED
+from cliqa.engine.places import as_used, places
 from cliqa.engine.sections import (
     OF_SCORES_ALONE,
     is_class_metric,
@@ -32,12 +35,13 @@ from cliqa.registry import (
     SCENARIOS,
     Component,
     ComponentRegistry,
+    build_component,
     check_component,
     closest,
     find,
     parameters_of,
 )
-from cliqa.training.options import TrainingOptions
+from cliqa.training.options import TrainingOptions, training_options
 from cliqa.training.parameter_groups import ParameterGroups, without_groups
 from cliqa.training.schedule import Schedule
 from cliqa.training.upstream import LEARN, cannot_learn
@@ -50,11 +54,14 @@ BY_ENGINE = ("model", "optimizer", "criterion", "plugins", "evaluator", "device"
 """Arguments of every strategy that are built from other sections."""
 
 
-def check_config(config: dict[str, Any]) -> None:
-    """Check every component's name and arguments.
+def check_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Check every component's name and arguments, and the run's options.
 
     Args:
-        config: The resolved config.
+        config: The resolved config; it is left as it is.
+
+    Returns:
+        The config with every argument as its component takes it; see `as_used`.
 
     Raises:
         ConfigError: With one line for every mistake found.
@@ -67,6 +74,7 @@ def check_config(config: dict[str, Any]) -> None:
             mistakes.append(str(error))
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+    return as_used(config, places(config))
 
 
 def _checks(config: dict[str, Any]) -> Iterable[Check]:
@@ -115,7 +123,7 @@ def _scenario_checks(scenario: dict[str, Any]) -> Iterable[Check]:
                 scenario[key], f"scenario.{key}", quality=_kind(scenario) != "classes"
             )
     if scenario.get("generate") is not None:
-        yield lambda: check_component(GENERATORS, scenario["generate"], "scenario.generate")
+        yield lambda: _try(GENERATORS, scenario["generate"], "scenario.generate")
     yield lambda: _check_scenario(scenario)
 
 
@@ -124,6 +132,9 @@ def _check_scenario(scenario: dict[str, Any]) -> None:
     away = ("dataset_root", "generate") if takes_data_sets(scenario) else ("generate",)
     rest = {key: value for key, value in scenario.items() if key not in away}
     check_component(SCENARIOS, rest, "scenario")
+    root = scenario.get("dataset_root")
+    if root is not None and not isinstance(root, str):
+        raise ConfigError(f"scenario.dataset_root: expected a path, got {root!r}.")
 
 
 def _kind(scenario: dict[str, Any]) -> str | None:
@@ -140,11 +151,31 @@ def _strategy_checks(section: dict[str, Any]) -> Iterable[Check]:
         if not isinstance(section.get(key), dict):
             raise ConfigError(f"{where}.{key}: missing. Add {key}=dict(type='...', ...).")
     optimizer = without_groups(section["optimizer"])
-    yield lambda: check_component(OPTIMIZERS, optimizer, f"{where}.optimizer", ["params"])
-    yield lambda: check_component(LOSSES, section["loss"], f"{where}.loss")
+    yield lambda: _try(OPTIMIZERS, optimizer, f"{where}.optimizer", params=[_parameter()])
+    yield lambda: _try(LOSSES, section["loss"], f"{where}.loss")
     yield lambda: _check_rates(section)
-    yield from _list_checks(section, "plugins", PLUGINS, parent=f"{where}.")
+    for index, plugin in enumerate(section.get("plugins") or []):
+        yield lambda plugin=plugin, index=index: _try(  # type: ignore[misc]
+            PLUGINS, plugin, f"{where}.plugins[{index}]"
+        )
     yield lambda: _check_strategy(section)
+
+
+def _parameter() -> nn.Parameter:
+    """Return something to optimise on trial."""
+    return nn.Parameter(torch.zeros(()))
+
+
+def _try(
+    registry: ComponentRegistry,
+    section: Any,  # noqa: ANN401
+    where: str,
+    **provided: Any,  # noqa: ANN401
+) -> None:
+    """Check a component that is built in no time by building it, so that its values are tried."""
+    check_component(registry, section, where, provided)
+    with torch.random.fork_rng(devices=[]):
+        build_component(registry, section, where, **provided)
 
 
 def _check_rates(section: dict[str, Any]) -> None:
@@ -159,7 +190,7 @@ def _check_strategy(section: dict[str, Any]) -> None:
     """Check the strategy's own arguments and the run's options."""
     registry, _ = strategy_component(section)
     own, options = split_strategy(section)
-    TrainingOptions(**options)
+    training_options(options)
     for key in ("train_mb_size", "eval_mb_size", "train_epochs"):
         value = section.get(key, 1)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -167,11 +198,11 @@ def _check_strategy(section: dict[str, Any]) -> None:
     every = section.get("eval_every", -1)
     if isinstance(every, bool) or not isinstance(every, int) or every < -1:
         raise ConfigError(f"cl_strategy.eval_every: expected an integer >= -1, got {every!r}.")
-    names = [field.name for field in fields(TrainingOptions)]
-    provided = [*BY_ENGINE, *names] if registry is not PLUGINS else []
-    component = check_component(registry, own, "cl_strategy", provided)
-    if registry is not PLUGINS:
-        _check_open_ended(own, component)
+    provided = [*BY_ENGINE, *(field.name for field in fields(TrainingOptions))]
+    if registry is PLUGINS:
+        _try(PLUGINS, own, "cl_strategy")
+    else:
+        _check_open_ended(own, check_component(registry, own, "cl_strategy", provided))
 
 
 def _check_open_ended(own: dict[str, Any], component: Component) -> None:

@@ -10,6 +10,7 @@ from cliqa.datasets.base import QualityDataset
 from cliqa.registry import DATASETS, build_component
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.option_value import parse_value
+from cliqa.utils.paths import home_path
 
 FILES = (".csv", ".json", ".xlsx")
 """Endings by which a score file is told from a type of data set."""
@@ -73,7 +74,7 @@ def _score_file(path: Path, root: str, scale: Scale | None, where: str) -> dict[
     return {
         "type": "ScoreFile",
         "root": root,
-        "labels": str(path.expanduser().resolve()),
+        "labels": str(home_path(path).resolve()),
         "images": ".",
         "score_range": (scale.low, scale.high),
         "higher_is_better": scale.higher_is_better,

@@ -10,6 +10,7 @@ from typing import Any
 from cliqa.deploy.auto_optimizer import AutoOptimizer
 from cliqa.deploy.pareto import Budget
 from cliqa.deploy.recipes import PRECISIONS, standard_recipes
+from cliqa.utils.arguments import checked_arguments
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.suggest import closest
 
@@ -54,6 +55,7 @@ class DeployOptions:
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"deploy: {name} must be an integer >= {least}, got {value!r}.")
         _check_keys("deploy.budget", "limit", self.budget or {}, Budget)
+        checked_arguments(Budget, self.budget or {}, "deploy.budget.")
         for share in self.prunings:
             if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
                 raise ConfigError(f"deploy.prunings: a share lies between 0 and 1, got {share!r}.")
@@ -73,7 +75,7 @@ def deploy_options(section: Mapping[str, Any]) -> DeployOptions:
         ConfigError: A key is unknown, a value is wrong, or a library is missing.
     """
     _check_keys("deploy", "key", section, DeployOptions)
-    options = DeployOptions(**section)
+    options = DeployOptions(**checked_arguments(DeployOptions, section, "deploy."))
     check_libraries(options)
     return options
 

@@ -76,7 +76,7 @@ def evaluate(
             config, config_file, checkpoint or folder, target, request, folder
         )
     else:
-        check_config(config)
+        config = check_config(config)
         candidate = ExportedCandidate(Path(exported), config, str(config_file), request)
         home = candidate.path.parent
         # a name of its own: the file often lies in the run's work_dir
@@ -99,7 +99,7 @@ def _trained(
 ) -> tuple[Candidate, Path]:
     """Return a checkpoint as a candidate, and the folder of its run."""
     path = find_checkpoint(checkpoint)
-    check_config(config)
+    config = check_config(config)
     state = load_run(path)
     check_fits(state, config, path)
     candidate = Candidate(path, state, config, str(config_file), device, request, folder)

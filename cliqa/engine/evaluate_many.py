@@ -169,8 +169,8 @@ def open_checkpoint(path: Path, request: Request, device: torch.device) -> Candi
         return ExportedCandidate(path, None, str(path), request)
     state = load_run(path)
     config = with_command_line(state["config"])
-    config |= {"model": without_weights(config["model"]), "load_from": None}
-    check_config(config)
+    config |= {"model": without_weights(config["model"]), "load_from": None, "num_workers": 0}
+    config = check_config(config)
     return Candidate(path, state, config, f"{path}: config", device, request, path.parent.parent)
 
 

@@ -29,6 +29,8 @@ from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError, Dataset
 from cliqa.utils.io import atomic_open, write_json
 from cliqa.utils.logging import get_logger
 from cliqa.utils.memory import InPieces
+from cliqa.utils.paths import home_path
+from cliqa.utils.workers import check_workers
 
 logger = get_logger(__name__)
 
@@ -100,7 +102,7 @@ def get_pretrained_features(
         ModelError: The network cannot be built, or cannot take the images.
         CheckpointError: The checkpoint cannot be read safely.
     """
-    root = Path(root).expanduser()
+    root = home_path(root)
     _check(name, batch_size, num_workers)
     place = resolve_device(device)
     layout = detect_layout(root)
@@ -131,11 +133,9 @@ def _check(name: str, batch_size: int, num_workers: int) -> None:
             f"name '{name}' is to be a folder's name: use letters, digits, '_', '-' and '.', such "
             "as 'moco_b0'."
         )
-    if batch_size < 1 or num_workers < 0:
-        raise ConfigError(
-            f"batch_size must be 1 or more and num_workers 0 or more, got {batch_size} and "
-            f"{num_workers}."
-        )
+    if batch_size < 1:
+        raise ConfigError(f"batch_size must be 1 or more, got {batch_size}.")
+    check_workers(num_workers, "num_workers")
 
 
 def _class_files(folder: Path, name: str) -> list[ClassFile]:

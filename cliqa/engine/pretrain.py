@@ -15,7 +15,8 @@ from cliqa.engine.holding import ReadCheckpoint
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.engine.loggers.build import build_loggers, check_loggers, close_loggers
 from cliqa.engine.memory_advice import memory_advice, of_pretraining
-from cliqa.engine.pretrain_parts import build_pretraining, check_pretraining
+from cliqa.engine.pretrain_check import check_pretraining
+from cliqa.engine.pretrain_parts import build_pretraining
 from cliqa.engine.sections import run_folder, with_command_line
 from cliqa.pretraining.pretrainer import Pretrainer, Row
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
@@ -71,8 +72,8 @@ def pretrain(
     files = WorkDir(run_folder(config, config_file, work_dir))
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
-    check_pretraining(config)
     check_loggers(config)
+    config = check_pretraining(config)
     if config.get("deploy") is not None:
         raise ConfigError(
             "deploy: a pretraining has no scores to compare by. Export its encoder with "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,36 +10,19 @@ import torch
 from torch import Tensor
 
 from cliqa.engine.data_record import DataRecord
+from cliqa.engine.pretrain_check import PARTS, loss_section
 from cliqa.engine.pretrain_images import Chosen, build_images, record_images, split
-from cliqa.losses.qualiclip import QualiCLIPLoss, SimplifiedQualiCLIPLoss
-from cliqa.models.build import build_model, check_model
-from cliqa.models.start import StartReport, check_start, start_from
+from cliqa.models.build import build_model
+from cliqa.models.start import StartReport, start_from
 from cliqa.pretraining.pairs import PairDataset
 from cliqa.pretraining.pretrainer import Pretrainer
 from cliqa.pretraining.projection import QualityProjection, feature_length
 from cliqa.pretraining.rank_accuracy import ladder_accuracy
 from cliqa.pretraining.text_anchors import build_anchors
-from cliqa.registry import LOSSES, build_component, check_component, parameters_of
-from cliqa.transforms.degradations.ladders import find_family
+from cliqa.registry import LOSSES, build_component
 from cliqa.transforms.resize import enlarge
-from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.errors import ModelError
 from cliqa.utils.seed import seed_everything
-from cliqa.utils.suggest import closest
-
-BY_ENGINE = {
-    "data": ("seed",),
-    "projection": ("encoder", "anchors", "in_features"),
-    "training": ("model", "data", "loss", "amp", "num_workers", "device", "seed")
-    + ("validate", "after_epoch"),
-}
-"""Arguments that are no keys of a config."""
-
-PARTS: dict[str, Callable[..., Any]] = {
-    "data": PairDataset,
-    "anchors": build_anchors,
-    "projection": QualityProjection,
-}
-"""Keys of the section that are sections themselves, and whose arguments they hold."""
 
 
 @dataclass(frozen=True)
@@ -55,65 +38,6 @@ class PretrainParts:
     pretrainer: Pretrainer
     start: StartReport | None
     data: DataRecord
-
-
-def check_pretraining(config: Mapping[str, Any]) -> None:
-    """Check all names of a pretraining's config without reading data.
-
-    Raises:
-        ConfigError: A key, a type, an argument or a degradation is unknown, or none says what to
-            train on.
-    """
-    section = config["pretrain"]
-    check_model(config["model"])
-    if config.get("load_from"):
-        check_start(config["load_from"])
-    training = _accepted(Pretrainer, BY_ENGINE["training"])
-    _check_keys("pretrain", section, [*PARTS, "loss", *training])
-    for name, component in PARTS.items():
-        _check_part(name, section.get(name) or {}, component)
-    loss = check_component(LOSSES, loss_section(section), "pretrain.loss")
-    if loss not in (QualiCLIPLoss, SimplifiedQualiCLIPLoss):
-        raise ConfigError(
-            "pretrain.loss: use 'QualiCLIPLoss' or 'SimplifiedQualiCLIPLoss'; others need scores."
-        )
-    data = section.get("data") or {}
-    if data.get("root") is None and config.get("scenario") is None:
-        raise ConfigError(
-            "pretrain.data: names no folder of images. Set pretrain.data.root, or inherit a "
-            "scenario, whose training images are then used without their scores."
-        )
-    for family in data.get("families") or ():
-        find_family(family)
-
-
-def _accepted(component: Callable[..., Any], away: Sequence[str]) -> list[str]:
-    """Return the arguments that a component takes, without those that the engine gives."""
-    return [name for name in parameters_of(component)[0] if name not in away]
-
-
-def _check_part(name: str, given: Any, component: Callable[..., Any]) -> None:  # noqa: ANN401
-    """Check the keys of one part."""
-    if not isinstance(given, Mapping):
-        raise ConfigError(f"pretrain.{name}: expected dict(...), got {given!r}.")
-    names = _accepted(component, BY_ENGINE.get(name, ()))
-    if name == "data":
-        names = ["root", "held_out", *(n for n in names if n != "images")]
-    _check_keys(f"pretrain.{name}", given, names)
-
-
-def _check_keys(where: str, given: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Refuse a key that is none of the names."""
-    for key in given:
-        if key not in names:
-            raise ConfigError(
-                f"{where}: unknown key '{key}'.{closest(key, names)} It has {', '.join(names)}."
-            )
-
-
-def loss_section(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the section of the loss; QualiCLIP's margins where there is none."""
-    return dict(section.get("loss") or {"type": "QualiCLIPLoss"})
 
 
 def build_pretraining(config: Mapping[str, Any], device: torch.device) -> PretrainParts:

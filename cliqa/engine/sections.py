@@ -12,6 +12,7 @@ from cliqa.config import default_work_dir
 from cliqa.evaluation.metrics.upstream import OF_CLASSES
 from cliqa.registry import PLUGINS, STRATEGIES, Component, ComponentRegistry, find
 from cliqa.training.options import TrainingOptions
+from cliqa.utils.paths import home_path
 
 TEMPLATE = ("train_mb_size", "train_epochs", "eval_mb_size", "eval_every", "peval_mode")
 """Arguments of Avalanche's template, which every strategy takes."""
@@ -34,8 +35,11 @@ def data_set_sections(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     listed = scenario["datasets"]
     sections = preset(listed) if isinstance(listed, str) else listed
-    base = Path(scenario.get("dataset_root") or ".")
-    return [{**s, "root": str(base / s["root"])} if "root" in s else dict(s) for s in sections]
+    base = home_path(scenario.get("dataset_root") or ".")
+    return [
+        {**s, "root": str(base / home_path(s["root"]))} if "root" in s else dict(s)
+        for s in sections
+    ]
 
 
 def strategy_component(section: Mapping[str, Any]) -> tuple[ComponentRegistry, Component]:
@@ -86,7 +90,7 @@ def run_folder(
         config_file: Where it was loaded from; it names the default folder.
         work_dir: The command line's folder, which comes first.
     """
-    return Path(work_dir or config.get("work_dir") or default_work_dir(config_file))
+    return home_path(work_dir or config.get("work_dir") or default_work_dir(config_file))
 
 
 def resamples(config: Mapping[str, Any]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from cliqa.benchmarks.quality_stream import QualityStream
@@ -11,6 +10,7 @@ from cliqa.datasets.base import QualityDataset
 from cliqa.engine.sections import data_set_sections
 from cliqa.registry import DATASETS, GENERATORS, SCENARIOS, build_component, find, parameters_of
 from cliqa.transforms.pipeline import build_pipeline
+from cliqa.utils.paths import home_path
 
 OF_DATA = ("dataset_root", "generate", "datasets")
 """Keys of the section that say where the data come from."""
@@ -51,7 +51,7 @@ def generate(scenario: dict[str, Any]) -> None:
     """
     if scenario.get("generate") is not None:
         generator = build_component(GENERATORS, scenario["generate"], "scenario.generate")
-        generator.write(Path(scenario.get("dataset_root") or "."))
+        generator.write(home_path(scenario.get("dataset_root") or "."))
 
 
 def build_data_sets(scenario: dict[str, Any]) -> list[QualityDataset]:

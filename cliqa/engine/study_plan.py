@@ -89,7 +89,7 @@ def plan_study(
         for replicate in (Replicate(s, tuple(order)) for order in orders or ((),) for s in seeds)
         for file in loaded
         for all_options in [(*options, *replicate.options)]
-        for config in [with_command_line(load_config(file, all_options), seed=replicate.seed)]
+        for config in [with_command_line(_load(file, all_options), seed=replicate.seed)]
     )
     names = tuple(file.stem for file in loaded)
     bounds = [file.stem if file else None for file in (naive, joint)]
@@ -109,11 +109,10 @@ def _load(file: Path, options: Sequence[str]) -> dict[str, Any]:
             "tools/compare_pretraining.py compares a random start with a pretrained one."
         )
     try:
-        check_config(config)
+        return check_config(config)
     except ConfigError as error:
         lines = (f"{file}: {line}" for line in str(error).splitlines())
         raise ConfigError("\n".join(lines)) from error
-    return config
 
 
 def _check_once(items: Iterable[Item], option: str) -> None:

@@ -57,6 +57,7 @@ def train(
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
     parts = build(config, target, folder)
+    config = parts.config
     advice = partial(of_training, parts.strategy, config["amp"])
     with memory_advice(advice):
         rehearse(parts)

@@ -26,6 +26,7 @@ from cliqa.training.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ConfigError, DatasetError, ModelError
 from cliqa.utils.memory import InPieces
+from cliqa.utils.paths import home_path
 
 TEMPLATE = "a photo of a {}."
 """The prompt of a class that has no text but its name."""
@@ -95,7 +96,7 @@ def read_unseen(
     """
     if is_new_data_set(data):
         return _scores(data, model, texts, scale)
-    return _classes(Path(data).expanduser(), texts)
+    return _classes(home_path(data), texts)
 
 
 def _scores(data: str, model: ImageTextModel, texts: str | None, scale: Scale | None) -> Unseen:

@@ -10,8 +10,9 @@ from torch import nn
 
 from cliqa.models.mmpretrain_bridge import initialise, model_scope
 from cliqa.models.weights import load_weights
-from cliqa.registry import MODELS, build_component, check_component, parameters_of
-from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.registry import MODELS, Component, build_component, check_component
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.signature import arguments_of
 
 PARTS = ("backbone", "neck", "head", "text_encoder")
 
@@ -27,12 +28,17 @@ def check_model(config: Mapping[str, Any], where: str = "model") -> None:
     Raises:
         ConfigError: A type is unknown, or an argument is unknown or missing.
     """
-    config = _with_type(config, where)
-    parameters, _ = parameters_of(check_component(MODELS, config, where))
+    config = with_type(config, where)
+    component = check_component(MODELS, config, where)
     for part in PARTS:
-        takes_name = part in parameters and str(parameters[part].annotation) in ("str", str(str))
-        if config.get(part) is not None and not takes_name:
+        if config.get(part) is not None and not takes_name(component, part):
             check_component(MODELS, config[part], f"{where}.{part}")
+
+
+def takes_name(component: Component, part: str) -> bool:
+    """Return whether a model takes a part by its name alone, as a string."""
+    argument = arguments_of(component).get(part)
+    return argument is not None and argument.annotation is str
 
 
 def build_model(config: Mapping[str, Any], where: str = "model") -> nn.Module:
@@ -48,16 +54,13 @@ def build_model(config: Mapping[str, Any], where: str = "model") -> nn.Module:
 
     Raises:
         ConfigError: A name or an argument is wrong, or a constructor refused a value.
-        ModelError: The model cannot be built from these values, or weights do not fit it.
+        ModelError: Weights do not fit the model.
     """
     check_model(config, where)
-    config = _with_type(copy.deepcopy(dict(config)), where)  # mmpretrain's classes change theirs
+    config = with_type(copy.deepcopy(dict(config)), where)  # mmpretrain's classes change theirs
     weights = config.pop("pretrained", None) if config["type"] == "ImageClassifier" else None
-    try:
-        with model_scope():
-            model = build_component(MODELS, config, where)
-    except RuntimeError as error:
-        raise ModelError(f"{where} '{config['type']}': {error}") from error
+    with model_scope():
+        model = build_component(MODELS, config, where)
     if not isinstance(model, nn.Module):
         raise ConfigError(f"{where} '{config['type']}': is no model but a {type(model).__name__}.")
     initialise(model)
@@ -66,8 +69,12 @@ def build_model(config: Mapping[str, Any], where: str = "model") -> nn.Module:
     return model
 
 
-def _with_type(config: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the config with mmpretrain's default type.
+def with_type(config: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return a model's config with mmpretrain's default type.
+
+    Args:
+        config: The config.
+        where: Its key path, for the error message.
 
     Raises:
         ConfigError: The config is no dict.

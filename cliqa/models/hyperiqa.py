@@ -7,6 +7,7 @@ from typing import Any
 
 from cliqa.models.hyper_model import IMAGENET, HyperModel
 from cliqa.registry import MODELS
+from cliqa.utils.annotations import TwoNumbers
 
 RESNET50 = ("resnet50", ["layer1", "layer2", "layer3", "layer4"])
 """torchvision's name of the backbone, and the layers whose maps are taken."""
@@ -41,14 +42,14 @@ class HyperIQA(HyperModel):
     def __init__(
         self,
         backbone: Mapping[str, Any] | None = None,
-        pretrained: bool | str = False,
+        pretrained: bool | str | None = False,
         hidden: Sequence[int] = (1024, 512),
         hyper_channels: int = 112,
         target_sizes: Sequence[int] = (224, 112, 56, 28, 14),
         local_channels: Sequence[int] = (16, 32, 64),
         local_dims: int = 16,
         grid: int = 7,
-        score_range: Sequence[float] = (0.0, 1.0),
+        score_range: TwoNumbers = (0.0, 1.0),
         freeze: Sequence[str] = (),
     ) -> None:
         fusion = {
@@ -72,7 +73,7 @@ class HyperIQA(HyperModel):
         )
 
 
-def four_maps(arch: str, nodes: Sequence[str], pretrained: bool | str) -> dict[str, Any]:
+def four_maps(arch: str, nodes: Sequence[str], pretrained: bool | str | None) -> dict[str, Any]:
     """Return the config of torchvision's network, with its ImageNet weights where it is True."""
     weights = IMAGENET if pretrained is True else None
     return {"type": "TorchvisionBackbone", "arch": arch, "nodes": nodes, "weights": weights}

@@ -38,7 +38,7 @@ class LightweightModel(QualityModel):
         self,
         backbone: str = "resnet18",
         embedding_dim: int = 256,
-        pretrained: bool | str = False,
+        pretrained: bool | str | None = False,
         affine: bool = True,
         freeze: Sequence[str] = (),
     ) -> None:
@@ -69,7 +69,7 @@ class LightweightModel(QualityModel):
 def create_lightweight_model(
     backbone: str = "resnet18",
     embedding_dim: int = 256,
-    pretrained: bool | str = False,
+    pretrained: bool | str | None = False,
     affine: bool = True,
 ) -> LightweightModel:
     """Return a `LightweightModel`; the arguments are its own.

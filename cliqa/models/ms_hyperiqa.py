@@ -8,6 +8,7 @@ from typing import Any
 from cliqa.models.hyper_model import HyperModel
 from cliqa.models.hyperiqa import RESNET50, four_maps, hyper_neck
 from cliqa.registry import MODELS
+from cliqa.utils.annotations import TwoNumbers
 
 
 @MODELS.register_module()
@@ -38,7 +39,7 @@ class MSHyperIQA(HyperModel):
     def __init__(
         self,
         backbone: Mapping[str, Any] | None = None,
-        pretrained: bool | str = False,
+        pretrained: bool | str | None = False,
         levels: int = 3,
         pyramid_channels: int = 256,
         attention: bool = True,
@@ -49,7 +50,7 @@ class MSHyperIQA(HyperModel):
         local_channels: Sequence[int] = (16, 32, 64),
         local_dims: int = 16,
         grid: int = 7,
-        score_range: Sequence[float] = (0.0, 1.0),
+        score_range: TwoNumbers = (0.0, 1.0),
         freeze: Sequence[str] = (),
     ) -> None:
         fusion = {

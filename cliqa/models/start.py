@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from torch import nn
 
 from cliqa.models.freezing import FreezeReport, check_patterns, freeze_parts
 from cliqa.models.weights import SHOWN, WeightReport, transfer_weights
+from cliqa.utils.arguments import checked_arguments
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import home_path
 from cliqa.utils.suggest import closest
 
 logger = logging.getLogger(__name__)
@@ -20,15 +22,17 @@ logger = logging.getLogger(__name__)
 WHERE = "load_from"
 """The config's key, for messages."""
 
-DEFAULTS: dict[str, Any] = {
-    "path": None,
-    "prefix": "",
-    "drop": (),
-    "freeze": (),
-    "strict": False,
-    "least_matched": 0.5,
-}
-"""The keys of a source, with what they are if left out."""
+
+@dataclass(frozen=True)
+class StartOptions:
+    """The keys of a source; `start_from` tells what they mean."""
+
+    path: str | Path
+    prefix: str = ""
+    drop: Sequence[str] = ()
+    freeze: Sequence[str] = ()
+    strict: bool = False
+    least_matched: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -144,33 +148,25 @@ def _arguments(source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(
             f"{WHERE}: expected a path or dict(path=..., drop=[...], freeze=[...]), got {source!r}."
         )
+    known = [field.name for field in fields(StartOptions)]
     for key in source:
-        if key not in DEFAULTS:
+        if key not in known:
             raise ConfigError(
-                f"{WHERE}: unknown key '{key}'.{closest(str(key), DEFAULTS)} "
-                f"It accepts {', '.join(DEFAULTS)}."
+                f"{WHERE}: unknown key '{key}'.{closest(str(key), known)} "
+                f"It accepts {', '.join(known)}."
             )
-    options = {**DEFAULTS, **source}
-    _check_values(options)
-    return {**options, "drop": list(options["drop"]), "freeze": list(options["freeze"])}
-
-
-def _check_values(options: Mapping[str, Any]) -> None:
-    """Raise a ConfigError for a value of a wrong type."""
-    if not isinstance(options["path"], str | Path) or not str(options["path"]):
+    if not source.get("path"):
         raise ConfigError(
-            f"{WHERE}.path: expected the path of a file of weights, got {options['path']!r}."
+            f"{WHERE}.path: expected the path of a file of weights, got {source.get('path')!r}."
         )
-    if not isinstance(options["prefix"], str):
-        raise ConfigError(f"{WHERE}.prefix: expected a name, got {options['prefix']!r}.")
-    for key in ("drop", "freeze"):
-        names = options[key]
-        if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
-            raise ConfigError(
-                f"{WHERE}.{key}: expected a list of names such as ['head'], got {names!r}."
-            )
-    if not isinstance(options["strict"], bool):
-        raise ConfigError(f"{WHERE}.strict: expected True or False, got {options['strict']!r}.")
-    share = options["least_matched"]
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+    options = StartOptions(**checked_arguments(StartOptions, source, f"{WHERE}."))
+    share = options.least_matched
+    if not 0 <= share <= 1:
         raise ConfigError(f"{WHERE}.least_matched: expected a share 0..1, got {share!r}.")
+    path = home_path(options.path)
+    return {
+        **vars(options),
+        "path": path,
+        "drop": list(options.drop),
+        "freeze": list(options.freeze),
+    }

@@ -11,6 +11,7 @@ from torchvision.ops import StochasticDepth
 from cliqa.models.hyper_model import HyperModel
 from cliqa.models.hyperiqa import four_maps, hyper_neck
 from cliqa.registry import MODELS
+from cliqa.utils.annotations import TwoNumbers
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.suggest import closest
 
@@ -74,7 +75,7 @@ class SwinHyperIQA(HyperModel):
         size: str = "tiny",
         multi_scale: bool = True,
         attention: bool = True,
-        pretrained: bool | str = False,
+        pretrained: bool | str | None = False,
         drop_path: float | None = None,
         dropout: float | None = None,
         attention_dropout: float = 0.5,
@@ -85,7 +86,7 @@ class SwinHyperIQA(HyperModel):
         local_channels: Sequence[int] = (16, 32, 64),
         local_dims: int = 16,
         grid: int = 7,
-        score_range: Sequence[float] = (0.0, 1.0),
+        score_range: TwoNumbers = (0.0, 1.0),
         freeze: Sequence[str] = (),
     ) -> None:
         own = _size(size)

@@ -20,6 +20,7 @@ from cliqa.pretraining.projection import QualityProjection
 from cliqa.training.precision import Precision
 from cliqa.utils.errors import CheckpointError, ConfigError, ModelError
 from cliqa.utils.seed import generator, seed_everything
+from cliqa.utils.workers import check_workers
 
 Row = dict[str, float]
 """What one epoch gave: ``epoch``, the mean of each part of the loss, what validation found."""
@@ -87,6 +88,7 @@ class Pretrainer:
             )
         if clip_norm is not None:
             _check_positive(clip_norm=clip_norm)
+        check_workers(num_workers, "num_workers")
         self.device = torch.device(device)
         self.model = model.to(self.device)
         self.data = data

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cliqa.training.precision import check_amp
+from cliqa.utils.arguments import checked_arguments
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.workers import check_workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         """Refuse values that cannot work."""
         check_amp(self.amp)
-        for name, least in (("num_workers", 0), ("validate_every", 0), ("accumulate", 1)):
+        check_workers(self.num_workers, "num_workers")
+        for name, least in (("validate_every", 0), ("accumulate", 1)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise ConfigError(
@@ -80,3 +85,15 @@ class TrainingOptions:
                 f"cl_strategy.{option}: nothing is validated with validate_every=0. Set "
                 "cl_strategy.validate_every=1."
             )
+
+
+def training_options(given: Mapping[str, Any]) -> TrainingOptions:
+    """Return the options that a config gives.
+
+    Args:
+        given: Options by name.
+
+    Raises:
+        ConfigError: One is of the wrong kind, or out of range.
+    """
+    return TrainingOptions(**checked_arguments(TrainingOptions, given, "cl_strategy."))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 import warnings
@@ -23,6 +24,7 @@ from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.logging import close_logging, get_logger, setup_logging
 from cliqa.utils.machine import machine_trouble
 from cliqa.utils.outputs import check_output_folder
+from cliqa.utils.workers import check_workers
 
 FAILED = 2
 SIGNALLED = 128
@@ -38,9 +40,6 @@ QUIET = (
     ("", PendingDeprecationWarning),
 )
 """Upstream warnings that tell a user nothing: the start of their message and their category."""
-
-MOST_WORKERS = max(32, 8 * (os.cpu_count() or 1))
-"""Processes that may read images: more of them are a slip, and bring a machine to its knees."""
 
 
 def add_options_argument(parser: argparse.ArgumentParser) -> None:
@@ -132,6 +131,24 @@ def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=_seed, default=0, help="of random crops (default: 0)")
 
 
+def add_workers_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--num-workers``: processes that read images, 0 by default."""
+    parser.add_argument(
+        "--num-workers", type=_workers, default=0, metavar="N", help="processes that read images"
+    )
+
+
+def _workers(text: str) -> int:
+    """Return a number of worker processes.
+
+    Raises:
+        ConfigError: It is none that the machine can run.
+    """
+    number = int(text) if re.fullmatch(r"-?\d{1,9}", text) else text
+    check_workers(number, "--num-workers")
+    return int(text)
+
+
 def _seed(text: str) -> int:
     """Return a seed.
 
@@ -140,20 +157,6 @@ def _seed(text: str) -> int:
     """
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected an integer >= 0, got {text!r}")
-    return int(text)
-
-
-def workers_argument(text: str) -> int:
-    """Return a number of processes that read images, for ``add_argument(type=...)``.
-
-    >>> workers_argument("4")
-    4
-
-    Raises:
-        argparse.ArgumentTypeError: It is no integer, or out of range.
-    """
-    if not text.isdecimal() or int(text) > MOST_WORKERS:
-        raise argparse.ArgumentTypeError(f"expected an integer 0..{MOST_WORKERS}, got {text!r}")
     return int(text)
 
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from cliqa.utils.config_text import BASE, check_style, read_config_text
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import home_path
 from cliqa.utils.suggest import closest
 
-BASE = "_base_"
 ENVIRONMENT = re.compile(r"\{\{['\"]?\s*\$(\w+)\s*:\s*(\S*?)\s*['\"]?\}\}")
 BASE_VALUE = re.compile(r"\{\{\s*_base_\.([\w.]+)\s*\}\}")
 SCOPES = (
@@ -89,11 +90,13 @@ def read_chain(path: str | Path, children: tuple[Path, ...] = ()) -> ConfigFile:
         ConfigError: A file is missing, no Python file, not UTF-8, has a syntax error, inherits from
             itself, or uses a placeholder in a way that would yield garbage.
     """
-    path = Path(path).expanduser()
-    if path.resolve() in [child.resolve() for child in children]:
+    path = home_path(path)
+    text = read_config_text(path, children[-1] if children else None)
+    if os.path.realpath(path) in map(os.path.realpath, children):
         raise ConfigError(f"{_route((*children, path))}: the config inherits from itself.")
-    text = _substitute(_read(path, children), path)
+    text = _substitute(text, path)
     tree = _parse(text, path)
+    check_style(tree, path)
     _check_placeholders(text, tree, path)
     names = _base_names(tree, path)
     file = ConfigFile(
@@ -113,29 +116,6 @@ def read_chain(path: str | Path, children: tuple[Path, ...] = ()) -> ConfigFile:
 def _route(files: tuple[Path, ...]) -> str:
     """Return files as a route: ``a.py -> b.py``."""
     return " -> ".join(str(file) for file in files)
-
-
-def _read(path: Path, children: tuple[Path, ...]) -> str:
-    """Return a config file's text."""
-    asked = f"{children[-1]}: its base " if children else ""
-    if path.is_dir():
-        raise ConfigError(f"{asked}{path}: is a folder. Name a config file in it.")
-    if not path.exists():
-        near = closest(path.name, (file.name for file in path.parent.glob("*.py")))
-        advice = f" Paths in {BASE} are relative to the file they stand in." if children else ""
-        raise ConfigError(f"{asked}{path}: no such config file.{near}{advice}")
-    if path.suffix != ".py":
-        raise ConfigError(
-            f"{asked}{path}: a config is a Python file (.py), with lines such as seed = 0; "
-            f"'{path.suffix}' is not read."
-        )
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}, line {line}: not UTF-8. Save the file as UTF-8.") from error
-    except OSError as error:
-        raise ConfigError(f"{asked}{path}: cannot be read ({error.strerror}).") from error
 
 
 def _substitute(text: str, path: Path) -> str:
@@ -232,7 +212,7 @@ def _base_names(tree: ast.Module, path: Path) -> list[str]:
     try:
         code = compile(ast.Expression(first.value), str(path), "eval")
         names = eval(code)  # mmengine evaluates it too: a config is code
-    except Exception as error:  # noqa: BLE001  whatever the user's expression raises
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever the expression raises
         raise ConfigError(f"{where}: {BASE} cannot be evaluated ({error}).") from error
     names = [names] if isinstance(names, str) else names
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -9,7 +9,8 @@ from typing import Any
 from cliqa.utils.config_sections import SECTIONS
 from cliqa.utils.config_values import flatten
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.option_value import parse_value
+from cliqa.utils.option_kind import kind_of
+from cliqa.utils.option_value import is_word, parse_name, parse_value
 from cliqa.utils.suggest import closest, misspelt, nearest
 
 COPIES = {
@@ -68,13 +69,23 @@ def _apply(
     for depth, step in enumerate(steps[:-1]):
         owner = _child(owner, step, steps[:depth], where, last=False)
     old = _child(owner, steps[-1], steps[:-1], where, last=True)
-    new = parse_value(text, old, where)
+    new = _value(config, key, text, old, where)
     _check_kind(old, new, key, where)
     merged = _merge(old, new)
     if isinstance(owner, list):
         owner[int(steps[-1])] = merged
     else:
         owner[steps[-1]] = merged
+
+
+def _value(config: dict[str, Any], key: str, text: str, old: Any, where: str) -> Any:  # noqa: ANN401
+    """Return what an option's text means: itself where the key holds a name."""
+    if is_word(text):
+        return text
+    kind = kind_of(config, key)
+    if kind is None:
+        return parse_value(text, old, where)
+    return parse_name(text, old, where, kind)
 
 
 def _no_section(name: str, config: dict[str, Any], variables: Sequence[str]) -> str:

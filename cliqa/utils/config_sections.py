@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.flags import as_flag
 from cliqa.utils.suggest import closest
+from cliqa.utils.workers import workers_mistake
 
 Check = Callable[[Any], "str | None"]
 """Returns what was expected where a value does not fit, and None where it does."""
@@ -38,12 +40,12 @@ def _texts(value: Any) -> str | None:  # noqa: ANN401
 
 
 def _flag(value: Any) -> str | None:  # noqa: ANN401
-    return None if isinstance(value, bool) else "True or False"
+    return None if isinstance(value, bool) else "true or false"
 
 
 def _precision(value: Any) -> str | None:  # noqa: ANN401
     fits = isinstance(value, bool) or value in ("bfloat16", "float16")
-    return None if fits else "True, False, 'bfloat16' or 'float16'"
+    return None if fits else "true, false, 'bfloat16' or 'float16'"
 
 
 def _integer(least: int) -> Check:
@@ -114,7 +116,7 @@ SECTIONS: dict[str, Section] = {
     "work_dir": Section("the folder that a run writes to", _or_none(_text)),
     "seed": Section("seed of all randomness", _or_none(_integer(0))),
     "amp": Section("train in mixed precision: True, or a type's name", _precision),
-    "num_workers": Section("processes that load images", _integer(0)),
+    "num_workers": Section("processes that load images", workers_mistake),
     "custom_imports": Section(
         "modules of yours to import first, so that their components are known",
         _or_none(_a_dict),
@@ -141,6 +143,26 @@ ELSEWHERE = {
     "randomness": "seed",
 }
 """Names that users of mmlab or Avalanche would write at the top level, and where they belong."""
+
+
+FLAGS = ("amp", "custom_imports.allow_failed_imports")
+"""Keys that are true or false, and that words may say so for."""
+
+
+def with_flags(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config whose words for True and False are truth values, where the sections know it.
+
+    Args:
+        config: The sections; they are left as they are.
+    """
+    found = dict(config)
+    for flag in FLAGS:
+        name, _, key = flag.partition(".")
+        if not key and name in found:
+            found[name] = as_flag(found[name])
+        elif isinstance(found.get(name), dict) and key in found[name]:
+            found[name] = {**found[name], key: as_flag(found[name][key])}
+    return found
 
 
 def check_sections(config: Mapping[str, Any], where: str) -> None:

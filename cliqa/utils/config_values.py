@@ -14,6 +14,7 @@ LEFT_BY_MMENGINE = frozenset({"_delete_", "_scope_"})
 """Keys that mean something while files are merged, and nothing to a component."""
 PLACEHOLDER = re.compile(r"\{\{.*?\}\}")
 WIDTH = 100
+BITS = 64
 MISSING = object()
 
 
@@ -33,7 +34,7 @@ def plain(value: Any, where: str) -> Any:  # noqa: ANN401
     if isinstance(value, str):
         return _without_placeholder(value, where)
     if isinstance(value, (int, float)):  # NumPy's float64 is a float, but is written differently
-        return int(value) if isinstance(value, int) else float(value)
+        return _plain_integer(value, where) if isinstance(value, int) else float(value)
     if isinstance(value, dict):
         return {
             _plain_key(key, where): plain(item, f"{where}.{key}")
@@ -47,6 +48,13 @@ def plain(value: Any, where: str) -> Any:  # noqa: ANN401
         f"{where}: a config holds numbers, strings, None, lists and dicts, and this is "
         f"{_name_of(value)}. {_instead_of(value)}"
     )
+
+
+def _plain_integer(value: int, where: str) -> int:
+    """Return an integer that a computer counts with."""
+    if value.bit_length() <= BITS:
+        return int(value)
+    raise ConfigError(f"{where}: an integer of {value.bit_length()} bits. {BITS} are the most.")
 
 
 def _plain_key(key: Any, where: str) -> Any:  # noqa: ANN401

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.option_kind import Kind
 
 WORDS = {"true": True, "false": False}
 OPENING = {"(": ")", "[": "]"}
@@ -46,6 +47,56 @@ def parse_value(text: str, old: Any, where: str) -> Any:  # noqa: ANN401
     if "," in text and _means_list(text, old):
         return [_item(part, where) for part in _split(text, where)]
     return _scalar(text)
+
+
+def is_word(text: str) -> bool:
+    """Return whether a text is a string and nothing else, however it is read."""
+    return re.fullmatch(r"[A-Za-z_./][\w./-]*", text) is not None and _scalar(text) == text
+
+
+def parse_name(text: str, old: Any, where: str, kind: Kind) -> Any:  # noqa: ANN401
+    """Return what ``KEY=text`` means where the key holds a name: a folder, a file, a column.
+
+    The text is the name as it is, also ``2024``, ``True`` and ``[z]``; quotes around it are not.
+
+    Args:
+        text: The text behind ``=``.
+        old: The value that the key has now.
+        where: The option, for the error message.
+        kind: What else it can be.
+
+    Raises:
+        ConfigError: Brackets of a list are not balanced, or a dict cannot be read.
+
+    >>> parse_name("2024", None, "", Kind()), parse_name("'None'", None, "", Kind(none=True))
+    ('2024', 'None')
+    >>> parse_name("[a, 1]", None, "", Kind(lists=True))
+    ['a', '1']
+    """
+    text = text.strip()
+    quoted = _quoted(text)
+    if quoted is not None:
+        return quoted
+    if kind.none and text == "None":
+        return None
+    if not kind.lists:
+        return text
+    if text.startswith(("{", "dict(")):
+        return _dict(text, where)
+    if text.startswith(tuple(OPENING)):
+        if not _is_bracketed(text):
+            raise ConfigError(f"{where}={text}: '{OPENING[text[0]]}' is missing at the end.")
+        found = [_name(part) for part in _split(text[1:-1], where)]
+        return tuple(found) if text[0] == "(" else found
+    if "," in text and (not kind.name or _means_list(text, old)):
+        return [_name(part) for part in _split(text, where)]
+    return text
+
+
+def _name(text: str) -> str:
+    """Return one name of a list."""
+    quoted = _quoted(text.strip())
+    return text.strip() if quoted is None else quoted
 
 
 def _means_list(text: str, old: Any) -> bool:  # noqa: ANN401

@@ -5,11 +5,27 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from cliqa.utils.annotations import UNKNOWN, resolve
 
 TAKES_NOTHING = frozenset({"builtins.object", "torch.nn.modules.module.Module"})
 """Root classes whose constructors accept no argument, whatever their signatures say."""
+
+
+class Argument(NamedTuple):
+    """An argument of a component.
+
+    Attributes:
+        annotation: What it is annotated with, resolved; `UNKNOWN` where that cannot be read.
+        default: Its default, ``inspect.Parameter.empty`` for none.
+        module: Where the function that takes it was written.
+    """
+
+    annotation: Any
+    default: Any
+    module: str
 
 
 def parameters_of(component: Callable[..., Any]) -> tuple[dict[str, inspect.Parameter], bool]:
@@ -18,19 +34,50 @@ def parameters_of(component: Callable[..., Any]) -> tuple[dict[str, inspect.Para
     ``**kwargs`` of a constructor are followed up the classes it inherits from where it passes them
     on, as Avalanche's strategies do. Where it does something else with them, any name goes.
     """
-    if not inspect.isclass(component):
-        return _named_parameters(component)
     found: dict[str, inspect.Parameter] = {}
+    takes_any = True
+    for _, own, open_ended in _signatures(component):
+        found = {**own, **found}
+        takes_any = open_ended
+    return found, takes_any
+
+
+def arguments_of(component: Callable[..., Any]) -> dict[str, Argument]:
+    """Return the arguments of `parameters_of` with their annotations resolved."""
+    found: dict[str, Argument] = {}
+    for function, own, _ in _signatures(component):
+        function = inspect.unwrap(function)
+        names = getattr(function, "__globals__", {})
+        module = getattr(function, "__module__", None) or ""
+        for name, parameter in own.items():
+            note = parameter.annotation
+            known = UNKNOWN if note is inspect.Parameter.empty else resolve(note, names)
+            found.setdefault(name, Argument(known, parameter.default, module))
+    return found
+
+
+def _signatures(
+    component: Callable[..., Any],
+) -> Iterator[tuple[Callable[..., Any], dict[str, inspect.Parameter], bool]]:
+    """Yield the functions that take a component's arguments, the nearest first.
+
+    Yields:
+        The function, its own named parameters, and whether any other name goes from there on.
+    """
+    if not inspect.isclass(component):
+        yield component, *_named_parameters(component)
+        return
     for owner in inspect.getmro(component):
-        if "__init__" not in vars(owner):
+        constructor = vars(owner).get("__init__")
+        if constructor is None:
             continue
         if f"{owner.__module__}.{owner.__qualname__}" in TAKES_NOTHING:
-            return found, False
-        own, open_ended = _named_parameters(vars(owner)["__init__"], skip=1)
-        found = {**own, **found}
-        if not open_ended or not _passes_keywords_up(vars(owner)["__init__"]):
-            return found, open_ended
-    return found, True
+            yield constructor, {}, False
+            return
+        own, open_ended = _named_parameters(constructor, skip=1)
+        yield constructor, own, open_ended
+        if not open_ended or not _passes_keywords_up(constructor):
+            return
 
 
 def _passes_keywords_up(constructor: Callable[..., Any]) -> bool:

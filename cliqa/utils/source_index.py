@@ -56,7 +56,7 @@ def quick_check(config: Mapping[str, Any], names: SourceNames | None = None) -> 
     """
     names = names or SourceNames()
     mistakes = []
-    for part in _parts(config):
+    for part in parts_of(config):
         try:
             _check(part, names, certain=not config.get("custom_imports"))
         except ConfigError as error:
@@ -65,8 +65,12 @@ def quick_check(config: Mapping[str, Any], names: SourceNames | None = None) -> 
         raise ConfigError("\n".join(mistakes))
 
 
-def _parts(config: Mapping[str, Any]) -> Iterator[Part]:
-    """Yield what names a component in a config."""
+def parts_of(config: Mapping[str, Any]) -> Iterator[Part]:
+    """Yield what names a component in a config.
+
+    Args:
+        config: What `load_config` returned, or is about to.
+    """
     whole = "pretrain" not in config  # a pretraining has no strategy, and may have no stream
     if whole or config.get("scenario"):
         yield from _scenario_parts(config.get("scenario") or {})

@@ -83,6 +83,28 @@ class SourceNames:
         node, path = found
         return _parameters(node) if isinstance(node, ast.FunctionDef) else self._of(node, path)
 
+    def annotations(self, registry: str, name: str) -> dict[str, str]:
+        """Return the annotations of a component of ours as they are written, by argument.
+
+        Args:
+            registry: The registry's variable.
+            name: The component; one that is not ours has none.
+        """
+        found = self._own.get(registry, {}).get(name)
+        if found is None:
+            return {}
+        node, path = found
+        return _annotations(node) if isinstance(node, ast.FunctionDef) else self._notes(node, path)
+
+    def _notes(self, node: ast.ClassDef, path: Path) -> dict[str, str]:
+        """Return the annotations of a class's arguments, those of its bases too."""
+        notes: dict[str, str] = {}
+        for base in node.bases:
+            found = self._class_named(base.id, path) if isinstance(base, ast.Name) else None
+            notes |= self._notes(*found) if found else {}
+        own = (part for part in node.body if isinstance(part, ast.FunctionDef))
+        return notes | next((_annotations(part) for part in own if part.name == "__init__"), {})
+
     def _doubts(self, registry: str) -> bool:
         """Return whether the sources leave open what a registry holds."""
         unread = any(package_folder(parent) is None for parent in PARENTS.get(registry, ()))
@@ -168,16 +190,21 @@ class SourceNames:
 
     def _of_named(self, name: str, path: Path) -> frozenset[str] | None:
         """Return the arguments of the class that `name` means in one of our files."""
+        found = self._class_named(name, path)
+        return None if found is None or found[0].decorator_list else self._of(*found)
+
+    def _class_named(self, name: str, path: Path) -> tuple[ast.ClassDef, Path] | None:
+        """Return the class of ours that `name` means in one of our files, and its file."""
         tree = parse_file(path) or ast.Module([], [])
         for node in statements(tree):
             if isinstance(node, ast.ClassDef) and node.name == name:
-                return None if node.decorator_list else self._of(node, path)
+                return node, path
             if isinstance(node, ast.ImportFrom) and node.module:
                 top, *rest = node.module.split(".")
                 other = self.package.joinpath(*rest).with_suffix(".py")
                 for alias in node.names:
                     if (alias.asname or alias.name) == name and top == self.package.name:
-                        return self._of_named(alias.name, other) if other.is_file() else None
+                        return self._class_named(alias.name, other) if other.is_file() else None
         return None
 
 
@@ -186,6 +213,12 @@ def _parameters(node: ast.FunctionDef) -> frozenset[str] | None:
     if node.args.kwarg is not None or (node.name == "__init__" and node.decorator_list):
         return None
     return frozenset(argument.arg for argument in [*node.args.args, *node.args.kwonlyargs])
+
+
+def _annotations(node: ast.FunctionDef) -> dict[str, str]:
+    """Return the annotations of a function's arguments as they are written."""
+    arguments = [*node.args.args, *node.args.kwonlyargs]
+    return {a.arg: ast.unparse(a.annotation) for a in arguments if a.annotation is not None}
 
 
 def _called(node: ast.expr) -> str:

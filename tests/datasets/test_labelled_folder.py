@@ -121,7 +121,7 @@ def test_options_reach_the_data_set(layout: Layout) -> None:
 
 
 def test_the_root_must_be_a_path() -> None:
-    with pytest.raises(ConfigError, match="spaq: root must be a folder's path, got 5"):
+    with pytest.raises(ConfigError, match="root: expected a path, got 5"):
         build_component(DATASETS, {"type": "SPAQ", "root": 5}, "here")
 
 

@@ -34,5 +34,7 @@ def test_joint_training_learns_all_at_once(kind: str, step: int, learnt: int) ->
 def test_numbers_out_of_range_are_named() -> None:
     with pytest.raises(ConfigError, match=r"--batch-size 0: must be at least 1"):
         Request(batch_size=0)
-    with pytest.raises(ConfigError, match=r"--num-workers -1: must be 0 or more"):
+    with pytest.raises(
+        ConfigError, match=r"--num-workers: expected an integer from 0 to \d+ .*, got -1"
+    ):
         Request(num_workers=-1)

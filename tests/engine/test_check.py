@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
 
 from cliqa.engine.check import check_config
 from cliqa.utils.errors import CliqaError, ConfigError
@@ -176,20 +177,17 @@ def test_a_broken_config_gets_a_short_error(name: str) -> None:
     ("path", "value", "message"),
     [
         ("cl_strategy.optimizer.type", "SDG", r"unknown optimizer 'SDG'\. Did you mean 'SGD'\?"),
-        ("cl_strategy.mem_size", None, None),
+        ("cl_strategy.mem_size", None, "mem_size: expected an integer, got None"),
         ("cl_strategy.type", "Naiv", r"unknown strategy 'Naiv'\. Did you mean 'Naive'\?"),
         ("cl_strategy.type", "Repley", r"unknown strategy 'Repley'\. Did you mean 'Replay'\?"),
     ],
 )
-def test_advice(path: str, value: Any, message: str | None) -> None:
+def test_advice(path: str, value: Any, message: str) -> None:
     config = changed(path, value)
-    if message is None:
+    if path == "cl_strategy.type":
+        del config["cl_strategy"]["mem_size"]
+    with pytest.raises(ConfigError, match=message):
         check_config(config)
-    else:
-        if path == "cl_strategy.type":
-            del config["cl_strategy"]["mem_size"]
-        with pytest.raises(ConfigError, match=message):
-            check_config(config)
 
 
 def test_the_config_is_left_alone() -> None:
@@ -308,3 +306,78 @@ def test_arguments_of_another_strategy_are_refused(clear_config: Config, strateg
     message = rf"cl_strategy '{strategy}': unexpected argument 'mem_size'\..*It accepts .*train_ep"
     with pytest.raises(ConfigError, match=message):
         check_config(clear_config)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("scenario.datasets.0.higher_is_better", None, "true or false, got None"),
+        ("scenario.datasets.0.higher_is_better", "maybe", "true or false, got 'maybe'"),
+        ("scenario.datasets.0.score_range", [1], r"a list of two numbers, got \[1\]"),
+        ("scenario.datasets.1.seed", "abc", "an integer, got 'abc'"),
+        ("scenario.datasets.1.cache", "on", "true or false, got 'on'"),
+        ("scenario.datasets.1.missing", "skp", "'error' or 'skip', got 'skp'"),
+        ("scenario.datasets.1.root", 2024, "a path, got 2024. If it is a name, .* '2024'"),
+        ("scenario.dataset_root", 2024, "a path, got 2024"),
+        ("scenario.generate.seed", 1.5, "an integer, got 1.5"),
+        ("model.backbone", "ResNet", r"dict\(\.\.\.\), got 'ResNet'"),
+        ("cl_strategy.reset_optimizer", "maybe", "true or false, got 'maybe'"),
+        ("cl_strategy.patience", "a", "an integer or None, got 'a'"),
+        ("cl_strategy.optimizer.lr", float("nan"), "a finite number, got nan"),
+        ("cl_strategy.optimizer.amsgrad", "maybe", "true or false, got 'maybe'"),
+        ("cl_strategy.plugins.0.strength", "a", "a number, got 'a'"),
+        ("cl_strategy.loss.delta", [1], r"a number, got \[1\]"),
+        ("metrics.1.epoch", "often", "true or false, got 'often'"),
+    ],
+)
+def test_values_that_do_not_fit_are_named_with_their_key(
+    path: str, value: Any, message: str
+) -> None:
+    key = path.rpartition(".")[2]
+    with pytest.raises(ConfigError, match=rf"{key}: expected {message}") as caught:
+        check_config(changed(path, value))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "cl_strategy.optimizer.lr",
+            -1,
+            "cl_strategy.optimizer 'AdamW': Invalid learning rate: -1",
+        ),
+        ("cl_strategy.mem_size", -3, "mem_size"),
+        ("cl_strategy.plugins.0.strength", -1, "strength"),
+        ("scenario.generate.size", -5, "size"),
+    ],
+)
+def test_numbers_out_of_range_are_told_before_anything_is_read(
+    path: str, value: Any, message: str
+) -> None:
+    with pytest.raises(CliqaError, match=message):
+        check_config(changed(path, value))
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    config = changed("cl_strategy.optimizer.lr", "fast")
+    config["scenario"]["datasets"][0].update(higher_is_better=None, score_range=3)
+    config["cl_strategy"]["reset_optimizer"] = 7
+    with pytest.raises(ConfigError) as caught:
+        check_config(config)
+    keys = ("score_range", "higher_is_better", "lr", "reset_optimizer")
+    lines = str(caught.value).splitlines()
+    assert [next(key for key in keys if f"{key}: " in line) for line in lines] == list(keys)
+
+
+def test_trying_values_draws_no_random_number() -> None:
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    check_config(good())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_is_used_is_returned() -> None:
+    config = changed("scenario.datasets.0.higher_is_better", "no")
+    assert check_config(config)["scenario"]["datasets"][0]["higher_is_better"] is False
+    assert config["scenario"]["datasets"][0]["higher_is_better"] == "no"

@@ -18,7 +18,7 @@ from cliqa.utils.errors import ConfigError
         ({"epohcs": 3}, r"deploy: unknown key 'epohcs'\. Did you mean 'epochs'\?"),
         ({"images": 8}, "images must be an integer >= 32, got 8"),
         ({"epochs": -1}, "epochs must be an integer >= 0, got -1"),
-        ({"threads": True}, "threads must be an integer >= 1, got True"),
+        ({"threads": True}, r"deploy\.threads: expected an integer, got True"),
         ({"budget": {"max_dorp": 1}}, r"unknown limit 'max_dorp'\. Did you mean 'max_drop'\?"),
         ({"budget": {"max_mib": 0}}, "max_mib must be above 0"),
         ({"prunings": [1.5]}, "a share lies between 0 and 1, got 1.5"),

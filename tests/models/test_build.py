@@ -125,5 +125,5 @@ def test_a_constructors_runtime_error_is_advice(monkeypatch: pytest.MonkeyPatch)
         raise RuntimeError("negative dimension -1")
 
     monkeypatch.setitem(MODELS.module_dict, "Fake", fail)
-    with pytest.raises(ModelError, match="model 'Fake': negative dimension -1"):
+    with pytest.raises(ConfigError, match="model 'Fake': negative dimension -1"):
         build_model({"type": "Fake"})

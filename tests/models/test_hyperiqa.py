@@ -72,7 +72,7 @@ def test_true_asks_for_imagenet_weights(kind: Any, monkeypatch: pytest.MonkeyPat
 def test_sizes_that_cannot_be_are_refused() -> None:
     with pytest.raises(ConfigError, match="100 x 224 weights between two layers do not fill"):
         HyperIQA(**{**SMALL, "target_sizes": (224, 100)})
-    with pytest.raises(ConfigError, match="score_range must be"):
+    with pytest.raises(ConfigError, match="score_range: expected a list of two numbers"):
         HyperIQA(**SMALL, score_range=(1,))
 
 

@@ -271,7 +271,9 @@ def test_all_mistakes_are_told_before_anything_is_evaluated(
         (["--score-range", "5", "1"], "error: --score-range 5 1: LOW must be below HIGH."),
         (["--crops", "25"], "error: --crops 25: write grid:ROWSxCOLUMNS or random:COUNT"),
         (["--batch-size", "0"], "error: --batch-size 0: must be at least 1."),
-        (["--num-workers", "-1"], "error: --num-workers -1: must be 0 or more."),
+        (["--num-workers", "-1"], "error: --num-workers: expected an integer from 0 to "),
+        (["--num-workers", "100000"], "CPUs), got 100000."),
+        (["--num-workers", "1e30"], "CPUs), got '1e30'."),
         (["--device", "cuda:99"], "Use --device auto or cpu."),
     ],
 )

@@ -14,7 +14,13 @@ from tools.print_config import main
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
-scenario = dict(type="QualityStream", datasets=[dict(type="EVA", root="eva")])
+steps = [dict(type="ToTensor")]
+scenario = dict(
+    type="QualityStream",
+    datasets=[dict(type="EVA", root="eva")],
+    train_transform=steps,
+    eval_transform=steps,
+)
 model = dict(backbone=dict(type="ResNet", depth=18))
 cl_strategy = dict(type="Naive", optimizer=dict(type="SGD", lr=0.1), loss=dict(type="L1Loss"))
 """
@@ -48,6 +54,16 @@ def test_names_are_looked_up_on_request_only(
     assert capsys.readouterr().out == ""
     main([str(config), "--check"])
     assert "type='SGD'" in capsys.readouterr().out
+
+
+def test_arguments_are_checked_and_shown_as_they_are_used(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = "scenario.datasets.0.cache"
+    main([str(config), "--check", "--cfg-options", f"{key}=yes"])
+    assert "cache=True" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="cache: expected true or false, got 'maybe'"):
+        main([str(config), "--check", "--cfg-options", f"{key}=maybe"])
 
 
 @pytest.mark.parametrize(

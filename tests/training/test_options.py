@@ -13,7 +13,7 @@ from cliqa.utils.errors import ConfigError
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_workers": -1}, r"cl_strategy\.num_workers: expected an integer >= 0, got -1"),
+        ({"num_workers": -1}, r"num_workers: expected an integer from 0 to \d+ \(.*\), got -1"),
         ({"num_workers": 1.5}, r"num_workers: expected an integer"),
         ({"validate_every": -2}, r"validate_every: expected an integer >= 0"),
         ({"accumulate": 0}, r"cl_strategy\.accumulate: expected an integer >= 1, got 0"),

@@ -103,3 +103,27 @@ def test_none_takes_a_part_away() -> None:
 def test_refused(option: str, message: str) -> None:
     with pytest.raises(ConfigError, match=f"--cfg-options .*{message}"):
         apply_options(CONFIG, [option])
+
+
+NAMES = ["2024", "True", "[z]", "~x", "scores (1).csv", "a=b", "a,b", "#1", "None", "dict(a=1)"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("key", ["scenario.dataset_root", "scenario.datasets.0.labels"])
+def test_a_name_is_a_name_whatever_it_looks_like(key: str, name: str) -> None:
+    scenario = {"type": "QualityStream", "dataset_root": "x", "datasets": [{"type": "ScoreFile"}]}
+    changed = apply_options({"scenario": scenario}, [f"{key}={name}"])["scenario"]
+    owner = changed if key.endswith("_root") else changed["datasets"][0]
+    assert owner[key.rpartition(".")[2]] == name
+
+
+def test_a_work_dir_may_be_called_2024() -> None:
+    assert changed("work_dir=2024")["work_dir"] == "2024"
+    assert changed("work_dir=None")["work_dir"] is None
+
+
+def test_numbers_stay_numbers_where_no_name_is_held() -> None:
+    scenario = {"type": "QualityStream", "datasets": [{"type": "ScoreFile"}]}
+    options = ["scenario.datasets.0.seed=2024", "scenario.max_train=3"]
+    found = apply_options({"scenario": scenario}, options)["scenario"]
+    assert (found["datasets"][0]["seed"], found["max_train"]) == (2024, 3)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cliqa.utils.config_sections import ELSEWHERE, SECTIONS, check_sections
+from cliqa.utils.config_sections import ELSEWHERE, SECTIONS, check_sections, with_flags
 from cliqa.utils.errors import ConfigError
 
 NEEDED: dict[str, Any] = {"scenario": {}, "model": {}, "cl_strategy": {}}
@@ -64,3 +64,19 @@ def test_names_that_belong_elsewhere_are_no_sections() -> None:
     assert not ELSEWHERE.keys() & SECTIONS.keys()
     places = {place.format("x").partition(".")[0] for place in ELSEWHERE.values()}
     assert {place for place in places if "command line" not in place} <= SECTIONS.keys()
+
+
+def test_words_for_true_and_false() -> None:
+    custom = {"imports": ["a"], "allow_failed_imports": "Yes"}
+    config = {"amp": "no", "custom_imports": custom, "seed": 1}
+    found = with_flags(config)
+    assert found["amp"] is False
+    assert found["custom_imports"] == {"imports": ["a"], "allow_failed_imports": True}
+    assert found["seed"] == 1
+    assert config["amp"] == "no"
+    assert custom["allow_failed_imports"] == "Yes"
+
+
+@pytest.mark.parametrize("config", [{}, {"amp": "bfloat16"}, {"custom_imports": None}])
+def test_what_is_no_word_stays(config: dict[str, Any]) -> None:
+    assert with_flags(config) == config

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.option_value import parse_value
+from cliqa.utils.option_kind import Kind
+from cliqa.utils.option_value import is_word, parse_name, parse_value
 
 WHERE = "--cfg-options key"
 
@@ -96,3 +97,55 @@ def test_commas_follow_what_the_key_holds(text: str, old: Any, value: Any) -> No
 def test_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_value(text, None, WHERE)
+
+
+NAMES = ["2024", "True", "[z]", "~x", "scores (1).csv", "(1) a", "a=b", "a,b", "#1", "it's", "1e3"]
+
+
+@pytest.mark.parametrize("text", [*NAMES, "None", "", "two words", "dict(a=1)", "{x}", "'a"])
+def test_a_name_is_its_text(text: str) -> None:
+    assert parse_name(text, None, WHERE, Kind()) == text
+
+
+@pytest.mark.parametrize("text", NAMES)
+def test_quotes_around_a_name_are_not_part_of_it(text: str) -> None:
+    assert parse_name(f'"{text}"', None, WHERE, Kind()) == text
+
+
+def test_none_is_no_name_where_it_may_stand() -> None:
+    assert parse_name("None", "old", WHERE, Kind(none=True)) is None
+    assert parse_name("'None'", "old", WHERE, Kind(none=True)) == "None"
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "kind", "value"),
+    [
+        ("[2024,a]", None, Kind(lists=True), ["2024", "a"]),
+        ("('a,b', True)", None, Kind(lists=True), ("a,b", "True")),
+        ("2024,a", None, Kind(name=False, lists=True), ["2024", "a"]),
+        ("a,b", "old", Kind(lists=True), "a,b"),
+        ("a,b", ["old"], Kind(lists=True), ["a", "b"]),
+        ("2024", None, Kind(name=False, lists=True), "2024"),
+        ("dict(path='a', strict=True)", None, Kind(lists=True), {"path": "a", "strict": True}),
+    ],
+)
+def test_lists_of_names(text: str, old: Any, kind: Kind, value: Any) -> None:
+    assert parse_name(text, old, WHERE, kind) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[a", "'\\]' is missing at the end"),
+        ("a),b", "'\\)' closes nothing"),
+        ("dict(a=", "cannot read dict"),
+    ],
+)
+def test_lists_of_names_that_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_name(text, None, WHERE, Kind(name=False, lists=True))
+
+
+def test_words() -> None:
+    assert all(is_word(text) for text in ("SGD", "a/b.csv", "none", "./x-1"))
+    assert not any(is_word(text) for text in ("True", "None", "1", "a b", "a,b", "nan", "~x", ""))

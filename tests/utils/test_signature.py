@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from torch import nn
+from torch.optim import SGD
 
-from cliqa.utils.signature import describe, parameters_of
+from cliqa.utils.annotations import UNKNOWN
+from cliqa.utils.signature import arguments_of, describe, parameters_of
 
 
 class Base:
@@ -118,3 +121,28 @@ def test_description_of_annotations_that_are_types() -> None:
 
     build.__annotations__ = {"a": int, "b": list[int]}  # as a module without postponed annotations
     assert describe(parameters_of(build)[0], ()) == "a: int, b: list[int] = None"
+
+
+def test_arguments_with_their_annotations() -> None:
+    found = arguments_of(PassesOnTwice)
+    assert found["x"] == (int, inspect.Parameter.empty, __name__)
+    assert found["y"] == (float, 2.0, __name__)
+    assert found["z"] == (str, "a", __name__)
+
+
+def test_annotations_that_cannot_be_read_are_unknown() -> None:
+    def function(a: NoSuchName, b: int = 0) -> None:  # type: ignore[name-defined]  # noqa: F821
+        pass
+
+    assert arguments_of(function)["a"].annotation is UNKNOWN
+    assert arguments_of(function)["b"].annotation is int
+    assert arguments_of(min) == {}
+
+
+def test_an_argument_belongs_to_the_module_that_wrote_it() -> None:
+    class Own(SGD):
+        def __init__(self, gain: float = 1.0, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+
+    found = arguments_of(Own)
+    assert (found["gain"].module, found["lr"].module) == (__name__, "torch.optim.sgd")

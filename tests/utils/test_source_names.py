@@ -179,3 +179,14 @@ def test_the_projects_own_sources_leave_nothing_open() -> None:
     assert len(names.kinds) >= 12
     open_ended = [kind for kind in names.kinds if names.knows(kind, "NoSuchComponentAnywhere")]
     assert open_ended == []
+
+
+def test_annotations_as_they_are_written(package: Path) -> None:
+    names = SourceNames(package)
+    own = {"margin": "float", "weight": "float"}
+    assert names.annotations("LOSSES", "Own") == own
+    assert names.annotations("LOSSES", "InheritsHere") == own
+    assert names.annotations("LOSSES", "Open") == {"inherited": "int"}  # of its base
+    assert names.annotations("LOSSES", "Mixed") == {"inherited": "int", **own}
+    assert names.annotations("LOSSES", "Named") == {"size": "int"}
+    assert names.annotations("LOSSES", "unknown") == {}

@@ -26,6 +26,7 @@ from cliqa.datasets.clear.writing import (
 )
 from cliqa.datasets.image_files import match_images
 from cliqa.utils.errors import DatasetError
+from cliqa.utils.paths import home_path
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def create_dataset(
     check_copy(copy)
     if buckets is not None:
         check_buckets(buckets)
-    root, out = Path(root).expanduser(), Path(out).expanduser()
+    root, out = home_path(root), home_path(out)
     parts = _parts(root)
     class_names = read_class_names(root / parts[0])
     classes, names = _gather(root, parts, class_names)

@@ -29,6 +29,7 @@ from cliqa.datasets.clear.writing import (
 from cliqa.datasets.image_listing import find_path, list_folders, list_images, log_others
 from cliqa.transforms.image_file import open_image
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.paths import home_path
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def from_folder(
     check_buckets(buckets)
     if order not in ("date", "name"):
         raise ConfigError(f"order must be 'date' or 'name', got {order!r}.")
-    source, out = find_path(Path(folder).expanduser()), Path(out).expanduser()
+    source, out = find_path(home_path(folder)), home_path(out)
     files = _find_buckets(source)
     if files is None:
         classes = _find_classes(source)

@@ -18,6 +18,7 @@ from cliqa.datasets.clear.writing import PlacedImage, progress, write_part
 from cliqa.datasets.generated.storage import is_written, new_folder
 from cliqa.registry import GENERATORS
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import home_path
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class ClearData:
         Raises:
             DatasetError: The folder holds anything else, or cannot be written to.
         """
-        root = Path(root).expanduser()
+        root = home_path(root)
         arguments = {"generator": "ClearData", **asdict(self), "version": _VERSION}
         if is_written(root, arguments):
             return

@@ -22,6 +22,7 @@ from cliqa.datasets.clear.layout import TRAINING, detect_layout, read_class_name
 from cliqa.datasets.clear.metadata import as_listing, read_bucket, read_index
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.io import write_text
+from cliqa.utils.paths import home_path
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def prepare(
             written.
     """
     _check(test_ratio, seeds)
-    root = Path(root).expanduser()
+    root = home_path(root)
     if detect_layout(root) == "new":
         logger.info("%s has train and test parts of its own: there is nothing to prepare.", root)
         return
@@ -177,7 +178,7 @@ def join_features(root: str | Path, name: str, *, overwrite: bool = False) -> No
         DatasetError: The features are missing or damaged, an image of a list has none, or joined
             features that are there differ.
     """
-    root = Path(root).expanduser()
+    root = home_path(root)
     classes = len(read_class_names(root))
     for bucket, (matrix, rows) in gather_features(root, name).items():
         listed = f"{TRAINING}/filelists/{bucket}/all.txt"

@@ -24,6 +24,7 @@ from cliqa.datasets.clear.layout import (
 )
 from cliqa.datasets.clear.metadata import Record, as_listing, read_bucket, read_index
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.paths import home_path
 
 SPLITS = "testset_ratio_0.3"
 """The folder of the published splits, 30 % of a bucket for the test."""
@@ -75,7 +76,7 @@ def open_tree(root: str | Path) -> Tree:
         raise ConfigError(
             f"scenario.dataset_root must be the path of CLEAR's folder, got {root!r}."
         )
-    path = Path(root).expanduser()
+    path = home_path(root)
     return OldTree(path) if detect_layout(path) == "old" else NewTree(path)
 
 

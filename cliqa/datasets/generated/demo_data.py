@@ -22,6 +22,7 @@ from cliqa.datasets.generated.storage import is_written, new_folder
 from cliqa.registry import GENERATORS
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_text
+from cliqa.utils.paths import home_path
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class DemoData:
             DatasetError: The folder holds anything else, cannot be written to, or a photograph is
                 wrong.
         """
-        root = Path(root).expanduser()
+        root = home_path(root)
         photos = self._photos()
         arguments = self._arguments(photos)
         if is_written(root, arguments):

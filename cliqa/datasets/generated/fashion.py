@@ -16,6 +16,7 @@ from cliqa.datasets.generated.storage import is_written, new_folder
 from cliqa.registry import GENERATORS
 from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.paths import home_path
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class FashionData:
             DatasetError: The folder holds anything else or cannot be written to, or the sprite is
                 wrong.
         """
-        root = Path(root).expanduser()
+        root = home_path(root)
         arguments = self._arguments()
         if is_written(root, arguments):
             return
@@ -124,7 +125,7 @@ def cut_sprite(path: str | Path) -> dict[str, Part]:
     Raises:
         DatasetError: It cannot be read, has another size, or is not grey.
     """
-    path = Path(path).expanduser()
+    path = home_path(path)
     pixels = read_image(path).numpy()  # (3, H, W)
     side = TILES * SIDE
     if pixels.shape[1:] != (side, side):
@@ -156,7 +157,7 @@ def idx_bytes(array: np.ndarray) -> bytes:
 
 def _fingerprint(sprite: str) -> str:
     """Return a digest of the sprite's content."""
-    path = Path(sprite).expanduser()
+    path = home_path(sprite)
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:

@@ -15,6 +15,7 @@ from cliqa.datasets.splits import seeded_splits
 from cliqa.transforms.decode import read_image
 from cliqa.transforms.image_file import IMAGE_SUFFIXES
 from cliqa.utils.errors import DatasetError
+from cliqa.utils.paths import home_path
 
 Hand = dict[str, list[Path]]
 """One data set's photographs by split."""
@@ -30,7 +31,7 @@ def find_photos(folder: str | Path, wanted: int) -> list[Path]:
     Raises:
         DatasetError: There is no such folder, or it has too few images.
     """
-    path = find_path(Path(folder).expanduser())
+    path = find_path(home_path(folder))
     if not path.is_dir():
         raise DatasetError(f"photos: no folder {path} (from {Path.cwd()}).")
     others: list[str] = []

@@ -10,6 +10,7 @@ from cliqa.models.heads.features import full_precision
 from cliqa.models.hypernet import HyperNet
 from cliqa.models.target_net import TargetNet
 from cliqa.registry import MODELS
+from cliqa.utils.annotations import TwoNumbers
 from cliqa.utils.errors import ConfigError, ModelError
 
 
@@ -39,7 +40,7 @@ class HyperHead(nn.Module):
         dropout: float = 0.0,
         target_dropout: float = 0.0,
         target_dropped: int = 0,
-        score_range: Sequence[float] = (0.0, 1.0),
+        score_range: TwoNumbers = (0.0, 1.0),
     ) -> None:
         super().__init__()
         if len(score_range) != 2 or not score_range[0] < score_range[1]:

@@ -11,6 +11,7 @@ import yaml
 
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import home_path
 from cliqa.utils.suggest import closest
 
 KINDS = ("classes", "levels")
@@ -44,7 +45,7 @@ def load_texts(source: str | Path) -> CandidateTexts:
     """
     where = str(source)
     if where.endswith((".yaml", ".yml")):
-        path = Path(source).expanduser()
+        path = home_path(source)
         if not path.is_file():
             raise ConfigError(f"model.texts: {path}: no such file of texts.")
         try:
