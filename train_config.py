@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from cliqa.utils.cli import add_config_arguments, run_entry_point
+from cliqa.utils.trust import trusting
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -29,6 +30,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Train one config over its stream, or pretrain its model, and write the run's files."""
     args = parse_args(argv)
+    with trusting(args.trust):
+        _main(args)
+
+
+def _main(args: argparse.Namespace) -> None:
+    """Do what the command line asks for."""
     from cliqa.config import load_config  # noqa: PLC0415  --help answers without it
     from cliqa.utils.source_index import quick_check  # noqa: PLC0415
 

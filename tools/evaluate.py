@@ -9,8 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import add_protocol_arguments, run_entry_point
+from cliqa.utils.cli import add_protocol_arguments, add_trust_argument, run_entry_point
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.trust import trusting
 
 STYLES = {".md": "markdown", ".txt": "text", ".csv": "csv"}
 
@@ -55,12 +56,19 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, help="images a batch (default: the run's)")
     parser.add_argument("--num-workers", type=int, default=0, help="processes that read images")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_trust_argument(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate, write each checkpoint's results, and print a table of all of them."""
     args = parse_args(argv)
+    with trusting(args.trust):
+        _main(args)
+
+
+def _main(args: argparse.Namespace) -> None:
+    """Do what the command line asks for."""
     for name in args.table:
         if Path(name).suffix not in STYLES:
             raise ConfigError(f"--table {name}: the name must end in {', '.join(STYLES)}.")

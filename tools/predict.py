@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import add_protocol_arguments, run_entry_point
+from cliqa.utils.cli import add_protocol_arguments, add_trust_argument, run_entry_point
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.trust import trusting
 
 if TYPE_CHECKING:
     from cliqa.engine.inference import Predictor, Score
@@ -50,6 +51,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, help="images a batch (default: 32 or crops)")
     parser.add_argument("--num-workers", type=int, default=0, help="processes that read images")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_trust_argument(parser)
     args = parser.parse_args(argv)
     if args.model is None:
         args.model, *args.paths = args.paths
@@ -61,6 +63,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Score images and write a table; the status is 1 if an image could not be read."""
     args = parse_args(argv)
+    with trusting(args.trust):
+        return _main(args)
+
+
+def _main(args: argparse.Namespace) -> int:
+    """Do what the command line asks for."""
     _check(args)
     from tqdm import tqdm  # noqa: PLC0415  --help answers without what follows
 

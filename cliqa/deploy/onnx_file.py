@@ -31,6 +31,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cliqa.deploy.description import check_description
 from cliqa.deploy.libraries import library
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import atomic_open
@@ -79,6 +80,7 @@ def parse_metadata(properties: Mapping[str, str], path: str | Path) -> dict[str,
 
     Raises:
         ArtifactError: There is no description, or one of another format.
+        TrustError: It asks for more than the description of an untrusted file may.
     """
     if KEY not in properties:
         raise ArtifactError(
@@ -88,7 +90,7 @@ def parse_metadata(properties: Mapping[str, str], path: str | Path) -> dict[str,
     try:
         found = json.loads(properties[KEY])
         version = found["format"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ArtifactError(
             f"{path}: its description cannot be read ({error}). Export the checkpoint again."
         ) from error
@@ -97,8 +99,7 @@ def parse_metadata(properties: Mapping[str, str], path: str | Path) -> dict[str,
             f"{path}: described in format {version!r}, and this version of cliqa reads {FORMAT}. "
             "Export the checkpoint again, or update cliqa."
         )
-    described: dict[str, Any] = found
-    return described
+    return check_description(found, path)
 
 
 def write_metadata(path: str | Path, metadata: Mapping[str, Any]) -> None:

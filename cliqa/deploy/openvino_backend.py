@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cliqa.deploy.description import check_description
 from cliqa.deploy.fidelity import Fidelity
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx_graph import METADATA, first_line, get_metadata, load_graph
@@ -218,10 +219,10 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
     if not sidecar.is_file():
         return {}
     try:
-        found: dict[str, Any] = dict(json.loads(sidecar.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        found = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (ValueError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{sidecar} is damaged ({error}). Write the model again.") from error
-    return found
+    return check_description(found, sidecar)
 
 
 def check_name(target: str | Path) -> None:

@@ -16,6 +16,7 @@ from cliqa.engine.experiment import evaluate_stream
 from cliqa.engine.parts import Parts
 from cliqa.engine.pruning_record import FILE_NAME, UNTUNED, PruningRecord, pruning_table
 from cliqa.engine.run import Run
+from cliqa.engine.saved_config import config_to_build
 from cliqa.engine.sections import OPTIONS, resamples, template_arguments
 from cliqa.engine.train import train
 from cliqa.evaluation.results import read_artifact
@@ -28,6 +29,7 @@ from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ArtifactError, CheckpointError, ConfigError
 from cliqa.utils.io import write_json
 from cliqa.utils.logging import get_logger, setup_logging
+from cliqa.utils.trust import built_from
 
 logger = get_logger(__name__)
 
@@ -97,8 +99,9 @@ def prune_run(
         "ignore": list(ignore),
     }
     _check_folder(out, source, settings)
-    config = fine_tuning(state["config"], epochs, source if distil else None, strength)
-    parts = build({**config, "load_from": None}, resolve_device(device), out)
+    config = fine_tuning(config_to_build(state), epochs, source if distil else None, strength)
+    with built_from(source):
+        parts = build({**config, "load_from": None}, resolve_device(device), out)
     model = merged(state)
     record = PruningRecord(settings, parts, model)
     example = _example(parts)
@@ -129,11 +132,12 @@ def _tune(model: nn.Module, config: dict[str, Any], folder: Path, epochs: int, d
     """Fine-tune a pruned network in a run of its own, or only measure it."""
     start = _save(model, folder / START)
     own = {**config, "load_from": {"path": str(start), "strict": True}}
-    if epochs:
-        file = folder / "config.py"
-        train(own, config_file=file, work_dir=folder, device=device, resume="auto")
-    else:
-        _measure(own, folder, resolve_device(device))
+    with built_from(start):
+        if epochs:
+            file = folder / "config.py"
+            train(own, config_file=file, work_dir=folder, device=device, resume="auto")
+        else:
+            _measure(own, folder, resolve_device(device))
 
 
 def _save(model: nn.Module, path: Path) -> Path:

@@ -19,6 +19,7 @@ from cliqa.evaluation.study_table import study_report
 from cliqa.utils.errors import ArtifactError, ConfigError
 from cliqa.utils.io import folder_lock, write_json, write_text
 from cliqa.utils.logging import get_logger
+from cliqa.utils.trust import is_trusting
 from cliqa.visualization.study import draw_study
 from cliqa.visualization.style import save_figure
 
@@ -102,6 +103,8 @@ def _command(run: PlannedRun, script: Path, device: str) -> Command:
     """Return how a run is started or resumed."""
     arguments = [sys.executable, str(script), str(run.file), "--seed", str(run.replicate.seed)]
     arguments += ["--work-dir", str(run.folder), "--device", device, "--resume", "auto"]
+    if is_trusting():
+        arguments += ["--trust"]
     if run.options:
         arguments += ["--cfg-options", *run.options]
     return Command(tuple(arguments), run.log)

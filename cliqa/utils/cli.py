@@ -70,6 +70,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="auto", help="auto (default: the first GPU, else the CPU), cpu, cuda:N"
     )
+    add_trust_argument(parser)
 
 
 def add_study_arguments(parser: argparse.ArgumentParser, out: str) -> None:
@@ -86,6 +87,7 @@ def add_study_arguments(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument("--out", type=Path, default=Path(out), help="study's folder")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     _add_cfg_options(parser, "every config, e.g. scenario.dataset_root=/data")
+    add_trust_argument(parser)
 
 
 def check_study_arguments(args: argparse.Namespace) -> None:
@@ -115,6 +117,16 @@ def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
         help="resize to this shorter edge, to HEIGHT WIDTH, or 'none' (default: as trained)",
     )
     parser.add_argument("--seed", type=_seed, default=0, help="of random crops (default: 0)")
+
+
+def add_trust_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--trust`` (False by default), for `cliqa.utils.trust.trusting`."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="let the files that are opened name any component and import their run's modules: "
+        "they can then run code (docs/security.md)",
+    )
 
 
 def _seed(text: str) -> int:

@@ -27,3 +27,7 @@ class EvaluationError(CliqaError):
 
 class ArtifactError(CliqaError):
     """A file of a work_dir is missing or damaged."""
+
+
+class TrustError(CliqaError):
+    """A file asks for what it may have only where the user trusts it."""
