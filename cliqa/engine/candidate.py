@@ -16,6 +16,7 @@ from cliqa.engine.data_arguments import Scale
 from cliqa.engine.evaluate_classes import ChosenClasses
 from cliqa.engine.evaluate_scores import ChosenScores
 from cliqa.engine.evaluation_pass import AnySitting, Sitting
+from cliqa.engine.saved_config import reason
 from cliqa.engine.sections import resamples
 from cliqa.models.pruned import pruning_in
 from cliqa.registry import SCENARIOS, find
@@ -117,8 +118,7 @@ class Candidate:
         except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise CheckpointError(
                 f"{self.path}: damaged: its state is not that of the strategy that it describes "
-                f"({type(error).__name__}: {str(error).splitlines()[-1:]}). Use another checkpoint "
-                "of the run."
+                f"({reason(error)}). Use another checkpoint of the run."
             ) from error
         return int(self.strategy.eval_mb_size)
 

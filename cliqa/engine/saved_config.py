@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from cliqa.engine.sections import with_command_line
 from cliqa.registry import check_file_config
@@ -14,8 +15,25 @@ from cliqa.utils.errors import CheckpointError
 from cliqa.utils.file_config import check_plain, without_weights
 from cliqa.utils.trust import import_custom_modules, is_trusting, refuse_imports
 
-PARTS = ("model", "plugins")
-"""What a strategy's state has."""
+SHOWN = 160
+"""Characters of torch's list of missing weights that a message shows."""
+
+OF_RUN: dict[str, type] = {
+    "config": dict,
+    **dict.fromkeys(("config.scenario", "config.model", "config.cl_strategy"), dict),
+    "strategy": dict,
+    **dict.fromkeys(("strategy.model", "strategy.plugins"), dict),
+    "names": list,
+    "next_step": int,
+}
+OF_PRETRAINING: dict[str, type] = {
+    "config": dict,
+    **dict.fromkeys(("config.model", "config.pretrain"), dict),
+    "pretraining": dict,
+    "pretraining.model": dict,
+    "pretraining.model.anchors": Tensor,
+}
+"""What a checkpoint holds at the least, and of which kind it is."""
 
 OUTWARD = ("loggers", "metrics", "custom_imports", "deploy", "work_dir")
 """Sections that an untrusted file's word is not taken for: they write, send, import."""
@@ -40,20 +58,21 @@ def admit_config(config: Any, path: Path) -> None:  # noqa: ANN401
     check_file_config(config, path)
 
 
-def check_form(state: dict[str, Any], path: Path) -> None:
-    """Refuse a run's checkpoint whose entries are of other kinds than a run writes.
+def check_form(state: Mapping[str, Any], path: Path, form: Mapping[str, type] = OF_RUN) -> None:
+    """Refuse a checkpoint whose entries are of other kinds than training writes.
+
+    Args:
+        state: The content.
+        path: The checkpoint, for the error message.
+        form: The kind of every entry, by the keys that lead to it; owners come first.
 
     Raises:
-        CheckpointError: With the first entry that is.
+        CheckpointError: With the first entry that is of another kind.
     """
-    config, strategy = state["config"], state["strategy"]
-    kinds: list[tuple[str, Any, type]] = [("config", config, dict), ("strategy", strategy, dict)]
-    for key, kind in (("names", list), ("next_step", int)):
-        kinds.append((key, state.get(key), kind))
-    for owner, parts in (("config", ("scenario", "model", "cl_strategy")), ("strategy", PARTS)):
-        held = state[owner]
-        kinds += [(f"{owner}.{k}", held.get(k), dict) for k in parts if isinstance(held, dict)]
-    for where, value, expected in kinds:
+    for where, expected in form.items():
+        value: Any = state
+        for key in where.split("."):
+            value = value.get(key)
         if not isinstance(value, expected):
             raise CheckpointError(
                 f"{path}: damaged: its {where} is no {expected.__name__} but "
@@ -80,8 +99,13 @@ def load_own_weights(model: nn.Module, weights: Mapping[str, Any], path: str | P
     try:
         model.load_state_dict(weights)
     except (RuntimeError, AttributeError, TypeError, ValueError, KeyError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise CheckpointError(
             f"{path}: damaged: its weights are not those of the model that it describes "
-            f"({lines[-1].strip()}). Use another checkpoint of the run."
+            f"({reason(error)}). Use another checkpoint of the run."
         ) from error
+
+
+def reason(error: Exception) -> str:
+    """Return the last line of an error, or as much of it as a message can take."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return textwrap.shorten(lines[-1], SHOWN, placeholder=" ...")

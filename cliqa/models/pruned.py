@@ -35,9 +35,16 @@ def pruning_of(model: nn.Module) -> list[Step]:
 
 
 def pruning_in(checkpoint: Mapping[str, Any]) -> list[Step]:
-    """Return the steps that a run's checkpoint needs before its weights fit; none in any other."""
+    """Return the steps that a run's checkpoint needs before its weights fit; none in any other.
+
+    Raises:
+        ModelError: They are no list.
+    """
     strategy = checkpoint.get("strategy")
-    return list(strategy.get("pruning", ())) if isinstance(strategy, Mapping) else []
+    found = strategy.get("pruning") if isinstance(strategy, Mapping) else None
+    if not isinstance(found, (list, tuple, type(None))):
+        raise ModelError(f"the record of a pruning is damaged: a {type(found).__name__}, no list.")
+    return list(found or ())
 
 
 @torch.no_grad()
