@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cliqa.deploy.prunable import check_kind
 from cliqa.deploy.pruning import check_values, prune_channels
 from cliqa.engine.build import build
 from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of, sha256_of
@@ -100,9 +101,10 @@ def prune_run(
     }
     _check_folder(out, source, settings)
     config = fine_tuning(config_to_build(state), epochs, source if distil else None, strength)
+    model = merged(state)
+    check_kind(model)  # its config could not be built anew: the texts stand in the checkpoint alone
     with built_from(source):
         parts = build({**config, "load_from": None}, resolve_device(device), out)
-    model = merged(state)
     record = PruningRecord(settings, parts, model)
     example = _example(parts)
     for number in range(1, steps + 1):

@@ -137,10 +137,11 @@ def refusal(name: str, where: str, path: str | Path, hint: str = "") -> TrustErr
         path: The file.
         hint: What else there is to say about the name.
     """
+    name = repr(name)[1:-1]  # in one line, whatever it holds
     name = name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
     module = name.rpartition(".")[0]
     if module:
         said = f"is none of cliqa's components: using it would import {module}. {TRUST}"
     else:
         said = f"is none of the components that a file may name.{hint or f' {TRUST}'}"
-    return TrustError(f"{where} {name!r} of {path} {said}")
+    return TrustError(f"{where} '{name}' of {path} {said}")
