@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from cliqa.utils.cli import add_changed_data_argument, add_config_arguments, run_entry_point
 from cliqa.utils.outputs import check_output_file
+from cliqa.utils.trust import trusting
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -41,6 +42,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate one checkpoint and write its metrics and predictions."""
     args = parse_args(argv)
+    with trusting(args.trust):
+        _main(args)
+
+
+def _main(args: argparse.Namespace) -> None:
+    """Do what the command line asks for."""
     check_output_file(args.out, inputs=[args.config, args.checkpoint or args.work_dir or ""])
     from cliqa.config import load_config  # noqa: PLC0415  --help answers without it
     from cliqa.utils.source_index import quick_check  # noqa: PLC0415

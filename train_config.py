@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from cliqa.utils.cli import add_changed_data_argument, add_config_arguments, run_entry_point
 from cliqa.utils.outputs import check_output_folder
+from cliqa.utils.trust import trusting
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -31,6 +32,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Train one config over its stream, or pretrain its model, and write the run's files."""
     args = parse_args(argv)
+    with trusting(args.trust):
+        _main(args)
+
+
+def _main(args: argparse.Namespace) -> None:
+    """Do what the command line asks for."""
     check_output_folder(args.work_dir, "--work-dir")
     from cliqa.config import default_work_dir, load_config  # noqa: PLC0415  --help is fast
     from cliqa.utils.source_index import quick_check  # noqa: PLC0415

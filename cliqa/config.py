@@ -7,7 +7,6 @@ JSON are not read. What every section means is told in `cliqa.utils.config_secti
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import re
 import sys
@@ -27,6 +26,7 @@ from cliqa.utils.config_values import differing_keys, format_config, plain
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_text
 from cliqa.utils.suggest import closest
+from cliqa.utils.trust import import_custom_modules, vouch
 
 RunConfig = dict[str, Any]
 """Sections by name: nested dicts, lists, tuples, strings, numbers, truth values and None."""
@@ -64,7 +64,8 @@ def _load(path: str | Path, overrides: Sequence[str]) -> RunConfig:
     config = with_flags(config)
     _name_scenario(config, str(file.path))
     check_sections(config, str(file.path))
-    _import_custom_modules(config.get("custom_imports"), file.path)
+    import_custom_modules(config.get("custom_imports"), str(file.path))
+    vouch(config)
     return config
 
 
@@ -199,17 +200,3 @@ def _explain_merge(error: BaseException, file: ConfigFile) -> str | None:
         missing = re.fullmatch(r"\w+", str(error.args[0]))
         return f"{file.path}: {'no base has the key ' if missing else ''}{error.args[0]}."
     return None
-
-
-def _import_custom_modules(custom: Mapping[str, Any] | None, path: Path) -> None:
-    """Import the modules that a config names, so that their components are registered."""
-    for name in (custom or {}).get("imports", ()):
-        try:
-            importlib.import_module(name)
-        except Exception as error:  # noqa: BLE001  a user's module may raise anything
-            if isinstance(error, ImportError) and (custom or {}).get("allow_failed_imports"):
-                continue
-            raise ConfigError(
-                f"{path}: custom_imports: importing '{name}' failed "
-                f"({type(error).__name__}: {error}). Its folder must be on PYTHONPATH."
-            ) from error

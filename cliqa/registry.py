@@ -7,19 +7,21 @@ predicate; ours win over upstream's of the same name, which stay reachable as ``
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from mmengine.registry import Registry
 
 from cliqa.utils.arguments import checked_arguments
+from cliqa.utils.dotted import from_dotted_path, import_tree, why_unknown
 from cliqa.utils.errors import CliqaError, ConfigError
+from cliqa.utils.file_config import NOT_NEEDED, check_components, check_plain
 from cliqa.utils.signature import describe, parameters_of
 from cliqa.utils.suggest import closest
+from cliqa.utils.trust import is_trusting, is_vouched, refusal, untrusted_source
 
 Component = Callable[..., Any]
 """What a registry holds: a class or a function."""
@@ -42,6 +44,7 @@ class ComponentRegistry(Registry):
     def __init__(self, kind: str, locations: Iterable[str]) -> None:
         super().__init__(kind, scope="cliqa", locations=list(locations))
         self.upstream: dict[str, Component] = {}
+        self.for_files: Callable[[Component], bool] = _never
         self._imported: bool = False
 
     def import_from_location(self) -> None:
@@ -51,7 +54,7 @@ class ComponentRegistry(Registry):
         self._imported = True  # before the imports: a module may look a name up while it loads
         try:
             for location in self._locations:
-                _import_tree(location)
+                import_tree(location)
         except BaseException:
             self._imported = False
             raise
@@ -87,7 +90,19 @@ class ComponentRegistry(Registry):
 
         Args:
             key: A registered name, an upstream name, or a full dotted path (``my_package.MyLoss``).
+
+        Raises:
+            TrustError: What is built comes from a file (`cliqa.utils.trust.built_from`), and the
+                file may not name this.
         """
+        found = self.registered(key)
+        source = untrusted_source()
+        if source and not self.admits(key) and (found is not None or "." in key):
+            raise refusal(key, self.name, source)
+        return from_dotted_path(key) if found is None else found
+
+    def registered(self, key: str) -> Component | None:
+        """Return the component called `key` that a registry holds, or None; nothing is imported."""
         self.import_from_location()
         name = key.removeprefix("cliqa.") if key.count(".") == 1 else key
         if name in self.module_dict:
@@ -99,36 +114,24 @@ class ComponentRegistry(Registry):
             if key in parent.module_dict:
                 return parent.module_dict[key]
             parent = parent.parent
-        return _from_dotted_path(key)
-
-
-def _import_tree(package: str) -> None:
-    """Import a package and every module below it."""
-    module = importlib.import_module(package)
-    for found in pkgutil.walk_packages(getattr(module, "__path__", []), prefix=f"{package}."):
-        importlib.import_module(found.name)
-
-
-def _from_dotted_path(path: str) -> Component | None:
-    """Return the class or function at ``package.module.Name``, or None."""
-    module_name, _, name = path.rpartition(".")
-    if not module_name:
         return None
-    try:
-        value = getattr(importlib.import_module(module_name), name, None)
-    except Exception:  # noqa: BLE001  a user's module may raise anything; see _why_unknown
-        return None
-    return value if inspect.isclass(value) or inspect.isfunction(value) else None
+
+    def admits(self, key: str) -> bool:
+        """Return whether a config that comes out of an untrusted file may name `key`.
+
+        It may name what is registered here, upstream's that `for_files` is true for, and what the
+        user's own config names.
+        """
+        found = self.registered(key)
+        if found is None:
+            return is_vouched(key)
+        own = key in self.module_dict or key.removeprefix("cliqa.") in self.module_dict
+        return own or self.for_files(found) or is_vouched(key)
 
 
-def _why_unknown(path: str) -> str:
-    """Return why a dotted path names no component."""
-    module_name, _, name = path.rpartition(".")
-    try:
-        importlib.import_module(module_name)
-    except Exception as error:  # noqa: BLE001  a user's module may raise anything
-        return f" Importing '{module_name}' failed: {type(error).__name__}: {error}."
-    return f" '{module_name}' has no class or function called '{name}'."
+def _never(_: Component) -> bool:
+    """Return that a file may name none of upstream's components."""
+    return False
 
 
 DATASETS = ComponentRegistry("data set", ["cliqa.datasets"])
@@ -143,6 +146,49 @@ PLUGINS = ComponentRegistry("plugin", ["cliqa.training", "cliqa.pretraining.plug
 OPTIMIZERS = ComponentRegistry("optimizer", ["cliqa.training"])
 LR_SCHEDULERS = ComponentRegistry("scheduler", ["cliqa.training"])
 LOGGERS = ComponentRegistry("logger", ["cliqa.engine.loggers"])
+
+
+BUILT: dict[str, tuple[ComponentRegistry, ...]] = {
+    "model": (MODELS,),
+    "cl_strategy": (STRATEGIES, PLUGINS, OPTIMIZERS, LR_SCHEDULERS, LOSSES),
+    "scenario": (SCENARIOS, DATASETS, GENERATORS, TRANSFORMS),
+    "eval_transform": (TRANSFORMS,),
+    "pretrain": (LOSSES,),
+}
+"""Sections of a file that parts are built from, and where their names are looked up."""
+
+
+def check_file_config(config: Mapping[str, Any], path: str | Path, *names: str) -> None:
+    """Refuse a config that comes out of a file and asks for more than a file may.
+
+    Args:
+        config: Sections by name.
+        path: The file.
+        names: The sections that something is built from; all of `BUILT` by default.
+
+    Raises:
+        TrustError: It is none of plain values; or, unless files are trusted, it names a component
+            that is none of ours or of upstream's closed list, or an address.
+    """
+    check_plain(config, path)
+    for section in () if is_trusting() else names or BUILT:
+        check_components(
+            config.get(section),
+            section,
+            lambda name, own=BUILT[section]: any(r.admits(name) for r in own),
+            lambda name, where, own=BUILT[section]: _refusal(own, name, where, path),
+            path,
+            NOT_NEEDED if section == "model" else (),
+        )
+
+
+def _refusal(
+    registries: tuple[ComponentRegistry, ...], name: str, where: str, path: str | Path
+) -> Exception:
+    """Return the error of a name that a file may not use."""
+    held = any(registry.registered(name) for registry in registries)
+    known = {known for registry in registries for known in registry.names()}
+    return refusal(name, where, path, "" if held else closest(name, known) or " Is it registered?")
 
 
 def find(registry: ComponentRegistry, config: Any, where: str) -> Component:  # noqa: ANN401
@@ -175,7 +221,7 @@ def find(registry: ComponentRegistry, config: Any, where: str) -> Component:  # 
 def _advice(registry: ComponentRegistry, name: str) -> str:
     """Return what to write instead of an unknown name."""
     if "." in name:
-        return _why_unknown(name)
+        return why_unknown(name)
     return closest(name, registry.names()) or f" Known: {', '.join(registry.names())}."
 
 

@@ -19,6 +19,7 @@ from cliqa.utils.cli import (
     print_error,
     run_entry_point,
 )
+from cliqa.utils.trust import trusting
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -44,6 +45,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the study, write and print its table; the status is 1 if a run has failed."""
     args = parse_args(argv)
+    with trusting(args.trust):
+        return _main(args)
+
+
+def _main(args: argparse.Namespace) -> int:
+    """Do what the command line asks for."""
     check_study_arguments(args)
     from cliqa.engine.label_study import (  # noqa: PLC0415  --help is fast
         plan_label_study,

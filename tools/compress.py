@@ -12,8 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import add_changed_data_argument, run_entry_point
+from cliqa.utils.cli import add_changed_data_argument, add_trust_argument, run_entry_point
 from cliqa.utils.outputs import check_output_file, check_output_folder
+from cliqa.utils.trust import trusting
 
 Commands = argparse._SubParsersAction
 
@@ -54,6 +55,7 @@ def add_export(commands: Commands) -> None:
         help="largest difference to the model, relative to outputs above 1 (default: 1e-5; 1e-4 "
         "for Swin transformers and generated weights)",
     )
+    add_trust_argument(parser)
     parser.set_defaults(run=export)
 
 
@@ -91,6 +93,7 @@ def add_quantize(commands: Commands) -> None:
     parser.add_argument("--count", type=int, default=128, help="images to look at (default: 128)")
     parser.add_argument("--dataset-root", help="where the stream's data lie now")
     parser.add_argument("--out", help="file to write: .onnx, with openvino .xml")
+    add_trust_argument(parser)
     parser.set_defaults(run=quantize)
 
 
@@ -143,6 +146,7 @@ def add_prune(commands: Commands) -> None:
     parser.add_argument("--out", help="new work_dir (default: WORK_DIR_pruned_RATIO)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     add_changed_data_argument(parser)
+    add_trust_argument(parser)
     parser.set_defaults(run=prune)
 
 
@@ -206,6 +210,7 @@ def add_auto(commands: Commands) -> None:
     parser.add_argument("--rounds", type=int, default=15, help="passes timed (default: 15)")
     parser.add_argument("--out", help="folder to write to (default: deploy in the work_dir)")
     add_changed_data_argument(parser)
+    add_trust_argument(parser)
     parser.set_defaults(run=auto)
 
 
@@ -235,7 +240,8 @@ def auto(args: argparse.Namespace) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a subcommand."""
     args = parse_args(argv)
-    args.run(args)
+    with trusting(args.trust):
+        args.run(args)
 
 
 if __name__ == "__main__":

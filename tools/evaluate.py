@@ -12,11 +12,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cliqa.utils.cli import (
     add_changed_data_argument,
     add_protocol_arguments,
+    add_trust_argument,
     add_workers_argument,
     run_entry_point,
 )
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.outputs import check_output_file, check_output_files, check_output_folder
+from cliqa.utils.trust import trusting
 
 STYLES = {".md": "markdown", ".txt": "text", ".csv": "csv"}
 
@@ -62,12 +64,19 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, help="images a batch (default: the run's)")
     add_workers_argument(parser)
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_trust_argument(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate, write each checkpoint's results, and print a table of all of them."""
     args = parse_args(argv)
+    with trusting(args.trust):
+        _main(args)
+
+
+def _main(args: argparse.Namespace) -> None:
+    """Do what the command line asks for."""
     _check_outputs(args)
     low, high = args.score_range or (0.0, 1.0)
     if not low < high:

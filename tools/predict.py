@@ -15,12 +15,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.utils.cli import (
     add_protocol_arguments,
+    add_trust_argument,
     add_workers_argument,
     print_error,
     run_entry_point,
 )
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.outputs import check_output_file, check_output_is_open
+from cliqa.utils.trust import trusting
 
 if TYPE_CHECKING:
     from cliqa.engine.inference import Predictor, Score
@@ -55,6 +57,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, help="images a batch (default: 32 or crops)")
     add_workers_argument(parser)
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_trust_argument(parser)
     args = parser.parse_args(argv)
     if args.model is None:
         args.model, *args.paths = args.paths
@@ -69,6 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     What is scored when something ends the work is written all the same.
     """
     args = parse_args(argv)
+    with trusting(args.trust):
+        return _main(args)
+
+
+def _main(args: argparse.Namespace) -> int:
+    """Do what the command line asks for."""
     _check(args)
     from tqdm import tqdm  # noqa: PLC0415  --help answers without what follows
 

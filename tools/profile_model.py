@@ -9,9 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import run_entry_point
+from cliqa.utils.cli import add_trust_argument, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.outputs import check_output_file
+from cliqa.utils.trust import trusting
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -35,12 +36,19 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=20, help="passes that count (default: 20)")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     parser.add_argument("--out", type=Path, help="file to write: .json, .csv or .md")
+    add_trust_argument(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print the tables and write the file."""
     args = parse_args(argv)
+    with trusting(args.trust):
+        _main(args)
+
+
+def _main(args: argparse.Namespace) -> None:
+    """Do what the command line asks for."""
     _check(args)
     import torch  # noqa: PLC0415  --help answers without what follows
 

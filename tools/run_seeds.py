@@ -17,6 +17,7 @@ from cliqa.utils.cli import (
     run_entry_point,
 )
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.trust import trusting
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -47,6 +48,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a study, write and print its table; the status is 1 if a run has failed."""
     args = parse_args(argv)
+    with trusting(args.trust):
+        return _main(args)
+
+
+def _main(args: argparse.Namespace) -> int:
+    """Do what the command line asks for."""
     check_study_arguments(args)
     if args.no_bracket and (args.naive or args.joint):
         raise ConfigError("--no-bracket and --naive or --joint contradict each other.")

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import run_entry_point
+from cliqa.utils.cli import add_trust_argument, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.outputs import check_output_folder
+from cliqa.utils.trust import trusting
 
 if TYPE_CHECKING:
     from cliqa.visualization.modes import Target
@@ -87,12 +88,19 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--levels", type=int, help="degraded versions (default: 5)")
     parser.add_argument("--device", help="auto (default), cpu, cuda or cuda:N")
+    add_trust_argument(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Draw, and print the files written (of a comparison of runs, its table too)."""
     args = parse_args(argv)
+    with trusting(args.trust):
+        _main(args)
+
+
+def _main(args: argparse.Namespace) -> None:
+    """Do what the command line asks for."""
     check_output_folder(args.out)
     _check(args)
     from cliqa.visualization.modes import Target, figure_folder  # noqa: PLC0415  --help is fast

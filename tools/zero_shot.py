@@ -9,9 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.utils.cli import run_entry_point
+from cliqa.utils.cli import add_trust_argument, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.outputs import check_output_file
+from cliqa.utils.trust import trusting
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -52,12 +53,19 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--lower-is-better", action="store_true", help="the file holds a DMOS")
     parser.add_argument("--out", metavar="FILE.json", help="write the rows there too")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add_trust_argument(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Test a model on new candidates and print a table."""
     args = parse_args(argv)
+    with trusting(args.trust):
+        _main(args)
+
+
+def _main(args: argparse.Namespace) -> None:
+    """Do what the command line asks for."""
     _check(args)
     from cliqa.engine.data_arguments import Scale  # noqa: PLC0415  --help answers without these
     from cliqa.engine.few_shot import few_shot, few_shot_table  # noqa: PLC0415

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
-from cliqa.utils.errors import DatasetError
+from cliqa.utils.errors import DatasetError, TrustError
+from cliqa.utils.trust import TRUST, untrusted_source
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,13 @@ def download(fetch: Callable[[], object], name: str, root: Path, otherwise: str)
 
     Raises:
         DatasetError: There is no network, the server refuses, or the folder cannot be written to.
+        TrustError: An untrusted file asks for it.
     """
+    if untrusted_source():
+        raise TrustError(
+            f"{root}: {name} is not there, and {untrusted_source()} would have it downloaded into "
+            f"that folder. {TRUST}"
+        )
     logger.info("%s: downloading into %s.", name, root)
     try:
         fetch()

@@ -31,6 +31,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cliqa.deploy.description import check_description
 from cliqa.deploy.file_checksum import check_onnx, seal_onnx, strip_checksum
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx_tensors import check_tensors
@@ -85,6 +86,7 @@ def parse_metadata(properties: Mapping[str, str], path: str | Path) -> dict[str,
 
     Raises:
         ArtifactError: There is no description, or one of another format.
+        TrustError: It asks for more than the description of an untrusted file may.
     """
     if KEY not in properties:
         raise ArtifactError(
@@ -103,8 +105,7 @@ def parse_metadata(properties: Mapping[str, str], path: str | Path) -> dict[str,
             f"{path}: described in format {version!r}, and this version of cliqa reads {FORMAT}. "
             "Export the checkpoint again, or update cliqa."
         )
-    described: dict[str, Any] = found
-    return described
+    return check_description(found, path)
 
 
 def write_metadata(path: str | Path, metadata: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cliqa.deploy.description import check_description
 from cliqa.deploy.fidelity import Fidelity
 from cliqa.deploy.file_checksum import check_onnx, check_openvino, seal_openvino
 from cliqa.deploy.libraries import library
@@ -232,10 +233,10 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
     if not sidecar.is_file():
         return {}
     try:
-        found: dict[str, Any] = dict(json.loads(sidecar.read_text(encoding="utf-8")))
+        found = json.loads(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{sidecar} is damaged ({error}). Write the model again.") from error
-    return found
+    return check_description(found, sidecar)
 
 
 def check_name(target: str | Path) -> None:

@@ -17,11 +17,12 @@ from cliqa.engine.data_record import DataRecord, check_same_data, record_sources
 from cliqa.engine.evaluate_classes import ChosenClasses
 from cliqa.engine.evaluate_scores import ChosenScores
 from cliqa.engine.evaluation_pass import AnySitting, Sitting
+from cliqa.engine.saved_config import reason
 from cliqa.engine.sections import resamples
 from cliqa.models.pruned import pruning_in
 from cliqa.registry import SCENARIOS, find
 from cliqa.transforms.protocol import EvaluationProtocol, build_views
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import CheckpointError, ConfigError
 from cliqa.utils.workers import check_workers
 
 
@@ -135,7 +136,13 @@ class Candidate:
         plain = {**self.config, "load_from": None}
         built = build_model_and_strategy(plain, self.device, work_dir, pruning_in(state))
         self.strategy = built.strategy
-        self.strategy.load_state_dict(state["strategy"])
+        try:
+            self.strategy.load_state_dict(state["strategy"])
+        except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise CheckpointError(
+                f"{self.path}: damaged: its state is not that of the strategy that it describes "
+                f"({reason(error)}). Use another checkpoint of the run."
+            ) from error
         return int(self.strategy.eval_mb_size)
 
     def sitting(self) -> AnySitting:

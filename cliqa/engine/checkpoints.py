@@ -12,6 +12,7 @@ from torch import nn
 from cliqa.config import config_differences
 from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.plugins import build_plugins, prepare_model
+from cliqa.engine.saved_config import admit_config, check_form, load_own_weights
 from cliqa.models.build import build_model
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.models.language.image_text_model import ImageTextModel
@@ -21,6 +22,8 @@ from cliqa.registry import MODELS, find
 from cliqa.training.plugins.views import TaskViews
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
+from cliqa.utils.file_config import without_weights
+from cliqa.utils.trust import built_from
 
 EXPORTED = (".onnx", ".xml", ".bin")
 """Endings of files that ``tools/compress.py`` writes."""
@@ -91,7 +94,9 @@ def as_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
             f"{path}: not a checkpoint of a run (no config in it). To start from plain weights, "
             f"use --cfg-options load_from={path}."
         )
-    return state
+    check_form(state, path)
+    admit_config(state["config"], path)
+    return {**state, "file": str(path)}
 
 
 def model_of(state: dict[str, Any]) -> nn.Module:
@@ -118,11 +123,13 @@ def deployed_of(state: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
 
 def _models_of(state: dict[str, Any]) -> tuple[nn.Module, list[Any]]:
     """Return a checkpoint's model, and the plugins of its config, without their state."""
-    model = build_model(without_weights(state["config"]["model"]))
-    apply_pruning(model, pruning_in(state))
-    plugins = build_plugins(state["config"]["cl_strategy"])
-    prepare_model(model, plugins)
-    model.load_state_dict(state["strategy"]["model"])
+    path = state.get("file", "the checkpoint")
+    with built_from(path):
+        model = build_model(without_weights(state["config"]["model"]))
+        apply_pruning(model, pruning_in(state))
+        plugins = build_plugins(state["config"]["cl_strategy"])
+        prepare_model(model, plugins)
+    load_own_weights(model, state["strategy"]["model"], path)
     return model.eval(), plugins
 
 
@@ -226,13 +233,3 @@ def check_fits(state: dict[str, Any], config: dict[str, Any], path: Path) -> Non
             f"{path}: trained with another config; these keys differ: {', '.join(differing[:8])}. "
             f"Use the config of its run: {path.parent.parent / 'config.py'}."
         )
-
-
-def without_weights(section: Any) -> Any:  # noqa: ANN401
-    """Return a model's section without files of weights and texts: the checkpoint has them all."""
-    if not isinstance(section, dict):
-        return section
-    return {
-        key: None if key in ("pretrained", "weights", "texts") else without_weights(value)
-        for key, value in section.items()
-    }

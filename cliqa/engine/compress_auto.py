@@ -21,6 +21,7 @@ from cliqa.utils.device import processor_name
 from cliqa.utils.io import write_json, write_text
 from cliqa.utils.leftovers import remove_leftovers
 from cliqa.utils.logging import get_logger, setup_logging
+from cliqa.utils.trust import trusting
 from cliqa.visualization.pareto import draw_pareto
 from cliqa.visualization.style import save_figure
 
@@ -112,7 +113,8 @@ def deploy_run(
         CliqaError: As `search_deployments`.
     """
     folder = run_folder(config, config_file, work_dir)
-    return search_deployments(folder, options=deploy_options(config["deploy"]))
+    with trusting():  # the run was trained under the user's own config just now
+        return search_deployments(folder, options=deploy_options(config["deploy"]))
 
 
 def _fingerprint(path: Path, asked: DeployOptions) -> dict[str, Any]:

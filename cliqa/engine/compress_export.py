@@ -12,14 +12,15 @@ from torch import nn
 from cliqa.deploy.export import DynamicSize, ExportReport, export_onnx
 from cliqa.deploy.onnx_file import read_metadata
 from cliqa.engine.candidate import experiences_learnt
-from cliqa.engine.checkpoints import find_checkpoint, sha256_of, without_weights
+from cliqa.engine.checkpoints import find_checkpoint, sha256_of
 from cliqa.engine.data_record import read_record
 from cliqa.engine.image_model import CheckpointModel, model_in
 from cliqa.engine.profile import SIZE, prepared
 from cliqa.engine.zero_shot import ZeroShotModel
 from cliqa.training.gated_views import GatedViews
 from cliqa.utils.checkpoint import load_checkpoint
-from cliqa.utils.errors import ArtifactError, CliqaError
+from cliqa.utils.errors import ArtifactError, CliqaError, TrustError
+from cliqa.utils.file_config import without_weights
 from cliqa.utils.logging import get_logger
 from cliqa.utils.outputs import check_output_file
 
@@ -88,7 +89,7 @@ def is_export_of(file: Path, checkpoint: Path) -> bool:
     """
     try:
         return bool(read_metadata(file).get("checkpoint_sha256") == sha256_of(checkpoint))
-    except ArtifactError:  # missing, or damaged
+    except (ArtifactError, TrustError):  # missing, damaged, or of somebody else
         return False
 
 
@@ -141,6 +142,8 @@ def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dic
         "scenario": _plain(model.scenario),
         "model": _plain(without_weights(state["config"]["model"])),
     }
+    if state["config"].get("custom_imports"):
+        about["custom_imports"] = _plain(state["config"]["custom_imports"])
     if "pretraining" not in state:
         about |= {"experiences_learnt": experiences_learnt(state), **_evaluated(state["config"])}
         data = read_record(state.get("data"), "the checkpoint")

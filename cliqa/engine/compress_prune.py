@@ -19,6 +19,7 @@ from cliqa.engine.holding import only_one
 from cliqa.engine.parts import Parts
 from cliqa.engine.pruning_record import FILE_NAME, UNTUNED, PruningRecord, pruning_table
 from cliqa.engine.run import Run
+from cliqa.engine.saved_config import config_to_build
 from cliqa.engine.sections import OPTIONS, resamples, template_arguments
 from cliqa.engine.train import train
 from cliqa.evaluation.results import read_artifact
@@ -31,6 +32,7 @@ from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ArtifactError, CheckpointError, ConfigError
 from cliqa.utils.io import write_json
 from cliqa.utils.logging import get_logger, setup_logging
+from cliqa.utils.trust import built_from
 
 logger = get_logger(__name__)
 
@@ -118,8 +120,10 @@ def _prune(
 ) -> dict[str, Any]:
     """Prune and fine-tune in a folder that is held from the first file on."""
     epochs, steps, distil = settings["epochs"], settings["steps"], settings["distil"]
-    config = fine_tuning(state["config"], epochs, source if distil else None, settings["strength"])
-    parts = build({**config, "load_from": None}, resolve_device(device), out)
+    teacher = source if distil else None
+    config = fine_tuning(config_to_build(state), epochs, teacher, settings["strength"])
+    with built_from(source):
+        parts = build({**config, "load_from": None}, resolve_device(device), out)
     own = record_of(parts.benchmark)
     data = check_same_data(source, state.get("data"), own, allow_changed_data)
     model = merged(state)
@@ -155,17 +159,18 @@ def _tune(
     """Fine-tune a pruned network in a run of its own, or only measure it."""
     start = _save(model, folder / START)
     own = {**config, "load_from": {"path": str(start), "strict": True}}
-    if epochs:
-        train(
-            own,
-            config_file=folder / "config.py",
-            work_dir=folder,
-            device=device,
-            resume="auto",
-            allow_changed_data=allow_changed_data,
-        )
-    else:
-        _measure(own, folder, resolve_device(device), allow_changed_data)
+    with built_from(start):
+        if epochs:
+            train(
+                own,
+                config_file=folder / "config.py",
+                work_dir=folder,
+                device=device,
+                resume="auto",
+                allow_changed_data=allow_changed_data,
+            )
+        else:
+            _measure(own, folder, resolve_device(device), allow_changed_data)
 
 
 def _save(model: nn.Module, path: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from cliqa.deploy.careful_quantization import FEWEST, HELD_BACK, quantize_with_care
+from cliqa.deploy.description import scenario_of
 from cliqa.deploy.half import to_float16
 from cliqa.deploy.onnx_file import read_metadata
 from cliqa.deploy.openvino_backend import to_openvino
@@ -18,6 +19,7 @@ from cliqa.engine.checkpoints import find_checkpoint
 from cliqa.engine.compress_export import default_out, export_checkpoint, is_export_of
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.outputs import check_output_file
+from cliqa.utils.trust import built_from
 
 ENDINGS = {"onnxruntime": ".onnx", "openvino": ".xml"}
 PAIRS = (
@@ -70,7 +72,8 @@ def quantize_model(
     if precision == "bf16":
         report = to_openvino(source, target, "bf16")
         return [f"written: {target} ({report.bytes_after:,} bytes), computed in bfloat16"]
-    batches = _batches(metadata, images, count, dataset_root)
+    with built_from(source):
+        batches = _batches(metadata, source, images, count, dataset_root)
     if precision == "fp16":
         half = to_float16(source, target, batches)
         return [f"{half.fidelity}", _written(target, half.bytes_before, half.bytes_after)]
@@ -104,6 +107,7 @@ def _check(out: str | Path | None, precision: str, backend: str, count: int) -> 
 
 def _batches(
     metadata: Mapping[str, Any],
+    source: Path,
     images: str | Path | None,
     count: int,
     dataset_root: str | Path | None,
@@ -111,7 +115,7 @@ def _batches(
     """Return the images to calibrate with."""
     if images is not None:
         return folder_images(images, metadata["eval_transform"], count)
-    scenario = dict(metadata["scenario"])
+    scenario = scenario_of(metadata, source)
     if dataset_root is not None:
         scenario["dataset_root"] = str(dataset_root)
     return training_images(scenario, count)

@@ -11,6 +11,7 @@ from cliqa.registry import DATASETS, build_component
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.option_value import parse_value
 from cliqa.utils.paths import home_path
+from cliqa.utils.trust import vouch
 
 FILES = (".csv", ".json", ".xlsx")
 """Endings by which a score file is told from a type of data set."""
@@ -84,5 +85,6 @@ def _score_file(path: Path, root: str, scale: Scale | None, where: str) -> dict[
 
 def _build(section: dict[str, Any]) -> QualityDataset:
     """Build a data set from its section."""
+    vouch(section)  # the user has named it, not the file that is evaluated
     data: QualityDataset = build_component(DATASETS, section, "--datasets")
     return data

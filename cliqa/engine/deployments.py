@@ -25,9 +25,11 @@ from cliqa.engine.compress_export import export_checkpoint, is_export_of
 from cliqa.engine.compress_prune import prune_run
 from cliqa.engine.exported_candidate import ExportedCandidate, ForwardCandidate
 from cliqa.engine.measure import measure
+from cliqa.engine.saved_config import config_to_build
 from cliqa.models.fake_quantization import remove_rounding
 from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.trust import built_from
 
 CPU = torch.device("cpu")
 
@@ -68,7 +70,10 @@ class Deployments:
         self.images, self.epochs, self.threads = images, epochs, threads
         self.allow_changed_data = allow_changed_data
         self.state = load_run(checkpoint)
-        self.config: dict[str, Any] = {**self.state["config"], "evaluation": {"bootstrap": 0}}
+        self.config: dict[str, Any] = {
+            **config_to_build(self.state),
+            "evaluation": {"bootstrap": 0},
+        }
         self.split = self._split()
         own = self._candidate(None, "test")
         self.data = own.data
@@ -81,7 +86,8 @@ class Deployments:
         """Preprocessed training images, (B, C, H, W) each."""
         if self._batches is None:
             seed = int(self.config["seed"])
-            self._batches = training_images(self.config["scenario"], self.images, seed)
+            with built_from(self.checkpoint):
+                self._batches = training_images(self.config["scenario"], self.images, seed)
         return self._batches
 
     def build(self, recipe: Recipe) -> Artifact:
@@ -167,10 +173,13 @@ class Deployments:
         """Return a form of the model under evaluation; None for the run's own."""
         request = Request(split=split, allow_changed_data=self.allow_changed_data)
         origin = str(self.checkpoint)
-        if made is not None and made.file is not None:
-            return ExportedCandidate(made.file, self.config, origin, request)
         own = (self.checkpoint, self.state, self.config, origin, CPU, request)
-        return Candidate(*own) if made is None else ForwardCandidate(made.forward, *own)
+        with built_from(self.checkpoint):
+            if made is None:
+                return Candidate(*own)
+            if made.file is not None:
+                return ExportedCandidate(made.file, self.config, origin, request)
+            return ForwardCandidate(made.forward, *own)
 
     def _split(self) -> str:
         """Return the split that a choice is made by."""

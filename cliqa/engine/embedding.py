@@ -19,6 +19,7 @@ from cliqa.training.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ModelError
 from cliqa.utils.memory import InPieces
+from cliqa.utils.trust import built_from
 from cliqa.visualization.embedding import Embedding
 
 BATCH = 32
@@ -47,7 +48,8 @@ def embed_data_sets(
             "they are coloured by the probability of the class."
         )
     run = load_run(predictor.checkpoint)
-    sources = ChosenScores(run["config"], data_sets, "test", run["names"], 0).sources
+    with built_from(predictor.checkpoint):
+        sources = ChosenScores(run["config"], data_sets, "test", run["names"], 0).sources
     chosen = {}
     for name, data in sources.items():
         order = np.random.default_rng(seed).permutation(len(data))[:samples]

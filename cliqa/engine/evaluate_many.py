@@ -10,16 +10,17 @@ import torch
 
 from cliqa.engine.candidate import Candidate, Request
 from cliqa.engine.check import check_config
-from cliqa.engine.checkpoints import find_checkpoint, load_run, without_weights
+from cliqa.engine.checkpoints import find_checkpoint, load_run
 from cliqa.engine.exported_candidate import ExportedCandidate
 from cliqa.engine.image_model import is_exported
 from cliqa.engine.measure import measure
-from cliqa.engine.sections import with_command_line
+from cliqa.engine.saved_config import config_to_build
 from cliqa.evaluation.comparison import compare_evaluations
 from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError
 from cliqa.utils.io import write_json
 from cliqa.utils.logging import get_logger
 from cliqa.utils.outputs import check_output_files
+from cliqa.utils.trust import built_from
 
 logger = get_logger(__name__)
 
@@ -166,12 +167,14 @@ def open_checkpoint(path: Path, request: Request, device: torch.device) -> Candi
         CliqaError: The checkpoint, its data or the request is wrong.
     """
     if is_exported(path):
-        return ExportedCandidate(path, None, str(path), request)
+        with built_from(path):
+            return ExportedCandidate(path, None, str(path), request)
     state = load_run(path)
-    config = with_command_line(state["config"])
-    config |= {"model": without_weights(config["model"]), "load_from": None, "num_workers": 0}
-    config = check_config(config)
-    return Candidate(path, state, config, f"{path}: config", device, request, path.parent.parent)
+    config = config_to_build(state)
+    with built_from(path):
+        config = check_config({**config, "num_workers": 0})
+        folder = path.parent.parent
+        return Candidate(path, state, config, f"{path}: config", device, request, folder)
 
 
 def _check_kinds(candidates: Mapping[str, Candidate]) -> None:

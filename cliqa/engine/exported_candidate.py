@@ -13,13 +13,13 @@ from torch import Tensor
 
 from cliqa.config import config_differences
 from cliqa.engine.candidate import Candidate, Request
-from cliqa.engine.checkpoints import without_weights
 from cliqa.engine.evaluate_classes import ChosenClasses
 from cliqa.engine.evaluation_pass import AnySitting
 from cliqa.engine.exported_image_model import ExportedImageModel
 from cliqa.engine.score_scale import scales_of
 from cliqa.training.batching import RaggedImages, apply_model
 from cliqa.utils.errors import ArtifactError, CheckpointError
+from cliqa.utils.file_config import without_weights
 
 CPU = torch.device("cpu")
 
@@ -144,7 +144,7 @@ def check_fits_export(model: ExportedImageModel, config: dict[str, Any]) -> None
     scenario = config["scenario"]
     section = without_weights(config["model"])
     differing = config_differences(
-        deciding(model.metadata.get("model", section), model.eval_transform),
+        deciding(without_weights(model.metadata.get("model", section)), model.eval_transform),
         deciding(section, scenario.get("eval_transform")),
     )
     if differing:

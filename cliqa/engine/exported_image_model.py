@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from cliqa.deploy.description import scenario_of
 from cliqa.deploy.onnx_file import OnnxModel
 from cliqa.deploy.openvino_backend import OpenVinoModel
 from cliqa.utils.errors import ArtifactError
@@ -48,7 +49,15 @@ class ExportedImageModel:
         self.classes: list[str] = self.metadata["classes"]
         self.channels: int = self.metadata["channels"]
         self.eval_transform: Sequence[Mapping[str, Any]] = self.metadata["eval_transform"]
-        self.scenario: Mapping[str, Any] = self.metadata["scenario"]
+
+    @property
+    def scenario(self) -> Mapping[str, Any]:
+        """The section of the data that it was trained on.
+
+        Raises:
+            TrustError: It asks for more than that of an untrusted file may.
+        """
+        return scenario_of(self.metadata, self.path)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,) or logits (B, K) of preprocessed images (B, C, H, W).

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cliqa.engine.checkpoints import as_run, deployed_of, find_checkpoint
 from cliqa.engine.exported_image_model import ExportedImageModel
+from cliqa.engine.saved_config import OF_PRETRAINING, admit_config, check_form
 from cliqa.engine.zero_shot import ZeroShotModel
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
@@ -126,5 +127,7 @@ def model_in(
 ) -> CheckpointModel | ZeroShotModel:
     """Return the model of a checkpoint that has been read; the arguments are the models' own."""
     if "pretraining" in state:
+        check_form(state, checkpoint, OF_PRETRAINING)
+        admit_config(state["config"], checkpoint)
         return ZeroShotModel(checkpoint, state, device)
     return CheckpointModel(checkpoint, as_run(state, checkpoint), device)

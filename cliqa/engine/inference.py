@@ -26,6 +26,7 @@ from cliqa.transforms.decode import read_image
 from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
 from cliqa.utils.errors import CliqaError, DatasetError, MachineError, ModelError
 from cliqa.utils.memory import InPieces
+from cliqa.utils.trust import built_from
 
 Transform = Callable[[torch.Tensor], torch.Tensor]
 
@@ -162,12 +163,13 @@ class Predictor:
         self.checkpoint, self.device = self.image_model.path, device
         self.names, self.classes = self.image_model.names, self.image_model.classes
         self.protocol = protocol or EvaluationProtocol()
-        self.views = build_views(
-            self.image_model.eval_transform,
-            self.protocol,
-            "scenario.eval_transform",
-            quality=not self.classes,
-        )
+        with built_from(self.checkpoint):
+            self.views = build_views(
+                self.image_model.eval_transform,
+                self.protocol,
+                "scenario.eval_transform",
+                quality=not self.classes,
+            )
         if self.image_model.channels == 1:
             self.views.pipeline = _Grey(self.views.pipeline)
         self.transform: Transform = self.views.pipeline

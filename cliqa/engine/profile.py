@@ -25,6 +25,7 @@ from cliqa.engine.checkpoints import find_checkpoint, load_run, model_of
 from cliqa.models.build import build_model
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
+from cliqa.utils.file_config import without_weights
 
 SIZE = (224, 224)
 """H and W where the preprocessing does not bring images to one size."""
@@ -104,7 +105,7 @@ def load_subject(path: str | Path, device: torch.device) -> Subject:
         return _exported(path)
     if path.suffix == ".py":
         config, file_bytes, name = load_config(path), None, path.stem
-        model = build_model(_fresh(config["model"])).eval()
+        model = build_model(without_weights(config["model"], texts=True)).eval()
     else:
         checkpoint = find_checkpoint(path)
         state = load_run(checkpoint)
@@ -210,18 +211,6 @@ def prepared(steps: Any) -> tuple[int, tuple[int, int] | None]:  # noqa: ANN401
         return crops, None
     height, width = wide.shape[-2:]
     return crops, (int(height), int(width))
-
-
-def _fresh(section: Any) -> Any:  # noqa: ANN401
-    """Return a model's section without pretrained weights, which change neither size nor speed."""
-    if isinstance(section, list):
-        return [_fresh(item) for item in section]
-    if not isinstance(section, dict):
-        return section
-    return {
-        key: None if key in ("pretrained", "weights") else _fresh(value)
-        for key, value in section.items()
-    }
 
 
 def parse_size(text: str, option: str = "--sizes") -> tuple[int, int]:

@@ -7,10 +7,13 @@ from typing import Any
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.generated.storage import MANIFEST
 from cliqa.engine.sections import data_set_sections
 from cliqa.registry import DATASETS, GENERATORS, SCENARIOS, build_component, find, parameters_of
 from cliqa.transforms.pipeline import build_pipeline
+from cliqa.utils.errors import TrustError
 from cliqa.utils.paths import home_path
+from cliqa.utils.trust import TRUST, untrusted_source
 
 OF_DATA = ("dataset_root", "generate", "datasets")
 """Keys of the section that say where the data come from."""
@@ -48,10 +51,17 @@ def generate(scenario: dict[str, Any]) -> None:
 
     Raises:
         DatasetError: The folder holds something else.
+        TrustError: An untrusted file asks for it, and the data are not there.
     """
     if scenario.get("generate") is not None:
         generator = build_component(GENERATORS, scenario["generate"], "scenario.generate")
-        generator.write(home_path(scenario.get("dataset_root") or "."))
+        root = home_path(scenario.get("dataset_root") or ".")
+        if untrusted_source() and not (root / MANIFEST).is_file():
+            raise TrustError(
+                f"{root}: its data are not there, and {untrusted_source()} would have them "
+                f"generated in that folder. {TRUST}"
+            )
+        generator.write(root)
 
 
 def build_data_sets(scenario: dict[str, Any]) -> list[QualityDataset]:

@@ -22,6 +22,7 @@ from cliqa.evaluation.study_table import study_report
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json, write_text
 from cliqa.utils.logging import get_logger
+from cliqa.utils.trust import is_trusting
 from cliqa.visualization.study import draw_study
 from cliqa.visualization.style import save_figure
 
@@ -113,6 +114,8 @@ def _command(run: PlannedRun, script: Path, more: Sequence[str]) -> Command:
     """Return how a run is started or resumed, with more arguments."""
     arguments = [sys.executable, str(script), str(run.file), "--seed", str(run.replicate.seed)]
     arguments += ["--work-dir", str(run.folder), "--resume", "auto", *more]
+    if is_trusting():
+        arguments += ["--trust"]
     if run.options:
         arguments += ["--cfg-options", *run.options]
     return Command(tuple(arguments), run.log)

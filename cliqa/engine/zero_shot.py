@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from cliqa.engine.checkpoints import without_weights
+from cliqa.engine.saved_config import load_own_weights
 from cliqa.models.build import build_model
 from cliqa.pretraining.pairs import IMAGENET_MEAN, IMAGENET_STD
 from cliqa.pretraining.projection import QualityProjection, feature_length
+from cliqa.utils.file_config import without_weights
+from cliqa.utils.trust import built_from
 
 
 class ZeroShotModel:
@@ -35,7 +37,7 @@ class ZeroShotModel:
 
     def __init__(self, checkpoint: Path, state: dict[str, Any], device: torch.device) -> None:
         self.path, self.device = checkpoint, device
-        self.module = _model_of(state).to(device)
+        self.module = _model_of(state, checkpoint).to(device)
         self.network = _Scores(self.module)
         data = state["config"]["pretrain"].get("data") or {}
         mean, std = data.get("mean", IMAGENET_MEAN), data.get("std", IMAGENET_STD)
@@ -63,14 +65,16 @@ class _Scores(nn.Module):
         return self.projection.score(images)
 
 
-def _model_of(state: dict[str, Any]) -> QualityProjection:
+def _model_of(state: dict[str, Any], path: Path) -> QualityProjection:
     """Return the encoder with its projection and anchors, as a checkpoint holds them.
 
     Args:
         state: A pretraining's checkpoint.
+        path: The checkpoint.
     """
     config, weights = state["config"], state["pretraining"]["model"]
-    encoder = build_model(without_weights(config["model"]))
+    with built_from(path):
+        encoder = build_model(without_weights(config["model"]))
     size = (config["pretrain"].get("data") or {}).get("crop_size", 224)
     projection = QualityProjection(
         encoder,
@@ -78,6 +82,6 @@ def _model_of(state: dict[str, Any]) -> QualityProjection:
         feature_length(encoder, size),
         **(config["pretrain"].get("projection") or {}),
     )
-    projection.load_state_dict(weights)
+    load_own_weights(projection, weights, path)
     projection.eval()
     return projection

@@ -21,11 +21,26 @@ from mmpretrain.registry import WEIGHT_INITIALIZERS as INITIALIZERS
 from torch import nn
 
 from cliqa.models.weights import load_weights
-from cliqa.registry import MODELS, build_component
+from cliqa.registry import MODELS, Component, build_component
 from cliqa.utils.errors import ModelError
+from cliqa.utils.trust import refusal, untrusted_source
 
 INIT_ERRORS = (OSError, RuntimeError, TypeError, ValueError, KeyError, pickle.UnpicklingError)
 """What mmengine raises for an ``init_cfg`` with a wrong argument or an unreadable file."""
+
+FOR_FILES = (
+    *(f"mmpretrain.models.{room}." for room in ("backbones", "necks", "heads", "losses")),
+    *("mmpretrain.models.classifiers.image.", "mmpretrain.models.utils.attention."),
+    *("mmpretrain.models.utils.norm.", "mmpretrain.models.utils.sparse_modules."),
+    *("mmpretrain.models.utils.data_preprocessor.", "mmpretrain.models.utils.batch_augments."),
+    "mmpretrain.models.utils.clip_generator_helper.",  # QuickGELU
+    *("mmengine.model.base_model.", "mmengine.model.weight_init.", "mmengine.utils.dl_utils."),
+    *("mmcv.cnn.bricks.", "torch.nn."),
+)
+"""Where upstream's components live that neither read nor fetch, and so may stand in a file."""
+
+OF_LIBRARIES = ("mmpretrain", "mmengine", "mmcv", "torch", "transformers", "timm")
+"""Packages whose other components may not; what else is registered, a user's module has brought."""
 
 
 def import_mmpretrain() -> Registry:
@@ -72,6 +87,15 @@ def link(parent: Registry) -> None:
         MODELS.build_func = parent.build_func
     for name, component in parent.module_dict.items():
         MODELS.upstream.setdefault(f"mmpretrain.{name}", component)
+    MODELS.for_files = may_stand_in_files
+
+
+def may_stand_in_files(component: Component) -> bool:
+    """Return whether a file may name a model of mmpretrain's, mmcv's, mmengine's or torch's."""
+    module = f"{component.__module__}."
+    if component.__name__ == "PretrainedInit":  # an init_cfg that reads or fetches a file
+        return False
+    return module.startswith(FOR_FILES) or module.split(".")[0] not in OF_LIBRARIES
 
 
 link(import_mmpretrain())
@@ -110,9 +134,44 @@ INITIALIZERS.register_module(name="Pretrained", module=Pretrained, force=True)
 @contextmanager
 def model_scope() -> Iterator[None]:
     """Let mmpretrain's classes find our models for their nested configs, within this context."""
-    with DefaultScope.overwrite_default_scope("cliqa"), warnings.catch_warnings():
+    with (
+        DefaultScope.overwrite_default_scope("cliqa"),
+        _guarded(untrusted_source()),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", message="In MMCV v1.4.4, we modified")  # news of 2022
         yield
+
+
+@contextmanager
+def _guarded(source: str) -> Iterator[None]:
+    """Keep mmengine's registries from importing what they do not hold, if a file is built from.
+
+    mmengine imports any name that it does not know, dotted or not, and some classes look names up
+    that stand at other keys than ``type``.
+    """
+    if not source:
+        yield
+        return
+    original = Registry.get
+    setattr(Registry, "get", _held)  # noqa: B010  a method, put back below
+    try:
+        yield
+    finally:
+        setattr(Registry, "get", original)  # noqa: B010
+
+
+def _held(registry: Registry, key: str) -> Component | None:
+    """Return what a registry of mmengine's or one above it holds, if a file may name it."""
+    registry.import_from_location()
+    owner: Registry | None = registry
+    while owner is not None and key not in owner.module_dict:
+        owner = owner.parent
+    found: Component | None = owner.module_dict[key] if owner else MODELS.registered(key)
+    allowed = found is None or may_stand_in_files(found) or MODELS.admits(key)
+    if not allowed or (found is None and "." in key):
+        raise refusal(key, registry.name, untrusted_source())
+    return found
 
 
 def build_part(config: Mapping[str, Any], where: str) -> nn.Module:

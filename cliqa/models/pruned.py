@@ -22,6 +22,12 @@ from cliqa.utils.errors import ModelError
 Step = dict[str, Any]
 """One step of a pruning."""
 
+DAMAGE = (KeyError, TypeError, IndexError, ValueError, AttributeError, RuntimeError)
+"""What a record raises that is of another form."""
+
+_SIZES = (int, tuple)
+"""What an attribute must be that a step may set."""
+
 
 def pruning_of(model: nn.Module) -> list[Step]:
     """Return the steps by which a model was pruned; none where it was not."""
@@ -29,9 +35,16 @@ def pruning_of(model: nn.Module) -> list[Step]:
 
 
 def pruning_in(checkpoint: Mapping[str, Any]) -> list[Step]:
-    """Return the steps that a run's checkpoint needs before its weights fit; none in any other."""
+    """Return the steps that a run's checkpoint needs before its weights fit; none in any other.
+
+    Raises:
+        ModelError: They are no list.
+    """
     strategy = checkpoint.get("strategy")
-    return list(strategy.get("pruning", ())) if isinstance(strategy, Mapping) else []
+    found = strategy.get("pruning") if isinstance(strategy, Mapping) else None
+    if not isinstance(found, (list, tuple, type(None))):
+        raise ModelError(f"the record of a pruning is damaged: a {type(found).__name__}, no list.")
+    return list(found or ())
 
 
 @torch.no_grad()
@@ -51,6 +64,17 @@ def apply_pruning(
     Raises:
         ModelError: The model has been pruned otherwise, or lacks a tensor of that size.
     """
+    try:
+        return _apply(model, steps)
+    except DAMAGE as error:
+        raise ModelError(
+            f"the record of how the {type(model).__name__} was pruned is damaged ({error!r}). Use "
+            "another checkpoint of the run."
+        ) from error
+
+
+def _apply(model: nn.Module, steps: Sequence[Step]) -> dict[str, tuple[nn.Parameter, nn.Parameter]]:
+    """Take the steps that a model lacks; arguments and result are `apply_pruning`'s."""
     own = pruning_of(model)
     if own != list(steps[: len(own)]):
         raise ModelError(
@@ -126,6 +150,9 @@ def _check(model: nn.Module, step: Step) -> None:
     missing = [name for name in step["attributes"] if name not in modules]
     if not problem and missing:
         problem = f"it has no module '{missing[0]}'"
+    for name, attributes in ({} if problem else step["attributes"]).items():
+        odd = [key for key in attributes if not isinstance(vars(modules[name]).get(key), _SIZES)]
+        problem = problem or (f"'{name}' has no size '{odd[0]}'" if odd else "")
     if problem:
         raise ModelError(
             f"the {type(model).__name__} cannot be pruned like the checkpoint's model: {problem}. "

@@ -54,7 +54,8 @@ def restore_plugins(strategy: Any, states: dict[str, Any]) -> None:  # noqa: ANN
         if key not in states:
             continue
         if isinstance(plugin, Clock):
-            vars(plugin).update(states[key])
+            own = vars(plugin)
+            own.update({k: v for k, v in states[key].items() if k in own and _counts(v)})
         elif hasattr(plugin, "load_state_dict"):
             plugin.load_state_dict(copied_to(states[key], strategy.device))
 

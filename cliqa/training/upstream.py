@@ -62,10 +62,18 @@ def _subclass_of(base: type) -> Callable[[str, Any], bool]:
     return keep
 
 
+def _learns(registry: ComponentRegistry, component: Component) -> bool:
+    """Return whether one of Avalanche's strategies or plugins can have been trained with."""
+    return any(component.__name__ in learn[registry] for learn in LEARN.values())
+
+
 STRATEGIES.add_upstream(avalanche_strategies, _subclass_of(SupervisedTemplate), "avalanche")
 PLUGINS.add_upstream(avalanche_plugins, _subclass_of(BaseSGDPlugin), "avalanche")
 OPTIMIZERS.add_upstream(torch.optim, _subclass_of(Optimizer), "torch")
 LR_SCHEDULERS.add_upstream(lr_scheduler, _subclass_of(lr_scheduler.LRScheduler), "torch")
+STRATEGIES.for_files = lambda component: _learns(STRATEGIES, component)
+PLUGINS.for_files = lambda component: _learns(PLUGINS, component)
+OPTIMIZERS.for_files = LR_SCHEDULERS.for_files = lambda _: True  # they compute, and nothing else
 
 
 def cannot_learn(registry: ComponentRegistry, component: Component, kind: str) -> bool:

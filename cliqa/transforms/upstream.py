@@ -21,3 +21,4 @@ def _is_image_transform(name: str, value: Any) -> bool:  # noqa: ANN401
 
 
 TRANSFORMS.add_upstream(v2, _is_image_transform, "torchvision")
+TRANSFORMS.for_files = lambda _: True  # they compute, and nothing else

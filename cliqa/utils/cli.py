@@ -72,6 +72,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="auto", help="auto (default: the first GPU, else the CPU), cpu, cuda:N"
     )
+    add_trust_argument(parser)
 
 
 def add_changed_data_argument(parser: argparse.ArgumentParser) -> None:
@@ -98,6 +99,7 @@ def add_study_arguments(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     add_changed_data_argument(parser)
     _add_cfg_options(parser, "every config, e.g. scenario.dataset_root=/data")
+    add_trust_argument(parser)
 
 
 def check_study_arguments(args: argparse.Namespace) -> None:
@@ -147,6 +149,16 @@ def _workers(text: str) -> int:
     number = int(text) if re.fullmatch(r"-?\d{1,9}", text) else text
     check_workers(number, "--num-workers")
     return int(text)
+
+
+def add_trust_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--trust`` (False by default), for `cliqa.utils.trust.trusting`."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="let the files that are opened name any component and import their run's modules: "
+        "they can then run code (docs/security.md)",
+    )
 
 
 def _seed(text: str) -> int:

@@ -51,3 +51,7 @@ class ArtifactError(CliqaError):
 
 class MachineError(CliqaError):
     """A machine has too little of something, and what to ask of it instead is known."""
+
+
+class TrustError(CliqaError):
+    """A file asks for what it may have only where the user trusts it."""

@@ -3,18 +3,22 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
+import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from mmengine.registry import WEIGHT_INITIALIZERS, Registry
 from mmpretrain.models import ImageClassifier, ResNet
 from mmpretrain.registry import MODELS as MMPRETRAIN
 from torch import nn
 
 from cliqa.models import mmpretrain_bridge as bridge
 from cliqa.registry import MODELS
-from cliqa.utils.errors import CheckpointError, ConfigError, ModelError
+from cliqa.utils.errors import CheckpointError, ConfigError, ModelError, TrustError
+from cliqa.utils.trust import built_from, trusting
 
 RESNET = {"type": "ResNet", "depth": 18, "base_channels": 4}
 
@@ -105,3 +109,38 @@ def test_a_failing_import_comes_with_its_remedy(
     )
     with pytest.raises(ModelError, match=rf"mmpretrain\.models cannot be imported .*{advice}"):
         bridge.import_mmpretrain()
+
+
+def test_upstreams_own_look_ups_import_nothing_while_a_file_is_built_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some classes take a name at a key of their own and ask mmengine, which imports any name."""
+    (tmp_path / "canary_of_look_ups.py").write_text("class Norm: ...")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    upstream, plain = MMPRETRAIN, Registry.get
+    with bridge.model_scope():
+        assert Registry.get is plain
+    with built_from("x.pth"), bridge.model_scope():
+        with pytest.raises(TrustError, match=r"model 'canary_of_look_ups\.Norm' of x\.pth is none"):
+            upstream.get("canary_of_look_ups.Norm")
+        assert upstream.get("canary_of_look_ups") is None
+        for name in ("HuggingFaceClassifier", "mmpretrain.TimmClassifier", "CLIPGenerator"):
+            with pytest.raises(TrustError, match=name):
+                upstream.get(name)
+        with pytest.raises(TrustError, match="'Pretrained'"):
+            WEIGHT_INITIALIZERS.get("Pretrained")
+        assert upstream.get("ResNet") is upstream.get("mmpretrain.ResNet") is ResNet
+        assert upstream.get("BN") is torch.nn.BatchNorm2d
+        assert WEIGHT_INITIALIZERS.get("Kaiming") is not None
+    assert Registry.get is plain
+    assert "canary_of_look_ups" not in sys.modules
+    with trusting(), built_from("x.pth"), bridge.model_scope():
+        assert upstream.get("canary_of_look_ups.Norm").__name__ == "Norm"
+
+
+def test_a_file_may_name_backbones_of_every_kind() -> None:
+    named = [name for name in MODELS.names() if MODELS.admits(name)]
+    parts = {"ResNet", "SwinTransformer", "GlobalAveragePooling", "LinearClsHead", "QualityModel"}
+    assert parts | {"BN", "LN2d", "GELU", "ClsDataPreprocessor", "ImageClassifier"} <= {*named}
+    fetching = {"HuggingFaceClassifier", "TimmClassifier", "CLIPGenerator", "VQKD", "Flamingo"}
+    assert fetching.isdisjoint(named)

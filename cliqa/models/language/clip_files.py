@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from cliqa.models.language.torchscript_file import read_torchscript
 from cliqa.utils.checkpoint import DAMAGE, load_checkpoint
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.suggest import closest
+
+ODD = (
+    *(pickle.UnpicklingError, zipfile.BadZipFile, AttributeError, TypeError),
+    *(RecursionError, NotImplementedError),
+)
+"""What an archive raises beside `DAMAGE` that is none of tensors alone."""
 
 _TEXT = {"context_length": 77, "vocab_size": 49408}
 _SMALL = {"transformer_width": 512, "transformer_heads": 8, "transformer_layers": 12, **_TEXT}
@@ -173,9 +180,12 @@ def _torchscript_state(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a TorchScript archive; its code is not run.
 
     Raises:
-        ModelError: The archive is damaged.
+        ModelError: The archive is damaged, or holds something else.
     """
     try:
-        return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
-    except DAMAGE as error:
-        raise ModelError(f"{path}: a damaged TorchScript archive. Download it again.") from error
+        return read_torchscript(path)
+    except (*DAMAGE, *ODD) as error:
+        raise ModelError(
+            f"{path}: a damaged TorchScript archive, or none of tensors alone ({error}). Download "
+            "it again."
+        ) from error

@@ -1,0 +1,80 @@
+"""What an exported file says about itself, looked through before anything is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cliqa.registry import check_file_config
+from cliqa.utils.errors import ArtifactError
+from cliqa.utils.file_config import check_plain
+from cliqa.utils.trust import import_custom_modules, is_trusting
+
+
+def _list_of(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(isinstance(v, kind) for v in value)
+
+
+def _size(value: Any) -> bool:  # noqa: ANN401
+    return value is None or (_list_of(int)(value) and len(value) == 2 and min(value) > 0)
+
+
+KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "names": ("a list of names", _list_of(str)),
+    "classes": ("a list of names", _list_of(str)),
+    "channels": ("1 or 3", lambda value: value in (1, 3) and isinstance(value, int)),
+    "size": ("[height, width] or null", _size),
+    "precision": ("a name", lambda value: isinstance(value, str)),
+    "eval_transform": ("a list of steps", lambda v: v is None or _list_of(dict)(v)),
+    "scenario": ("a section", lambda value: isinstance(value, dict)),
+    "cl_strategy": ("a section", lambda value: isinstance(value, dict)),
+    "evaluation": ("a section", lambda value: isinstance(value, dict)),
+    "seed": ("an integer", lambda value: isinstance(value, int)),
+    "experiences_learnt": ("an integer", lambda value: isinstance(value, int)),
+}
+"""What the parts of a description are, and how that is told."""
+
+
+def check_description(about: Any, path: str | Path) -> dict[str, Any]:  # noqa: ANN401
+    """Return what a file says about itself, if its parts are what they should be.
+
+    A trusted file has the modules of its run imported.
+
+    Args:
+        about: What was read.
+        path: The file, for error messages.
+
+    Raises:
+        ArtifactError: A part of it is something else.
+        TrustError: Its preprocessing asks for more than an untrusted file may.
+        ConfigError: The file is trusted, and a module of its run cannot be imported.
+    """
+    check_plain(about, path, "description")
+    for key, (expected, fits) in KINDS.items():
+        if key in about and not fits(about[key]):
+            raise ArtifactError(
+                f"{path}: its description is damaged: {key} must be {expected}. Export the "
+                "checkpoint again."
+            )
+    if is_trusting():
+        import_custom_modules(about.get("custom_imports"), str(path))
+    check_file_config(about, path, "eval_transform")
+    described: dict[str, Any] = dict(about)
+    return described
+
+
+def scenario_of(about: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+    """Return the section of a file's data, for those who read them.
+
+    It is looked through here, not when the file is opened: images are scored without it.
+
+    Args:
+        about: What the file says about itself.
+        path: The file, for error messages.
+
+    Raises:
+        TrustError: It asks for more than an untrusted file may.
+    """
+    check_file_config(about, path, "scenario")
+    return dict(about["scenario"])

@@ -1,0 +1,267 @@
+"""Every place where the package reads foreign data or runs foreign code, against a reviewed list.
+
+`docs/security.md` says what is trusted. A loader that is new here has to be looked at first: can
+the bytes that it reads run code, open another file, fetch an address or kill the process? Then it
+gets a line in `REVIEWED`, under the reason why it cannot, or why it may.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cliqa.utils.source_modules import parse_file
+
+ROOT = Path(__file__).resolve().parents[1]
+
+LIBRARIES = (
+    *("pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"),  # objects
+    *("importlib.import_module", "importlib.reload", "importlib.util", "importlib.machinery"),
+    *("pkgutil", "runpy", "ctypes", "code.interact"),  # code
+    *("subprocess", "multiprocessing", "pty", "webbrowser", "os.system", "os.popen", "os.exec"),
+    *("os.spawn", "os.posix_spawn", "os.fork", "os.startfile"),  # processes
+    *("socket", "ftplib", "requests", "urllib.request", "gdown", "huggingface_hub", "clip.load"),
+    *("torch.hub", "torchvision.datasets", "torchvision.models.get_model"),  # the network
+    *("zipfile", "tarfile", "gzip", "bz2", "lzma", "zlib", "shutil.unpack_archive"),  # archives
+    *("yaml", "xml", "lxml", "h5py", "scipy.io", "openpyxl", "pandas"),  # formats
+    *("csv.reader", "csv.DictReader", "ast.literal_eval", "mmengine.config.Config"),
+    *("torch.load", "torch.jit", "torch.package", "torch.serialization"),
+    *("numpy.load", "numpy.fromfile", "numpy.genfromtxt", "numpy.memmap"),
+    *("PIL.Image.open", "cv2", "imageio", "torchvision.io", "skimage.io", "pillow_heif"),  # images
+    *("onnx", "onnxruntime", "openvino", "tokenizers", "timm", "transformers"),
+)
+"""How the full names of what reads or runs begin."""
+
+BUILTINS = frozenset({"eval", "exec", "compile", "__import__", "breakpoint"})
+
+METHODS = frozenset(
+    {
+        *("read_model", "InferenceSession", "load_workbook", "loadmat", "extractall", "fromfile"),
+        *("load_state_dict_from_url", "from_pretrained", "create_model", "get_object_from_string"),
+    }
+)
+"""Functions and methods that count wherever they come from."""
+
+OF_RESULTS = frozenset({".load", ".loads", ".open"})
+"""Methods of what a call returns: ``library("onnx").load``."""
+
+HARMLESS = (
+    *("Error", "BadZipFile", "InvalidFileException", "zlib.error"),
+    *("DEVNULL", "STDOUT", "ZIP_STORED", "encode_jpeg"),
+)
+"""Ends of names that only tell what went wrong, or how."""
+
+
+def loaders_of(path: Path, root: Path = ROOT) -> Iterator[str]:
+    """Yield what a file uses of the libraries that read or run, as ``file::function what``."""
+    tree = parse_file(path)
+    assert tree is not None, f"{path} is no Python"
+    names = _imported(tree)
+    inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for owner, node in _owned(tree, "module"):
+        what = None if id(node) in inner else _what(node, names)
+        if what and not what.endswith(HARMLESS) and "ImageReadMode" not in what:
+            yield f"{path.relative_to(root).as_posix()}::{owner} {what}"
+
+
+def _imported(tree: ast.AST) -> dict[str, str]:
+    """Return the full names of what a file imports, by the names that it uses."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                found[alias.asname or alias.name.split(".")[0]] = (
+                    alias.name if alias.asname else alias.name.split(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom):
+            found |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+    return found
+
+
+def _owned(tree: ast.AST, owner: str) -> Iterator[tuple[str, ast.AST]]:
+    """Yield the nodes of a tree, each with the function or class that it stands in."""
+    for node in ast.iter_child_nodes(tree):
+        inside = owner
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            inside = node.name if owner == "module" else f"{owner}.{node.name}"
+        yield inside, node
+        yield from _owned(node, inside)
+
+
+def _what(node: ast.AST, names: dict[str, str]) -> str | None:
+    """Return the full name of what a node reads or runs with, None for other nodes."""
+    if isinstance(node, ast.keyword) and node.arg in ("download", "allow_pickle"):
+        return f"{node.arg}={ast.unparse(node.value)}"
+    if isinstance(node, (ast.Attribute, ast.Name)) and isinstance(node.ctx, ast.Load):
+        full = _full_name(node, names)
+        if full in BUILTINS | OF_RESULTS or full.rpartition(".")[2] in METHODS:
+            return full
+        return full if any(_begins(full, name) for name in LIBRARIES) else None
+    return None
+
+
+def _begins(full: str, name: str) -> bool:
+    """Return whether a full name is the watched one or below it; of os also execv for exec."""
+    return full == name or full.startswith(name if name.startswith("os.") else f"{name}.")
+
+
+def _full_name(node: ast.expr, names: dict[str, str]) -> str:
+    """Return a chain of attributes as one name, with the import that it starts from."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    start = names.get(node.id, node.id) if isinstance(node, ast.Name) else ""
+    return ".".join([start, *reversed(parts)])
+
+
+REVIEWED: dict[str, tuple[str, ...]] = {
+    "A config that the user names is code, and so is what it imports.": (
+        "cliqa/config.py::_run mmengine.config.Config.fromfile",
+        "cliqa/utils/config_chain.py::_base_names compile",
+        "cliqa/utils/config_chain.py::_base_names eval",
+        "cliqa/utils/dotted.py::from_dotted_path importlib.import_module",
+        "cliqa/utils/dotted.py::why_unknown importlib.import_module",
+        "cliqa/utils/trust.py::import_custom_modules importlib.import_module",
+    ),
+    "Modules by names that stand in the sources: our own rooms, and optional libraries.": (
+        "cliqa/deploy/libraries.py::library importlib.import_module",
+        "cliqa/engine/deploy_options.py::check_libraries importlib.util.find_spec",
+        "cliqa/engine/deployments.py::can_be_made importlib.util.find_spec",
+        "cliqa/models/language/byte_pairs.py::_library tokenizers",
+        "cliqa/models/mmpretrain_bridge.py::_import_advice importlib.util.find_spec",
+        "cliqa/models/mmpretrain_bridge.py::import_mmpretrain importlib.import_module",
+        "cliqa/utils/dotted.py::import_tree importlib.import_module",
+        "cliqa/utils/dotted.py::import_tree pkgutil.walk_packages",
+        "cliqa/utils/source_modules.py::package_folder importlib.util.find_spec",
+    ),
+    "Tensors and plain types alone: weights_only=True, allow_pickle=False.": (
+        "cliqa/datasets/clear/features.py::_load torch.load",
+        "cliqa/evaluation/predictions.py::read_arrays allow_pickle=False",
+        "cliqa/evaluation/predictions.py::read_arrays numpy.load",
+        "cliqa/pretraining/text_anchors.py::load_anchors allow_pickle=False",
+        "cliqa/pretraining/text_anchors.py::load_anchors numpy.load",
+        "cliqa/utils/checkpoint.py::load_checkpoint torch.load",
+    ),
+    "An unpickler of our own, which knows tensors and lists, over uncompressed members.": (
+        "cliqa/models/language/clip_files.py::_is_torchscript zipfile.ZipFile",
+        "cliqa/models/language/clip_files.py::_is_torchscript zipfile.is_zipfile",
+        "cliqa/models/language/torchscript_file.py::_Reader pickle.Unpickler",
+        "cliqa/models/language/torchscript_file.py::_Reader.__init__ zipfile.ZipFile",
+        "cliqa/models/language/torchscript_file.py::read_torchscript .load",
+        "cliqa/models/language/torchscript_file.py::read_torchscript zipfile.ZipFile",
+    ),
+    "Graphs of fixed operators on the CPU; their descriptions go through check_description.": (
+        "cliqa/deploy/onnx_file.py::load_proto onnx.load",
+        "cliqa/deploy/onnx_file.py::open_session runtime.InferenceSession",
+        "cliqa/deploy/onnx_graph.py::load_graph onnx.checker.check_model",
+        "cliqa/deploy/onnx_graph.py::load_graph onnx.load",
+        "cliqa/deploy/onnx_graph.py::onnx_forward ort.InferenceSession",
+        "cliqa/deploy/openvino_backend.py::openvino_forward openvino.Core",
+        "cliqa/deploy/openvino_backend.py::read_openvino .read_model",
+        "cliqa/deploy/openvino_backend.py::read_openvino openvino.Core",
+        "cliqa/deploy/prepared_graph.py::prepared .load",
+    ),
+    "Images: decoders of the formats that are meant to be read.": (
+        "cliqa/datasets/clear/from_folder.py::read_date PIL.Image.open",
+        "cliqa/transforms/decode.py::_decode_with_pillow PIL.Image.open",
+        "cliqa/transforms/decode.py::_decode_with_torchvision torchvision.io.decode_image",
+    ),
+    "Images that were encoded here just before.": (
+        "cliqa/datasets/generated/distortions.py::jpeg PIL.Image.open",
+        "cliqa/datasets/generated/specimens.py::photograph_specimen PIL.Image.open",
+        "cliqa/transforms/degradations/compression.py::Jpeg.send torchvision.io.decode_jpeg",
+        "cliqa/transforms/degradations/compression.py::_PillowCodec.send PIL.Image.open",
+    ),
+    "Tables and texts by readers that build plain values.": (
+        "cliqa/datasets/fashion_mnist.py::read_idx gzip.decompress",
+        "cliqa/datasets/matlab.py::read_mat scipy.io.loadmat",
+        "cliqa/datasets/sheet.py::read_csv csv.reader",
+        "cliqa/datasets/spreadsheet.py::read_xlsx openpyxl.load_workbook",
+        "cliqa/models/language/text_files.py::_Loader yaml.SafeLoader",
+        "cliqa/models/language/text_files.py::parse_texts yaml.load",
+        "cliqa/utils/io.py::folder_lock .open",
+        "cliqa/utils/option_value.py::_literal ast.literal_eval",
+    ),
+    "Published data by torchvision, which checks their MD5 sums; no file's config downloads.": (
+        "cliqa/datasets/cifar.py::_first_wrong torchvision.datasets.CIFAR10",
+        "cliqa/datasets/cifar.py::_first_wrong torchvision.datasets.utils.check_integrity",
+        "cliqa/datasets/cifar.py::_open download=download",
+        "cliqa/datasets/cifar.py::_open torchvision.datasets.CIFAR10",
+        "cliqa/datasets/cifar.py::_otherwise torchvision.datasets.CIFAR10",
+        "cliqa/datasets/cifar.py::_read download=True",
+        "cliqa/datasets/cifar.py::_read torchvision.datasets.CIFAR10",
+        "cliqa/datasets/cifar.py::_split torchvision.datasets.CIFAR10",
+        "cliqa/datasets/cifar.py::read_cifar10 torchvision.datasets.CIFAR10",
+        "cliqa/datasets/cifar.py::read_cifar100 torchvision.datasets.CIFAR100",
+        "cliqa/datasets/fashion_mnist.py::read_fashion_mnist download=True",
+        "cliqa/datasets/fashion_mnist.py::read_fashion_mnist torchvision.datasets.FashionMNIST",
+    ),
+    "Networks by torchvision's names, with weights only where the user's own config has them.": (
+        "cliqa/models/extractor.py::last_node torchvision.models.get_model",
+        "cliqa/models/torchvision_backbone.py::_model torchvision.models.get_model",
+    ),
+    "Processes of our own: git in the package's folder, and train_config.py of a study.": (
+        "cliqa/engine/artifacts.py::_git_revision subprocess.run",
+        "cliqa/engine/processes.py::_Running subprocess.Popen",
+        "cliqa/engine/processes.py::_end subprocess.Popen",
+        "cliqa/engine/processes.py::_start subprocess.Popen",
+    ),
+}
+"""The reviewed loaders, ``file::function what``, by the reason why each may be there."""
+
+
+def sources() -> list[Path]:
+    """Return the files of the package, the tools and the entry points."""
+    folders = [path for name in ("cliqa", "tools") for path in (ROOT / name).rglob("*.py")]
+    return sorted([*folders, *ROOT.glob("*.py")])
+
+
+def test_every_loader_is_on_the_reviewed_list() -> None:
+    found = {loader for path in sources() for loader in loaders_of(path)}
+    listed = {loader for loaders in REVIEWED.values() for loader in loaders}
+    new, gone = sorted(found - listed), sorted(listed - found)
+    assert not new, (
+        "New loaders of foreign data or code. Look at each: can what it reads run code, open a "
+        "file, fetch an address or kill the process? Then put it into REVIEWED, under the reason "
+        f"why it may be there: {new}"
+    )
+    assert not gone, f"These loaders are no more. Take them out of REVIEWED: {gone}"
+
+
+def test_no_loader_stands_under_two_reasons() -> None:
+    every = [loader for loaders in REVIEWED.values() for loader in loaders]
+    assert sorted(every) == sorted(set(every))
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        ("import torch\ndef f(p): torch.load(p)", ["f torch.load"]),
+        ("import torch as t\nload = t.load", ["module t.load"]),
+        ("from torch import load as read\nclass A:\n def f(s): read(1)", ["A.f torch.load"]),
+        ("import numpy as np\nnp.load(p, allow_pickle=True)", ["allow_pickle=True", "numpy.load"]),
+        ("from functools import partial\nimport pickle\npartial(pickle.load, 1)", ["pickle.load"]),
+        ("def f():\n    import subprocess\n    subprocess.run([])", ["f subprocess.run"]),
+        ("import os\nos.system('x'); os.execv('a', [])", ["os.execv", "os.system"]),
+        ("eval('1'); exec('1'); __import__('x')", ["__import__", "eval", "exec"]),
+        ("from PIL import Image\nImage.open(p)", ["PIL.Image.open"]),
+        ("from yaml import load, Loader\nload(p, Loader)", ["yaml.Loader", "yaml.load"]),
+        ("import scipy.io\nscipy.io.loadmat(p)", ["scipy.io.loadmat"]),
+        ("library('onnx').load(p); core.read_model(p)", [".load", "core.read_model"]),
+        ("from urllib.request import urlopen\nurlopen(u)", ["urllib.request.urlopen"]),
+        ("from importlib import import_module as get\nget(n)", ["importlib.import_module"]),
+        ("CIFAR10(r, download=True)", ["download=True"]),
+        ("import xml.etree.ElementTree as tree\ntree.parse(p)", ["xml.etree.ElementTree.parse"]),
+        ("import pickle\ntry: ...\nexcept pickle.PickleError: ...", []),
+        ("model.eval(); re.compile('x'); json.loads('1'); names.load = 3", []),
+    ],
+)
+def test_loaders_are_found_by_whatever_name(source: str, wanted: list[str], tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text(source)
+    found = sorted({line.partition("::")[2] for line in loaders_of(tmp_path / "x.py", tmp_path)})
+    expected = {w if w.split(" ")[0] in ("f", "A.f", "module") else f"module {w}" for w in wanted}
+    assert found == sorted(e.replace("module t.load", "module torch.load") for e in expected)
