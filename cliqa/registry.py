@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -172,18 +173,18 @@ def check_file_config(config: Mapping[str, Any], path: str | Path, *names: str) 
     """
     check_plain(config, path)
     for section in () if is_trusting() else names or BUILT:
-        check_components(
-            config.get(section),
-            section,
-            lambda name, own=BUILT[section]: any(r.admits(name) for r in own),
-            lambda name, where, own=BUILT[section]: _refusal(own, name, where, path),
-            path,
-            NOT_NEEDED if section == "model" else (),
-        )
+        admits, refuse = partial(_admits, BUILT[section]), partial(_refusal, BUILT[section], path)
+        left_out = NOT_NEEDED if section == "model" else ()
+        check_components(config.get(section), section, admits, refuse, path, left_out)
+
+
+def _admits(registries: tuple[ComponentRegistry, ...], name: str) -> bool:
+    """Return whether a file may name a component of one of the registries."""
+    return any(registry.admits(name) for registry in registries)
 
 
 def _refusal(
-    registries: tuple[ComponentRegistry, ...], name: str, where: str, path: str | Path
+    registries: tuple[ComponentRegistry, ...], path: str | Path, name: str, where: str
 ) -> Exception:
     """Return the error of a name that a file may not use."""
     held = any(registry.registered(name) for registry in registries)

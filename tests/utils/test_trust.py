@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,8 @@ def test_what_a_user_names_is_remembered_at_any_depth() -> None:
 
 
 def test_only_modules_that_are_not_there_need_trust() -> None:
-    for custom in (None, {}, [], {"imports": ["json", "pytest"]}, {"imports": None}):
+    fine: list[Any] = [None, {}, [], {"imports": ["json", "pytest"]}, {"imports": None}]
+    for custom in fine:
         refuse_imports(custom, "x.pth")
     with pytest.raises(TrustError, match=r"x\.pth: .* would import mine, my\.other\. If you trust"):
         refuse_imports({"imports": ["mine", "json", "my.other"]}, "x.pth")

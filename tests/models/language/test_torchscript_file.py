@@ -49,7 +49,7 @@ class Acting(nn.Module):
     @torch.jit.export
     def __setstate__(self, state: tuple[Tensor, str, bool]) -> None:
         torch.save(state[0], state[1])
-        self.weight = state[0]
+        self.weight = state[0]  # type: ignore[assignment]  # TorchScript's parameters are tensors
         self.path = state[1]
         self.training = state[2]
 
