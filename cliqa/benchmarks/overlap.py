@@ -104,7 +104,7 @@ def _without(split: Split, data: QualityDataset, indices: set[int]) -> QualityDa
     if not indices:
         return data
     kept = [i for i in range(len(data)) if i not in indices]
-    if not kept:
+    if not kept and split[1] == "train":
         raise ConfigError(
             f"scenario: all {len(data)} images of {'/'.join(split)} stand in a test or validation "
             "split too, so nothing remains to train on. Is one file used for both?"

@@ -104,7 +104,8 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self._cache: dict[str, torch.Tensor] | None = {} if cache else None
         check_fractions(fractions, name)
         table = check_table(table, self.score_range)
-        if table.splits is None:  # before images are left out: the split must not depend on them
+        seeded = table.splits is None
+        if seeded:  # before images are left out: the split must not depend on them
             units = table.groups if table.groups is not None else table.images
             splits = seeded_splits(units, fractions, seed, f"{name}: {table.source}")
             table = replace(table, splits=splits)
@@ -121,7 +122,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
                 f"{name}: no image of the split '{emptied[0]}' of {table.source} is left: all are "
                 "missing or cannot be decoded. Add them."
             )
-        found = find_doubts(self.table, self.score_range, self.higher_is_better)
+        found = find_doubts(self.table, self.score_range, self.higher_is_better, seeded)
         self.doubts = tuple(f"{name}: {text}" for text in found)
         for text in self.doubts:
             logger.warning("%s", text)

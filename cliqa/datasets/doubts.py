@@ -33,7 +33,10 @@ _LEVELS = range(3, 11)
 
 
 def find_doubts(
-    table: ScoreTable, score_range: tuple[float, float], higher_is_better: bool
+    table: ScoreTable,
+    score_range: tuple[float, float],
+    higher_is_better: bool,
+    seeded: bool = False,
 ) -> list[str]:
     """Return what a user should look at before training, one sentence each, with the key to change.
 
@@ -41,15 +44,16 @@ def find_doubts(
         table: The checked labels.
         score_range: The declared (low, high).
         higher_is_better: The declared direction.
+        seeded: The splits are drawn by a seed, rather than given.
     """
     found = [
-        _one_value(table) or _narrow(table.raw, score_range),
+        _one_value(table, seeded) or _narrow(table.raw, score_range),
         _inverted(table, higher_is_better),
     ]
     return [text for text in found if text is not None]
 
 
-def _one_value(table: ScoreTable) -> str | None:
+def _one_value(table: ScoreTable, seeded: bool) -> str | None:
     """Return which splits have one score alone: nothing can be learnt from them, or measured."""
     if len(table) and np.ptp(table.raw) == 0.0:
         many = f"all {len(table)} scores are" if len(table) > 1 else "the only score is"
@@ -66,9 +70,10 @@ def _one_value(table: ScoreTable) -> str | None:
     if not alike:
         return None
     where = ", ".join(f"{what} in the split '{split}'" for split, what in alike.items())
+    other = ", or set other fractions=(train, val, test) or another seed" if seeded else ""
     return (
-        f"{table.source}: {where}: no correlation is defined there. Add images, or set other "
-        "fractions=(train, val, test) or another seed=..."
+        f"{table.source}: {where}: no correlation is defined there. Add images of other scores"
+        f"{other}."
     )
 
 

@@ -152,7 +152,8 @@ def _counts(total: int, shares: Sequence[float], where: str) -> list[int]:
     if total < filled:
         named = " and ".join(name for name, share in zip(SPLITS, shares, strict=True) if share)
         raise DatasetError(
-            f"{where}: {total} images or groups cannot fill {filled} splits ({named}). Add images."
+            f"{where}: {total} image{'s' * (total != 1)} or groups cannot fill {filled} splits "
+            f"({named}). Add images."
         )
     ends = [round(sum(shares[: k + 1]) * total) for k in range(len(shares))]
     counts = [end - start for start, end in zip([0, *ends], ends, strict=False)]

@@ -100,7 +100,7 @@ def _try_training(parts: Parts, name: str, count: int) -> None:
     """Run a training batch of a data set forward and backward."""
     learns = getattr(parts.strategy, "needs_optimizer", True)
     set_training(parts.model, learns)
-    images, targets = collate_train(_first(parts.benchmark.dataset(name, "train"), count))[:2]
+    images, targets = collate_train(_batch(parts.benchmark.dataset(name, "train"), count))[:2]
     with torch.set_grad_enabled(learns):
         outputs = _try(parts, images, f"training {_inputs(parts)} of {name}")
         loss = _try_loss(parts, outputs, targets)
@@ -153,9 +153,14 @@ def _check_validated(parts: Parts) -> None:
                 )
 
 
-def _first(dataset: Any, count: int = IMAGES) -> list[Any]:  # noqa: ANN401
+def _first(dataset: Any) -> list[Any]:  # noqa: ANN401
     """Return a data set's first samples."""
-    return [dataset[index] for index in range(min(count, len(dataset)))]
+    return [dataset[index] for index in range(min(IMAGES, len(dataset)))]
+
+
+def _batch(dataset: Any, count: int) -> list[Any]:  # noqa: ANN401
+    """Return a batch of a data set; of a short one some samples stand for those of others."""
+    return [dataset[index % len(dataset)] for index in range(count)]
 
 
 def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.Tensor:

@@ -252,6 +252,23 @@ def test_notes_and_classes_of_experiences_are_kept() -> None:
     assert not stream.has_clear_measures
 
 
+def test_experiences_of_one_class_are_noted(caplog: pytest.LogCaptureFixture) -> None:
+    stream = stream_of(classes_of=GROUPS, notes=["seen twice"])
+    assert stream.notes[0] == "seen twice"
+    assert stream.notes[1].startswith("last: one class alone to train on.")
+    assert "set a smaller scenario.n_experiences" in stream.notes[1]
+    assert stream.notes[1] in caplog.text
+    assert "add images of other classes" in stream_of().notes[0]
+
+
+def test_one_class_in_all_is_noted() -> None:
+    images = torch.zeros(4, 3, 4, 4, dtype=torch.uint8)
+    alone = ClassDataset(images, [0] * 4, ("ant",), [f"{k}.png" for k in range(4)])
+    (note,) = ClassStream([alone], [alone], ["all"], halve, whole).notes
+    assert note.startswith("all samples are of one class ('ant')")
+    assert "scenario.dataset_root" in note
+
+
 def test_the_data_sets_are_left_alone() -> None:
     train, test = parts()
     before = [(part.keys, part.targets.copy()) for part in (*train, *test)]

@@ -123,3 +123,31 @@ def test_two_data_sets_of_one_name_are_refused(tiny_data: Path) -> None:
 def test_an_empty_list_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"scenario\.datasets: empty"):
         QualityStream([], halve, scale)
+
+
+def test_a_split_that_a_data_set_lacks_leaves_the_others_in_their_places(tiny_data: Path) -> None:
+    data = [
+        read(tiny_data, "a", fractions=(0.8, 0.0, 0.2)),
+        read(tiny_data, "b"),
+        read(tiny_data, "c", fractions=(0.0, 0.5, 0.5)),
+    ]
+    stream = QualityStream(data, halve, scale)
+    places = {
+        kind: [(e.name, e.current_experience) for e in stream.streams[kind]]
+        for kind in ("train", "val", "test")
+    }
+    assert places == {
+        "train": [("a", 0), ("b", 1)],
+        "val": [("b", 1), ("c", 2)],
+        "test": [("a", 0), ("b", 1), ("c", 2)],
+    }
+    assert [stream.validation(k) is None for k in range(3)] == [True, False, False]
+    alone = QualityStream([read(tiny_data, "a", fractions=(0, 0, 1))], halve, scale)
+    assert list(alone.streams) == ["test"]
+
+
+def test_doubts_about_the_scores_are_notes_for_the_results(tiny_data: Path) -> None:
+    data = [read(tiny_data, "a"), read(tiny_data, "b", score_range=(0, 100))]
+    (note,) = QualityStream(data, halve, scale).notes
+    assert note.startswith("b: the scores lie in 0.")
+    assert "Set score_range=(0, 1)" in note

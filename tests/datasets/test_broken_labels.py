@@ -115,6 +115,8 @@ CASES: dict[tuple[str, str], list[tuple[Damage, str]]] = {
         (replace("104=u0", "999=u0"), r"1 of 21 images .* missing: 999\.jpg \(row 6\)"),
         (content(b"image_id=user_id=score\n"), "no row below the header"),
         (content(b"image_id=user_id=score\n1=\xe9=3\n"), "row 2: byte 0xe9 is not utf-8"),
+        (content(b"\xef\xbb\xbf"), "the label file is empty"),
+        (replace("104=u0=4=", "104=u0=1_0="), "row 6: 'score' is '1_0', which is no number"),
         (content(b"PK\x03\x04zip"), "is a zip archive"),
         (content(b"<!DOCTYPE html>"), "is a web page"),
         (content(b"image_id,score\n100,5\n100,6\n"), "row 3: image '100.jpg' was labelled"),
@@ -128,6 +130,7 @@ CASES: dict[tuple[str, str], list[tuple[Damage, str]]] = {
         (replace(" ", ",", -1), "row 1: 1 columns, expected 15"),
         (replace("2 111 1", "2 111 1.5"), "row 2: '1.5' is no whole number"),
         (replace("2 111 1", "2 111 x"), "row 2: 'x' is no whole number"),
+        (replace("2 111 1", "2 111 \u0663"), "row 2: '\u0663' is no whole number"),
         (replace("2 111 1", "2 111 -1"), "row 2: the counts .* -1 2 3 0"),
         (append("41 150 0 0 0 0 0 0 0 0 0 0 1 22 1"), "row 41: the counts .* not all 0"),
         (replace("2 111 ", "2 110 "), "row 2: image '110.jpg' was labelled before"),
@@ -137,6 +140,9 @@ CASES: dict[tuple[str, str], list[tuple[Damage, str]]] = {
     ("AVA", "aesthetics_image_lists/generic_test.jpgl"): [
         (lambda path: path.unlink(), r"no label file .*generic_test.*Set test_list"),
         (content(b"140\n141.jpg\n"), "row 2: '141.jpg' is no image id"),
+        (content(b"1\n" + b"9" * 5000), r"row 2: '9{59}\.\.\. \(\d+ characters\)"),
+        (content("1\n\u0663\n".encode()), "row 2: '\u0663' is no image id"),
+        (content(b"1\n1_0\n"), "row 2: '1_0' is no image id"),
         (content(b"1\n2\n"), "none of its 2 ids is in .*The test split would be empty"),
     ],
     ("KonIQ10k", "koniq10k_distributions_sets.csv"): [
@@ -182,6 +188,8 @@ CASES: dict[tuple[str, str], list[tuple[Damage, str]]] = {
         (replace(",0.49", ",inf"), "row 2: standard deviation inf"),
         (replace("png,1.00", "png,0.99"), r"row 2: score 0\.99 .* range 1\.\.5"),
         (replace("01.png,I01.png", "01.png,"), "row 2: 'ref_img' is empty"),
+        (append(f"{'x' * 300}.png,I01.png,3,0.49"), r"row 32: 'x+\.\.\.' can be no file's name"),
+        (replace("png,1.00", "png,\x1b[31m"), r"row 2: 'dmos' is '\\x1b\[31m', which is no"),
         (append("I01_01_01.png,I01.png,3,0.49"), "row 32: image 'I01_01_01.png' was labelled"),
     ],
     ("AGIQA3K", "data.csv"): [
@@ -230,6 +238,7 @@ CASES: dict[tuple[str, str], list[tuple[Damage, str]]] = {
     ("BID", "DatabaseGrades.xlsx"): [
         (cell("A1", "Number"), "no column 'Image Number'. Did you mean 'Number'"),
         (cell("A3", "two"), "row 3: 'Image Number' is 'two'"),
+        (cell("A3", "\u00b2"), "row 3: 'Image Number' is '\u00b2'"),
         (cell("B3", 5.25), r"row 3: score 5\.25 .* range 0\.\.5"),
         (cell("C3", -1), "row 3: standard deviation -1"),
     ],

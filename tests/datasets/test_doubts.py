@@ -71,6 +71,8 @@ def test_splits_of_one_value_are_told() -> None:
     splits = ("train",) * 3 + ("val",) + ("test",) * 2
     (doubt,) = find_doubts(table([1, 3, 5, 2, 4, 4], splits=splits), (1, 5), True)
     assert "one image in the split 'val', 2 equal scores in the split 'test'" in doubt
+    assert "fractions=" not in doubt
+    (doubt,) = find_doubts(table([1, 3, 5, 2, 4, 4], splits=splits), (1, 5), True, seeded=True)
     assert "fractions=" in doubt
 
 

@@ -59,6 +59,21 @@ def test_ratings_are_not_taken_for_the_mos(layout: Layout) -> None:
     assert KonIQ10k(path.parent, score="distribution").raw_scores[0] == 1.75
 
 
+def test_a_mos_of_1_to_5_is_doubted_and_the_advice_works(layout: Layout) -> None:
+    path = layout("KonIQ10k") / "koniq10k_distributions_sets.csv"
+    rows = [
+        f"{k}.jpg,{2 + k / 10},0.5,{('training', 'validation', 'test')[k % 3]}" for k in range(20)
+    ]
+    path.write_text("\n".join(["image_name,MOS,SD,set", *rows]))
+    (doubt,) = KonIQ10k(path.parent).doubts
+    assert "2..3.9, 1.9% of the declared range 0..100" in doubt
+    assert "Set score_range=(1, 5)" in doubt
+    data = KonIQ10k(path.parent, score_range=(1, 5))
+    assert data.doubts == ()
+    assert data.std is not None
+    assert data.std[0] == 0.5  # in the units of the ratings, as the scores are
+
+
 def test_an_unknown_score_is_refused(layout: Layout) -> None:
     with pytest.raises(ConfigError, match="score must be 'mos' or 'distribution', got 'z'"):
         KonIQ10k(layout("KonIQ10k"), score="z")  # type: ignore[arg-type]

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import random
+import re
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from cliqa.engine.build import build
 from cliqa.engine.rehearsal import rehearse
 from cliqa.utils.errors import CliqaError, ConfigError, DatasetError, ModelError
+from cliqa.utils.seed import seed_everything
 
 Config = dict[str, Any]
 CPU = torch.device("cpu")
 
 
-def test_a_good_config_passes_and_nothing_changes(tiny_config: Config) -> None:
+@pytest.mark.parametrize("strategy", ["Naive", "Replay", "JointTraining", "Cumulative", "LwF"])
+def test_a_good_config_passes_and_nothing_changes(tiny_config: Config, strategy: str) -> None:
+    del tiny_config["cl_strategy"]["mem_size"]
+    tiny_config["cl_strategy"]["type"] = strategy
     parts = build(tiny_config, CPU)
     before = {key: value.clone() for key, value in parts.model.state_dict().items()}
-    torch.manual_seed(3)
+    seed_everything(3)
     rehearse(parts)
-    after = torch.rand(4)
-    torch.manual_seed(3)
-    assert torch.equal(after, torch.rand(4))
+    after = torch.rand(4), np.random.rand(4).tolist(), random.random()
+    seed_everything(3)
+    assert torch.equal(after[0], torch.rand(4))
+    assert after[1:] == (np.random.rand(4).tolist(), random.random())
     assert parts.model.training
     assert all(torch.equal(parts.model.state_dict()[key], before[key]) for key in before)
+    assert all(parameter.grad is None for parameter in parts.model.parameters())
 
 
 def test_a_head_of_the_wrong_width_is_found(tiny_config: Config) -> None:
@@ -108,3 +119,127 @@ def test_choosing_epochs_needs_validation_splits(
     message = rf"cl_strategy\.{next(iter(option))}: b has no validation split.*fractions=\(0\.8"
     with pytest.raises(ConfigError, match=message):
         rehearse(build(tiny_config, CPU))
+
+
+def with_images(config: Config, root: Path, count: int) -> Config:
+    """Return a config whose data sets are the first `count` images of their own."""
+    folder = Path(config["scenario"]["dataset_root"])
+    for section in config["scenario"]["datasets"]:
+        rows = (folder / section["name"] / "scores.csv").read_text().splitlines()
+        path = root / f"{section['name']}.csv"
+        path.write_text("\n".join(rows[: count + 1]))
+        section["labels"] = str(path)
+    return config
+
+
+def test_a_batch_of_one_is_refused_where_its_maps_are_one_pixel(tiny_config: Config) -> None:
+    tiny_config["cl_strategy"]["train_mb_size"] = 1
+    with pytest.raises(ConfigError, match=r"Set cl_strategy\.train_mb_size=2 or more") as error:
+        rehearse(build(tiny_config, CPU))
+    advised = re.search(r"Set cl_strategy\.train_mb_size=(\d+)", str(error.value))
+    assert advised is not None
+    tiny_config["cl_strategy"]["train_mb_size"] = int(advised[1])
+    rehearse(build(tiny_config, CPU))
+
+
+def test_a_batch_of_one_is_fine_where_it_can_be_normalised(tiny_config: Config) -> None:
+    tiny_config["cl_strategy"]["train_mb_size"] = 1
+    parts = build(tiny_config, CPU)
+    for name, module in list(parts.model.named_modules()):
+        if isinstance(module, nn.BatchNorm2d):
+            parent, _, child = name.rpartition(".")
+            setattr(parts.model.get_submodule(parent), child, nn.GroupNorm(1, module.num_features))
+    rehearse(parts)
+
+
+def test_a_last_batch_of_one_is_left_out_in_training(tiny_config: Config, tmp_path: Path) -> None:
+    config = with_images(tiny_config, tmp_path, 10)
+    for section in config["scenario"]["datasets"]:
+        section["fractions"] = (0.5, 0.2, 0.3)
+    config["cl_strategy"]["train_mb_size"] = 4  # of 5 images
+    rehearse(build(config, CPU))
+
+
+def test_one_image_to_train_on_is_too_few(tiny_config: Config, tmp_path: Path) -> None:
+    config = with_images(tiny_config, tmp_path, 3)
+    with pytest.raises(ConfigError, match=r"a: one sample to train on.*Add samples"):
+        rehearse(build(config, CPU))
+    config["cl_strategy"]["type"] = "JointTraining"  # on the images of all
+    del config["cl_strategy"]["mem_size"]
+    rehearse(build(config, CPU))
+
+
+@pytest.mark.parametrize(
+    ("fractions", "message"),
+    [
+        ((0.9, 0.1, 0), r"b has no test split.*To give it one, set fractions=\(0\.8"),
+        ((1, 0, 0), r"b has no test split"),
+        ((0, 0.5, 0.5), r"b has no training split.*Or leave it out.*evaluate\.py"),
+        ((0, 0, 1), r"b has no training split"),
+        ((0, 1, 0), r"b has no training split"),
+    ],
+)
+def test_a_data_set_without_a_split_is_refused(
+    tiny_config: Config, fractions: tuple[float, ...], message: str
+) -> None:
+    tiny_config["scenario"]["datasets"][1]["fractions"] = fractions
+    with pytest.raises(ConfigError, match=rf"scenario\.datasets: {message}"):
+        rehearse(build(tiny_config, CPU))
+
+
+def test_the_advice_is_that_of_the_splits_origin(tiny_config: Config, tmp_path: Path) -> None:
+    config = with_images(tiny_config, tmp_path, 20)
+    section = config["scenario"]["datasets"][1]
+    rows = Path(section["labels"]).read_text().splitlines()
+    marked = [f"{row},{'val' if k % 4 == 0 else 'train'}" for k, row in enumerate(rows[1:])]
+    Path(section["labels"]).write_text("\n".join([f"{rows[0]},split", *marked]))
+    with pytest.raises(ConfigError, match=r"mark rows with it in the column 'split', or set spl"):
+        rehearse(build(config, CPU))
+    section["split_column"] = None
+    section["fractions"] = (0.8, 0.1, 0.1)
+    rehearse(build(config, CPU))
+    (tmp_path / "val.csv").write_text("\n".join([rows[0], *rows[15:]]))
+    Path(section["labels"]).write_text("\n".join(rows[:12]))
+    section["val_labels"] = str(tmp_path / "val.csv")
+    with pytest.raises(ConfigError, match=r"give labels, val_labels and test_labels, one file a"):
+        rehearse(build(config, CPU))
+    (tmp_path / "test.csv").write_text("\n".join([rows[0], *rows[12:15]]))
+    section["test_labels"] = str(tmp_path / "test.csv")
+    rehearse(build(config, CPU))
+
+
+def test_early_stopping_needs_validation_splits(tiny_config: Config) -> None:
+    stop = {"type": "EarlyStoppingPlugin", "patience": 2, "val_stream_name": "val_stream"}
+    tiny_config["cl_strategy"].update(eval_every=1, plugins=[{**stop, "metric_name": "SRCC_Mean"}])
+    rehearse(build(tiny_config, CPU))
+    tiny_config["scenario"]["datasets"][1]["fractions"] = (0.7, 0.0, 0.3)
+    with pytest.raises(ConfigError, match=r"'EarlyStoppingPlugin': b has no validation split"):
+        rehearse(build(tiny_config, CPU))
+
+
+class _NoGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scores: torch.Tensor) -> torch.Tensor:
+        return scores * 1.0
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("no\nway back")
+
+
+def test_a_gradient_that_cannot_be_computed_is_found(tiny_config: Config) -> None:
+    parts = build(tiny_config, CPU)
+    criterion = parts.strategy._criterion
+    parts.strategy._criterion = Through(criterion)
+    with pytest.raises(ModelError, match=r"the gradient cannot be computed: no way back\."):
+        rehearse(parts)
+
+
+class Through(nn.Module):
+    def __init__(self, criterion: nn.Module) -> None:
+        super().__init__()
+        self.criterion = criterion
+
+    def forward(self, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        loss: torch.Tensor = _NoGradient.apply(self.criterion(scores, targets))
+        return loss
