@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-fast test-all lint format type check clean
+.PHONY: demo test test-fast test-all soak lint format type check clean
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +20,9 @@ test: $(VENV)/.installed  ## the whole default suite
 
 test-fast: $(VENV)/.installed  ## without what takes more than five seconds
 	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow and not integration"
+
+soak: $(VENV)/.installed  ## kill runs of every method, resume them, compare to the bit: SOAK="--kills 50"
+	OMP_NUM_THREADS=1 $(RUN) -m perf.soak $(SOAK)
 
 format: $(VENV)/.installed
 	$(RUN) -m ruff format .

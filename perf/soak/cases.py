@@ -195,8 +195,8 @@ def cases(root: Path, turn: int = 0) -> Iterator[Case]:
     own = [*data_options(data, "demo_naive.py"), *SMALL]
     one = ("train_config.py", "config/demo_naive.py", "--device", "cpu", "--resume")
     yield Case("train_config", program(*one, "--cfg-options", *own, folder="--work-dir"), real=True)
-    study = ("tools/run_seeds.py", "config/demo_naive.py", "--no-bracket", "--seeds", "0", "1")
-    study += ("--device", "cpu", "--cfg-options", *own)
+    study = ["tools/run_seeds.py", "config/demo_naive.py", "--no-bracket", "--seeds", "0", "1"]
+    study += ["--device", "cpu", "--cfg-options", *own]
     yield Case("run_seeds", program(*study, folder="--out"), real=True)
 
 
