@@ -49,11 +49,7 @@ def temporary_folder(path: Path) -> Iterator[Path]:
         OSError: The place cannot be written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for own_lock, token in _matching(path.parent, rf"\.{re.escape(path.name)}\.({RANDOM})\.lock"):
-        with _taken(own_lock) as dead:
-            if dead:
-                shutil.rmtree(_folder_of(path, token), ignore_errors=True)
-                own_lock.unlink(missing_ok=True)
+    _remove_dead_folders(path)
     file, held = _new_lock(path)
     folder = _folder_of(path, held.name.split(".")[-2])
     with file:
@@ -63,6 +59,16 @@ def temporary_folder(path: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             held.unlink(missing_ok=True)
+            _remove_dead_folders(path)  # of others, who were at it at the same time
+
+
+def _remove_dead_folders(path: Path) -> None:
+    """Remove the temporary folders beside a path whose makers were killed."""
+    for own_lock, token in _matching(path.parent, rf"\.{re.escape(path.name)}\.({RANDOM})\.lock"):
+        with _taken(own_lock) as dead:
+            if dead:
+                shutil.rmtree(_folder_of(path, token), ignore_errors=True)
+                own_lock.unlink(missing_ok=True)
 
 
 def _folder_of(path: Path, token: str) -> Path:

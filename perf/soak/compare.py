@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,12 @@ TIMES = frozenset(
     + ("train_seconds", "eval_seconds", "time_ratio", "columns", "notes")
 )
 """Keys of json files and checkpoints that tell times, or what follows from times."""
+
+SUM = "sha256|checksum|digest"
+"""Keys of sums over a file that holds times."""
+
+SUMS = (".sha256", ".checksum")
+"""Endings of files that hold such a sum."""
 
 LOGS = ("run.json", "train.log", "metrics.log", "metrics.csv")
 """Files that tell how a run went: a resumed one went another way."""
@@ -57,8 +64,28 @@ def _in_file(one: Path, other: Path) -> Iterator[str]:
         yield from _in_value(*(torch.load(path, weights_only=True) for path in (one, other)))
     elif one.suffix == ".json":
         yield from _in_value(*(json.loads(path.read_text("utf-8")) for path in (one, other)))
-    elif one.read_bytes() != other.read_bytes():
+    elif one.suffix == ".onnx":
+        import onnx  # noqa: PLC0415  it is not always installed
+
+        models = [onnx.load(path) for path in (one, other)]
+        yield from _in_value(*(_about(model) for model in models))
+        graphs = [model.graph.SerializeToString() for model in models]
+        yield from ["its graph"] if graphs[0] != graphs[1] else []
+    elif one.suffix not in SUMS and one.read_bytes() != other.read_bytes():
         yield "its bytes"
+
+
+def _about(model: Any) -> dict[str, Any]:
+    """Return what an ONNX file says about itself."""
+    return {entry.key: _plain(entry.value) for entry in model.metadata_props}
+
+
+def _plain(text: str) -> Any:
+    """Return what a text holds as JSON, or the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _in_value(one: Any, other: Any, where: str = "") -> Iterator[str]:
@@ -71,7 +98,7 @@ def _in_value(one: Any, other: Any, where: str = "") -> Iterator[str]:
         yield f"{where or 'it'} has other keys or another length"
     else:
         for key in parts:
-            if key not in TIMES:
+            if key not in TIMES and not re.search(SUM, str(key)):
                 yield from _in_value(parts[key], others[key], f"{where}.{key}".strip("."))
 
 

@@ -182,6 +182,26 @@ def test_one_bit_is_a_difference(tmp_path: Path, changes: dict[str, Any], text: 
     assert text in found
 
 
+def test_exported_files_are_compared_without_the_sum_of_their_checkpoint(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    for name, kind, classes in (
+        ("a", "Relu", 2),
+        ("b", "Relu", 2),
+        ("c", "Abs", 2),
+        ("d", "Relu", 3),
+    ):
+        node = onnx.helper.make_node(kind, ["x"], ["y"])
+        output = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+        model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [value], [output]))
+        about = json.dumps({"checkpoint_sha256": name, "classes": classes})
+        onnx.helper.set_model_props(model, {"cliqa": about, "author": "me"})
+        (tmp_path / name).mkdir()
+        onnx.save(model, tmp_path / name / "model.onnx")
+    found = [differences(tmp_path / "a", tmp_path / name) for name in "bcd"]
+    assert found == [[], ["model.onnx: its graph"], ["model.onnx: cliqa.classes"]]
+
+
 def test_files_that_are_missing_left_over_or_moved_aside_are_told(tmp_path: Path) -> None:
     whole, torn = run_of(tmp_path / "a"), run_of(tmp_path / "b")
     (whole / "encoder.pth").touch()

@@ -138,6 +138,18 @@ def test_a_killed_writer_s_folder_goes_and_another_one_stays(tmp_path: Path) -> 
     assert hidden(tmp_path) == [".demo.a1b2c3d4.tmp", "demo"]
 
 
+def test_who_finishes_cleans_up_after_those_who_were_killed_meanwhile(tmp_path: Path) -> None:
+    def fill_half() -> None:
+        with temporary_folder(tmp_path / "demo"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with temporary_folder(tmp_path / "demo") as folder:
+        killed(fill_half)
+        assert len(hidden(tmp_path)) == 4
+        folder.rename(tmp_path / "demo")
+    assert hidden(tmp_path) == ["demo"]
+
+
 def test_a_child_does_not_keep_its_parent_s_folder_alive(tmp_path: Path) -> None:
     read, write = os.pipe()
 
