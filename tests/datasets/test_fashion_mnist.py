@@ -181,3 +181,19 @@ def test_idx_round_trip(shape: tuple[int, ...], tmp_path: Path) -> None:
 
 def test_the_classes_are_the_official_ones() -> None:
     assert tuple(torchvision.datasets.FashionMNIST.classes) == CLASS_NAMES
+
+
+def test_a_packed_file_that_swells_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fashion_mnist, "_LARGEST", 10_000)
+    (tmp_path / "a.gz").write_bytes(gzip.compress(bytes(10**6)))
+    with pytest.raises(DatasetError, match=r"a\.gz: holds more than 10000 bytes"):
+        read_idx(tmp_path / "a.gz", 1)
+
+
+def test_lengths_that_overflow_are_no_lengths(tmp_path: Path) -> None:
+    header = bytes((0, 0, 8, 3)) + b"\x80\0\0\0" * 3  # 2 ** 93 bytes, which is 0 in 64 bits
+    (tmp_path / "a").write_bytes(header)
+    with pytest.raises(DatasetError, match="16 bytes where its header promises 9903520314283042"):
+        read_idx(tmp_path / "a", 3)

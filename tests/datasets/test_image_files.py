@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from unicodedata import normalize
 from unittest import mock
 
 import numpy as np
@@ -30,6 +31,34 @@ def test_files_are_matched_with_their_capitals(folder: Path) -> None:
     names = ["a.jpg", "b.jpg", "x/C.png", "x/D.png", "nowhere/e.png", "f.jpg"]
     matched = match_images(folder, names)
     assert matched == ["a.jpg", "B.JPG", "x/c.png", "x/D.png", None, None]
+
+
+@pytest.mark.parametrize(("asked", "there"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_match_in_either_form_of_unicode(tmp_path: Path, asked: str, there: str) -> None:
+    def spell(form: str) -> list[str]:
+        return [normalize(form, name) for name in ("é.jpg", "ñ/ü.png", "ñ/Å.PNG", "plain.jpg")]
+
+    for name in spell(there):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    names = [
+        name.replace("\u00c5.PNG", "\u00e5.png").replace("A\u030a.PNG", "a\u030a.png")
+        for name in spell(asked)
+    ]
+    assert names[2] != spell(asked)[2]  # with other capitals too
+    assert match_images(tmp_path, names) == spell(there)
+    assert match_images(tmp_path, [str(tmp_path / name) for name in names]) == [
+        str(tmp_path / name) for name in spell(there)
+    ]
+    assert find_folder(tmp_path, (normalize(asked, "ñ"),), ["ü.png"], "n", "") == (
+        tmp_path / normalize(there, "ñ")
+    )
+
+
+def test_a_form_that_another_image_claims_is_no_match(tmp_path: Path) -> None:
+    composed, decomposed = (normalize(form, "é.jpg") for form in ("NFC", "NFD"))
+    (tmp_path / decomposed).touch()
+    assert match_images(tmp_path, [composed, decomposed]) == [None, decomposed]
 
 
 def test_a_file_stands_for_one_image_only(folder: Path) -> None:

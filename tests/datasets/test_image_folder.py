@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 import torch
@@ -188,3 +189,29 @@ def test_a_training_part_alone(two_parts: Path) -> None:
     (two_parts / "test").rename(two_parts / "train" / "c")
     with pytest.raises(DatasetError, match=r"none of test/, .*set scenario\.dataset_root=.*/train"):
         read_image_folder(two_parts)
+
+
+def test_what_systems_leave_behind_is_passed_over(
+    one_part: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = [part.keys for part in read_image_folder(one_part)]
+    (one_part / "__MACOSX/ant").mkdir(parents=True)
+    (one_part / "__MACOSX/ant/._0.png").write_bytes(b"\0\5\26\7")
+    for name in ("ant/._0.png", "ant/Thumbs.db", "bee/.DS_Store", "bee/a.txt", "cow/b.raw"):
+        (one_part / name).write_bytes(b"\0\5\26\7Mac")
+    with caplog.at_level(logging.INFO):
+        assert [part.keys for part in read_image_folder(one_part)] == expected
+    said = [r.getMessage() for r in caplog.records if "suffix" in r.getMessage()]
+    assert len(said) == 1
+    assert "2 files are no images by their suffix and not read (" in said[0]
+
+
+def test_classes_are_the_same_in_either_form_of_unicode(tmp_path: Path) -> None:
+    names = [normalize(form, "café") for form in ("NFC", "NFD")]
+    for part, name in zip(("train", "test"), names, strict=True):
+        write(tmp_path, f"{part}/{name}/1.png", f"{part}/bus/1.png")
+    train, test = read_image_folder(tmp_path)
+    assert train.class_names == test.class_names == ("bus", names[0])
+    write(tmp_path, f"train/{names[1]}/2.png")
+    with pytest.raises(DatasetError, match=r"train: two folders are called café, with the accents"):
+        read_image_folder(tmp_path)

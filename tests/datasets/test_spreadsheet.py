@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import openpyxl
 import pytest
 
+from cliqa.datasets import spreadsheet
 from cliqa.datasets.spreadsheet import read_xlsx
 from cliqa.utils.errors import DatasetError
 
@@ -71,3 +73,45 @@ def test_flipped_bytes_are_an_error_of_the_data_set_or_harmless(tmp_path: Path) 
         except DatasetError:
             refused += 1
     assert refused > 10
+
+
+def repack(path: Path, part: str, change: Callable[[bytes], bytes]) -> None:
+    """Change one part of a workbook."""
+    with zipfile.ZipFile(path) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    changed = change(parts[part])
+    assert changed != parts[part]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in parts.items():
+            file.writestr(name, changed if name == part else content)
+
+
+PAGE = "xl/worksheets/sheet1.xml"
+
+
+def test_a_workbook_that_swells_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.xlsx", ["MOS"], [1])
+    repack(path, "xl/styles.xml", lambda page: page + bytes(10**6))
+    assert path.stat().st_size < 20_000
+    monkeypatch.setattr(spreadsheet, "LARGEST", 10**6)
+    with pytest.raises(
+        DatasetError, match=r"a\.xlsx: no readable .* would unpack into 10\d+ bytes"
+    ):
+        read_xlsx(path, ("MOS",))
+
+
+def test_a_cell_far_away_does_not_fill_the_memory(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.xlsx", ["MOS", "b"], [1, 2])
+    repack(path, PAGE, lambda page: page.replace(b'<row r="2"', b'<row r="99999999999"'))
+    with pytest.raises(DatasetError, match="no readable .* more than 1048576 rows"):
+        read_xlsx(path, ("MOS",))
+
+
+def test_the_size_that_a_sheet_declares_does_not_count(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.xlsx", ["MOS", "b"], [1, 2], [3, 4])
+    for declared in (b"A1:XFD1048576", b"A1:A2"):
+        other = tmp_path / "b.xlsx"
+        other.write_bytes(path.read_bytes())
+        repack(other, PAGE, lambda page, ref=declared: page.replace(b"A1:B3", ref))
+        sheet = read_xlsx(other, ("MOS", "b"))
+        np.testing.assert_array_equal(sheet.numbers("b"), [2, 4])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,83 @@ def test_a_missing_or_empty_file_is_an_error_that_names_it(tmp_path: Path) -> No
         read_image(tmp_path / "empty.jpg")
     with pytest.raises(DatasetError, match=r"cannot be read"):
         read_image(tmp_path)
+
+
+@pytest.mark.parametrize("backend", ["auto", "pil"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000"])
+def test_the_size_is_checked_before_anything_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, backend: decode.Backend
+) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.img", kind)
+    monkeypatch.setenv("CLIQA_MAX_IMAGE_PIXELS", "599")
+    for module, name in ((decode, "decode_image"), (decode, "to_rgb")):
+        monkeypatch.setattr(module, name, lambda *_: pytest.fail("decoded"))
+    with pytest.raises(DatasetError, match=r"a\.img: declares 30 x 20 pixels, more than the 599"):
+        read_image(tmp_path / "a.img", backend)
+
+
+def test_a_file_larger_than_any_image_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "a.bmp").open("wb") as file:
+        file.truncate(2**33)  # a hole, which takes no room on the disk
+    with pytest.raises(DatasetError, match=r"a\.bmp: 8589934592 bytes, more than an image of"):
+        read_image(tmp_path / "a.bmp")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files here")
+def test_a_pipe_is_no_image(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(DatasetError, match=r"a\.jpg: cannot be read \(it is no plain file\)"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_only_the_first_frame_of_an_animation_is_decoded(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], loop=0)
+    data = (tmp_path / "a.gif").read_bytes()
+    second = data.index(b"\x21\xf9\x04", data.index(b"\x2c"))
+    (tmp_path / "cut.gif").write_bytes(data[:second])  # of the others nothing is there
+    for backend in ("auto", "pil"):
+        whole, cut = (read_image(tmp_path / f"{name}.gif", backend) for name in ("a", "cut"))
+        assert torch.equal(whole, cut)
+
+
+def test_an_mpo_is_read_as_the_jpeg_that_it_begins_with(tmp_path: Path) -> None:
+    first, second = (Image.new("RGB", (16, 16), colour) for colour in ("red", "blue"))
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second])
+    image = read_image(tmp_path / "a.jpg")
+    assert torch.equal(image, read_image(tmp_path / "a.jpg", "pil"))
+    assert image[0].min() > 200
+
+
+@pytest.mark.parametrize("size", [(1, 4000), (4000, 1), (1, 1)])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"])
+def test_thin_images_are_read(tmp_path: Path, size: tuple[int, int], kind: str) -> None:
+    Image.new("RGB", size, "white").save(tmp_path / "a.img", kind)
+    for backend in ("auto", "pil"):
+        image = read_image(tmp_path / "a.img", backend)
+        assert image.shape == (3, size[1], size[0])
+        assert image.min() > 250
+
+
+def test_damage_is_one_line_of_the_data_set(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    refused = []
+    for kind in ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000"):
+        Image.fromarray(PIXELS).save(tmp_path / "whole", kind)
+        whole = (tmp_path / "whole").read_bytes()
+        for _ in range(12):
+            data = bytearray(whole)
+            for place in rng.integers(0, min(len(data), 300), 3):
+                data[place] = rng.integers(256)
+            (tmp_path / "a.img").write_bytes(data[: rng.integers(1, 2 * len(data))])
+            try:
+                assert read_image(tmp_path / "a.img").dtype == torch.uint8
+            except DatasetError as error:
+                refused.append(str(error))
+    assert len(refused) > 20
+    assert [text for text in refused if "\n" in text or "a.img" not in text] == []
 
 
 def test_a_huge_image_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from cliqa.models.language.torchscript_file import read_torchscript
+from cliqa.models.language.torchscript_file import is_torchscript, read_torchscript
+from cliqa.utils.archive import ArchiveError
 from cliqa.utils.checkpoint import DAMAGE, load_checkpoint
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.suggest import closest
@@ -164,28 +163,20 @@ def _shape(tensor: Tensor | None) -> str:
 
 
 def clip_state(path: Path) -> dict[str, Any]:
-    """Return the tensors of a CLIP model's file; no code in it is run."""
-    return _torchscript_state(path) if _is_torchscript(path) else load_checkpoint(path)
+    """Return the tensors of a CLIP model's file; no code in it is run.
 
-
-def _is_torchscript(path: Path) -> bool:
-    """Return whether a file is a TorchScript archive, as OpenAI publishes CLIP."""
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("constants.pkl") for name in archive.namelist())
-
-
-def _torchscript_state(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a TorchScript archive; its code is not run.
+    Args:
+        path: OpenAI's TorchScript archive, or a state dict.
 
     Raises:
-        ModelError: The archive is damaged, or holds something else.
+        ModelError: The archive is damaged.
+        CheckpointError: The file is missing, damaged, or holds more than tensors.
     """
+    if not is_torchscript(path):
+        return load_checkpoint(path)
     try:
-        return read_torchscript(path)
-    except (*DAMAGE, *ODD) as error:
+        return dict(read_torchscript(path))
+    except (ArchiveError, OSError) as error:
         raise ModelError(
-            f"{path}: a damaged TorchScript archive, or none of tensors alone ({error}). Download "
-            "it again."
+            f"{path}: a damaged TorchScript archive. Download it again ({error})."
         ) from error

@@ -1,110 +1,166 @@
-"""The tensors of a TorchScript archive, read without TorchScript, which would run its code.
+"""The tensors of a TorchScript archive, without TorchScript: none of its code is compiled or run.
 
-An archive is a zip file: ``data.pkl`` is a pickle of the module's attributes, and the tensors'
-bytes stand in ``data/0``, ``data/1`` ... Its classes are code of the archive (``__setstate__`` runs
-when it is loaded), so here a module is nothing but a dict.
+``torch.jit.load`` runs what an archive says is to be run on loading, and TorchScript can write
+files. An archive is a zip file: ``data.pkl`` holds the modules' attributes as a pickle, ``data/``
+the numbers, and ``code/`` the classes, which list their parameters and buffers.
 """
 
 from __future__ import annotations
 
+import math
 import pickle
+import re
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-OF_STORAGES = {
+from cliqa.utils.archive import ArchiveError, check_archive
+
+_DTYPES = {
     "FloatStorage": torch.float32,
-    "DoubleStorage": torch.float64,
     "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
+    "DoubleStorage": torch.float64,
     "ByteStorage": torch.uint8,
+    "CharStorage": torch.int8,
+    "ShortStorage": torch.int16,
+    "IntStorage": torch.int32,
+    "LongStorage": torch.int64,
     "BoolStorage": torch.bool,
 }
-"""The types of numbers, by the names that a pickle gives them."""
-
-BUILDS_LISTS = ("build_intlist", "build_tensorlist", "build_doublelist", "build_boollist")
-
-
-class _Module(dict[str, Any]):
-    """A module of the archive: its attributes by name."""
-
-    def __setstate__(self, state: Any) -> None:  # noqa: ANN401
-        if isinstance(state, dict):
-            self.update(state)
+_LISTS = ("build_intlist", "build_doublelist", "build_boollist", "build_tensorlist")
+_NAMES = re.compile(
+    r"^class (\w+)\(Module\):\n  __parameters__ = \[(.*?)\]\n  __buffers__ = \[(.*?)\]", re.M
+)
+_MODULES = 10_000
+"""More than any model has; an archive can hold itself."""
 
 
-class _Reader(pickle.Unpickler):
-    """A pickle of modules, tensors and plain types; nothing else can be named in it."""
-
-    def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
-        super().__init__(archive.open(f"{folder}/data.pkl"))
-        self.archive, self.folder = archive, folder
-
-    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401
-        """Return what stands for a class or function of that name."""
-        known: dict[tuple[str, str], Callable[..., Any]] = {
-            ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-            ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
-            ("collections", "OrderedDict"): OrderedDict,
-            ("torch.jit._pickle", "restore_type_tag"): lambda value, _: value,
-            **{("torch.jit._pickle", built): list for built in BUILDS_LISTS},
-        }
-        if module.startswith("__torch__"):
-            return _Module
-        if module == "torch" and name in OF_STORAGES:
-            return OF_STORAGES[name]
-        if (module, name) in known:
-            return known[module, name]
-        raise pickle.UnpicklingError(f"it names {module}.{name}")
-
-    def persistent_load(self, pid: Any) -> Tensor:  # noqa: ANN401
-        """Return a storage as a vector."""
-        _, dtype, key, _, _ = pid
-        member = self.archive.getinfo(f"{self.folder}/data/{key}")
-        if member.compress_type != zipfile.ZIP_STORED:  # a bomb: torch compresses nothing
-            raise pickle.UnpicklingError(f"its {member.filename} is compressed")
-        data = bytearray(self.archive.read(member))
-        return torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
-
-
-def _tensor(
-    storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object
-) -> Tensor:
-    """Return a tensor over a storage; torch refuses what reaches beyond it."""
-    return storage.as_strided(size, stride, offset)
+def is_torchscript(path: Path) -> bool:
+    """Return whether a file is a TorchScript archive."""
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    try:
+        return any(name.endswith("/constants.pkl") for name in check_archive(path, 2**63))
+    except ArchiveError:
+        return False
 
 
 def read_torchscript(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a TorchScript archive by their names, as its ``state_dict()`` would.
-
-    Args:
-        path: The archive.
+    """Return the parameters and buffers of a TorchScript archive, by their names in the model.
 
     Raises:
-        pickle.UnpicklingError: It holds something else than modules, tensors and plain types.
-        Exception: The archive is damaged: what zipfile, pickle and torch raise.
+        ArchiveError: It is damaged, or holds more than modules of tensors and plain values.
+        OSError: It cannot be read.
     """
+    sizes = check_archive(path, 2 * path.stat().st_size)  # PyTorch packs nothing
     with zipfile.ZipFile(path) as archive:
-        pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-        folder = pickles[0].rpartition("/")[0]
-        return _tensors(_Reader(archive, folder).load(), "")
+        try:
+            root = next(name for name in sizes if name.endswith("/data.pkl"))[: -len("data.pkl")]
+            if sizes.get(f"{root}byteorder") and archive.read(f"{root}byteorder") != b"little":
+                raise ArchiveError("its numbers are stored with the highest byte first")
+            with archive.open(f"{root}data.pkl") as file:
+                model = _Unpickler(file, archive, root).load()
+            return dict(_tensors(model, _class_names(archive, root)))
+        except ArchiveError:
+            raise
+        except Exception as error:  # noqa: BLE001  damage surfaces in zipfile and pickle as anything
+            raise ArchiveError(str(error) or type(error).__name__) from error
 
 
-def _tensors(module: Any, prefix: str) -> dict[str, Tensor]:  # noqa: ANN401
-    """Return the tensors of a module and of those in it."""
-    found: dict[str, Tensor] = {}
-    for name, value in module.items() if isinstance(module, _Module) else ():
-        if isinstance(value, Tensor):
-            found[prefix + name] = value
-        else:
-            found |= _tensors(value, f"{prefix}{name}.")
+class _Module:
+    """What stands for a module or another object of TorchScript: its attributes."""
+
+    kind = ""
+
+    def __setstate__(self, state: object) -> None:
+        self.attributes = state if isinstance(state, dict) else {}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Unpickles tensors and plain values; it finds nothing that could be called to any effect."""
+
+    def __init__(self, file: Any, archive: zipfile.ZipFile, root: str) -> None:  # noqa: ANN401
+        super().__init__(file)
+        self._archive, self._root = archive, root
+        self._storages: dict[str, Tensor] = {}
+
+    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401
+        """Return what stands for a name; a closed list.
+
+        Raises:
+            ArchiveError: It is not on the list.
+        """
+        if module.split(".")[0] == "__torch__":
+            return type("_Class", (_Module,), {"kind": f"{module}.{name}"})
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _rebuild
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if module == "torch" and name in _DTYPES:
+            return _DTYPES[name]
+        if module == "torch.jit._pickle" and name in _LISTS:
+            return list
+        if (module, name) == ("torch.jit._pickle", "restore_type_tag"):
+            return _untagged
+        raise ArchiveError(f"it holds {module}.{name}, and not only tensors and plain values")
+
+    def persistent_load(self, pid: Any) -> Tensor:  # noqa: ANN401
+        """Return a storage (N,)."""
+        _, dtype, key, _, count = pid
+        if key not in self._storages:
+            data = bytearray(self._archive.read(f"{self._root}data/{key}"))
+            if len(data) != count * dtype.itemsize:
+                raise ArchiveError(f"{len(data)} bytes for {count} numbers of {dtype}")
+            storage = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
+            self._storages[key] = storage
+        return self._storages[key]
+
+
+def _rebuild(
+    storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object
+) -> Tensor:
+    """Return a tensor of a storage.
+
+    Raises:
+        ArchiveError: It has more numbers than the storage.
+    """
+    if math.prod(size) > storage.numel():
+        raise ArchiveError(f"a tensor of shape {size} of {storage.numel()} numbers")
+    return storage.as_strided(size, stride, offset)
+
+
+def _untagged(value: object, _: object) -> object:
+    """Return a value without the name of its type."""
+    return value
+
+
+def _class_names(archive: zipfile.ZipFile, root: str) -> dict[str, set[str]]:
+    """Return the names of the parameters and buffers of every class in an archive."""
+    found = {}
+    for name in archive.namelist():
+        if name.startswith(f"{root}code/") and name.endswith(".py"):
+            module = name[len(f"{root}code/") : -len(".py")].replace("/", ".")
+            for kind, *lists in _NAMES.findall(archive.read(name).decode()):
+                found[f"{module}.{kind}"] = set(re.findall(r'"(\w+)"', " ".join(lists)))
     return found
+
+
+def _tensors(model: _Module, names: dict[str, set[str]]) -> Iterator[tuple[str, Tensor]]:
+    """Yield the parameters and buffers of a model and of the modules within it."""
+    waiting = [("", model)]
+    for _ in range(_MODULES):
+        if not waiting:
+            return
+        before, module = waiting.pop()
+        for name, value in module.attributes.items():
+            if isinstance(value, _Module):
+                waiting.append((f"{before}{name}.", value))
+            elif isinstance(value, Tensor) and name in names.get(module.kind, ()):
+                yield f"{before}{name}", value
+    raise ArchiveError(f"it has more than {_MODULES} modules")

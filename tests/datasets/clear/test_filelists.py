@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -79,3 +80,10 @@ def test_a_part_is_found_in_the_whole() -> None:
     other = Listing(("c/3.jpg",), (0,), ("train.txt, line 1",))
     with pytest.raises(DatasetError, match=r"c/3\.jpg has class 0, but class 1 in l3"):
         find_images(Path(), LISTING, other, "all.txt")
+
+
+def test_images_are_found_in_either_form_of_unicode(tmp_path: Path) -> None:
+    composed, decomposed = (normalize(form, "bus/é.jpg") for form in ("NFC", "NFD"))
+    whole = Listing(("bus/a.jpg", composed), (0, 0), ("all, line 1", "all, line 2"))
+    part = Listing((decomposed,), (0,), ("part, line 1",))
+    assert find_images(tmp_path, whole, part, "all") == [1]

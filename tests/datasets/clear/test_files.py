@@ -42,3 +42,15 @@ def test_a_missing_file_comes_with_its_remedy(tmp_path: Path) -> None:
         read_text(tmp_path / "a.txt", "Do this.")
     with pytest.raises(DatasetError, match=r"cannot be read \(Is a directory\)"):
         read_text(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000], ids=["deep", "long"])
+def test_json_that_python_cannot_hold_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DatasetError, match=r"a\.json: no readable JSON"):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_name_that_no_file_has_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="cannot be read .*null"):
+        read_text(tmp_path / "a\0b")
