@@ -14,12 +14,6 @@ from cliqa.utils.checkpoint import DAMAGE, load_checkpoint
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.suggest import closest
 
-ODD = (
-    *(pickle.UnpicklingError, zipfile.BadZipFile, AttributeError, TypeError),
-    *(RecursionError, NotImplementedError),
-)
-"""What an archive raises beside `DAMAGE` that is none of tensors alone."""
-
 _TEXT = {"context_length": 77, "vocab_size": 49408}
 _SMALL = {"transformer_width": 512, "transformer_heads": 8, "transformer_layers": 12, **_TEXT}
 _LARGE = {"transformer_width": 768, "transformer_heads": 12, "transformer_layers": 12, **_TEXT}
