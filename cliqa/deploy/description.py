@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cliqa.registry import check_file_config
+from cliqa.untrusted import check_file_config
 from cliqa.utils.errors import ArtifactError
 from cliqa.utils.file_config import check_plain
 from cliqa.utils.trust import import_custom_modules, is_trusting

@@ -149,28 +149,17 @@ def _prune(
 
 
 def _tune(
-    model: nn.Module,
-    config: dict[str, Any],
-    folder: Path,
-    epochs: int,
-    device: str,
-    allow_changed_data: bool,
+    model: nn.Module, config: dict[str, Any], folder: Path, epochs: int, device: str, changed: bool
 ) -> None:
     """Fine-tune a pruned network in a run of its own, or only measure it."""
     start = _save(model, folder / START)
     own = {**config, "load_from": {"path": str(start), "strict": True}}
     with built_from(start):
         if epochs:
-            train(
-                own,
-                config_file=folder / "config.py",
-                work_dir=folder,
-                device=device,
-                resume="auto",
-                allow_changed_data=allow_changed_data,
-            )
+            again: dict[str, Any] = {"resume": "auto", "allow_changed_data": changed}
+            train(own, config_file=folder / "config.py", work_dir=folder, device=device, **again)
         else:
-            _measure(own, folder, resolve_device(device), allow_changed_data)
+            _measure(own, folder, resolve_device(device), changed)
 
 
 def _save(model: nn.Module, path: Path) -> Path:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -164,8 +163,7 @@ class Run:
         own = self.files.config
         check_same_config(path, state["config"], self.config, DECIDING, FREE, own)
         check_same_texts(path, state, self.config)
-        allowed = self._allow_changed_data
-        self.data = check_same_data(path, state.get("data"), self.data, allowed)
+        self.data = check_same_data(path, state.get("data"), self.data, self._allow_changed_data)
         return state
 
     def _restore(self, strategy: Any, state: dict[str, Any]) -> None:  # noqa: ANN401
@@ -291,7 +289,7 @@ class Run:
         with self._held:
             if kind is None or self._finished or not self.names:
                 return
-            with contextlib.suppress(OSError):  # of a full disk, which `error` tells already
+            with suppress(OSError):  # of a full disk, which `error` tells already
                 self._write("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
             if isinstance(error, Interrupted):
                 logger.debug("%s", error)  # for the log file; the entry point tells the user

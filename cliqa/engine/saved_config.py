@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from cliqa.engine.sections import with_command_line
-from cliqa.registry import check_file_config
+from cliqa.untrusted import check_file_config
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.file_config import check_plain, without_weights
 from cliqa.utils.trust import import_custom_modules, is_trusting, refuse_imports
