@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cliqa.datasets.label_file import read_bytes
-from cliqa.datasets.mat_file import MatError, OtherVariable, parse_mat
+from cliqa.datasets.mat_file import MatError, read_variables
 from cliqa.registry import closest
 from cliqa.utils.errors import DatasetError
 
@@ -26,26 +26,19 @@ def read_mat(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     Raises:
         DatasetError: The file cannot be read, or a variable is missing or of a kind that is not.
     """
-    data = read_bytes(path)
     try:
-        content = parse_mat(data)
+        found, known = read_variables(read_bytes(path), names)
     except MatError as error:
         raise DatasetError(
             f"{path}: no readable MATLAB file ({error}). Download it again; a file of version 7.3 "
             "must be saved anew with save(..., '-v7')."
         ) from error
     for name in names:
-        if name not in content:
+        if name not in known:
             raise DatasetError(
-                f"{path}: no variable '{name}'.{closest(name, content)} It has "
-                f"{', '.join(content)}."
+                f"{path}: no variable '{name}'.{closest(name, known)} It has {', '.join(known)}."
             )
-        if isinstance(content[name], OtherVariable):
-            raise DatasetError(
-                f"{path}: '{name}' holds {content[name].kind} and no plain numbers or text. Use "
-                "the official file."
-            )
-    return {name: np.asarray(content[name]).ravel() for name in names}
+    return found
 
 
 def as_numbers(path: Path, name: str, values: np.ndarray) -> np.ndarray:
@@ -67,15 +60,10 @@ def as_strings(path: Path, name: str, values: np.ndarray) -> list[str]:
     Raises:
         DatasetError: A cell holds something else.
     """
-    strings = []
     for row, value in enumerate(values, start=1):
-        cell = value
-        while isinstance(cell, np.ndarray) and cell.size == 1:
-            cell = cell.flat[0]
-        if not isinstance(cell, str):
+        if not isinstance(value, str):
             raise DatasetError(f"{path}, row {row}: '{name}' holds no text. Use the official file.")
-        strings.append(str(cell).strip())
-    return strings
+    return [str(value).strip() for value in values]
 
 
 def check_lengths(path: Path, **variables: Sequence[object] | np.ndarray) -> None:
