@@ -16,6 +16,7 @@ from cliqa.evaluation.predictions import (
     save_predictions,
 )
 from cliqa.utils.errors import ArtifactError, EvaluationError
+from cliqa.utils.io import write_npz
 
 
 def table(n: int = 4, seed: int = 0) -> Predictions:
