@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cliqa.transforms.image_file import IMAGE_SUFFIXES
+from cliqa.transforms.image_file import HEIF_SUFFIXES, IMAGE_SUFFIXES
 from cliqa.utils.errors import DatasetError
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,9 @@ def log_others(folder: str | Path, names: Iterable[str]) -> None:
     listed += [f"others {rest}"] if rest else []
     count = sum(suffixes.values())
     what = "file is no image by its suffix" if count == 1 else "files are no images by their suffix"
-    logger.info("%s: %d %s and not read (%s).", folder, count, what, ", ".join(listed))
+    unread = [suffix for suffix in HEIF_SUFFIXES if suffix in suffixes]
+    hint = f" pip install pillow-heif to have {unread[0]} read." if unread else ""
+    logger.info("%s: %d %s and not read (%s).%s", folder, count, what, ", ".join(listed), hint)
 
 
 def _refuse(error: OSError) -> None:

@@ -165,9 +165,12 @@ class OnnxModel:
         content = self.path.read_bytes()
         check_onnx(content, self.path)
         self._session = open_session(content, self.path, threads)
-        properties = self._session.get_modelmeta().custom_metadata_map
+        try:
+            properties = self._session.get_modelmeta().custom_metadata_map
+            self._input, self._shape = [(i.name, i.shape) for i in self._session.get_inputs()][0]
+        except (UnicodeDecodeError, IndexError) as error:  # of names; of a file without an input
+            raise _damaged(self.path, error) from error
         self.metadata = parse_metadata(properties, self.path)
-        self._shape = self._session.get_inputs()[0].shape
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,) or logits (B, K), float32, of images (B, C, H, W).
@@ -177,8 +180,13 @@ class OnnxModel:
         """
         self._check(images)
         values = images.detach().to("cpu", torch.float32).contiguous().numpy()
-        (found,) = self._session.run(None, {self._session.get_inputs()[0].name: values})
-        return torch.from_numpy(found).float()
+        try:
+            return torch.from_numpy(self._session.run(None, {self._input: values})[0]).float()
+        except Exception as error:  # noqa: BLE001  its own errors have no common class
+            raise ModelError(
+                f"{self.path}: fails on images of shape {tuple(images.shape)}: "
+                f"{_first_line(error)}. Export the checkpoint again with tools/compress.py export."
+            ) from error
 
     def _check(self, images: Tensor) -> None:
         """Refuse images that the file does not take."""
@@ -218,7 +226,9 @@ def open_session(content: bytes, path: Path, threads: int | None = None) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised; what it says beside them is noise
     try:
-        return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(  # what it falls back to it prints
+            content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # noqa: BLE001  its own errors have no common class
         raise _damaged(path, error) from error
 
@@ -233,10 +243,14 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
+def _first_line(why: object) -> str:
+    """Return what an error says, without what follows its first line."""
+    return (str(why).strip().splitlines() or [type(why).__name__])[0].rstrip(".")
+
+
 def _damaged(path: Path, why: object) -> ArtifactError:
     """Return the error of a file that is no ONNX file."""
-    said = (str(why).strip().splitlines() or [type(why).__name__])[0]
     return ArtifactError(
-        f"{path}: damaged, or no ONNX file ({said}). Export the checkpoint again with "
+        f"{path}: damaged, or no ONNX file ({_first_line(why)}). Export the checkpoint again with "
         "tools/compress.py export."
     )

@@ -168,7 +168,9 @@ def onnx_forward(
         options.intra_op_num_threads = threads
     try:
         model = path if isinstance(path, bytes) else str(path)
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # onnxruntime's own have no common base
         where = "the file" if isinstance(path, bytes) else path
         raise ModelError(

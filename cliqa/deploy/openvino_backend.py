@@ -104,11 +104,16 @@ class OpenVinoModel:
         model = read_openvino(self.path)  # first: it compares the checksum of the .json too
         self.metadata = _read_sidecar(self.path)
         precision = precision or self.metadata.get("precision", "fp32")
-        if precision not in HINTS:
+        if not isinstance(precision, str) or precision not in HINTS:
             raise ConfigError(
                 f"precision must be one of {', '.join(map(repr, HINTS))}, got {precision!r}."
             )
-        self._run = openvino_forward(model, threads, HINTS[precision])
+        try:
+            self._run = openvino_forward(model, threads, HINTS[precision])
+        except (RuntimeError, UnicodeDecodeError) as error:  # UnicodeDecodeError: of names
+            raise ArtifactError(
+                f"{self.path}: OpenVINO cannot compile it: {first_line(error)}. Export it again."
+            ) from error
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,) or logits (B, K), float32 on the CPU, of images (B, C, H, W).
@@ -118,7 +123,7 @@ class OpenVinoModel:
         """
         try:
             return self._run(images)
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:
             raise ModelError(
                 f"{self.path}: fails on images of shape {tuple(images.shape)}: {first_line(error)}."
                 " Give images of the size that it was exported for."
@@ -198,7 +203,7 @@ def read_openvino(path: str | Path) -> Any:  # noqa: ANN401
         if path.suffix == ".onnx":
             load_graph(path)  # refuses tensors that lie outside its folder
         return openvino.Core().read_model(str(path))
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: OpenVINO cannot read it: {first_line(error)}.") from error
 
 

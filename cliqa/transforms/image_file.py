@@ -34,7 +34,7 @@ _FORMATS = {
     "TIFF": (".tif", ".tiff"),
     "WEBP": (".webp",),
 }
-_HEIF = (".heic", ".heif")
+HEIF_SUFFIXES = (".heic", ".heif")
 _HEIF_LIBRARY = "pillow_heif"
 
 
@@ -54,7 +54,7 @@ def _image_suffixes() -> tuple[str, ...]:
     """Return the suffixes of the formats that are read, sorted."""
     known = [suffix for suffixes in _FORMATS.values() for suffix in suffixes]
     if importlib.util.find_spec(_HEIF_LIBRARY) is not None:
-        known += _HEIF
+        known += HEIF_SUFFIXES
     return tuple(sorted(known))
 
 

@@ -53,7 +53,9 @@ def test_what_was_not_looked_at_is_told(caplog: pytest.LogCaptureFixture) -> Non
         log_others("set", names)
         log_others("one", ["a.txt"])
         log_others("none", [])
-    first, second = (record.getMessage() for record in caplog.records)
+        log_others("phone", ["a.heic"])
+    first, second, third = (record.getMessage() for record in caplog.records)
+    assert third.endswith("(.heic 1). pip install pillow-heif to have .heic read.")
     assert first.startswith("set: 17 files are no images by their suffix and not read (.txt 10, ")
     assert ".raw 2, without suffix 1" in first
     assert first.endswith("others 2).")

@@ -58,3 +58,14 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         UnlabelledFolder(tmp_path)
     with pytest.raises(ConfigError, match="on_bad_image must be 'error' or 'skip', got 'ignore'"):
         UnlabelledFolder(tmp_path, on_bad_image="ignore")
+
+
+def test_other_files_are_counted_and_leftovers_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / "a.jp2")
+    for name in ("._a.jp2", "Thumbs.db", "b.raw"):
+        (tmp_path / name).write_bytes(b"\0\5\26\7Mac")
+    with caplog.at_level(logging.INFO):
+        assert UnlabelledFolder(tmp_path).files == [str(tmp_path / "a.jp2")]
+    assert "1 file is no image by its suffix and not read (.raw 1)" in caplog.text

@@ -122,3 +122,23 @@ def test_threads_are_pytorchs_unless_told(file: Path, monkeypatch: pytest.Monkey
     OnnxModel(file)
     OnnxModel(file, threads=3)
     assert made == [torch.get_num_threads(), 3]
+
+
+def test_damage_is_told_and_nothing_is_printed(
+    file: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = file.read_bytes()
+    images = torch.zeros(1, 3, 16, 20)
+    rng = torch.Generator().manual_seed(0)
+    refused = 0
+    for _ in range(60):
+        data = bytearray(whole)
+        for place in torch.randint(0, 400, (3,), generator=rng).tolist():
+            data[place] = 0xFF
+        file.write_bytes(data)
+        try:
+            OnnxModel(file, threads=1)(images)
+        except (ArtifactError, ModelError):
+            refused += 1
+    assert refused > 30
+    assert capfd.readouterr().out == ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
+from unicodedata import normalize
 
 import pytest
 import torch
@@ -103,6 +105,28 @@ def test_folders_are_listed_and_others_refused(tiny_data: Path, tmp_path: Path) 
         find_images([tiny_data / "a" / "scores.*"])
     with pytest.raises(DatasetError, match="no such file or folder"):
         find_images([tmp_path / "missing"])
+
+
+def test_what_systems_leave_behind_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a.jpg", "b.JFIF", "._a.jpg", ".DS_Store", "Thumbs.db", "c.txt", "d/._e.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    images = [tmp_path / "a.jpg", tmp_path / "b.JFIF"]
+    with caplog.at_level(logging.INFO):
+        assert find_images([tmp_path]) == images
+        assert find_images([tmp_path], recursive=True) == images
+        assert find_images([tmp_path / "*"]) == images
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 3
+    assert all("1 file is no image by its suffix and not read (.txt 1)" in text for text in said)
+
+
+def test_a_path_is_found_in_either_form_of_unicode(tmp_path: Path) -> None:
+    composed, decomposed = (normalize(form, "é.jpg") for form in ("NFC", "NFD"))
+    (tmp_path / decomposed).touch()
+    assert find_images([tmp_path / composed]) == [tmp_path / decomposed]
 
 
 def test_other_checkpoints_are_refused(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from cliqa.evaluation.predictions import (
     save_predictions,
 )
 from cliqa.utils.errors import ArtifactError, EvaluationError
+from cliqa.utils.io import write_npz
 
 
 def table(n: int = 4, seed: int = 0) -> Predictions:
@@ -100,3 +101,14 @@ def test_refuses_to_store_what_does_not_belong_together(tmp_path: Path) -> None:
             tmp_path, 0, "a", Predictions(good.prediction[:3], good.target, good.raw, good.image)
         )
     assert not (tmp_path / "predictions").exists()
+
+
+def test_text_in_place_of_numbers_is_named(tmp_path: Path) -> None:
+    path = prediction_path(tmp_path, 0, "a")
+    numbers, names = np.zeros(2), np.array(["a", "b"])
+    write_npz(path, prediction=names, target=numbers, raw=numbers, image=names)
+    with pytest.raises(ArtifactError, match="'prediction' holds <U1. Evaluate the run again"):
+        load_predictions(tmp_path, 0, "a")
+    write_npz(path, prediction=numbers, target=numbers, raw=numbers, image=np.zeros(()))
+    with pytest.raises(ArtifactError, match="its arrays must have one dimension"):
+        load_predictions(tmp_path, 0, "a")

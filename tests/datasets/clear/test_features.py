@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from cliqa.datasets.clear.features import (
     read_features,
     write_features,
 )
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import ConfigError, DatasetError
 
 FEATURES = torch.tensor([[0.5, 1.0], [2.0, -3.25]])
 
@@ -67,3 +68,30 @@ def test_class_files_are_gathered_by_the_images_paths(old_tree: Path) -> None:
     matrix, rows = gathered["10"]
     assert matrix.shape == (24, 3)
     assert matrix[rows["labeled_images/10/bus/10107.jpg"]].tolist() == [10, 1, 10107]
+
+
+def test_numbers_that_are_not_in_the_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "training_folder/features/f/1/all.pth"
+    path.parent.mkdir(parents=True)
+    wide = torch.zeros(1).expand(4, 10**9)  # 16 gigabytes, of which four bytes are stored
+    for value in (wide, torch.eye(4).to_sparse(), [wide[0], wide[1], wide[2], wide[3]]):
+        torch.save((value, [0, 0, 1, 1]), path)
+        with pytest.raises(DatasetError, match="whose numbers are not all in the file"):
+            read_features(tmp_path, "f", "1", [0, 0, 1, 1], "all.txt")
+    torch.save((torch.rand(4, 2), torch.zeros(1, dtype=torch.long).expand(10**12)), path)
+    with pytest.raises(DatasetError, match="its classes are not those of"):
+        read_features(tmp_path, "f", "1", [0, 0, 1, 1], "all.txt")
+
+
+def test_a_packed_file_that_swells_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "training_folder/features/f/1/all.pth"
+    path.parent.mkdir(parents=True)
+    torch.save((torch.zeros(4, 10**5), [0, 0, 1, 1]), tmp_path / "plain.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pth") as old,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with pytest.raises(DatasetError, match=r"no readable tensors \(it would unpack into 160"):
+        read_features(tmp_path, "f", "1", [0, 0, 1, 1], "all.txt")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,20 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
 def test_wrong_options_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         from_folder(tmp_path, tmp_path / "out", **options)
+
+
+def test_what_systems_leave_behind_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a/1.jpg", "a/2.jpg", "b/1.jfif", "b/2.jpg", "__MACOSX/a/._1.jpg"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "in" / name, "JPEG")
+    for name in ("a/._1.jpg", "a/.DS_Store", "b/Thumbs.db", "b/notes.txt"):
+        (tmp_path / "in" / name).write_bytes(b"\0\5\26\7Mac")
+    with caplog.at_level(logging.INFO):
+        from_folder(tmp_path / "in", tmp_path / "out", buckets=2, order="name")
+    assert (
+        len(list((tmp_path / "out").rglob("*.j*f*"))) + len(list((tmp_path / "out").rglob("*.jpg")))
+        == 4
+    )
+    assert "1 file is no image by its suffix and not read (.txt 1)" in caplog.text
