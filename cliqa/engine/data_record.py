@@ -215,17 +215,15 @@ def read_record(state: Any, where: object) -> DataRecord | None:  # noqa: ANN401
     if not state:
         return None
     try:
-        digests, rows = (state["sets"], state["rows"]) if "rows" in state else (state, {})
-        sets = {str(name): _parts(parts, rows.get(name)) for name, parts in digests.items()}
-        classes, changes = (tuple(state.get(key, ())) if rows else () for key in _TEXTS)
-        return DataRecord(sets, classes, changes)
+        if "rows" not in state:
+            return DataRecord({str(name): _parts(parts, None) for name, parts in state.items()})
+        rows, digests = state["rows"], state["sets"]
+        sets = {str(name): _parts(parts, rows[name]) for name, parts in digests.items()}
+        return DataRecord(sets, tuple(state["classes"]), tuple(state["changes"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{where}: what it says about the data of its run cannot be read ({error!r})."
         ) from error
-
-
-_TEXTS = ("classes", "changes")
 
 
 def _parts(parts: Mapping[str, Any], rows: torch.Tensor | None) -> dict[str, SplitRecord]:

@@ -21,6 +21,7 @@ from cliqa.deploy.recipes import BASELINE, Recipe
 from cliqa.engine import compress_auto as module
 from cliqa.engine.checkpoints import deployed_of
 from cliqa.engine.compress_auto import search_deployments
+from cliqa.engine.data_record import DataRecord
 from cliqa.engine.deploy_options import DeployOptions
 from cliqa.engine.deployments import Deployments, can_be_made, mean_quality
 from cliqa.engine.image_model import open_model
@@ -210,7 +211,7 @@ def test_a_search_without_its_libraries_names_the_extra(
 
 
 def test_several_threads_are_told_what_their_times_are(done: tuple[Any, Path]) -> None:
-    own = SimpleNamespace(split="val")
+    own = SimpleNamespace(split="val", data=DataRecord({}))
     batch = torch.zeros(1, 3, 8, 8)
     told = [module._notes(done[0], own, batch, threads) for threads in (1, 2)]  # type: ignore[arg-type]
     assert ["Compare with one thread." in text for text in told] == [False, True]

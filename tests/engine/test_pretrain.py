@@ -342,3 +342,29 @@ def test_a_pretraining_killed_between_two_writes_ends_with_the_same_rows(
     assert [row["epoch"] for row in rows] == [0, 1]
     state = torch.load(tmp_path / "run/checkpoints/last.pth", weights_only=True)
     assert [{"kind": "pretraining", **row} for row in state["pretraining"]["rows"]] == rows
+
+
+def test_a_pretraining_over_other_images_is_refused_or_recorded(
+    config: dict[str, Any],
+    run: Callable[..., int],
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config["pretrain"]["epochs"] = 1
+    assert run(config) == 0
+    before = json.loads((tmp_path / "run" / "run.json").read_text())["data"]["images"]
+    assert {key: one["images"] for key, one in before.items()} == {"train": 7, "held_out": 3}
+    Image.new("RGB", (48, 40)).save(photos / "4.png")
+    Image.new("RGB", (48, 40)).save(photos / "new.png")
+    assert run(config, "run", "--resume") == 2
+    told = capsys.readouterr().err
+    assert "trained on other data; changed since: images: " in told
+    assert "1 image has another size (first: 4.png)" in told
+    assert run(config, "run", "--resume", "--allow-changed-data") == 0
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert "1 image is new (first: new.png)" in facts["changed_data"][0]
+    assert facts["data"]["images"]["train"]["images"] == 8
+    assert run(config, "run", "--resume") == 0  # what has changed is known for ever
+    again = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert again["changed_data"] == facts["changed_data"]
