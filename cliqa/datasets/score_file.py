@@ -15,6 +15,7 @@ from cliqa.datasets.table import SPLITS, ScoreTable, join_tables, with_suffix
 from cliqa.registry import DATASETS
 from cliqa.utils.annotations import TwoNumbers
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import name_after
 
 
 def read_scores(
@@ -148,7 +149,7 @@ class ScoreFile(LabelledFolder):
             "delimiter": delimiter,
             "suffix": suffix,
         }
-        name = Path(labels).stem if name is None else name
+        name = name_after(labels) if name is None else name
         self.identity = identity or name
         super().__init__(root, name=name, labels=labels, score_range=score_range, **common)
 
