@@ -16,6 +16,7 @@ from cliqa.datasets.table import SPLITS, ScoreTable, join_tables, with_suffix
 from cliqa.registry import DATASETS
 from cliqa.utils.annotations import TwoNumbers
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import name_after
 
 
 def read_scores(
@@ -171,7 +172,7 @@ class ScoreFile(LabelledFolder):
             "columns": columns,
         }
         self.split_names = split_names
-        name = Path(labels).stem if name is None else name
+        name = name_after(labels) if name is None else name
         self.identity = identity or name
         super().__init__(root, name=name, labels=labels, score_range=score_range, **common)
 

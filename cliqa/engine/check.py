@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -67,11 +67,14 @@ def check_config(config: dict[str, Any]) -> dict[str, Any]:
         ConfigError: With one line for every mistake found.
     """
     mistakes = []
-    for check in _checks(config):
-        try:
-            check()
-        except CliqaError as error:
-            mistakes.append(str(error))
+    try:
+        for check in _checks(config):
+            try:
+                check()
+            except CliqaError as error:
+                mistakes.append(str(error))
+    except CliqaError as error:  # what the checks after it look at is not there
+        mistakes.append(str(error))
     if mistakes:
         raise ConfigError("\n".join(dict.fromkeys(mistakes)))
     return as_used(config, places(config))
@@ -96,6 +99,18 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
         yield lambda: deploy_options(config["deploy"])
 
 
+def _listed(owner: dict[str, Any], key: str, parent: str) -> Sequence[Any]:
+    """Return the sections of a list, none where it is None or missing.
+
+    Raises:
+        ConfigError: It is no list.
+    """
+    value = owner.get(key)
+    if value is not None and not isinstance(value, (list, tuple)):
+        raise ConfigError(f"{parent}{key}: expected a list of dict(type='...'), got {value!r}.")
+    return value or ()
+
+
 def _list_checks(
     config: dict[str, Any],
     key: str,
@@ -104,7 +119,7 @@ def _list_checks(
     parent: str = "",
 ) -> Iterable[Check]:
     """Yield a check for each entry of a list of components."""
-    for index, section in enumerate(config.get(key) or []):
+    for index, section in enumerate(_listed(config, key, parent)):
         where = f"{parent}{key}[{index}]"
         yield lambda section=section, where=where: check_component(  # type: ignore[misc]
             registry, section, where, provided
@@ -116,6 +131,8 @@ def _scenario_checks(scenario: dict[str, Any]) -> Iterable[Check]:
     if isinstance(scenario.get("datasets"), str):
         yield lambda: preset(scenario["datasets"])
         scenario = {**scenario, "datasets": []}
+    elif "datasets" in scenario and not scenario["datasets"]:
+        raise ConfigError("scenario.datasets: names none. Write [dict(type='...', root='...')].")
     yield from _list_checks(scenario, "datasets", DATASETS, parent="scenario.")
     for key in ("train_transform", "eval_transform"):
         if scenario.get(key) is not None:
@@ -154,7 +171,7 @@ def _strategy_checks(section: dict[str, Any]) -> Iterable[Check]:
     yield lambda: _try(OPTIMIZERS, optimizer, f"{where}.optimizer", params=[_parameter()])
     yield lambda: _try(LOSSES, section["loss"], f"{where}.loss")
     yield lambda: _check_rates(section)
-    for index, plugin in enumerate(section.get("plugins") or []):
+    for index, plugin in enumerate(_listed(section, "plugins", f"{where}.")):
         yield lambda plugin=plugin, index=index: _try(  # type: ignore[misc]
             PLUGINS, plugin, f"{where}.plugins[{index}]"
         )

@@ -381,3 +381,21 @@ def test_what_is_used_is_returned() -> None:
     config = changed("scenario.datasets.0.higher_is_better", "no")
     assert check_config(config)["scenario"]["datasets"][0]["higher_is_better"] is False
     assert config["scenario"]["datasets"][0]["higher_is_better"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("scenario.datasets", -1, r"scenario\.datasets: expected a list of dict.*, got -1"),
+        ("scenario.datasets", {"type": "EVA"}, r"scenario\.datasets: expected a list of dict"),
+        ("scenario.datasets", [], r"scenario\.datasets: names none"),
+        ("scenario.datasets", None, r"scenario\.datasets: names none"),
+        ("cl_strategy.plugins", 1e30, r"cl_strategy\.plugins: expected a list of dict.*1e\+30"),
+        ("cl_strategy.plugins", "L2", r"cl_strategy\.plugins: expected a list of dict"),
+    ],
+)
+def test_lists_of_components_are_lists(path: str, value: Any, message: str) -> None:
+    config = changed(path, value)
+    config["model"]["backbone"] = {"type": "ResNt"}
+    with pytest.raises(ConfigError, match=message):
+        check_config(config)

@@ -302,3 +302,20 @@ def test_all_mistakes_are_reported_at_once(tiny_config: Config, tmp_path: Path) 
     assert "cl_strategy.optimizer: unknown optimizer 'SGDD'" in text
     assert "unexpected argument 'mem_sice'. Did you mean 'mem_size'?" in text
     assert "loggers[0]: unknown logger 'TextLoger'. Did you mean 'TextLogger'?" in text
+
+
+def test_words_are_written_as_what_they_mean_and_resume_with_it(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    tiny_config["cl_strategy"].update(train_epochs=1, reset_optimizer="yes")
+    tiny_config["scenario"]["datasets"][0]["cache"] = "no"
+    run(tiny_config, tmp_path / "run")
+    written = load_config(tmp_path / "run" / "config.py")
+    assert written["cl_strategy"]["reset_optimizer"] is True
+    assert written["scenario"]["datasets"][0]["cache"] is False
+    tiny_config["cl_strategy"]["reset_optimizer"] = True
+    tiny_config["scenario"]["datasets"][0]["cache"] = False
+    run(tiny_config, tmp_path / "run", resume="auto")
+    tiny_config["cl_strategy"]["reset_optimizer"] = "no"
+    with pytest.raises(CheckpointError, match=r"cl_strategy\.reset_optimizer"):
+        run(tiny_config, tmp_path / "run", resume="auto")
