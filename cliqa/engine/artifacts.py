@@ -23,9 +23,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from cliqa.engine.earlier_run import finish_move, is_shared, move_aside, note_others
+from cliqa.engine.earlier_run import LOCK, finish_move, is_shared, move_aside, note_others
 from cliqa.engine.holding import ReadCheckpoint, make_folder, training_lock, unusable
-from cliqa.utils.errors import CheckpointError
+from cliqa.utils import locks
+from cliqa.utils.errors import ArtifactError, CheckpointError
 from cliqa.utils.io import replace_by_link, write_json, write_jsonl, write_text
 from cliqa.utils.leftovers import remove_leftovers
 from cliqa.utils.logging import get_logger
@@ -101,19 +102,31 @@ class WorkDir:
             resumable: A run that was stopped before its first checkpoint is no earlier one.
 
         Raises:
-            ArtifactError: Another process trains in the folder, or it cannot be made.
+            ArtifactError: Another process trains in the folder, it cannot be made, or it holds a
+                ``config.py`` of somebody else's.
         """
         make_folder(self.root)
+        held_before = (self.root / LOCK).exists()
         with training_lock(self.root):
             finish_move(self.root)
             if goes_on and resumed is not None:
                 resumed.check_unchanged(self.root)
             if not self.holds_a_run():
                 note_others(self.root)
+                self._check_config(held_before)
             elif not (goes_on or (resumable and not self.has_learnt())):
                 self._move_aside()
             self.prepare()
             yield
+
+    def _check_config(self, held_before: bool) -> None:
+        """Refuse to write over a user's own ``config.py`` in a folder that no run has held."""
+        if not held_before and locks.AVAILABLE and self.config.exists():
+            (self.root / LOCK).unlink()
+            raise ArtifactError(
+                f"work_dir {self.root}: holds a config.py that no run wrote, and a run writes its "
+                "own there. Choose another folder with --work-dir, or rename the file."
+            )
 
     def _move_aside(self) -> None:
         """Move the files of an earlier run aside, so that a new one overwrites nothing."""

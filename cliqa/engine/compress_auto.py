@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,11 @@ def search_deployments(
         threads=asked.threads,
         allow_changed_data=allow_changed_data,
     )
-    with only_one(folder, "search"):
+    home = path.parent.parent
+    with contextlib.ExitStack() as held:
+        if folder.parent == home:  # a new run there would move it aside meanwhile
+            held.enter_context(only_one(home, "training"))
+        held.enter_context(only_one(folder, "search"))
         remove_leftovers(folder, "*.onnx", "*.pth", STATE, f"{NAME}.*")
         return _search(own, asked)
 

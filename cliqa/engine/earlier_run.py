@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from cliqa.utils.errors import ArtifactError
-from cliqa.utils.io import sync_folder, write_text
+from cliqa.utils.io import atomic_open, sync_folder
 from cliqa.utils.leftovers import RANDOM, remove_leftovers
 
 FIRST = "checkpoints"
@@ -104,11 +104,14 @@ def finish_move(folder: Path) -> None:
     remove_leftovers(place, JOURNAL)
     if not journal.is_file():
         return
-    target = place / journal.read_text(encoding="utf-8").strip()
-    if target.is_dir() and any(target.iterdir()):
+    target = place / os.fsdecode(journal.read_bytes())
+    own = target in _asides(place, target.name)  # and not wherever a file says
+    if own and target.is_dir() and any(target.iterdir()):
         _go_on(folder, place, target)
-    else:
+    elif own:
         _undo(place, target)
+    else:
+        journal.unlink()
 
 
 def _begin(place: Path, parent: Path, name: str) -> Path:
@@ -121,7 +124,8 @@ def _begin(place: Path, parent: Path, name: str) -> Path:
         target = _free(parent, place, _name(place))
         try:
             # first: an empty folder that nobody knows of is never left behind
-            write_text(place / JOURNAL, f"{os.path.relpath(target, place)}\n")
+            with atomic_open(place / JOURNAL, "wb") as journal:
+                journal.write(os.fsencode(os.path.relpath(target, place)))
             target.mkdir()
         except FileExistsError:  # made in this moment
             continue
@@ -151,6 +155,12 @@ def _go_on(folder: Path, place: Path, target: Path) -> None:
     sync_folder(target)
     sync_folder(place)
     (place / JOURNAL).unlink(missing_ok=True)
+
+
+def _asides(place: Path, name: str) -> tuple[Path, ...]:
+    """Return where a run of a folder may lie under a name, if that is one for it."""
+    fits = re.fullmatch(rf"{re.escape(_name(place))}\.\d+", name)
+    return (place / ".." / name, place / name) if fits else ()
 
 
 def _undo(place: Path, target: Path) -> None:
@@ -194,10 +204,9 @@ def _names(place: Path) -> list[str]:
 
 def _movable(place: Path) -> Iterator[str]:
     """Yield the names in a folder, without what belongs to it whatever run is in it."""
-    asides = re.compile(rf"{re.escape(_name(place))}\.\d+")
     for name in os.listdir(place):
         hidden = name in STAY or name.startswith(".nfs")
-        if not hidden and not asides.fullmatch(name):
+        if not hidden and not _asides(place, name):
             yield name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from cliqa.deploy.onnx_file import read_metadata
 from cliqa.deploy.pareto import Measured
 from cliqa.deploy.recipes import BASELINE, Recipe
 from cliqa.engine import compress_auto as module
+from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.checkpoints import deployed_of
 from cliqa.engine.compress_auto import search_deployments
 from cliqa.engine.data_record import DataRecord
@@ -125,6 +127,18 @@ def test_two_searches_cannot_share_a_folder(tiny_run: Path, tmp_path: Path) -> N
     ):
         search_deployments(tiny_run, tmp_path, DeployOptions(**OPTIONS))
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_run_that_trains_is_not_searched_in_its_own_folder(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    with (
+        WorkDir(run).held(goes_on=True),
+        pytest.raises(ArtifactError, match=r"run: another training is running in it\. Wait.*--out"),
+    ):
+        search_deployments(run, options=DeployOptions(**OPTIONS))
+    assert not (run / "deploy").exists()
 
 
 def test_a_chosen_file_predicts(done: tuple[Any, Path]) -> None:

@@ -295,8 +295,36 @@ def killed_after(last: int, work: Callable[[], None]) -> bool:
         os._exit(0)
 
 
-def test_a_note_of_a_move_that_leads_nowhere_is_forgotten(tmp_path: Path) -> None:
-    leave_a_run(tmp_path)
-    (tmp_path / earlier_run.JOURNAL).write_text("../gone.1\n")
-    finish_move(tmp_path)
-    assert texts(tmp_path) == OLD
+@pytest.mark.parametrize("text", ["../gone.1", "../other.1", "../elsewhere", "sub/run.1", "/x"])
+def test_a_note_that_leads_nowhere_or_elsewhere_moves_nothing(tmp_path: Path, text: str) -> None:
+    run = tmp_path / "run"
+    leave_a_run(run)
+    for name in ("other.1", "elsewhere"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine").write_text("mine")
+    (run / earlier_run.JOURNAL).write_text(text)
+    finish_move(run)
+    assert texts(run) == OLD
+    assert texts(tmp_path / "other.1") == {"mine": "mine"}
+
+
+def test_names_that_are_no_unicode_are_moved_too(tmp_path: Path) -> None:
+    run = Path(os.fsdecode(os.fsencode(tmp_path) + b"/run\xff"))
+    leave_a_run(run)
+    begin(run)
+    assert texts(run.with_name(f"{run.name}.1")) == OLD
+
+
+def test_a_config_that_no_run_wrote_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "config.py").write_text("mine")
+    for _ in range(2):
+        with pytest.raises(
+            ArtifactError, match=r"a config\.py that no run wrote.*--work-dir, or ren"
+        ):
+            begin(tmp_path)
+    assert os.listdir(tmp_path) == ["config.py"]
+    (tmp_path / "config.py").rename(tmp_path / "my_config.py")
+    begin(tmp_path)  # as the message says
+    (tmp_path / "run.json").unlink()
+    (tmp_path / "config.py").touch()  # of a run that was killed when it had begun
+    begin(tmp_path)

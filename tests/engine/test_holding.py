@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,8 @@ from cliqa.engine import artifacts
 from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.holding import ReadCheckpoint, only_one
 from cliqa.utils.errors import ArtifactError
-from cliqa.utils.io import folder_lock
+from cliqa.utils.io import atomic_open, folder_lock
+from cliqa.visualization.run import draw_run
 
 BUSY = r"another process is training in it\. Wait for it, or choose another folder with --work-dir"
 
@@ -65,7 +67,7 @@ def test_no_other_run_comes_between_two_steps(
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_three_processes_at_once_never_mix(tmp_path: Path) -> None:
     """However they fall: a folder holds one run's files, and each run that began lies somewhere."""
-    for trial in range(int(os.environ.get("CLIQA_ROUNDS", "20"))):
+    for trial in range(int(os.environ.get("CLIQA_ROUNDS", "12"))):
         case = tmp_path / str(trial)
         run_in(case / "run", "earlier")
         chance = random.Random(trial)
@@ -120,6 +122,18 @@ def test_a_run_that_was_stopped_before_it_learnt_is_gone_on_with(tmp_path: Path)
     with files.held(goes_on=False, resumable=True):
         assert not files.run.exists()
     assert sorted(os.listdir(tmp_path)) == ["run", "run.1"]
+
+
+def test_figures_are_drawn_while_a_run_goes_on(tiny_run: Path, tmp_path: Path) -> None:
+    """Whoever looks takes no lock, and what is being drawn is no leftover."""
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    figure = run / "figures" / "score_matrix.png"
+    with atomic_open(figure, "wb") as file:
+        with WorkDir(run).held(goes_on=True):
+            assert figure in draw_run(run)
+        file.write(b"later")
+    assert figure.read_bytes() == b"later"
+    assert not [path for path in run.rglob(".*") if path.name != ".lock"]
 
 
 def test_a_tool_s_folder_is_held_once(tmp_path: Path) -> None:
