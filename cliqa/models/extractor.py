@@ -11,7 +11,7 @@ import torchvision
 from torch import nn
 
 from cliqa.models.build import build_model
-from cliqa.models.outputs import as_vector, last_output, run_backbone
+from cliqa.models.outputs import as_vector, checked_outputs, last_output
 from cliqa.models.quality_model import QualityModel
 from cliqa.models.torchvision_backbone import TorchvisionBackbone, layer_names
 from cliqa.models.weights import load_weights
@@ -45,7 +45,8 @@ class FeatureExtractor(nn.Module):
             return self.model.features(images)
         extract: Any = getattr(self.model, "extract_feat", None)
         if extract is None:
-            return as_vector(run_backbone(self.model, images)[-1], self.model)
+            outputs = checked_outputs(self.model(images), self.model, images)
+            return as_vector(outputs[-1], self.model)
         source = getattr(self.model, "backbone", self.model)
         return as_vector(last_output(extract(images), type(source).__name__), source)
 

@@ -16,7 +16,7 @@ CHANNELS_LAST = "NHWC"
 
 
 @MODELS.register_module()
-class TIMMBackbone(WRAPPER):  # type: ignore[misc]  # mmpretrain has no types
+class TIMMBackbone(WRAPPER):
     """mmpretrain's ``TIMMBackbone`` whose maps are always (B, C, h, w).
 
     timm's Swin transformers and a few others give (B, h, w, C), which every neck and head here
@@ -52,7 +52,7 @@ class TIMMBackbone(WRAPPER):  # type: ignore[misc]  # mmpretrain has no types
 
 def _channels(model: Any, index: int) -> int | None:  # noqa: ANN401
     """Return the channels of a timm model's output; None where it does not tell."""
-    info = getattr(model, "feature_info", None)
+    info: Any = getattr(model, "feature_info", None)
     if hasattr(info, "channels"):  # of features_only=True; else it is a list of all layers'
         channels: list[int] = info.channels()
         return channels[index] if index < len(channels) else None

@@ -19,6 +19,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from cliqa.models.wrappers import unwrapped
 from cliqa.registry import PLUGINS, build_component
 from cliqa.training.plugin_strategy import PluginStrategy
 from cliqa.training.state import copied_to
@@ -26,7 +27,6 @@ from cliqa.training.task_strategy import (
     ContinualLearningStrategy,
     Criterion,
     device_of,
-    unwrapped,
 )
 from cliqa.utils.errors import CheckpointError, ConfigError
 from cliqa.utils.suggest import closest

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from cliqa.models.wrappers import unwrapped
 from cliqa.training.batching import RaggedImages, model_output
 from cliqa.training.layer_gradients import LayerGradients, NotByLayerError, Weights
 from cliqa.utils.errors import ConfigError, ModelError
@@ -35,7 +36,8 @@ class PerSampleGradients:
     so that samples know nothing of each other. Nothing of the model changes.
 
     Args:
-        model: (B, ...) -> (B,) or (B, K).
+        model: (B, ...) -> (B,) or (B, K). In ``nn.DataParallel`` and its like it is the model
+            inside that is passed through; the names stay those of the whole.
         power: 1 for absolute gradients, 2 for squared ones.
         memory: Bytes that the gradients of the samples in work may take.
         method: ``"layers"``: one pass over a batch (`LayerGradients`), its first samples compared
@@ -66,10 +68,13 @@ class PerSampleGradients:
                 f"PerSampleGradients: method must be None or one of {', '.join(METHODS)}, got "
                 f"{method!r}."
             )
-        self.model = model
+        self.model = unwrapped(model)
         self.power = power
-        weights = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}
-        self.sums: Weights = {n: torch.zeros_like(w) for n, w in weights.items()}
+        names = {parameter: name for name, parameter in model.named_parameters()}
+        own = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        weights = {name: parameter.detach() for name, parameter in own.items()}
+        self._names = {name: names[parameter] for name, parameter in own.items()}
+        self.sums: Weights = {self._names[n]: torch.zeros_like(w) for n, w in weights.items()}
         self._weights = weights
         size = sum(w.numel() * w.element_size() for w in weights.values())
         self.chunk = max(1, int(memory // max(1, size)))
@@ -117,7 +122,7 @@ class PerSampleGradients:
                     str(error).partition("\n")[0],
                 )
         for name, total in found.items():
-            self.sums[name] += total
+            self.sums[self._names[name]] += total
 
     def _by_layer(self, objective: Objective, inputs: Tensor, targets: Tensor) -> Weights:
         """Return a batch's sums from one pass; before the first one, see that it is right."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
+from cliqa.models.wrappers import unwrapped
 from cliqa.training.batching import model_output
 from cliqa.training.options import TrainingOptions
 from cliqa.training.plugins.base import ContinualPlugin
@@ -18,7 +19,6 @@ from cliqa.training.task_strategy import (
     Criterion,
     device_of,
     task_loss,
-    unwrapped,
 )
 from cliqa.utils.errors import ConfigError
 

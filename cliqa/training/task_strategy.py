@@ -85,23 +85,3 @@ def task_loss(outputs: Tensor, targets: Tensor, criterion: Criterion) -> Tensor:
 def device_of(model: nn.Module) -> torch.device:
     """Return where a model's first parameter lies; the CPU for a model without any."""
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))
-
-
-def unwrapped(model: nn.Module) -> nn.Module:
-    """Return the model that has the weights under their own names.
-
-    ``nn.DataParallel`` and ``DistributedDataParallel`` put ``module.`` in front of them,
-    ``torch.compile`` ``_orig_mod.``; and gradients of single samples do not go through any of them.
-
-    >>> line = nn.Linear(1, 1)
-    >>> unwrapped(nn.DataParallel(line)) is line
-    True
-    """
-    while True:
-        compiled = vars(model)["_modules"].get("_orig_mod")
-        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            model = model.module
-        elif compiled is not None:
-            model = compiled
-        else:
-            return model

@@ -95,7 +95,7 @@ def test_where_both_axes_have_as_many_the_layout_decides(of: Any) -> None:
 
 
 def test_each_of_several_maps_has_its_own_channels(of: Any) -> None:
-    net = Net(None, "pyramid", None)
+    net: Any = Net(None, "pyramid", None)
     net.feature_info = SimpleNamespace(channels=lambda: [8, 24])
     maps = net.layer(images()).mean((2, 3))
     torch.testing.assert_close(of(net, 32).features(images()), torch.cat([maps[:, :8], maps], 1))

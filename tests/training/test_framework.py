@@ -410,7 +410,7 @@ def test_vectors_of_numbers_are_not_taken_for_logits(name: str) -> None:
         framework.compute_loss((torch.rand(4, 3), torch.rand(4, 2)))
     shares = torch.tensor([[0.25, 0.75], [1.0, 0.0]])  # soft labels are
     assert framework.compute_loss((torch.rand(2, 3), shares)).isfinite()
-    other = {"distill": "mse"} if name == "lwf" else {}
+    other: dict[str, Any] = {"distill": "mse"} if name == "lwf" else {}
     other_name = "lwf" if name == "lwf" else "mas"
     framework = ContinualLearningFramework(nn.Linear(3, 2), other_name, **other)
     framework.before_task(0)

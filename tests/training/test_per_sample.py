@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from typing import Any
 
 import pytest
 import torch
@@ -246,3 +247,21 @@ def test_bad_arguments_are_refused() -> None:
         PerSampleGradients(nn.Linear(1, 1), memory=0)
     with pytest.raises(ConfigError, match="None or one of layers, vmap, loop, got 'hooks'"):
         PerSampleGradients(nn.Linear(1, 1), method="hooks")
+
+
+def compiled(model: nn.Module) -> Any:
+    return torch.compile(model, backend="eager")
+
+
+@pytest.mark.parametrize(
+    ("wrap", "prefix"), [(nn.DataParallel, "module."), (compiled, "_orig_mod.")]
+)
+@pytest.mark.parametrize("method", [None, *METHODS])
+def test_a_wrapped_model_is_looked_into(wrap: Any, prefix: str, method: str | None) -> None:
+    model, (images, targets) = network(), batch()
+    model[0].requires_grad_(False)
+    gradients = PerSampleGradients(wrap(model), method=method)
+    gradients.add(loss, images, targets)
+    assert torch.equal(gradients.outputs(images), model.eval()(images))
+    expected = by_hand(model, images, targets, 2)
+    assert close(gradients.sums, {prefix + n: part for n, part in expected.items()}, 1e-6)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from avalanche.training.plugins import EWCPlugin
+from avalanche.training.utils import ParamData, copy_params_dict
 from torch import Tensor, nn
 
 from cliqa.training.fisher import fisher_diagonal
@@ -177,6 +180,25 @@ def test_online_decays_and_anchors_at_the_newest(gamma: float) -> None:
     assert plugin.penalty(model).item() == pytest.approx(penalty, rel=1e-6)
     slope = 2.0 * gamma * expected * gap
     assert torch.allclose(plugin.gradient(model)["weight"][0], slope, rtol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["separate", "online"])
+def test_half_the_strength_is_avalanches_lambda(mode: str) -> None:
+    """Their penalty has no 1/2, and their online one no gamma (Schwarz et al., eq. 9)."""
+    model, plugin = line(4), Known(2.0, mode, gamma=0.5)
+    theirs: Any = EWCPlugin(1.0, mode, decay_factor=0.5 if mode == "online" else None)
+    loop: Any = SimpleNamespace(model=model, loss=torch.zeros(()), device="cpu")
+    for index, (fisher, place) in enumerate(zip(FISHERS[:2], PLACES[:2], strict=True)):
+        learn(plugin, model, fisher, place)
+        found = ParamData("weight", (1, 4), init_tensor=torch.tensor([fisher]))
+        theirs.update_importances({"weight": found}, index)
+        theirs.saved_params[index] = copy_params_dict(model)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[0.3, 0.7, -1.5, 4.0]]))
+    loop.clock = SimpleNamespace(train_exp_counter=2)
+    theirs.before_backward(loop)
+    share = 0.5 if mode == "online" else 1.0
+    assert plugin.penalty(model).item() == pytest.approx(share * loop.loss.item(), rel=1e-5)
 
 
 def test_online_penalty_by_hand() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from avalanche.training.plugins import MASPlugin
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from cliqa.training.per_sample import PerSampleGradients
 from cliqa.training.plugins.mas import MAS, squared_norm
@@ -63,6 +66,48 @@ def test_logits_by_hand() -> None:
     found = gradients.means(1)
     assert torch.allclose(found["weight"], torch.tensor([[3.0, 9.0], [10.0, 30.0]]))
     assert torch.allclose(found["bias"], torch.tensor([3.0, 10.0]))
+
+
+class Rows(Dataset[Any]):
+    """Samples as Avalanche's plugins read them: inputs, classes and a task."""
+
+    def __init__(self, inputs: Tensor, classes: Tensor) -> None:
+        self.inputs, self.classes = inputs, classes
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
+        return self.inputs[index], int(self.classes[index]), 0
+
+
+def test_the_same_arguments_mean_what_they_mean_in_avalanche() -> None:
+    """One sample a batch: Avalanche takes the absolute value of a batch's mean gradient."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 4))
+    data = Rows(torch.randn(9, 5), torch.randint(4, (9,)))
+    loop: Any = SimpleNamespace(
+        model=model,
+        experience=SimpleNamespace(dataset=data),
+        train_mb_size=1,
+        device="cpu",
+        optimizer=torch.optim.SGD(model.parameters(), 0.1),
+        clock=SimpleNamespace(train_exp_counter=0),
+    )
+    theirs, ours = MASPlugin(lambda_reg=1.7, alpha=0.3), Known(strength=1.7, alpha=0.3)
+    for experience in range(2):
+        loop.clock.train_exp_counter = experience
+        gradients = PerSampleGradients(model, power=1)
+        gradients.add(squared_norm, data.inputs, torch.zeros(9))
+        ours.found = gradients.means(9)
+        ours.after_training_exp(Holder(model))
+        theirs.after_training_exp(loop)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+    loop.loss = torch.ones(())
+    theirs.before_backward(loop)
+    assert float(ours.penalty(model)) == pytest.approx(float(loop.loss.detach()) - 1, rel=1e-4)
 
 
 def test_experiences_are_a_running_mean() -> None:
