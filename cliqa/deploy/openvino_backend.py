@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ from cliqa.utils.io import write_json
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """In what OpenVINO computes what is not in integers, by the precision of a file."""
+
+LITTLE = 2**20
+"""With fewer bytes left on the disk, OpenVINO has failed for want of room: it does not say why."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +207,7 @@ def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precis
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.stem}.", dir=target.parent) as folder:
         new = Path(folder) / target.name
-        library("openvino", "openvino").save_model(model, str(new), compress_to_fp16=False)
+        _save(model, new, target)
         note = json.loads(metadata.get(METADATA, "{}"))
         write_json(new.with_suffix(".json"), {**note, "precision": precision})
         size = sum(path.stat().st_size for path in Path(folder).iterdir())
@@ -210,6 +215,21 @@ def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precis
             os.replace(new.with_suffix(ending), target.with_suffix(ending))
         os.replace(new, target)
     return size
+
+
+def _save(model: Any, new: Path, target: Path) -> None:  # noqa: ANN401
+    """Let OpenVINO write a model.
+
+    Raises:
+        ArtifactError: It cannot, and does not say why.
+        OSError: The disk is full.
+    """
+    try:
+        library("openvino", "openvino").save_model(model, str(new), compress_to_fp16=False)
+    except RuntimeError as error:
+        if shutil.disk_usage(new.parent).free < LITTLE:
+            raise OSError(errno.ENOSPC, "No space left on device", str(target)) from error
+        raise ArtifactError(f"{target}: OpenVINO cannot write it: {first_line(error)}.") from error
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         raise ValueError(f"mode must be 'w' or 'wb', got {mode!r}")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _named(path):  # the name is cut: it must not become longer than a file system takes
+    with named_error(path):  # the name is cut: it must not become longer than a file system takes
         descriptor, temporary = tempfile.mkstemp(
             ".tmp", prefix=f".{path.name[:40]}.", dir=path.parent
         )
@@ -50,9 +50,9 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         with _written(raw, path), _buffered(raw, mode) as file:
             yield file
             file.flush()
-            with _named(path):
+            with named_error(path):
                 os.fsync(file.fileno())
-        with _named(path):
+        with named_error(path):
             os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, path)
     except BaseException:
@@ -96,11 +96,24 @@ def _written(raw: _Raw, path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Let an error name the file that is wanted, not the temporary one."""
+def named_error(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Let an error name what is wanted, not what is written for the time being.
+
+    Args:
+        path: The file or folder that is wanted.
+        temporary: The folder that becomes it; errors of files elsewhere keep their names. None:
+            every error is one of `path`.
+
+    Raises:
+        OSError: The block has raised one.
+    """
     try:
         yield
     except OSError as error:
+        name = error.filename if error.filename2 is None else error.filename2
+        inside = temporary is None or name is None or Path(str(name)).is_relative_to(temporary)
+        if error.errno is None or not inside:
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from cliqa.datasets.clear.layout import CLASS_NAMES, INDEX
 from cliqa.utils.errors import ConfigError, DatasetError
-from cliqa.utils.io import to_json, write_json, write_text
+from cliqa.utils.io import named_error, to_json, write_json, write_text
 
 Copy = Literal["copy", "link"]
 """How an image comes into the new folder: as a copy, or as a hard link that takes no space."""
@@ -114,7 +114,8 @@ def fresh_folder(out: Path) -> Iterator[Path]:
             f"{out}: cannot be written ({error.strerror}: {error.filename}). Choose another folder."
         ) from error
     try:
-        yield temporary
+        with named_error(out, temporary):
+            yield temporary
         if out.is_dir():
             out.rmdir()  # an empty one; some systems do not rename onto it
         temporary.rename(out)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.utils.errors import DatasetError
-from cliqa.utils.io import write_json
+from cliqa.utils.io import named_error, write_json
 
 MANIFEST = "demo_data.json"
 
@@ -89,9 +89,10 @@ def new_folder(root: Path, arguments: Mapping[str, Any]) -> Iterator[Path]:
             "Choose another folder."
         ) from error
     try:
-        yield temporary
-        record = {"arguments": dict(arguments), "files": count_files(temporary)}
-        write_json(temporary / MANIFEST, record)
+        with named_error(root, temporary):
+            yield temporary
+            record = {"arguments": dict(arguments), "files": count_files(temporary)}
+            write_json(temporary / MANIFEST, record)
         _move(temporary, root, arguments)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
