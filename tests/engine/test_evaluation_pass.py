@@ -130,12 +130,7 @@ class Cramped(Sitting):
 def test_what_memory_does_not_hold_is_shown_in_pieces(caplog: pytest.LogCaptureFixture) -> None:
     found, views = [], build_views([{"type": "ToTensor"}], PLAIN, "x")
     for sitting in (Sitting(Strategy(2.0)), Cramped(Strategy(2.0))):
-        (outputs,), targets = run_pass(
-            [(sitting, 0)],
-            Source(),
-            [build_views([{"type": "ToTensor"}], PLAIN, "x")],
-            batch_size=3,
-        )
+        (outputs,), targets = run_pass([(sitting, 0)], Source(), [views], batch_size=3)
         found.append((outputs.tolist(), targets.tolist()))
     assert found[0] == found[1]
     (warning,) = [r.getMessage() for r in caplog.records]
