@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,9 @@ from cliqa.utils.leftovers import temporary_folder
 _SUFFIXES = (".xml", ".onnx")
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """In what OpenVINO computes what is not in integers, by the precision of a file."""
+
+LITTLE = 2**20
+"""With fewer bytes left on the disk, OpenVINO has failed for want of room: it does not say why."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +226,7 @@ def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precis
     """
     with temporary_folder(target) as folder:
         new = folder / target.name
-        library("openvino", "openvino").save_model(model, str(new), compress_to_fp16=False)
+        _save(model, new, target)
         note = json.loads(metadata.get(METADATA, "{}"))
         write_json(new.with_suffix(".json"), {**note, "precision": precision})
         seal_openvino(new)
@@ -230,6 +235,21 @@ def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precis
             os.replace(new.with_suffix(ending), target.with_suffix(ending))
         os.replace(new, target)
     return size
+
+
+def _save(model: Any, new: Path, target: Path) -> None:  # noqa: ANN401
+    """Let OpenVINO write a model.
+
+    Raises:
+        ArtifactError: It cannot, and does not say why.
+        OSError: The disk is full.
+    """
+    try:
+        library("openvino", "openvino").save_model(model, str(new), compress_to_fp16=False)
+    except RuntimeError as error:
+        if shutil.disk_usage(new.parent).free < LITTLE:
+            raise OSError(errno.ENOSPC, "No space left on device", str(target)) from error
+        raise ArtifactError(f"{target}: OpenVINO cannot write it: {first_line(error)}.") from error
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:

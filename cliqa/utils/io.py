@@ -51,13 +51,13 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         with _written(raw, path), _buffered(raw, mode) as file:
             yield file
             file.flush()
-            with _named(path):
+            with named_error(path):
                 os.fsync(file.fileno())
                 os.chmod(temporary, 0o666 & ~_umask())
                 if locks.AVAILABLE:  # still locked: nobody takes it for a leftover
                     os.replace(temporary, path)
         if not locks.AVAILABLE:  # Windows renames no open file
-            with _named(path):
+            with named_error(path):
                 os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -71,7 +71,7 @@ def _locked_temporary(path: Path) -> tuple[int, str]:
     fits = len(os.fsencode(path.name)) <= LONGEST_NAME
     prefix = f".{path.name if fits else path.name[:40]}."
     while True:
-        with _named(path):
+        with named_error(path):
             descriptor, name = tempfile.mkstemp(".tmp", prefix=prefix, dir=path.parent)
         locks.lock(descriptor, wait=True)
         if os.path.exists(name):
@@ -115,11 +115,24 @@ def _written(raw: _Raw, path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Let an error name the file that is wanted, not the temporary one."""
+def named_error(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Let an error name what is wanted, not what is written for the time being.
+
+    Args:
+        path: The file or folder that is wanted.
+        temporary: The folder that becomes it; errors of files elsewhere keep their names. None:
+            every error is one of `path`.
+
+    Raises:
+        OSError: The block has raised one.
+    """
     try:
         yield
     except OSError as error:
+        name = error.filename if error.filename2 is None else error.filename2
+        inside = temporary is None or name is None or Path(str(name)).is_relative_to(temporary)
+        if error.errno is None or not inside:
+            raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 

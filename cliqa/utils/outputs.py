@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -15,6 +16,9 @@ from cliqa.utils.machine import machine_trouble
 PROBE = 4096
 """Bytes that must find room."""
 
+
+LONGEST = 255
+"""Letters of a name, where the system does not tell."""
 
 OF_A_RUN = ("config.py", "run.json", "results.json", "metrics.jsonl", "matrix.csv")
 """Records in a work_dir, which an evaluation must not overwrite."""
@@ -53,7 +57,7 @@ def check_output_file(
             raise ConfigError(f"{said}: it is read as well. Choose another name.")
         if not os.access(path, os.W_OK):
             raise ConfigError(f"{said}: the file is protected against writing. Choose another.")
-    _check_place(path.parent, said)
+    _check_place(path, path.parent, said)
 
 
 def check_output_files(
@@ -92,7 +96,7 @@ def check_output_folder(path: str | Path | None, option: str = "--out") -> None:
     _ask(path, said)
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{said}: it is a file. Give a folder.")
-    _check_place(path, said)
+    _check_place(path, path, said)
 
 
 def check_new_folder(path: str | Path, option: str = "") -> None:
@@ -153,8 +157,8 @@ def _ask(path: Path, said: str) -> None:
         raise _refused(error, said) from error
 
 
-def _check_place(folder: Path, said: str) -> None:
-    """Refuse a folder in which, or in whose nearest parent that exists, nothing can be written."""
+def _check_place(path: Path, folder: Path, said: str) -> None:
+    """Refuse a path whose folder, or the nearest that exists, takes nothing of its name."""
     folder = next((one for one in (folder, *folder.parents) if os.path.lexists(one)), Path())
     if not folder.exists():
         raise ConfigError(f"{said}: {folder} is a link to nothing. Choose another place.")
@@ -162,6 +166,9 @@ def _check_place(folder: Path, said: str) -> None:
         raise ConfigError(
             f"{said}: {folder} is a file, so nothing can lie below it. Choose another place."
         )
+    longest = os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else LONGEST
+    if any(len(os.fsencode(part)) > longest for part in path.parts):
+        raise _refused(OSError(errno.ENAMETOOLONG, "File name too long"), said)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(PROBE))

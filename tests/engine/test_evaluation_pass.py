@@ -116,3 +116,22 @@ def test_an_image_that_cannot_be_shown_is_named() -> None:
     views = build_views([{"type": "CenterCrop", "size": 12}], PLAIN, "scenario.eval_transform")
     with pytest.raises(DatasetError, match=r"^set/a\.png: scenario\.eval_transform\[0\]"):
         SharedViews(Source(), [views])[0]
+
+
+class Cramped(Sitting):
+    """Has memory for two images at a time."""
+
+    def outputs(self, images: Any, targets: Tensor, task: int | None) -> Tensor:
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return super().outputs(images, targets, task)
+
+
+def test_what_memory_does_not_hold_is_shown_in_pieces(caplog: pytest.LogCaptureFixture) -> None:
+    found, views = [], build_views([{"type": "ToTensor"}], PLAIN, "x")
+    for sitting in (Sitting(Strategy(2.0)), Cramped(Strategy(2.0))):
+        (outputs,), targets = run_pass([(sitting, 0)], Source(), [views], batch_size=3)
+        found.append((outputs.tolist(), targets.tolist()))
+    assert found[0] == found[1]
+    (warning,) = [r.getMessage() for r in caplog.records]
+    assert warning == "out of memory with batches of 3: going on with 1 and less at a time"

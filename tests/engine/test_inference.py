@@ -16,7 +16,7 @@ from cliqa.engine.evaluate import evaluate
 from cliqa.engine.inference import Predictor, find_images
 from cliqa.engine.streams import build_benchmark
 from cliqa.transforms.protocol import parse_protocol
-from cliqa.utils.errors import CheckpointError, DatasetError, ModelError
+from cliqa.utils.errors import CheckpointError, DatasetError, MachineError, ModelError
 
 CPU = torch.device("cpu")
 
@@ -86,6 +86,51 @@ def test_any_model_will_do_and_crops_are_averaged(tmp_path: Path) -> None:
     assert predictor.score(halves).tolist() == pytest.approx([0.5])
     with pytest.raises(ModelError, match=r"mean\.bin: holds no PyTorch network to look into"):
         _ = predictor.model
+
+
+class Narrow(Mean):
+    """The same, with memory for `most` images of at most 20 pixels across."""
+
+    most = 2
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > self.most or images.shape[-1] > 20:
+            raise MemoryError
+        return images.mean((1, 2, 3))
+
+
+def grey_images(folder: Path, widths: list[int]) -> list[Path]:
+    """Write images of some widths, each of its own level."""
+    paths = []
+    for k, width in enumerate(widths):
+        path = folder / f"{k}.png"
+        write_png(torch.full((3, 9, width), 20 * k, dtype=torch.uint8), str(path))
+        paths.append(path)
+    return paths
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 32])
+def test_an_image_that_memory_does_not_hold_takes_no_other_with_it(
+    tmp_path: Path, batch_size: int
+) -> None:
+    paths = grey_images(tmp_path, [8, 8, 8, 8, 60, 8, 8])
+    scores = list(Predictor(Narrow(), CPU).predict(paths, batch_size))
+    assert [score.image for score in scores] == paths
+    expected = [20 * k / 255 for k in range(7)]
+    assert [s.score for s in scores if s.error is None] == pytest.approx(
+        expected[:4] + expected[5:]
+    )
+    assert scores[4].score is None
+    assert scores[4].error == (
+        f"{paths[4]}: out of memory with one image of 3 x 9 x 60. Use smaller images, or another "
+        "device."
+    )
+
+
+def test_a_first_image_that_memory_does_not_hold_ends_it(tmp_path: Path) -> None:
+    paths = grey_images(tmp_path, [60, 60, 8])
+    with pytest.raises(MachineError, match="out of memory with one image of 3 x 9 x 60"):
+        next(Predictor(Narrow(), CPU).predict(paths, 2))
 
 
 def test_folders_are_listed_and_others_refused(tiny_data: Path, tmp_path: Path) -> None:

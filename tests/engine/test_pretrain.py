@@ -27,10 +27,11 @@ from cliqa.engine.ranking import rank_degradations
 from cliqa.models.build import build_model
 from cliqa.models.start import start_from
 from cliqa.pretraining.pairs import PairDataset
+from cliqa.pretraining.pretrainer import Pretrainer
 from cliqa.pretraining.projection import QualityProjection, feature_length
 from cliqa.pretraining.text_anchors import antipodal_anchors
 from cliqa.utils.cli import run_entry_point
-from cliqa.utils.errors import CheckpointError
+from cliqa.utils.errors import CheckpointError, MachineError
 from cliqa.utils.io import folder_lock
 from train_config import main
 
@@ -368,3 +369,20 @@ def test_a_pretraining_over_other_images_is_refused_or_recorded(
     assert run(config, "run", "--resume") == 0  # what has changed is known for ever
     again = json.loads((tmp_path / "run" / "run.json").read_text())
     assert again["changed_data"] == facts["changed_data"]
+
+
+def test_memory_that_does_not_suffice_says_what_to_lower(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(self: Pretrainer, pairs: torch.Tensor) -> dict[str, float]:
+        raise MemoryError
+
+    monkeypatch.setattr(Pretrainer, "step", step)
+    size, side = config["pretrain"]["batch_size"], config["pretrain"]["data"]["crop_size"]
+    with pytest.raises(MachineError) as caught:
+        module.pretrain(config, config_file="p.py", work_dir=tmp_path / "w", device="cpu")
+    assert str(caught.value) == (
+        f"out of memory while pretraining on batches of {size} images, two crops of {side} x "
+        f"{side} of each at every level. Lower pretrain.batch_size ({size}), "
+        f"pretrain.data.crop_size ({side}) or pretrain.data.num_levels, or set amp=True."
+    )

@@ -21,7 +21,15 @@ from cliqa.engine import train as engine_train
 from cliqa.engine.evaluate import evaluate
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.train import train
-from cliqa.utils.errors import ArtifactError, CheckpointError, ConfigError, DatasetError
+from cliqa.training import steps
+from cliqa.utils import io as cliqa_io
+from cliqa.utils.errors import (
+    ArtifactError,
+    CheckpointError,
+    ConfigError,
+    DatasetError,
+    MachineError,
+)
 from cliqa.utils.io import folder_lock
 
 Config = dict[str, Any]
@@ -319,3 +327,85 @@ def test_words_are_written_as_what_they_mean_and_resume_with_it(
     tiny_config["cl_strategy"]["reset_optimizer"] = "no"
     with pytest.raises(CheckpointError, match=r"cl_strategy\.reset_optimizer"):
         run(tiny_config, tmp_path / "run", resume="auto")
+
+
+@pytest.fixture
+def small_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let memory suffice for batches of four."""
+    apply_model = steps.apply_model
+
+    def apply(model: Any, images: Any) -> Any:
+        if len(images) > 4:
+            raise torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of ..."
+            )
+        return apply_model(model, images)
+
+    monkeypatch.setattr(steps, "apply_model", apply)
+
+
+@pytest.mark.usefixtures("small_gpu")
+def test_memory_that_does_not_suffice_says_what_to_lower(
+    tiny_config: Config, tmp_path: Path
+) -> None:
+    section = tiny_config["cl_strategy"]
+    section.update(train_epochs=1, eval_mb_size=4)
+    del section["mem_size"]
+    section["type"] = "Naive"
+    with pytest.raises(MachineError) as caught:
+        run(tiny_config, tmp_path)
+    assert str(caught.value) == (
+        "out of memory (CUDA out of memory. Tried to allocate 2.00 GiB) while training on 8 "
+        "samples of 3 x 16 x 16. Lower cl_strategy.train_mb_size (8) or the sizes in "
+        "scenario.train_transform, or set amp=True."
+    )
+    section.update(train_mb_size=4, eval_mb_size=16)
+    with pytest.raises(
+        MachineError,
+        match=r"while evaluating 1\d samples of 3 x 16 x 16\. Lower "
+        r"cl_strategy\.eval_mb_size \(16\) or the sizes in scenario\.eval_tr",
+    ):
+        run(tiny_config, tmp_path)
+    section["eval_mb_size"] = 4
+    assert run(tiny_config, tmp_path)["status"] == "finished"
+
+
+@pytest.mark.parametrize("share", [0.2, 0.7])
+def test_a_disk_that_was_full_loses_nothing(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    tiny_config["cl_strategy"]["train_epochs"] = 1
+    written = [0]
+    raw = cliqa_io._Raw.write
+
+    def count(self: Any, content: Any) -> int:
+        done = raw(self, content)
+        written[0] += done
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cliqa_io._Raw, "write", count)
+        whole = run(tiny_config, tmp_path / "whole")
+    room = int(share * written[0])
+
+    def write(self: Any, content: Any) -> int:
+        nonlocal room
+        if len(content) > room:
+            room = 0
+            self.failure = OSError(28, "No space left on device")
+            raise self.failure
+        room -= len(content)
+        return raw(self, content)
+
+    folder = tmp_path / "full"
+    with monkeypatch.context() as patch:
+        patch.setattr(cliqa_io._Raw, "write", write)
+        with pytest.raises(OSError, match="No space left") as caught:
+            run(tiny_config, folder)
+    assert Path(caught.value.filename).is_relative_to(folder)
+    assert not list(folder.rglob(".*.tmp"))
+    found = run(tiny_config, folder, resume="auto")
+    assert found["matrix"] == whole["matrix"]
+    last = [torch.load(tmp_path / name / "checkpoints" / "last.pth") for name in ("whole", "full")]
+    weights = [state["strategy"]["model"] for state in last]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])

@@ -16,7 +16,14 @@ from typing import NoReturn
 import pytest
 import torch
 
-from cliqa.utils.cli import add_config_arguments, print_error, quiet_upstream, run_entry_point
+from cliqa.utils.cli import (
+    MOST_WORKERS,
+    add_config_arguments,
+    print_error,
+    quiet_upstream,
+    run_entry_point,
+    workers_argument,
+)
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.logging import get_logger, setup_logging
 
@@ -117,6 +124,30 @@ def test_a_machines_trouble_is_one_line(
     error = OSError(code, os.strerror(code), "work_dirs/x")
     assert run_entry_point(lambda: raising(error)) == 2
     assert capsys.readouterr().err == f"error: work_dirs/x: {words}.\n"
+
+
+def test_the_traceback_of_a_machines_trouble_is_in_the_log_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main() -> None:
+        setup_logging(tmp_path / "train.log")
+        raise RuntimeError("DataLoader worker (pid 3) is killed by signal: Killed. ")
+
+    assert run_entry_point(main) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: a process that reads images was ended by the system")
+    assert told.count("\n") == 1
+    assert "RuntimeError: DataLoader worker" in (tmp_path / "train.log").read_text()
+
+
+def test_workers_are_an_integer_in_range() -> None:
+    assert MOST_WORKERS >= 32
+    assert [workers_argument(str(n)) for n in (0, 1, MOST_WORKERS)] == [0, 1, MOST_WORKERS]
+    for text in ("-1", str(MOST_WORKERS + 1), "1.0", "", "two"):
+        with pytest.raises(
+            argparse.ArgumentTypeError, match=rf"integer 0\.\.{MOST_WORKERS}, got '{text}'"
+        ):
+            workers_argument(text)
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(2, "no such file"), ValueError("a bug")])

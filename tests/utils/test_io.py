@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
@@ -9,21 +11,28 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from matplotlib.figure import Figure
 
+from cliqa.utils import io as cliqa_io
+from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.io import (
     atomic_open,
     folder_lock,
     replace_by_link,
+    to_json,
     write_json,
     write_jsonl,
     write_npz,
     write_text,
 )
+from cliqa.visualization.style import new_figure, save_figure
 
 
 def test_writes_text_and_bytes_and_makes_folders(tmp_path: Path) -> None:
@@ -194,3 +203,124 @@ def test_a_killed_process_leaves_no_lock_to_its_children(tmp_path: Path) -> None
             assert free
     finally:
         os.kill(worker, signal.SIGKILL)
+
+
+class Disk(cliqa_io._Raw):
+    """A file on a disk on which `left` bytes are left."""
+
+    left = 0
+    number = errno.ENOSPC
+
+    def write(self, content: Any) -> int:
+        """Write what there is room for; what is no room for fails, as on a disk."""
+        try:
+            if not Disk.left:
+                raise OSError(Disk.number, os.strerror(Disk.number))
+        except OSError as error:
+            self.failure = error
+            raise
+        written = io.FileIO.write(self, memoryview(content).cast("B")[: Disk.left])
+        Disk.left -= written
+        return written
+
+
+STATE = {"weight": torch.zeros(900), "rows": [{"a": 1, "b": "x"}]}
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "pth": lambda path: save_checkpoint(path, STATE),
+    "npz": lambda path: write_npz(path, a=np.random.default_rng(0).random(500), b=np.zeros(9)),
+    "json": lambda path: write_json(path, list(range(3000))),
+    "jsonl": lambda path: write_jsonl(path, ({"a": k} for k in range(1000))),
+    "txt": lambda path: write_text(path, "text\n" * 3000),
+    "png": lambda path: save_figure(_figure(), path, 40) and None,
+    "svg": lambda path: save_figure(_figure(), path) and None,
+}
+
+
+def _figure() -> Figure:
+    figure = new_figure(2, 2)
+    figure.add_subplot().plot([1, 2, 3], [3, 1, 2])
+    return figure
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_on_a_full_disk_the_old_file_stays_and_the_error_names_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    suffix: str,
+    number: int,
+) -> None:
+    path = tmp_path / f"file.{suffix}"
+    WRITERS[suffix](path)
+    old, size = path.read_bytes(), path.stat().st_size
+    monkeypatch.setattr(cliqa_io, "_Raw", Disk)
+    Disk.number = number
+    for left in {0, 1, 63, size // 3, size // 2, size - 200, size - 23, size - 1}:
+        Disk.left = left
+        with pytest.raises(OSError, match=os.strerror(number)) as caught:
+            WRITERS[suffix](path)
+        assert (caught.value.errno, caught.value.filename) == (number, str(path))
+        assert path.read_bytes() == old
+        assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    Disk.left = 2 * size  # a .npz writes some bytes twice
+    WRITERS[suffix](path)
+    assert path.stat().st_size == size
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_disk_that_is_full_when_the_file_is_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_text(tmp_path / "x", "old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left") as caught:
+            write_text(tmp_path / "x", "new")
+    assert caught.value.filename == str(tmp_path / "x")
+    assert (tmp_path / "x").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, atomic_open(tmp_path / "x", "wb") as file:
+        file.write((tmp_path / "missing").read_bytes())
+    assert caught.value.filename == str(tmp_path / "missing")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    with pytest.raises(OSError, match="directory") as caught:
+        write_text(tmp_path / "x", "new")
+    assert caught.value.filename == str(tmp_path / "x")
+    assert [found.name for found in tmp_path.iterdir()] == ["x"]
+
+
+def test_the_longest_name_that_a_file_system_takes(tmp_path: Path) -> None:
+    path = tmp_path / f"{'a' * 251}.txt"
+    write_text(path, "x")
+    assert path.read_text() == "x"
+
+
+NAME = b"caf\xe9 \xe5\x9b\xbe.png".decode("utf-8", "surrogateescape")
+
+
+def test_a_name_that_is_no_utf8_keeps_its_bytes_in_text(tmp_path: Path) -> None:
+    write_text(tmp_path / "names", f"{NAME}\n")
+    assert (tmp_path / "names").read_bytes() == b"caf\xe9 \xe5\x9b\xbe.png\n"
+
+
+def test_json_of_such_a_name_is_valid_and_gives_the_name_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"image": NAME})
+    write_jsonl(tmp_path / "x.jsonl", [{"image": NAME}])
+    for name in ("x.json", "x.jsonl"):
+        text = (tmp_path / name).read_bytes().decode("utf-8")
+        assert json.loads(text) == {"image": NAME}
+        assert "图" in text
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json(float("nan"))
+    assert to_json([float("nan")], allow_nan=True) == "[NaN]"

@@ -84,3 +84,32 @@ def test_nothing_is_left_after_closing(capsys: pytest.CaptureFixture[str]) -> No
     get_logger("cliqa.test").info("gone")
     assert capsys.readouterr().err == ""
     assert logging.getLogger("cliqa").level == logging.NOTSET
+
+
+def test_a_full_disk_is_told_once_and_ends_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup_logging(tmp_path / "train.log")
+    (handler,) = [h for h in logging.getLogger("cliqa").handlers if hasattr(h, "baseFilename")]
+    get_logger("cliqa.test").debug("first")
+
+    def full(record: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(handler, "format", full)
+        for _ in range(3):
+            get_logger("cliqa.test").info("epoch")
+    get_logger("cliqa.test").debug("room again")
+    told = capsys.readouterr().err
+    assert told.count("epoch\n") == 3
+    warning = f"warning: {tmp_path}/train.log: cannot be written (No space left on device)\n"
+    assert told.replace("epoch\n", "") == warning
+    lines = (tmp_path / "train.log").read_text().splitlines()
+    assert [line.rpartition(": ")[2] for line in lines] == ["first", "room again"]
+
+
+def test_a_name_that_is_no_utf8_stands_in_the_file(tmp_path: Path) -> None:
+    setup_logging(tmp_path / "train.log")
+    get_logger("cliqa.test").debug("caf\udce9.png")
+    assert (tmp_path / "train.log").read_text(encoding="utf-8").endswith("caf\\udce9.png\n")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import psutil
+import pytest
 import torch
 
-from cliqa.utils.memory import peak_memory, tensor_bytes
+from cliqa.training.batching import RaggedImages
+from cliqa.utils.errors import MachineError
+from cliqa.utils.memory import InPieces, peak_memory, tensor_bytes
 
 
 def test_the_peak_is_no_less_than_what_is_in_use_and_never_falls() -> None:
@@ -23,3 +26,61 @@ def test_a_storage_counts_once() -> None:
     state = {"a": weight, "b": [weight[2:4], (torch.zeros(3, dtype=torch.int8), None)], "c": 5}
     assert tensor_bytes(state) == 80 + 3
     assert tensor_bytes({}) == 0
+
+
+class Small:
+    """A model of means that takes `most` images at a time."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.sizes: list[int] = []
+
+    def __call__(self, images: torch.Tensor | RaggedImages, *others: object) -> torch.Tensor:
+        assert isinstance(images, (torch.Tensor, RaggedImages))
+        self.sizes.append(len(images))
+        if len(images) > self.most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 7 bytes.")
+        for other in others:
+            assert not isinstance(other, torch.Tensor) or len(other) == len(images)
+        return torch.stack([image.mean() for image in images])
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 8, 13, 40])
+def test_smaller_batches_give_the_same(most: int, caplog: pytest.LogCaptureFixture) -> None:
+    images = torch.arange(13 * 4.0).view(13, 4)
+    model = Small(most)
+    say = InPieces(model)
+    expected = images.mean(1)
+    assert torch.equal(say(images), expected)
+    first = len(model.sizes)
+    assert torch.equal(say(images[:9]), expected[:9])
+    assert max(model.sizes[first:]) <= max(most, 1)  # it is not tried again
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    if most >= 13:
+        assert not warnings
+    else:
+        assert warnings == ["out of memory with batches of 13: going on with 6 and less at a time"]
+
+
+def test_what_belongs_to_the_images_is_cut_with_them() -> None:
+    ragged = RaggedImages([torch.full((k, 2), float(k)) for k in range(1, 6)])
+    said = InPieces(Small(2))(ragged, torch.arange(5), None, 3, "x")
+    assert said.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_one_image_that_does_not_fit() -> None:
+    say = InPieces(Small(0))
+    with pytest.raises(
+        MachineError,
+        match=r"out of memory with one image of 3 x 7 \(DefaultCPU.*Use smaller images",
+    ):
+        say(torch.zeros(4, 3, 7))
+    assert not say.fits
+
+
+def test_other_errors_are_raised_as_they_are() -> None:
+    def broken(images: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        InPieces(broken)(torch.zeros(2, 3))

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from cliqa.datasets.clear.layout import CLASS_NAMES, INDEX
 from cliqa.datasets.generated.storage import folder_at_once, give_name
 from cliqa.utils.errors import ConfigError, DatasetError
-from cliqa.utils.io import to_json, write_json, write_text
+from cliqa.utils.io import named_error, to_json, write_json, write_text
 
 Copy = Literal["copy", "link"]
 """How an image comes into the new folder: as a copy, or as a hard link that takes no space."""
@@ -106,7 +106,8 @@ def fresh_folder(out: Path) -> Iterator[Path]:
     """
     _check_free(out)
     with folder_at_once(out) as temporary:
-        yield temporary
+        with named_error(out, temporary):
+            yield temporary
         try:
             give_name(temporary, out)
         except OSError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.utils.errors import DatasetError
-from cliqa.utils.io import write_json
+from cliqa.utils.io import named_error, write_json
 from cliqa.utils.leftovers import temporary_folder
 
 MANIFEST = "demo_data.json"
@@ -82,9 +82,10 @@ def new_folder(root: Path, arguments: Mapping[str, Any]) -> Iterator[Path]:
         DatasetError: The place cannot be written to.
     """
     with folder_at_once(root) as temporary:
-        yield temporary
-        record = {"arguments": dict(arguments), "files": count_files(temporary)}
-        write_json(temporary / MANIFEST, record)
+        with named_error(root, temporary):
+            yield temporary
+            record = {"arguments": dict(arguments), "files": count_files(temporary)}
+            write_json(temporary / MANIFEST, record)
         try:
             give_name(temporary, root)
         except OSError as error:

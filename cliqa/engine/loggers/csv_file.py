@@ -9,6 +9,7 @@ from typing import Any
 from avalanche.logging import BaseLogger
 
 from cliqa.registry import LOGGERS
+from cliqa.utils.io import named_error
 
 
 @LOGGERS.register_module()
@@ -28,7 +29,8 @@ class CSVLogger(BaseLogger):
         self._file = path.open("a", encoding="utf-8", newline="", buffering=1)
         self._rows = csv.writer(self._file)
         if new:
-            self._rows.writerow(["iteration", "metric", "value"])
+            with named_error(path):
+                self._rows.writerow(["iteration", "metric", "value"])
 
     def log_single_metric(self, name: str, value: Any, x_plot: int) -> None:  # noqa: ANN401
         """Write a number; figures and tensors have no place in a table."""

@@ -1,0 +1,98 @@
+"""Tests of cliqa.utils.console, in programs of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cliqa.utils.console import ClosedOutput
+
+ROOT = Path(__file__).resolve().parents[2]
+START = "import sys; from cliqa.utils.cli import run_entry_point\n"
+posix = pytest.mark.skipif(os.name != "posix", reason="shells close files on POSIX systems")
+
+
+def run(code: str, shell: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run `code` as an entry point, started by a shell."""
+    program = f"{START}def main():\n    {code}\nsys.exit(run_entry_point(main))"
+    return subprocess.run(
+        ["bash", "-c", f'"$@" {shell}', "-", sys.executable, "-c", program],
+        capture_output=True,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+@posix
+def test_what_is_printed_into_nothing_is_told() -> None:
+    found = run("print('the result')", ">&-")
+    assert found.returncode == 2
+    assert found.stderr.startswith(b"error: standard output is closed, so there is nowhere")
+    assert found.stderr.count(b"\n") == 1
+
+
+@posix
+def test_an_output_that_nobody_needs_may_be_closed() -> None:
+    found = run("return 0", ">&- 2>&- <&-")
+    assert (found.returncode, found.stderr) == (0, b"")
+
+
+@posix
+def test_the_number_of_a_closed_output_is_not_given_to_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint"
+    code = f"import os; f = open({str(file)!r}, 'wb'); os.write(1, b'noise'); f.close()"
+    assert run(code, ">&- 2>&-").returncode == 0
+    assert file.read_bytes() == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("text", ["short", "x" * 100_000])
+def test_a_full_disk_under_the_output_is_one_line(text: str) -> None:
+    found = run(f"print({text!r})", "> /dev/full")
+    assert found.returncode == 2
+    assert found.stderr.endswith(b": the disk is full.\n")
+    assert found.stderr.count(b"\n") == 1
+
+
+@posix
+def test_a_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    code = f"{START}sys.exit(run_entry_point(lambda: 0))"
+    found = subprocess.run(
+        ["bash", "-c", 'mkdir gone; cd gone; rmdir ../gone; "$@"', "-", sys.executable, "-c", code],
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 2
+    assert found.stderr.startswith("error: the current folder is not there any more.")
+    assert found.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_a_console_takes_any_name(encoding: str) -> None:
+    code = "print('\\u56fe caf\\udce9'); raise OSError(28, 'full', '\\u56fe\\udce9')"
+    found = run(code, "", PYTHONUTF8="0", PYTHONIOENCODING=encoding)
+    shown = "图" if encoding == "utf-8" else r"\u56fe"
+    assert found.stdout.decode(encoding) == f"{shown} caf\\udce9\n"
+    assert found.stderr.decode(encoding) == f"error: {shown}\\udce9: the disk is full.\n"
+
+
+def test_a_broken_pipe_of_something_else_is_no_readers_end() -> None:
+    found = run("raise BrokenPipeError(32, 'Broken pipe')", "")
+    assert found.returncode == 1
+    assert b"BrokenPipeError" in found.stderr
+
+
+def test_blank_lines_are_no_loss() -> None:
+    output = ClosedOutput()
+    output.write("\n")
+    assert not output.lost
+    output.write("text")
+    assert output.lost
