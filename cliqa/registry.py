@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,10 +16,9 @@ from mmengine.registry import Registry
 
 from cliqa.utils.dotted import from_dotted_path, import_tree, why_unknown
 from cliqa.utils.errors import CliqaError, ConfigError
-from cliqa.utils.file_config import NOT_NEEDED, check_components, check_plain
 from cliqa.utils.signature import describe, parameters_of
 from cliqa.utils.suggest import closest
-from cliqa.utils.trust import is_trusting, is_vouched, refusal, untrusted_source
+from cliqa.utils.trust import is_vouched, refusal, untrusted_source
 
 Component = Callable[..., Any]
 """What a registry holds: a class or a function."""
@@ -38,7 +35,7 @@ class ComponentRegistry(Registry):
     def __init__(self, kind: str, locations: Iterable[str]) -> None:
         super().__init__(kind, scope="cliqa", locations=list(locations))
         self.upstream: dict[str, Component] = {}
-        self.for_files: Callable[[Component], bool] = _never
+        self.for_files: Callable[[Component], bool] = lambda _: False
         self._imported: bool = False
 
     def import_from_location(self) -> None:
@@ -123,11 +120,6 @@ class ComponentRegistry(Registry):
         return own or self.for_files(found) or is_vouched(key)
 
 
-def _never(_: Component) -> bool:
-    """Return that a file may name none of upstream's components."""
-    return False
-
-
 DATASETS = ComponentRegistry("data set", ["cliqa.datasets"])
 GENERATORS = ComponentRegistry("generator", ["cliqa.datasets"])
 TRANSFORMS = ComponentRegistry("transform", ["cliqa.transforms"])
@@ -140,49 +132,6 @@ PLUGINS = ComponentRegistry("plugin", ["cliqa.training", "cliqa.pretraining.plug
 OPTIMIZERS = ComponentRegistry("optimizer", ["cliqa.training"])
 LR_SCHEDULERS = ComponentRegistry("scheduler", ["cliqa.training"])
 LOGGERS = ComponentRegistry("logger", ["cliqa.engine.loggers"])
-
-
-BUILT: dict[str, tuple[ComponentRegistry, ...]] = {
-    "model": (MODELS,),
-    "cl_strategy": (STRATEGIES, PLUGINS, OPTIMIZERS, LR_SCHEDULERS, LOSSES),
-    "scenario": (SCENARIOS, DATASETS, GENERATORS, TRANSFORMS),
-    "eval_transform": (TRANSFORMS,),
-    "pretrain": (LOSSES,),
-}
-"""Sections of a file that parts are built from, and where their names are looked up."""
-
-
-def check_file_config(config: Mapping[str, Any], path: str | Path, *names: str) -> None:
-    """Refuse a config that comes out of a file and asks for more than a file may.
-
-    Args:
-        config: Sections by name.
-        path: The file.
-        names: The sections that something is built from; all of `BUILT` by default.
-
-    Raises:
-        TrustError: It is none of plain values; or, unless files are trusted, it names a component
-            that is none of ours or of upstream's closed list, or an address.
-    """
-    check_plain(config, path)
-    for section in () if is_trusting() else names or BUILT:
-        admits, refuse = partial(_admits, BUILT[section]), partial(_refusal, BUILT[section], path)
-        left_out = NOT_NEEDED if section == "model" else ()
-        check_components(config.get(section), section, admits, refuse, path, left_out)
-
-
-def _admits(registries: tuple[ComponentRegistry, ...], name: str) -> bool:
-    """Return whether a file may name a component of one of the registries."""
-    return any(registry.admits(name) for registry in registries)
-
-
-def _refusal(
-    registries: tuple[ComponentRegistry, ...], path: str | Path, name: str, where: str
-) -> Exception:
-    """Return the error of a name that a file may not use."""
-    held = any(registry.registered(name) for registry in registries)
-    known = {known for registry in registries for known in registry.names()}
-    return refusal(name, where, path, "" if held else closest(name, known) or " Is it registered?")
 
 
 def find(registry: ComponentRegistry, config: Any, where: str) -> Component:  # noqa: ANN401
