@@ -114,8 +114,8 @@ class ComponentRegistry(Registry):
         user's own config names.
         """
         found = self.registered(key)
-        if found is None:
-            return is_vouched(key)
+        if found is None:  # a plain name that nothing holds leads nowhere, whoever wrote it
+            return "." in key and is_vouched(key)
         own = key in self.module_dict or key.removeprefix("cliqa.") in self.module_dict
         return own or self.for_files(found) or is_vouched(key)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ class Acting(nn.Module):
 
     def __init__(self, path: str) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.arange(2.0))
+        self.weight: Any = nn.Parameter(torch.arange(2.0))
         self.path = path
 
     @torch.jit.export
@@ -49,7 +50,7 @@ class Acting(nn.Module):
     @torch.jit.export
     def __setstate__(self, state: tuple[Tensor, str, bool]) -> None:
         torch.save(state[0], state[1])
-        self.weight = state[0]  # type: ignore[assignment]  # TorchScript's parameters are tensors
+        self.weight = state[0]
         self.path = state[1]
         self.training = state[2]
 
