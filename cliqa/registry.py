@@ -42,7 +42,7 @@ class ComponentRegistry(Registry):
     def __init__(self, kind: str, locations: Iterable[str]) -> None:
         super().__init__(kind, scope="cliqa", locations=list(locations))
         self.upstream: dict[str, Component] = {}
-        self.for_files: Callable[[Component], bool] = _never
+        self.for_files: Callable[[Component], bool] = lambda _: False
         self._imported: bool = False
 
     def import_from_location(self) -> None:
@@ -121,15 +121,10 @@ class ComponentRegistry(Registry):
         user's own config names.
         """
         found = self.registered(key)
-        if found is None:
-            return is_vouched(key)
+        if found is None:  # a plain name that nothing holds leads nowhere, whoever wrote it
+            return "." in key and is_vouched(key)
         own = key in self.module_dict or key.removeprefix("cliqa.") in self.module_dict
         return own or self.for_files(found) or is_vouched(key)
-
-
-def _never(_: Component) -> bool:
-    """Return that a file may name none of upstream's components."""
-    return False
 
 
 DATASETS = ComponentRegistry("data set", ["cliqa.datasets"])

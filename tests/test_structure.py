@@ -19,7 +19,6 @@ TESTED = 0.8
 LAYERS = (
     {"utils"},
     {"config", "registry"},
-    {"untrusted"},
     {"transforms", "losses"},
     {"datasets", "models"},
     {"benchmarks", "evaluation", "deploy"},

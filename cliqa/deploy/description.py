@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cliqa.untrusted import check_file_config
+from cliqa.registry import DATASETS, GENERATORS, SCENARIOS, TRANSFORMS
 from cliqa.utils.errors import ArtifactError
-from cliqa.utils.file_config import check_plain
+from cliqa.utils.file_config import check_names, check_plain
 from cliqa.utils.trust import import_custom_modules, is_trusting
+
+OF_SCENARIOS = (SCENARIOS, DATASETS, GENERATORS, TRANSFORMS)
+"""Where the names in a section of data are looked up."""
 
 
 def _list_of(kind: type) -> Callable[[Any], bool]:
@@ -59,7 +62,7 @@ def check_description(about: Any, path: str | Path) -> dict[str, Any]:  # noqa: 
             )
     if is_trusting():
         import_custom_modules(about.get("custom_imports"), str(path))
-    check_file_config(about, path, "eval_transform")
+    check_names(about, path, {"eval_transform": (TRANSFORMS,)})
     described: dict[str, Any] = dict(about)
     return described
 
@@ -76,5 +79,5 @@ def scenario_of(about: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
     Raises:
         TrustError: It asks for more than an untrusted file may.
     """
-    check_file_config(about, path, "scenario")
+    check_names(about, path, {"scenario": OF_SCENARIOS})
     return dict(about["scenario"])

@@ -9,11 +9,20 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from cliqa.deploy.description import OF_SCENARIOS
 from cliqa.engine.sections import with_command_line
-from cliqa.untrusted import check_file_config
+from cliqa.registry import LOSSES, LR_SCHEDULERS, MODELS, OPTIMIZERS, PLUGINS, STRATEGIES
 from cliqa.utils.errors import CheckpointError
-from cliqa.utils.file_config import check_plain, without_weights
+from cliqa.utils.file_config import Names, check_names, check_plain, without_weights
 from cliqa.utils.trust import import_custom_modules, is_trusting, refuse_imports
+
+BUILT: dict[str, tuple[Names, ...]] = {
+    "model": (MODELS,),
+    "cl_strategy": (STRATEGIES, PLUGINS, OPTIMIZERS, LR_SCHEDULERS, LOSSES),
+    "scenario": OF_SCENARIOS,
+    "pretrain": (LOSSES,),
+}
+"""Sections that parts are built from, and where their names are looked up."""
 
 SHOWN = 160
 """Characters of torch's list of missing weights that a message shows."""
@@ -55,7 +64,7 @@ def admit_config(config: Any, path: Path) -> None:  # noqa: ANN401
         import_custom_modules(config.get("custom_imports"), str(path))
     else:
         refuse_imports(config.get("custom_imports"), path)
-    check_file_config(config, path)
+    check_names(config, path, BUILT)
 
 
 def check_form(state: Mapping[str, Any], path: Path, form: Mapping[str, type] = OF_RUN) -> None:

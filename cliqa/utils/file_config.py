@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cliqa.utils.errors import TrustError
-from cliqa.utils.trust import TRUST
+from cliqa.utils.suggest import closest
+from cliqa.utils.trust import TRUST, is_trusting, refusal
 
 DEEPEST = 32
 """Levels of dicts and lists in a config: real ones have a dozen, and recursion ends at 1000."""
@@ -77,39 +78,52 @@ def _items(value: Any, where: str, path: str | Path) -> Sequence[tuple[Any, Any]
     return ()
 
 
-def check_components(
-    section: Any,  # noqa: ANN401
-    where: str,
-    admits: Callable[[str], bool],
-    refuse: Callable[[str, str], Exception],
-    path: str | Path,
-    left_out: Collection[str] = (),
+class Names(Protocol):
+    """What is asked of a registry."""
+
+    def admits(self, key: str) -> bool:
+        """Return whether an untrusted file may name a component."""
+
+    def registered(self, key: str) -> object | None:
+        """Return a component that it holds, or None."""
+
+    def names(self) -> list[str]:
+        """Return all names of its components."""
+
+
+def check_names(
+    config: Mapping[str, Any], path: str | Path, built: Mapping[str, Sequence[Names]]
 ) -> None:
-    """Refuse a section that names a component, at any depth, which a file may not name.
+    """Refuse a config that names a component, at any depth, which a file may not, unless trusted.
 
     Args:
-        section: Plain values.
-        where: Its key path.
-        admits: Tells whether a file may name a component.
-        refuse: Makes the error of a name and the key that it stands at.
+        config: Sections of plain values.
         path: The file, for the error message.
-        left_out: Keys that nothing is built from.
+        built: The sections that something is built from, and where their names are looked up.
 
     Raises:
-        TrustError: A ``type`` is no name, or a value is an address.
-        Exception: What `refuse` makes.
+        TrustError: There is such a name, a ``type`` that is no name, or an address.
     """
-    for place, key, value in _values(section, where, left_out):
-        if key == "type":
-            if not isinstance(value, str):
+    for section, registries in () if is_trusting() else built.items():
+        left_out = NOT_NEEDED if section == "model" else ()
+        for place, key, value in _values(config.get(section), section, left_out):
+            if key == "type" and not isinstance(value, str):
                 raise TrustError(f"{place} of {path}: expected a name, got {reprlib.repr(value)}.")
-            if not admits(value):
-                raise refuse(value, place)
-        elif isinstance(value, str) and ADDRESS.match(value):
-            raise TrustError(
-                f"{place} of {path} is an address, {reprlib.repr(value)}: using it would fetch "
-                f"or read what lies there. {TRUST}"
-            )
+            if key == "type" and not any(registry.admits(value) for registry in registries):
+                raise refusal(value, place, path, _hint(value, registries))
+            if isinstance(value, str) and ADDRESS.match(value):
+                raise TrustError(
+                    f"{place} of {path} is an address, {reprlib.repr(value)}: using it would fetch "
+                    f"or read what lies there. {TRUST}"
+                )
+
+
+def _hint(name: str, registries: Sequence[Names]) -> str:
+    """Return what to say of a name that no registry holds; nothing of one that a registry holds."""
+    if any(registry.registered(name) for registry in registries):
+        return ""
+    known = {known for registry in registries for known in registry.names()}
+    return closest(name, known) or " Is it registered?"
 
 
 def _values(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cliqa.utils.errors import TrustError
-from cliqa.utils.file_config import DEEPEST, check_components, check_plain, without_weights
+from cliqa.utils.file_config import DEEPEST, check_names, check_plain, without_weights
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -50,27 +50,50 @@ def test_a_list_that_holds_itself_is_too_deep() -> None:
         check_plain({"a": endless}, "x.pth")
 
 
-def check(section: Any, left_out: tuple[str, ...] = ()) -> None:
-    def refuse(name: str, where: str) -> Exception:
-        return TrustError(f"{where} {name} refused")
+class Registry:
+    """Holds two components, one of which a file may name."""
 
-    check_components(section, "model", {"Known"}.__contains__, refuse, "x.pth", left_out)
+    def admits(self, key: str) -> bool:
+        return key == "Known"
+
+    def registered(self, key: str) -> object | None:
+        return key if key in self.names() else None
+
+    def names(self) -> list[str]:
+        return ["Fetches", "Known"]
+
+
+def check(section: Any, name: str = "part") -> None:
+    check_names({name: section, "other": {"type": "os.system"}}, "x.pth", {name: [Registry()]})
 
 
 def test_names_are_found_at_any_depth() -> None:
     check({"type": "Known", "a": [({"type": "Known"},)], "b": 3})
-    with pytest.raises(TrustError, match=r"^model\.a\[0\]\[1\]\.type os\.system refused"):
+    with pytest.raises(
+        TrustError, match=r"^part\.a\[0\]\[1\]\.type 'os\.system' of x\.pth is none"
+    ):
         check({"type": "Known", "a": [[0, {"type": "os.system"}]]})
-    with pytest.raises(TrustError, match=r"^model\.type of x\.pth: expected a name, got \['Known'"):
+    with pytest.raises(TrustError, match=r"^part\.type of x\.pth: expected a name, got \['Known'"):
         check({"type": ["Known"]})
-    check({"weights": {"type": "os.system"}}, ("weights",))
-    with pytest.raises(TrustError, match=r"model\.weights\.type os\.system refused"):
+    with pytest.raises(
+        TrustError, match=r"'Fetches' .* that a file may name\. If you trust the file"
+    ):
+        check({"type": "Fetches"})
+    with pytest.raises(TrustError, match=r"'Knwon' .* may name\. Did you mean 'Known'\?$"):
+        check({"type": "Knwon"})
+    with pytest.raises(TrustError, match=r"'xyz' .* may name\. Is it registered\?$"):
+        check({"type": "xyz"})
+
+
+def test_what_a_model_needs_not_is_left_out_there_alone() -> None:
+    check({"weights": {"type": "os.system"}, "init_cfg": ["https://x"]}, "model")
+    with pytest.raises(TrustError, match=r"part\.weights\.type 'os\.system'"):
         check({"weights": {"type": "os.system"}})
 
 
 @pytest.mark.parametrize("text", ["https://x.org", "HTTP://x", "hf-hub:a/b", "file:/etc/passwd"])
 def test_addresses_are_refused(text: str) -> None:
-    with pytest.raises(TrustError, match=r"model\.a\[0\] of x\.pth is an address, "):
+    with pytest.raises(TrustError, match=r"part\.a\[0\] of x\.pth is an address, "):
         check({"a": [text]})
 
 
