@@ -92,8 +92,8 @@ def plan_study(
         for config in [with_command_line(_load(file, all_options), seed=replicate.seed)]
     )
     names = tuple(file.stem for file in loaded)
-    bounds = [file.stem if file else None for file in (naive, joint)]
-    return Plan(Path(out), runs, names, *bounds)
+    low, high = (file.stem if file else None for file in (naive, joint))
+    return Plan(Path(out), runs, names, low, high)
 
 
 def _load(file: Path, options: Sequence[str]) -> dict[str, Any]:

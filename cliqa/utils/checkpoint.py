@@ -65,8 +65,9 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
             "could run code). Save its state_dict() alone and load that."
         ) from error
     except DAMAGE as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f"{path}: damaged or not a PyTorch checkpoint ({error}).{_advice(path)}"
+            f"{path}: damaged or not a PyTorch checkpoint ({said}).{_advice(path)}"
         ) from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a dict of tensors.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,11 @@ import torch
 
 from cliqa.config import load_config
 from cliqa.engine.checkpoints import check_fits, find_checkpoint, is_run, load_run, model_of
+from cliqa.engine.image_model import open_model
+from cliqa.models.weights import transfer_weights
+from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import CheckpointError
+from train_config import main
 
 Config = dict[str, Any]
 
@@ -81,3 +86,54 @@ def test_another_config_is_refused_with_its_keys(
     message = rf"these keys differ: {named}.*{tiny_run / 'config.py'}"
     with pytest.raises(CheckpointError, match=message):
         check_fits(load_run(path), config, path)
+
+
+def flip(path: Path, place: int) -> None:
+    """Flip a bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] ^= 4
+    path.write_bytes(content)
+
+
+def test_a_run_goes_on_from_the_whole_checkpoint_that_a_damaged_one_names(
+    tiny_run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cliqa.engine.train.draw_run", lambda _: [])
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    kept = run / "checkpoints"
+    for name in ("last", "exp_2"):  # a kept checkpoint and the last one are often one file
+        flip(kept / f"{name}.pth", 40_000)
+    arguments = [str(run / "config.py"), "--work-dir", str(run), "--device", "cpu", "--resume"]
+    assert run_entry_point(lambda: main(arguments)) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told == (
+        f"error: {kept}/last.pth: damaged: its content does not match its checksum. The newest "
+        f"checkpoint of this run that is whole: {kept}/exp_1.pth. Give that one: --resume "
+        f"{kept}/exp_1.pth goes on from it."
+    )
+    assert (run / "metrics.jsonl").read_bytes() == (tiny_run / "metrics.jsonl").read_bytes()
+    advice = told.partition("--resume ")[2].partition(" ")[0]
+    assert run_entry_point(lambda: main([*arguments, advice])) == 0
+    for name in ("metrics.jsonl", "matrix.csv"):
+        assert (run / name).read_bytes() == (tiny_run / name).read_bytes()
+    one, other = (
+        load_run(folder / "checkpoints" / "last.pth")["strategy"] for folder in (run, tiny_run)
+    )
+    assert all(torch.equal(one["model"][key], value) for key, value in other["model"].items())
+
+
+@pytest.mark.parametrize("place", [0, 30, 100, 5_000, 70_000, -400, -60, -20, -1])
+def test_a_flipped_bit_anywhere_stops_whoever_reads_a_checkpoint(
+    tiny_run: Path, tmp_path: Path, place: int
+) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    path = run / "checkpoints" / "last.pth"
+    flip(path, place)
+    for read in (load_run, lambda path: open_model(path, torch.device("cpu"))):
+        with pytest.raises(CheckpointError, match=r"last\.pth: damaged.*whole: \S+exp_2\.pth\."):
+            read(path)
+    with pytest.raises(CheckpointError, match=r"last\.pth: damaged.*whole: \S+exp_2\.pth\."):
+        transfer_weights(torch.nn.Linear(1, 1), path)

@@ -19,8 +19,8 @@ def rows(images: list[tuple[int, float, int]]) -> np.ndarray:
 
 def told(then: dict[str, Any], now: dict[str, Any], **options: Any) -> str:
     names = {split: [NAMES[key] for key, *_ in images] for split, images in now.items()}
-    both = ({split: rows(images) for split, images in one.items()} for one in (then, now))
-    return describe_changes(*both, names, **options)
+    old, new = ({split: rows(images) for split, images in one.items()} for one in (then, now))
+    return describe_changes(old, new, names, **options)
 
 
 def test_the_same_data_have_not_changed() -> None:

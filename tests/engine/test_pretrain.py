@@ -327,7 +327,8 @@ def test_a_pretraining_killed_between_two_writes_ends_with_the_same_rows(
 
     config["pretrain"] |= {"epochs": 2, "batch_size": 7}
     monkeypatch.setattr(module, "_finish", lambda _, trainer: trainer.rows)
-    replace, done = os.replace, []
+    replace = os.replace
+    done: list[str] = []
 
     def killed(source: str, target: str) -> None:
         if len(done) == write:
