@@ -88,7 +88,7 @@ def channels(backbone: nn.Module) -> tuple[int, ...]:
     images = torch.zeros(1, 3, PROBE, PROBE, device=device)
     try:
         outputs = backbone(images)
-    except (RuntimeError, *SURPRISES) as error:
+    except (RuntimeError, ValueError, *SURPRISES) as error:
         raise ModelError(
             f"the {type(backbone).__name__} cannot take an image of {PROBE} px, from which its "
             f"channels would be told ({error}). Give them: model.neck.in_channels=(...)."

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mmengine.logging import MMLogger
-from mmengine.model import PretrainedInit
+from mmengine.model import weight_init
 from mmengine.registry import DefaultScope, Registry
 from mmpretrain.registry import WEIGHT_INITIALIZERS as INITIALIZERS
 from torch import nn
@@ -101,34 +101,25 @@ def may_stand_in_files(component: Component) -> bool:
 link(import_mmpretrain())
 
 
-class Pretrained:
+class PretrainedInit(weight_init.PretrainedInit):  # type: ignore[misc]  # mmengine has no types
     """What an ``init_cfg=dict(type='Pretrained')`` of mmengine's does, for files on this machine.
 
     mmengine's own runs what a file unpickles to, and says of a file of another architecture no more
     than a line in the log. Addresses are left to it.
 
-    Args:
-        checkpoint: The file, or an address that mmengine knows.
-        prefix: Use only the file's tensors below this name.
-        map_location: As ``torch.load``.
+    Its name is mmengine's, as it is no more to be named by what is not trusted than theirs.
     """
-
-    def __init__(
-        self, checkpoint: str, prefix: str | None = None, map_location: str = "cpu"
-    ) -> None:
-        self.checkpoint, self.prefix = checkpoint, prefix
-        self.of_mmengine = PretrainedInit(checkpoint, prefix, map_location)
 
     def __call__(self, module: nn.Module) -> None:
         """Load the weights into a module."""
         if "://" in str(self.checkpoint):
-            self.of_mmengine(module)
+            super().__call__(module)
         else:
             load_weights(module, self.checkpoint, prefix=self.prefix or "")
 
 
 # asked before mmengine's, as `initialise` works under mmpretrain's scope
-INITIALIZERS.register_module(name="Pretrained", module=Pretrained, force=True)
+INITIALIZERS.register_module(name="Pretrained", module=PretrainedInit, force=True)
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from torch import nn
 
 from cliqa.utils.errors import ModelError
 
-SURPRISES = (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What a backbone raises for images that it was not made for. torch's RuntimeError is left alone: a
-lack of memory is one."""
+SURPRISES = (AssertionError, AttributeError, KeyError)
+"""What a backbone raises of its own for images that it was not made for. torch's errors are left
+alone: a lack of memory is one, and a batch of one in batch normalisation."""
 
 TOKENS = (
     "Where the last axis counts tokens, (B, C, N), average over it with "

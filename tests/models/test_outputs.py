@@ -98,9 +98,10 @@ def test_what_cannot_be_used_is_refused(found: Any, message: str) -> None:
         run_backbone(Backbone(found), images())
 
 
-def test_a_lack_of_memory_stays_what_it_is() -> None:
-    with pytest.raises(torch.OutOfMemoryError):
-        run_backbone(Backbone(torch.OutOfMemoryError("full")), images())
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("full"), ValueError("one value")])
+def test_torchs_own_errors_stay_what_they_are(error: Exception) -> None:
+    with pytest.raises(type(error), match=str(error)):
+        run_backbone(Backbone(error), images())
 
 
 @pytest.mark.parametrize(
