@@ -13,7 +13,7 @@ from torch import nn
 from cliqa.models.build import build_model
 from cliqa.models.outputs import as_vector, checked_outputs, last_output
 from cliqa.models.quality_model import QualityModel
-from cliqa.models.torchvision_backbone import TorchvisionBackbone, layer_names
+from cliqa.models.torchvision_backbone import TorchvisionBackbone, file_given_as, layer_names
 from cliqa.models.weights import load_weights
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.suggest import closest
@@ -79,7 +79,8 @@ def build_extractor(
     """
     if isinstance(arch, str):
         weights = "DEFAULT" if checkpoint is None else None
-        model: nn.Module = TorchvisionBackbone(arch, [last_node(arch)], weights=weights)
+        with file_given_as("checkpoint"):
+            model: nn.Module = TorchvisionBackbone(arch, [last_node(arch)], weights=weights)
     else:
         if checkpoint is None and not _names_weights(arch):
             raise ConfigError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cliqa.models.hyper_model import IMAGENET, HyperModel
+from cliqa.models.torchvision_backbone import file_given_as
 from cliqa.registry import MODELS
 from cliqa.utils.annotations import TwoNumbers
 
@@ -58,19 +59,20 @@ class HyperIQA(HyperModel):
             "out_channels": hyper_channels,
             "grid": grid,
         }
-        super().__init__(
-            backbone=four_maps(*RESNET50, pretrained) if backbone is None else backbone,
-            neck=hyper_neck(fusion, local_channels, local_dims, target_sizes),
-            head={
-                "type": "HyperHead",
-                "in_channels": hyper_channels,
-                "sizes": target_sizes,
-                "grid": grid,
-                "score_range": score_range,
-            },
-            pretrained=pretrained if isinstance(pretrained, str) else None,
-            freeze=freeze,
-        )
+        with file_given_as("pretrained" if backbone is None else "weights"):
+            super().__init__(
+                backbone=four_maps(*RESNET50, pretrained) if backbone is None else backbone,
+                neck=hyper_neck(fusion, local_channels, local_dims, target_sizes),
+                head={
+                    "type": "HyperHead",
+                    "in_channels": hyper_channels,
+                    "sizes": target_sizes,
+                    "grid": grid,
+                    "score_range": score_range,
+                },
+                pretrained=pretrained if isinstance(pretrained, str) else None,
+                freeze=freeze,
+            )
 
 
 def four_maps(arch: str, nodes: Sequence[str], pretrained: bool | str | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cliqa.models.quality_model import QualityModel
+from cliqa.models.torchvision_backbone import file_given_as
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
 from cliqa.utils.suggest import closest
@@ -49,21 +50,22 @@ class LightweightModel(QualityModel):
             )
         node, channels = LAST_MAP[backbone]
         weights = "DEFAULT" if pretrained is True else pretrained or None
-        super().__init__(
-            backbone={
-                "type": "TorchvisionBackbone",
-                "arch": backbone,
-                "nodes": [node],
-                "weights": weights,
-            },
-            head={
-                "type": "CosineScoreHead",
-                "in_channels": channels,
-                "embed_dims": embedding_dim,
-                "affine": affine,
-            },
-            freeze=freeze,
-        )
+        with file_given_as("pretrained"):
+            super().__init__(
+                backbone={
+                    "type": "TorchvisionBackbone",
+                    "arch": backbone,
+                    "nodes": [node],
+                    "weights": weights,
+                },
+                head={
+                    "type": "CosineScoreHead",
+                    "in_channels": channels,
+                    "embed_dims": embedding_dim,
+                    "affine": affine,
+                },
+                freeze=freeze,
+            )
 
 
 def create_lightweight_model(

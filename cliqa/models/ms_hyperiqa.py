@@ -7,6 +7,7 @@ from typing import Any
 
 from cliqa.models.hyper_model import HyperModel
 from cliqa.models.hyperiqa import RESNET50, four_maps, hyper_neck
+from cliqa.models.torchvision_backbone import file_given_as
 from cliqa.registry import MODELS
 from cliqa.utils.annotations import TwoNumbers
 
@@ -62,18 +63,19 @@ class MSHyperIQA(HyperModel):
             "attention": attention,
             "attention_reduction": attention_reduction,
         }
-        super().__init__(
-            backbone=four_maps(*RESNET50, pretrained) if backbone is None else backbone,
-            neck=hyper_neck(fusion, local_channels, local_dims, target_sizes),
-            head={
-                "type": "HyperHead",
-                "in_channels": hyper_channels,
-                "sizes": target_sizes,
-                "grid": grid,
-                "target_dropout": dropout,
-                "target_dropped": 1,
-                "score_range": score_range,
-            },
-            pretrained=pretrained if isinstance(pretrained, str) else None,
-            freeze=freeze,
-        )
+        with file_given_as("pretrained" if backbone is None else "weights"):
+            super().__init__(
+                backbone=four_maps(*RESNET50, pretrained) if backbone is None else backbone,
+                neck=hyper_neck(fusion, local_channels, local_dims, target_sizes),
+                head={
+                    "type": "HyperHead",
+                    "in_channels": hyper_channels,
+                    "sizes": target_sizes,
+                    "grid": grid,
+                    "target_dropout": dropout,
+                    "target_dropped": 1,
+                    "score_range": score_range,
+                },
+                pretrained=pretrained if isinstance(pretrained, str) else None,
+                freeze=freeze,
+            )

@@ -10,6 +10,7 @@ from torchvision.ops import StochasticDepth
 
 from cliqa.models.hyper_model import HyperModel
 from cliqa.models.hyperiqa import four_maps, hyper_neck
+from cliqa.models.torchvision_backbone import file_given_as
 from cliqa.registry import MODELS
 from cliqa.utils.annotations import TwoNumbers
 from cliqa.utils.errors import ConfigError
@@ -105,22 +106,23 @@ class SwinHyperIQA(HyperModel):
             "attention": attention,
             "attention_dropout": attention_dropout,
         }
-        super().__init__(
-            backbone=four_maps(own.arch, STAGES, pretrained) if backbone is None else backbone,
-            neck=hyper_neck(fusion, local_channels, local_dims, target_sizes),
-            head={
-                "type": "HyperHead",
-                "in_channels": hyper_channels,
-                "sizes": target_sizes,
-                "grid": grid,
-                "dropout": dropout,
-                "target_dropout": dropout,
-                "target_dropped": TARGET_DROPPED,
-                "score_range": score_range,
-            },
-            pretrained=pretrained if isinstance(pretrained, str) else None,
-            freeze=freeze,
-        )
+        with file_given_as("pretrained" if backbone is None else "weights"):
+            super().__init__(
+                backbone=four_maps(own.arch, STAGES, pretrained) if backbone is None else backbone,
+                neck=hyper_neck(fusion, local_channels, local_dims, target_sizes),
+                head={
+                    "type": "HyperHead",
+                    "in_channels": hyper_channels,
+                    "sizes": target_sizes,
+                    "grid": grid,
+                    "dropout": dropout,
+                    "target_dropout": dropout,
+                    "target_dropped": TARGET_DROPPED,
+                    "score_range": score_range,
+                },
+                pretrained=pretrained if isinstance(pretrained, str) else None,
+                freeze=freeze,
+            )
         if backbone is None:
             set_drop_path(self.backbone, own.drop_path if drop_path is None else drop_path)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -153,9 +154,40 @@ def _model(arch: str, weights: str | None) -> nn.Module:
     try:
         return torchvision.models.get_model(arch, weights=weights)
     except (OSError, RuntimeError) as error:  # no network; a file whose hash is wrong
-        url = published[weights].url
-        raise ModelError(
-            f"torchvision's weights '{weights}' for {arch} cannot be downloaded ({error}). Fetch "
-            f"{url.rpartition('/')[2]} where there is a network and give that file instead, "
-            "e.g. weights='path/of/the/file' in a config."
-        ) from error
+        raise NoDownloadError(arch, weights, str(error), published[weights].url) from error
+
+
+class NoDownloadError(ModelError):
+    """torchvision's weights cannot be downloaded.
+
+    Args:
+        arch: torchvision's name of the model.
+        weights: The weights' name.
+        reason: What the download met.
+        url: Where they are.
+        option: The option that takes a file instead.
+    """
+
+    def __init__(
+        self, arch: str, weights: str, reason: str, url: str, option: str = "weights"
+    ) -> None:
+        reason = " ".join(reason.split())
+        super().__init__(
+            f"torchvision's weights '{weights}' for {arch} cannot be downloaded ({reason}). Fetch "
+            f"{url.rpartition('/')[2]} where there is a network and give that file instead: "
+            f"{option}='path/of/the/file'."
+        )
+        self.details = arch, weights, reason, url
+
+
+@contextmanager
+def file_given_as(option: str) -> Iterator[None]:
+    """Let the advice for a failed download name the option of what is built around a backbone.
+
+    Args:
+        option: The option that takes a file of weights.
+    """
+    try:
+        yield
+    except NoDownloadError as error:
+        raise NoDownloadError(*error.details, option) from error
