@@ -138,7 +138,8 @@ def _matrix(data: bytes, order: str, depth: int) -> tuple[str, Any]:
     if len(flags) != 8:
         raise MatError("a variable without flags")
     (bits,) = struct.unpack_from(f"{order}I", flags)
-    kind, shape = bits & 0xFF, (0,)
+    kind = bits & 0xFF
+    shape: tuple[int, ...] = (0,)
     if kind != _OPAQUE:
         _, lengths, place = _element(data, place, order)
         shape = _shape(lengths, order)

@@ -149,7 +149,7 @@ def test_damage_is_an_error_and_nothing_else() -> None:
         for number in range(3000):
             data = bytearray(seeds[number % 3])
             for place in rng.integers(0, len(data), rng.integers(1, 8)):
-                data[place] = rng.choice([0, 255, rng.integers(256)])
+                data[place] = (0, 255, int(rng.integers(256)))[int(rng.integers(3))]
             if number % 4 == 0:
                 del data[rng.integers(1, len(data)) :]
             try:
