@@ -54,8 +54,10 @@ def to_rgb(image: ImageFile.ImageFile, path: Path, reopen: Opener) -> np.ndarray
             f"{path}: an uncompressed TIFF of 16 bits with its bands apart, which Pillow takes for "
             f"8 bits. {_ADVICE}"
         )
-    whole = _join_bytes(image, raw, reopen) if raw in _OTHER_BYTES else image
-    return np.array(whole.convert(_PLAIN.get(whole.mode, whole.mode)).convert("RGB"))
+    whole: Image.Image = _join_bytes(image, raw, reopen) if raw in _OTHER_BYTES else image
+    if whole.mode in _PLAIN:
+        whole = whole.convert(_PLAIN[whole.mode])
+    return np.array(whole.convert("RGB"))
 
 
 def _grey(levels: np.ndarray) -> np.ndarray:
