@@ -82,7 +82,8 @@ def _spelt(folder: Path, parent: str) -> str:
     if not parent or parent.isascii():
         return parent
     found = find_path(folder / parent)
-    return found.relative_to(folder).as_posix() if found.is_relative_to(folder) else str(found)
+    absolute = Path(parent).is_absolute()
+    return found.as_posix() if absolute else found.relative_to(folder).as_posix()
 
 
 def _listing(folder: Path) -> set[str]:

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from cliqa.utils.errors import CliqaError, ConfigError, DatasetError
 
@@ -106,7 +106,7 @@ def check_size(width: int, height: int, path: str | Path) -> None:
 
 
 @contextlib.contextmanager
-def open_image(path: str | Path, data: bytes | None = None) -> Iterator[Image.Image]:
+def open_image(path: str | Path, data: bytes | None = None) -> Iterator[ImageFile.ImageFile]:
     """Open an image of one of the `image_formats` with Pillow; its size is checked.
 
     What Pillow raises inside the block over a damaged file becomes a DatasetError too, and what it
@@ -178,7 +178,7 @@ class _Quiet:
         with self._lock:
             self._inside -= 1
             if not self._inside:
-                self._saved.__exit__()
+                self._saved.__exit__(None, None, None)
 
 
 _QUIET = _Quiet()

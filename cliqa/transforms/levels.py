@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from cliqa.utils.errors import DatasetError
 
@@ -22,10 +23,10 @@ _ADVICE = "Save it as a PNG of 8 or 16 bits, where every value has a fixed meani
 _PLAIN = {"La": "LA", "RGBa": "RGBA"}
 """Modes that Pillow turns to RGB by way of another alone."""
 
-Opener = Callable[[], AbstractContextManager[Image.Image]]
+Opener = Callable[[], AbstractContextManager[ImageFile.ImageFile]]
 
 
-def to_rgb(image: Image.Image, path: Path, reopen: Opener) -> np.ndarray:
+def to_rgb(image: ImageFile.ImageFile, path: Path, reopen: Opener) -> np.ndarray:
     """Return an image's pixels as 8-bit RGB; `read_image` says what becomes of each mode.
 
     Args:
@@ -53,11 +54,10 @@ def to_rgb(image: Image.Image, path: Path, reopen: Opener) -> np.ndarray:
             f"{path}: an uncompressed TIFF of 16 bits with its bands apart, which Pillow takes for "
             f"8 bits. {_ADVICE}"
         )
-    if raw in _OTHER_BYTES:
-        image = _join_bytes(image, raw, reopen)
-    if image.mode in _PLAIN:
-        image = image.convert(_PLAIN[image.mode])
-    return np.array(image.convert("RGB"))
+    whole: Image.Image = _join_bytes(image, raw, reopen) if raw in _OTHER_BYTES else image
+    if whole.mode in _PLAIN:
+        whole = whole.convert(_PLAIN[whole.mode])
+    return np.array(whole.convert("RGB"))
 
 
 def _grey(levels: np.ndarray) -> np.ndarray:
@@ -154,9 +154,9 @@ _OTHER_BYTES = {
 """Pillow reads 16 bits of several bands as their high bytes, and under these names as the low."""
 
 
-def _raw_mode(image: Image.Image) -> str:
+def _raw_mode(image: ImageFile.ImageFile) -> str:
     """Return how the pixels lie in the file, in Pillow's words."""
-    args = image.tile[0][3] if getattr(image, "tile", None) else ""
+    args = image.tile[0][3] if image.tile else ""
     args = args[0] if isinstance(args, tuple) and args else args
     return args if isinstance(args, str) else ""
 
@@ -164,9 +164,7 @@ def _raw_mode(image: Image.Image) -> str:
 def _join_bytes(image: Image.Image, raw: str, reopen: Opener) -> Image.Image:
     """Return an image of several 16-bit bands rounded to 8 bits."""
     with reopen() as second:
-        second.tile = [
-            (codec, box, offset, _replace(args, raw)) for codec, box, offset, args in second.tile
-        ]
+        second.tile = [_with_other_bytes(tile, raw) for tile in second.tile]
         low = np.asarray(second)
         mode = image.mode
         if raw == "LA;16B":  # grey's high and low byte, then alpha's
@@ -177,6 +175,8 @@ def _join_bytes(image: Image.Image, raw: str, reopen: Opener) -> Image.Image:
     return Image.frombytes(mode, image.size, _by_rows(values, _scale_16_bits).tobytes())
 
 
-def _replace(args: object, raw: str) -> object:
-    """Return a tile's arguments with the other bytes' name."""
-    return (_OTHER_BYTES[raw], *args[1:]) if isinstance(args, tuple) else _OTHER_BYTES[raw]
+def _with_other_bytes(tile: Any, raw: str) -> Any:  # noqa: ANN401
+    """Return a tile of a file with the other bytes' name; it is a tuple, with names or without."""
+    *place, args = tile
+    args = (_OTHER_BYTES[raw], *args[1:]) if isinstance(args, tuple) else _OTHER_BYTES[raw]
+    return tile._make([*place, args]) if hasattr(tile, "_make") else (*place, args)

@@ -105,11 +105,9 @@ def test_a_cell_far_away_does_not_fill_the_memory(tmp_path: Path) -> None:
         read_xlsx(path, ("MOS",))
 
 
-def test_the_size_that_a_sheet_declares_does_not_count(tmp_path: Path) -> None:
+@pytest.mark.parametrize("declared", [b"A1:XFD1048576", b"A1:A2"])
+def test_the_size_that_a_sheet_declares_does_not_count(tmp_path: Path, declared: bytes) -> None:
     path = write(tmp_path / "a.xlsx", ["MOS", "b"], [1, 2], [3, 4])
-    for declared in (b"A1:XFD1048576", b"A1:A2"):
-        other = tmp_path / "b.xlsx"
-        other.write_bytes(path.read_bytes())
-        repack(other, PAGE, lambda page, ref=declared: page.replace(b"A1:B3", ref))
-        sheet = read_xlsx(other, ("MOS", "b"))
-        np.testing.assert_array_equal(sheet.numbers("b"), [2, 4])
+    repack(path, PAGE, lambda page: page.replace(b"A1:B3", declared))
+    sheet = read_xlsx(path, ("MOS", "b"))
+    np.testing.assert_array_equal(sheet.numbers("b"), [2, 4])

@@ -48,8 +48,8 @@ def jpeg(image: np.ndarray, severity: float, rng: np.random.Generator) -> np.nda
     sent, buffer = Image.fromarray(to_bytes(image)), io.BytesIO()
     sent = sent.resize((round(width * share), round(height * share)), Image.Resampling.BICUBIC)
     sent.save(buffer, format="JPEG", quality=round(quality))
-    received = Image.open(buffer, formats=("JPEG",))
-    received = received.resize((width, height), Image.Resampling.BICUBIC)
+    with Image.open(buffer, formats=("JPEG",)) as file:
+        received = file.resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(received, dtype=np.float32) / 255.0
 
 

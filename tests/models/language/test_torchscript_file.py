@@ -107,7 +107,7 @@ def test_a_pickle_that_calls_anything_is_refused(archive: Path, tmp_path: Path) 
 
 
 def test_sizes_are_compared(archive: Path) -> None:
-    with pytest.raises(ArchiveError, match="bytes for 6 numbers of torch.float32"):
+    with pytest.raises(ArchiveError, match=r"4 bytes for \d numbers of torch\.float"):
         read_torchscript(rewritten(archive, {f"data/{k}": b"1234" for k in range(9)}))
     with zipfile.ZipFile(archive) as file:
         data = file.read("a/data.pkl")
