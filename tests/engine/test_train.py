@@ -409,3 +409,48 @@ def test_a_disk_that_was_full_loses_nothing(
     last = [torch.load(tmp_path / name / "checkpoints" / "last.pth") for name in ("whole", "full")]
     weights = [state["strategy"]["model"] for state in last]
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def own_file(config: Config, folder: Path, count: int, factor: float = 1.0) -> None:
+    """Let a config learn the first `count` images of its first data set alone, from a file."""
+    (section, *_) = config["scenario"]["datasets"]
+    source = Path(config["scenario"]["dataset_root"]) / section["name"] / "scores.csv"
+    header, *rows = source.read_text().splitlines()
+    scaled = [f"{name},{factor * float(score)}" for name, score in (r.split(",") for r in rows)]
+    (folder / "own.csv").write_text("\n".join([header, *scaled[:count]]))
+    section["labels"] = str(folder / "own.csv")
+    config["scenario"]["datasets"] = [section]
+    config["cl_strategy"]["train_epochs"] = 1
+
+
+@pytest.mark.parametrize(("count", "tested"), [(20, 2), (10, 1)])
+def test_a_handful_of_photographs_ends_with_results(
+    tiny_config: Config, tmp_path: Path, count: int, tested: int
+) -> None:
+    own_file(tiny_config, tmp_path, count)
+    results = run(tiny_config, tmp_path / "run", figures=True)
+    assert results["status"] == "finished"
+    assert results["images"] == [tested]
+    for measure in ("srcc", "krcc", "plcc"):
+        value = results["matrix"][measure][0][0]
+        assert value is None if tested == 1 else value in (None, *map(pytest.approx, (1.0, -1.0)))
+    assert any("one image in the split" in w for w in results["warnings"]) == (tested == 1)
+
+
+def test_scores_on_another_scale_are_warned_about_in_the_results(
+    tiny_config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own_file(tiny_config, tmp_path, 40, factor=4)
+    tiny_config["scenario"]["datasets"][0]["score_range"] = (0, 100)
+    results = run(tiny_config, tmp_path / "run")
+    (told,) = [w for w in results["warnings"] if "of the declared range 0..100" in w]
+    assert "Set score_range=(0, 5)" in told
+    assert told in caplog.text
+
+
+def test_a_missing_split_leaves_no_folder_behind(tiny_config: Config, tmp_path: Path) -> None:
+    own_file(tiny_config, tmp_path, 20)
+    tiny_config["scenario"]["datasets"][0]["fractions"] = (0.9, 0.1, 0)
+    with pytest.raises(ConfigError, match="a has no test split"):
+        run(tiny_config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
