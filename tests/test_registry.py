@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -318,11 +318,13 @@ def test_every_registry_says_what_it_holds() -> None:
 
 def test_values_are_checked_and_converted(optimizers: ComponentRegistry) -> None:
     section = {"type": "SGD", "lr": "fast", "momentum": None}
-    for check in (check_component, build_component):
+    checks: list[Callable[[], object]] = [
+        lambda: check_component(optimizers, section, "x", ["params"]),
+        lambda: build_component(optimizers, section, "x", params=[]),
+    ]
+    for check in checks:
         with pytest.raises(ConfigError) as caught:
-            check(optimizers, section, "x", params=[]) if check is build_component else check(
-                optimizers, section, "x", ["params"]
-            )
+            check()
         assert str(caught.value).splitlines() == [
             "x 'SGD': lr: expected a number, got 'fast'.",
             "x 'SGD': momentum: expected a number, got None.",

@@ -83,7 +83,7 @@ def main() -> int:
             if name in content:
                 arrays |= _plain(np.asarray(content[name]).ravel(), k)
         output = io.BytesIO()
-        np.savez(output, allow_pickle=False, **arrays)  # type: ignore[arg-type]  # numpy's stub
+        np.savez(output, allow_pickle=False, **arrays)
     except Exception as error:  # noqa: BLE001  damage surfaces in SciPy as any error
         text = " ".join(str(error).split()) or type(error).__name__
         sys.stderr.write(text)

@@ -101,7 +101,7 @@ def may_stand_in_files(component: Component) -> bool:
 link(import_mmpretrain())
 
 
-class PretrainedInit(weight_init.PretrainedInit):  # type: ignore[misc]  # mmengine has no types
+class PretrainedInit(weight_init.PretrainedInit):
     """What an ``init_cfg=dict(type='Pretrained')`` of mmengine's does, for files on this machine.
 
     mmengine's own runs what a file unpickles to, and says of a file of another architecture no more

@@ -74,7 +74,7 @@ def check_style(tree: ast.Module, path: Path) -> None:
         if is_call:
             bases = _imported_files(tree) or ["./base.py"]
             raise ConfigError(
-                f"{path}, line {node.lineno}: 'with {NEWER}():' is not read. Write "
+                f"{path}, line {getattr(node, 'lineno', 1)}: 'with {NEWER}():' is not read. Write "
                 f"{BASE} = {bases!r} in place of the imports, and types as strings: type='SGD'."
             )
 

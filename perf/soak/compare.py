@@ -68,7 +68,7 @@ def _in_file(one: Path, other: Path) -> Iterator[str]:
         import onnx  # noqa: PLC0415  it is not always installed
 
         models = [onnx.load(path) for path in (one, other)]
-        yield from _in_value(*(_about(model) for model in models))
+        yield from _in_value(_about(models[0]), _about(models[1]))
         graphs = [model.graph.SerializeToString() for model in models]
         yield from ["its graph"] if graphs[0] != graphs[1] else []
     elif one.suffix not in SUMS and one.read_bytes() != other.read_bytes():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 from unicodedata import normalize
 from unittest import mock
 
@@ -17,6 +18,8 @@ from cliqa.datasets.image_files import (
 )
 from cliqa.datasets.table import ScoreTable
 from cliqa.utils.errors import DatasetError
+
+Form = Literal["NFC", "NFD"]
 
 
 @pytest.fixture
@@ -34,8 +37,8 @@ def test_files_are_matched_with_their_capitals(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("asked", "there"), [("NFC", "NFD"), ("NFD", "NFC")])
-def test_names_match_in_either_form_of_unicode(tmp_path: Path, asked: str, there: str) -> None:
-    def spell(form: str) -> list[str]:
+def test_names_match_in_either_form_of_unicode(tmp_path: Path, asked: Form, there: Form) -> None:
+    def spell(form: Form) -> list[str]:
         return [normalize(form, name) for name in ("é.jpg", "ñ/ü.png", "ñ/Å.PNG", "plain.jpg")]
 
     for name in spell(there):

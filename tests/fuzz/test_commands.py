@@ -79,7 +79,7 @@ JUNK = st.one_of(
             *("grid:0x0", "grid:999x999", "random:0", "random:-1", "none", "1 2 3", "cuda:99"),
         ]
     ),
-    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=8),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
 )
 ENDLESS = {"--repeats", "--warmup", "--train", "--val", "--test", "--size", "--sizes", "--dpi"}
 """Options of which a large number is valid, and takes its time."""

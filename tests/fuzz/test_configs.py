@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cliqa.config import dump_config, load_config
 from cliqa.engine.build import build_model_and_strategy
 from cliqa.engine.check import check_config
-from cliqa.engine.pretrain_parts import check_pretraining
+from cliqa.engine.pretrain_check import check_pretraining
 from cliqa.engine.train import train
 from cliqa.utils.source_index import quick_check
 from cliqa.utils.source_names import SourceNames

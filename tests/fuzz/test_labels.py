@@ -21,7 +21,7 @@ from tests.fuzz.damage import damaged_bytes
 layouts = importlib.import_module("tests.datasets.conftest")
 
 DECLARED = {"score_range": (0, 10), "higher_is_better": True}
-TEXTS = [
+TEXTS: list[tuple[str, str, dict[str, Any]]] = [
     ("EVA", "data/votes_filtered.csv", {}),
     ("AVA", "AVA.txt", {}),
     ("AVA", "aesthetics_image_lists/generic_test.jpgl", {}),
@@ -35,7 +35,7 @@ TEXTS = [
     ("ScoreFile", "scores.json", {"labels": "scores.json", **DECLARED}),
     ("ScoreFile", "splits.tsv", {"labels": "splits.tsv", **DECLARED}),
 ]
-BINARY = [
+BINARY: list[tuple[str, str, dict[str, Any]]] = [
     ("SPAQ", "Annotations/MOS and Image attribute scores.xlsx", {}),
     ("BID", "DatabaseGrades.xlsx", {}),
     ("LIVEC", "Data/AllMOS_release.mat", {}),

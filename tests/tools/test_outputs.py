@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -154,8 +155,8 @@ def test_results_beside_a_run_are_looked_at_too(
         ("tools.compress", ["export"], "model.onnx: it is a folder"),
     ]
     for module, command, message in cases:
-        main = import_module(module).main
-        assert run_entry_point(lambda main=main, c=command: main([*c, str(tmp_path)])) == 2
+        main = partial(import_module(module).main, [*command, str(tmp_path)])
+        assert run_entry_point(main) == 2
         told = capfd.readouterr().err
         assert message in told
         assert told.count("\n") == 1

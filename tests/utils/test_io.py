@@ -225,14 +225,14 @@ class Disk(cliqa_io._Raw):
 
 
 STATE = {"weight": torch.zeros(900), "rows": [{"a": 1, "b": "x"}]}
-WRITERS: dict[str, Callable[[Path], None]] = {
+WRITERS: dict[str, Callable[[Path], object]] = {
     "pth": lambda path: save_checkpoint(path, STATE),
     "npz": lambda path: write_npz(path, a=np.random.default_rng(0).random(500), b=np.zeros(9)),
     "json": lambda path: write_json(path, list(range(3000))),
     "jsonl": lambda path: write_jsonl(path, ({"a": k} for k in range(1000))),
     "txt": lambda path: write_text(path, "text\n" * 3000),
-    "png": lambda path: save_figure(_figure(), path, 40) and None,
-    "svg": lambda path: save_figure(_figure(), path) and None,
+    "png": lambda path: save_figure(_figure(), path, 40),
+    "svg": lambda path: save_figure(_figure(), path),
 }
 
 

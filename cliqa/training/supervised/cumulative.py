@@ -21,8 +21,8 @@ class Cumulative(Template):
 
     def samples_of(self, steps: Sequence[Sequence[CLExperience]], index: int) -> int:
         """Return how many samples an epoch trains on: the earlier experiences' too."""
-        parent = super()
-        return sum(parent.samples_of(steps, k) for k in range(index + 1))
+        one = super().samples_of
+        return sum(one(steps, k) for k in range(index + 1))
 
     def train_dataset_adaptation(self, **_: Any) -> None:  # noqa: ANN401
         """Join the current experience's data and all earlier ones'."""
