@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -130,12 +131,14 @@ def _prune(
     record = PruningRecord(settings, parts, model, data.changes)
     example = _example(parts)
     options = {key: settings[key] for key in ("round_to", "importance", "ignore")}
-    with only_one(out, "pruning", PRUNING_LOCK):
-        _check_folder(out, source, settings)  # again: nobody else writes it from now on
+    with ExitStack() as held:
         for number in range(1, steps + 1):
             folder = out if number == steps else out / "steps" / f"step_{number}"
             ratio = step_ratio(settings["ratio"], number, steps)
             step = prune_channels(model, example, ratio=ratio, **options, seed=config["seed"])
+            if number == 1:
+                held.enter_context(only_one(out, "pruning", PRUNING_LOCK))
+                _check_folder(out, source, settings)  # again: nobody else writes it from now on
             logger.info("step %d of %d: %s", number, steps, step)
             record.add(step, model)
             write_json(out / FILE_NAME, record.content(finished=False))

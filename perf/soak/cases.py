@@ -55,7 +55,7 @@ VARIANTS: Mapping[str, Sequence[str]] = {
 }
 """What a run may have besides its method; each case has one of them, in turn."""
 
-PLANNED = ("demo_hardware_aware",)
+PLANNED = ("demo_hardware_aware", "demo_packnet")
 """Methods that change weights by a plan over an experience's epochs, of which none is the best."""
 
 
