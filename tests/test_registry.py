@@ -318,15 +318,15 @@ def test_every_registry_says_what_it_holds() -> None:
 
 def test_values_are_checked_and_converted(optimizers: ComponentRegistry) -> None:
     section = {"type": "SGD", "lr": "fast", "momentum": None}
-    for check in (check_component, build_component):
-        with pytest.raises(ConfigError) as caught:
-            check(optimizers, section, "x", params=[]) if check is build_component else check(
-                optimizers, section, "x", ["params"]
-            )
-        assert str(caught.value).splitlines() == [
-            "x 'SGD': lr: expected a number, got 'fast'.",
-            "x 'SGD': momentum: expected a number, got None.",
-        ]
+    lines = [
+        "x 'SGD': lr: expected a number, got 'fast'.",
+        "x 'SGD': momentum: expected a number, got None.",
+    ]
+    with pytest.raises(ConfigError) as checked:
+        check_component(optimizers, section, "x", ["params"])
+    with pytest.raises(ConfigError) as built:
+        build_component(optimizers, section, "x", params=[])
+    assert str(checked.value).splitlines() == str(built.value).splitlines() == lines
 
 
 def test_words_reach_the_constructor_as_truth_values() -> None:

@@ -27,11 +27,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _checked(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config with every argument as its component takes it."""
-    if "pretrain" in config:
-        from cliqa.engine.pretrain_check import check_pretraining as check  # noqa: PLC0415  heavy
-    else:
-        from cliqa.engine.check import check_config as check  # noqa: PLC0415  imports torch
-    return check(config)
+    from cliqa.engine.check import check_config  # noqa: PLC0415  imports torch
+    from cliqa.engine.pretrain_check import check_pretraining  # noqa: PLC0415
+
+    return check_pretraining(config) if "pretrain" in config else check_config(config)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -83,7 +83,7 @@ def _with(owner: Any, path: Path, value: Any) -> Any:  # noqa: ANN401
     if not path:
         return value
     first, *rest = path
-    copied = dict(owner) if isinstance(owner, Mapping) else list(owner)
+    copied: Any = dict(owner) if isinstance(owner, Mapping) else list(owner)
     copied[first] = _with(owner[first], tuple(rest), value)
     return tuple(copied) if isinstance(owner, tuple) else copied
 

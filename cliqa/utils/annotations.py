@@ -167,7 +167,9 @@ def in_words(annotation: Any, *, several: bool = False) -> str:  # noqa: ANN401
     if origin is Annotated:
         lengths = [one.min_length for one in arguments[1:] if isinstance(one, Len)]
         item = get_args(arguments[0])[:1]
-        return in_words(tuple[item * lengths[0]] if lengths else arguments[0], several=several)
+        if lengths:
+            return _list_in_words(tuple, item * lengths[0], several=several)
+        return in_words(arguments[0], several=several)
     kind = origin or annotation
     if kind in LISTS or kind is tuple:
         return _list_in_words(kind, arguments, several=several)

@@ -151,7 +151,7 @@ def allowing(annotation: Any) -> Any:  # noqa: ANN401
     if annotation is UNKNOWN:
         return annotation
     if origin is tuple and len(arguments) == 1:
-        return tuple[arguments[0], ...] | None
+        return tuple[arguments[0], ...] | None  # type: ignore[valid-type]
     if annotation is int:
         return int | float | None
     if origin in (Union, UnionType):

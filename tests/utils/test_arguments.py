@@ -22,7 +22,7 @@ from cliqa.utils.arguments import allowing, checked_arguments
 from cliqa.utils.errors import ConfigError
 
 if TYPE_CHECKING:
-    from no_such_package import Nothing
+    from no_such_package import Nothing  # type: ignore[import-not-found]
 
 
 class Colour(enum.Enum):
@@ -34,7 +34,7 @@ class Colour(enum.Enum):
 class Component:
     """Takes arguments of every kind."""
 
-    def __init__(
+    def __init__(  # type: ignore[no-untyped-def]
         self,
         flag: bool = False,
         count: int = 0,
@@ -54,7 +54,7 @@ class Component:
         hidden: Nothing = 0,
         endless: float = math.inf,
         wrong: int = None,  # type: ignore[assignment]  # noqa: RUF013
-        bare=1,  # type: ignore[no-untyped-def]  # noqa: ANN001
+        bare=1,  # noqa: ANN001
     ) -> None:
         pass
 
