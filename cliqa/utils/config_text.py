@@ -67,11 +67,10 @@ def check_style(tree: ast.Module, path: Path) -> None:
         ConfigError: It is one; the message says how it is written here.
     """
     for node in ast.walk(tree):
-        is_call = isinstance(node, ast.Call) and NEWER in (
+        if isinstance(node, ast.Call) and NEWER in (
             getattr(node.func, "id", ""),
             getattr(node.func, "attr", ""),
-        )
-        if is_call:
+        ):
             bases = _imported_files(tree) or ["./base.py"]
             raise ConfigError(
                 f"{path}, line {getattr(node, 'lineno', 1)}: 'with {NEWER}():' is not read. Write "
