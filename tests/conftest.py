@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,19 @@ from cliqa.transforms.pipeline import build_pipeline
 Outputs = Callable[[Any, Any], dict[str, Tensor]]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep reports valid UTF-8: names that are none are tested too, and workers send reports."""
+    report = yield
+    report.sections = [(name, _utf8(text)) for name, text in report.sections]
+    return report
+
+
+def _utf8(text: str) -> str:
+    """Return a text with escapes in place of what is no Unicode."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @pytest.fixture(scope="session", autouse=True)
