@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from cliqa.utils.archive import check_archive
 from cliqa.utils.checksum import seal_zip, zip_damage
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.io import atomic_open
@@ -55,6 +56,8 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file.")
     try:
+        if zipfile.is_zipfile(path):  # PyTorch packs nothing; some do, to have it unpack too much
+            check_archive(path, 2 * path.stat().st_size)
         damage = zip_damage(path)
         if damage:
             raise CheckpointError(f"{path}: damaged: {damage}.{_advice(path)}")
@@ -71,7 +74,36 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
         ) from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a dict of tensors.")
+    _check_tensors(state, path)
     return state
+
+
+def _check_tensors(state: dict[str, Any], path: Path) -> None:
+    """Refuse tensors that are none of plain numbers, each with its own place in the file.
+
+    The indices of sparse ones are not checked by PyTorch, and an expanded one takes a few bytes in
+    the file and any number in memory.
+    """
+    waiting: list[Any] = [state]
+    seen: set[int] = set()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, torch.Tensor):
+            if not is_stored(value):
+                raise CheckpointError(
+                    f"{path}: holds a sparse, quantized or expanded tensor of shape "
+                    f"{tuple(value.shape)}. Save dense ones: tensor.to_dense().clone()."
+                )
+        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))  # a list in a file can hold itself
+            waiting += value.values() if isinstance(value, dict) else value
+
+
+def is_stored(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor's numbers lie in memory one by one: views may declare any shape."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _advice(path: Path) -> str:

@@ -179,3 +179,34 @@ def test_a_tensor_alone_is_no_checkpoint(tmp_path: Path) -> None:
     torch.save(torch.zeros(2), tmp_path / "x.pth")
     with pytest.raises(CheckpointError, match="holds a Tensor, not a dict of tensors"):
         load_checkpoint(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.zeros(1).expand(5), torch.zeros(3, 3).to_sparse(), torch.zeros(2, device="meta")],
+)
+def test_tensors_that_are_not_stored_one_by_one_are_refused(
+    tensor: torch.Tensor, tmp_path: Path
+) -> None:
+    save_checkpoint(tmp_path / "a.pth", {"rows": [{"tensor": tensor}]})
+    with pytest.raises(CheckpointError, match=r"sparse, quantized or expanded tensor of shape \("):
+        load_checkpoint(tmp_path / "a.pth")
+
+
+def test_a_list_that_holds_itself_ends(tmp_path: Path) -> None:
+    rows: list[object] = []
+    rows.append(rows)
+    save_checkpoint(tmp_path / "a.pth", {"rows": rows})
+    assert list(load_checkpoint(tmp_path / "a.pth")) == ["rows"]
+
+
+def test_a_packed_file_is_not_unpacked(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "a.pth", {"a": torch.zeros(10_000)})
+    with (
+        zipfile.ZipFile(tmp_path / "a.pth") as old,
+        zipfile.ZipFile(tmp_path / "b.pth", "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with pytest.raises(CheckpointError, match="it would unpack into"):
+        load_checkpoint(tmp_path / "b.pth")

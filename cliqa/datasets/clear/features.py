@@ -14,7 +14,7 @@ from cliqa.datasets.clear.files import COPY_AGAIN, read_object, some, written_by
 from cliqa.datasets.clear.layout import PARTS, TRAINING, Layout, read_class_names
 from cliqa.datasets.clear.metadata import Record, read_bucket, read_index
 from cliqa.utils.archive import check_archive
-from cliqa.utils.checkpoint import save_checkpoint
+from cliqa.utils.checkpoint import is_stored, save_checkpoint
 from cliqa.utils.checksum import zip_damage
 from cliqa.utils.errors import ConfigError, DatasetError
 
@@ -195,13 +195,6 @@ def _load(path: Path, advice: str) -> Any:  # noqa: ANN401
         ) from error
 
 
-def _is_stored(tensor: Tensor) -> bool:
-    """Return whether a tensor's numbers lie in memory one by one: views may declare any shape."""
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
-        return False
-    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
-
-
 def _as_matrix(value: object, path: Path) -> Tensor:
     """Return features as float32 (N, D).
 
@@ -209,7 +202,7 @@ def _as_matrix(value: object, path: Path) -> Tensor:
         DatasetError: They are no matrix of finite floating-point numbers.
     """
     for part in value if isinstance(value, (list, tuple)) else [value]:
-        if isinstance(part, Tensor) and not _is_stored(part):
+        if isinstance(part, Tensor) and (part.device.type != "cpu" or not is_stored(part)):
             raise DatasetError(
                 f"{path}: a tensor of shape {tuple(part.shape)} whose numbers are not all in the "
                 f"file. {COPY_AGAIN}"
