@@ -7,6 +7,7 @@ predicate; ours win over upstream's of the same name, which stay reachable as ``
 
 from __future__ import annotations
 
+import errno
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
@@ -29,6 +30,9 @@ REFUSALS = (
     *(ArithmeticError, RuntimeError, MemoryError),
 )
 """What constructors raise for values that they cannot take, OSError apart."""
+
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors that no value of a config is to blame for."""
 
 
 class ComponentRegistry(Registry):
@@ -272,6 +276,8 @@ def build_component(
     except CliqaError:
         raise
     except OSError as error:
+        if error.errno in OF_THE_MACHINE:
+            raise
         about = f"{error.filename}: " if error.filename else ""
         reason = f"{about}{error.strerror or error}"
         raise ConfigError(f"{where} '{config['type']}': {reason}") from error

@@ -37,7 +37,7 @@ REVIEWED = {
 }
 """Words before a ``=`` that are no key of ours, and what they are."""
 
-REVIEWED_OPTIONS = {"--force-reinstall": "pip's"}
+REVIEWED_OPTIONS = {"--force-reinstall": "pip's", "--shm-size": "docker's"}
 """Options of other programs."""
 
 _KEY = re.compile(r"(?<![\w.\-])((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)=(?![=>])")

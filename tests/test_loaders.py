@@ -233,6 +233,9 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     "Weights & Biases: is its server there? The user's config names the logger.": (
         "cliqa/engine/loggers/wandb_run.py::is_reachable.ask urllib.request.urlopen",
     ),
+    "Archives: what they declare is checked before anything is unpacked, or checksums are compared.": (
+        "cliqa/utils/checkpoint.py::load_checkpoint zipfile.is_zipfile",
+    ),
 }
 """The reviewed loaders, ``file::function what``, by the reason why each may be there."""
 

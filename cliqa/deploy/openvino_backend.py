@@ -106,8 +106,9 @@ class OpenVinoModel:
         self, path: str | Path, threads: int | None = None, precision: str | None = None
     ) -> None:
         self.path = Path(path)
-        model = read_openvino(self.path)  # first: it compares the checksum of the .json too
+        check_files(self.path)  # first: it compares the checksum of the .json too
         self.metadata = _read_sidecar(self.path)
+        model = read_openvino(self.path)
         precision = precision or self.metadata.get("precision", "fp32")
         if not isinstance(precision, str) or precision not in HINTS:
             raise ConfigError(
@@ -191,6 +192,24 @@ def read_openvino(path: str | Path) -> Any:  # noqa: ANN401
     """
     openvino = library("openvino", "openvino")
     path = Path(path)
+    check_files(path)
+    try:
+        if path.suffix == ".onnx":
+            load_graph(path)  # refuses tensors that lie outside its folder
+        return openvino.Core().read_model(str(path))
+    except (RuntimeError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path}: OpenVINO cannot read it: {first_line(error)}.") from error
+
+
+def check_files(path: Path) -> None:
+    """Refuse files of a model that are missing, or do not match their checksums if they have any.
+
+    Args:
+        path: The ``.xml`` or ``.onnx`` file.
+
+    Raises:
+        ArtifactError: One is.
+    """
     if path.suffix not in _SUFFIXES:
         raise ArtifactError(
             f"{path}: its name must end in {' or '.join(_SUFFIXES)}. Write it with "
@@ -204,12 +223,6 @@ def read_openvino(path: str | Path) -> Any:  # noqa: ANN401
         check_openvino(path)
     else:
         check_onnx(path.read_bytes(), path)
-    try:
-        if path.suffix == ".onnx":
-            load_graph(path)  # refuses tensors that lie outside its folder
-        return openvino.Core().read_model(str(path))
-    except (RuntimeError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{path}: OpenVINO cannot read it: {first_line(error)}.") from error
 
 
 def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precision: str) -> int:  # noqa: ANN401

@@ -7,6 +7,7 @@ open figures, and any process or thread may draw.
 from __future__ import annotations
 
 import functools
+import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -178,10 +179,8 @@ def _make_printable(figure: Figure) -> None:
             _make_labels_printable(axis.get_major_formatter())
     for text in figure.findobj(Text):
         shown = text.get_text()
-        if shown != printable(shown):
-            text.set_text(printable(shown))
-        if "$" in shown and not shown.startswith(OF_LOG_SCALE):
-            text.set_parse_math(False)
+        if not shown.startswith(OF_LOG_SCALE):
+            text.set_text(_letters(shown))
 
 
 def _make_labels_printable(formatter: Formatter) -> None:
@@ -191,9 +190,14 @@ def _make_labels_printable(formatter: Formatter) -> None:
     format_ticks = formatter.format_ticks
 
     def format_printable(values: Any) -> list[str]:  # noqa: ANN401
-        return [printable(label).replace("$", r"\$") for label in format_ticks(values)]
+        return [_letters(label) for label in format_ticks(values)]
 
     formatter.format_ticks = format_printable  # type: ignore[method-assign]
+
+
+def _letters(text: str) -> str:
+    """Return a text in which ``$`` is a letter; one that is escaped already stays so."""
+    return re.sub(r"(?<!\\)\$", r"\\$", printable(text))
 
 
 def printable(name: str) -> str:

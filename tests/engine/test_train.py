@@ -356,7 +356,7 @@ def test_memory_that_does_not_suffice_says_what_to_lower(
         run(tiny_config, tmp_path)
     assert str(caught.value) == (
         "out of memory (CUDA out of memory. Tried to allocate 2.00 GiB) while training on 8 "
-        "samples of 3 x 16 x 16. Lower cl_strategy.train_mb_size (8) or the sizes in "
+        "samples of 3 x 12 x 12. Lower cl_strategy.train_mb_size (8) or the sizes in "
         "scenario.train_transform, or set amp=True."
     )
     section.update(train_mb_size=4, eval_mb_size=16)
@@ -419,6 +419,7 @@ def own_file(config: Config, folder: Path, count: int, factor: float = 1.0) -> N
     scaled = [f"{name},{factor * float(score)}" for name, score in (r.split(",") for r in rows)]
     (folder / "own.csv").write_text("\n".join([header, *scaled[:count]]))
     section["labels"] = str(folder / "own.csv")
+    section.pop("fractions", None)
     config["scenario"]["datasets"] = [section]
     config["cl_strategy"]["train_epochs"] = 1
 

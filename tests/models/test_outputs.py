@@ -126,7 +126,6 @@ def test_the_axes_of_a_map(shape: tuple[int, ...], pixels: tuple[int, int], last
     assert is_channels_last(shape, (2, 3, *pixels)) is last
 
 
-@MODELS.register_module()
 class ChannelsLastForTest(nn.Module):
     """Maps (B, h, w, C), as nobody here expects them."""
 
@@ -140,7 +139,10 @@ class ChannelsLastForTest(nn.Module):
 
 @pytest.mark.parametrize("channels", [24, 4])
 @pytest.mark.parametrize("neck", [None, GAP])
-def test_no_model_is_made_of_rows_of_a_map(channels: int, neck: Any) -> None:
+def test_no_model_is_made_of_rows_of_a_map(
+    channels: int, neck: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS.module_dict, "ChannelsLastForTest", ChannelsLastForTest)
     backbone = {"type": "ChannelsLastForTest"}
     with pytest.raises(ModelError, match=r"\(2, 4, 4, 24\).*which is \(B, h, w, C\)"):
         quality(backbone, channels, neck)(images())

@@ -175,10 +175,8 @@ def test_workers_are_counted(
     module: str, arguments: list[str], number: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     main = import_module(module).main
-    with pytest.raises(SystemExit) as stopped:
-        main([*arguments, f"--num-workers={number}"])
-    assert stopped.value.code == 2
-    assert "argument --num-workers: expected an integer 0.." in capfd.readouterr().err
+    assert run_entry_point(partial(main, [*arguments, f"--num-workers={number}"])) == 2
+    assert "error: --num-workers: expected an integer from 0 to " in capfd.readouterr().err
 
 
 def test_nothing_heavy_is_imported_before(tmp_path: Path) -> None:

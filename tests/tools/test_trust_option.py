@@ -190,6 +190,7 @@ def test_a_hostile_description_is_refused(
     else:
         path.write_text("<net/>")
         path.with_suffix(".json").write_text(json.dumps(about))
+        path.with_suffix(".bin").touch()
     status, _, said = call(predict, path, tiny_data / "a" / "a00.png")
     assert status == 2
     assert "eval_transform[0].type 'subprocess.Popen' of" in said
