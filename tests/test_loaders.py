@@ -212,6 +212,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/engine/data_record.py::record_samples zlib.crc32",
         "cliqa/utils/archive.py::check_archive zipfile.ZipFile",
         "cliqa/utils/archive.py::read_npz zipfile.ZipFile",
+        "cliqa/utils/checkpoint.py::load_checkpoint zipfile.is_zipfile",
         "cliqa/utils/checkpoint.py::newest_whole zipfile.is_zipfile",
         "cliqa/utils/checksum.py::_contents zipfile.ZipInfo",
         "cliqa/utils/checksum.py::_damage_in zipfile.ZipFile",
@@ -232,9 +233,6 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Weights & Biases: is its server there? The user's config names the logger.": (
         "cliqa/engine/loggers/wandb_run.py::is_reachable.ask urllib.request.urlopen",
-    ),
-    "Archives: what they declare is checked before anything is unpacked, or checksums are compared.": (
-        "cliqa/utils/checkpoint.py::load_checkpoint zipfile.is_zipfile",
     ),
 }
 """The reviewed loaders, ``file::function what``, by the reason why each may be there."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cliqa.deploy.prunable import check_kind
 from cliqa.deploy.pruning import check_values, prune_channels
 from cliqa.engine.artifacts import WorkDir
 from cliqa.engine.build import build
@@ -108,6 +109,7 @@ def prune_run(
         "ignore": list(ignore),
     }
     _check_folder(out, source, settings)
+    check_kind(merged(state))
     return _prune(state, source, out, settings, device, allow_changed_data)
 
 

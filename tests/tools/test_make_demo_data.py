@@ -83,6 +83,7 @@ def test_a_folder_that_cannot_be_made_and_one_in_use_are_named(
     (tmp_path / "file").write_text("no folder")
     assert run_entry_point(lambda: main(["--out", str(tmp_path / "file" / "demo"), *SMALL])) == 2
     error = capsys.readouterr().err
-    assert f"demo: cannot be written (File exists: {tmp_path / 'file'}). Choose" in error
+    assert f"--out {tmp_path / 'file' / 'demo'}: " in error
+    assert "is a file" in error
     assert run_entry_point(lambda: main(["--out", str(tmp_path), *SMALL])) == 2
     assert "is not empty and was not written by this generator" in capsys.readouterr().err
