@@ -119,7 +119,7 @@ def _prune(
     out: Path,
     settings: dict[str, Any],
     device: str,
-    allow_changed_data: bool,
+    changed: bool,
 ) -> dict[str, Any]:
     """Prune and fine-tune in a folder that is held from the first file on."""
     epochs, steps, distil = settings["epochs"], settings["steps"], settings["distil"]
@@ -127,8 +127,7 @@ def _prune(
     config = fine_tuning(config_to_build(state), epochs, teacher, settings["strength"])
     with built_from(source):
         parts = build({**config, "load_from": None}, resolve_device(device), out)
-    own = record_of(parts.benchmark)
-    data = check_same_data(source, state.get("data"), own, allow_changed_data)
+    data = check_same_data(source, state.get("data"), record_of(parts.benchmark), changed)
     model = merged(state)
     record = PruningRecord(settings, parts, model, data.changes)
     example = _example(parts)
@@ -144,7 +143,7 @@ def _prune(
             logger.info("step %d of %d: %s", number, steps, step)
             record.add(step, model)
             write_json(out / FILE_NAME, record.content(finished=False))
-            _tune(model, config, folder, epochs, device, allow_changed_data)
+            _tune(model, config, folder, epochs, device, changed)
             model = model_of(load_run(find_checkpoint(folder))).to(parts.device)
         content = record.finished(model)
         write_json(out / FILE_NAME, content)
