@@ -20,7 +20,7 @@ from mmengine.config import config as mmengine_config
 
 from cliqa.utils.config_chain import ConfigFile, read_chain
 from cliqa.utils.config_names import check_names
-from cliqa.utils.config_options import apply_options
+from cliqa.utils.config_options import apply_options, is_copied
 from cliqa.utils.config_sections import SECTIONS, check_sections, with_flags
 from cliqa.utils.config_values import differing_keys, format_config, plain
 from cliqa.utils.errors import ConfigError
@@ -61,6 +61,7 @@ def _load(path: str | Path, overrides: Sequence[str]) -> RunConfig:
         name: plain(values[name], f"{file.path}: {name}") for name in SECTIONS if name in values
     }
     config = apply_options(config, overrides, sorted(file.names - set(SECTIONS)))
+    config = {name: value for name, value in config.items() if not is_copied(name, config)}
     config = with_flags(config)
     _name_scenario(config, str(file.path))
     check_sections(config, str(file.path))

@@ -57,7 +57,7 @@ def _apply(
     first, *rest = key.split(".")
     if first not in SECTIONS:
         raise ConfigError(f"{where}: {_no_section(first, config, variables)}")
-    if first in COPIES and COPIES[first].partition(".")[2] in config.get("scenario", {}):
+    if is_copied(first, config):
         target = ".".join([COPIES[first], *rest])
         raise ConfigError(
             f"{where}: has no effect, the config file has already copied it. Use {target}=..."
@@ -86,6 +86,13 @@ def _value(config: dict[str, Any], key: str, text: str, old: Any, where: str) ->
     if kind is None:
         return parse_value(text, old, where)
     return parse_name(text, old, where, kind)
+
+
+def is_copied(name: str, config: dict[str, Any]) -> bool:
+    """Return whether a section has been copied into another one, which alone is used."""
+    scenario = config.get("scenario")
+    copied = name in COPIES and isinstance(scenario, dict)
+    return copied and COPIES[name].partition(".")[2] in (scenario or {})
 
 
 def _no_section(name: str, config: dict[str, Any], variables: Sequence[str]) -> str:

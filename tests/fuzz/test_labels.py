@@ -116,7 +116,7 @@ def scores_of(dataset: Any) -> dict[str, float]:
     """Return a data set's scores on its own scale by the image's name."""
     paths = [Path(path).name for path in dataset.files]
     return {
-        name: round(float(score) * 10, 9) for name, score in zip(paths, dataset.scores, strict=True)
+        name: round(float(score), 9) for name, score in zip(paths, dataset.raw_scores, strict=True)
     }
 
 
