@@ -225,7 +225,7 @@ def _check_strategy(section: dict[str, Any]) -> None:
 def _check_open_ended(own: dict[str, Any], component: Component) -> None:
     """Refuse what a strategy that takes any name would only stumble over when it is built."""
     known = {**parameters_of(SupervisedTemplate)[0], **parameters_of(component)[0]}
-    for key in own:
+    for key in map(str, own):
         if key != "type" and key not in known:
             names = sorted(set(known) - set(BY_ENGINE) - {"kwargs", "base_kwargs"})
             raise ConfigError(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cliqa.engine.checkpoints import as_run, deployed_of, find_checkpoint
 from cliqa.engine.exported_image_model import ExportedImageModel
-from cliqa.engine.saved_config import OF_PRETRAINING, admit_config, check_form
+from cliqa.engine.saved_config import OF_PRETRAINING, admit_config, check_form, image_parts
 from cliqa.engine.zero_shot import ZeroShotModel
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
@@ -80,10 +80,11 @@ class CheckpointModel:
                 f"{self.path}: its model was trained on the features '{features}' and takes no "
                 "images. Train on images (scenario.feature_type=None) to predict them."
             )
-        self.names: list[str] = state["names"]
-        self.classes: list[str] = state.get("classes") or []
-        self.channels = int(state.get("channels") or 3)
-        self.eval_transform: Sequence[Mapping[str, Any]] = self.scenario["eval_transform"]
+        parts = image_parts(state, checkpoint)
+        self.names: list[str] = parts["names"]
+        self.classes: list[str] = parts["classes"]
+        self.channels: int = parts["channels"]
+        self.eval_transform: Sequence[Mapping[str, Any]] = parts["eval_transform"]
         self.module, self.network = deployed_of(state)
         self.module.to(device)
         self.network.to(device)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cliqa.deploy.description import OF_SCENARIOS
+from cliqa.deploy.description import KINDS, OF_SCENARIOS
 from cliqa.engine.sections import with_command_line
 from cliqa.registry import LOSSES, LR_SCHEDULERS, MODELS, OPTIMIZERS, PLUGINS, STRATEGIES
 from cliqa.utils.errors import CheckpointError
@@ -87,6 +87,32 @@ def check_form(state: Mapping[str, Any], path: Path, form: Mapping[str, type] = 
                 f"{path}: damaged: its {where} is no {expected.__name__} but "
                 f"{type(value).__name__}. Use another checkpoint of the run."
             )
+
+
+def image_parts(state: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return what a run's checkpoint says of its images: names, classes, channels, preprocessing.
+
+    Args:
+        state: The content.
+        path: The checkpoint, for the error message.
+
+    Raises:
+        CheckpointError: One of them is something else.
+    """
+    parts = {
+        "names": state["names"],
+        "classes": state.get("classes") or [],
+        "channels": state.get("channels") or 3,
+        "eval_transform": state["config"]["scenario"].get("eval_transform"),
+    }
+    for key, value in parts.items():
+        parts[key] = list(value) if isinstance(value, tuple) else value
+        expected, fits = KINDS[key]
+        if not fits(parts[key]):
+            raise CheckpointError(
+                f"{path}: damaged: its {key} must be {expected}. Use another checkpoint of the run."
+            )
+    return parts
 
 
 def config_to_build(state: dict[str, Any]) -> dict[str, Any]:

@@ -399,3 +399,9 @@ def test_lists_of_components_are_lists(path: str, value: Any, message: str) -> N
     config["model"]["backbone"] = {"type": "ResNt"}
     with pytest.raises(ConfigError, match=message):
         check_config(config)
+
+
+def test_a_key_that_is_no_text_is_refused(tiny_config: dict[str, Any]) -> None:
+    tiny_config["cl_strategy"] = {**tiny_config["cl_strategy"], "type": "EWC", 1: 2}
+    with pytest.raises(ConfigError, match="unexpected argument '1'"):
+        check_config(tiny_config)

@@ -11,6 +11,7 @@ import torch
 
 from cliqa.engine.checkpoints import load_run, model_of
 from cliqa.engine.image_model import CheckpointModel, open_model
+from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.errors import CheckpointError
 
 CPU = torch.device("cpu")
@@ -45,3 +46,24 @@ def test_no_model_of_images(
         open_model(tmp_path, CPU)
     with pytest.raises(CheckpointError, match=r"trained on the features 'toy' and takes no images"):
         open_model(run_config(features_config), CPU)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"eval_transform": True}, "its eval_transform must be a list of steps"),
+        ({"eval_transform": ["ToTensor"]}, "its eval_transform must be a list of steps"),
+        ({"names": [1]}, "its names must be a list of names"),
+        ({"classes": "ab"}, "its classes must be a list of names"),
+        ({"channels": 4}, "its channels must be 1 or 3"),
+    ],
+)
+def test_a_checkpoint_of_other_parts_is_refused(
+    tiny_run: Path, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    state = load_checkpoint(tiny_run / "checkpoints" / "last.pth")
+    for key, value in change.items():
+        (state["config"]["scenario"] if key == "eval_transform" else state)[key] = value
+    save_checkpoint(tmp_path / "x.pth", state)
+    with pytest.raises(CheckpointError, match=rf"x\.pth: damaged: {message}\. Use another"):
+        open_model(tmp_path / "x.pth", torch.device("cpu"))
