@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cliqa.utils.config_sections import SECTIONS
-from cliqa.utils.config_values import flatten
+from cliqa.utils.config_values import flatten, plain
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.option_kind import kind_of
 from cliqa.utils.option_value import is_word, parse_name, parse_value
@@ -71,7 +71,7 @@ def _apply(
     old = _child(owner, steps[-1], steps[:-1], where, last=True)
     new = _value(config, key, text, old, where)
     _check_kind(old, new, key, where)
-    merged = _merge(old, new)
+    merged = plain(_merge(old, new), where, len(steps) - 1)
     if isinstance(owner, list):
         owner[int(steps[-1])] = merged
     else:

@@ -18,17 +18,24 @@ BITS = 64
 MISSING = object()
 
 
-def plain(value: Any, where: str) -> Any:  # noqa: ANN401
+DEEPEST = 32
+"""Levels of dicts and lists in a section: real ones have a dozen."""
+
+
+def plain(value: Any, where: str, depth: int = 0) -> Any:  # noqa: ANN401
     """Return a copy of `value` that consists of Python's own types.
 
     Args:
         value: Numbers, strings, None, and lists, tuples and dicts of them.
         where: File and key path, for the error message.
+        depth: Levels of lists and dicts above it.
 
     Raises:
-        ConfigError: There is something else in it (a class, a function, a tensor ...), or a
-            placeholder ``{{ ... }}`` that nothing has replaced.
+        ConfigError: There is something else in it (a class, a function, a tensor ...), a
+            placeholder ``{{ ... }}`` that nothing has replaced, or too many levels.
     """
+    if depth > DEEPEST:
+        raise ConfigError(f"{where[:80]}...: nested too deeply. {DEEPEST} levels are the most.")
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -37,12 +44,12 @@ def plain(value: Any, where: str) -> Any:  # noqa: ANN401
         return _plain_integer(value, where) if isinstance(value, int) else float(value)
     if isinstance(value, dict):
         return {
-            _plain_key(key, where): plain(item, f"{where}.{key}")
+            _plain_key(key, where): plain(item, f"{where}.{key}", depth + 1)
             for key, item in dict.items(value)
             if key not in LEFT_BY_MMENGINE
         }
     if isinstance(value, (list, tuple)):
-        items = [plain(item, f"{where}.{index}") for index, item in enumerate(value)]
+        items = [plain(item, f"{where}.{index}", depth + 1) for index, item in enumerate(value)]
         return tuple(items) if isinstance(value, tuple) else items
     raise ConfigError(
         f"{where}: a config holds numbers, strings, None, lists and dicts, and this is "

@@ -127,3 +127,9 @@ def test_numbers_stay_numbers_where_no_name_is_held() -> None:
     options = ["scenario.datasets.0.seed=2024", "scenario.max_train=3"]
     found = apply_options({"scenario": scenario}, options)["scenario"]
     assert (found["datasets"][0]["seed"], found["max_train"]) == (2024, 3)
+
+
+@pytest.mark.parametrize("text", ["(" * 40 + ")" * 40, "[" * 500 + "]" * 500, str(2**70)])
+def test_what_no_config_can_hold_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="levels are the most|64 are the most"):
+        changed(f"model.neck={text}")
