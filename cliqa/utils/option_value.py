@@ -36,7 +36,14 @@ def parse_value(text: str, old: Any, where: str) -> Any:  # noqa: ANN401
     >>> parse_value("a,b.csv", "c.csv", "--cfg-options labels")
     'a,b.csv'
     """
-    text = text.strip()
+    try:
+        return _parse(text.strip(), old, where)
+    except RecursionError as error:
+        raise ConfigError(f"{where}: nested too deeply. Write it flatter.") from error
+
+
+def _parse(text: str, old: Any, where: str) -> Any:  # noqa: ANN401
+    """Return what a text without spaces around it means."""
     if text.startswith(("{", "dict(")):
         return _dict(text, where)
     quoted = _quoted(text)
