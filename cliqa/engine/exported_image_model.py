@@ -39,7 +39,7 @@ class ExportedImageModel:
         self.backend = "openvino" if of_openvino else "onnxruntime"
         self._model = OpenVinoModel(path) if of_openvino else OnnxModel(path)
         self.metadata = self._model.metadata
-        missing = [key for key in NEEDED if key not in self.metadata]
+        missing = [key for key in NEEDED if self.metadata.get(key) is None]
         if missing:
             raise ArtifactError(
                 f"{path}: does not say its {', '.join(missing)}, which prediction needs. Export a "

@@ -108,7 +108,7 @@ def image_parts(state: Mapping[str, Any], path: Path) -> dict[str, Any]:
     for key, value in parts.items():
         parts[key] = list(value) if isinstance(value, tuple) else value
         expected, fits = KINDS[key]
-        if not fits(parts[key]):
+        if parts[key] is None or not fits(parts[key]):
             raise CheckpointError(
                 f"{path}: damaged: its {key} must be {expected}. Use another checkpoint of the run."
             )

@@ -51,6 +51,7 @@ def test_no_model_of_images(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"eval_transform": None}, "its eval_transform must be a list of steps"),
         ({"eval_transform": True}, "its eval_transform must be a list of steps"),
         ({"eval_transform": ["ToTensor"]}, "its eval_transform must be a list of steps"),
         ({"names": [1]}, "its names must be a list of names"),
