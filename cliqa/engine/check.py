@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -11,31 +11,34 @@ from avalanche.training.templates import SupervisedTemplate
 from torch import nn
 
 from cliqa.benchmarks.patches import Patches
-from cliqa.benchmarks.presets import preset
 from cliqa.engine.deploy_options import deploy_options
 from cliqa.engine.loggers.build import PROVIDED
 from cliqa.engine.places import as_used, places
+from cliqa.engine.scenario_check import (
+    Check,
+    kind_of,
+    list_checks,
+    run_all,
+    scenario_checks,
+    sections_of,
+    try_to_build,
+)
 from cliqa.engine.sections import (
     OF_SCORES_ALONE,
     is_class_metric,
     split_strategy,
     strategy_component,
 )
-from cliqa.engine.streams import takes_data_sets
 from cliqa.models.build import check_model
 from cliqa.models.start import check_start
 from cliqa.registry import (
-    DATASETS,
-    GENERATORS,
     LOGGERS,
     LOSSES,
     METRICS,
     OPTIMIZERS,
     PLUGINS,
-    SCENARIOS,
     Component,
     ComponentRegistry,
-    build_component,
     check_component,
     closest,
     find,
@@ -45,10 +48,7 @@ from cliqa.training.options import TrainingOptions, training_options
 from cliqa.training.parameter_groups import ParameterGroups, without_groups
 from cliqa.training.schedule import Schedule
 from cliqa.training.upstream import LEARN, cannot_learn
-from cliqa.transforms.pipeline import build_pipeline
-from cliqa.utils.errors import CliqaError, ConfigError
-
-Check = Callable[[], object]
+from cliqa.utils.errors import ConfigError
 
 BY_ENGINE = ("model", "optimizer", "criterion", "plugins", "evaluator", "device")
 """Arguments of every strategy that are built from other sections."""
@@ -66,17 +66,7 @@ def check_config(config: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: With one line for every mistake found.
     """
-    mistakes = []
-    try:
-        for check in _checks(config):
-            try:
-                check()
-            except CliqaError as error:
-                mistakes.append(str(error))
-    except CliqaError as error:  # what the checks after it look at is not there
-        mistakes.append(str(error))
-    if mistakes:
-        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+    run_all(_checks(config))
     return as_used(config, places(config))
 
 
@@ -85,11 +75,11 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
     for key in ("scenario", "model", "cl_strategy"):
         if not isinstance(config.get(key), dict):
             raise ConfigError(f"{key}: expected dict(...), got {config.get(key)!r}.")
-    yield from _scenario_checks(config["scenario"])
+    yield from scenario_checks(config["scenario"])
     yield lambda: check_model(config["model"])
     yield from _strategy_checks(config["cl_strategy"])
-    yield from _list_checks(config, "loggers", LOGGERS, PROVIDED)
-    yield from _list_checks(config, "metrics", METRICS, ["work_dir"])
+    yield from list_checks(config, "loggers", LOGGERS, PROVIDED)
+    yield from list_checks(config, "metrics", METRICS, ["work_dir"])
     yield lambda: _check_metrics(config)
     yield lambda: _check_learners(config)
     yield lambda: _check_patches(config)
@@ -99,68 +89,6 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
         yield lambda: deploy_options(config["deploy"])
 
 
-def _listed(owner: dict[str, Any], key: str, parent: str) -> Sequence[Any]:
-    """Return the sections of a list, none where it is None or missing.
-
-    Raises:
-        ConfigError: It is no list.
-    """
-    value = owner.get(key)
-    if value is not None and not isinstance(value, (list, tuple)):
-        raise ConfigError(f"{parent}{key}: expected a list of dict(type='...'), got {value!r}.")
-    return value or ()
-
-
-def _list_checks(
-    config: dict[str, Any],
-    key: str,
-    registry: Any,  # noqa: ANN401
-    provided: Iterable[str] = (),
-    parent: str = "",
-) -> Iterable[Check]:
-    """Yield a check for each entry of a list of components."""
-    for index, section in enumerate(_listed(config, key, parent)):
-        where = f"{parent}{key}[{index}]"
-        yield lambda section=section, where=where: check_component(  # type: ignore[misc]
-            registry, section, where, provided
-        )
-
-
-def _scenario_checks(scenario: dict[str, Any]) -> Iterable[Check]:
-    """Yield the checks of the scenario section."""
-    if isinstance(scenario.get("datasets"), str):
-        yield lambda: preset(scenario["datasets"])
-        scenario = {**scenario, "datasets": []}
-    elif "datasets" in scenario and not scenario["datasets"]:
-        raise ConfigError("scenario.datasets: names none. Write [dict(type='...', root='...')].")
-    yield from _list_checks(scenario, "datasets", DATASETS, parent="scenario.")
-    for key in ("train_transform", "eval_transform"):
-        if scenario.get(key) is not None:
-            yield lambda key=key: build_pipeline(  # type: ignore[misc]
-                scenario[key], f"scenario.{key}", quality=_kind(scenario) != "classes"
-            )
-    if scenario.get("generate") is not None:
-        yield lambda: _try(GENERATORS, scenario["generate"], "scenario.generate")
-    yield lambda: _check_scenario(scenario)
-
-
-def _check_scenario(scenario: dict[str, Any]) -> None:
-    """Check the scenario's own arguments; streams of data sets leave the folder to those."""
-    away = ("dataset_root", "generate") if takes_data_sets(scenario) else ("generate",)
-    rest = {key: value for key, value in scenario.items() if key not in away}
-    check_component(SCENARIOS, rest, "scenario")
-    root = scenario.get("dataset_root")
-    if root is not None and not isinstance(root, str):
-        raise ConfigError(f"scenario.dataset_root: expected a path, got {root!r}.")
-
-
-def _kind(scenario: dict[str, Any]) -> str | None:
-    """Return what a scenario's samples are labelled with, None where it is unknown."""
-    name = scenario.get("type")
-    component = SCENARIOS.get(name) if isinstance(name, str) else None
-    return getattr(component, "target_kind", None)
-
-
 def _strategy_checks(section: dict[str, Any]) -> Iterable[Check]:
     """Yield the checks of the strategy section."""
     where = "cl_strategy"
@@ -168,11 +96,11 @@ def _strategy_checks(section: dict[str, Any]) -> Iterable[Check]:
         if not isinstance(section.get(key), dict):
             raise ConfigError(f"{where}.{key}: missing. Add {key}=dict(type='...', ...).")
     optimizer = without_groups(section["optimizer"])
-    yield lambda: _try(OPTIMIZERS, optimizer, f"{where}.optimizer", params=[_parameter()])
-    yield lambda: _try(LOSSES, section["loss"], f"{where}.loss")
+    yield lambda: try_to_build(OPTIMIZERS, optimizer, f"{where}.optimizer", params=[_parameter()])
+    yield lambda: try_to_build(LOSSES, section["loss"], f"{where}.loss")
     yield lambda: _check_rates(section)
-    for index, plugin in enumerate(_listed(section, "plugins", f"{where}.")):
-        yield lambda plugin=plugin, index=index: _try(  # type: ignore[misc]
+    for index, plugin in enumerate(sections_of(section, "plugins", f"{where}.")):
+        yield lambda plugin=plugin, index=index: try_to_build(  # type: ignore[misc]
             PLUGINS, plugin, f"{where}.plugins[{index}]"
         )
     yield lambda: _check_strategy(section)
@@ -181,18 +109,6 @@ def _strategy_checks(section: dict[str, Any]) -> Iterable[Check]:
 def _parameter() -> nn.Parameter:
     """Return something to optimise on trial."""
     return nn.Parameter(torch.zeros(()))
-
-
-def _try(
-    registry: ComponentRegistry,
-    section: Any,  # noqa: ANN401
-    where: str,
-    **provided: Any,  # noqa: ANN401
-) -> None:
-    """Check a component that is built in no time by building it, so that its values are tried."""
-    check_component(registry, section, where, provided)
-    with torch.random.fork_rng(devices=[]):
-        build_component(registry, section, where, **provided)
 
 
 def _check_rates(section: dict[str, Any]) -> None:
@@ -217,7 +133,7 @@ def _check_strategy(section: dict[str, Any]) -> None:
         raise ConfigError(f"cl_strategy.eval_every: expected an integer >= -1, got {every!r}.")
     provided = [*BY_ENGINE, *(field.name for field in fields(TrainingOptions))]
     if registry is PLUGINS:
-        _try(PLUGINS, own, "cl_strategy")
+        try_to_build(PLUGINS, own, "cl_strategy")
     else:
         _check_open_ended(own, check_component(registry, own, "cl_strategy", provided))
 
@@ -245,7 +161,7 @@ def _check_patches(config: dict[str, Any]) -> None:
 
 def _check_learners(config: dict[str, Any]) -> None:
     """Refuse strategies and plugins that cannot learn what the stream is labelled with."""
-    kind = _kind(config["scenario"])
+    kind = kind_of(config["scenario"])
     if kind is None:
         return
     section = config["cl_strategy"]
@@ -280,7 +196,7 @@ def _check_learner(
 
 def _check_metrics(config: dict[str, Any]) -> None:
     """Refuse metrics of class labels over a stream of scores, and the reverse."""
-    kind = _kind(config["scenario"])
+    kind = kind_of(config["scenario"])
     for index, section in enumerate(config.get("metrics") or []):
         name = section.get("type") if isinstance(section, dict) else None
         if kind == "classes" and name in OF_SCORES_ALONE:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.engine.places import Place, as_used, listed, of_model, of_section, of_start
+from cliqa.engine.scenario_check import check_scenario, kind_of
 from cliqa.losses.qualiclip import QualiCLIPLoss, SimplifiedQualiCLIPLoss
 from cliqa.models.build import check_model
 from cliqa.models.start import check_start
@@ -78,6 +79,13 @@ def check_pretraining(config: Mapping[str, Any]) -> dict[str, Any]:
             "pretrain.data: names no folder of images. Set pretrain.data.root, or inherit a "
             "scenario, whose training images are then used without their scores."
         )
+    if config.get("scenario") is not None:
+        check_scenario(config["scenario"])
+        if data.get("root") is None and kind_of(config["scenario"]) == "classes":
+            raise ConfigError(
+                "pretrain.data: the scenario is one of classes, and pretraining reads images of "
+                "data sets with scores. Set pretrain.data.root to the folder of images."
+            )
     used = as_used(config, _places(config))
     for family in data.get("families") or ():
         find_family(family)

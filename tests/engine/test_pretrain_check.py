@@ -54,3 +54,23 @@ def test_words_become_truth_values() -> None:
 def test_wrong_kinds_are_refused(key: str, value: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_pretraining(changed(key, value))
+
+
+def test_the_scenario_is_checked_too() -> None:
+    config = copy.deepcopy(CONFIG)
+    config["scenario"]["eval_transform"][0]["unheard_of"] = 1
+    config["scenario"]["datasets"][0]["roo"] = config["scenario"]["datasets"][0].pop("root")
+    with pytest.raises(ConfigError) as caught:
+        check_pretraining(config)
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("scenario.datasets[0] 'EVA': unexpected argument 'roo'")
+    assert "scenario.eval_transform[0]" in second
+    assert "unheard_of" in second
+
+
+def test_a_stream_of_classes_is_refused() -> None:
+    config = copy.deepcopy(CONFIG)
+    config["scenario"] = load_config(ROOT / "config" / "fmnist_replay.py")["scenario"]
+    with pytest.raises(ConfigError, match=r"one of classes.*Set pretrain\.data\.root"):
+        check_pretraining(config)
+    check_pretraining({**config, "pretrain": {**config["pretrain"], "data": {"root": "photos"}}})

@@ -36,7 +36,10 @@ COMMANDS: dict[str, tuple[str, list[str]]] = {
         "train_config",
         [f"{RUN}/config.py", "--work-dir", f"{OUT}/w", "--seed", "1", "--resume", f"{RUN}"],
     ),
-    "visualize": ("tools.visualize", [RUN, "--mode", "curves", "--out", f"{OUT}/f", "--dpi", "40"]),
+    "visualize": (
+        "tools.visualize",
+        [RUN, "--mode", "training", "--out", f"{OUT}/f", "--dpi", "40"],
+    ),
     "profile": (
         "tools.profile_model",
         [RUN, "--repeats", "1", "--warmup", "0", "--batch-sizes", "1", "--sizes", "16"],
