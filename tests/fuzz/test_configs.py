@@ -129,7 +129,8 @@ def test_a_damaged_key_in_a_file(data: st.DataObject, folder: Path, attempt: Try
     found = attempt("config file", lambda: check(path, [], build=small))
     if found is None:
         return
-    assert kind not in ("misspelt", "unknown"), "silently ignored"
+    variable = len(place) == 1  # a name of the author's that is like no section is warned about
+    assert kind not in ("misspelt", "unknown") or variable, "silently ignored"
     again = folder / "again.py"
     dump_config(found, again)
     assert written(check(again, [], build=False)) == written(found)
