@@ -56,9 +56,7 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file.")
     try:
-        if zipfile.is_zipfile(path):  # PyTorch packs nothing; some do, to have it unpack too much
-            check_archive(path, 2 * path.stat().st_size)
-        damage = zip_damage(path)
+        damage = saved_damage(path)
         if damage:
             raise CheckpointError(f"{path}: damaged: {damage}.{_advice(path)}")
         state = torch.load(path, map_location=map_location, weights_only=True)
@@ -76,6 +74,21 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a dict of tensors.")
     _check_tensors(state, path)
     return state
+
+
+def saved_damage(path: Path) -> str | None:
+    """Return what is wrong with a file that PyTorch has saved, None if nothing is.
+
+    Args:
+        path: An existing file.
+
+    Raises:
+        ArchiveError: It would unpack into far more than it is: PyTorch packs nothing.
+        OSError: It cannot be read.
+    """
+    if zipfile.is_zipfile(path):
+        check_archive(path, 2 * path.stat().st_size)
+    return zip_damage(path)
 
 
 def _check_tensors(state: dict[str, Any], path: Path) -> None:

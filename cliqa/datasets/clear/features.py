@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,7 @@ from torch import Tensor
 from cliqa.datasets.clear.files import COPY_AGAIN, read_object, some, written_by
 from cliqa.datasets.clear.layout import PARTS, TRAINING, Layout, read_class_names
 from cliqa.datasets.clear.metadata import Record, read_bucket, read_index
-from cliqa.utils.archive import check_archive
-from cliqa.utils.checkpoint import is_stored, save_checkpoint
-from cliqa.utils.checksum import zip_damage
+from cliqa.utils.checkpoint import is_stored, save_checkpoint, saved_damage
 from cliqa.utils.errors import ConfigError, DatasetError
 
 FEATURES = "features"
@@ -181,9 +178,7 @@ def _load(path: Path, advice: str) -> Any:  # noqa: ANN401
     if not path.is_file():
         raise DatasetError(f"{path}: missing. {advice}")
     try:
-        if zipfile.is_zipfile(path):  # PyTorch packs nothing; some do, to have it unpack too much
-            check_archive(path, 2 * path.stat().st_size)
-        damage = zip_damage(path)
+        damage = saved_damage(path)
         if damage:
             raise RuntimeError(damage)
         return torch.load(path, map_location="cpu", weights_only=True)
