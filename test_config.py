@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from cliqa.config.trust import trusting
 from cliqa.utils.cli import add_changed_data_argument, add_config_arguments, run_entry_point
 from cliqa.utils.outputs import check_output_file
-from cliqa.utils.trust import trusting
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -49,12 +49,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _main(args: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     check_output_file(args.out, inputs=[args.config, args.checkpoint or args.work_dir or ""])
-    from cliqa.config import load_config  # noqa: PLC0415  --help answers without it
-    from cliqa.utils.source_index import quick_check  # noqa: PLC0415
+    from cliqa.config.load import load_config  # noqa: PLC0415  --help answers without it
+    from cliqa.config.source_index import quick_check  # noqa: PLC0415
 
     config = load_config(args.config, args.cfg_options)
     quick_check(config)
-    from cliqa.engine.evaluate import (  # noqa: PLC0415  torch and Avalanche take seconds
+    from cliqa.inference.evaluate import (  # noqa: PLC0415  torch and Avalanche take seconds
         evaluate,
         evaluation_table,
     )

@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from cliqa.config.trust import trusting
 from cliqa.utils.cli import add_changed_data_argument, add_config_arguments, run_entry_point
 from cliqa.utils.outputs import check_output_folder
-from cliqa.utils.trust import trusting
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -39,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _main(args: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     check_output_folder(args.work_dir, "--work-dir")
-    from cliqa.config import default_work_dir, load_config  # noqa: PLC0415  --help is fast
-    from cliqa.utils.source_index import quick_check  # noqa: PLC0415
+    from cliqa.config.load import default_work_dir, load_config  # noqa: PLC0415  --help is fast
+    from cliqa.config.source_index import quick_check  # noqa: PLC0415
 
     config = load_config(args.config, args.cfg_options)
     quick_check(config)
@@ -48,7 +48,7 @@ def _main(args: argparse.Namespace) -> None:
         check_output_folder(config.get("work_dir") or default_work_dir(args.config), "work_dir")
     work: Callable[..., object]
     if "pretrain" in config:
-        from cliqa.engine.pretrain import pretrain as work  # noqa: PLC0415  torch takes seconds
+        from cliqa.engine.pretrain.run import pretrain as work  # noqa: PLC0415  torch takes seconds
     else:
         from cliqa.engine.train import train as work  # noqa: PLC0415  Avalanche too
 
@@ -63,7 +63,7 @@ def _main(args: argparse.Namespace) -> None:
         allow_changed_data=args.allow_changed_data,
     )
     if config.get("deploy") is not None:
-        from cliqa.engine.compress_auto import deploy_run  # noqa: PLC0415  needs optional libraries
+        from cliqa.compress.auto import deploy_run  # noqa: PLC0415  needs optional libraries
 
         deploy_run(config, args.config, args.work_dir)
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from mmengine.registry import Registry
 
-from cliqa.utils.arguments import checked_arguments
-from cliqa.utils.dotted import from_dotted_path, import_tree, why_unknown
+from cliqa.config.arguments import checked_arguments
+from cliqa.config.dotted import from_dotted_path, import_tree, why_unknown
+from cliqa.config.signature import describe, parameters_of
+from cliqa.config.suggest import closest
+from cliqa.config.trust import is_vouched, refusal, untrusted_source
 from cliqa.utils.errors import CliqaError, ConfigError
-from cliqa.utils.signature import describe, parameters_of
-from cliqa.utils.suggest import closest
-from cliqa.utils.trust import is_vouched, refusal, untrusted_source
 
 Component = Callable[..., Any]
 """What a registry holds: a class or a function."""
@@ -94,7 +94,7 @@ class ComponentRegistry(Registry):
             key: A registered name, an upstream name, or a full dotted path (``my_package.MyLoss``).
 
         Raises:
-            TrustError: What is built comes from a file (`cliqa.utils.trust.built_from`), and the
+            TrustError: What is built comes from a file (`cliqa.config.trust.built_from`), and the
                 file may not name this.
         """
         found = self.registered(key)
@@ -132,7 +132,7 @@ class ComponentRegistry(Registry):
 
 
 DATASETS = ComponentRegistry("data set", ["cliqa.datasets"])
-GENERATORS = ComponentRegistry("generator", ["cliqa.datasets"])
+GENERATORS = ComponentRegistry("generator", ["cliqa.demo_data"])
 TRANSFORMS = ComponentRegistry("transform", ["cliqa.transforms"])
 LOSSES = ComponentRegistry("loss", ["cliqa.losses", "cliqa.models.mmpretrain_losses"])
 MODELS = ComponentRegistry("model", ["cliqa.models"])

@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import models
 from torchvision.transforms.v2 import functional as F
 
-from cliqa.engine.inference import Predictor
+from cliqa.inference.predict import Predictor
 from cliqa.transforms.protocol import EvaluationProtocol
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.seed import generator

@@ -36,13 +36,13 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from cliqa.benchmarks.class_stream import ClassStream
 from cliqa.benchmarks.clear import CLEAR
-from cliqa.datasets.class_dataset import ClassDataset
-from cliqa.datasets.clear.generated import ClearData
-from cliqa.engine.features import PREPROCESSING, get_pretrained_features
+from cliqa.datasets.classes.class_dataset import ClassDataset
+from cliqa.demo_data.clear import ClearData
+from cliqa.inference.features import PREPROCESSING, get_pretrained_features
 from cliqa.models.build import build_model
 from cliqa.models.freezing import freeze_parts
-from cliqa.training.options import TrainingOptions
-from cliqa.training.schedule import Schedule
+from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.checkpoint import save_checkpoint

@@ -27,12 +27,12 @@ from avalanche.training.plugins import EvaluationPlugin, EWCPlugin
 from torch import nn
 
 from cliqa.benchmarks.class_stream import ClassStream
-from cliqa.datasets.class_dataset import ClassDataset
+from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.models.build import build_model
-from cliqa.training.fisher import fisher_diagonal
-from cliqa.training.options import TrainingOptions
+from cliqa.training.importance.fisher import fisher_diagonal
+from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.schedule import Schedule
 from cliqa.training.plugins.ewc import EWC
-from cliqa.training.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.cli import run_entry_point

@@ -19,9 +19,9 @@ warnings.filterwarnings("ignore")
 
 import torch
 
-from cliqa.config import load_config
+from cliqa.config.load import load_config
 from cliqa.models.build import build_model
-from cliqa.training.precision import Precision
+from cliqa.training.loop.precision import Precision
 from cliqa.utils.cli import add_options_argument, run_entry_point
 
 ARMS: dict[str, bool | str] = {"float32": False, "bfloat16": "bfloat16"}

@@ -2,7 +2,7 @@
 
 A ResNet-18 at several shares of its channels, as ONNX files that onnxruntime runs in float32 on one
 thread. The arms take turns; what is compared is the median of the process's CPU time. The accuracy
-is not: a pruned network has to be trained again (`cliqa.engine.compress_prune`).
+is not: a pruned network has to be trained again (`cliqa.compress.prune`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from cliqa.deploy.pruning import prune_channels
+from cliqa.deploy.pruning.prune import prune_channels
 from cliqa.models.build import build_model
 from cliqa.models.complexity import count_macs
 from cliqa.utils.cli import run_entry_point

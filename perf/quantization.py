@@ -27,14 +27,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cliqa.deploy.careful_quantization import quantize_with_care
-from cliqa.deploy.export import export_onnx
 from cliqa.deploy.fidelity import compare_outputs, outputs_of
-from cliqa.deploy.half import autocast_forward, to_float16
-from cliqa.deploy.onnx_graph import onnx_forward
-from cliqa.deploy.openvino_backend import OpenVinoModel, to_openvino
-from cliqa.deploy.openvino_quantization import quantize_openvino
-from cliqa.deploy.quantization import quantize_int8
+from cliqa.deploy.onnx.export import export_onnx
+from cliqa.deploy.onnx.graph import onnx_forward
+from cliqa.deploy.onnx.half import autocast_forward, to_float16
+from cliqa.deploy.onnx.mixed_precision import quantize_with_care
+from cliqa.deploy.onnx.quantization import quantize_int8
+from cliqa.deploy.openvino.backend import OpenVinoModel, to_openvino
+from cliqa.deploy.openvino.quantization import quantize_openvino
 from cliqa.models.build import build_model
 from cliqa.utils.cli import run_entry_point
 

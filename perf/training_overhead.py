@@ -23,7 +23,7 @@ from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.supervised import Naive as AvalancheNaive
 from torch.utils.data import DataLoader
 
-from cliqa.config import load_config
+from cliqa.config.load import load_config
 from cliqa.engine.build import build
 from cliqa.engine.parts import Parts
 from cliqa.utils.cli import add_options_argument, run_entry_point

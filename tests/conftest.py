@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.datasets.clear.fewshot import get_fewshot_indices
-from cliqa.datasets.clear.generated import ClearData
-from cliqa.datasets.generated.fashion import FashionData
-from cliqa.datasets.score_file import ScoreFile
+from cliqa.datasets.quality.score_file import ScoreFile
+from cliqa.demo_data.clear import ClearData
+from cliqa.demo_data.fashion import FashionData
 from cliqa.engine.train import train
 from cliqa.evaluation.metrics.predictions import Predictions
-from cliqa.training.options import TrainingOptions
-from cliqa.training.schedule import Schedule
+from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
 from cliqa.transforms.pipeline import build_pipeline
 
@@ -413,5 +413,5 @@ def quick_exports() -> Iterator[None]:
         return onnx.load_from_string(content.getvalue())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cliqa.deploy.export.trace", trace)
+        patch.setattr("cliqa.deploy.onnx.export.trace", trace)
         yield

@@ -19,11 +19,11 @@ import torch
 import torchvision
 
 from cliqa import registry
-from cliqa.models.extractor import build_extractor
+from cliqa.config.source_modules import parse_file
+from cliqa.models.backbones.extractor import build_extractor
 from cliqa.registry import ComponentRegistry, build_component, parameters_of
-from cliqa.training.options import TrainingOptions
+from cliqa.training.loop.options import TrainingOptions
 from cliqa.utils.errors import ModelError
-from cliqa.utils.source_modules import parse_file
 
 ROOT = Path(__file__).resolve().parents[1]
 

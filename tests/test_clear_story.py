@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from cliqa.benchmarks.clear import CLEAR
-from cliqa.engine.checkpoints import load_run, model_of
+from cliqa.engine.work_dir.checkpoints import load_run, model_of
 from cliqa.models.build import build_model
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.cli import run_entry_point

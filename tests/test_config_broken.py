@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.config import load_config
+from cliqa.config.load import load_config
+from cliqa.config.source_index import quick_check
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.source_index import quick_check
 
 SCENARIO = """
 scenario = dict(

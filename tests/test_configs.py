@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.config import load_config
+from cliqa.config.load import load_config
 from cliqa.engine.check import check_config
-from cliqa.engine.pretrain_check import check_pretraining
+from cliqa.engine.pretrain.check import check_pretraining
 from cliqa.models.build import build_model
 from cliqa.models.language.text_files import load_texts
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cliqa.config import load_config
-from cliqa.datasets.generated.fashion import FashionData
+from cliqa.config.load import load_config
+from cliqa.demo_data.fashion import FashionData
 from cliqa.engine.train import train
 
 CONFIGS = Path(__file__).resolve().parents[1] / "config"

@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from cliqa.config import load_config
+from cliqa.config.load import load_config
+from cliqa.config.source_index import quick_check
 from cliqa.registry import DATASETS, MODELS, PLUGINS, ComponentRegistry
-from cliqa.utils.source_index import quick_check
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cliqa.config import dump_config, load_config
+from cliqa.config.load import dump_config, load_config
 from cliqa.utils.cli import run_entry_point
 from test_config import main
 

@@ -20,14 +20,14 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliqa.datasets.fashion_mnist import FILES, RAW, read_idx
-from cliqa.datasets.generated.fashion import FashionData, idx_bytes
-from cliqa.engine.candidate import Candidate, Request
-from cliqa.engine.checkpoints import load_run
-from cliqa.engine.evaluate import evaluate
-from cliqa.engine.evaluation_pass import SharedViews
-from cliqa.engine.measure import measure
+from cliqa.datasets.classes.fashion_mnist import FILES, RAW, read_idx
+from cliqa.demo_data.fashion import FashionData, idx_bytes
 from cliqa.engine.train import train
+from cliqa.engine.work_dir.checkpoints import load_run
+from cliqa.inference.candidate import Candidate, Request
+from cliqa.inference.evaluate import evaluate
+from cliqa.inference.evaluation_pass import SharedViews
+from cliqa.inference.measure import measure
 from cliqa.losses.contrastive import level_shares
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.registry import MODELS, PLUGINS

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.config import dump_config, load_config
+from cliqa.config.load import dump_config, load_config
 from cliqa.utils.cli import run_entry_point
 from train_config import main
 
@@ -95,7 +95,7 @@ def test_a_misspelt_name_is_told_before_torch_is_imported(config_file: Path) -> 
     told = [line for line in lines if not line.startswith("import time:")]
     assert found.returncode == 2
     assert told == ["error: cl_strategy.optimizer: unknown optimizer 'AdmW'. Did you mean 'AdamW'?"]
-    assert "cliqa.config" in imported
+    assert "cliqa.config.load" in imported
     assert not imported & {"torch", "avalanche", "mmpretrain"}
     assert not (config_file.parent / "work_dirs").exists()
 

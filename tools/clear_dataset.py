@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from cliqa.config.option_value import parse_value
 from cliqa.utils.cli import add_workers_argument, run_entry_point
-from cliqa.utils.option_value import parse_value
 from cliqa.utils.outputs import check_new_folder
 
 # what needs torch is imported in the functions: --help answers at once
@@ -47,7 +47,7 @@ def get_pretrained_features(
     Returns:
         The folder of the features.
     """
-    from cliqa.engine import features  # noqa: PLC0415
+    from cliqa.inference import features  # noqa: PLC0415
 
     return features.get_pretrained_features(
         root,

@@ -13,13 +13,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from cliqa.config.trust import trusting
 from cliqa.utils.cli import (
     add_study_arguments,
     check_study_arguments,
     print_error,
     run_entry_point,
 )
-from cliqa.utils.trust import trusting
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -52,12 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(args: argparse.Namespace) -> int:
     """Do what the command line asks for."""
     check_study_arguments(args)
-    from cliqa.engine.label_study import (  # noqa: PLC0415  --help is fast
+    from cliqa.evaluation.records.label_study import label_table  # noqa: PLC0415
+    from cliqa.studies.label_study import (  # noqa: PLC0415  --help is fast
         plan_label_study,
         run_label_study,
         write_label_study,
     )
-    from cliqa.evaluation.label_study import label_table  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
     resolve_device(args.device)

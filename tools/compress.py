@@ -12,9 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from cliqa.config.trust import trusting
 from cliqa.utils.cli import add_changed_data_argument, add_trust_argument, run_entry_point
 from cliqa.utils.outputs import check_output_file, check_output_folder
-from cliqa.utils.trust import trusting
 
 Commands = argparse._SubParsersAction
 
@@ -62,11 +62,11 @@ def add_export(commands: Commands) -> None:
 def export(args: argparse.Namespace) -> None:
     """Export a checkpoint and say what was written."""
     check_output_file(args.out, inputs=[args.checkpoint])
-    from cliqa.engine.compress_export import (  # noqa: PLC0415  --help answers without it
+    from cliqa.compress.export import (  # noqa: PLC0415  --help answers without it
         export_checkpoint,
         report_lines,
     )
-    from cliqa.engine.profile import parse_size  # noqa: PLC0415
+    from cliqa.compress.profile import parse_size  # noqa: PLC0415
 
     report = export_checkpoint(
         args.checkpoint,
@@ -100,7 +100,7 @@ def add_quantize(commands: Commands) -> None:
 def quantize(args: argparse.Namespace) -> None:
     """Quantize a model and say what was tried and written."""
     check_output_file(args.out, inputs=[args.model])
-    from cliqa.engine.compress_quantize import quantize_model  # noqa: PLC0415  --help is fast
+    from cliqa.compress.quantize import quantize_model  # noqa: PLC0415  --help is fast
 
     lines = quantize_model(
         args.model,
@@ -153,8 +153,8 @@ def add_prune(commands: Commands) -> None:
 def prune(args: argparse.Namespace) -> None:
     """Prune and fine-tune a run."""
     check_output_folder(args.out)
-    from cliqa.engine.checkpoints import find_checkpoint  # noqa: PLC0415  --help is fast
-    from cliqa.engine.compress_prune import prune_run  # noqa: PLC0415
+    from cliqa.compress.prune import prune_run  # noqa: PLC0415
+    from cliqa.engine.work_dir.checkpoints import find_checkpoint  # noqa: PLC0415  --help is fast
 
     out = args.out
     if out is None:
@@ -217,8 +217,8 @@ def add_auto(commands: Commands) -> None:
 def auto(args: argparse.Namespace) -> None:
     """Search for a deployment."""
     check_output_folder(args.out)
-    from cliqa.engine.compress_auto import search_deployments  # noqa: PLC0415  --help is fast
-    from cliqa.engine.deploy_options import DeployOptions  # noqa: PLC0415
+    from cliqa.compress.auto import search_deployments  # noqa: PLC0415  --help is fast
+    from cliqa.deploy.search.options import DeployOptions  # noqa: PLC0415
 
     names = ("max_drop", "max_mib", "max_ms", "min_smaller", "min_faster")
     budget = {name: getattr(args, name) for name in names if getattr(args, name) is not None}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from cliqa.config.trust import trusting
 from cliqa.utils.cli import (
     add_changed_data_argument,
     add_protocol_arguments,
@@ -18,7 +19,6 @@ from cliqa.utils.cli import (
 )
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.outputs import check_output_file, check_output_files, check_output_folder
-from cliqa.utils.trust import trusting
 
 STYLES = {".md": "markdown", ".txt": "text", ".csv": "csv"}
 
@@ -81,10 +81,10 @@ def _main(args: argparse.Namespace) -> None:
     low, high = args.score_range or (0.0, 1.0)
     if not low < high:
         raise ConfigError(f"--score-range {low:g} {high:g}: LOW must be below HIGH.")
-    from cliqa.engine.candidate import Request  # noqa: PLC0415  --help answers without what follows
-    from cliqa.engine.data_arguments import Scale  # noqa: PLC0415
-    from cliqa.engine.evaluate_many import evaluate_checkpoints  # noqa: PLC0415
-    from cliqa.evaluation.evaluation_table import evaluation_report  # noqa: PLC0415
+    from cliqa.evaluation.records.evaluation_table import evaluation_report  # noqa: PLC0415
+    from cliqa.inference.candidate import Request  # noqa: PLC0415  --help answers without what follows
+    from cliqa.inference.data_arguments import Scale  # noqa: PLC0415
+    from cliqa.inference.evaluate_many import evaluate_checkpoints  # noqa: PLC0415
     from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
     from cliqa.utils.io import write_text  # noqa: PLC0415

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the data sets and say how to train on them."""
     args = parse_args(argv)
     check_output_folder(args.out)
-    from cliqa.datasets.generated.demo_data import DemoData  # noqa: PLC0415  --help without torch
+    from cliqa.demo_data.demo_data import DemoData  # noqa: PLC0415  --help without torch
 
     data = DemoData(
         train=args.train,

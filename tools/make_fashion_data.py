@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the files and say how to train on them."""
     args = parse_args(argv)
     check_output_folder(args.out)
-    from cliqa.datasets.generated.fashion import FashionData  # noqa: PLC0415  --help without torch
+    from cliqa.demo_data.fashion import FashionData  # noqa: PLC0415  --help without torch
 
     data = FashionData(train=args.train, test=args.test, seed=args.seed, sprite=args.sprite)
     data.write(args.out)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from cliqa.config.trust import trusting
 from cliqa.utils.cli import (
     add_protocol_arguments,
     add_trust_argument,
@@ -22,10 +23,9 @@ from cliqa.utils.cli import (
 )
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.outputs import check_output_file, check_output_is_open
-from cliqa.utils.trust import trusting
 
 if TYPE_CHECKING:
-    from cliqa.engine.inference import Predictor, Score
+    from cliqa.inference.predict import Predictor, Score
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -81,8 +81,8 @@ def _main(args: argparse.Namespace) -> int:
     _check(args)
     from tqdm import tqdm  # noqa: PLC0415  --help answers without what follows
 
-    from cliqa.engine.inference import Predictor, find_images  # noqa: PLC0415
     from cliqa.engine.interrupts import stop_on_signals  # noqa: PLC0415
+    from cliqa.inference.predict import Predictor, find_images  # noqa: PLC0415
     from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
@@ -145,7 +145,7 @@ def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float],
     Raises:
         ConfigError: The model gives classes, or its config has no such data set.
     """
-    from cliqa.engine.score_scale import on_scale, scale_of  # noqa: PLC0415
+    from cliqa.inference.score_scale import on_scale, scale_of  # noqa: PLC0415
 
     if predictor.classes and (args.scale or args.dataset):
         option = "--scale" if args.scale else "--dataset"

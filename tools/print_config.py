@@ -28,7 +28,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def _checked(config: dict[str, Any]) -> dict[str, Any]:
     """Return a config with every argument as its component takes it."""
     if "pretrain" in config:
-        from cliqa.engine.pretrain_check import check_pretraining  # noqa: PLC0415  heavy
+        from cliqa.engine.pretrain.check import check_pretraining  # noqa: PLC0415  heavy
 
         return check_pretraining(config)
     from cliqa.engine.check import check_config  # noqa: PLC0415  imports torch
@@ -39,9 +39,9 @@ def _checked(config: dict[str, Any]) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Print one resolved config."""
     args = parse_args(argv)
-    from cliqa.config import load_config  # noqa: PLC0415  --help answers without it
-    from cliqa.utils.config_values import format_config  # noqa: PLC0415
-    from cliqa.utils.source_index import quick_check  # noqa: PLC0415
+    from cliqa.config.load import load_config  # noqa: PLC0415  --help answers without it
+    from cliqa.config.source_index import quick_check  # noqa: PLC0415
+    from cliqa.config.values import format_config  # noqa: PLC0415
 
     config = load_config(args.config, args.cfg_options)
     if args.check:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from cliqa.config.trust import trusting
 from cliqa.utils.cli import add_trust_argument, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.outputs import check_output_file
-from cliqa.utils.trust import trusting
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -52,8 +52,8 @@ def _main(args: argparse.Namespace) -> None:
     _check(args)
     import torch  # noqa: PLC0415  --help answers without what follows
 
-    from cliqa.engine import profile, profile_report  # noqa: PLC0415
-    from cliqa.evaluation.tables import render  # noqa: PLC0415
+    from cliqa.compress import profile, profile_report  # noqa: PLC0415
+    from cliqa.evaluation.records.tables import render  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
     sizes = [profile.parse_size(text) for text in args.sizes or ()]

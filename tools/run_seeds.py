@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from cliqa.config.trust import trusting
 from cliqa.utils.cli import (
     add_study_arguments,
     check_study_arguments,
@@ -17,7 +18,6 @@ from cliqa.utils.cli import (
     run_entry_point,
 )
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.trust import trusting
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -57,10 +57,10 @@ def _main(args: argparse.Namespace) -> int:
     check_study_arguments(args)
     if args.no_bracket and (args.naive or args.joint):
         raise ConfigError("--no-bracket and --naive or --joint contradict each other.")
-    from cliqa.engine.study import run_study, write_study  # noqa: PLC0415  --help is fast
-    from cliqa.engine.study_bracket import Bracket  # noqa: PLC0415
-    from cliqa.engine.study_plan import plan_study  # noqa: PLC0415
-    from cliqa.evaluation.study_table import study_report  # noqa: PLC0415
+    from cliqa.evaluation.records.study_table import study_report  # noqa: PLC0415
+    from cliqa.studies.bracket import Bracket  # noqa: PLC0415
+    from cliqa.studies.plan import plan_study  # noqa: PLC0415
+    from cliqa.studies.study import run_study, write_study  # noqa: PLC0415  --help is fast
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
     resolve_device(args.device)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from cliqa.config.trust import trusting
 from cliqa.utils.cli import add_trust_argument, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.outputs import check_output_folder
-from cliqa.utils.trust import trusting
 
 if TYPE_CHECKING:
     from cliqa.visualization.modes import Target
@@ -133,7 +133,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _draw_runs(args: argparse.Namespace, target: Target) -> list[Path]:
     """Draw one run's figures, or the comparison of several with its table."""
-    from cliqa.evaluation.tables import comparison_table, render  # noqa: PLC0415
+    from cliqa.evaluation.records.tables import comparison_table, render  # noqa: PLC0415
     from cliqa.visualization.modes import draw_compared  # noqa: PLC0415
     from cliqa.visualization.run import draw_run, load_runs  # noqa: PLC0415
 
@@ -160,7 +160,7 @@ def _draw_files(args: argparse.Namespace, target: Target) -> list[Path]:
 
 def _draw_models(args: argparse.Namespace, target: Target) -> list[Path]:
     """Draw a mode that runs the trained model."""
-    from cliqa.engine import figures  # noqa: PLC0415
+    from cliqa.explain import figures  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
     path, device = args.inputs[0], resolve_device(args.device or "auto")

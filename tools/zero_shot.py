@@ -9,10 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from cliqa.config.trust import trusting
 from cliqa.utils.cli import add_trust_argument, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.outputs import check_output_file
-from cliqa.utils.trust import trusting
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -67,9 +67,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _main(args: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     _check(args)
-    from cliqa.engine.data_arguments import Scale  # noqa: PLC0415  --help answers without these
-    from cliqa.engine.few_shot import few_shot, few_shot_table  # noqa: PLC0415
-    from cliqa.engine.inference import Predictor  # noqa: PLC0415
+    from cliqa.inference.data_arguments import Scale  # noqa: PLC0415  --help answers without these
+    from cliqa.inference.few_shot import few_shot, few_shot_table  # noqa: PLC0415
+    from cliqa.inference.predict import Predictor  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
     from cliqa.utils.io import write_json  # noqa: PLC0415
 

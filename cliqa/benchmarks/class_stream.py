@@ -17,7 +17,7 @@ from avalanche.benchmarks.utils.flat_data import ConstantSequence
 from torch import Tensor
 
 from cliqa.benchmarks.experience import NamedExperience
-from cliqa.datasets.class_dataset import ClassDataset
+from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.logging import get_logger
 from cliqa.utils.seed import generator

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from cliqa.benchmarks.class_stream import ClassStream, Transform
-from cliqa.datasets.cifar import read_cifar10, read_cifar100
-from cliqa.datasets.class_dataset import ClassDataset
-from cliqa.datasets.fashion_mnist import read_fashion_mnist
-from cliqa.datasets.image_folder import read_image_folder
+from cliqa.datasets.classes.cifar import read_cifar10, read_cifar100
+from cliqa.datasets.classes.class_dataset import ClassDataset
+from cliqa.datasets.classes.fashion_mnist import read_fashion_mnist
+from cliqa.datasets.classes.image_folder import read_image_folder
 from cliqa.registry import SCENARIOS
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from cliqa.datasets.doubts import find_doubts
+from cliqa.config.annotations import ThreeNumbers, TwoNumbers
 from cliqa.datasets.image_files import (
     describe_missing,
     join_paths,
@@ -24,11 +24,11 @@ from cliqa.datasets.image_files import (
     without_unreadable,
 )
 from cliqa.datasets.image_listing import same_form
-from cliqa.datasets.scale import from_unit, to_unit
+from cliqa.datasets.labels.doubts import find_doubts
+from cliqa.datasets.labels.scale import from_unit, to_unit
+from cliqa.datasets.labels.table import SPLITS, ScoreTable, check_range, check_table
 from cliqa.datasets.splits import check_fractions, seeded_splits
-from cliqa.datasets.table import SPLITS, ScoreTable, check_range, check_table
 from cliqa.transforms.decode import read_image
-from cliqa.utils.annotations import ThreeNumbers, TwoNumbers
 from cliqa.utils.errors import ConfigError, DatasetError
 
 logger = logging.getLogger(__name__)

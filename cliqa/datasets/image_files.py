@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cliqa.datasets.image_listing import find_path, same_form
-from cliqa.datasets.table import ScoreTable
+from cliqa.datasets.labels.table import ScoreTable
 from cliqa.utils.errors import DatasetError
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cliqa.datasets.table import SPLITS, ScoreTable
+from cliqa.datasets.labels.table import SPLITS, ScoreTable
 from cliqa.utils.errors import ConfigError, DatasetError
 
 logger = logging.getLogger(__name__)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cliqa.config.file_config import check_names, check_plain
+from cliqa.config.trust import import_custom_modules, is_trusting
 from cliqa.registry import DATASETS, GENERATORS, SCENARIOS, TRANSFORMS
 from cliqa.utils.errors import ArtifactError
-from cliqa.utils.file_config import check_names, check_plain
-from cliqa.utils.trust import import_custom_modules, is_trusting
 
 OF_SCENARIOS = (SCENARIOS, DATASETS, GENERATORS, TRANSFORMS)
 """Where the names in a section of data are looked up."""

@@ -13,7 +13,6 @@ from torch import nn
 from torch.optim import Optimizer
 
 from cliqa.engine.check import check_config
-from cliqa.engine.checkpoints import open_teacher
 from cliqa.engine.parts import Parts
 from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.engine.sections import (
@@ -25,10 +24,11 @@ from cliqa.engine.sections import (
 from cliqa.engine.streams import build_benchmark
 from cliqa.engine.targets.choose import targets_of
 from cliqa.engine.targets.kind import Targets
+from cliqa.engine.work_dir.checkpoints import open_teacher
 from cliqa.evaluation.metrics.predictions import Predictions
 from cliqa.models.build import build_model
 from cliqa.models.pruned import Step, apply_pruning
-from cliqa.models.start import StartReport, start_from
+from cliqa.models.weights.start import StartReport, start_from
 from cliqa.registry import (
     LOSSES,
     METRICS,
@@ -40,12 +40,12 @@ from cliqa.registry import (
     find,
     parameters_of,
 )
-from cliqa.training.options import training_options
-from cliqa.training.parameter_groups import ParameterGroups, without_groups
+from cliqa.training.loop.options import training_options
+from cliqa.training.loop.parameter_groups import ParameterGroups, without_groups
+from cliqa.training.loop.schedule import Schedule
+from cliqa.training.loop.template import with_stream_template
 from cliqa.training.plugins.distillation import Distillation
-from cliqa.training.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
-from cliqa.training.templates import with_stream_template
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 from cliqa.utils.seed import seed_everything

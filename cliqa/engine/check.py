@@ -11,7 +11,7 @@ from avalanche.training.templates import SupervisedTemplate
 from torch import nn
 
 from cliqa.benchmarks.patches import Patches
-from cliqa.engine.deploy_options import deploy_options
+from cliqa.deploy.search.options import deploy_options
 from cliqa.engine.loggers.build import PROVIDED
 from cliqa.engine.places import as_used, places
 from cliqa.engine.scenario_check import (
@@ -30,7 +30,7 @@ from cliqa.engine.sections import (
     strategy_component,
 )
 from cliqa.models.build import check_model
-from cliqa.models.start import check_start
+from cliqa.models.weights.start import check_start
 from cliqa.registry import (
     LOGGERS,
     LOSSES,
@@ -44,9 +44,9 @@ from cliqa.registry import (
     find,
     parameters_of,
 )
-from cliqa.training.options import TrainingOptions, training_options
-from cliqa.training.parameter_groups import ParameterGroups, without_groups
-from cliqa.training.schedule import Schedule
+from cliqa.training.loop.options import TrainingOptions, training_options
+from cliqa.training.loop.parameter_groups import ParameterGroups, without_groups
+from cliqa.training.loop.schedule import Schedule
 from cliqa.training.upstream import LEARN, cannot_learn
 from cliqa.utils.errors import ConfigError
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from cliqa.datasets.base import QualityDataset
-from cliqa.datasets.class_dataset import ClassDataset, ImageFiles
+from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
 from cliqa.engine.data_changes import ROW, describe_changes
 from cliqa.utils.checksum import digest_of
 from cliqa.utils.errors import CheckpointError

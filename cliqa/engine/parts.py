@@ -12,7 +12,7 @@ from torch import nn
 from cliqa.engine.loggers.build import build_loggers, close_loggers
 from cliqa.engine.targets.kind import Targets
 from cliqa.evaluation.metrics.predictions import Predictions
-from cliqa.models.start import StartReport
+from cliqa.models.weights.start import StartReport
 
 
 @dataclass(slots=True)

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cliqa.engine.deploy_options import DeployOptions
+from cliqa.config.arguments import checked_arguments
+from cliqa.deploy.search.options import DeployOptions
 from cliqa.engine.sections import split_strategy, strategy_component
 from cliqa.engine.streams import takes_data_sets
 from cliqa.models.build import PARTS as OF_MODEL
 from cliqa.models.build import takes_name, with_type
-from cliqa.models.start import StartOptions
+from cliqa.models.weights.start import StartOptions
 from cliqa.registry import (
     DATASETS,
     GENERATORS,
@@ -28,8 +29,7 @@ from cliqa.registry import (
     ComponentRegistry,
     find,
 )
-from cliqa.training.options import TrainingOptions
-from cliqa.utils.arguments import checked_arguments
+from cliqa.training.loop.options import TrainingOptions
 
 Path = tuple[str | int, ...]
 

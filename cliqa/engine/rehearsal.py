@@ -10,14 +10,14 @@ from avalanche.training.plugins import EarlyStoppingPlugin
 from cliqa.engine.parts import Parts
 from cliqa.engine.unchanged import unchanged
 from cliqa.models.freezing import set_training
-from cliqa.training.batching import (
+from cliqa.training.loop.batching import (
     RaggedImages,
     apply_model,
     collate_eval,
     collate_train,
     smallest_batch,
 )
-from cliqa.training.one_value import is_one_value, one_value_error
+from cliqa.training.loop.one_value import is_one_value, one_value_error
 from cliqa.training.plugins.distillation import Distillation
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 from cliqa.utils.machine import is_out_of_memory

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from cliqa.config import dump_config
-from cliqa.engine.artifacts import WorkDir
-from cliqa.engine.checkpoints import check_same_config, check_same_texts
+from cliqa.config.load import dump_config
 from cliqa.engine.costs import Costs
 from cliqa.engine.data_record import DataRecord, check_same_data
-from cliqa.engine.holding import ReadCheckpoint
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.targets.choose import targets_of
-from cliqa.evaluation.results import Results, load_results
-from cliqa.evaluation.tables import report
+from cliqa.engine.work_dir.artifacts import WorkDir
+from cliqa.engine.work_dir.checkpoints import check_same_config, check_same_texts
+from cliqa.engine.work_dir.holding import ReadCheckpoint
+from cliqa.evaluation.records.results import Results, load_results
+from cliqa.evaluation.records.tables import report
 from cliqa.training.state import without_state
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.errors import CheckpointError

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.benchmarks.presets import preset
-from cliqa.config import default_work_dir
+from cliqa.config.load import default_work_dir
 from cliqa.evaluation.metrics.upstream import OF_CLASSES
 from cliqa.registry import PLUGINS, STRATEGIES, Component, ComponentRegistry, find
-from cliqa.training.options import TrainingOptions
+from cliqa.training.loop.options import TrainingOptions
 from cliqa.utils.paths import home_path
 
 TEMPLATE = ("train_mb_size", "train_epochs", "eval_mb_size", "eval_every", "peval_mode")

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.config.trust import TRUST, untrusted_source
 from cliqa.datasets.base import QualityDataset
-from cliqa.datasets.generated.storage import MANIFEST
+from cliqa.datasets.storage import MANIFEST
 from cliqa.engine.sections import data_set_sections
 from cliqa.registry import DATASETS, GENERATORS, SCENARIOS, build_component, find, parameters_of
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.errors import TrustError
 from cliqa.utils.paths import home_path
-from cliqa.utils.trust import TRUST, untrusted_source
 
 OF_DATA = ("dataset_root", "generate", "datasets")
 """Keys of the section that say where the data come from."""

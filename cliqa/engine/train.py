@@ -14,7 +14,7 @@ from cliqa.engine.memory_advice import memory_advice, of_training
 from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import resamples, run_folder, with_command_line
-from cliqa.evaluation.tables import report
+from cliqa.evaluation.records.tables import report
 from cliqa.utils.device import resolve_device
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.visualization.run import draw_run

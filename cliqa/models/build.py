@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import nn
 
+from cliqa.config.signature import arguments_of
 from cliqa.models.mmpretrain_bridge import initialise, model_scope
-from cliqa.models.weights import load_weights
+from cliqa.models.weights.weights import load_weights
 from cliqa.registry import MODELS, Component, build_component, check_component
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.signature import arguments_of
 
 PARTS = ("backbone", "neck", "head", "text_encoder")
 

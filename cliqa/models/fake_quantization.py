@@ -3,8 +3,8 @@
 Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only
 inference", CVPR 2018, section 3, with gradients straight through the rounding (Bengio et al.,
 "Estimating or propagating gradients through stochastic neurons", 2013). The steps are those of an
-ONNX file in eight bits (`cliqa.deploy.quantization`), so that what is trained and measured is what
-is deployed.
+ONNX file in eight bits (`cliqa.deploy.onnx.quantization`), so that what is trained and measured is
+what is deployed.
 """
 
 from __future__ import annotations

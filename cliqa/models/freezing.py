@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
+from cliqa.config.suggest import closest
 from cliqa.utils.errors import ModelError
-from cliqa.utils.suggest import closest
 
 
 @dataclass(frozen=True)

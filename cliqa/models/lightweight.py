@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cliqa.config.suggest import closest
+from cliqa.models.backbones.torchvision_backbone import file_given_as
 from cliqa.models.quality_model import QualityModel
-from cliqa.models.torchvision_backbone import file_given_as
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
-from cliqa.utils.suggest import closest
 
 LAST_MAP = {
     "resnet18": ("layer4", 512),

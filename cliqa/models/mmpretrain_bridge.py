@@ -20,10 +20,10 @@ from mmengine.registry import DefaultScope, Registry
 from mmpretrain.registry import WEIGHT_INITIALIZERS as INITIALIZERS
 from torch import nn
 
-from cliqa.models.weights import load_weights
+from cliqa.config.trust import refusal, untrusted_source
+from cliqa.models.weights.weights import load_weights
 from cliqa.registry import MODELS, Component, build_component
 from cliqa.utils.errors import ModelError
-from cliqa.utils.trust import refusal, untrusted_source
 
 INIT_ERRORS = (OSError, RuntimeError, TypeError, ValueError, KeyError, pickle.UnpicklingError)
 """What mmengine raises for an ``init_cfg`` with a wrong argument or an unreadable file."""

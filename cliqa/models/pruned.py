@@ -6,7 +6,7 @@ A pruning is a list of steps. A step is a dict of plain types, so that a checkpo
 * ``tensors``: a tensor's name -> pairs ``[dimension, which list of kept]``.
 * ``attributes``: a module's name -> ``{attribute: [before, after]}``: ``in_channels`` and the like.
 
-Nothing here needs the library that finds out what can be pruned (`cliqa.deploy.pruning`).
+Nothing here needs the library that finds out what can be pruned (`cliqa.deploy.pruning.prune`).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from torch import nn
 from cliqa.models.freezing import freeze_parts, keep_frozen
 from cliqa.models.mmpretrain_bridge import build_part
 from cliqa.models.outputs import as_vector, check_branches, flat_outputs, run_backbone
-from cliqa.models.weights import load_weights
+from cliqa.models.weights.weights import load_weights
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
 

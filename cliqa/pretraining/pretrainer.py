@@ -17,7 +17,7 @@ from tqdm import tqdm
 from cliqa.losses.qualiclip import QualiCLIPLoss
 from cliqa.pretraining.pairs import PairDataset
 from cliqa.pretraining.projection import QualityProjection
-from cliqa.training.precision import Precision
+from cliqa.training.loop.precision import Precision
 from cliqa.utils.errors import CheckpointError, ConfigError, ModelError
 from cliqa.utils.seed import generator, seed_everything
 from cliqa.utils.workers import check_workers

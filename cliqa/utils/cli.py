@@ -152,7 +152,7 @@ def _workers(text: str) -> int:
 
 
 def add_trust_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--trust`` (False by default), for `cliqa.utils.trust.trusting`."""
+    """Add ``--trust`` (False by default), for `cliqa.config.trust.trusting`."""
     parser.add_argument(
         "--trust",
         action="store_true",

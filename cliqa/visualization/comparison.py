@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cliqa.evaluation.results import Results
+from cliqa.evaluation.records.results import Results
+from cliqa.evaluation.records.tables import LABELS, common_measure, number
 from cliqa.evaluation.summary import mean_name
-from cliqa.evaluation.tables import LABELS, common_measure, number
 from cliqa.visualization.style import (
     FAINT,
     INK,

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from cliqa.evaluation.class_predictions import ClassPredictions
 from cliqa.evaluation.classification import confusion_matrix, predicted_classes
+from cliqa.evaluation.records.class_predictions import ClassPredictions
 from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.style import INK, PAGE, new_figure, shortened, styled
 

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from cliqa.evaluation.results import Results, main_measure, row_labels
-from cliqa.evaluation.tables import LABELS
+from cliqa.evaluation.records.results import Results, main_measure, row_labels
+from cliqa.evaluation.records.tables import LABELS
 from cliqa.visualization.style import (
     COLUMN,
     FAINT,

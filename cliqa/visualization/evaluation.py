@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cliqa.evaluation.classification import confusion_matrix
-from cliqa.evaluation.eval_results import Evaluated
-from cliqa.evaluation.tables import LABELS
+from cliqa.evaluation.records.eval_results import Evaluated
+from cliqa.evaluation.records.tables import LABELS
 from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.confusion import draw_counts
 from cliqa.visualization.scatter import draw_scatter

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cliqa.evaluation.results import Results, main_measure
-from cliqa.evaluation.tables import LABELS, number
+from cliqa.evaluation.records.results import Results, main_measure
+from cliqa.evaluation.records.tables import LABELS, number
 from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.style import FAINT, INK, MUTED, PAGE, color, new_figure, shortened, styled
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from cliqa.evaluation.tables import LABELS
+from cliqa.evaluation.records.tables import LABELS
 from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.style import (
     FAINT,

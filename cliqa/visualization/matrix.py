@@ -9,8 +9,8 @@ from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from cliqa.evaluation.results import Results, main_measure, row_labels
-from cliqa.evaluation.tables import LABELS, number
+from cliqa.evaluation.records.results import Results, main_measure, row_labels
+from cliqa.evaluation.records.tables import LABELS, number
 from cliqa.visualization.style import FAINT, INK, MUTED, new_figure, styled, wrapped
 
 CELL = (0.95, 0.5)

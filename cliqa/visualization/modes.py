@@ -8,8 +8,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from cliqa.evaluation.eval_results import FILE_NAME, load_evaluation
-from cliqa.evaluation.results import load_results, main_measure
+from cliqa.evaluation.records.eval_results import FILE_NAME, load_evaluation
+from cliqa.evaluation.records.results import load_results, main_measure
 from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.evaluation import draw_evaluation, draw_evaluations
 from cliqa.visualization.forgetting import draw_forgetting

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cliqa.deploy.pareto import Measured
-from cliqa.deploy.recipes import PRECISIONS
+from cliqa.deploy.search.pareto import Measured
+from cliqa.deploy.search.recipes import PRECISIONS
 from cliqa.visualization.style import INK, MUTED, PAGE, color, marker, new_figure, styled
 
 ORDER = ("fp32", "fp16", "bf16", "int8")

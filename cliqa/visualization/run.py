@@ -8,9 +8,9 @@ from typing import Literal
 
 from matplotlib.figure import Figure
 
-from cliqa.evaluation.class_predictions import ClassPredictions, load_class_predictions
-from cliqa.evaluation.predictions import Predictions, load_predictions, prediction_path
-from cliqa.evaluation.results import Results, load_results, main_measure, row_labels
+from cliqa.evaluation.records.class_predictions import ClassPredictions, load_class_predictions
+from cliqa.evaluation.records.predictions import Predictions, load_predictions, prediction_path
+from cliqa.evaluation.records.results import Results, load_results, main_measure, row_labels
 from cliqa.utils.errors import ArtifactError, ConfigError
 from cliqa.visualization.comparison import draw_comparison
 from cliqa.visualization.confusion import draw_confusion

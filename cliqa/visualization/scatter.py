@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from cliqa.evaluation.functional import plcc, srcc
 from cliqa.evaluation.logistic import logistic_fit
-from cliqa.evaluation.predictions import Predictions
-from cliqa.evaluation.tables import number
+from cliqa.evaluation.records.predictions import Predictions
+from cliqa.evaluation.records.tables import number
 from cliqa.utils.errors import EvaluationError
 from cliqa.visualization.style import (
     COLUMN,

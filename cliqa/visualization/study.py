@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cliqa.evaluation.study import SUFFIX_TASK_IL, Study
-from cliqa.evaluation.study_table import head_of
+from cliqa.evaluation.records.study import SUFFIX_TASK_IL, Study
+from cliqa.evaluation.records.study_table import head_of
 from cliqa.visualization.style import (
     FAINT,
     INK,

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cliqa.config import load_config
-from cliqa.datasets.clear.generated import ClearData
-from cliqa.datasets.generated.demo_data import DemoData
-from cliqa.datasets.generated.fashion import FashionData
-from cliqa.engine.compress_auto import search_deployments
-from cliqa.engine.compress_prune import prune_run
-from cliqa.engine.deploy_options import DeployOptions
-from cliqa.engine.pretrain import pretrain
+from cliqa.compress.auto import search_deployments
+from cliqa.compress.prune import prune_run
+from cliqa.config.load import load_config
+from cliqa.demo_data.clear import ClearData
+from cliqa.demo_data.demo_data import DemoData
+from cliqa.demo_data.fashion import FashionData
+from cliqa.deploy.search.options import DeployOptions
+from cliqa.engine.pretrain.run import pretrain
 from cliqa.engine.train import train
 from perf.soak.trial import Work, reference
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from cliqa.benchmarks.class_stream import ClassStream, with_class_transforms
 from cliqa.benchmarks.experience import NamedExperience
-from cliqa.datasets.class_dataset import ClassDataset, ImageFiles
+from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
 from cliqa.utils.errors import ConfigError, DatasetError
 
 CLASSES = ("ant", "bee", "cow", "dog", "eel")

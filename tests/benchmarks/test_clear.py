@@ -14,9 +14,9 @@ from avalanche.benchmarks.datasets.clear.clear import CLEARDataset, _CLEARFeatur
 from PIL import Image
 
 from cliqa.benchmarks.clear import CLEAR
-from cliqa.datasets.class_dataset import ClassDataset, ImageFiles
+from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
 from cliqa.datasets.clear.fewshot import get_fewshot_indices
-from cliqa.datasets.clear.generated import ClearData
+from cliqa.demo_data.clear import ClearData
 from cliqa.registry import SCENARIOS
 from cliqa.utils.errors import ConfigError, DatasetError
 

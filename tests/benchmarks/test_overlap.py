@@ -12,7 +12,7 @@ from PIL import Image
 
 from cliqa.benchmarks.overlap import without_overlap
 from cliqa.datasets.base import QualityDataset
-from cliqa.datasets.score_file import ScoreFile
+from cliqa.datasets.quality.score_file import ScoreFile
 from cliqa.utils.errors import ConfigError
 
 Splits = dict[tuple[str, str], QualityDataset]

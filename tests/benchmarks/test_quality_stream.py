@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cliqa.benchmarks.quality_stream import QualityStream
-from cliqa.datasets.score_file import ScoreFile
+from cliqa.datasets.quality.score_file import ScoreFile
 from cliqa.utils.errors import ConfigError
 
 

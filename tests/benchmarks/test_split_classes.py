@@ -20,9 +20,9 @@ from cliqa.benchmarks.split_classes import (
     class_order,
     share_out,
 )
-from cliqa.datasets.cifar import read_cifar10, read_cifar100
-from cliqa.datasets.class_dataset import ClassDataset
-from cliqa.datasets.fashion_mnist import CLASS_NAMES, read_fashion_mnist
+from cliqa.datasets.classes.cifar import read_cifar10, read_cifar100
+from cliqa.datasets.classes.class_dataset import ClassDataset
+from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES, read_fashion_mnist
 from cliqa.registry import SCENARIOS
 from cliqa.utils.errors import ConfigError, DatasetError
 

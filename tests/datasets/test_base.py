@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from cliqa.datasets import base
 from cliqa.datasets.base import QualityDataset
-from cliqa.datasets.table import ScoreTable
+from cliqa.datasets.labels.table import ScoreTable
 from cliqa.utils.errors import ConfigError, DatasetError
 
 COUNT = 20

@@ -16,7 +16,7 @@ from cliqa.datasets.image_files import (
     match_images,
     unreadable,
 )
-from cliqa.datasets.table import ScoreTable
+from cliqa.datasets.labels.table import ScoreTable
 from cliqa.utils.errors import DatasetError
 
 Form = Literal["NFC", "NFD"]

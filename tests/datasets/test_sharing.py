@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.labels.table import ScoreTable
 from cliqa.datasets.sharing import SharedImage, find_shared
-from cliqa.datasets.table import ScoreTable
 from cliqa.utils.errors import DatasetError
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cliqa.datasets.labels.table import ScoreTable
 from cliqa.datasets.splits import (
     carve_validation,
     check_fractions,
     seeded_splits,
     with_known_splits,
 )
-from cliqa.datasets.table import ScoreTable
 from cliqa.utils.errors import ConfigError, DatasetError
 
 NAMES = [f"{k}.jpg" for k in range(100)]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from cliqa.config.trust import trusting
 from cliqa.deploy.description import check_description, scenario_of
-from cliqa.deploy.onnx_file import parse_metadata
+from cliqa.deploy.onnx.file import parse_metadata
 from cliqa.utils.errors import ArtifactError, ConfigError, TrustError
-from cliqa.utils.trust import trusting
 
 ABOUT: dict[str, Any] = {
     "format": 1,

@@ -20,8 +20,8 @@ from cliqa.deploy.file_checksum import (
     seal_onnx,
     strip_checksum,
 )
-from cliqa.deploy.onnx_file import OnnxModel, load_proto, read_metadata
-from cliqa.deploy.onnx_graph import load_graph, onnx_forward, save_graph
+from cliqa.deploy.onnx.file import OnnxModel, load_proto, read_metadata
+from cliqa.deploy.onnx.graph import load_graph, onnx_forward, save_graph
 from cliqa.utils.checksum import LENGTH
 from cliqa.utils.errors import ArtifactError
 
@@ -121,7 +121,7 @@ def test_what_to_do_with_a_file_that_another_program_changed_works(file: Path) -
 @pytest.fixture
 def openvino_file(file: Path, tmp_path: Path) -> Path:
     pytest.importorskip("openvino")
-    from cliqa.deploy.openvino_backend import to_openvino  # noqa: PLC0415  needs the library
+    from cliqa.deploy.openvino.backend import to_openvino  # noqa: PLC0415  needs the library
 
     to_openvino(file, tmp_path / "m.xml")
     return tmp_path / "m.xml"
@@ -145,7 +145,7 @@ def test_flipped_bits_of_openvinos_files_are_found(openvino_file: Path, ending: 
 def test_openvinos_files_of_two_models_are_not_mixed(
     openvino_file: Path, proto: Any, tmp_path: Path
 ) -> None:
-    from cliqa.deploy.openvino_backend import OpenVinoModel, to_openvino  # noqa: PLC0415
+    from cliqa.deploy.openvino.backend import OpenVinoModel, to_openvino  # noqa: PLC0415
 
     images: Tensor = torch.rand(2, 3, 4, 4)
     torch.testing.assert_close(OpenVinoModel(openvino_file)(images), 0.5 * images.mean((1, 2, 3)))
@@ -159,7 +159,7 @@ def test_openvinos_files_of_two_models_are_not_mixed(
 
 def test_openvinos_files_without_a_description_or_a_checksum_are_read(openvino_file: Path) -> None:
 
-    from cliqa.deploy.openvino_backend import OpenVinoModel  # noqa: PLC0415
+    from cliqa.deploy.openvino.backend import OpenVinoModel  # noqa: PLC0415
 
     openvino_file.with_suffix(".json").unlink()
     assert OpenVinoModel(openvino_file).metadata == {}

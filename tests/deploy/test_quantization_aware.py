@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cliqa.deploy.onnx_graph import onnx_forward
-from cliqa.deploy.quantization import quantize_int8
+from cliqa.deploy.onnx.graph import onnx_forward
+from cliqa.deploy.onnx.quantization import quantize_int8
 from cliqa.models.fake_quantization import add_rounding, observe, remove_rounding
 
 Pictures = Callable[..., list[Tensor]]

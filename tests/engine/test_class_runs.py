@@ -13,11 +13,11 @@ import pytest
 import torch
 from avalanche.benchmarks.classic.clear import CLEARMetric
 
-from cliqa.config import dump_config, load_config
+from cliqa.config.load import dump_config, load_config
 from cliqa.engine.build import build
-from cliqa.engine.checkpoints import model_of
 from cliqa.engine.rehearsal import rehearse
-from cliqa.evaluation.class_predictions import load_class_predictions
+from cliqa.engine.work_dir.checkpoints import model_of
+from cliqa.evaluation.records.class_predictions import load_class_predictions
 from cliqa.utils.errors import ConfigError
 
 Config = dict[str, Any]

@@ -14,10 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
-from cliqa.config import dump_config
-from cliqa.engine.candidate import Request
-from cliqa.engine.compress_export import export_checkpoint
-from cliqa.engine.compress_prune import prune_run
+from cliqa.compress.export import export_checkpoint
+from cliqa.compress.prune import prune_run
+from cliqa.config.load import dump_config
 from cliqa.engine.data_record import (
     DataRecord,
     Samples,
@@ -26,10 +25,11 @@ from cliqa.engine.data_record import (
     record_of,
     record_samples,
 )
-from cliqa.engine.evaluate import evaluate
-from cliqa.engine.evaluate_many import evaluate_checkpoints
 from cliqa.engine.streams import build_benchmark
 from cliqa.engine.train import train
+from cliqa.inference.candidate import Request
+from cliqa.inference.evaluate import evaluate
+from cliqa.inference.evaluate_many import evaluate_checkpoints
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import CheckpointError

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.engine.checkpoints import deployed_of, load_run, model_of
-from cliqa.engine.inference import Predictor, find_images
-from cliqa.evaluation.predictions import load_predictions
-from cliqa.training.gated_views import GatedViews
+from cliqa.engine.work_dir.checkpoints import deployed_of, load_run, model_of
+from cliqa.evaluation.records.predictions import load_predictions
+from cliqa.inference.predict import Predictor, find_images
+from cliqa.training.views.gated_views import GatedViews
 
 Config = dict[str, Any]
 Run = Callable[..., Path]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from cliqa.config import load_config
+from cliqa.config.load import load_config
 from cliqa.engine.build import build
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "demo_naive.py"

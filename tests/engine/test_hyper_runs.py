@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from cliqa.engine.evaluate import evaluate
+from cliqa.inference.evaluate import evaluate
 from cliqa.models.build import build_model
-from cliqa.training.per_sample import PerSampleGradients
+from cliqa.training.importance.per_sample import PerSampleGradients
 
 Config = dict[str, Any]
 

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.datasets.fashion_mnist import CLASS_NAMES
+from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES
 from cliqa.engine.build import build
-from cliqa.engine.candidate import Request
-from cliqa.engine.checkpoints import load_run, model_of
-from cliqa.engine.evaluate import evaluate
-from cliqa.engine.evaluate_many import evaluate_checkpoints
-from cliqa.engine.inference import Predictor
-from cliqa.engine.planned_run import PlannedRun, Replicate
-from cliqa.evaluation.class_predictions import load_class_predictions
-from cliqa.models.lora import lora_layers
-from cliqa.training.per_sample import PerSampleGradients
+from cliqa.engine.work_dir.checkpoints import load_run, model_of
+from cliqa.evaluation.records.class_predictions import load_class_predictions
+from cliqa.inference.candidate import Request
+from cliqa.inference.evaluate import evaluate
+from cliqa.inference.evaluate_many import evaluate_checkpoints
+from cliqa.inference.predict import Predictor
+from cliqa.models.lora.adapters import lora_layers
+from cliqa.studies.planned_run import PlannedRun, Replicate
+from cliqa.training.importance.per_sample import PerSampleGradients
 from cliqa.utils.errors import CheckpointError, ConfigError
 
 Config = dict[str, Any]

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from cliqa.engine.build import build
-from cliqa.engine.checkpoints import load_run, model_of
-from cliqa.engine.evaluate import evaluate
-from cliqa.engine.inference import Predictor, find_images
-from cliqa.evaluation.predictions import load_predictions
-from cliqa.models.lora import lora_layers, merge
+from cliqa.engine.work_dir.checkpoints import load_run, model_of
+from cliqa.evaluation.records.predictions import load_predictions
+from cliqa.inference.evaluate import evaluate
+from cliqa.inference.predict import Predictor, find_images
+from cliqa.models.lora.adapters import lora_layers, merge
 from cliqa.utils.checkpoint import load_checkpoint
 
 Config = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cliqa.config import load_config
+from cliqa.config.load import load_config
 from cliqa.engine.places import as_used, places, where_of
 from cliqa.engine.sections import with_command_line
 

@@ -15,13 +15,13 @@ import pytest
 import torch
 from scipy import stats
 
-from cliqa.config import load_config
+from cliqa.config.load import load_config
 from cliqa.engine import experiment
 from cliqa.engine import train as engine_train
-from cliqa.engine.evaluate import evaluate
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.train import train
-from cliqa.training import steps
+from cliqa.inference.evaluate import evaluate
+from cliqa.training.loop import steps
 from cliqa.utils import io as cliqa_io
 from cliqa.utils.errors import (
     ArtifactError,

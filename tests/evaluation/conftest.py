@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cliqa.evaluation.build_results import build_results
-from cliqa.evaluation.results import Results
+from cliqa.evaluation.records.build_results import build_results
+from cliqa.evaluation.records.results import Results
 
 
 @pytest.fixture

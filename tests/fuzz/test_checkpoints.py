@@ -14,7 +14,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cliqa.engine.inference import Predictor
+from cliqa.inference.predict import Predictor
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from tests.fuzz.conftest import Try, cases
 from tests.fuzz.damage import OUT_OF_RANGE, WRONG_KINDS, changed, damaged_bytes, drop, paths_of
@@ -207,7 +207,7 @@ def test_a_damaged_entry(
 def exported(tiny_run: Path, folder: Path, quick_exports: None) -> Content:  # noqa: ARG001
     """Return the bytes of an exported model."""
     pytest.importorskip("onnxruntime")
-    from cliqa.engine.compress_export import export_checkpoint  # noqa: PLC0415
+    from cliqa.compress.export import export_checkpoint  # noqa: PLC0415
 
     path = folder / "model.onnx"
     export_checkpoint(tiny_run, path)

@@ -11,13 +11,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cliqa.config import dump_config, load_config
+from cliqa.config.load import dump_config, load_config
+from cliqa.config.source_index import quick_check
+from cliqa.config.source_names import SourceNames
 from cliqa.engine.build import build_model_and_strategy
 from cliqa.engine.check import check_config
-from cliqa.engine.pretrain_check import check_pretraining
+from cliqa.engine.pretrain.check import check_pretraining
 from cliqa.engine.train import train
-from cliqa.utils.source_index import quick_check
-from cliqa.utils.source_names import SourceNames
 from tests.fuzz.conftest import Try, cases
 from tests.fuzz.damage import (
     DEEP,

@@ -21,8 +21,8 @@ from cliqa.models.fake_quantization import (
     round_weight,
     rounding_layers,
 )
-from cliqa.models.lora import inject, lora_layers, merge, unmerge
-from cliqa.models.weights import transfer_weights
+from cliqa.models.lora.adapters import inject, lora_layers, merge, unmerge
+from cliqa.models.weights.weights import transfer_weights
 from cliqa.utils.errors import ConfigError, ModelError
 
 

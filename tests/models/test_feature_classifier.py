@@ -8,7 +8,7 @@ from torch import nn
 
 from cliqa.models.build import build_model
 from cliqa.models.feature_classifier import FeatureClassifier
-from cliqa.models.start import start_from
+from cliqa.models.weights.start import start_from
 from cliqa.utils.errors import ConfigError, ModelError
 
 CONFIG: dict[str, Any] = {"type": "FeatureClassifier", "in_channels": 8, "num_classes": 3}

@@ -15,10 +15,10 @@ from mmpretrain.models import ImageClassifier, ResNet
 from mmpretrain.registry import MODELS as MMPRETRAIN
 from torch import nn
 
+from cliqa.config.trust import built_from, trusting
 from cliqa.models import mmpretrain_bridge as bridge
 from cliqa.registry import MODELS
 from cliqa.utils.errors import CheckpointError, ConfigError, ModelError, TrustError
-from cliqa.utils.trust import built_from, trusting
 
 RESNET = {"type": "ResNet", "depth": 18, "base_channels": 4}
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.models.build import build_model
-from cliqa.models.hyper_model import HyperModel
+from cliqa.models.hyperiqa.hyper_model import HyperModel
 from cliqa.models.outputs import flat_outputs, is_channels_last, run_backbone
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError

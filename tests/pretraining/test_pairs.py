@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from cliqa.datasets.score_file import ScoreFile
+from cliqa.datasets.quality.score_file import ScoreFile
 from cliqa.pretraining.pairs import IMAGENET_MEAN, IMAGENET_STD, PairDataset
 from cliqa.utils.errors import ConfigError, DatasetError
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.losses.qualiclip import SimplifiedQualiCLIPLoss
-from cliqa.models.small_conv_net import SmallConvNet
+from cliqa.models.backbones.small_conv_net import SmallConvNet
 from cliqa.pretraining.pairs import PairDataset
 from cliqa.pretraining.pretrainer import Pretrainer, Row
 from cliqa.pretraining.projection import QualityProjection

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cliqa.models.backbones.small_conv_net import SmallConvNet
 from cliqa.models.quality_model import QualityModel
-from cliqa.models.small_conv_net import SmallConvNet
 from cliqa.pretraining.projection import QualityProjection, encode
 from cliqa.pretraining.text_anchors import antipodal_anchors, orthogonal_anchors
 from cliqa.utils.errors import ConfigError, ModelError

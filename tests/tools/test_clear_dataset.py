@@ -17,9 +17,9 @@ import cliqa.datasets.clear.fewshot
 import cliqa.datasets.clear.from_folder
 import cliqa.datasets.clear.prepare
 import cliqa.engine
-import cliqa.engine.features
-from cliqa.datasets.clear.generated import ClearData
+import cliqa.inference.features
 from cliqa.datasets.clear.read import read_clear
+from cliqa.demo_data.clear import ClearData
 from cliqa.utils.cli import run_entry_point
 from tools import clear_dataset
 from tools.clear_dataset import (
@@ -103,10 +103,10 @@ def test_from_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
     """Record the calls of the function behind the command ``features``."""
     found: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-    module = ModuleType("cliqa.engine.features")
+    module = ModuleType("cliqa.inference.features")
     vars(module)["get_pretrained_features"] = lambda *args, **kwargs: found.append((args, kwargs))
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(cliqa.engine, "features", module, raising=False)
+    monkeypatch.setattr(cliqa.inference, "features", module, raising=False)
     return found
 
 
@@ -149,7 +149,7 @@ def test_the_functions_can_be_imported(root: Path, tmp_path: Path) -> None:
         (cliqa.datasets.clear.fewshot, "get_fewshot_indices"),
         (cliqa.datasets.clear.from_folder, "from_folder"),
         (cliqa.datasets.clear.prepare, "prepare"),
-        (cliqa.engine.features, "get_pretrained_features"),
+        (cliqa.inference.features, "get_pretrained_features"),
     ],
 )
 def test_the_functions_take_what_those_of_the_package_take(module: ModuleType, name: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cliqa.config import dump_config
+from cliqa.config.load import dump_config
 from cliqa.utils.cli import run_entry_point
 from tools.compare_pretraining import main
 

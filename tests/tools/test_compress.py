@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.config import dump_config, load_config
-from cliqa.deploy.onnx_file import read_metadata
-from cliqa.engine.compress_export import export_checkpoint
+from cliqa.compress.export import export_checkpoint
+from cliqa.config.load import dump_config, load_config
+from cliqa.deploy.onnx.file import read_metadata
 from cliqa.utils.cli import run_entry_point
 from test_config import main as evaluate
 from tools.compress import main

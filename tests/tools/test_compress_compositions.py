@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from cliqa.deploy.onnx_file import load_proto, read_metadata
-from cliqa.engine.candidate import Request
-from cliqa.engine.checkpoints import load_run, model_of
-from cliqa.engine.evaluate_many import evaluate_checkpoints
+from cliqa.deploy.onnx.file import load_proto, read_metadata
+from cliqa.engine.work_dir.checkpoints import load_run, model_of
 from cliqa.evaluation.functional import srcc
+from cliqa.inference.candidate import Request
+from cliqa.inference.evaluate_many import evaluate_checkpoints
 from cliqa.models.fake_quantization import rounding_layers
 from cliqa.utils.errors import ModelError
 from tools.compress import main

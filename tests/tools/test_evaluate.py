@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import torch
 
-from cliqa.deploy.half import to_float16
-from cliqa.deploy.onnx_file import read_metadata, write_metadata
-from cliqa.deploy.openvino_backend import to_openvino
-from cliqa.engine.compress_export import export_checkpoint
+from cliqa.compress.export import export_checkpoint
+from cliqa.deploy.onnx.file import read_metadata, write_metadata
+from cliqa.deploy.onnx.half import to_float16
+from cliqa.deploy.openvino.backend import to_openvino
 from cliqa.evaluation.bootstrap import paired_bootstrap
-from cliqa.evaluation.predictions import load_predictions
+from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.utils.cli import run_entry_point
 from tools.evaluate import main
 

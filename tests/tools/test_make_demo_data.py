@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cliqa.config import load_config
+from cliqa.config.load import load_config
 from cliqa.engine.streams import build_data_sets
 from cliqa.utils.cli import run_entry_point
 from tools.make_demo_data import CONFIG, main, options, parse_args

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cliqa.datasets.fashion_mnist import read_fashion_mnist
+from cliqa.datasets.classes.fashion_mnist import read_fashion_mnist
 from cliqa.utils.cli import run_entry_point
 from tools.make_fashion_data import main
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.engine.inference import Predictor, Score
+from cliqa.inference.predict import Predictor, Score
 from cliqa.utils.cli import run_entry_point
 from tools.evaluate import main as evaluate
 from tools.predict import main, to_csv, to_json

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.engine.image_model import CheckpointModel
-from cliqa.engine.inference import Predictor, Score
+from cliqa.inference.image_model import CheckpointModel
+from cliqa.inference.predict import Predictor, Score
 from cliqa.utils.cli import run_entry_point
 from tools.predict import main, to_csv
 

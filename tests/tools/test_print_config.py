@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.config import load_config
+from cliqa.config.load import load_config
 from cliqa.utils.errors import ConfigError
 from tools.print_config import main
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cliqa.deploy.openvino_backend import to_openvino
-from cliqa.engine.compress_export import export_checkpoint
+from cliqa.compress.export import export_checkpoint
+from cliqa.deploy.openvino.backend import to_openvino
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import ConfigError
 from tools.profile_model import main

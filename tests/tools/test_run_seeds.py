@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cliqa.config import dump_config, load_config
+from cliqa.config.load import dump_config, load_config
 from cliqa.utils.cli import run_entry_point
 from tools.run_seeds import main
 

@@ -13,9 +13,9 @@ import pytest
 
 import test_config
 import train_config
-from cliqa.config import dump_config
+from cliqa.config import trust
+from cliqa.config.load import dump_config
 from cliqa.registry import MODELS
-from cliqa.utils import trust
 from cliqa.utils.cli import run_entry_point
 from tools import compress, evaluate, predict, profile_model, visualize, zero_shot
 

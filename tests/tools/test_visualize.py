@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cliqa.evaluation.build_results import build_results
+from cliqa.evaluation.records.build_results import build_results
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json

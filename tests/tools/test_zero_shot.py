@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cliqa.config import load_config
+from cliqa.config.load import load_config
 from cliqa.engine.train import train
 from cliqa.utils.cli import run_entry_point
 from tools.zero_shot import main

@@ -6,7 +6,7 @@ import psutil
 import pytest
 import torch
 
-from cliqa.training.batching import RaggedImages
+from cliqa.training.loop.batching import RaggedImages
 from cliqa.utils.errors import MachineError
 from cliqa.utils.memory import InPieces, peak_memory, tensor_bytes
 

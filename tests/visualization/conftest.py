@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cliqa.evaluation.build_results import build_results
-from cliqa.evaluation.predictions import Predictions, save_predictions
 from cliqa.evaluation.quality import quality_metrics
-from cliqa.evaluation.results import Results
+from cliqa.evaluation.records.build_results import build_results
+from cliqa.evaluation.records.predictions import Predictions, save_predictions
+from cliqa.evaluation.records.results import Results
 from cliqa.utils.io import write_json, write_jsonl
 
 MakeRun = Callable[..., Results]

@@ -11,8 +11,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from cliqa.evaluation.class_predictions import ClassPredictions
 from cliqa.evaluation.classification import accuracy, confusion_matrix, predicted_classes
+from cliqa.evaluation.records.class_predictions import ClassPredictions
 from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.confusion import MOST_COUNTED, MOST_NAMED, draw_confusion
 

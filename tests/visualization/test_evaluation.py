@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cliqa.evaluation.eval_results import Evaluated
+from cliqa.evaluation.records.eval_results import Evaluated
 from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.evaluation import draw_evaluation, draw_evaluations
 

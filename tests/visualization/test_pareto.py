@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from cliqa.deploy.pareto import Measured, pareto_front
-from cliqa.deploy.recipes import BASELINE, Recipe
+from cliqa.deploy.search.pareto import Measured, pareto_front
+from cliqa.deploy.search.recipes import BASELINE, Recipe
 from cliqa.visualization.pareto import draw_pareto
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cliqa.evaluation.build_results import build_results
-from cliqa.evaluation.class_predictions import ClassPredictions, save_class_predictions
 from cliqa.evaluation.classification import class_metrics
-from cliqa.evaluation.predictions import prediction_path
+from cliqa.evaluation.records.build_results import build_results
+from cliqa.evaluation.records.class_predictions import ClassPredictions, save_class_predictions
+from cliqa.evaluation.records.predictions import prediction_path
 from cliqa.utils.errors import ArtifactError
 from cliqa.utils.io import write_json
 from cliqa.visualization import run

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from cliqa.evaluation.functional import plcc, srcc
 from cliqa.evaluation.logistic import logistic_fit
-from cliqa.evaluation.predictions import Predictions
+from cliqa.evaluation.records.predictions import Predictions
 from cliqa.utils.errors import EvaluationError
 from cliqa.visualization.scatter import draw_scatter
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cliqa.evaluation.study import Study
+from cliqa.evaluation.records.study import Study
 from cliqa.visualization.study import draw_study
 from cliqa.visualization.style import save_figure
 

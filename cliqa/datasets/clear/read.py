@@ -9,7 +9,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from cliqa.datasets.class_dataset import ClassDataset, ImageFiles
+from cliqa.config.suggest import closest
+from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
 from cliqa.datasets.clear.features import check_feature_type
 from cliqa.datasets.clear.fewshot import describe_shots, read_fewshot
 from cliqa.datasets.clear.filelists import Listing
@@ -18,7 +19,6 @@ from cliqa.datasets.clear.layout import DATA_NAMES, choose_buckets
 from cliqa.datasets.clear.trees import Tree, open_tree
 from cliqa.datasets.image_files import match_images
 from cliqa.utils.errors import ConfigError, DatasetError
-from cliqa.utils.suggest import closest
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 from tqdm import tqdm
 
 from cliqa.datasets.clear.layout import CLASS_NAMES, INDEX
-from cliqa.datasets.generated.storage import folder_at_once, give_name
+from cliqa.datasets.storage import folder_at_once, give_name
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.io import named_error, to_json, write_json, write_text
 

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from cliqa.evaluation.build_results import build_results
-from cliqa.evaluation.results import Results
+from cliqa.evaluation.records.build_results import build_results
+from cliqa.evaluation.records.results import Results
 
 
 class Targets(ABC):

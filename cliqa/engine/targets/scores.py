@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from cliqa.engine.targets.kind import Targets
 from cliqa.evaluation.functional import srcc
 from cliqa.evaluation.matrix import stability
-from cliqa.evaluation.predictions import Predictions, prediction_grid, prediction_path
-from cliqa.evaluation.predictions import save_predictions as save_finite
 from cliqa.evaluation.quality import quality_metrics
+from cliqa.evaluation.records.predictions import Predictions, prediction_grid, prediction_path
+from cliqa.evaluation.records.predictions import save_predictions as save_finite
 from cliqa.losses.scores import as_score_loss
 from cliqa.utils.errors import ArtifactError, EvaluationError, ModelError
 from cliqa.utils.io import write_npz

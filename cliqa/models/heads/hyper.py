@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from cliqa.config.annotations import TwoNumbers
 from cliqa.models.heads.features import full_precision
-from cliqa.models.hypernet import HyperNet
-from cliqa.models.target_net import TargetNet
+from cliqa.models.hyperiqa.hypernet import HyperNet
+from cliqa.models.hyperiqa.target_net import TargetNet
 from cliqa.registry import MODELS
-from cliqa.utils.annotations import TwoNumbers
 from cliqa.utils.errors import ConfigError, ModelError
 
 

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from cliqa.config.suggest import closest
 from cliqa.models.arguments import check_positive
 from cliqa.models.heads.features import feature_vectors, full_precision
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ConfigError, ModelError
-from cliqa.utils.suggest import closest
 
 METRICS = ("cosine", "euclidean")
 

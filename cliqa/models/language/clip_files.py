@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from cliqa.config.suggest import closest
 from cliqa.models.language.torchscript_file import is_torchscript, read_torchscript
 from cliqa.utils.archive import ArchiveError
 from cliqa.utils.checkpoint import DAMAGE, load_checkpoint
 from cliqa.utils.errors import ConfigError, ModelError
-from cliqa.utils.suggest import closest
 
 _TEXT = {"context_length": 77, "vocab_size": 49408}
 _SMALL = {"transformer_width": 512, "transformer_heads": 8, "transformer_layers": 12, **_TEXT}

@@ -19,7 +19,7 @@ from cliqa.models.language.text_encoder import KeptFeatures, TextEncoder
 from cliqa.models.language.text_files import load_texts
 from cliqa.models.mmpretrain_bridge import build_part
 from cliqa.models.quality_model import QualityModel
-from cliqa.models.weights import load_weights
+from cliqa.models.weights.weights import load_weights
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ConfigError, ModelError
 

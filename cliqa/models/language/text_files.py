@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
+from cliqa.config.suggest import closest
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import home_path
-from cliqa.utils.suggest import closest
 
 KINDS = ("classes", "levels")
 """What a file may name; one of them."""

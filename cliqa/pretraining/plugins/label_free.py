@@ -13,7 +13,7 @@ from cliqa.pretraining.projection import QualityProjection, feature_length
 from cliqa.pretraining.text_anchors import antipodal_anchors
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.plugins.views import TaskViews
+from cliqa.training.views.views import TaskViews
 from cliqa.transforms.degradations.ladders import find_family
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cliqa.losses.distillation import output_distance
 from cliqa.registry import PLUGINS
-from cliqa.training.batching import batch_places
+from cliqa.training.loop.batching import batch_places
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.plugins.memory import joined_samples
 from cliqa.utils.errors import ConfigError

@@ -9,7 +9,7 @@ import torch
 
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.plugins.views import Tensors, tensors_of
+from cliqa.training.views.views import Tensors, tensors_of
 from cliqa.utils.errors import ConfigError
 
 

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.registry import PLUGINS
-from cliqa.training.fisher import KINDS, fisher_diagonal
-from cliqa.training.per_sample import Weights
-from cliqa.training.plugins.quadratic import (
+from cliqa.training.importance.fisher import KINDS, fisher_diagonal
+from cliqa.training.importance.per_sample import Weights
+from cliqa.training.importance.quadratic import (
     QuadraticPenalty,
     grown,
     trainable,
     without,
 )
-from cliqa.training.trained_samples import check_count, samples_of
+from cliqa.training.importance.trained_samples import check_count, samples_of
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 

@@ -9,20 +9,20 @@ import torch
 from torch import nn
 
 from cliqa.models.freezing import check_patterns, matches
-from cliqa.models.lora import inject, lora_layers, lora_parameters
-from cliqa.models.lora_layer import LoRALayer
-from cliqa.models.lora_rank import cut_down, refill
+from cliqa.models.lora.adapters import inject, lora_layers, lora_parameters
+from cliqa.models.lora.layer import LoRALayer
+from cliqa.models.lora.rank import cut_down, refill
 from cliqa.registry import PLUGINS
-from cliqa.training.plugins.lora_modes import AdapterMemory, InterferenceFree, Orthogonality
-from cliqa.training.plugins.lora_options import check_choices, check_values
-from cliqa.training.plugins.lora_parameters import (
+from cliqa.training.importance.quadratic import WeightPenalty
+from cliqa.training.lora.modes import AdapterMemory, InterferenceFree, Orthogonality
+from cliqa.training.lora.options import check_choices, check_values
+from cliqa.training.lora.parameters import (
     is_adapter,
     log_trainable,
     norms_beside,
     set_trainable,
 )
-from cliqa.training.plugins.quadratic import WeightPenalty
-from cliqa.training.plugins.views import TaskViews, tensors_of
+from cliqa.training.views.views import TaskViews, tensors_of
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.seed import generator
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from cliqa.registry import PLUGINS
-from cliqa.training.per_sample import PerSampleGradients, Weights
-from cliqa.training.plugins.quadratic import (
+from cliqa.training.importance.per_sample import PerSampleGradients, Weights
+from cliqa.training.importance.quadratic import (
     QuadraticPenalty,
     grown,
     trainable,
 )
-from cliqa.training.trained_samples import check_count, samples_of
+from cliqa.training.importance.trained_samples import check_count, samples_of
 from cliqa.utils.errors import ConfigError
 
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.registry import PLUGINS
-from cliqa.training.packing import occupancy, share_out
-from cliqa.training.plugins.views import FixedTensors, TaskViews, norm_modules, tensors_of
+from cliqa.training.views.packing import occupancy, share_out
+from cliqa.training.views.views import FixedTensors, TaskViews, norm_modules, tensors_of
 from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.logging import get_logger
 

@@ -9,8 +9,8 @@ import torch
 from avalanche.training.plugins import EarlyStoppingPlugin
 from avalanche.training.plugins.clock import Clock
 
-from cliqa.deploy.prunable import check_kind
-from cliqa.deploy.pruning import check_values, prune_channels
+from cliqa.deploy.pruning.prunable import check_kind
+from cliqa.deploy.pruning.prune import check_values, prune_channels
 from cliqa.models.pruned import pruning_of
 from cliqa.registry import PLUGINS
 from cliqa.training.cut_channels import cut_channels
@@ -40,7 +40,7 @@ class ChannelPruning(ContinualPlugin):
     (`Replay`, `DER`), with a teacher (`LwF`, which keeps its channels) and with penalties on the
     weights (`EWC`, `L2`, `SI`, `MAS`, whose anchors lose the same channels).
 
-    See `cliqa.deploy.pruning.prune_channels` for what is pruned of which networks.
+    See `cliqa.deploy.pruning.prune.prune_channels` for what is pruned of which networks.
 
     Args:
         ratio: Share of the channels that is removed each time, 0..1. Half of the channels are

@@ -11,7 +11,7 @@ from cliqa.models.fake_quantization import add_rounding, observe
 from cliqa.models.freezing import check_patterns
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.plugins.views import TaskViews
+from cliqa.training.views.views import TaskViews
 from cliqa.utils.errors import ConfigError
 
 HEAD = "head"

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from cliqa.models.pruned import Step, sliced
 from cliqa.registry import PLUGINS
-from cliqa.training.per_sample import Weights
-from cliqa.training.plugins.quadratic import (
+from cliqa.training.importance.per_sample import Weights
+from cliqa.training.importance.quadratic import (
     QuadraticPenalty,
     WeightPenalty,
     grown,

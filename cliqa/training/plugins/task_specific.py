@@ -9,7 +9,7 @@ from torch import nn
 
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.registry import PLUGINS
-from cliqa.training.plugins.views import FixedTensors, TaskViews, norm_modules, tensors_of
+from cliqa.training.views.views import FixedTensors, TaskViews, norm_modules, tensors_of
 from cliqa.utils.errors import ConfigError
 
 NORMS = "norm"

@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from cliqa.losses.contrastive import contrastive_loss
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.registry import PLUGINS
-from cliqa.training.batching import MixedLoader, batch_places
+from cliqa.training.loop.batching import MixedLoader, batch_places
 from cliqa.training.plugins.replay import Replay
 from cliqa.training.prompts import drawn_prompts, prompt_positives
 from cliqa.utils.errors import ConfigError

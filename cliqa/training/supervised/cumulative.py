@@ -9,7 +9,7 @@ from avalanche.benchmarks import CLExperience
 from avalanche.benchmarks.utils.utils import concat_datasets
 
 from cliqa.registry import STRATEGIES
-from cliqa.training.templates import Template
+from cliqa.training.loop.template import Template
 
 
 @STRATEGIES.register_module()

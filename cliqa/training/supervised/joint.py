@@ -10,7 +10,7 @@ from avalanche.benchmarks.utils.utils import concat_datasets
 from torch import nn
 
 from cliqa.registry import STRATEGIES
-from cliqa.training.templates import Template
+from cliqa.training.loop.template import Template
 
 
 @STRATEGIES.register_module()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cliqa.registry import STRATEGIES
-from cliqa.training.templates import Template
+from cliqa.training.loop.template import Template
 
 
 @STRATEGIES.register_module()

@@ -11,11 +11,11 @@ from torch import Tensor
 from cliqa.models.heads.prototype import PrototypeHead
 from cliqa.models.outputs import last_output
 from cliqa.registry import STRATEGIES
-from cliqa.training.batching import apply_model
-from cliqa.training.options import TrainingOptions
-from cliqa.training.parameter_groups import ParameterGroups
-from cliqa.training.schedule import Schedule
-from cliqa.training.templates import Template
+from cliqa.training.loop.batching import apply_model
+from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.parameter_groups import ParameterGroups
+from cliqa.training.loop.schedule import Schedule
+from cliqa.training.loop.template import Template
 from cliqa.utils.errors import ConfigError
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from cliqa.datasets.class_dataset import ClassDataset, ImageFiles
+from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
 from cliqa.datasets.clear.fewshot import get_fewshot_indices
 from cliqa.datasets.clear.prepare import prepare
 from cliqa.datasets.clear.read import read_clear

@@ -8,9 +8,9 @@ import pytest
 import torch
 from avalanche.benchmarks.datasets.clear.clear import _CLEARFeature, _CLEARImage
 
-from cliqa.datasets.class_dataset import ClassDataset, ImageFiles
-from cliqa.datasets.clear.generated import ClearData
+from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
 from cliqa.datasets.clear.read import read_clear
+from cliqa.demo_data.clear import ClearData
 
 NAME = "clear10_neurips2021"
 

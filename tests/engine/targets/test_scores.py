@@ -13,7 +13,7 @@ from scipy import stats
 
 from cliqa.engine.targets.scores import MEASURES, ScoreTargets, measure, save_predictions
 from cliqa.evaluation.matrix import stability
-from cliqa.evaluation.predictions import Predictions, prediction_path
+from cliqa.evaluation.records.predictions import Predictions, prediction_path
 from cliqa.utils.errors import EvaluationError
 
 NAMES = ["a", "b"]

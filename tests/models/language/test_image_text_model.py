@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from cliqa.datasets.fashion_mnist import CLASS_NAMES
+from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES
 from cliqa.models.build import build_model, check_model
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.models.language.text_files import load_texts
-from cliqa.models.start import start_from
+from cliqa.models.weights.start import start_from
 from cliqa.utils.errors import ConfigError, ModelError
 
 PETS = CandidateTexts(("cat", "dog"), (("a cat.", "one cat."), ("a dog.",)))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.datasets.fashion_mnist import CLASS_NAMES
+from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES
 from cliqa.models.language.text_files import load_texts, parse_texts, shipped_texts
 from cliqa.pretraining.text_anchors import PROMPTS
 from cliqa.utils.errors import ConfigError

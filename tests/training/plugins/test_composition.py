@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.models.lora import lora_parameters
-from cliqa.training.options import TrainingOptions
+from cliqa.models.lora.adapters import lora_parameters
+from cliqa.training.importance.quadratic import WeightPenalty
+from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.schedule import Schedule
 from cliqa.training.plugins.ewc import EWC
 from cliqa.training.plugins.l2 import L2
 from cliqa.training.plugins.lora import LoRA
 from cliqa.training.plugins.mas import MAS
-from cliqa.training.plugins.quadratic import WeightPenalty
 from cliqa.training.plugins.replay import Replay
 from cliqa.training.plugins.si import SI
-from cliqa.training.schedule import Schedule
 
 Make = Callable[..., Any]
 Learn = Callable[..., None]

@@ -16,7 +16,7 @@ from cliqa.training.plugins.ema import EMA
 from cliqa.training.plugins.l2 import L2
 from cliqa.training.plugins.packnet import PackNet
 from cliqa.training.plugins.task_specific import TaskSpecificParts
-from cliqa.training.plugins.views import tensors_of
+from cliqa.training.views.views import tensors_of
 from cliqa.utils.errors import ConfigError
 
 Make = Callable[..., Any]

@@ -13,8 +13,8 @@ from avalanche.training.plugins import EWCPlugin
 from avalanche.training.utils import ParamData, copy_params_dict
 from torch import Tensor, nn
 
-from cliqa.training.fisher import fisher_diagonal
-from cliqa.training.options import TrainingOptions
+from cliqa.training.importance.fisher import fisher_diagonal
+from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.plugins.ewc import EWC
 from cliqa.training.supervised.cumulative import Cumulative
 from cliqa.utils.errors import ConfigError

@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import nn
 
-from cliqa.models.lora import lora_layers, lora_parameters
-from cliqa.training.batching import apply_model
-from cliqa.training.options import TrainingOptions
+from cliqa.models.lora.adapters import lora_layers, lora_parameters
+from cliqa.training.loop.batching import apply_model
+from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.schedule import Schedule
+from cliqa.training.lora.modes import InterferenceFree
+from cliqa.training.lora.subspaces import input_rows
 from cliqa.training.plugins.lora import LoRA
-from cliqa.training.plugins.lora_modes import InterferenceFree
 from cliqa.training.plugins.replay import Replay
-from cliqa.training.plugins.views import tensors_of
-from cliqa.training.schedule import Schedule
-from cliqa.training.subspaces import input_rows
+from cliqa.training.views.views import tensors_of
 from cliqa.utils.errors import ConfigError, ModelError
 
 Make = Callable[..., Any]
@@ -405,7 +405,7 @@ def test_the_share_that_inflora_protects_grows_over_the_stream(
         shares.append(share)
         return basis
 
-    monkeypatch.setattr("cliqa.training.plugins.lora_modes.grown", watch)
+    monkeypatch.setattr("cliqa.training.lora.modes.grown", watch)
     learn(make(mode="inflora", targets="hidden", threshold=0.7), tiny_stream)
     assert shares == pytest.approx([0.7, 0.8, 0.9])
 

@@ -12,7 +12,7 @@ from avalanche.training.plugins import MASPlugin
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from cliqa.training.per_sample import PerSampleGradients
+from cliqa.training.importance.per_sample import PerSampleGradients
 from cliqa.training.plugins.mas import MAS, squared_norm
 from cliqa.utils.errors import ConfigError
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from cliqa.training.options import TrainingOptions
-from cliqa.training.packing import occupancy
+from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.schedule import Schedule
 from cliqa.training.plugins.packnet import CapacityError, PackNet
 from cliqa.training.plugins.replay import Replay
-from cliqa.training.plugins.views import tensors_of
-from cliqa.training.schedule import Schedule
+from cliqa.training.views.packing import occupancy
+from cliqa.training.views.views import tensors_of
 from cliqa.utils.errors import ConfigError, ModelError
 
 Make = Callable[..., Any]

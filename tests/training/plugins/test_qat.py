@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.models.fake_quantization import RANGE, is_rounded, remove_rounding, rounding_layers
-from cliqa.training.options import TrainingOptions
+from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.schedule import Schedule
 from cliqa.training.plugins.der import DER
 from cliqa.training.plugins.ema import EMA
 from cliqa.training.plugins.ewc import EWC
@@ -20,7 +21,6 @@ from cliqa.training.plugins.lwf import LwF
 from cliqa.training.plugins.packnet import PackNet
 from cliqa.training.plugins.qat import QAT
 from cliqa.training.plugins.replay import Replay
-from cliqa.training.schedule import Schedule
 from cliqa.utils.errors import ConfigError, ModelError
 
 Make = Callable[..., Any]

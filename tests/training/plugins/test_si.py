@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cliqa.training.options import TrainingOptions
+from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.plugins.ewc import EWC
 from cliqa.training.plugins.l2 import L2
 from cliqa.training.plugins.mas import MAS

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from cliqa.training.options import TrainingOptions
+from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.schedule import Schedule
 from cliqa.training.plugins.task_specific import TaskSpecificParts
-from cliqa.training.schedule import Schedule
 from cliqa.utils.errors import ConfigError, ModelError
 
 Make = Callable[..., Any]

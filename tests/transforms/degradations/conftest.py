@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cliqa.datasets.generated.campaigns import CAMPAIGNS
-from cliqa.datasets.generated.distortions import to_bytes
+from cliqa.demo_data.campaigns import CAMPAIGNS
+from cliqa.demo_data.distortions import to_bytes
 from cliqa.transforms.decode import read_image
 
 

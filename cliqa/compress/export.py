@@ -1,0 +1,182 @@
+"""What ``tools/compress.py export`` does with a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cliqa.compress.profile import SIZE, prepared
+from cliqa.config.file_config import without_weights
+from cliqa.deploy.onnx.export import DynamicSize, ExportReport, export_onnx
+from cliqa.deploy.onnx.file import read_metadata
+from cliqa.engine.data_record import read_record
+from cliqa.engine.work_dir.checkpoints import find_checkpoint, sha256_of
+from cliqa.inference.candidate import experiences_learnt
+from cliqa.inference.image_model import CheckpointModel, model_in
+from cliqa.inference.zero_shot import ZeroShotModel
+from cliqa.training.views.gated_views import GatedViews
+from cliqa.utils.checkpoint import load_checkpoint
+from cliqa.utils.errors import ArtifactError, CliqaError, TrustError
+from cliqa.utils.logging import get_logger
+from cliqa.utils.outputs import check_output_file
+
+logger = get_logger(__name__)
+
+OWN_SIZES = (SIZE, (32, 32), (28, 28))
+"""Tried in turn where the preprocessing leaves images their own size."""
+
+
+def export_checkpoint(
+    path: str | Path,
+    out: str | Path | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    dynamic_size: DynamicSize | None = None,
+    tolerance: float | None = None,
+) -> ExportReport:
+    """Write the model of a checkpoint as an ONNX file that predicts and evaluates like it.
+
+    Args:
+        path: A checkpoint or a work_dir, of a run or of a pretraining.
+        out: The file; None for ``model.onnx`` in the work_dir, ``model_exp_0.onnx`` for exp_0.pth.
+        size: (H, W) of the images; None for what the run's preprocessing gives.
+        dynamic_size: See `export_onnx`. None: images may have any size, where it can be had, if
+            neither `size` nor the preprocessing brings them to one.
+        tolerance: See `export_onnx`. None: `default_tolerance`.
+
+    Raises:
+        CliqaError: There is no such checkpoint, it takes no images, or it cannot be exported.
+    """
+    if Path(path).suffix == ".onnx":
+        raise ArtifactError(f"{path}: exported already. Give a checkpoint or a work_dir.")
+    checkpoint = find_checkpoint(path)
+    target = default_out(checkpoint) if out is None else Path(out)
+    check_output_file(target)
+    state = load_checkpoint(checkpoint)
+    model = model_in(checkpoint, state, torch.device("cpu"))
+    crops, own = prepared(model.eval_transform)
+    if dynamic_size is None:
+        dynamic_size = False if size or own else "auto"
+    chosen = size or own or _size_that_fits(model.network, model.channels)
+    if crops > 1 and isinstance(model.network, GatedViews):
+        logger.warning(
+            "%s: images are shown in %d crops, and the exported gate weighs each by itself, not an "
+            "image's together: scores differ a little from the run's own evaluation.",
+            checkpoint,
+            crops,
+        )
+    return export_onnx(
+        model.network,
+        target,
+        channels=model.channels,
+        size=chosen,
+        metadata={**_about(model, state), "checkpoint_sha256": sha256_of(checkpoint)},
+        dynamic_size=dynamic_size,
+        tolerance=default_tolerance(model.network) if tolerance is None else tolerance,
+    )
+
+
+def is_export_of(file: Path, checkpoint: Path) -> bool:
+    """Tell whether an exported file is there, of these very weights.
+
+    Args:
+        file: An ONNX file that may be missing.
+        checkpoint: Of a run.
+    """
+    try:
+        return bool(read_metadata(file).get("checkpoint_sha256") == sha256_of(checkpoint))
+    except (ArtifactError, TrustError):  # missing, damaged, or of somebody else
+        return False
+
+
+def default_tolerance(network: nn.Module) -> float:
+    """Return how far a file may be off: more where many products amplify float32's rounding.
+
+    Args:
+        network: What is exported. Weights that are generated for each image, and Swin transformers,
+            get 1e-4; others 1e-5.
+    """
+    kinds = {type(module).__name__ for module in network.modules()}
+    return 1e-4 if any(word in kind for kind in kinds for word in ("Hyper", "Swin")) else 1e-5
+
+
+def default_out(checkpoint: Path) -> Path:
+    """Return where a checkpoint's model is exported to.
+
+    >>> default_out(Path("w/demo/checkpoints/last.pth")).as_posix()
+    'w/demo/model.onnx'
+    >>> default_out(Path("w/demo/checkpoints/exp_0.pth")).as_posix()
+    'w/demo/model_exp_0.onnx'
+    """
+    folder = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else None
+    name = "model" if checkpoint.stem == "last" else f"model_{checkpoint.stem}"
+    return (folder or checkpoint.parent) / f"{name}.onnx"
+
+
+def report_lines(report: ExportReport) -> list[str]:
+    """Return what the tool prints about an export, a line each."""
+    axes = "batch" if report.size else "batch, height, width"
+    size = "any" if report.size is None else f"{report.size[0]} x {report.size[1]} (height x width)"
+    lines = [
+        f"written: {report.path} ({report.file_bytes:,} bytes, {report.parameters:,} parameters, "
+        f"{report.seconds:.1f} s)",
+        f"images: {size}; free axes: {axes}",
+        *(f"parity, {case}: {off:.1e}" for case, off in report.parity.items()),
+    ]
+    if report.note:
+        lines.append(f"one size only: {report.note}")
+    lines.append(f"predict with: python tools/predict.py {report.path} IMAGES")
+    return lines
+
+
+def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dict[str, Any]:
+    """Return what the file says about itself."""
+    about = {
+        "names": list(model.names),
+        "classes": list(model.classes),
+        "eval_transform": _plain(model.eval_transform),
+        "scenario": _plain(model.scenario),
+        "model": _plain(without_weights(state["config"]["model"])),
+    }
+    if state["config"].get("custom_imports"):
+        about["custom_imports"] = _plain(state["config"]["custom_imports"])
+    if "pretraining" not in state:
+        about |= {"experiences_learnt": experiences_learnt(state), **_evaluated(state["config"])}
+        data = read_record(state.get("data"), "the checkpoint")
+        about |= {"data": data.digests()} if data is not None else {}
+    return about
+
+
+def _evaluated(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a run's evaluations are done, so that the file's can be compared with them."""
+    strategy = {key: v for key, v in config["cl_strategy"].items() if key == "eval_mb_size"}
+    return {
+        "cl_strategy": strategy,
+        "evaluation": _plain(config.get("evaluation") or {}),
+        "seed": config["seed"],
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return a config's section as plain dicts and lists."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value
+
+
+@torch.no_grad()
+def _size_that_fits(network: nn.Module, channels: int) -> tuple[int, int]:
+    """Return the first of `OWN_SIZES` that a network takes; the first of all if it takes none."""
+    for size in OWN_SIZES:
+        try:
+            network(torch.zeros(1, channels, *size))
+        except (CliqaError, RuntimeError, ValueError, AssertionError):
+            continue
+        return size
+    return OWN_SIZES[0]

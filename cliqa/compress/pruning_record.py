@@ -1,0 +1,111 @@
+"""What a pruning did to a run's model: the content of pruning.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from cliqa.deploy.pruning.prune import PruningReport
+from cliqa.engine.parts import Parts
+from cliqa.evaluation.records.tables import Table, number, render
+
+FILE_NAME = "pruning.json"
+
+STAGES = ("before", "pruned", "finetuned")
+"""What is measured: the run's model, what pruning left of it, and that after fine-tuning."""
+
+UNTUNED = (
+    "not fine-tuned (epochs=0): the scores are those of a network whose layers have lost their "
+    "channels and have not learnt to do without them. Set epochs for one to be used."
+)
+
+
+def pruning_table(report: Mapping[str, Any]) -> str:
+    """Return a report as people read it."""
+    measure = str(report["measure"]).upper()
+    rows = tuple(
+        (name, *(number(values[stage]) for stage in STAGES))
+        for name, values in report["datasets"].items()
+    )
+    before, after = report["parameters"]
+    lines = [
+        render(Table(f"{measure} on the test sets", ("", *STAGES), rows)).rstrip(),
+        f"parameters {before:,} -> {after:,}, GMACs {report['macs'][0] / 1e9:.4f} -> "
+        f"{report['macs'][1] / 1e9:.4f}",
+        *report["notes"],
+    ]
+    return "\n".join(lines)
+
+
+class PruningRecord:
+    """What is known of a pruning so far: its steps, and what is measured of each.
+
+    Args:
+        settings: What was asked for.
+        parts: The run's benchmark, and a strategy that predicts.
+        model: The model before anything of it is pruned.
+        notes: What else the report should be read with.
+    """
+
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        parts: Parts,
+        model: nn.Module,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self._settings = settings
+        self._notes = list(notes)
+        self._parts = parts
+        self._steps: list[PruningReport] = []
+        self._measured = {"before": self._measure(model)}
+
+    def add(self, step: PruningReport, model: nn.Module) -> None:
+        """Take a step over, and measure what it left."""
+        self._steps.append(step)
+        self._measured["pruned"] = self._measure(model)
+
+    def finished(self, model: nn.Module) -> dict[str, Any]:
+        """Return the content of the finished report."""
+        self._measured["finetuned"] = self._measure(model)
+        return self.content(finished=True)
+
+    def content(self, *, finished: bool) -> dict[str, Any]:
+        """Return the content of pruning.json."""
+        first, last = self._steps[0], self._steps[-1]
+        names = self._measured["before"]
+        return {
+            "format": 1,
+            "finished": finished,
+            "settings": self._settings,
+            "parameters": [first.parameters[0], last.parameters[1]],
+            "macs": [first.macs[0], last.macs[1]],
+            "widths": self._widths(),
+            "steps": [{k: v for k, v in s.to_dict().items() if k != "widths"} for s in self._steps],
+            "measure": self._parts.targets.measure,
+            "datasets": {
+                name: {stage: self._measured.get(stage, {}).get(name) for stage in STAGES}
+                for name in names
+            },
+            "notes": [*self._notes, *([] if self._settings["epochs"] else [UNTUNED])],
+        }
+
+    def _widths(self) -> dict[str, list[int]]:
+        """Return every pruned layer's channels before the first and after the last step."""
+        found: dict[str, list[int]] = {}
+        for step in self._steps:
+            for name, (before, after) in step.widths.items():
+                found[name] = [found.get(name, [before])[0], after]
+        return found
+
+    def _measure(self, model: nn.Module) -> dict[str, float | None]:
+        """Return a model's main measure on every data set's test split."""
+        parts, found = self._parts, {}
+        strategy = parts.strategy
+        strategy.model = model.to(parts.device)
+        for name in parts.benchmark.names:
+            prediction, target = strategy.predict(parts.benchmark.dataset(name, "test"))
+            found[name] = parts.targets.validate(prediction, target)
+        return found

@@ -1,0 +1,130 @@
+"""What ``tools/compress.py quantize`` does with a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cliqa.compress.calibration_images import check_count, folder_images, training_images
+from cliqa.compress.export import default_out, export_checkpoint, is_export_of
+from cliqa.config.trust import built_from
+from cliqa.deploy.description import scenario_of
+from cliqa.deploy.onnx.file import read_metadata
+from cliqa.deploy.onnx.half import to_float16
+from cliqa.deploy.onnx.mixed_precision import FEWEST, HELD_BACK, quantize_with_care
+from cliqa.deploy.openvino.backend import to_openvino
+from cliqa.deploy.openvino.quantization import quantize_openvino
+from cliqa.engine.work_dir.checkpoints import find_checkpoint
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.outputs import check_output_file
+
+ENDINGS = {"onnxruntime": ".onnx", "openvino": ".xml"}
+PAIRS = (
+    ("onnxruntime", "int8"),
+    ("onnxruntime", "fp16"),
+    ("openvino", "int8"),
+    ("openvino", "bf16"),
+)
+"""What can be written."""
+
+
+def quantize_model(
+    model: str | Path,
+    out: str | Path | None = None,
+    *,
+    precision: str = "int8",
+    backend: str = "onnxruntime",
+    images: str | Path | None = None,
+    count: int = 128,
+    dataset_root: str | Path | None = None,
+) -> list[str]:
+    """Write a model in fewer bits.
+
+    Args:
+        model: A work_dir or checkpoint, which is exported first unless its export lies there, or an
+            ONNX file of this package.
+        out: The file to write; None for ``model_int8.onnx`` (or so) beside the exported one.
+        precision: ``"int8"``, ``"fp16"`` or ``"bf16"``.
+        backend: ``"onnxruntime"`` or ``"openvino"``.
+        images: A folder of images to calibrate with; None for training images of the stream.
+        count: How many of them.
+        dataset_root: Where the stream's data lie, if not where the run read them.
+
+    Returns:
+        What was tried and written, in lines.
+
+    Raises:
+        CliqaError: The model, the data or an argument is wrong, or a library is missing.
+    """
+    _check(out, precision, backend, count)
+    source = Path(model)
+    checkpoint = None if source.suffix == ".onnx" else find_checkpoint(model)
+    source = source if checkpoint is None else default_out(checkpoint)
+    target = Path(out) if out else source.with_name(f"{source.stem}_{precision}{ENDINGS[backend]}")
+    check_output_file(target)
+    # one made with options of its own stays
+    if checkpoint is not None and not is_export_of(source, checkpoint):
+        export_checkpoint(checkpoint, source)
+    metadata = read_metadata(source)
+    if precision == "bf16":
+        report = to_openvino(source, target, "bf16")
+        return [f"written: {target} ({report.bytes_after:,} bytes), computed in bfloat16"]
+    with built_from(source):
+        batches = _batches(metadata, source, images, count, dataset_root)
+    if precision == "fp16":
+        half = to_float16(source, target, batches)
+        return [f"{half.fidelity}", _written(target, half.bytes_before, half.bytes_after)]
+    if backend == "openvino":
+        made = quantize_openvino(source, target, batches)
+        return [f"{made.fidelity}", _written(target, made.bytes_before, made.bytes_after)]
+    care = quantize_with_care(source, target, batches)
+    done = care.quantization
+    return [*str(care).splitlines(), _written(target, done.bytes_before, done.bytes_after)]
+
+
+def _check(out: str | Path | None, precision: str, backend: str, count: int) -> None:
+    """Refuse what cannot be written, before anything is read.
+
+    Raises:
+        ConfigError: The backend has no such precision, or the name does not fit it.
+    """
+    if (backend, precision) not in PAIRS:
+        known = ", ".join(" ".join(pair) for pair in PAIRS)
+        raise ConfigError(f"{backend} {precision}: cannot be written. There are {known}.")
+    if out is not None and Path(out).suffix != ENDINGS[backend]:
+        raise ConfigError(f"--out {out}: files of {backend} end in {ENDINGS[backend]}.")
+    check_count(count)
+    fewest = FEWEST * HELD_BACK
+    if (backend, precision) == ("onnxruntime", "int8") and count < fewest:
+        raise ConfigError(
+            f"--count {count}: too few images to compare on, for every {HELD_BACK}th is held back. "
+            f"Give {fewest} or more; some 100 are good."
+        )
+
+
+def _batches(
+    metadata: Mapping[str, Any],
+    source: Path,
+    images: str | Path | None,
+    count: int,
+    dataset_root: str | Path | None,
+) -> list[Tensor]:
+    """Return the images to calibrate with."""
+    if images is not None:
+        return folder_images(images, metadata["eval_transform"], count)
+    scenario = scenario_of(metadata, source)
+    if dataset_root is not None:
+        scenario["dataset_root"] = str(dataset_root)
+    return training_images(scenario, count)
+
+
+def _written(target: Path, before: int, after: int) -> str:
+    """Return what was written, in words."""
+    small = before >= after
+    change = (
+        f"{before / after:.2f} times smaller" if small else f"{after / before:.2f} times larger"
+    )
+    return f"written: {target} ({after:,} bytes, {change})"

@@ -1,0 +1,184 @@
+"""Overrides from the command line: ``--cfg-options cl_strategy.optimizer.lr=1e-3``."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Sequence
+from typing import Any
+
+from cliqa.config.option_kind import kind_of
+from cliqa.config.option_value import is_word, parse_name, parse_value
+from cliqa.config.sections import SECTIONS
+from cliqa.config.suggest import closest, misspelt, nearest
+from cliqa.config.values import flatten, plain
+from cliqa.utils.errors import ConfigError
+
+COPIES = {
+    "train_pipeline": "scenario.train_transform",
+    "test_pipeline": "scenario.eval_transform",
+}
+"""Sections that a file copies into another while it runs, so that later changes do not reach it."""
+ABSENT = object()
+
+
+def apply_options(
+    config: dict[str, Any], options: Sequence[str], variables: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return a config with options of the form ``key.sub=value`` applied.
+
+    A key may lead through lists by index (``loggers.0.file=a.log``). A new key is allowed in a
+    component's section (a dict with a ``type``): its signature is checked later.
+
+    Args:
+        config: Sections of plain values; left as it is.
+        options: What the user wrote, in order; a later option wins.
+        variables: Names that the config file sets and that are no sections.
+
+    Raises:
+        ConfigError: An option has no ``=``, leads nowhere, or would replace a section by a scalar.
+    """
+    config = _copy(config)
+    for option in options:
+        key, equals, text = option.partition("=")
+        key = key.strip()
+        if not equals or not all(key.split(".")):
+            raise ConfigError(
+                f"--cfg-options {option}: expected KEY=VALUE, such as cl_strategy.optimizer.lr=0.01"
+                " (no spaces around '=')."
+            )
+        _apply(config, key, text, f"--cfg-options {key}", variables)
+    return config
+
+
+def _apply(
+    config: dict[str, Any], key: str, text: str, where: str, variables: Sequence[str]
+) -> None:
+    """Set one key of `config`."""
+    first, *rest = key.split(".")
+    if first not in SECTIONS:
+        raise ConfigError(f"{where}: {_no_section(first, config, variables)}")
+    if is_copied(first, config):
+        target = ".".join([COPIES[first], *rest])
+        raise ConfigError(
+            f"{where}: has no effect, the config file has already copied it. Use {target}=..."
+        )
+    if rest and first not in config and SECTIONS[first].keys:
+        config[first] = {}
+    owner: Any = config
+    steps = key.split(".")
+    for depth, step in enumerate(steps[:-1]):
+        owner = _child(owner, step, steps[:depth], where, last=False)
+    old = _child(owner, steps[-1], steps[:-1], where, last=True)
+    new = _value(config, key, text, old, where)
+    _check_kind(old, new, key, where)
+    merged = plain(_merge(old, new), where, len(steps) - 1)
+    if isinstance(owner, list):
+        owner[int(steps[-1])] = merged
+    else:
+        owner[steps[-1]] = merged
+
+
+def _value(config: dict[str, Any], key: str, text: str, old: Any, where: str) -> Any:  # noqa: ANN401
+    """Return what an option's text means: itself where the key holds a name."""
+    if is_word(text):
+        return text
+    kind = kind_of(config, key)
+    if kind is None:
+        return parse_value(text, old, where)
+    return parse_name(text, old, where, kind)
+
+
+def is_copied(name: str, config: dict[str, Any]) -> bool:
+    """Return whether a section has been copied into another one, which alone is used."""
+    scenario = config.get("scenario")
+    copied = name in COPIES and isinstance(scenario, dict)
+    return copied and COPIES[name].partition(".")[2] in (scenario or {})
+
+
+def _no_section(name: str, config: dict[str, Any], variables: Sequence[str]) -> str:
+    """Return why `name` cannot be set, and what can be set instead."""
+    leaves = [key for key in flatten(config) if key.rpartition(".")[2] == name]
+    instead = f" Did you mean '{leaves[0]}'?" if leaves else closest(name, SECTIONS)
+    if name in variables:
+        return (
+            f"'{name}' is a variable of the config file, which has already used it. Set the key "
+            f"that it went into.{' For example ' + leaves[0] + '.' if leaves else ''}"
+        )
+    return f"unknown section.{instead} Sections: {', '.join(SECTIONS)}."
+
+
+def _child(owner: Any, step: str, above: list[str], where: str, *, last: bool) -> Any:  # noqa: ANN401
+    """Return what lies at `step` of `owner`, or ABSENT where a new key may be set."""
+    name = ".".join(above)
+    if isinstance(owner, list):
+        if not step.isdecimal() or int(step) >= len(owner):
+            items = f"0 to {len(owner) - 1}" if owner else "none: it is empty"
+            raise ConfigError(
+                f"{where}: '{step}' is no item of the list {name} (items {items}). "
+                f"To change its length set it whole: {name}=[...], or write it in the config file."
+            )
+        return owner[int(step)]
+    if not isinstance(owner, dict):
+        raise ConfigError(
+            f"{where}: {name} is {reprlib.repr(owner)}, which has no keys. "
+            "Write the section in the config file."
+        )
+    if step in owner:
+        return owner[step]
+    _check_new_key(owner, step, name, where, last=last)
+    return ABSENT
+
+
+def _check_new_key(owner: dict[str, Any], step: str, name: str, where: str, *, last: bool) -> None:
+    """Refuse a key that `owner` does not have, unless a signature will tell whether it may."""
+    if not name and last:
+        return  # a section that the file has not set
+    slip = misspelt(step, owner)
+    if slip:
+        raise ConfigError(f"{where}: {name} has no key '{step}'. Did you mean '{slip}'?")
+    component = bool({"type", "dataset_type", "backbone"} & set(owner))
+    known = SECTIONS[name].keys if name in SECTIONS else {}
+    if last and (component or step in known):
+        return
+    keys = [*owner, *(key for key in known if key not in owner)]
+    near = nearest(step, keys)
+    raise ConfigError(
+        f"{where}: {name or 'the config'} has no key '{step}'."
+        f"{f' Did you mean {near!r}?' if near else ''} It has {', '.join(map(str, keys))}. "
+        "Write new sections in the config file."
+    )
+
+
+def _check_kind(old: Any, new: Any, key: str, where: str) -> None:  # noqa: ANN401
+    """Refuse to put a scalar in the place of a section."""
+    if new is None or isinstance(new, (dict, list, tuple)) and not isinstance(old, dict):
+        return
+    if isinstance(old, dict) and not isinstance(new, dict):
+        raise ConfigError(
+            f"{where}: {key} is {reprlib.repr(old)} and cannot become {new!r}. Set one of its "
+            f"keys ({key}.{next(iter(old), 'type')}=...), or write "
+            f"{key}=\"dict(type='...', _delete_=True)\"."
+        )
+    if isinstance(old, list) and any(isinstance(item, dict) for item in old):
+        raise ConfigError(
+            f"{where}: {key} is a list of {len(old)} dicts and cannot become {new!r}. "
+            f"Set a key of an item: {key}.0.type=..."
+        )
+
+
+def _merge(old: Any, new: Any) -> Any:  # noqa: ANN401
+    """Return `new`, merged into `old` where both are dicts, as a child config's would be."""
+    if not isinstance(new, dict):
+        return new
+    delete = new.pop("_delete_", False)
+    merged = {} if delete or not isinstance(old, dict) else dict(old)
+    for key, value in new.items():
+        merged[key] = _merge(merged.get(key), value)
+    return merged
+
+
+def _copy(value: Any) -> Any:  # noqa: ANN401
+    """Return a copy of nested dicts and lists."""
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,82 @@
+"""JSON label lists as sheets of text cells."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cliqa.datasets.labels.label_file import read_text
+from cliqa.datasets.labels.sheet import Sheet, build_sheet
+from cliqa.registry import closest
+from cliqa.utils.errors import DatasetError
+
+
+def read_json(path: Path, required: tuple[str, ...], key: str = "files") -> Sheet:
+    """Read a list of objects: ``[{"image": ..., "score": ...}, ...]`` or ``{"files": [...]}``.
+
+    Args:
+        path: The file.
+        required: Names that the objects must have.
+        key: Where the list is if the file holds an object.
+
+    Returns:
+        The sheet. A row's number is the entry's place in the list, from 1. Numbers may be written
+        as strings.
+
+    Raises:
+        DatasetError: The file is no such JSON, or a name is missing.
+    """
+    entries = _entries(path, key)
+    header = list(dict.fromkeys(str(name) for entry in entries for name in entry))
+    cells = [[_as_text(entry.get(name)) for name in header] for entry in entries]
+    sheet = build_sheet(path, header, cells, range(1, len(entries) + 1))
+    sheet.require(required)
+    return sheet
+
+
+def _entries(path: Path, key: str) -> list[dict[str, Any]]:
+    """Return the file's list of objects."""
+    try:
+        content = json.loads(read_text(path), object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        raise DatasetError(
+            f"{path}, line {error.lineno}, column {error.colno}: no valid JSON ({error.msg})."
+        ) from error
+    except (RecursionError, ValueError) as error:
+        raise DatasetError(f"{path}: no readable JSON ({error}).") from error
+    if isinstance(content, dict):
+        if key not in content:
+            raise DatasetError(
+                f"{path}: no '{key}' at the top.{closest(key, map(str, content))} "
+                f'Expected {{"{key}": [{{"image": ..., "score": ...}}, ...]}}.'
+            )
+        content = content[key]
+    if not isinstance(content, list):
+        raise DatasetError(
+            f"{path}: expected a list of entries, got {type(content).__name__}. "
+            'Write [{"image": "a.jpg", "score": 7.5}, ...].'
+        )
+    if not content:
+        raise DatasetError(f"{path}: the list of entries is empty. Add the labels.")
+    for row, entry in enumerate(content, start=1):
+        if not isinstance(entry, dict):
+            raise DatasetError(
+                f"{path}, row {row}: expected an object with names, got {type(entry).__name__}. "
+                'Write {"image": "a.jpg", "score": 7.5}.'
+            )
+    return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of which no name is there twice: JSON's own readers take the last one."""
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"'{twice}' is there twice in one entry")
+    return dict(pairs)
+
+
+def _as_text(value: Any) -> str:  # noqa: ANN401
+    """Return a value as text that reads back as the same number."""
+    return "" if value is None else str(value).strip()

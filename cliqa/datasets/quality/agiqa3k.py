@@ -1,0 +1,80 @@
+"""AGIQA-3K, generated images (Li et al., IEEE TCSVT 2024)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from cliqa.datasets.labels.sheet import read_csv
+from cliqa.datasets.labels.table import ScoreTable
+from cliqa.datasets.quality.labelled_folder import LabelledFolder
+from cliqa.registry import DATASETS
+from cliqa.utils.errors import ConfigError
+
+Score = Literal["quality", "align"]
+
+
+def read_agiqa(path: Path, score: Score = "quality") -> ScoreTable:
+    """Read the official labels.
+
+    Args:
+        path: ``data.csv`` with the columns name, prompt, mos_quality, std_quality, mos_align and
+            std_align.
+        score: ``"quality"``: how good the image looks; ``"align"``: how well it fits the prompt.
+
+    Returns:
+        The scores, their standard deviations, and the prompts.
+
+    Raises:
+        ConfigError: `score` is unknown.
+        DatasetError: The file is wrong.
+    """
+    if score not in ("quality", "align"):
+        raise ConfigError(f"AGIQA-3K: score must be 'quality' or 'align', got {score!r}.")
+    sheet = read_csv(path, ("name", "prompt", f"mos_{score}", f"std_{score}"))
+    return ScoreTable(
+        images=tuple(sheet.text("name")),
+        raw=sheet.numbers(f"mos_{score}"),
+        std=sheet.numbers(f"std_{score}"),
+        groups=tuple(sheet.text("prompt")),
+        splits=None,
+        rows=sheet.rows,
+        source=path,
+    )
+
+
+@DATASETS.register_module()
+class AGIQA3K(LabelledFolder):
+    """AGIQA-3K: 2982 images that six generators made of 300 prompts, scores 0..5, higher is better.
+
+    The official layout::
+
+        root/
+            data.csv
+            <name>.jpg   or images/<name>.jpg
+
+    There is no official split: it is seeded, by prompt.
+
+    Args:
+        root: The data set's folder.
+        score: ``"quality"`` (mos_quality) or ``"align"`` (mos_align).
+        common: As `LabelledFolder`.
+    """
+
+    default_name = "agiqa"
+    label_files = ("data.csv",)
+    image_folders = ("", "images", "AGIQA-3K")
+    official_range = (0.0, 5.0)
+
+    def __init__(
+        self,
+        root: str | Path,
+        score: Score = "quality",
+        **common: Any,  # noqa: ANN401
+    ) -> None:
+        self.score = score
+        super().__init__(root, **common)
+
+    def read_table(self, path: Path) -> ScoreTable:
+        """Read the official labels."""
+        return read_agiqa(path, self.score)

@@ -1,0 +1,162 @@
+"""A data set in its official folder: a label file, and images beside it."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any, ClassVar
+
+from cliqa.config.annotations import ThreeNumbers, TwoNumbers
+from cliqa.datasets.base import Policy, QualityDataset
+from cliqa.datasets.image_files import find_folder
+from cliqa.datasets.image_listing import find_path
+from cliqa.datasets.labels.table import ScoreTable, check_range, check_table
+from cliqa.datasets.splits import check_fractions
+from cliqa.registry import closest
+from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.paths import home_path
+
+
+class LabelledFolder(QualityDataset):
+    """What the loaders of official layouts share; a loader says where things lie and reads labels.
+
+    Args:
+        root: The data set's folder.
+        name: A short name for logs and file names; each loader has its own by default.
+        labels: The label file, relative to `root` or absolute, instead of the official one.
+        images: The image folder, relative to `root` or absolute, instead of the official one.
+        score_range: The declared (low, high) of the raw scores, instead of the official one.
+        seed: Of the split, where there is no official one.
+        fractions: Shares of train, val and test, where there is no official split.
+        on_bad_image: ``"error"``, or ``"skip"``: decode every image at once and leave out, and
+            count, those that cannot be decoded.
+        missing: ``"error"``, or ``"skip"``: leave out, and count, labels without an image.
+        cache: Keep the decoded images in memory.
+
+    Raises:
+        ConfigError: An option is wrong.
+        DatasetError: The label file, or an image, is wrong or missing.
+    """
+
+    default_name: ClassVar[str]
+    label_files: ClassVar[tuple[str, ...]]
+    """Where the label file may be, relative to the root; the first that exists is read."""
+    image_folders: ClassVar[tuple[str, ...]]
+    """Where the images may be; of those that exist, the one that holds the first images."""
+    official_range: ClassVar[tuple[float, float]]
+    lower_is_better: bool = False
+    """The direction of the raw scores."""
+    identity: str | None = None
+    """The name space of the images, where it is not the default name."""
+
+    def __init__(
+        self,
+        root: str | Path,
+        name: str | None = None,
+        labels: str | None = None,
+        images: str | None = None,
+        score_range: TwoNumbers | None = None,
+        seed: int = 0,
+        fractions: ThreeNumbers = (0.8, 0.1, 0.1),
+        on_bad_image: Policy = "error",
+        missing: Policy = "error",
+        cache: bool = False,
+    ) -> None:
+        self.name = name if name is not None else self.default_name
+        self.seed = seed
+        self.fractions = check_fractions(fractions, self.name)
+        self.score_range = check_range(
+            self.official_range if score_range is None else score_range, self.name
+        )
+        self.root = _folder(root, f"{self.name}: root")
+        table = check_table(self.read_table(self.label_file(labels)), self.score_range)
+        table = self.complete_split(table)
+        folders = (images,) if images is not None else self.image_folders
+        advice = f" Set images='...' to its path, or use the official layout:\n{self.layout()}"
+        folder = find_folder(self.root, folders, table.images, self.name, advice)
+        super().__init__(
+            self.name,
+            self.arrange(table, folder),
+            folder,
+            self.score_range,
+            not self.lower_is_better,
+            identity=self.identity or self.default_name,
+            fractions=fractions,
+            seed=seed,
+            on_bad_image=on_bad_image,
+            missing=missing,
+            cache=cache,
+        )
+
+    def read_table(self, path: Path) -> ScoreTable:
+        """Read the label file; each loader does it in its own way."""
+        raise NotImplementedError
+
+    def complete_split(self, table: ScoreTable) -> ScoreTable:
+        """Return the checked table with a val where an official split lacks one."""
+        return table
+
+    def arrange(self, table: ScoreTable, folder: Path) -> ScoreTable:
+        """Return the table with image paths as they lie in `folder`; by default as they are."""
+        return table
+
+    @classmethod
+    def layout(cls) -> str:
+        """Return the official folder tree, as the class's docstring shows it."""
+        _, _, tail = (inspect.getdoc(cls) or "").partition("::\n")
+        lines = []
+        for line in tail.split("\n"):
+            if line and not line.startswith(" "):
+                break
+            lines.append(line)
+        return "\n".join(lines).strip("\n")
+
+    @classmethod
+    def declared_range(cls, **arguments: Any) -> tuple[float, float]:  # noqa: ANN401
+        """Return the range of the raw scores, without a look at the data.
+
+        Args:
+            arguments: Those of the constructor.
+
+        Raises:
+            ConfigError: The range that they give is none.
+        """
+        given = arguments.get("score_range")
+        return check_range(cls.official_range if given is None else given, cls.__name__)
+
+    def label_file(self, labels: str | None, option: str = "labels") -> Path:
+        """Return a label file's path.
+
+        Args:
+            labels: The path that the option `option` gave; None for the official ones.
+            option: The option's name, for the message.
+
+        Raises:
+            DatasetError: There is none.
+        """
+        candidates = (labels,) if labels is not None else self.label_files
+        paths = [find_path(self.root / candidate) for candidate in candidates]
+        found = next((path for path in paths if path.is_file()), None)
+        if found is not None:
+            return found
+        if not self.root.is_dir():
+            problem = f"no folder {self.root} (from {Path.cwd()})."
+        else:
+            problem = f"no label file {' or '.join(map(str, paths))} (from {Path.cwd()})."
+            if paths[0].parent.is_dir():
+                problem += closest(paths[0].name, (p.name for p in paths[0].parent.iterdir()))
+        raise DatasetError(
+            f"{self.name}: {problem} Set {option}='...' to its path, or use the official layout:\n"
+            f"{self.layout()}"
+        )
+
+
+def _folder(root: str | Path, where: str) -> Path:
+    """Return a folder's path with ``~`` resolved.
+
+    Raises:
+        ConfigError: It is no path.
+    """
+    if not isinstance(root, (str, Path)):
+        raise ConfigError(f"{where} must be a folder's path, got {root!r}.")
+    return find_path(home_path(root))

@@ -1,0 +1,58 @@
+"""SPAQ, smartphone photographs (Fang et al., CVPR 2020)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cliqa.datasets.labels.spreadsheet import read_xlsx
+from cliqa.datasets.labels.table import ScoreTable
+from cliqa.datasets.quality.labelled_folder import LabelledFolder
+from cliqa.registry import DATASETS
+
+
+def read_spaq(path: Path) -> ScoreTable:
+    """Read the official workbook: the columns ``Image name`` and ``MOS`` of its first sheet.
+
+    Raises:
+        DatasetError: The file is wrong.
+    """
+    sheet = read_xlsx(path, ("Image name", "MOS"))
+    return ScoreTable(
+        images=tuple(sheet.text("Image name")),
+        raw=sheet.numbers("MOS"),
+        std=None,
+        groups=None,
+        splits=None,
+        rows=sheet.rows,
+        source=path,
+    )
+
+
+@DATASETS.register_module()
+class SPAQ(LabelledFolder):
+    """SPAQ: 11 125 smartphone photographs, MOS 0..100, higher is better.
+
+    The official layout::
+
+        root/
+            Annotations/MOS and Image attribute scores.xlsx
+            TestImage/<Image name>
+
+    There is no official split: it is seeded, by image. The images have 12 megapixels and more:
+    resize them in the pipeline.
+
+    Args:
+        common: As `LabelledFolder`.
+    """
+
+    default_name = "spaq"
+    label_files = (
+        "Annotations/MOS and Image attribute scores.xlsx",
+        "MOS and Image attribute scores.xlsx",
+    )
+    image_folders = ("TestImage", "images")
+    official_range = (0.0, 100.0)
+
+    def read_table(self, path: Path) -> ScoreTable:
+        """Read the official workbook."""
+        return read_spaq(path)

@@ -1,0 +1,98 @@
+"""The three crowds: what each is shown, and what each minds.
+
+They disagree, as data sets of different raters, devices and subjects do. Blur takes away the fine
+detail that noise adds; each is the main defect of one data set and hardly minded in another, so a
+model that only follows the newest data set forgets the older ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cliqa.demo_data.painting.landscape import landscape
+from cliqa.demo_data.painting.still_life import still_life
+from cliqa.demo_data.painting.street import street
+from cliqa.demo_data.ratings import (
+    LabelWriter,
+    write_ava_labels,
+    write_eva_labels,
+    write_koniq_labels,
+)
+
+Scene = Callable[[int, np.random.Generator], np.ndarray]
+"""(side in pixels, generator) -> image (side, side, 3) float32 in 0..1."""
+
+
+@dataclass(frozen=True)
+class Defect:
+    """One distortion in a data set.
+
+    Attributes:
+        share: The share of the images that have it.
+        impact: The quality that severity 1 costs, 0..1. It does not hold for photographs: theirs
+            is measured.
+    """
+
+    share: float
+    impact: float
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One data set.
+
+    Attributes:
+        name: Its folder's name.
+        images: The image folder of the official layout.
+        scene: Paints its pristine images.
+        scene_name: What the scene shows.
+        painted: What is done to painted scenes: by distortion.
+        photographed: What is done to photographs: the share of each distortion.
+        write_labels: Writes its label files.
+    """
+
+    name: str
+    images: str
+    scene: Scene
+    scene_name: str
+    painted: Mapping[str, Defect]
+    photographed: Mapping[str, float]
+    write_labels: LabelWriter
+
+
+CAMPAIGNS = (
+    Campaign(
+        name="eva",
+        images="images/EVA_together",
+        scene=street,
+        scene_name="street",
+        painted={"blur": Defect(0.7, 1.0), "noise": Defect(0.3, 0.15)},
+        photographed={"blur": 1.0},
+        write_labels=write_eva_labels,
+    ),
+    Campaign(
+        name="ava",
+        images="ava_images",
+        scene=still_life,
+        scene_name="still life",
+        painted={"noise": Defect(0.7, 1.0), "blur": Defect(0.3, 0.15)},
+        photographed={"noise": 1.0},
+        write_labels=write_ava_labels,
+    ),
+    Campaign(
+        name="koniq",
+        images="1024x768",
+        scene=landscape,
+        scene_name="landscape",
+        painted={
+            "contrast": Defect(0.7, 1.0),
+            "noise": Defect(0.2, 0.1),
+            "jpeg": Defect(0.1, 0.3),
+        },
+        photographed={"contrast": 0.6, "jpeg": 0.4},
+        write_labels=write_koniq_labels,
+    ),
+)

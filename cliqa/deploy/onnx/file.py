@@ -1,0 +1,256 @@
+"""ONNX files that know what they are for: reading, describing and running them.
+
+The description is JSON under the key ``cliqa`` of the file's own metadata:
+
+=====================  ==========================================================================
+``format``             1
+``version``            of the package that wrote it
+``names``              the experiences that the model has learnt
+``classes``            the classes that it tells apart; empty where it gives scores
+``channels``           of its images: 3 (RGB) or 1 (grey)
+``size``               [H, W] of its images; null for any
+``eval_transform``     the preprocessing, as in a config
+``scenario``           the section of the data it learnt
+``precision``          ``"fp32"`` and so on
+``parameters``         how many numbers the network has learnt
+``macs`` ``macs_size`` multiply-accumulates of one image, null if unknown, and its [H, W]
+=====================  ==========================================================================
+
+Other keys may stand beside them: the config's ``model``, ``experiences_learnt``,
+``checkpoint_sha256``. A checksum of the whole file follows (`cliqa.deploy.file_checksum`). The
+input is ``images``, float32 (B, C, H, W), and the output ``output``: scores (B,) or logits (B, K).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cliqa.deploy.description import check_description
+from cliqa.deploy.file_checksum import check_onnx, seal_onnx, strip_checksum
+from cliqa.deploy.libraries import library
+from cliqa.deploy.onnx.tensors import check_tensors
+from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
+from cliqa.utils.io import atomic_open
+
+KEY = "cliqa"
+FORMAT = 1
+
+INPUT = "images"
+OUTPUT = "output"
+
+
+def load_proto(path: str | Path) -> Any:  # noqa: ANN401
+    """Return an ONNX file's content, an ``onnx.ModelProto``.
+
+    Raises:
+        ArtifactError: The file is missing, no ONNX file, or one with tensors elsewhere than in its
+            folder.
+        ConfigError: The package onnx is not installed.
+    """
+    path = _existing(path)
+    onnx = library("onnx")
+    check_onnx(path.read_bytes(), path)
+    try:
+        proto = onnx.load(str(path), load_external_data=False)
+    except Exception as error:  # noqa: BLE001  protobuf's DecodeError has no stable place
+        raise _damaged(path, error) from error
+    if not proto.graph.node or not proto.graph.output:  # what protobuf reads into any few bytes
+        raise _damaged(path, "it has no graph")
+    strip_checksum(proto)
+    check_tensors(proto, path)
+    return proto
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """Return what an ONNX file says about itself.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, or not one of this package's.
+        ConfigError: The package onnx is not installed.
+    """
+    return parse_metadata({row.key: row.value for row in load_proto(path).metadata_props}, path)
+
+
+def parse_metadata(properties: Mapping[str, str], path: str | Path) -> dict[str, Any]:
+    """Return the description among a file's properties.
+
+    Args:
+        properties: The file's own metadata.
+        path: The file, for the error message.
+
+    Raises:
+        ArtifactError: There is no description, or one of another format.
+        TrustError: It asks for more than the description of an untrusted file may.
+    """
+    if KEY not in properties:
+        raise ArtifactError(
+            f"{path}: an ONNX file that does not say which images it takes. Write it with "
+            "tools/compress.py export CHECKPOINT."
+        )
+    try:
+        found = json.loads(properties[KEY])
+        version = found["format"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ArtifactError(
+            f"{path}: its description cannot be read ({error}). Export the checkpoint again."
+        ) from error
+    if version != FORMAT:
+        raise ArtifactError(
+            f"{path}: described in format {version!r}, and this version of cliqa reads {FORMAT}. "
+            "Export the checkpoint again, or update cliqa."
+        )
+    return check_description(found, path)
+
+
+def write_metadata(path: str | Path, metadata: Mapping[str, Any]) -> None:
+    """Replace what an ONNX file says about itself, atomically.
+
+    Args:
+        path: The file.
+        metadata: Plain values; ``format`` is filled in.
+
+    Raises:
+        ArtifactError: The file is missing, or no ONNX file.
+        ConfigError: The package onnx is not installed, or a value is no plain one.
+    """
+    proto = load_proto(path)
+    describe(proto, metadata)
+    with atomic_open(path, "wb") as file:
+        file.write(seal_onnx(proto))
+
+
+def describe(proto: Any, metadata: Mapping[str, Any]) -> None:  # noqa: ANN401
+    """Put a description into an ``onnx.ModelProto``.
+
+    Raises:
+        ConfigError: A value is none that JSON can hold.
+    """
+    try:
+        text = json.dumps({**metadata, "format": FORMAT}, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the model's description cannot be written as JSON ({error}). Use numbers, texts and "
+            "lists in scenario.eval_transform and its like."
+        ) from error
+    kept = [(row.key, row.value) for row in proto.metadata_props if row.key != KEY]
+    del proto.metadata_props[:]
+    for key, value in [*kept, (KEY, text)]:
+        proto.metadata_props.add(key=key, value=value)
+
+
+class OnnxModel:
+    """An ONNX file, computed by ONNX Runtime on the CPU.
+
+    Args:
+        path: A file that this package wrote.
+        threads: Threads of a pass; None for PyTorch's own number.
+
+    Attributes:
+        path: The file.
+        metadata: What it says about itself.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, or not one of this package's.
+        ConfigError: The package onnxruntime is not installed.
+    """
+
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+        self.path = _existing(path)
+        content = self.path.read_bytes()
+        check_onnx(content, self.path)
+        self._session = open_session(content, self.path, threads)
+        try:
+            properties = self._session.get_modelmeta().custom_metadata_map
+            self._input, self._shape = [(i.name, i.shape) for i in self._session.get_inputs()][0]
+        except (UnicodeDecodeError, IndexError) as error:  # of names; of a file without an input
+            raise _damaged(self.path, error) from error
+        self.metadata = parse_metadata(properties, self.path)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return scores (B,) or logits (B, K), float32, of images (B, C, H, W).
+
+        Raises:
+            ModelError: The images have other channels or another size than the file takes.
+        """
+        self._check(images)
+        values = images.detach().to("cpu", torch.float32).contiguous().numpy()
+        try:
+            return torch.from_numpy(self._session.run(None, {self._input: values})[0]).float()
+        except Exception as error:  # noqa: BLE001  its own errors have no common class
+            raise ModelError(
+                f"{self.path}: fails on images of shape {tuple(images.shape)}: "
+                f"{_first_line(error)}. Export the checkpoint again with tools/compress.py export."
+            ) from error
+
+    def _check(self, images: Tensor) -> None:
+        """Refuse images that the file does not take."""
+        if images.dim() != 4:
+            raise ModelError(
+                f"{self.path}: takes images (B, C, H, W), got shape {tuple(images.shape)}."
+            )
+        _, channels, *size = self._shape
+        if images.shape[1] != channels:
+            raise ModelError(
+                f"{self.path}: takes images of {channels} channel(s), got {images.shape[1]}."
+            )
+        for wanted, given in zip(size, images.shape[2:], strict=True):
+            if isinstance(wanted, int) and wanted != given:
+                raise ModelError(
+                    f"{self.path}: takes images of {size[0]} x {size[1]} pixels (height x width), "
+                    f"got {images.shape[2]} x {images.shape[3]}. Resize or crop them to that size, "
+                    "or export with --dynamic-size."
+                )
+
+
+def open_session(content: bytes, path: Path, threads: int | None = None) -> Any:  # noqa: ANN401
+    """Return a session of ONNX Runtime on the CPU.
+
+    Args:
+        content: An ONNX file's bytes.
+        path: The file, for the error message.
+        threads: Threads of a pass; None for PyTorch's own number.
+
+    Raises:
+        ArtifactError: The bytes are no ONNX file that it can run.
+        ConfigError: The package onnxruntime is not installed.
+    """
+    runtime = library("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads() if threads is None else threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # errors are raised; what it says beside them is noise
+    try:
+        return runtime.InferenceSession(  # what it falls back to it prints
+            content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+    except Exception as error:  # noqa: BLE001  its own errors have no common class
+        raise _damaged(path, error) from error
+
+
+def _existing(path: str | Path) -> Path:
+    """Return the path of a file that exists."""
+    path = Path(path)
+    if not path.is_file():
+        raise ArtifactError(
+            f"{path}: no such file. Write it with tools/compress.py export CHECKPOINT --out {path}."
+        )
+    return path
+
+
+def _first_line(why: object) -> str:
+    """Return what an error says, without what follows its first line."""
+    return (str(why).strip().splitlines() or [type(why).__name__])[0].rstrip(".")
+
+
+def _damaged(path: Path, why: object) -> ArtifactError:
+    """Return the error of a file that is no ONNX file."""
+    return ArtifactError(
+        f"{path}: damaged, or no ONNX file ({_first_line(why)}). Export the checkpoint again with "
+        "tools/compress.py export."
+    )

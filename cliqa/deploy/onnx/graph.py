@@ -1,0 +1,191 @@
+"""ONNX files as graphs, and as functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cliqa.deploy.file_checksum import check_onnx, seal_onnx, strip_checksum
+from cliqa.deploy.libraries import library
+from cliqa.deploy.onnx.score_head import LAYERS, GraphNode, score_head
+from cliqa.deploy.onnx.tensors import check_tensors
+from cliqa.utils.errors import ArtifactError, ModelError
+from cliqa.utils.io import atomic_open
+
+METADATA = "cliqa"
+"""The key under which a file says what it is."""
+
+
+def load_graph(path: str | Path) -> Any:  # noqa: ANN401
+    """Return an ONNX file as onnx's ``ModelProto``, weights included.
+
+    Raises:
+        ArtifactError: It does not exist, or is no ONNX file.
+        ConfigError: onnx is not installed.
+    """
+    onnx = library("onnx")
+    if not Path(path).is_file():
+        raise ArtifactError(f"{path}: no such file. Export a model to ONNX first.")
+    check_onnx(Path(path).read_bytes(), path)
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+        check_tensors(model, path)
+        onnx.load_external_data_for_model(model, str(Path(path).parent))
+        onnx.checker.check_model(model)
+    except ArtifactError:
+        raise
+    except Exception as error:  # protobuf's and onnx's own, by version
+        raise ArtifactError(f"{path} is no ONNX file that can be read: {first_line(error)}.") from (
+            error
+        )
+    strip_checksum(model)
+    return model
+
+
+def save_graph(model: Any, path: str | Path) -> None:  # noqa: ANN401
+    """Write a ``ModelProto`` as one file with a checksum, atomically."""
+    with atomic_open(path, "wb") as file:
+        file.write(seal_onnx(model))
+
+
+def sort_nodes(model: Any) -> None:  # noqa: ANN401
+    """Put the nodes of a ``ModelProto`` after those that they need, in place.
+
+    onnxruntime's converters add theirs at the end, which its own sessions forgive, but not onnx.
+    """
+    library("onnxruntime.quantization.onnx_model").ONNXModel(model).topological_sort()
+
+
+def graph_input(model: Any, path: str | Path) -> tuple[str, list[int | None]]:  # noqa: ANN401
+    """Return the name and the shape of a model's only input; None where a length is free.
+
+    Args:
+        model: A ``ModelProto``.
+        path: Its file, for the error.
+
+    Raises:
+        ModelError: It does not take one batch of images in float32.
+    """
+    constant = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constant]
+    tensors = [value.type.tensor_type for value in inputs]
+    shapes = [
+        [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
+        for tensor in tensors
+    ]
+    float32 = library("onnx").TensorProto.FLOAT
+    if len(inputs) != 1 or len(shapes[0]) != 4 or tensors[0].elem_type != float32:
+        names = ", ".join(f"{v.name} {s}" for v, s in zip(inputs, shapes, strict=True))
+        raise ModelError(
+            f"{path}: expected one input (N, C, H, W) in float32, found {names or 'none'}. Export "
+            "the model with images as its only input, in float32."
+        )
+    return inputs[0].name, shapes[0]
+
+
+def name_nodes(model: Any) -> None:  # noqa: ANN401
+    """Give nodes without a name one, in place."""
+    known = {node.name for node in model.graph.node}
+    for index, node in enumerate(model.graph.node):
+        if not node.name:
+            node.name = f"{node.op_type}_{index}"
+            while node.name in known:
+                node.name += "_"
+            known.add(node.name)
+
+
+def graph_nodes(model: Any) -> dict[str, GraphNode]:  # noqa: ANN401
+    """Return the nodes of a ``ModelProto`` by name."""
+    constant = {"", *(tensor.name for tensor in model.graph.initializer)}  # "" is no input
+    nodes: dict[str, GraphNode] = {}
+    origin: dict[str, str] = {}
+    for node in model.graph.node:
+        if node.op_type == "Constant" or (node.input and constant.issuperset(node.input)):
+            constant.update(node.output)
+            continue
+        origin.update(dict.fromkeys(node.output, node.name))
+        computed = tuple(origin[name] for name in node.input if name in origin)
+        weighted = node.op_type in LAYERS and not constant.isdisjoint(node.input[:2])
+        nodes[node.name] = GraphNode(node.op_type, computed, weighted)
+    return nodes
+
+
+def onnx_head(model: Any) -> list[str]:  # noqa: ANN401
+    """Return the names of the nodes that are the head of a ``ModelProto``, in order."""
+    outputs = {value.name for value in model.graph.output}
+    last = [node.name for node in model.graph.node if outputs & set(node.output)]
+    head = score_head(graph_nodes(model), last)
+    return [node.name for node in model.graph.node if node.name in head]
+
+
+def get_metadata(model: Any, path: str | Path) -> dict[str, str]:  # noqa: ANN401
+    """Return what a ``ModelProto`` says about itself, by key.
+
+    Args:
+        model: The model.
+        path: Its file, for the error.
+
+    Raises:
+        ArtifactError: What this package wrote into it is damaged.
+    """
+    values = {item.key: item.value for item in model.metadata_props}
+    try:
+        dict(json.loads(values.get(METADATA, "{}")))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ArtifactError(f"{path}: its metadata is damaged ({error}). Export it again.") from (
+            error
+        )
+    return values
+
+
+def set_metadata(model: Any, values: dict[str, str]) -> None:  # noqa: ANN401
+    """Let a ``ModelProto`` say this about itself, and nothing else."""
+    del model.metadata_props[:]
+    library("onnx").helper.set_model_props(model, values)
+
+
+def onnx_forward(
+    path: str | Path | bytes, threads: int | None = None
+) -> Callable[[Tensor], Tensor]:
+    """Return an ONNX file as a function from images (B, C, H, W) to its first output, in float32.
+
+    Args:
+        path: The file, of any origin, or its content.
+        threads: Threads of the CPU; None for onnxruntime's choice.
+
+    Raises:
+        ModelError: onnxruntime cannot run it.
+    """
+    ort = library("onnxruntime")
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        model = path if isinstance(path, bytes) else str(path)
+        session = ort.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+    except Exception as error:  # onnxruntime's own have no common base
+        where = "the file" if isinstance(path, bytes) else path
+        raise ModelError(
+            f"{where}: onnxruntime cannot run it ({first_line(error)}). Export the model with "
+            "operators of a standard opset."
+        ) from error
+    name = session.get_inputs()[0].name
+
+    def forward(images: Tensor) -> Tensor:
+        inputs = {name: images.detach().float().cpu().contiguous().numpy()}
+        return torch.from_numpy(session.run(None, inputs)[0]).float()
+
+    return forward
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, without what follows its first line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,80 @@
+"""How far an exported file's outputs are off the model's."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cliqa.deploy.onnx.file import INPUT
+from cliqa.deploy.onnx.trace import reason_of
+from cliqa.utils.errors import CliqaError, ModelError
+
+Shape = tuple[int, int, int, int]
+"""(B, C, H, W)."""
+
+
+def difference(session: Any, case: Shape, images: Tensor, wanted: Tensor) -> float:  # noqa: ANN401
+    """Return how far a file's outputs are off, relative to outputs above 1.
+
+    Args:
+        session: ONNX Runtime's, of the file.
+        case: The images' shape.
+        images: (B, C, H, W).
+        wanted: The model's outputs for them.
+
+    Raises:
+        ModelError: The file fails, or its outputs have another shape.
+    """
+    try:
+        (values,) = session.run(None, {INPUT: images.numpy()})
+    except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no common class
+        raise ModelError(
+            f"export: with {said(case)} the ONNX file fails ({reason_of(error)}). The "
+            "model's code fixes a size that should be free."
+        ) from error
+    found = torch.from_numpy(values)
+    if found.shape != wanted.shape:
+        raise ModelError(
+            f"export: with {said(case)} the ONNX file gives shape {tuple(found.shape)} instead of "
+            f"{tuple(wanted.shape)}. The model's code fixes a size that should be free: write -1 "
+            "in view() instead of a Python number."
+        )
+    return relative(found, wanted)
+
+
+@torch.no_grad()
+def own_rounding(network: nn.Module, images: Tensor, wanted: Tensor) -> float:
+    """Return how far a model's float32 outputs are off its float64 ones; 0 where it has none.
+
+    Args:
+        network: The model, in evaluation mode.
+        images: (B, C, H, W).
+        wanted: Its outputs for them in float32.
+    """
+    try:
+        exact = copy.deepcopy(network).double()(images.double())
+    except (CliqaError, RuntimeError, ValueError, TypeError):  # some operators have no float64
+        return 0.0
+    return relative(wanted.double(), exact)
+
+
+def relative(found: Tensor, wanted: Tensor) -> float:
+    """Return the largest difference, relative to outputs above 1; infinite where it is none.
+
+    >>> round(relative(torch.tensor([0.5, 11.0]), torch.tensor([0.4, 10.0])), 6)
+    0.1
+    """
+    off = (found - wanted).abs() / wanted.abs().clamp(min=1)
+    return float(off.nan_to_num(nan=torch.inf).max())
+
+
+def said(case: Shape) -> str:
+    """Return a case in words.
+
+    >>> said((2, 3, 32, 64))
+    'batch 2 of 32 x 64 pixels'
+    """
+    return f"batch {case[0]} of {case[2]} x {case[3]} pixels"

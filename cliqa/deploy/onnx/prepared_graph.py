@@ -1,0 +1,132 @@
+"""ONNX files made ready for quantization."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cliqa.config.suggest import closest
+from cliqa.deploy.libraries import library
+from cliqa.deploy.onnx.calibration import CalibrationImages, tensor_ranges
+from cliqa.deploy.onnx.graph import (
+    first_line,
+    get_metadata,
+    graph_input,
+    load_graph,
+    name_nodes,
+    onnx_head,
+    save_graph,
+)
+from cliqa.deploy.onnx.score_head import LAYERS
+from cliqa.utils.errors import ConfigError, ModelError
+
+
+@dataclass
+class PreparedGraph:
+    """A file in float32, ready to be quantized any number of times; see `prepared`.
+
+    Attributes:
+        source: The file.
+        path: Its optimised copy, whose nodes all have names.
+        model: The copy, as a ``ModelProto``.
+        input: Name of its input.
+        shape: Shape of it, None where a length is free.
+        head: Nodes of its head.
+        metadata: What the file says about itself.
+        ranges: Of its tensors, once `calibrate` has been called.
+        images: Images that they are from.
+        method: How they were found.
+    """
+
+    source: Path
+    path: Path
+    model: Any
+    input: str
+    shape: list[int | None]
+    head: list[str]
+    metadata: dict[str, str]
+    ranges: Any = field(default=None, repr=False)
+    images: int = 0
+    method: str = "minmax"
+
+    def calibrate(self, batches: Iterable[Tensor], method: str = "minmax") -> None:
+        """Find the ranges of all tensors; see `tensor_ranges` and `CalibrationImages`."""
+        images = CalibrationImages(batches, self.shape)
+        self.ranges = tensor_ranges(self.path, self.input, images, method)
+        self.images, self.method = images.images, method
+
+    def matching(self, patterns: Sequence[str]) -> list[str]:
+        """Return the nodes that names or operators with ``*`` stand for.
+
+        Raises:
+            ConfigError: One stands for none.
+        """
+        nodes = self.model.graph.node
+        found: set[str] = set()
+        for pattern in patterns:
+            own = {
+                node.name
+                for node in nodes
+                if fnmatchcase(node.name, pattern) or node.op_type == pattern
+            }
+            if not own:
+                known = {text for node in nodes for text in (node.name, node.op_type)}
+                raise ConfigError(
+                    f"exclude: '{pattern}' is no node and no operator of {self.source}."
+                    f"{closest(pattern, known)}"
+                )
+            found |= own
+        return [node.name for node in nodes if node.name in found]
+
+
+@contextlib.contextmanager
+def prepared(source: str | Path) -> Iterator[PreparedGraph]:
+    """Optimise a file for quantization: constants folded, normalisation put into convolutions.
+
+    Args:
+        source: An ONNX file in float32, by this package or another.
+
+    Yields:
+        The prepared graph. Its temporary files are gone afterwards.
+
+    Raises:
+        ModelError: It is quantized already, has nothing to quantize, or onnxruntime lacks one of
+            its operators.
+    """
+    source = Path(source)
+    model = load_graph(source)
+    metadata = get_metadata(model, source)
+    _check_operators(model, source)
+    graph_input(model, source)
+    shape_inference = library("onnxruntime.quantization.shape_inference")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prepared.onnx"
+        try:
+            # symbolic shapes bring nothing for convolutions, and fail for some transformers
+            shape_inference.quant_pre_process(str(source), str(path), skip_symbolic_shape=True)
+            model = library("onnx").load(str(path))
+        except Exception as error:  # onnxruntime's own have no common base
+            raise ModelError(
+                f"{source}: onnxruntime cannot optimise it ({first_line(error)}). An operator is "
+                "not supported; export the model again with a standard opset."
+            ) from error
+        name_nodes(model)
+        save_graph(model, path)
+        name, shape = graph_input(model, source)
+        yield PreparedGraph(source, path, model, name, shape, onnx_head(model), metadata)
+
+
+def _check_operators(model: Any, source: Path) -> None:  # noqa: ANN401
+    """Refuse what is quantized already, and what has nothing to quantize."""
+    kinds = {node.op_type for node in model.graph.node}
+    if kinds & {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger"}:
+        raise ModelError(f"{source} is quantized already. Give the file in float32.")
+    if not kinds & set(LAYERS):
+        raise ModelError(f"{source} has no layer to quantize: no convolution, no product.")

@@ -1,0 +1,287 @@
+"""OpenVINO: models as its own files, in float32, bfloat16 or int8, and how they run."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cliqa.deploy.description import check_description
+from cliqa.deploy.fidelity import Fidelity
+from cliqa.deploy.file_checksum import check_onnx, check_openvino, seal_openvino
+from cliqa.deploy.libraries import library
+from cliqa.deploy.onnx.graph import METADATA, first_line, get_metadata, load_graph
+from cliqa.deploy.onnx.score_head import LAYERS, GraphNode, score_head
+from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
+from cliqa.utils.io import write_json
+from cliqa.utils.leftovers import temporary_folder
+
+_SUFFIXES = (".xml", ".onnx")
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+"""In what OpenVINO computes what is not in integers, by the precision of a file."""
+
+LITTLE = 2**20
+"""With fewer bytes left on the disk, OpenVINO has failed for want of room: it does not say why."""
+
+
+@dataclass(frozen=True)
+class OpenVinoReport:
+    """What became of an ONNX file.
+
+    Attributes:
+        source: The ONNX file.
+        target: The ``.xml`` file; its ``.bin`` and ``.json`` lie beside it.
+        bytes_before: Bytes of the one.
+        bytes_after: Bytes of all three.
+        precision: ``"fp32"``, ``"bf16"`` or ``"int8"``.
+        kept: Layers of the head, left in float.
+        images: Images of the calibration.
+        fidelity: To the ONNX file in float32, on those; None without a calibration.
+    """
+
+    source: str
+    target: str
+    bytes_before: int
+    bytes_after: int
+    precision: str
+    kept: tuple[str, ...] = ()
+    images: int = 0
+    fidelity: Fidelity | None = None
+
+    @property
+    def ratio(self) -> float:
+        """How many times smaller the files have become."""
+        return self.bytes_before / self.bytes_after
+
+
+def to_openvino(source: str | Path, target: str | Path, precision: str = "fp32") -> OpenVinoReport:
+    """Write an ONNX file as OpenVINO's, with weights in float32.
+
+    Args:
+        source: An ONNX file in float32.
+        target: The ``.xml`` file to write.
+        precision: ``"fp32"``; or ``"bf16"``: the same file, which `OpenVinoModel` computes in
+            bfloat16. That is fast on processors that can, and up to four times slower on others.
+
+    Raises:
+        ArtifactError: `source` cannot be read, by onnx or by OpenVINO.
+        ConfigError: An argument is wrong, or OpenVINO is not installed.
+    """
+    if precision not in ("fp32", "bf16"):
+        raise ConfigError(
+            f"precision must be 'fp32' or 'bf16', got {precision!r}. For int8 there is "
+            "quantize_openvino, which needs images."
+        )
+    check_name(target)
+    metadata = get_metadata(load_graph(source), source)
+    size = write_openvino(read_openvino(source), Path(target), metadata, precision)
+    return OpenVinoReport(str(source), str(target), Path(source).stat().st_size, size, precision)
+
+
+class OpenVinoModel:
+    """An OpenVINO file as a function.
+
+    Args:
+        path: The ``.xml`` file; what the model is stands in the ``.json`` beside it, if any.
+        threads: Threads of the CPU; None for OpenVINO's choice.
+        precision: What to compute in, ``"fp32"`` or ``"bf16"``; None for what the file says.
+
+    Attributes:
+        metadata: What the file says about itself; empty where there is no ``.json``.
+
+    Raises:
+        ArtifactError: A file is missing or damaged.
+        ConfigError: `precision` is unknown, or OpenVINO is not installed.
+    """
+
+    def __init__(
+        self, path: str | Path, threads: int | None = None, precision: str | None = None
+    ) -> None:
+        self.path = Path(path)
+        check_files(self.path)  # first: it compares the checksum of the .json too
+        self.metadata = _read_sidecar(self.path)
+        model = read_openvino(self.path)
+        precision = precision or self.metadata.get("precision", "fp32")
+        if not isinstance(precision, str) or precision not in HINTS:
+            raise ConfigError(
+                f"precision must be one of {', '.join(map(repr, HINTS))}, got {precision!r}."
+            )
+        try:
+            self._run = openvino_forward(model, threads, HINTS[precision])
+        except (RuntimeError, UnicodeDecodeError) as error:  # UnicodeDecodeError: of names
+            raise ArtifactError(
+                f"{self.path}: OpenVINO cannot compile it: {first_line(error)}. Export it again."
+            ) from error
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return scores (B,) or logits (B, K), float32 on the CPU, of images (B, C, H, W).
+
+        Raises:
+            ModelError: The images have not the size that the model takes.
+        """
+        try:
+            return self._run(images)
+        except (RuntimeError, UnicodeDecodeError) as error:
+            raise ModelError(
+                f"{self.path}: fails on images of shape {tuple(images.shape)}: {first_line(error)}."
+                " Give images of the size that it was exported for."
+            ) from error
+
+
+def openvino_nodes(model: Any) -> dict[str, GraphNode]:  # noqa: ANN401
+    """Return the nodes of an ``openvino.Model`` by name."""
+    nodes: dict[str, GraphNode] = {}
+    constant: set[str] = set()
+    for node in model.get_ordered_ops():
+        name, kind = node.get_friendly_name(), node.get_type_name()
+        sources = [value.get_node().get_friendly_name() for value in node.input_values()]
+        if kind == "Constant" or (sources and constant.issuperset(sources)):
+            constant.add(name)
+        computed = tuple(source for source in sources if source not in constant)
+        weighted = kind in LAYERS and not constant.isdisjoint(sources[:2])
+        nodes[name] = GraphNode(kind, computed, weighted)
+    return {name: node for name, node in nodes.items() if name not in constant}
+
+
+def openvino_head(model: Any) -> list[str]:  # noqa: ANN401
+    """Return the names of the nodes that are the head of an ``openvino.Model``, in order."""
+    nodes = openvino_nodes(model)
+    last = [name for node in nodes.values() if node.kind == "Result" for name in node.inputs]
+    head = score_head(nodes, last)
+    return [name for name in nodes if name in head]
+
+
+def openvino_forward(
+    model: Any,  # noqa: ANN401
+    threads: int | None = None,
+    hint: str = "f32",
+) -> Callable[[Tensor], Tensor]:
+    """Return an ``openvino.Model`` as a function from images to its first output, in float32.
+
+    Args:
+        model: The model.
+        threads: Threads of the CPU; None for OpenVINO's choice.
+        hint: What to compute in: ``"f32"`` or ``"bf16"``.
+    """
+    openvino = library("openvino", "openvino")
+    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint}
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
+    compiled = openvino.Core().compile_model(model, "CPU", options)
+
+    def run(images: Tensor) -> Tensor:
+        outputs = compiled(images.detach().float().cpu().contiguous().numpy())[0]
+        return torch.from_numpy(outputs.copy()).float()  # the next pass writes into the same memory
+
+    return run
+
+
+def read_openvino(path: str | Path) -> Any:  # noqa: ANN401
+    """Return a file as an ``openvino.Model``.
+
+    Raises:
+        ArtifactError: It is missing, damaged, or no model that OpenVINO can read.
+    """
+    openvino = library("openvino", "openvino")
+    path = Path(path)
+    check_files(path)
+    try:
+        if path.suffix == ".onnx":
+            load_graph(path)  # refuses tensors that lie outside its folder
+        return openvino.Core().read_model(str(path))
+    except (RuntimeError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path}: OpenVINO cannot read it: {first_line(error)}.") from error
+
+
+def check_files(path: Path) -> None:
+    """Refuse files of a model that are missing, or do not match their checksums if they have any.
+
+    Args:
+        path: The ``.xml`` or ``.onnx`` file.
+
+    Raises:
+        ArtifactError: One is.
+    """
+    if path.suffix not in _SUFFIXES:
+        raise ArtifactError(
+            f"{path}: its name must end in {' or '.join(_SUFFIXES)}. Write it with "
+            "tools/compress.py export."
+        )
+    needed = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
+    for file in needed:
+        if not file.is_file():
+            raise ArtifactError(f"{file}: no such file. An OpenVINO model is an .xml and a .bin.")
+    if path.suffix == ".xml":
+        check_openvino(path)
+    else:
+        check_onnx(path.read_bytes(), path)
+
+
+def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precision: str) -> int:  # noqa: ANN401
+    """Write a model and what it is; the ``.xml`` comes last.
+
+    Args:
+        model: An ``openvino.Model``.
+        target: The ``.xml`` file.
+        metadata: What the ONNX file said about itself.
+        precision: What is changed of that.
+
+    Returns:
+        Bytes of the three files.
+    """
+    with temporary_folder(target) as folder:
+        new = folder / target.name
+        _save(model, new, target)
+        note = json.loads(metadata.get(METADATA, "{}"))
+        write_json(new.with_suffix(".json"), {**note, "precision": precision})
+        seal_openvino(new)
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        for ending in (".bin", ".json"):
+            os.replace(new.with_suffix(ending), target.with_suffix(ending))
+        os.replace(new, target)
+    return size
+
+
+def _save(model: Any, new: Path, target: Path) -> None:  # noqa: ANN401
+    """Let OpenVINO write a model.
+
+    Raises:
+        ArtifactError: It cannot, and does not say why.
+        OSError: The disk is full.
+    """
+    try:
+        library("openvino", "openvino").save_model(model, str(new), compress_to_fp16=False)
+    except RuntimeError as error:
+        if shutil.disk_usage(new.parent).free < LITTLE:
+            raise OSError(errno.ENOSPC, "No space left on device", str(target)) from error
+        raise ArtifactError(f"{target}: OpenVINO cannot write it: {first_line(error)}.") from error
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    """Return what the file beside a model says."""
+    sidecar = path.with_suffix(".json")
+    if not sidecar.is_file():
+        return {}
+    try:
+        found = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise ArtifactError(f"{sidecar} is damaged ({error}). Write the model again.") from error
+    return check_description(found, sidecar)
+
+
+def check_name(target: str | Path) -> None:
+    """Refuse a name that OpenVINO does not write.
+
+    Raises:
+        ConfigError: It does not end in ``.xml``.
+    """
+    if Path(target).suffix != ".xml":
+        raise ConfigError(f"{target}: OpenVINO's files end in .xml. Name it so.")

@@ -1,0 +1,132 @@
+"""OpenVINO files in int8."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cliqa.deploy.fidelity import compare_models
+from cliqa.deploy.libraries import library
+from cliqa.deploy.onnx.calibration import CalibrationImages
+from cliqa.deploy.onnx.graph import first_line, get_metadata, graph_input, load_graph
+from cliqa.deploy.onnx.score_head import LAYERS, GraphNode
+from cliqa.deploy.openvino.backend import (
+    OpenVinoReport,
+    check_name,
+    openvino_forward,
+    openvino_head,
+    openvino_nodes,
+    read_openvino,
+    write_openvino,
+)
+from cliqa.utils.errors import CliqaError, ConfigError, ModelError
+
+BENDING = ("Swish", "HSwish", "Gelu", "Sigmoid", "HSigmoid", "Elu", "PReLU", "Mish", "Tanh")
+"""Activations with values below zero, or that saturate: their ranges are not symmetric."""
+
+
+def quantize_openvino(
+    source: str | Path,
+    target: str | Path,
+    batches: Iterable[Tensor],
+    *,
+    transformer: bool | None = None,
+    preset: str | None = None,
+) -> OpenVinoReport:
+    """Write an ONNX file as OpenVINO's in int8, by NNCF; the score head stays in float.
+
+    The ranges are the smallest and the largest values seen. NNCF's own choice cuts outliers off,
+    which bends the scale of scores; a head in integers ruins it.
+
+    Args:
+        source: An ONNX file in float32.
+        target: The ``.xml`` file to write.
+        batches: Preprocessed images (B, C, H, W), some 16 to 128, in memory all at once.
+        transformer: The model is one; None finds out.
+        preset: ``"performance"``: symmetric ranges; ``"mixed"``: one-sided ones for activations;
+            None for what suits the model's activations.
+
+    Raises:
+        ArtifactError: `source` cannot be read.
+        ConfigError: An argument is wrong, or a library is missing.
+        DatasetError: The images are none, or not what the model is used on.
+        ModelError: The model cannot be quantized.
+    """
+    if preset not in (None, "performance", "mixed"):
+        raise ConfigError(f"preset must be 'performance' or 'mixed', got {preset!r}.")
+    check_name(target)
+    graph = load_graph(source)
+    metadata = get_metadata(graph, source)
+    _, shape = graph_input(graph, source)
+    images = list(CalibrationImages(batches, shape, "reading"))
+    model = read_openvino(source)
+    nodes, head = openvino_nodes(model), openvino_head(model)
+    if transformer is None:
+        transformer = looks_like_transformer(nodes, head)
+    if preset is None:
+        kinds = {node.kind for name, node in nodes.items() if name not in head}
+        preset = "mixed" if transformer or kinds & set(BENDING) else "performance"
+    singles = [one for batch in images for one in batch.split(shape[0] or 1)]
+    try:
+        small = _quantized(model, singles, head, transformer, preset)
+    except Exception as error:  # NNCF's own have no common base
+        if isinstance(error, CliqaError):
+            raise
+        raise ModelError(
+            f"{source}: NNCF cannot quantize it: {first_line(error)}. Use quantize_int8, which "
+            "onnxruntime does."
+        ) from error
+    both = (openvino_forward(read_openvino(source)), openvino_forward(small))
+    fidelity = compare_models(*both, images)
+    size = write_openvino(small, Path(target), metadata, "int8")
+    return OpenVinoReport(
+        source=str(source),
+        target=str(target),
+        bytes_before=Path(source).stat().st_size,
+        bytes_after=size,
+        precision="int8",
+        kept=tuple(name for name in head if nodes[name].kind in LAYERS),
+        images=sum(len(batch) for batch in images),
+        fidelity=fidelity,
+    )
+
+
+def looks_like_transformer(nodes: Mapping[str, GraphNode], head: Collection[str]) -> bool:
+    """Tell whether a graph has attention before its head: a softmax, and computed factors."""
+    body = [node for name, node in nodes.items() if name not in head]
+    products = any(node.kind in LAYERS and not node.weighted for node in body)
+    return products and any(node.kind == "Softmax" for node in body)
+
+
+def _quantized(
+    model: Any,  # noqa: ANN401
+    images: Sequence[Tensor],
+    head: Sequence[str],
+    transformer: bool,
+    preset: str,
+) -> Any:  # noqa: ANN401
+    """Return a model with rounding nodes."""
+    # what NNCF imports tells a machine without CUDA that it has none
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    nncf = library("nncf", "openvino")
+    ranges = library("nncf.quantization.range_estimator", "openvino").RangeEstimatorParametersSet
+    # not its own set_log_level, which changes handlers, and those may be of others
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    with contextlib.redirect_stdout(io.StringIO()):  # its bars
+        return nncf.quantize(
+            model,
+            nncf.Dataset([one.numpy() for one in images]),
+            preset=nncf.QuantizationPreset(preset),
+            subset_size=len(images),
+            model_type=nncf.ModelType.TRANSFORMER if transformer else None,
+            ignored_scope=nncf.IgnoredScope(names=list(head), validate=False),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                activations_range_estimator_params=ranges.MINMAX
+            ),
+        )

@@ -1,0 +1,279 @@
+"""Search for the deployment that fits a budget, by measuring on the machine at hand.
+
+Which recipe wins depends on the model and on the processor: INT8 makes one network five times
+faster and another one slower. So nothing is chosen by its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from cliqa.deploy.profiling import Forward
+from cliqa.deploy.search.paired_latency import measure_in_turns
+from cliqa.deploy.search.pareto import TARGETS, Budget, Measured, choose, pareto_front
+from cliqa.deploy.search.recipes import BASELINE, Recipe, standard_recipes
+from cliqa.utils.errors import ArtifactError, CliqaError, ConfigError
+from cliqa.utils.io import write_json
+
+STATE = "auto.json"
+"""The file that a search goes on from."""
+
+DROP = 0.02
+"""Quality that may be lost where no budget says another limit."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a recipe made.
+
+    Attributes:
+        forward: Runs it: a batch (B, C, H, W) -> outputs.
+        bytes: Size of its files.
+        file: Where it lies; None where it is not written.
+        note: What there is to say of it.
+    """
+
+    forward: Forward
+    bytes: int
+    file: Path | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search found.
+
+    Attributes:
+        rows: The baseline and all recipes, in the order in which they were tried.
+        front: Those that no other one beats.
+        best: The one that keeps to the budget and is best in the target; None where none is.
+        target: What was asked for.
+        budget: The limits.
+    """
+
+    rows: list[Measured]
+    front: list[Measured]
+    best: Measured | None
+    target: str
+    budget: Budget
+
+    def verdict(self) -> str:
+        """Return the choice in words, or what is missing where nothing fits."""
+        if self.best is not None:
+            row = self.best
+            lost = row.drop or 0.0
+            change = f"loses {lost:.4f}" if lost >= 0 else f"gains {-lost:.4f}"
+            return (
+                f"best in {self.target} within the budget: {row.recipe} ({row.smaller:.2f} times "
+                f"smaller, {row.faster:.2f} times faster, {change})"
+            )
+        near = [f"{row.recipe} {', '.join(self.budget.misses(row))}" for row in self.front]
+        return "no recipe keeps to the budget:\n" + "\n".join(f"  {line}" for line in near)
+
+
+class AutoOptimizer:
+    """Try recipes, keep what was measured, and choose.
+
+    Args:
+        target: ``"size"``, ``"latency"`` or ``"quality"``; see `choose`.
+        budget: The limits; None for a loss of quality of at most 0.02.
+        recipes: What is tried; None for `standard_recipes`. A model of fewer channels is
+            fine-tuned, which takes most of a search's time.
+        rounds: Passes that a time is the median of.
+        folder: Where the state goes, so that the same search goes on where it was stopped; None to
+            keep nothing.
+        fingerprint: What the rows depend on, in plain values by name: the model's file, the images,
+            the machine.
+
+    Raises:
+        ConfigError: `target` is unknown, there is no recipe, or one is given twice.
+    """
+
+    def __init__(
+        self,
+        target: str = "size",
+        budget: Budget | None = None,
+        recipes: Sequence[Recipe] | None = None,
+        *,
+        rounds: int = 15,
+        folder: str | Path | None = None,
+        fingerprint: Mapping[str, Any] | None = None,
+    ) -> None:
+        if target not in TARGETS:
+            raise ConfigError(f"target must be 'size', 'latency' or 'quality', got {target!r}.")
+        self.target = target
+        self.budget = Budget(max_drop=DROP) if budget is None else budget
+        self.recipes = list(standard_recipes() if recipes is None else recipes)
+        if not self.recipes:
+            raise ConfigError("AutoOptimizer: name at least one recipe.")
+        twice = [recipe for recipe in self.recipes if self.recipes.count(recipe) > 1]
+        if twice:
+            raise ConfigError(
+                f"AutoOptimizer: the recipe '{twice[0]}' is given twice. Name each backend and "
+                "each share of channels once."
+            )
+        self.rounds = rounds
+        self.folder = None if folder is None else Path(folder)
+        self.fingerprint = dict(fingerprint or {})
+        self.rows: list[Measured] = []
+        self._others: list[Measured] = []  # of recipes that this call does not ask for
+
+    def search(
+        self,
+        build: Callable[[Recipe], Artifact],
+        evaluate: Callable[[Artifact], tuple[float, float | None]],
+        batch: torch.Tensor,
+    ) -> Outcome:
+        """Try all recipes.
+
+        Args:
+            build: Makes a recipe's model; an error of ours is noted and the search goes on.
+            evaluate: The quality (SRCC or accuracy) of a model on the images that the choice is
+                made by, and on the test sets or None.
+            batch: The images (B, C, H, W) that are timed.
+
+        Raises:
+            ArtifactError: `folder` has the state of another search.
+            CliqaError: The baseline itself fails.
+        """
+        self.rows = self._kept_rows()
+        original = build(BASELINE)
+        if not self.rows:
+            self._add(self._baseline(original, evaluate, batch))
+        base = self.rows[0]
+        done = {row.recipe for row in self.rows}
+        left = [recipe for recipe in self.recipes if recipe not in done and recipe != BASELINE]
+        bar = tqdm(left, desc="recipes", unit="recipe", leave=False, disable=None)
+        for recipe in bar:
+            bar.set_postfix_str(recipe.key)
+            self._add(self._tried(recipe, base, original.forward, build, evaluate, batch))
+        return self.outcome()
+
+    def outcome(self) -> Outcome:
+        """Return what was found so far."""
+        best = choose(self.rows, self.target, self.budget)
+        return Outcome(self.rows, pareto_front(self.rows), best, self.target, self.budget)
+
+    def _baseline(
+        self,
+        original: Artifact,
+        evaluate: Callable[[Artifact], tuple[float, float | None]],
+        batch: torch.Tensor,
+    ) -> Measured:
+        quality, test = evaluate(original)
+        times = measure_in_turns(original.forward, original.forward, batch, rounds=self.rounds)
+        return Measured(
+            BASELINE,
+            quality,
+            test,
+            drop=0.0,
+            bytes=original.bytes,
+            smaller=1.0,
+            cpu_ms=times.baseline_ms,
+            faster=1.0,
+            file=None if original.file is None else str(original.file),
+            note=original.note,
+        )
+
+    def _tried(
+        self,
+        recipe: Recipe,
+        base: Measured,
+        original: Forward,
+        build: Callable[[Recipe], Artifact],
+        evaluate: Callable[[Artifact], tuple[float, float | None]],
+        batch: torch.Tensor,
+    ) -> Measured:
+        """Return what a recipe gave, or why it gave nothing."""
+        hopeless = self._hopeless(recipe)
+        if hopeless:
+            return Measured(recipe, note=hopeless)
+        try:
+            made = build(recipe)
+            quality, test = evaluate(made)
+        except CliqaError as error:
+            return Measured(recipe, note=f"failed: {error}")
+        times = measure_in_turns(original, made.forward, batch, rounds=self.rounds)
+        return Measured(
+            recipe,
+            quality,
+            test,
+            drop=(base.quality or 0.0) - quality,
+            bytes=made.bytes,
+            smaller=(base.bytes or 0) / made.bytes,
+            cpu_ms=times.other_ms,
+            faster=times.faster,
+            file=None if made.file is None else str(made.file),
+            note=made.note,
+        )
+
+    def _hopeless(self, recipe: Recipe) -> str:
+        """Return why a recipe need not be tried: its float32 form loses too much already."""
+        limit = self.budget.max_drop
+        if recipe.precision == "fp32" or not recipe.pruning or limit is None:
+            return ""
+        for row in self.rows:
+            same = row.recipe.pruning == recipe.pruning and row.recipe.distil == recipe.distil
+            if (
+                same
+                and row.recipe.precision == "fp32"
+                and row.drop is not None
+                and row.drop > limit
+            ):
+                return f"passed over: in fp32 it loses {row.drop:.4f} already"
+        return ""
+
+    def _add(self, row: Measured) -> None:
+        """Keep a row, in the state's file too."""
+        self.rows.append(row)
+        if self.folder is not None:
+            rows = [one.to_row() for one in [*self.rows, *self._others]]
+            state = {"fingerprint": self.fingerprint, "rows": rows}
+            write_json(self.folder / STATE, state)
+
+    def _kept_rows(self) -> list[Measured]:
+        """Return the rows of the same search that was stopped, the baseline first.
+
+        Raises:
+            ArtifactError: The state is of another one, or damaged.
+        """
+        path = None if self.folder is None else self.folder / STATE
+        if path is None or not path.is_file():
+            return []
+        try:
+            state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            found = dict(state["fingerprint"])
+            rows = [Measured.from_row(row) for row in state["rows"]]
+        except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
+            raise ArtifactError(
+                f"{path}: no state of a search ({error}). Delete it: the files beside it are used "
+                "again, and measured anew."
+            ) from error
+        other = [k for k, v in self.fingerprint.items() if k not in found or found[k] != v]
+        if other:
+            raise ArtifactError(
+                f"{path}: of a search that differs in its {', '.join(other)}. Choose another "
+                f"folder with --out, or move {path.parent} away to begin anew."
+            )
+        kept = [row for row in rows if row.valid and _is_there(row)]
+        if not any(row.recipe == BASELINE for row in kept):  # times of others are against it
+            return []
+        kept.sort(key=lambda row: row.recipe != BASELINE)
+        asked = {BASELINE, *self.recipes}
+        self._others = [row for row in kept if row.recipe not in asked]
+        return [row for row in kept if row.recipe in asked]
+
+
+def _is_there(row: Measured) -> bool:
+    """Tell whether a row's file still lies where it was written, with its weights."""
+    if row.file is None:
+        return True
+    path = Path(row.file)
+    return path.exists() and (path.suffix != ".xml" or path.with_suffix(".bin").exists())

@@ -1,0 +1,109 @@
+"""What a search for a deployment is asked for: a config's ``deploy`` section."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from cliqa.config.arguments import checked_arguments
+from cliqa.config.suggest import closest
+from cliqa.deploy.search.auto_optimizer import AutoOptimizer
+from cliqa.deploy.search.pareto import Budget
+from cliqa.deploy.search.recipes import PRECISIONS, standard_recipes
+from cliqa.utils.errors import ConfigError
+
+LEAST = {"epochs": 0, "images": 32, "batch_size": 1, "threads": 1, "rounds": 1}
+
+
+@dataclass(frozen=True)
+class DeployOptions:
+    """What is tried, how it is measured, and what is looked for.
+
+    Attributes:
+        target: What the best deployment has: ``"size"``, ``"latency"`` or ``"quality"``.
+        budget: Limits by name, see `Budget`; None: at most 0.02 of SRCC or accuracy may be lost.
+        prunings: Shares of the channels to prune, beside none; each is fine-tuned.
+        backends: ``"onnxruntime"``, ``"openvino"``, ``"torch"`` (bfloat16); None for the first two
+            where they are installed.
+        distil: The unpruned model teaches a pruned one.
+        epochs: Of that fine-tuning, over the stream's training data.
+        images: Training images that a quantization looks at.
+        batch_size: Images of a pass that is timed.
+        threads: Threads of the CPU that it is timed with.
+        rounds: Passes that a time is the median of.
+
+    Raises:
+        ConfigError: A name is unknown, or a number out of range.
+    """
+
+    target: str = "size"
+    budget: Mapping[str, float] | None = None
+    prunings: Sequence[float] = field(default=())
+    backends: Sequence[str] | None = None
+    distil: bool = True
+    epochs: int = 4
+    images: int = 128
+    batch_size: int = 1
+    threads: int = 1
+    rounds: int = 15
+
+    def __post_init__(self) -> None:
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"deploy: {name} must be an integer >= {least}, got {value!r}.")
+        _check_keys("deploy.budget", "limit", self.budget or {}, Budget)
+        checked_arguments(Budget, self.budget or {}, "deploy.budget.")
+        for share in self.prunings:
+            if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
+                raise ConfigError(f"deploy.prunings: a share lies between 0 and 1, got {share!r}.")
+        standard_recipes(self.prunings, self.backends or list(PRECISIONS))
+        AutoOptimizer(self.target, self.limits)
+
+    @property
+    def limits(self) -> Budget | None:
+        """The budget."""
+        return None if self.budget is None else Budget(**self.budget)
+
+
+def deploy_options(section: Mapping[str, Any]) -> DeployOptions:
+    """Return the options of a config's ``deploy`` section.
+
+    Raises:
+        ConfigError: A key is unknown, a value is wrong, or a library is missing.
+    """
+    _check_keys("deploy", "key", section, DeployOptions)
+    options = DeployOptions(**checked_arguments(DeployOptions, section, "deploy."))
+    check_libraries(options)
+    return options
+
+
+def check_libraries(options: DeployOptions) -> None:
+    """Refuse a search for which a library is missing, before a run is trained for it.
+
+    Raises:
+        ConfigError: With the extra that brings it.
+    """
+    exported = set(options.backends or PRECISIONS) - {"torch"}
+    needed = [(name, "deploy") for name in ("onnx", "onnxscript", "onnxruntime") if exported]
+    needed += [("torch_pruning", "deploy")] if options.prunings else []
+    if "openvino" in (options.backends or ()):
+        needed += [(name, "openvino") for name in ("openvino", "nncf")]
+    for name, extra in needed:
+        if importlib.util.find_spec(name) is None:
+            raise ConfigError(
+                f"deploy: the package {name} is not installed. Install it with: "
+                f'pip install -e ".[{extra}]"'
+            )
+
+
+def _check_keys(where: str, what: str, given: Mapping[str, Any], kind: Any) -> None:  # noqa: ANN401
+    """Raise a ConfigError for a key that is no field of a dataclass."""
+    known = [one.name for one in fields(kind)]
+    for key in given:
+        if key not in known:
+            raise ConfigError(
+                f"{where}: unknown {what} '{key}'.{closest(key, known)} It has {', '.join(known)}."
+            )

@@ -1,0 +1,230 @@
+"""Several configs over several seeds: means, 95 % intervals, and the share of the gap closed.
+
+A replicate is what is repeated for every config: a seed, or an order of the stream with a seed.
+What compares two configs (the gap, the time) is computed within each replicate and averaged then:
+what a seed makes easy or hard for both cancels out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cliqa.evaluation.matrix import Measured, gap_closed
+from cliqa.evaluation.mean_interval import mean_interval
+from cliqa.evaluation.records.results import Results
+from cliqa.evaluation.records.tables import common_measure
+from cliqa.evaluation.summary import mean_name
+from cliqa.utils.errors import EvaluationError
+
+Study = dict[str, Any]
+"""The content of ``study.json``: plain values alone; see `build_study`."""
+
+Runs = Mapping[str, Mapping[str, Results]]
+"""Content of ``results.json`` by config and by replicate; what has not finished is left out."""
+
+GAP = "gap_closed"
+SUFFIX_TASK_IL = "_task_il"
+
+_Total = Callable[[Sequence[float]], float]
+
+COSTS: dict[str, tuple[str, str, _Total]] = {
+    "train_time": ("seconds", "train", sum),
+    "peak_memory": ("memory", "peak", max),
+    "kept_memory": ("memory", "kept", max),
+}
+"""Columns that are ratios to the naive run: where the steps' numbers stand, and their total."""
+
+
+@dataclass(frozen=True)
+class _Bracket:
+    """The runs that others are compared with, by replicate."""
+
+    naive: Mapping[str, Results]
+    joint: Mapping[str, Results]
+
+    def gap(self, replicate: str, run: Results, name: str) -> Measured | None:
+        """Return how much of the gap a run closes; None where a bound has not finished."""
+        if replicate not in self.naive or replicate not in self.joint:
+            return None
+        ends = (self.naive[replicate], self.joint[replicate])
+        value, low, high = (part["summary"].get(name) for part in (run, *ends))
+        if value is None or low is None or high is None:
+            return Measured(None, f"{name} is not defined in a run that it compares")
+        return gap_closed(value, low, high)
+
+    def ratio(
+        self, replicate: str, run: Results, cost: Callable[[Results], float]
+    ) -> Measured | None:
+        """Return a cost over the naive run's; None where that has not finished."""
+        if replicate not in self.naive:
+            return None
+        own, least = cost(run), cost(self.naive[replicate])
+        return Measured(own / least) if least > 0 else Measured(None, "the naive run had none")
+
+
+def build_study(
+    runs: Runs,
+    *,
+    replicates: Sequence[str],
+    naive: str | None = None,
+    joint: str | None = None,
+) -> Study:
+    """Return means and intervals of every config.
+
+    Args:
+        runs: The finished runs of every config, in the order to show; the naive config is moved to
+            the top and the joint one to the bottom.
+        replicates: Every replicate that was asked for, in order.
+        naive: The config that is the lower bound.
+        joint: The config that is the upper bound.
+
+    Returns:
+        ``measure``, ``final`` (the name of its mean), ``naive``, ``joint``, ``replicates``,
+        ``rows`` and ``notes``. A row has ``config``, ``runs`` (how many have finished) and
+        ``columns``: by name ``values`` (by replicate), ``mean``, ``low`` and ``high``. A mean is
+        not defined (None) where it is not in one of the config's finished runs. The columns are the
+        final mean, ``gap_closed``, for classes both again with ``_task_il``, ``next_domain`` of
+        CLEAR, ``forgetting``, ``forgetting_from_first``, the plasticity (``mpi`` or
+        ``learning_accuracy``), and those of `COSTS` (the naive run's are 1).
+
+        ``differences`` are such rows again, of each config minus ``first`` within every replicate
+        that both have finished, in the summary's numbers alone; ``first`` is the config that comes
+        first, bounds apart.
+
+    Raises:
+        EvaluationError: No run has finished, or they measure different things.
+    """
+    ordered = sorted(runs, key=lambda name: (name == joint) - (name == naive))
+    finished = {f"{name}, {key}": run for name in ordered for key, run in runs[name].items()}
+    if not finished:
+        raise EvaluationError("no run of the study has finished, so there is nothing to sum up.")
+    measure = common_measure(finished)
+    _check_streams(finished)
+    bracket = _Bracket(runs.get(naive or "", {}), runs.get(joint or "", {}))
+    readers = _readers(measure, list(finished.values()), bracket)
+    missing: list[str] = []
+    undefined: dict[str, list[str]] = {}
+    rows = []
+    for name in ordered:
+        absent = [key for key in replicates if key not in runs[name]]
+        missing += [f"{name}: not finished: {', '.join(absent)}"] if absent else []
+        columns = {
+            column: _column(column, read, name, runs[name], undefined)
+            for column, read in readers.items()
+        }
+        rows.append({"config": name, "runs": len(runs[name]), "columns": columns})
+    first = next((name for name in runs if name not in (naive, joint)), ordered[0])
+    return {
+        "measure": measure,
+        "final": mean_name(measure),
+        "naive": naive,
+        "joint": joint,
+        "replicates": list(replicates),
+        "rows": rows,
+        "first": first,
+        "differences": _differences(rows, first),
+        "notes": [*missing, *(f"{what} ({', '.join(keys)})" for what, keys in undefined.items())],
+    }
+
+
+def _differences(rows: Sequence[dict[str, Any]], first: str) -> list[dict[str, Any]]:
+    """Return each config's columns minus those of the first, paired by replicate."""
+    base = next(row["columns"] for row in rows if row["config"] == first)
+    found = []
+    for row in rows:
+        if row["config"] == first:
+            continue
+        columns = {}
+        for name, column in row["columns"].items():
+            if name.startswith((GAP, *COSTS)):
+                continue
+            own, others = column["values"], base[name]["values"]
+            pairs = {key: (value, others[key]) for key, value in own.items() if key in others}
+            values = {
+                key: None if None in pair else pair[0] - pair[1] for key, pair in pairs.items()
+            }
+            known = [value for value in values.values() if value is not None]
+            estimate = mean_interval(known if len(known) == len(values) else [])
+            columns[name] = {"values": values, **estimate._asdict()}
+        runs = max((len(column["values"]) for column in columns.values()), default=0)
+        found.append({"config": row["config"], "runs": runs, "columns": columns})
+    return found
+
+
+def _check_streams(runs: Mapping[str, Results]) -> None:
+    """Refuse runs over different data sets; their order may differ."""
+    (first, wanted), *others = runs.items()
+    for name, run in others:
+        if sorted(run["datasets"]) != sorted(wanted["datasets"]):
+            raise EvaluationError(
+                f"runs over different data sets cannot be compared ({first}: "
+                f"{', '.join(wanted['datasets'])}; {name}: {', '.join(run['datasets'])}). Study "
+                "each stream on its own."
+            )
+
+
+_Reader = Callable[[str, Results], Measured | None]
+
+
+def _readers(measure: str, finished: Sequence[Results], bracket: _Bracket) -> dict[str, _Reader]:
+    """Return what gives each column's number for a replicate and its run."""
+    final = mean_name(measure)
+    plasticity = "mpi" if measure == "srcc" else f"learning_{measure}"
+    known = {name for run in finished for name in run["summary"]}
+    readers: dict[str, _Reader] = {}
+    for name, suffix in ((final, ""), (final + SUFFIX_TASK_IL, SUFFIX_TASK_IL)):
+        if name not in known:
+            continue
+        readers[name] = _from_summary(name)
+        if bracket.naive and bracket.joint:
+            readers[GAP + suffix] = _gap_reader(bracket, name)
+    for name in ("next_domain", "forgetting", "forgetting_from_first", plasticity):
+        if name in known:
+            readers[name] = _from_summary(name)
+    for name, (part, key, total) in COSTS.items():
+        if bracket.naive and all(run[part].get(key) for run in finished):
+            readers[name] = _cost_reader(bracket, part, key, total)
+    return readers
+
+
+def _from_summary(name: str) -> _Reader:
+    """Return a reader of one of the summary's numbers."""
+
+    def read(_: str, run: Results) -> Measured:
+        reasons = dict(warning.partition(": ")[::2] for warning in run["warnings"])
+        return Measured(run["summary"].get(name), reasons.get(name))
+
+    return read
+
+
+def _cost_reader(bracket: _Bracket, part: str, key: str, total: _Total) -> _Reader:
+    """Return a reader of a cost's ratio to the naive run's."""
+    return lambda replicate, run: bracket.ratio(replicate, run, lambda one: total(one[part][key]))
+
+
+def _gap_reader(bracket: _Bracket, name: str) -> _Reader:
+    """Return a reader of the gap that a run closes in one of the summary's numbers."""
+    return lambda replicate, run: bracket.gap(replicate, run, name)
+
+
+def _column(
+    column: str,
+    read: _Reader,
+    config: str,
+    runs: Mapping[str, Results],
+    undefined: dict[str, list[str]],
+) -> dict[str, Any]:
+    """Return one config's numbers in a column; replicates without one are added to `undefined`."""
+    found = {key: read(key, run) for key, run in runs.items()}
+    measured = {key: value for key, value in found.items() if value is not None}
+    values = {key: value.value for key, value in measured.items()}
+    known = [value for value in values.values() if value is not None]
+    whose = "" if column.startswith(GAP) else f"{config}: "  # the bounds are every config's
+    for key, value in measured.items():
+        if value.value is None and not runs[key]["joint"]:
+            keys = undefined.setdefault(f"{whose}{column}: {value.reason or 'not defined'}", [])
+            keys += [] if key in keys else [key]
+    estimate = mean_interval(known if len(known) == len(values) else [])
+    return {"values": values, **estimate._asdict()}

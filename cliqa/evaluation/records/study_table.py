@@ -1,0 +1,150 @@
+"""A study as a table for people, and as one for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cliqa.evaluation.records.study import COSTS, SUFFIX_TASK_IL, Study
+from cliqa.evaluation.records.tables import LABELS, NOT_DEFINED, Style, Table, number, render
+
+HEADS = {
+    "gap_closed": "gap closed",
+    "mpi": "plasticity",
+    "learning_accuracy": "plasticity",
+    "average_accuracy": "accuracy",
+    "next_domain": "next domain",
+    "forgetting_from_first": "from first",
+    "train_time": "time",
+    "peak_memory": "peak memory",
+    "kept_memory": "kept memory",
+}
+"""How a table for people calls a column; others are written as they are called."""
+
+
+def head_of(column: str) -> str:
+    """Return how a column is called.
+
+    >>> head_of("gap_closed_task_il"), head_of("msrcc")
+    ('gap closed, task-IL', 'mSRCC')
+    """
+    base = column.removesuffix(SUFFIX_TASK_IL)
+    return HEADS.get(base, LABELS.get(base, base)) + (", task-IL" if base != column else "")
+
+
+def study_table(study: Study) -> Table:
+    """Return a row a config with ``mean ± reach``, the half of the 95 % interval's length."""
+    columns = list(study["rows"][0]["columns"])
+    rows = [
+        (row["config"], str(row["runs"]), *(_cell(row["columns"][name], name) for name in columns))
+        for row in study["rows"]
+    ]
+    title = f"Final {LABELS.get(study['measure'], study['measure'])}, mean ± 95 % interval"
+    return Table(title, ("", "runs", *map(head_of, columns)), tuple(rows))
+
+
+def difference_table(study: Study) -> Table | None:
+    """Return a row a config with its paired difference to the first one; None for no pairs."""
+    rows = [row for row in study["differences"] if row["runs"] > 1]
+    if not rows:
+        return None
+    columns = list(rows[0]["columns"])
+    cells = [
+        (row["config"], str(row["runs"]), *(_difference(row["columns"][name]) for name in columns))
+        for row in rows
+    ]
+    title = f"Difference to {study['first']}, paired, mean ± 95 % interval"
+    return Table(title, ("", "pairs", *map(head_of, columns)), tuple(cells))
+
+
+def _difference(column: Mapping[str, Any]) -> str:
+    """Return a difference's cell, with its sign."""
+    cell = mean_cell(column)
+    return f"+{cell}" if (column["mean"] or 0) > 0 else cell
+
+
+def _cell(column: Mapping[str, Any], name: str) -> str:
+    """Return a column's mean with the reach of its interval."""
+    return mean_cell(column, 2 if name.startswith(("gap_closed", *COSTS)) else 3)
+
+
+def mean_cell(column: Mapping[str, Any], digits: int = 3) -> str:
+    """Return a mean with the reach of its interval; ``±n/a`` where there is one value alone.
+
+    Args:
+        column: ``mean`` and ``high``, None where they are not defined.
+        digits: Behind the point.
+
+    >>> mean_cell({"mean": 0.5, "high": 0.75}, 2), mean_cell({"mean": None, "high": None})
+    ('0.50 ±0.25', 'n/a')
+    """
+    if column["mean"] is None:
+        return NOT_DEFINED
+    reach = None if column["high"] is None else column["high"] - column["mean"]
+    return f"{number(column['mean'], digits)} ±{number(reach, digits)}"
+
+
+def study_report(study: Study, style: Style = "text") -> str:
+    """Return a study for people (``"text"``, ``"markdown"``) or machines (``"csv"``).
+
+    Args:
+        study: What `build_study` returned.
+        style: ``"csv"`` has all digits, ends of intervals in columns of their own, empty cells
+            where a number is not defined, and no notes.
+
+    Raises:
+        ValueError: `style` is unknown.
+    """
+    if style == "csv":
+        return render(_exact_table(study), style)
+    lines = "\n".join(f"- {note}" for note in (*_legend(study), *study["notes"]))
+    tables = [table for table in (study_table(study), difference_table(study)) if table]
+    shown = "\n".join(render(table, style) for table in tables)
+    return f"{shown}\n{lines}\n"
+
+
+def _legend(study: Study) -> list[str]:
+    """Return what must be known to read the table."""
+    replicates = study["replicates"]
+    legend = [
+        f"{len(replicates)} replicate(s) of every config: {', '.join(replicates)}. "
+        "± is Student's t over them; n/a for a single one"
+    ]
+    if difference_table(study) is not None:
+        legend.append(
+            f"difference: config - {study['first']}, within each replicate that both have finished"
+        )
+    if any("order" in replicate for replicate in replicates):
+        legend.append(
+            "a replicate is an order of the stream with a seed; the interval takes all of them as "
+            "independent"
+        )
+    columns = study["rows"][0]["columns"]
+    if "gap_closed" in columns:
+        legend.append(
+            f"gap closed: (config - {study['naive']}) / ({study['joint']} - {study['naive']}), "
+            "within each replicate"
+        )
+    if "forgetting" in columns:
+        legend.append("forgetting: best before the end minus final; from first: first minus final")
+    if "train_time" in columns:
+        legend.append(f"time: seconds of training over those of {study['naive']}")
+    if "kept_memory" in columns:
+        legend.append(
+            f"memory, over that of {study['naive']}: peak: the highest of the process (on CUDA of "
+            "torch); kept: weights and what the method keeps, without images that it refers to"
+        )
+    return legend
+
+
+def _exact_table(study: Study) -> Table:
+    """Return a row a config with every mean and the ends of its interval in all digits."""
+    columns = list(study["rows"][0]["columns"])
+    parts = {"": "mean", "_low": "low", "_high": "high"}
+    header = ("config", "runs", *(f"{name}{end}" for name in columns for end in parts))
+    rows = []
+    for row in study["rows"]:
+        cells = [row["columns"][name][part] for name in columns for part in parts.values()]
+        shown = ("" if cell is None else repr(float(cell)) for cell in cells)
+        rows.append((row["config"], str(row["runs"]), *shown))
+    return Table("", header, tuple(rows))

@@ -1,0 +1,235 @@
+"""The tables that a run prints at its end, and those that set several runs side by side.
+
+All read the content of ``results.json`` (see `results`) and give a string.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from cliqa.evaluation.matrix import Measured, gap_closed
+from cliqa.evaluation.records.results import Results, main_measure, row_labels
+from cliqa.evaluation.summary import MEANINGS, mean_name
+from cliqa.utils.errors import EvaluationError
+
+Style = Literal["text", "markdown", "csv"]
+
+NOT_DEFINED = "n/a"
+
+LABELS = {"srcc": "SRCC", "plcc": "PLCC", "krcc": "KRCC", "rmse": "RMSE", "msrcc": "mSRCC"}
+"""How the field writes a measure; others are written as they are called."""
+
+
+MOST_WITH_INTERVALS = 6
+"""With more data sets than this, a table shows values alone; the files have the intervals."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, a line of column heads and lines of cells."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a value as a table shows it.
+
+    >>> number(0.12345), number(None), number(-0.0001)
+    ('0.123', 'n/a', '0.000')
+    """
+    if value is None:
+        return NOT_DEFINED
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.000"
+
+
+def score_table(results: Results, measure: str) -> Table:
+    """Return one measure after every experience (rows) on every data set (columns).
+
+    Args:
+        results: The content of ``results.json``.
+        measure: One of its matrices; its 95 % intervals are added where it has them and the lines
+            do not grow too long (`MOST_WITH_INTERVALS` data sets).
+
+    Raises:
+        EvaluationError: The results have no such measure.
+    """
+    if measure not in results["matrix"]:
+        known = ", ".join(results["matrix"])
+        raise EvaluationError(f"the results have no measure '{measure}'. They have {known}.")
+    few = len(results["datasets"]) <= MOST_WITH_INTERVALS
+    bands = results["interval"].get(measure) if few else None
+    rows = []
+    for t, label in enumerate(row_labels(results)):
+        cells = [label]
+        for k, value in enumerate(results["matrix"][measure][t]):
+            band = bands[t][k] if bands and value is not None else None
+            cells.append(
+                number(value) + (f" [{number(band[0])}, {number(band[1])}]" if band else "")
+            )
+        rows.append(tuple(cells))
+    title = LABELS.get(measure, measure) + (" [95 % interval]" if bands else "")
+    return Table(title, ("", *results["datasets"]), tuple(rows))
+
+
+def summary_table(results: Results) -> Table:
+    """Return the summary numbers with what they mean, or why they are not defined."""
+    reasons = {}
+    for warning in results["warnings"]:
+        name, _, reason = warning.partition(": ")
+        reasons[name] = reason
+    rows = []
+    for name, value in results["summary"].items():
+        note = MEANINGS.get(name, "")
+        if value is None:
+            note = reasons.get(name, "not defined")
+        rows.append((LABELS.get(name, name), number(value), note))
+    return Table("Summary", ("", "value", ""), tuple(rows))
+
+
+def render(table: Table, style: Style = "text") -> str:
+    """Return a table as aligned text, as Markdown or as CSV, ending with a line break.
+
+    Raises:
+        ValueError: `style` is unknown.
+    """
+    lines = [table.header, *table.rows]
+    if style == "csv":
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(lines)
+        return text.getvalue()
+    widths = [max(len(line[c]) for line in lines) for c in range(len(table.header))]
+    if style == "text":
+        numeric = [all(_is_number(row[c]) for row in table.rows) for c in range(len(widths))]
+        padded = [
+            "  ".join(
+                cell.rjust(width) if right else cell.ljust(width)
+                for cell, width, right in zip(line, widths, numeric, strict=True)
+            ).rstrip()
+            for line in lines
+        ]
+        rule = "-" * max(len(line) for line in padded)
+        return "\n".join([table.title, rule, *padded]) + "\n"
+    if style == "markdown":
+        escaped = [tuple(cell.replace("|", "\\|") for cell in line) for line in lines]
+        rule_cells = tuple(":--" if c == 0 else "--:" for c in range(len(widths)))
+        body = [f"| {' | '.join(line)} |" for line in [escaped[0], rule_cells, *escaped[1:]]]
+        return "\n".join([f"**{table.title}**", "", *body]) + "\n"
+    raise ValueError(f"style must be 'text', 'markdown' or 'csv', got {style!r}")
+
+
+def _is_number(cell: str) -> bool:
+    """Return whether a cell belongs to a column of numbers."""
+    return cell.startswith(NOT_DEFINED) or cell.lstrip("-")[:1].isdigit()
+
+
+def report(results: Results, style: Style = "text") -> str:
+    """Return all that a run prints at its end: scores, summary and warnings.
+
+    Args:
+        results: The content of ``results.json``.
+        style: ``"text"``, ``"markdown"``, or ``"csv"`` for machines: one line per number, empty
+            where it is not defined, without the warnings.
+
+    Raises:
+        ValueError: `style` is unknown.
+    """
+    if style == "csv":
+        return render(_long_table(results), style)
+    main = main_measure(results)
+    second = [name for name in ("plcc", "accuracy_task_il") if name in results["matrix"]]
+    tables = [score_table(results, measure) for measure in (main, *second)]
+    parts = [render(table, style) for table in (*tables, summary_table(results))]
+    summary = set(results["summary"])
+    notes = [note for note in results["warnings"] if note.partition(": ")[0] not in summary]
+    if notes:
+        parts.append("\n".join(["Notes", *(f"- {note}" for note in notes)]) + "\n")
+    return "\n".join(parts)
+
+
+def _long_table(results: Results) -> Table:
+    """Return every number of the results in a line of its own."""
+    rows = []
+    for measure, matrix in results["matrix"].items():
+        bands = results["interval"].get(measure)
+        for t, label in enumerate(row_labels(results)):
+            for k, dataset in enumerate(results["datasets"]):
+                band = (bands[t][k] if bands else None) or (None, None)
+                values = (matrix[t][k], *band)
+                after = label.removeprefix("after ")
+                rows.append((measure, after, dataset, *map(_exact, values)))
+    rows += [(name, "", "", _exact(value), "", "") for name, value in results["summary"].items()]
+    return Table("", ("measure", "after", "dataset", "value", "low", "high"), tuple(rows))
+
+
+def _exact(value: float | None) -> str:
+    """Return all digits of a value, or nothing."""
+    return "" if value is None else repr(float(value))
+
+
+def comparison_table(runs: Mapping[str, Results]) -> Table:
+    """Return the final scores of several runs, with how far each closes the gap to joint training.
+
+    The gap is given where exactly one run is joint and exactly one is called or configured naive.
+
+    Args:
+        runs: Content of ``results.json`` by the runs' names.
+
+    Raises:
+        EvaluationError: There is no run, or the runs have different measures.
+    """
+    measure = common_measure(runs)
+    datasets = list(dict.fromkeys(name for run in runs.values() for name in run["datasets"]))
+    mean = mean_name(measure)
+    bracket = _bracket(runs, mean)
+    rows = []
+    for name, run in runs.items():
+        last = dict(zip(run["datasets"], run["matrix"][measure][-1], strict=True))
+        value = run["summary"].get(mean)
+        gap = Measured(None)
+        if bracket and value is not None:
+            gap = gap_closed(value, *bracket)
+        rows.append(
+            (
+                name,
+                *(number(last.get(dataset)) for dataset in datasets),
+                number(value),
+                number(run["summary"].get("forgetting")),
+                *((number(gap.value, 2),) if bracket else ()),
+            )
+        )
+    heads = (LABELS.get(mean, "mean"), "forgetting", *(("gap closed",) if bracket else ()))
+    return Table(f"Final {LABELS.get(measure, measure)}", ("", *datasets, *heads), tuple(rows))
+
+
+def common_measure(runs: Mapping[str, Results]) -> str:
+    """Return the measure by which several runs are compared.
+
+    Raises:
+        EvaluationError: There is no run, or the runs have different measures.
+    """
+    if not runs:
+        raise EvaluationError("there is no run to compare.")
+    found = {name: main_measure(run) for name, run in runs.items()}
+    if len(set(found.values())) > 1:
+        given = ", ".join(f"{name}: {measure}" for name, measure in found.items())
+        raise EvaluationError(f"runs of different measures cannot be compared ({given}).")
+    return next(iter(found.values()))
+
+
+def _bracket(runs: Mapping[str, Results], mean: str) -> tuple[float, float] | None:
+    """Return the final means of the naive and the joint run, or None where they are not clear."""
+    joint = [run["summary"].get(mean) for run in runs.values() if run.get("joint")]
+    naive = [
+        run["summary"].get(mean)
+        for name, run in runs.items()
+        if not run.get("joint") and "naive" in f"{name} {run.get('config')}".lower()
+    ]
+    if len(joint) != 1 or len(naive) != 1 or None in (*joint, *naive):
+        return None
+    return naive[0], joint[0]

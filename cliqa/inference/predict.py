@@ -1,0 +1,268 @@
+"""Scores or classes for images of any kind from a run's checkpoint."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms.v2.functional import rgb_to_grayscale
+
+from cliqa.config.trust import built_from
+from cliqa.datasets.image_listing import (
+    find_path,
+    is_hidden,
+    is_image,
+    list_images,
+    log_others,
+)
+from cliqa.inference.image_model import ImageModel, open_model
+from cliqa.training.loop.batching import apply_model, collate_eval
+from cliqa.transforms.decode import read_image
+from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
+from cliqa.utils.errors import CliqaError, DatasetError, MachineError, ModelError
+from cliqa.utils.memory import InPieces
+
+Transform = Callable[[torch.Tensor], torch.Tensor]
+
+Sample = tuple[Path, "torch.Tensor | None", "str | None"]
+"""A file with its image as the model sees it, or with what is wrong with it."""
+
+BATCH = 32
+"""Images or crops a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One image's score.
+
+    Args:
+        image: The file.
+        score: 0..1 in training's terms, higher = better; of a classifier the probability of the
+            class. None where the image cannot be read.
+        error: Why it cannot be read.
+        label: The class, of a classifier.
+    """
+
+    image: Path
+    score: float | None
+    error: str | None = None
+    label: str | None = None
+
+
+def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Path]:
+    """Return the images that files and folders name, sorted within each folder.
+
+    Args:
+        paths: Files, taken whatever their suffix, folders, and patterns such as ``set/**/*.jpg``
+            (``**`` for any folders), of which the images are taken. How many other files these
+            hold is logged; hidden ones, and what systems leave behind, are passed over.
+        recursive: Look into folders' folders too.
+
+    Raises:
+        DatasetError: A path does not exist, or a folder or pattern leads to no image.
+    """
+    found: list[Path] = []
+    for path in map(find_path, paths):
+        others: list[str] = []
+        if path.is_dir():
+            inside = sorted(map(Path, list_images(path, others, recursive)))
+            log_others(path, others)
+            if not inside:
+                hint = "" if recursive else " Use --recursive to look into its folders."
+                raise DatasetError(f"{path}: no image in this folder.{hint}")
+            found.extend(inside)
+        elif path.is_file():
+            found.append(path)
+        elif glob.has_magic(str(path)):
+            matched = sorted(_matching(path, others))
+            log_others(path, others)
+            if not matched:
+                raise DatasetError(f"{path}: no image matches this pattern.")
+            found.extend(matched)
+        else:
+            raise DatasetError(f"{path}: no such file or folder.")
+    return list(dict.fromkeys(found))
+
+
+def _matching(pattern: Path, others: list[str]) -> Iterator[Path]:
+    """Yield the images that a pattern leads to; the names of other files go to `others`."""
+    for path in map(Path, glob.iglob(str(pattern), recursive=True)):
+        if not path.is_file() or is_hidden(path.name):
+            continue
+        if is_image(path.name):
+            yield path
+        else:
+            others.append(path.name)
+
+
+class _Grey:
+    """A transform that sees an RGB image as (1, H, W), like those of a grey data set."""
+
+    def __init__(self, transform: Transform) -> None:
+        self.transform = transform
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        return self.transform(rgb_to_grayscale(image))
+
+
+class _Images(Dataset["tuple[torch.Tensor | None, str | None]"]):
+    """Images as a model sees them: (image, None), or (None, what is wrong)."""
+
+    def __init__(self, paths: Sequence[Path], views: Views) -> None:
+        self.paths = paths
+        self.views = views
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor | None, str | None]:
+        path = self.paths[index]
+        try:
+            return self.views(read_image(path), path.name), None
+        except CliqaError as error:
+            text = str(error)
+            return None, text if str(path) in text else f"{path}: {text}"
+
+
+class Predictor:
+    """A trained model with the preprocessing it was trained with.
+
+    Args:
+        source: A checkpoint, a work_dir, or a model itself.
+        device: Where to compute.
+        protocol: What to change in the preprocessing; by default nothing.
+
+    Attributes:
+        image_model: The model.
+        checkpoint: The file that it is from.
+        device: Where it computes.
+        names: The experiences that it has been trained on.
+        classes: The classes that it tells apart; empty where it gives scores.
+        views: What it sees of an image: crops of what `transform` makes of it, where the protocol
+            asks for crops.
+        transform: Preprocessing of the whole image.
+
+    Raises:
+        CheckpointError: There is no checkpoint, it is damaged, or its model takes no images.
+        ConfigError: The protocol does not fit.
+    """
+
+    def __init__(
+        self,
+        source: str | Path | ImageModel,
+        device: torch.device,
+        protocol: EvaluationProtocol | None = None,
+    ) -> None:
+        self.image_model = open_model(source, device) if isinstance(source, (str, Path)) else source
+        self.checkpoint, self.device = self.image_model.path, device
+        self.names, self.classes = self.image_model.names, self.image_model.classes
+        self.protocol = protocol or EvaluationProtocol()
+        with built_from(self.checkpoint):
+            self.views = build_views(
+                self.image_model.eval_transform,
+                self.protocol,
+                "scenario.eval_transform",
+                quality=not self.classes,
+            )
+        if self.image_model.channels == 1:
+            self.views.pipeline = _Grey(self.views.pipeline)
+        self.transform: Transform = self.views.pipeline
+
+    @property
+    def model(self) -> nn.Module:
+        """The network of a checkpoint, for those who look inside.
+
+        Raises:
+            ModelError: The model is from another kind of file.
+        """
+        module = getattr(self.image_model, "module", None)
+        if module is None:
+            raise ModelError(
+                f"{self.checkpoint}: holds no PyTorch network to look into. Give the checkpoint "
+                "or the work_dir that it was made from."
+            )
+        network: nn.Module = module
+        return network
+
+    def score(self, images: torch.Tensor, key: str = "") -> torch.Tensor:
+        """Return the outputs of one image (3, H, W) or of a batch of equal size, uint8.
+
+        They are scores (B,), or logits (B, K) of a classifier.
+
+        Args:
+            images: The image or the batch.
+            key: What decides over random crops, in place of a file's name.
+        """
+        batch = images[None] if images.dim() == 3 else images
+        return apply_model(
+            self.image_model, torch.stack([self.views(image, key) for image in batch])
+        )
+
+    def predict(
+        self, paths: Sequence[Path], batch_size: int | None = None, num_workers: int = 0
+    ) -> Iterator[Score]:
+        """Yield the score of every image, or its class with the probability, in order.
+
+        Args:
+            paths: Image files.
+            batch_size: Images a batch; None for 32, in which crops count as images.
+            num_workers: Processes that read images.
+
+        Raises:
+            MachineError: Memory does not suffice for the first image. Where it does not for a
+                later one, that one has an error.
+        """
+        model = InPieces(self.image_model)
+        loader: DataLoader[Any] = DataLoader(
+            _Images(paths, self.views),
+            batch_size or max(1, BATCH // self.protocol.count),
+            num_workers=num_workers,
+            collate_fn=list,
+        )
+        images = iter(paths)
+        for samples in loader:
+            batch = [(next(images), image, error) for image, error in samples]
+            try:
+                yield from self._scores(model, batch)
+            except MachineError:
+                if not model.fits:
+                    raise
+                for sample in batch:  # the one that is too large must not take others with it
+                    yield self._alone(model, sample)
+
+    def _alone(self, model: InPieces, sample: Sample) -> Score:
+        """Return the score of one image, or what is wrong with it."""
+        try:
+            (score,) = self._scores(model, [sample])
+        except MachineError as error:
+            return Score(sample[0], None, f"{sample[0]}: {error}")
+        return score
+
+    def _scores(self, model: InPieces, batch: Sequence[Sample]) -> list[Score]:
+        """Return the scores of a batch of images, in order."""
+        said = iter(
+            self._outputs(model, [(image, 0.0) for _, image, _ in batch if image is not None])
+        )
+        found = []
+        for path, _, error in batch:
+            score, label = (None, None) if error else next(said)
+            found.append(Score(path, score, error, label))
+        return found
+
+    def _outputs(
+        self, model: InPieces, samples: list[tuple[torch.Tensor, float]]
+    ) -> list[tuple[float, str | None]]:
+        """Return (score, None), or (probability, class), of readable images of any sizes."""
+        if not samples:
+            return []
+        outputs = apply_model(model, collate_eval(samples)[0])
+        if not self.classes:
+            return [(score, None) for score in outputs.tolist()]
+        sure, said = outputs[:, : len(self.classes)].softmax(1).max(1)
+        return [(p, self.classes[k]) for p, k in zip(sure.tolist(), said.tolist(), strict=True)]

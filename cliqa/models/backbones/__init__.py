@@ -1,0 +1,4 @@
+"""Backbones: networks from images to feature maps.
+
+mmpretrain's come in by `cliqa.models.mmpretrain_bridge`.
+"""

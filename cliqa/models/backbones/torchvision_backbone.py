@@ -1,0 +1,193 @@
+"""Any of torchvision's models as a backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import nn
+from torchvision.models import SwinTransformer, VisionTransformer
+
+from cliqa.config.suggest import closest
+from cliqa.models.weights.weights import load_weights
+from cliqa.registry import MODELS
+from cliqa.utils.errors import ModelError
+
+CONTAINERS = ("features", "trunk_output", "layers", "blocks")
+"""Children of torchvision's models that hold the layers."""
+
+AFTER_THE_MAPS = ("avgpool", "permute", "fc", "classifier", "head", "heads")
+"""Children behind the last feature map."""
+
+NOT_IN_ORDER = ("googlenet", "inception_v3")
+"""Models that do more than run their children one after the other."""
+
+
+@MODELS.register_module()
+class TorchvisionBackbone(nn.Module):
+    """Feature maps from named layers of a torchvision model.
+
+    The layers keep torchvision's names below ``body`` and run one after the other. (torchvision's
+    own feature extractor is no choice: a copy of it is in training mode, whatever the original was,
+    so the teacher of a distillation would go on learning batch statistics.)
+
+    Args:
+        arch: torchvision's name: ``"resnet50"``, ``"swin_t"``, ``"efficientnet_b0"`` ...
+        nodes: The layers whose outputs are wanted: ``["layer3", "layer4"]``, ``["features.7"]``.
+            What lies behind the last of them is dropped. A vision transformer has the one node
+            ``"encoder"``, its class token.
+        weights: None for random weights, a file, or the name of torchvision's own weights
+            (``"DEFAULT"``, ``"IMAGENET1K_V1"``), which are downloaded on first use.
+        channels_last_out: The model's maps are (B, h, w, C) and have to be turned. None finds out:
+            it is so for Swin transformers.
+
+    Attributes:
+        cut_layers: The layers behind the last node, which a file of weights may have all the same.
+
+    Raises:
+        ModelError: The model, a node or the weights do not exist, or the download fails.
+    """
+
+    def __init__(
+        self,
+        arch: str,
+        nodes: Sequence[str],
+        weights: str | None = None,
+        channels_last_out: bool | None = None,
+    ) -> None:
+        super().__init__()
+        known = set(torchvision.models.list_models(module=torchvision.models)) - set(NOT_IN_ORDER)
+        if arch not in known:
+            raise ModelError(f"torchvision has no backbone '{arch}'.{closest(arch, known)}")
+        self.body = _model(arch, weights)
+        is_swin = isinstance(self.body, SwinTransformer)
+        self.channels_last_out = is_swin if channels_last_out is None else channels_last_out
+        self.nodes = [nodes] if isinstance(nodes, str) else list(nodes)
+        self.layers = _layers_up_to(self.body, self.nodes, arch)
+        self.cut_layers = [f"body.{name}" for name in layer_names(self.body)[len(self.layers) :]]
+        _drop_others(self.body, self.layers)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return one map (B, C, h, w) a node, shallow to deep, for images (B, 3, H, W)."""
+        if isinstance(self.body, VisionTransformer):
+            return (self.body(images),)
+        outputs = []
+        for name in self.layers:
+            images = self.body.get_submodule(name)(images)
+            if name in self.nodes:
+                outputs.append(images)
+        if not self.channels_last_out:
+            return tuple(outputs)
+        return tuple(output.permute(0, 3, 1, 2) for output in outputs)
+
+
+def layer_names(model: nn.Module) -> list[str]:
+    """Return the names of a torchvision model's layers up to its last map, in order.
+
+    Args:
+        model: One of torchvision's classification models. A vision transformer counts as one
+            layer, ``"encoder"``, which gives its class token.
+
+    >>> layer_names(torchvision.models.squeezenet1_1(weights=None))[-2:]
+    ['features.11', 'features.12']
+    """
+    if isinstance(model, VisionTransformer):
+        return ["encoder"]
+    layers: list[str] = []
+    for name, child in model.named_children():
+        if name in AFTER_THE_MAPS:
+            break
+        inner = child.named_children() if name in CONTAINERS else ()
+        layers += [f"{name}.{key}" for key, _ in inner] or [name]
+    return layers
+
+
+def _layers_up_to(model: nn.Module, nodes: Sequence[str], arch: str) -> list[str]:
+    """Return the names of a model's layers, in order, up to the last node.
+
+    Raises:
+        ModelError: There is no node, or no layer of that name.
+    """
+    layers = layer_names(model)
+    for node in nodes:
+        if node not in layers:
+            hint = closest(node, layers)
+            raise ModelError(
+                f"torchvision's {arch} has no node '{node}'.{hint} Its nodes: {', '.join(layers)}."
+            )
+    if not nodes:
+        raise ModelError(f"name at least one node of torchvision's {arch}: {', '.join(layers)}.")
+    return layers[: 1 + max(layers.index(node) for node in nodes)]
+
+
+def _drop_others(model: nn.Module, layers: Sequence[str]) -> None:
+    """Remove every layer of a model that is not in the list."""
+    if isinstance(model, VisionTransformer):
+        model.heads = nn.Sequential()
+        return
+    for name, child in list(model.named_children()):
+        if name in CONTAINERS:
+            for key, _ in list(child.named_children()):
+                if f"{name}.{key}" not in layers:
+                    delattr(child, key)
+        elif name not in layers:
+            delattr(model, name)
+
+
+def _model(arch: str, weights: str | None) -> nn.Module:
+    """Return the whole torchvision model with its weights."""
+    if weights is None:
+        return torchvision.models.get_model(arch, weights=None)
+    published = torchvision.models.get_model_weights(arch)
+    if weights != "DEFAULT" and weights not in published.__members__:
+        model = torchvision.models.get_model(arch, weights=None)
+        if not Path(weights).is_file():
+            names = ", ".join(["DEFAULT", *published.__members__])
+            raise ModelError(
+                f"weights '{weights}': no file, and not torchvision's for {arch} ({names})."
+            )
+        load_weights(model, weights)
+        return model
+    try:
+        return torchvision.models.get_model(arch, weights=weights)
+    except (OSError, RuntimeError) as error:  # no network; a file whose hash is wrong
+        raise NoDownloadError(arch, weights, str(error), published[weights].url) from error
+
+
+class NoDownloadError(ModelError):
+    """torchvision's weights cannot be downloaded.
+
+    Args:
+        arch: torchvision's name of the model.
+        weights: The weights' name.
+        reason: What the download met.
+        url: Where they are.
+        option: The option that takes a file instead.
+    """
+
+    def __init__(
+        self, arch: str, weights: str, reason: str, url: str, option: str = "weights"
+    ) -> None:
+        reason = " ".join(reason.split())
+        super().__init__(
+            f"torchvision's weights '{weights}' for {arch} cannot be downloaded ({reason}). Fetch "
+            f"{url.rpartition('/')[2]} where there is a network and give that file instead: "
+            f"{option}='path/of/the/file'."
+        )
+        self.details = arch, weights, reason, url
+
+
+@contextmanager
+def file_given_as(option: str) -> Iterator[None]:
+    """Let the advice for a failed download name the option of what is built around a backbone.
+
+    Args:
+        option: The option that takes a file of weights.
+    """
+    try:
+        yield
+    except NoDownloadError as error:
+        raise NoDownloadError(*error.details, option) from error

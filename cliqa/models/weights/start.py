@@ -1,0 +1,172 @@
+"""What a training starts from: a file's weights, some of them left out, some of them frozen."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from cliqa.config.arguments import checked_arguments
+from cliqa.config.suggest import closest
+from cliqa.models.freezing import FreezeReport, check_patterns, freeze_parts
+from cliqa.models.weights.weights import SHOWN, WeightReport, transfer_weights
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import home_path
+
+logger = logging.getLogger(__name__)
+
+WHERE = "load_from"
+"""The config's key, for messages."""
+
+
+@dataclass(frozen=True)
+class StartOptions:
+    """The keys of a source; `start_from` tells what they mean."""
+
+    path: str | Path
+    prefix: str = ""
+    drop: Sequence[str] = ()
+    freeze: Sequence[str] = ()
+    strict: bool = False
+    least_matched: float = 0.5
+
+
+@dataclass(frozen=True)
+class StartReport:
+    """What a model started from.
+
+    Attributes:
+        weights: What of the file was loaded.
+        frozen: What does not train.
+    """
+
+    weights: WeightReport
+    frozen: FreezeReport
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The model's tensors that kept their fresh values."""
+        return self.weights.dropped
+
+    def __str__(self) -> str:
+        text = f"{WHERE} {self.weights}"
+        if self.frozen.tensors:
+            names = self.frozen.modules
+            more = ", ..." if len(names) > SHOWN else ""
+            shown = f": {', '.join(names[:SHOWN])}{more}" if names else ""
+            text += f"; {self.frozen}{shown}"
+        return text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report in plain types, as JSON holds them."""
+        weights = self.weights
+        return {
+            "path": str(weights.path),
+            "loaded": len(weights.matched),
+            "tensors": weights.total,
+            "renaming": weights.renaming,
+            "missing": list(weights.missing),
+            "mismatched": list(weights.mismatched),
+            "unexpected": list(weights.unexpected),
+            "dropped": list(weights.dropped),
+            "frozen": {
+                "modules": list(self.frozen.modules),
+                "tensors": self.frozen.tensors,
+                "values": self.frozen.values,
+            },
+        }
+
+
+def check_start(source: str | Path | Mapping[str, Any]) -> None:
+    """Check the form of a source; the file is not looked at.
+
+    Args:
+        source: As for `start_from`.
+
+    Raises:
+        ConfigError: It is neither a path nor a dict with a path, has an unknown key, or a value of
+            a wrong type.
+    """
+    _arguments(source)
+
+
+def start_from(model: nn.Module, source: str | Path | Mapping[str, Any]) -> StartReport:
+    """Load a file's weights into a model and freeze parts of it: a config's ``load_from``.
+
+    Args:
+        model: The model. What is frozen stands in ``model.frozen`` afterwards, for `set_training`.
+        source: A file of weights or a run's checkpoint; or a dict:
+
+            * ``path``: the file.
+            * ``prefix``: use only the file's tensors below this name (``"teacher"``).
+            * ``drop``: names of the model's parts that keep their fresh values: ``["head"]``, where
+              the file's classes are others.
+            * ``freeze``: names of the model's parts that do not train; see `freeze_parts`.
+            * ``strict``: refuse a tensor that is missing, unexpected or of another shape.
+            * ``least_matched``: least share of the tensors (dropped ones apart) that must fit; but
+              for 0, all of the backbone's must.
+
+    Returns:
+        What was loaded and frozen; it is logged too, as a warning if much is left over.
+
+    Raises:
+        ConfigError: As `check_start`.
+        CheckpointError: The file cannot be read safely.
+        ModelError: The weights do not fit, or `drop` or `freeze` names nothing; the model is left
+            alone.
+    """
+    options = _arguments(source)
+    freeze = options.pop("freeze")
+    check_patterns(model, freeze, f"{WHERE}.freeze")
+    check_patterns(model, options["drop"], f"{WHERE}.drop")
+    weights = transfer_weights(model, **options)
+    report = StartReport(weights, _freeze(model, freeze))
+    logger.log(logging.WARNING if weights.is_doubtful else logging.INFO, "%s", report)
+    return report
+
+
+def _freeze(model: nn.Module, patterns: list[str]) -> FreezeReport:
+    """Freeze parts beside those that are frozen already, and keep the account in the model."""
+    earlier = getattr(model, "frozen", None)
+    modules = earlier.modules if isinstance(earlier, FreezeReport) else ()
+    fixed = [name for name, p in model.named_parameters() if not p.requires_grad]
+    report = freeze_parts(model, [*modules, *fixed, *patterns])
+    if report.modules or report.tensors:
+        model.frozen = report  # type: ignore[assignment]  # a plain attribute, no tensor
+    return report
+
+
+def _arguments(source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
+    """Return every option of a source, checked."""
+    if isinstance(source, str | Path):
+        source = {"path": source}
+    if not isinstance(source, Mapping):
+        raise ConfigError(
+            f"{WHERE}: expected a path or dict(path=..., drop=[...], freeze=[...]), got {source!r}."
+        )
+    known = [field.name for field in fields(StartOptions)]
+    for key in source:
+        if key not in known:
+            raise ConfigError(
+                f"{WHERE}: unknown key '{key}'.{closest(str(key), known)} "
+                f"It accepts {', '.join(known)}."
+            )
+    if not source.get("path"):
+        raise ConfigError(
+            f"{WHERE}.path: expected the path of a file of weights, got {source.get('path')!r}."
+        )
+    options = StartOptions(**checked_arguments(StartOptions, source, f"{WHERE}."))
+    share = options.least_matched
+    if not 0 <= share <= 1:
+        raise ConfigError(f"{WHERE}.least_matched: expected a share 0..1, got {share!r}.")
+    path = home_path(options.path)
+    return {
+        **vars(options),
+        "path": path,
+        "drop": list(options.drop),
+        "freeze": list(options.freeze),
+    }

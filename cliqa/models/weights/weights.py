@@ -1,0 +1,298 @@
+"""Weights from a file into a model, with an account of what fitted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from os.path import commonprefix
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cliqa.models.freezing import check_patterns, matches
+from cliqa.models.pruned import apply_pruning, pruning_in, pruning_of
+from cliqa.models.weights.gaps import foreign, gap_text, of_backbone, partial_parts
+from cliqa.models.weights.names import best_match, match_by_order, resized
+from cliqa.models.weights.published_layouts import from_published
+from cliqa.utils.checkpoint import load_checkpoint
+from cliqa.utils.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 4
+"""Names shown of each list in a report."""
+
+MOST_MISMATCHED = 0.1
+"""Share of the common names that may have another shape: a new head has, another depth has more."""
+
+
+@dataclass(frozen=True)
+class WeightReport:
+    """What of a file went into a model.
+
+    Attributes:
+        path: The file.
+        matched: The model's tensors that were loaded.
+        missing: The model's tensors that the file does not have.
+        unexpected: The file's tensors that the model does not have.
+        mismatched: The model's tensors that have another shape in the file.
+        renaming: How the file's names and shapes were turned into the model's; empty if they are
+            equal.
+        dropped: The model's tensors that were to keep their values; none of the lists above has
+            them.
+        random: The backbone's learnt tensors among the missing and mismatched ones.
+        gaps: How much of the model's backbone is not the file's, in words; empty if all is.
+        partial: Parts beside the backbone of which the file has some tensors only.
+    """
+
+    path: Path
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: tuple[str, ...]
+    renaming: str
+    dropped: tuple[str, ...] = ()
+    random: tuple[str, ...] = ()
+    gaps: str = ""
+    partial: tuple[str, ...] = ()
+
+    @property
+    def fraction(self) -> float:
+        """The share of the model's tensors, dropped ones apart, that were loaded: 0..1."""
+        return len(self.matched) / max(1, self.total)
+
+    @property
+    def total(self) -> int:
+        """The number of the model's tensors, dropped ones apart."""
+        return len(self.matched) + len(self.missing) + len(self.mismatched)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether more than a new head is left over in the model, or much in the file."""
+        source = len(self.matched) + len(self.mismatched) + len(self.unexpected)
+        return bool(self.gaps or self.partial) or len(self.unexpected) > 0.1 * source
+
+    @property
+    def is_another_architecture(self) -> bool:
+        """Whether so many common names differ in shape that the file belongs to another model."""
+        common = len(self.matched) + len(self.mismatched)
+        return len(self.mismatched) > max(2, MOST_MISMATCHED * common)
+
+    def __str__(self) -> str:
+        parts = [f"{self.path}: {len(self.matched)} of the model's {self.total} tensors matched"]
+        if self.renaming:
+            parts.append(self.renaming)
+        for title, names in (
+            ("missing", self.missing),
+            ("of another shape", self.mismatched),
+            ("unexpected", self.unexpected),
+            ("dropped", self.dropped),
+        ):
+            if names:
+                more = ", ..." if len(names) > SHOWN else ""
+                parts.append(f"{len(names)} {title} ({', '.join(names[:SHOWN])}{more})")
+        if self.partial:
+            parts.append(f"of {', '.join(self.partial)} a part only")
+        return "; ".join(filter(None, (*parts, self.gaps)))
+
+
+def load_weights(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    strict: bool = False,
+    prefix: str = "",
+    least_matched: float = 0.5,
+) -> WeightReport:
+    """Load a file's weights into a model and log what fitted, as a warning if much is left over.
+
+    The arguments, what is returned and what is raised are those of `transfer_weights`.
+    """
+    report = transfer_weights(
+        model, path, strict=strict, prefix=prefix, least_matched=least_matched
+    )
+    logger.log(logging.WARNING if report.is_doubtful else logging.INFO, "%s", report)
+    return report
+
+
+def transfer_weights(
+    model: nn.Module,
+    path: str | Path,
+    *,
+    strict: bool = False,
+    prefix: str = "",
+    least_matched: float = 0.5,
+    drop: Sequence[str] = (),
+) -> WeightReport:
+    """Load a file's weights into a model and say nothing.
+
+    Wrappers' prefixes (``module.``, ``backbone.``, ``model.`` ...) are removed or added as they
+    fit, the state dict is found inside a training checkpoint, and torchvision's MobileNetV2,
+    MobileNetV3 and VGG weights are renamed for mmpretrain's backbones, those of HyperIQA's
+    published code and of its descendants for this package's models.
+
+    Args:
+        model: The model; it is left alone if the weights do not fit. A run's checkpoint of a pruned
+            model has it pruned first.
+        path: A file of tensors and plain types.
+        strict: Refuse anything missing, unexpected or of another shape.
+        prefix: Use only the file's tensors below this name (``"teacher"``).
+        least_matched: Least share of the model's tensors that must fit; whatever it is, the
+            backbone must fit completely, and the file have no weights inside it that the model has
+            no place for. Only 0 takes whatever fits, even from another architecture.
+        drop: Names of the model's parts, as for `freeze_parts`, that keep their values whatever the
+            file has for them. They count neither for `strict` nor for `least_matched`.
+
+    Returns:
+        What was loaded and what was not.
+
+    Raises:
+        CheckpointError: The file cannot be read safely.
+        ModelError: The weights do not fit the model, or `drop` names nothing.
+    """
+    path = Path(path)
+    check_patterns(model, drop, "drop")
+    content = load_checkpoint(path)
+    apply_pruning(model, pruning_in(content) or pruning_of(model))
+    state = model.state_dict()
+    file, layout = from_published(_below(_tensors(content), prefix, path), state)
+    dropped = tuple(name for name in state if matches(name, drop))
+    own = {name: tensor for name, tensor in state.items() if name not in dropped}
+    names, renaming = best_match(file, own)
+    if len(names) < least_matched * len(own):
+        by_order = {k: v for k, v in match_by_order(file, model).items() if k in own}
+        if len(by_order) > len(names):
+            names, renaming = by_order, "renamed by order from torchvision's layout"
+    fitted = resized(file, model, names)
+    file = {**file, **fitted}
+    words = f"resized {', '.join(fitted)}" if fitted else ""
+    renaming = "; ".join(filter(None, (layout, renaming, words)))
+    report = replace(
+        _report(path, _without(file, names, drop), own, names, renaming), dropped=dropped
+    )
+    report = _with_gaps(report, model, file, names)
+    _refuse_misfit(report, type(model).__name__, strict, least_matched)
+    fitting = {name: file[source] for name, source in names.items() if name in report.matched}
+    model.load_state_dict(fitting, strict=False)
+    return report
+
+
+def _report(
+    path: Path,
+    file: Mapping[str, torch.Tensor],
+    own: Mapping[str, torch.Tensor],
+    names: Mapping[str, str],
+    renaming: str,
+) -> WeightReport:
+    """Return the account for a renaming: the model's name -> the file's name."""
+    fits = {name for name, source in names.items() if own[name].shape == file[source].shape}
+    used = set(names.values())
+    return WeightReport(
+        path=path,
+        matched=tuple(name for name in own if name in fits),
+        missing=tuple(name for name in own if name not in names),
+        unexpected=tuple(source for source in file if source not in used),
+        mismatched=tuple(name for name in own if name in names and name not in fits),
+        renaming=renaming,
+    )
+
+
+def _without(
+    file: Mapping[str, torch.Tensor], names: Mapping[str, str], drop: Sequence[str]
+) -> dict[str, torch.Tensor]:
+    """Return a file's tensors without those that belong to dropped parts of the model."""
+    strip, add = _exchange(names)
+    return {
+        key: tensor
+        for key, tensor in file.items()
+        if not (key.startswith(strip) and matches(add + key[len(strip) :], drop))
+    }
+
+
+def _exchange(names: Mapping[str, str]) -> tuple[str, str]:
+    """Return the prefix that the file's names lose and the one that they get."""
+    name, source = next(iter(names.items()), ("", ""))
+    end = len(commonprefix([name[::-1], source[::-1]]))  # any pair shows how all are renamed
+    return source[: len(source) - end], name[: len(name) - end]
+
+
+def _with_gaps(
+    report: WeightReport,
+    model: nn.Module,
+    file: Mapping[str, torch.Tensor],
+    names: Mapping[str, str],
+) -> WeightReport:
+    """Return a report with what it leaves open in the backbone, and which parts are in pieces."""
+    strip, add = _exchange(names)
+    left = {
+        add + key[len(strip) :]: file[key] for key in report.unexpected if key.startswith(strip)
+    }
+    lacking = (*report.missing, *report.mismatched)
+    random = of_backbone(model, lacking)
+    return replace(
+        report,
+        random=random,
+        gaps=gap_text(model, random, foreign(model, left, report.matched)),
+        partial=partial_parts(model, report.matched, lacking),
+    )
+
+
+def _refuse_misfit(report: WeightReport, model: str, strict: bool, least_matched: float) -> None:
+    """Raise a ModelError if too little fits."""
+    too_little = report.fraction < least_matched
+    if too_little or (least_matched and report.is_another_architecture):
+        limit = f"at least {least_matched:.0%} must fit" if too_little else "too many shapes differ"
+        raise ModelError(
+            f"{report}. That is {report.fraction:.0%} of the {model}; {limit}. Choose the file of "
+            "this very architecture; for torchvision's files use 'TorchvisionBackbone'."
+        )
+    if least_matched and report.gaps:
+        raise ModelError(f"{report}. {_way_out(report)}")
+    if strict and (report.missing or report.unexpected or report.mismatched):
+        raise ModelError(f"{report}. With strict=True everything must fit the {model}.")
+
+
+def _way_out(report: WeightReport) -> str:
+    """Return what to do about a file that does not have all of a backbone."""
+    anyway = "least_matched=0 takes whatever fits"
+    if report.random:
+        part = ".".join(report.random[0].split(".")[:2])
+        anyway = f"drop=['{part}'] has that part start anew, and {anyway}"
+    return (
+        "Choose the file of this very architecture. In a config's load_from=dict(path='...'), "
+        f"{anyway}."
+    )
+
+
+def _below(tensors: dict[str, torch.Tensor], prefix: str, path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors below a prefix, without it.
+
+    Raises:
+        ModelError: There are none.
+    """
+    start = f"{prefix.rstrip('.')}." if prefix else ""
+    found = {name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)}
+    if not found:
+        where = f" below '{prefix}'" if prefix else ""
+        raise ModelError(f"{path}: holds no named tensors{where}.")
+    return found
+
+
+def _tensors(state: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
+    """Return the largest dict of named tensors in a checkpoint: the state dict, wherever it is.
+
+    A run's checkpoint says which one is the model: a plugin may hold several tensors a weight.
+    """
+    strategy = state.get("strategy")
+    if isinstance(strategy, Mapping) and isinstance(strategy.get("model"), Mapping):
+        return _tensors(strategy["model"])
+    own = {
+        name: value
+        for name, value in state.items()
+        if isinstance(name, str) and isinstance(value, torch.Tensor)
+    }
+    nested = [_tensors(value) for value in state.values() if isinstance(value, Mapping)]
+    return max([own, *nested], key=len)

@@ -1,0 +1,161 @@
+"""Which runs a study consists of, checked before any of them starts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cliqa.config.load import load_config
+from cliqa.engine.check import check_config
+from cliqa.engine.sections import data_set_sections, with_command_line
+from cliqa.registry import DATASETS, find
+from cliqa.studies.bracket import Bracket, Configs
+from cliqa.studies.planned_run import PlannedRun, Replicate
+from cliqa.utils.errors import ConfigError
+
+Item = TypeVar("Item", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a study.
+
+    Args:
+        out: The study's folder.
+        runs: Replicate by replicate, in each of them all configs: what is stopped early can be
+            compared all the same.
+        names: The configs' names in the order of the table.
+        naive: The name of the lower bound, None if there is none.
+        joint: The name of the upper bound, None if there is none.
+        notes: What the table should be read with, beside its own notes: filled while runs are kept.
+    """
+
+    out: Path
+    runs: tuple[PlannedRun, ...]
+    names: tuple[str, ...]
+    naive: str | None
+    joint: str | None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def replicates(self) -> list[str]:
+        """Return the names of all replicates, in order."""
+        return list(dict.fromkeys(str(run.replicate) for run in self.runs))
+
+
+def plan_study(
+    configs: Sequence[str | Path],
+    seeds: Sequence[int],
+    out: str | Path,
+    *,
+    bracket: Bracket | None = None,
+    orders: Sequence[Sequence[str]] = (),
+    options: Sequence[str] = (),
+) -> Plan:
+    """Return the runs of a study.
+
+    Args:
+        configs: Config files, in the order of the table.
+        seeds: At least one.
+        out: The study's folder; a run goes to ``OUT/<config name>/seed_<S>``, with an order to
+            ``OUT/<config name>/order_<names>/seed_<S>``.
+        bracket: Where the lower and the upper bound come from; by default they are looked for.
+        orders: Orders of a `QualityStream`'s data sets; every one is run with every seed.
+        options: ``key=value`` for every config.
+
+    Raises:
+        ConfigError: A config is missing or wrong, two are called the same, a seed or an order is
+            given twice, an order does not fit, or a run's folder belongs to another config.
+    """
+    if not seeds:
+        raise ConfigError("--seeds: name at least one.")
+    _check_once(seeds, "--seeds")
+    _check_once([tuple(order) for order in orders], "--orders")
+    loaded: Configs = {}
+    for file in map(Path, configs):
+        if any(known.resolve() == file.resolve() for known in loaded):
+            raise ConfigError(f"{file}: given twice.")
+        loaded[file] = _load(file, options)
+    naive, joint = (bracket or Bracket()).find(loaded, lambda file: _load(file, options))
+    _check_configs(loaded)
+    for order in orders:
+        for file, config in loaded.items():
+            _check_order(order, file, config["scenario"])
+    runs = tuple(
+        PlannedRun(file, replicate, all_options, Path(out) / file.stem / replicate.folder, config)
+        for replicate in (Replicate(s, tuple(order)) for order in orders or ((),) for s in seeds)
+        for file in loaded
+        for all_options in [(*options, *replicate.options)]
+        for config in [with_command_line(_load(file, all_options), seed=replicate.seed)]
+    )
+    names = tuple(file.stem for file in loaded)
+    low, high = (file.stem if file else None for file in (naive, joint))
+    return Plan(Path(out), runs, names, low, high)
+
+
+def _load(file: Path, options: Sequence[str]) -> dict[str, Any]:
+    """Return a config after checking the names and arguments of its components.
+
+    Raises:
+        ConfigError: It is missing or wrong.
+    """
+    config = load_config(file, options)
+    if config.get("pretrain") is not None:
+        raise ConfigError(
+            f"{file}: pretrains without scores, and a study compares what was learnt from them. "
+            "tools/compare_pretraining.py compares a random start with a pretrained one."
+        )
+    try:
+        return check_config(config)
+    except ConfigError as error:
+        lines = (f"{file}: {line}" for line in str(error).splitlines())
+        raise ConfigError("\n".join(lines)) from error
+
+
+def _check_once(items: Iterable[Item], option: str) -> None:
+    """Refuse what is given twice."""
+    twice = next((item for item, count in Counter(items).items() if count > 1), None)
+    if twice is not None:
+        shown = ",".join(twice) if isinstance(twice, tuple) else twice
+        raise ConfigError(f"{option}: {shown} is given twice. Name each once.")
+
+
+def _check_configs(configs: Configs) -> None:
+    """Refuse configs of one name, which would share a folder, and streams of two kinds."""
+    kinds: dict[Any, Path] = {}
+    by_name: dict[str, Path] = {}
+    for file, config in configs.items():
+        other = by_name.setdefault(file.stem, file)
+        if other != file:
+            raise ConfigError(
+                f"{other} and {file}: two configs are called '{file.stem}', and runs are told "
+                "apart by that name. Rename one."
+            )
+        kinds.setdefault(config["scenario"].get("type"), file)
+    if len(kinds) > 1:
+        listed = ", ".join(f"{file}: {kind}" for kind, file in kinds.items())
+        raise ConfigError(
+            f"configs of different streams cannot stand in one table ({listed}). Study each "
+            "stream on its own, or leave bounds of another one out with --no-bracket."
+        )
+
+
+def _check_order(order: Sequence[str], file: Path, scenario: Mapping[str, Any]) -> None:
+    """Refuse an order that does not name each of a config's data sets once."""
+    given = ",".join(order)
+    if scenario.get("type") != "QualityStream":
+        raise ConfigError(
+            f"--orders {given}: {file} is no QualityStream, and only its data sets can be ordered."
+        )
+    sections = data_set_sections(scenario)
+    names = [
+        str(section.get("name") or getattr(find(DATASETS, section, "scenario"), "default_name", ""))
+        for section in sections
+    ]
+    if all(names) and sorted(order) != sorted(names):
+        raise ConfigError(
+            f"--orders {given}: must name each data set of {file} once: {','.join(names)}."
+        )

@@ -1,0 +1,202 @@
+"""Gradients of single samples, squared or absolute, summed over a data set.
+
+The square of a batch's mean gradient is no substitute: it shrinks as the batch grows. Legend: B
+samples of a batch, N samples, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+from cliqa.models.wrappers import unwrapped
+from cliqa.training.importance.layer_gradients import LayerGradients, NotByLayerError, Weights
+from cliqa.training.loop.batching import RaggedImages, model_output
+from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
+
+Objective = Callable[[Tensor, Tensor], Tensor]
+"""A sample's output, () or (K,), and its target, (...) -> a scalar."""
+
+METHODS = ("layers", "vmap", "loop")
+MEMORY = 512 * 2**20
+"""Bytes that the gradients of one chunk of samples may take."""
+
+
+class PerSampleGradients:
+    """Sums over samples of ``|d objective / d theta| ** power``, for every trainable parameter.
+
+    Everything is computed in full precision and in evaluation mode: running statistics, no dropout,
+    so that samples know nothing of each other. Nothing of the model changes.
+
+    Args:
+        model: (B, ...) -> (B,) or (B, K). In ``nn.DataParallel`` and its like it is the model
+            inside that is passed through; the names stay those of the whole.
+        power: 1 for absolute gradients, 2 for squared ones.
+        memory: Bytes that the gradients of the samples in work may take.
+        method: ``"layers"``: one pass over a batch (`LayerGradients`), its first samples compared
+            with ``"loop"``; ``"vmap"``: samples side by side (`torch.func.vmap`), as many as fit
+            into `memory`; ``"loop"``: one sample after the other. None for the first that works.
+
+    Attributes:
+        sums: By parameter name, the sums so far.
+        chunk: Samples side by side.
+
+    Raises:
+        ConfigError: `power` or `method` is unknown, or `memory` is not positive.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        power: int = 2,
+        memory: int = MEMORY,
+        method: str | None = None,
+    ) -> None:
+        if power not in (1, 2):
+            raise ConfigError(f"PerSampleGradients: power must be 1 or 2, got {power!r}.")
+        if not memory > 0:
+            raise ConfigError(f"PerSampleGradients: memory must be > 0 bytes, got {memory!r}.")
+        if method not in (None, *METHODS):
+            raise ConfigError(
+                f"PerSampleGradients: method must be None or one of {', '.join(METHODS)}, got "
+                f"{method!r}."
+            )
+        self.model = unwrapped(model)
+        self.power = power
+        names = {parameter: name for name, parameter in model.named_parameters()}
+        own = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        weights = {name: parameter.detach() for name, parameter in own.items()}
+        self._names = {name: names[parameter] for name, parameter in own.items()}
+        self.sums: Weights = {self._names[n]: torch.zeros_like(w) for n, w in weights.items()}
+        self._weights = weights
+        size = sum(w.numel() * w.element_size() for w in weights.values())
+        self.chunk = max(1, int(memory // max(1, size)))
+        self._methods = [method] if method else list(METHODS)
+        self._layers: LayerGradients | None = None
+
+    def means(self, count: int) -> Weights:
+        """Return the sums over all samples, divided by their number: each weighs the same."""
+        return {name: total / max(1, count) for name, total in self.sums.items()}
+
+    def add(self, objective: Objective, inputs: Tensor | RaggedImages, targets: Tensor) -> None:
+        """Add the gradients of a batch's samples.
+
+        Args:
+            objective: What is differentiated.
+            inputs: (B, ...): images, features, or crops (B, N, C, H, W); or images of many sizes.
+            targets: (B, ...), whatever `objective` takes.
+        """
+        if not self._weights:
+            return
+        with evaluation_mode(self.model), torch.autocast(targets.device.type, enabled=False):
+            if isinstance(inputs, RaggedImages):
+                for image, target in zip(inputs, targets, strict=True):
+                    self._add(objective, image[None], target[None])
+            else:
+                self._add(objective, inputs, targets)
+
+    def _add(self, objective: Objective, inputs: Tensor, targets: Tensor) -> None:
+        """Add a batch by the first method that works; one that has failed is not tried again."""
+        ways = {"layers": self._by_layer, "vmap": self._side_by_side, "loop": self._one_by_one}
+        while True:
+            method = self._methods[0]
+            try:
+                found = ways[method](objective, inputs, targets)
+                break
+            except (RuntimeError, ValueError, TypeError, ModelError) as error:
+                if len(self._methods) == 1:
+                    raise
+                self._methods.pop(0)
+                logger.debug(
+                    "gradients of single samples of a %s by '%s', for by '%s': %s",
+                    type(self.model).__name__,
+                    self._methods[0],
+                    method,
+                    str(error).partition("\n")[0],
+                )
+        for name, total in found.items():
+            self.sums[self._names[name]] += total
+
+    def _by_layer(self, objective: Objective, inputs: Tensor, targets: Tensor) -> Weights:
+        """Return a batch's sums from one pass; before the first one, see that it is right."""
+        if self._layers is None:
+            layers = LayerGradients(self.model, set(self._weights), self.power)
+            few = (objective, inputs[:2], targets[:2])
+            own = layers.sums(objective, self._weights, *few[1:])
+            _check_equal(own, self._one_by_one(*few))
+            self._layers = layers
+        return self._layers.sums(objective, self._weights, inputs, targets)
+
+    def _side_by_side(self, objective: Objective, inputs: Tensor, targets: Tensor) -> Weights:
+        """Return a batch's sums by `vmap`, in chunks that fit into the memory."""
+        sums: Weights = {}
+        gradient = vmap(grad(self._value(objective)), in_dims=(None, 0, 0))
+        for some, theirs in zip(inputs.split(self.chunk), targets.split(self.chunk), strict=True):
+            for name, part in gradient(self._weights, some, theirs).items():
+                total = part.abs().pow(self.power).sum(0)
+                sums[name] = sums[name] + total if name in sums else total
+        return sums
+
+    def _one_by_one(self, objective: Objective, inputs: Tensor, targets: Tensor) -> Weights:
+        """Return a batch's sums by a backward pass a sample."""
+        value = self._value(objective)
+        sums = {name: torch.zeros_like(weight) for name, weight in self._weights.items()}
+        for sample, target in zip(inputs, targets, strict=True):
+            with torch.enable_grad():
+                leaves = {n: w.detach().requires_grad_() for n, w in self._weights.items()}
+                result = value(leaves, sample, target)
+                parts = torch.autograd.grad(result, list(leaves.values()), allow_unused=True)
+            for name, part in zip(leaves, parts, strict=True):
+                if part is not None:
+                    sums[name] += part.abs().pow(self.power)
+        return sums
+
+    def _value(self, objective: Objective) -> Callable[[Weights, Tensor, Tensor], Tensor]:
+        """Return the objective of one sample as a function of the weights."""
+
+        def value(weights: Weights, sample: Tensor, target: Tensor) -> Tensor:
+            output = model_output(
+                lambda x: functional_call(self.model, weights, (x,)), sample[None]
+            )
+            return objective(output[0], target)
+
+        return value
+
+    @torch.no_grad()
+    def outputs(self, inputs: Tensor | RaggedImages) -> Tensor:
+        """Return the model's outputs (B,) or (B, K), as the gradients see them."""
+        device = next(self.model.parameters()).device.type
+        with evaluation_mode(self.model), torch.autocast(device, enabled=False):
+            return model_output(self.model, inputs)
+
+
+def _check_equal(own: Weights, expected: Weights) -> None:
+    """Refuse sums that are not the ones expected, up to rounding.
+
+    Raises:
+        NotByLayerError: They differ.
+    """
+    most = max(float(part.max()) for part in expected.values())
+    for name, part in expected.items():
+        gap = (own.get(name, torch.zeros_like(part)) - part).abs().max()
+        if not float(gap) <= 1e-3 * float(part.max()) + 1e-6 * most:
+            raise NotByLayerError(f"{name} is not used by its layer alone")
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, and every module of it back into its own mode after."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

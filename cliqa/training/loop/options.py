@@ -1,0 +1,99 @@
+"""What a training run needs beyond Avalanche's own arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cliqa.config.arguments import checked_arguments
+from cliqa.training.loop.precision import check_amp
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.workers import check_workers
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """Options of a run, given in ``cl_strategy`` beside the strategy's own arguments.
+
+    Args:
+        seed: The run's seed; every epoch's randomness is a function of it and of the epoch.
+        num_workers: Worker processes that load images; 0 loads in the training process.
+        amp: Train and evaluate in mixed precision: True (float16 on CUDA, bfloat16 on a CPU),
+            ``"bfloat16"`` or ``"float16"``.
+        accumulate: Batches whose gradients make one step of the optimizer: ``train_mb_size=8`` and
+            ``accumulate=4`` step as ``train_mb_size=32`` does, in a quarter of the memory. Batch
+            normalisation, and losses that compare samples, still see a batch at a time.
+        clip_grad_norm: Largest norm of the gradient of a step, None for no limit.
+        validate_every: Measure the current data set's validation split every so many epochs; 0 not.
+        keep_best: End every experience with the weights of the epoch that is best on its validation
+            split; see `BestEpoch`.
+        patience: End an experience after so many validations without an improvement; None for
+            never.
+        min_delta: By how much the measure must grow to count as an improvement, >= 0.
+        reset_optimizer: Start every experience with fresh optimizer statistics. Avalanche's habit,
+            and the default, is to carry them over.
+    """
+
+    seed: int = 0
+    num_workers: int = 0
+    amp: bool | str = False
+    accumulate: int = 1
+    clip_grad_norm: float | None = None
+    validate_every: int = 1
+    keep_best: bool = False
+    patience: int | None = None
+    min_delta: float = 0.0
+    reset_optimizer: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work."""
+        check_amp(self.amp)
+        check_workers(self.num_workers, "num_workers")
+        for name, least in (("validate_every", 0), ("accumulate", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ConfigError(
+                    f"cl_strategy.{name}: expected an integer >= {least}, got {value!r}."
+                )
+        if self.clip_grad_norm is not None and not self.clip_grad_norm > 0:
+            raise ConfigError(
+                f"cl_strategy.clip_grad_norm: expected a number > 0 or None, "
+                f"got {self.clip_grad_norm!r}."
+            )
+        self._check_selection()
+
+    def _check_selection(self) -> None:
+        """Refuse a choice of epochs that cannot be made."""
+        if not isinstance(self.keep_best, bool):
+            raise ConfigError(
+                f"cl_strategy.keep_best: expected True or False, got {self.keep_best!r}. What is "
+                "best is told by the validation measure."
+            )
+        patience = self.patience
+        if patience is not None and (not isinstance(patience, int) or patience < 1):
+            raise ConfigError(
+                f"cl_strategy.patience: expected an integer >= 1 or None, got {patience!r}."
+            )
+        if not isinstance(self.min_delta, (int, float)) or not self.min_delta >= 0:
+            raise ConfigError(
+                f"cl_strategy.min_delta: expected a number >= 0, got {self.min_delta!r}."
+            )
+        if self.validate_every == 0 and (self.keep_best or patience is not None):
+            option = "keep_best" if self.keep_best else "patience"
+            raise ConfigError(
+                f"cl_strategy.{option}: nothing is validated with validate_every=0. Set "
+                "cl_strategy.validate_every=1."
+            )
+
+
+def training_options(given: Mapping[str, Any]) -> TrainingOptions:
+    """Return the options that a config gives.
+
+    Args:
+        given: Options by name.
+
+    Raises:
+        ConfigError: One is of the wrong kind, or out of range.
+    """
+    return TrainingOptions(**checked_arguments(TrainingOptions, given, "cl_strategy."))

@@ -1,0 +1,136 @@
+"""The steps of an epoch: forward, backward, and one optimizer step for one batch or for several."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from avalanche.training.plugins import EarlyStoppingPlugin
+from avalanche.training.plugins.clock import Clock
+from avalanche.training.templates.update_type.sgd_update import SGDUpdate
+from torch import Tensor
+
+from cliqa.training.loop.batching import apply_model
+from cliqa.training.loop.stream_data import StreamData
+from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.state import plugin_keys
+from cliqa.utils.errors import ConfigError
+
+OF_ONE_BATCH = (
+    "before_training_iteration",
+    "after_training_iteration",
+    "after_backward",
+    "before_update",
+    "after_update",
+)
+"""Hooks in which Avalanche's plugins take it for granted that a batch is a step."""
+
+
+class Steps(StreamData):
+    """One batch after the other; mixed in before the strategy's class.
+
+    With ``accumulate=k`` the gradients of k batches add up to that of their mean loss over samples,
+    which one step follows; an epoch's last batches make a step with what there is of them. The
+    hooks `after_backward`, `before_update` and `after_update` are called once a step, when the
+    gradient is whole, and all others once a batch.
+
+    Attributes:
+        updated: The batch at hand has ended with a step.
+    """
+
+    updated = True
+    _nominal: int
+    _seen: int
+
+    def check_accumulation(self) -> None:
+        """Refuse to accumulate with what counts a batch as a step.
+
+        Raises:
+            ConfigError: The strategy, or a plugin of Avalanche's, does so.
+        """
+        if self.options.accumulate == 1:
+            return
+        found = [
+            type(plugin).__name__
+            for _, plugin in plugin_keys(self)
+            if not isinstance(plugin, (ContinualPlugin, Clock, EarlyStoppingPlugin))
+            and any(_defines(type(plugin), hook) for hook in OF_ONE_BATCH)
+        ]
+        loops = [owner for owner in type(self).__mro__ if "training_epoch" in vars(owner)]
+        found += [owner.__name__ for owner in loops[: loops.index(SGDUpdate)] if owner is not Steps]
+        if found:
+            raise ConfigError(
+                f"cl_strategy.accumulate={self.options.accumulate}: {found[0]} takes every batch "
+                "for a step of the optimizer. Set accumulate=1, or use one of this package's "
+                "plugins instead."
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The optimizer steps of an epoch."""
+        return max(1, math.ceil(len(self.dataloader) / self.options.accumulate))
+
+    def training_epoch(self, **kwargs: Any) -> None:  # noqa: ANN401
+        """Train on every batch once."""
+        if self.options.accumulate == 1:
+            super().training_epoch(**kwargs)
+            return
+        last = len(self.dataloader) - 1
+        for index, batch in enumerate(self.dataloader):
+            self.mbatch = batch
+            if self._stop_training:
+                break
+            place = index % self.options.accumulate
+            self.updated = place == self.options.accumulate - 1 or index == last
+            self._one_batch(place == 0, **kwargs)
+
+    def _one_batch(self, first: bool, **kwargs: Any) -> None:  # noqa: ANN401
+        """Add a batch's gradient to the others, and take a step if it is the last of them."""
+        strategy: Any = self
+        strategy._unpack_minibatch()
+        strategy._before_training_iteration(**kwargs)
+        if first:
+            self.optimizer.zero_grad()
+            self._nominal, self._seen = self.options.accumulate * len(self.mb_y), 0
+        self.loss = strategy._make_empty_loss()
+        strategy._before_forward(**kwargs)
+        strategy.mb_output = self.forward()
+        strategy._after_forward(**kwargs)
+        self.loss = self.loss + strategy.criterion()
+        strategy._before_backward(**kwargs)
+        self._seen += len(self.mb_y)
+        weight = len(self.mb_y) / self._nominal
+        self.precision.add_gradient(self.loss * weight, self.retain_graph)
+        if self.updated:
+            self.precision.unscale(self.optimizer, self._nominal / self._seen)
+            strategy._after_backward(**kwargs)
+            strategy._before_update(**kwargs)
+            self.optimizer_step()
+            strategy._after_update(**kwargs)
+        strategy._after_training_iteration(**kwargs)
+
+    def forward(self) -> Tensor:
+        """Return the model's output for the current batch, averaged over crops, in float32."""
+        with self.precision.autocast():
+            if hasattr(self.experience, "task_labels"):
+                output = super().forward()  # type: ignore[misc]
+            else:
+                output = apply_model(self.model, self.mb_x)
+        return output.float() if self.precision.amp else output
+
+    def backward(self) -> None:
+        """Run the backward pass."""
+        self.precision.backward(self.loss, self.optimizer, self.retain_graph)
+
+    def optimizer_step(self) -> None:
+        """Clip the gradient if asked to, and take a step."""
+        if self.options.clip_grad_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip_grad_norm)
+        self.precision.step(self.optimizer)
+
+
+def _defines(plugin: type, hook: str) -> bool:
+    """Tell whether one of Avalanche's classes does something of a plugin's own in a hook."""
+    owner = next((base.__module__ for base in plugin.__mro__ if hook in vars(base)), "")
+    return owner.startswith("avalanche.") and not owner.endswith(".core")

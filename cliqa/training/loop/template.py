@@ -1,0 +1,283 @@
+"""The training loop of every strategy: Avalanche's, made repeatable and resumable.
+
+Every epoch draws its randomness from the run's seed and its own place in the stream. A run that is
+stopped anywhere repeats the unfinished epoch and ends with the very bits of an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from avalanche.benchmarks import CLExperience
+from avalanche.training.supervised import Naive
+from avalanche.training.templates import SupervisedTemplate
+
+from cliqa.models.freezing import set_training
+from cliqa.models.pruned import pruning_of
+from cliqa.training.cut_channels import cut_channels
+from cliqa.training.loop.one_value import is_one_value, one_value_error
+from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.parameter_groups import ParameterGroups
+from cliqa.training.loop.precision import Precision
+from cliqa.training.loop.schedule import Schedule
+from cliqa.training.loop.selection import BestEpoch
+from cliqa.training.loop.steps import Steps
+from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.state import capture_plugins, copied_to, restore_plugins
+from cliqa.utils.errors import CliqaError
+from cliqa.utils.seed import seed_everything
+
+
+class TrainingError(CliqaError):
+    """Training cannot go on: the loss is no longer a finite number."""
+
+
+class StreamTemplate(Steps):
+    """What every strategy gets over Avalanche's template; mixed in before the strategy's class.
+
+    Attributes:
+        schedule: The learning-rate schedule of each experience.
+        groups: Sorts parameters into the optimizer's groups; None for a single one.
+        step_index: Which training step of the stream this is (an experience; for joint training
+            there is one step in all).
+        epochs_done: Epochs of this step that are finished.
+        selection: The best epoch of this step, for who tells it the epochs' measures.
+        last_lr: The first parameter group's learning rate in the epoch that ended last.
+        loss_sum: Sum of the losses of this epoch's samples, as a tensor; with `loss_count` samples.
+        on_epoch: Called after every epoch with the epoch's mean loss.
+        needs_optimizer: There is something to train by gradients.
+        state_is_in_plugins: The strategy itself keeps nothing between steps, so that the model, the
+            optimizer and the plugins are all that a checkpoint must hold.
+    """
+
+    state_is_in_plugins = True
+    needs_optimizer = True
+
+    def configure(
+        self,
+        options: TrainingOptions,
+        schedule: Schedule,
+        on_epoch: Callable[[float], None] | None = None,
+        groups: ParameterGroups | None = None,
+    ) -> None:
+        """Take over what Avalanche's constructors have no argument for."""
+        self.options = options
+        self.schedule = schedule
+        self.groups = groups
+        self.on_epoch = on_epoch
+        self.precision = Precision(self.device, options.amp)
+        self.step_index = 0
+        self.epochs_done = 0
+        self.last_lr = float(self.optimizer.param_groups[0]["lr"])
+        self._pending: dict[str, Any] | None = None
+        self.selection = BestEpoch(options.keep_best, options.patience, options.min_delta)
+        self._reset_loss()
+        self.check_accumulation()
+        self.selection.check(self)
+        for plugin in self.plugins:
+            if isinstance(plugin, ContinualPlugin):
+                plugin.check(self.plugins)
+
+    # ---------------------------------------------------------------- the stream
+
+    def steps(self, stream: Sequence[CLExperience]) -> list[list[CLExperience]]:
+        """Return what is trained on in turn: one experience at a time by default."""
+        return [[experience] for experience in stream]
+
+    def samples_of(self, steps: Sequence[Sequence[CLExperience]], index: int) -> int:
+        """Return how many new samples an epoch of a step trains on.
+
+        Args:
+            steps: All steps of the stream.
+            index: The step's place among them.
+        """
+        patches = getattr(steps[index][-1], "patches", None)
+        count = sum(len(experience.dataset) for experience in steps[index])
+        return count * (patches.per_image if patches is not None else 1)
+
+    def train_step(
+        self,
+        index: int,
+        experiences: list[CLExperience],
+        validation: Sequence[CLExperience] = (),
+    ) -> None:
+        """Train one step of the stream, from its start or from a restored state.
+
+        Args:
+            index: The step's place in the stream.
+            experiences: What it trains on.
+            validation: What ``eval_every`` evaluates on meanwhile.
+        """
+        self.step_index = index
+        self.epochs_done = 0
+        self.selection.start()
+        loaders = {"num_workers": self.options.num_workers}
+        chosen = experiences if len(experiences) > 1 else experiences[0]
+        watched = [list(validation)] if validation else []
+        try:
+            self.train(chosen, eval_streams=watched, **loaders)
+        except ValueError as error:
+            if not is_one_value(error):
+                raise
+            names = "+".join(str(getattr(e, "name", e.current_experience)) for e in experiences)
+            count = self.samples_of([experiences], 0)
+            raise one_value_error(names, count, self.train_mb_size) from error
+
+    def _before_training(self, **kwargs: Any) -> None:  # noqa: ANN401
+        seed_everything(self.options.seed, "step", self.step_index, "start")
+        if (
+            self._pending is not None
+        ):  # hooks that read the model or a plugin's state see the old one
+            self.model.load_state_dict(self._pending["model"])
+            restore_plugins(self, self._pending["plugins"])
+        super()._before_training(**kwargs)  # type: ignore[misc]
+
+    def _train_exp(
+        self,
+        experience: CLExperience,
+        eval_streams: Any = None,  # noqa: ANN401
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        self._start()
+        for epoch in range(self.epochs_done, self.train_epochs):
+            if self.selection.stopped:
+                break
+            seed_everything(self.options.seed, "step", self.step_index, "epoch", epoch)
+            self._reset_loss()
+            set_training(self.model, True)  # Avalanche's own call thaws frozen statistics
+            self._before_training_epoch(**kwargs)
+            if self._stop_training:
+                self._stop_training = False
+                break
+            self.training_epoch(**kwargs)
+            self._after_training_epoch(**kwargs)
+            self._finish_epoch()
+        self.selection.finish(self)
+        seed_everything(self.options.seed, "step", self.step_index, "end")
+
+    def _finish_epoch(self) -> None:
+        """Step the schedule, check the loss, and report the epoch."""
+        loss = float(self.loss_sum) / max(1, self.loss_count)
+        self.epochs_done += 1
+        self.last_lr = float(self.optimizer.param_groups[0]["lr"])
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {loss} in epoch {self.epochs_done} of step "
+                f"{self.step_index + 1}. "
+                "Lower cl_strategy.optimizer.lr, or set cl_strategy.clip_grad_norm=1.0."
+            )
+        self.schedule.after_epoch(loss)
+        if self.on_epoch is not None:
+            self.on_epoch(loss)
+
+    def _after_training_iteration(self, **kwargs: Any) -> None:  # noqa: ANN401
+        count = len(self.mb_y)
+        self.loss_sum = self.loss_sum + self.loss.detach().sum() * count
+        self.loss_count += count
+        if self.updated:
+            self.schedule.after_iteration()
+        super()._after_training_iteration(**kwargs)  # type: ignore[misc]
+
+    def _reset_loss(self) -> None:
+        self.loss_sum = torch.zeros((), device=self.device)
+        self.loss_count = 0
+
+    # ---------------------------------------------------------------- optimizer
+
+    def check_model_and_optimizer(self, **kwargs: Any) -> None:  # noqa: ANN401
+        """Adapt the model to the experience and collect its parameters."""
+        super().check_model_and_optimizer(  # type: ignore[misc]
+            reset_optimizer_state=self.options.reset_optimizer, **kwargs
+        )
+
+    def make_optimizer(self, reset_optimizer_state: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
+        """Give the optimizer the model's present parameters, by the rules where there are any.
+
+        Avalanche guesses the group of a new parameter from its neighbours, and fails where those
+        are in different groups.
+        """
+        if self.groups is None:
+            super().make_optimizer(reset_optimizer_state=reset_optimizer_state, **kwargs)  # type: ignore[misc]
+            return
+        self.groups.regroup(self.optimizer, self.model)
+        self.optimized_param_id = dict(self.model.named_parameters())
+        if reset_optimizer_state:
+            self.optimizer.state.clear()
+
+    # ---------------------------------------------------------------- state
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the rest of the run depends on: tensors and plain types only."""
+        return {
+            "step_index": self.step_index,
+            "epochs_done": self.epochs_done,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "precision": self.precision.state_dict(),
+            "plugins": capture_plugins(self),
+            "selection": self.selection.state_dict(),
+            **({"pruning": pruning_of(self.model)} if pruning_of(self.model) else {}),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take a state over: the model and the plugins now, the rest when training goes on."""
+        cut_channels(self, state.get("pruning", ()))
+        self.model.load_state_dict(state["model"])
+        restore_plugins(self, state["plugins"])
+        self._pending = state
+
+    @property
+    def goes_on_inside(self) -> bool:
+        """Whether this step's training goes on after one of its epochs.
+
+        What a hook at its start changes is then put back by the restored state.
+        """
+        state = self._pending
+        return (
+            state is not None
+            and state["step_index"] == self.step_index
+            and state["epochs_done"] > 0
+        )
+
+    def _start(self) -> None:
+        """Start the schedule, from the beginning or from where a restored state left it.
+
+        Inside a step, what the hooks at its start have changed is put back as well; at its start
+        they have done what they do in any run.
+        """
+        inside = self.goes_on_inside
+        state, self._pending = self._pending, None
+        if state is None:
+            self.schedule.start(self.optimizer, self.train_epochs, self.steps_per_epoch)
+            return
+        # before any training there is nothing to load, and frozen parameters are not in there yet
+        trained = state["step_index"] > 0 or state["epochs_done"] > 0
+        self.precision.load_state_dict(state["precision"])
+        if trained and (inside or not self.options.reset_optimizer):
+            self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.start(self.optimizer, self.train_epochs, self.steps_per_epoch)
+        if inside:
+            self.epochs_done = state["epochs_done"]
+            self.model.load_state_dict(state["model"])
+            restore_plugins(self, state["plugins"])
+            if "selection" in state:
+                self.selection.load_state_dict(copied_to(state["selection"], self.device))
+            self.schedule.load_state_dict(state["schedule"])
+            self.optimizer.load_state_dict(state["optimizer"])  # the rates that the start reset
+
+
+def with_stream_template(strategy: type[SupervisedTemplate]) -> type[SupervisedTemplate]:
+    """Return a strategy class with `StreamTemplate` mixed in, if it has not got it already."""
+    if issubclass(strategy, StreamTemplate):
+        return strategy
+    # Avalanche's strategies keep state in attributes that we know nothing of; its Naive has none.
+    attributes = {"__doc__": strategy.__doc__, "state_is_in_plugins": strategy is Naive}
+    return type(strategy.__name__, (StreamTemplate, strategy), attributes)
+
+
+class Template(StreamTemplate, SupervisedTemplate):
+    """The base of our own strategies."""

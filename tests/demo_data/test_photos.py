@@ -1,0 +1,92 @@
+"""Tests of the photographs: found, dealt without leaks, and cropped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cliqa.demo_data.photos import crop_photo, deal_photos, find_photos, fingerprint
+from cliqa.utils.errors import DatasetError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with photographs a to d, some other files, and a photograph below it."""
+    (tmp_path / "below").mkdir()
+    for name in ("b.PNG", "a.jpg", "d.webp", "c.bmp", "._a.jpg", "below/e.jpg"):
+        with (tmp_path / name).open("wb") as file:
+            Image.new("RGB", (60, 40), (200, 100, 50)).save(file, "PNG")
+    (tmp_path / "notes.txt").write_text("notes")
+    return tmp_path
+
+
+def test_images_of_the_folder_itself_are_found_by_name(folder: Path) -> None:
+    assert [path.name for path in find_photos(folder, 4)] == ["a.jpg", "b.PNG", "c.bmp", "d.webp"]
+
+
+def test_folders_without_enough_photographs_are_named(folder: Path) -> None:
+    with pytest.raises(DatasetError, match="photos: no folder .*missing"):
+        find_photos(folder / "missing", 1)
+    (folder / "empty").mkdir()
+    with pytest.raises(DatasetError, match="photos: no image in .*those in subfolders do not"):
+        find_photos(folder / "empty", 1)
+    with pytest.raises(DatasetError, match="has 4 photographs, at least 9 are needed"):
+        find_photos(folder, 9)
+
+
+def test_the_fingerprint_knows_names_and_sizes_but_not_the_folder(folder: Path) -> None:
+    photos = find_photos(folder, 1)
+    before = fingerprint(photos)
+    assert fingerprint(photos[:-1]) != before
+    photos[0].write_bytes(photos[0].read_bytes() + b"more")
+    assert fingerprint(photos) != before
+
+
+@pytest.mark.parametrize("count", [9, 10, 60])
+def test_no_photograph_is_dealt_twice(count: int) -> None:
+    photos = [Path(f"{k:03d}.jpg") for k in range(count)]
+    hands = deal_photos(photos, 3, (500, 50, 200), seed=0)
+    dealt = [photo for hand in hands for own in hand.values() for photo in own]
+    assert sorted(dealt) == photos
+    assert all(own for hand in hands for own in hand.values())
+    assert hands != deal_photos(photos, 3, (500, 50, 200), seed=1)
+    assert hands == deal_photos(photos, 3, (500, 50, 200), seed=0)
+
+
+def test_without_photographs_the_hands_are_empty() -> None:
+    assert deal_photos([], 2, (3, 1, 1), seed=0) == [{"train": [], "val": [], "test": []}] * 2
+
+
+def test_a_crop_lies_in_the_photograph_and_keeps_the_aspect(tmp_path: Path) -> None:
+    height, width = 90, 200
+    ramp = np.zeros((height, width, 3), np.uint8)
+    ramp[..., 0] = np.arange(width)
+    ramp[..., 1] = np.arange(height)[:, None]
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    sides, mirrored = set(), set()
+    for seed in range(30):
+        crop = crop_photo(tmp_path / "ramp.png", 40, np.random.default_rng(seed)) * 255
+        assert crop.shape == (40, 40, 3)
+        right, down = np.diff(crop[..., 0]).mean(), np.diff(crop[..., 1], axis=0).mean()
+        assert abs(right) == pytest.approx(down, rel=0.02)
+        assert 1.0 - 0.03 <= down <= 90 / 40 + 0.03
+        sides.add(round(down, 2))
+        mirrored.add(right < 0)
+    assert len(sides) > 10
+    assert mirrored == {True, False}
+
+
+def test_a_crop_follows_from_the_seed(folder: Path) -> None:
+    first, same = (crop_photo(folder / "a.jpg", 32, np.random.default_rng(1)) for _ in range(2))
+    assert np.array_equal(first, same)
+
+
+def test_small_and_damaged_photographs_are_named(folder: Path) -> None:
+    with pytest.raises(DatasetError, match=r"a\.jpg: 60 x 40 pixels, smaller than .* Set size=40"):
+        crop_photo(folder / "a.jpg", 41, np.random.default_rng(0))
+    (folder / "z.png").write_bytes(b"no image")
+    with pytest.raises(DatasetError, match=r"z\.png"):
+        crop_photo(folder / "z.png", 32, np.random.default_rng(0))

@@ -1,0 +1,132 @@
+"""Eight bits where they do no harm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cliqa.deploy.fidelity import Fidelity, compare_models
+from cliqa.deploy.onnx import mixed_precision as module
+from cliqa.deploy.onnx.graph import onnx_forward
+from cliqa.deploy.onnx.mixed_precision import node_groups, quantize_with_care, split_images
+from cliqa.deploy.onnx.prepared_graph import prepared
+from cliqa.utils.errors import ConfigError, DatasetError
+
+Pictures = Callable[..., list[Tensor]]
+
+
+@pytest.fixture
+def loud(scorer: Any, write_model: Callable[..., Path]) -> Path:
+    """Return a file whose widest channel, which nothing reads, leaves few steps to all others."""
+    with torch.no_grad():
+        scorer.stem[1].weight[0] = 400.0
+        scorer.block[0].weight[:, 0] = 0.0
+        scorer.head.weight[:, 0] = 0.0
+    return write_model(scorer)
+
+
+def test_eight_bits_are_enough_for_a_good_model(
+    onnx_folder: Path, tmp_path: Path, pictures: Pictures
+) -> None:
+    source, target = onnx_folder / "linear.onnx", tmp_path / "small.onnx"
+    report = quantize_with_care(source, target, pictures(6))
+    assert len(report.attempts) == 1
+    assert report.reached
+    assert (report.chosen.activations, report.chosen.excluded) == ("uint8", ())
+    assert report.quantization.bytes_after == target.stat().st_size
+    assert report.quantization.images == 36  # of 48; 12 are held back
+    assert report.chosen.fidelity.images == 12
+    assert report.chosen.to_row()["fidelity"]["srcc"] == report.chosen.fidelity.srcc
+
+
+def test_what_eight_bits_harm_is_found(loud: Path, tmp_path: Path, pictures: Pictures) -> None:
+    target = tmp_path / "small.onnx"
+    report = quantize_with_care(loud, target, pictures(8), threshold=0.98, distinct=0.5)
+    first, second = report.attempts[:2]
+    assert (first.activations, second.activations) == ("uint8", "uint16")
+    assert first.fidelity.rank < 0.9
+    assert second.fidelity.rank > 0.98
+    assert report.reached
+    assert report.chosen.fidelity.rank >= 0.98
+    written = compare_models(onnx_forward(loud, 1), onnx_forward(target, 1), pictures(4, seed=5))
+    assert written.rank > 0.97
+    assert str(report).splitlines()[-1].startswith(f"chosen: {report.chosen.activations}, in float")
+
+
+def test_most_layers_in_eight_bits_and_the_best_groups_together(
+    onnx_folder: Path, tmp_path: Path, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranks = iter([0.5, 1.0, 0.96, 0.97, 0.95, 0.9])
+
+    def measured(*_: Any) -> Fidelity:
+        return Fidelity(16, 0.1, 0.1, 16, 16, srcc=next(ranks))
+
+    monkeypatch.setattr(module, "compare_outputs", measured)
+    source, target = onnx_folder / "linear.onnx", tmp_path / "small.onnx"
+    report = quantize_with_care(source, target, pictures(8), threshold=0.96)
+    names = ["the head", "the head", "all but layers", "stretch 1 of 2", "stretch 2 of 2"]
+    assert [a.name for a in report.attempts] == [*names, "stretch 1 of 2, all but layers"]
+    assert (report.chosen.name, report.chosen.quantized_layers) == ("all but layers", 2)
+    assert report.reached
+
+
+def test_without_more_tries_16_bits_are_chosen(
+    loud: Path, tmp_path: Path, pictures: Pictures
+) -> None:
+    report = quantize_with_care(loud, tmp_path / "small.onnx", pictures(8), threshold=0.98, tries=2)
+    assert len(report.attempts) == 2
+    assert (report.chosen.activations, report.reached) == ("uint16", True)
+    assert "computed in float: smaller, not faster" in str(report)
+
+
+def test_the_truest_is_written_where_none_is_true(
+    loud: Path, tmp_path: Path, pictures: Pictures
+) -> None:
+    report = quantize_with_care(
+        loud, tmp_path / "small.onnx", pictures(40), threshold=1.0, tries=4, exclude=["/block/*"]
+    )
+    assert len(report.attempts) == 3  # with one convolution left, there is one more group
+    assert not report.reached
+    assert all(attempt.quantized_layers == 1 for attempt in report.attempts)
+    assert report.chosen.fidelity.rank == max(a.fidelity.rank for a in report.attempts)
+    assert str(report).endswith("less true than asked for")
+    assert all("/block/block.0/Conv" in attempt.excluded for attempt in report.attempts)
+
+
+def test_the_groups_hold_every_node_but_the_head(onnx_folder: Path) -> None:
+    with prepared(onnx_folder / "linear.onnx") as graph:
+        groups = node_groups(graph, blocks=2)
+        names = [node.name for node in graph.model.graph.node]
+    assert list(groups) == ["all but layers", "stretch 1 of 2", "stretch 2 of 2"]
+    stretches = groups["stretch 1 of 2"] + groups["stretch 2 of 2"]
+    assert stretches == [name for name in names if name not in graph.head]
+    assert "/block/block.0/Conv" in groups["stretch 2 of 2"]
+
+
+def test_depthwise_convolutions_are_a_group(write_model: Callable[..., Path]) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 6, 3, groups=3), nn.Conv2d(6, 4, 1), nn.Conv2d(4, 1, 1))
+    with prepared(write_model(model)) as graph:
+        groups = node_groups(graph, blocks=5)
+    assert groups["depthwise convolutions"] == ["/0/Conv"]
+    assert "stretch 2 of 2" in groups  # the last convolution is the head
+
+
+def test_every_fourth_image_is_held_back() -> None:
+    images = torch.arange(40.0).view(-1, 1, 1, 1)
+    calibrated, held = split_images(images.split(3))
+    assert torch.cat(held).flatten().tolist() == list(range(3, 40, 4))
+    assert sorted(torch.cat([*held, *calibrated]).flatten().tolist()) == list(range(40))
+
+
+def test_what_cannot_be_tried(onnx_folder: Path, tmp_path: Path, pictures: Pictures) -> None:
+    source, target = onnx_folder / "linear.onnx", tmp_path / "small.onnx"
+    with pytest.raises(DatasetError, match=r"24 images are too few: .*Give 32 or more"):
+        quantize_with_care(source, target, pictures(3))
+    with pytest.raises(ConfigError, match=r"must lie in 0\.\.1, tries=1 must be 2 or more"):
+        quantize_with_care(source, target, pictures(6), tries=1)
+    assert not target.exists()

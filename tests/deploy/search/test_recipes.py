@@ -1,0 +1,49 @@
+"""Recipes: what can be combined, and what a search tries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cliqa.deploy.search.recipes import BASELINE, Recipe, standard_recipes
+from cliqa.utils.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"backend": "tensorrt"}, "backend must be one of torch, onnxruntime, openvino, got 'tens"),
+        ({"backend": "torch", "precision": "int8"}, "torch takes fp32, bf16, got 'int8'"),
+        ({"pruning": 1.0}, "pruning is a share of the channels, 0..1 and below 1, got 1.0"),
+        ({"pruning": -0.1}, "got -0.1"),
+    ],
+)
+def test_what_cannot_be_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Recipe(**arguments)
+
+
+def test_every_recipe_has_a_name_and_a_key_of_its_own() -> None:
+    recipes = [BASELINE, *standard_recipes(), *standard_recipes(distil=False)[6:]]
+    assert len({recipe.key for recipe in recipes}) == len({str(r) for r in recipes}) == len(recipes)
+
+
+def test_cheap_recipes_come_first_and_a_pruned_model_in_float_before_int8() -> None:
+    recipes = standard_recipes([0.3, 0.5], ["onnxruntime", "openvino"])
+    shares = [recipe.pruning for recipe in recipes]
+    assert shares == sorted(shares)
+    places = {recipe.key: place for place, recipe in enumerate(recipes)}
+    assert places["onnxruntime-fp32-p50"] < places["onnxruntime-int8-p50"]
+    assert BASELINE not in recipes
+
+
+def test_pruned_models_are_not_tried_in_pytorch() -> None:
+    recipes = standard_recipes([0.5], ["torch", "onnxruntime"])
+    assert {recipe.backend for recipe in recipes if recipe.pruning} == {"onnxruntime"}
+    assert "torch-bf16" in {recipe.key for recipe in recipes}
+
+
+def test_an_unknown_backend_is_named() -> None:
+    with pytest.raises(ConfigError, match="got 'cuda'"):
+        standard_recipes([], ["cuda"])

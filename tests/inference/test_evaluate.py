@@ -1,0 +1,164 @@
+"""What ``test_config.py`` measures, on the config's data sets and on others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from cliqa.config.load import load_config
+from cliqa.inference.evaluate import evaluate, evaluation_table
+from cliqa.utils.errors import CheckpointError, ConfigError
+
+Config = dict[str, Any]
+
+
+@pytest.fixture
+def config(tiny_run: Path) -> Config:
+    return load_config(tiny_run / "config.py")
+
+
+def run(config: Config, tiny_run: Path, tmp_path: Path, **options: Any) -> dict[str, Any]:
+    """Evaluate the shared run without writing into it."""
+    given = {"checkpoint": tiny_run, "out": tmp_path / "out.json", "device": "cpu", **options}
+    return evaluate(config, config_file="config/tiny.py", **given)
+
+
+def other(tiny_data: Path, name: str = "b") -> str:
+    """Describe a data set of the stream as a foreign one with another scale."""
+    return (
+        f"dict(type='ScoreFile', root='{tiny_data / name}', labels='scores.csv', images='.', "
+        f"score_range=(0, 2), higher_is_better=True, name='other', fractions=(0.0, 0.0, 1.0))"
+    )
+
+
+def test_the_file_holds_what_is_returned(config: Config, tiny_run: Path, tmp_path: Path) -> None:
+    results = run(config, tiny_run, tmp_path)
+    assert json.loads((tmp_path / "out.json").read_text()) == json.loads(json.dumps(results))
+    assert results["model_type"] == "QualityModel"
+    assert results["experiences_learnt"] == 3
+    assert results["checkpoint"] == str(tiny_run / "checkpoints" / "last.pth")
+    assert results["protocol"]["split"] == "test"
+    assert results["protocol"]["eval_transform"] == config["scenario"]["eval_transform"]
+    assert list(results["datasets"]) == ["a", "b", "c"]
+    for data in results["datasets"].values():
+        rows = data["predictions"]
+        assert data["metrics"]["num_samples"] == len(rows) == 12
+        prediction = [row["prediction"] for row in rows]
+        target = [row["target"] for row in rows]
+        expected = stats.spearmanr(prediction, target).statistic
+        assert data["metrics"]["srcc"] == pytest.approx(expected, abs=1e-12)
+        clipped = np.clip(prediction, 0, 1)
+        assert [row["raw_prediction"] for row in rows] == pytest.approx(clipped)
+
+
+def test_by_default_it_lies_beside_the_run(config: Config, tiny_run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run" / "checkpoints" / "exp_0.pth"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes((tiny_run / "checkpoints" / "exp_0.pth").read_bytes())
+    results = run(config, tiny_run, tmp_path, checkpoint=copy, out=None, data_sets=["a"])
+    written = json.loads((tmp_path / "run" / "eval_results.json").read_text())
+    assert written["experiences_learnt"] == results["experiences_learnt"] == 1
+
+
+def test_the_work_dir_stands_for_the_checkpoint(
+    config: Config, tiny_run: Path, tmp_path: Path
+) -> None:
+    options = {"checkpoint": None, "work_dir": str(tiny_run), "data_sets": ["c"]}
+    results = run(config, tiny_run, tmp_path, **options)
+    assert results["checkpoint"] == str(tiny_run / "checkpoints" / "last.pth")
+
+
+@pytest.mark.parametrize(
+    ("split", "images"), [("train", 24), ("val", 4), ("test", 12), ("all", 40)]
+)
+def test_splits(config: Config, tiny_run: Path, tmp_path: Path, split: str, images: int) -> None:
+    results = run(config, tiny_run, tmp_path, data_sets=["b"], split=split)
+    rows = results["datasets"]["b"]["predictions"]
+    assert len({row["image"] for row in rows}) == len(rows) == images
+
+
+def test_chosen_data_sets_keep_the_order_asked_for(
+    config: Config, tiny_run: Path, tmp_path: Path
+) -> None:
+    config["scenario"]["order"] = ["b", "c", "a"]  # of no matter to an evaluation
+    found = run(config, tiny_run, tmp_path, data_sets=["c", "a", "c"])["datasets"]
+    assert list(found) == ["c", "a"]
+
+
+def test_another_data_set_has_its_own_scale_and_is_compared_with_the_training_data(
+    config: Config,
+    tiny_run: Path,
+    tiny_data: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    found = run(config, tiny_run, tmp_path, data_sets=["a", other(tiny_data)])["datasets"]
+    assert list(found) == ["a", "other"]
+    for row in found["other"]["predictions"]:
+        assert row["raw_target"] == pytest.approx(2 * row["target"], abs=1e-6)
+        assert row["raw_prediction"] == pytest.approx(2 * np.clip(row["prediction"], 0, 1))
+    assert "24 of the 40 images of other stand in the training data" in caplog.text
+
+
+def test_the_configs_own_data_need_not_be_there_for_another_data_set(
+    config: Config, tiny_run: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    config["scenario"]["dataset_root"] = "nowhere"
+    results = run(config, tiny_run, tmp_path, data_sets=[other(tiny_data)])
+    assert results["datasets"]["other"]["metrics"]["n"] == 40
+
+
+def test_predictions_that_are_no_numbers_are_null(
+    config: Config, tiny_run: Path, tmp_path: Path
+) -> None:
+    state = torch.load(tiny_run / "checkpoints" / "last.pth", weights_only=True)
+    for key in state["strategy"]["model"]:
+        if key.startswith("head") and key.endswith("bias"):
+            state["strategy"]["model"][key].fill_(float("nan"))
+    torch.save(state, tmp_path / "nan.pth")
+    options = {"checkpoint": tmp_path / "nan.pth", "data_sets": ["a"]}
+    data = run(config, tiny_run, tmp_path, **options)["datasets"]["a"]
+    assert data["metrics"]["srcc"] is None
+    assert "not finite" in data["metrics"]["warnings"][0]
+    assert {row["prediction"] for row in data["predictions"]} == {None}
+    assert {row["raw_prediction"] for row in data["predictions"]} == {None}
+    assert "n/a" in evaluation_table({"experiences_learnt": 1, "datasets": {"a": data}})
+
+
+def test_mistakes_are_named(
+    config: Config, tiny_run: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"--datasets d: the config has a, b, c\..*TYPE=ROOT"):
+        run(config, tiny_run, tmp_path, data_sets=["d"])
+    with pytest.raises(ConfigError, match=r"--split val: other has no such split\. Use --split"):
+        run(config, tiny_run, tmp_path, data_sets=[other(tiny_data)], split="val")
+    with pytest.raises(CheckpointError, match="work_dir without a checkpoint"):
+        run(config, tiny_run, tmp_path, checkpoint=tmp_path)
+    with pytest.raises(ConfigError, match=r"two data sets are called 'a'.*name='\.\.\.'"):
+        run(config, tiny_run, tmp_path, data_sets=["a", other(tiny_data).replace("other", "a")])
+    config["model"]["head"]["in_channels"] = 64
+    with pytest.raises(CheckpointError, match=r"these keys differ: model\.head\.in_channels"):
+        run(config, tiny_run, tmp_path)
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_the_table_has_a_line_a_data_set() -> None:
+    metrics = {"srcc": 0.5, "plcc": None, "plcc_fit": 0.25, "krcc": 0.125, "rmse": 0.2, "n": 7}
+    results = {
+        "experiences_learnt": 2,
+        "datasets": {
+            "a": {"metrics": {**metrics, "interval": {"srcc": (0.25, 0.75)}}},
+            "b": {"metrics": {**metrics, "interval": {}}},
+        },
+    }
+    rest = ["n/a", "0.250", "0.125", "0.200"]
+    lines = evaluation_table(results).splitlines()
+    assert lines[0] == "After 2 experience(s)"
+    assert lines[-2].split() == ["a", "7", "0.500", "0.250..0.750", *rest]
+    assert lines[-1].split() == ["b", "7", "0.500", "n/a", *rest]

@@ -1,0 +1,137 @@
+"""Batches of one data set for several models."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cliqa.inference.evaluation_pass import SharedViews, Sitting, collate_views, run_pass
+from cliqa.training.loop.batching import RaggedImages
+from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views, parse_protocol
+from cliqa.utils.errors import DatasetError
+
+PLAIN = EvaluationProtocol()
+
+
+class Source:
+    """Three grey images of 8 x 8 pixels and their levels."""
+
+    keys = ("set/a.png", "set/b.png", "set/c.png")
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        level = 50 * index
+        image = torch.full((3, 8 + 8 * (index == 2), 8), level, dtype=torch.uint8)
+        return image, torch.tensor(level / 255)
+
+
+class Recorder:
+    """A plugin that writes down what happens."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith(("before_", "after_")):
+            raise AttributeError(name)
+        return lambda _: self.calls.append(name)
+
+
+class Strategy:
+    """As much of a strategy as an evaluation needs; it says each image's mean times a factor."""
+
+    device = "cpu"
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+        self.model = nn.Dropout()
+        self.evaluator = Recorder()
+        self.plugins = [Recorder(), self.evaluator]
+        self.is_training = True
+        self.mbatch: list[Any] = []
+        self.mb_output = torch.zeros(0)
+
+    def model_adaptation(self) -> nn.Module:
+        return self.model
+
+    def forward(self) -> Tensor:
+        return torch.stack([self.factor * image.mean() for image in self.mbatch[0]])
+
+
+def test_each_model_gets_its_view() -> None:
+    tensor = [{"type": "ToTensor"}]
+    views = [
+        build_views(tensor, PLAIN, "x"),
+        build_views(tensor, parse_protocol("grid:2x2", 4), "x"),
+    ]
+    sittings = [(Sitting(Strategy(1)), 0), (Sitting(Strategy(2)), 1), (Sitting(Strategy(3)), 0)]
+    found, targets = run_pass(sittings, Source(), views, batch_size=2)
+    expected = torch.tensor([0, 50, 100]) / 255
+    assert torch.allclose(torch.as_tensor(targets), expected)
+    for values, factor in zip(found, (1, 2, 3), strict=True):
+        assert torch.allclose(torch.as_tensor(values), factor * expected)
+
+
+def test_one_sample_for_all_views() -> None:
+    views = [Views(torch.clone, PLAIN), build_views([], parse_protocol("random:3", 4), "x")]
+    images, target = SharedViews(Source(), views)[2]
+    assert [tuple(image.shape) for image in images] == [(3, 16, 8), (3, 3, 4, 4)]
+    assert target == torch.tensor(100 / 255)
+
+
+def test_images_of_many_sizes_stay_apart() -> None:
+    samples = [SharedViews(Source(), [Views(torch.clone, PLAIN)])[k] for k in range(3)]
+    (images,), targets = collate_views(samples)
+    assert isinstance(images, RaggedImages)
+    assert [len(image) for image in images] == [3, 3, 3]
+    assert targets.shape == (3,)
+    (images,), _ = collate_views(samples[:2])
+    assert images.shape == (2, 3, 8, 8)  # type: ignore[union-attr]
+
+
+def test_plugins_take_part_and_metrics_do_not() -> None:
+    strategy = Strategy(1)
+    sitting = Sitting(strategy)
+    sitting.start(SimpleNamespace(current_experience=4))
+    assert (strategy.is_training, strategy.model.training) == (False, False)
+    assert strategy.experience.current_experience == 4  # type: ignore[attr-defined]
+    sitting.outputs(torch.zeros(2, 3, 4, 4), torch.zeros(2), task=1)
+    assert strategy.mbatch[2].tolist() == [1, 1]
+    sitting.outputs(torch.zeros(1, 3, 4, 4), torch.zeros(1), task=None)
+    assert len(strategy.mbatch) == 2
+    sitting.end()
+    batch = ["before_eval_iteration", "before_eval_forward", "after_eval_forward"]
+    expected = ["before_eval", "before_eval_exp", *batch, *batch, "after_eval"]
+    assert strategy.plugins[0].calls == expected
+    assert strategy.evaluator.calls == []
+
+
+def test_an_image_that_cannot_be_shown_is_named() -> None:
+    views = build_views([{"type": "CenterCrop", "size": 12}], PLAIN, "scenario.eval_transform")
+    with pytest.raises(DatasetError, match=r"^set/a\.png: scenario\.eval_transform\[0\]"):
+        SharedViews(Source(), [views])[0]
+
+
+class Cramped(Sitting):
+    """Has memory for two images at a time."""
+
+    def outputs(self, images: Any, targets: Tensor, task: int | None) -> Tensor:
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return super().outputs(images, targets, task)
+
+
+def test_what_memory_does_not_hold_is_shown_in_pieces(caplog: pytest.LogCaptureFixture) -> None:
+    found, views = [], build_views([{"type": "ToTensor"}], PLAIN, "x")
+    for sitting in (Sitting(Strategy(2.0)), Cramped(Strategy(2.0))):
+        (outputs,), targets = run_pass([(sitting, 0)], Source(), [views], batch_size=3)
+        found.append((outputs.tolist(), targets.tolist()))
+    assert found[0] == found[1]
+    (warning,) = [r.getMessage() for r in caplog.records]
+    assert warning == "out of memory with batches of 3: going on with 1 and less at a time"

@@ -1,0 +1,55 @@
+"""An exported classifier under evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cliqa.compress.export import export_checkpoint
+from cliqa.deploy.onnx.file import read_metadata, write_metadata
+from cliqa.inference.evaluate import evaluate
+from cliqa.inference.exported_candidate import check_same_names
+from cliqa.utils.errors import CheckpointError
+
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+
+Config = dict[str, Any]
+
+
+def test_classes_are_measured_alike_and_others_refused(
+    clear_config: Config, run_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    clear_config["cl_strategy"]["train_epochs"] = 1
+    folder = run_config(clear_config)
+    file = export_checkpoint(folder, size=(16, 16)).path
+    options: Config = {"config_file": "config/x.py", "device": "cpu", "out": tmp_path / "out.json"}
+    wanted = evaluate(clear_config, checkpoint=folder, **options)
+    found = evaluate(clear_config, exported=file, **options)
+    assert found["protocol"]["targets"] == "classes"
+    for name, data in wanted["datasets"].items():
+        assert found["datasets"][name]["metrics"]["accuracy"] == data["metrics"]["accuracy"]
+        rows = zip(found["datasets"][name]["predictions"], data["predictions"], strict=True)
+        for one, other in rows:
+            assert one["prediction"] == other["prediction"]
+            assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
+    about = read_metadata(file)
+    write_metadata(file, {**about, "classes": [*about["classes"][:2], "zebra"]})
+    message = rf"other classes: the config lacks zebra; .*not know {about['classes'][2]}\. Use"
+    with pytest.raises(CheckpointError, match=message):
+        evaluate(clear_config, exported=file, **options)
+    clear_config["model"]["backbone"]["channels"] = [8, 16]
+    with pytest.raises(CheckpointError, match=r"these keys differ: model\.backbone\.channels"):
+        evaluate(clear_config, exported=file, **options)
+
+
+def test_names_that_differ_are_said() -> None:
+    path = Path("m.onnx")
+    check_same_names(path, "classes", ["a", "b"], ["a", "b"])
+    with pytest.raises(CheckpointError, match="with other classes: the order differs. Use the"):
+        check_same_names(path, "classes", ["a", "b"], ["b", "a"])
+    with pytest.raises(CheckpointError, match="other classes: the file does not know c. Use"):
+        check_same_names(path, "classes", ["a"], ["a", "c"])
