@@ -1,4 +1,4 @@
-"""Split CIFAR-100 with a memory of 2000 images.
+"""Split CIFAR-100 with replay of 2000 images.
 
 python train_config.py config/cifar100_replay.py --device cuda --cfg-options scenario.download=True
 """

@@ -1,4 +1,4 @@
-"""Split CIFAR-10 with a memory of 500 images.
+"""Split CIFAR-10 with replay of 500 images.
 
 python train_config.py config/cifar10_replay.py --device cuda --cfg-options scenario.download=True
 """

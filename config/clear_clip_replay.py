@@ -1,9 +1,9 @@
-r"""CLEAR-10 by CLIP's text tower: ResNet-50 learns to fit its texts, with texts in the memory.
+r"""CLEAR-10 with CLIP's frozen text encoder, a ResNet-50, and texts in the replay memory.
 
 python train_config.py config/clear_clip_replay.py --device cuda \
     --cfg-options scenario.dataset_root=DATA model.text_encoder.pretrained=ViT-B-32.pt
 
-Not run with CLIP's weights so far: nothing is claimed. clear_demo_clip.py is its small twin.
+Not measured with CLIP's weights so far. clear_demo_clip.py is the small version.
 """
 
 _base_ = [

@@ -1,13 +1,8 @@
-r"""CLEAR-10, every bucket together with all earlier ones.
+r"""CLEAR-10, each bucket trained together with all earlier ones.
 
 python train_config.py config/clear_cumulative.py --device cuda \
     --cfg-options scenario.dataset_root=DATA
 """
 
-_base_ = [
-    "_base_/datasets/clear10_iid.py",
-    "_base_/models/resnet50_classifier.py",
-    "_base_/schedules/sgd_70e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["clear_naive.py"]
 cl_strategy = dict(type="Cumulative")

@@ -1,8 +1,8 @@
-"""The painted CLEAR demo by texts of its shapes, with a prompt for every image in the memory.
+"""The generated CLEAR demo with an image-text model, and texts in the replay memory.
 
 python train_config.py config/clear_demo_clip.py
 
-Accuracy .938 in one run (seed 0); clear_demo.py, without texts, .925: no difference to speak of.
+Accuracy .938 in one run (seed 0); clear_demo.py, without texts, .925: no clear difference.
 """
 
 _base_ = [

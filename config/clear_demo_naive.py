@@ -1,4 +1,4 @@
-"""CLEAR without the data: painted buckets in its layout, fine-tuned: the lower end.
+"""CLEAR with generated images in its file layout, fine-tuning: the lower bound.
 
 python train_config.py config/clear_demo_naive.py
 """

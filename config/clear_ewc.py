@@ -4,10 +4,5 @@ python train_config.py config/clear_ewc.py --device cuda \
     --cfg-options scenario.dataset_root=DATA
 """
 
-_base_ = [
-    "_base_/datasets/clear10_iid.py",
-    "_base_/models/resnet50_classifier.py",
-    "_base_/schedules/sgd_70e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["clear_naive.py"]
 cl_strategy = dict(type="EWC", strength=1.0, mode="online", normalize="max")

@@ -1,12 +1,7 @@
-"""CLEAR-10 over precomputed features: a linear classifier, all buckets at once.
+"""CLEAR-10 over precomputed features: a linear classifier, joint training.
 
 python train_config.py config/clear_features_joint.py --cfg-options scenario.dataset_root=DATA
 """
 
-_base_ = [
-    "_base_/datasets/clear10_features.py",
-    "_base_/models/linear_classifier.py",
-    "_base_/schedules/sgd_70e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["clear_features_naive.py"]
 cl_strategy = dict(type="JointTraining")

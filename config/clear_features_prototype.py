@@ -1,4 +1,4 @@
-"""CLEAR-10 over precomputed features: the nearest class mean, which forgets nothing.
+"""CLEAR-10 over precomputed features: the nearest class mean, without forgetting.
 
 python train_config.py config/clear_features_prototype.py --cfg-options scenario.dataset_root=DATA
 """

@@ -3,10 +3,5 @@
 python train_config.py config/clear_features_replay.py --cfg-options scenario.dataset_root=DATA
 """
 
-_base_ = [
-    "_base_/datasets/clear10_features.py",
-    "_base_/models/linear_classifier.py",
-    "_base_/schedules/sgd_70e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["clear_features_naive.py"]
 cl_strategy = dict(type="Replay", mem_size=2000)

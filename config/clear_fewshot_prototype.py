@@ -1,4 +1,4 @@
-r"""CLEAR-10 from five images a class and bucket: the nearest mean of a frozen network's features.
+r"""CLEAR-10 with five images per class and bucket: the nearest class mean of frozen features.
 
 python tools/clear_dataset.py fewshot DATA --shot 5 --seed 0
 python train_config.py config/clear_fewshot_prototype.py --device cuda \

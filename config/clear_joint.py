@@ -1,13 +1,8 @@
-r"""CLEAR-10, all buckets at once: the upper end of its comparisons.
+r"""CLEAR-10, all buckets at once (joint training): the upper bound.
 
 python train_config.py config/clear_joint.py --device cuda \
     --cfg-options scenario.dataset_root=DATA
 """
 
-_base_ = [
-    "_base_/datasets/clear10_iid.py",
-    "_base_/models/resnet50_classifier.py",
-    "_base_/schedules/sgd_70e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["clear_naive.py"]
 cl_strategy = dict(type="JointTraining")

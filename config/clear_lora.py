@@ -1,13 +1,8 @@
-r"""CLEAR-10 with the first bucket's network and adapters for the others, which are added up.
+r"""CLEAR-10 with O-LoRA: a network trained on the first bucket, and an adapter for each other.
 
 python train_config.py config/clear_lora.py --device cuda \
     --cfg-options scenario.dataset_root=DATA
 """
 
-_base_ = [
-    "_base_/datasets/clear10_iid.py",
-    "_base_/models/resnet50_classifier.py",
-    "_base_/schedules/sgd_70e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["clear_naive.py"]
 cl_strategy = dict(type="LoRA", rank=8, mode="olora", orthogonality=0.5, first="full")

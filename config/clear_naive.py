@@ -1,4 +1,4 @@
-r"""CLEAR-10 bucket by bucket, fine-tuned: the lower end of its comparisons.
+r"""CLEAR-10 bucket by bucket, fine-tuned: the lower bound.
 
 python train_config.py config/clear_naive.py --device cuda \
     --cfg-options scenario.dataset_root=DATA

@@ -1,13 +1,8 @@
-r"""CLEAR-10 with a memory of earlier images.
+r"""CLEAR-10 with replay of earlier images.
 
 python train_config.py config/clear_replay.py --device cuda \
     --cfg-options scenario.dataset_root=DATA
 """
 
-_base_ = [
-    "_base_/datasets/clear10_iid.py",
-    "_base_/models/resnet50_classifier.py",
-    "_base_/schedules/sgd_70e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["clear_naive.py"]
 cl_strategy = dict(type="Replay", mem_size=2000)

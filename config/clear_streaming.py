@@ -1,4 +1,4 @@
-r"""CLEAR-10, fine-tuned under the streaming protocol: tested on the buckets to come.
+r"""CLEAR-10, fine-tuned under the streaming protocol: tested on the next buckets.
 
 python train_config.py config/clear_streaming.py --device cuda \
     --cfg-options scenario.dataset_root=DATA

@@ -1,4 +1,4 @@
-"""The embedded default: three generated data sets, learnt in turn with replay.
+"""The default: three generated data sets, learned one after the other with replay.
 
 python train_config.py config/demo.py
 """

@@ -1,4 +1,4 @@
-"""The demo by the texts of five quality levels, with a prompt for every image in the memory.
+"""The demo with an image-text model of five quality levels, and texts in the replay memory.
 
 python train_config.py config/demo_clip_replay.py
 

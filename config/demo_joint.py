@@ -1,13 +1,7 @@
-"""The demo with all data at once: the upper end of its comparison.
+"""The demo with all data at once (joint training): the upper bound.
 
 python train_config.py config/demo_joint.py
 """
 
-_base_ = [
-    "_base_/datasets/generated_eva_ava_koniq.py",
-    "_base_/models/resnet18_tiny_cosine.py",
-    "_base_/schedules/adamw_8e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["demo_naive.py"]
 cl_strategy = dict(type="JointTraining")
-num_workers = 0  # the images fit into memory

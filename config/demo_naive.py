@@ -1,4 +1,4 @@
-"""The demo by plain fine-tuning: the lower end of its comparison.
+"""The demo by plain fine-tuning: the lower bound.
 
 python train_config.py config/demo_naive.py
 """

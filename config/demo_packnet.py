@@ -1,15 +1,10 @@
-"""The demo with weights of its own for each data set (PackNet), and a gate that tells them apart.
+"""The demo with PackNet: separate weights for each data set, and a gate that selects them.
 
 python train_config.py config/demo_packnet.py
 
-Add --cfg-options cl_strategy.inference=oracle for the upper bound: each image's data set is known.
+Add --cfg-options cl_strategy.inference=oracle for the upper bound, which knows each
+image's data set.
 """
 
-_base_ = [
-    "_base_/datasets/generated_eva_ava_koniq.py",
-    "_base_/models/resnet18_tiny_cosine.py",
-    "_base_/schedules/adamw_8e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["demo_naive.py"]
 cl_strategy = dict(type="PackNet", inference="gate")
-num_workers = 0  # the images fit into memory

@@ -1,4 +1,4 @@
-"""The demo with the full ResNet-18 cosine model from random weights: what is compressed later.
+"""The demo with the full ResNet-18 cosine model from random weights, for compression.
 
 python train_config.py config/demo_resnet18.py    # mSRCC 0.873 with seed 0, on one thread of a CPU
 """

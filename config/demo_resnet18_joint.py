@@ -1,4 +1,4 @@
-"""The full ResNet-18 cosine model on the demo's data sets at once.
+"""The full ResNet-18 cosine model, trained jointly on the demo's data sets.
 
 python train_config.py config/demo_resnet18_joint.py
 """

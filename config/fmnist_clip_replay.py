@@ -1,4 +1,4 @@
-"""Split Fashion-MNIST by texts of its classes, with a prompt for every image in the memory.
+"""Split Fashion-MNIST with an image-text model, and texts in the replay memory.
 
 python train_config.py config/fmnist_clip_replay.py --cfg-options scenario.download=True
 

@@ -1,13 +1,7 @@
-"""Split Fashion-MNIST, all classes at once: the upper end of its comparisons.
+"""Split Fashion-MNIST, all classes at once (joint training): the upper bound.
 
 python train_config.py config/fmnist_joint.py --cfg-options scenario.download=True
 """
 
-_base_ = [
-    "_base_/datasets/fashion_mnist.py",
-    "_base_/models/small_conv_net.py",
-    "_base_/schedules/sgd_15e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["fmnist_naive.py"]
 cl_strategy = dict(type="JointTraining")
-num_workers = 0  # the images are in memory

@@ -1,4 +1,4 @@
-"""fmnist_replay.py, with low-rank adapters over weights that the first two classes leave.
+"""fmnist_replay.py with LoRA adapters on the network trained on the first two classes.
 
 python train_config.py config/fmnist_lora_replay.py --cfg-options scenario.download=True
 

@@ -1,4 +1,4 @@
-"""Split Fashion-MNIST, fine-tuned: the lower end of its comparisons.
+"""Split Fashion-MNIST, fine-tuned: the lower bound.
 
 python train_config.py config/fmnist_naive.py --cfg-options scenario.download=True
 """

@@ -1,4 +1,4 @@
-"""fmnist_replay.py, and at its end files in eight and sixteen bits with their measured table.
+"""fmnist_replay.py, followed by compression to 8-bit and 16-bit files with measured results.
 
 python train_config.py config/fmnist_replay_int8.py --cfg-options scenario.download=True
 

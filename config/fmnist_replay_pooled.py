@@ -1,9 +1,9 @@
-"""Split Fashion-MNIST by the mean of the regions that fmnist_fusion_replay.py's words attend to.
+"""Split Fashion-MNIST with average pooling of the regions that fmnist_fusion_replay.py uses.
 
 python train_config.py config/fmnist_replay_pooled.py --cfg-options scenario.download=True
 
-The control of the fusion: the same map of 9 regions with 64 channels, and no texts.
-fmnist_replay.py reads the map's 576 numbers one by one.
+The control experiment for fusion: the same map of 9 regions with 64 channels, without texts.
+fmnist_replay.py uses all 576 values of the map.
 On 600 real images to learn and 300 to test, seeds 0 to 2: accuracy .521, task-IL .932.
 It trains slowly: on seeds 3 and 4 .588, and .687 with twice the epochs.
 """

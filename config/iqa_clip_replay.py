@@ -1,9 +1,9 @@
-r"""EVA, AVA and KonIQ-10k by the texts of five quality levels, with texts in the memory.
+r"""EVA, AVA and KonIQ-10k with texts of five quality levels, and texts in the replay memory.
 
 python train_config.py config/iqa_clip_replay.py --device cuda \
     --cfg-options scenario.dataset_root=DATA
 
-Not run on the real data sets so far: nothing is claimed. demo_clip_replay.py is its small twin.
+Not measured on the real data sets so far. demo_clip_replay.py is the small version.
 """
 
 _base_ = [

@@ -1,4 +1,4 @@
-"""EVA, AVA and KonIQ-10k in turn with HyperIQA and a memory of earlier images.
+"""EVA, AVA and KonIQ-10k in turn with HyperIQA and replay.
 
 python train_config.py config/iqa_hyperiqa_replay.py --cfg-options scenario.dataset_root=DATA
 """

@@ -1,12 +1,7 @@
-"""Train on EVA, AVA and KonIQ-10k at once: the upper end of every comparison.
+"""Train on EVA, AVA and KonIQ-10k at once: the upper bound.
 
 python train_config.py config/iqa_joint.py --device cuda --cfg-options scenario.dataset_root=DATA
 """
 
-_base_ = [
-    "_base_/datasets/eva_ava_koniq.py",
-    "_base_/models/resnet18_cosine.py",
-    "_base_/schedules/adamw_10e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["iqa_naive.py"]
 cl_strategy = dict(type="JointTraining")

@@ -1,12 +1,7 @@
-"""EVA, AVA and KonIQ-10k in turn, with the weights held near where they were.
+"""EVA, AVA and KonIQ-10k in turn, with an L2 penalty on changes of the weights.
 
 python train_config.py config/iqa_l2.py --device cuda --cfg-options scenario.dataset_root=DATA
 """
 
-_base_ = [
-    "_base_/datasets/eva_ava_koniq.py",
-    "_base_/models/resnet18_cosine.py",
-    "_base_/schedules/adamw_10e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["iqa_naive.py"]
 cl_strategy = dict(type="L2", strength=0.01, anchor="last")

@@ -1,12 +1,7 @@
-"""EVA, AVA and KonIQ-10k in turn, each taught by the model as it was before.
+"""EVA, AVA and KonIQ-10k in turn with learning without forgetting (LwF).
 
 python train_config.py config/iqa_lwf.py --device cuda --cfg-options scenario.dataset_root=DATA
 """
 
-_base_ = [
-    "_base_/datasets/eva_ava_koniq.py",
-    "_base_/models/resnet18_cosine.py",
-    "_base_/schedules/adamw_10e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["iqa_naive.py"]
 cl_strategy = dict(type="LwF", alpha=1.0, distill="mse")  # or "fidelity", for pairs of images

@@ -1,4 +1,4 @@
-"""Fine-tune on EVA, AVA and KonIQ-10k in turn: the lower end of every comparison.
+"""Fine-tune on EVA, AVA and KonIQ-10k in turn: the lower bound.
 
 python train_config.py config/iqa_naive.py --device cuda --cfg-options scenario.dataset_root=DATA
 """

@@ -1,12 +1,7 @@
-"""EVA, AVA and KonIQ-10k in turn, each with weights of its own (PackNet).
+"""EVA, AVA and KonIQ-10k in turn with PackNet: separate weights for each data set.
 
 python train_config.py config/iqa_packnet.py --device cuda --cfg-options scenario.dataset_root=DATA
 """
 
-_base_ = [
-    "_base_/datasets/eva_ava_koniq.py",
-    "_base_/models/resnet18_cosine.py",
-    "_base_/schedules/adamw_10e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["iqa_naive.py"]
 cl_strategy = dict(type="PackNet", inference="gate")

@@ -1,12 +1,7 @@
-"""EVA, AVA and KonIQ-10k in turn, with a memory of earlier images.
+"""EVA, AVA and KonIQ-10k in turn with replay.
 
 python train_config.py config/iqa_replay.py --device cuda --cfg-options scenario.dataset_root=DATA
 """
 
-_base_ = [
-    "_base_/datasets/eva_ava_koniq.py",
-    "_base_/models/resnet18_cosine.py",
-    "_base_/schedules/adamw_10e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["iqa_naive.py"]
 cl_strategy = dict(type="Replay", mem_size=1000, policy="experience_balanced")

@@ -1,14 +1,9 @@
-"""EVA, AVA and KonIQ-10k in turn: fixed convolutions, norms and a head for each data set.
+"""EVA, AVA and KonIQ-10k in turn: frozen convolutions, separate norms and heads per data set.
 
 python train_config.py config/iqa_tsn.py --device cuda --cfg-options scenario.dataset_root=DATA
 """
 
-_base_ = [
-    "_base_/datasets/eva_ava_koniq.py",
-    "_base_/models/resnet18_cosine.py",
-    "_base_/schedules/adamw_10e.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["iqa_naive.py"]
 cl_strategy = dict(
     type="TaskSpecificParts", parts=["norm", "head"], shared="frozen", inference="gate"
 )

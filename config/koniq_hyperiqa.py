@@ -1,4 +1,4 @@
-"""KonIQ-10k with HyperIQA: 25 patches of every image, the epoch that is best on its val split.
+"""KonIQ-10k with HyperIQA: 25 patches per image; the best epoch on the val split is kept.
 
 python train_config.py config/koniq_hyperiqa.py --cfg-options scenario.dataset_root=DATA
 """

@@ -1,4 +1,4 @@
-"""KonIQ-10k with HyperIQA over a feature pyramid: thirty epochs of 25 patches of every image.
+"""KonIQ-10k with HyperIQA over a feature pyramid: thirty epochs of 25 patches per image.
 
 python train_config.py config/koniq_ms_hyperiqa.py --cfg-options scenario.dataset_root=DATA
 """

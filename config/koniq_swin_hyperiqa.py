@@ -1,4 +1,4 @@
-"""KonIQ-10k with HyperIQA over a Swin-T: ten epochs of 20 patches of every image.
+"""KonIQ-10k with HyperIQA over a Swin-T: ten epochs of 20 patches per image.
 
 python train_config.py config/koniq_swin_hyperiqa.py --cfg-options scenario.dataset_root=DATA
 

@@ -1,4 +1,4 @@
-"""Your own images: a csv with the columns image and score, and a folder.
+"""Your own data: a folder of images and a CSV file with the columns image and score.
 
 python train_config.py config/my_data.py --cfg-options scenario.dataset_root=FOLDER
 """

@@ -1,4 +1,4 @@
-"""Pretraining on the demo's training images without their scores: blur, JPEG and noise ranked.
+"""Pretraining on the demo's training images without scores: ranking of blur, JPEG and noise.
 
 python train_config.py config/qualiclip_demo.py
 

@@ -1,4 +1,4 @@
-"""CLEAR-10 as features of a network pretrained on its bucket 0, which the archive has."""
+"""CLEAR-10 as the archive's features of a network pretrained on its bucket 0."""
 
 _base_ = ["./clear10_iid.py"]
 

@@ -1,4 +1,4 @@
-"""CLEAR-10, the streaming protocol: learn all of a bucket, be tested on the later ones."""
+"""CLEAR-10, the streaming protocol: train on all of a bucket, test on the next ones."""
 
 _base_ = ["./clear10_iid.py"]
 

@@ -1,4 +1,4 @@
-"""A painted stream of shapes whose looks drift over four buckets, in CLEAR's own layout."""
+"""Generated images of shapes whose appearance drifts over four buckets, in CLEAR's layout."""
 
 train_pipeline = [
     dict(type="RandomCrop", size=32, padding=2),

@@ -1,4 +1,4 @@
-"""KonIQ-10k alone, in its official layout and split: 25 patches an epoch of every image."""
+"""KonIQ-10k alone, in its official layout and split: 25 patches per image and epoch."""
 
 img_norm_cfg = dict(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
 

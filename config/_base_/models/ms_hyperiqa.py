@@ -1,6 +1,6 @@
 """HyperIQA over a feature pyramid of a ResNet-50 with ImageNet weights.
 
-model.attention=False leaves CBAM out; model.levels=1 takes the deepest maps alone.
+model.attention=False omits CBAM; model.levels=1 uses only the deepest maps.
 """
 
 model = dict(type="MSHyperIQA", pretrained=True)

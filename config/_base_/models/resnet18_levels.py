@@ -1,4 +1,4 @@
-"""ResNet-18 with ImageNet weights and a small text transformer that reads levels of quality."""
+"""ResNet-18 with ImageNet weights and a small text transformer for quality levels."""
 
 model = dict(
     type="ImageTextModel",

@@ -1,6 +1,6 @@
-"""A ResNet-18 of width 16 with group normalisation: small enough to learn on a CPU.
+"""A ResNet-18 of width 16 with group normalisation: small enough to train on a CPU.
 
-Group normalisation keeps no running statistics, which would forget faster than the weights do.
+Group normalisation has no running statistics, which would forget faster than the weights.
 """
 
 model = dict(

@@ -1,4 +1,4 @@
-"""The demo's ResNet-18 of width 16, and a small text transformer that reads levels of quality."""
+"""The demo's ResNet-18 of width 16, and a small text transformer for quality levels."""
 
 model = dict(
     type="ImageTextModel",

@@ -1,6 +1,6 @@
-"""ResNet-50 beside CLIP's text tower, which stays as it is, for CLEAR-10's 11 classes.
+"""ResNet-50 with CLIP's frozen text encoder, for CLEAR-10's 11 classes.
 
-The tower's file is OpenAI's download; it needs ``pip install -e ".[clip]"``.
+The encoder's file is OpenAI's download; it needs ``pip install -e ".[clip]"``.
 """
 
 model = dict(

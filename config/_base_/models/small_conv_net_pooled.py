@@ -1,4 +1,4 @@
-"""Three convolutions (16, 32, 64), the mean over the map, and a linear head: 64 features."""
+"""Three convolutions (16, 32, 64), global average pooling, and a linear head: 64 features."""
 
 model = dict(
     type="ImageClassifier",

@@ -1,4 +1,4 @@
-"""Three convolutions (16, 32, 64), whose map the words of a small text transformer attend to."""
+"""Three convolutions (16, 32, 64), and cross-attention from a small text transformer's words."""
 
 model = dict(
     type="FusionModel",

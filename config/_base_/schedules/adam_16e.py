@@ -1,4 +1,4 @@
-"""Sixteen epochs with Adam, a pretrained backbone at a tenth of the rate, the best one kept."""
+"""Sixteen epochs with Adam, a tenth of the learning rate for the backbone; the best epoch is kept."""
 
 cl_strategy = dict(
     type="Naive",

@@ -1,4 +1,4 @@
-"""Ten epochs an experience with AdamW, L1 on scores in 0..1."""
+"""Ten epochs per experience with AdamW, L1 loss on scores in 0..1."""
 
 cl_strategy = dict(
     type="Naive",

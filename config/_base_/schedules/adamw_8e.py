@@ -1,4 +1,4 @@
-"""Eight epochs an experience with AdamW, L1 on scores in 0..1."""
+"""Eight epochs per experience with AdamW, L1 loss on scores in 0..1."""
 
 cl_strategy = dict(
     type="Naive",

@@ -1,4 +1,4 @@
-"""Ten epochs with AdamW at small rates, a tenth of them for the backbone, the best one kept."""
+"""Ten epochs with AdamW, a tenth of the learning rate for the backbone; the best epoch is kept."""
 
 cl_strategy = dict(
     type="Naive",

@@ -1,7 +1,7 @@
-"""Fifteen epochs an experience with SGD, for small networks on small images.
+"""Fifteen epochs per experience with SGD, for small networks on small images.
 
-The gradient is clipped: two new classes at a time can kill all ReLUs of a network without
-normalisation, which then answers with one class for good.
+The gradient is clipped: with two new classes at a time all ReLUs of a network without
+normalisation can die, and it then predicts one class for ever.
 """
 
 cl_strategy = dict(

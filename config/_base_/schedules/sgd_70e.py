@@ -1,4 +1,4 @@
-"""Seventy epochs an experience with SGD, the rate divided by ten every thirty."""
+"""Seventy epochs per experience with SGD; the learning rate is divided by ten every thirty."""
 
 cl_strategy = dict(
     type="Naive",
