@@ -3,8 +3,7 @@
 python train_config.py config/demo_lora.py
 
 A gate selects the adapter for each image. Add
---cfg-options cl_strategy.inference=oracle for the upper bound, which knows each
-image's data set.
+--cfg-options cl_strategy.inference=oracle for the upper bound (known data sets).
 """
 
 _base_ = ["demo_naive.py"]

@@ -2,8 +2,7 @@
 
 python train_config.py config/demo_packnet.py
 
-Add --cfg-options cl_strategy.inference=oracle for the upper bound, which knows each
-image's data set.
+Add --cfg-options cl_strategy.inference=oracle for the upper bound (known data sets).
 """
 
 _base_ = ["demo_naive.py"]

@@ -1,4 +1,4 @@
-"""CLEAR-10 (11 classes with the background), 70 % of every bucket for training, 30 % for testing."""
+"""CLEAR-10 (11 classes with the background), 70 % of each bucket for training."""
 
 img_norm_cfg = dict(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
 

@@ -1,4 +1,4 @@
-"""Three convolutions (16, 32, 64) and a small text transformer with a shared embedding of 64 values."""
+"""Three convolutions (16, 32, 64) and a small text transformer, embedded in 64 values."""
 
 model = dict(
     type="ImageTextModel",

@@ -1,4 +1,4 @@
-"""Sixteen epochs with Adam, a tenth of the learning rate for the backbone; the best epoch is kept."""
+"""Sixteen epochs with Adam, the backbone at a tenth of the learning rate; keeps the best epoch."""
 
 cl_strategy = dict(
     type="Naive",
