@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from cliqa.config.trust import trusting
 from cliqa.utils.cli import add_changed_data_argument, add_config_arguments, run_entry_point
-from cliqa.utils.outputs import check_output_file
+from cliqa.utils.paths import check_output_file
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.option_value import parse_value
 from cliqa.utils.cli import add_workers_argument, run_entry_point
-from cliqa.utils.outputs import check_new_folder
+from cliqa.utils.paths import check_new_folder
 
 # what needs torch is imported in the functions: --help answers at once
 

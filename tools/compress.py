@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
 from cliqa.utils.cli import add_changed_data_argument, add_trust_argument, run_entry_point
-from cliqa.utils.outputs import check_output_file, check_output_folder
+from cliqa.utils.paths import check_output_file, check_output_folder
 
 Commands = argparse._SubParsersAction
 

@@ -18,7 +18,7 @@ from cliqa.utils.cli import (
     run_entry_point,
 )
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.outputs import check_output_file, check_output_files, check_output_folder
+from cliqa.utils.paths import check_output_file, check_output_files, check_output_folder
 
 STYLES = {".md": "markdown", ".txt": "text", ".csv": "csv"}
 

@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.utils.cli import run_entry_point
-from cliqa.utils.outputs import check_output_folder
+from cliqa.utils.paths import check_output_folder
 
 COMMAND = "python train_config.py config/fmnist_replay.py"
 

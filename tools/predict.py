@@ -22,7 +22,7 @@ from cliqa.utils.cli import (
     run_entry_point,
 )
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.outputs import check_output_file, check_output_is_open
+from cliqa.utils.paths import check_output_file, check_output_is_open
 
 if TYPE_CHECKING:
     from cliqa.inference.predict import Predictor, Score

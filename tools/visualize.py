@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cliqa.config.trust import trusting
 from cliqa.utils.cli import add_trust_argument, run_entry_point
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.outputs import check_output_folder
+from cliqa.utils.paths import check_output_folder
 
 if TYPE_CHECKING:
     from cliqa.visualization.modes import Target

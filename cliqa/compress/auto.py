@@ -21,7 +21,7 @@ from cliqa.engine.work_dir.holding import only_one
 from cliqa.evaluation.records.tables import LABELS, Table, number, render
 from cliqa.utils.device import processor_name
 from cliqa.utils.io import write_json, write_text
-from cliqa.utils.leftovers import remove_leftovers
+from cliqa.utils.locks import remove_leftovers
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.visualization.pareto import draw_pareto
 from cliqa.visualization.style import save_figure

@@ -22,7 +22,7 @@ from cliqa.training.views.gated_views import GatedViews
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ArtifactError, CliqaError, TrustError
 from cliqa.utils.logging import get_logger
-from cliqa.utils.outputs import check_output_file
+from cliqa.utils.paths import check_output_file
 
 logger = get_logger(__name__)
 

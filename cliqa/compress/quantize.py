@@ -19,7 +19,7 @@ from cliqa.deploy.openvino.backend import to_openvino
 from cliqa.deploy.openvino.quantization import quantize_openvino
 from cliqa.engine.work_dir.checkpoints import find_checkpoint
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.outputs import check_output_file
+from cliqa.utils.paths import check_output_file
 
 ENDINGS = {"onnxruntime": ".onnx", "openvino": ".xml"}
 PAIRS = (

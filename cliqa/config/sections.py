@@ -10,8 +10,8 @@ from typing import Any
 
 from cliqa.config.flags import as_flag
 from cliqa.config.suggest import closest
+from cliqa.utils.device import workers_mistake
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.workers import workers_mistake
 
 Check = Callable[[Any], "str | None"]
 """Returns what was expected where a value does not fit, and None where it does."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.io import named_error, write_json
-from cliqa.utils.leftovers import temporary_folder
+from cliqa.utils.locks import temporary_folder
 
 MANIFEST = "demo_data.json"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cliqa.utils.checksum import LENGTH, MISMATCH, digest_of, resembles
+from cliqa.utils.archive import LENGTH, MISMATCH, digest_of, resembles
 from cliqa.utils.errors import ArtifactError
 
 KEY = "cliqa.checksum"

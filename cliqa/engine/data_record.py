@@ -19,7 +19,7 @@ import torch
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
 from cliqa.engine.data_changes import ROW, describe_changes
-from cliqa.utils.checksum import digest_of
+from cliqa.utils.archive import digest_of
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.logging import get_logger
 

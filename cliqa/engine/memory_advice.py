@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from cliqa.pretraining.pretrainer import Pretrainer
-from cliqa.utils.errors import MachineError
-from cliqa.utils.machine import in_brackets, is_out_of_memory
+from cliqa.utils.errors import MachineError, in_brackets, is_out_of_memory
 from cliqa.utils.memory import shape_of
 
 

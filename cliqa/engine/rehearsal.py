@@ -19,8 +19,7 @@ from cliqa.training.loop.batching import (
 )
 from cliqa.training.loop.one_value import is_one_value, one_value_error
 from cliqa.training.plugins.distillation import Distillation
-from cliqa.utils.errors import CliqaError, ConfigError, ModelError
-from cliqa.utils.machine import is_out_of_memory
+from cliqa.utils.errors import CliqaError, ConfigError, ModelError, is_out_of_memory
 
 IMAGES = 3
 """Images of each data set that are tried."""

@@ -22,8 +22,8 @@ from cliqa.inference.evaluation_pass import AnySitting, Sitting
 from cliqa.models.pruned import pruning_in
 from cliqa.registry import SCENARIOS, find
 from cliqa.transforms.protocol import EvaluationProtocol, build_views
+from cliqa.utils.device import check_workers
 from cliqa.utils.errors import CheckpointError, ConfigError
-from cliqa.utils.workers import check_workers
 
 
 @dataclass(frozen=True)

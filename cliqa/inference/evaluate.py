@@ -21,7 +21,7 @@ from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json
 from cliqa.utils.logging import get_logger, setup_logging
-from cliqa.utils.outputs import check_output_file
+from cliqa.utils.paths import check_output_file
 
 logger = get_logger(__name__)
 

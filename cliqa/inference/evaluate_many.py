@@ -20,7 +20,7 @@ from cliqa.inference.measure import measure
 from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError
 from cliqa.utils.io import write_json
 from cliqa.utils.logging import get_logger
-from cliqa.utils.outputs import check_output_files
+from cliqa.utils.paths import check_output_files
 
 logger = get_logger(__name__)
 

@@ -19,7 +19,7 @@ from cliqa.models.backbones.extractor import FeatureExtractor
 from cliqa.transforms.pipeline import Pipeline, preprocessing_signature
 from cliqa.utils.errors import CliqaError, DatasetError, ModelError
 from cliqa.utils.io import write_json
-from cliqa.utils.leftovers import remove_leftovers
+from cliqa.utils.locks import remove_leftovers
 
 DECIDING = ("arch", "weights_sha256", "preprocessing")
 """What features made at two times must share to lie in one folder."""

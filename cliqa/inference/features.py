@@ -24,13 +24,12 @@ from cliqa.inference.feature_origin import claim_folder, describe_origin
 from cliqa.models.backbones.extractor import FeatureExtractor, build_extractor
 from cliqa.transforms.pipeline import Pipeline, build_pipeline
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
-from cliqa.utils.device import resolve_device
+from cliqa.utils.device import check_workers, resolve_device
 from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError, DatasetError, ModelError
 from cliqa.utils.io import atomic_open, write_json
 from cliqa.utils.logging import get_logger
 from cliqa.utils.memory import InPieces
 from cliqa.utils.paths import home_path
-from cliqa.utils.workers import check_workers
 
 logger = get_logger(__name__)
 

@@ -18,9 +18,9 @@ from cliqa.losses.qualiclip import QualiCLIPLoss
 from cliqa.pretraining.pairs import PairDataset
 from cliqa.pretraining.projection import QualityProjection
 from cliqa.training.loop.precision import Precision
+from cliqa.utils.device import check_workers
 from cliqa.utils.errors import CheckpointError, ConfigError, ModelError
 from cliqa.utils.seed import generator, seed_everything
-from cliqa.utils.workers import check_workers
 
 Row = dict[str, float]
 """What one epoch gave: ``epoch``, the mean of each part of the loss, what validation found."""

@@ -1,4 +1,4 @@
-"""Checkpoints of tensors and plain types only, with checksums: loading one never runs code."""
+"""Checkpoints of tensors and plain types, with checksums: loading one never runs code."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 
 import torch
 
-from cliqa.utils.archive import check_archive
-from cliqa.utils.checksum import seal_zip, zip_damage
+from cliqa.utils.archive import check_archive, seal_zip, zip_damage
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.io import atomic_open
 
@@ -20,19 +19,19 @@ DAMAGE = (
     *(RuntimeError, EOFError, ValueError, KeyError, OSError),
     *(IndexError, AssertionError, struct.error),
 )
-"""What ``torch.load`` raises for files that are damaged in one place or another."""
+"""Errors of ``torch.load`` for damaged files."""
 
 FOLDER = "checkpoints"
 """The folder of a run's checkpoints."""
 
 NAME = re.compile(r"last|exp_(\d+)(?:_epoch_(\d+))?")
-"""Their names without the ending: the last one, and those that are kept."""
+"""Their names without the suffix: the last one, and those that are kept."""
 
 
-def save_checkpoint(path: str | Path, state: Any) -> None:  # noqa: ANN401
-    """Write `state` atomically; what is on disk is always a whole checkpoint with its checksum.
+def save_checkpoint(path: str | Path, state: object) -> None:
+    """Write `state` atomically, with a checksum.
 
-    The file is one that ``torch.load(path, weights_only=True)`` reads too.
+    ``torch.load(path, weights_only=True)`` can read the file too.
     """
     with atomic_open(path, "w+b") as file:
         torch.save(state, file)
@@ -40,11 +39,11 @@ def save_checkpoint(path: str | Path, state: Any) -> None:  # noqa: ANN401
 
 
 def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") -> dict[str, Any]:
-    """Read a checkpoint with ``weights_only=True``, if its checksum is right.
+    """Read a checkpoint with ``weights_only=True``, after checking its checksum.
 
     Args:
         path: The file.
-        map_location: Where its tensors go.
+        map_location: The device of its tensors.
 
     Returns:
         The state that was saved.
@@ -66,9 +65,9 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
             "could run code). Save its state_dict() alone and load that."
         ) from error
     except DAMAGE as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f"{path}: damaged or not a PyTorch checkpoint ({said}).{_advice(path)}"
+            f"{path}: damaged or not a PyTorch checkpoint ({reason}).{_advice(path)}"
         ) from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a dict of tensors.")
@@ -77,13 +76,13 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
 
 
 def saved_damage(path: Path) -> str | None:
-    """Return what is wrong with a file that PyTorch has saved, None if nothing is.
+    """Return how a file that PyTorch saved is damaged, None if it is not.
 
     Args:
         path: An existing file.
 
     Raises:
-        ArchiveError: It would unpack into far more than it is: PyTorch packs nothing.
+        ArchiveError: Its unpacked size is far too large: PyTorch does not compress.
         OSError: It cannot be read.
     """
     if zipfile.is_zipfile(path):
@@ -92,10 +91,10 @@ def saved_damage(path: Path) -> str | None:
 
 
 def _check_tensors(state: dict[str, Any], path: Path) -> None:
-    """Refuse tensors that are none of plain numbers, each with its own place in the file.
+    """Refuse sparse, quantized and expanded tensors.
 
-    The indices of sparse ones are not checked by PyTorch, and an expanded one takes a few bytes in
-    the file and any number in memory.
+    PyTorch does not check the indices of sparse ones, and an expanded one takes a few bytes in the
+    file and any number in memory.
     """
     waiting: list[Any] = [state]
     seen: set[int] = set()
@@ -108,32 +107,31 @@ def _check_tensors(state: dict[str, Any], path: Path) -> None:
                     f"{tuple(value.shape)}. Save dense ones: tensor.to_dense().clone()."
                 )
         elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
-            seen.add(id(value))  # a list in a file can hold itself
+            seen.add(id(value))  # a list in a file can contain itself
             waiting += value.values() if isinstance(value, dict) else value
 
 
 def is_stored(tensor: torch.Tensor) -> bool:
-    """Return whether a tensor's numbers lie in memory one by one: views may declare any shape."""
+    """Return whether a tensor is dense and stores all its elements: views may declare any shape."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         return False
     return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _advice(path: Path) -> str:
-    """Return what can be done about a damaged file: of a run's checkpoints another may be whole."""
+    """Return advice for a damaged file: another checkpoint of the run may be intact."""
     whole = newest_whole(path)
     if whole is not None:
         return (
-            f" The newest checkpoint of this run that is whole: {whole}. Give that one: "
-            f"--resume {whole} goes on from it."
+            f" The newest intact checkpoint of this run: {whole}. Resume from it: --resume {whole}"
         )
     if path.parent.name == FOLDER:
-        return " No other checkpoint of this run is whole. Copy the file again, or train again."
-    return " Copy it again from where it came, or write it anew."
+        return " No other checkpoint of this run is intact. Copy the file again, or train again."
+    return " Copy it again from its source, or create it again."
 
 
 def newest_whole(damaged: Path) -> Path | None:
-    """Return the newest of a run's other checkpoints that is whole, None if there is none.
+    """Return the newest intact checkpoint of a run besides `damaged`, None if there is none.
 
     Args:
         damaged: A file in the run's folder of checkpoints.
@@ -148,7 +146,7 @@ def newest_whole(damaged: Path) -> Path | None:
 
 
 def _progress(path: Path) -> tuple[float, ...]:
-    """Return how far a checkpoint has come by its name: (experience, epoch); () if it is none."""
+    """Return (experience, epoch) of a checkpoint's name; () if it is not one."""
     found = NAME.fullmatch(path.stem)
     if found is None:
         return ()

@@ -1,4 +1,4 @@
-"""What the entry points share: arguments, exit statuses, and a console without noise."""
+"""Entry points: shared arguments, exit statuses and error messages."""
 
 from __future__ import annotations
 
@@ -16,30 +16,29 @@ from cliqa.utils.console import (
     ClosedOutput,
     discard_output,
     prepare_console,
+    prepare_process,
     print_error,
     reader_has_gone,
 )
-from cliqa.utils.environment import prepare_process
-from cliqa.utils.errors import CliqaError, ConfigError
+from cliqa.utils.device import check_workers
+from cliqa.utils.errors import CliqaError, ConfigError, machine_trouble
 from cliqa.utils.logging import close_logging, get_logger, setup_logging
-from cliqa.utils.machine import machine_trouble
-from cliqa.utils.outputs import check_output_folder
-from cliqa.utils.workers import check_workers
+from cliqa.utils.paths import check_output_folder
 
 FAILED = 2
 SIGNALLED = 128
 PIPE_CLOSED = 141
-"""Exit statuses: of a user's mistake, and what a shell adds to a signal's number (SIGPIPE: 141)."""
+"""Exit statuses: a user's mistake, the offset of a signal's number, and SIGPIPE."""
 
 QUIET = (
-    ("no QP solver found", UserWarning),  # qpsolvers, which Avalanche's GEM alone needs
+    ("no QP solver found", UserWarning),  # qpsolvers, which only Avalanche's GEM needs
     ("Fail to import", UserWarning),  # mmcv without compiled operators, which nothing here uses
     ("pkg_resources is deprecated", UserWarning),  # which CLIP's package imports
-    ("Metric .* used by the EarlyStopping plugin", UserWarning),  # with its first value, too
+    ("Metric .* used by the EarlyStopping plugin", UserWarning),  # even with its first value
     ("", DeprecationWarning),
     ("", PendingDeprecationWarning),
 )
-"""Upstream warnings that tell a user nothing: the start of their message and their category."""
+"""Upstream warnings without use for a user: the start of their message and their category."""
 
 
 def add_options_argument(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +48,7 @@ def add_options_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_cfg_options(parser: argparse.ArgumentParser, whose: str) -> None:
-    """Add ``--cfg-options``; the help begins with ``change keys of`` and goes on with `whose`."""
+    """Add ``--cfg-options``, with the help ``change keys of`` and `whose`."""
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -61,10 +60,10 @@ def _add_cfg_options(parser: argparse.ArgumentParser, whose: str) -> None:
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what every entry point that runs a config takes.
+    """Add the arguments of an entry point that runs a config.
 
-    ``config``, ``--cfg-options``, ``--work-dir`` and ``--seed`` (None where they are not given),
-    and ``--device`` (``"auto"``).
+    ``config``, ``--cfg-options``, ``--work-dir`` and ``--seed`` (None by default), ``--device``
+    (``"auto"`` by default) and ``--trust``.
     """
     add_options_argument(parser)
     parser.add_argument("--work-dir", help="folder of the run (default: work_dirs/<config name>)")
@@ -76,25 +75,25 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_changed_data_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--allow-changed-data``: what goes on with a run, or measures it, over other data."""
+    """Add ``--allow-changed-data``, for tools that resume or evaluate a run."""
     parser.add_argument(
         "--allow-changed-data",
         action="store_true",
-        help="go on where labels or images are not those of the run; the results say so",
+        help="continue if labels or images differ from those of the run; the results say so",
     )
 
 
 def add_study_arguments(parser: argparse.ArgumentParser, out: str) -> None:
-    """Add what every study takes: seeds, jobs, folder, device, changed data, ``--cfg-options``.
+    """Add the arguments of a study: seeds, jobs, folder, device, changed data, ``--cfg-options``.
 
     Args:
-        parser: The tool's.
+        parser: The tool's parser.
         out: The default folder.
     """
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="default: 0 1 2"
     )
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time (default: 1)")
+    parser.add_argument("--jobs", type=int, default=1, help="parallel runs (default: 1)")
     parser.add_argument("--out", type=Path, default=Path(out), help="study's folder")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     add_changed_data_argument(parser)
@@ -103,7 +102,7 @@ def add_study_arguments(parser: argparse.ArgumentParser, out: str) -> None:
 
 
 def check_study_arguments(args: argparse.Namespace) -> None:
-    """Refuse values that `add_study_arguments` cannot.
+    """Refuse invalid values of the arguments of `add_study_arguments`.
 
     Raises:
         ConfigError: There is less than one job, a seed is negative, or the folder cannot be
@@ -117,7 +116,7 @@ def check_study_arguments(args: argparse.Namespace) -> None:
 
 
 def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add how images are shown: ``--crops``, ``--crop-size``, ``--resize`` and ``--seed``."""
+    """Add the evaluation protocol: ``--crops``, ``--crop-size``, ``--resize`` and ``--seed``."""
     parser.add_argument(
         "--crops",
         metavar="grid:5x5|random:25",
@@ -130,13 +129,13 @@ def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help="resize to this shorter edge, to HEIGHT WIDTH, or 'none' (default: as trained)",
     )
-    parser.add_argument("--seed", type=_seed, default=0, help="of random crops (default: 0)")
+    parser.add_argument("--seed", type=_seed, default=0, help="seed of random crops (default: 0)")
 
 
 def add_workers_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--num-workers``: processes that read images, 0 by default."""
+    """Add ``--num-workers``: processes that load images, 0 by default."""
     parser.add_argument(
-        "--num-workers", type=_workers, default=0, metavar="N", help="processes that read images"
+        "--num-workers", type=_workers, default=0, metavar="N", help="processes that load images"
     )
 
 
@@ -144,7 +143,7 @@ def _workers(text: str) -> int:
     """Return a number of worker processes.
 
     Raises:
-        ConfigError: It is none that the machine can run.
+        ConfigError: It is not an integer, or out of range.
     """
     number = int(text) if re.fullmatch(r"-?\d{1,9}", text) else text
     check_workers(number, "--num-workers")
@@ -165,7 +164,7 @@ def _seed(text: str) -> int:
     """Return a seed.
 
     Raises:
-        argparse.ArgumentTypeError: It is no integer >= 0.
+        argparse.ArgumentTypeError: It is not an integer >= 0.
     """
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected an integer >= 0, got {text!r}")
@@ -173,19 +172,18 @@ def _seed(text: str) -> int:
 
 
 def run_entry_point(main: Callable[[], int | None]) -> int:
-    """Run an entry point's `main`, and turn what stops it into a message and an exit status.
+    """Run an entry point's `main`, and turn errors into a message and an exit status.
 
-    Messages of the package's loggers go to the console meanwhile; the traceback of a user's mistake
-    goes to the log file, if `main` sets one up.
+    Messages of the package's loggers go to the console; the traceback of a user's mistake goes to
+    the log file, if `main` sets one up.
 
     Args:
         main: Returns the exit status, None for 0.
 
     Returns:
-        The exit status: 0, or what `main` returned; 2 after a user's mistake or where the machine
-        refuses something, told in one line without a traceback; 130 after Ctrl-C, or 128 + N where
-        the interrupt says as its `signum` that signal N came (SIGTERM: 143); 141 where the reader
-        of the output has gone. Errors that are nobody's mistake but ours are raised as they are.
+        The exit status: what `main` returned; 2 after a user's mistake or a system error, reported
+        in one line without a traceback; 130 after Ctrl-C, or 128 + N if the interrupt has a
+        `signum` N (SIGTERM: 143); 141 if the reader of the output is gone. Bugs are raised.
     """
     prepare_console()
     prepare_process()
@@ -214,7 +212,7 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
 
 
 def _check_folder() -> None:
-    """Refuse to work in a folder that is gone.
+    """Refuse to work in a deleted folder.
 
     Raises:
         ConfigError: The current folder was deleted, or may not be entered.
@@ -223,15 +221,15 @@ def _check_folder() -> None:
         os.getcwd()
     except OSError as error:
         raise ConfigError(
-            "the current folder is not there any more. Change into one that is, e.g. cd ~"
+            "the current folder was deleted. Change to an existing one, e.g. cd ~"
         ) from error
 
 
 def _flush() -> None:
-    """Write what standard output still holds.
+    """Flush standard output.
 
     Raises:
-        ConfigError: It was closed before the program began, and something was printed.
+        ConfigError: It was closed before the program started, and something was printed.
         OSError: It cannot be written.
     """
     if isinstance(sys.stdout, ClosedOutput) and sys.stdout.lost:
@@ -247,7 +245,7 @@ def _flush() -> None:
 def _message(error: CliqaError) -> str:
     """Return an error's message alone.
 
-    torch raises what a loader's worker process raised with the worker's traceback in the message.
+    For errors of a loader's worker process torch adds the worker's traceback to the message.
     """
     text = str(error)
     if not text.startswith(f"Caught {type(error).__name__} in DataLoader worker process"):
@@ -256,7 +254,7 @@ def _message(error: CliqaError) -> str:
 
 
 def _fail(message: str) -> int:
-    """Show a mistake; every line of the message is one, but for indented lines, which go on.
+    """Print an error, one per line of the message; indented lines continue the line before.
 
     The traceback goes to the log file.
     """
@@ -267,6 +265,6 @@ def _fail(message: str) -> int:
 
 
 def quiet_upstream() -> None:
-    """Keep warnings of the libraries below off the user's console."""
+    """Hide the warnings in `QUIET`."""
     for message, category in QUIET:
         warnings.filterwarnings("ignore", message=message, category=category)

@@ -1,14 +1,23 @@
-"""From a device's name to a device that is there."""
+"""Devices and worker processes: which device a name means, and how many processes may load images.
+
+Importing this module does not import torch.
+"""
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from cliqa.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+WORKERS_PER_CPU = 8
+MIN_WORKER_LIMIT = 64
 
 
 def resolve_device(name: str) -> torch.device:
@@ -20,6 +29,8 @@ def resolve_device(name: str) -> torch.device:
     Raises:
         ConfigError: The name is unknown, or the machine has no such GPU.
     """
+    import torch  # noqa: PLC0415  takes seconds
+
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     if name == "cpu":
@@ -36,7 +47,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def processor_name() -> str:
-    """Return what the processor calls itself; figures of speed hold for it alone."""
+    """Return the name of the processor, for reports of measured speed."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         match = re.search(
@@ -45,3 +56,34 @@ def processor_name() -> str:
         if match:
             return match.group(1).strip()
     return platform.processor() or platform.machine() or "unknown"
+
+
+def most_workers() -> int:
+    """Return the largest number of worker processes: 8 for each CPU, at least 64.
+
+    Each takes some hundred megabytes; far more would exhaust the memory before the first image.
+    """
+    return max(MIN_WORKER_LIMIT, WORKERS_PER_CPU * (os.cpu_count() or 1))
+
+
+def workers_mistake(value: object) -> str | None:
+    """Return the expected value if a number of worker processes cannot be used, else None."""
+    most = most_workers()
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
+        return None
+    return f"an integer from 0 to {most} (this machine has {os.cpu_count()} CPUs)"
+
+
+def check_workers(value: object, where: str) -> None:
+    """Refuse a number of worker processes that cannot be used.
+
+    Args:
+        value: The number; 0 loads in the process itself.
+        where: The key or option, for the message.
+
+    Raises:
+        ConfigError: It is negative, no integer, or more than the machine can run.
+    """
+    expected = workers_mistake(value)
+    if expected:
+        raise ConfigError(f"{where}: expected {expected}, got {value!r}.")

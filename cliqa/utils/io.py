@@ -1,4 +1,4 @@
-"""Atomic files: a reader sees the old content or the new one, never a part of it."""
+"""Atomic files: a reader sees the old or the new content, never a part of it."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from cliqa.utils import locks
-from cliqa.utils.logging import get_logger
 
-logger = get_logger(__name__)
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 LONGEST_NAME = 240
-"""Bytes of a file's name to which a temporary name's 14 can be added on any file system."""
+"""The most bytes of a file's name that leave room for a temporary name's 14 more."""
 
 
 @contextlib.contextmanager
 def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path` that replaces it once the block has ended well.
+    """Open a temporary file beside `path` that replaces it when the block succeeds.
 
     Args:
-        path: The file to write. Its folder is created if need be.
-        mode: ``"w"`` for text (UTF-8; a file name that is no UTF-8 keeps its bytes), ``"wb"`` for
-            bytes, or ``"w+b"`` to read them again too.
+        path: The file to write. Its folder is created if it is missing.
+        mode: ``"w"`` for text (UTF-8; undecodable bytes of file names are kept), ``"wb"`` for
+            bytes, or ``"w+b"`` to read them too.
 
     Yields:
-        The open temporary file. If the block raises, it is removed and `path` stays as it was.
+        The open temporary file. If the block raises, it is removed and `path` is unchanged.
 
     Raises:
         ValueError: `mode` is none of these.
-        OSError: The file cannot be written, say on a full disk. It names `path`, whatever the
-            library that wrote has made of the failure.
+        OSError: The file cannot be written, for example on a full disk. It names `path`, even if
+            the writing library raised another error.
     """
     if mode not in ("w", "wb", "w+b"):
         raise ValueError(f"mode must be 'w', 'wb' or 'w+b', got {mode!r}")
@@ -54,7 +54,7 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             with named_error(path):
                 os.fsync(file.fileno())
                 os.chmod(temporary, 0o666 & ~_umask())
-                if locks.AVAILABLE:  # still locked: nobody takes it for a leftover
+                if locks.AVAILABLE:  # still locked, so nobody removes it
                     os.replace(temporary, path)
         if not locks.AVAILABLE:  # Windows renames no open file
             with named_error(path):
@@ -67,7 +67,7 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 
 def _locked_temporary(path: Path) -> tuple[int, str]:
-    """Return a new temporary file beside `path`, locked as long as it is open, and its name."""
+    """Return a new temporary file beside `path`, locked while it is open, and its name."""
     fits = len(os.fsencode(path.name)) <= LONGEST_NAME
     prefix = f".{path.name if fits else path.name[:40]}."
     while True:
@@ -76,16 +76,16 @@ def _locked_temporary(path: Path) -> tuple[int, str]:
         locks.lock(descriptor, wait=True)
         if os.path.exists(name):
             return descriptor, name
-        os.close(descriptor)  # it was taken for a leftover in the moment before it was locked
+        os.close(descriptor)  # removed as a leftover before it was locked
 
 
 class _Raw(io.FileIO):
-    """A file that remembers why it could not be written; libraries raise errors of their own."""
+    """A file that stores the error of a failed write; libraries may raise another one."""
 
     failure: OSError | None = None
 
-    def write(self, content: Any) -> int:  # noqa: ANN401
-        """Write as any file."""
+    def write(self, content: ReadableBuffer) -> int:
+        """Write bytes."""
         try:
             return super().write(content)
         except OSError as error:
@@ -94,7 +94,7 @@ class _Raw(io.FileIO):
 
 
 def _buffered(raw: _Raw, mode: str) -> IO[Any]:
-    """Return what a block writes to."""
+    """Return the file object of a mode."""
     if mode == "w+b":
         return io.BufferedRandom(raw)
     buffer = io.BufferedWriter(raw)
@@ -105,7 +105,7 @@ def _buffered(raw: _Raw, mode: str) -> IO[Any]:
 
 @contextlib.contextmanager
 def _written(raw: _Raw, path: Path) -> Iterator[None]:
-    """Raise what kept a file from being written, in the place of what a library made of it."""
+    """Raise the stored write error instead of the error that a library made of it."""
     try:
         yield
     except Exception as error:
@@ -116,15 +116,15 @@ def _written(raw: _Raw, path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def named_error(path: Path, temporary: Path | None = None) -> Iterator[None]:
-    """Let an error name what is wanted, not what is written for the time being.
+    """Let an `OSError` name the wanted path instead of the temporary one.
 
     Args:
-        path: The file or folder that is wanted.
-        temporary: The folder that becomes it; errors of files elsewhere keep their names. None:
-            every error is one of `path`.
+        path: The wanted file or folder.
+        temporary: The folder that becomes it; errors of other files are unchanged. None: every
+            error is changed.
 
     Raises:
-        OSError: The block has raised one.
+        OSError: The block raised one.
     """
     try:
         yield
@@ -136,45 +136,8 @@ def named_error(path: Path, temporary: Path | None = None) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-@contextlib.contextmanager
-def folder_lock(folder: str | Path, name: str = ".lock") -> Iterator[bool]:
-    """Hold a folder for one process; the lock goes with the process, however that ends.
-
-    Args:
-        folder: An existing folder.
-        name: The file in it that is locked; another name is another lock.
-
-    Yields:
-        False if another process holds it. Always true where there are no such locks.
-    """
-    if not locks.AVAILABLE:
-        yield True
-        return
-    path = Path(folder) / name
-    while True:
-        with path.open("a") as file:
-            held = locks.lock(file)
-            if held and not _is(file, path):  # removed, or replaced, before it was locked
-                continue
-            locks.keep_from_children(file)
-            if held is None:
-                logger.warning(
-                    "%s: this file system has no locks; start one process at a time in it", folder
-                )
-            yield held is not False
-            return
-
-
-def _is(file: IO[Any], path: Path) -> bool:
-    """Return whether an open file is what lies at a path."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
-    except FileNotFoundError:
-        return False
-
-
 def replace_by_link(source: str | Path, path: str | Path) -> None:
-    """Make `path` the same file as `source`, atomically; a copy where links are not to be had."""
+    """Make `path` a hard link to `source`, atomically; a copy if links are not supported."""
     source, path = Path(source), Path(path)
     while True:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -188,7 +151,7 @@ def replace_by_link(source: str | Path, path: str | Path) -> None:
             return
         break
     os.replace(temporary, path)
-    temporary.unlink(missing_ok=True)  # where both are one file already, a rename does nothing
+    temporary.unlink(missing_ok=True)  # a rename of two links to one file does nothing
     sync_folder(path.parent)
 
 
@@ -202,8 +165,7 @@ def _umask() -> int:
 def sync_folder(folder: Path) -> None:
     """Flush a folder's entries, so that a rename survives a power cut.
 
-    Where that is not to be had (a folder that may not be read, some network drives), the file is
-    in its place all the same.
+    Errors are ignored (unreadable folders, some network drives): the file is in place anyway.
     """
     if os.name != "posix":
         return
@@ -221,34 +183,33 @@ def write_text(path: str | Path, text: str) -> None:
         file.write(text)
 
 
-def to_json(value: Any, indent: int | None = None, allow_nan: bool = False) -> str:  # noqa: ANN401
+def to_json(value: object, indent: int | None = None, allow_nan: bool = False) -> str:
     r"""Return `value` as JSON that is valid UTF-8.
 
-    Bytes of a file name that are no UTF-8 become escapes, of which ``json.loads`` makes the name
-    again.
+    Undecodable bytes of file names become escapes, which ``json.loads`` reverses.
 
     >>> to_json({"image": b"caf\xe9".decode("utf-8", "surrogateescape"), "name": "grün"})
     '{"image": "caf\\udce9", "name": "grün"}'
 
     Raises:
-        ValueError: `value` holds NaN or an infinity, which JSON cannot hold, and `allow_nan` does
-            not let it be written as other programs cannot read it.
+        ValueError: `value` contains NaN or infinity, and `allow_nan` is false. Many programs cannot
+            read them.
     """
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=allow_nan)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def write_json(path: str | Path, value: Any) -> None:  # noqa: ANN401
+def write_json(path: str | Path, value: object) -> None:
     """Write `value` as indented JSON atomically; NaN and infinity are refused.
 
     Raises:
-        ValueError: `value` holds a number that JSON cannot hold.
+        ValueError: `value` contains NaN or infinity.
     """
     write_text(path, to_json(value, indent=2) + "\n")
 
 
 def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write one JSON object a line atomically."""
+    """Write one JSON object per line, atomically."""
     lines = (to_json(row) + "\n" for row in rows)
     write_text(path, "".join(lines))
 

@@ -1,4 +1,4 @@
-"""Messages of a run: to the console, and to the run's log file."""
+"""Log messages: to the console, and to the run's log file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = "cliqa"
 
 
 class _Console(logging.StreamHandler[TextIO]):
-    """Writes to what ``sys.stderr`` is at that moment; INFO as the message alone."""
+    """Writes to the current ``sys.stderr``; INFO messages without a level."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self, logging.INFO)
@@ -25,23 +25,23 @@ class _Console(logging.StreamHandler[TextIO]):
         return sys.stderr
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the message, with its level where that is above INFO."""
+        """Return the message, with its level if that is above INFO."""
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         return level + record.getMessage()
 
 
 class _File(logging.FileHandler):
-    """Appends to a run's log file; a full disk is told once, and does not stop the run."""
+    """Appends to a run's log file; a full disk is reported once, and does not stop the run."""
 
-    _told = False
+    _reported = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's own name
-        """Say on the console what keeps the file from being written."""
+        """Report on the console why the file cannot be written."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
-        elif not self._told:
-            self._told = True
+        elif not self._reported:
+            self._reported = True
             print_error(f"warning: {self.baseFilename}: cannot be written ({error.strerror})")
 
 
@@ -49,7 +49,7 @@ def get_logger(name: str) -> logging.Logger:
     """Return the logger of a module.
 
     Args:
-        name: The module's ``__name__``. Names outside the package are put below its logger.
+        name: The module's ``__name__``. Other names become children of the package's logger.
     """
     return logging.getLogger(name if name.partition(".")[0] == ROOT else f"{ROOT}.{name}")
 
@@ -57,11 +57,11 @@ def get_logger(name: str) -> logging.Logger:
 def setup_logging(file: Path | None = None) -> None:
     """Send the package's messages to the console (INFO) and, if given, to a file (DEBUG).
 
-    A second call replaces what the first one set up, so no message appears twice. The file is
-    appended to and flushed after every message.
+    A second call replaces the handlers of the first. The file is appended to, and flushed after
+    every message.
 
     Args:
-        file: The log file; its folder is created. None: the console alone.
+        file: The log file; its folder is created. None: only the console.
     """
     close_logging()
     logger = logging.getLogger(ROOT)
@@ -75,11 +75,11 @@ def setup_logging(file: Path | None = None) -> None:
 
 
 def close_logging() -> None:
-    """Remove and close what `setup_logging` set up; handlers of others stay."""
+    """Remove and close the handlers of `setup_logging`; others stay."""
     logger = logging.getLogger(ROOT)
     for handler in list(logger.handlers):
         if isinstance(handler, (_Console, _File)):
             logger.removeHandler(handler)
-            with contextlib.suppress(OSError):  # what could not be written before
+            with contextlib.suppress(OSError):  # writing has failed before
                 handler.close()
     logger.setLevel(logging.NOTSET)

@@ -1,30 +1,32 @@
-"""How much memory is in use, and what is done where it does not suffice."""
+"""Memory in use, and smaller batches when it runs out."""
 
 from __future__ import annotations
 
 import gc
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 
-from cliqa.utils.errors import MachineError
+from cliqa.utils.errors import MachineError, in_brackets, is_out_of_memory
 from cliqa.utils.logging import get_logger
-from cliqa.utils.machine import in_brackets, is_out_of_memory
 
 logger = get_logger(__name__)
 
+Images = torch.Tensor | list[Any]
+T = TypeVar("T")
+
 UNIT = 1 if sys.platform == "darwin" else 1024
-"""Bytes of the system's unit for the resident set."""
+"""Bytes per unit of the system's resident set size."""
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the most memory that was in use at a time so far, in bytes.
+    """Return the peak memory use so far, in bytes.
 
     Args:
-        device: On CUDA it is what torch has allocated there; on a CPU the process's resident set,
-            libraries and cached images included (0 where the system does not tell).
+        device: On CUDA what torch has allocated; on a CPU the process's resident set, including
+            libraries and cached images (0 if the system does not report it).
     """
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
@@ -35,7 +37,7 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
 
 
-def tensor_bytes(state: Any) -> int:  # noqa: ANN401
+def tensor_bytes(state: object) -> int:
     """Return the bytes of all tensors in nested dicts, lists and tuples; each storage counts once.
 
     >>> weight = torch.zeros(3, 4)
@@ -47,8 +49,8 @@ def tensor_bytes(state: Any) -> int:  # noqa: ANN401
     return sum(sizes.values())
 
 
-def _collect(state: Any, sizes: dict[int, int]) -> None:  # noqa: ANN401
-    """Add the storages in `state`, by where they lie."""
+def _collect(state: object, sizes: dict[int, int]) -> None:
+    """Add the sizes of the storages in `state`, by their address."""
     if isinstance(state, torch.Tensor):
         storage = state.untyped_storage()
         sizes[storage.data_ptr()] = storage.nbytes()
@@ -61,48 +63,54 @@ def _collect(state: Any, sizes: dict[int, int]) -> None:  # noqa: ANN401
 
 
 class InPieces:
-    """A function of batches that is given smaller ones once memory does not suffice.
+    """A function of batches that is called with smaller ones after memory ran out.
 
-    A batch that was too large is halved, and so are all that follow, down to single images. What
-    comes out is what smaller batches from the start would have given.
+    The batch that was too large and all later ones are halved, down to single images. The outputs
+    equal those of smaller batches from the start.
 
     Args:
         function: Images (B, ...), or a list of B, and further arguments -> a tensor (B, ...).
 
     Attributes:
-        most: Images that it is given at a time; None as long as any number was fine.
-        fits: A batch has been computed.
+        most: The most images per call; None if memory has not run out.
+        fits: Whether a batch has been computed.
     """
 
     def __init__(self, function: Callable[..., torch.Tensor]) -> None:
         self.function = function
         self.most: int | None = None
         self.fits = False
-        self._told = False
+        self._warned = False
 
-    def __call__(self, images: Any, *others: Any) -> torch.Tensor:  # noqa: ANN401
+    def __call__(self, images: Images, *others: object) -> torch.Tensor:
         """Return the function's output.
 
         Args:
             images: A tensor or a list of images.
-            others: Tensors of the same length are cut like it; all else is passed on.
+            others: Tensors and lists of the same length are split too; the rest is passed on.
 
         Raises:
-            MachineError: One image alone is too much.
+            MachineError: Memory runs out with one image.
         """
         count = len(images)
         if self.most is None or count <= self.most:
-            output = self._tried(images, others)
+            output = self._try(images, others)
             if output is not None:
                 return output
         step = self.most or 1
         starts = range(0, count, step)
         return torch.cat(
-            [self(*(_part(x, start, step, count) for x in (images, *others))) for start in starts]
+            [
+                self(
+                    _part(images, start, step, count),
+                    *(_part(other, start, step, count) for other in others),
+                )
+                for start in starts
+            ]
         )
 
-    def _tried(self, images: Any, others: tuple[Any, ...]) -> torch.Tensor | None:  # noqa: ANN401
-        """Return the function's output, or None after halving where memory does not suffice."""
+    def _try(self, images: Images, others: tuple[object, ...]) -> torch.Tensor | None:
+        """Return the function's output, or None after halving the batch when memory ran out."""
         try:
             output = self.function(images, *others)
         except Exception as error:
@@ -116,37 +124,37 @@ class InPieces:
         else:
             self.fits = True
             return output
-        # outside of the except block: the error holds what the failed pass has computed
+        # outside the except block: the error keeps the tensors of the failed pass
         release_memory()
         self.most = len(images) // 2
-        if not self._told:
-            self._told = True
+        if not self._warned:
+            self._warned = True
             logger.warning(
-                "out of memory with batches of %d: going on with %d and less at a time",
+                "out of memory with batches of %d: continuing with at most %d",
                 len(images),
                 self.most,
             )
         return None
 
 
-def _part(value: Any, start: int, step: int, count: int) -> Any:  # noqa: ANN401
-    """Return a piece of a tensor or list of `count` samples; anything else as it is."""
+def _part(value: T, start: int, step: int, count: int) -> T:
+    """Return a slice of a tensor or list of `count` samples; anything else unchanged."""
     if isinstance(value, torch.Tensor) and value.dim() and len(value) == count:
-        return value[start : start + step]
+        return cast(T, value[start : start + step])
     if isinstance(value, list) and len(value) == count:
-        return type(value)(value[start : start + step])
+        return cast(T, type(value)(value[start : start + step]))
     return value
 
 
 def release_memory() -> None:
-    """Give memory back that nothing uses any more."""
+    """Free unused memory."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def shape_of(image: torch.Tensor) -> str:
-    """Return what a sample is, for a message.
+    """Return the shape of a sample, for a message.
 
     >>> shape_of(torch.zeros(3, 224, 200)), shape_of(torch.zeros(512))
     ('3 x 224 x 200', '512')

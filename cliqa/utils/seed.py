@@ -1,4 +1,4 @@
-"""Randomness as a pure function of the seed and of the place where it is used."""
+"""Seeds derived from the run's seed and the place where they are used."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 
 
 def derive_seed(seed: int, *place: str | int) -> int:
-    """Return a seed for one place of a run, independent of every other place.
+    """Return the seed of one place of a run, independent of all other places.
 
-    A run that seeds each epoch by its place needs no generator state in its checkpoints, and two
-    strategies under the same seed see the same batches.
+    A run that seeds each epoch needs no generator states in its checkpoints, and two strategies
+    with the same seed see the same batches.
 
     Args:
         seed: The run's seed.
-        place: What the randomness is for, e.g. ``("epoch", 2, 5)``.
+        place: The place, e.g. ``("epoch", 2, 5)``.
 
     Returns:
         An integer in 0..2^63 - 1.

@@ -30,7 +30,7 @@ from cliqa.inference.image_model import open_model
 from cliqa.models.fake_quantization import remove_rounding
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
-from cliqa.utils.io import folder_lock
+from cliqa.utils.locks import folder_lock
 from train_config import main
 
 pytest.importorskip("onnxscript")

@@ -27,7 +27,7 @@ from cliqa.inference.predict import Predictor, find_images
 from cliqa.models.lora.adapters import lora_layers
 from cliqa.models.pruned import pruning_of
 from cliqa.utils.errors import ArtifactError, CheckpointError, CliqaError, ConfigError
-from cliqa.utils.io import folder_lock
+from cliqa.utils.locks import folder_lock
 
 pytest.importorskip("torch_pruning")
 

@@ -22,7 +22,7 @@ from cliqa.deploy.file_checksum import (
 )
 from cliqa.deploy.onnx.file import OnnxModel, load_proto, read_metadata
 from cliqa.deploy.onnx.graph import load_graph, onnx_forward, save_graph
-from cliqa.utils.checksum import LENGTH
+from cliqa.utils.archive import LENGTH
 from cliqa.utils.errors import ArtifactError
 
 onnx = pytest.importorskip("onnx")

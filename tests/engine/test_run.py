@@ -19,7 +19,7 @@ from cliqa.engine.run import FORMAT, Run, deciding
 from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.errors import ArtifactError, CheckpointError
-from cliqa.utils.io import folder_lock
+from cliqa.utils.locks import folder_lock
 
 Config = dict[str, Any]
 NAMES = ["a", "b"]

@@ -30,7 +30,7 @@ from cliqa.utils.errors import (
     DatasetError,
     MachineError,
 )
-from cliqa.utils.io import folder_lock
+from cliqa.utils.locks import folder_lock
 
 Config = dict[str, Any]
 

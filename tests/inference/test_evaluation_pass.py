@@ -134,4 +134,4 @@ def test_what_memory_does_not_hold_is_shown_in_pieces(caplog: pytest.LogCaptureF
         found.append((outputs.tolist(), targets.tolist()))
     assert found[0] == found[1]
     (warning,) = [r.getMessage() for r in caplog.records]
-    assert warning == "out of memory with batches of 3: going on with 1 and less at a time"
+    assert warning == "out of memory with batches of 3: continuing with at most 1"

@@ -18,7 +18,7 @@ from cliqa.studies.plan import Plan, plan_study
 from cliqa.studies.processes import Stopped
 from cliqa.studies.study import finished_runs, run_study, write_study
 from cliqa.utils.errors import ArtifactError, ConfigError, EvaluationError
-from cliqa.utils.io import folder_lock
+from cliqa.utils.locks import folder_lock
 
 SCRIPT = """
 import argparse, json, os, pathlib, signal, sys, time

@@ -76,7 +76,7 @@ def test_create(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert read_clear(out).buckets == ("1", "2", "3")
     assert next(out.rglob("10000000.jpg")).samefile(next(root.rglob("10000000.jpg")))
     assert run("create", root, out) == 2
-    assert "is there already. Choose a new folder" in capsys.readouterr().err
+    assert "already exists and is not empty. Choose a new folder" in capsys.readouterr().err
     assert run("create", root, tmp_path / "other", "--sort-by", "titel") == 2
     assert "no 'titel' in its metadata. It has ID" in capsys.readouterr().err
 

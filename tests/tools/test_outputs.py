@@ -90,7 +90,7 @@ def test_a_file_below_a_file(
 ) -> None:
     module, arguments, option, suffix = FILES[tool]
     told = refuse(module, [*arguments, option, f"{place}{suffix}"])
-    assert told.startswith(f"{option} {place}{suffix}: file is a file, so nothing can lie below")
+    assert told.startswith(f"{option} {place}{suffix}: file is a file, not a folder")
 
 
 @pytest.mark.parametrize("tool", FILES)
@@ -100,7 +100,7 @@ def test_a_file_in_a_folder_that_takes_none(
     def full(dir: Path) -> None:  # noqa: A002  as it is called
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cliqa.utils.outputs.tempfile.TemporaryFile", full)
+    monkeypatch.setattr("cliqa.utils.paths.tempfile.TemporaryFile", full)
     module, arguments, option, suffix = FILES[tool]
     told = refuse(module, [*arguments, option, f"x{suffix}"])
     assert told.startswith(f"{option} x{suffix}: the disk is full.")
@@ -130,14 +130,14 @@ def test_a_new_data_set_takes_no_folder_in_use(
 ) -> None:
     (tmp_path / "used" / "inside").mkdir(parents=True)
     told = refuse("tools.clear_dataset", [command, "no_data", "used"])
-    assert told == "used is there already. Choose a new folder.\n"
+    assert told == "used already exists and is not empty. Choose a new folder.\n"
 
 
 def test_the_configs_own_work_dir_is_looked_at_too(
     refuse: Callable[[str, Sequence[str]], str],
 ) -> None:
     told = refuse("train_config", [CONFIG, "--cfg-options", "work_dir=file/run"])
-    assert told.startswith("work_dir file/run: file is a file, so nothing can lie below it.")
+    assert told.startswith("work_dir file/run: file is a file, not a folder.")
 
 
 def test_results_beside_a_run_are_looked_at_too(

@@ -76,7 +76,7 @@ def raise_of(error: BaseException) -> Callable[[], None]:
         (
             raise_of(RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")),
             2,
-            "error: a process that reads images was ended by the system",
+            "error: a worker process that loads images was killed",
         ),
     ],
 )
@@ -174,7 +174,7 @@ def test_batches_are_halved_where_memory_does_not_suffice(
     small(most)
     status, text, said = call(tiny_data / "a", "--out", two, *crops)
     assert (status, text) == (0, "")
-    assert said.startswith("warning: out of memory with batches of 32: going on with 16 and less")
+    assert said.startswith("warning: out of memory with batches of 32: continuing with at most 16")
     assert said.count("\n") == 1
     scores = [[float(row["score"]) for row in table_of(path)] for path in (one, two)]
     assert scores[0] == pytest.approx(scores[1], abs=2e-6)

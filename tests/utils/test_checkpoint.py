@@ -121,11 +121,11 @@ def test_a_flipped_bit_is_an_error_that_names_the_newest_whole_checkpoint(run: P
             load_checkpoint(run / f"{name}.pth")
         assert str(caught.value) == (
             f"{run / name}.pth: damaged: its content does not match its checksum. The newest "
-            f"checkpoint of this run that is whole: {run / whole}.pth. Give that one: --resume "
-            f"{run / whole}.pth goes on from it."
+            f"intact checkpoint of this run: {run / whole}.pth. Resume from it: --resume "
+            f"{run / whole}.pth"
         )
     (run / "exp_0.pth").write_bytes(bytes(4000))  # zeros are no checkpoint
-    with pytest.raises(CheckpointError, match=r"exp_9.*No other checkpoint of this run is whole"):
+    with pytest.raises(CheckpointError, match=r"exp_9.*No other checkpoint of this run is intact"):
         load_checkpoint(run / "exp_9.pth")
     flip(run / "encoder.pth")
     with pytest.raises(CheckpointError, match=r"encoder\.pth: damaged: its content"):
@@ -139,7 +139,7 @@ def test_two_names_of_one_file_are_damaged_together(run: Path) -> None:
     with (run / "last.pth").open("r+b") as file:
         file.write(content)
     (run / "exp_11_epoch_1.pth").unlink()
-    with pytest.raises(CheckpointError, match=r"whole: \S+exp_10_epoch_2\.pth\."):
+    with pytest.raises(CheckpointError, match=r"run: \S+exp_10_epoch_2\.pth\."):
         load_checkpoint(run / "last.pth")
 
 
@@ -147,7 +147,7 @@ def test_a_truncated_or_emptied_checkpoint_names_a_whole_one_too(run: Path) -> N
     content = (run / "last.pth").read_bytes()
     for damaged in (b"", bytes(len(content)), content[:1000], content[:-60], content[1:]):
         (run / "last.pth").write_bytes(damaged)
-        with pytest.raises(CheckpointError, match=r"damaged.* whole: \S+exp_11_epoch_1\.pth\."):
+        with pytest.raises(CheckpointError, match=r"damaged.* run: \S+exp_11_epoch_1\.pth\."):
             load_checkpoint(run / "last.pth")
 
 
@@ -155,7 +155,7 @@ def test_a_damaged_file_elsewhere_is_to_be_copied_again(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "w.pth", {"weights": torch.ones(9)})
     save_checkpoint(tmp_path / "last.pth", {"weights": torch.ones(9)})
     flip(tmp_path / "w.pth")
-    with pytest.raises(CheckpointError, match=r"w\.pth: damaged: .*Copy it again from where it"):
+    with pytest.raises(CheckpointError, match=r"w\.pth: damaged: .*Copy it again from its source"):
         load_checkpoint(tmp_path / "w.pth")
 
 
@@ -209,5 +209,5 @@ def test_a_packed_file_is_not_unpacked(tmp_path: Path) -> None:
     ):
         for name in old.namelist():
             new.writestr(name, old.read(name))
-    with pytest.raises(CheckpointError, match="it would unpack into"):
+    with pytest.raises(CheckpointError, match="it would unpack to"):
         load_checkpoint(tmp_path / "b.pth")

@@ -23,9 +23,9 @@ from cliqa.utils.cli import (
     quiet_upstream,
     run_entry_point,
 )
+from cliqa.utils.device import most_workers
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.logging import get_logger, setup_logging
-from cliqa.utils.workers import most_workers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -135,7 +135,7 @@ def test_the_traceback_of_a_machines_trouble_is_in_the_log_file(
 
     assert run_entry_point(main) == 2
     told = capsys.readouterr().err
-    assert told.startswith("error: a process that reads images was ended by the system")
+    assert told.startswith("error: a worker process that loads images was killed")
     assert told.count("\n") == 1
     assert "RuntimeError: DataLoader worker" in (tmp_path / "train.log").read_text()
 

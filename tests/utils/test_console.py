@@ -1,4 +1,4 @@
-"""Tests of cliqa.utils.console, in programs of their own."""
+"""Tests of cliqa.utils.console, in processes of their own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cliqa.utils import console
 from cliqa.utils.console import ClosedOutput
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +33,7 @@ def run(code: str, shell: str, **environment: str) -> subprocess.CompletedProces
 def test_what_is_printed_into_nothing_is_told() -> None:
     found = run("print('the result')", ">&-")
     assert found.returncode == 2
-    assert found.stderr.startswith(b"error: standard output is closed, so there is nowhere")
+    assert found.stderr.startswith(b"error: standard output is closed, so nothing can be printed")
     assert found.stderr.count(b"\n") == 1
 
 
@@ -71,7 +72,7 @@ def test_a_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
         check=False,
     )
     assert found.returncode == 2
-    assert found.stderr.startswith("error: the current folder is not there any more.")
+    assert found.stderr.startswith("error: the current folder was deleted.")
     assert found.stderr.count("\n") == 1
 
 
@@ -96,3 +97,52 @@ def test_blank_lines_are_no_loss() -> None:
     assert not output.lost
     output.write("text")
     assert output.lost
+
+
+ROOT = Path(__file__).resolve().parents[2]
+resource = pytest.importorskip("resource")
+
+
+def test_a_user_and_a_home_that_the_system_does_not_know(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def unknown(*_: object) -> None:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    homes: list[str] = []
+    monkeypatch.setattr(console.getpass, "getuser", unknown)
+    monkeypatch.setattr(console.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError()))
+    monkeypatch.setattr(console.atexit, "register", lambda _, home, __: homes.append(home))
+    monkeypatch.setattr(console.tempfile, "tempdir", str(tmp_path))
+    for name in ("USER", "HOME"):
+        monkeypatch.setenv(name, "")
+    console.prepare_process()
+    assert os.environ["USER"] == f"user{os.getuid()}"
+    assert os.environ["HOME"] == homes[0]
+    assert Path(homes[0]).stat().st_mode & 0o777 == 0o700
+    console._remove(homes[0], os.getpid() + 1)
+    assert Path(homes[0]).exists()
+    console._remove(homes[0], os.getpid())
+    assert not Path(homes[0]).exists()
+
+
+def test_a_known_user_keeps_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USER", "me")
+    monkeypatch.setenv("HOME", "/home/me")
+    console.prepare_process()
+    assert (os.environ["USER"], os.environ["HOME"]) == ("me", "/home/me")
+
+
+def test_the_limit_of_open_files_is_raised() -> None:
+    code = (
+        "import resource; from cliqa.utils.console import prepare_process; prepare_process()\n"
+        "print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    found = subprocess.run(
+        ["bash", "-c", 'ulimit -Sn 64; ulimit -Hn 300; "$@"', "-", sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+    assert found.stdout == "300 300\n"

@@ -6,11 +6,7 @@ import errno
 import io
 import json
 import os
-import signal
 import stat
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +20,6 @@ from cliqa.utils import io as cliqa_io
 from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.io import (
     atomic_open,
-    folder_lock,
     replace_by_link,
     to_json,
     write_json,
@@ -149,60 +144,6 @@ def test_a_copy_replaces_a_file_where_there_are_no_links(
     replace_by_link(tmp_path / "exp_1.pth", tmp_path / "last.pth")
     assert (tmp_path / "last.pth").read_bytes() == b"new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["exp_1.pth", "last.pth"]
-
-
-@pytest.mark.skipif(os.name != "posix", reason="the lock is POSIX's")
-def test_a_folder_is_held_once_and_free_again(tmp_path: Path) -> None:
-    with folder_lock(tmp_path) as first, folder_lock(tmp_path) as second:
-        assert (first, second) == (True, False)
-    with folder_lock(tmp_path) as again:
-        assert again
-
-
-@pytest.mark.skipif(os.name != "posix", reason="the lock is POSIX's")
-def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
-    code = (
-        "import sys, time; from cliqa.utils.io import folder_lock\n"
-        "with folder_lock(sys.argv[1]) as held:\n    print(held, flush=True)\n    time.sleep(60)"
-    )
-    root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "True\n"
-        with folder_lock(tmp_path) as held:
-            assert not held
-        process.kill()
-    with folder_lock(tmp_path) as held:
-        assert held
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_killed_process_leaves_no_lock_to_its_children(tmp_path: Path) -> None:
-    """A killed run's loader workers live on for seconds; the run must be resumable at once."""
-    read, write = os.pipe()
-    parent = os.fork()
-    if parent == 0:  # takes the lock and has a child that outlives it
-        with folder_lock(tmp_path) as held:
-            worker = os.fork()
-            if worker == 0:
-                time.sleep(60)
-                os._exit(0)
-            os.write(write, f"{int(held)} {worker}".encode())
-            time.sleep(60)
-        os._exit(0)
-    locked, worker = map(int, os.read(read, 64).split())
-    try:
-        assert locked
-        with folder_lock(tmp_path) as free:
-            assert not free
-        os.kill(parent, signal.SIGKILL)
-        os.waitpid(parent, 0)
-        os.kill(worker, 0)  # it is still there
-        with folder_lock(tmp_path) as free:
-            assert free
-    finally:
-        os.kill(worker, signal.SIGKILL)
 
 
 class Disk(cliqa_io._Raw):

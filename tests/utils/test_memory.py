@@ -59,7 +59,7 @@ def test_smaller_batches_give_the_same(most: int, caplog: pytest.LogCaptureFixtu
     if most >= 13:
         assert not warnings
     else:
-        assert warnings == ["out of memory with batches of 13: going on with 6 and less at a time"]
+        assert warnings == ["out of memory with batches of 13: continuing with at most 6"]
 
 
 def test_what_belongs_to_the_images_is_cut_with_them() -> None:

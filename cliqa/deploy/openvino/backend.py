@@ -22,7 +22,7 @@ from cliqa.deploy.onnx.graph import METADATA, first_line, get_metadata, load_gra
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode, score_head
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import write_json
-from cliqa.utils.leftovers import temporary_folder
+from cliqa.utils.locks import temporary_folder
 
 _SUFFIXES = (".xml", ".onnx")
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}

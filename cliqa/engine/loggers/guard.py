@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from cliqa.utils.console import reader_has_gone
+from cliqa.utils.errors import machine_trouble
 from cliqa.utils.logging import get_logger
-from cliqa.utils.machine import machine_trouble
 
 logger = get_logger(__name__)
 

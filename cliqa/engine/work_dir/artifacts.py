@@ -28,7 +28,7 @@ from cliqa.engine.work_dir.holding import ReadCheckpoint, make_folder, training_
 from cliqa.utils import locks
 from cliqa.utils.errors import ArtifactError, CheckpointError
 from cliqa.utils.io import replace_by_link, write_json, write_jsonl, write_text
-from cliqa.utils.leftovers import remove_leftovers
+from cliqa.utils.locks import remove_leftovers
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)

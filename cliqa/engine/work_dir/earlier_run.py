@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cliqa.utils.errors import ArtifactError
 from cliqa.utils.io import atomic_open, sync_folder
-from cliqa.utils.leftovers import RANDOM, remove_leftovers
+from cliqa.utils.locks import RANDOM, remove_leftovers
 
 FIRST = "checkpoints"
 """What moves first: the run lies where its checkpoints lie, if a kill comes between two moves."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cliqa.utils.errors import ArtifactError
-from cliqa.utils.io import folder_lock
+from cliqa.utils.locks import folder_lock
 
 
 def make_folder(root: Path) -> None:

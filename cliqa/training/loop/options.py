@@ -8,8 +8,8 @@ from typing import Any
 
 from cliqa.config.arguments import checked_arguments
 from cliqa.training.loop.precision import check_amp
+from cliqa.utils.device import check_workers
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.workers import check_workers
 
 
 @dataclass(frozen=True, slots=True)

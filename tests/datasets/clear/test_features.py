@@ -93,5 +93,5 @@ def test_a_packed_file_that_swells_is_refused(tmp_path: Path) -> None:
     ):
         for name in old.namelist():
             new.writestr(name, old.read(name))
-    with pytest.raises(DatasetError, match=r"no readable tensors \(it would unpack into 160"):
+    with pytest.raises(DatasetError, match=r"no readable tensors \(it would unpack to 160"):
         read_features(tmp_path, "f", "1", [0, 0, 1, 1], "all.txt")

@@ -94,7 +94,7 @@ def test_a_workbook_that_swells_is_refused(tmp_path: Path, monkeypatch: pytest.M
     repack(path, "xl/styles.xml", lambda page: page + bytes(10**6))
     assert path.stat().st_size < 20_000
     monkeypatch.setattr(spreadsheet, "LARGEST", 10**6)
-    with pytest.raises(DatasetError, match=r"a\.xlsx: no readable .* would unpack into"):
+    with pytest.raises(DatasetError, match=r"a\.xlsx: no readable .* would unpack to"):
         read_xlsx(path, ("MOS",))
 
 

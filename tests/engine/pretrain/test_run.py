@@ -32,7 +32,7 @@ from cliqa.pretraining.projection import QualityProjection, feature_length
 from cliqa.pretraining.text_anchors import antipodal_anchors
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import CheckpointError, MachineError
-from cliqa.utils.io import folder_lock
+from cliqa.utils.locks import folder_lock
 from train_config import main
 
 MODEL: dict[str, Any] = {

@@ -117,8 +117,8 @@ def test_a_run_goes_on_from_the_whole_checkpoint_that_a_damaged_one_names(
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert told == (
         f"error: {kept}/last.pth: damaged: its content does not match its checksum. The newest "
-        f"checkpoint of this run that is whole: {kept}/exp_1.pth. Give that one: --resume "
-        f"{kept}/exp_1.pth goes on from it."
+        f"intact checkpoint of this run: {kept}/exp_1.pth. Resume from it: --resume "
+        f"{kept}/exp_1.pth"
     )
     assert (run / "metrics.jsonl").read_bytes() == (tiny_run / "metrics.jsonl").read_bytes()
     advice = told.partition("--resume ")[2].partition(" ")[0]
@@ -139,7 +139,7 @@ def test_a_flipped_bit_anywhere_stops_whoever_reads_a_checkpoint(
     path = run / "checkpoints" / "last.pth"
     flip(path, place)
     for read in (load_run, lambda path: open_model(path, torch.device("cpu"))):
-        with pytest.raises(CheckpointError, match=r"last\.pth: damaged.*whole: \S+exp_2\.pth\."):
+        with pytest.raises(CheckpointError, match=r"last\.pth: damaged.*run: \S+exp_2\.pth\."):
             read(path)
-    with pytest.raises(CheckpointError, match=r"last\.pth: damaged.*whole: \S+exp_2\.pth\."):
+    with pytest.raises(CheckpointError, match=r"last\.pth: damaged.*run: \S+exp_2\.pth\."):
         transfer_weights(torch.nn.Linear(1, 1), path)

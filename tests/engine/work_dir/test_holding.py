@@ -16,7 +16,8 @@ from cliqa.engine.work_dir import artifacts
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.holding import ReadCheckpoint, only_one
 from cliqa.utils.errors import ArtifactError
-from cliqa.utils.io import atomic_open, folder_lock
+from cliqa.utils.io import atomic_open
+from cliqa.utils.locks import folder_lock
 from cliqa.visualization.run import draw_run
 
 BUSY = r"another process is training in it\. Wait for it, or choose another folder with --work-dir"
