@@ -49,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _main(args: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     check_output_file(args.out, inputs=[args.config, args.checkpoint or args.work_dir or ""])
+    from cliqa.config.components import quick_check  # noqa: PLC0415
     from cliqa.config.load import load_config  # noqa: PLC0415  --help answers without it
-    from cliqa.config.source_index import quick_check  # noqa: PLC0415
 
     config = load_config(args.config, args.cfg_options)
     quick_check(config)

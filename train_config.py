@@ -39,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _main(args: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     check_output_folder(args.work_dir, "--work-dir")
+    from cliqa.config.components import quick_check  # noqa: PLC0415
     from cliqa.config.load import default_work_dir, load_config  # noqa: PLC0415  --help is fast
-    from cliqa.config.source_index import quick_check  # noqa: PLC0415
 
     config = load_config(args.config, args.cfg_options)
     quick_check(config)

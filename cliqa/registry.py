@@ -1,46 +1,48 @@
-"""Registries: every component is found by the name that a config gives.
+"""Registries: components by the names that a config uses.
 
-A component is one file in its room, with ``@DATASETS.register_module()`` (or the like) over its
-class. Rooms load on the first look-up. Upstream classes (Avalanche, torch, torchvision) come in by
-predicate; ours win over upstream's of the same name, which stay reachable as ``avalanche.EWC``.
+A component is one file in its package, with ``@DATASETS.register_module()`` (or another registry)
+over its class. A look-up imports the module that registers the name (`cliqa.config.names`), or all
+modules of the registry if there is none. Classes of libraries (Avalanche, torch, torchvision) are
+added by predicate; ours take precedence, theirs of the same name stay available as
+``avalanche.EWC``.
 """
 
 from __future__ import annotations
 
 import errno
+import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
 from mmengine.registry import Registry
 
-from cliqa.config.arguments import checked_arguments
-from cliqa.config.dotted import from_dotted_path, import_tree, why_unknown
-from cliqa.config.signature import describe, parameters_of
+from cliqa.config.arguments import Component, check_argument_names, checked_arguments
+from cliqa.config.arguments import parameters_of as parameters_of  # for importers of this module
+from cliqa.config.components import component_name
+from cliqa.config.names import name_index
 from cliqa.config.suggest import closest
 from cliqa.config.trust import is_vouched, refusal, untrusted_source
 from cliqa.utils.errors import CliqaError, ConfigError
-
-Component = Callable[..., Any]
-"""What a registry holds: a class or a function."""
 
 REFUSALS = (
     *(TypeError, ValueError, LookupError, AssertionError, AttributeError, ImportError),
     *(ArithmeticError, RuntimeError, MemoryError),
 )
-"""What constructors raise for values that they cannot take, OSError apart."""
+"""Errors of constructors for invalid values, besides OSError."""
 
-OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""Errors that no value of a config is to blame for."""
+SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors that no config value causes."""
 
 
 class ComponentRegistry(Registry):
-    """A registry that loads its rooms on the first look-up and knows upstream's names too.
+    """A registry that imports its components on demand, and knows names of libraries too.
 
     Args:
-        kind: What it holds, in the words of an error message ("data set", "optimizer").
-        locations: Packages of ours; every module below them is imported on the first look-up.
+        kind: What it holds, for error messages ("data set", "optimizer").
+        locations: Packages with its components.
     """
 
     def __init__(self, kind: str, locations: Iterable[str]) -> None:
@@ -50,7 +52,7 @@ class ComponentRegistry(Registry):
         self._imported: bool = False
 
     def import_from_location(self) -> None:
-        """Import every module of this registry's rooms, once."""
+        """Import every module of this registry's packages, once."""
         if self._imported:
             return
         self._imported = True  # before the imports: a module may look a name up while it loads
@@ -68,8 +70,8 @@ class ComponentRegistry(Registry):
 
         Args:
             module: The library's module.
-            keep: Called with (name, object); true for what belongs into this registry.
-            prefix: The library's name: ``avalanche`` makes ``avalanche.EWC`` reachable even where a
+            keep: Called with (name, object); true for objects of this registry.
+            prefix: The library's name: ``avalanche`` makes ``avalanche.EWC`` available even if a
                 class of ours is called EWC.
         """
         for name, value in vars(module).items():
@@ -78,7 +80,7 @@ class ComponentRegistry(Registry):
                 self.upstream[f"{prefix}.{name}"] = value
 
     def names(self) -> list[str]:
-        """Return every name that a config may use, sorted; upstream's prefixed twins left out."""
+        """Return every name that a config may use, sorted, without library prefixes."""
         self.import_from_location()
         found = {*self.module_dict, *(name for name in self.upstream if "." not in name)}
         parent = self.parent
@@ -91,11 +93,11 @@ class ComponentRegistry(Registry):
         """Return the component called `key`, or None.
 
         Args:
-            key: A registered name, an upstream name, or a full dotted path (``my_package.MyLoss``).
+            key: A registered name, a library's name, or a full dotted path (``my_package.MyLoss``).
 
         Raises:
-            TrustError: What is built comes from a file (`cliqa.config.trust.built_from`), and the
-                file may not name this.
+            TrustError: An untrusted file is being built (`cliqa.config.trust.built_from`), and it
+                may not name this component.
         """
         found = self.registered(key)
         source = untrusted_source()
@@ -104,9 +106,13 @@ class ComponentRegistry(Registry):
         return from_dotted_path(key) if found is None else found
 
     def registered(self, key: str) -> Component | None:
-        """Return the component called `key` that a registry holds, or None; nothing is imported."""
-        self.import_from_location()
+        """Return the registered component called `key`, or None; dotted paths are not imported."""
         name = key.removeprefix("cliqa.") if key.count(".") == 1 else key
+        if name not in self.module_dict:
+            self._import_module_of(name)
+        if name in self.module_dict:
+            return self.module_dict[name]
+        self.import_from_location()
         if name in self.module_dict:
             return self.module_dict[name]
         if key in self.upstream:
@@ -118,14 +124,21 @@ class ComponentRegistry(Registry):
             parent = parent.parent
         return None
 
-    def admits(self, key: str) -> bool:
-        """Return whether a config that comes out of an untrusted file may name `key`.
+    def _import_module_of(self, name: str) -> None:
+        """Import the modules of this registry's packages that register `name`, by the index."""
+        packages = tuple(f"{location}." for location in self._locations)
+        for module in name_index().modules(name):
+            if f"{module}.".startswith(packages):
+                importlib.import_module(module)
 
-        It may name what is registered here, upstream's that `for_files` is true for, and what the
-        user's own config names.
+    def admits(self, key: str) -> bool:
+        """Return whether the config of an untrusted file may name `key`.
+
+        It may name components of ours, those of libraries that `for_files` accepts, and those that
+        the user's own config names.
         """
         found = self.registered(key)
-        if found is None:  # a plain name that nothing holds leads nowhere, whoever wrote it
+        if found is None:  # an unknown plain name imports nothing
             return "." in key and is_vouched(key)
         own = key in self.module_dict or key.removeprefix("cliqa.") in self.module_dict
         return own or self.for_files(found) or is_vouched(key)
@@ -145,7 +158,7 @@ LR_SCHEDULERS = ComponentRegistry("scheduler", ["cliqa.training"])
 LOGGERS = ComponentRegistry("logger", ["cliqa.engine.loggers"])
 
 
-def find(registry: ComponentRegistry, config: Any, where: str) -> Component:  # noqa: ANN401
+def find(registry: ComponentRegistry, config: object, where: str) -> Component:
     """Return the component that a config section names.
 
     Args:
@@ -154,36 +167,21 @@ def find(registry: ComponentRegistry, config: Any, where: str) -> Component:  # 
         where: The section's key path, for the error message.
 
     Raises:
-        ConfigError: The section is no dict, has no ``type``, or the name is unknown.
+        ConfigError: The section is not a dict, has no ``type``, or the name is unknown.
     """
-    if not isinstance(config, Mapping):
-        raise ConfigError(
-            f"{where}: expected dict(type=...) naming the {registry.name}, got "
-            f"{type(config).__name__} {config!r}."
-        )
-    name = config.get("type")
-    if name is None:
-        raise ConfigError(f"{where}: no 'type'. Name the {registry.name}: dict(type='...', ...).")
-    if not isinstance(name, str):
-        raise ConfigError(f"{where}.type: expected a name (a string), got {name!r}.")
+    name = component_name(config, registry.name, where)
     component = registry.get(name)
     if component is None:
-        raise ConfigError(f"{where}: unknown {registry.name} '{name}'.{_advice(registry, name)}")
+        if "." in name:
+            advice = why_unknown(name)
+        else:
+            advice = closest(name, registry.names()) or f" Known: {', '.join(registry.names())}."
+        raise ConfigError(f"{where}: unknown {registry.name} '{name}'.{advice}")
     return component
 
 
-def _advice(registry: ComponentRegistry, name: str) -> str:
-    """Return what to write instead of an unknown name."""
-    if "." in name:
-        return why_unknown(name)
-    return closest(name, registry.names()) or f" Known: {', '.join(registry.names())}."
-
-
 def check_component(
-    registry: ComponentRegistry,
-    config: Any,  # noqa: ANN401
-    where: str,
-    provided: Iterable[str] = (),
+    registry: ComponentRegistry, config: object, where: str, provided: Iterable[str] = ()
 ) -> Component:
     """Check a section's name and its arguments without building anything.
 
@@ -200,53 +198,18 @@ def check_component(
         ConfigError: The type is unknown, an argument is unknown or does not fit its annotation, or
             a required one is missing.
     """
+    return _resolve(registry, config, where, provided)[0]
+
+
+def _resolve(
+    registry: ComponentRegistry, config: object, where: str, provided: Iterable[str]
+) -> tuple[Component, dict[str, Any]]:
+    """Return the component that a section names, and its checked arguments."""
     component = find(registry, config, where)
-    _check_names(component, config, where, set(provided))
-    component_arguments(component, config, where)
-    return component
-
-
-def component_arguments(
-    component: Component, config: Mapping[str, Any], where: str
-) -> dict[str, Any]:
-    """Return the arguments that a section gives, as its component takes them.
-
-    Args:
-        component: What the section names.
-        config: The section.
-        where: Its key path, for the error message.
-
-    Raises:
-        ConfigError: With one line for every argument that does not fit its annotation.
-    """
-    given = {key: value for key, value in config.items() if key != "type"}
-    return checked_arguments(component, given, f"{where} '{config['type']}': ")
-
-
-def _check_names(
-    component: Component, config: Mapping[str, Any], where: str, provided: set[str]
-) -> None:
-    """Refuse an argument that a component does not know, and a missing one."""
-    given = {str(key) for key in config if key != "type"}
-    parameters, open_ended = parameters_of(component)
-    shown = {name: p for name, p in parameters.items() if name not in provided}
-    unknown = sorted(given - set(parameters))
-    if unknown and not open_ended:
-        hint = closest(unknown[0], shown)
-        raise ConfigError(
-            f"{where} '{config['type']}': unexpected argument '{unknown[0]}'.{hint} "
-            f"It accepts {describe(parameters, provided)}."
-        )
-    missing = [
-        name
-        for name, p in shown.items()
-        if p.default is inspect.Parameter.empty and name not in given
-    ]
-    if missing:
-        raise ConfigError(
-            f"{where} '{config['type']}': missing argument '{missing[0]}'. "
-            f"It accepts {describe(parameters, provided)}."
-        )
+    section = dict(config) if isinstance(config, Mapping) else {}
+    label = f"{where} '{section.pop('type')}'"
+    check_argument_names(component, [str(key) for key in section], {*provided}, label)
+    return component, checked_arguments(component, section, f"{label}: ")
 
 
 def build_component(
@@ -255,11 +218,11 @@ def build_component(
     where: str,
     **provided: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
-    """Build what a section describes.
+    """Build the component that a section describes.
 
     Args:
         registry: Where to look the type up.
-        config: The section; it is left as it is.
+        config: The section; it is not changed.
         where: Its key path, for the error message.
         provided: Arguments that the caller adds. One that the component does not take is an error.
 
@@ -269,14 +232,13 @@ def build_component(
     Raises:
         ConfigError: As `check_component`, or the constructor refused a value.
     """
-    component = check_component(registry, config, where, provided)
-    arguments = component_arguments(component, config, where)
+    component, arguments = _resolve(registry, config, where, provided)
     try:
         return component(**{**provided, **arguments})
     except CliqaError:
         raise
     except OSError as error:
-        if error.errno in OF_THE_MACHINE:
+        if error.errno in SYSTEM_ERRORS:
             raise
         about = f"{error.filename}: " if error.filename else ""
         reason = f"{about}{error.strerror or error}"
@@ -285,3 +247,32 @@ def build_component(
         first = error.args[0] if error.args else ""  # str() of a KeyError would add quotes
         reason = str(first) or f"{type(error).__name__} without a message"
         raise ConfigError(f"{where} '{config['type']}': {reason}") from error
+
+
+def import_tree(package: str) -> None:
+    """Import a package and every module below it."""
+    module = importlib.import_module(package)
+    for found in pkgutil.walk_packages(getattr(module, "__path__", []), prefix=f"{package}."):
+        importlib.import_module(found.name)
+
+
+def from_dotted_path(path: str) -> Component | None:
+    """Return the class or function at ``package.module.Name``, or None."""
+    module_name, _, name = path.rpartition(".")
+    if not module_name:
+        return None
+    try:
+        value = getattr(importlib.import_module(module_name), name, None)
+    except Exception:  # noqa: BLE001  a user's module may raise anything; see why_unknown
+        return None
+    return value if inspect.isclass(value) or inspect.isfunction(value) else None
+
+
+def why_unknown(path: str) -> str:
+    """Return why a dotted path is not a component."""
+    module_name, _, name = path.rpartition(".")
+    try:
+        importlib.import_module(module_name)
+    except Exception as error:  # noqa: BLE001  a user's module may raise anything
+        return f" Importing '{module_name}' failed: {type(error).__name__}: {error}."
+    return f" '{module_name}' has no class or function called '{name}'."

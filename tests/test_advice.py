@@ -19,7 +19,7 @@ import torch
 import torchvision
 
 from cliqa import registry
-from cliqa.config.source_modules import parse_file
+from cliqa.config.names import parse_file
 from cliqa.models.backbones.extractor import build_extractor
 from cliqa.registry import ComponentRegistry, build_component, parameters_of
 from cliqa.training.loop.options import TrainingOptions

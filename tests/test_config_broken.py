@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cliqa.config.components import quick_check
 from cliqa.config.load import load_config
-from cliqa.config.source_index import quick_check
 from cliqa.utils.errors import ConfigError
 
 SCENARIO = """
@@ -70,7 +70,7 @@ FILES = {
     ),
     "base is yaml": (
         {"base.yaml": "a: 1", "x.py": '_base_ = "base.yaml"' + GOOD},
-        r"its base .*base\.yaml: a config is a Python file.*'\.yaml' is not read",
+        r"its base .*base\.yaml: a config is a Python file.*'\.yaml' is not supported",
     ),
     "inherits from itself": ({"x.py": '_base_ = "x.py"'}, r"x\.py -> .*x\.py: .*from itself"),
     "inherits in a circle": (
@@ -130,19 +130,19 @@ CODE = {
     ),
     "placeholder in an expression": (
         {"base.py": GOOD + "size = 3", "x.py": CHILD + "seed = {{_base_.size}} * 2"},
-        r"x\.py, line 2: .*whole value only.*_base_\.size \* 2",
+        r"x\.py, line 2: .*only be a whole value.*_base_\.size \* 2",
     ),
     "placeholder in a call": (
         {"base.py": GOOD + "size = 3", "x.py": CHILD + "seed = len({{ _base_.size }})"},
-        r"x\.py, line 2: .*whole value only",
+        r"x\.py, line 2: .*only be a whole value",
     ),
     "placeholder in a string": (
         {"base.py": GOOD + "root = 'a'", "x.py": CHILD + "work_dir = '{{_base_.root}}/b'"},
-        r"x\.py, line 2: .*whole value only.*f'\{_base_\.root\}/x'",
+        r"x\.py, line 2: .*only be a whole value.*f'\{_base_\.root\}/x'",
     ),
     "misspelt placeholder": (
         GOOD + "work_dir = 'runs/{{ fileBasenameNoExtention }}'",
-        r"work_dir: nothing has replaced \{\{ fileBasenameNoExtention \}\}.*fileBasenameNoExten",
+        r"work_dir: unknown placeholder \{\{ fileBasenameNoExtention \}\}.*fileBasenameNoExten",
     ),
     "same name in two bases": (
         {**ALL, "more.py": MODEL, "x.py": '_base_ = ["base.py", "more.py"]'},
@@ -194,16 +194,16 @@ SECTIONS = {
     "metric": (GOOD + "metric = []", r"line 19: metric: .*Did you mean 'metrics'"),
     "checkpoint": (
         GOOD + "checkpoint = dict(interval=1)",
-        r"checkpoint.*belongs to checkpoint_con",
+        r"checkpoint.*move it to checkpoint_con",
     ),
     "optimizer": (
         GOOD + "optimizer = dict(type='SGD')",
-        r"'optimizer' is no section; it belongs to cl_strategy\.optimizer",
+        r"'optimizer' is not a top-level key; move it to cl_strategy\.optimizer",
     ),
     "device": (GOOD + "device = 'cpu'", r"'device' .*the command line \(--device\)"),
     "unknown section": (
         GOOD + "buffer = dict(type='Reservoir')",
-        r"x\.py, line 19: buffer: unknown section, and nothing reads it\. Sections: scenario,",
+        r"x\.py, line 19: buffer: unknown section, and not used\. Sections: scenario,",
     ),
     "unknown section, a list": (GOOD + "stages = [dict(type='A')]", r"stages: unknown section"),
     "strategy is a number": (SCENARIO + MODEL + "cl_strategy = 3", r"cl_strategy: expected dict"),
@@ -257,8 +257,8 @@ VALUES = {
     "lambda": ("lambda x: x", r"the function <lambda>.*dict\(type"),
     "class": ("__import__('pathlib').Path", r"the class pathlib\.Path.*Write its name: 'pathlib"),
     "path": ("__import__('pathlib').Path('a')", r"a pathlib\.\w+\. Write it as a string"),
-    "array": ("__import__('numpy').zeros(2)", r"a numpy\.ndarray\. Write \.tolist\(\)"),
-    "numpy integer": ("__import__('numpy').int64(2)", r"a numpy\.int64\. Write \.tolist\(\)"),
+    "array": ("__import__('numpy').zeros(2)", r"a numpy\.ndarray\. Add \.tolist\(\)"),
+    "numpy integer": ("__import__('numpy').int64(2)", r"a numpy\.int64\. Add \.tolist\(\)"),
     "set": ("{1, 2}", r"a set\. Write a list"),
     "bytes": ("b'a'", r"a bytes\. Write it as"),
     "tuple as a key": ("{(1, 2): 3}", r"the key \(1, 2\) is a tuple\. Use a string"),
@@ -286,9 +286,9 @@ OPTIONS = {
     "parent is a number": ("cl_strategy.train_epochs.x=3", r"train_epochs is 2, which has no keys"),
     "index past the end": (
         "scenario.datasets.1.root=a",
-        r"'1' is no item of the list scenario\.datasets \(items 0 to 0\).*scenario\.datasets=\[",
+        r"not an index of the list scenario\.datasets \(items 0 to 0\).*scenario\.datasets=\[",
     ),
-    "key of a list": ("scenario.datasets.root=a", r"'root' is no item of the list"),
+    "key of a list": ("scenario.datasets.root=a", r"'root' is not an index of the list"),
     "dict to a string": (
         "cl_strategy.optimizer=AdamW",
         r"cl_strategy\.optimizer is .*cannot become 'AdamW'.*optimizer\.type=",
@@ -299,7 +299,7 @@ OPTIONS = {
         r"list of 1 dicts and cannot become 'KonIQ10k'.*datasets\.0\.type",
     ),
     "brackets": ("scenario.order=[a,b", r"scenario\.order=\[a,b: '\]' is missing"),
-    "brackets, wrong order": ("scenario.order=a),b", r"'\)' closes nothing"),
+    "brackets, wrong order": ("scenario.order=a),b", r"'\)' has no opening bracket"),
     "dict that is none": ("cl_strategy.loss=dict(type=L1)", r"cannot read dict\(type=L1\)"),
     "call": ("cl_strategy.loss=dict(type=open('a'))", r"cannot read dict\(type=open"),
     "wrong kind": ("seed=-3", r"seed: expected an integer >= 0 or None, got -3"),
@@ -393,5 +393,5 @@ def test_other_kinds_of_files(tmp_path: Path, name: str) -> None:
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is a folder. Name a config file in it"):
+    with pytest.raises(ConfigError, match="is a folder. Give the name of a config file in it"):
         load_config(tmp_path)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.config.source_modules import parse_file
+from cliqa.config.names import parse_file
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -123,8 +123,8 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/config/load.py::_run mmengine.config.Config.fromfile",
         "cliqa/config/inheritance.py::_base_names compile",
         "cliqa/config/inheritance.py::_base_names eval",
-        "cliqa/config/dotted.py::from_dotted_path importlib.import_module",
-        "cliqa/config/dotted.py::why_unknown importlib.import_module",
+        "cliqa/registry.py::from_dotted_path importlib.import_module",
+        "cliqa/registry.py::why_unknown importlib.import_module",
         "cliqa/config/trust.py::import_custom_modules importlib.import_module",
     ),
     "Modules by names that stand in the sources: our own rooms, and optional libraries.": (
@@ -136,9 +136,10 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/models/mmpretrain_bridge.py::import_mmpretrain importlib.import_module",
         "cliqa/transforms/image_file.py::_image_suffixes importlib.util.find_spec",
         "cliqa/transforms/image_file.py::image_formats importlib.import_module",
-        "cliqa/config/dotted.py::import_tree importlib.import_module",
-        "cliqa/config/dotted.py::import_tree pkgutil.walk_packages",
-        "cliqa/config/source_modules.py::package_folder importlib.util.find_spec",
+        "cliqa/registry.py::ComponentRegistry._import_module_of importlib.import_module",
+        "cliqa/registry.py::import_tree importlib.import_module",
+        "cliqa/registry.py::import_tree pkgutil.walk_packages",
+        "cliqa/config/names.py::package_folder importlib.util.find_spec",
     ),
     "Tensors and plain types alone: weights_only=True, allow_pickle=False.": (
         "cliqa/datasets/clear/features.py::_load torch.load",
@@ -179,7 +180,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/datasets/labels/spreadsheet.py::_filled_rows openpyxl.load_workbook",
         "cliqa/models/language/text_files.py::_Loader yaml.SafeLoader",
         "cliqa/models/language/text_files.py::parse_texts yaml.load",
-        "cliqa/config/option_value.py::_literal ast.literal_eval",
+        "cliqa/config/option_values.py::_dict ast.literal_eval",
     ),
     "Published data by torchvision, which checks their MD5 sums; no file's config downloads.": (
         "cliqa/datasets/classes/cifar.py::_first_wrong torchvision.datasets.CIFAR10",

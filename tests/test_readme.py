@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from cliqa.config.components import quick_check
 from cliqa.config.load import load_config
-from cliqa.config.source_index import quick_check
 from cliqa.registry import DATASETS, MODELS, PLUGINS, ComponentRegistry
 
 ROOT = Path(__file__).resolve().parents[1]

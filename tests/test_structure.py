@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from avalanche.training.plugins import SupervisedPlugin
 
-from cliqa.config.source_modules import package_folder, parse_file
+from cliqa.config.names import package_folder, parse_file
 
 ROOT = Path(__file__).resolve().parents[1]
 LINES = 300

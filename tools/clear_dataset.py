@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.config.option_value import parse_value
+from cliqa.config.option_values import parse_value
 from cliqa.utils.cli import add_workers_argument, run_entry_point
 from cliqa.utils.paths import check_new_folder
 

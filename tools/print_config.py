@@ -39,8 +39,8 @@ def _checked(config: dict[str, Any]) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Print one resolved config."""
     args = parse_args(argv)
+    from cliqa.config.components import quick_check  # noqa: PLC0415
     from cliqa.config.load import load_config  # noqa: PLC0415  --help answers without it
-    from cliqa.config.source_index import quick_check  # noqa: PLC0415
     from cliqa.config.values import format_config  # noqa: PLC0415
 
     config = load_config(args.config, args.cfg_options)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from cliqa.compress.profile import SIZE, prepared
-from cliqa.config.file_config import without_weights
+from cliqa.config.trust import without_weights
 from cliqa.deploy.onnx.export import DynamicSize, ExportReport, export_onnx
 from cliqa.deploy.onnx.file import read_metadata
 from cliqa.engine.data_record import read_record

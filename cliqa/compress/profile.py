@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from cliqa.config.file_config import without_weights
 from cliqa.config.load import load_config
+from cliqa.config.trust import without_weights
 from cliqa.deploy.onnx.file import OnnxModel
 from cliqa.deploy.openvino.backend import OpenVinoModel
 from cliqa.deploy.profiling import (

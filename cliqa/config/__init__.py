@@ -1,5 +1,5 @@
-"""Config files: inheritance, command-line options, sections, and checks of names and arguments.
+"""Config files: inheritance, command-line options, sections, names and arguments of components.
 
-A config becomes plain nested dicts and lists here; nothing is built. Components are built by
-`cliqa.engine` through `cliqa.registry`.
+A config becomes plain nested dicts and lists here, and is checked; nothing is built. Components are
+built by `cliqa.registry` and `cliqa.engine`.
 """

@@ -1,9 +1,10 @@
-"""Annotations: what they are, what a config may hold for them, and how they are said in words."""
+"""Annotations: the values that a config may give for them, and their description in words."""
 
 from __future__ import annotations
 
 import enum
 import math
+import reprlib
 import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,14 +13,18 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Len
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, StrictFloat, StrictInt
 
-from cliqa.config.flags import as_flag
-
 UNKNOWN: Any = Any
-"""Stands for an annotation that does not tell what a config may hold."""
+"""The annotation of an argument that accepts anything."""
+
+Annotation = Any
+"""A type, a union, a generic alias, or a string: Python has no common class for them."""
+
+WORDS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+"""Words for True and False, in any case."""
 
 TwoNumbers = Annotated[Sequence[float], Len(2, 2)]
 ThreeNumbers = Annotated[Sequence[float], Len(3, 3)]
-"""Lists of numbers of one length, for signatures."""
+"""Lists of a fixed number of numbers, for signatures."""
 
 LISTS = (Sequence, list, Iterable, Collection)
 MAPPINGS = (Mapping, dict)
@@ -32,11 +37,22 @@ SCALARS: dict[Any, tuple[str, str]] = {
     Path: ("a path", "paths"),
     type(None): ("None", "None"),
 }
-"""One and several of them, in words."""
+"""Singular and plural, in words."""
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401
-    """Refuse NaN and the infinities."""
+def as_flag(value: object) -> object:
+    """Return the truth value of a word, 0 or 1; other values unchanged.
+
+    >>> as_flag("No"), as_flag(1), as_flag("maybe")
+    (False, True, 'maybe')
+    """
+    if isinstance(value, str):
+        return WORDS.get(value.strip().lower(), value)
+    return bool(value) if type(value) is int and value in (0, 1) else value
+
+
+def _finite(value: float) -> float:
+    """Refuse NaN and infinity."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("not finite")
     return value
@@ -47,11 +63,11 @@ def _as_path(value: str | Path) -> Path:
     return Path(value)
 
 
-_TEXT = InstanceOf[str]  # not pydantic's own str: it refuses names that are no UTF-8
+_TEXT = InstanceOf[str]  # pydantic's own str refuses names that are not UTF-8
 _LEAVES: dict[Any, Any] = {
     bool: Annotated[InstanceOf[bool], BeforeValidator(as_flag)],
     int: StrictInt,
-    # an integer stays one: nothing that was right is converted
+    # integers are not converted
     float: Annotated[StrictInt | StrictFloat, AfterValidator(_finite)],
     str: _TEXT,
     Path: Annotated[_TEXT | InstanceOf[Path], AfterValidator(_as_path)],
@@ -59,15 +75,15 @@ _LEAVES: dict[Any, Any] = {
     None: None,
 }
 _ORDER = {int: 0, float: 1, Literal: 2, bool: 3, str: 4, Path: 5}
-"""The order in which the members of a union are tried: words mean truth values first."""
+"""The order in which the members of a union are tried: words as truth values first."""
 
 
-def resolve(annotation: Any, names: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def resolve(annotation: Annotation, names: Mapping[str, Any]) -> Annotation:
     """Return an annotation that may be written as a string, or UNKNOWN where it cannot be read.
 
     Args:
-        annotation: As it stands in a signature.
-        names: The global names where it was written.
+        annotation: The annotation in a signature.
+        names: The global names of its module.
 
     >>> resolve("int | None", {})
     int | None
@@ -81,17 +97,16 @@ def resolve(annotation: Any, names: Mapping[str, Any]) -> Any:  # noqa: ANN401
         return UNKNOWN
 
 
-def config_type(annotation: Any) -> Any:  # noqa: ANN401
-    """Return what a config may hold for an annotation, as a type that pydantic validates.
+def config_type(annotation: Annotation) -> Annotation:
+    """Return the type that pydantic validates for an annotation.
 
-    Objects that a config describes by ``dict(type=...)`` (a module, a transform) leave open what
-    stands there.
+    Annotations of objects that a config describes by ``dict(type=...)`` accept anything.
 
     Args:
         annotation: A resolved annotation.
 
     Returns:
-        The type; UNKNOWN where anything goes.
+        The type; UNKNOWN for anything.
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal or _is_enum(annotation):
@@ -111,7 +126,7 @@ def config_type(annotation: Any) -> Any:  # noqa: ANN401
         return UNKNOWN
 
 
-def _sequence(kind: Any, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401
+def _sequence(kind: Annotation, arguments: tuple[Annotation, ...]) -> Annotation:
     """Return the type of a list or a tuple."""
     items = [item if item is Ellipsis else config_type(item) for item in arguments]
     if kind is tuple and items:
@@ -121,14 +136,14 @@ def _sequence(kind: Any, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401
 
 
 def _writable(members: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the members of a union, without the tensor that a number may be in torch's own."""
+    """Return the members of a union, without ``Tensor`` where torch also accepts a number."""
     if not {int, float} & {member for member in members if isinstance(member, type)}:
         return members
     return tuple(member for member in members if getattr(member, "__name__", "") != "Tensor")
 
 
-def _union(members: tuple[Any, ...]) -> Any:  # noqa: ANN401
-    """Return the type of a union; one member that is UNKNOWN leaves all of it open."""
+def _union(members: tuple[Annotation, ...]) -> Annotation:
+    """Return the type of a union; UNKNOWN if a member is."""
     some = [member for member in members if member is not type(None)]
     some.sort(key=lambda member: _ORDER.get(get_origin(member) or member, len(_ORDER)))
     found = [config_type(member) for member in some]
@@ -140,17 +155,17 @@ def _union(members: tuple[Any, ...]) -> Any:  # noqa: ANN401
     return Union[union, None] if len(some) < len(members) else union  # noqa: UP007
 
 
-def _is_enum(annotation: Any) -> bool:  # noqa: ANN401
+def _is_enum(annotation: Annotation) -> bool:
     """Return whether an annotation is an enumeration."""
     return isinstance(annotation, type) and issubclass(annotation, enum.Enum)
 
 
-def in_words(annotation: Any, *, several: bool = False) -> str:  # noqa: ANN401
-    """Return what an annotation accepts, in words that a user of configs knows.
+def in_words(annotation: Annotation, *, several: bool = False) -> str:
+    """Return a description of what an annotation accepts.
 
     Args:
         annotation: A resolved annotation.
-        several: Say it of more than one.
+        several: Use the plural.
 
     >>> in_words(tuple[float, float] | None)
     'a list of two finite numbers or None'
@@ -178,14 +193,14 @@ def in_words(annotation: Any, *, several: bool = False) -> str:  # noqa: ANN401
 
 
 def _union_in_words(members: tuple[Any, ...], *, several: bool) -> str:
-    """Return the members of a union; a string that may be a path is a path, None comes last."""
+    """Return a description of a union; a path includes strings, None comes last."""
     shown = [m for m in members if not (m is str and Path in members)]
     shown.sort(key=lambda member: member is type(None))
     return _either(list(dict.fromkeys(in_words(member, several=several) for member in shown)))
 
 
-def _list_in_words(kind: Any, arguments: tuple[Any, ...], *, several: bool) -> str:  # noqa: ANN401
-    """Return a list with its items."""
+def _list_in_words(kind: Annotation, arguments: tuple[Annotation, ...], *, several: bool) -> str:
+    """Return a description of a list."""
     name = "lists" if several else "a list"
     if not arguments:
         return name
@@ -201,3 +216,43 @@ def _list_in_words(kind: Any, arguments: tuple[Any, ...], *, several: bool) -> s
 def _either(choices: list[str]) -> str:
     """Return ``a, b or c``."""
     return " or ".join(part for part in (", ".join(choices[:-1]), choices[-1]) if part)
+
+
+def mismatch(annotation: Annotation, value: object) -> str:
+    """Return the error message for a value that does not fit an annotation.
+
+    >>> mismatch(Path, 3)
+    "expected a path, got 3. If it is a name, write it in quotes: '3'."
+    """
+    expected = in_words(annotation)
+    if not _has_non_finite(value):
+        expected = expected.replace("finite ", "")
+    advice = ""
+    if {str, Path} & {annotation, *get_args(annotation)} and isinstance(value, (int, float)):
+        advice = f" If it is a name, write it in quotes: '{value}'."
+    return f"expected {expected}, got {reprlib.repr(value)}.{advice}"
+
+
+def _has_non_finite(value: object) -> bool:
+    """Return whether a value contains NaN or infinity."""
+    if isinstance(value, (list, tuple)):
+        return any(_has_non_finite(item) for item in value)
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def lenient(annotation: Annotation) -> Annotation:
+    """Return a library's annotation with allowances for what it omits.
+
+    >>> lenient(int)
+    int | float | None
+    """
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation is UNKNOWN:
+        return annotation
+    if origin is tuple and len(arguments) == 1:
+        return tuple[arguments[0], ...] | None  # type: ignore[valid-type]
+    if annotation is int:
+        return int | float | None
+    if origin in (Union, types.UnionType):
+        return Union[tuple(lenient(member) for member in arguments)]  # noqa: UP007
+    return Union[annotation, None]  # noqa: UP007

@@ -1,32 +1,44 @@
-"""Arguments checked against the annotations of what takes them, and converted to what they mean.
+"""Arguments of components: which ones a class or function takes, and whether values fit them.
 
-pydantic validates; this module says which annotations count:
+pydantic validates values against annotations:
 
-* Those of this package and of a user's own components count in full.
-* Those of torch, torchvision and Avalanche count with what their authors leave out: None may stand
-  anywhere, a number where an integer is asked for, and a tuple of one may have any length.
-* Those of the mmlab packages do not count (they often contradict the docstrings); only words for
-  True and False are understood.
+* Annotations of this package and of a user's own components count in full.
+* Annotations of torch, torchvision and Avalanche count with allowances for what they omit: None is
+  always accepted, a number where an integer is expected, and tuples of one item in any length.
+* Annotations of the mmlab packages do not count (they often contradict the docstrings); only words
+  for True and False are converted.
 
-A default is always accepted, and an annotation that cannot be read accepts anything.
+A default is always accepted. An annotation that cannot be read accepts anything.
 """
 
 from __future__ import annotations
 
-import math
-import reprlib
-from collections.abc import Callable, Mapping
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
-from pathlib import Path
-from types import UnionType
-from typing import Any, NamedTuple, Union, get_args, get_origin
+from typing import Any, NamedTuple
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-from cliqa.config.annotations import UNKNOWN, config_type, in_words
-from cliqa.config.flags import as_flag
-from cliqa.config.signature import Argument, arguments_of
+from cliqa.config.annotations import (
+    UNKNOWN,
+    Annotation,
+    as_flag,
+    config_type,
+    lenient,
+    mismatch,
+    resolve,
+)
+from cliqa.config.suggest import closest
 from cliqa.utils.errors import ConfigError
+
+Component = Callable[..., Any]
+"""A class or a function that a config names."""
+
+TAKES_NOTHING = frozenset({"builtins.object", "torch.nn.modules.module.Module"})
+"""Base classes whose constructors accept no argument, despite their signatures."""
 
 LENIENT = ("torch", "torchvision", "avalanche")
 """Packages whose annotations count with allowances."""
@@ -35,27 +47,145 @@ UNTYPED = ("mmpretrain", "mmengine", "mmcv", "builtins", "logging")
 """Packages whose annotations do not count."""
 
 WRONG = frozenset({("torchvision.transforms.v2._augment", "value")})
-"""Module and argument of annotations that contradict their documentation."""
+"""(module, argument) of annotations that contradict their documentation."""
 
 CONFIG = ConfigDict(arbitrary_types_allowed=True)
 
 
+class Argument(NamedTuple):
+    """An argument of a component.
+
+    Attributes:
+        annotation: Its resolved annotation; `UNKNOWN` if that cannot be read.
+        default: Its default, ``inspect.Parameter.empty`` for none.
+        module: The module of the function that takes it.
+    """
+
+    annotation: Any
+    default: Any
+    module: str
+
+
+def parameters_of(component: Component) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Return the arguments that a component takes by name, and whether it accepts any other name.
+
+    ``**kwargs`` that a constructor only passes to its base class mean the arguments of the base, as
+    in Avalanche's strategies. With another use of them any name is accepted.
+    """
+    found: dict[str, inspect.Parameter] = {}
+    takes_any = True
+    for _, own, open_ended in _signatures(component):
+        found = {**own, **found}
+        takes_any = open_ended
+    return found, takes_any
+
+
+def arguments_of(component: Component) -> dict[str, Argument]:
+    """Return the arguments of `parameters_of` with their annotations resolved."""
+    found: dict[str, Argument] = {}
+    for function, own, _ in _signatures(component):
+        function = inspect.unwrap(function)
+        names = getattr(function, "__globals__", {})
+        module = getattr(function, "__module__", None) or ""
+        for name, parameter in own.items():
+            note = parameter.annotation
+            known = UNKNOWN if note is inspect.Parameter.empty else resolve(note, names)
+            found.setdefault(name, Argument(known, parameter.default, module))
+    return found
+
+
+def _signatures(
+    component: Component,
+) -> Iterator[tuple[Component, dict[str, inspect.Parameter], bool]]:
+    """Yield the functions that take a component's arguments, subclasses first.
+
+    Yields:
+        The function, its own named parameters, and whether it accepts any other name.
+    """
+    if not inspect.isclass(component):
+        yield component, *_named_parameters(component)
+        return
+    for owner in inspect.getmro(component):
+        constructor = vars(owner).get("__init__")
+        if constructor is None:
+            continue
+        if f"{owner.__module__}.{owner.__qualname__}" in TAKES_NOTHING:
+            yield constructor, {}, False
+            return
+        own, open_ended = _named_parameters(constructor, skip=1)
+        yield constructor, own, open_ended
+        if not open_ended or not _passes_keywords_up(constructor):
+            return
+
+
+def _passes_keywords_up(constructor: Component) -> bool:
+    """Return whether a constructor only passes its ``**kwargs`` to ``__init__``."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(constructor)))
+    except (OSError, TypeError, SyntaxError):
+        return False
+    definition = tree.body[0]
+    if not isinstance(definition, ast.FunctionDef) or definition.args.kwarg is None:
+        return False
+    keywords = definition.args.kwarg.arg
+    nodes = list(ast.walk(definition))
+    uses = [node for node in nodes if isinstance(node, ast.Name) and node.id == keywords]
+    passed = [
+        keyword.value
+        for node in nodes
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "__init__"
+        for keyword in node.keywords
+        if keyword.arg is None and keyword.value in uses
+    ]
+    return len(passed) == len(uses) > 0
+
+
+def _named_parameters(
+    function: Component, skip: int = 0
+) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Return the nameable parameters after the first `skip`, and whether there is ``**kwargs``."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())[skip:]
+    except ValueError:  # a constructor written in C without a signature
+        return {}, True
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    named = {p.name: p for p in parameters if p.kind in kinds}
+    return named, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+
+
+def describe(parameters: Mapping[str, inspect.Parameter], hidden: Collection[str]) -> str:
+    """Return parameters as a user would write them: ``margin: float = 0.05``."""
+    shown = [_as_written(p) for name, p in parameters.items() if name not in hidden]
+    return ", ".join(shown) or "no argument"
+
+
+def _as_written(parameter: inspect.Parameter) -> str:
+    """Return a parameter as in its source; annotations that are strings without quotes."""
+    note, default = parameter.annotation, parameter.default
+    text = parameter.name
+    if note is not inspect.Parameter.empty:
+        text += f": {note if isinstance(note, str) else inspect.formatannotation(note)}"
+    if default is not inspect.Parameter.empty:
+        text += f" = {default!r}"
+    return text
+
+
 def checked_arguments(
-    component: Callable[..., Any], given: Mapping[str, Any], before: str
+    component: Component, given: Mapping[str, Any], before: str
 ) -> dict[str, Any]:
-    """Return arguments as a component takes them.
+    """Return the values of arguments, checked and converted by the annotations.
 
     Args:
         component: A class or a function.
-        given: Its arguments by name; what the signature does not name passes as it is.
-        before: What stands before the argument's name in an error message.
+        given: Its arguments by name; unknown names are not checked.
+        before: The text before the argument's name in an error message.
 
     Returns:
-        The arguments in their order: words for True and False as truth values, lists as tuples
-        where a tuple is asked for, names as members of an enumeration.
+        The arguments in their order: words for True and False as truth values, lists as tuples for
+        tuple annotations, names as members of an enumeration.
 
     Raises:
-        ConfigError: With one line for every argument that does not fit its annotation.
+        ConfigError: With one line for each value that does not fit its annotation.
     """
     rules = _rules(component)
     mistakes, found = [], {}
@@ -70,18 +200,44 @@ def checked_arguments(
     return found
 
 
+def check_argument_names(
+    component: Component, given: Collection[str], provided: Collection[str], where: str
+) -> None:
+    """Refuse unknown and missing arguments of a component.
+
+    Args:
+        component: A class or a function.
+        given: The names of the arguments that a config gives.
+        provided: Arguments that the caller adds; they are not suggested.
+        where: The start of the error message.
+
+    Raises:
+        ConfigError: An argument is unknown, or a required one is missing.
+    """
+    parameters, open_ended = parameters_of(component)
+    shown = {name: p for name, p in parameters.items() if name not in provided}
+    unknown = sorted(set(given) - set(parameters))
+    accepts = f"It accepts {describe(parameters, provided)}."
+    if unknown and not open_ended:
+        hint = closest(unknown[0], shown)
+        raise ConfigError(f"{where}: unexpected argument '{unknown[0]}'.{hint} {accepts}")
+    for name, parameter in shown.items():
+        if parameter.default is inspect.Parameter.empty and name not in given:
+            raise ConfigError(f"{where}: missing argument '{name}'. {accepts}")
+
+
 class _UnfitError(Exception):
-    """What was expected, and what was given."""
+    """A value does not fit its annotation."""
 
 
 class _Rule(NamedTuple):
-    """What an argument may be.
+    """The accepted values of an argument.
 
     Attributes:
-        annotation: What its author says; it is told to the user.
-        adapter: Validates and converts; None where anything goes.
+        annotation: Its annotation, for messages.
+        adapter: Validates and converts; None to accept anything.
         default: Always accepted.
-        words: Words for True and False are converted, and anything else goes.
+        words: Convert words for True and False, without an adapter.
     """
 
     annotation: Any
@@ -91,7 +247,7 @@ class _Rule(NamedTuple):
 
 
 @cache
-def _rules(component: Callable[..., Any]) -> dict[str, _Rule]:
+def _rules(component: Component) -> dict[str, _Rule]:
     """Return the rules of a component's arguments by name."""
     return {name: _rule(name, argument) for name, argument in arguments_of(component).items()}
 
@@ -106,23 +262,23 @@ def _rule(name: str, argument: Argument) -> _Rule:
     accepted = annotation
     if package in LENIENT:
         annotation = bool if is_flag and annotation is UNKNOWN else annotation
-        accepted = allowing(annotation)
+        accepted = lenient(annotation)
     adapter = _adapter(config_type(accepted))
     return _Rule(annotation, adapter, default, words=is_flag and adapter is None)
 
 
-def _adapter(kind: Any) -> TypeAdapter[Any] | None:  # noqa: ANN401
-    """Return what validates a type, None where anything goes."""
+def _adapter(kind: Annotation) -> TypeAdapter[Any] | None:
+    """Return the validator of a type, None to accept anything."""
     if kind is UNKNOWN:
         return None
     try:
         return TypeAdapter(kind, config=CONFIG)
-    except (PydanticUserError, TypeError):  # metadata of a user's that pydantic does not know
+    except (PydanticUserError, TypeError):  # a user's metadata that pydantic does not know
         return None
 
 
-def _checked(rule: _Rule, value: Any) -> Any:  # noqa: ANN401
-    """Return a value as an argument takes it.
+def _checked(rule: _Rule, value: object) -> object:
+    """Return a checked and converted value.
 
     Raises:
         _UnfitError: It does not fit.
@@ -134,41 +290,4 @@ def _checked(rule: _Rule, value: Any) -> Any:  # noqa: ANN401
     try:
         return rule.adapter.validate_python(value)
     except ValidationError as error:
-        expected = in_words(rule.annotation)
-        if not _has_non_finite(value):
-            expected = expected.replace("finite ", "")
-        advice = _quotes(rule.annotation, value)
-        raise _UnfitError(f"expected {expected}, got {reprlib.repr(value)}.{advice}") from error
-
-
-def allowing(annotation: Any) -> Any:  # noqa: ANN401
-    """Return an annotation of a library with what its authors leave out.
-
-    >>> allowing(int)
-    int | float | None
-    """
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if annotation is UNKNOWN:
-        return annotation
-    if origin is tuple and len(arguments) == 1:
-        return tuple[arguments[0], ...] | None  # type: ignore[valid-type]
-    if annotation is int:
-        return int | float | None
-    if origin in (Union, UnionType):
-        return Union[tuple(allowing(member) for member in arguments)]  # noqa: UP007
-    return Union[annotation, None]  # noqa: UP007
-
-
-def _has_non_finite(value: Any) -> bool:  # noqa: ANN401
-    """Return whether there is a NaN or an infinity in a value."""
-    if isinstance(value, (list, tuple)):
-        return any(_has_non_finite(item) for item in value)
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-def _quotes(annotation: Any, value: Any) -> str:  # noqa: ANN401
-    """Return advice where a name was read as a number or a truth value."""
-    texts = {str, Path} & {annotation, *get_args(annotation)}
-    if not texts or not isinstance(value, (bool, int, float)):
-        return ""
-    return f" If it is a name, write it in quotes: '{value}'."
+        raise _UnfitError(mismatch(rule.annotation, value)) from error

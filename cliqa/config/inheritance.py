@@ -1,22 +1,19 @@
-"""The files that a config consists of, read and analysed before any of them runs."""
+"""The files of a config, read and analysed before any of them runs."""
 
 from __future__ import annotations
 
 import ast
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from cliqa.config.suggest import closest
-from cliqa.config.text import BASE, check_style, read_config_text
+from cliqa.config.text import BASE, parse_config
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import home_path
 
-ENVIRONMENT = re.compile(r"\{\{['\"]?\s*\$(\w+)\s*:\s*(\S*?)\s*['\"]?\}\}")
-BASE_VALUE = re.compile(r"\{\{\s*_base_\.([\w.]+)\s*\}\}")
 SCOPES = (
     *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef),
     *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
@@ -25,13 +22,13 @@ SCOPES = (
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """One file of a config, and the files it inherits from.
+    """One file of a config, and its bases.
 
     Args:
         path: The file, as a user would write it.
-        tree: Its syntax tree, placeholders such as ``{{ fileDirname }}`` replaced.
-        bases: The files that its ``_base_`` names, in that order.
-        external: Whether a base lies in another package (``mmpretrain::...``), unread here.
+        tree: Its syntax tree, with placeholders such as ``{{ fileDirname }}`` replaced.
+        bases: The files in its ``_base_``, in that order.
+        external: Whether a base is in another package (``mmpretrain::...``), not read here.
     """
 
     path: Path
@@ -40,14 +37,14 @@ class ConfigFile:
     external: bool = False
 
     def chain(self) -> Iterator[ConfigFile]:
-        """Yield this file and every file below it."""
+        """Yield this file and all files that it inherits from."""
         yield self
         for base in self.bases:
             yield from base.chain()
 
     @cached_property
     def assigned(self) -> dict[str, int]:
-        """The names that the file itself sets at its top level, with the line of the first time."""
+        """The names that the file itself sets at its top level, with their first line."""
         found: dict[str, int] = {}
         for node in _top_level(self.tree):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -56,7 +53,7 @@ class ConfigFile:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Every name that the file or a base of it sets."""
+        """Every name that the file or one of its bases sets."""
         return frozenset(name for file in self.chain() for name in file.assigned)
 
     @cached_property
@@ -80,24 +77,17 @@ class ConfigFile:
 
 
 def read_chain(path: str | Path, children: tuple[Path, ...] = ()) -> ConfigFile:
-    """Read a config file and all that it inherits from, without running them.
+    """Read a config file and its bases, without running them.
 
     Args:
         path: The file.
-        children: The files on the way to it, outermost first.
+        children: The files that inherit from it, outermost first.
 
     Raises:
-        ConfigError: A file is missing, no Python file, not UTF-8, has a syntax error, inherits from
-            itself, or uses a placeholder in a way that would yield garbage.
+        ConfigError: As `parse_config`, or ``_base_`` is wrong.
     """
     path = home_path(path)
-    text = read_config_text(path, children[-1] if children else None)
-    if os.path.realpath(path) in map(os.path.realpath, children):
-        raise ConfigError(f"{_route((*children, path))}: the config inherits from itself.")
-    text = _substitute(text, path)
-    tree = _parse(text, path)
-    check_style(tree, path)
-    _check_placeholders(text, tree, path)
+    tree = parse_config(path, children)
     names = _base_names(tree, path)
     file = ConfigFile(
         path,
@@ -113,87 +103,8 @@ def read_chain(path: str | Path, children: tuple[Path, ...] = ()) -> ConfigFile:
     return file
 
 
-def _route(files: tuple[Path, ...]) -> str:
-    """Return files as a route: ``a.py -> b.py``."""
-    return " -> ".join(str(file) for file in files)
-
-
-def _substitute(text: str, path: Path) -> str:
-    """Replace what mmengine replaces before it runs a file: the file's names, and environment."""
-    full = Path(os.path.abspath(path))
-    known = {
-        "fileDirname": full.parent.as_posix(),
-        "fileBasename": full.name,
-        "fileBasenameNoExtension": full.stem,
-        "fileExtname": full.suffix,
-    }
-    for name, value in known.items():
-        text = re.sub(r"\{\{\s*" + name + r"\s*\}\}", value.replace("\\", r"\\"), text)
-
-    def of_environment(match: re.Match[str]) -> str:
-        name, default = match.groups()
-        value = os.environ.get(name, default)
-        if not value:
-            line = text[: match.start()].count("\n") + 1
-            raise ConfigError(
-                f"{path}, line {line}: the environment variable {name} is not set. Set it, or give "
-                f"a default: {{{{${name}:default}}}}."
-            )
-        return value
-
-    return ENVIRONMENT.sub(of_environment, text)
-
-
-def _parse(text: str, path: Path) -> ast.Module:
-    """Return a config file's syntax tree."""
-    try:
-        return ast.parse(text)
-    except SyntaxError as error:
-        source = (error.text or "").strip()
-        raise ConfigError(
-            f"{path}, line {error.lineno}: {error.msg}{f': {source}' if source else ''}"
-        ) from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise ConfigError(f"{path}: not Python ({error}).") from error
-
-
-def _check_placeholders(text: str, tree: ast.Module, path: Path) -> None:
-    """Refuse ``{{_base_.x}}`` inside an expression or a string, where mmengine yields garbage."""
-    if not BASE_VALUE.search(text):
-        return
-    whole = {id(value) for node in ast.walk(tree) for value in _whole_values(node)}
-    placeholders = (ast.Set, ast.Constant, ast.JoinedStr)
-    for node in ast.walk(tree):
-        if not isinstance(node, placeholders) or id(node) in whole:
-            continue
-        match = BASE_VALUE.search(ast.get_source_segment(text, node) or "")
-        if match:
-            name = f"_base_.{match[1]}"
-            raise ConfigError(
-                f"{path}, line {node.lineno}: {match[0]} stands for a whole value only. Inside an "
-                f"expression write {name}, for example {name} * 2 or f'{{{name}}}/x'."
-            )
-
-
-def _whole_values(node: ast.AST) -> list[ast.expr]:
-    """Return the parts of `node` that are values of a config by themselves (or a docstring)."""
-    if isinstance(node, (ast.Assign, ast.Expr)):
-        values: list[ast.expr] = [node.value]
-    elif isinstance(node, ast.keyword):
-        values = [node.value] if node.arg else []
-    elif isinstance(node, ast.Dict):
-        values = node.values
-    elif isinstance(node, (ast.List, ast.Tuple)):
-        values = node.elts
-    else:
-        values = []
-    if isinstance(node, ast.Expr):
-        return values
-    return [value for value in values if isinstance(value, ast.Set)]
-
-
 def _base_names(tree: ast.Module, path: Path) -> list[str]:
-    """Return what ``_base_`` names, as mmengine reads it: the file's first assignment."""
+    """Return the paths in ``_base_``, as mmengine reads them: the first assignment."""
     found = [
         node
         for node in _top_level(tree)
@@ -238,8 +149,65 @@ def _is_base(node: ast.expr) -> bool:
 
 
 def _top_level(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a file that do not lie in a function, class or comprehension."""
+    """Yield the nodes of a file outside functions, classes and comprehensions."""
     for node in ast.iter_child_nodes(tree):
         if not isinstance(node, SCOPES):
             yield node
             yield from _top_level(node)
+
+
+def check_overrides(file: ConfigFile, merged: Collection[str]) -> None:
+    """Refuse a variable that a file sets again after a base has used its own value.
+
+    Every file runs separately, so ``batch_size = 32`` in a child does not change what a base
+    computed from its own ``batch_size``.
+
+    Args:
+        file: A config file.
+        merged: Names that mmengine merges, so that setting them again has an effect.
+
+    Raises:
+        ConfigError: There is such a variable.
+    """
+    for child in file.chain():
+        _check_overrides(child, file, merged)
+
+
+def _check_overrides(child: ConfigFile, file: ConfigFile, merged: Collection[str]) -> None:
+    """Refuse a variable that `child` sets without effect."""
+    below = [part for base in child.bases for part in base.chain()]
+    heirs = [part for part in file.chain() if child in part.chain()]
+    for name, line in child.assigned.items():
+        if name in merged:
+            continue
+        first = next((part for part in below if name in part.assigned), None)
+        users = [part for part in below if name in part.used or name in part.used_of_bases]
+        effective = name in child.used or any(name in part.used_of_bases for part in heirs)
+        if first and users and not effective:
+            keys = sorted({key for part in users for key in _keys_reading(name, part.tree)})
+            raise ConfigError(
+                f"{child.path}, line {line}: {name} has no effect here: {users[0].path} has "
+                f"already used the {name} of {first.path}, line {first.assigned[name]}. "
+                f"Override the keys that use it: {', '.join(keys) or 'see that file'}."
+            )
+
+
+def _keys_reading(name: str, tree: ast.Module) -> Iterator[str]:
+    """Yield the dotted keys whose values a file computes from `name`."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            yield from _paths(name, node.value, node.targets[0].id)
+
+
+def _paths(name: str, node: ast.AST, path: str) -> Iterator[str]:
+    """Yield the key paths under `node` at which `name` is read."""
+    if name in (getattr(node, "id", None), getattr(node, "attr", None)):  # name, _base_.name
+        yield path
+    elif isinstance(node, ast.keyword) and node.arg:
+        yield from _paths(name, node.value, f"{path}.{node.arg}")
+    elif isinstance(node, (ast.List, ast.Tuple)):
+        for index, item in enumerate(node.elts):
+            yield from _paths(name, item, f"{path}.{index}")
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from _paths(name, child, path)

@@ -1,7 +1,7 @@
-"""Configs: mmengine's files in, plain nested dicts and lists out, every mistake named.
+"""Loading configs: mmengine's config files become plain nested dicts and lists.
 
-A config is a Python file, so loading one runs code: load only what you trust. Configs in YAML or
-JSON are not read. What every section means is told in `cliqa.config.sections`.
+A config is a Python file, so loading it runs code: load only configs that you trust. YAML and JSON
+are not supported. The sections are described in `cliqa.config.sections`.
 """
 
 from __future__ import annotations
@@ -19,44 +19,43 @@ from mmengine.config import Config
 from mmengine.config import config as mmengine_config
 
 from cliqa.config.inheritance import ConfigFile, read_chain
-from cliqa.config.names import check_names
 from cliqa.config.options import apply_options, is_copied
-from cliqa.config.sections import SECTIONS, check_sections, with_flags
+from cliqa.config.sections import SECTIONS, check_sections, check_top_level, with_flags
 from cliqa.config.suggest import closest
 from cliqa.config.trust import import_custom_modules, vouch
-from cliqa.config.values import differing_keys, format_config, plain
+from cliqa.config.values import format_config, plain
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_text
 
 RunConfig = dict[str, Any]
-"""Sections by name: nested dicts, lists, tuples, strings, numbers, truth values and None."""
+"""The sections of a config by name, in plain values."""
 
 
 def load_config(path: str | Path, overrides: Sequence[str] | None = None) -> RunConfig:
-    """Load a config file with its bases, apply options, and check its sections.
+    """Load a config file and its bases, apply options, and check the sections.
 
     Args:
         path: An old-style mmengine config (``_base_`` list, ``_delete_``, ``custom_imports``).
         overrides: Options ``key.sub=value``; see `apply_options`.
 
     Returns:
-        The sections, in the order of `SECTIONS`; the file's own variables are left out.
+        The sections, in the order of `SECTIONS`, without the file's variables.
 
     Raises:
-        ConfigError: A file is missing or wrong, a section is unknown, missing or of the wrong
-            kind, or an option leads nowhere. The message names the file and how to mend it.
+        ConfigError: A file is missing or wrong, a section is unknown, missing or has a wrong value,
+            or an option has an unknown key. The message names the file and the remedy.
     """
     try:
         return _load(path, overrides or ())
     except RecursionError as error:
-        raise ConfigError(f"{path}: is nested too deeply. Write it flatter.") from error
+        raise ConfigError(f"{path}: is nested too deeply. Reduce the nesting.") from error
 
 
 def _load(path: str | Path, overrides: Sequence[str]) -> RunConfig:
     """Load a config file; see `load_config`."""
     file = read_chain(path)
     values = _run(file)
-    check_names(values, file)
+    check_top_level(values, file)
     config = {
         name: plain(values[name], f"{file.path}: {name}") for name in SECTIONS if name in values
     }
@@ -71,20 +70,20 @@ def _load(path: str | Path, overrides: Sequence[str]) -> RunConfig:
 
 
 def dump_config(config: Mapping[str, Any], path: str | Path) -> None:
-    """Write a config atomically as a Python file that `load_config` reads back as an equal one.
+    """Write a config atomically as a Python file that loads to an equal config.
 
     Args:
-        config: What `load_config` returned.
-        path: The file to write, ending in ``.py``.
+        config: A config from `load_config`.
+        path: The file, ending in ``.py``.
 
     Raises:
-        ConfigError: There is something else than plain values in it.
+        ConfigError: It contains other than plain values.
     """
     write_text(path, format_config({key: plain(value, key) for key, value in config.items()}))
 
 
 def default_work_dir(path: str | Path) -> Path:
-    """Return the folder of a config's runs: ``work_dirs/<config name>``.
+    """Return the default folder of a config's run: ``work_dirs/<config name>``.
 
     >>> default_work_dir("config/iqa_ewc.py").as_posix()
     'work_dirs/iqa_ewc'
@@ -92,20 +91,11 @@ def default_work_dir(path: str | Path) -> Path:
     return Path("work_dirs") / Path(path).stem
 
 
-def config_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """Return the dotted keys whose values differ between two configs, sorted.
-
-    >>> config_differences({"model": {"depth": 18}}, {"model": {"depth": 50}, "seed": 0})
-    ['model.depth', 'seed']
-    """
-    return differing_keys(a, b)
-
-
 def _name_scenario(config: RunConfig, where: str) -> None:
-    """Let ``dataset_type``, as older configs call it, be the scenario's ``type``.
+    """Rename the scenario's ``dataset_type``, as in older configs, to ``type``.
 
     Raises:
-        ConfigError: Both are given, and differ.
+        ConfigError: Both are given and differ.
     """
     scenario = config.get("scenario")
     if not isinstance(scenario, dict) or "dataset_type" not in scenario:
@@ -114,14 +104,14 @@ def _name_scenario(config: RunConfig, where: str) -> None:
     name = scenario["dataset_type"]
     if rest.setdefault("type", name) != name:
         raise ConfigError(
-            f"{where}: scenario: type={rest['type']!r} and dataset_type={name!r} say two things. "
-            "Keep one; where a base sets the other, write _delete_=True into the scenario."
+            f"{where}: scenario: type={rest['type']!r} and dataset_type={name!r} differ. "
+            "Keep one; if a base sets the other, add _delete_=True to the scenario."
         )
     config["scenario"] = rest
 
 
 def _run(file: ConfigFile) -> dict[str, Any]:
-    """Let mmengine run the files and merge them."""
+    """Run and merge the files with mmengine."""
     try:
         with _mmengine():
             config = Config.fromfile(str(file.path), lazy_import=False, import_custom_modules=False)
@@ -132,9 +122,9 @@ def _run(file: ConfigFile) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _mmengine() -> Iterator[None]:
-    """Let mmengine read files as we do, and keep what it and a config print off the output.
+    """Make mmengine accept byte-order marks, and redirect printed text to standard error.
 
-    It knows no byte-order mark, and imports torch to announce environment variables.
+    Its message about environment variables is suppressed: it would import torch.
     """
     announce = mmengine_config.print_log
     mmengine_config.print_log = lambda *_, **__: None
@@ -148,12 +138,12 @@ def _mmengine() -> Iterator[None]:
 
 
 def _open_marked(path: str, mode: str = "r", encoding: str = "utf-8") -> IO[str]:
-    """Open a text file as mmengine does; a byte-order mark at its start is left out."""
+    """Open a text file as mmengine does, without a byte-order mark."""
     return open(path, mode, encoding="utf-8-sig" if mode == "r" else encoding)
 
 
 def _explain(error: BaseException, file: ConfigFile) -> str:
-    """Return where a config failed, why, and how to mend it."""
+    """Return where and why a config failed, and a remedy."""
     files = {os.path.abspath(part.path): part for part in file.chain()}
     frames = list(traceback.walk_tb(error.__traceback__))
     reason = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -161,14 +151,14 @@ def _explain(error: BaseException, file: ConfigFile) -> str:
         part = files.get(frame.f_code.co_filename)
         if part is not None:
             return f"{part.path}, line {line}: {reason}.{_hint(error, part)}"
-    # mmengine's own code failed: which file it was merging is known to its frames alone
+    # mmengine's own code failed: only its frames know which file it was merging
     merging = [frame.f_locals.get("filename") for frame, _ in frames]
     part = next((files[name] for name in reversed(merging) if name in files), file)
     return _explain_merge(error, part) or f"{part.path}: {reason}."
 
 
 def _hint(error: BaseException, file: ConfigFile) -> str:
-    """Return advice for an error that a config's own code raised."""
+    """Return advice for an error of a config's own code."""
     inherited = {name for base in file.bases for name in base.names}
     if isinstance(error, NameError) and error.name:
         if error.name in inherited:
@@ -178,7 +168,7 @@ def _hint(error: BaseException, file: ConfigFile) -> str:
 
 
 def _explain_merge(error: BaseException, file: ConfigFile) -> str | None:
-    """Return what mmengine's errors while merging mean, or None for others."""
+    """Return an explanation of mmengine's errors in merging, or None for others."""
     text = str(error)
     if "Duplicate key is not allowed" in text:
         pairs = [(a, b) for i, b in enumerate(file.bases) for a in file.bases[:i]]
@@ -186,14 +176,14 @@ def _explain_merge(error: BaseException, file: ConfigFile) -> str | None:
             if names := sorted(first.names & second.names):
                 return (
                     f"{file.path}: its bases {first.path} and {second.path} both set "
-                    f"{', '.join(names)}. Two bases may not share a name: inherit from one of "
-                    "them, or rename the variable."
+                    f"{', '.join(names)}. Two bases must not set the same name: inherit from "
+                    "one of them, or rename the variable."
                 )
     match = re.match(r"(\w+)=.*but is of type <class '([\w.]+)'>", text, re.DOTALL)
     if match:
         return (
             f"{file.path}: {match[1]} is a dict, but its base has a {match[2].split('.')[-1]} "
-            f"there. To replace the base's value, write _delete_=True into {match[1]}."
+            f"there. To replace the base's value, add _delete_=True to {match[1]}."
         )
     if "cannot pickle" in text:
         return f"{file.path}: {text}: a config holds numbers, strings, None, lists and dicts."

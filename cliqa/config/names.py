@@ -1,121 +1,285 @@
-"""The top-level names of config files: sections, variables of the author, and slips."""
+"""The index of component names, read from source files without importing anything.
+
+``@DATASETS.register_module()`` over a class of ours, and ``OPTIMIZERS.add_upstream(torch.optim,
+...)`` for a library's module, tell what the registries hold. Where the sources leave a doubt, every
+name counts as known. The registries use the index to import only the module that a name needs.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
-from typing import Any
+import importlib.util
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
 
-from cliqa.config.inheritance import BASE, ConfigFile
-from cliqa.config.sections import ELSEWHERE, SECTIONS
-from cliqa.config.suggest import nearest
-from cliqa.utils.errors import ConfigError
-from cliqa.utils.logging import get_logger
+PACKAGE = Path(__file__).resolve().parents[1]
+PARENTS = {
+    "MODELS": ("mmpretrain.models", "mmengine.model", "mmcv.cnn"),
+    "LOSSES": ("mmpretrain.models.losses",),
+}
+"""Packages whose registered classes a registry takes over."""
 
-DATA = (str, int, float, dict, list, tuple, type(None))
-PIPELINES = frozenset({"train_pipeline", "test_pipeline"})
-SIMILAR = 0.75
-"""From here on (difflib's ratio) a name that nothing uses is taken for a misspelt section."""
+KIND = re.compile(r'^([A-Z_]+)(?:: \w+)? = ComponentRegistry\(\s*"([^"]+)"', re.MULTILINE)
+REGISTERED = re.compile(
+    r"^[ \t]*@(\w+)\.register_module\(([^)]*)\)\s*?\n(?:[ \t]*@.*\n)*[ \t]*(?:class|def)\s+(\w+)",
+    re.MULTILINE,
+)
+CALLED = re.compile(r"(?<!`)(?<!`@)\b(\w+)\.register_module\(")
+ASSIGNED = re.compile(r"([A-Z_]+)\.upstream\[")
+UPSTREAM = re.compile(r"(?<!`)\b(\w+)\.add_upstream\(\s*([\w.]+)\s*(.)")
+DEFINED = re.compile(r"^(?:class|def) ([A-Za-z]\w*)", re.MULTILINE)
+STAR = re.compile(r"^from (\S+) import \*", re.MULTILINE)
+
+Definition = ast.ClassDef | ast.FunctionDef
 
 
-def check_names(values: Mapping[str, Any], file: ConfigFile) -> None:
-    """Refuse top-level names that were meant to be sections, and variables that change nothing.
+class Signature(NamedTuple):
+    """The arguments of a component.
 
-    A name that is no section may be a variable of the author (``batch_size = 64``): it passes where
-    some file of the chain reads it, or where it looks like no section.
+    Attributes:
+        annotations: Annotations as they are written, by argument; "" for none.
+        complete: No other argument is accepted, as far as the sources tell.
+    """
+
+    annotations: dict[str, str]
+    complete: bool
+
+
+class NameIndex:
+    """The components that the sources of a package register.
 
     Args:
-        values: What the files have set, by name.
-        file: The config file with its bases.
+        package: The package's folder.
 
-    Raises:
-        ConfigError: A name is a misspelt or unknown section, or is set again after it was used.
+    Attributes:
+        kinds: What each registry holds, in words, by the name of its variable.
     """
-    used = {name for part in file.chain() for name in {*part.used, *part.used_of_bases}}
-    for part in file.chain():
-        for name in part.assigned:
-            if name.startswith("__") and nearest(name, [BASE], SIMILAR):  # mmengine drops these
-                raise ConfigError(f"{_place(name, file)}: unknown name. Did you mean '{BASE}'?")
-    for name, value in values.items():
-        if name not in SECTIONS and name not in used and isinstance(value, DATA):
-            _check_unused(name, value, file)
-    for child in file.chain():
-        _check_overrides(child, file)
 
+    def __init__(self, package: Path = PACKAGE) -> None:
+        self.package = package
+        self.kinds: dict[str, str] = {}
+        self._own: dict[str, dict[str, tuple[str, Path]]] = {}
+        self._upstream: dict[str, list[str]] = {}
+        self._doubtful: set[str] = set()
+        for path in sorted(package.rglob("*.py")):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            if "register_module(" in text or "upstream" in text or "ComponentRegistry(" in text:
+                self._read(text, path)
 
-def _check_unused(name: str, value: Any, file: ConfigFile) -> None:  # noqa: ANN401
-    """Refuse a name that nothing reads, if it can only be a mistake."""
-    near = nearest(name, [*SECTIONS, BASE], SIMILAR)
-    if name in ELSEWHERE:
-        place = ELSEWHERE[name].format(name)
-        raise ConfigError(f"{_place(name, file)}: '{name}' is no section; it belongs to {place}.")
-    if near:
-        raise ConfigError(f"{_place(name, file)}: unknown section. Did you mean '{near}'?")
-    if _describes_components(value):
-        raise ConfigError(
-            f"{_place(name, file)}: unknown section, and nothing reads it. "
-            f"Sections: {', '.join(SECTIONS)}."
+    def _read(self, text: str, path: Path) -> None:
+        """Add the registries and components of one file."""
+        self.kinds.update(KIND.findall(text))
+        found = REGISTERED.findall(text)
+        for registry, given, definition in found:
+            names = re.findall(r"""["']([^"']+)["']""", given)
+            if given.strip() and not names:
+                self._doubt(registry)  # a computed name
+            for name in names or [definition]:
+                self._own.setdefault(registry, {})[name] = (definition, path)
+        calls = CALLED.findall(text)
+        for registry in set(calls):
+            if calls.count(registry) > sum(name == registry for name, *_ in found):
+                self._doubt(registry)
+        for registry in {*ASSIGNED.findall(text)} - set(PARENTS):
+            self._doubt(registry)
+        for registry, module, end in UPSTREAM.findall(text):
+            name = _imported_as(module, text) if end == "," else None
+            if name and registry.isupper():
+                self._upstream.setdefault(registry, []).append(name)
+            else:
+                self._doubt(registry)
+
+    def _doubt(self, registry: str) -> None:
+        """Note that the sources leave open what a registry holds; a variable may be any."""
+        self._doubtful.add(registry if registry.isupper() else "*")
+
+    def knows(self, registry: str, name: str) -> bool:
+        """Return whether a registry may hold a component of that name.
+
+        Args:
+            registry: The registry's variable, e.g. ``"OPTIMIZERS"``.
+            name: A config's ``type``. A dotted path always counts as known.
+        """
+        if "." in name or name in self._own.get(registry, {}) or self._is_doubtful(registry):
+            return True
+        word = re.compile(rf"\b{re.escape(name)}\b")
+        modules = (*self._upstream.get(registry, ()), *PARENTS.get(registry, ()))
+        return any(word.search(text) for module in modules for text in _texts(module))
+
+    def names(self, registry: str) -> frozenset[str]:
+        """Return the names that a registry holds, for suggestions: ours and upstream's."""
+        own = self._own.get(registry, {})
+        upstream = (
+            name
+            for module in self._upstream.get(registry, ())
+            for text in _texts(module)
+            for name in DEFINED.findall(text)
         )
-    if name in file.assigned:
-        get_logger(__name__).warning("%s: no section, and nothing reads it.", _place(name, file))
+        parents = (
+            name
+            for module in PARENTS.get(registry, ())
+            for text in _texts(module)
+            for *_, name in REGISTERED.findall(text)
+        )
+        return frozenset([*own, *upstream, *parents])
+
+    def own(self, registry: str) -> list[str]:
+        """Return the names of our own components in a registry, sorted."""
+        return sorted(self._own.get(registry, {}))
+
+    def modules(self, name: str) -> list[str]:
+        """Return the modules of ours that register a component called `name`."""
+        paths = {own[name][1] for own in self._own.values() if name in own}
+        top = self.package.parent
+        return sorted(".".join(path.relative_to(top).with_suffix("").parts) for path in paths)
+
+    def signature(self, registry: str, name: str) -> Signature | None:
+        """Return the arguments of a component of ours, None for other components."""
+        definition, path = self._own.get(registry, {}).get(name, ("", self.package))
+        found = self._find(definition, path) if definition else None
+        if found is None:
+            return None
+        node, path = found
+        if isinstance(node, ast.FunctionDef):
+            own = _function_signature(node)
+        else:
+            own = self._class_signature(node, path)
+        return Signature(own.annotations, own.complete and len(node.decorator_list) == 1)
+
+    def _class_signature(self, node: ast.ClassDef, path: Path) -> Signature:
+        """Return the arguments of a class; those that it passes on are its bases'."""
+        methods = {part.name: part for part in node.body if isinstance(part, ast.FunctionDef)}
+        bases = self._base_signature(node, path)
+        if "__init__" in methods:
+            own = _function_signature(methods["__init__"])
+            found = {**bases.annotations, **own.annotations} if not own.complete else own[0]
+            found.pop("self", None)
+            return Signature(found, own.complete and "__new__" not in methods)
+        closed = bases.complete and not node.keywords and "__new__" not in methods
+        return Signature(bases.annotations, closed)
+
+    def _base_signature(self, node: ast.ClassDef, path: Path) -> Signature:
+        """Return the arguments of a class's bases."""
+        merged: dict[str, str] = {}
+        complete = len(node.bases) < 2  # noqa: PLR2004
+        for base in node.bases:
+            found = self._find(base.id, path) if isinstance(base, ast.Name) else None
+            if found is None or not isinstance(found[0], ast.ClassDef):
+                complete = False
+                continue
+            inherited = self._class_signature(found[0], found[1])
+            merged |= inherited.annotations
+            complete = complete and inherited.complete and not found[0].decorator_list
+        return Signature(merged, complete)
+
+    def _find(self, name: str, path: Path) -> tuple[Definition, Path] | None:
+        """Return the class or function of ours that `name` is in one of our files, and its file."""
+        tree = parse_file(path) or ast.Module([], [])
+        for node in statements(tree):
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
+                return node, path
+            if isinstance(node, ast.ImportFrom) and node.module:
+                top, *rest = node.module.split(".")
+                other = self.package.joinpath(*rest).with_suffix(".py")
+                for alias in node.names:
+                    if (alias.asname or alias.name) == name and top == self.package.name:
+                        return self._find(alias.name, other) if other.is_file() else None
+        return None
+
+    def _is_doubtful(self, registry: str) -> bool:
+        """Return whether the sources leave open what a registry holds."""
+        modules = (*self._upstream.get(registry, ()), *PARENTS.get(registry, ()))
+        unread = registry not in self.kinds or not all(map(_is_readable, modules))
+        return unread or bool({registry, "*"} & self._doubtful)
 
 
-def _place(name: str, file: ConfigFile) -> str:
-    """Return where a name is set, for an error message."""
-    for part in file.chain():
-        if name in part.assigned:
-            return f"{part.path}, line {part.assigned[name]}: {name}"
-    return f"{file.path}: {name}"
+@cache
+def name_index() -> NameIndex:
+    """Return the index of this package, read once."""
+    return NameIndex()
 
 
-def _describes_components(value: Any) -> bool:  # noqa: ANN401
-    """Return whether there is a ``dict(type=...)`` in a value."""
-    if isinstance(value, dict):
-        return "type" in value or any(_describes_components(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_describes_components(item) for item in value)
-    return False
+def _function_signature(node: ast.FunctionDef) -> Signature:
+    """Return the arguments of a function."""
+    arguments = [*node.args.args, *node.args.kwonlyargs]
+    found = {a.arg: ast.unparse(a.annotation) if a.annotation else "" for a in arguments}
+    wrapped = node.name == "__init__" and bool(node.decorator_list)
+    return Signature(found, node.args.kwarg is None and not wrapped)
 
 
-def _check_overrides(child: ConfigFile, file: ConfigFile) -> None:
-    """Refuse a variable that `child` sets again after a base of it has already used its own.
+def _imported_as(name: str, text: str) -> str | None:
+    """Return the module that a file's text calls `name`, None where it does not tell."""
+    first, _, rest = name.partition(".")
+    as_alias = re.search(rf"^import ([\w.]+) as {first}$", text, re.MULTILINE)
+    if as_alias:
+        return f"{as_alias[1]}.{rest}".rstrip(".")
+    if re.search(rf"^import {first}(?:\.[\w.]+)?$", text, re.MULTILINE):
+        return name
+    for parent, names in re.findall(r"^from ([\w.]+) import ([^#\n(]+)", text, re.MULTILINE):
+        for part in names.split(","):
+            original, _, alias = part.strip().partition(" as ")
+            if (alias or original).strip() == first:
+                return f"{parent}.{original}.{rest}".rstrip(".")
+    return None
 
-    Every file runs by itself, so ``batch_size = 32`` in a child changes nothing that a base
-    computed from its own ``batch_size``.
+
+def package_folder(package: str) -> Path | None:
+    """Return the folder of an installed package, importing nothing.
+
+    Args:
+        package: Dotted name; only its first part is looked up among the installed packages.
     """
-    below = [part for base in child.bases for part in base.chain()]
-    heirs = [part for part in file.chain() if child in part.chain()]
-    for name, line in child.assigned.items():
-        if name in SECTIONS and name not in PIPELINES:
-            continue
-        first = next((part for part in below if name in part.assigned), None)
-        users = [part for part in below if name in part.used or name in part.used_of_bases]
-        effective = name in child.used or any(name in part.used_of_bases for part in heirs)
-        if first and users and not effective:
-            keys = sorted({key for part in users for key in _keys_reading(name, part.tree)})
-            raise ConfigError(
-                f"{child.path}, line {line}: {name} has no effect here: {users[0].path} has "
-                f"already used the {name} of {first.path}, line {first.assigned[name]}. "
-                f"Override what it went into: {', '.join(keys) or 'the keys it is used in'}."
-            )
+    first, *rest = package.split(".")
+    try:
+        spec = importlib.util.find_spec(first)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(next(iter(spec.submodule_search_locations)), *rest)
+    return folder if folder.is_dir() else None
 
 
-def _keys_reading(name: str, tree: ast.Module) -> Iterator[str]:
-    """Yield the dotted keys whose values a file computes from `name`."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            yield from _paths(name, node.value, node.targets[0].id)
+@cache
+def _files(module: str) -> tuple[Path, ...]:
+    """Return the source files of an installed module or package, its own first; () for none."""
+    folder = package_folder(module)
+    if folder is not None:
+        own = folder / "__init__.py"
+        return (own, *sorted(set(folder.rglob("*.py")) - {own})) if own.is_file() else ()
+    parent, _, name = module.rpartition(".")
+    above = package_folder(parent) if parent else None
+    file = above / f"{name}.py" if above else None
+    return (file,) if file and file.is_file() else ()
 
 
-def _paths(name: str, node: ast.AST, path: str) -> Iterator[str]:
-    """Yield the key paths under `node` at which `name` is read."""
-    if name in (getattr(node, "id", None), getattr(node, "attr", None)):  # name, _base_.name
-        yield path
-    elif isinstance(node, ast.keyword) and node.arg:
-        yield from _paths(name, node.value, f"{path}.{node.arg}")
-    elif isinstance(node, (ast.List, ast.Tuple)):
-        for index, item in enumerate(node.elts):
-            yield from _paths(name, item, f"{path}.{index}")
-    else:
-        for child in ast.iter_child_nodes(node):
-            yield from _paths(name, child, path)
+def _texts(module: str) -> Iterator[str]:
+    """Yield the source texts of an installed module."""
+    for path in _files(module):
+        yield path.read_text(encoding="utf-8", errors="replace")
+
+
+def _is_readable(module: str) -> bool:
+    """Return whether the sources of a module tell its names: no star-import of another package."""
+    own = next(_texts(module), None)
+    return own is not None and all(star.startswith((".", module)) for star in STAR.findall(own))
+
+
+def parse_file(path: Path) -> ast.Module | None:
+    """Return a file's syntax tree, or None if it is not Python of this version."""
+    try:
+        return ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+def statements(tree: ast.AST) -> Iterator[ast.stmt]:
+    """Yield a module's statements, including those in ``if``, ``try`` and ``with``."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.stmt):
+            yield node
+        if not isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef, ast.expr)):
+            yield from statements(node)

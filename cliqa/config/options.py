@@ -1,4 +1,4 @@
-"""Overrides from the command line: ``--cfg-options cl_strategy.optimizer.lr=1e-3``."""
+"""Options of the command line: ``--cfg-options cl_strategy.optimizer.lr=1e-3``."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import reprlib
 from collections.abc import Sequence
 from typing import Any
 
-from cliqa.config.option_kind import kind_of
-from cliqa.config.option_value import is_word, parse_name, parse_value
+from cliqa.config.option_values import is_word, kind_of, parse_name, parse_value
 from cliqa.config.sections import SECTIONS
 from cliqa.config.suggest import closest, misspelt, nearest
-from cliqa.config.values import flatten, plain
+from cliqa.config.values import Value, flatten, plain
 from cliqa.utils.errors import ConfigError
 
 COPIES = {
     "train_pipeline": "scenario.train_transform",
     "test_pipeline": "scenario.eval_transform",
 }
-"""Sections that a file copies into another while it runs, so that later changes do not reach it."""
+"""Sections that a config file copies into another key, so that later changes have no effect."""
 ABSENT = object()
 
 
@@ -26,16 +25,16 @@ def apply_options(
 ) -> dict[str, Any]:
     """Return a config with options of the form ``key.sub=value`` applied.
 
-    A key may lead through lists by index (``loggers.0.file=a.log``). A new key is allowed in a
-    component's section (a dict with a ``type``): its signature is checked later.
+    Items of lists have their index as key (``loggers.0.file=a.log``). A new key is allowed in a
+    component's section (a dict with a ``type``): its arguments are checked later.
 
     Args:
-        config: Sections of plain values; left as it is.
-        options: What the user wrote, in order; a later option wins.
-        variables: Names that the config file sets and that are no sections.
+        config: Sections of plain values; not changed.
+        options: The options in order; later ones take precedence.
+        variables: Names that the config file sets and that are not sections.
 
     Raises:
-        ConfigError: An option has no ``=``, leads nowhere, or would replace a section by a scalar.
+        ConfigError: An option has no ``=`` or an unknown key, or replaces a section by a scalar.
     """
     config = _copy(config)
     for option in options:
@@ -78,8 +77,8 @@ def _apply(
         owner[steps[-1]] = merged
 
 
-def _value(config: dict[str, Any], key: str, text: str, old: Any, where: str) -> Any:  # noqa: ANN401
-    """Return what an option's text means: itself where the key holds a name."""
+def _value(config: dict[str, Any], key: str, text: str, old: Value, where: str) -> Value:
+    """Return the value of an option's text."""
     if is_word(text):
         return text
     kind = kind_of(config, key)
@@ -89,39 +88,39 @@ def _value(config: dict[str, Any], key: str, text: str, old: Any, where: str) ->
 
 
 def is_copied(name: str, config: dict[str, Any]) -> bool:
-    """Return whether a section has been copied into another one, which alone is used."""
+    """Return whether a section was copied into another key, which is used instead."""
     scenario = config.get("scenario")
     copied = name in COPIES and isinstance(scenario, dict)
     return copied and COPIES[name].partition(".")[2] in (scenario or {})
 
 
 def _no_section(name: str, config: dict[str, Any], variables: Sequence[str]) -> str:
-    """Return why `name` cannot be set, and what can be set instead."""
+    """Return why `name` cannot be set, and an alternative."""
     leaves = [key for key in flatten(config) if key.rpartition(".")[2] == name]
     instead = f" Did you mean '{leaves[0]}'?" if leaves else closest(name, SECTIONS)
     if name in variables:
         return (
             f"'{name}' is a variable of the config file, which has already used it. Set the key "
-            f"that it went into.{' For example ' + leaves[0] + '.' if leaves else ''}"
+            f"that uses it.{' For example ' + leaves[0] + '.' if leaves else ''}"
         )
     return f"unknown section.{instead} Sections: {', '.join(SECTIONS)}."
 
 
-def _child(owner: Any, step: str, above: list[str], where: str, *, last: bool) -> Any:  # noqa: ANN401
-    """Return what lies at `step` of `owner`, or ABSENT where a new key may be set."""
+def _child(owner: Value, step: str, above: list[str], where: str, *, last: bool) -> Value:
+    """Return the value of `owner` at `step`, or ABSENT if a new key may be set."""
     name = ".".join(above)
     if isinstance(owner, list):
         if not step.isdecimal() or int(step) >= len(owner):
             items = f"0 to {len(owner) - 1}" if owner else "none: it is empty"
             raise ConfigError(
-                f"{where}: '{step}' is no item of the list {name} (items {items}). "
-                f"To change its length set it whole: {name}=[...], or write it in the config file."
+                f"{where}: '{step}' is not an index of the list {name} (items {items}). "
+                f"To change its length set the whole list: {name}=[...], or edit the config file."
             )
         return owner[int(step)]
     if not isinstance(owner, dict):
         raise ConfigError(
             f"{where}: {name} is {reprlib.repr(owner)}, which has no keys. "
-            "Write the section in the config file."
+            "Add the section to the config file."
         )
     if step in owner:
         return owner[step]
@@ -130,9 +129,9 @@ def _child(owner: Any, step: str, above: list[str], where: str, *, last: bool) -
 
 
 def _check_new_key(owner: dict[str, Any], step: str, name: str, where: str, *, last: bool) -> None:
-    """Refuse a key that `owner` does not have, unless a signature will tell whether it may."""
+    """Refuse a new key of `owner`, unless the check of arguments will decide."""
     if not name and last:
-        return  # a section that the file has not set
+        return  # a section that the file does not set
     slip = misspelt(step, owner)
     if slip:
         raise ConfigError(f"{where}: {name} has no key '{step}'. Did you mean '{slip}'?")
@@ -145,12 +144,12 @@ def _check_new_key(owner: dict[str, Any], step: str, name: str, where: str, *, l
     raise ConfigError(
         f"{where}: {name or 'the config'} has no key '{step}'."
         f"{f' Did you mean {near!r}?' if near else ''} It has {', '.join(map(str, keys))}. "
-        "Write new sections in the config file."
+        "Add new sections to the config file."
     )
 
 
-def _check_kind(old: Any, new: Any, key: str, where: str) -> None:  # noqa: ANN401
-    """Refuse to put a scalar in the place of a section."""
+def _check_kind(old: Value, new: Value, key: str, where: str) -> None:
+    """Refuse to replace a section by a scalar."""
     if new is None or isinstance(new, (dict, list, tuple)) and not isinstance(old, dict):
         return
     if isinstance(old, dict) and not isinstance(new, dict):
@@ -166,8 +165,8 @@ def _check_kind(old: Any, new: Any, key: str, where: str) -> None:  # noqa: ANN4
         )
 
 
-def _merge(old: Any, new: Any) -> Any:  # noqa: ANN401
-    """Return `new`, merged into `old` where both are dicts, as a child config's would be."""
+def _merge(old: Value, new: Value) -> Value:
+    """Return `new`, merged into `old` if both are dicts, as mmengine merges configs."""
     if not isinstance(new, dict):
         return new
     delete = new.pop("_delete_", False)
@@ -177,7 +176,7 @@ def _merge(old: Any, new: Any) -> Any:  # noqa: ANN401
     return merged
 
 
-def _copy(value: Any) -> Any:  # noqa: ANN401
+def _copy(value: Value) -> Value:
     """Return a copy of nested dicts and lists."""
     if isinstance(value, dict):
         return {key: _copy(item) for key, item in value.items()}

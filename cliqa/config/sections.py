@@ -1,4 +1,4 @@
-"""The sections of a config: their names, what they hold, and what is none."""
+"""The sections of a config: their names and values, and checks of top-level names."""
 
 from __future__ import annotations
 
@@ -8,60 +8,55 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cliqa.config.flags import as_flag
-from cliqa.config.suggest import closest
+from cliqa.config.annotations import as_flag
+from cliqa.config.inheritance import ConfigFile, check_overrides
+from cliqa.config.suggest import closest, nearest
+from cliqa.config.text import BASE
 from cliqa.utils.device import workers_mistake
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
 
 Check = Callable[[Any], "str | None"]
-"""Returns what was expected where a value does not fit, and None where it does."""
+"""Returns the expected value if a value does not fit, else None."""
 
 
-def _a_dict(value: Any) -> str | None:  # noqa: ANN401
-    return None if isinstance(value, dict) else "dict(...)"
+def _expect(words: str, fits: Callable[[Any], bool]) -> Check:
+    return lambda value: None if fits(value) else words
 
 
-def _dicts(value: Any) -> str | None:  # noqa: ANN401
-    fits = isinstance(value, (list, tuple)) and all(isinstance(item, dict) for item in value)
-    return None if fits else "a list of dict(type='...')"
-
-
-def _text(value: Any) -> str | None:  # noqa: ANN401
-    return None if isinstance(value, str) and value else "a string"
-
-
-def _text_or_dict(value: Any) -> str | None:  # noqa: ANN401
-    return None if isinstance(value, dict) or _text(value) is None else "a path or dict(path=...)"
-
-
-def _texts(value: Any) -> str | None:  # noqa: ANN401
-    fits = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
-    return None if fits else "a list of strings"
-
-
-def _flag(value: Any) -> str | None:  # noqa: ANN401
-    return None if isinstance(value, bool) else "true or false"
-
-
-def _precision(value: Any) -> str | None:  # noqa: ANN401
-    fits = isinstance(value, bool) or value in ("bfloat16", "float16")
-    return None if fits else "true, false, 'bfloat16' or 'float16'"
+def _list_of(kind: type) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, (list, tuple)) and all(isinstance(item, kind) for item in value)
+    )
 
 
 def _integer(least: int) -> Check:
-    def check(value: Any) -> str | None:  # noqa: ANN401
-        fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        return None if fits else f"an integer >= {least}"
-
-    return check
+    return _expect(
+        f"an integer >= {least}",
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least,
+    )
 
 
 def _or_none(check: Check) -> Check:
-    def optional(value: Any) -> str | None:  # noqa: ANN401
+    def optional(value: object) -> str | None:
         expected = None if value is None else check(value)
         return expected and f"{expected} or None"
 
     return optional
+
+
+A_DICT = _expect("dict(...)", lambda value: isinstance(value, dict))
+DICTS = _expect("a list of dict(type='...')", _list_of(dict))
+TEXT = _expect("a string", lambda value: isinstance(value, str) and value != "")
+TEXTS = _expect("a list of strings", _list_of(str))
+FLAG = _expect("true or false", lambda value: isinstance(value, bool))
+TEXT_OR_DICT = _expect(
+    "a path or dict(path=...)", lambda value: isinstance(value, dict) or TEXT(value) is None
+)
+PRECISION = _expect(
+    "true, false, 'bfloat16' or 'float16'",
+    lambda value: isinstance(value, bool) or value in ("bfloat16", "float16"),
+)
 
 
 @dataclass(frozen=True)
@@ -69,10 +64,10 @@ class Section:
     """A section of a config.
 
     Args:
-        description: What it is for, in a line.
-        check: What its value must be.
-        base: The folder of bases that set it, where every config needs the section.
-        keys: Its keys with their checks, where no component's signature tells them.
+        description: Its purpose, in a line.
+        check: The check of its value.
+        base: The folder of bases that set it, if every config needs the section.
+        keys: Checks of its keys, if they are not a component's arguments.
     """
 
     description: str
@@ -82,48 +77,48 @@ class Section:
 
 
 SECTIONS: dict[str, Section] = {
-    "scenario": Section("the stream: data sets, order, transforms", _a_dict, "_base_/datasets/"),
-    "model": Section("the network: backbone, neck, head", _a_dict, "_base_/models/"),
+    "scenario": Section("the stream: data sets, order, transforms", A_DICT, "_base_/datasets/"),
+    "model": Section("the network: backbone, neck, head", A_DICT, "_base_/models/"),
     "cl_strategy": Section(
-        "how it learns: strategy, plugins, optimizer, scheduler, loss, batch size, epochs",
-        _a_dict,
+        "strategy, plugins, optimizer, scheduler, loss, batch size, epochs",
+        A_DICT,
         "_base_/schedules/",
     ),
     "pretrain": Section(
-        "pretraining without scores in place of a stream: data, loss, anchors, epochs", _a_dict
+        "pretraining without scores instead of a stream: data, loss, anchors, epochs", A_DICT
     ),
-    "metrics": Section("Avalanche metrics, computed while it runs", _dicts),
-    "loggers": Section("Avalanche loggers, where metrics are written to", _dicts),
-    "train_pipeline": Section("image transforms that scenario.train_transform takes", _dicts),
-    "test_pipeline": Section("image transforms that scenario.eval_transform takes", _dicts),
+    "metrics": Section("Avalanche metrics, computed during training", DICTS),
+    "loggers": Section("Avalanche loggers, which write the metrics", DICTS),
+    "train_pipeline": Section("image transforms for scenario.train_transform", DICTS),
+    "test_pipeline": Section("image transforms for scenario.eval_transform", DICTS),
     "evaluation": Section(
-        "the measurement: resamples of the confidence intervals (bootstrap; 0: none)",
-        _a_dict,
+        "evaluation: resamples of the confidence intervals (bootstrap; 0: none)",
+        A_DICT,
         keys={"bootstrap": _integer(0)},
     ),
     "checkpoint_config": Section(
-        "which checkpoints stay beside those of the experiences' ends: every interval-th epoch's",
-        _a_dict,
+        "extra checkpoints beside those at the end of experiences: every interval-th epoch",
+        A_DICT,
         keys={"interval": _or_none(_integer(1)), "keep": _or_none(_integer(1))},
     ),
     "load_from": Section(
-        "a checkpoint whose weights the model starts from, with what is dropped or frozen",
-        _or_none(_text_or_dict),
+        "initial weights of the model, with dropped and frozen parameters",
+        _or_none(TEXT_OR_DICT),
     ),
     "deploy": Section(
-        "compressed models at the run's end: target, budget, prunings, backends, epochs", _a_dict
+        "compression after training: target, budget, prunings, backends, epochs", A_DICT
     ),
-    "work_dir": Section("the folder that a run writes to", _or_none(_text)),
+    "work_dir": Section("the output folder of a run", _or_none(TEXT)),
     "seed": Section("seed of all randomness", _or_none(_integer(0))),
-    "amp": Section("train in mixed precision: True, or a type's name", _precision),
+    "amp": Section("mixed precision training: True, or the name of a type", PRECISION),
     "num_workers": Section("processes that load images", workers_mistake),
     "custom_imports": Section(
-        "modules of yours to import first, so that their components are known",
-        _or_none(_a_dict),
-        keys={"imports": _texts, "allow_failed_imports": _flag},
+        "your modules to import first, so that their components are registered",
+        _or_none(A_DICT),
+        keys={"imports": TEXTS, "allow_failed_imports": FLAG},
     ),
 }
-"""Every top-level name that means something."""
+"""Every top-level key of a config."""
 
 ELSEWHERE = {
     **dict.fromkeys(("strategy", "plugins", "optimizer", "scheduler", "loss"), "cl_strategy.{}"),
@@ -142,18 +137,22 @@ ELSEWHERE = {
     "resume_from": "the command line (--resume)",
     "randomness": "seed",
 }
-"""Names that users of mmlab or Avalanche would write at the top level, and where they belong."""
+"""Top-level names of mmlab and Avalanche, and their place here."""
 
+DATA = (str, int, float, dict, list, tuple, type(None))
+PIPELINES = frozenset({"train_pipeline", "test_pipeline"})
+SIMILAR = 0.75
+"""Unused names at least as similar to a section (difflib's ratio) are misspelt sections."""
 
 FLAGS = ("amp", "custom_imports.allow_failed_imports")
-"""Keys that are true or false, and that words may say so for."""
+"""Keys for which words mean True and False."""
 
 
 def with_flags(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config whose words for True and False are truth values, where the sections know it.
+    """Return a config with words for True and False converted at the keys in `FLAGS`.
 
     Args:
-        config: The sections; they are left as they are.
+        config: The sections; they are not changed.
     """
     found = dict(config)
     for flag in FLAGS:
@@ -166,14 +165,14 @@ def with_flags(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_sections(config: Mapping[str, Any], where: str) -> None:
-    """Check that a config has the sections it needs, and that each holds what it should.
+    """Check that a config has the required sections, and their values.
 
     Args:
         config: Sections of plain values.
         where: The config's file, for the error message.
 
     Raises:
-        ConfigError: A section is missing, is of the wrong kind, or has a key that it must not have.
+        ConfigError: A section is missing, has a wrong value, or an unknown key.
     """
     for name, section in SECTIONS.items():
         if name in config:
@@ -183,12 +182,12 @@ def check_sections(config: Mapping[str, Any], where: str) -> None:
                 f"{where}: no section '{name}' ({section.description}). Write {name} = dict(...), "
                 f"or inherit it from a file of {section.base}: _base_ = ['{section.base}...py']."
             )
-    for path in _slips_of_delete(config, ""):
+    for path in _misspelt_delete(config, ""):
         raise ConfigError(f"{where}: {path[1:]}: to replace an inherited dict write _delete_=True.")
 
 
-def _check_section(name: str, section: Section, value: Any, where: str) -> None:  # noqa: ANN401
-    """Check one section's kind, and its keys where it knows them."""
+def _check_section(name: str, section: Section, value: object, where: str) -> None:
+    """Check one section's value, and its keys if they are known."""
     checks = {name: section.check}
     values = {name: value}
     if section.keys and isinstance(value, dict):
@@ -206,13 +205,72 @@ def _check_section(name: str, section: Section, value: Any, where: str) -> None:
             raise ConfigError(f"{where}: {path}: expected {expected}, got {reprlib.repr(item)}.")
 
 
-def _slips_of_delete(value: Any, path: str) -> Iterator[str]:  # noqa: ANN401
-    """Yield the paths of keys that were meant to be ``_delete_``."""
+def _misspelt_delete(value: object, path: str) -> Iterator[str]:
+    """Yield the paths of misspelt ``_delete_`` keys."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             if re.fullmatch(r"_+del\w*|del\w*_+", str(key)):
                 yield f"{path}.{key}"
-            yield from _slips_of_delete(item, f"{path}.{key}")
+            yield from _misspelt_delete(item, f"{path}.{key}")
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
-            yield from _slips_of_delete(item, f"{path}.{index}")
+            yield from _misspelt_delete(item, f"{path}.{index}")
+
+
+def check_top_level(values: Mapping[str, Any], file: ConfigFile) -> None:
+    """Refuse misspelt or unknown sections, and variables without effect.
+
+    Other names are variables (``batch_size = 64``): they pass if a file of the chain reads them, or
+    if they do not look like a section.
+
+    Args:
+        values: The values that the files set, by name.
+        file: The config file with its bases.
+
+    Raises:
+        ConfigError: A name is a misspelt or unknown section, or a variable is set after its use.
+    """
+    used = {name for part in file.chain() for name in {*part.used, *part.used_of_bases}}
+    for part in file.chain():
+        for name in part.assigned:
+            if name.startswith("__") and nearest(name, [BASE], SIMILAR):  # mmengine ignores these
+                raise ConfigError(f"{_place(name, file)}: unknown name. Did you mean '{BASE}'?")
+    for name, value in values.items():
+        if name not in SECTIONS and name not in used and isinstance(value, DATA):
+            _check_unused(name, value, file)
+    check_overrides(file, set(SECTIONS) - PIPELINES)
+
+
+def _check_unused(name: str, value: object, file: ConfigFile) -> None:
+    """Refuse an unused name that can only be a mistake; warn of others."""
+    near = nearest(name, [*SECTIONS, BASE], SIMILAR)
+    if name in ELSEWHERE:
+        place = ELSEWHERE[name].format(name)
+        raise ConfigError(
+            f"{_place(name, file)}: '{name}' is not a top-level key; move it to {place}."
+        )
+    if near:
+        raise ConfigError(f"{_place(name, file)}: unknown section. Did you mean '{near}'?")
+    if _describes_components(value):
+        raise ConfigError(
+            f"{_place(name, file)}: unknown section, and not used. Sections: {', '.join(SECTIONS)}."
+        )
+    if name in file.assigned:
+        get_logger(__name__).warning("%s: not a section, and not used.", _place(name, file))
+
+
+def _place(name: str, file: ConfigFile) -> str:
+    """Return the file and line where a name is set, for an error message."""
+    for part in file.chain():
+        if name in part.assigned:
+            return f"{part.path}, line {part.assigned[name]}: {name}"
+    return f"{file.path}: {name}"
+
+
+def _describes_components(value: object) -> bool:
+    """Return whether a value contains a ``dict(type=...)``."""
+    if isinstance(value, dict):
+        return "type" in value or any(_describes_components(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_describes_components(item) for item in value)
+    return False

@@ -1,4 +1,4 @@
-"""From a misspelt name to the one that was meant."""
+"""Suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the known name that looks most like `name`, whatever the case, or None.
+    """Return the known name most similar to `name`, ignoring case, or None.
 
     Args:
-        name: What was written.
-        known: What could have been meant.
+        name: The unknown name.
+        known: The known names.
         cutoff: Least similarity (`difflib`'s ratio), 0..1.
 
     >>> nearest("SDG", ["SGD", "Adam"])
@@ -20,19 +20,19 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     >>> nearest("Adagrad", ["SGD", "RMSprop"]) is None
     True
     """
-    folded = {candidate.lower(): candidate for candidate in known}
+    folded = {candidate.lower(): candidate for candidate in sorted(known, reverse=True)}
     near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=cutoff)
     return folded[near[0]] if near else None
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'X'?" for the known name nearest to `name`, or nothing."""
+    """Return " Did you mean 'X'?" for the known name nearest to `name`, or an empty text."""
     near = nearest(name, known)
     return f" Did you mean '{near}'?" if near else ""
 
 
 def listed(names: Iterable[str], most: int = 20) -> str:
-    """Return names in a row, and how many more there are.
+    """Return names separated by commas, and the number of those left out.
 
     >>> listed("abc"), listed("abc", most=2)
     ('a, b, c', 'a, b and 1 more')
@@ -43,10 +43,10 @@ def listed(names: Iterable[str], most: int = 20) -> str:
 
 
 def misspelt(name: str, known: Iterable[str], cutoff: float = 0.85) -> str | None:
-    """Return the name that `name` is surely a slip of, or None.
+    """Return the known name that `name` is surely a typo of, or None.
 
-    Stricter than `nearest`, for places where a new name may be meant: names that differ in their
-    digits alone (``layer1``, ``layer2``) are two names, not a slip.
+    Stricter than `nearest`, for keys that may be new: names that differ only in digits (``layer1``,
+    ``layer2``) are not typos.
 
     >>> misspelt("train_epoch", ["train_epochs", "train_mb_size"])
     'train_epochs'
@@ -58,5 +58,5 @@ def misspelt(name: str, known: Iterable[str], cutoff: float = 0.85) -> str | Non
 
 
 def _letters(name: str) -> str:
-    """Return `name` with every number replaced by one mark; case kept."""
+    """Return `name` with every number replaced by ``#``."""
     return re.sub(r"\d+", "#", name)

@@ -1,9 +1,12 @@
-"""The text of a config file, or why there is none."""
+"""One config file: its text, placeholders, and syntax tree."""
 
 from __future__ import annotations
 
 import ast
 import codecs
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from cliqa.config.suggest import closest
@@ -11,22 +14,44 @@ from cliqa.utils.errors import ConfigError
 
 BASE = "_base_"
 NEWER = "read_base"
-"""What mmengine's newer configs inherit by: ``with read_base(): from .base import *``."""
+"""The inheritance of mmengine's newer configs: ``with read_base(): from .base import *``."""
+
+ENVIRONMENT = re.compile(r"\{\{['\"]?\s*\$(\w+)\s*:\s*(\S*?)\s*['\"]?\}\}")
+BASE_VALUE = re.compile(r"\{\{\s*_base_\.([\w.]+)\s*\}\}")
+WHOLE_VALUES: dict[type[ast.AST], str] = {
+    **{ast.Assign: "value", ast.keyword: "value", ast.Dict: "values"},
+    **{ast.List: "elts", ast.Tuple: "elts"},
+}
+"""The nodes whose values are config values, and the field that holds them."""
 
 
-def read_config_text(path: Path, asked_by: Path | None = None) -> str:
-    """Return a config file's text; a byte-order mark at its start is left out.
+def parse_config(path: Path, parents: tuple[Path, ...] = ()) -> ast.Module:
+    """Return the syntax tree of a config file, with mmengine's placeholders replaced.
 
     Args:
         path: The file.
-        asked_by: The config whose base it is.
+        parents: The configs that inherit from it, outermost first.
 
     Raises:
-        ConfigError: It is missing, no Python file, cannot be read, or is not UTF-8.
+        ConfigError: It is missing, not a Python file, not UTF-8, inherits from itself, has a syntax
+            error, or a misplaced placeholder.
     """
-    asked = f"{asked_by}: its base " if asked_by else ""
+    text = _read(path, parents[-1] if parents else None)
+    if os.path.realpath(path) in map(os.path.realpath, parents):
+        route = " -> ".join(map(str, (*parents, path)))
+        raise ConfigError(f"{route}: the config inherits from itself.")
+    text = _substitute(text, path)
+    tree = _parse(text, path)
+    _check_style(tree, path)
+    _check_placeholders(text, tree, path)
+    return tree
+
+
+def _read(path: Path, child: Path | None) -> str:
+    """Return a config file's text without a byte-order mark; `child` inherits from it."""
+    asked = f"{child}: its base " if child else ""
     try:
-        _check_kind(path, asked, asked_by is not None)
+        _check_file(path, asked, child is not None)
         content = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         reason = getattr(error, "strerror", None) or error
@@ -41,31 +66,23 @@ def read_config_text(path: Path, asked_by: Path | None = None) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _check_kind(path: Path, asked: str, is_base: bool) -> None:
-    """Refuse what is no Python file."""
+def _check_file(path: Path, asked: str, is_base: bool) -> None:
+    """Refuse a path that is not a Python file."""
     if path.is_dir():
-        raise ConfigError(f"{asked}{path}: is a folder. Name a config file in it.")
+        raise ConfigError(f"{asked}{path}: is a folder. Give the name of a config file in it.")
     if not path.exists():
         near = closest(path.name, (file.name for file in path.parent.glob("*.py")))
-        advice = f" Paths in {BASE} are relative to the file they stand in." if is_base else ""
+        advice = f" Paths in {BASE} are relative to the file that contains them." if is_base else ""
         raise ConfigError(f"{asked}{path}: no such config file.{near}{advice}")
     if path.suffix != ".py":
         raise ConfigError(
             f"{asked}{path}: a config is a Python file (.py), with lines such as seed = 0; "
-            f"'{path.suffix}' is not read."
+            f"'{path.suffix}' is not supported."
         )
 
 
-def check_style(tree: ast.Module, path: Path) -> None:
-    """Refuse mmengine's newer configs, which inherit by ``with read_base():``.
-
-    Args:
-        tree: The file's syntax tree.
-        path: The file.
-
-    Raises:
-        ConfigError: It is one; the message says how it is written here.
-    """
+def _check_style(tree: ast.Module, path: Path) -> None:
+    """Refuse mmengine's newer configs, which inherit by ``with read_base():``."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and NEWER in (
             getattr(node.func, "id", ""),
@@ -73,13 +90,13 @@ def check_style(tree: ast.Module, path: Path) -> None:
         ):
             bases = _imported_files(tree) or ["./base.py"]
             raise ConfigError(
-                f"{path}, line {getattr(node, 'lineno', 1)}: 'with {NEWER}():' is not read. Write "
-                f"{BASE} = {bases!r} in place of the imports, and types as strings: type='SGD'."
+                f"{path}, line {getattr(node, 'lineno', 1)}: 'with {NEWER}():' is not supported. "
+                f"Write {BASE} = {bases!r} and types as strings: type='SGD'."
             )
 
 
 def _imported_files(tree: ast.Module) -> list[str]:
-    """Return what the relative imports under ``with read_base():`` name, as paths."""
+    """Return the paths of the relative imports under ``with read_base():``."""
     blocks = [node for node in ast.walk(tree) if isinstance(node, ast.With)]
     return [
         "../" * (node.level - 1) + "./" * (node.level == 1) + node.module.replace(".", "/") + ".py"
@@ -87,3 +104,71 @@ def _imported_files(tree: ast.Module) -> list[str]:
         for node in block.body
         if isinstance(node, ast.ImportFrom) and node.level and node.module
     ]
+
+
+def _substitute(text: str, path: Path) -> str:
+    """Replace the placeholders that mmengine replaces: the file's names, and the environment."""
+    full = Path(os.path.abspath(path))
+    known = {
+        "fileDirname": full.parent.as_posix(),
+        "fileBasename": full.name,
+        "fileBasenameNoExtension": full.stem,
+        "fileExtname": full.suffix,
+    }
+    for name, value in known.items():
+        text = re.sub(r"\{\{\s*" + name + r"\s*\}\}", value.replace("\\", r"\\"), text)
+
+    def of_environment(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        value = os.environ.get(name, default)
+        if not value:
+            line = text[: match.start()].count("\n") + 1
+            raise ConfigError(
+                f"{path}, line {line}: the environment variable {name} is not set. Set it, or give "
+                f"a default: {{{{${name}:default}}}}."
+            )
+        return value
+
+    return ENVIRONMENT.sub(of_environment, text)
+
+
+def _parse(text: str, path: Path) -> ast.Module:
+    """Return a config file's syntax tree."""
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        source = (error.text or "").strip()
+        raise ConfigError(
+            f"{path}, line {error.lineno}: {error.msg}{f': {source}' if source else ''}"
+        ) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ConfigError(f"{path}: not Python ({error}).") from error
+
+
+def _check_placeholders(text: str, tree: ast.Module, path: Path) -> None:
+    """Refuse ``{{_base_.x}}`` inside an expression or a string, where mmengine gives garbage."""
+    if not BASE_VALUE.search(text):
+        return
+    whole = {id(value) for value in _whole_values(tree)}
+    placeholders = (ast.Set, ast.Constant, ast.JoinedStr)
+    for node in ast.walk(tree):
+        if not isinstance(node, placeholders) or id(node) in whole:
+            continue
+        match = BASE_VALUE.search(ast.get_source_segment(text, node) or "")
+        if match:
+            name = f"_base_.{match[1]}"
+            raise ConfigError(
+                f"{path}, line {node.lineno}: {match[0]} can only be a whole value. Inside an "
+                f"expression write {name}, for example {name} * 2 or f'{{{name}}}/x'."
+            )
+
+
+def _whole_values(tree: ast.Module) -> Iterator[ast.expr]:
+    """Yield the placeholders that are whole config values, and docstrings."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr):
+            yield node.value
+        elif type(node) in WHOLE_VALUES and getattr(node, "arg", "") is not None:
+            found = getattr(node, WHOLE_VALUES[type(node)])
+            values = found if isinstance(found, list) else [found]
+            yield from (value for value in values if isinstance(value, ast.Set))

@@ -1,29 +1,32 @@
-"""Plain values of a config: what may stand in one, and how it is written down."""
+"""Plain values of a config: which ones are allowed, and how they are written and compared."""
 
 from __future__ import annotations
 
 import keyword
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from cliqa.utils.errors import ConfigError
 
 LEFT_BY_MMENGINE = frozenset({"_delete_", "_scope_"})
-"""Keys that mean something while files are merged, and nothing to a component."""
+"""Keys of mmengine's merging, which are not arguments of components."""
 PLACEHOLDER = re.compile(r"\{\{.*?\}\}")
-WIDTH = 100
+WIDTH = 80
 BITS = 64
+"""The most bits of an integer: Python refuses to print very long ones."""
+
 MISSING = object()
-
-
 DEEPEST = 32
-"""Levels of dicts and lists in a section: real ones have a dozen."""
+"""The most levels of dicts and lists in a section: real ones have a dozen."""
+
+Value = Any
+"""A number, string, truth value, None, or a list, tuple or dict of values."""
 
 
-def plain(value: Any, where: str, depth: int = 0) -> Any:  # noqa: ANN401
-    """Return a copy of `value` that consists of Python's own types.
+def plain(value: object, where: str, depth: int = 0) -> Value:
+    """Return a copy of `value` in Python's built-in types.
 
     Args:
         value: Numbers, strings, None, and lists, tuples and dicts of them.
@@ -31,11 +34,13 @@ def plain(value: Any, where: str, depth: int = 0) -> Any:  # noqa: ANN401
         depth: Levels of lists and dicts above it.
 
     Raises:
-        ConfigError: There is something else in it (a class, a function, a tensor ...), a
-            placeholder ``{{ ... }}`` that nothing has replaced, or too many levels.
+        ConfigError: It contains something else (a class, a function, a tensor ...), a placeholder
+            ``{{ ... }}`` that was not replaced, or too many levels.
     """
     if depth > DEEPEST:
-        raise ConfigError(f"{where[:80]}...: nested too deeply. {DEEPEST} levels are the most.")
+        raise ConfigError(
+            f"{where[:80]}...: nested too deeply. At most {DEEPEST} levels are allowed."
+        )
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -52,19 +57,21 @@ def plain(value: Any, where: str, depth: int = 0) -> Any:  # noqa: ANN401
         items = [plain(item, f"{where}.{index}", depth + 1) for index, item in enumerate(value)]
         return tuple(items) if isinstance(value, tuple) else items
     raise ConfigError(
-        f"{where}: a config holds numbers, strings, None, lists and dicts, and this is "
+        f"{where}: a config holds numbers, strings, None, lists and dicts, but this is "
         f"{_name_of(value)}. {_instead_of(value)}"
     )
 
 
 def _plain_integer(value: int, where: str) -> int:
-    """Return an integer that a computer counts with."""
+    """Return an integer of at most `BITS` bits."""
     if value.bit_length() <= BITS:
         return int(value)
-    raise ConfigError(f"{where}: an integer of {value.bit_length()} bits. {BITS} are the most.")
+    raise ConfigError(
+        f"{where}: an integer of {value.bit_length()} bits. At most {BITS} are allowed."
+    )
 
 
-def _plain_key(key: Any, where: str) -> Any:  # noqa: ANN401
+def _plain_key(key: object, where: str) -> str | int | float | None:
     """Return a dict's key."""
     if isinstance(key, (str, int, float)) or key is None:
         return key
@@ -72,19 +79,19 @@ def _plain_key(key: Any, where: str) -> Any:  # noqa: ANN401
 
 
 def _without_placeholder(text: str, where: str) -> str:
-    """Return a string that holds no placeholder."""
+    """Return a string without placeholders."""
     left = PLACEHOLDER.search(text)
     if left is None:
         return str(text)
     raise ConfigError(
-        f"{where}: nothing has replaced {left[0]}. There are {{{{ fileDirname }}}}, "
+        f"{where}: unknown placeholder {left[0]}. Known are {{{{ fileDirname }}}}, "
         "{{ fileBasename }}, {{ fileBasenameNoExtension }}, {{ fileExtname }}, "
         "{{$VARIABLE:default}}, and {{_base_.key}} as a whole value."
     )
 
 
-def _name_of(value: Any) -> str:  # noqa: ANN401
-    """Return what a value is, for a message."""
+def _name_of(value: object) -> str:
+    """Return the kind of a value, for a message."""
     if isinstance(value, type):
         return f"the class {value.__module__}.{value.__qualname__}"
     if callable(value):
@@ -92,71 +99,53 @@ def _name_of(value: Any) -> str:  # noqa: ANN401
     return f"a {type(value).__module__}.{type(value).__qualname__}".replace(" builtins.", " ")
 
 
-def _instead_of(value: Any) -> str:  # noqa: ANN401
-    """Return what to write instead of a value that is not plain."""
+def _instead_of(value: object) -> str:
+    """Return advice for a value that is not plain."""
     if isinstance(value, type):
         return f"Write its name: '{value.__module__}.{value.__qualname__}'."
     if callable(value):
         return "Write the name of a registered component: dict(type='...')."
     if hasattr(value, "tolist"):
-        return "Write .tolist() behind it."
+        return "Add .tolist() to it."
     if isinstance(value, (set, frozenset)):
         return "Write a list."
     return "Write it as a string or a number."
 
 
-def format_config(config: Mapping[str, Any]) -> str:
+def format_config(config: Mapping[str, Value]) -> str:
     """Return a config as the text of a Python file that loads to an equal config."""
-    return "\n".join(f"{key} = {_written(value, '')}\n" for key, value in config.items())
+    return "\n".join(f"{key} = {_code(value, '')}\n" for key, value in config.items())
 
 
-def _written(value: Any, indent: str) -> str:  # noqa: ANN401
-    """Return a plain value as Python code, on one line if that is short enough."""
-    line = _one_line(value)
-    if len(indent) + len(line) <= WIDTH - 20 or not isinstance(value, (dict, list, tuple)):
-        return line
-    inner = indent + "    "
-    parts = [f"{inner}{name}{_written(item, inner)},\n" for name, item in _parts(value)]
-    start, end = _brackets(value)
-    return f"{start}\n{''.join(parts)}{indent}{end}"
-
-
-def _one_line(value: Any) -> str:  # noqa: ANN401
-    """Return a plain value as one line of Python code."""
+def _code(value: Value, indent: str | None = None) -> str:
+    """Return a plain value as Python code; with an `indent`, on several lines if it is long."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"float('{value}')"
     if not isinstance(value, (dict, list, tuple)):
         return repr(value)
-    start, end = _brackets(value)
-    inner = ", ".join(name + _one_line(item) for name, item in _parts(value))
-    return f"{start}{inner}{',' if isinstance(value, tuple) and len(value) == 1 else ''}{end}"
+    start, items, end = _parts(value)
+    line = start + ", ".join(name + _code(item) for name, item in items)
+    line += "," + end if isinstance(value, tuple) and len(value) == 1 else end
+    if indent is None or len(indent) + len(line) <= WIDTH:
+        return line
+    inner = indent + "    "
+    lines = "".join(f"{inner}{name}{_code(item, inner)},\n" for name, item in items)
+    return f"{start}\n{lines}{indent}{end}"
 
 
-def _brackets(value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> tuple[str, str]:
-    """Return what opens and what closes a collection."""
-    if isinstance(value, dict):
-        return ("dict(", ")") if _is_keywords(value) else ("{", "}")
-    return ("[", "]") if isinstance(value, list) else ("(", ")")
-
-
-def _parts(value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
-    """Yield a collection's items with what stands before each: ``key=``, ``'key': `` or nothing."""
+def _parts(
+    value: dict[Any, Value] | list[Value] | tuple[Value, ...],
+) -> tuple[str, list[tuple[str, Value]], str]:
+    """Return the opening bracket, the items after their keys as code, and the closing bracket."""
     if not isinstance(value, dict):
-        yield from (("", item) for item in value)
-    elif _is_keywords(value):
-        yield from ((f"{key}=", item) for key, item in value.items())
-    else:
-        yield from ((f"{_one_line(key)}: ", item) for key, item in value.items())
+        start, end = "[]" if isinstance(value, list) else "()"
+        return start, [("", item) for item in value], end
+    if all(isinstance(k, str) and k.isidentifier() and not keyword.iskeyword(k) for k in value):
+        return "dict(", [(f"{key}=", item) for key, item in value.items()], ")"
+    return "{", [(f"{_code(key)}: ", item) for key, item in value.items()], "}"
 
 
-def _is_keywords(value: dict[Any, Any]) -> bool:
-    """Return whether a dict can be written as ``dict(key=...)``."""
-    return all(
-        isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key) for key in value
-    )
-
-
-def flatten(value: Any, where: str = "") -> dict[str, Any]:  # noqa: ANN401
+def flatten(value: Value, where: str = "") -> dict[str, Value]:
     """Return a nested config as ``{"model.depth": 18}``; an item of a list by its index."""
     if not isinstance(value, (dict, list, tuple)) or not value:
         return {where: value} if where else {}
@@ -167,14 +156,18 @@ def flatten(value: Any, where: str = "") -> dict[str, Any]:  # noqa: ANN401
     return found
 
 
-def differing_keys(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """Return the dotted keys whose values differ between two configs, sorted."""
+def config_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """Return the dotted keys whose values differ between two configs, sorted.
+
+    >>> config_differences({"model": {"depth": 18}}, {"model": {"depth": 50}, "seed": 0})
+    ['model.depth', 'seed']
+    """
     left, right = flatten(dict(a)), flatten(dict(b))
     return sorted(
         key for key in {*left, *right} if not _same(left.get(key, MISSING), right.get(key, MISSING))
     )
 
 
-def _same(a: Any, b: Any) -> bool:  # noqa: ANN401
-    """Return whether two values mean the same; NaN equals itself."""
+def _same(a: Value, b: Value) -> bool:
+    """Return whether two values are equal; NaN equals itself."""
     return bool(a == b) or (a != a and b != b)  # noqa: PLR0124

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cliqa.config.file_config import check_names, check_plain
-from cliqa.config.trust import import_custom_modules, is_trusting
+from cliqa.config.trust import check_names, check_plain, import_custom_modules, is_trusting
 from cliqa.registry import DATASETS, GENERATORS, SCENARIOS, TRANSFORMS
 from cliqa.utils.errors import ArtifactError
 

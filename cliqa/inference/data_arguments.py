@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cliqa.config.option_value import parse_value
+from cliqa.config.option_values import parse_value
 from cliqa.config.trust import vouch
 from cliqa.datasets.base import QualityDataset
 from cliqa.registry import DATASETS, build_component

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cliqa.config.file_config import without_weights
-from cliqa.config.load import config_differences
+from cliqa.config.trust import without_weights
+from cliqa.config.values import config_differences
 from cliqa.inference.candidate import Candidate, Request
 from cliqa.inference.evaluate_classes import ChosenClasses
 from cliqa.inference.evaluation_pass import AnySitting

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from cliqa.config.file_config import without_weights
-from cliqa.config.trust import built_from
+from cliqa.config.trust import built_from, without_weights
 from cliqa.engine.work_dir.saved_config import load_own_weights
 from cliqa.models.build import build_model
 from cliqa.pretraining.pairs import IMAGENET_MEAN, IMAGENET_STD

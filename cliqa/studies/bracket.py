@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cliqa.config.load import config_differences
+from cliqa.config.values import config_differences
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 

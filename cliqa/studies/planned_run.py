@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cliqa.config.load import config_differences, load_config
+from cliqa.config.load import load_config
+from cliqa.config.values import config_differences
 from cliqa.engine.run import FREE, deciding
 from cliqa.engine.work_dir.checkpoints import check_same_texts, find_checkpoint, load_run
 from cliqa.evaluation.records.results import FILE_NAME, load_results

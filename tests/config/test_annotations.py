@@ -1,4 +1,4 @@
-"""Tests of cliqa.config.annotations; what the types accept is tested in test_arguments.py."""
+"""Tests of cliqa.config.annotations."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from cliqa.config.annotations import (
     UNKNOWN,
     ThreeNumbers,
     TwoNumbers,
+    as_flag,
     config_type,
     in_words,
     resolve,
@@ -90,3 +91,18 @@ def test_strings_are_resolved_where_they_were_written() -> None:
 @pytest.mark.parametrize("text", ["Sequence[int]", "int |", "1 / 0", "print(", "nn.Module"])
 def test_what_cannot_be_resolved_is_unknown(text: str) -> None:
     assert resolve(text, {}) is UNKNOWN
+
+
+@pytest.mark.parametrize("word", ["true", "True", "YES", " yes ", "1", 1])
+def test_words_for_true(word: Any) -> None:
+    assert as_flag(word) is True
+
+
+@pytest.mark.parametrize("word", ["false", "FALSE", "No", "0", 0])
+def test_words_for_false(word: Any) -> None:
+    assert as_flag(word) is False
+
+
+@pytest.mark.parametrize("value", ["maybe", "", "on", 2, -1, 1.0, 0.0, None, [], True, False])
+def test_anything_else_stays_as_it_is(value: Any) -> None:
+    assert as_flag(value) is value

@@ -123,7 +123,7 @@ def test_placeholders_that_are_whole_values(tmp_path: Path, line: str) -> None:
     ],
 )
 def test_placeholders_that_would_be_garbage(tmp_path: Path, line: str) -> None:
-    with pytest.raises(ConfigError, match=r"x\.py, line 2: \{\{_base_\.a\}\} stands for a whole"):
+    with pytest.raises(ConfigError, match=r"x\.py, line 2: \{\{_base_\.a\}\} can only be a whole"):
         write(tmp_path, x=f"_base_ = 'a.py'\n{line}", a="a = 1")
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from cliqa.config.load import config_differences, default_work_dir, dump_config, load_config
+from cliqa.config.load import default_work_dir, dump_config, load_config
+from cliqa.config.values import config_differences
 from cliqa.utils.errors import ConfigError
 
 DATASETS = """
@@ -153,7 +154,7 @@ def test_variables_of_the_author_pass(folder: Path, text: str) -> None:
 def test_tells_of_a_name_that_nothing_reads(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="cliqa"):
         load_config(leaf(folder, "num_classes = 11"))
-    assert "leaf.py, line 4: num_classes: no section, and nothing reads it" in caplog.text
+    assert "leaf.py, line 4: num_classes: not a section, and not used" in caplog.text
 
 
 def test_a_variable_may_be_set_again_where_it_is_read_again(folder: Path) -> None:
@@ -217,7 +218,7 @@ def test_differences_are_dotted_keys() -> None:
 def test_loading_and_checking_does_not_import_torch(folder: Path) -> None:
     code = (
         "import sys; from cliqa.config.load import load_config, dump_config\n"
-        "from cliqa.config.source_index import quick_check\n"
+        "from cliqa.config.components import quick_check\n"
         f"config = load_config({str(folder / 'ewc.py')!r}, ['seed=1'])\n"
         "try: quick_check(config)\n"
         "except Exception as error: print(error)\n"
@@ -244,9 +245,7 @@ def test_dataset_type_is_another_name_of_the_scenarios_type(folder: Path) -> Non
     options = ["scenario.dataset_type=SplitCIFAR10"]
     assert load_config(path, options)["scenario"]["type"] == "SplitCIFAR10"
     path.write_text(LEAF + "scenario = dict(dataset_type='CLEAR')\n")
-    message = (
-        r"older\.py: scenario: type='Stream' and dataset_type='CLEAR' say two things.*_delete_"
-    )
+    message = r"older\.py: scenario: type='Stream' and dataset_type='CLEAR' differ.*_delete_"
     with pytest.raises(ConfigError, match=message):
         load_config(path)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cliqa.config.values import differing_keys, flatten, format_config, plain
+from cliqa.config.values import config_differences, flatten, format_config, plain
 from cliqa.utils.errors import ConfigError
 
 VALUES: dict[str, Any] = {
@@ -69,11 +69,11 @@ def test_subclasses_become_plain() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([np.zeros(1)], r"x\.0: .* numpy\.ndarray\. Write \.tolist\(\) behind it"),
+        ([np.zeros(1)], r"x\.0: .* numpy\.ndarray\. Add \.tolist\(\) to it"),
         ({"a": {"b": print}}, r"x\.a\.b: .*the function print"),
         ({"a": object}, r"x\.a: .*the class builtins\.object. Write its name: 'builtins"),
         ({"a": object()}, r"x\.a: .*a object\. Write it as a string"),
-        (["{{ fileDirnam }}"], r"x\.0: nothing has replaced \{\{ fileDirnam \}\}\. There are \{\{"),
+        (["{{ fileDirnam }}"], r"x\.0: unknown placeholder \{\{ fileDirnam \}\}\. Known are \{\{"),
         ({(1, 2): 3}, r"x: the key \(1, 2\) is a tuple"),
     ],
 )
@@ -100,6 +100,6 @@ def test_flatten_keeps_empty_collections() -> None:
         ({"b": 1, "a": 1}, {"b": 2, "a": "1"}, ["a", "b"]),
     ],
 )
-def test_differing_keys(a: dict[str, Any], b: dict[str, Any], keys: list[str]) -> None:
-    assert differing_keys(a, b) == keys
-    assert differing_keys(b, a) == keys
+def test_config_differences(a: dict[str, Any], b: dict[str, Any], keys: list[str]) -> None:
+    assert config_differences(a, b) == keys
+    assert config_differences(b, a) == keys

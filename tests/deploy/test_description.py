@@ -33,7 +33,7 @@ ABOUT: dict[str, Any] = {
 def test_a_real_one_passes_and_its_data_are_looked_at_when_they_are_asked_for() -> None:
     assert check_description(ABOUT, "m.onnx") == ABOUT
     with pytest.raises(
-        TrustError, match=r"scenario\.datasets\[0\]\.type 'MySet' of m\.onnx is none"
+        TrustError, match=r"scenario\.datasets\[0\]\.type 'MySet' of m\.onnx is not a component"
     ):
         scenario_of(ABOUT, "m.onnx")
     own = {"scenario": {"type": "QualityStream", "datasets": [{"type": "KonIQ10k", "root": "/x"}]}}
@@ -47,8 +47,8 @@ def test_a_real_one_passes_and_its_data_are_looked_at_when_they_are_asked_for() 
     [
         ([{"type": "subprocess.Popen", "args": ["true"]}], r"would import subprocess\."),
         ([{"type": "torchvision.transforms.v2.Lambda"}], r"would import torchvision\.transforms"),
-        ([{"type": "Lambda", "lambd": "print"}], r"'Lambda' of m\.onnx is none of the components"),
-        ([{"type": "QualityModel"}], r"'QualityModel' of m\.onnx is none of the components"),
+        ([{"type": "Lambda", "lambd": "print"}], r"'Lambda' of m\.onnx is not a component"),
+        ([{"type": "QualityModel"}], r"'QualityModel' of m\.onnx is not a component"),
         ([{"type": "Reisze", "size": 3}], r"Did you mean 'Resize'\?"),
         (
             [{"type": "Compose", "transforms": [{"type": "os.system"}]}],
@@ -93,7 +93,7 @@ def test_a_deep_or_wide_description_is_refused() -> None:
     deep = json.dumps(ABOUT)[:-1] + ', "x": ' + "[" * 500 + "]" * 500 + "}"
     with pytest.raises(TrustError, match="its description is nested too deeply"):
         parse_metadata({"cliqa": deep}, "m.onnx")
-    with pytest.raises(TrustError, match="its description is no dict but a list"):
+    with pytest.raises(TrustError, match="its description is a list, not a dict"):
         check_description([], "m.onnx")
 
 

@@ -11,9 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cliqa.config.components import quick_check
 from cliqa.config.load import dump_config, load_config
-from cliqa.config.source_index import quick_check
-from cliqa.config.source_names import SourceNames
+from cliqa.config.names import NameIndex
 from cliqa.engine.build import build_model_and_strategy
 from cliqa.engine.check import check_config
 from cliqa.engine.pretrain.check import check_pretraining
@@ -38,7 +38,7 @@ CONFIGS = {path.stem: load_config(path) for path in LEAVES}
 PLACES = [(name, place) for name, config in CONFIGS.items() for place in paths_of(config)]
 SMALL = ("demo", "fmnist", "clear_demo")
 """Beginnings of the names of configs whose models are built in milliseconds."""
-NAMES = SourceNames()
+NAMES = NameIndex()
 CPU = torch.device("cpu")
 
 

@@ -37,7 +37,7 @@ class HeadOfAUser(nn.Module):
         return self.layer(features[-1])[:, 0]
 """
 REFUSED = (
-    r": its run has components of its own (custom_imports): using it would import "
+    r": its run uses custom components (custom_imports): using it would import "
     f"{MODULE}. If you trust the file: --trust\n"
 )
 

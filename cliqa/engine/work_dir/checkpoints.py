@@ -9,9 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from cliqa.config.file_config import without_weights
-from cliqa.config.load import config_differences
-from cliqa.config.trust import built_from
+from cliqa.config.trust import built_from, without_weights
+from cliqa.config.values import config_differences
 from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.saved_config import admit_config, check_form, load_own_weights

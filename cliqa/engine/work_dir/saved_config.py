@@ -9,8 +9,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from cliqa.config.file_config import Names, check_names, check_plain, without_weights
-from cliqa.config.trust import import_custom_modules, is_trusting, refuse_imports
+from cliqa.config.trust import (
+    Names,
+    check_names,
+    check_plain,
+    import_custom_modules,
+    is_trusting,
+    refuse_imports,
+    without_weights,
+)
 from cliqa.deploy.description import KINDS, OF_SCENARIOS
 from cliqa.engine.sections import with_command_line
 from cliqa.registry import LOSSES, LR_SCHEDULERS, MODELS, OPTIMIZERS, PLUGINS, STRATEGIES

@@ -26,11 +26,9 @@ CPU = torch.device("cpu")
 Save = Callable[[dict[str, Any]], Path]
 State = dict[str, Any]
 
-IMPORTS = (
-    r"is none of cliqa's components: using it would import {}\. If you trust the file: --trust"
-)
+IMPORTS = r"is not a component of cliqa: using it would import {}\. If you trust the file: --trust"
 CANARY = IMPORTS.format("canary_of_hostile_files")
-KNOWN = r"is none of the components that a file may name"
+KNOWN = r"is not a component that a file may name"
 
 
 @pytest.fixture
@@ -96,7 +94,11 @@ HOSTILE: dict[str, tuple[str, Any, str]] = {
     "a type in a list": ("model.backbone.plugins", [{"cfg": SONG}], r"plugins\[0\]\.cfg\.type"),
     "a type that is a dict": ("model.head.type", {"type": "LinearScoreHead"}, "expected a name"),
     "a type that is none": ("model.head.type", None, "expected a name, got None"),
-    "a key of mmengine's": ("model.backbone._scope_", "os", r"'_scope_' is no key of a config"),
+    "a key of mmengine's": (
+        "model.backbone._scope_",
+        "os",
+        r"'_scope_' is not a valid key of a config",
+    ),
     "a hub": (
         "model.backbone",
         {"type": "TIMMBackbone", "model_name": "hf-hub:evil/model"},
@@ -105,7 +107,7 @@ HOSTILE: dict[str, tuple[str, Any, str]] = {
     "a folder of timm's": (
         "model.backbone",
         {"type": "TIMMBackbone", "model_name": "local-dir:/tmp/x"},
-        r"is an address, 'local-dir:/tmp/x': using it would fetch or read what lies there",
+        r"is an address, 'local-dir:/tmp/x': using it would download or read it",
     ),
     "an address": ("model.backbone.style", "https://example.org/x.pth", r"is an address"),
     "a wrapper that fetches": ("model.type", "HuggingFaceClassifier", KNOWN),
@@ -130,17 +132,21 @@ HOSTILE: dict[str, tuple[str, Any, str]] = {
     "an import": (
         "custom_imports",
         {"imports": ["canary_of_hostile_files"]},
-        r"run\.pth: its run has components of its own \(custom_imports\): using it would import "
+        r"run\.pth: its run uses custom components \(custom_imports\): using it would import "
         r"canary_of_hostile_files\. If you trust the file: --trust",
     ),
     "an import in another form": ("custom_imports", "canary_of_hostile_files", "would import"),
     "a slip": ("model.head.type", "LinearScoreHed", r"Did you mean 'LinearScoreHead'\?"),
     "depth": ("model.backbone.plugins", deep, "is nested too deeply"),
     "many values": ("scenario.more", [0] * 200_000, "holds too many values"),
-    "a huge integer": ("seed", 10**30, "a huge integer is no value of a config"),
-    "a tensor": ("model.head.in_channels", torch.zeros(2), "a Tensor is no value of a config"),
-    "bytes": ("model.head.in_channels", b"x", "a bytes is no value of a config"),
-    "a number as a key": ("model", {(1, 2): 3}, "is no key of a config"),
+    "a huge integer": ("seed", 10**30, "a huge integer is not a valid value of a config"),
+    "a tensor": (
+        "model.head.in_channels",
+        torch.zeros(2),
+        "a Tensor is not a valid value of a config",
+    ),
+    "bytes": ("model.head.in_channels", b"x", "a bytes is not a valid value of a config"),
+    "a number as a key": ("model", {(1, 2): 3}, "is not a valid key of a config"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Tests of cliqa.config.source_index."""
+"""Tests of cliqa.config.components."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from cliqa import registry
+from cliqa.config.components import quick_check
 from cliqa.config.load import load_config
-from cliqa.config.source_index import quick_check
-from cliqa.config.source_names import SourceNames
+from cliqa.config.names import NameIndex
 from cliqa.registry import ComponentRegistry, parameters_of
 from cliqa.utils.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "config").glob("*.py"))
 REGISTRIES = {k: v for k, v in vars(registry).items() if isinstance(v, ComponentRegistry)}
-NAMES = SourceNames()
+NAMES = NameIndex()
 
 
 def config(**sections: Any) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def test_custom_imports_do_not_excuse_a_missing_type() -> None:
 def test_a_mistake_is_found_in_well_under_two_seconds() -> None:
     code = (
         "import sys; from cliqa.config.load import load_config\n"
-        "from cliqa.config.source_index import quick_check\n"
+        "from cliqa.config.components import quick_check\n"
         "try: quick_check(load_config('config/demo.py', ['cl_strategy.optimizer.type=SDG']))\n"
         "except Exception as error: print(error)\n"
         "print([name for name in ('torch', 'avalanche', 'mmpretrain') if name in sys.modules])"
@@ -140,9 +140,10 @@ def test_no_name_that_a_registry_holds_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", REGISTRIES)
 def test_no_argument_that_a_component_takes_is_refused(name: str) -> None:
     for own in NAMES.own(name):
-        arguments = NAMES.arguments(name, own)
+        signature = NAMES.signature(name, own)
         component = REGISTRIES[name].get(own)
         assert component is not None
         real, open_ended = parameters_of(component)
-        if arguments is not None and not (inspect.isclass(component) and open_ended):
-            assert arguments - {"self"} == set(real)
+        complete = signature is not None and signature.complete
+        if complete and not (inspect.isclass(component) and open_ended):
+            assert set(signature.annotations) == set(real)

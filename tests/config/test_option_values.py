@@ -1,4 +1,4 @@
-"""Tests of cliqa.config.option_value."""
+"""Tests of cliqa.config.option_values."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
-from cliqa.config.option_kind import Kind
-from cliqa.config.option_value import is_word, parse_name, parse_value
+from cliqa.config.option_values import (
+    Kind,
+    is_word,
+    kind_of,
+    kind_of_annotation,
+    parse_name,
+    parse_value,
+)
 from cliqa.utils.errors import ConfigError
 
 WHERE = "--cfg-options key"
@@ -83,14 +89,14 @@ def test_commas_follow_what_the_key_holds(text: str, old: Any, value: Any) -> No
         ("(1,2]", "'\\)' is missing at the end"),
         ("(", "'\\)' is missing at the end"),
         ("[1,(2]", "'\\)' is missing"),
-        ("1),2", "'\\)' closes nothing. Check the brackets"),
-        ("[(1],2)]", "'\\]' closes nothing"),
+        ("1),2", "'\\)' has no opening bracket"),
+        ("[(1],2)]", "'\\]' has no opening bracket"),
         ("a,'b", '"\'" is missing'),
         ("{1: 2", "cannot read {1: 2. Write dict"),
         ("dict(lr=open)", "cannot read dict\\(lr=open\\)"),
         ("dict([('a', 1)])", "cannot read dict"),
         ("dict(**{})", "cannot read dict"),
-        ("{1, 2}", "{1, 2} is no dict"),
+        ("{1, 2}", "{1, 2} is not a dict"),
         ("[dict(a=__import__('os'))]", "cannot read dict\\(a=__import__"),
     ],
 )
@@ -137,7 +143,7 @@ def test_lists_of_names(text: str, old: Any, kind: Kind, value: Any) -> None:
     ("text", "message"),
     [
         ("[a", "'\\]' is missing at the end"),
-        ("a),b", "'\\)' closes nothing"),
+        ("a),b", "'\\)' has no opening bracket"),
         ("dict(a=", "cannot read dict"),
     ],
 )
@@ -149,3 +155,72 @@ def test_lists_of_names_that_are_refused(text: str, message: str) -> None:
 def test_words() -> None:
     assert all(is_word(text) for text in ("SGD", "a/b.csv", "none", "./x-1"))
     assert not any(is_word(text) for text in ("True", "None", "1", "a b", "a,b", "nan", "~x", ""))
+
+
+CONFIG: dict[str, Any] = {
+    "scenario": {
+        "type": "QualityStream",
+        "dataset_root": "data",
+        "datasets": [{"type": "ScoreFile"}, {"type": "mine.Data"}],
+        "generate": {"type": "DemoData"},
+    },
+    "model": {"type": "LightweightModel"},
+    "cl_strategy": {
+        "type": "LoRA",
+        "optimizer": {"type": "SGD"},
+        "plugins": [{"type": "Distillation"}],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "kind"),
+    [
+        ("str", Kind()),
+        ("str | Path", Kind()),
+        ("str | None", Kind(none=True)),
+        ("str | Path | nn.Module | None", Kind(none=True)),
+        ("Sequence[str]", Kind(name=False, lists=True)),
+        ("str | Sequence[str]", Kind(lists=True)),
+        ("str | Mapping[str, Any]", Kind(lists=True)),
+        ("bool", None),
+        ("bool | str", None),
+        ("int | None", None),
+        ("Policy", None),
+        ("Sequence[int | str] | None", None),
+        ("Mapping[str, Any] | None", None),
+        ("nn.Module", None),
+    ],
+)
+def test_annotations(annotation: str, kind: Kind | None) -> None:
+    assert kind_of_annotation(annotation) == kind
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("work_dir", Kind(none=True)),
+        ("load_from.path", Kind()),
+        ("scenario.dataset_root", Kind()),
+        ("scenario.order", Kind(name=False, lists=True, none=True)),
+        ("scenario.datasets.0.root", Kind()),
+        ("scenario.datasets.0.labels", Kind()),
+        ("scenario.datasets.0.images", Kind(none=True)),  # of the class it inherits from
+        ("scenario.datasets.0.higher_is_better", None),
+        ("scenario.datasets.1.root", None),
+        ("scenario.datasets.7.root", None),
+        ("model.backbone", Kind()),
+        ("model.pretrained", None),
+        ("cl_strategy.targets", Kind(lists=True)),
+        ("cl_strategy.plugins.0.teacher", Kind(none=True)),
+        ("cl_strategy.optimizer.lr", None),
+        ("seed", None),
+    ],
+)
+def test_keys(key: str, kind: Kind | None) -> None:
+    assert kind_of(CONFIG, key) == kind
+
+
+@pytest.mark.parametrize("config", [{}, {"scenario": None}, {"cl_strategy": 3}, {"model": []}])
+def test_broken_configs_leave_it_open(config: dict[str, Any]) -> None:
+    assert kind_of(config, "scenario.datasets.0.root") is None

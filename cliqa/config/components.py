@@ -1,7 +1,7 @@
-"""A first look at a config's names, in well under the time that importing torch takes.
+"""The components that a config names, and a fast check of their names and arguments.
 
-The real check imports every component and knows every signature. This one reads sources and finds
-what a mistyped name needs to be refused at once. It never refuses what the real one accepts.
+The fast check reads sources and imports nothing, so a typo is reported in under a second. The full
+check (`cliqa.engine.check`) imports every component; this one never refuses what it accepts.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cliqa.config.source_names import SourceNames
+from cliqa.config.names import NameIndex, name_index
 from cliqa.config.suggest import closest, misspelt
 from cliqa.utils.errors import ConfigError
 
 MANY = 40
-"""With more names than this, an error lists our own alone."""
+"""With more names than this, an error lists only our own."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Part:
     """A section of a config that names a component.
 
     Args:
-        registries: Where the name may stand; the first one's kind is used in messages.
-        section: What the config has there.
+        registries: The registries that may hold it; messages use the first one's kind.
+        section: Its value in the config.
         where: Its key path.
-        taken: Keys of the section that are not the component's arguments.
+        taken: Keys of the section that are not arguments of the component.
     """
 
     registries: tuple[str, ...]
@@ -42,19 +42,19 @@ STRATEGY_KEYS = (
 )
 
 
-def quick_check(config: Mapping[str, Any], names: SourceNames | None = None) -> None:
+def quick_check(config: Mapping[str, Any], names: NameIndex | None = None) -> None:
     """Refuse misspelt component names, and misspelt arguments of our own components.
 
-    Names that ``custom_imports`` may bring and dotted paths are left to the real check.
+    Names that ``custom_imports`` may register, and dotted paths, are left to the full check.
 
     Args:
-        config: What `load_config` returned.
-        names: The names to look up; those of the installed sources by default.
+        config: A config from `load_config`.
+        names: The known names; those of this package by default.
 
     Raises:
-        ConfigError: With one line for every mistake found.
+        ConfigError: With one line for each mistake.
     """
-    names = names or SourceNames()
+    names = names or name_index()
     mistakes = []
     for part in parts_of(config):
         try:
@@ -66,12 +66,12 @@ def quick_check(config: Mapping[str, Any], names: SourceNames | None = None) -> 
 
 
 def parts_of(config: Mapping[str, Any]) -> Iterator[Part]:
-    """Yield what names a component in a config.
+    """Yield the sections of a config that name a component.
 
     Args:
-        config: What `load_config` returned, or is about to.
+        config: Sections of plain values.
     """
-    whole = "pretrain" not in config  # a pretraining has no strategy, and may have no stream
+    whole = "pretrain" not in config  # pretraining has no strategy, and needs no scenario
     if whole or config.get("scenario"):
         yield from _scenario_parts(config.get("scenario") or {})
     yield from _model_parts(config.get("model") or {})
@@ -89,7 +89,7 @@ def _list_parts(registry: str, owner: Mapping[str, Any], key: str, above: str) -
 
 
 def _scenario_parts(scenario: Mapping[str, Any]) -> Iterator[Part]:
-    """Yield the parts of the scenario; ``dataset_type`` is another name of its ``type``."""
+    """Yield the components of the scenario; ``dataset_type`` is an alias of its ``type``."""
     name = scenario.get("type", scenario.get("dataset_type"))
     yield Part(("SCENARIOS",), {**scenario, "type": name}, "scenario", SCENARIO_KEYS)
     yield from _list_parts("DATASETS", scenario, "datasets", "scenario.")
@@ -100,7 +100,7 @@ def _scenario_parts(scenario: Mapping[str, Any]) -> Iterator[Part]:
 
 
 def _model_parts(model: Mapping[str, Any]) -> Iterator[Part]:
-    """Yield the model, which needs no ``type`` where it has a backbone, and its parts."""
+    """Yield the model, whose ``type`` is optional if it has a backbone, and its parts."""
     if "type" in model or "backbone" not in model:
         yield Part(("MODELS",), model, "model", ("backbone", "neck", "head", "text_encoder"))
     for key in ("backbone", "neck", "head", "text_encoder"):
@@ -109,7 +109,7 @@ def _model_parts(model: Mapping[str, Any]) -> Iterator[Part]:
 
 
 def _strategy_parts(strategy: Mapping[str, Any]) -> Iterator[Part]:
-    """Yield the strategy, whose type may be a plugin of ours, and its parts."""
+    """Yield the strategy, whose type may be a plugin of ours, and its components."""
     yield Part(("STRATEGIES", "PLUGINS"), strategy, "cl_strategy", STRATEGY_KEYS)
     registries = {"optimizer": "OPTIMIZERS", "scheduler": "LR_SCHEDULERS", "loss": "LOSSES"}
     for key, registry in registries.items():
@@ -118,46 +118,53 @@ def _strategy_parts(strategy: Mapping[str, Any]) -> Iterator[Part]:
     yield from _list_parts("PLUGINS", strategy, "plugins", "cl_strategy.")
 
 
-def _check(part: Part, names: SourceNames, *, certain: bool) -> None:
-    """Check one component's name, and the arguments that look like slips."""
-    kind = names.kinds.get(part.registries[0], "component")
-    if not isinstance(part.section, Mapping):
+def component_name(section: object, kind: str, where: str) -> str:
+    """Return the ``type`` of a section.
+
+    Args:
+        section: The section, which must be a dict with a ``type``.
+        kind: What it describes, in words.
+        where: Its key path, for the error message.
+
+    Raises:
+        ConfigError: It is not a dict, or has no ``type`` that is a name.
+    """
+    if not isinstance(section, Mapping):
         raise ConfigError(
-            f"{part.where}: expected dict(type=...) naming the {kind}, got "
-            f"{type(part.section).__name__} {part.section!r}."
+            f"{where}: expected dict(type=...) naming the {kind}, got "
+            f"{type(section).__name__} {section!r}."
         )
-    name = part.section.get("type")
+    name = section.get("type")
     if name is None:
-        raise ConfigError(f"{part.where}: no 'type'. Name the {kind}: dict(type='...', ...).")
+        raise ConfigError(f"{where}: no 'type'. Name the {kind}: dict(type='...', ...).")
     if not isinstance(name, str):
-        raise ConfigError(f"{part.where}.type: expected a name (a string), got {name!r}.")
-    if certain and not any(names.knows(registry, name) for registry in part.registries):
+        raise ConfigError(f"{where}.type: expected a name (a string), got {name!r}.")
+    return name
+
+
+def _check(part: Part, names: NameIndex, *, certain: bool) -> None:
+    """Check a component's name, and the arguments that look like typos."""
+    kind = names.kinds.get(part.registries[0], "component")
+    name = component_name(part.section, kind, part.where)
+    if not certain:
+        return
+    if not any(names.knows(registry, name) for registry in part.registries):
         raise ConfigError(f"{part.where}: unknown {kind} '{name}'.{_advice(part, name, names)}")
-    if certain:
-        _check_arguments(part, name, names)
+    signatures = (names.signature(registry, name) for registry in part.registries)
+    signature = next((one for one in signatures if one and one.complete), None)
+    known = {*signature.annotations, *part.taken, "type"} if signature else set()
+    for key in part.section if signature else ():
+        near = None if key in known else misspelt(str(key), known)
+        if near:
+            raise ConfigError(
+                f"{part.where} '{name}': unexpected argument '{key}'. Did you mean '{near}'?"
+            )
 
 
-def _advice(part: Part, name: str, names: SourceNames) -> str:
-    """Return what to write instead of an unknown name."""
+def _advice(part: Part, name: str, names: NameIndex) -> str:
+    """Return a suggestion for an unknown name."""
     known = {known for registry in part.registries for known in names.names(registry)}
     if near := closest(name, known):
         return near
     own = {known for registry in part.registries for known in names.own(registry)}
     return f" Known: {', '.join(sorted(known if len(known) <= MANY else own)) or 'none'}."
-
-
-def _check_arguments(part: Part, name: str, names: SourceNames) -> None:
-    """Refuse arguments that can only be a slip of one that the component takes."""
-    for registry in part.registries:
-        arguments = names.arguments(registry, name)
-        if arguments is not None:
-            break
-    else:
-        return
-    known = {*arguments, *part.taken, "type"}
-    for key in part.section:
-        slip = None if key in known else misspelt(str(key), known)
-        if slip:
-            raise ConfigError(
-                f"{part.where} '{name}': unexpected argument '{key}'. Did you mean '{slip}'?"
-            )
