@@ -22,7 +22,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs="?",
         const="auto",
         metavar="PATH",
-        help="go on from the work_dir's last checkpoint, or from PATH",
+        help="resume from the work_dir's last checkpoint, or from PATH",
     )
     parser.add_argument("--amp", action="store_true", help="train in mixed precision")
     add_changed_data_argument(parser)
@@ -30,14 +30,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train one config over its stream, or pretrain its model, and write the run's files."""
+    """Train a config's model over its stream, or pretrain it."""
     args = parse_args(argv)
     with trusting(args.trust):
         _main(args)
 
 
 def _main(args: argparse.Namespace) -> None:
-    """Do what the command line asks for."""
+    """Train or pretrain, and compress the model if the config asks for it."""
     check_output_folder(args.work_dir, "--work-dir")
     from cliqa.config.components import quick_check  # noqa: PLC0415
     from cliqa.config.load import default_work_dir, load_config  # noqa: PLC0415  --help is fast

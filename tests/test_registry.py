@@ -14,6 +14,7 @@ import pytest
 from mmengine.registry import Registry
 
 from cliqa import registry as registries
+from cliqa.config.names import NameIndex
 from cliqa.registry import ComponentRegistry, build_component, check_component, find
 from cliqa.utils.errors import ConfigError, DatasetError
 
@@ -101,6 +102,25 @@ def test_rooms_load_on_the_first_look_up(room: ComponentRegistry) -> None:
     component = room.get("RankLoss")
     assert component is not None
     assert component(margin=1).margin == 1
+
+
+def test_a_name_imports_only_its_module(
+    room: ComponentRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = NameIndex(tmp_path / "cliqa_test_room")
+    monkeypatch.setattr(registries, "name_index", lambda: index)
+    assert room.get("RankLoss") is sys.modules["cliqa_test_room.loss"].RankLoss
+    assert "cliqa_test_room.deep" not in sys.modules
+    assert room.names() == ["DeepLoss", "RankLoss"]
+
+
+def test_a_name_of_another_registrys_package_is_not_imported(
+    room: ComponentRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = NameIndex(tmp_path / "cliqa_test_room")
+    monkeypatch.setattr(registries, "name_index", lambda: index)
+    assert ComponentRegistry("model", ["json"]).registered("RankLoss") is None
+    assert "cliqa_test_room" not in sys.modules
 
 
 def test_rooms_load_once(room: ComponentRegistry) -> None:

@@ -1,4 +1,4 @@
-"""Show a config as it is after its bases and options: ``python tools/print_config.py CONFIG``."""
+"""Print a config with its bases and options resolved: ``python tools/print_config.py CONFIG``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _checked(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config with every argument as its component takes it."""
+    """Return a config with its arguments checked and converted."""
     if "pretrain" in config:
         from cliqa.engine.pretrain.check import check_pretraining  # noqa: PLC0415  heavy
 

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Len
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, StrictFloat, StrictInt
 
+from cliqa.utils.errors import either
+
 UNKNOWN: Any = Any
 """The annotation of an argument that accepts anything."""
 
@@ -79,7 +81,7 @@ _ORDER = {int: 0, float: 1, Literal: 2, bool: 3, str: 4, Path: 5}
 
 
 def resolve(annotation: Annotation, names: Mapping[str, Any]) -> Annotation:
-    """Return an annotation that may be written as a string, or UNKNOWN where it cannot be read.
+    """Return an annotation that may be written as a string, or UNKNOWN if it cannot be read.
 
     Args:
         annotation: The annotation in a signature.
@@ -174,9 +176,9 @@ def in_words(annotation: Annotation, *, several: bool = False) -> str:
     """
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
-        return _either([repr(value) for value in arguments])
+        return either([repr(value) for value in arguments])
     if _is_enum(annotation):
-        return _either([repr(member.value) for member in annotation])
+        return either([repr(member.value) for member in annotation])
     if origin in (Union, types.UnionType):
         return _union_in_words(_writable(arguments), several=several)
     if origin is Annotated:
@@ -196,7 +198,7 @@ def _union_in_words(members: tuple[Any, ...], *, several: bool) -> str:
     """Return a description of a union; a path includes strings, None comes last."""
     shown = [m for m in members if not (m is str and Path in members)]
     shown.sort(key=lambda member: member is type(None))
-    return _either(list(dict.fromkeys(in_words(member, several=several) for member in shown)))
+    return either(list(dict.fromkeys(in_words(member, several=several) for member in shown)))
 
 
 def _list_in_words(kind: Annotation, arguments: tuple[Annotation, ...], *, several: bool) -> str:
@@ -211,11 +213,6 @@ def _list_in_words(kind: Annotation, arguments: tuple[Annotation, ...], *, sever
     number = len(arguments)
     count = NUMBERS[number] if number < len(NUMBERS) else str(number)
     return f"{name} of {count} {in_words(arguments[0], several=True)}"
-
-
-def _either(choices: list[str]) -> str:
-    """Return ``a, b or c``."""
-    return " or ".join(part for part in (", ".join(choices[:-1]), choices[-1]) if part)
 
 
 def mismatch(annotation: Annotation, value: object) -> str:

@@ -132,7 +132,7 @@ def _base_names(tree: ast.Module, path: Path) -> list[str]:
 
 
 def _check_base_references(file: ConfigFile) -> None:
-    """Refuse ``_base_.name`` where no base sets that name."""
+    """Refuse ``_base_.name`` if no base sets that name."""
     if file.external:
         return
     known = {name for base in file.bases for name in base.names}

@@ -1,8 +1,8 @@
 """The index of component names, read from source files without importing anything.
 
-``@DATASETS.register_module()`` over a class of ours, and ``OPTIMIZERS.add_upstream(torch.optim,
-...)`` for a library's module, tell what the registries hold. Where the sources leave a doubt, every
-name counts as known. The registries use the index to import only the module that a name needs.
+The index finds ``@DATASETS.register_module()`` over our classes, and the modules of libraries in
+``OPTIMIZERS.add_upstream(torch.optim, ...)``. If the sources are ambiguous, every name counts as
+known. The registries use the index to import only the module that a name needs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Signature(NamedTuple):
 
     Attributes:
         annotations: Annotations as they are written, by argument; "" for none.
-        complete: No other argument is accepted, as far as the sources tell.
+        complete: Whether the sources show that no other argument is accepted.
     """
 
     annotations: dict[str, str]
@@ -63,7 +63,7 @@ class NameIndex:
         self.kinds: dict[str, str] = {}
         self._own: dict[str, dict[str, tuple[str, Path]]] = {}
         self._upstream: dict[str, list[str]] = {}
-        self._doubtful: set[str] = set()
+        self._ambiguous: set[str] = set()
         for path in sorted(package.rglob("*.py")):
             text = path.read_text(encoding="utf-8", errors="replace")
             if "register_module(" in text or "upstream" in text or "ComponentRegistry(" in text:
@@ -76,25 +76,25 @@ class NameIndex:
         for registry, given, definition in found:
             names = re.findall(r"""["']([^"']+)["']""", given)
             if given.strip() and not names:
-                self._doubt(registry)  # a computed name
+                self._mark_ambiguous(registry)  # a computed name
             for name in names or [definition]:
                 self._own.setdefault(registry, {})[name] = (definition, path)
         calls = CALLED.findall(text)
         for registry in set(calls):
             if calls.count(registry) > sum(name == registry for name, *_ in found):
-                self._doubt(registry)
+                self._mark_ambiguous(registry)
         for registry in {*ASSIGNED.findall(text)} - set(PARENTS):
-            self._doubt(registry)
+            self._mark_ambiguous(registry)
         for registry, module, end in UPSTREAM.findall(text):
             name = _imported_as(module, text) if end == "," else None
             if name and registry.isupper():
                 self._upstream.setdefault(registry, []).append(name)
             else:
-                self._doubt(registry)
+                self._mark_ambiguous(registry)
 
-    def _doubt(self, registry: str) -> None:
-        """Note that the sources leave open what a registry holds; a variable may be any."""
-        self._doubtful.add(registry if registry.isupper() else "*")
+    def _mark_ambiguous(self, registry: str) -> None:
+        """Mark a registry as ambiguous; a variable may be any registry."""
+        self._ambiguous.add(registry if registry.isupper() else "*")
 
     def knows(self, registry: str, name: str) -> bool:
         """Return whether a registry may hold a component of that name.
@@ -103,7 +103,7 @@ class NameIndex:
             registry: The registry's variable, e.g. ``"OPTIMIZERS"``.
             name: A config's ``type``. A dotted path always counts as known.
         """
-        if "." in name or name in self._own.get(registry, {}) or self._is_doubtful(registry):
+        if "." in name or name in self._own.get(registry, {}) or self._is_ambiguous(registry):
             return True
         word = re.compile(rf"\b{re.escape(name)}\b")
         modules = (*self._upstream.get(registry, ()), *PARENTS.get(registry, ()))
@@ -189,11 +189,11 @@ class NameIndex:
                         return self._find(alias.name, other) if other.is_file() else None
         return None
 
-    def _is_doubtful(self, registry: str) -> bool:
-        """Return whether the sources leave open what a registry holds."""
+    def _is_ambiguous(self, registry: str) -> bool:
+        """Return whether the sources are ambiguous about the names of a registry."""
         modules = (*self._upstream.get(registry, ()), *PARENTS.get(registry, ()))
         unread = registry not in self.kinds or not all(map(_is_readable, modules))
-        return unread or bool({registry, "*"} & self._doubtful)
+        return unread or bool({registry, "*"} & self._ambiguous)
 
 
 @cache
@@ -211,7 +211,7 @@ def _function_signature(node: ast.FunctionDef) -> Signature:
 
 
 def _imported_as(name: str, text: str) -> str | None:
-    """Return the module that a file's text calls `name`, None where it does not tell."""
+    """Return the module that a file imports as `name`, None if its imports do not show it."""
     first, _, rest = name.partition(".")
     as_alias = re.search(rf"^import ([\w.]+) as {first}$", text, re.MULTILINE)
     if as_alias:
@@ -263,7 +263,7 @@ def _texts(module: str) -> Iterator[str]:
 
 
 def _is_readable(module: str) -> bool:
-    """Return whether the sources of a module tell its names: no star-import of another package."""
+    """Return whether a module's sources show its names: no star-import from another package."""
     own = next(_texts(module), None)
     return own is not None and all(star.startswith((".", module)) for star in STAR.findall(own))
 

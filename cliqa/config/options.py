@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import reprlib
 from collections.abc import Sequence
 from typing import Any
@@ -36,7 +37,7 @@ def apply_options(
     Raises:
         ConfigError: An option has no ``=`` or an unknown key, or replaces a section by a scalar.
     """
-    config = _copy(config)
+    config = copy.deepcopy(config)
     for option in options:
         key, equals, text = option.partition("=")
         key = key.strip()
@@ -132,9 +133,9 @@ def _check_new_key(owner: dict[str, Any], step: str, name: str, where: str, *, l
     """Refuse a new key of `owner`, unless the check of arguments will decide."""
     if not name and last:
         return  # a section that the file does not set
-    slip = misspelt(step, owner)
-    if slip:
-        raise ConfigError(f"{where}: {name} has no key '{step}'. Did you mean '{slip}'?")
+    near = misspelt(step, owner)
+    if near:
+        raise ConfigError(f"{where}: {name} has no key '{step}'. Did you mean '{near}'?")
     component = bool({"type", "dataset_type", "backbone"} & set(owner))
     known = SECTIONS[name].keys if name in SECTIONS else {}
     if last and (component or step in known):
@@ -174,10 +175,3 @@ def _merge(old: Value, new: Value) -> Value:
     for key, value in new.items():
         merged[key] = _merge(merged.get(key), value)
     return merged
-
-
-def _copy(value: Value) -> Value:
-    """Return a copy of nested dicts and lists."""
-    if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value

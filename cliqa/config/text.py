@@ -49,13 +49,13 @@ def parse_config(path: Path, parents: tuple[Path, ...] = ()) -> ast.Module:
 
 def _read(path: Path, child: Path | None) -> str:
     """Return a config file's text without a byte-order mark; `child` inherits from it."""
-    asked = f"{child}: its base " if child else ""
+    prefix = f"{child}: its base " if child else ""
     try:
-        _check_file(path, asked, child is not None)
+        _check_file(path, prefix, child is not None)
         content = path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{asked}{path}: cannot be read ({reason}).") from error
+        raise ConfigError(f"{prefix}{path}: cannot be read ({reason}).") from error
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise ConfigError(f"{path}: is UTF-16. Save the file as UTF-8.")
     try:
@@ -66,17 +66,17 @@ def _read(path: Path, child: Path | None) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _check_file(path: Path, asked: str, is_base: bool) -> None:
+def _check_file(path: Path, prefix: str, is_base: bool) -> None:
     """Refuse a path that is not a Python file."""
     if path.is_dir():
-        raise ConfigError(f"{asked}{path}: is a folder. Give the name of a config file in it.")
+        raise ConfigError(f"{prefix}{path}: is a folder. Give the name of a config file in it.")
     if not path.exists():
         near = closest(path.name, (file.name for file in path.parent.glob("*.py")))
         advice = f" Paths in {BASE} are relative to the file that contains them." if is_base else ""
-        raise ConfigError(f"{asked}{path}: no such config file.{near}{advice}")
+        raise ConfigError(f"{prefix}{path}: no such config file.{near}{advice}")
     if path.suffix != ".py":
         raise ConfigError(
-            f"{asked}{path}: a config is a Python file (.py), with lines such as seed = 0; "
+            f"{prefix}{path}: a config is a Python file (.py), with lines such as seed = 0; "
             f"'{path.suffix}' is not supported."
         )
 

@@ -169,7 +169,7 @@ def seal_zip(file: IO[bytes]) -> None:
 def zip_damage(path: str | Path) -> str | None:
     """Return how a zip file is damaged, None if it is not.
 
-    In files without our checksums only the CRCs are checked; files that are no zip have none.
+    In files without our checksums only the CRCs are checked; other files have none.
 
     Args:
         path: An existing file.
@@ -238,7 +238,7 @@ def _frame(file: IO[bytes], entries: Iterable[zipfile.ZipInfo]) -> str:
 
 
 def _last(file: IO[bytes], count: int) -> bytes:
-    """Return the last bytes of a file, fewer where it is shorter."""
+    """Return the last bytes of a file, fewer if it is shorter."""
     file.seek(max(0, file.seek(0, 2) - count))
     return file.read()
 

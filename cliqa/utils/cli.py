@@ -243,7 +243,7 @@ def _flush() -> None:
 
 
 def _message(error: CliqaError) -> str:
-    """Return an error's message alone.
+    """Return an error's message without a traceback.
 
     For errors of a loader's worker process torch adds the worker's traceback to the message.
     """

@@ -1,4 +1,4 @@
-"""The process of an entry point: its standard streams, and what libraries require of it."""
+"""The process of an entry point: its standard streams, user, home and limits."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _is_broken(stream: TextIO) -> bool:
 
 
 def print_error(line: str) -> None:
-    """Write a line to standard error, if there still is one."""
+    """Write a line to standard error, if it is still open."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"{line}\n")
 

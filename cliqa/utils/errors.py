@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Sequence
 
 _UNSEEN = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -16,7 +17,7 @@ _LONGEST_WORD = 1000
 
 
 class CliqaError(Exception):
-    """A mistake in the input: shown as its message alone, never as a traceback.
+    """A mistake in the input: shown as its message, without a traceback.
 
     A message may quote the content of a damaged file: control characters are shown as escapes, and
     very long words are cut.
@@ -231,3 +232,13 @@ def _explain_worker_end(text: str) -> str | None:
         f"a worker process that loads images has crashed ({signal}). Use num_workers=0 to see "
         "which image causes it."
     )
+
+
+def either(names: Sequence[str]) -> str:
+    """Return names as alternatives, for a message.
+
+    >>> either([".csv", ".json", ".md"]), either([".csv"])
+    ('.csv, .json or .md', '.csv')
+    """
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last

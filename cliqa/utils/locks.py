@@ -81,7 +81,7 @@ def folder_lock(folder: str | Path, name: str = ".lock") -> Iterator[bool]:
         name: The lock file in it; another name is another lock.
 
     Yields:
-        False if another process holds it. Always true where there are no such
+        False if another process holds it. Always true if the system has no locks.
     """
     if not AVAILABLE:
         yield True

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cliqa.utils.console import CLOSED, ClosedOutput
-from cliqa.utils.errors import ConfigError, machine_trouble
+from cliqa.utils.errors import ConfigError, either, machine_trouble
 
 PROBE = 4096
 """Bytes that must fit on the disk."""
@@ -63,7 +63,7 @@ def check_output_file(
         return
     path, label = Path(path), _named(path, option)
     if suffixes and path.suffix not in suffixes:
-        raise ConfigError(f"{label}: the name must end in {listed(suffixes)}.")
+        raise ConfigError(f"{label}: the name must end in {either(suffixes)}.")
     _check_resolves(path, label)
     if path.is_dir():
         raise ConfigError(f"{label}: it is a folder. Give the name of a file in it.")
@@ -144,16 +144,6 @@ def check_output_is_open(instead: str) -> None:
     """
     if isinstance(sys.stdout, ClosedOutput):
         raise ConfigError(f"{CLOSED.partition(',')[0]}. {instead}")
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names in one phrase.
-
-    >>> listed([".csv", ".json", ".md"]), listed([".csv"])
-    ('.csv, .json or .md', '.csv')
-    """
-    *others, last = names
-    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _named(path: str | Path, option: str) -> str:
