@@ -144,6 +144,6 @@ def test_no_argument_that_a_component_takes_is_refused(name: str) -> None:
         component = REGISTRIES[name].get(own)
         assert component is not None
         real, open_ended = parameters_of(component)
-        complete = signature is not None and signature.complete
-        if complete and not (inspect.isclass(component) and open_ended):
+        assert signature is not None
+        if signature.complete and not (inspect.isclass(component) and open_ended):
             assert set(signature.annotations) == set(real)
