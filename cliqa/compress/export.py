@@ -18,7 +18,7 @@ from cliqa.engine.work_dir.checkpoints import find_checkpoint, sha256_of
 from cliqa.inference.candidate import experiences_learnt
 from cliqa.inference.image_model import CheckpointModel, model_in
 from cliqa.inference.zero_shot import ZeroShotModel
-from cliqa.training.views.gated_views import GatedViews
+from cliqa.training.views.gate import GatedViews
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ArtifactError, CliqaError, TrustError
 from cliqa.utils.logging import get_logger

@@ -44,10 +44,10 @@ from cliqa.registry import (
     find,
     parameters_of,
 )
+from cliqa.training.avalanche_methods import LEARN, cannot_learn
 from cliqa.training.loop.options import TrainingOptions, training_options
 from cliqa.training.loop.parameter_groups import ParameterGroups, without_groups
 from cliqa.training.loop.schedule import Schedule
-from cliqa.training.upstream import LEARN, cannot_learn
 from cliqa.utils.errors import ConfigError
 
 BY_ENGINE = ("model", "optimizer", "criterion", "plugins", "evaluator", "device")

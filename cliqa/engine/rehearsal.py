@@ -15,9 +15,10 @@ from cliqa.training.loop.batching import (
     apply_model,
     collate_eval,
     collate_train,
+    is_one_value,
+    one_value_error,
     smallest_batch,
 )
-from cliqa.training.loop.one_value import is_one_value, one_value_error
 from cliqa.training.plugins.distillation import Distillation
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError, is_out_of_memory
 

@@ -27,9 +27,8 @@ from cliqa.inference.unseen_data import (
     image_text_model,
     read_unseen,
 )
-from cliqa.models.language.few_shot import blend_prototypes
 from cliqa.models.language.fusion_model import FusionModel
-from cliqa.models.language.image_text_model import ImageTextModel
+from cliqa.models.language.image_text_model import ImageTextModel, blend_prototypes
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.seed import generator
 

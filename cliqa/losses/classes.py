@@ -1,4 +1,4 @@
-"""What every loss on classes relies on: logits and targets that fit, and enough precision."""
+"""A wrapper for losses on classes: checked shapes, and float32."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cliqa.utils.errors import ModelError
 
 
 class ClassLoss(nn.Module):
-    """A loss that refuses logits and targets that do not fit together.
+    """A loss that checks the shapes of logits and targets.
 
     Args:
         loss: Called with logits (B, K), float32, and targets (B,), int64; returns a scalar.
@@ -22,7 +22,7 @@ class ClassLoss(nn.Module):
 
     @property
     def reduction(self) -> str:
-        """How the loss sums its samples up; Avalanche's MIR asks for ``"none"`` for a while."""
+        """The loss's reduction; Avalanche's MIR temporarily sets ``"none"``."""
         return str(getattr(self.loss, "reduction", "mean"))
 
     @reduction.setter
@@ -38,11 +38,11 @@ class ClassLoss(nn.Module):
 
         Raises:
             ModelError: The shapes do not fit.
-            ConfigError: The loss gives one value a sample.
+            ConfigError: The loss returns one value per sample.
         """
         if logits.ndim != 2 or targets.ndim != 1 or len(logits) != len(targets):
             raise ModelError(
-                f"the model gave outputs of shape {tuple(logits.shape)} for targets of shape "
+                f"the model returned outputs of shape {tuple(logits.shape)} for targets of shape "
                 f"{tuple(targets.shape)}; a loss on classes needs (B, K) and (B,). Give the model "
                 "a head with num_classes, such as 'LinearClsHead'."
             )

@@ -19,8 +19,8 @@ class CombinedLoss(nn.Module):
     """Sum several losses on the same scores.
 
     ``CombinedLoss(losses=[dict(type='L1Loss'), dict(type='PairwiseRankLoss', weight=0.0)])`` trains
-    on L1 alone and keeps a ranking term at hand. Leave that at 0 until a validation split shows a
-    gain: beside L1, ranking terms have lowered SRCC on KonIQ-10k more often than raised it.
+    on L1 alone. Set the weight of the ranking term above 0 only if a validation split shows a gain:
+    beside L1, ranking terms have lowered SRCC on KonIQ-10k more often than raised it.
 
     Args:
         losses: Configs of losses, each with an optional ``weight`` (default 1). One of weight 0 is
@@ -36,7 +36,9 @@ class CombinedLoss(nn.Module):
             raise ConfigError("CombinedLoss.losses: expected a list of dict(type=..., weight=1.0).")
         self.weights = [_weight(config, index) for index, config in enumerate(losses)]
         if not any(self.weights):
-            raise ConfigError("CombinedLoss.losses: every weight is 0, so nothing would be learnt.")
+            raise ConfigError(
+                "CombinedLoss.losses: every weight is 0, so nothing would be trained."
+            )
         self.losses = nn.ModuleList(_build(config, index) for index, config in enumerate(losses))
 
     def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -60,7 +62,7 @@ def _weight(config: Mapping[str, Any], index: int) -> float:
     """Return one loss's weight.
 
     Raises:
-        ConfigError: It is no number of at least 0, or the entry is no dict.
+        ConfigError: It is not a number of at least 0, or the entry is not a dict.
     """
     if not isinstance(config, Mapping):
         raise ConfigError(f"CombinedLoss.losses[{index}]: expected dict(type=...), got {config!r}.")

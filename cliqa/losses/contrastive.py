@@ -1,4 +1,4 @@
-"""Images and texts that belong together, against all others (Yang et al., 2022).
+"""The contrastive loss of matching images and texts (Yang et al., 2022).
 
 Legend: B images, K texts.
 """
@@ -16,7 +16,7 @@ from cliqa.utils.errors import ConfigError, ModelError
 
 
 def contrastive_loss(logits: Tensor, positives: Tensor, text_weight: float = 0.5) -> Tensor:
-    """Return the mean of -log p(text | image) and -log p(image | text) over what belongs together.
+    """Return the mean of -log p(text | image) and -log p(image | text) over matching pairs.
 
     Yang et al., "Unified contrastive learning in image-text-label space", CVPR 2022, eq. 2-4, and
     Khosla et al., "Supervised contrastive learning", 2020, eq. 2 (L_out): an image has any number
@@ -24,12 +24,12 @@ def contrastive_loss(logits: Tensor, positives: Tensor, text_weight: float = 0.5
 
     Args:
         logits: (B, K), scale times cosine.
-        positives: (B, K), at least 0: how far an image and a text belong together, 1 or a share.
-            A text that no image of the batch belongs to is not asked for its images.
+        positives: (B, K), at least 0: how well an image and a text match, 1 or a share. Texts
+            without a matching image in the batch are left out on the texts' side.
         text_weight: Weight, 0..1, of the text's side; the rest is the image's.
 
     Returns:
-        A scalar; 0 where nothing belongs together.
+        A scalar; 0 if nothing matches.
 
     >>> logits = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
     >>> round(float(contrastive_loss(logits, torch.eye(2))), 4)
@@ -51,14 +51,14 @@ def _one_side(logits: Tensor, positives: Tensor) -> Tensor:
 
 
 def level_shares(scores: Tensor, values: Sequence[float]) -> Tensor:
-    """Return how far scores belong to levels of quality.
+    """Return the shares of levels of quality for scores.
 
-    A score between two levels is shared linearly, so that the levels' values weighted by the shares
-    are the score; one beyond the last level belongs to that alone.
+    A score between two levels is interpolated linearly, so that the levels' values weighted by the
+    shares are the score; a score beyond the last level has that level alone.
 
     Args:
         scores: (B,).
-        values: What each of the K levels is worth, in any order.
+        values: The value of each of the K levels, in any order.
 
     Returns:
         (B, K), each row's sum 1.
@@ -82,8 +82,8 @@ def level_shares(scores: Tensor, values: Sequence[float]) -> Tensor:
 class ContrastiveLoss(nn.Module):
     """The contrastive loss of a model whose logits compare images with the text of each class.
 
-    With ``text_weight=0`` it is cross-entropy. The text's side asks each class in the batch which
-    of the batch's images are its own.
+    With ``text_weight=0`` it is cross-entropy. The text's side classifies, for each class in
+    the batch, which of the batch's images belong to it.
 
     Args:
         text_weight: Weight, 0..1, of the text's side.
@@ -102,7 +102,7 @@ class ContrastiveLoss(nn.Module):
         """Return the loss of logits (B, K) and classes (B,).
 
         Raises:
-            ModelError: There are no logits.
+            ModelError: The inputs are not logits (B, K).
         """
         if logits.ndim != 2:
             raise ModelError(

@@ -1,4 +1,4 @@
-"""How far a model's outputs have moved from those of an earlier model.
+"""Distances of a model's outputs from those of an earlier model.
 
 Legend: B samples, K outputs a sample, k <= K outputs of the earlier model.
 """
@@ -15,8 +15,8 @@ def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float = 2.0)
 
     It is the second term of learning without forgetting (Li & Hoiem, ECCV 2016, eq. 2 to 4) up to
     the teacher's entropy, which has no gradient, and there is no factor in front of it. Its
-    gradient falls with 1 / T^2: who distils as Hinton et al. do ("Distilling the knowledge in a
-    neural network", 2015, section 2) multiplies it by T^2, as `Distillation` does.
+    gradient falls with 1 / T^2: Hinton et al. ("Distilling the knowledge in a neural network",
+    2015, section 2) multiply it by T^2, as `Distillation` does.
 
     Args:
         logits: (B, K), the gradient goes here.
@@ -38,8 +38,7 @@ def distillation_loss(logits: Tensor, teacher: Tensor, temperature: float = 2.0)
 def output_distance(outputs: Tensor, earlier: Tensor) -> Tensor:
     """Return the mean squared difference of outputs from earlier ones.
 
-    A model whose head has grown since is compared where it gave an output then: in the first
-    columns, and not where the earlier output is NaN.
+    A grown head is compared in the columns of the earlier outputs, except where these are NaN.
 
     Args:
         outputs: (B,) or (B, K), the gradient goes here.

@@ -12,7 +12,7 @@ from cliqa.losses.scores import paired_scores
 from cliqa.registry import LOSSES
 
 EPSILON = 1e-8
-"""Keeps the square roots differentiable; a perfect batch so scores -1e-4 instead of 0."""
+"""Keeps the square roots differentiable; the loss of a perfect batch is -1e-4 instead of 0."""
 
 
 def fidelity_loss(
@@ -32,8 +32,8 @@ def fidelity_loss(
         prediction: (B,).
         target: (B,).
         sigma: Spread of a predicted score, in units of the scores (0..1).
-        target_sigma: Spread of a target. None: the better image is better with certainty, and of
-            two equal ones each with probability 1/2.
+        target_sigma: Spread of a target. None: the order is certain, and equal targets have the
+            probability 1/2.
 
     Returns:
         A scalar, 0 (up to the square root of `EPSILON`) to 1.

@@ -12,7 +12,7 @@ from cliqa.registry import LOSSES
 def plcc_loss(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Return (1 - r) / 2 for Pearson's correlation r: 0 is a perfect fit, 1 a reversed one.
 
-    The correlation ignores shift and scale, so the scores are not calibrated by this loss alone.
+    The correlation ignores shift and scale, so this loss alone does not calibrate the scores.
     A batch in which either side is constant falls back to L1.
 
     Args:

@@ -1,4 +1,4 @@
-"""Losses that order an image's degradations by their likeness to two anchors, good and bad.
+"""QualiCLIP's losses: rank an image's degradations by similarity to a good and a bad anchor.
 
 Legend: B images, 2 crops of each, L levels of degradation (level 0 is the mildest).
 """
@@ -25,9 +25,9 @@ def check_similarities(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tens
     shape = positive.shape
     if positive.ndim != 3 or shape != negative.shape or shape[1] != 2 or shape[2] < 2:
         raise ModelError(
-            f"similarities of shapes {tuple(shape)} and {tuple(negative.shape)}; this loss orders "
-            "the levels of two crops and needs (B, 2, L) twice, L >= 2. It belongs into "
-            "pretraining; for scores choose 'L1Loss' or 'PairwiseRankLoss'."
+            f"similarities of shapes {tuple(shape)} and {tuple(negative.shape)}; this loss ranks "
+            "the levels of two crops and needs (B, 2, L) twice, L >= 2. It is for "
+            "pretraining; for scores use 'L1Loss' or 'PairwiseRankLoss'."
         )
     if not len(positive):
         raise ModelError("the batch is empty: a loss needs at least one image.")
@@ -39,7 +39,7 @@ def rank_hinge(similarities: Tensor, margin: float, across_crops: bool = False) 
     """Return the mean of ``max(0, margin - (s_i - s_j))`` over all levels i milder than j.
 
     Args:
-        similarities: (B, 2, L), meant to fall with the level.
+        similarities: (B, 2, L), should fall with the level.
         margin: Gap that a milder level must keep, in units of a cosine.
         across_crops: Compare the levels of different crops too: 2 L (L - 1) pairs an image instead
             of L (L - 1).
@@ -64,12 +64,12 @@ class QualiCLIPLoss(nn.Module):
     """Margins between the levels, and agreement between the crops.
 
     Agnolucci et al., "Quality-aware image-text alignment for opinion-unaware image quality
-    assessment", 2024: a milder level is more like the good anchor (``pos``) and less like the bad
-    one (``neg``) than a worse level, and two crops of one level are equally like either (``cons``).
+    assessment", 2024: a milder level is more similar to the good anchor (``pos``) and less to the
+    bad one (``neg``) than a worse level, and two crops of one level are equally similar (``cons``).
     Every part is a mean over its pairs, so that a weight means the same at any B and L.
 
     Args:
-        margin_consistency: Difference of two crops that costs nothing, in units of a cosine.
+        margin_consistency: Allowed difference of two crops, in units of a cosine.
         margin_rank: Gap that a milder level must keep, in units of a cosine.
         weight_consistency: Weight of ``cons``.
         weight_positive: Weight of ``pos``.
@@ -105,7 +105,7 @@ class QualiCLIPLoss(nn.Module):
             negative: (B, 2, L), cosines with the bad anchor.
 
         Raises:
-            ModelError: The shapes are others.
+            ModelError: The shapes are different.
         """
         positive, negative = check_similarities(positive, negative)
         gaps = [(s[:, 0] - s[:, 1]).abs() for s in (positive, negative)]  # (B, L) each
@@ -119,12 +119,12 @@ class QualiCLIPLoss(nn.Module):
 
 @LOSSES.register_module()
 class SimplifiedQualiCLIPLoss(nn.Module):
-    """A target for every level instead of an order, and a small variance over the crops.
+    """A target for every level instead of a ranking, and a small variance over the crops.
 
     The targets fall from 1 at level 0 in equal steps to the anchors' cosine c at the last level for
     the good anchor, and rise so for the bad one. With ``anchor_cosine=0`` they reach from 1 to 0,
-    which only orthogonal anchors allow: for others ``pos + neg`` stays above `target_floor` at the
-    first and the last level, whatever is learnt.
+    which is possible for orthogonal anchors only: for others ``pos + neg`` cannot fall below
+    `target_floor` at the first and the last level.
 
     Args:
         weight_consistency: Weight of ``cons``, the mean variance over the crops.
@@ -160,7 +160,7 @@ class SimplifiedQualiCLIPLoss(nn.Module):
             negative: (B, 2, L), cosines with the bad anchor.
 
         Raises:
-            ModelError: The shapes are others.
+            ModelError: The shapes are different.
         """
         positive, negative = check_similarities(positive, negative)
         falling = torch.linspace(1, self.anchor_cosine, positive.shape[2]).to(positive)  # (L,)
@@ -194,8 +194,8 @@ def _weigh(parts: Parts, weights: dict[str, float]) -> tuple[Tensor, Parts]:
 
 
 def _check(name: str, weights: dict[str, float], *margins: float) -> None:
-    """Raise a ConfigError for numbers that no loss can have."""
+    """Raise a ConfigError for negative numbers, or if all weights are 0."""
     if not all(value >= 0 for value in (*weights.values(), *margins)):
         raise ConfigError(f"{name}: margins and weights must be at least 0.")
     if not any(weights.values()):
-        raise ConfigError(f"{name}: every weight is 0, so nothing would be learnt. Raise one.")
+        raise ConfigError(f"{name}: every weight is 0, so nothing would be trained. Raise one.")

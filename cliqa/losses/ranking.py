@@ -1,4 +1,4 @@
-"""A margin between the scores of a better and a worse image."""
+"""The pairwise margin ranking loss."""
 
 from __future__ import annotations
 

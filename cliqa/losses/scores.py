@@ -1,4 +1,4 @@
-"""What every loss on quality scores relies on: matching shapes and enough precision."""
+"""A wrapper for losses on quality scores, with shared functions: checked shapes, and float32."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from cliqa.utils.errors import ConfigError, ModelError
 
 LEAST_SPREAD = 1e-6
-"""Standard deviation (of scores in 0..1) under which a batch counts as constant."""
+"""Standard deviation (of scores in 0..1) below which a batch counts as constant."""
 
 
 def paired_scores(
@@ -26,13 +26,13 @@ def paired_scores(
 
     Raises:
         ModelError: The shapes are not (B,) and (B,) with B >= 1. torch would broadcast (B, 1)
-            against (B,) to (B, B) and train on nonsense.
+            against (B,) to (B, B).
     """
     if prediction.ndim != 1 or target.ndim != 1 or len(prediction) != len(target):
         raise ModelError(
-            f"the model gave scores of shape {tuple(prediction.shape)} for targets of shape "
+            f"the model returned scores of shape {tuple(prediction.shape)} for targets of shape "
             f"{tuple(target.shape)}; a quality loss needs (B,) and (B,). Give the model a head "
-            "with one score an image, such as 'LinearScoreHead'."
+            "with one score per image, such as 'LinearScoreHead'."
         )
     if not len(prediction):
         raise ModelError("the batch is empty: a loss needs at least one score.")
@@ -42,10 +42,10 @@ def paired_scores(
 
 
 def one_number(loss: nn.Module, value: torch.Tensor) -> torch.Tensor:
-    """Return what a loss gave.
+    """Return a loss's value.
 
     Raises:
-        ConfigError: It is one value an image, not a scalar.
+        ConfigError: It is one value per image, not a scalar.
     """
     if value.ndim:
         raise ConfigError(
@@ -56,7 +56,7 @@ def one_number(loss: nn.Module, value: torch.Tensor) -> torch.Tensor:
 
 
 class ScoreLoss(nn.Module):
-    """A loss that refuses scores and targets of different shapes.
+    """A loss that checks the shapes of scores and targets.
 
     Args:
         loss: Called with prediction (B,) and target (B,), float32; returns a scalar.
@@ -75,7 +75,7 @@ class ScoreLoss(nn.Module):
 
         Raises:
             ModelError: The shapes differ.
-            ConfigError: The loss gives one value an image.
+            ConfigError: The loss returns one value per image.
         """
         return one_number(self.loss, self.loss(*paired_scores(prediction, target)))
 
@@ -88,9 +88,9 @@ def as_score_loss(loss: nn.Module) -> ScoreLoss:
 def where_defined(
     defined: torch.Tensor, value: torch.Tensor, prediction: torch.Tensor, target: torch.Tensor
 ) -> torch.Tensor:
-    """Return `value`, or the L1 loss where a formula says nothing about the batch.
+    """Return `value`, or the L1 loss if a formula is undefined for the batch.
 
-    A batch of one image has no order and no correlation. L1 keeps such a batch finite and useful.
+    A batch of one image has no ranking and no correlation.
 
     Args:
         defined: Bool scalar: the formula applies.

@@ -1,4 +1,4 @@
-"""What the constructors of models check."""
+"""Checks of the arguments of models."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ def check_positive(owner: str, **values: float) -> None:
     """Refuse sizes and factors that are not above 0.
 
     Args:
-        owner: Whose arguments they are, for the message.
+        owner: The component's name, for the message.
         values: The arguments by name.
 
     Raises:
-        ConfigError: One is 0, negative or no number; the message names it.
+        ConfigError: One is 0, negative or NaN.
 
     >>> check_positive("CosineClsHead", num_classes=10, scale=16.0)
     """

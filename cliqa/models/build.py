@@ -1,4 +1,4 @@
-"""From a model's config to an initialised model."""
+"""Building and initialising models from configs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def build_model(config: Mapping[str, Any], where: str = "model") -> nn.Module:
     """Build a model and initialise its weights, reproducibly under torch's seed.
 
     Args:
-        config: As for `check_model`; it is left as it is. ``pretrained`` of an ``ImageClassifier``
+        config: As for `check_model`; it is not changed. ``pretrained`` of an ``ImageClassifier``
             is a local file of weights.
         where: Its key path, for the error message.
 
@@ -53,7 +53,7 @@ def build_model(config: Mapping[str, Any], where: str = "model") -> nn.Module:
         The model: images (B, 3, H, W) -> scores (B,), or logits (B, K) of a classifier.
 
     Raises:
-        ConfigError: A name or an argument is wrong, or a constructor refused a value.
+        ConfigError: A name or an argument is wrong, or a constructor rejected a value.
         ModelError: Weights do not fit the model.
     """
     check_model(config, where)
@@ -62,7 +62,9 @@ def build_model(config: Mapping[str, Any], where: str = "model") -> nn.Module:
     with model_scope():
         model = build_component(MODELS, config, where)
     if not isinstance(model, nn.Module):
-        raise ConfigError(f"{where} '{config['type']}': is no model but a {type(model).__name__}.")
+        raise ConfigError(
+            f"{where} '{config['type']}': is not a model but a {type(model).__name__}."
+        )
     initialise(model)
     if weights is not None:
         load_weights(model, weights)
@@ -77,7 +79,7 @@ def with_type(config: Mapping[str, Any], where: str) -> dict[str, Any]:
         where: Its key path, for the error message.
 
     Raises:
-        ConfigError: The config is no dict.
+        ConfigError: The config is not a dict.
     """
     if not isinstance(config, Mapping):
         raise ConfigError(f"{where}: expected dict(type=...) for a model, got {config!r}.")

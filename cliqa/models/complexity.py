@@ -1,4 +1,4 @@
-"""How much a model computes: multiply-accumulates, counted on the traced graph."""
+"""The computational cost of a model: multiply-accumulates, counted on the traced graph."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def count_macs(model: nn.Module, inputs: torch.Tensor) -> int:
     """Return the multiply-accumulates (MACs) of one forward pass.
 
     Convolutions and matrix products, attention's among them, count one MAC a multiplication;
-    normalisation and pooling one an element; activations and sums nothing. FLOPs, where a
+    normalisation and pooling one per element; activations and sums none. FLOPs, where a
     multiplication and an addition are two, are twice as many.
 
     Args:
-        model: The model; its training mode is left as it is.
-        inputs: One batch, on the model's device. The count is for all of it.
+        model: The model; its training mode is not changed.
+        inputs: One batch, on the model's device. The count is for the whole batch.
 
     Raises:
         ModelError: The model cannot be traced with these inputs.
@@ -52,7 +52,7 @@ def count_macs(model: nn.Module, inputs: torch.Tensor) -> int:
 def _attention_macs(inputs: list[Any], outputs: list[Any]) -> int:
     """Return the MACs of attention over queries (..., L, E), keys (..., S, E), values (..., S, V).
 
-    Unknown to the library, which would count a vision transformer without its attention.
+    The library does not count attention.
     """
     query, key, value = (_shape(inputs[index]) for index in range(3))
     places = prod(query[:-1]) * key[-2]  # heads x L x S
@@ -65,15 +65,15 @@ def _batched_product_macs(inputs: list[Any], outputs: list[Any]) -> int:
     return prod(left) * right[-1]
 
 
-def _shape(value: Any) -> list[int]:  # noqa: ANN401
+def _shape(value: torch._C.Value) -> list[int]:
     """Return the sizes of a tensor of a traced graph."""
-    sizes: list[int] = value.type().sizes()
+    sizes: list[int] = value.type().sizes()  # type: ignore[attr-defined]
     return sizes
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what tracing says off the console, and torch's attention out of its one fused step."""
+    """Suppress output of tracing, and disable torch's fused attention, which is not counted."""
     logger = logging.getLogger("mmengine")
     level, fused = logger.level, torch.backends.mha.get_fastpath_enabled()
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Other ways to compute the same, for tracing a model: what is here cannot be traced as it is."""
+"""Traceable replacements of operations that cannot be exported."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch import Tensor
 def join_windows(windows: Tensor, height: int, width: int, edge: int) -> Tensor:
     """Return maps (B, height, width, C) from their windows (B * n, edge, edge, C).
 
-    mmpretrain's own form computes B as a Python number, which a trace takes for a constant: the
-    file then says something else, without any error, at every other batch size.
+    mmpretrain computes B as a Python number, which a trace stores as a constant: the file would
+    silently be wrong for every other batch size.
 
     >>> join_windows(torch.arange(8.0).view(2, 2, 2, 1), 2, 4, 2)[0, :, :, 0]
     tensor([[0., 1., 4., 5.],
@@ -39,7 +39,7 @@ def distances(a: Tensor, b: Tensor, **_: object) -> Tensor:
 
 @contextlib.contextmanager
 def export_forms() -> Iterator[None]:
-    """Compute in the forms of this module, in all threads, inside the block."""
+    """Use the functions of this module inside the block, in all threads."""
     with (
         mock.patch.object(ShiftWindowMSA, "window_reverse", staticmethod(join_windows)),
         mock.patch.object(torch, "cdist", distances),

@@ -1,15 +1,15 @@
-"""Layers that compute with rounded weights and inputs, and learn through the rounding.
+"""Fake quantization: layers with rounded weights and inputs, trained through the rounding.
 
 Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only
 inference", CVPR 2018, section 3, with gradients straight through the rounding (Bengio et al.,
-"Estimating or propagating gradients through stochastic neurons", 2013). The steps are those of an
-ONNX file in eight bits (`cliqa.deploy.onnx.quantization`), so that what is trained and measured is
-what is deployed.
+"Estimating or propagating gradients through stochastic neurons", 2013). The grids are those of an
+ONNX file in eight bits (`cliqa.deploy.onnx.quantization`), so that training and evaluation match
+the deployed model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import Any
 
@@ -20,17 +20,17 @@ from cliqa.models.freezing import matches
 from cliqa.utils.errors import ConfigError, ModelError
 
 RANGE = "qat_range"
-"""The buffer of a layer with the least and the largest input seen; zeros before any."""
+"""The buffer of a layer with the smallest and the largest input so far; zeros at first."""
 
 LEAST = 1e-12
 """Smallest step, for a tensor of zeros."""
 
 
 def round_weight(weight: Tensor, bits: int = 8) -> Tensor:
-    """Return a weight on a symmetric grid of its own for each output channel.
+    """Return a weight rounded to a symmetric grid per output channel.
 
-    Normalisation behind the layer may be put into the weight before or after: a factor of a channel
-    is one of its step too.
+    A following normalisation may be folded into the weight before or after: a channel's factor
+    scales its step too.
 
     Args:
         weight: (out, ...), in float32.
@@ -48,7 +48,7 @@ def round_weight(weight: Tensor, bits: int = 8) -> Tensor:
 
 
 def round_inputs(values: Tensor, limits: Tensor, bits: int = 8) -> Tensor:
-    """Return values on a grid over limits; zero is on it, and what lies outside is cut off.
+    """Return values rounded to a grid between limits; zero is on it, outliers are clipped.
 
     Args:
         values: Any shape, in float32.
@@ -67,14 +67,14 @@ def round_inputs(values: Tensor, limits: Tensor, bits: int = 8) -> Tensor:
 
 
 class Rounding:
-    """What a layer rounds its inputs with, as a hook before its forward pass.
+    """Rounds a layer's inputs, as a hook before its forward pass.
 
     Args:
         bits: Of weights and inputs, 2..8.
         momentum: Share of a batch's range in the running one, above 0, up to 1.
 
     Attributes:
-        observing: Inputs move the range.
+        observing: Inputs update the range.
     """
 
     def __init__(self, bits: int, momentum: float) -> None:
@@ -93,43 +93,45 @@ class Rounding:
 
     @torch.no_grad()
     def observe(self, values: Tensor, limits: Tensor) -> None:
-        """Move a range towards that of a batch, in place; the first one is taken as it is."""
+        """Update a range with that of a batch, in place; the first one is copied."""
         low, high = values.detach().float().aminmax()
         seen = torch.stack([low.clamp_max(0), high.clamp_min(0)])
         share = torch.where(limits.any(), self.momentum, 1.0)
         moved = torch.lerp(limits, seen, share)
-        # mixed precision skips a step whose values overflow: so does the range
+        # mixed precision skips a step whose values overflow; so does the range
         limits.copy_(torch.where(torch.isfinite(seen).all(), moved, limits))
 
 
 def add_rounding(
     model: nn.Module, bits: int = 8, momentum: float = 0.1, exclude: Sequence[str] = ()
 ) -> list[str]:
-    """Let the linear and convolutional layers of a model round, in place.
+    """Add rounding to the linear and convolutional layers of a model, in place.
 
-    Nothing changes until a range is known. Parameters keep their names and values; each layer gets
-    a buffer for its range. Code that takes a layer's weight without calling the layer is not
+    It is inactive until a range is known. Parameters keep their names and values; each layer gets
+    a buffer for its range. Code that uses a layer's weight without calling the layer is not
     rounded.
 
     Args:
         model: The model.
         bits: See `Rounding`.
         momentum: See `Rounding`.
-        exclude: Names of parts that do not round.
+        exclude: Names of parts that are not rounded.
 
     Returns:
         The names of the layers.
 
     Raises:
         ConfigError: A number is out of range.
-        ModelError: There is no layer to round, or the layers round already.
+        ModelError: There is no layer to round, or the layers have rounding already.
     """
     if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 8:
         raise ConfigError(f"QAT: bits must be an integer in 2..8, got {bits!r}.")
     if isinstance(momentum, bool) or not 0 < momentum <= 1:
         raise ConfigError(f"QAT: momentum must lie in 0..1, above 0, got {momentum!r}.")
     if rounding_layers(model):
-        raise ModelError("the model's layers round already. Call remove_rounding(model) first.")
+        raise ModelError(
+            "the model's layers have rounding already. Call remove_rounding(model) first."
+        )
     found = {
         name: module
         for name, module in model.named_modules()
@@ -139,8 +141,8 @@ def add_rounding(
     }
     if not found:
         raise ModelError(
-            f"QAT: the {type(model).__name__} has no linear or convolutional layer to round, but "
-            f"for {', '.join(exclude) or 'none'}. Name less in exclude, or drop the plugin 'QAT'."
+            f"QAT: the {type(model).__name__} has no linear or convolutional layer to round, "
+            f"except {', '.join(exclude) or 'none'}. Exclude fewer parts, or drop the plugin 'QAT'."
         )
     for layer in found.values():
         weight: Any = layer._parameters["weight"]
@@ -152,28 +154,28 @@ def add_rounding(
 
 
 def rounding_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the layers of a model that round, or will, by name."""
+    """Return the layers of a model that have rounding, by name."""
     return {name: m for name, m in model.named_modules() if RANGE in m._buffers}
 
 
 def is_rounded(layer: nn.Module) -> bool:
-    """Tell whether a layer rounds: whether its range is known."""
+    """Return whether a layer's rounding is active: its range is known."""
     return bool(layer.get_buffer(RANGE).any())
 
 
 def observe(model: nn.Module, on: bool) -> None:
-    """Let the inputs of a model's layers move their ranges, or not."""
+    """Set whether the inputs of a model's layers update their ranges."""
     for layer in rounding_layers(model).values():
         layer.qat.observing = on  # type: ignore[union-attr]
 
 
 def remove_rounding(model: nn.Module) -> dict[str, tuple[float, float]]:
-    """Make a model's layers plain ones again, in place; their weights stay as they were trained.
+    """Remove the rounding of a model's layers, in place; trained weights are kept.
 
-    An export needs a plain model. Quantized afterwards, it computes what was trained.
+    An export needs a plain model. Quantized afterwards, its outputs match training.
 
     Returns:
-        The ranges by layer; without those that saw no input.
+        The ranges by layer, without unknown ones.
     """
     ranges: dict[str, tuple[float, float]] = {}
     for name, layer in rounding_layers(model).items():
@@ -188,16 +190,19 @@ def remove_rounding(model: nn.Module) -> dict[str, tuple[float, float]]:
     return ranges
 
 
-def _forward(layer: Any, *args: Any) -> Any:  # noqa: ANN401
-    """Compute what a layer's class does with a rounded weight in place of its own."""
-    plain = type(layer).forward
+def _forward(layer: nn.Module, *args: Tensor) -> Tensor:
+    """Run a layer's forward pass with its weight rounded."""
+    plain: Callable[..., Tensor] = type(layer).forward
     if not is_rounded(layer):
         return plain(layer, *args)
-    own, weight = layer._parameters["weight"], layer.weight
-    rounded = round_weight(weight.float(), layer.qat.bits).to(weight.dtype)
-    # an adapted layer's weight is its own and a sum more, so that its own takes the difference
-    layer._parameters["weight"] = rounded if weight is own else own + (rounded - weight)
+    own: Any = layer._parameters["weight"]
+    weight: Any = layer.weight
+    rounding: Any = layer.qat
+    rounded = round_weight(weight.float(), rounding.bits).to(weight.dtype)
+    # a LoRA layer's weight is its own plus an adapter, so the difference is added to its own
+    parameters: dict[str, Any] = layer._parameters
+    parameters["weight"] = rounded if weight is own else own + (rounded - weight)
     try:
         return plain(layer, *args)
     finally:
-        layer._parameters["weight"] = own
+        parameters["weight"] = own

@@ -1,4 +1,4 @@
-"""A classifier of feature vectors that were computed beforehand."""
+"""A classifier of precomputed feature vectors."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class FeatureClassifier(nn.Module):
     Args:
         in_channels: Length D of the feature vectors.
         num_classes: K.
-        hidden: Width of each hidden layer, with ReLU behind it. Empty: the head sees the features.
-        head: Config of the head, whole: ``dict(type='CosineClsHead', num_classes=10,
+        hidden: Width of each hidden layer, followed by ReLU. Empty: the head gets the features.
+        head: Complete config of the head: ``dict(type='CosineClsHead', num_classes=10,
             in_channels=512)``. None is mmpretrain's ``LinearClsHead``.
 
     Raises:
-        ConfigError: A size is not above 0, or the head was given other sizes.
+        ConfigError: A size is not above 0, or the head's config has other sizes.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class FeatureClassifier(nn.Module):
             if head.get(name, size) != size:
                 raise ConfigError(
                     f"model.head '{head.get('type')}': {name}={head[name]}, but the "
-                    f"FeatureClassifier gives it {name}={size}. Write the same in both."
+                    f"FeatureClassifier has {name}={size}. Set the same value in both."
                 )
         self.head = build_part(head, "model.head")
 
     def extract_feat(self, features: torch.Tensor) -> tuple[torch.Tensor]:
-        """Return what the head gets, in a tuple as mmpretrain's ``ImageClassifier`` gives it.
+        """Return the head's inputs, in a tuple as in mmpretrain's ``ImageClassifier``.
 
         Args:
             features: (B, D).
@@ -65,15 +65,15 @@ class FeatureClassifier(nn.Module):
             One tensor: (B, last hidden width), or the features themselves.
 
         Raises:
-            ModelError: The inputs are no feature vectors of that length.
+            ModelError: The inputs are not feature vectors of that length.
         """
         if features.ndim == 2 and features.shape[1] == self.in_channels:
             return (self.backbone(features),)
         advice = (
             f"Set in_channels={features.shape[1]} in model, or scenario.feature_type to the "
-            "features that the model was made for."
+            "features that the model was built for."
             if features.ndim == 2
-            else "For images use a model with a backbone; for features computed beforehand set "
+            else "For images use a model with a backbone; for precomputed features set "
             "scenario.feature_type to their name."
         )
         raise ModelError(

@@ -1,4 +1,4 @@
-"""Frozen parts: their parameters stay, and so do their normalisation statistics."""
+"""Freezing parts of a model: parameters and normalisation statistics."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from cliqa.utils.errors import ModelError
 
 @dataclass(frozen=True)
 class FreezeReport:
-    """What was frozen.
+    """The frozen part of a model.
 
     Attributes:
-        modules: The outermost frozen modules, which belong into evaluation mode.
+        modules: The outermost frozen modules, to be kept in evaluation mode.
         tensors: Frozen parameter tensors.
         values: Frozen parameter values.
         all_tensors: The model's parameter tensors.
@@ -38,16 +38,16 @@ class FreezeReport:
 
 
 def freeze_parts(model: nn.Module, patterns: Sequence[str]) -> FreezeReport:
-    """Stop the training of a model's parts.
+    """Freeze parts of a model.
 
     Args:
         model: The model.
         patterns: Names of modules or parameters, with ``*`` for any text: ``"backbone"``,
-            ``"backbone.layer1"``, ``"*.bias"``. A name stands for everything below it.
+            ``"backbone.layer1"``, ``"*.bias"``. A name includes everything below it.
 
     Returns:
-        What was frozen. Put the modules it names into evaluation mode after every
-        ``model.train()`` (`keep_frozen`), or their batch normalisation goes on learning.
+        A report. Call `keep_frozen` with it after every ``model.train()``, or batch normalisation
+        keeps updating its statistics.
 
     Raises:
         ModelError: A pattern matches nothing.
@@ -71,19 +71,18 @@ def keep_frozen(model: nn.Module, report: FreezeReport) -> None:
     """Put the frozen modules into evaluation mode: no dropout, no new batch statistics.
 
     Args:
-        model: The model that was frozen.
-        report: What `freeze_parts` returned for it.
+        model: The frozen model.
+        report: The result of `freeze_parts`.
     """
     for name in report.modules:
         model.get_submodule(name).eval()
 
 
 def set_training(model: nn.Module, mode: bool = True) -> None:
-    """Set training or evaluation mode; what was frozen stays in evaluation mode.
+    """Set training or evaluation mode; frozen parts stay in evaluation mode.
 
     Args:
-        model: Any model. What is frozen stands in its attribute ``frozen``, a `FreezeReport`, if it
-            has one.
+        model: Any model; a frozen one has a `FreezeReport` in its attribute ``frozen``.
         mode: True for training.
     """
     model.train(mode)
@@ -93,12 +92,12 @@ def set_training(model: nn.Module, mode: bool = True) -> None:
 
 
 def check_patterns(model: nn.Module, patterns: Sequence[str], option: str) -> None:
-    """Refuse a pattern that names no part of a model.
+    """Refuse a pattern that matches no part of a model.
 
     Args:
         model: The model.
         patterns: Names of modules or tensors; see `freeze_parts`.
-        option: What they were written for, for the message.
+        option: The config option, for the message.
 
     Raises:
         ModelError: A pattern matches nothing.
@@ -114,7 +113,7 @@ def check_patterns(model: nn.Module, patterns: Sequence[str], option: str) -> No
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether a pattern names this part or one above it.
+    """Return whether a pattern matches this part or one that contains it.
 
     >>> matches("backbone.layer1.0.weight", ["head", "backbone.layer1"])
     True
@@ -123,7 +122,7 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _outermost(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names that do not lie below another one; parents come before their children."""
+    """Return the names that are not inside another one; parents come before their children."""
     kept: list[str] = []
     for name in names:
         if not any(name.startswith(f"{parent}.") for parent in kept):

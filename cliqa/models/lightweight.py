@@ -1,4 +1,4 @@
-"""Small models for experiments on a desk: a torchvision backbone and a cosine score."""
+"""Small models for quick experiments: a torchvision backbone and a cosine score."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAST_MAP = {
 
 @MODELS.register_module()
 class LightweightModel(QualityModel):
-    """Backbone, average pooling, projection, and the cosine to a learnt direction.
+    """Backbone, average pooling, projection, and the cosine to a trained direction.
 
     Args:
         backbone: ``"resnet18"`` (11.3 M parameters), ``"mobilenet_v3_small"`` (1.1 M) or
@@ -28,11 +28,11 @@ class LightweightModel(QualityModel):
         embedding_dim: Length of the embedding.
         pretrained: True for torchvision's ImageNet weights (downloaded on first use), a file of
             weights, or False for random ones.
-        affine: Learn the score's scale and shift: two parameters more; see `CosineScoreHead`.
-        freeze: Names of parts that stay as they are; see `QualityModel`.
+        affine: Train the score's scale and shift (two parameters); see `CosineScoreHead`.
+        freeze: Names of parts that are not trained; see `QualityModel`.
 
     Raises:
-        ModelError: The backbone is unknown, or its weights cannot be had.
+        ModelError: The backbone is unknown, or its weights cannot be loaded.
     """
 
     def __init__(
@@ -80,6 +80,6 @@ def create_lightweight_model(
         backbone: ``"resnet18"``, ``"mobilenet_v3_small"`` or ``"efficientnet_b0"``.
         embedding_dim: Length of the embedding.
         pretrained: True, False, or a file of weights.
-        affine: Learn the score's scale and shift.
+        affine: Train the score's scale and shift.
     """
     return LightweightModel(backbone, embedding_dim, pretrained, affine)

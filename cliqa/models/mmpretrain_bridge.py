@@ -1,4 +1,4 @@
-"""mmpretrain's models beside ours: one look-up finds both, also from inside mmpretrain's classes.
+"""mmpretrain's models in this package's registry, also for configs inside mmpretrain's classes.
 
 Importing this module makes mmpretrain's registry the parent of `cliqa.registry.MODELS`.
 """
@@ -37,10 +37,10 @@ FOR_FILES = (
     *("mmengine.model.base_model.", "mmengine.model.weight_init.", "mmengine.utils.dl_utils."),
     *("mmcv.cnn.bricks.", "torch.nn."),
 )
-"""Where upstream's components live that neither read nor fetch, and so may stand in a file."""
+"""Modules of upstream components that a file may name, as they neither read files nor download."""
 
 OF_LIBRARIES = ("mmpretrain", "mmengine", "mmcv", "torch", "transformers", "timm")
-"""Packages whose other components may not; what else is registered, a user's module has brought."""
+"""Packages whose other components a file may not name; all others come from a user's modules."""
 
 
 def import_mmpretrain() -> Registry:
@@ -59,7 +59,7 @@ def import_mmpretrain() -> Registry:
 
 
 def _import_advice(error: Exception) -> str:
-    """Return what went wrong while importing mmpretrain, and the remedy where it is known."""
+    """Return the import error of mmpretrain, with a fix if one is known."""
     problem = f"mmpretrain.models cannot be imported ({type(error).__name__}: {error})."
     both = all(importlib.util.find_spec(name) for name in ("transformers", "pycocotools"))
     if both and not isinstance(error, ImportError):
@@ -76,7 +76,7 @@ def _import_advice(error: Exception) -> str:
 
 
 def link(parent: Registry) -> None:
-    """Make `parent` the registry that is asked for models after ours; a second call does nothing.
+    """Make `parent` the registry to search after ours; a second call does nothing.
 
     Args:
         parent: mmpretrain's registry of models.
@@ -91,7 +91,7 @@ def link(parent: Registry) -> None:
 
 
 def may_stand_in_files(component: Component) -> bool:
-    """Return whether a file may name a model of mmpretrain's, mmcv's, mmengine's or torch's."""
+    """Return whether a file may name a model of mmpretrain, mmcv, mmengine or torch."""
     module = f"{component.__module__}."
     if component.__name__ == "PretrainedInit":  # an init_cfg that reads or fetches a file
         return False
@@ -102,12 +102,12 @@ link(import_mmpretrain())
 
 
 class PretrainedInit(weight_init.PretrainedInit):
-    """What an ``init_cfg=dict(type='Pretrained')`` of mmengine's does, for files on this machine.
+    """A safe replacement of mmengine's ``init_cfg=dict(type='Pretrained')`` for local files.
 
-    mmengine's own runs what a file unpickles to, and says of a file of another architecture no more
-    than a line in the log. Addresses are left to it.
+    mmengine's own unpickles any object, and only logs a line for a file of another architecture.
+    Addresses are passed on to it.
 
-    Its name is mmengine's, as it is no more to be named by what is not trusted than theirs.
+    It has mmengine's name, because untrusted files may name neither.
     """
 
     def __call__(self, module: nn.Module) -> None:
@@ -118,28 +118,28 @@ class PretrainedInit(weight_init.PretrainedInit):
             load_weights(module, self.checkpoint, prefix=self.prefix or "")
 
 
-# asked before mmengine's, as `initialise` works under mmpretrain's scope
+# found before mmengine's, as `initialise` uses mmpretrain's scope
 INITIALIZERS.register_module(name="Pretrained", module=PretrainedInit, force=True)
 
 
 @contextmanager
 def model_scope() -> Iterator[None]:
-    """Let mmpretrain's classes find our models for their nested configs, within this context."""
+    """Let mmpretrain's classes find this package's models in nested configs."""
     with (
         DefaultScope.overwrite_default_scope("cliqa"),
         _guarded(untrusted_source()),
         warnings.catch_warnings(),
     ):
-        warnings.filterwarnings("ignore", message="In MMCV v1.4.4, we modified")  # news of 2022
+        warnings.filterwarnings("ignore", message="In MMCV v1.4.4, we modified")  # a note from 2022
         yield
 
 
 @contextmanager
 def _guarded(source: str) -> Iterator[None]:
-    """Keep mmengine's registries from importing what they do not hold, if a file is built from.
+    """Keep mmengine's registries from importing unknown names while building from a file.
 
-    mmengine imports any name that it does not know, dotted or not, and some classes look names up
-    that stand at other keys than ``type``.
+    mmengine imports any unknown name, dotted or not, and some classes look up names at other keys
+    than ``type``.
     """
     if not source:
         yield
@@ -153,7 +153,7 @@ def _guarded(source: str) -> Iterator[None]:
 
 
 def _held(registry: Registry, key: str) -> Component | None:
-    """Return what a registry of mmengine's or one above it holds, if a file may name it."""
+    """Return a component of mmengine's registry or a parent, if a file may name it."""
     registry.import_from_location()
     owner: Registry | None = registry
     while owner is not None and key not in owner.module_dict:
@@ -177,7 +177,7 @@ def build_part(config: Mapping[str, Any], where: str) -> nn.Module:
 
     Raises:
         ConfigError: As `cliqa.registry.build_component`.
-        ModelError: The weights that its ``init_cfg`` names cannot be loaded.
+        ModelError: The weights of its ``init_cfg`` cannot be loaded.
     """
     with model_scope():
         part = build_component(MODELS, config, where)
@@ -186,16 +186,15 @@ def build_part(config: Mapping[str, Any], where: str) -> nn.Module:
 
 
 def initialise(module: nn.Module) -> None:
-    """Call an mmengine module's ``init_weights``, quietly, unless that has been done.
+    """Call an mmengine module's ``init_weights`` once, without its logs.
 
-    mmengine's modules keep torch's default weights until somebody asks, and then log three lines a
-    parameter.
+    mmengine's modules keep torch's default weights until then, and log three lines per parameter.
 
     Args:
-        module: Any module; one without ``init_weights`` is left alone.
+        module: Any module; one without ``init_weights`` is not changed.
 
     Raises:
-        ModelError: The weights that an ``init_cfg`` names cannot be loaded.
+        ModelError: The weights of an ``init_cfg`` cannot be loaded.
     """
     init_weights = getattr(module, "init_weights", None)
     if init_weights is None or getattr(module, "is_init", False):
@@ -216,7 +215,7 @@ def initialise(module: nn.Module) -> None:
 
 @contextmanager
 def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Let only warnings through for a while."""
+    """Log only warnings within this context."""
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:

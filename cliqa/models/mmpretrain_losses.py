@@ -11,7 +11,7 @@ from cliqa.registry import LOSSES
 
 
 def register_losses() -> None:
-    """Put mmpretrain's losses ahead of torch's of the same name, which stay as ``torch.X``."""
+    """Register mmpretrain's losses before torch's of the same name, which stay as ``torch.X``."""
     for name, component in import_mmpretrain().module_dict.items():
         if (
             inspect.isclass(component)

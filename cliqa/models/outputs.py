@@ -1,9 +1,8 @@
-"""What a backbone gives: maps and vectors, however it packs them."""
+"""Outputs of backbones: maps and vectors in any nesting."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,8 +10,8 @@ from torch import nn
 from cliqa.utils.errors import ModelError
 
 SURPRISES = (AssertionError, AttributeError, KeyError)
-"""What a backbone raises of its own for images that it was not made for. torch's errors are left
-alone: a lack of memory is one, and a batch of one in batch normalisation."""
+"""What a backbone's own code raises for unsuitable images. torch's errors are not caught: a lack of
+memory is one, and a batch of one in batch normalisation."""
 
 TOKENS = (
     "Where the last axis counts tokens, (B, C, N), average over it with "
@@ -20,53 +19,53 @@ TOKENS = (
 )
 
 UNLIKE = 1.15
-"""Ratio of height and width from which on the cells of a map over an image are not square.
+"""Ratio of height and width above which the cells of a map over an image are not square.
 
-Rounding makes more of it in maps of fewer than 7 cells an edge, but no such map has so few channels
-that they could be taken for an edge.
+Rounding causes larger ratios in maps of fewer than 7 cells per edge, but such maps have too many
+channels to be mistaken for an edge.
 """
 
 
-def flat_outputs(outputs: Any, name: str) -> tuple[torch.Tensor, ...]:  # noqa: ANN401
+def flat_outputs(outputs: object, name: str) -> tuple[torch.Tensor, ...]:
     """Return the outputs of a backbone or a neck as one flat tuple of tensors.
 
-    Tuples within tuples are joined in order: a Conformer's map and class token, a distilled vision
-    transformer's two tokens. None stands for a branch that is switched off, and is left out.
+    Nested tuples are flattened in order: a Conformer's map and class token, a distilled vision
+    transformer's two tokens. None (a disabled branch) is left out.
 
     Args:
         outputs: A tensor, or any nesting of tuples and lists of tensors and None.
-        name: What gave them, for the message.
+        name: Class of the module, for the message.
 
     Raises:
-        ModelError: There is no tensor, or something else among them.
+        ModelError: There is no tensor, or another kind of value.
     """
     if isinstance(outputs, torch.Tensor):
         return (outputs,)
     if isinstance(outputs, Mapping):
         raise ModelError(
             f"the {name} returned a {type(outputs).__name__} with {', '.join(map(str, outputs))}; "
-            "expected maps (B, C, h, w) or vectors (B, D). Wrap it in a class of your own whose "
-            "forward returns the one that is meant."
+            "expected maps (B, C, h, w) or vectors (B, D). Wrap it in your own class whose "
+            "forward returns the right one."
         )
     if not isinstance(outputs, tuple | list):
         raise ModelError(
-            f"the {name} returned something of type {type(outputs).__name__}; expected maps "
+            f"the {name} returned an object of type {type(outputs).__name__}; expected maps "
             "(B, C, h, w) or vectors (B, D), one or a tuple of them."
         )
     parts = [part for part in outputs if part is not None]
     if not parts:
         raise ModelError(
-            f"the {name} returned no map and no vector. Name layers in its out_indices, or use "
+            f"the {name} returned no map and no vector. Set its out_indices, or use "
             "another backbone."
         )
     return tuple(tensor for part in parts for tensor in flat_outputs(part, name))
 
 
-def last_output(outputs: Any, name: str) -> torch.Tensor:  # noqa: ANN401
-    """Return the last of several outputs, as mmpretrain's heads take it.
+def last_output(outputs: object, name: str) -> torch.Tensor:
+    """Return the last of several outputs, as mmpretrain's heads do.
 
-    Where that is several vectors itself (the two tokens of a distilled transformer), they are
-    joined end to end, as in a `QualityModel`.
+    If that is several vectors itself (the two tokens of a distilled transformer), they are
+    concatenated, as in a `QualityModel`.
 
     Args:
         outputs: As `flat_outputs`.
@@ -85,27 +84,25 @@ def run_backbone(backbone: nn.Module, images: torch.Tensor) -> tuple[torch.Tenso
     """Return a backbone's maps and vectors for images (B, 3, H, W).
 
     Raises:
-        ModelError: It cannot take the images, gives something else, or maps (B, h, w, C).
+        ModelError: It cannot process the images, or returns something else or maps (B, h, w, C).
     """
-    if torch.compiler.is_compiling():  # errors are the compiler's own there, and sizes symbols
+    if torch.compiler.is_compiling():  # the compiler handles errors, and sizes are symbols
         return flat_outputs(backbone(images), type(backbone).__name__)
     try:
         outputs = backbone(images)
     except SURPRISES as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(
-            f"the {type(backbone).__name__} cannot take images of shape {tuple(images.shape)}: "
-            f"{reason} Check the size that the transforms give, or choose another backbone."
+            f"the {type(backbone).__name__} cannot process images of shape {tuple(images.shape)}: "
+            f"{reason} Check the image size of the transforms, or choose another backbone."
         ) from error
     return checked_outputs(outputs, backbone, images)
 
 
 def checked_outputs(
-    outputs: Any,  # noqa: ANN401
-    backbone: nn.Module,
-    images: torch.Tensor,
+    outputs: object, backbone: nn.Module, images: torch.Tensor
 ) -> tuple[torch.Tensor, ...]:
-    """Return what a backbone gave for images (B, 3, H, W) as maps and vectors.
+    """Return a backbone's outputs for images (B, 3, H, W) as maps and vectors.
 
     Raises:
         ModelError: It is something else, or maps (B, h, w, C).
@@ -116,13 +113,13 @@ def checked_outputs(
             raise ModelError(
                 f"the {type(backbone).__name__} returned maps of shape {tuple(output.shape)} for "
                 f"images of shape {tuple(images.shape)}, which is (B, h, w, C); expected "
-                "(B, C, h, w). Turn them in a backbone of your own: map.permute(0, 3, 1, 2)."
+                "(B, C, h, w). Permute them in your own backbone: map.permute(0, 3, 1, 2)."
             )
     return found
 
 
 def is_channels_last(shape: Sequence[int], images: Sequence[int]) -> bool:
-    """Return whether a map is (B, h, w, C): its cells are about square read so, and only so.
+    """Return whether a map is (B, h, w, C): only so are its cells about square.
 
     Args:
         shape: The map's four sizes.
@@ -146,15 +143,15 @@ def _skew(cells: Sequence[int], pixels: Sequence[int]) -> float:
 
 
 def check_branches(backbone: nn.Module) -> None:
-    """Refuse a backbone that gives more in training than in evaluation.
+    """Refuse a backbone with more outputs in training than in evaluation.
 
     Raises:
         ModelError: It has an auxiliary classifier.
     """
     if getattr(backbone, "aux_logits", False):
         raise ModelError(
-            f"the {type(backbone).__name__} with aux_logits=True gives the outputs of a second "
-            "classifier in training alone, which a head cannot take. Set its aux_logits=False."
+            f"the {type(backbone).__name__} with aux_logits=True returns the outputs of a second "
+            "classifier in training, which a head cannot process. Set its aux_logits=False."
         )
 
 

@@ -1,12 +1,12 @@
-"""A pruned network: which channels of which tensors were kept, in plain types.
+"""Records of channel pruning: which channels of which tensors were kept, in plain types.
 
 A pruning is a list of steps. A step is a dict of plain types, so that a checkpoint can hold it:
 
-* ``kept``: lists of indexes, of what was there before the step.
+* ``kept``: lists of kept indexes, relative to the state before the step.
 * ``tensors``: a tensor's name -> pairs ``[dimension, which list of kept]``.
 * ``attributes``: a module's name -> ``{attribute: [before, after]}``: ``in_channels`` and the like.
 
-Nothing here needs the library that finds out what can be pruned (`cliqa.deploy.pruning.prune`).
+This module does not need the library that selects channels (`cliqa.deploy.pruning.prune`).
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ Step = dict[str, Any]
 """One step of a pruning."""
 
 DAMAGE = (KeyError, TypeError, IndexError, ValueError, AttributeError, RuntimeError)
-"""What a record raises that is of another form."""
+"""Errors raised by an invalid record."""
 
 _SIZES = (int, tuple)
-"""What an attribute must be that a step may set."""
+"""Types of attributes that a step may set."""
 
 
 def pruning_of(model: nn.Module) -> list[Step]:
-    """Return the steps by which a model was pruned; none where it was not."""
+    """Return a model's pruning steps; empty if it was not pruned."""
     return list(getattr(model, "pruning", ()))
 
 
 def pruning_in(checkpoint: Mapping[str, Any]) -> list[Step]:
-    """Return the steps that a run's checkpoint needs before its weights fit; none in any other.
+    """Return the pruning steps in a run's checkpoint; empty for other files.
 
     Raises:
-        ModelError: They are no list.
+        ModelError: They are not a list.
     """
     strategy = checkpoint.get("strategy")
     found = strategy.get("pruning") if isinstance(strategy, Mapping) else None
     if not isinstance(found, (list, tuple, type(None))):
-        raise ModelError(f"the record of a pruning is damaged: a {type(found).__name__}, no list.")
+        raise ModelError(f"the pruning record is damaged: a {type(found).__name__}, not a list.")
     return list(found or ())
 
 
@@ -51,18 +51,18 @@ def pruning_in(checkpoint: Mapping[str, Any]) -> list[Step]:
 def apply_pruning(
     model: nn.Module, steps: Sequence[Step]
 ) -> dict[str, tuple[nn.Parameter, nn.Parameter]]:
-    """Prune a model as another one of its kind was, in place; those steps it has are left out.
+    """Apply another model's pruning steps to a model, in place; steps that it has are skipped.
 
     Args:
-        model: The model. Its parameters are replaced by new ones where they shrink, and the steps
-            stand in ``model.pruning`` afterwards.
+        model: The model. Parameters that shrink are replaced by new ones, and the steps are stored
+            in ``model.pruning``.
         steps: All steps of the other model.
 
     Returns:
         The replaced parameters by name: (before, after).
 
     Raises:
-        ModelError: The model has been pruned otherwise, or lacks a tensor of that size.
+        ModelError: The model was pruned differently, or lacks a tensor of that size.
     """
     try:
         return _apply(model, steps)
@@ -74,12 +74,12 @@ def apply_pruning(
 
 
 def _apply(model: nn.Module, steps: Sequence[Step]) -> dict[str, tuple[nn.Parameter, nn.Parameter]]:
-    """Take the steps that a model lacks; arguments and result are `apply_pruning`'s."""
+    """Apply the steps that a model lacks; arguments and result are `apply_pruning`'s."""
     own = pruning_of(model)
     if own != list(steps[: len(own)]):
         raise ModelError(
-            f"the {type(model).__name__} has been pruned in another way than these weights. Build "
-            "it anew from its config, and give it the pruning of the checkpoint alone."
+            f"the {type(model).__name__} was pruned differently from these weights. Build it "
+            "again from its config, and apply only the pruning of the checkpoint."
         )
     replaced: dict[str, tuple[nn.Parameter, nn.Parameter]] = {}
     for step in steps[len(own) :]:
@@ -93,7 +93,7 @@ def _apply(model: nn.Module, steps: Sequence[Step]) -> dict[str, tuple[nn.Parame
 
 
 def sliced(tensors: Mapping[str, Tensor], step: Step) -> dict[str, Tensor]:
-    """Return tensors that go with a model's, such as importances, after a step.
+    """Return tensors of the shapes of a model's, such as importances, after a step.
 
     Args:
         tensors: By the names of the model's tensors.
@@ -107,7 +107,7 @@ def sliced(tensors: Mapping[str, Tensor], step: Step) -> dict[str, Tensor]:
 
 
 def slice_of(tensor: Tensor, name: str, step: Step) -> Tensor:
-    """Return what a step leaves of a tensor that has the shape of a model's tensor `name`."""
+    """Return a tensor of the shape of a model's tensor `name` after a step."""
     for dimension, which in step["tensors"].get(name, ()):
         kept = torch.tensor(step["kept"][which], device=tensor.device)
         tensor = tensor.index_select(dimension, kept)
@@ -115,12 +115,12 @@ def slice_of(tensor: Tensor, name: str, step: Step) -> Tensor:
 
 
 def widen(model: nn.Module, weights: Mapping[str, Tensor], steps: int) -> None:
-    """Give a pruned model the architecture and the weights that it had earlier, in place.
+    """Restore the architecture and the weights of a model before some pruning steps, in place.
 
     Args:
         model: The model.
-        weights: All its tensors as they were then.
-        steps: How many steps of its pruning had been taken then.
+        weights: All its tensors at that time.
+        steps: The number of its pruning steps at that time.
     """
     for step in reversed(pruning_of(model)[steps:]):
         _set_attributes(model, step, after=False)
@@ -131,7 +131,7 @@ def widen(model: nn.Module, weights: Mapping[str, Tensor], steps: int) -> None:
 
 
 def _check(model: nn.Module, step: Step) -> None:
-    """Refuse a step of another architecture, before anything is changed.
+    """Refuse a step of another architecture, before changing anything.
 
     Raises:
         ModelError: A tensor is missing or too small, or a module is missing.
@@ -156,7 +156,7 @@ def _check(model: nn.Module, step: Step) -> None:
     if problem:
         raise ModelError(
             f"the {type(model).__name__} cannot be pruned like the checkpoint's model: {problem}. "
-            "Use the model's section of the run that was pruned."
+            "Use the model section of the config of the pruned run."
         )
 
 
@@ -166,9 +166,9 @@ def _replace(
     step: Step,
     replaced: dict[str, tuple[nn.Parameter, nn.Parameter]],
 ) -> None:
-    """Put what a step leaves of a tensor in its place.
+    """Replace a tensor by its part after a step.
 
-    A parameter becomes a new one: autograd may still hold the old one's shape.
+    A parameter becomes a new object: autograd may still use the old one's shape.
     """
     path, _, key = name.rpartition(".")
     owner = model.get_submodule(path)
@@ -183,7 +183,7 @@ def _replace(
 
 
 def _set_attributes(model: nn.Module, step: Step, *, after: bool) -> None:
-    """Set the numbers of channels that modules know of, to those after or before a step."""
+    """Set the modules' numbers of channels to those after or before a step."""
     for name, attributes in step["attributes"].items():
         module = model.get_submodule(name)
         for key, values in attributes.items():

@@ -1,4 +1,4 @@
-"""A quality model: backbone, neck and head, each any component of ours or of mmpretrain."""
+"""A quality model: backbone, neck and head, each of this package or of mmpretrain."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from cliqa.utils.errors import ModelError
 logger = logging.getLogger(__name__)
 
 POOLING = ("GlobalAveragePooling", "GeneralizedMeanPooling")
-"""mmpretrain's necks that pool maps, and cannot pool a vector. Of three axes they take the last two
-for a map's; only with ``dim=1`` are they meant for them."""
+"""mmpretrain's necks that pool maps and cannot process vectors. With three axes they pool the last
+two; only with ``dim=1`` is that intended."""
 
 
 @MODELS.register_module()
@@ -28,21 +28,21 @@ class QualityModel(nn.Module):
     """Images (B, 3, H, W) -> scores (B,).
 
     Args:
-        backbone: Config of a backbone. Its maps are average-pooled, vectors (ViT, ConvNeXt) taken
-            as they are, and several outputs joined end to end: those of several layers, a
+        backbone: Config of a backbone. Its maps are average-pooled, vectors (ViT, ConvNeXt) are
+            used directly, and several outputs are concatenated: those of several layers, a
             Conformer's map and class token, a distilled transformer's two tokens.
         head: Config of a head: ``LinearScoreHead``, ``CosineScoreHead``, or mmpretrain's
             ``LinearClsHead(num_classes=1)``.
-        neck: Config of a neck between the two. One that pools is passed by where the backbone has
+        neck: Config of a neck between the two. A pooling neck is skipped if the backbone has
             pooled already.
         pretrained: A local file of weights, for the backbone or the whole model.
-        freeze: Names of parts that stay as they are: ``["backbone.layer1"]``; see `freeze_parts`.
+        freeze: Names of parts that are not trained: ``["backbone.layer1"]``; see `freeze_parts`.
             Their batch normalisation stays in evaluation mode during training.
 
     Raises:
         ConfigError: A part's config is wrong.
-        ModelError: The weights do not fit, `freeze` names nothing, or the backbone gives more in
-            training than in evaluation.
+        ModelError: The weights do not fit, `freeze` matches nothing, or the backbone has more
+            outputs in training than in evaluation.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class QualityModel(nn.Module):
             logger.info("%s", self.frozen)
 
     def complete_neck(self, neck: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a neck's config with what the backbone tells about it: nothing."""
+        """Return a neck's config, completed from the backbone; here unchanged."""
         return neck
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
@@ -78,8 +78,8 @@ class QualityModel(nn.Module):
             (B, D).
 
         Raises:
-            ModelError: The backbone cannot take the images, or an output is neither a map nor a
-                vector.
+            ModelError: The backbone cannot process the images, or an output is neither a map nor
+                a vector.
         """
         outputs, source = run_backbone(self.backbone, images), self.backbone
         if self.neck is not None and not _is_pooled(outputs, self.neck, source):
@@ -90,7 +90,7 @@ class QualityModel(nn.Module):
         """Return scores (B,) for images (B, 3, H, W).
 
         Raises:
-            ModelError: The head gives more than one score an image.
+            ModelError: The head returns more than one score per image.
         """
         scores = self.head((self.features(images),))
         if scores.ndim == 2 and scores.shape[1] == 1:
@@ -98,7 +98,7 @@ class QualityModel(nn.Module):
         if scores.ndim != 1:
             raise ModelError(
                 f"the head {type(self.head).__name__} returned shape {tuple(scores.shape)} instead "
-                "of one score an image. Set its num_classes=1, or use 'LinearScoreHead'."
+                "of one score per image. Set its num_classes=1, or use 'LinearScoreHead'."
             )
         return scores
 
@@ -110,7 +110,7 @@ class QualityModel(nn.Module):
 
 
 def _is_pooled(outputs: Sequence[torch.Tensor], neck: nn.Module, source: nn.Module) -> bool:
-    """Return whether a neck is to be passed by: it pools, and there is nothing left to pool.
+    """Return whether to skip a pooling neck because all outputs are vectors already.
 
     Raises:
         ModelError: It pools maps, and an output is neither a map nor a vector.

@@ -1,4 +1,4 @@
-"""Models inside what spreads them over devices or compiles them."""
+"""Unwrapping models from DataParallel and torch.compile."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from torch import nn
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """Return the model that has the weights under their own names.
+    """Return the wrapped model, whose weights have their own names.
 
     ``nn.DataParallel`` and ``DistributedDataParallel`` put ``module.`` in front of them,
-    ``torch.compile`` ``_orig_mod.``; and gradients of single samples do not go through any of them.
+    ``torch.compile`` ``_orig_mod.``; and per-sample gradients do not work through any of them.
 
     >>> line = nn.Linear(1, 1)
     >>> unwrapped(nn.DataParallel(line)) is line

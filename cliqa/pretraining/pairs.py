@@ -25,10 +25,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Images(Protocol):
-    """What gives images by number; every data set of quality scores does."""
+    """Images by index, as every data set of quality scores has them."""
 
     def __len__(self) -> int:
-        """Return how many images there are."""
+        """Return the number of images."""
 
     def image(self, index: int) -> Tensor:
         """Return image `index`, uint8 (3, H, W)."""
@@ -37,23 +37,22 @@ class Images(Protocol):
 class PairDataset(Dataset[Tensor]):
     """Unlabelled images for pretraining.
 
-    Item i is float32 (2, L, C, h, w): two random overlapping crops of image i, both degraded in one
-    random way at rising levels, and normalised after that. Crops, family and noise follow from
-    (seed, epoch, i) alone, whatever the workers and the order.
+    Item i is float32 (2, L, C, h, w): two random overlapping crops of image i, both with one
+    random degradation at rising levels, then normalised. Crops, family and noise depend on
+    (seed, epoch, i) alone, not on workers or order.
 
     Args:
         images: A folder, or a data set whose ``image(i)`` is uint8 (3, H, W); scores are not used.
         crop_size: h = w, in pixels. A smaller image is enlarged until a crop fits.
-        min_overlap: The share of its area that a crop has in common with the other one at least,
-            0..1.
-        families: The kinds of degradation to draw from; None for all that the table has. One that
-            leaves the crops as they are (paling a grey photograph) is drawn anew.
+        min_overlap: Minimum share of a crop's area that overlaps the other one, 0..1.
+        families: The kinds of degradation to draw from; None for all of the table. A degradation
+            without effect (desaturating a grey photograph) is replaced by another one.
         num_levels: Levels of degradation.
-        pristine: Put the crops themselves before the levels: L = num_levels + 1.
+        pristine: Add the undegraded crops as the first level: L = num_levels + 1.
         table: Strengths; see `SyntheticDegradation`.
         mean: The channels' means for normalisation.
         std: The channels' standard deviations for normalisation.
-        seed: Of all randomness.
+        seed: Seed of all random numbers.
         on_bad_image: As `UnlabelledFolder`, where `images` is a folder.
 
     Raises:
@@ -84,7 +83,7 @@ class PairDataset(Dataset[Tensor]):
         }
         self.mean, self.std = (torch.tensor(value).view(-1, 1, 1) for value in (mean, std))
         if self.mean.shape != self.std.shape or not (self.std > 0).all():
-            raise ConfigError(f"mean={mean}, std={std}: one positive std a mean is needed.")
+            raise ConfigError(f"mean={mean}, std={std}: one positive std per mean is needed.")
         folder = isinstance(images, str | Path)
         self.images: Images = UnlabelledFolder(images, on_bad_image) if folder else images  # type: ignore[arg-type,assignment]
         self.crop_size = crop_size
@@ -93,7 +92,7 @@ class PairDataset(Dataset[Tensor]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the draws of an epoch; call it before a loader's workers start."""
+        """Set the epoch for random draws; call it before a loader's workers start."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -108,7 +107,7 @@ class PairDataset(Dataset[Tensor]):
     def crops(self, image: Tensor, draw: torch.Generator) -> Tensor:
         """Return two overlapping random crops (2, C, h, w) of an image (C, H, W).
 
-        The shift between them is limited alike in height and width, so that the overlap holds.
+        Their shift is limited in height and width to guarantee the overlap.
         """
         image = enlarge(image, self.crop_size, self.crop_size)
         corners = [_two_starts(n - self.crop_size, self.reach, draw) for n in image.shape[-2:]]
@@ -137,7 +136,7 @@ def _two_starts(last: int, reach: int, draw: torch.Generator) -> tuple[int, int]
 
 
 def _check_crops(crop_size: int, min_overlap: float) -> None:
-    """Raise a ConfigError for a size or an overlap that no crop has."""
+    """Raise a ConfigError for an invalid size or overlap."""
     if isinstance(crop_size, bool) or not isinstance(crop_size, int) or crop_size < 1:
         raise ConfigError(f"crop_size must be a whole number of pixels, got {crop_size!r}.")
     if not 0 <= min_overlap <= 1:

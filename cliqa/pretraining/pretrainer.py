@@ -1,4 +1,4 @@
-"""The loop of pretraining: plain PyTorch, without an experience or a stream.
+"""The training loop of pretraining: plain PyTorch, without experiences or streams.
 
 Legend: B images, 2 crops of each, L levels, C h w.
 """
@@ -23,38 +23,37 @@ from cliqa.utils.errors import CheckpointError, ConfigError, ModelError
 from cliqa.utils.seed import generator, seed_everything
 
 Row = dict[str, float]
-"""What one epoch gave: ``epoch``, the mean of each part of the loss, what validation found."""
+"""The results of one epoch: ``epoch``, the mean of each part of the loss, validation metrics."""
 
 
 class Pretrainer:
-    """Train an encoder and its projection to order the degradations of images.
+    """Train an encoder and its projection to rank the degradations of images.
 
-    AdamW with a rate for the encoder and one for the projection, both falling along a cosine. A run
-    that is stopped after an epoch and goes on from `state_dict` ends as one that was not stopped,
-    to the bit.
+    AdamW with separate rates for encoder and projection, both with cosine decay. A run that is
+    resumed from `state_dict` after an epoch has bit-identical results.
 
     Args:
-        model: What is trained.
+        model: The model to train.
         data: The pairs of crops.
         loss: Called with the cosines (B, 2, L) with the good and the bad anchor, returns a scalar
             and its parts; None for `QualiCLIPLoss`.
-        epochs: How often every image is seen.
+        epochs: Passes over the images.
         batch_size: B. The encoder sees 2 L times as many images at once.
-        lr_encoder: The encoder's first rate; 0 leaves it as it is.
+        lr_encoder: The encoder's first rate; 0 does not train it.
         lr_projection: The projection's first rate.
-        final_share: The share of the rates that is left at the end, 0..1.
+        final_share: The final rates as a fraction of the first ones, 0..1.
         weight_decay: Of AdamW.
-        clip_norm: Greatest norm of a step's gradient; None for no limit.
+        clip_norm: Maximum norm of a step's gradient; None for no limit.
         amp: Use mixed precision; see `Precision`.
         num_workers: Worker processes that read and degrade images; 0 for none.
         device: Where the model runs.
-        seed: Of the order of the images and of what the model draws.
-        validate: Called with the model in evaluation mode after every epoch; returns figures such
+        seed: Seed of the order of the images and of the model's random numbers.
+        validate: Called with the model in evaluation mode after every epoch; returns metrics such
             as `ladder_accuracy`'s.
         after_epoch: Called in order with this object and the epoch's row: to save, to stop.
 
     Attributes:
-        rows: One row an epoch, so far.
+        rows: One row per finished epoch.
 
     Raises:
         ConfigError: A number is out of range.
@@ -177,14 +176,14 @@ class Pretrainer:
         return {name: part.item() for name, part in parts.items()}
 
     def _set_rates(self, progress: float) -> None:
-        """Set both rates for a place in the run, 0..1, along half a cosine."""
+        """Set both rates for a progress of the run, 0..1, along half a cosine."""
         share = (1 + math.cos(math.pi * progress)) / 2
         factor = self.final_share + (1 - self.final_share) * share
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
 
     def _loader(self, epoch: int) -> DataLoader[Tensor]:
-        """Return an epoch's batches; their order follows from the seed and the epoch alone."""
+        """Return an epoch's batches; their order depends on the seed and the epoch alone."""
         order = RandomSampler(self.data, generator=generator(self.seed, "order", epoch))
         return DataLoader(
             self.data,
@@ -195,7 +194,7 @@ class Pretrainer:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that the next epoch depends on, in tensors and plain values."""
+        """Return the state that the next epoch depends on, as tensors and plain values."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -206,27 +205,27 @@ class Pretrainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state.
+        """Resume from a state.
 
         Raises:
-            CheckpointError: It is of another model, another seed or other images.
+            CheckpointError: It belongs to another model, seed or set of images.
         """
         missing = sorted({*self.state_dict()} - {*state})
         if missing:
-            raise CheckpointError(f"no state of pretraining: '{missing[0]}' is missing.")
+            raise CheckpointError(f"not a state of pretraining: '{missing[0]}' is missing.")
         for name, own in (("seed", self.seed), ("images", len(self.data))):
             if state[name] != own:
                 raise CheckpointError(
-                    f"the state is of {name}={state[name]}, this run has {name}={own}. Use what "
-                    "the run began with, or begin anew."
+                    f"the state has {name}={state[name]}, this run has {name}={own}. Use the "
+                    "options that the run started with, or start a new run."
                 )
         try:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
             raise CheckpointError(
-                f"the state is of another model ({str(error).splitlines()[0]}). Use the model that "
-                "the run began with, or begin anew."
+                f"the state belongs to another model ({str(error).splitlines()[0]}). Use the model "
+                "that the run started with, or start a new run."
             ) from error
         self.precision.load_state_dict(state["precision"])
         self.rows = [dict(row) for row in state["rows"]]

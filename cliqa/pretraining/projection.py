@@ -1,4 +1,4 @@
-"""From an encoder's features to a score without labels.
+"""The projection from an encoder's features to a label-free score.
 
 Legend: B images, C H W, F features, D dimensions of an embedding.
 """
@@ -13,16 +13,16 @@ from cliqa.utils.errors import ConfigError, ModelError
 
 
 class QualityProjection(nn.Module):
-    """Embed images beside two anchors, good and bad, and score them by what is nearer.
+    """Embed images, and score them by their similarity to a good and a bad anchor.
 
     Args:
-        encoder: What is pretrained: a model with ``features(images)`` (B, F), as a `QualityModel`,
-            or a backbone, whose last map is averaged.
+        encoder: The network to pretrain: a model with ``features(images)`` (B, F), such as a
+            `QualityModel`, or a backbone, whose last map is averaged.
         anchors: (2, D), the good one first; they are kept as a buffer and never trained.
         in_features: F.
         hidden: Width of the layer between features and embedding; 0 projects linearly.
-        temperature: Of the softmax over the two similarities. QualiCLIP divides CLIP's close
-            cosines by 0.01; over antipodal anchors that saturates, and saturated scores tie.
+        temperature: Temperature of the softmax over the two similarities. QualiCLIP divides CLIP's
+            similar cosines by 0.01; with antipodal anchors that saturates and scores tie.
 
     Raises:
         ConfigError: A size is not positive, or the anchors are not (2, D).
@@ -69,7 +69,7 @@ class QualityProjection(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the cosines (B, 2) of images (B, C, H, W) with the good and the bad anchor."""
         embedding = self.embed(images)
-        with torch.autocast(embedding.device.type, enabled=False):  # half a cosine has ties
+        with torch.autocast(embedding.device.type, enabled=False):  # half precision has ties
             return embedding @ self.anchors.T
 
     def score(self, images: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def encode(encoder: nn.Module, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def feature_length(encoder: nn.Module, size: int) -> int:
-    """Return the length of an encoder's features, from a dry run that leaves it as it is."""
+    """Return the length of an encoder's features, from a forward pass that does not change it."""
     training = encoder.training
     device = next((weight.device for weight in encoder.parameters()), None)
     encoder.eval()

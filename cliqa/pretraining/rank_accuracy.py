@@ -1,4 +1,4 @@
-"""How often a scorer puts a milder degradation above a worse one.
+"""Rank accuracy: how often a scorer ranks a milder degradation above a worse one.
 
 Legend: N ladders, L levels (level 0 is the mildest).
 """
@@ -17,11 +17,11 @@ from cliqa.utils.seed import derive_seed
 
 
 def rank_accuracy(scores: Tensor) -> float:
-    """Return the share of pairs of levels that are in order; a tie counts half.
+    """Return the share of correctly ranked pairs of levels; a tie counts half.
 
     Args:
         scores: (N, L) or (L,), of the same image at rising levels; higher = better. Pairs are
-            formed within a ladder alone.
+            formed within a ladder only.
 
     Returns:
         0..1; chance is 0.5.
@@ -61,12 +61,12 @@ def ladder_accuracy(
             evaluation mode.
         images: Held-out images (C, H, W), uint8 or float in 0..1.
         degradations: The ladders by name.
-        normalise: What degraded images (L, C, H, W), float32 in 0..1, go through before the scorer.
-        seed: Of the degradations' randomness.
+        normalise: Applied to degraded images (L, C, H, W), float32 in 0..1, before the scorer.
+        seed: Seed of the degradations.
         device: Where the scorer runs.
 
     Returns:
-        By the ladder's name its accuracy, and ``"overall"`` their mean.
+        The accuracy by the ladder's name, and ``"overall"``, their mean.
 
     Raises:
         EvaluationError: There is no image or no ladder, or the scores cannot be ranked.
@@ -102,6 +102,6 @@ def _checked(scores: Tensor, levels: int) -> Tensor:
     if tuple(scores.shape) != (levels,):
         raise EvaluationError(
             f"the scorer returned shape {tuple(scores.shape)} for {levels} images; expected one "
-            f"score an image, ({levels},)."
+            f"score per image, ({levels},)."
         )
     return scores.float().cpu()

@@ -1,4 +1,4 @@
-"""The two directions, good and bad, that embeddings are compared with.
+"""The good and the bad anchor that embeddings are compared with.
 
 Legend: D dimensions of an embedding, P prompt pairs.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ _SIDES = ("good", "bad")
 
 
 def antipodal_anchors(dim: int) -> Tensor:
-    """Return opposite unit vectors (2, D): an embedding is as bad as it is not good.
+    """Return opposite unit vectors (2, D).
 
     >>> antipodal_anchors(2).tolist()
     [[1.0, 0.0], [-1.0, -0.0]]
@@ -65,9 +66,8 @@ def _axis(dim: int, place: int, least: int) -> Tensor:
 def join_prompts(good: Tensor, bad: Tensor, centred: bool = True) -> Tensor:
     """Return one pair of anchors (2, D) for the features of several prompts.
 
-    Texts on quality are alike, whatever they say of it: with the cosine of good and bad near 1 an
-    embedding can hardly be near one and far from the other, and little is learnt. Centred anchors
-    are opposite.
+    Texts on quality have similar features: with a cosine of good and bad near 1 an embedding can
+    hardly be near one and far from the other, and training is slow. Centred anchors are opposite.
 
     Args:
         good: (P, D).
@@ -98,7 +98,7 @@ def _unit(anchors: Tensor, where: str) -> Tensor:
     unit = anchors / lengths
     if torch.allclose(unit[0], unit[1]):
         raise ModelError(
-            f"anchors from {where}: good and bad have one direction, so nothing tells them apart. "
+            f"anchors from {where}: good and bad have the same direction. "
             "Use other prompts or anchors='antipodal'."
         )
     return unit
@@ -118,7 +118,7 @@ def load_anchors(path: str | Path, centred: bool = False) -> Tensor:
         centred: As `join_prompts`.
 
     Raises:
-        ModelError: The file is missing or damaged, or holds no such vectors.
+        ModelError: The file is missing or damaged, or has no such vectors.
     """
     path = Path(path)
     if not path.is_file():
@@ -127,14 +127,14 @@ def load_anchors(path: str | Path, centred: bool = False) -> Tensor:
         sides = {name: np.atleast_2d(side) for name, side in read_npz(path, _SIDES).items()}
     except (OSError, KeyError, ArchiveError) as error:
         raise ModelError(
-            f"{path}: no .npz file with the vectors 'good' and 'bad' ({error}). Write one with "
+            f"{path}: not an .npz file with the vectors 'good' and 'bad' ({error}). Write one with "
             "cliqa.pretraining.text_anchors.save_anchors."
         ) from error
     shapes = [side.shape for side in sides.values()]
     if any(s.dtype.kind not in "fiu" or s.ndim != 2 for s in sides.values()) or (
         shapes[0][1:] != shapes[1][1:]
     ):
-        raise ModelError(f"{path}: 'good' and 'bad' are no vectors of one length: {shapes}.")
+        raise ModelError(f"{path}: 'good' and 'bad' are not vectors of one length: {shapes}.")
     good, bad = (torch.from_numpy(side.astype(np.float64)) for side in sides.values())
     return join_prompts(good, bad, centred)
 
@@ -154,9 +154,9 @@ def clip_anchors(
         ModelError: The package ``clip`` is missing, or the file holds no CLIP model.
     """
     if not prompts or any(len(pair) != 2 for pair in prompts):
-        raise ConfigError("anchors: prompts must be pairs (good, bad), one at least.")
+        raise ConfigError("anchors: prompts must be pairs (good, bad), at least one.")
     clip = import_clip("anchors='clip'", "use anchors='antipodal', which needs none")
-    model = build_clip(clip, Path(weights))
+    model: Any = build_clip(clip, Path(weights))
     with torch.no_grad():
         good, bad = (
             model.encode_text(clip.tokenize(list(texts))).float()
@@ -176,10 +176,10 @@ def build_anchors(
 
     Args:
         anchors: ``"antipodal"``, ``"orthogonal"``, ``"file"`` (an ``.npz``) or ``"clip"``.
-        dim: D of the first two; a file and CLIP have their own.
+        dim: D of the first two kinds; a file and CLIP have their own.
         weights: The file of the last two.
-        prompts: Of ``"clip"``.
-        centred: Of the last two; see `join_prompts`.
+        prompts: The prompts of ``"clip"``.
+        centred: For the last two kinds; see `join_prompts`.
 
     Raises:
         ConfigError: The kind is unknown, or its file is not given.

@@ -1,4 +1,4 @@
-"""A strategy whose model loses channels: what the optimizer knows of its weights loses them too."""
+"""Channel pruning of a strategy's model together with its optimizer's state."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import torch
 from torch.optim import Optimizer
 
 from cliqa.models.pruned import Step, apply_pruning, pruning_of, slice_of
+from cliqa.training.strategy import Strategy
 
 
-def cut_channels(strategy: Any, steps: Sequence[Step]) -> None:  # noqa: ANN401
+def cut_channels(strategy: Strategy, steps: Sequence[Step]) -> None:
     """Prune a strategy's model, as `apply_pruning` does, and its optimizer with it.
 
     Args:
-        strategy: The strategy. Its plugins are left as they are.
-        steps: All steps of the pruning; those that the model has are left out.
+        strategy: The strategy. Its plugins are not changed.
+        steps: All pruning steps; those already applied to the model are skipped.
 
     Raises:
         ModelError: As `apply_pruning`.
@@ -27,7 +28,8 @@ def cut_channels(strategy: Any, steps: Sequence[Step]) -> None:  # noqa: ANN401
     if not replaced:
         return
     _cut_optimizer(strategy.optimizer, replaced, steps[done:])
-    strategy.optimized_param_id = dict(strategy.model.named_parameters())
+    own = dict(strategy.model.named_parameters())
+    strategy.optimized_param_id = own  # type: ignore[attr-defined]  # Avalanche's record
 
 
 def _cut_optimizer(
@@ -35,7 +37,7 @@ def _cut_optimizer(
     replaced: dict[str, tuple[torch.nn.Parameter, torch.nn.Parameter]],
     steps: Sequence[Step],
 ) -> None:
-    """Give an optimizer the new parameters in the places, and with the averages, of the old."""
+    """Replace an optimizer's parameters, and slice their statistics."""
     new_of = {id(old): (name, new) for name, (old, new) in replaced.items()}
     for group in optimizer.param_groups:
         group["params"] = [new_of.get(id(p), ("", p))[1] for p in group["params"]]
@@ -50,12 +52,12 @@ def _cut_optimizer(
 
 
 def _cut(value: torch.Tensor, name: str, steps: Sequence[Step]) -> torch.Tensor:
-    """Return what the steps leave of a tensor."""
+    """Return a tensor after the pruning steps."""
     for step in steps:
         value = slice_of(value, name, step)
     return value.clone()
 
 
-def _is_like(value: Any, parameter: torch.Tensor) -> bool:  # noqa: ANN401
-    """Tell whether an optimizer's value has the shape of a parameter."""
+def _is_like(value: object, parameter: torch.Tensor) -> bool:
+    """Return whether an optimizer's value has the shape of a parameter."""
     return isinstance(value, torch.Tensor) and value.shape == parameter.shape

@@ -1,4 +1,4 @@
-"""The state of a strategy's plugins, as tensors and plain types."""
+"""States of a strategy's plugins for checkpoints, as tensors and plain types."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.plugins.clock import Clock
 from avalanche.training.templates.base_sgd import PeriodicEval
 
+from cliqa.training.strategy import Strategy
+
 STATELESS = (EvaluationPlugin, PeriodicEval)
-"""Plugins of every strategy without a state that training depends on."""
+"""Plugins without a state that training depends on."""
 
 
-def plugin_keys(strategy: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
-    """Return the strategy's plugins with a key each that is stable from run to run."""
+def plugin_keys(strategy: Strategy) -> list[tuple[str, Any]]:
+    """Return the strategy's plugins with keys that are stable from run to run."""
     return [
         (f"{index}.{type(plugin).__name__}", plugin)
         for index, plugin in enumerate(strategy.plugins)
@@ -22,22 +24,23 @@ def plugin_keys(strategy: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
     ]
 
 
-def without_state(strategy: Any) -> list[str]:  # noqa: ANN401
-    """Return the plugins, or the strategy itself, whose state cannot be put into a checkpoint.
+def without_state(strategy: Strategy) -> list[str]:
+    """Return the plugins, or the strategy itself, whose state a checkpoint cannot hold.
 
-    A run with one of them goes on after a stop by training the stream again from its start, which
-    under the same seed gives the same result, only later.
+    A run with one of them resumes by training the stream again from its start, which gives the same
+    result under the same seed, but takes longer.
     """
     lacking = [
         type(plugin).__name__
         for _, plugin in plugin_keys(strategy)
         if not isinstance(plugin, Clock) and not hasattr(plugin, "state_dict")
     ]
-    own = [] if strategy.state_is_in_plugins else [type(strategy).__name__]
+    known = getattr(strategy, "state_is_in_plugins", False)
+    own = [] if known else [type(strategy).__name__]
     return own + lacking
 
 
-def capture_plugins(strategy: Any) -> dict[str, Any]:  # noqa: ANN401
+def capture_plugins(strategy: Strategy) -> dict[str, Any]:
     """Return the state of every plugin that has one, by key."""
     states: dict[str, Any] = {}
     for key, plugin in plugin_keys(strategy):
@@ -48,8 +51,8 @@ def capture_plugins(strategy: Any) -> dict[str, Any]:  # noqa: ANN401
     return states
 
 
-def restore_plugins(strategy: Any, states: dict[str, Any]) -> None:  # noqa: ANN401
-    """Give every plugin its state back."""
+def restore_plugins(strategy: Strategy, states: dict[str, Any]) -> None:
+    """Restore the state of every plugin."""
     for key, plugin in plugin_keys(strategy):
         if key not in states:
             continue
@@ -60,10 +63,10 @@ def restore_plugins(strategy: Any, states: dict[str, Any]) -> None:  # noqa: ANN
             plugin.load_state_dict(copied_to(states[key], strategy.device))
 
 
-def copied_to(value: Any, device: torch.device) -> Any:  # noqa: ANN401
+def copied_to(value: object, device: torch.device) -> Any:  # noqa: ANN401
     """Return a copy of nested plain types with the tensors on a device.
 
-    A copy, because a plugin may change its tensors in place while the state is still needed.
+    A plugin may change its tensors in place while the original state is still needed.
     """
     if isinstance(value, torch.Tensor):
         return value.to(device, copy=True)
@@ -74,6 +77,6 @@ def copied_to(value: Any, device: torch.device) -> Any:  # noqa: ANN401
     return value
 
 
-def _counts(value: Any) -> bool:  # noqa: ANN401
-    """Tell whether a clock's attribute is one of its counters."""
+def _counts(value: object) -> bool:
+    """Return whether a clock's attribute is one of its counters."""
     return isinstance(value, int) and not isinstance(value, bool)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.models.build import build_model
-from cliqa.models.hyperiqa.target_net import target_scores
+from cliqa.models.heads.hyper import target_scores
 
 Config = dict[str, Any]
 Build = Callable[..., nn.Module]

@@ -13,7 +13,7 @@ import torch
 from cliqa.engine.work_dir.checkpoints import deployed_of, load_run, model_of
 from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.inference.predict import Predictor, find_images
-from cliqa.training.views.gated_views import GatedViews
+from cliqa.training.views.gate import GatedViews
 
 Config = dict[str, Any]
 Run = Callable[..., Path]
@@ -63,7 +63,7 @@ def test_without_a_gate_the_newest_view_predicts_and_an_oracles_run_says_so(
     for name, told in (("exp_0.pth", 0), ("last.pth", 1)):
         model, network = deployed_of(load_run(folder / "checkpoints" / name))
         assert network is model
-        assert caplog.text.count("TaskSpecificParts: its run told every image's experience") == told
+        assert caplog.text.count("TaskSpecificParts: the run was evaluated with each") == told
     assert "Train with inference='gate' to use all views" in caplog.text
     caplog.clear()
     state = load_run(folder / "checkpoints" / "last.pth")

@@ -90,7 +90,7 @@ def test_a_perfect_order_costs_nothing_and_a_reversed_one_most() -> None:
 
 
 @pytest.mark.parametrize("cosine", [-1.0, 0.0, 0.4])
-def test_the_targets_can_be_reached_where_the_anchors_cosine_is_told(cosine: float) -> None:
+def test_the_targets_are_reachable_with_the_anchors_cosine(cosine: float) -> None:
     good = torch.tensor([1.0, 0.0, 0.0])
     bad = torch.tensor([cosine, math.sqrt(1 - cosine**2), 0.0])
     share = torch.linspace(0, 1, 5)[:, None]
@@ -131,7 +131,7 @@ def test_the_gradient_flows_through_the_total_alone_in_full_precision(
 )
 def test_other_shapes_are_refused(first: tuple[int, ...], second: tuple[int, ...]) -> None:
     for loss in (QualiCLIPLoss(), SimplifiedQualiCLIPLoss()):
-        with pytest.raises(ModelError, match=r"needs \(B, 2, L\) twice, L >= 2. It belongs into"):
+        with pytest.raises(ModelError, match=r"needs \(B, 2, L\) twice, L >= 2. It is for"):
             loss(torch.zeros(first), torch.zeros(second))
 
 

@@ -75,7 +75,7 @@ def test_a_batch_of_one_is_finite_and_pulls_towards_the_target(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["PairwiseRankLoss", "PLCCLoss", "NormInNormLoss"])
-def test_where_the_formula_says_nothing_l1_stands_in(name: str) -> None:
+def test_l1_is_used_where_the_formula_is_undefined(name: str) -> None:
     prediction = torch.tensor([0.2, 0.5, 0.6], requires_grad=True)
     target = torch.full((3,), 0.3)
     value = build(name)(prediction, target)

@@ -114,9 +114,9 @@ def test_checking_builds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         check_model(QUALITY | {"head": {"type": "LinearScoreHead", "dim": 3}}, "net")
 
 
-def test_what_is_no_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_object_than_a_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MODELS.module_dict, "Fake", dict)
-    with pytest.raises(ConfigError, match="model 'Fake': is no model but a dict"):
+    with pytest.raises(ConfigError, match="model 'Fake': is not a model but a dict"):
         build_model({"type": "Fake"})
 
 

@@ -41,7 +41,7 @@ def see(model: nn.Module, images: Tensor) -> None:
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-def test_weights_are_rounded_as_the_definition_says(bits: int) -> None:
+def test_weights_are_rounded_by_the_definition(bits: int) -> None:
     weight = torch.randn(5, 3, 2, 2) * torch.tensor([1.0, 10.0, 0.1, 1e-20, 0.0]).view(-1, 1, 1, 1)
     largest = 2 ** (bits - 1) - 1
     step = weight.abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-12) / largest
@@ -55,7 +55,7 @@ def test_normalisation_may_be_put_into_a_weight_before_or_after() -> None:
 
 
 @pytest.mark.parametrize("limits", [(-1.0, 3.0), (0.0, 6.0), (0.5, 2.0), (-2.0, -1.0)])
-def test_inputs_are_rounded_as_the_definition_says(limits: tuple[float, float]) -> None:
+def test_inputs_are_rounded_by_the_definition(limits: tuple[float, float]) -> None:
     values = torch.linspace(-4, 8, 1000)
     low, high = min(limits[0], 0.0), max(limits[1], 0.0)
     step = (high - low) / 255
@@ -210,12 +210,14 @@ def test_bits_out_of_range(bits: Any) -> None:
         add_rounding(make(), bits)
 
 
-def test_what_cannot_round() -> None:
+def test_models_without_layers_to_round_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"QAT: momentum must lie in 0\.\.1, above 0, got 0"):
         add_rounding(make(), momentum=0)
-    with pytest.raises(ModelError, match=r"the Sequential has no linear.*but for 0, 4\. Name less"):
+    with pytest.raises(
+        ModelError, match=r"the Sequential has no linear.*except 0, 4\. Exclude fewer"
+    ):
         add_rounding(make(), exclude=["0", "4"])
     model = make()
     add_rounding(model)
-    with pytest.raises(ModelError, match=r"round already\. Call remove_rounding"):
+    with pytest.raises(ModelError, match=r"have rounding already\. Call remove_rounding"):
         add_rounding(model)

@@ -74,7 +74,7 @@ def test_other_inputs_are_refused() -> None:
         ({"hidden": (4, 0)}, "FeatureClassifier: hidden must be above 0, got 0"),
         (
             {"hidden": (4,), "head": COSINE},
-            "in_channels=8, but the FeatureClassifier gives it in_c",
+            "in_channels=8, but the FeatureClassifier has in_c",
         ),
         ({"head": {**COSINE, "num_classes": 4}}, "'CosineClsHead': num_classes=4, but the .*=3"),
     ],

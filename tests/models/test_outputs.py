@@ -85,15 +85,18 @@ def test_a_second_classifier_in_training_is_refused() -> None:
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        ((None,), r"the Backbone returned no map and no vector\. Name layers in its out_indices"),
+        ((None,), r"the Backbone returned no map and no vector\. Set its out_indices"),
         (({"out": 1},), r"returned a dict with out; expected maps"),
         (3, r"of type int; expected maps \(B, C, h, w\) or vectors \(B, D\), one or a tuple"),
-        (AssertionError("too small"), r"cannot take images of shape \(2, 3, 32, 32\): too small"),
-        (AttributeError("no shape"), r"cannot take images .*no shape Check the size that"),
+        (
+            AssertionError("too small"),
+            r"cannot process images of shape \(2, 3, 32, 32\): too small",
+        ),
+        (AttributeError("no shape"), r"cannot process images .*no shape Check the image size"),
         (torch.rand(2, 4, 4, 8), r"maps of shape \(2, 4, 4, 8\) for .*map\.permute\(0, 3, 1, 2\)"),
     ],
 )
-def test_what_cannot_be_used_is_refused(found: Any, message: str) -> None:
+def test_invalid_outputs_are_refused(found: Any, message: str) -> None:
     with pytest.raises(ModelError, match=message):
         run_backbone(Backbone(found), images())
 

@@ -158,8 +158,8 @@ def test_a_damaged_image_is_an_error_or_left_out(tmp_path: Path) -> None:
         ({"families": []}, r"families: expected a list of degradations, got \[\]"),
         ({"families": "blur"}, "expected a list of degradations, got 'blur'"),
         ({"families": ["blurr"]}, "unknown degradation 'blurr'"),
-        ({"std": (1.0, 1.0)}, "one positive std a mean is needed"),
-        ({"std": (1.0, 1.0, 0.0)}, "one positive std a mean is needed"),
+        ({"std": (1.0, 1.0)}, "one positive std per mean is needed"),
+        ({"std": (1.0, 1.0, 0.0)}, "one positive std per mean is needed"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:

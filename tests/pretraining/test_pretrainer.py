@@ -92,7 +92,7 @@ def test_held_out_photographs_are_ranked(
 
 
 @pytest.mark.parametrize("amp", [False, True])
-def test_a_run_goes_on_to_the_bit(
+def test_a_resumed_run_is_bit_identical(
     amp: bool, make: Callable[..., Pretrainer], assert_same: Callable[[Any, Any], None]
 ) -> None:
     whole = make(amp=amp)
@@ -185,10 +185,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(make: Callable[..., Pretrainer]
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seed": 5}, "the state is of seed=5, this run has seed=0. Use what the run began with"),
-        ({"images": 99}, "the state is of images=99, this run has images=6"),
-        ({"model": {}}, "the state is of another model"),
-        ({"rows": None}, "no state of pretraining: 'rows' is missing"),
+        (
+            {"seed": 5},
+            "the state has seed=5, this run has seed=0. Use the options that the run started",
+        ),
+        ({"images": 99}, "the state has images=99, this run has images=6"),
+        ({"model": {}}, "the state belongs to another model"),
+        ({"rows": None}, "not a state of pretraining: 'rows' is missing"),
     ],
 )
 def test_other_states_are_refused(

@@ -45,7 +45,7 @@ def test_a_perfect_a_reversed_and_a_constant_order() -> None:
         (torch.tensor([0.1, float("nan")]), "needs finite scores, but one is NaN or infinite"),
     ],
 )
-def test_what_cannot_be_ranked_is_refused(scores: Tensor, message: str) -> None:
+def test_invalid_scores_are_refused(scores: Tensor, message: str) -> None:
     with pytest.raises(EvaluationError, match=message):
         rank_accuracy(scores)
 

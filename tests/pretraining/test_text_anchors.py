@@ -110,7 +110,9 @@ def test_weights_of_another_model_and_no_weights_are_refused(
     stub: types.ModuleType, tmp_path: Path
 ) -> None:
     torch.save({"conv.weight": torch.zeros(3)}, tmp_path / "other.pt")
-    with pytest.raises(ModelError, match=r"other\.pt: no weights of an OpenAI CLIP model \('table"):
+    with pytest.raises(
+        ModelError, match=r"other\.pt: not the weights of an OpenAI CLIP model \('table"
+    ):
         clip_anchors(tmp_path / "other.pt")
     with pytest.raises(CheckpointError, match="no such checkpoint file"):
         clip_anchors(tmp_path / "missing.pt")
@@ -150,10 +152,13 @@ def test_anchors_survive_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"good": np.ones(3)}, r"no \.npz file with the vectors 'good' and 'bad'.*save_anchors"),
-        ({"good": np.ones(3), "bad": np.ones(4)}, r"no vectors of one length: \[\(1, 3\), \(1, 4"),
-        ({"good": np.ones(3), "bad": np.array(["a"] * 3)}, "are no vectors of one length"),
-        ({"good": np.ones(3), "bad": np.ones(3)}, "good and bad have one direction"),
+        (
+            {"good": np.ones(3)},
+            r"not an \.npz file with the vectors 'good' and 'bad'.*save_anchors",
+        ),
+        ({"good": np.ones(3), "bad": np.ones(4)}, r"not vectors of one length: \[\(1, 3\), \(1, 4"),
+        ({"good": np.ones(3), "bad": np.array(["a"] * 3)}, "are not vectors of one length"),
+        ({"good": np.ones(3), "bad": np.ones(3)}, "good and bad have the same direction"),
         ({"good": np.ones(3), "bad": np.zeros(3)}, "a vector is zero or not finite"),
         ({"good": np.ones(3), "bad": np.full(3, np.nan)}, "a vector is zero or not finite"),
     ],
@@ -168,7 +173,7 @@ def test_files_without_two_vectors_are_refused(
 
 def test_damaged_and_missing_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "anchors.npz").write_bytes(b"PK\x03\x04 nothing")
-    with pytest.raises(ModelError, match=r"no \.npz file with the vectors"):
+    with pytest.raises(ModelError, match=r"not an \.npz file with the vectors"):
         load_anchors(tmp_path / "anchors.npz")
     with pytest.raises(ModelError, match="no such file of anchors"):
         load_anchors(tmp_path / "missing.npz")

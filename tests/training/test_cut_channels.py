@@ -71,5 +71,5 @@ def test_a_state_of_a_pruned_strategy_prunes_a_fresh_one(
 def test_a_pruned_strategy_does_not_take_the_state_of_a_whole_one(make_strategy: Make) -> None:
     pruned, whole = make_strategy(), make_strategy()
     cut_channels(pruned, [step(0, 3)])
-    with pytest.raises(ModelError, match="pruned in another way"):
+    with pytest.raises(ModelError, match="pruned differently from"):
         pruned.load_state_dict(whole.state_dict())

@@ -72,7 +72,7 @@ def test_a_state_survives_a_file(
     assert len(fresh.plugins[2]) == 6
 
 
-def test_the_clock_goes_on(make_strategy: Make, tiny_stream: QualityStream) -> None:
+def test_the_clock_is_restored(make_strategy: Make, tiny_stream: QualityStream) -> None:
     strategy = make_strategy(epochs=2)
     strategy.train_step(0, [tiny_stream.train_stream[0]])
     fresh = make_strategy(epochs=2)

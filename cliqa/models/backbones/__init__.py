@@ -1,4 +1,4 @@
-"""Backbones: networks from images to feature maps.
+"""Backbones: networks from images to feature maps, and the feature extractor.
 
-mmpretrain's come in by `cliqa.models.mmpretrain_bridge`.
+mmpretrain's are registered by `cliqa.models.mmpretrain_bridge`.
 """

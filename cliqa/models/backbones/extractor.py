@@ -1,4 +1,4 @@
-"""Pretrained networks that turn images into feature vectors."""
+"""Feature extraction with pretrained networks."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from cliqa.models.weights.weights import load_weights
 from cliqa.utils.errors import ConfigError, ModelError
 
 COUNTER = "num_batches_tracked"
-"""A tensor of batch normalisation that old files lack and that no feature depends on."""
+"""A tensor of batch normalisation that old files lack and that features do not depend on."""
 
 
 class FeatureExtractor(nn.Module):
-    """Images (B, 3, H, W) -> feature vectors (B, D), without gradients and always in evaluation.
+    """Images (B, 3, H, W) -> feature vectors (B, D), without gradients, in evaluation mode.
 
     Args:
         model: A backbone, or a model with ``extract_feat`` (mmpretrain's) or `features` (ours).
@@ -40,7 +40,7 @@ class FeatureExtractor(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the features (B, D): of several outputs the last one, of a map its mean.
+        """Return the features (B, D): the last of several outputs, the mean of a map.
 
         Raises:
             ModelError: The output is neither a map nor a vector.
@@ -55,7 +55,7 @@ class FeatureExtractor(nn.Module):
         return as_vector(last_output(extract(images), type(source).__name__), source)
 
     def train(self, mode: bool = True) -> FeatureExtractor:
-        """Stay in evaluation mode, whatever is asked for."""
+        """Stay in evaluation mode, for any argument."""
         super().train(False)
         return self
 
@@ -63,21 +63,21 @@ class FeatureExtractor(nn.Module):
 def build_extractor(
     arch: str | Mapping[str, Any], checkpoint: str | Path | None = None
 ) -> FeatureExtractor:
-    """Build a pretrained network that gives features.
+    """Build a pretrained feature extractor.
 
     Args:
         arch: One of torchvision's models by name (``"resnet50"``): the mean of the last map, or a
             vision transformer's class token. Or the config of a backbone, or of a model with
             backbone and neck, whose head is left out.
-        checkpoint: A file of weights; wrappers' prefixes and a head in it do not matter. None: for
-            a name torchvision's own weights, which are downloaded on first use; a config must name
-            its weights itself then (``pretrained``, ``weights`` or ``init_cfg``).
+        checkpoint: A file of weights; wrappers' prefixes and a head are ignored. None: for a name
+            torchvision's own weights, which are downloaded on first use; a config must then set
+            its weights (``pretrained``, ``weights`` or ``init_cfg``).
 
     Returns:
         The extractor: images (B, 3, H, W) -> features (B, D).
 
     Raises:
-        ConfigError: A config is wrong, or names no weights and there is no checkpoint.
+        ConfigError: A config is wrong, or has no weights and there is no checkpoint.
         CheckpointError: The checkpoint cannot be read safely.
         ModelError: The model is unknown, the download fails, or the weights do not fit.
     """
@@ -88,8 +88,8 @@ def build_extractor(
     else:
         if checkpoint is None and not _names_weights(arch):
             raise ConfigError(
-                "arch: the config names no weights, so the features would be random. Give a "
-                "checkpoint, or name a file in it: pretrained='weights.pth'."
+                "arch: the config has no weights, so the features would be random. Give a "
+                "checkpoint, or set a file in it: pretrained='weights.pth'."
             )
         model = build_model(arch, "arch")
     if getattr(model, "head", None) is not None:
@@ -123,7 +123,7 @@ def last_node(arch: str) -> str:
 
 
 def _load(model: nn.Module, checkpoint: str | Path) -> None:
-    """Load a file that must have every weight that a feature depends on."""
+    """Load a file, which must have all weights that features depend on."""
     report = load_weights(model, checkpoint)
     lacking = [n for n in (*report.missing, *report.mismatched) if not n.endswith(COUNTER)]
     if lacking:
@@ -133,8 +133,8 @@ def _load(model: nn.Module, checkpoint: str | Path) -> None:
         )
 
 
-def _names_weights(config: Any) -> bool:  # noqa: ANN401
-    """Return whether a config, or a part of it, says where its weights come from."""
+def _names_weights(config: object) -> bool:
+    """Return whether a config, or a part of it, sets weights."""
     if isinstance(config, list | tuple):
         return any(_names_weights(item) for item in config)
     if not isinstance(config, Mapping):

@@ -21,8 +21,8 @@ class SmallConvNet(nn.Module):
     """Blocks of 3x3 convolution - (normalisation) - ReLU - 2x2 max pooling.
 
     The defaults make a 28x28 image a map of 64 x 3 x 3, which is 576 features when flattened.
-    Without normalisation, the jump of the loss where new classes begin can stop SGD with momentum
-    from learning them: in 2 of 8 runs over five pairs of classes of 900 Fashion-MNIST images with
+    Without normalisation, the loss jump at new classes can keep SGD with momentum from learning
+    them: in 2 of 8 runs over five pairs of classes of 900 Fashion-MNIST images with
     rates of 0.005 and 0.01, and in none of 16 with ``"BN"`` or ``"GN"``.
 
     Args:
@@ -48,7 +48,9 @@ class SmallConvNet(nn.Module):
         for width in widths:
             check_positive(type(self).__name__, channels=width)
         if len(widths) == 1:
-            raise ConfigError("SmallConvNet: channels is empty. Name one number a block: (16, 32).")
+            raise ConfigError(
+                "SmallConvNet: channels is empty. Give one number per block: (16, 32)."
+            )
         self.in_channels = in_channels
         self.flatten = flatten
         self.blocks = nn.Sequential(
@@ -59,7 +61,7 @@ class SmallConvNet(nn.Module):
         """Return one map (B, C, h, w), or vectors (B, C h w), for images (B, in_channels, H, W).
 
         Raises:
-            ModelError: The images have other channels, or are too small to be halved so often.
+            ModelError: The images have another number of channels, or are too small.
         """
         if images.ndim != 4 or images.shape[1] != self.in_channels:
             raise ModelError(

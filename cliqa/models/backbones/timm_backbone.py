@@ -1,4 +1,4 @@
-"""timm's networks by mmpretrain's wrapper, with maps in one order of axes."""
+"""timm's networks in mmpretrain's wrapper, always with channels-first maps."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from cliqa.registry import MODELS
 WRAPPER: Any = import_mmpretrain().module_dict["TIMMBackbone"]
 
 CHANNELS_LAST = "NHWC"
-"""timm's word for maps (B, h, w, C)."""
+"""timm's name for maps (B, h, w, C)."""
 
 
 @MODELS.register_module()
 class TIMMBackbone(WRAPPER):
     """mmpretrain's ``TIMMBackbone`` whose maps are always (B, C, h, w).
 
-    timm's Swin transformers and a few others give (B, h, w, C), which every neck and head here
-    would read as h channels of maps w x C. The arguments and the names of the weights are those of
+    timm's Swin transformers and a few others return (B, h, w, C), which necks and heads would
+    read as h channels of maps w x C. The arguments and the names of the weights are those of
     mmpretrain's class.
     """
 
     instead = (
-        "A vision transformer of timm gives tokens; take mmpretrain's 'VisionTransformer', or "
+        "A vision transformer of timm returns tokens; use mmpretrain's 'VisionTransformer', or "
         "'TorchvisionBackbone' with nodes=['encoder']."
     )
-    """What to do where it gives no map and no vector, for a message."""
+    """Advice for outputs that are neither maps nor vectors."""
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return maps (B, C, h, w), or what else the network gives, for images (B, 3, H, W)."""
+        """Return maps (B, C, h, w), or the network's other outputs, for images (B, 3, H, W)."""
         outputs = super().forward(x)
         return tuple(
             output.permute(0, 3, 1, 2) if self._is_channels_last(output, index) else output
@@ -39,7 +39,7 @@ class TIMMBackbone(WRAPPER):
         )
 
     def _is_channels_last(self, output: torch.Tensor, index: int) -> bool:
-        """Return whether an output is a map (B, h, w, C), by the channels that timm names."""
+        """Return whether an output is a map (B, h, w, C), by timm's number of channels."""
         if output.ndim != 4:
             return False
         channels = _channels(self.timm_model, index)
@@ -50,8 +50,8 @@ class TIMMBackbone(WRAPPER):
         return str(getattr(layout, "value", layout)) == CHANNELS_LAST
 
 
-def _channels(model: Any, index: int) -> int | None:  # noqa: ANN401
-    """Return the channels of a timm model's output; None where it does not tell."""
+def _channels(model: object, index: int) -> int | None:
+    """Return the channels of a timm model's output; None if unknown."""
     info: Any = getattr(model, "feature_info", None)
     if hasattr(info, "channels"):  # of features_only=True; else it is a list of all layers'
         channels: list[int] = info.channels()

@@ -17,13 +17,13 @@ from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
 
 CONTAINERS = ("features", "trunk_output", "layers", "blocks")
-"""Children of torchvision's models that hold the layers."""
+"""Children of torchvision's models that contain the layers."""
 
 AFTER_THE_MAPS = ("avgpool", "permute", "fc", "classifier", "head", "heads")
-"""Children behind the last feature map."""
+"""Children after the last feature map."""
 
 NOT_IN_ORDER = ("googlenet", "inception_v3")
-"""Models that do more than run their children one after the other."""
+"""Models whose forward pass is not the sequence of their children."""
 
 
 @MODELS.register_module()
@@ -31,21 +31,21 @@ class TorchvisionBackbone(nn.Module):
     """Feature maps from named layers of a torchvision model.
 
     The layers keep torchvision's names below ``body`` and run one after the other. (torchvision's
-    own feature extractor is no choice: a copy of it is in training mode, whatever the original was,
-    so the teacher of a distillation would go on learning batch statistics.)
+    own feature extractor is not used: a copy of it is always in training mode, so that the teacher
+    of a distillation would keep updating batch statistics.)
 
     Args:
         arch: torchvision's name: ``"resnet50"``, ``"swin_t"``, ``"efficientnet_b0"`` ...
-        nodes: The layers whose outputs are wanted: ``["layer3", "layer4"]``, ``["features.7"]``.
-            What lies behind the last of them is dropped. A vision transformer has the one node
+        nodes: The layers whose outputs are returned: ``["layer3", "layer4"]``, ``["features.7"]``.
+            Layers after the last of them are dropped. A vision transformer has the one node
             ``"encoder"``, its class token.
         weights: None for random weights, a file, or the name of torchvision's own weights
             (``"DEFAULT"``, ``"IMAGENET1K_V1"``), which are downloaded on first use.
-        channels_last_out: The model's maps are (B, h, w, C) and have to be turned. None finds out:
-            it is so for Swin transformers.
+        channels_last_out: The model's maps are (B, h, w, C) and must be permuted. None: True for
+            Swin transformers.
 
     Attributes:
-        cut_layers: The layers behind the last node, which a file of weights may have all the same.
+        cut_layers: The layers after the last node, which a file of weights may still have.
 
     Raises:
         ModelError: The model, a node or the weights do not exist, or the download fails.
@@ -71,7 +71,7 @@ class TorchvisionBackbone(nn.Module):
         _drop_others(self.body, self.layers)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return one map (B, C, h, w) a node, shallow to deep, for images (B, 3, H, W)."""
+        """Return one map (B, C, h, w) per node, shallow to deep, for images (B, 3, H, W)."""
         if isinstance(self.body, VisionTransformer):
             return (self.body(images),)
         outputs = []
@@ -109,7 +109,7 @@ def _layers_up_to(model: nn.Module, nodes: Sequence[str], arch: str) -> list[str
     """Return the names of a model's layers, in order, up to the last node.
 
     Raises:
-        ModelError: There is no node, or no layer of that name.
+        ModelError: `nodes` is empty, or a layer does not exist.
     """
     layers = layer_names(model)
     for node in nodes:
@@ -163,8 +163,8 @@ class NoDownloadError(ModelError):
     Args:
         arch: torchvision's name of the model.
         weights: The weights' name.
-        reason: What the download met.
-        url: Where they are.
+        reason: The error of the download.
+        url: The weights' address.
         option: The option that takes a file instead.
     """
 
@@ -173,8 +173,8 @@ class NoDownloadError(ModelError):
     ) -> None:
         reason = " ".join(reason.split())
         super().__init__(
-            f"torchvision's weights '{weights}' for {arch} cannot be downloaded ({reason}). Fetch "
-            f"{url.rpartition('/')[2]} where there is a network and give that file instead: "
+            f"torchvision's weights '{weights}' for {arch} cannot be downloaded ({reason}). "
+            f"Download {url.rpartition('/')[2]} on another machine and give that file instead: "
             f"{option}='path/of/the/file'."
         )
         self.details = arch, weights, reason, url
@@ -182,7 +182,7 @@ class NoDownloadError(ModelError):
 
 @contextmanager
 def file_given_as(option: str) -> Iterator[None]:
-    """Let the advice for a failed download name the option of what is built around a backbone.
+    """Name another option in the advice for a failed download.
 
     Args:
         option: The option that takes a file of weights.

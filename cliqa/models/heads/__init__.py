@@ -1,1 +1,1 @@
-"""Heads that turn features into a score."""
+"""Heads: from feature vectors to scores, logits or image-text similarities."""

@@ -1,4 +1,4 @@
-"""A score from the angle between an embedding and a learnt direction of quality."""
+"""A score from the cosine of an embedding and a trained direction of quality."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CosineScoreHead(nn.Module):
     Args:
         in_channels: Length D of the feature vectors.
         embed_dims: Length of the embedding.
-        affine: Learn a and b, starting at 1/2.
+        affine: Train a and b, starting at 1/2.
     """
 
     def __init__(self, in_channels: int, embed_dims: int = 256, affine: bool = True) -> None:

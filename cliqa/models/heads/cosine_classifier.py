@@ -1,4 +1,4 @@
-"""Classes by the angle between a feature vector and a learnt direction of each class."""
+"""Class logits from the cosine of a feature vector and a trained direction of each class."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from cliqa.registry import MODELS
 
 @MODELS.register_module()
 class CosineClsHead(nn.Module):
-    """Logits = s cos(f, w_k): neither the features' nor the weights' length says anything.
+    """Logits = s cos(f, w_k), independent of the norms of features and weights.
 
-    A class that was learnt lately has longer weights in a linear head and wins by them; here it
-    cannot. Gidaris & Komodakis, "Dynamic few-shot visual learning without forgetting", 2018, eq. 1;
-    Chen et al., "A closer look at few-shot classification", 2019 (Baseline++).
+    In a linear head, recently trained classes have larger weights and are preferred; here not.
+    Gidaris & Komodakis, "Dynamic few-shot visual learning without forgetting", 2018, eq. 1; Chen et
+    al., "A closer look at few-shot classification", 2019 (Baseline++).
 
     Args:
         num_classes: K.
         in_channels: Length D of the feature vectors.
-        scale: The factor s. Cosines lie in -1..1, too close together for a softmax: with s = 1 and
-            ten classes the likeliest one could get a probability of 0.45 at best.
+        scale: The factor s. Cosines lie in -1..1, too narrow for a softmax: with s = 1 and ten
+            classes the highest possible probability is 0.45.
         learn_scale: Train s too, from `scale` on.
 
     Raises:
@@ -40,7 +40,7 @@ class CosineClsHead(nn.Module):
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.weight = nn.Parameter(torch.empty(num_classes, in_channels))
-        # rows of length 1 or so: the step of an angle is the learning rate over that length squared
+        # rows of about unit length: the angular step is the learning rate over the squared length
         nn.init.normal_(self.weight, std=in_channels**-0.5)
         self.scale = nn.Parameter(torch.tensor(float(scale))) if learn_scale else float(scale)
 

@@ -1,4 +1,4 @@
-"""What a head takes."""
+"""Checks and precision of a head's inputs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cliqa.utils.errors import ModelError
 def feature_vectors(
     features: torch.Tensor | tuple[torch.Tensor, ...], in_channels: int
 ) -> torch.Tensor:
-    """Return the features that a head works on.
+    """Return the feature vectors for a head.
 
     Args:
-        features: (B, D), or a tuple whose last item is taken, as mmpretrain passes them. Where that
-            is a tuple itself (the two tokens of a distilled transformer), they are joined.
-        in_channels: The D that the head was made for.
+        features: (B, D), or a tuple whose last item is used, as in mmpretrain. If that is a tuple
+            itself (the two tokens of a distilled transformer), it is concatenated.
+        in_channels: D of the head.
 
     Returns:
         (B, D).
@@ -41,9 +41,9 @@ def feature_vectors(
 
 @contextmanager
 def full_precision(head: nn.Module, vectors: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Compute a score in the head's own precision, whatever mixed precision the backbone ran in.
+    """Compute a score in the head's precision, also if the backbone runs in mixed precision.
 
-    Around 0.5 bfloat16 knows steps of 0.004 only: different images would get tied scores.
+    Near 0.5 bfloat16 has a resolution of 0.004: different images would get tied scores.
 
     Args:
         head: The head.
@@ -53,5 +53,7 @@ def full_precision(head: nn.Module, vectors: torch.Tensor) -> Iterator[torch.Ten
         The vectors in the dtype of the head's parameters; autocast is off within the context.
     """
     with torch.autocast(vectors.device.type, enabled=False):
-        parameter = next(head.parameters(), None)  # a quantised head has none, and takes float32
+        parameter = next(
+            head.parameters(), None
+        )  # a quantized head has no parameter and takes float32
         yield vectors.float() if parameter is None else vectors.to(parameter.dtype)

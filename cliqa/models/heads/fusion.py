@@ -1,4 +1,4 @@
-"""Words that look for themselves in an image.
+"""Cross-attention from words to image regions.
 
 Legend: B images, n regions of the last map, N prompts, L words of the longest, D common width.
 """
@@ -18,11 +18,11 @@ from cliqa.registry import MODELS
 from cliqa.utils.errors import ConfigError, ModelError
 
 WAVES = 4
-"""Waves along each side of a map that tell its places apart."""
+"""Waves along each side of a map in the position encoding."""
 
 
 def place_features(height: int, width: int) -> Tensor:
-    """Return where the regions of a map lie, in units of the map: maps of any size compare.
+    """Return a position encoding of a map's regions, relative to the map's size.
 
     Sine and cosine of pi k y and pi k x at the regions' middles, k = 1 .. `WAVES`; the positions of
     Carion et al., "End-to-end object detection with transformers", ECCV 2020, with few waves.
@@ -51,18 +51,18 @@ def place_features(height: int, width: int) -> Tensor:
 class FusionHead(ImageTextHead):
     """Compare every word with the regions of an image that it attends to.
 
-    Each word of a prompt asks all regions (multi-head attention, Vaswani et al., 2017, section
-    3.2.2) and gathers a vector of its own; the prompt fits as well as its words are like what they
-    have gathered: ``s sum_l w_l cos(word_l, gathered_l)`` (Lee et al., "Stacked cross attention for
-    image-text matching", ECCV 2018, eq. 3 and 7, whose mean over words is learnt here). Regions and
-    words come into the common space by the projections that also serve the whole image and text.
+    Each word of a prompt attends to all regions (multi-head attention, Vaswani et al., 2017,
+    section 3.2.2); the prompt's logit compares the words with the attended vectors: ``s sum_l w_l
+    cos(word_l, gathered_l)`` (Lee et al., "Stacked cross attention for image-text matching", ECCV
+    2018, eq. 3 and 7, whose mean over words is trained here). Regions and words share the
+    projections of whole images and texts.
 
     Args:
         in_channels: Channels of the image's map.
         text_channels: Length of a word's vector.
         width: D; see `ImageTextHead`.
         temperature: 1 / s at the start; see `ImageTextHead`.
-        heads: Heads of the attention; they share D among them.
+        heads: Heads of the attention; D is divided among them.
 
     Raises:
         ConfigError: A value is not above 0, or `heads` does not divide D.
@@ -85,20 +85,20 @@ class FusionHead(ImageTextHead):
         self.key = nn.Linear(in_channels, self.width)
         self.place = nn.Linear(4 * WAVES, self.width, bias=False)
         self.readout = nn.Linear(text_channels, 1, bias=False)
-        nn.init.zeros_(self.readout.weight)  # all words of a prompt weigh the same at first
+        nn.init.zeros_(self.readout.weight)  # all words of a prompt have equal weights at first
 
     def forward(  # type: ignore[override]  # words in place of whole texts
         self, regions: Tensor, words: Tensor, mask: Tensor
     ) -> Tensor:
-        """Return how well images fit prompts, (B, N).
+        """Return the logits of prompts for images, (B, N).
 
         Args:
             regions: (B, in_channels, h, w).
             words: (N, L, text_channels).
-            mask: (N, L) bool, where there is a word.
+            mask: (N, L) bool, False for padding.
 
         Raises:
-            ModelError: The map has other channels.
+            ModelError: The map has another number of channels.
         """
         with full_precision(self, regions) as regions:
             words = words.to(regions.dtype)
@@ -108,13 +108,13 @@ class FusionHead(ImageTextHead):
             return self.scale * (cosines * self.word_weights(words, mask)).sum(2)
 
     def gather(self, regions: Tensor, words: Tensor) -> Tensor:
-        """Return what each word finds in each image, (B, N, L, D)."""
+        """Return each word's attended vector in each image, (B, N, L, D)."""
         shares = self.attention(regions, words)  # (B, heads, N, L, n)
         values = self.image(_tokens(regions)).unflatten(2, (self.heads, -1))  # (B, n, heads, d)
         return torch.einsum("bhpln,bnhd->bplhd", shares, values).flatten(3)
 
     def attention(self, regions: Tensor, words: Tensor) -> Tensor:
-        """Return how each word's look is shared among the regions, (B, heads, N, L, n)."""
+        """Return each word's attention weights over the regions, (B, heads, N, L, n)."""
         if regions.ndim != 4 or regions.shape[1] != self.in_channels:
             raise ModelError(
                 f"FusionHead takes maps (B, {self.in_channels}, h, w), got shape "
@@ -128,7 +128,7 @@ class FusionHead(ImageTextHead):
         return logits.softmax(dim=-1)
 
     def word_weights(self, words: Tensor, mask: Tensor) -> Tensor:
-        """Return how much each word of a prompt counts, (N, L); they sum to 1 over the words."""
+        """Return the weights of a prompt's words, (N, L); they sum to 1."""
         logits: Tensor = self.readout(words)[..., 0]
         return logits.masked_fill(~mask, float("-inf")).softmax(dim=1)
 

@@ -1,4 +1,4 @@
-"""Images and texts in one space, and how alike they are."""
+"""Projections of images and texts into a common space, and their similarity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cliqa.registry import MODELS
 from cliqa.utils.errors import ConfigError
 
 MOST_SCALE = 100.0
-"""Most that a cosine is multiplied with (Radford et al., 2021, section 2.5)."""
+"""Maximum factor of a cosine (Radford et al., 2021, section 2.5)."""
 
 
 @MODELS.register_module()
@@ -24,8 +24,8 @@ class ImageTextHead(nn.Module):
     Args:
         in_channels: Length of an image's features.
         text_channels: Length of a text's features.
-        width: D, their common length; None to take both as they are.
-        temperature: 1 / s at the start; s is learnt, through its logarithm, and at most 100.
+        width: D, their common length; None for no projections.
+        temperature: Initial 1 / s; s is trained through its logarithm, and at most 100.
 
     Raises:
         ConfigError: A value is not above 0, or there are no projections and the lengths differ.
@@ -48,8 +48,8 @@ class ImageTextHead(nn.Module):
         )
         if width is None and in_channels != text_channels:
             raise ConfigError(
-                "ImageTextHead: width=None compares the features as they are, but an image has "
-                f"{in_channels} and a text {text_channels}. Set width=64, say, to project both."
+                "ImageTextHead: width=None needs features of equal length, but an image has "
+                f"{in_channels} and a text {text_channels}. Set width=64, for example."
             )
         self.in_channels, self.text_channels = in_channels, text_channels
         self.width = in_channels if width is None else width

@@ -11,11 +11,11 @@ from cliqa.registry import MODELS
 
 @MODELS.register_module()
 class LinearScoreHead(nn.Module):
-    """Score = w f + b, by default without bounds; it starts near 0.5 for every image.
+    """Score = w f + b, unbounded by default; initially near 0.5 for every image.
 
     Args:
         in_channels: Length D of the feature vectors.
-        sigmoid: Squash the score into 0..1.
+        sigmoid: Apply a sigmoid, for scores in 0..1.
     """
 
     def __init__(self, in_channels: int, sigmoid: bool = False) -> None:

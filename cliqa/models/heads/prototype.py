@@ -1,4 +1,4 @@
-"""Classes by the nearest mean of the features seen so far."""
+"""Nearest-class-mean classification by running class means."""
 
 from __future__ import annotations
 
@@ -17,27 +17,26 @@ from cliqa.utils.errors import ConfigError, ModelError
 METRICS = ("cosine", "euclidean")
 
 BELOW_ALL = 1e4
-"""How far an unseen class lies below the others: softmax gives it 0, and float16 can hold it."""
+"""Offset of an unseen class's logit below the others: its softmax is 0, within float16's range."""
 
 
 @MODELS.register_module()
 class PrototypeHead(nn.Module):
-    """A nearest-class-mean classifier: nothing is trained, the class means are counted up.
+    """A nearest-class-mean classifier without trained parameters.
 
-    The means are those of all features ever passed to `update`, in whatever batches and order, so
-    nothing is forgotten as long as the backbone stays as it is. Mensink et al., "Distance-based
+    The means are those of all features passed to `update`, in any batches and order: nothing is
+    forgotten while the backbone does not change. Mensink et al., "Distance-based
     image classification", 2013; Snell et al., "Prototypical networks", 2017; Rebuffi et al.,
     "iCaRL", 2017, section 3.1 (with `normalize`).
 
-    It has no parameter: an optimizer over a model with a frozen backbone and this head would be
-    empty.
+    An optimizer over a model with a frozen backbone and this head would be empty.
 
     Args:
         num_classes: K.
         in_channels: Length D of the feature vectors.
         metric: ``"cosine"``: logit = temperature * cos(f, mean). ``"euclidean"``:
             logit = -||f - mean||^2.
-        normalize: Bring every feature vector to length 1 first.
+        normalize: Normalise every feature vector to length 1 first.
         temperature: The factor of the cosine.
 
     Attributes:
@@ -79,11 +78,11 @@ class PrototypeHead(nn.Module):
 
     @property
     def means(self) -> torch.Tensor:
-        """The class means (K, D), float64; zeros for a class that was never seen."""
+        """The class means (K, D), float64; zeros for an unseen class."""
         return self.sums / self.counts.clamp(min=1)[:, None]
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Reset all class means."""
         self.sums.zero_()
         self.counts.zero_()
 
@@ -91,10 +90,10 @@ class PrototypeHead(nn.Module):
     def update(
         self, features: torch.Tensor | tuple[torch.Tensor, ...], targets: torch.Tensor
     ) -> None:
-        """Count labelled features in.
+        """Add labelled features to the class means.
 
         Args:
-            features: (B, D), or a tuple whose last item is taken.
+            features: (B, D), or a tuple whose last item is used.
             targets: (B,) classes, 0..K-1.
 
         Raises:
@@ -104,7 +103,7 @@ class PrototypeHead(nn.Module):
         vectors = feature_vectors(features, self.in_channels)
         self._check(vectors, targets)
         vectors = self._prepared(vectors.double())  # (B, D)
-        # a product, as index_add_ adds in a random order on a GPU
+        # a matrix product, as index_add_ is not deterministic on a GPU
         members = F.one_hot(targets.long(), self.num_classes)  # (B, K)
         self.sums += members.T.double() @ vectors
         self.counts += members.sum(dim=0)
@@ -112,8 +111,8 @@ class PrototypeHead(nn.Module):
     def forward(self, features: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Return logits (B, K) for features (B, D).
 
-        A class that was never seen lies `BELOW_ALL` below the least likely of the others; before
-        the first `update` all classes are equally unlikely.
+        An unseen class is `BELOW_ALL` below the lowest of the others; before the first `update` all
+        classes have equal logits.
         """
         with full_precision(self, feature_vectors(features, self.in_channels)) as vectors:
             vectors = self._prepared(vectors)
@@ -121,7 +120,7 @@ class PrototypeHead(nn.Module):
             if self.metric == "cosine":
                 logits = self.temperature * F.normalize(vectors) @ F.normalize(means).T
             else:
-                # the differences themselves: |f|^2 - 2 f m + |m|^2 would cancel
+                # explicit differences: |f|^2 - 2 f m + |m|^2 would lose precision
                 mode = "donot_use_mm_for_euclid_dist"
                 logits = -torch.cdist(vectors, means, compute_mode=mode).square()
         seen = self.counts > 0  # (K,)
@@ -130,11 +129,11 @@ class PrototypeHead(nn.Module):
         return torch.where(seen, logits, lowest - BELOW_ALL)
 
     def _prepared(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Return vectors (B, D) as they are averaged and compared."""
+        """Return vectors (B, D), normalised if `normalize` is set."""
         return F.normalize(vectors) if self.normalize else vectors
 
     def _check(self, vectors: torch.Tensor, targets: torch.Tensor) -> None:
-        """Raise a ModelError if features (B, D) and targets (B,) cannot be counted in."""
+        """Raise a ModelError if features (B, D) and targets (B,) are invalid."""
         if targets.shape != vectors.shape[:1]:
             raise ModelError(
                 f"PrototypeHead.update: features {tuple(vectors.shape)} need as many targets, one "
@@ -153,7 +152,7 @@ class PrototypeHead(nn.Module):
             )
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> nn.Module:
-        """Move the buffers; ``model.half()`` and the like must not round the sums."""
+        """Move the buffers; the sums stay float64 after ``model.half()``."""
         exact = self.sums
         super()._apply(fn, recurse)
         if self.sums.dtype != exact.dtype:

@@ -1,4 +1,4 @@
-"""Models whose last layers are made for each image: the HyperIQA family."""
+"""The base of the HyperIQA family: models whose last layers are predicted for each image."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
 
 PROBE = 224
-"""Edge of the image that tells a backbone's channels."""
-
-IMAGENET = "DEFAULT"
-"""torchvision's name for its newest weights."""
+"""Edge of the test image for finding a backbone's channels."""
 
 
 @MODELS.register_module()
 class HyperModel(QualityModel):
-    """Images (B, 3, H, W) -> scores (B,): maps make a vector and the net that rates it.
+    """Images (B, 3, H, W) -> scores (B,): maps are turned into a vector and the net that rates it.
 
     Su et al., "Blindly assess image quality in the wild guided by a self-adaptive hyper network",
     CVPR 2020. Images may have any size: maps are pooled to the hyper network's grid.
@@ -35,11 +32,12 @@ class HyperModel(QualityModel):
         head: Config of `HyperHead`.
         pretrained: A local file of weights, for the backbone or the whole model; also one in the
             layout of the published code (`cliqa.models.weights.published_layouts`).
-        freeze: Names of parts that stay as they are; see `QualityModel`.
+        freeze: Names of parts that are not trained; see `QualityModel`.
 
     Raises:
         ConfigError: A part's config is wrong.
-        ModelError: The backbone gives no maps, the weights do not fit, or `freeze` names nothing.
+        ModelError: The backbone returns no maps, the weights do not fit, or `freeze` matches
+            nothing.
     """
 
     def __init__(
@@ -53,7 +51,7 @@ class HyperModel(QualityModel):
         super().__init__(backbone, head, neck, pretrained, freeze)
 
     def complete_neck(self, neck: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the neck's config with the channels of the backbone's maps, if it lacks them."""
+        """Return the neck's config with the channels of the backbone's maps filled in."""
         return neck if neck.get("in_channels") else {**neck, "in_channels": channels(self.backbone)}
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
@@ -74,13 +72,13 @@ class HyperModel(QualityModel):
 
 @torch.no_grad()
 def channels(backbone: nn.Module) -> tuple[int, ...]:
-    """Return the channels of a backbone's maps, from a dry run that changes nothing of it.
+    """Return the channels of a backbone's maps, from a forward pass that does not change it.
 
     Args:
         backbone: Images (B, 3, H, W) -> maps (B, C, h, w).
 
     Raises:
-        ModelError: It cannot take an image of 224 px, or gives no maps.
+        ModelError: It cannot process an image of 224 px, or returns no maps.
     """
     training = backbone.training
     device = next((p.device for p in backbone.parameters()), torch.device("cpu"))
@@ -90,8 +88,8 @@ def channels(backbone: nn.Module) -> tuple[int, ...]:
         outputs = backbone(images)
     except (RuntimeError, ValueError, *SURPRISES) as error:
         raise ModelError(
-            f"the {type(backbone).__name__} cannot take an image of {PROBE} px, from which its "
-            f"channels would be told ({error}). Give them: model.neck.in_channels=(...)."
+            f"the {type(backbone).__name__} cannot process an image of {PROBE} px to find its "
+            f"channels ({error}). Set them: model.neck.in_channels=(...)."
         ) from error
     finally:
         backbone.train(training)
@@ -103,7 +101,7 @@ def _maps(maps: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     for level in maps:
         if level.ndim != 4:
             raise ModelError(
-                f"the backbone gives shape {tuple(level.shape)}, and a HyperModel needs maps "
+                f"the backbone returned shape {tuple(level.shape)}, but a HyperModel needs maps "
                 "(B, C, h, w). Name layers in nodes=[...], or for a transformer of mmpretrain set "
                 "out_type='featmap'."
             )

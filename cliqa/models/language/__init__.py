@@ -1,1 +1,1 @@
-"""Models of images and texts, and the texts themselves."""
+"""Image-text models (CLIP-like), text encoders, and the candidate texts."""

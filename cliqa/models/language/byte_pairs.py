@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -24,8 +25,8 @@ def learn_merges(texts: Iterable[str], vocab_size: int) -> Tensor:
     """Learn a vocabulary from texts; the same texts always give the same one.
 
     Args:
-        texts: What to learn from.
-        vocab_size: V, most ids; at least 258.
+        texts: The texts to learn from.
+        vocab_size: V, the maximum number of ids; at least 258.
 
     Returns:
         (V - 258, 2) int64: the ids that each merge joins, -1 where the texts have no more pairs.
@@ -51,7 +52,7 @@ def learn_merges(texts: Iterable[str], vocab_size: int) -> Tensor:
     tokenizer.train_from_iterator(sorted(set(texts)), trainer)
     strings = {token: id_ for id_, token in enumerate(_names(torch.empty(0, 2).long()))}
     rows = torch.full((vocab_size - BASE, 2), -1)
-    for row, (left, right) in enumerate(_merges_of(tokenizer)):
+    for row, (left, right) in enumerate(_merges_of(tokenizer.to_str())):
         rows[row] = torch.tensor([strings[left], strings[right]])
         strings[left + right] = BASE + row
     return rows
@@ -76,7 +77,7 @@ def build_tokenizer(merges: Tensor) -> Any:  # noqa: ANN401
     return tokenizer
 
 
-def _library() -> Any:  # noqa: ANN401
+def _library() -> ModuleType:
     """Return the package ``tokenizers``."""
     try:
         import tokenizers  # noqa: PLC0415  only text models need it
@@ -97,17 +98,17 @@ def _names(merges: Tensor) -> list[str]:
     return names
 
 
-def _merges_of(tokenizer: Any) -> list[tuple[str, str]]:  # noqa: ANN401
-    """Return a trained tokenizer's merges, the earliest first."""
-    listed = json.loads(tokenizer.to_str())["model"]["merges"]
+def _merges_of(dump: str) -> list[tuple[str, str]]:
+    """Return the merges in a trained tokenizer's JSON, the earliest first."""
+    listed = json.loads(dump)["model"]["merges"]
     return [tuple(pair.split(" ") if isinstance(pair, str) else pair) for pair in listed]
 
 
-def _by_bytes() -> Any:  # noqa: ANN401
-    """Return the rule that splits a text into words of bytes."""
+def _by_bytes() -> object:
+    """Return the pre-tokenizer that splits a text into words of bytes."""
     return _library().pre_tokenizers.ByteLevel(add_prefix_space=True)
 
 
 def _alphabet() -> list[str]:
-    """Return the sign of each of the 256 bytes, in a fixed order."""
+    """Return the character of each of the 256 bytes, in a fixed order."""
     return sorted(_library().pre_tokenizers.ByteLevel.alphabet())

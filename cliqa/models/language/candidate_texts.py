@@ -1,4 +1,4 @@
-"""The texts that an image may be said to show: classes, or levels of quality.
+"""The candidate texts that images are compared with: classes, or levels of quality.
 
 Legend: K candidates, N prompts of all candidates.
 """
@@ -17,10 +17,10 @@ class CandidateTexts:
     """The prompts of K candidates.
 
     Attributes:
-        names: What the candidates are called: the classes, or the levels.
-        prompts: The prompts of each candidate, one at least.
-        values: What each level is worth as a score, 0..1; None for classes.
-        source: Where the texts are from, for messages.
+        names: The candidates' names: the classes, or the levels.
+        prompts: The prompts of each candidate, at least one.
+        values: The score of each level, 0..1; None for classes.
+        source: Source of the texts, for error messages.
     """
 
     names: tuple[str, ...]
@@ -36,7 +36,7 @@ class CandidateTexts:
 
     @property
     def flat(self) -> tuple[str, ...]:
-        """All N prompts, those of the first candidate first; a prompt's id is its place here."""
+        """All N prompts, those of the first candidate first; a prompt's id is its index here."""
         return tuple(prompt for own in self.prompts for prompt in own)
 
     @property
@@ -56,14 +56,14 @@ class CandidateTexts:
 
     @classmethod
     def from_json(cls, text: str, source: str = "texts") -> CandidateTexts:
-        """Return what `to_json` gave."""
+        """Return the texts from `to_json`."""
         found = json.loads(text)
         values = None if found["values"] is None else tuple(found["values"])
         prompts = tuple(tuple(own) for own in found["prompts"])
         return cls(tuple(found["names"]), prompts, values, source)
 
     def lines(self) -> dict[str, str]:
-        """Return what stands for each candidate, for messages.
+        """Return the value and the prompts of each candidate, for messages.
 
         >>> CandidateTexts(("cat", "dog"), (("a cat.", "one cat."), ("a dog.",))).lines()
         {'cat': 'a cat. | one cat.', 'dog': 'a dog.'}
@@ -73,13 +73,13 @@ class CandidateTexts:
         return {name: value + " | ".join(prompts) for name, value, prompts in shown}
 
     def check_names(self, names: Sequence[str]) -> None:
-        """Refuse other candidates than a stream's classes, or another order.
+        """Refuse candidates that differ from a stream's classes, or their order.
 
         Args:
             names: The stream's classes in the order of their labels.
 
         Raises:
-            ConfigError: Both lists, and what to do.
+            ConfigError: With both lists.
         """
         if self.names == tuple(names):
             return
@@ -99,19 +99,21 @@ def _check(texts: CandidateTexts) -> None:
     """Refuse a single candidate, one without prompts, doubled prompts, and doubled values."""
     if len(texts.names) < 2:
         raise ConfigError(
-            f"model.texts {texts.source}: one candidate leaves nothing to choose. Name two or more."
+            f"model.texts {texts.source}: one candidate leaves nothing to choose "
+            "from. Add another one."
         )
     seen: dict[str, str] = {}
     for name, own in zip(texts.names, texts.prompts, strict=True):
         for prompt in own:
-            same = prompt.casefold()  # CLIP reads small letters alone
+            same = prompt.casefold()  # CLIP's tokenizer lowercases texts
             if same in seen:
                 raise ConfigError(
-                    f"model.texts {texts.source}: {prompt!r} stands for '{seen[same]}' and again "
-                    f"for '{name}'. Every text must be there once, whatever its case."
+                    f"model.texts {texts.source}: {prompt!r} is a text of '{seen[same]}' and "
+                    f"of '{name}'. Every text must occur once (case is ignored)."
                 )
             seen[same] = name
     if texts.values is not None and len(set(texts.values)) < len(texts.values):
         raise ConfigError(
-            f"model.texts {texts.source}: two levels have one value. Join their texts in one level."
+            f"model.texts {texts.source}: two levels have the same value. Merge their "
+            "texts into one level."
         )

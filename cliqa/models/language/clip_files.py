@@ -1,9 +1,10 @@
-"""OpenAI's CLIP from a local file, by the optional package ``clip``."""
+"""OpenAI's CLIP from a local file, with the optional package ``clip``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import Tensor, nn
@@ -52,14 +53,14 @@ ARCHS: dict[str, dict[str, Any]] = {
         **_LARGE,
     },
 }
-"""The sizes of OpenAI's models, in the words of ``clip.model.CLIP``."""
+"""The sizes of OpenAI's models, as arguments of ``clip.model.CLIP``."""
 
 
 def sizes_of(arch: str | Mapping[str, Any]) -> dict[str, Any]:
     """Return the sizes of a CLIP model.
 
     Args:
-        arch: A name of `ARCHS`, or all the sizes themselves.
+        arch: A name of `ARCHS`, or a dict of all sizes.
 
     Raises:
         ConfigError: The name is unknown, or a size is missing or unknown.
@@ -80,12 +81,12 @@ def sizes_of(arch: str | Mapping[str, Any]) -> dict[str, Any]:
     return dict(arch)
 
 
-def import_clip(what: str, instead: str) -> Any:  # noqa: ANN401
+def import_clip(what: str, instead: str) -> ModuleType:
     """Return the optional package ``clip`` with its module ``model``.
 
     Args:
-        what: Who needs it, for the message.
-        instead: What to do without it.
+        what: The component that needs it, for the message.
+        instead: The alternative, for the message.
 
     Raises:
         ModelError: It is not installed.
@@ -101,7 +102,7 @@ def import_clip(what: str, instead: str) -> Any:  # noqa: ANN401
     return clip
 
 
-def build_clip(clip: Any, path: Path) -> Any:  # noqa: ANN401
+def build_clip(clip: ModuleType, path: Path) -> nn.Module:
     """Return a CLIP model in float32, in evaluation mode, with the weights of a file.
 
     Args:
@@ -109,17 +110,18 @@ def build_clip(clip: Any, path: Path) -> Any:  # noqa: ANN401
         path: OpenAI's TorchScript archive, or a state dict.
 
     Raises:
-        ModelError: The file is no CLIP model.
+        ModelError: The file is not a CLIP model.
         CheckpointError: It is missing, damaged, or holds more than tensors.
     """
     state = clip_state(path)
     try:
-        return clip.model.build_model(dict(state)).float().eval()
+        model: nn.Module = clip.model.build_model(dict(state)).float().eval()
+        return model
     except (*DAMAGE, AttributeError, TypeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(
-            f"{path}: no weights of an OpenAI CLIP model ({reason}). Give the file that clip.load "
-            "downloads (RN50.pt, ViT-B-32.pt), or its state_dict() saved with torch.save."
+            f"{path}: not the weights of an OpenAI CLIP model ({reason}). Use the file that "
+            "clip.load downloads (RN50.pt, ViT-B-32.pt), or its state_dict() saved with torch.save."
         ) from error
 
 
@@ -127,12 +129,12 @@ def load_tower(tower: nn.Module, path: str | Path, prefix: str = "") -> None:
     """Load one of CLIP's two towers, completely, in float32.
 
     Args:
-        tower: Its tensors are called as in CLIP.
+        tower: The tower, with CLIP's tensor names.
         path: As `build_clip`.
-        prefix: What stands before their names in the file: ``"visual."``.
+        prefix: Prefix of the names in the file: ``"visual."``.
 
     Raises:
-        ModelError: The file is no CLIP model, or one of other sizes.
+        ModelError: The file is not a CLIP model, or has other sizes.
         CheckpointError: It is missing, damaged, or holds more than tensors.
     """
     file = {k: v.float() for k, v in clip_state(Path(path)).items() if isinstance(v, Tensor)}

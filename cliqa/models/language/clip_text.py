@@ -19,13 +19,13 @@ NEEDED = ("CLIPText", "use text_encoder=dict(type='TextTransformer'), which need
 
 @MODELS.register_module()
 class CLIPText(TextEncoder):
-    """Texts -> CLIP's features (T, D), by the extra ``cliqa[clip]``.
+    """Texts -> CLIP's features (T, D); needs the extra ``cliqa[clip]``.
 
     Args:
         arch: Which model: ``"ViT-B/32"``, ``"RN50"`` ..., or a dict of its sizes (`ARCHS`).
         pretrained: A local file: OpenAI's TorchScript archive, or a state dict. None: random
-            weights, which a checkpoint is to replace.
-        freeze: Leave the tower as it is. The features of a model's texts are then computed once.
+            weights, to be replaced by a checkpoint's.
+        freeze: Do not train the tower. The features of a model's texts are then computed once.
 
     Raises:
         ConfigError: `arch` is unknown.
@@ -58,7 +58,7 @@ class CLIPText(TextEncoder):
         self.requires_grad_(not freeze)
 
     def words(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Return a vector for each token, (T, L, D), and where there is one, (T, L) bool."""
+        """Return a vector for each token, (T, L, D), and a mask (T, L) of the tokens."""
         ids = self.ids(texts)
         mask = torch.arange(ids.shape[1], device=ids.device) <= ids.argmax(1)[:, None]  # (T, L)
         x = self.token_embedding(ids) + self.positional_embedding[: ids.shape[1]]

@@ -16,7 +16,7 @@ from cliqa.utils.errors import ModelError
 
 @MODELS.register_module()
 class CLIPVision(nn.Module):
-    """Images -> CLIP's features (B, D), by the extra ``cliqa[clip]``; a backbone of vectors.
+    """A backbone: images -> CLIP's features (B, D); needs the extra ``cliqa[clip]``.
 
     Images must have the model's own size (224 pixels) and be normalised with CLIP's mean and
     deviation: ``mean=[0.481, 0.458, 0.408], std=[0.269, 0.261, 0.276]``.

@@ -1,4 +1,4 @@
-"""Texts whose words look at the image: cross-modal attention (Lee et al., 2018)."""
+"""Cross-modal attention from the words of a text to the regions of an image (Lee et al., 2018)."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ from cliqa.utils.errors import ModelError
 
 @MODELS.register_module()
 class FusionModel(ImageTextModel):
-    """Say which of K texts an image fits by what each word finds in it: logits (B, K), or scores.
+    """Compare an image with K texts by word-to-region attention: logits (B, K), or scores (B,).
 
-    Every word of every candidate attends to the regions of the backbone's last map, always and for
-    every image alike: neither a target nor a task enters, and no image knows of another. A
-    candidate's logit is the mean of its prompts' (see `FusionHead`); of levels of quality the score
-    is the mean of their values, weighted by the softmax of the logits. The words are encoded once a
-    forward pass, not once an image.
+    Every word of every candidate attends to the regions of the backbone's last map, independently
+    of targets, tasks and other images. A candidate's logit is the mean of its prompts' (see
+    `FusionHead`); for levels of quality the score is the mean of their values, weighted by the
+    softmax of the logits. The words are encoded once per forward pass.
 
     `embed_image` and `embed_text` give vectors of the whole image (the mean of its regions) and of
-    whole prompts in the same space, for a contrastive loss beside the task's.
+    whole prompts in the same space, for an additional contrastive loss.
 
     Args:
         backbone: Config of an image encoder that gives maps: for ``SmallConvNet`` without
@@ -41,11 +40,11 @@ class FusionModel(ImageTextModel):
         heads: Heads of the attention; they share D among them.
         temperature: See `ImageTextModel`.
         pretrained: A local file of weights, for the backbone or the whole model.
-        freeze: Names of parts that stay as they are; see `freeze_parts`.
+        freeze: Names of parts that are not trained; see `freeze_parts`.
 
     Raises:
         ConfigError: A part's config or the texts are wrong.
-        ModelError: The weights do not fit, or `freeze` names nothing.
+        ModelError: The weights do not fit, or `freeze` matches nothing.
     """
 
     head: FusionHead
@@ -71,13 +70,13 @@ class FusionModel(ImageTextModel):
         """Return the backbone's last map (B, C, h, w) of images.
 
         Raises:
-            ModelError: It gives no map.
+            ModelError: It returns no map.
         """
         last = run_backbone(self.backbone, images)[-1]
         if last.ndim != 4:
             raise ModelError(
-                f"FusionModel: the backbone gives shape {tuple(last.shape)}, and words attend to "
-                "the regions of a map (B, C, h, w). Set flatten=False of a SmallConvNet or "
+                f"FusionModel: the backbone returned shape {tuple(last.shape)}, but words attend "
+                "to the regions of a map (B, C, h, w). Set flatten=False of a SmallConvNet or "
                 "out_type='featmap' of a transformer, or use ImageTextModel."
             )
         return last
@@ -87,18 +86,18 @@ class FusionModel(ImageTextModel):
         return self.regions(images).mean(dim=(2, 3))
 
     def words(self) -> tuple[Tensor, Tensor]:
-        """Return the words of all prompts, (N, L, D), and where there is one, (N, L) bool."""
+        """Return the words of all prompts, (N, L, D), and a mask (N, L) of the words."""
         found: tuple[Tensor, Tensor] = self._kept_words(self.text_encoder, self.candidates().flat)
         return found
 
     def logits(self, images: Tensor) -> Tensor:
-        """Return how well images (B, C, H, W) fit every candidate, (B, K)."""
+        """Return the logits of every candidate for images (B, C, H, W), (B, K)."""
         found: Tensor = self.head(self.regions(images), *self.words())  # (B, N)
         with full_precision(self.head, found) as fits:
             return fits @ self._average.to(fits).T
 
     def attention(self, images: Tensor, ids: Sequence[int] | None = None) -> Tensor:
-        """Return where each word looks, the mean over heads; each word's map sums to 1.
+        """Return each word's attention map, averaged over heads; it sums to 1.
 
         Args:
             images: (B, C, H, W).
@@ -113,14 +112,14 @@ class FusionModel(ImageTextModel):
         return shares.unflatten(-1, tuple(regions.shape[2:]))
 
     def word_weights(self, ids: Sequence[int] | None = None) -> Tensor:
-        """Return how much each word counts in its prompt, (P, L); 0 where there is none."""
+        """Return the weight of each word in its prompt, (P, L); 0 for padding."""
         words, mask = self.words()
         shown = self._shown(ids)
         found: Tensor = self.head.word_weights(words[shown], mask[shown])
         return found
 
     def _shown(self, ids: Sequence[int] | None) -> Tensor:
-        """Return the prompts that are asked for, (P,)."""
+        """Return the ids of the chosen prompts, (P,)."""
         texts = self.candidates()
         chosen = [texts.ids_of(k)[0] for k in range(len(texts))] if ids is None else list(ids)
         return torch.tensor(chosen)

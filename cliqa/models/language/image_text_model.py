@@ -1,4 +1,4 @@
-"""Two towers, one of images and one of texts, that meet in one space (Radford et al., 2021)."""
+"""A two-tower model: image and text encoders with a common space (Radford et al., 2021)."""
 
 from __future__ import annotations
 
@@ -28,34 +28,33 @@ logger = logging.getLogger(__name__)
 
 @MODELS.register_module()
 class ImageTextModel(QualityModel):
-    """Say which of K texts an image fits: logits (B, K), or scores (B,) where they are levels.
+    """Compare an image with K texts: logits (B, K) of classes, or scores (B,) of quality levels.
 
-    An image is compared with the texts of every candidate, always and with nothing else: neither a
-    target nor a task enters. A candidate is the mean of its prompts' unit vectors, brought to
-    length 1. Of levels of quality the score is the mean of their values, weighted by the softmax of
-    the logits.
+    An image is compared with the texts of all candidates, independently of targets and tasks. A
+    candidate is the normalised mean of its prompts' unit vectors. For levels of quality the score
+    is the mean of their values, weighted by the softmax of the logits.
 
     Args:
         backbone: Config of the image encoder, as in a `QualityModel`; or ``CLIPVision``.
         texts: The candidates: a name of the package's own texts (``"fashion_mnist"``,
-            ``"quality_levels"`` ...), or the path of a YAML file; see `load_texts`. Classes stand
-            in it in the stream's order. None: a checkpoint that is loaded next has them.
+            ``"quality_levels"`` ...), or the path of a YAML file; see `load_texts`. Classes are in
+            the stream's order. None: they are in a checkpoint that is loaded later.
         in_channels: Length of the image's features, as for a head.
         text_encoder: Config of the text encoder; None for ``TextTransformer``.
         width: D of the common space; None to compare both encoders' features as they are.
-        temperature: What the cosines are divided by at the start; it is learnt, and at least 0.01.
+        temperature: Initial divisor of the cosines; it is trained, and at least 0.01.
         neck: Config of a neck between image encoder and projection.
         pretrained: A local file of weights, for the backbone or the whole model.
-        freeze: Names of parts that stay as they are: ``["text_encoder"]``; see `freeze_parts`.
+        freeze: Names of parts that are not trained: ``["text_encoder"]``; see `freeze_parts`.
 
     Attributes:
-        texts: The candidates; None before a checkpoint has brought them.
+        texts: The candidates; None until a checkpoint with texts is loaded.
         text_encoder: The text encoder.
         head: The projections and the scale.
 
     Raises:
         ConfigError: A part's config or the texts are wrong.
-        ModelError: The weights do not fit, or `freeze` names nothing.
+        ModelError: The weights do not fit, or `freeze` matches nothing.
     """
 
     texts: CandidateTexts | None = None
@@ -78,7 +77,7 @@ class ImageTextModel(QualityModel):
         encoder = build_part(text_encoder or {"type": "TextTransformer"}, "model.text_encoder")
         if not isinstance(encoder, TextEncoder):
             raise ConfigError(
-                f"model.text_encoder '{type(encoder).__name__}': encodes no texts. Use "
+                f"model.text_encoder '{type(encoder).__name__}': is not a text encoder. Use "
                 "'TextTransformer' or 'CLIPText'."
             )
         head = {"type": "ImageTextHead", "in_channels": in_channels, "width": width}
@@ -92,7 +91,7 @@ class ImageTextModel(QualityModel):
         self._start(pretrained, freeze)
 
     def _start(self, pretrained: str | None, freeze: Sequence[str]) -> None:
-        """Load weights and freeze parts, when all parts are there."""
+        """Load weights and freeze parts, after all parts are built."""
         if pretrained is not None:
             load_weights(self, pretrained)
         self.frozen = freeze_parts(self, freeze)
@@ -100,7 +99,7 @@ class ImageTextModel(QualityModel):
             logger.info("%s", self.frozen)
 
     def use_texts(self, texts: CandidateTexts) -> None:
-        """Compare images with other candidates from now on; no weight changes.
+        """Use other candidates from now on; weights do not change.
 
         Args:
             texts: The candidates.
@@ -112,25 +111,25 @@ class ImageTextModel(QualityModel):
         self._take(texts)
 
     def _take(self, texts: CandidateTexts) -> None:
-        """Take texts over that the encoder can read."""
+        """Set the texts, which the encoder can tokenize."""
         members = F.one_hot(torch.tensor(texts.owners), len(texts)).T.float()  # (K, N)
         self._average = members / members.sum(dim=1, keepdim=True)
         self.texts = texts
 
     def check_classes(self, classes: Sequence[str] | None) -> None:
-        """Refuse a stream that the texts do not fit.
+        """Refuse a stream that does not match the texts.
 
         Args:
-            classes: Its classes in the order of their labels; None where it has scores.
+            classes: Its classes in the order of their labels; None for scores.
 
         Raises:
-            ConfigError: There are no texts, they are levels and the stream has classes or the
-                reverse, or the classes are others.
+            ConfigError: There are no texts, they are levels but the stream has classes or vice
+                versa, or the classes differ.
         """
         if self.texts is None:
             raise ConfigError(
-                "model.texts: None is for a model whose checkpoint has the texts. Give a name, "
-                "such as 'fashion_mnist' or 'quality_levels', or the path of a .yaml file."
+                "model.texts: None is only for a model whose checkpoint has the texts. Set a "
+                "name, such as 'fashion_mnist' or 'quality_levels', or the path of a .yaml file."
             )
         levels = self.texts.values is not None
         if levels != (classes is None):
@@ -146,7 +145,7 @@ class ImageTextModel(QualityModel):
         """Return unit vectors (B, D) of images (B, C, H, W).
 
         Raises:
-            ModelError: The image encoder's features have another length than was said.
+            ModelError: The image encoder's features have another length than `in_channels`.
         """
         features = self.features(images)
         if features.shape[1] != self.head.in_channels:
@@ -171,16 +170,16 @@ class ImageTextModel(QualityModel):
             return F.normalize(self._average.to(prompts) @ prompts, dim=1)
 
     def logits(self, images: Tensor) -> Tensor:
-        """Return how well images (B, C, H, W) fit every candidate, (B, K)."""
+        """Return the logits of every candidate for images (B, C, H, W), (B, K)."""
         found: Tensor = self.head(self.embed_image(images), self.prototypes())
         return found
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, K), or scores (B,) where the candidates are levels."""
+        """Return logits (B, K), or scores (B,) if the candidates are levels."""
         return self.answers(self.logits(images))
 
     def answers(self, logits: Tensor) -> Tensor:
-        """Return logits (B, K) as they are, or the scores (B,) that they stand for."""
+        """Return logits (B, K) for classes, or scores (B,) for levels."""
         values = self.candidates().values
         if values is None:
             return logits
@@ -193,7 +192,7 @@ class ImageTextModel(QualityModel):
         return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Take over a checkpoint's texts, if the model has none of its own."""
+        """Load a checkpoint's texts, if the model has none."""
         if self.texts is None and len(state):
             text = bytes(state.tolist()).decode()
             # not use_texts: the encoder's vocabulary is loaded after this
@@ -211,3 +210,29 @@ class ImageTextModel(QualityModel):
                 "call use_texts."
             )
         return self.texts
+
+
+def blend_prototypes(
+    texts: Tensor, images: Tensor, shares: Tensor, text_weight: float = 1.0
+) -> Tensor:
+    """Return prototypes that combine candidates' texts with some images.
+
+    Prototype k is ``w t_k + sum_i s_ik x_i``, normalised to length 1: the text has the weight of
+    ``w`` images; without images it is the text. All vectors are unit vectors.
+
+    Args:
+        texts: t, (K, D).
+        images: x, (M, D); M may be 0.
+        shares: s, (M, K): the share of a candidate in an image, 0..1; one-hot for classes.
+        text_weight: w, at least 0.
+
+    Returns:
+        (K, D).
+
+    >>> import torch
+    >>> texts, images = torch.eye(2), torch.tensor([[0.6, 0.8]])
+    >>> blend_prototypes(texts, images, torch.tensor([[0.0, 1.0]]))
+    tensor([[1.0000, 0.0000],
+            [0.3162, 0.9487]])
+    """
+    return F.normalize(text_weight * texts + shares.to(images).T @ images, dim=1)

@@ -1,4 +1,4 @@
-"""What every text encoder offers, and its features kept where they cannot change."""
+"""The interface of text encoders, and a cache of their features."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TextEncoder(nn.Module):
     output_dim: int
 
     def learn(self, texts: Sequence[str]) -> None:
-        """Learn a vocabulary from the texts of a new model; an encoder with its own does nothing.
+        """Learn a vocabulary from the texts of a new model; does nothing if it has its own.
 
         Args:
             texts: Every prompt of the model.
@@ -28,26 +28,25 @@ class TextEncoder(nn.Module):
 
     @abstractmethod
     def words(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Return a vector for each token, (T, L, D), and where there is one, (T, L) bool."""
+        """Return a vector for each token, (T, L, D), and a mask (T, L) of the tokens."""
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Return one vector a text, (T, D)."""
+        """Return one vector per text, (T, D)."""
 
     @abstractmethod
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
-        """Return the tokens of each text as people read them, the end's included."""
+        """Return the readable tokens of each text, with the end token."""
 
 
 class KeptFeatures:
-    """The features of texts by an encoder that does not train, computed once.
+    """A cache of text features from a frozen encoder.
 
-    They are computed anew when the texts or a tensor of the encoder change, and every time where a
-    parameter trains. A trace for an export takes what the last pass kept: a constant in the file,
-    in the encoder's place.
+    They are recomputed when the texts or a tensor of the encoder change, and always if a parameter
+    is trained. A trace for an export uses the cached features, a constant in place of the encoder.
 
     Args:
-        what: The encoder's method that computes them: ``"encode"`` or ``"words"``.
+        what: The encoder's method to cache: ``"encode"`` or ``"words"``.
     """
 
     def __init__(self, what: str = "encode") -> None:
@@ -56,7 +55,7 @@ class KeptFeatures:
         self._kept: Any = None
 
     def __call__(self, encoder: TextEncoder, texts: tuple[str, ...]) -> Any:  # noqa: ANN401
-        """Return what the method gives for texts, on the encoder's device."""
+        """Return the method's result for texts, on the encoder's device."""
         compute = getattr(encoder, self._what)
         if torch.compiler.is_exporting():
             return self._kept if self._key[:1] == (texts,) else compute(texts)

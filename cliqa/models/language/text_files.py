@@ -1,4 +1,4 @@
-"""Reading the texts of candidates: files that come with the package, and a user's own."""
+"""Reading candidate texts: files of the package, and a user's files."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import home_path
 
 KINDS = ("classes", "levels")
-"""What a file may name; one of them."""
+"""The kinds of candidates; a file has one of them."""
 
 PLACE = "{}"
-"""What a template holds where a candidate's text goes."""
+"""The placeholder of a candidate's text in a template."""
 
 
 def shipped_texts() -> list[str]:
@@ -36,9 +36,9 @@ def load_texts(source: str | Path) -> CandidateTexts:
 
     Args:
         source: A name of `shipped_texts`, or the path of a YAML file (``.yaml`` or ``.yml``) with
-            ``classes``, each with a text, several, or none (its name stands for it), or with
+            ``classes``, each with a text, several, or none (its name is used), or with
             ``levels``, each with a ``value`` of 0..1 and ``texts``; and with ``templates`` that
-            every text goes into. Without templates the texts are the prompts.
+            every text is inserted into. Without templates the texts are the prompts.
 
     Raises:
         ConfigError: The name is unknown, or the file is missing or wrong.
@@ -86,8 +86,8 @@ def parse_texts(content: str, where: str = "texts") -> CandidateTexts:
     for template in templates:
         if template.count(PLACE) != 1:
             raise ConfigError(
-                f"model.texts {where}: the template {template!r} needs one {PLACE}, where a "
-                "candidate's text goes."
+                f"model.texts {where}: the template {template!r} needs one {PLACE} for a "
+                "candidate's text."
             )
     prompts, values = [], []
     for name, entry in document[kind].items():
@@ -108,18 +108,18 @@ def parse_texts(content: str, where: str = "texts") -> CandidateTexts:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is a mistake; YAML's own loader drops the first."""
+    """A YAML loader that refuses duplicate keys; PyYAML's own drops the first."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:  # noqa: ANN401
         """Return a mapping."""
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         doubled = [key for index, key in enumerate(keys) if key in keys[:index]]
         if doubled:
-            raise yaml.YAMLError(f"{doubled[0]!r} stands twice")
+            raise yaml.YAMLError(f"{doubled[0]!r} is a duplicate key")
         return super().construct_mapping(node, deep)
 
 
-def _kind_of(document: Any, where: str) -> str:  # noqa: ANN401
+def _kind_of(document: object, where: str) -> str:
     """Return whether a document names classes or levels."""
     if not isinstance(document, Mapping):
         raise ConfigError(
@@ -140,19 +140,20 @@ def _kind_of(document: Any, where: str) -> str:  # noqa: ANN401
     return given[0]
 
 
-def _level(entry: Any, where: str) -> tuple[float, Any]:  # noqa: ANN401
+def _level(entry: object, where: str) -> tuple[float, object]:
     """Return a level's value and its texts."""
-    value: Any = entry.get("value") if isinstance(entry, Mapping) else None
+    found = entry if isinstance(entry, Mapping) else {}
+    value: Any = found.get("value")
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= 1 or set(entry) - {"value", "texts"}:
+    if not number or not 0 <= value <= 1 or set(found) - {"value", "texts"}:
         raise ConfigError(
             f"model.texts {where}: a level is {{value: 0..1, texts: [...]}}, got {entry!r}."
         )
-    return float(value), entry.get("texts")
+    return float(value), found.get("texts")
 
 
-def _texts(entry: Any, where: str, missing: list[str]) -> list[str]:  # noqa: ANN401
-    """Return one text or several as a list; `missing` where there is none."""
+def _texts(entry: object, where: str, missing: list[str]) -> list[str]:
+    """Return one text or several as a list; `missing` if there is none."""
     if entry is None:
         return missing
     texts = [entry] if isinstance(entry, str) else entry
@@ -160,5 +161,5 @@ def _texts(entry: Any, where: str, missing: list[str]) -> list[str]:  # noqa: AN
         raise ConfigError(f"model.texts {where}: expected a text or several, got {entry!r}.")
     for text in texts:
         if not isinstance(text, str) or not text.strip():
-            raise ConfigError(f"model.texts {where}: {text!r} is no text. Put it into quotes.")
+            raise ConfigError(f"model.texts {where}: {text!r} is not a text. Put it into quotes.")
     return texts

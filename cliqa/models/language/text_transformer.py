@@ -20,16 +20,16 @@ from cliqa.utils.errors import ConfigError, ModelError
 class TextTransformer(TextEncoder):
     """A transformer over byte pairs; a text's vector is that of its end token.
 
-    Every token sees every other one: the texts are read, not written. The vocabulary is learnt from
-    the model's own texts and lies in the state dict, so that a checkpoint needs nothing beside it.
+    Every token attends to every other one. The vocabulary is learnt from the model's texts and is
+    part of the state dict, so that a checkpoint needs no other file.
 
     Args:
-        vocab_size: V, most tokens that are learnt; at least 258. Any text can be read with any
-            vocabulary, byte by byte if need be.
+        vocab_size: V, the maximum number of tokens; at least 258. Any text can be tokenized, byte
+            by byte if necessary.
         dim: D.
         layers: Blocks of attention and perceptron.
         heads: Heads of the attention; they share D among them.
-        max_length: Most tokens of a text, its end included.
+        max_length: Maximum number of tokens of a text, with its end.
 
     Attributes:
         merges: (V - 258, 2) int64; see `learn_merges`.
@@ -71,7 +71,7 @@ class TextTransformer(TextEncoder):
         self._known.clear()
 
     def ids(self, texts: Sequence[str]) -> Tensor:
-        """Return the tokens' ids (T, L), 0 behind a text's end.
+        """Return the tokens' ids (T, L), 0 after a text's end.
 
         Raises:
             ModelError: A text is too long.
@@ -91,7 +91,7 @@ class TextTransformer(TextEncoder):
         ]
 
     def words(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Return a vector for each token, (T, L, D), and where there is one, (T, L) bool."""
+        """Return a vector for each token, (T, L, D), and a mask (T, L) of the tokens."""
         ids = self.ids(texts)
         mask = ids != PAD  # (T, L)
         x = F.embedding(ids, self.embedding) + self.places[: ids.shape[1]]  # (T, L, D)
@@ -106,7 +106,7 @@ class TextTransformer(TextEncoder):
         return words[torch.arange(len(last), device=last.device), last]
 
     def _encodings(self, texts: Sequence[str]) -> list[Any]:
-        """Return what the tokenizer makes of texts."""
+        """Return the tokenizer's encodings of texts."""
         found = build_tokenizer(self.merges.cpu()).encode_batch(list(texts))
         for text, encoding in zip(texts, found, strict=True):
             length = sum(encoding.attention_mask)
@@ -124,7 +124,7 @@ def _forget_ids(encoder: TextTransformer, _: object) -> None:
 
 
 class _Block(nn.Module):
-    """Attention and a perceptron, each added to what it reads (pre-norm)."""
+    """A pre-norm transformer block: attention and a perceptron, each with a residual connection."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -134,15 +134,15 @@ class _Block(nn.Module):
         self.fc1, self.fc2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Return (T, L, D) for tokens (T, L, D), of which `mask` (T, L) are there."""
+        """Return (T, L, D) for tokens (T, L, D), masked by `mask` (T, L)."""
         x = x + self.attention(self.norm1(x), mask)
         return x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
 
     def attention(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Return what each token gathers from the others, (T, L, D)."""
+        """Return the output of self-attention, (T, L, D)."""
         parts = self.qkv(x).unflatten(-1, (3, self.heads, -1))  # (T, L, 3, heads, D / heads)
         q, k, v = (part.transpose(1, 2) for part in parts.unbind(2))  # (T, heads, L, D / heads)
-        # written out: torch's fused attention has no rule for vmap, which single gradients need
+        # explicit: torch's fused attention has no vmap rule, which per-sample gradients need
         logits = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5  # (T, heads, L, L)
         logits = logits.masked_fill(~mask[:, None, None], float("-inf"))
         return self.proj((logits.softmax(-1) @ v).transpose(1, 2).flatten(2))

@@ -14,7 +14,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -74,7 +74,7 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
 
 
 class _Module:
-    """What stands for a module or another object of TorchScript: its attributes."""
+    """The attributes of a TorchScript module or object."""
 
     kind = ""
 
@@ -83,15 +83,15 @@ class _Module:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Unpickles tensors and plain values; it finds nothing that could be called to any effect."""
+    """Unpickles tensors and plain values; no callable with side effects can be found."""
 
-    def __init__(self, file: Any, archive: zipfile.ZipFile, root: str) -> None:  # noqa: ANN401
+    def __init__(self, file: IO[bytes], archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(file)
         self._archive, self._root = archive, root
         self._storages: dict[str, Tensor] = {}
 
-    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401
-        """Return what stands for a name; a closed list.
+    def find_class(self, module: str, name: str) -> object:
+        """Return the replacement of a name; a closed list.
 
         Raises:
             ArchiveError: It is not on the list.
@@ -110,7 +110,7 @@ class _Unpickler(pickle.Unpickler):
             return _untagged
         raise ArchiveError(f"it holds {module}.{name}, and not only tensors and plain values")
 
-    def persistent_load(self, pid: Any) -> Tensor:  # noqa: ANN401
+    def persistent_load(self, pid: tuple[Any, ...]) -> Tensor:
         """Return a storage (N,)."""
         _, dtype, key, _, count = pid
         if key not in self._storages:

@@ -1,4 +1,4 @@
-"""Low-rank adapters of a model's layers: put in, taken out into the weights, put back.
+"""Adding low-rank adapters to a model's layers, merging them into the weights, and undoing that.
 
 The layers themselves are in `cliqa.models.lora.layer`.
 """
@@ -19,7 +19,7 @@ from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.seed import generator
 
 WORDS = ("all", "attention", "conv", "linear")
-"""Targets that stand for kinds of layers."""
+"""Targets that mean kinds of layers."""
 
 
 def inject(
@@ -33,20 +33,20 @@ def inject(
     exclude: Sequence[str] = (),
     seed: int = 0,
 ) -> dict[str, LoRALayer]:
-    """Give layers of a model adapters, in place; its outputs stay the same to the bit.
+    """Add adapters to layers of a model, in place; its outputs stay bit-identical.
 
     Args:
-        model: The model. What of it trains is left as it is.
-        targets: Layers by name, with ``*`` for any text (a name stands for everything below it), or
-            by kind: ``"conv"``, ``"linear"``, ``"attention"`` (the layers of modules that are
-            called so) or ``"all"``.
-        rank: r, > 0. A layer whose weight cannot have that rank (of each group) gets the largest
-            that it can have.
+        model: The model. Trainable parameters stay trainable.
+        targets: Layers by name, with ``*`` for any text (a name includes everything below it), or
+            by kind: ``"conv"``, ``"linear"``, ``"attention"`` (the layers of modules of that
+            name) or ``"all"``.
+        rank: r, > 0. A layer whose weight (per group) has a smaller rank gets the largest possible
+            one.
         alpha: s is ``alpha / rank``, > 0.
         rs: s is ``alpha / sqrt(rank)`` instead (Kalajdzievski, "A rank stabilization scaling
             factor for fine-tuning with LoRA", 2023).
         accumulate: Keep a sum of earlier adapters; see `LoRALayer.fold`.
-        exclude: Names of parts that get none.
+        exclude: Names of parts without adapters.
         seed: Seed of A.
 
     Returns:
@@ -54,7 +54,7 @@ def inject(
 
     Raises:
         ConfigError: `rank` or `alpha` is not above 0, or `targets` is empty.
-        ModelError: A target names no layer that can be adapted, or the model has adapters.
+        ModelError: A target matches no layer that can be adapted, or the model has adapters.
     """
     if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
         raise ConfigError(f"LoRA: rank must be an integer > 0, got {rank!r}.")
@@ -72,12 +72,12 @@ def inject(
 def target_layers(
     model: nn.Module, targets: str | Sequence[str], exclude: Sequence[str] = ()
 ) -> list[str]:
-    """Return the names of the layers that targets stand for; the arguments are `inject`'s."""
+    """Return the names of the layers that match targets; the arguments are those of `inject`."""
     adaptable = {
         name: module
         for name, module in model.named_modules()
         if isinstance(module, (nn.Linear, nn.Conv2d))
-        and "weight" in module._parameters  # not one that is parametrized already
+        and "weight" in module._parameters  # not parametrized already
         and not matches(name, exclude)
     }
     targets = [targets] if isinstance(targets, str) else list(targets)
@@ -96,7 +96,7 @@ def target_layers(
 
 
 def _is_meant(model: nn.Module, name: str, target: str) -> bool:
-    """Tell whether a target stands for a layer."""
+    """Return whether a target matches a layer."""
     layer = model.get_submodule(name)
     if target == "all":
         return True
@@ -116,21 +116,30 @@ def lora_layers(model: nn.Module) -> dict[str, LoRALayer]:
     return {name: m for name, m in model.named_modules() if isinstance(m, LoRALayer)}
 
 
+def is_adapter(name: str) -> bool:
+    """Return whether a tensor of this name belongs to an adapter.
+
+    >>> is_adapter("backbone.conv1.lora_A"), is_adapter("backbone.conv1.weight")
+    (True, False)
+    """
+    return name.rpartition(".")[2] in OWN
+
+
 def lora_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """Return the parameters of a model's adapters by name."""
-    return {n: p for n, p in model.named_parameters() if n.rpartition(".")[2] in OWN}
+    return {name: p for name, p in model.named_parameters() if is_adapter(name)}
 
 
 Taken = dict[str, dict[str, Any]]
-"""What `merge` took out of a model, by layer."""
+"""The parts that `merge` removed from a model, by layer."""
 
 
 @torch.no_grad()
 def merge(model: nn.Module) -> Taken:
-    """Put the adapters into the weights: the plain architecture with its plain names, in place.
+    """Add the adapters to the weights, in place: the plain architecture with its plain names.
 
     Returns:
-        What `unmerge` needs to undo it.
+        The removed parts, for `unmerge`.
     """
     taken: Taken = {}
     for name, layer in lora_layers(model).items():
@@ -142,21 +151,21 @@ def merge(model: nn.Module) -> Taken:
 
 @torch.no_grad()
 def unmerge(model: nn.Module, taken: Taken) -> None:
-    """Undo a `merge`, to the bit.
+    """Undo a `merge`, bit-identically.
 
     Args:
         model: The merged model.
-        taken: What `merge` returned.
+        taken: The result of `merge`.
 
     Raises:
-        ModelError: The model lacks such layers, or has adapters.
+        ModelError: The model lacks such layers, or has adapters already.
     """
     plain = dict(model.named_modules())
     for name in taken:
         if not isinstance(plain.get(name), (nn.Linear, nn.Conv2d)):
             raise ModelError(
                 f"unmerge: the {type(model).__name__} has no layer '{name}'.{closest(name, plain)} "
-                "Give what merge() returned for this very model."
+                "Use the result of merge() for this model."
             )
         if isinstance(plain[name], LoRALayer):
             raise ModelError(f"unmerge: '{name}' has an adapter. Call merge(model) first.")

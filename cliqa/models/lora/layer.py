@@ -1,13 +1,15 @@
-"""A linear or convolutional layer with a low-rank adapter.
+"""Linear and convolutional layers with a low-rank adapter, and reducing an adapter's rank.
 
 Hu et al., "LoRA: Low-rank adaptation of large language models", ICLR 2022: a layer's weight W is
-used as W + s B A, where A and B have few values.
+replaced by W + s B A, where A and B are small. Legend: G groups of a convolution (1 for a linear
+layer), r rank, n inputs of a weight's row.
 """
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,28 +19,28 @@ from torch import Tensor, nn
 from cliqa.utils.errors import ModelError
 
 OWN = ("lora_A", "lora_B", "lora_sum")
-"""Tensors that an adapted layer has more than a plain one."""
+"""The additional tensors of an adapted layer."""
 
 ROW_NORM = 3**-0.5
-"""Expected norm of a fresh row of A (`fresh_rows`)."""
+"""Expected norm of a new row of A (`fresh_rows`)."""
 
 
 class LoRALayer(nn.Module):
-    """What an adapted layer has over ``nn.Linear`` or ``nn.Conv2d``; mixed in before its class.
+    """The adapter of an ``nn.Linear`` or ``nn.Conv2d``; mixed in before its class.
 
-    The weight that the layer computes with is ``W + lora_sum + scale * B A``. It is put together
-    anew at each use, so that code which takes a layer's ``weight`` without calling the layer (as
-    torch's attention does) is adapted too, and so that a merged layer gives the same bits. W keeps
-    its name in ``state_dict()``: weights of the plain model fit.
+    The weight that the layer computes with is ``W + lora_sum + scale * B A``. It is
+    computed at each use, so that code which uses a layer's ``weight`` without calling the layer (as
+    torch's attention does) is adapted too, and a merged layer is bit-identical. W keeps its name in
+    ``state_dict()``: weights of the plain model can be loaded.
 
-    For a convolution s B A is the kernel of two in a row: A of the layer's own size, stride,
+    For a convolution s B A is the kernel of two convolutions: A of the layer's own size, stride,
     padding, dilation and groups from its inputs to r channels a group, then B of size 1 from them
     to its outputs, with the same groups. The adapter has ``r * (in * k * k + out)`` values.
 
     Attributes:
         lora_A: (groups * r, in / groups, k, k), or (r, in) of a linear layer.
         lora_B: (out, r).
-        lora_sum: What earlier adapters have been folded into, of W's shape; None where nothing is.
+        lora_sum: The sum of earlier adapters, of W's shape; None without ``accumulate``.
         scale: s.
         plain: The layer's class without adapters.
     """
@@ -51,7 +53,7 @@ class LoRALayer(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The weight in use; ``base_weight`` is W alone."""
+        """The weight with the adapter; ``base_weight`` is W alone."""
         base = self.base_weight
         return (base if self.lora_sum is None else base + self.lora_sum) + self.delta()
 
@@ -63,7 +65,7 @@ class LoRALayer(nn.Module):
 
     @property
     def rank(self) -> int:
-        """The adapter's rank r, a group."""
+        """The adapter's rank r per group."""
         return self.lora_B.shape[1]
 
     def factors(self) -> tuple[Tensor, Tensor]:
@@ -80,7 +82,7 @@ class LoRALayer(nn.Module):
 
     @torch.no_grad()
     def renew(self, random: torch.Generator) -> None:
-        """Start a new adapter: A as He et al. (2015) initialise a layer, B zero.
+        """Start a new adapter: A initialised as by He et al. (2015), B zero.
 
         Args:
             random: A generator of the CPU.
@@ -90,13 +92,13 @@ class LoRALayer(nn.Module):
 
     @torch.no_grad()
     def fold(self) -> None:
-        """Add the adapter to `lora_sum` and set B to zero; W stays as it is.
+        """Add the adapter to `lora_sum` and set B to zero; W does not change.
 
         Raises:
             ModelError: The adapters were injected without ``accumulate=True``.
         """
         if self.lora_sum is None:
-            raise ModelError("this adapter keeps no sum. Inject it with accumulate=True to fold.")
+            raise ModelError("this adapter has no sum. Inject it with accumulate=True to fold.")
         self.lora_sum += self.delta()
         self.lora_B.zero_()
 
@@ -111,14 +113,14 @@ def fresh_rows(shape: Sequence[int], random: torch.Generator) -> Tensor:
 
 
 @cache
-def adapted_class(plain: Any) -> type[LoRALayer]:  # noqa: ANN401
+def adapted_class(plain: type[nn.Module]) -> type[LoRALayer]:
     """Return a layer's class with `LoRALayer` mixed in."""
     return type(f"LoRA{plain.__name__}", (LoRALayer, plain), {"plain": plain})
 
 
-def _blank(plain: Any) -> nn.Module:  # noqa: ANN401
+def _blank(plain: type[nn.Module]) -> nn.Module:
     """Return an empty adapted layer, for pickle and deepcopy to fill."""
-    kind = adapted_class(plain)
+    kind: type[nn.Module] = adapted_class(plain)  # type: ignore[arg-type]
     return kind.__new__(kind)
 
 
@@ -147,7 +149,7 @@ def adapt(
 
 
 def attach(layer: nn.Module, parts: dict[str, Any]) -> None:
-    """Make a plain layer an adapted one with these parts: the tensors of `OWN`, and the scale."""
+    """Turn a plain layer into an adapted one: with the tensors of `OWN` and the scale."""
     plain: Any = type(layer)
     layer.__class__ = adapted_class(plain)
     layer.scale = parts["scale"]
@@ -157,10 +159,76 @@ def attach(layer: nn.Module, parts: dict[str, Any]) -> None:
 
 
 def detach(layer: LoRALayer) -> dict[str, Any]:
-    """Make an adapted layer a plain one over W, and return what it had more."""
+    """Turn an adapted layer into a plain one over W, and return the removed parts."""
     parts = {key: getattr(layer, key) for key in (*OWN, "scale")}
     for key in parts:
         delattr(layer, key)
     plain: Any = layer.plain
     layer.__class__ = plain
     return parts
+
+
+logger = logging.getLogger(__name__)
+
+ROUNDING = 1e-10
+"""Share of the energy that counts as rounding errors of float32 values."""
+
+
+@torch.no_grad()
+def compress(layer: LoRALayer, energy: float) -> list[int]:
+    """Reduce an adapter to the smallest rank with a share of its energy, in place.
+
+    The energy is the sum of the squared singular values of s B A. The first rows of A are its right
+    singular vectors afterwards; those beyond the rank are zero, and B's columns too.
+
+    Args:
+        layer: The layer.
+        energy: The share, above 0, up to 1.
+
+    Returns:
+        The rank of each group.
+    """
+    up, down = (factor.double() for factor in layer.factors())  # (G, out / G, r), (G, r, n)
+    left, high = torch.linalg.qr(up)
+    right, low = torch.linalg.qr(down.mT)
+    u, values, v = torch.linalg.svd(high @ low.mT)  # of matrices of r x r at most
+    energies = values.square()
+    total = energies.sum(1, keepdim=True)
+    lost = total - energies.cumsum(1)
+    kept = (lost > (1 - energy) * total + ROUNDING * total).sum(1) + (total[:, 0] > 0)
+    keep = torch.arange(values.shape[1], device=kept.device) < kept[:, None]  # (G, r)
+    scaled = values * keep / ROW_NORM
+    layer.lora_B.copy_((left @ u * scaled[:, None]).reshape(layer.lora_B.shape))
+    rows = (v @ right.mT) * keep[:, :, None] * ROW_NORM
+    layer.lora_A.copy_(rows.reshape(layer.lora_A.shape))
+    return [int(rank) for rank in kept]
+
+
+def cut_down(layers: Mapping[str, LoRALayer], energy: float) -> dict[str, list[int]]:
+    """Reduce the adapters of layers, log their ranks and return them, by layer and group.
+
+    Args:
+        layers: The layers by name.
+        energy: As `compress`.
+    """
+    ranks = {name: compress(layer, energy) for name, layer in layers.items()}
+    every = [rank for groups in ranks.values() for rank in groups]
+    logger.info(
+        "LoRA: ranks with %.4g of the adapters' energy: %.1f on average, at most %d.",
+        energy,
+        sum(every) / len(every),
+        max(every),
+    )
+    return ranks
+
+
+@torch.no_grad()
+def refill(layer: LoRALayer, random: torch.Generator) -> None:
+    """Reinitialise the rows of A that `compress` removed, so that they can be trained again.
+
+    Args:
+        layer: The layer; its outputs do not change.
+        random: A generator of the CPU.
+    """
+    cut = ~layer.lora_A.flatten(1).any(1)
+    layer.lora_A[cut] = fresh_rows(layer.lora_A.shape, random).to(layer.lora_A)[cut]

@@ -1,1 +1,1 @@
-"""Necks that turn feature maps into vectors."""
+"""Necks of the HyperIQA family; mmpretrain's necks work too."""

@@ -8,16 +8,16 @@ from torch.nn import functional as F
 
 
 def pool_to(maps: Tensor, height: int, width: int) -> Tensor:
-    """Return maps (B, C, h, w) as (B, C, height, width): means over areas that cover them evenly.
+    """Return maps (B, C, h, w) as (B, C, height, width): adaptive average pooling.
 
-    Where the areas are equal it is plain average pooling, whose gradients are the same bits on each
-    run on a GPU too; those of torch's adaptive pooling are not.
+    If the areas are equal it uses plain average pooling, whose gradients are deterministic on a GPU
+    too; those of torch's adaptive pooling are not.
 
     >>> pool_to(torch.arange(4.0).view(1, 1, 2, 2), 1, 2)
     tensor([[[[1., 2.]]]])
     """
     old_height, old_width = maps.shape[-2:]
-    if isinstance(old_height, torch.SymInt):  # traced for images of any size: no size is known
+    if isinstance(old_height, torch.SymInt):  # traced for images of any size
         rows, columns = areas(old_height, height, maps), areas(old_width, width, maps)
         return rows @ maps @ columns.T
     if (old_height, old_width) == (height, width):
@@ -33,7 +33,7 @@ def areas(length: int, count: int, like: Tensor) -> Tensor:
     Area k of n reaches from floor(k length / n) to ceil((k + 1) length / n).
 
     Args:
-        length: Places; a number, or a size that is not known yet.
+        length: Positions; a number, or a symbolic size.
         count: Areas n.
         like: A tensor of the dtype and device wanted.
 

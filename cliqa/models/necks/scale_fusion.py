@@ -1,4 +1,4 @@
-"""The maps of one depth, or of all, as a few channels on a small grid."""
+"""The maps of one depth, or of all depths, reduced to few channels on a small grid."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from cliqa.models.arguments import check_positive
 from cliqa.models.necks.pooling import pool_to
-from cliqa.models.necks.scale_attention import ScaleAttention
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ConfigError
 
@@ -32,16 +31,16 @@ class ScaleFusion(nn.Module):
 
     Args:
         in_channels: Channels of the maps, shallow to deep.
-        hidden: Channels of the 1x1 convolutions in between.
-        out_channels: Channels in the end.
+        hidden: Channels of the intermediate 1x1 convolutions.
+        out_channels: Output channels.
         grid: Edge that the maps are pooled to.
-        multi_scale: Take all the maps.
-        attention: Weigh them by `ScaleAttention`.
+        multi_scale: Use all the maps.
+        attention: Weight them by `ScaleAttention`.
         attention_hidden: Width of its perceptron.
         attention_dropout: Its dropout in training, 0..1.
 
     Raises:
-        ConfigError: A size is not above 0, or attention has nothing to choose from.
+        ConfigError: A size is not above 0, or attention is used without `multi_scale`.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class ScaleFusion(nn.Module):
         super().__init__()
         if attention and not multi_scale:
             raise ConfigError(
-                "ScaleFusion: attention=True weighs scales, but multi_scale=False takes one alone. "
+                "ScaleFusion: attention=True weights scales, but multi_scale=False uses only one. "
                 "Set multi_scale=True, or attention=False."
             )
         sizes = min([*in_channels, *hidden, out_channels])
@@ -78,3 +77,35 @@ class ScaleFusion(nn.Module):
         if self.attention is not None:
             pooled = self.attention(pooled)
         return self.reduce(torch.cat(list(pooled), dim=1))
+
+
+@MODELS.register_module()
+class ScaleAttention(nn.Module):
+    """One weight per scale and image, from the mean of the deepest maps; nearly equal at first.
+
+    Args:
+        in_channels: Channels of the maps, shallow to deep.
+        hidden: Width of the perceptron.
+        dropout: Probability of dropping a hidden value in training, 0..1.
+
+    Raises:
+        ConfigError: A size is not above 0.
+    """
+
+    def __init__(self, in_channels: Sequence[int], hidden: int = 256, dropout: float = 0.5) -> None:
+        super().__init__()
+        check_positive(type(self).__name__, in_channels=min(in_channels), hidden=hidden)
+        first, last = nn.Linear(in_channels[-1], hidden), nn.Linear(hidden, len(in_channels))
+        for layer in (first, last):
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.zeros_(layer.bias)
+        self.net = nn.Sequential(first, nn.ReLU(), nn.Dropout(dropout), last)
+
+    def weights(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return the weights (B, L) of L maps (B, C, h, w); an image's sum to 1."""
+        return self.net(maps[-1].mean(dim=(2, 3))).softmax(dim=1)
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Return the maps, each times its weight."""
+        weights = self.weights(maps)[:, :, None, None, None]  # (B, L, 1, 1, 1)
+        return [level * weights[:, index] for index, level in enumerate(maps)]

@@ -1,4 +1,4 @@
-"""Weights from a file into a model: what a training starts from, with an account of what fitted.
+"""Loading weights from a file into a model, with a report of matched and missing tensors.
 
 Reading a file safely is in `cliqa.utils.checkpoint`.
 """

@@ -1,7 +1,7 @@
-"""What of a backbone a file of weights leaves at its random start, or cannot put anywhere.
+"""Gaps of a backbone's weights: tensors that a file lacks, or has too many of.
 
-A new head is the rule; a backbone of which a stem or a branch is random gives other features than
-the file's network did, and trains all the same.
+A new head is normal; a backbone with a random stem or branch has other features than the file's
+network, but trains without an error.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from torch import nn
 from cliqa.models.lora.layer import OWN
 
 BACKBONE = "backbone"
-"""What models here and in mmpretrain call it."""
+"""The backbone's name in models here and in mmpretrain."""
 
 HEADS = ("head", "heads", "neck", "fc", "classifier", "last_linear")
-"""Parts of a model without a backbone of that name which a file need not have."""
+"""Parts that a file need not have, for a model without a backbone of that name."""
 
 STATISTICS = ("running_mean", "running_var")
-"""Buffers that are learnt; all others are computed when the model is built."""
+"""Trained buffers; all others are computed when the model is built."""
 
 COMPUTED = (
     *("relative_position_index", "relative_coords_table", "attn_mask", "position_ids"),
     *("inv_freq", "total_ops", "total_params"),
 )
-"""Tensors in published files that are no weights."""
+"""Tensors in published files that are not weights."""
 
 
 def of_backbone(model: nn.Module, names: Iterable[str]) -> tuple[str, ...]:
-    """Return those of a model's tensors, by name, that its features depend on and are learnt.
+    """Return the names of a model's trained tensors that its features depend on.
 
-    Fresh adapters are none of them: they change nothing.
+    New adapters are not among them: they do not change the features.
 
     Args:
-        model: The model. Without a part called ``backbone`` it is one, but for `HEADS`.
+        model: The model. Without a part called ``backbone`` all but `HEADS` is the backbone.
         names: Some of its tensors.
     """
     learnt = {name for name, _ in model.named_parameters() if name.rpartition(".")[2] not in OWN}
@@ -59,12 +59,12 @@ def foreign(
 ) -> tuple[str, ...]:
     """Return the file's weights that belong inside a part of the backbone which lacks them.
 
-    They are what another architecture has more: attention beside every convolution, or more blocks.
-    What stands beside the backbone's parts (a head, a later stage) is nothing to it.
+    They belong to another architecture, with attention beside every convolution, or more blocks.
+    Parts outside the backbone (a head, a later stage) are ignored.
 
     Args:
         model: The model.
-        file: What the model has no place for, by the names that it would have in the model.
+        file: Unmatched tensors, by the names that they would have in the model.
         matched: The model's tensors that the file has.
     """
     own = [name.split(".")[:-1] for name in of_backbone(model, matched)]
@@ -87,7 +87,7 @@ def foreign(
 
 
 def _cut_layers(model: nn.Module) -> Iterator[tuple[str, str]]:
-    """Yield the layers that a backbone in the model has left out, and the path of what had them."""
+    """Yield the removed layers of backbones in the model, with the backbones' paths."""
     for path, module in model.named_modules():
         for layer in getattr(module, "cut_layers", ()):
             yield path, layer
@@ -111,11 +111,11 @@ def partial_parts(
 
 
 def gap_text(model: nn.Module, lacking: Collection[str], more: Collection[str]) -> str:
-    """Return how much of a backbone would be another one than the file's, in words; "" for none.
+    """Return a text on how a backbone would differ from the file's; "" if it does not.
 
     Args:
         model: The model.
-        lacking: The backbone's tensors that stay at their random start.
+        lacking: The backbone's tensors that stay random.
         more: The file's weights that the backbone has no place for.
     """
     parts = []

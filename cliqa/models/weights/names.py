@@ -1,4 +1,4 @@
-"""Which tensor of a file belongs to which tensor of a model."""
+"""Matching the tensors of a file with those of a model."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 LEAST_SHARE = 0.3
-"""Share of all names that must begin with a prefix for it to count as a wrapper's."""
+"""Minimum share of names with a prefix for it to count as a wrapper's."""
 
 RESIZING = (RuntimeError, AssertionError, ValueError, TypeError, KeyError, IndexError)
-"""What a model's own conversion may raise for tensors of another architecture."""
+"""Errors of a model's own conversion for tensors of another architecture."""
 
 SAME_ORDER = frozenset({"MobileNetV2", "MobileNetV3", "VGG"})
 """mmpretrain's backbones whose tensors are torchvision's in the same order under other names."""
@@ -22,15 +22,15 @@ Tensors = Mapping[str, torch.Tensor]
 
 
 def best_match(file: Tensors, model: Tensors) -> tuple[dict[str, str], str]:
-    """Return the exchange of prefixes under which most of a file fits a model.
+    """Return the change of prefixes under which most of a file fits a model.
 
     Args:
         file: The file's tensors by name.
         model: The model's tensors by name.
 
     Returns:
-        The file's name for each of the model's names that the file has (in whatever shape), and the
-        exchange in words, empty if the names are equal.
+        The file's name for each of the model's names that the file has (in any shape), and a
+        description of the change, empty if the names are equal.
     """
     best: dict[str, str] = {}
     best_fits = 0
@@ -78,9 +78,9 @@ def match_by_order(file: Tensors, model: nn.Module) -> dict[str, str]:
 
 
 def resized(file: Tensors, model: nn.Module, names: Mapping[str, str]) -> dict[str, torch.Tensor]:
-    """Return the tensors that a model brings into its own shapes when they are loaded.
+    """Return the tensors that a model resizes when they are loaded.
 
-    mmpretrain's transformers do so with position embeddings of another image size.
+    mmpretrain's transformers resize position embeddings of another image size.
 
     Args:
         file: The file's tensors by name.

@@ -18,7 +18,7 @@ published name            what it is                      our name
 ``fc1b_fc``               makes a layer's biases          ``head.hypernet.biases.0``
 ========================  ==============================  =================================
 
-pyiqa (IQA-PyTorch) trains HyperIQA anew, on scores of 0..1, and has names of its own:
+pyiqa (IQA-PyTorch) retrained HyperIQA on scores of 0..1, and uses other names:
 
 ========================  ==============================  =================================
 pyiqa's name              what it is                      our name
@@ -44,19 +44,19 @@ WORDS = (
     "read in the layout of HyperIQA's published code (where its scores are 0..100, the model needs "
     "score_range=(0, 100))"
 )
-"""For the account of what was loaded."""
+"""For the report of loaded weights."""
 
 MARKS = {
     "fc1w_conv.weight": WORDS,
     "fc_w_modules.0.weight": "read in pyiqa's layout of HyperIQA",
 }
-"""A tensor that every file of a layout has, and no other, and the layout in words."""
+"""A tensor that identifies a layout, and the layout's description."""
 
 Rule = tuple[str, Callable[[re.Match[str]], str]]
 
 
 def _down(start: str, first: int, end: str = "") -> Callable[[re.Match[str]], str]:
-    """Return what writes a name with a number counted from 0 instead of `first`."""
+    """Return a function that writes a name with a number counted from 0 instead of `first`."""
     return lambda found: f"{start}{int(found[1]) - first}{end}"
 
 
@@ -82,7 +82,7 @@ RULES: tuple[Rule, ...] = (
     ),
     (r"multiscale_attention\.attention_net(?=\.)", lambda _: "neck.fusion.attention.net"),
 )
-"""How a name begins, and what stands there in ours; the first that fits counts."""
+"""The beginning of a name, and its replacement; the first match is used."""
 
 BLOCK = (
     (re.compile(r"^patch_embed\.proj\."), lambda _: "features.0.0."),
@@ -92,7 +92,7 @@ BLOCK = (
     (re.compile(r"\.mlp\.fc1\."), lambda _: ".mlp.0."),
     (re.compile(r"\.mlp\.fc2\."), lambda _: ".mlp.3."),
 )
-"""timm's names of a Swin transformer's layers in torchvision's; all that fit count."""
+"""timm's names of a Swin transformer's layers as torchvision's; all matches are replaced."""
 
 
 def from_published(file: dict[str, Tensor], model: Iterable[str]) -> tuple[dict[str, Tensor], str]:
@@ -100,11 +100,11 @@ def from_published(file: dict[str, Tensor], model: Iterable[str]) -> tuple[dict[
 
     Args:
         file: Tensors by name.
-        model: The names of the model that they are for: they tell what its backbone is called.
+        model: The tensor names of the target model, for its backbone's prefix.
 
     Returns:
-        The tensors under our names and what was done in words; the file itself and "" if it is in
-        another layout.
+        The tensors under our names and a description; the file itself and "" if it has another
+        layout.
     """
     found = [(name, mark) for mark in MARKS for name in file if f".{name}".endswith(f".{mark}")]
     if not found:
@@ -117,17 +117,17 @@ def from_published(file: dict[str, Tensor], model: Iterable[str]) -> tuple[dict[
     for name, tensor in file.items():
         if name.endswith("attn.relative_position_index"):
             tensor = tensor.flatten()  # torchvision's has one axis
-        if name.startswith(prefix) and not name.endswith(".attn_mask"):  # timm computes it anew
+        if name.startswith(prefix) and not name.endswith(".attn_mask"):  # timm recomputes it
             renamed[our_name(name[len(prefix) :], backbone)] = tensor
     return renamed, MARKS[mark]
 
 
 def our_name(name: str, backbone: str = "backbone.body.") -> str:
-    """Return this package's name of a published tensor; one that is unknown stays as it is.
+    """Return this package's name of a published tensor; an unknown name is not changed.
 
     Args:
         name: The published name, without a wrapper's prefix.
-        backbone: What our names of the backbone's tensors begin with.
+        backbone: Prefix of our names of the backbone's tensors.
 
     >>> our_name("res.lda2_fc.bias"), our_name("fc5w_fc.weight")
     ('neck.local.project.1.bias', 'head.hypernet.weights.4.weight')

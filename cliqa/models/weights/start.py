@@ -1,4 +1,4 @@
-"""What a training starts from: a file's weights, some of them left out, some of them frozen."""
+"""The initial weights of a training (``load_from``): loading, dropping and freezing parts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WHERE = "load_from"
 
 @dataclass(frozen=True)
 class StartOptions:
-    """The keys of a source; `start_from` tells what they mean."""
+    """The keys of a source; see `start_from`."""
 
     path: str | Path
     prefix: str = ""
@@ -37,11 +37,11 @@ class StartOptions:
 
 @dataclass(frozen=True)
 class StartReport:
-    """What a model started from.
+    """The initial weights of a model.
 
     Attributes:
-        weights: What of the file was loaded.
-        frozen: What does not train.
+        weights: The loaded tensors of the file.
+        frozen: The frozen part.
     """
 
     weights: WeightReport
@@ -49,7 +49,7 @@ class StartReport:
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        """The model's tensors that kept their fresh values."""
+        """The model's tensors that kept their initial values."""
         return self.weights.dropped
 
     def __str__(self) -> str:
@@ -82,7 +82,7 @@ class StartReport:
 
 
 def check_start(source: str | Path | Mapping[str, Any]) -> None:
-    """Check the form of a source; the file is not looked at.
+    """Check the form of a source; the file is not read.
 
     Args:
         source: As for `start_from`.
@@ -98,26 +98,26 @@ def start_from(model: nn.Module, source: str | Path | Mapping[str, Any]) -> Star
     """Load a file's weights into a model and freeze parts of it: a config's ``load_from``.
 
     Args:
-        model: The model. What is frozen stands in ``model.frozen`` afterwards, for `set_training`.
+        model: The model. The frozen part is stored in ``model.frozen``, for `set_training`.
         source: A file of weights or a run's checkpoint; or a dict:
 
             * ``path``: the file.
             * ``prefix``: use only the file's tensors below this name (``"teacher"``).
-            * ``drop``: names of the model's parts that keep their fresh values: ``["head"]``, where
-              the file's classes are others.
-            * ``freeze``: names of the model's parts that do not train; see `freeze_parts`.
+            * ``drop``: names of the model's parts that keep their initial values: ``["head"]``, if
+              the file's classes differ.
+            * ``freeze``: names of the model's parts that are not trained; see `freeze_parts`.
             * ``strict``: refuse a tensor that is missing, unexpected or of another shape.
-            * ``least_matched``: least share of the tensors (dropped ones apart) that must fit; but
-              for 0, all of the backbone's must.
+            * ``least_matched``: minimum share of the tensors (except dropped ones) that must fit;
+              unless 0, all of the backbone's must fit.
 
     Returns:
-        What was loaded and frozen; it is logged too, as a warning if much is left over.
+        The loaded and frozen tensors; also logged, as a warning if many are left over.
 
     Raises:
         ConfigError: As `check_start`.
         CheckpointError: The file cannot be read safely.
-        ModelError: The weights do not fit, or `drop` or `freeze` names nothing; the model is left
-            alone.
+        ModelError: The weights do not fit, or `drop` or `freeze` matches nothing; the model is not
+            changed.
     """
     options = _arguments(source)
     freeze = options.pop("freeze")
@@ -130,7 +130,7 @@ def start_from(model: nn.Module, source: str | Path | Mapping[str, Any]) -> Star
 
 
 def _freeze(model: nn.Module, patterns: list[str]) -> FreezeReport:
-    """Freeze parts beside those that are frozen already, and keep the account in the model."""
+    """Freeze more parts, and store the report in the model."""
     earlier = getattr(model, "frozen", None)
     modules = earlier.modules if isinstance(earlier, FreezeReport) else ()
     fixed = [name for name, p in model.named_parameters() if not p.requires_grad]

@@ -1,4 +1,4 @@
-"""Weights from a file into a model, with an account of what fitted."""
+"""Loading weights from a file into a model, with a report of matched tensors."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ SHOWN = 4
 """Names shown of each list in a report."""
 
 MOST_MISMATCHED = 0.1
-"""Share of the common names that may have another shape: a new head has, another depth has more."""
+"""Maximum share of common names with another shape: a new head has few, another depth more."""
 
 
 @dataclass(frozen=True)
 class WeightReport:
-    """What of a file went into a model.
+    """A report of the weights loaded into a model.
 
     Attributes:
         path: The file.
@@ -39,13 +39,11 @@ class WeightReport:
         missing: The model's tensors that the file does not have.
         unexpected: The file's tensors that the model does not have.
         mismatched: The model's tensors that have another shape in the file.
-        renaming: How the file's names and shapes were turned into the model's; empty if they are
-            equal.
-        dropped: The model's tensors that were to keep their values; none of the lists above has
-            them.
-        random: The backbone's learnt tensors among the missing and mismatched ones.
-        gaps: How much of the model's backbone is not the file's, in words; empty if all is.
-        partial: Parts beside the backbone of which the file has some tensors only.
+        renaming: Description of changes of the file's names and shapes; empty if there are none.
+        dropped: The model's tensors that kept their values on request; not in the lists above.
+        random: The backbone's trained tensors among the missing and mismatched ones.
+        gaps: A text on how the model's backbone differs from the file's; empty if it does not.
+        partial: Parts beside the backbone of which the file has only some tensors.
     """
 
     path: Path
@@ -61,12 +59,12 @@ class WeightReport:
 
     @property
     def fraction(self) -> float:
-        """The share of the model's tensors, dropped ones apart, that were loaded: 0..1."""
+        """The share of the model's tensors, except dropped ones, that were loaded: 0..1."""
         return len(self.matched) / max(1, self.total)
 
     @property
     def total(self) -> int:
-        """The number of the model's tensors, dropped ones apart."""
+        """The number of the model's tensors, except dropped ones."""
         return len(self.matched) + len(self.missing) + len(self.mismatched)
 
     @property
@@ -107,9 +105,9 @@ def load_weights(
     prefix: str = "",
     least_matched: float = 0.5,
 ) -> WeightReport:
-    """Load a file's weights into a model and log what fitted, as a warning if much is left over.
+    """Load a file's weights into a model and log the report, as a warning if much is left over.
 
-    The arguments, what is returned and what is raised are those of `transfer_weights`.
+    Arguments, result and errors are those of `transfer_weights`.
     """
     report = transfer_weights(
         model, path, strict=strict, prefix=prefix, least_matched=least_matched
@@ -127,31 +125,31 @@ def transfer_weights(
     least_matched: float = 0.5,
     drop: Sequence[str] = (),
 ) -> WeightReport:
-    """Load a file's weights into a model and say nothing.
+    """Load a file's weights into a model without logging.
 
-    Wrappers' prefixes (``module.``, ``backbone.``, ``model.`` ...) are removed or added as they
-    fit, the state dict is found inside a training checkpoint, and torchvision's MobileNetV2,
+    Wrappers' prefixes (``module.``, ``backbone.``, ``model.`` ...) are removed or added as
+    needed, the state dict is found inside a training checkpoint, and torchvision's MobileNetV2,
     MobileNetV3 and VGG weights are renamed for mmpretrain's backbones, those of HyperIQA's
     published code and of its descendants for this package's models.
 
     Args:
-        model: The model; it is left alone if the weights do not fit. A run's checkpoint of a pruned
-            model has it pruned first.
+        model: The model; not changed if the weights do not fit. For the checkpoint of a pruned
+            model it is pruned first.
         path: A file of tensors and plain types.
         strict: Refuse anything missing, unexpected or of another shape.
         prefix: Use only the file's tensors below this name (``"teacher"``).
-        least_matched: Least share of the model's tensors that must fit; whatever it is, the
-            backbone must fit completely, and the file have no weights inside it that the model has
-            no place for. Only 0 takes whatever fits, even from another architecture.
-        drop: Names of the model's parts, as for `freeze_parts`, that keep their values whatever the
-            file has for them. They count neither for `strict` nor for `least_matched`.
+        least_matched: Minimum share of the model's tensors that must fit. For any value but 0 the
+            backbone must fit completely, and the file must have no other weights inside it. 0
+            loads all matching tensors, even from another architecture.
+        drop: Names of the model's parts, as for `freeze_parts`, that keep their values even if the
+            file has others. They count neither for `strict` nor for `least_matched`.
 
     Returns:
-        What was loaded and what was not.
+        The report.
 
     Raises:
         CheckpointError: The file cannot be read safely.
-        ModelError: The weights do not fit the model, or `drop` names nothing.
+        ModelError: The weights do not fit the model, or `drop` matches nothing.
     """
     path = Path(path)
     check_patterns(model, drop, "drop")
@@ -187,7 +185,7 @@ def _report(
     names: Mapping[str, str],
     renaming: str,
 ) -> WeightReport:
-    """Return the account for a renaming: the model's name -> the file's name."""
+    """Return the report for a renaming: the model's name -> the file's name."""
     fits = {name for name, source in names.items() if own[name].shape == file[source].shape}
     used = set(names.values())
     return WeightReport(
@@ -213,7 +211,7 @@ def _without(
 
 
 def _exchange(names: Mapping[str, str]) -> tuple[str, str]:
-    """Return the prefix that the file's names lose and the one that they get."""
+    """Return the removed and the added prefix of the file's names."""
     name, source = next(iter(names.items()), ("", ""))
     end = len(commonprefix([name[::-1], source[::-1]]))  # any pair shows how all are renamed
     return source[: len(source) - end], name[: len(name) - end]
@@ -225,7 +223,7 @@ def _with_gaps(
     file: Mapping[str, torch.Tensor],
     names: Mapping[str, str],
 ) -> WeightReport:
-    """Return a report with what it leaves open in the backbone, and which parts are in pieces."""
+    """Return a report with the gaps of the backbone, and the incomplete parts."""
     strip, add = _exchange(names)
     left = {
         add + key[len(strip) :]: file[key] for key in report.unexpected if key.startswith(strip)
@@ -256,11 +254,11 @@ def _refuse_misfit(report: WeightReport, model: str, strict: bool, least_matched
 
 
 def _way_out(report: WeightReport) -> str:
-    """Return what to do about a file that does not have all of a backbone."""
-    anyway = "least_matched=0 takes whatever fits"
+    """Return advice for a file that lacks tensors of the backbone."""
+    anyway = "least_matched=0 loads all matching tensors"
     if report.random:
         part = ".".join(report.random[0].split(".")[:2])
-        anyway = f"drop=['{part}'] has that part start anew, and {anyway}"
+        anyway = f"drop=['{part}'] reinitialises that part, and {anyway}"
     return (
         "Choose the file of this very architecture. In a config's load_from=dict(path='...'), "
         f"{anyway}."
@@ -282,9 +280,9 @@ def _below(tensors: dict[str, torch.Tensor], prefix: str, path: Path) -> dict[st
 
 
 def _tensors(state: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
-    """Return the largest dict of named tensors in a checkpoint: the state dict, wherever it is.
+    """Return the largest dict of named tensors in a checkpoint: the state dict.
 
-    A run's checkpoint says which one is the model: a plugin may hold several tensors a weight.
+    In a run's checkpoint it is the model's entry: a plugin may have several tensors per weight.
     """
     strategy = state.get("strategy")
     if isinstance(strategy, Mapping) and isinstance(strategy.get("model"), Mapping):

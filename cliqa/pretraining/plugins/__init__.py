@@ -1,1 +1,1 @@
-"""Pretraining as a part of a continual stream."""
+"""Pretraining inside a continual stream."""

@@ -1,4 +1,4 @@
-"""Pretraining without scores at the start of every experience, on its own images."""
+"""Label-free pretraining at the start of every experience, on its own images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cliqa.pretraining.projection import QualityProjection, feature_length
 from cliqa.pretraining.text_anchors import antipodal_anchors
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.strategy import Strategy
 from cliqa.training.views.views import TaskViews
 from cliqa.transforms.degradations.ladders import find_family
 from cliqa.utils.errors import ConfigError
@@ -24,32 +25,32 @@ logger = get_logger(__name__)
 
 @PLUGINS.register_module()
 class LabelFreePretraining(ContinualPlugin):
-    """Teach the encoder to order degradations of an experience's images before their scores.
+    """Pretrain the encoder to rank degradations of an experience's images, before its scores.
 
     QualiCLIP's training (Agnolucci et al., 2024) with opposite anchors, as a ``pretrain`` section
-    does it on a whole stream at once; here no image is seen before its experience. The projection
-    is carried from one experience to the next. The head takes no part.
+    does on a whole stream; here no image is used before its experience. The projection is kept from
+    one experience to the next. The head is not used.
 
     Args:
-        epochs: How often every image is seen before its experience.
-        batch_size: Images a step; the encoder sees twice the number of levels as many at once.
+        epochs: Passes over an experience's images.
+        batch_size: Images per step; the encoder's batch is 2 * levels times as large.
         crop_size: Edge of the crops, in pixels.
-        families: The degradations; None for all that there are.
+        families: The degradations; None for all.
         num_levels: Levels of each.
         lr_encoder: The encoder's first rate.
         lr_projection: The projection's first rate.
         dim: Width of the embedding.
         hidden: Width of the layer before it; 0 for none.
-        mean: The channels' means, as the scenario normalises.
-        std: The channels' standard deviations, as the scenario normalises.
-        seed: Of all draws; None for the run's.
+        mean: The channels' means, as in the scenario.
+        std: The channels' standard deviations, as in the scenario.
+        seed: Seed of all random numbers; None for the run's.
 
     Attributes:
-        rows: One row an epoch of this run's pretrainings: the experience, the loss's parts.
+        rows: One row per epoch of pretraining: the experience and the loss's parts.
 
     Raises:
-        ConfigError: A number is out of range, a degradation is unknown, the model gives no
-            features, the stream no images, or another plugin keeps weights that this would change.
+        ConfigError: A number is out of range, a degradation is unknown, the model has no
+            features, the stream no images, or another plugin keeps weights of experiences.
     """
 
     def __init__(
@@ -90,23 +91,23 @@ class LabelFreePretraining(ContinualPlugin):
         self._projection: dict[str, Any] = {}
 
     def check(self, plugins: Sequence[Any]) -> None:
-        """Refuse methods that keep weights for each experience: they do not see these steps.
+        """Refuse methods that keep weights for each experience, which pretraining would change.
 
         Raises:
-            ConfigError: One of the plugins does.
+            ConfigError: One of the plugins is such a method.
         """
         for plugin in plugins:
             if isinstance(plugin, TaskViews):
                 name = type(plugin).__name__
                 raise ConfigError(
                     f"LabelFreePretraining: {name} keeps weights of earlier experiences, which "
-                    "this would change. Pretrain before the stream instead, with a config's "
+                    "pretraining would change. Pretrain before the stream instead, with a config's "
                     "pretrain section and load_from."
                 )
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Pretrain, unless training goes on inside the experience, where that is done already."""
-        if strategy.goes_on_inside:
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Pretrain, unless a resumed run has done that already."""
+        if strategy.resumes_mid_step:
             return
         index = strategy.experience.current_experience
         seed = strategy.options.seed if self.seed is None else self.seed
@@ -121,16 +122,16 @@ class LabelFreePretraining(ContinualPlugin):
         seed_everything(strategy.options.seed, "step", strategy.step_index, "pretrained")
 
     def pretrainer(self, model: nn.Module, images: Images, seed: int) -> Pretrainer:
-        """Return the loop over an experience's images.
+        """Return the pretrainer for an experience's images.
 
         Args:
             model: The model, with ``features(images)``.
-            images: uint8 (3, H, W) by number.
-            seed: Of the pairs and their order.
+            images: uint8 (3, H, W) by index.
+            seed: Seed of the pairs and their order.
         """
         if not callable(getattr(model, "features", None)):
             raise ConfigError(
-                f"LabelFreePretraining: model '{type(model).__name__}' gives no features(images). "
+                f"LabelFreePretraining: model '{type(model).__name__}' has no features(images). "
                 "Use 'QualityModel', 'LightweightModel' or one of the HyperIQA family."
             )
         device = next(model.parameters()).device
@@ -151,25 +152,25 @@ class LabelFreePretraining(ContinualPlugin):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the projection and what was noted."""
+        """Return the projection and the rows."""
         return {"projection": self._projection, "rows": [dict(row) for row in self.rows]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
+        """Load a state."""
         self._projection = dict(state["projection"])
         self.rows = [dict(row) for row in state["rows"]]
 
 
-def images_of(experience: Any) -> Images:  # noqa: ANN401
-    """Return the training images of an experience, as they are read.
+def images_of(experience: object) -> Images:
+    """Return the training images of an experience.
 
     Raises:
-        ConfigError: It has none that can be degraded.
+        ConfigError: It has no images with scores.
     """
     source: Images | None = getattr(experience, "source", None)
     if source is None:
         raise ConfigError(
-            "LabelFreePretraining: takes one data set of images with scores at a time "
+            "LabelFreePretraining: needs one data set of images with scores at a time "
             "(scenario.type='QualityStream', and no joint training). Drop the plugin, or pretrain "
             "before the stream with a config's pretrain section."
         )

@@ -35,7 +35,7 @@ def fisher_diagonal(
 
     Args:
         model: (B, ...) -> (B,) or (B, K).
-        batches: Inputs (B, ...) and targets (B,); how samples are batched makes no difference.
+        batches: Inputs (B, ...) and targets (B,); the batch size makes no difference.
         kind: ``"empirical"``: gradients at the samples' own labels; ``"sampled"``: at labels drawn
             from the model's output; ``"exact"``: the expectation over the model's output, for which
             classes take K passes and scores one, and scores no label. None for ``"exact"`` over
@@ -74,7 +74,7 @@ def fisher_diagonal(
 def _passes(
     shape: torch.Size, targets: Tensor, kind: str, sigma: float
 ) -> list[tuple[Objective, Tensor]]:
-    """Return what is differentiated at which labels (B,) in each pass over a batch.
+    """Return the objective and the labels (B,) of each pass over a batch.
 
     Args:
         shape: Of one output: () for scores, (K,) for classes.

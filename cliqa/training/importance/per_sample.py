@@ -1,6 +1,6 @@
-"""Gradients of single samples, squared or absolute, summed over a data set.
+"""Per-sample gradients, squared or absolute, summed over a data set.
 
-The square of a batch's mean gradient is no substitute: it shrinks as the batch grows. Legend: B
+The square of a batch's mean gradient is not the same: it shrinks as the batch grows. Legend: B
 samples of a batch, N samples, K classes.
 """
 
@@ -26,27 +26,27 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 
 METHODS = ("layers", "vmap", "loop")
 MEMORY = 512 * 2**20
-"""Bytes that the gradients of one chunk of samples may take."""
+"""Bytes for the gradients of one chunk of samples."""
 
 
 class PerSampleGradients:
     """Sums over samples of ``|d objective / d theta| ** power``, for every trainable parameter.
 
-    Everything is computed in full precision and in evaluation mode: running statistics, no dropout,
-    so that samples know nothing of each other. Nothing of the model changes.
+    Everything is computed in full precision and in evaluation mode: with running statistics and
+    without dropout, samples are independent. The model is not changed.
 
     Args:
-        model: (B, ...) -> (B,) or (B, K). In ``nn.DataParallel`` and its like it is the model
-            inside that is passed through; the names stay those of the whole.
+        model: (B, ...) -> (B,) or (B, K). Of ``nn.DataParallel`` and other wrappers the wrapped
+            model is used; the names stay those of the wrapper.
         power: 1 for absolute gradients, 2 for squared ones.
-        memory: Bytes that the gradients of the samples in work may take.
+        memory: Bytes for the gradients of one chunk of samples.
         method: ``"layers"``: one pass over a batch (`LayerGradients`), its first samples compared
-            with ``"loop"``; ``"vmap"``: samples side by side (`torch.func.vmap`), as many as fit
-            into `memory`; ``"loop"``: one sample after the other. None for the first that works.
+            with ``"loop"``; ``"vmap"``: samples in parallel (`torch.func.vmap`), as many as fit
+            into `memory`; ``"loop"``: one sample at a time. None for the first that works.
 
     Attributes:
         sums: By parameter name, the sums so far.
-        chunk: Samples side by side.
+        chunk: Samples in parallel.
 
     Raises:
         ConfigError: `power` or `method` is unknown, or `memory` is not positive.
@@ -82,16 +82,16 @@ class PerSampleGradients:
         self._layers: LayerGradients | None = None
 
     def means(self, count: int) -> Weights:
-        """Return the sums over all samples, divided by their number: each weighs the same."""
+        """Return the sums over all samples, divided by their number."""
         return {name: total / max(1, count) for name, total in self.sums.items()}
 
     def add(self, objective: Objective, inputs: Tensor | RaggedImages, targets: Tensor) -> None:
         """Add the gradients of a batch's samples.
 
         Args:
-            objective: What is differentiated.
+            objective: The function to differentiate.
             inputs: (B, ...): images, features, or crops (B, N, C, H, W); or images of many sizes.
-            targets: (B, ...), whatever `objective` takes.
+            targets: (B, ...), as `objective` takes them.
         """
         if not self._weights:
             return
@@ -103,7 +103,7 @@ class PerSampleGradients:
                 self._add(objective, inputs, targets)
 
     def _add(self, objective: Objective, inputs: Tensor, targets: Tensor) -> None:
-        """Add a batch by the first method that works; one that has failed is not tried again."""
+        """Add a batch by the first method that works; a failed one is not tried again."""
         ways = {"layers": self._by_layer, "vmap": self._side_by_side, "loop": self._one_by_one}
         while True:
             method = self._methods[0]
@@ -115,7 +115,7 @@ class PerSampleGradients:
                     raise
                 self._methods.pop(0)
                 logger.debug(
-                    "gradients of single samples of a %s by '%s', for by '%s': %s",
+                    "per-sample gradients of a %s use method '%s', because '%s' failed: %s",
                     type(self.model).__name__,
                     self._methods[0],
                     method,
@@ -125,7 +125,7 @@ class PerSampleGradients:
             self.sums[self._names[name]] += total
 
     def _by_layer(self, objective: Objective, inputs: Tensor, targets: Tensor) -> Weights:
-        """Return a batch's sums from one pass; before the first one, see that it is right."""
+        """Return a batch's sums from one pass; the first batch is checked against ``"loop"``."""
         if self._layers is None:
             layers = LayerGradients(self.model, set(self._weights), self.power)
             few = (objective, inputs[:2], targets[:2])
@@ -145,7 +145,7 @@ class PerSampleGradients:
         return sums
 
     def _one_by_one(self, objective: Objective, inputs: Tensor, targets: Tensor) -> Weights:
-        """Return a batch's sums by a backward pass a sample."""
+        """Return a batch's sums by one backward pass per sample."""
         value = self._value(objective)
         sums = {name: torch.zeros_like(weight) for name, weight in self._weights.items()}
         for sample, target in zip(inputs, targets, strict=True):
@@ -171,14 +171,14 @@ class PerSampleGradients:
 
     @torch.no_grad()
     def outputs(self, inputs: Tensor | RaggedImages) -> Tensor:
-        """Return the model's outputs (B,) or (B, K), as the gradients see them."""
+        """Return the model's outputs (B,) or (B, K), as used for the gradients."""
         device = next(self.model.parameters()).device.type
         with evaluation_mode(self.model), torch.autocast(device, enabled=False):
             return model_output(self.model, inputs)
 
 
 def _check_equal(own: Weights, expected: Weights) -> None:
-    """Refuse sums that are not the ones expected, up to rounding.
+    """Refuse sums that differ from the expected ones by more than rounding.
 
     Raises:
         NotByLayerError: They differ.
@@ -192,7 +192,7 @@ def _check_equal(own: Weights, expected: Weights) -> None:
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Put a model into evaluation mode, and every module of it back into its own mode after."""
+    """Put a model into evaluation mode, and restore each module's own mode afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

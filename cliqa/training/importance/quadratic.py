@@ -1,4 +1,4 @@
-"""Penalties on the weights alone: their values, their gradients, and what they have in common."""
+"""Penalties on the weights: values, gradients and shared functions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,27 @@ from torch.autograd.function import once_differentiable
 from cliqa.models.pruned import Step, sliced
 from cliqa.training.importance.per_sample import Weights
 from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
 
 
+def check_count(who: str, n_samples: int) -> None:
+    """Refuse an invalid number of samples.
+
+    Raises:
+        ConfigError: It is not an integer >= 0.
+    """
+    if not isinstance(n_samples, int) or n_samples < 0:
+        raise ConfigError(
+            f"{who}: n_samples must be an integer >= 0 (0 for all samples), got {n_samples!r}."
+        )
+
+
 class WeightPenalty(ContinualPlugin):
-    """A penalty that depends on the weights and on no sample.
+    """A penalty that depends on the weights alone, not on samples.
 
     Args:
         strength: Factor of the penalty, >= 0.
@@ -38,27 +51,27 @@ class WeightPenalty(ContinualPlugin):
     @property
     @abstractmethod
     def active(self) -> bool:
-        """Tell whether there is anything to compare the weights with."""
+        """Whether there is an anchor to compare the weights with."""
 
     @abstractmethod
     def penalty(self, model: nn.Module) -> Tensor:
-        """Return what is added to the loss, a scalar."""
+        """Return the penalty, a scalar."""
 
     def gradient(self, model: nn.Module) -> Weights:
         """Return the penalty's gradient by parameter name, where it has one."""
         weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
         with torch.enable_grad():
             penalty = self.penalty(model)
-        if not penalty.requires_grad:  # all that it compared is frozen now
+        if not penalty.requires_grad:  # all compared weights are frozen now
             return {}
         found = torch.autograd.grad(penalty, list(weights.values()), allow_unused=True)
         return {name: g for name, g in zip(weights, found, strict=True) if g is not None}
 
     @abstractmethod
     def forget(self, names: Collection[str]) -> None:
-        """Let go of parameters that another plugin starts anew, whose past says nothing of them."""
+        """Forget the state of parameters that another plugin reinitialises."""
 
-    def before_backward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+    def before_backward(self, strategy: Strategy, **_: object) -> None:
         """Add the penalty to the loss."""
         if self.active and self.strength > 0:
             strategy.loss = strategy.loss + self.penalty(strategy.model)
@@ -67,8 +80,7 @@ class WeightPenalty(ContinualPlugin):
 class QuadraticPenalty(WeightPenalty):
     """``scale * strength * sum_k importance_k (theta_k - theta*_k)^2``.
 
-    Weights that are newer than the anchor are free; of those that have grown, the old part is
-    compared.
+    Weights that are newer than the anchor are not penalised; of enlarged ones, the old part is.
     """
 
     scale = 0.5
@@ -81,7 +93,7 @@ class QuadraticPenalty(WeightPenalty):
 
     @property
     def active(self) -> bool:
-        """Tell whether an experience has been learnt."""
+        """Whether an experience is finished."""
         return bool(self._anchor)
 
     @property
@@ -89,8 +101,8 @@ class QuadraticPenalty(WeightPenalty):
         """The weights' importances by parameter name."""
         return self._importance
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Warn where plain gradient descent would overshoot the anchor further at every step."""
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Warn if plain gradient descent would overshoot the anchor more at every step."""
         plain = isinstance(strategy.optimizer, torch.optim.SGD)  # others scale their steps
         if not (self.active and plain) or strategy.options.clip_grad_norm is not None:
             return
@@ -101,16 +113,16 @@ class QuadraticPenalty(WeightPenalty):
         step = 2 * self.scale * self.strength * rate * most
         if step >= 1:
             logger.warning(
-                "%s: strength * learning rate * largest importance = %.3g; from 1 on, training is "
-                "likely to diverge. Set its strength below %.3g, lower the learning rate, or set "
-                "cl_strategy.clip_grad_norm.",
+                "%s: strength * learning rate * largest importance = %.3g; at 1 or more, training "
+                "is likely to diverge. Set its strength below %.3g, lower the learning rate, or "
+                "set cl_strategy.clip_grad_norm.",
                 type(self).__name__,
                 step,
                 self.strength / step,
             )
 
     def forget(self, names: Collection[str]) -> None:
-        """Let go of the importances and anchors of parameters that start anew."""
+        """Forget the importances and anchors of reinitialised parameters."""
         self._importance = without(self._importance, names)
         self._anchor = without(self._anchor, names)
 
@@ -129,7 +141,7 @@ class QuadraticPenalty(WeightPenalty):
         return {"importance": self._importance, "anchor": self._anchor}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take importances and an anchor over."""
+        """Load the importances and the anchor."""
         self._importance = state["importance"]
         self._anchor = state["anchor"]
 
@@ -140,12 +152,12 @@ def trainable(model: nn.Module) -> Weights:
 
 
 def without(weights: Weights, names: Collection[str]) -> Weights:
-    """Return the weights of all other names."""
+    """Return the weights without these names."""
     return {name: weight for name, weight in weights.items() if name not in names}
 
 
 def compared(model: nn.Module, anchor: Weights) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Yield name, weight and anchor of the trainable weights; of grown ones, the old part."""
+    """Yield name, weight and anchor of the trainable weights; of enlarged ones, the old part."""
     for name, weight in model.named_parameters():
         if weight.requires_grad and name in anchor:
             then = anchor[name]
@@ -173,11 +185,11 @@ def squared_distance(
 
 
 class _Distance(torch.autograd.Function):
-    """The squared distance; a backward pass of its own saves most of autograd's tensors."""
+    """The squared distance; its own backward pass stores fewer tensors than autograd."""
 
     @staticmethod
     def forward(
-        ctx: Any,  # noqa: ANN401
+        ctx: torch.autograd.Function,
         anchors: list[Tensor],
         factors: list[Tensor] | None,
         *weights: Tensor,
@@ -194,13 +206,13 @@ class _Distance(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Any, ...]:  # noqa: ANN401
-        """Return 2 * importance * (theta - theta*), times what comes from above."""
+    def backward(ctx: torch.autograd.Function, slope: Tensor) -> tuple[Any, ...]:
+        """Return 2 * importance * (theta - theta*), times the incoming gradient."""
         return (None, None, *torch._foreach_mul(ctx.saved_tensors, 2 * slope))
 
 
 def grown(old: Tensor | None, like: Tensor) -> Tensor:
-    """Return a tensor of `like`'s shape: `old` where it was, `like` where it is new."""
+    """Return a tensor of `like`'s shape: `old` where it exists, `like` elsewhere."""
     if old is None or old.shape == like.shape:
         return like.clone() if old is None else old
     whole = like.clone()

@@ -1,5 +1,5 @@
-"""The training loop: Avalanche's template made repeatable and resumable.
+"""The training loop: Avalanche's template made reproducible and resumable.
 
-Batches, steps, schedules, precision, and selection of an epoch. Methods are in
+Batches, steps, schedules, precision, and selection of the best epoch. Methods are in
 `cliqa.training.plugins`.
 """

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
 
+from cliqa.training.strategy import Loader
 from cliqa.utils.errors import ConfigError, DatasetError, ModelError
 
 
@@ -79,19 +80,19 @@ def apply_model(model: Callable[..., Tensor], images: Tensor | RaggedImages) -> 
 
 
 def model_output(model: Callable[..., Any], images: Tensor | RaggedImages) -> Tensor:
-    """Return what `apply_model` does, for a model that anybody may have written.
+    """Return `apply_model` for a user's model, with its output checked.
 
     Raises:
-        ModelError: It gives something else than a tensor.
+        ModelError: Its output is not a tensor.
     """
     return as_tensor(apply_model(model, images))
 
 
-def as_tensor(output: Any) -> Tensor:  # noqa: ANN401
+def as_tensor(output: object) -> Tensor:
     """Return a model's output.
 
     Raises:
-        ModelError: It is no tensor.
+        ModelError: It is not a tensor.
     """
     if isinstance(output, Tensor):
         return output
@@ -103,17 +104,17 @@ def as_tensor(output: Any) -> Tensor:  # noqa: ANN401
         keys, one = f" of {len(output)}", ": model(x)[0]"
     article = "an" if name[:1] in "AEIOUaeiou" else "a"
     raise ModelError(
-        f"the model gives {article} {name}{keys} for a batch; expected a tensor of scores "
-        "(B,) or logits (B, K). Wrap it in a torch.nn.Module whose forward returns the one that is "
-        f"meant{one}."
+        f"the model returns {article} {name}{keys} for a batch; expected a tensor of scores "
+        "(B,) or logits (B, K). Wrap it in a torch.nn.Module whose forward returns the right "
+        f"tensor{one}."
     )
 
 
 class KnownOrder(RandomSampler):
-    """A new random order every epoch, as `RandomSampler` draws it, that can be looked at.
+    """A `RandomSampler` that records the order of the current epoch.
 
     Attributes:
-        order: The places of the samples in the epoch that began last.
+        order: The indices of the samples in the current epoch.
     """
 
     order: Sequence[int] = ()
@@ -123,29 +124,29 @@ class KnownOrder(RandomSampler):
         yield from self.order
 
 
-def batch_places(loader: Any, batch: int) -> list[int]:  # noqa: ANN401
-    """Return where the samples of a batch stand in a training loader's data set.
+def batch_places(loader: Loader, batch: int) -> list[int]:
+    """Return the indices of a batch's samples in a training loader's data set.
 
     Args:
-        loader: What is being iterated; of a `MixedLoader`, the new samples are meant.
+        loader: The loader that is iterated over; of a `MixedLoader`, the loader of new samples.
         batch: The batch's number in the epoch, from 0.
 
     Returns:
-        B places in the batch's order. Those of a memory come behind and are not among them.
+        B indices in the batch's order, without a memory's.
 
     Raises:
-        ConfigError: The loader is none of this package's.
+        ConfigError: The loader is not this package's.
     """
     while isinstance(loader, MixedLoader):
         loader = loader.new
     sampler = getattr(loader, "sampler", None)
     if not isinstance(sampler, KnownOrder):
         raise ConfigError(
-            f"cl_strategy.plugins: a plugin has put a {type(loader).__name__} in the place of the "
-            "training loader, and another one must know which samples a batch holds. Use this "
-            "package's 'Replay' instead of Avalanche's."
+            "cl_strategy.plugins: a plugin replaced the training loader by a "
+            f"{type(loader).__name__}, but another plugin must know which samples a batch holds. "
+            "Use this package's 'Replay' instead of Avalanche's."
         )
-    size = loader.batch_size
+    size: int = loader.batch_size  # type: ignore[attr-defined]
     return list(sampler.order[batch * size : (batch + 1) * size])
 
 
@@ -159,10 +160,10 @@ def make_loader(
     samples: int | None = None,
     sampler: KnownOrder | None = None,
 ) -> DataLoader[Any]:
-    """Return a loader whose order and workers depend on torch's global generator alone.
+    """Return a loader whose order and workers are seeded by torch's global generator alone.
 
-    Workers start anew for every epoch and take their seeds from the global generator: seeding that
-    at an epoch's start fixes the epoch, with and without workers.
+    Workers are restarted and seeded for every epoch: seeding the global generator at its start
+    makes the epoch reproducible, with and without workers.
 
     Args:
         dataset: Samples (image, target, ...).
@@ -171,8 +172,8 @@ def make_loader(
             ranking loss can use.
         num_workers: Worker processes; 0 loads in this one.
         pin_memory: Put batches into pinned memory (for CUDA).
-        samples: Draw so many samples an epoch, over and over in new orders; None for each once.
-        sampler: The order of training samples, where it is another one than that.
+        samples: Samples per epoch, repeated in new orders if needed; None for each once.
+        sampler: Another order of the training samples.
     """
     count = len(dataset) if samples is None else samples  # type: ignore[arg-type]
     order = KnownOrder(dataset, num_samples=count) if train else None  # type: ignore[arg-type]
@@ -206,14 +207,14 @@ def smallest_batch(samples: int, batch_size: int) -> int:
 
 
 class MixedLoader:
-    """Batches of new data, each followed by a batch from a memory.
+    """Batches of new data, each joined with a batch from a memory.
 
     Args:
         new: Loader of the new data; it gives the number of batches.
         memory: Loader of the memory, with at least as many batches.
     """
 
-    def __init__(self, new: DataLoader[Any], memory: DataLoader[Any]) -> None:
+    def __init__(self, new: Loader, memory: Loader) -> None:
         self.new = new
         self.memory = memory
 
@@ -223,3 +224,35 @@ class MixedLoader:
     def __iter__(self) -> Iterator[list[Any]]:
         for batch, remembered in zip(self.new, self.memory, strict=False):
             yield [torch.cat(parts) for parts in zip(batch, remembered, strict=True)]
+
+
+_TORCH = "Expected more than 1 value per channel when training"
+
+
+def is_one_value(error: Exception) -> bool:
+    """Return whether an error is batch normalisation's over a single value."""
+    return isinstance(error, ValueError) and str(error).startswith(_TORCH)
+
+
+def one_value_error(what: str, samples: int, batch_size: int) -> ConfigError:
+    """Return the error for a training batch of one sample whose maps are one pixel.
+
+    Args:
+        what: What is trained on: the names of data sets.
+        samples: Samples of an epoch.
+        batch_size: ``train_mb_size``.
+    """
+    why = "batch normalisation has one value a channel to learn from"
+    if samples < 2:
+        return ConfigError(
+            f"{what}: one sample to train on, and {why}. Add samples to the training split."
+        )
+    if batch_size < 2:
+        return ConfigError(
+            f"cl_strategy.train_mb_size={batch_size}: with one sample a batch, {why}. Set "
+            "cl_strategy.train_mb_size=2 or more (cl_strategy.accumulate makes no difference)."
+        )
+    return ConfigError(
+        f"{what}: a batch of one sample, and {why}. Set another cl_strategy.train_mb_size than "
+        f"{batch_size}; a plugin that draws batches of its own must draw two samples or more."
+    )

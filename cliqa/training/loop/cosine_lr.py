@@ -1,4 +1,4 @@
-"""A cosine schedule that ends at a share of each parameter group's own rate."""
+"""A cosine schedule that ends at a fraction of each parameter group's own rate."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from cliqa.registry import LR_SCHEDULERS
 
 @LR_SCHEDULERS.register_module()
 class CosineLR(LRScheduler):
-    """Lower every group's rate along half a cosine to a share of it, after a linear warm-up.
+    """Lower every group's rate along half a cosine to a fraction of it, after a linear warm-up.
 
-    The share makes the schedule fall in every group. ``CosineAnnealingLR`` ends at one and the same
-    rate for all, which a group of a small rate may lie below: its schedule would rise.
+    ``CosineAnnealingLR`` ends at the same rate for all groups; a group with a smaller initial rate
+    would rise to it.
 
     Args:
-        optimizer: Its groups' rates at this time are the first ones.
+        optimizer: Its groups' current rates are the first ones.
         T_max: Steps to the end; left out in a config, it is the experience's length.
         epoch_steps: Steps of an epoch, filled in by the strategy: 1, or its optimizer steps.
-        end_ratio: The rate at the end, as a share of the first one, 0..1.
+        end_ratio: The final rate as a fraction of the first one, 0..1.
         warmup_epochs: Epochs, >= 0 and shorter than the whole, in which the rate grows linearly.
 
     Raises:
@@ -47,7 +47,7 @@ class CosineLR(LRScheduler):
         if self.warmup_steps >= max(1, T_max):
             raise ValueError(
                 f"warmup_epochs={warmup_epochs} takes {self.warmup_steps} of {T_max} steps and "
-                "leaves none to learn in. Shorten it, or set more train_epochs"
+                "leaves none after the warm-up. Shorten it, or set more train_epochs"
             )
         super().__init__(optimizer)
 
@@ -58,7 +58,7 @@ class CosineLR(LRScheduler):
 
 
 def cosine_factor(step: int, total: int, warmup: int = 0, end: float = 0.0) -> float:
-    """Return the share of its first value that a rate has in a step.
+    """Return a step's rate as a fraction of the first rate.
 
     During the warm-up it is ``(step + 1) / (warmup + 1)``, then
     ``end + (1 - end) (1 + cos(pi (step - warmup) / (total - warmup))) / 2``
@@ -68,7 +68,7 @@ def cosine_factor(step: int, total: int, warmup: int = 0, end: float = 0.0) -> f
         step: Steps taken, from 0.
         total: Steps to the end.
         warmup: Steps of the warm-up, below `total`.
-        end: The share at the end, 0..1.
+        end: The final fraction, 0..1.
 
     >>> [round(cosine_factor(step, 4, end=0.2), 3) for step in range(6)]
     [1.0, 0.883, 0.6, 0.317, 0.2, 0.2]

@@ -1,9 +1,8 @@
-"""Batches of precomputed features: slices of one tensor instead of samples put together again."""
+"""Batches of precomputed features: slices of one tensor, without collating samples."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.training.loop.batching import KnownOrder
+from cliqa.training.strategy import Samples
 
 TASK_LABELS = "targets_task_labels"
 
@@ -20,14 +20,14 @@ TASK_LABELS = "targets_task_labels"
 class FeatureLoader:
     """Batches ``[features (B, D), classes (B,), task labels (B,)]`` on the training's device.
 
-    The order of an epoch follows from torch's global generator alone, as a `DataLoader`'s does.
+    The order of an epoch depends on torch's global generator alone, as in a `DataLoader`.
 
     Args:
         tensors: Features (N, D), classes (N,) and task labels (N,).
         batch_size: Samples a batch.
         train: Shuffle, and drop a last batch of one sample.
-        samples: Draw so many samples an epoch, over and over in new orders; None for each once.
-        device: Where the batches are; the tensors are moved there once.
+        samples: Samples per epoch, repeated in new orders if needed; None for each once.
+        device: Device of the batches; the tensors are moved there once.
     """
 
     def __init__(
@@ -59,21 +59,21 @@ class FeatureLoader:
             yield [tensor[chosen] for tensor in self.tensors]
 
     def _order(self) -> Tensor:
-        """Return the places of an epoch's samples."""
+        """Return the indices of an epoch's samples."""
         if self.sampler is None:
             return torch.arange(len(self.tensors[0]))
         return torch.as_tensor(list(self.sampler), dtype=torch.long)
 
 
-def feature_tensors(dataset: Any) -> tuple[Tensor, Tensor, Tensor] | None:  # noqa: ANN401
+def feature_tensors(dataset: object) -> tuple[Tensor, Tensor, Tensor] | None:
     """Return all of a data set's samples as tensors, if they are precomputed features.
 
     Args:
         dataset: Avalanche's view of `ClassDataset`s, their subsets and their concatenations.
 
     Returns:
-        Features (N, D), classes (N,) and task labels (N,); None for anything else, e.g. images, or
-        samples that somebody has changed or added to.
+        Features (N, D), classes (N,) and task labels (N,); None for anything else, such as
+        images or samples with more attributes.
     """
     if not isinstance(dataset, AvalancheDataset) or not len(dataset):
         return None
@@ -90,8 +90,8 @@ def feature_tensors(dataset: Any) -> tuple[Tensor, Tensor, Tensor] | None:  # no
     return tensors if _agrees(dataset, tensors) else None
 
 
-def _gathered(data: Any, indices: np.ndarray) -> tuple[Tensor, Tensor] | None:  # noqa: ANN401
-    """Return features and classes at some places of a tree of data sets."""
+def _gathered(data: object, indices: np.ndarray) -> tuple[Tensor, Tensor] | None:
+    """Return features and classes at some indices of nested data sets."""
     if isinstance(data, ClassDataset):
         if not data.has_features or not isinstance(data.inputs, Tensor):
             return None
@@ -124,8 +124,8 @@ def _gathered(data: Any, indices: np.ndarray) -> tuple[Tensor, Tensor] | None:  
     return None if features is None else (features, classes)
 
 
-def _agrees(dataset: Any, tensors: tuple[Tensor, Tensor, Tensor]) -> bool:  # noqa: ANN401
-    """Tell whether the first and the last sample are what the data set gives itself."""
+def _agrees(dataset: Samples, tensors: tuple[Tensor, Tensor, Tensor]) -> bool:
+    """Return whether the first and the last sample equal the data set's own."""
     for place in (0, len(dataset) - 1):
         sample = dataset[place]
         if len(sample) != len(tensors):

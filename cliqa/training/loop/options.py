@@ -1,4 +1,4 @@
-"""What a training run needs beyond Avalanche's own arguments."""
+"""The options of a training run beside Avalanche's own arguments."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from cliqa.utils.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """Options of a run, given in ``cl_strategy`` beside the strategy's own arguments.
+    """Options of a run, set in ``cl_strategy`` beside the strategy's own arguments.
 
     Args:
-        seed: The run's seed; every epoch's randomness is a function of it and of the epoch.
+        seed: The run's seed; an epoch's random numbers depend on it and on the epoch alone.
         num_workers: Worker processes that load images; 0 loads in the training process.
         amp: Train and evaluate in mixed precision: True (float16 on CUDA, bfloat16 on a CPU),
             ``"bfloat16"`` or ``"float16"``.
-        accumulate: Batches whose gradients make one step of the optimizer: ``train_mb_size=8`` and
+        accumulate: Batches per optimizer step (gradient accumulation): ``train_mb_size=8`` and
             ``accumulate=4`` step as ``train_mb_size=32`` does, in a quarter of the memory. Batch
             normalisation, and losses that compare samples, still see a batch at a time.
         clip_grad_norm: Largest norm of the gradient of a step, None for no limit.
-        validate_every: Measure the current data set's validation split every so many epochs; 0 not.
+        validate_every: Validate on the current data set every this many epochs; 0: never.
         keep_best: End every experience with the weights of the epoch that is best on its validation
             split; see `BestEpoch`.
-        patience: End an experience after so many validations without an improvement; None for
+        patience: End an experience after this many validations without an improvement; None:
             never.
-        min_delta: By how much the measure must grow to count as an improvement, >= 0.
-        reset_optimizer: Start every experience with fresh optimizer statistics. Avalanche's habit,
-            and the default, is to carry them over.
+        min_delta: Minimum increase of the measure that counts as an improvement, >= 0.
+        reset_optimizer: Start every experience with fresh optimizer statistics. Avalanche's
+            default, and ours, is to keep them.
     """
 
     seed: int = 0
@@ -47,7 +47,7 @@ class TrainingOptions:
     reset_optimizer: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse values that cannot work."""
+        """Refuse impossible values."""
         check_amp(self.amp)
         check_workers(self.num_workers, "num_workers")
         for name, least in (("validate_every", 0), ("accumulate", 1)):
@@ -64,11 +64,11 @@ class TrainingOptions:
         self._check_selection()
 
     def _check_selection(self) -> None:
-        """Refuse a choice of epochs that cannot be made."""
+        """Refuse impossible options of `BestEpoch`."""
         if not isinstance(self.keep_best, bool):
             raise ConfigError(
-                f"cl_strategy.keep_best: expected True or False, got {self.keep_best!r}. What is "
-                "best is told by the validation measure."
+                f"cl_strategy.keep_best: expected True or False, got {self.keep_best!r}. The "
+                "best epoch is selected by the validation measure."
             )
         patience = self.patience
         if patience is not None and (not isinstance(patience, int) or patience < 1):

@@ -1,4 +1,4 @@
-"""Parts of a model with a learning rate, or another option of the optimizer, of their own."""
+"""Parameter groups: learning rates and other optimizer options for parts of a model."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ OF_RULE = ("match", "lr_mult")
 
 
 class ParameterGroups:
-    """Sorts a model's parameters into an optimizer's groups, before every experience anew.
+    """Assigns a model's parameters to an optimizer's groups, again before every experience.
 
-    Parameters belong to the group of the first rule that names them, those that a plugin or a
-    growing head adds too. Frozen ones are in their group as well, where they do nothing, so that no
-    group is ever lost to what an experience freezes.
+    A parameter belongs to the group of the first rule that matches it, even if a plugin or a head
+    adds it later. Frozen parameters stay in their group, so that no group becomes empty.
 
     Args:
         optimizer: ``dict(type='AdamW', lr=2e-4, paramwise=[dict(match='backbone', lr_mult=0.1,
@@ -35,8 +34,8 @@ class ParameterGroups:
         where: The section's key path, for error messages.
 
     Raises:
-        ConfigError: A rule is no dict, names nothing, changes nothing, or has an option that the
-            optimizer does not know or a rate that is not positive.
+        ConfigError: A rule is not a dict, matches nothing, changes nothing, or has an unknown
+            option or a rate that is not positive.
     """
 
     def __init__(self, optimizer: Mapping[str, Any], where: str = "cl_strategy.optimizer") -> None:
@@ -78,7 +77,7 @@ class ParameterGroups:
         """Return the groups of a fresh model, as an optimizer takes them.
 
         Raises:
-            ModelError: A pattern names no parameter, or a group has nothing to train.
+            ModelError: A pattern matches no parameter, or a group has nothing to train.
         """
         sorted_in = self._sorted(model)
         for index in range(len(self)):
@@ -92,14 +91,14 @@ class ParameterGroups:
         ]
 
     def regroup(self, optimizer: Optimizer, model: nn.Module) -> None:
-        """Sort a model's present parameters into an optimizer's groups.
+        """Assign a model's current parameters to an optimizer's groups.
 
-        What the optimizer knows of parameters that are gone is dropped.
+        The optimizer's state of removed parameters is dropped.
         """
         sorted_in = self._sorted(model)
         for group in optimizer.param_groups:
             group["params"] = sorted_in.pop(group["name"])
-        for name, parameters in sorted_in.items():  # the rest, which there was none of
+        for name, parameters in sorted_in.items():  # the rest group, which did not exist
             if parameters:
                 optimizer.add_param_group({"params": parameters, "name": name})
         present = {id(parameter) for parameter in model.parameters()}
@@ -116,7 +115,7 @@ class ParameterGroups:
         return found
 
     def _check_matches(self, model: nn.Module, index: int) -> None:
-        """Refuse a pattern that names nothing."""
+        """Refuse a pattern that matches nothing."""
         names = [name for name, _ in model.named_parameters()]
         for pattern in self._patterns[index]:
             if not any(matches(name, [pattern]) for name in names):
@@ -127,7 +126,7 @@ class ParameterGroups:
                 )
 
     def _check_trains(self, model: nn.Module, index: int, group: list[nn.Parameter]) -> None:
-        """Refuse a group that trains nothing."""
+        """Refuse a group without trainable parameters."""
         if any(parameter.requires_grad for parameter in group):
             return
         why = "all its parameters are frozen" if group else "earlier rules have all its parameters"
@@ -137,8 +136,8 @@ class ParameterGroups:
             f"{_parts(model)}"
         )
 
-    def _check(self, rule: Any, where: str) -> None:  # noqa: ANN401
-        """Refuse a rule that cannot work."""
+    def _check(self, rule: object, where: str) -> None:
+        """Refuse an invalid rule."""
         if not isinstance(rule, Mapping) or not _listed(rule.get("match")):
             raise ConfigError(
                 f"{where}: expected dict(match='backbone', lr_mult=0.1, ...) with the names of "
@@ -153,7 +152,7 @@ class ParameterGroups:
                     f"match, {', '.join(known)}."
                 )
         if not options:
-            raise ConfigError(f"{where}: changes nothing. Give it lr_mult=0.1, say.")
+            raise ConfigError(f"{where}: changes nothing. Add an option, e.g. lr_mult=0.1.")
         if "lr" in rule and "lr_mult" in rule:
             raise ConfigError(f"{where}: has both lr and lr_mult. Give one of them.")
         if "lr_mult" in rule and not isinstance(self._lr, (int, float)):
@@ -161,12 +160,13 @@ class ParameterGroups:
         for key in ("lr", "lr_mult"):
             if key in rule and not (isinstance(rule[key], (int, float)) and rule[key] > 0):
                 raise ConfigError(
-                    f"{where}: {key} must be a number > 0, got {rule[key]!r}. To keep a part as it "
-                    "is, freeze it: load_from=dict(..., freeze=[...]) or the model's own option."
+                    f"{where}: {key} must be a number > 0, got {rule[key]!r}. To keep a part "
+                    "unchanged, freeze it: load_from=dict(..., freeze=[...]) or the model's own "
+                    "option."
                 )
 
     def _options_of(self, rule: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a rule's group has instead of the optimizer's options."""
+        """Return the options of a rule's group."""
         options = {str(key): value for key, value in rule.items() if key not in OF_RULE}
         if "lr_mult" in rule:
             options["lr"] = self._lr * rule["lr_mult"]
@@ -184,8 +184,8 @@ def _parts(model: nn.Module) -> str:
     return f"Parts of the {type(model).__name__}: {', '.join(dict.fromkeys(names))}."
 
 
-def _listed(match: Any) -> list[str]:  # noqa: ANN401
-    """Return the patterns of a rule; none where they cannot be patterns."""
+def _listed(match: object) -> list[str]:
+    """Return the patterns of a rule; none if they are invalid."""
     patterns = [match] if isinstance(match, str) else match
     if not isinstance(patterns, (list, tuple)):
         return []

@@ -1,4 +1,4 @@
-"""The order of an epoch that shows several patches of every image."""
+"""The order of an epoch with several patches of every image."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cliqa.training.loop.batching import KnownOrder
 class PatchOrder(KnownOrder):
     """Images in random order, each as often as it has patches; see `patch_order`.
 
-    The order is a function of torch's global generator, which a single number is drawn from.
+    The order depends on a single number from torch's global generator.
 
     Args:
         dataset: The images.
         patches: Patches of each.
         batch_size: Patches of a batch.
         workers: Worker processes.
-        pool: Images that a worker holds at a time.
+        pool: Images that a worker caches at a time.
         samples: Patches of an epoch; None for `patches` of each image.
     """
 
@@ -54,7 +54,7 @@ def patch_order(
     samples: int,
     random: torch.Generator,
 ) -> list[int]:
-    """Return the places of an epoch's samples, such that few images are in use at a time.
+    """Return the indices of an epoch's samples, such that few images are in use at a time.
 
     A `DataLoader` gives batch j to worker ``j % workers``. Each worker has images of its own, and
     takes them in chunks of at most `pool`. A chunk is gone through once for every patch, in a new
@@ -69,10 +69,10 @@ def patch_order(
         workers: Workers, >= 1.
         pool: Images of a chunk.
         samples: Length of the order; beyond ``images * patches``, passes follow one another.
-        random: What is drawn from.
+        random: The random generator.
 
     Returns:
-        Places in 0..N-1, `samples` of them.
+        Indices in 0..N-1, `samples` of them.
     """
     passes = -(-samples // (images * patches))
     shuffled = _shuffled(list(range(images)), random)
@@ -106,7 +106,7 @@ def _one_pass(images: list[int], patches: int, pool: int, random: torch.Generato
 
 
 def _spread(places: list[int], random: torch.Generator) -> list[int]:
-    """Return places in random order, such that none comes a second time before all came once."""
+    """Return indices in random order, such that repetitions come after all first occurrences."""
     seen: Counter[int] = Counter()
     numbered = []
     for place in _shuffled(places, random):

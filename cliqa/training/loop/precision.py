@@ -1,4 +1,4 @@
-"""Mixed precision: which type to compute in, and the scaling that float16 gradients need."""
+"""Mixed precision: the dtype of forward passes, and gradient scaling for float16."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch.optim import Optimizer
 from cliqa.utils.errors import ConfigError
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-"""The types to compute in, by their names in a config."""
+"""The dtypes by their names in a config."""
 
 
 def check_amp(amp: bool | str) -> None:
-    """Refuse what names no type to compute in.
+    """Refuse an unknown dtype.
 
     Raises:
-        ConfigError: It is neither True nor False nor a type's name.
+        ConfigError: It is neither a bool nor the name of a dtype.
     """
     if not isinstance(amp, bool) and amp not in DTYPES:
         raise ConfigError(f"amp: expected True, False, 'bfloat16' or 'float16', got {amp!r}.")
@@ -36,7 +36,7 @@ class Precision:
             alone; True for float16 on CUDA and bfloat16 on a CPU.
 
     Raises:
-        ConfigError: `amp` names no type, or one that the device does not train in.
+        ConfigError: `amp` is unknown, or the device cannot train in it.
     """
 
     def __init__(self, device: torch.device, amp: bool | str) -> None:
@@ -44,8 +44,9 @@ class Precision:
         on_cuda = device.type == "cuda"
         if amp == "float16" and not on_cuda:
             raise ConfigError(
-                f"amp='float16': cannot train on the device '{device.type}', whose gradients would "
-                "vanish without scaling. Use amp='bfloat16', or amp=True for what suits the device."
+                f"amp='float16': cannot train on the device '{device.type}', where gradients would "
+                "underflow without scaling. Use amp='bfloat16', or amp=True for the device's "
+                "default."
             )
         name = amp if isinstance(amp, str) else ("float16" if on_cuda else "bfloat16")
         self.amp = bool(amp)
@@ -60,20 +61,20 @@ class Precision:
         return torch.autocast(self._device, self.dtype)
 
     def backward(self, loss: Tensor, optimizer: Optimizer, retain_graph: bool = False) -> None:
-        """Run the backward pass; the gradients that it leaves are true ones, never scaled ones."""
+        """Run the backward pass; the resulting gradients are unscaled."""
         self.add_gradient(loss, retain_graph)
         self.unscale(optimizer)
 
     def add_gradient(self, loss: Tensor, retain_graph: bool = False) -> None:
-        """Add a loss's gradient, scaled, to those that are there."""
+        """Add a loss's scaled gradient to the existing ones."""
         self._scaler.scale(loss).backward(retain_graph=retain_graph)
 
     def unscale(self, optimizer: Optimizer, factor: float = 1.0) -> None:
-        """Make true gradients of scaled ones, once before a step.
+        """Unscale the gradients, once before a step.
 
         Args:
             optimizer: Has the weights.
-            factor: What the true ones are multiplied by.
+            factor: A further factor of the unscaled gradients.
         """
         self._scaler.unscale_(optimizer)
         if factor != 1.0:
@@ -91,6 +92,6 @@ class Precision:
         return dict(self._scaler.state_dict())
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
+        """Load a state."""
         if state and self._scaler.is_enabled():
             self._scaler.load_state_dict(state)

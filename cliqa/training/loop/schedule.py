@@ -1,4 +1,4 @@
-"""Learning-rate schedules that start anew with every experience."""
+"""Learning-rate schedules that restart with every experience."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cliqa.utils.errors import ConfigError
 
 
 class Schedule:
-    """Builds one scheduler an experience from a description, over the optimizer's first rates.
+    """Builds one scheduler per experience from a config, starting at the optimizer's first rates.
 
     Args:
         config: ``dict(type='CosineAnnealingLR', eta_min=1e-6, by='epoch')``: a class of
@@ -26,7 +26,7 @@ class Schedule:
         where: The section's key path, for error messages.
 
     Raises:
-        ConfigError: The description is no dict, or `by` is neither "epoch" nor "iteration".
+        ConfigError: The config is not a dict, or `by` is neither "epoch" nor "iteration".
     """
 
     def __init__(self, config: Mapping[str, Any] | None, where: str = "scheduler") -> None:
@@ -42,14 +42,14 @@ class Schedule:
         self._scheduler: LRScheduler | None = None
 
     def check(self, epochs: int = 1) -> None:
-        """Check the description's names, and its values over an optimizer that is thrown away.
+        """Check the config's names, and its values with a temporary optimizer.
 
         Args:
             epochs: Epochs of an experience.
 
         Raises:
             ConfigError: The scheduler or one of its arguments is unknown, one is missing, or the
-                scheduler refuses a value.
+                scheduler rejects a value.
         """
         if self.config is None:
             return
@@ -59,7 +59,7 @@ class Schedule:
         build_component(LR_SCHEDULERS, self.config, self.where, optimizer=trial, **lengths)
 
     def check_rates(self, rates: Mapping[str, float]) -> None:
-        """Refuse a schedule that would raise a rate that it is meant to lower.
+        """Refuse a schedule whose final rate is above a group's initial rate.
 
         Args:
             rates: The first rate of each parameter group, by the group's name.
@@ -81,7 +81,7 @@ class Schedule:
                 )
 
     def start(self, optimizer: Optimizer, epochs: int, iterations: int) -> None:
-        """Set the rates back to the optimizer's first ones and start a fresh scheduler.
+        """Reset the rates to the optimizer's first ones and start a new scheduler.
 
         Args:
             optimizer: The optimizer whose rates are scheduled.
@@ -89,7 +89,7 @@ class Schedule:
             iterations: Optimizer steps of one epoch.
 
         Raises:
-            ConfigError: The scheduler refuses its arguments, or would raise a group's rate.
+            ConfigError: The scheduler rejects its arguments, or would raise a group's rate.
         """
         for group in optimizer.param_groups:
             group["lr"] = group.setdefault("first_lr", group["lr"])
@@ -126,12 +126,12 @@ class Schedule:
         return {key: value for key, value in state.items() if isinstance(value, plain)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a state over; the optimizer's rates come from its own state."""
+        """Load a state; the optimizer's rates are in its own state."""
         if self._scheduler is not None and state:
             self._scheduler.load_state_dict(state)
 
     def _lengths(self, epochs: int, iterations: int) -> dict[str, int]:
-        """Return the lengths that the scheduler takes and the description leaves out."""
+        """Return the lengths that the scheduler takes and the config leaves out."""
         if self.config is None:
             return {}
         parameters, _ = parameters_of(find(LR_SCHEDULERS, self.config, self.where))

@@ -1,4 +1,4 @@
-"""Which epoch of an experience is kept, and when to stop: by its validation data alone."""
+"""Selection of an experience's best epoch, and early stopping, by its validation data alone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from avalanche.training.plugins.clock import Clock
 
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.state import capture_plugins, copied_to, plugin_keys, restore_plugins
+from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
@@ -15,18 +16,18 @@ logger = get_logger(__name__)
 
 
 class BestEpoch:
-    """The best epoch of an experience so far, and how long nothing has got better.
+    """The best epoch of an experience so far, and the validations since the last improvement.
 
-    With `keep`, an experience ends with the model and the plugins as the best epoch left them, as
-    if training had stopped there, and that is what methods measure and anchor after it. Where that
-    is not the last epoch, the optimizer's statistics, which belong to other weights, are dropped.
-    Of equally good epochs the first one is kept.
+    With `keep`, the model and the plugins are restored to the best epoch when the experience ends,
+    as if training had stopped there; methods then measure these weights. If that is not the last
+    epoch, the optimizer's statistics, which belong to other weights, are dropped. Of equally good
+    epochs the first one is kept.
 
     Args:
-        keep: Go back to the best epoch at the end.
-        patience: Validations without an improvement after which an experience ends; None for no
-            end before its last epoch.
-        min_delta: By how much more than the last improvement the measure must grow to count as one.
+        keep: Restore the best epoch at the end.
+        patience: Validations without an improvement after which an experience ends; None: never
+            end early.
+        min_delta: Minimum increase over the last improvement that counts as one.
 
     Attributes:
         value: The measure of the best epoch; None before there is one.
@@ -44,7 +45,7 @@ class BestEpoch:
 
     @property
     def active(self) -> bool:
-        """Whether anything depends on the validation."""
+        """Whether training depends on the validation."""
         return self.keep or self.patience is not None
 
     def start(self) -> None:
@@ -56,8 +57,8 @@ class BestEpoch:
         self._waited = 0
         self._kept: dict[str, Any] = {}
 
-    def check(self, strategy: Any) -> None:  # noqa: ANN401
-        """Refuse methods whose epochs cannot be chosen from.
+    def check(self, strategy: Strategy) -> None:
+        """Refuse methods that need all epochs of an experience.
 
         Raises:
             ConfigError: One of the plugins needs all epochs of an experience.
@@ -67,16 +68,17 @@ class BestEpoch:
             if isinstance(plugin, ContinualPlugin) and plugin.needs_all_epochs:
                 name = type(plugin).__name__
                 raise ConfigError(
-                    f"cl_strategy.{option}: {name} changes weights by a plan over all epochs of an "
-                    f"experience, of which none can be chosen. Drop {option}, or '{name}'."
+                    f"cl_strategy.{option}: {name} changes the weights on a schedule over an "
+                    f"experience's epochs, so no single epoch can be selected. Drop {option}, or "
+                    f"'{name}'."
                 )
 
-    def look(self, strategy: Any, value: float | None) -> None:  # noqa: ANN401
-        """Take note of an epoch's measure, and of the weights if it is the best.
+    def look(self, strategy: Strategy, value: float | None) -> None:
+        """Record an epoch's measure, and the weights if it is the best.
 
         Args:
             strategy: The strategy, between two epochs.
-            value: Higher is better; None where it is not defined, which is no improvement.
+            value: Higher is better; None where it is undefined, which counts as no improvement.
         """
         if value is not None and (self.value is None or value > self.value):
             self.value, self.epoch = value, strategy.epochs_done
@@ -90,14 +92,12 @@ class BestEpoch:
             self._waited += 1
         self.stopped = self._waited >= self.patience
 
-    def finish(self, strategy: Any) -> None:  # noqa: ANN401
-        """Go back to the best epoch, where that is asked for."""
+    def finish(self, strategy: Strategy) -> None:
+        """Restore the best epoch if `keep` is set."""
         if not self.keep or not strategy.epochs_done:
             return
         if not self.epoch:
-            logger.warning(
-                "no epoch has a measure on the validation split: the last one's weights are kept"
-            )
+            logger.warning("no epoch has a validation measure: the last epoch's weights are kept")
         elif self.epoch < strategy.epochs_done:
             strategy.model.load_state_dict(self._kept["model"])
             restore_plugins(strategy, self._kept["plugins"])
@@ -107,7 +107,7 @@ class BestEpoch:
         self._kept = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best epoch with its weights, and the wait."""
+        """Return the best epoch with its weights, and the wait so far."""
         return {
             "value": self.value,
             "epoch": self.epoch,
@@ -118,13 +118,13 @@ class BestEpoch:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
+        """Load a state."""
         self.value, self.epoch, self.stopped = state["value"], state["epoch"], state["stopped"]
         self._mark, self._waited, self._kept = state["mark"], state["waited"], state["kept"]
 
 
-def _snapshot(strategy: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return copies of the model and of the plugins' states; clocks go on."""
+def _snapshot(strategy: Strategy) -> dict[str, Any]:
+    """Return copies of the states of the model and the plugins, without clocks."""
     clocks = [key for key, plugin in plugin_keys(strategy) if isinstance(plugin, Clock)]
     plugins = {k: state for k, state in capture_plugins(strategy).items() if k not in clocks}
     whole = {"model": dict(strategy.model.state_dict()), "plugins": plugins}

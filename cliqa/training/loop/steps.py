@@ -1,4 +1,4 @@
-"""The steps of an epoch: forward, backward, and one optimizer step for one batch or for several."""
+"""The iterations of an epoch: forward, backward, and an optimizer step per batch or per several."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ OF_ONE_BATCH = (
     "before_update",
     "after_update",
 )
-"""Hooks in which Avalanche's plugins take it for granted that a batch is a step."""
+"""Hooks in which Avalanche's plugins assume that every batch ends with an optimizer step."""
 
 
 class Steps(StreamData):
-    """One batch after the other; mixed in before the strategy's class.
+    """The training iterations; mixed in before the strategy's class.
 
-    With ``accumulate=k`` the gradients of k batches add up to that of their mean loss over samples,
-    which one step follows; an epoch's last batches make a step with what there is of them. The
-    hooks `after_backward`, `before_update` and `after_update` are called once a step, when the
-    gradient is whole, and all others once a batch.
+    With ``accumulate=k`` the gradients of k batches are combined into that of their mean loss over
+    samples, and one optimizer step follows; the last step of an epoch may have fewer batches. The
+    hooks `after_backward`, `before_update` and `after_update` are called once per step, all others
+    once per batch.
 
     Attributes:
-        updated: The batch at hand has ended with a step.
+        updated: The current batch ended with an optimizer step.
     """
 
     updated = True
@@ -44,7 +44,7 @@ class Steps(StreamData):
     _seen: int
 
     def check_accumulation(self) -> None:
-        """Refuse to accumulate with what counts a batch as a step.
+        """Refuse gradient accumulation with methods that count every batch as a step.
 
         Raises:
             ConfigError: The strategy, or a plugin of Avalanche's, does so.
@@ -61,8 +61,8 @@ class Steps(StreamData):
         found += [owner.__name__ for owner in loops[: loops.index(SGDUpdate)] if owner is not Steps]
         if found:
             raise ConfigError(
-                f"cl_strategy.accumulate={self.options.accumulate}: {found[0]} takes every batch "
-                "for a step of the optimizer. Set accumulate=1, or use one of this package's "
+                f"cl_strategy.accumulate={self.options.accumulate}: {found[0]} treats every batch "
+                "as an optimizer step. Set accumulate=1, or use one of this package's "
                 "plugins instead."
             )
 
@@ -71,7 +71,7 @@ class Steps(StreamData):
         """The optimizer steps of an epoch."""
         return max(1, math.ceil(len(self.dataloader) / self.options.accumulate))
 
-    def training_epoch(self, **kwargs: Any) -> None:  # noqa: ANN401
+    def training_epoch(self, **kwargs: object) -> None:
         """Train on every batch once."""
         if self.options.accumulate == 1:
             super().training_epoch(**kwargs)
@@ -85,8 +85,8 @@ class Steps(StreamData):
             self.updated = place == self.options.accumulate - 1 or index == last
             self._one_batch(place == 0, **kwargs)
 
-    def _one_batch(self, first: bool, **kwargs: Any) -> None:  # noqa: ANN401
-        """Add a batch's gradient to the others, and take a step if it is the last of them."""
+    def _one_batch(self, first: bool, **kwargs: object) -> None:
+        """Add a batch's gradient to the accumulated ones, and step after the last of them."""
         strategy: Any = self
         strategy._unpack_minibatch()
         strategy._before_training_iteration(**kwargs)
@@ -114,7 +114,7 @@ class Steps(StreamData):
         """Return the model's output for the current batch, averaged over crops, in float32."""
         with self.precision.autocast():
             if hasattr(self.experience, "task_labels"):
-                output = super().forward()  # type: ignore[misc]
+                output = super().forward()  # type: ignore[safe-super]
             else:
                 output = apply_model(self.model, self.mb_x)
         return output.float() if self.precision.amp else output
@@ -131,6 +131,6 @@ class Steps(StreamData):
 
 
 def _defines(plugin: type, hook: str) -> bool:
-    """Tell whether one of Avalanche's classes does something of a plugin's own in a hook."""
+    """Return whether an Avalanche plugin overrides a hook."""
     owner = next((base.__module__ for base in plugin.__mro__ if hook in vars(base)), "")
     return owner.startswith("avalanche.") and not owner.endswith(".core")

@@ -1,71 +1,81 @@
-"""The data side of a strategy: its loaders, its memory, and predictions over a data set."""
+"""The data side of a strategy: loaders, replayed batches, and predictions over a data set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.utils.data import Dataset
 
 from cliqa.benchmarks.experience import NamedExperience
 from cliqa.models.freezing import set_training
-from cliqa.training.loop.batching import MixedLoader, apply_model, batch_places, make_loader
+from cliqa.training.loop.batching import (
+    MixedLoader,
+    RaggedImages,
+    apply_model,
+    batch_places,
+    make_loader,
+)
 from cliqa.training.loop.feature_loader import FeatureLoader, feature_tensors
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.patch_order import PatchOrder
 from cliqa.training.loop.precision import Precision
+from cliqa.training.strategy import Batch, Loader, Samples, Strategy
 from cliqa.utils.memory import InPieces
+from cliqa.utils.seed import generator
 
 
-class StreamData:
+def drawn_samples(total: int, count: int, seed: int, step: int) -> list[int]:
+    """Return the indices of `count` out of `total` samples, drawn by seed and step."""
+    random = generator(seed, "importance", step)
+    return torch.randperm(total, generator=random)[:count].sort().values.tolist()
+
+
+if TYPE_CHECKING:
+    Base = Strategy
+else:  # at run time Avalanche's template has these attributes, and a protocol would hide them
+    Base = object
+
+
+class StreamData(Base):
     """Loaders and predictions over Avalanche's template; mixed in before the strategy's class.
 
     Attributes:
-        options: Seed, workers, precision and the like.
-        precision: How forward passes are computed.
+        options: Seed, workers, precision and other options.
+        precision: Full or mixed precision of forward passes.
     """
 
     options = TrainingOptions()
     precision: Precision
 
-    # what Avalanche's template has; named for the type checker
+    # what else Avalanche's template has, and what is assigned here; named for the type checker
     model: nn.Module
-    optimizer: Optimizer
-    device: torch.device
+    mbatch: Batch
     experience: Any
-    adapted_dataset: Any
-    dataloader: Any
-    loss: Tensor
-    mbatch: Any
-    clock: Any
-    mb_x: Any
-    mb_y: Tensor
+    loss_sum: Tensor
+    loss_count: int
     retain_graph: bool
-    train_epochs: int
-    train_mb_size: int
     eval_mb_size: int
     train: Callable[..., Any]
     eval: Callable[..., Any]
     training_epoch: Callable[..., None]
-    plugins: list[Any]
     evaluator: Any
-    loss_sum: Tensor
-    loss_count: int
+    _criterion: Callable[[Tensor, Tensor], Tensor]
     _stop_training: bool
     _before_training_epoch: Callable[..., None]
     _after_training_epoch: Callable[..., None]
 
-    def make_train_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
+    def make_train_dataloader(self, num_workers: int = 0, **kwargs: object) -> None:
         """Make the loader of the current step (Avalanche's own for its task-labelled streams)."""
         if self._is_task_labelled_by_others():
             super().make_train_dataloader(num_workers=num_workers, **kwargs)  # type: ignore[misc]
             return
         self.dataloader = self.loader(self.adapted_dataset, train=True)
 
-    def make_eval_dataloader(self, num_workers: int = 0, **kwargs: Any) -> None:  # noqa: ANN401
+    def make_eval_dataloader(self, num_workers: int = 0, **kwargs: object) -> None:
         """Make the loader of an evaluation; images may have different sizes."""
         if self._is_task_labelled_by_others():
             super().make_eval_dataloader(num_workers=num_workers, **kwargs)  # type: ignore[misc]
@@ -73,19 +83,19 @@ class StreamData:
         self.dataloader = self.loader(self.adapted_dataset, train=False)
 
     def _is_task_labelled_by_others(self) -> bool:
-        """Tell whether the experience has task labels and is none of this package's streams."""
+        """Return whether the experience has task labels and comes from another library's stream."""
         experience = self.experience
         return hasattr(experience, "task_labels") and not isinstance(experience, NamedExperience)
 
     def loader(
         self,
-        dataset: Any,  # noqa: ANN401
+        dataset: Samples,
         *,
         train: bool,
         batch_size: int | None = None,
         samples: int | None = None,
-    ) -> Any:  # noqa: ANN401
-        """Return a loader with this run's workers; features come as slices of one tensor.
+    ) -> Loader:
+        """Return a loader with this run's workers; precomputed features are sliced from one tensor.
 
         Args:
             dataset: Samples (input, target, ...).
@@ -104,7 +114,7 @@ class StreamData:
             shape = (patches.per_image, size, workers, patches.pool)
             order = PatchOrder(dataset, *shape, samples=samples)
         return make_loader(
-            dataset,
+            cast("Dataset[Any]", dataset),
             size,
             train=train,
             num_workers=workers,
@@ -113,34 +123,33 @@ class StreamData:
             sampler=order,
         )
 
-    def mix_in(self, memory: Any, batch_size: int) -> None:  # noqa: ANN401
-        """Let every training batch of this step be followed by a batch from a memory.
+    def mix_in(self, memory: Samples, batch_size: int) -> None:
+        """Append a batch from a memory to every training batch of this step.
 
         Args:
             memory: Dataset of the remembered samples.
-            batch_size: Samples of a memory batch; a small memory is gone through again and again.
+            batch_size: Samples of a memory batch; a small memory is repeated.
         """
         samples = batch_size * len(self.dataloader)
         loader = self.loader(memory, train=True, batch_size=batch_size, samples=samples)
         self.dataloader = MixedLoader(self.dataloader, loader)
 
     def new_places(self) -> list[int]:
-        """Return where the current training batch's new samples stand in the adapted data set.
+        """Return the indices of the current batch's new samples in the adapted data set.
 
-        They come first in the batch; a memory's are behind them. For hooks between the start and
-        the end of a training iteration.
+        They come first in the batch, before a memory's. For hooks of a training iteration.
 
         Raises:
-            ConfigError: Somebody else's loader is in use.
+            ConfigError: The dataloader is not this package's.
         """
         return batch_places(self.dataloader, self.clock.train_epoch_iterations)
 
-    def output_of(self, batch: Sequence[Any], model: nn.Module | None = None) -> Tensor:
+    def output_of(self, batch: Batch, model: nn.Module | None = None) -> Tensor:
         """Return the output for any batch, computed as a training step computes its own.
 
         Args:
             batch: [inputs (B, ...), targets (B,), ...] as a loader gives them.
-            model: Another model than the one that is trained; its mode is left as it is.
+            model: Another model, such as a teacher; its mode is not changed.
 
         Returns:
             (B,) or (B, K), float32.
@@ -149,17 +158,37 @@ class StreamData:
         self.mbatch = [part.to(self.device) for part in batch]
         self.model = self.model if model is None else model
         try:
-            output: Tensor = self.forward()  # type: ignore[attr-defined]
-            return output
+            return self.forward()
         finally:
             self.mbatch, self.model = kept
 
+    def training_samples(self, count: int = 0) -> Iterator[tuple[Tensor | RaggedImages, Tensor]]:
+        """Yield batches of the step's training samples with evaluation transforms.
+
+        Args:
+            count: Number of samples, drawn by the run's seed; 0 for all.
+
+        Yields:
+            Inputs (B, ...) and targets (B,) on the strategy's device.
+        """
+        data = self.adapted_dataset.eval()
+        if 0 < count < len(data):
+            drawn = drawn_samples(len(data), count, self.options.seed, self.step_index)
+            data = data.subset(drawn)
+        # training's batch size, which fits into the memory
+        for batch in self.loader(data, train=False, batch_size=self.train_mb_size):
+            yield batch[0].to(self.device), batch[1].to(self.device)
+
+    def task_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the run's loss function of outputs (B,) or (B, K) and targets (B,), a scalar."""
+        return self._criterion(outputs, targets)
+
     @torch.no_grad()
-    def predict(self, dataset: Any) -> tuple[np.ndarray, np.ndarray]:  # noqa: ANN401
+    def predict(self, dataset: Samples) -> tuple[np.ndarray, np.ndarray]:
         """Return the model's outputs over a data set, without hooks, metrics or loggers.
 
         Args:
-            dataset: Samples (image, target), already in evaluation mode.
+            dataset: Samples (image, target), with their evaluation transform.
 
         Returns:
             Outputs (N,) or (N, K) and targets (N,).

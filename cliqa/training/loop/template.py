@@ -1,7 +1,7 @@
 """The training loop of every strategy: Avalanche's, made repeatable and resumable.
 
-Every epoch draws its randomness from the run's seed and its own place in the stream. A run that is
-stopped anywhere repeats the unfinished epoch and ends with the very bits of an uninterrupted one.
+Every epoch seeds its random numbers from the run's seed and its position in the stream. A run that
+is stopped and resumed repeats the unfinished epoch and ends with bit-identical results.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from avalanche.training.templates import SupervisedTemplate
 from cliqa.models.freezing import set_training
 from cliqa.models.pruned import pruning_of
 from cliqa.training.cut_channels import cut_channels
-from cliqa.training.loop.one_value import is_one_value, one_value_error
+from cliqa.training.loop.batching import is_one_value, one_value_error
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.parameter_groups import ParameterGroups
 from cliqa.training.loop.precision import Precision
@@ -32,25 +32,25 @@ from cliqa.utils.seed import seed_everything
 
 
 class TrainingError(CliqaError):
-    """Training cannot go on: the loss is no longer a finite number."""
+    """The loss is no longer a finite number."""
 
 
 class StreamTemplate(Steps):
-    """What every strategy gets over Avalanche's template; mixed in before the strategy's class.
+    """What this package adds to Avalanche's template; mixed in before the strategy's class.
 
     Attributes:
         schedule: The learning-rate schedule of each experience.
         groups: Sorts parameters into the optimizer's groups; None for a single one.
-        step_index: Which training step of the stream this is (an experience; for joint training
-            there is one step in all).
-        epochs_done: Epochs of this step that are finished.
-        selection: The best epoch of this step, for who tells it the epochs' measures.
-        last_lr: The first parameter group's learning rate in the epoch that ended last.
-        loss_sum: Sum of the losses of this epoch's samples, as a tensor; with `loss_count` samples.
-        on_epoch: Called after every epoch with the epoch's mean loss.
-        needs_optimizer: There is something to train by gradients.
-        state_is_in_plugins: The strategy itself keeps nothing between steps, so that the model, the
-            optimizer and the plugins are all that a checkpoint must hold.
+        step_index: Index of the training step in the stream: of the experience; joint training has
+            a single step.
+        epochs_done: Finished epochs of this step.
+        selection: The best epoch of this step by its validation measure.
+        last_lr: The first parameter group's learning rate in the last epoch.
+        loss_sum: Sum of the losses of this epoch's samples, a tensor; over `loss_count` samples.
+        on_epoch: Called after every epoch with its mean loss.
+        needs_optimizer: The strategy trains by gradients.
+        state_is_in_plugins: The strategy has no state of its own: a checkpoint needs the model, the
+            optimizer and the plugins only.
     """
 
     state_is_in_plugins = True
@@ -63,7 +63,7 @@ class StreamTemplate(Steps):
         on_epoch: Callable[[float], None] | None = None,
         groups: ParameterGroups | None = None,
     ) -> None:
-        """Take over what Avalanche's constructors have no argument for."""
+        """Set what Avalanche's constructors have no argument for."""
         self.options = options
         self.schedule = schedule
         self.groups = groups
@@ -84,7 +84,7 @@ class StreamTemplate(Steps):
     # ---------------------------------------------------------------- the stream
 
     def steps(self, stream: Sequence[CLExperience]) -> list[list[CLExperience]]:
-        """Return what is trained on in turn: one experience at a time by default."""
+        """Return the experiences of each training step: one at a time by default."""
         return [[experience] for experience in stream]
 
     def samples_of(self, steps: Sequence[Sequence[CLExperience]], index: int) -> int:
@@ -92,7 +92,7 @@ class StreamTemplate(Steps):
 
         Args:
             steps: All steps of the stream.
-            index: The step's place among them.
+            index: The step's index among them.
         """
         patches = getattr(steps[index][-1], "patches", None)
         count = sum(len(experience.dataset) for experience in steps[index])
@@ -107,9 +107,9 @@ class StreamTemplate(Steps):
         """Train one step of the stream, from its start or from a restored state.
 
         Args:
-            index: The step's place in the stream.
-            experiences: What it trains on.
-            validation: What ``eval_every`` evaluates on meanwhile.
+            index: The step's index in the stream.
+            experiences: The experiences to train on.
+            validation: The experiences that ``eval_every`` evaluates.
         """
         self.step_index = index
         self.epochs_done = 0
@@ -126,11 +126,9 @@ class StreamTemplate(Steps):
             count = self.samples_of([experiences], 0)
             raise one_value_error(names, count, self.train_mb_size) from error
 
-    def _before_training(self, **kwargs: Any) -> None:  # noqa: ANN401
+    def _before_training(self, **kwargs: object) -> None:
         seed_everything(self.options.seed, "step", self.step_index, "start")
-        if (
-            self._pending is not None
-        ):  # hooks that read the model or a plugin's state see the old one
+        if self._pending is not None:  # hooks at the start read the restored model and plugins
             self.model.load_state_dict(self._pending["model"])
             restore_plugins(self, self._pending["plugins"])
         super()._before_training(**kwargs)  # type: ignore[misc]
@@ -138,8 +136,8 @@ class StreamTemplate(Steps):
     def _train_exp(
         self,
         experience: CLExperience,
-        eval_streams: Any = None,  # noqa: ANN401
-        **kwargs: Any,  # noqa: ANN401
+        eval_streams: object = None,
+        **kwargs: object,
     ) -> None:
         self._start()
         for epoch in range(self.epochs_done, self.train_epochs):
@@ -173,7 +171,7 @@ class StreamTemplate(Steps):
         if self.on_epoch is not None:
             self.on_epoch(loss)
 
-    def _after_training_iteration(self, **kwargs: Any) -> None:  # noqa: ANN401
+    def _after_training_iteration(self, **kwargs: object) -> None:
         count = len(self.mb_y)
         self.loss_sum = self.loss_sum + self.loss.detach().sum() * count
         self.loss_count += count
@@ -187,17 +185,17 @@ class StreamTemplate(Steps):
 
     # ---------------------------------------------------------------- optimizer
 
-    def check_model_and_optimizer(self, **kwargs: Any) -> None:  # noqa: ANN401
+    def check_model_and_optimizer(self, **kwargs: object) -> None:
         """Adapt the model to the experience and collect its parameters."""
         super().check_model_and_optimizer(  # type: ignore[misc]
             reset_optimizer_state=self.options.reset_optimizer, **kwargs
         )
 
-    def make_optimizer(self, reset_optimizer_state: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
-        """Give the optimizer the model's present parameters, by the rules where there are any.
+    def make_optimizer(self, reset_optimizer_state: bool = False, **kwargs: object) -> None:
+        """Give the optimizer the model's current parameters, in groups where there are rules.
 
-        Avalanche guesses the group of a new parameter from its neighbours, and fails where those
-        are in different groups.
+        Avalanche infers the group of a new parameter from its neighbours, and fails where those are
+        in different groups.
         """
         if self.groups is None:
             super().make_optimizer(reset_optimizer_state=reset_optimizer_state, **kwargs)  # type: ignore[misc]
@@ -210,7 +208,7 @@ class StreamTemplate(Steps):
     # ---------------------------------------------------------------- state
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that the rest of the run depends on: tensors and plain types only."""
+        """Return the state that the rest of the run depends on: tensors and plain types only."""
         return {
             "step_index": self.step_index,
             "epochs_done": self.epochs_done,
@@ -224,17 +222,17 @@ class StreamTemplate(Steps):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a state over: the model and the plugins now, the rest when training goes on."""
+        """Load a state: the model and the plugins now, the rest when training resumes."""
         cut_channels(self, state.get("pruning", ()))
         self.model.load_state_dict(state["model"])
         restore_plugins(self, state["plugins"])
         self._pending = state
 
     @property
-    def goes_on_inside(self) -> bool:
-        """Whether this step's training goes on after one of its epochs.
+    def resumes_mid_step(self) -> bool:
+        """Whether this step is resumed after one of its epochs.
 
-        What a hook at its start changes is then put back by the restored state.
+        The restored state then replaces what a hook at the step's start changes.
         """
         state = self._pending
         return (
@@ -244,30 +242,32 @@ class StreamTemplate(Steps):
         )
 
     def _start(self) -> None:
-        """Start the schedule, from the beginning or from where a restored state left it.
+        """Start the schedule, from the beginning or from a restored state.
 
-        Inside a step, what the hooks at its start have changed is put back as well; at its start
-        they have done what they do in any run.
+        Where a step is resumed after an epoch, the model and the plugins are restored once more,
+        because the hooks at the step's start have changed them.
         """
-        inside = self.goes_on_inside
+        mid_step = self.resumes_mid_step
         state, self._pending = self._pending, None
         if state is None:
             self.schedule.start(self.optimizer, self.train_epochs, self.steps_per_epoch)
             return
-        # before any training there is nothing to load, and frozen parameters are not in there yet
+        # a state from before any training has no optimizer state
         trained = state["step_index"] > 0 or state["epochs_done"] > 0
         self.precision.load_state_dict(state["precision"])
-        if trained and (inside or not self.options.reset_optimizer):
+        if trained and (mid_step or not self.options.reset_optimizer):
             self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.start(self.optimizer, self.train_epochs, self.steps_per_epoch)
-        if inside:
+        if mid_step:
             self.epochs_done = state["epochs_done"]
             self.model.load_state_dict(state["model"])
             restore_plugins(self, state["plugins"])
             if "selection" in state:
                 self.selection.load_state_dict(copied_to(state["selection"], self.device))
             self.schedule.load_state_dict(state["schedule"])
-            self.optimizer.load_state_dict(state["optimizer"])  # the rates that the start reset
+            self.optimizer.load_state_dict(
+                state["optimizer"]
+            )  # restores the rates that start() reset
 
 
 def with_stream_template(strategy: type[SupervisedTemplate]) -> type[SupervisedTemplate]:

@@ -1,4 +1,4 @@
-"""Continual learning for a training loop of one's own, without Avalanche's template.
+"""Continual learning in your own training loop, without Avalanche's template.
 
-`ContinualFramework` is the entry; the rest adapts the plugins to it.
+`ContinualLearningFramework` is the entry; `strategies` runs this package's plugins for it.
 """

@@ -1,4 +1,4 @@
-"""Continual learning for a training loop of one's own: four calls around it.
+"""Continual learning in your own training loop: four calls around it.
 
 Example::
 
@@ -14,7 +14,7 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,36 +22,37 @@ from torch import Tensor, nn
 from cliqa.config.suggest import closest
 from cliqa.models.wrappers import unwrapped
 from cliqa.registry import PLUGINS, build_component
-from cliqa.training.own_loop.plugin_strategy import PluginStrategy
-from cliqa.training.own_loop.task_strategy import (
+from cliqa.training.own_loop.strategies import (
     ContinualLearningStrategy,
     Criterion,
+    PluginStrategy,
     device_of,
 )
 from cliqa.training.state import copied_to
+from cliqa.training.strategy import Batch
 from cliqa.utils.errors import CheckpointError, ConfigError
 
 BUILT_IN = {"ewc": "EWC", "l2": "L2", "lwf": "LwF", "mas": "MAS", "naive": None}
-"""The plugins that need nothing but the loss of a batch and a task's data, by strategy."""
+"""The plugin of each strategy; they need only the loss of a batch and the data of a task."""
 
 OF_THE_LOOP = ("der", "lora", "packnet", "replay", "si")
-"""Methods that take part in more: in the batches, the weights or the optimizer's steps."""
+"""Methods that also change the batches, the weights or the optimizer's steps."""
 
 
 class ContinualLearningFramework:
-    """A model that learns tasks in turn, in whatever loop it is trained.
+    """A model that learns one task after another in your own training loop.
 
-    Where a config does, ``train_config.py`` is the shorter way: it evaluates, resumes and knows
-    more methods.
+    If a config is enough, prefer ``train_config.py``: it evaluates, resumes and has more methods.
 
     Args:
         model: The model, whose forward gives a tensor (B,) or (B, K); it stays the caller's to
-            train and to save. In ``nn.DataParallel``, ``DistributedDataParallel`` or
-            ``torch.compile`` it is the model inside that strategies look at, by its own names.
-        strategy: ``"naive"``, ``"l2"``, ``"ewc"``, ``"mas"`` or ``"lwf"``, or one's own strategy.
+            train and to save. Of a model in ``nn.DataParallel``, ``DistributedDataParallel`` or
+            ``torch.compile``, strategies use the wrapped model and its parameter names.
+        strategy: ``"naive"``, ``"l2"``, ``"ewc"``, ``"mas"`` or ``"lwf"``, or an object of your
+            own.
         criterion: The loss of a task, (outputs, targets) -> a scalar; None for the mean squared
             error of scores.
-        seed: Seed of what a strategy draws.
+        seed: Seed of the strategy's random numbers.
         strategy_params: Arguments of the built-in strategy's plugin: `L2`, `EWC`, `MAS`, `LwF`.
 
     Raises:
@@ -64,7 +65,7 @@ class ContinualLearningFramework:
         strategy: str | ContinualLearningStrategy = "naive",
         criterion: Criterion | None = None,
         seed: int = 0,
-        **strategy_params: Any,  # noqa: ANN401
+        **strategy_params: object,
     ) -> None:
         self.model = model
         self.criterion: Criterion = criterion or nn.MSELoss()
@@ -88,12 +89,12 @@ class ContinualLearningFramework:
         self.strategy.before_task(self.model, task_id)
         self._task = task_id
 
-    def compute_loss(self, batch: Sequence[Any], task_id: int | None = None) -> Tensor:
-        """Return the loss of a batch with what the strategy adds, a scalar to go backward from.
+    def compute_loss(self, batch: Batch, task_id: int | None = None) -> Tensor:
+        """Return the loss of a batch with what the strategy adds, a scalar.
 
         Args:
-            batch: Inputs (B, ...) and targets (B,); what follows them is left to the strategy.
-            task_id: The task that has begun; it may be left out.
+            batch: Inputs (B, ...) and targets (B,); further items are passed to the strategy.
+            task_id: The task that has begun; optional.
 
         Raises:
             ConfigError: No task, or another one, has begun, or the batch has no targets.
@@ -107,13 +108,13 @@ class ContinualLearningFramework:
         moved = [part.to(device) if hasattr(part, "to") else part for part in batch]
         return self.strategy.compute_loss(self.model, moved, task, self.criterion)
 
-    def after_task(self, task_id: int, dataloader: Any = None) -> None:  # noqa: ANN401
-        """End a task: the strategy remembers what the next ones must not destroy.
+    def after_task(self, task_id: int, dataloader: Iterable[Batch] | None = None) -> None:
+        """End a task: the strategy keeps what it needs to protect the task.
 
         Args:
             task_id: The task that has begun.
-            dataloader: Batches of its data, for strategies that measure them, best with the
-                transforms of evaluation.
+            dataloader: Batches of its data, for strategies that measure them, best with
+                evaluation transforms.
 
         Raises:
             ConfigError: No task, or another one, has begun, or data are needed and missing.
@@ -131,15 +132,15 @@ class ContinualLearningFramework:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned; a task that had begun goes on.
+        """Load what `state_dict` returned; a task that had begun continues.
 
         Raises:
-            CheckpointError: It is another strategy's, or knows no weight of this model.
+            CheckpointError: It belongs to another strategy or another model.
         """
         if state["name"] != self._name:
             raise CheckpointError(
-                f"the state is that of {state['name']}, and this strategy is {self._name}. Make "
-                "the framework with the strategy that was saved."
+                f"the state is that of {state['name']}, and this strategy is {self._name}. "
+                "Create the framework with the strategy that was saved."
             )
         self._check_names(state["strategy"])
         self.strategy.load_state_dict(copied_to(state["strategy"], device_of(self.model)))
@@ -150,14 +151,15 @@ class ContinualLearningFramework:
         """The strategy's or its plugin's class."""
         return type(getattr(self.strategy, "plugin", self.strategy)).__name__
 
-    def _check_names(self, state: Any) -> None:  # noqa: ANN401
-        """Refuse a plugin's state of which no name is a weight's: it would hold nothing."""
+    def _check_names(self, state: object) -> None:
+        """Refuse a plugin's state that names no tensor of this model and so protects nothing."""
         known = _weights(state)
         own = unwrapped(self.model).state_dict()
         if isinstance(self.strategy, PluginStrategy) and known and not known & set(own):
             raise CheckpointError(
-                f"the state is of another model: it has '{min(known)}', and this {self._model} has "
-                f"'{next(iter(own), '')}'. Make the framework with the model that was trained."
+                f"the state belongs to another model: it has '{min(known)}', and this "
+                f"{self._model} has '{next(iter(own), '')}'. Create the framework with the model "
+                "that was trained."
             )
 
     @property
@@ -174,7 +176,7 @@ class ContinualLearningFramework:
         return self._task
 
 
-def _weights(state: Any) -> set[str]:  # noqa: ANN401
+def _weights(state: object) -> set[str]:
     """Return the names of the tensors in a state of dicts and lists, however deep."""
     if isinstance(state, Mapping):
         own = {str(name) for name, value in state.items() if isinstance(value, Tensor)}
@@ -187,24 +189,24 @@ def _weights(state: Any) -> set[str]:  # noqa: ANN401
 def _strategy(
     strategy: str | ContinualLearningStrategy, seed: int, arguments: dict[str, Any]
 ) -> ContinualLearningStrategy:
-    """Return the strategy that is meant."""
+    """Return the strategy object for a name, or the object itself."""
     if isinstance(strategy, ContinualLearningStrategy):
         if arguments:
             raise ConfigError(
-                f"{type(strategy).__name__}: {', '.join(arguments)} cannot be given to a strategy "
-                "that is made already. Give them to its constructor."
+                f"{type(strategy).__name__}: {', '.join(arguments)} cannot be set for a strategy "
+                "object. Pass them to its constructor."
             )
         return strategy
     name = strategy.lower() if isinstance(strategy, str) else ""
     if name in OF_THE_LOOP:
         raise ConfigError(
-            f"strategy '{strategy}' takes part in the training loop itself. Train a config with "
-            f"cl_strategy.type; in a loop of your own there are {', '.join(BUILT_IN)}."
+            f"strategy '{strategy}' changes the training loop itself. Train a config with "
+            f"cl_strategy.type; in your own loop use one of {', '.join(BUILT_IN)}."
         )
     if name not in BUILT_IN:
         raise ConfigError(
             f"unknown strategy {strategy!r}.{closest(name, (*BUILT_IN, *OF_THE_LOOP))} Use "
-            f"{', '.join(BUILT_IN)}, or an object of a class over ContinualLearningStrategy."
+            f"{', '.join(BUILT_IN)}, or an object of a subclass of ContinualLearningStrategy."
         )
     plugin = BUILT_IN[name]
     if plugin is None:

@@ -1,4 +1,4 @@
-"""The base of our plugins: hooks that exist, and a state that fits into a checkpoint."""
+"""The base class of continual-learning plugins: checked hooks, and a state for checkpoints."""
 
 from __future__ import annotations
 
@@ -16,53 +16,53 @@ HOOKS = frozenset(name for name in dir(SupervisedPlugin) if name.startswith(("be
 
 
 class ContinualPlugin(SupervisedPlugin):
-    """A continual-learning method: its hooks, its formula and its state.
+    """A continual-learning method: hooks, and a state that a checkpoint can hold.
 
-    Avalanche looks hooks up by name and skips in silence what it does not know; here a misspelt
-    hook is an error as soon as the class is made.
+    A hook gets the strategy (`cliqa.training.strategy.Strategy`). Avalanche looks hooks up by name
+    and ignores unknown ones; here a misspelt hook is an error when the class is defined.
 
     Attributes:
-        needs_all_epochs: The method changes the weights by a plan over an experience's epochs, so
-            that those of one epoch do not stand for another's.
-        follows_pruning: The method goes on when the model loses channels: it keeps nothing in the
-            shapes of its weights, or `cut` slices it.
-        reads_classes: The method takes several outputs a sample for the logits of classes.
+        needs_all_epochs: The method changes the weights on a schedule over an experience's epochs,
+            so that no single epoch can be selected.
+        follows_pruning: The method supports channel pruning during training: its state does not
+            depend on the weights' shapes, or `cut` slices it.
+        reads_classes: The method treats several outputs per sample as the logits of classes.
 
     Raises:
-        TypeError: A public method is called ``before_...`` or ``after_...`` but is no hook.
+        TypeError: A public method is called ``before_...`` or ``after_...`` but is not a hook.
     """
 
     needs_all_epochs: ClassVar[bool] = False
     follows_pruning: ClassVar[bool] = False
     reads_classes: bool = False
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         for name in vars(cls):
             if name.startswith(("before_", "after_")) and name not in HOOKS:
                 raise TypeError(
-                    f"{cls.__name__}.{name} is no hook of Avalanche's loops and would never run. "
+                    f"{cls.__name__}.{name} is not a hook of Avalanche and would never run. "
                     f"Hooks: {', '.join(sorted(HOOKS))}."
                 )
 
-    def prepare(self, model: nn.Module) -> None:  # noqa: B027  most methods change no model
-        """Change a fresh model before an optimizer is built over it, or weights are put into it.
+    def prepare(self, model: nn.Module) -> None:
+        """Change a new model before its optimizer is built and weights are loaded.
 
-        What it does must follow from the plugin's arguments and the model alone.
+        The change must depend on the plugin's arguments and the model alone.
         """
 
-    def check(self, plugins: Sequence[Any]) -> None:  # noqa: B027  most go with all others
-        """Refuse plugins that the method does not go with, before data are read.
+    def check(self, plugins: Sequence[object]) -> None:
+        """Refuse incompatible plugins, before data are read.
 
         Args:
-            plugins: All plugins of the strategy, this one among them.
+            plugins: All plugins of the strategy, including this one.
         """
 
-    def cut(self, step: Step) -> None:  # noqa: B027  most keep nothing of that shape
-        """Slice what is kept in the shapes of the model's weights, which has lost channels.
+    def cut(self, step: Step) -> None:
+        """Slice the state that has the shapes of the model's weights, after channels were pruned.
 
         Args:
-            step: What the model has kept; see `cliqa.models.pruned`.
+            step: The kept channels; see `cliqa.models.pruned`.
         """
 
     @abstractmethod
@@ -71,4 +71,4 @@ class ContinualPlugin(SupervisedPlugin):
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a state over that `state_dict` returned."""
+        """Load a state that `state_dict` returned."""

@@ -1,4 +1,4 @@
-"""Dark experience replay: a memory of samples and of what the model answered to them."""
+"""Dark experience replay: a memory of samples and of the model's outputs for them."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from cliqa.losses.distillation import output_distance
 from cliqa.registry import PLUGINS
 from cliqa.training.loop.batching import batch_places
 from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.plugins.memory import joined_samples
+from cliqa.training.plugins.replay import joined_samples
+from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 
 
 @PLUGINS.register_module()
 class DER(ContinualPlugin):
-    """Hold the model to the outputs that it gave when a sample came into the memory.
+    """Keep the model's outputs close to those at the time a sample entered the memory.
 
     Buzzega et al., "Dark experience for general continual learning", NeurIPS 2020: the loss gets
     ``alpha * MSE(outputs then, outputs now)`` of one memory batch (eq. 5), and with beta > 0
     ``beta * task loss`` of a second one (DER++, eq. 6). The memory is a reservoir (Vitter, 1985)
-    over all that is trained on, filled after every step: a sample that is shown in many epochs
-    comes by as many times. Outputs are those of the step itself, in training mode and for the
-    sample as it was augmented. The batches go through the model on their own.
+    over all training samples, filled after every step: a sample is offered once per epoch. The
+    stored outputs are those of the training step, of the augmented sample in training mode. Memory
+    batches are separate forward passes.
 
-    Samples are references into the stream's data sets, not copies, and are augmented anew whenever
-    they are drawn. An epoch draws from the memory as it was when the epoch began, so that worker
+    Samples are references into the stream's data sets, not copies, and are augmented again whenever
+    they are drawn. An epoch draws from the memory as it was at the epoch's start, so that worker
     processes can load ahead.
 
     Args:
@@ -66,9 +67,9 @@ class DER(ContinualPlugin):
         self.beta = beta
         self.batch_size_mem = batch_size_mem
         self.seed = seed
-        self._seen = 0  # samples that have come by
-        self._experience = torch.zeros(0, dtype=torch.long)  # (M,) where a sample is from
-        self._index = torch.zeros(0, dtype=torch.long)  # (M,) its place in that experience
+        self._seen = 0  # samples offered so far
+        self._experience = torch.zeros(0, dtype=torch.long)  # (M,) the experience of each sample
+        self._index = torch.zeros(0, dtype=torch.long)  # (M,) its index in that experience
         self._output = torch.zeros(0)  # (M,) or (M, K) float32; NaN where a head had no unit yet
         self._batches: Iterator[tuple[list[Any], Tensor]] = iter(())
 
@@ -77,20 +78,20 @@ class DER(ContinualPlugin):
 
     # ---------------------------------------------------------------- hooks
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Refuse a strategy whose data are not the experience's own."""
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Refuse a strategy that trains on several experiences at once."""
         if len(strategy.adapted_dataset) != len(strategy.experience.dataset):
             raise ConfigError(
                 f"DER: {type(strategy).__name__} trains on several experiences at once, and the "
                 "memory is of earlier ones. Use cl_strategy.type='DER', or drop the plugin."
             )
 
-    def before_training_epoch(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Start loading memory batches; there are none as long as the memory is empty."""
+    def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Start loading memory batches, unless the memory is empty."""
         terms = (self.alpha > 0) + (self.beta > 0)
         self._batches = self._drawn(strategy, terms) if terms and len(self) else iter(())
 
-    def before_backward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+    def before_backward(self, strategy: Strategy, **_: object) -> None:
         """Add the terms of the memory to the loss."""
         if self.alpha > 0 and (drawn := next(self._batches, None)) is not None:
             batch, stored = drawn
@@ -98,37 +99,37 @@ class DER(ContinualPlugin):
             strategy.loss = strategy.loss + self.alpha * distance
         if self.beta > 0 and (drawn := next(self._batches, None)) is not None:
             batch, _stored = drawn
-            task = strategy._criterion(strategy.output_of(batch), batch[1].to(strategy.device))
+            task = strategy.task_loss(strategy.output_of(batch), batch[1].to(strategy.device))
             strategy.loss = strategy.loss + self.beta * task
 
-    def after_training_iteration(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Let the batch's new samples into the memory, with the outputs that they had."""
+    def after_training_iteration(self, strategy: Strategy, **_: object) -> None:
+        """Offer the batch's new samples and their outputs to the memory."""
         places = strategy.new_places()
         outputs = strategy.mb_output[: len(places)].detach().float()
         seed = strategy.options.seed if self.seed is None else self.seed
         self.add(strategy.experience.current_experience, places, outputs, seed)
 
-    def after_training_epoch(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Let the loader and its workers go."""
+    def after_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Release the loader and its workers."""
         self._batches = iter(())
 
     # ---------------------------------------------------------------- memory
 
     def add(self, experience: int, places: list[int], outputs: Tensor, seed: int) -> None:
-        """Let samples come by: Vitter's algorithm R.
+        """Offer samples to the memory: Vitter's algorithm R.
 
-        The n-th sample takes a free slot, or that of a remembered one with probability M / n.
+        The n-th sample takes a free slot, or replaces a stored one with probability M / n.
 
         Args:
             experience: The experience's index in the stream.
-            places: B places in the experience's data set.
+            places: B indices in the experience's data set.
             outputs: (B,) or (B, K), float32.
             seed: Seed of the draw.
         """
         draws = torch.rand(
             len(places), generator=generator(seed, "der", self._seen), dtype=torch.float64
         )
-        chosen: dict[int, int] = {}  # slot -> sample; a later sample takes an earlier one's place
+        chosen: dict[int, int] = {}  # slot -> sample; later samples replace earlier ones
         for sample, draw in enumerate(draws.tolist()):
             slot = self._seen if self._seen < self.mem_size else int(draw * (self._seen + 1))
             if slot < self.mem_size:
@@ -143,7 +144,7 @@ class DER(ContinualPlugin):
         self._output[rows] = _widened(outputs[samples.to(outputs.device)], self._output.shape)
 
     def _make_room(self, size: int, outputs: Tensor) -> None:
-        """Enlarge the memory to `size` slots, if it has less, and to the outputs' width."""
+        """Enlarge the memory to `size` slots if needed, and to the outputs' width."""
         new = max(0, size - len(self))
         self._experience = torch.cat([self._experience, self._experience.new_zeros(new)])
         self._index = torch.cat([self._index, self._index.new_zeros(new)])
@@ -153,7 +154,7 @@ class DER(ContinualPlugin):
         own = _widened(self._output, shape)
         self._output = torch.cat([own, own.new_zeros(new, *own.shape[1:])])
 
-    def _drawn(self, strategy: Any, terms: int) -> Iterator[tuple[list[Any], Tensor]]:  # noqa: ANN401
+    def _drawn(self, strategy: Strategy, terms: int) -> Iterator[tuple[list[Any], Tensor]]:
         """Yield memory batches and their stored outputs, `terms` of them for every step."""
         order = torch.argsort(self._experience, stable=True)  # the order of the joined data sets
         stream = strategy.experience.origin_stream
@@ -167,7 +168,7 @@ class DER(ContinualPlugin):
             yield batch, stored[places]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return which samples are remembered, their outputs, and how many have come by."""
+        """Return the stored samples, their outputs, and the number of samples offered."""
         return {
             "seen": self._seen,
             "experience": self._experience,
@@ -176,7 +177,7 @@ class DER(ContinualPlugin):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a memory over."""
+        """Load a memory."""
         self._seen = state["seen"]
         self._experience = state["experience"].cpu()
         self._index = state["index"].cpu()

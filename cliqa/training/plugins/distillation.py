@@ -1,4 +1,4 @@
-"""A finished model teaches another one: the smaller one that is left of it, say."""
+"""Distillation from a trained model, for example into its pruned version."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from cliqa.losses.distillation import distillation_loss, output_distance
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 
 KINDS = ("mse", "pairwise")
@@ -24,20 +25,20 @@ class Distillation(ContinualPlugin):
 
     Over classes the distance is ``T^2 KL(softmax(teacher / T) || softmax(logits / T))`` (Hinton et
     al., "Distilling the knowledge in a neural network", 2015, section 2; `distillation_loss`): the
-    factor keeps the gradient at the task loss's scale whatever T is. Over scores it is the squared
+    factor keeps the gradient at the task loss's scale for any T. Over scores it is the squared
     difference (`output_distance`), or that of all pairs' differences (`pairwise_distance`), which
-    leaves the scale of the scores to the task loss.
+    ignores an offset between teacher and student.
 
     Args:
-        teacher: A run's checkpoint or work_dir, or a model, whose outputs have the same meaning.
-            None where `set_teacher` gives it. A file is read when training begins, so that what
-            has been trained can be evaluated without its teacher.
+        teacher: A run's checkpoint or work_dir, or a model, with the same kind of outputs. None if
+            `set_teacher` is called. A file is read when training begins: a trained model can be
+            evaluated without its teacher.
         strength: Factor of the distance, >= 0.
-        temperature: Softens the class probabilities, > 0; of no effect on scores.
-        kind: ``"mse"`` or ``"pairwise"``; of no effect on classes.
+        temperature: Softens the class probabilities, > 0; no effect on scores.
+        kind: ``"mse"`` or ``"pairwise"``; no effect on classes.
 
     Attributes:
-        opener: Reads the model that a file holds.
+        opener: Loads the model of a file.
 
     Raises:
         ConfigError: A number is out of range, or `kind` is unknown.
@@ -64,16 +65,16 @@ class Distillation(ContinualPlugin):
         self.temperature = temperature
         self.kind = kind
         self.path = None if isinstance(teacher, nn.Module) or not teacher else Path(teacher)
-        self._teacher: list[nn.Module] = []  # in a list: not a part of whatever holds the plugin
+        self._teacher: list[nn.Module] = []  # in a list: not a submodule of the plugin's owner
         if isinstance(teacher, nn.Module):
             self.set_teacher(teacher)
 
     def set_teacher(self, teacher: nn.Module) -> None:
-        """Take a model as the teacher; it is put into evaluation mode and learns no more."""
+        """Set the teacher; it is frozen and put into evaluation mode."""
         self._teacher = [teacher.eval().requires_grad_(False)]
 
     def open(self) -> None:
-        """Read the teacher, if that has not been done.
+        """Load the teacher, if it is not loaded yet.
 
         Raises:
             ConfigError: There is none.
@@ -85,17 +86,17 @@ class Distillation(ContinualPlugin):
             self.set_teacher(self.opener(self.path))
         else:
             raise ConfigError(
-                "Distillation: there is no teacher. Name a run's checkpoint in a config: "
+                "Distillation: there is no teacher. Set a run's checkpoint in the config: "
                 "teacher='work_dirs/demo'; in Python give teacher=model, or call set_teacher."
             )
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Have the teacher where the student is."""
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Move the teacher to the student's device."""
         self.open()
         for teacher in self._teacher:
             teacher.to(strategy.device)
 
-    def before_backward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+    def before_backward(self, strategy: Strategy, **_: object) -> None:
         """Add the distance to the loss."""
         if self.strength > 0:
             with torch.no_grad():
@@ -125,11 +126,11 @@ class Distillation(ContinualPlugin):
         return pairwise_distance(outputs, truth)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return nothing: the teacher does not change, and is read again."""
+        """Return nothing: the teacher does not change and is loaded again."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take nothing over."""
+        """Load nothing."""
 
 
 def pairwise_distance(outputs: Tensor, truth: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""An average of the weights over the steps, evaluated and kept instead of the last ones."""
+"""An exponential moving average of the weights, used instead of the last weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.views.views import Tensors, tensors_of
+from cliqa.training.strategy import Strategy
+from cliqa.training.views.views import Tensors, copied_tensors, restore_tensors, tensors_of
 from cliqa.utils.errors import ConfigError
 
 
@@ -18,8 +19,8 @@ class EMA(ContinualPlugin):
     """Average the weights exponentially: ``a <- d a + (1 - d) w`` after every step.
 
     Polyak & Juditsky, 1992; with the warm-up of Tan & Le, "EfficientNet", 2019:
-    ``d = min(decay, (1 + t) / (10 + t))`` in step t, without which a short experience would hardly
-    leave its start.
+    ``d = min(decay, (1 + t) / (10 + t))`` in step t, without which the average of a short
+    experience would stay near its start.
 
     Between two epochs, and from an experience's end on, the model *is* the average: that is what
     validation and evaluation see, what a checkpoint's model holds, and what other plugins measure
@@ -29,7 +30,7 @@ class EMA(ContinualPlugin):
 
     Args:
         decay: d, the share of the old average, 0..1, below 1.
-        warmup: Average over fewer steps at an experience's start.
+        warmup: Use a smaller decay at an experience's start.
 
     Raises:
         ConfigError: `decay` is out of range.
@@ -42,14 +43,14 @@ class EMA(ContinualPlugin):
         self.decay = decay
         self.warmup = warmup
         self._steps = 0
-        self._average: Tensors = {}  # while an epoch goes on
+        self._average: Tensors = {}  # during an epoch
         self._trained: Tensors = {}  # between epochs, when the model is the average
 
-    def check(self, plugins: Sequence[Any]) -> None:
-        """Refuse methods that change the weights by a plan.
+    def check(self, plugins: Sequence[object]) -> None:
+        """Refuse methods that need all epochs of an experience.
 
         Raises:
-            ConfigError: One of the plugins does.
+            ConfigError: One of the plugins is such a method.
         """
         for plugin in plugins:
             if isinstance(plugin, ContinualPlugin) and plugin.needs_all_epochs:
@@ -59,44 +60,42 @@ class EMA(ContinualPlugin):
                     f"over its epochs would undo. Drop the plugin 'EMA', or '{name}'."
                 )
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Forget the average; the first iteration starts a new one."""
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Reset the average; the first iteration starts a new one."""
         self._steps, self._average, self._trained = 0, {}, {}
 
-    def before_training_iteration(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Go on with the trained weights where an epoch begins."""
+    def before_training_iteration(self, strategy: Strategy, **_: object) -> None:
+        """Restore the trained weights at an epoch's start."""
         if self._average:
             return
-        own = tensors_of(strategy.model)
-        self._average = _copied(own)
-        _put(self._trained, own)
+        self._average = copied_tensors(strategy.model)
+        restore_tensors(strategy.model, self._trained)
         self._trained = {}
 
-    def after_training_iteration(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Average, after all that other plugins do to a step's weights."""
+    def after_training_iteration(self, strategy: Strategy, **_: object) -> None:
+        """Update the average, after other plugins have changed the step's weights."""
         if strategy.updated:
             self.average(tensors_of(strategy.model))
 
-    def after_training_epoch(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Let the model be the average."""
-        own = tensors_of(strategy.model)
-        self._trained = _copied(own)
-        _put(self._average, own)
+    def after_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Load the average into the model."""
+        self._trained = copied_tensors(strategy.model)
+        restore_tensors(strategy.model, self._average)
         self._average = {}
 
-    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Drop the trained weights: the model stays the average."""
+    def after_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Drop the trained weights: the model keeps the average."""
         self._trained = {}
 
     @torch.no_grad()
     def average(self, weights: Tensors) -> None:
-        """Take a step's weights into the average; counters are taken over as they are."""
+        """Update the average with a step's weights; integer buffers are copied."""
         warm = (1 + self._steps) / (10 + self._steps) if self.warmup else 1.0
         decay = min(self.decay, warm)
         self._steps += 1
         for name, weight in weights.items():
             if weight.is_floating_point():
-                # as a difference: a weight that never moves keeps its very bits
+                # as a difference: a frozen weight stays bit-identical
                 self._average[name].lerp_(weight.detach(), 1 - decay)
             else:
                 self._average[name].copy_(weight)
@@ -106,18 +105,6 @@ class EMA(ContinualPlugin):
         return {"steps": self._steps, "trained": self._trained}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a state over; the average is the model's own state."""
+        """Load a state; the average is the model's own state."""
         self._steps, self._trained = state["steps"], state["trained"]
         self._average = {}
-
-
-def _copied(tensors: Tensors) -> Tensors:
-    """Return copies."""
-    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
-
-
-@torch.no_grad()
-def _put(values: Tensors, into: Tensors) -> None:
-    """Give tensors the values of the same names."""
-    for name, value in values.items():
-        into[name].copy_(value)

@@ -1,4 +1,4 @@
-"""Elastic weight consolidation: weights that the likelihood depends on most are held most."""
+"""Elastic weight consolidation: a penalty on changes of important weights."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from cliqa.training.importance.fisher import KINDS, fisher_diagonal
 from cliqa.training.importance.per_sample import Weights
 from cliqa.training.importance.quadratic import (
     QuadraticPenalty,
+    check_count,
     grown,
     trainable,
     without,
 )
-from cliqa.training.importance.trained_samples import check_count, samples_of
+from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 
@@ -30,11 +31,11 @@ class EWC(QuadraticPenalty):
 
     Kirkpatrick et al., "Overcoming catastrophic forgetting in neural networks", PNAS 2017, eq. 3.
     F is the diagonal of the Fisher information: the mean over samples of the squared gradient of
-    one sample's log-likelihood, in evaluation mode and with evaluation transforms, whatever the
-    batch size. The likelihood of classes is the softmax; that of scores is a normal distribution of
-    standard deviation `sigma` around the output, whatever loss is trained with.
+    one sample's log-likelihood, in evaluation mode and with evaluation transforms, for any batch
+    size. The likelihood of classes is the softmax; that of scores is a normal distribution of
+    standard deviation `sigma` around the output, for any training loss.
 
-    With one head for all classes, expect little: what it holds is not what the head forgets.
+    With one head for all classes it helps little: it does not protect the head's old classes.
 
     Args:
         strength: Factor of the penalty, >= 0.
@@ -43,12 +44,12 @@ class EWC(QuadraticPenalty):
             F <- gamma F + F of the new experience (Schwarz et al., "Progress & compress", ICML
             2018, eq. 9); ``"single"``: one around the newest weights, F the mean over the
             experiences.
-        gamma: Decay of the ``"online"`` mode, 0..1; with 0 there is no penalty.
+        gamma: Decay of the ``"online"`` mode, 0..1; 0 disables the penalty.
         fisher: Which labels the gradients are at: ``"empirical"``, ``"sampled"`` or ``"exact"``, as
             in `fisher_diagonal`; None for ``"exact"`` over scores, ``"empirical"`` over classes.
-        n_samples: Training samples that F is measured on; 0 for all.
+        n_samples: Training samples to estimate F on; 0 for all.
         normalize: Divide each experience's F by its ``"max"`` or ``"mean"``, so that a strength
-            carries over from one network to another; False not.
+            suits different networks; False: do not.
         sigma: Standard deviation of scores in 0..1 around the output, > 0.
 
     Raises:
@@ -84,17 +85,17 @@ class EWC(QuadraticPenalty):
         self.mode = mode
         self.gamma = gamma
         if mode == "online":
-            self.scale = 0.5 * gamma  # eq. 9: what is known has decayed when the next one begins
+            self.scale = 0.5 * gamma  # eq. 9: F has decayed when the next experience begins
         self.fisher = fisher
         self.n_samples = n_samples
         self.normalize = normalize
         self.sigma = sigma
         self._learnt = 0
-        # what a sum of penalties has over one around the mean of their anchors, by parameter
+        # the constant between the sum of penalties and one around their mean anchor, by parameter
         self._rest: Weights = {}
 
     def forget(self, names: Collection[str]) -> None:
-        """Let go of all that is known of parameters that start anew."""
+        """Forget the state of parameters that are reinitialised."""
         super().forget(names)
         self._rest = without(self._rest, names)
 
@@ -108,8 +109,8 @@ class EWC(QuadraticPenalty):
         constant = self.scale * self.strength * torch.stack(rest).sum() if rest else 0.0
         return super().penalty(model) + constant
 
-    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Measure F, and merge it and the weights reached with those of earlier experiences."""
+    def after_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Estimate F, and merge it and the current weights with those of earlier experiences."""
         measured = self._normalized(self.measure(strategy))
         for name, weight in trainable(strategy.model).items():
             self._merge(name, measured[name], weight)
@@ -155,11 +156,11 @@ class EWC(QuadraticPenalty):
 
     # ---------------------------------------------------------------- one experience
 
-    def measure(self, strategy: Any) -> Weights:  # noqa: ANN401
+    def measure(self, strategy: Strategy) -> Weights:
         """Return F on the experience's data alone."""
         return fisher_diagonal(
             strategy.model,
-            samples_of(strategy, self.n_samples),
+            strategy.training_samples(self.n_samples),
             kind=self.fisher,
             sigma=self.sigma,
             random=generator(strategy.options.seed, "fisher", strategy.step_index),
@@ -168,11 +169,11 @@ class EWC(QuadraticPenalty):
     # ---------------------------------------------------------------- state
 
     def state_dict(self) -> dict[str, Any]:
-        """Return F, the anchor, and how many experiences they stand for."""
+        """Return F, the anchor, and the number of experiences."""
         return {**super().state_dict(), "rest": self._rest, "learnt": self._learnt}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
+        """Load a state."""
         super().load_state_dict(state)
         self._rest = state["rest"]
         self._learnt = state["learnt"]

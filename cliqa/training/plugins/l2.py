@@ -1,4 +1,4 @@
-"""The L2 anchor: weights are pulled towards where earlier experiences left them."""
+"""The L2 anchor: a penalty on the distance from the weights after earlier experiences."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from cliqa.training.importance.quadratic import (
     trainable,
     without,
 )
+from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 
 
@@ -46,13 +47,13 @@ class L2(WeightPenalty):
         self.anchor = anchor
         self._anchors: list[Weights] = []
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Take the first weights as the anchor where that is asked for."""
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Use the first weights as the anchor with ``anchor="init"``."""
         if self.anchor == "init" and not self._anchors:
             self._anchors = [trainable(strategy.model)]
 
-    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Take the weights reached as an anchor."""
+    def after_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Use the current weights as an anchor."""
         if self.anchor == "last":
             self._anchors = [trainable(strategy.model)]
         elif self.anchor == "all":
@@ -60,11 +61,11 @@ class L2(WeightPenalty):
 
     @property
     def active(self) -> bool:
-        """Tell whether there is an anchor."""
+        """Return whether there is an anchor."""
         return bool(self._anchors)
 
     def forget(self, names: Collection[str]) -> None:
-        """Let go of the anchors of parameters that start anew."""
+        """Forget the anchors of parameters that are reinitialised."""
         self._anchors = [without(anchor, names) for anchor in self._anchors]
 
     def cut(self, step: Step) -> None:
@@ -74,8 +75,7 @@ class L2(WeightPenalty):
     def penalty(self, model: nn.Module) -> Tensor:
         """Return ``strength / 2`` times the squared distance of the trainable weights, a scalar.
 
-        Weights that are newer than an anchor are free; of those that have grown, the old part is
-        compared.
+        Weights that are newer than an anchor are not penalised; of enlarged ones, the old part is.
         """
         distances = [squared_distance(model, anchor) for anchor in self._anchors]
         return self.strength / 2 * torch.stack(distances).sum()
@@ -85,5 +85,5 @@ class L2(WeightPenalty):
         return {"anchors": self._anchors}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the anchors over."""
+        """Load the anchors."""
         self._anchors = state["anchors"]

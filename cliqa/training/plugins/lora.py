@@ -1,4 +1,4 @@
-"""LoRA: low-rank adapters learn the stream, the network's own weights stay as they are."""
+"""LoRA: low-rank adapters are trained, the network's own weights are frozen."""
 
 from __future__ import annotations
 
@@ -8,69 +8,72 @@ from typing import Any
 import torch
 from torch import nn
 
+from cliqa.config.suggest import closest
 from cliqa.models.freezing import check_patterns, matches
-from cliqa.models.lora.adapters import inject, lora_layers, lora_parameters
-from cliqa.models.lora.layer import LoRALayer
-from cliqa.models.lora.rank import cut_down, refill
+from cliqa.models.lora.adapters import inject, is_adapter, lora_layers, lora_parameters
+from cliqa.models.lora.layer import LoRALayer, cut_down, refill
 from cliqa.registry import PLUGINS
+from cliqa.training.adapter_memory import AdapterMemory, InterferenceFree, Orthogonality
 from cliqa.training.importance.quadratic import WeightPenalty
-from cliqa.training.lora.modes import AdapterMemory, InterferenceFree, Orthogonality
-from cliqa.training.lora.options import check_choices, check_values
-from cliqa.training.lora.parameters import (
-    is_adapter,
-    log_trainable,
-    norms_beside,
-    set_trainable,
-)
-from cliqa.training.views.views import TaskViews, tensors_of
+from cliqa.training.strategy import Strategy
+from cliqa.training.views.views import TaskViews, norm_modules, tensors_of
 from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.logging import get_logger
 from cliqa.utils.seed import generator
+
+logger = get_logger(__name__)
+
+CHOICES = {
+    "mode": ("shared", "per_task", "sum", "olora", "inflora"),
+    "first": ("adapters", "full"),
+    "start": ("fresh", "last"),
+    "norm": ("frozen", "train"),
+}
+"""Allowed values of these arguments."""
 
 
 @PLUGINS.register_module()
 class LoRA(TaskViews):
-    """Learn adapters of a model's layers, and its heads; all other weights keep their bits.
+    """Train adapters of a model's layers, and its heads; all other weights are frozen.
 
-    Hu et al., "LoRA: Low-rank adaptation of large language models", ICLR 2022, with these ways to
-    go from one experience to the next:
+    Hu et al., "LoRA: Low-rank adaptation of large language models", ICLR 2022, with these modes
+    over several experiences:
 
-    * ``"shared"``: one adapter learns on, and forgets as any weights do.
-    * ``"per_task"``: an adapter and heads of each experience's own. Heads start from the last ones.
-    * ``"sum"``: after an experience its adapter is added to a sum that takes part in all later
-      ones, and a fresh one starts. The sum is a buffer of the weight's size a layer, so that a
-      checkpoint's size does not depend on the stream's length.
-    * ``"olora"``: the same with a penalty on what adapters have in common; see `Orthogonality`.
-    * ``"inflora"``: the same with fixed A that leaves outputs for earlier inputs as they are; see
+    * ``"shared"``: one adapter for all experiences; it forgets like any weights.
+    * ``"per_task"``: an adapter and heads for each experience. Heads start from the last ones.
+    * ``"sum"``: after an experience its adapter is added to a sum, and a new one starts. The sum
+      is a buffer of the weight's size per layer: a checkpoint does not grow with the stream.
+    * ``"olora"``: the same with a penalty on overlapping adapters; see `Orthogonality`.
+    * ``"inflora"``: the same with a fixed A that does not change outputs for earlier inputs; see
       `InterferenceFree`.
 
-    There are two hidden ways to forget. One is batch normalisation: by default normalisation layers
-    stay as they are, their statistics too. The other is the head: where one head serves all
-    experiences, as that of scores does, it trains on and forgets what ``"inflora"`` protects below
-    it. With ``heads=[]`` and ``first="full"`` it is adapted like any other layer.
+    Two other parts can forget. Normalisation layers: by default they are frozen, with their
+    statistics. The head: where one head serves all experiences, as for scores, it keeps training
+    and forgets. With ``heads=[]`` and ``first="full"`` it gets an adapter like any other layer.
 
     Args:
         rank: r; see `inject`.
         alpha: The adapters are scaled by ``alpha / rank``.
-        targets: Which layers: names or ``"conv"``, ``"linear"``, ``"attention"``, ``"all"``.
+        targets: Layers to adapt: names or ``"conv"``, ``"linear"``, ``"attention"``, ``"all"``.
         mode: See above.
         first: What the first experience trains: ``"adapters"``, which needs a pretrained network,
             or ``"full"``: the whole network without adapters.
         start: With ``"per_task"``, whether an adapter is ``"fresh"`` or starts from the ``"last"``.
-        heads: Names of the parts that are trained as they are; may be empty.
+        heads: Names of the parts that are trained without adapters; may be empty.
         norm: Normalisation layers are ``"frozen"`` after a full first experience, or ``"train"``;
-            with ``"per_task"`` each experience has its own then.
+            with ``"per_task"`` each experience then has its own.
         rs: Scale by ``alpha / sqrt(rank)``.
-        energy: Cut each adapter, after its experience, down to the smallest rank with this share
-            of its squared singular values, above 0, up to 1. None: not.
+        energy: After an experience, reduce each adapter to the smallest rank with this share of its
+            squared singular values, above 0, up to 1. None: do not.
         orthogonality: Factor of the penalty of ``"olora"``, >= 0.
         threshold: Share of the inputs' energy that ``"inflora"`` protects at first, 0..1.
-        samples: Samples of an experience that ``"inflora"`` looks at, > 0.
+        samples: Samples of an experience that ``"inflora"`` uses, > 0.
         inference: As `TaskViews`; other than ``"last"`` with ``"per_task"`` alone.
         centroids: As `TaskViews`.
         temperature: As `TaskViews`.
 
     Attributes:
-        ranks: The ranks of each layer's groups after each experience, where `energy` is given.
+        ranks: The ranks of each layer's groups after each experience, if `energy` is given.
 
     Raises:
         ConfigError: A value is out of range, or a choice is unknown.
@@ -96,8 +99,8 @@ class LoRA(TaskViews):
         temperature: float = 32.0,
     ) -> None:
         super().__init__(inference, centroids, temperature)
-        check_choices(mode=mode, first=first, start=start, norm=norm)
-        check_values(heads, energy, orthogonality, threshold, samples)
+        _check_choices(mode=mode, first=first, start=start, norm=norm)
+        _check_values(heads, energy, orthogonality, threshold, samples)
         if inference != "last" and mode != "per_task":
             raise ConfigError(
                 f"LoRA: inference={inference!r} needs an adapter for each experience. Set "
@@ -112,32 +115,32 @@ class LoRA(TaskViews):
             self._memory = Orthogonality(orthogonality)
         elif mode == "inflora":
             self._memory = InterferenceFree(threshold, samples)
-        self._free: frozenset[str] = frozenset()  # parameters that the model lets train
-        self._told = False
+        self._free: frozenset[str] = frozenset()  # parameters that are trainable without LoRA
+        self._logged = False
 
     @property
     def _sums(self) -> bool:
-        """Whether adapters are folded into a sum."""
+        """Whether adapters are added to a sum."""
         return self.mode in ("sum", "olora", "inflora")
 
     @property
     def _renews(self) -> bool:
-        """Whether every experience has a fresh adapter."""
+        """Whether every experience has a new adapter."""
         return self._sums or (self.mode == "per_task" and self.start == "fresh")
 
     @property
     def _full(self) -> bool:
-        """Whether the experience at hand trains the whole network."""
+        """Whether the current experience trains the whole network."""
         return self.first == "full" and not self.learnt
 
     # ---------------------------------------------------------------- the model
 
     def prepare(self, model: nn.Module) -> None:
-        """Give the model its adapters, and freeze what does not train at first.
+        """Add adapters to the model, and freeze the other parameters.
 
         Raises:
-            ConfigError: `rank` or `alpha` cannot be.
-            ModelError: A target or a head names nothing in this model.
+            ConfigError: `rank` or `alpha` is out of range.
+            ModelError: A target or a head matches nothing in this model.
         """
         check_patterns(model, self.heads, "LoRA: heads")
         self._free = frozenset(n for n, p in model.named_parameters() if p.requires_grad)
@@ -153,27 +156,33 @@ class LoRA(TaskViews):
         self._set_trainable(model)
 
     def own_names(self, model: nn.Module) -> list[str]:
-        """Return the tensors of adapters, heads and trained norms; none but with ``per_task``."""
+        """Return the tensors of adapters, heads and trained norms; empty unless ``per_task``."""
         if self.mode != "per_task":
             return []
-        norms = norms_beside(model, self.heads) if self.norm == "train" else []
-        own = tensors_of(model)
-        return [n for n in own if is_adapter(n) or matches(n, [*self.heads, *norms])]
+        parts = self._plain_parts(model)
+        return [n for n in tensors_of(model) if is_adapter(n) or matches(n, parts)]
+
+    def _norms(self, model: nn.Module) -> list[str]:
+        """Return the names of the normalisation layers outside the heads."""
+        return [name for name in norm_modules(model) if not matches(name, self.heads)]
+
+    def _plain_parts(self, model: nn.Module) -> list[str]:
+        """Return the parts that are trained without adapters: heads, and norms if they train."""
+        return [*self.heads, *(self._norms(model) if self.norm == "train" else ())]
 
     def _set_trainable(self, model: nn.Module) -> None:
-        """Let train what the experience at hand trains."""
-        norms = norms_beside(model, self.heads) if self.norm == "train" else []
-        set_trainable(
-            model,
-            free=self._free,
-            parts=["*"] if self._full else [*self.heads, *norms],
-            adapters=not self._full,
-            fixed_rows=self.mode == "inflora",
-        )
+        """Set which parameters are trained in the current experience."""
+        parts = ["*"] if self._full else self._plain_parts(model)
+        for name, parameter in model.named_parameters():
+            if is_adapter(name):
+                fixed = self.mode == "inflora" and name.endswith("lora_A")
+                parameter.requires_grad_(not self._full and not fixed)
+            else:
+                parameter.requires_grad_(name in self._free and matches(name, parts))
 
     # ---------------------------------------------------------------- hooks
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Start the experience's adapter."""
         layers = self._layers(strategy.model)
         super().before_training_exp(strategy)
@@ -182,17 +191,20 @@ class LoRA(TaskViews):
         if self._memory is not None and not self._full:
             self._memory.begin(strategy, layers, self.learnt)
         self._set_trainable(strategy.model)
-        if not self._told and not self._full:
-            log_trainable(strategy.model)
-            self._told = True
+        if not self._logged and not self._full:
+            sizes = [(p.numel(), p.requires_grad) for p in strategy.model.parameters()]
+            total, trained = sum(n for n, _ in sizes), sum(n for n, trains in sizes if trains)
+            share = f"{trained:,} of {total:,} parameters train ({trained / total:.1%})"
+            logger.info("LoRA: %s.", share)
+            self._logged = True
 
-    def before_training_epoch(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Keep frozen normalisation layers from counting batches."""
+    def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Keep frozen normalisation layers in evaluation mode."""
         if self.norm == "frozen" and not self._full:
-            for name in norms_beside(strategy.model, self.heads):
+            for name in self._norms(strategy.model):
                 strategy.model.get_submodule(name).eval()
 
-    def before_backward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+    def before_backward(self, strategy: Strategy, **_: object) -> None:
         """Add the mode's penalty."""
         if self._memory is None or self._full:
             return
@@ -200,8 +212,8 @@ class LoRA(TaskViews):
         if penalty is not None:
             strategy.loss = strategy.loss + penalty
 
-    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Cut the adapter down, fold it, remember it: what the mode asks for."""
+    def after_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Reduce, sum up and store the adapter, as the mode requires."""
         full, layers = self._full, self._layers(strategy.model)
         if self.energy is not None and not full:
             self.ranks.append(cut_down(layers, self.energy))
@@ -214,20 +226,20 @@ class LoRA(TaskViews):
             self._memory.end(strategy, layers, self.learnt)
         if full or self._renews or self.energy is not None:
             for name, parameter in strategy.model.named_parameters():
-                if not matches(name, self.heads):  # momentum of another adapter
+                if not matches(name, self.heads):  # momentum belongs to the old adapter
                     strategy.optimizer.state.pop(parameter, None)
         super().after_training_exp(strategy)
 
-    def _renew(self, strategy: Any, layers: dict[str, LoRALayer]) -> None:  # noqa: ANN401
-        """Start fresh adapters, which no penalty may hold to where the earlier ones were."""
+    def _renew(self, strategy: Strategy, layers: dict[str, LoRALayer]) -> None:
+        """Start new adapters, and let weight penalties forget the earlier ones."""
         for name, layer in layers.items():
             layer.renew(self._random(strategy, name))
         for plugin in strategy.plugins:
             if isinstance(plugin, WeightPenalty):
                 plugin.forget(lora_parameters(strategy.model))
 
-    def _random(self, strategy: Any, *place: str) -> torch.Generator:  # noqa: ANN401
-        """Return the generator of a layer in this experience."""
+    def _random(self, strategy: Strategy, *place: str) -> torch.Generator:
+        """Return a seeded generator for a layer in this experience."""
         return generator(strategy.options.seed, "lora", self.learnt, *place)
 
     def _layers(self, model: nn.Module) -> dict[str, LoRALayer]:
@@ -247,13 +259,40 @@ class LoRA(TaskViews):
     # ---------------------------------------------------------------- state
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the views, the ranks and what the mode remembers."""
+        """Return the views, the ranks and the mode's memory."""
         memory = {} if self._memory is None else self._memory.state_dict()
         return {**super().state_dict(), "ranks": self.ranks, "memory": memory}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
+        """Load a state."""
         super().load_state_dict(state)
         self.ranks = state["ranks"]
         if self._memory is not None:
             self._memory.load_state_dict(state["memory"])
+
+
+def _check_choices(**chosen: str) -> None:
+    """Refuse a value that `CHOICES` does not list."""
+    for name, value in chosen.items():
+        known = CHOICES[name]
+        if value not in known:
+            raise ConfigError(
+                f"LoRA: {name} must be one of {', '.join(map(repr, known))}, got {value!r}."
+                f"{closest(str(value), known)}"
+            )
+
+
+def _check_values(
+    heads: Sequence[str], energy: float | None, orthogonality: float, threshold: float, samples: int
+) -> None:
+    """Refuse values out of range; the arguments are those of `LoRA`."""
+    if isinstance(heads, str):
+        raise ConfigError(f"LoRA: heads must be a list of names, e.g. ['head'], got {heads!r}.")
+    if energy is not None and not 0 < energy <= 1:
+        raise ConfigError(f"LoRA: energy must be above 0 and at most 1, or None, got {energy!r}.")
+    if not 0 <= orthogonality < float("inf"):
+        raise ConfigError(f"LoRA: orthogonality must be >= 0, got {orthogonality!r}.")
+    if not 0 <= threshold <= 1:
+        raise ConfigError(f"LoRA: threshold must lie in 0..1, got {threshold!r}.")
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+        raise ConfigError(f"LoRA: samples must be an integer > 0, got {samples!r}.")

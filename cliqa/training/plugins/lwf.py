@@ -1,4 +1,4 @@
-"""Learning without forgetting: the model as it was before teaches the model as it becomes."""
+"""Learning without forgetting: distillation from the model before the current experience."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from cliqa.losses.fidelity import fidelity_loss
 from cliqa.models.pruned import pruning_of, widen
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 
 DISTILL = (None, "mse", "fidelity")
@@ -26,10 +27,10 @@ class LwF(ContinualPlugin):
     """Add ``alpha`` times the distance from a frozen copy of the model before this experience.
 
     Li & Hoiem, "Learning without forgetting", ECCV 2016. Teacher and student see the same batch:
-    the new samples as they are augmented, and a memory's if there is one. Over classes the distance
+    the augmented new samples, and a memory's if there is one. Over classes the distance
     is ``KL(softmax(teacher / T) || softmax(student / T))`` over the classes seen before
     (`distillation_loss`): eq. 2 to 4, and the term of Avalanche's ``LwF``, so that `alpha` means
-    the same. Its gradient falls with 1 / T^2; alpha=4 with T = 2 is what weighs as Hinton's
+    the same. Its gradient falls with 1 / T^2; alpha=4 with T = 2 has the weight of Hinton's
     distillation. Over scores it is the mean squared difference (`output_distance`), or the fidelity
     between the two models' probabilities that one image is better than another (Zhang et al.,
     "Continual learning for blind image quality assessment", TPAMI 2023). The first experience has
@@ -37,13 +38,13 @@ class LwF(ContinualPlugin):
 
     Args:
         alpha: Factor of the distance, >= 0.
-        temperature: Softens the class probabilities, > 0; of no effect on scores.
+        temperature: Softens the class probabilities, > 0; no effect on scores.
         distill: ``"mse"`` or ``"fidelity"``; None for the divergence over classes, ``"mse"`` over
             scores. ``"mse"`` over classes compares the logits.
 
     Raises:
         ConfigError: A number is out of range, `distill` is unknown, or ``"fidelity"``, which
-            compares scores, meets classes.
+            compares scores, is used with classes.
     """
 
     follows_pruning = True
@@ -63,16 +64,16 @@ class LwF(ContinualPlugin):
         self.distill = distill
         self.reads_classes = distill is None
         self._teacher: nn.Module | None = None
-        self._weights: dict[str, Tensor] | None = None  # of a teacher that is still to be built
-        self._classes: list[int] = []  # those that the teacher has learnt
-        self._pruned = 0  # steps of the model's pruning that the teacher has
+        self._weights: dict[str, Tensor] | None = None  # of a teacher that is not built yet
+        self._classes: list[int] = []  # the classes that the teacher knows
+        self._pruned = 0  # pruning steps of the model that the teacher has
 
-    def before_backward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
+    def before_backward(self, strategy: Strategy, **_: object) -> None:
         """Add the distance to the loss."""
         if self.distill == "fidelity" and strategy.mb_output.dim() > 1:
             raise ConfigError(
-                "LwF: distill='fidelity' compares quality scores, and this model gives "
-                f"{strategy.mb_output.shape[1]} outputs a sample. Use None or 'mse'."
+                "LwF: distill='fidelity' compares quality scores, and this model has "
+                f"{strategy.mb_output.shape[1]} outputs per sample. Use None or 'mse'."
             )
         teacher = self.teacher(strategy.model)
         if teacher is not None:
@@ -80,15 +81,15 @@ class LwF(ContinualPlugin):
                 truth = strategy.output_of(strategy.mbatch, teacher)
             strategy.loss = strategy.loss + self.alpha * self.distance(strategy.mb_output, truth)
 
-    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Let the model as it is now teach from here on."""
+    def after_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Use a copy of the current model as the teacher from now on."""
         if self.alpha > 0:
             self._teacher, self._weights = _frozen(strategy.model), None
             self._classes = list(getattr(strategy.experience, "classes_seen_so_far", []))
             self._pruned = len(pruning_of(strategy.model))
 
     def teacher(self, model: nn.Module) -> nn.Module | None:
-        """Return the teacher; one whose weights were restored takes its architecture from `model`.
+        """Return the teacher; after a restore it is built from the architecture of `model`.
 
         Args:
             model: The student.
@@ -98,7 +99,7 @@ class LwF(ContinualPlugin):
         """
         if self._weights is not None:
             self._teacher = _frozen(model)
-            # a head may have grown since, and channels may have been pruned
+            # a head may have grown, and channels may have been pruned
             widen(self._teacher, self._weights, self._pruned)
             self._weights = None
         return self._teacher
@@ -121,19 +122,19 @@ class LwF(ContinualPlugin):
         return distillation_loss(outputs, truth, self.temperature)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the teacher's weights and statistics, and the classes that it has learnt."""
+        """Return the teacher's weights and statistics, and its classes."""
         weights = self._weights if self._teacher is None else self._teacher.state_dict()
         return {"teacher": weights, "classes": self._classes, "pruned": self._pruned}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a teacher over; it is built when the student is at hand."""
+        """Load a teacher; it is built when the student is available."""
         self._teacher, self._weights = None, state["teacher"]
         self._classes = list(state["classes"])
         self._pruned = state.get("pruned", 0)
 
 
 def _frozen(model: nn.Module) -> nn.Module:
-    """Return a copy of a model that cannot learn and whose statistics do not move."""
+    """Return a frozen copy of a model in evaluation mode."""
     frozen = copy.deepcopy(model).eval().requires_grad_(False)
     for parameter in frozen.parameters():
         parameter.grad = None

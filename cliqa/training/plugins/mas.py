@@ -1,8 +1,6 @@
-"""Memory-aware synapses: weights that the output depends on most are held most."""
+"""Memory-aware synapses: a penalty on changes of weights that the output is sensitive to."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,10 +9,11 @@ from cliqa.registry import PLUGINS
 from cliqa.training.importance.per_sample import PerSampleGradients, Weights
 from cliqa.training.importance.quadratic import (
     QuadraticPenalty,
+    check_count,
     grown,
     trainable,
 )
-from cliqa.training.importance.trained_samples import check_count, samples_of
+from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 
 
@@ -24,13 +23,13 @@ class MAS(QuadraticPenalty):
 
     Aljundi et al., "Memory aware synapses: learning what (not) to forget", ECCV 2018, eq. 3 and 4:
     Omega_k is the mean over samples of ``|d ||f(x)||^2 / d theta_k|``, one sample at a time, in
-    evaluation mode and with evaluation transforms. It asks for no label. Over experiences it is a
+    evaluation mode and with evaluation transforms. It needs no label. Over experiences it is a
     running mean.
 
     Args:
         strength: Factor of the penalty, >= 0.
         alpha: Weight of the earlier experiences in the running mean, 0..1, below 1.
-        n_samples: Training samples that the importances are measured on; 0 for all.
+        n_samples: Training samples to estimate the importances on; 0 for all.
 
     Raises:
         ConfigError: A value is out of range.
@@ -46,8 +45,8 @@ class MAS(QuadraticPenalty):
         self.alpha = alpha
         self.n_samples = n_samples
 
-    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Measure the importances, and take the weights reached as the anchor."""
+    def after_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Estimate the importances, and use the current weights as the anchor."""
         found = self.measure(strategy)
         for name, weight in trainable(strategy.model).items():
             new = found[name]
@@ -57,11 +56,11 @@ class MAS(QuadraticPenalty):
             self._importance[name] = new
             self._anchor[name] = weight
 
-    def measure(self, strategy: Any) -> Weights:  # noqa: ANN401
+    def measure(self, strategy: Strategy) -> Weights:
         """Return the importances on the experience's data alone."""
         gradients = PerSampleGradients(strategy.model, power=1)
         count = 0
-        for inputs, targets in samples_of(strategy, self.n_samples):
+        for inputs, targets in strategy.training_samples(self.n_samples):
             gradients.add(squared_norm, inputs, targets)
             count += len(targets)
         return gradients.means(count)

@@ -1,4 +1,4 @@
-"""PackNet: each experience gets weights of its own, packed into one network."""
+"""PackNet: each experience owns a part of one network's weights."""
 
 from __future__ import annotations
 
@@ -10,19 +10,26 @@ from torch import Tensor, nn
 
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.registry import PLUGINS
-from cliqa.training.views.packing import occupancy, share_out
-from cliqa.training.views.views import FixedTensors, TaskViews, norm_modules, tensors_of
+from cliqa.training.strategy import Strategy
+from cliqa.training.views.views import (
+    TaskViews,
+    Tensors,
+    copied_tensors,
+    norm_modules,
+    restore_tensors,
+    tensors_of,
+)
 from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
 
 LEAST_FREE = 0.05
-"""Share of the weights that should be free as long as experiences are to come."""
+"""A smaller share of free weights is warned of before the last experience."""
 
 
 class CapacityError(CliqaError):
-    """No weight is free for a new experience."""
+    """No weight is left for a new experience."""
 
 
 @PLUGINS.register_module()
@@ -31,19 +38,19 @@ class PackNet(TaskViews):
 
     Mallya & Lazebnik, "PackNet: Adding multiple tasks to a single network by iterative pruning",
     CVPR 2018. The last `post_epochs` of an experience's epochs retrain the kept weights after the
-    pruning. Weights of earlier experiences take part in the forward pass and are put back to the
-    bit after every step, so a view of an earlier experience gives the very outputs that it gave
-    then. Heads are kept per experience; biases and normalisation layers are learnt in the first
-    experience and fixed from then on, running statistics too, or kept per experience (`norm`).
+    pruning. Weights of earlier experiences take part in the forward pass and are restored after
+    every step, so that the view of an earlier experience keeps bit-identical outputs. Heads are
+    kept per experience; biases and normalisation layers are trained in the first experience and
+    then fixed, with running statistics, or kept per experience (`norm`).
 
     Args:
-        prune: Share of the weights free at the time that is freed again, 0..1: one number, or one
-            an experience (the last one's should be 0). None for equal shares of the network:
+        prune: Share of the free weights that stays free after an experience, 0..1: one number,
+            or one per experience (0 in the last one). None for equal shares of the network:
             1 - 1/(T - t) in experience t of T, 0 in the last one.
         post_epochs: Epochs after the pruning, out of ``train_epochs``; None for a third, at least
             one.
         norm: ``"frozen"``, or ``"per_task"`` normalisation layers.
-        heads: Names of the parts that each experience has of its own.
+        heads: Names of the parts that each experience has its own copy of.
         inference: As `TaskViews`.
         centroids: As `TaskViews`.
         temperature: As `TaskViews`.
@@ -78,26 +85,26 @@ class PackNet(TaskViews):
         self.heads = tuple(heads)
         self._owner: dict[str, Tensor] = {}  # uint8: 0 free, else the experience + 1
         self._pruned = False
-        self._fixed: FixedTensors | None = None
-        self._kept: dict[str, Tensor] = {}  # what weights that do not train are put back to
+        self._fixed: Tensors = {}
+        self._kept: dict[str, Tensor] = {}  # the values that fixed weights are restored to
 
     # ---------------------------------------------------------------- which tensors are what
 
     def own_names(self, model: nn.Module) -> list[str]:
-        """Return the tensors of the heads and, where asked for, of the normalisation layers."""
+        """Return the tensors of the heads, and of normalisation layers kept per task."""
         norms = tuple(norm_modules(model)) if self.norm == "per_task" else ()
         patterns = [*self.heads, *norms]
         return [name for name in tensors_of(model) if matches(name, patterns)]
 
     def packed_names(self, model: nn.Module) -> list[str]:
-        """Return the weights that are shared out: matrices and kernels outside the heads."""
+        """Return the weights assigned to experiences: matrices and kernels outside heads."""
         own = set(self.own_names(model))
         return [n for n, p in model.named_parameters() if p.dim() > 1 and n not in own]
 
     # ---------------------------------------------------------------- hooks
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Look at what is free, and note what must not change."""
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Check the free weights, and store the values of fixed ones."""
         super().before_training_exp(strategy)
         model = strategy.model
         if not self._owner:
@@ -110,43 +117,42 @@ class PackNet(TaskViews):
         self._pruned = False
         self._hold(model)
 
-    def before_training_epoch(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Keep fixed normalisation layers from counting batches."""
+    def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Keep fixed normalisation layers in evaluation mode."""
         if self.learnt and self.norm == "frozen":
             for module in norm_modules(strategy.model).values():
                 module.eval()
 
-    def after_update(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Put back what is not the experience's to change."""
+    def after_update(self, strategy: Strategy, **_: object) -> None:
+        """Restore the weights that the experience must not change."""
         own = tensors_of(strategy.model)
         with torch.no_grad():
             for name, owner in self._owner.items():
                 trains = owner == (self.learnt + 1 if self._pruned else 0)
                 own[name].copy_(torch.where(trains, own[name], self._kept[name]))
-        if self._fixed is not None:
-            self._fixed.put_back(strategy.model)
+        restore_tensors(strategy.model, self._fixed)
 
-    def after_training_epoch(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Prune when so many epochs are left as retrain the kept weights."""
+    def after_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Prune when only the retraining epochs are left."""
         left = strategy.train_epochs - strategy.epochs_done - 1
         if not self._pruned and left <= self._post(strategy):
-            self._share_out(strategy)
+            self._assign_weights(strategy)
 
-    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Keep the experience's view, and none of the optimizer's averages of its weights."""
+    def after_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Store the experience's view, and reset the optimizer's statistics."""
         super().after_training_exp(strategy)
         strategy.optimizer.state.clear()
 
     # ---------------------------------------------------------------- pruning
 
-    def _post(self, strategy: Any) -> int:  # noqa: ANN401
+    def _post(self, strategy: Strategy) -> int:
         """Return the epochs after the pruning."""
         if self.post_epochs is not None:
             return self.post_epochs
         return min(max(1, strategy.train_epochs // 3), strategy.train_epochs - 1)
 
-    def _share(self, strategy: Any) -> float:  # noqa: ANN401
-        """Return the share of the free weights that this experience gives back."""
+    def _share(self, strategy: Strategy) -> float:
+        """Return the share of the free weights that stays free after this experience."""
         left = len(strategy.experience.origin_stream) - self.learnt
         if self.prune is None:
             return 1 - 1 / max(1, left)
@@ -154,40 +160,40 @@ class PackNet(TaskViews):
             return float(self.prune) if left > 1 else 0.0
         return float(self.prune[self.learnt])
 
-    def _share_out(self, strategy: Any) -> None:  # noqa: ANN401
-        """Keep the largest of the free weights of every tensor for this experience."""
+    def _assign_weights(self, strategy: Strategy) -> None:
+        """Assign the largest free weights of every tensor to this experience."""
         own = tensors_of(strategy.model)
-        share_out(own, self._owner, self._share(strategy), self.learnt + 1)
+        assign_largest(own, self._owner, self._share(strategy), self.learnt + 1)
         strategy.optimizer.state.clear()
         self._pruned = True
         self._hold(strategy.model)
         self._warn(strategy)
 
     def _hold(self, model: nn.Module) -> None:
-        """Note the values of what must not change."""
+        """Store the values of fixed tensors."""
         own = tensors_of(model)
-        self._kept = {name: own[name].detach().clone() for name in self._owner}
+        self._kept = copied_tensors(model, self._owner)
         apart = {*self._owner, *self.own_names(model)}
         fixed = [name for name in own if name not in apart] if self.learnt else []
-        self._fixed = FixedTensors(model, fixed)
+        self._fixed = copied_tensors(model, fixed)
 
-    def _check_values(self, strategy: Any) -> None:  # noqa: ANN401
-        """Refuse what cannot work, in the first experience what would not in a later one.
+    def _check_values(self, strategy: Strategy) -> None:
+        """Refuse impossible values early, in the first experience.
 
         Raises:
-            ConfigError: There are too few shares or epochs, or a share leaves nothing.
+            ConfigError: There are too few shares or epochs, or a share frees no weight.
             CapacityError: No weight is free.
         """
         if self._post(strategy) >= strategy.train_epochs:
             raise ConfigError(
                 f"PackNet: post_epochs={self._post(strategy)} leaves none of the "
-                f"{strategy.train_epochs} epochs to train before the pruning."
+                f"{strategy.train_epochs} epochs to train before pruning."
             )
         count = len(strategy.experience.origin_stream)
         if isinstance(self.prune, Sequence) and len(self.prune) < count:
             raise ConfigError(
                 f"PackNet: prune has {len(self.prune)} shares, too few for {count} experiences. "
-                "Give one an experience."
+                "Give one per experience."
             )
         early = list(self.prune)[: count - 1] if isinstance(self.prune, Sequence) else [self.prune]
         if count > 1 and 0 in early:
@@ -195,15 +201,15 @@ class PackNet(TaskViews):
                 f"PackNet: prune={self.prune!r} frees no weight for the experiences after one that "
                 "gives back 0. Only the last share may be 0."
             )
-        mine = (0, self.learnt + 1)  # a resumed run may have shared them out already
+        mine = (0, self.learnt + 1)  # a resumed run may have assigned them already
         if not any(bool((owner == k).any()) for owner in self._owner.values() for k in mine):
             raise CapacityError(
                 f"PackNet: all weights belong to the {self.learnt} experiences learnt so far, none "
                 "is free for the next one. Set a larger prune, or None for equal shares."
             )
 
-    def _warn(self, strategy: Any) -> None:  # noqa: ANN401
-        """Say so where little is left for the experiences to come."""
+    def _warn(self, strategy: Strategy) -> None:
+        """Warn if few weights are free for later experiences."""
         free = 1 - sum(occupancy(self._owner))
         to_come = len(strategy.experience.origin_stream) - self.learnt - 1
         if to_come > 0 and free < LEAST_FREE:
@@ -217,7 +223,7 @@ class PackNet(TaskViews):
     # ---------------------------------------------------------------- views and state
 
     def show(self, model: nn.Module, view: int) -> None:
-        """Show the weights of an experience and of those before it, and its own tensors."""
+        """Load the weights of an experience and of earlier ones, and its own tensors."""
         super().show(model, view)
         own = tensors_of(model)
         held = self._held or own
@@ -231,6 +237,37 @@ class PackNet(TaskViews):
         return {**super().state_dict(), "owner": self._owner, "pruned": self._pruned}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
+        """Load a state."""
         super().load_state_dict(state)
         self._owner, self._pruned = state["owner"], state["pruned"]
+
+
+def assign_largest(weights: Tensors, owners: Tensors, freed: float, experience: int) -> None:
+    """Assign the largest free weights of every tensor to an experience; set the rest to zero.
+
+    Args:
+        weights: Tensors by name; changed in place.
+        owners: uint8 tensors of the same shapes: 0 is free; changed in place.
+        freed: Share of each tensor's free weights that stays free, 0..1.
+        experience: The owner's number, from 1.
+    """
+    with torch.no_grad():
+        for name, owner in owners.items():
+            free = (owner == 0).flatten().nonzero().flatten()
+            sizes = weights[name].detach().abs().flatten()[free]
+            count = len(free) - round(freed * len(free))
+            kept = free[sizes.argsort(descending=True, stable=True)[:count]]
+            owner.view(-1)[kept] = experience
+            weights[name].mul_((owner > 0).to(weights[name].dtype))
+
+
+def occupancy(owners: Tensors) -> list[float]:
+    """Return the share of all weights that each experience owns; the rest is free.
+
+    >>> occupancy({"w": torch.tensor([0, 1, 1, 2], dtype=torch.uint8)})
+    [0.5, 0.25]
+    """
+    total = sum(owner.numel() for owner in owners.values())
+    last = max((int(owner.max()) for owner in owners.values()), default=0)
+    counts = [sum(int((o == k).sum()) for o in owners.values()) for k in range(1, last + 1)]
+    return [count / max(1, total) for count in counts]

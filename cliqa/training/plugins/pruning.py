@@ -1,11 +1,10 @@
-"""Pruning while a stream is learnt: the network gets smaller between experiences."""
+"""Channel pruning during training: the network gets smaller in some experiences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from avalanche.training.plugins import EarlyStoppingPlugin
 from avalanche.training.plugins.clock import Clock
 
@@ -16,42 +15,43 @@ from cliqa.registry import PLUGINS
 from cliqa.training.cut_channels import cut_channels
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.state import STATELESS
+from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
 
 ADVICE = {
-    "LoRA": "adapters know the widths of the layers, which are frozen besides, and cannot recover. "
-    "Prune the network first, and give its checkpoint to the run with LoRA as load_from; or prune "
-    "the finished run of LoRA, whose adapters are merged for that",
-    "PackNet": "its weights belong to experiences, whose outputs it promises to keep to the bit. "
-    "Prune the network first, and give its checkpoint to the run with PackNet as load_from",
+    "LoRA": "adapters depend on the widths of the layers, which are frozen and cannot recover. "
+    "Prune the network first, and use its checkpoint as load_from of the run with LoRA; or prune "
+    "the finished run of LoRA, which merges the adapters first",
+    "PackNet": "its weights belong to experiences, whose outputs must stay bit-identical. "
+    "Prune the network first, and use its checkpoint as load_from of the run with PackNet",
 }
-"""Why a plugin does not go with pruning, and what does."""
+"""Why a plugin cannot be combined with pruning, and what to do instead."""
 
 
 @PLUGINS.register_module()
 class ChannelPruning(ContinualPlugin):
     """Remove the least important channels of every layer near the end of some experiences.
 
-    The last `recover_epochs` of such an experience's epochs train what is left, so that what is
-    evaluated, remembered and anchored at its end is the smaller network. It goes with memories
-    (`Replay`, `DER`), with a teacher (`LwF`, which keeps its channels) and with penalties on the
-    weights (`EWC`, `L2`, `SI`, `MAS`, whose anchors lose the same channels).
+    The last `recover_epochs` of such an experience's epochs retrain the smaller network, which is
+    then evaluated and anchored. It can be combined with memories (`Replay`, `DER`), a teacher
+    (`LwF`, which keeps its channels) and weight penalties (`EWC`, `L2`, `SI`, `MAS`, whose anchors
+    are pruned too).
 
-    See `cliqa.deploy.pruning.prune.prune_channels` for what is pruned of which networks.
+    See `cliqa.deploy.pruning.prune.prune_channels` for the supported networks.
 
     Args:
         ratio: Share of the channels that is removed each time, 0..1. Half of the channels are
             three quarters of the parameters.
-        after: Indexes of the experiences that it is done in, from 0; None for every one, which
+        after: Indexes of the experiences to prune in, from 0; None for every one, which
             leaves ``(1 - ratio) ** T`` of the channels after T experiences.
-        round_to: What the channels of a layer are a multiple of.
+        round_to: The number of channels of a layer stays a multiple of this.
         recover_epochs: Epochs after the pruning, out of ``train_epochs``, >= 0. With 0 the
-            experience ends with a network that is hardly of use before the next one.
-        importance: What ranks channels: ``"magnitude"``, ``"bn_scale"`` or ``"random"``.
-        ignore: Names of parts whose outputs stay as they are.
+            network is not retrained before the next experience.
+        importance: How channels are ranked: ``"magnitude"``, ``"bn_scale"`` or ``"random"``.
+        ignore: Names of parts whose outputs are not pruned.
 
     Raises:
         ConfigError: A value is out of range.
@@ -91,13 +91,13 @@ class ChannelPruning(ContinualPlugin):
         self.recover_epochs = recover_epochs
         self.importance = importance
         self.ignore = tuple(ignore)
-        self._done = False  # in the experience at hand
+        self._done = False  # in the current experience
 
-    def check(self, plugins: Sequence[Any]) -> None:
+    def check(self, plugins: Sequence[object]) -> None:
         """Refuse plugins whose state would not fit the smaller network.
 
         Raises:
-            ConfigError: With the reason, and an order that works.
+            ConfigError: With the reason, and what to do instead.
         """
         for plugin in plugins:
             if isinstance(plugin, ContinualPlugin):
@@ -108,41 +108,41 @@ class ChannelPruning(ContinualPlugin):
                 name = type(plugin).__name__
                 why = ADVICE.get(
                     name,
-                    "it may keep tensors in the shapes of the network's weights. Drop one of the "
-                    "two, or prune the finished run",
+                    "its state may depend on the shapes of the network's weights. Drop one of "
+                    "the two, or prune the finished run",
                 )
-                raise ConfigError(f"ChannelPruning does not go with {name}: {why}.")
+                raise ConfigError(f"ChannelPruning cannot be combined with {name}: {why}.")
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Refuse what cannot be pruned, and a plan that leaves no epoch before the pruning.
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Refuse models that cannot be pruned, and options that leave no epoch before pruning.
 
         Raises:
             ConfigError: There are too few epochs.
-            ModelError: The model is of a kind that cannot be taken apart.
+            ModelError: Models of this kind cannot be pruned.
         """
         check_kind(strategy.model)
         self._done = False
         if self._is_due(strategy) and self.recover_epochs >= strategy.train_epochs:
             raise ConfigError(
                 f"ChannelPruning: recover_epochs={self.recover_epochs} leaves none of the "
-                f"{strategy.train_epochs} epochs to train before the pruning. Set fewer, or more "
+                f"{strategy.train_epochs} epochs to train before pruning. Set fewer, or more "
                 "cl_strategy.train_epochs."
             )
 
-    def after_training_epoch(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Prune when so many epochs are left as train what remains."""
+    def after_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Prune when only the retraining epochs are left."""
         left = strategy.train_epochs - strategy.epochs_done - 1
         if self._is_due(strategy) and not self._done and left <= self.recover_epochs:
             self._prune(strategy)
             self._done = True
 
-    def _is_due(self, strategy: Any) -> bool:  # noqa: ANN401
-        """Tell whether the experience at hand is one of those asked for."""
+    def _is_due(self, strategy: Strategy) -> bool:
+        """Return whether to prune in the current experience."""
         return self.experiences is None or strategy.step_index in self.experiences
 
-    def _prune(self, strategy: Any) -> None:  # noqa: ANN401
-        """Prune the model, the optimizer, and what other plugins keep."""
-        images: torch.Tensor = strategy.mb_x
+    def _prune(self, strategy: Strategy) -> None:
+        """Prune the model, the optimizer, and the state of other plugins."""
+        images: Any = strategy.mb_x  # of one size in training
         report = prune_channels(
             strategy.model,
             images.flatten(0, -4)[:1].detach() if images.ndim > 4 else images[:1].detach(),
@@ -159,9 +159,9 @@ class ChannelPruning(ContinualPlugin):
         logger.info("%s", report)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return whether the experience at hand has been pruned; how, the model knows."""
+        """Return whether the current experience has been pruned; the model knows how."""
         return {"done": self._done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
+        """Load a state."""
         self._done = state["done"]

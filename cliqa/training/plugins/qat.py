@@ -1,4 +1,4 @@
-"""Quantization-aware training: the model learns with the rounding that it will be deployed with."""
+"""Quantization-aware training: training with the rounding of the deployed model."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from cliqa.models.fake_quantization import add_rounding, observe
 from cliqa.models.freezing import check_patterns
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.strategy import Strategy
 from cliqa.training.views.views import TaskViews
 from cliqa.utils.errors import ConfigError
 
 HEAD = "head"
-"""The part that does not round unless told otherwise: in eight bits it gives few scores."""
+"""The part that is not rounded by default: in eight bits it has few distinct scores."""
 
 
 @PLUGINS.register_module()
 class QAT(ContinualPlugin):
     """Round weights and inputs of linear and convolutional layers in every forward pass.
 
-    Weights have a symmetric grid for each output channel, inputs one grid a layer over a running
-    range; gradients go straight through (see `cliqa.models.fake_quantization`). Evaluation rounds
-    too: what is measured is what will be deployed. Ranges are part of the model's state.
+    Weights have a symmetric grid per output channel, inputs one grid per layer over a running
+    range, with straight-through gradients (see `cliqa.models.fake_quantization`). Evaluation rounds
+    too: it measures the deployed model. Ranges are part of the model's state.
 
-    With methods that have a view of the model for each experience (`TaskViews`), other than that of
-    the newest one, ranges are learnt in the first experience and stay: earlier views keep their
-    outputs.
+    With methods that evaluate views of earlier experiences (`TaskViews`), ranges are fixed after
+    the first experience, so that earlier views keep their outputs.
 
     Args:
-        bits: Of weights and inputs; deployment has 8, less is for research; 2..8.
+        bits: Bits of weights and inputs, 2..8; deployment uses 8.
         start_experience: The experience in which rounding begins, from 0.
-        start_epoch: The epoch of it, from 0.
+        start_epoch: The epoch of that experience, from 0.
         momentum: Share of a batch's range in the running one, above 0, up to 1.
-        exclude: Names of parts that do not round; None for the head, where a part is called so.
+        exclude: Names of parts that are not rounded; None for the head, if there is one.
 
     Raises:
         ConfigError: A value is out of range.
     """
 
-    follows_pruning = True  # one range a layer, whatever its channels
+    follows_pruning = True  # one range per layer, for any number of channels
 
     def __init__(
         self,
@@ -63,11 +63,11 @@ class QAT(ContinualPlugin):
         self._active = False
 
     def prepare(self, model: nn.Module) -> None:
-        """Let the model's layers round, once rounding begins.
+        """Add rounding to the model's layers; it is inactive until a range is known.
 
         Raises:
-            ConfigError: `bits` or `momentum` cannot be.
-            ModelError: `exclude` names nothing in this model, or leaves nothing to round.
+            ConfigError: `bits` or `momentum` is out of range.
+            ModelError: `exclude` matches nothing in this model, or leaves no layer to round.
         """
         if self.exclude is None:
             exclude: Sequence[str] = (HEAD,) if hasattr(model, HEAD) else ()
@@ -76,11 +76,11 @@ class QAT(ContinualPlugin):
             check_patterns(model, exclude, "QAT: exclude")
         add_rounding(model, self.bits, self.momentum, exclude)
 
-    def check(self, plugins: Sequence[Any]) -> None:
-        """Look for methods with views of earlier experiences.
+    def check(self, plugins: Sequence[object]) -> None:
+        """Check for methods with views of earlier experiences.
 
         Raises:
-            ConfigError: There is one, and rounding is to begin after the first experience.
+            ConfigError: There is one, and rounding would begin after the first experience.
         """
         views = [
             plugin
@@ -91,12 +91,13 @@ class QAT(ContinualPlugin):
         self._first_only = bool(views)
         if views and self.start[0]:
             raise ConfigError(
-                f"QAT: start_experience={self.start[0]} would change what "
-                f"{type(views[0]).__name__} keeps of earlier experiences. Set start_experience=0."
+                f"QAT: start_experience={self.start[0]} would change the outputs "
+                f"that {type(views[0]).__name__} keeps for earlier experiences. Set "
+                "start_experience=0."
             )
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Refuse a beginning that never comes.
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Refuse a start that is never reached.
 
         Raises:
             ConfigError: The experience has no such epoch.
@@ -104,31 +105,31 @@ class QAT(ContinualPlugin):
         experience, epoch = self.start
         if self._experience(strategy) == experience and epoch >= strategy.train_epochs:
             raise ConfigError(
-                f"QAT: start_epoch={epoch} never comes: an experience has train_epochs="
+                f"QAT: start_epoch={epoch} is never reached: an experience has train_epochs="
                 f"{strategy.train_epochs}, counted from 0. Set a smaller start_epoch."
             )
 
-    def before_training_epoch(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Begin where it is time."""
+    def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Activate rounding from the configured epoch on."""
         experience = self._experience(strategy)
         begun = (experience, strategy.epochs_done) >= self.start
         self._active = begun and not (self._first_only and experience)
 
-    def before_forward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Let the batch move the ranges."""
+    def before_forward(self, strategy: Strategy, **_: object) -> None:
+        """Update the ranges with this batch."""
         observe(strategy.model, self._active)
 
-    def after_forward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Let other methods' passes leave them alone."""
+    def after_forward(self, strategy: Strategy, **_: object) -> None:
+        """Do not update the ranges in other forward passes."""
         observe(strategy.model, False)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return nothing: the ranges are the model's, and the rest follows from the clock."""
+        """Return nothing: the ranges are in the model, and the rest follows from the clock."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take nothing over."""
+        """Load nothing."""
 
-    def _experience(self, strategy: Any) -> int:  # noqa: ANN401
-        """Return how many experiences have been learnt."""
+    def _experience(self, strategy: Strategy) -> int:
+        """Return the number of finished experiences."""
         return int(strategy.clock.train_exp_counter)

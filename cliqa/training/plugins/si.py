@@ -1,4 +1,4 @@
-"""Synaptic intelligence: weights that lowered the loss most on their way are held most."""
+"""Synaptic intelligence: a penalty on changes of weights that contributed most to the loss."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from cliqa.training.importance.quadratic import (
     trainable,
     without,
 )
+from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 
 
@@ -26,8 +27,8 @@ class SI(QuadraticPenalty):
     """Add ``strength * sum_k Omega_k (theta_k - theta*_k)^2`` to the loss.
 
     Zenke et al., "Continual learning through synaptic intelligence", ICML 2017, eq. 3 to 5. At
-    every step ``omega_k -= g_k * dtheta_k``, with g the gradient of the loss without the penalties
-    on the weights, this one's and those of L2, EWC and MAS beside it; clipping, momentum and weight
+    every step ``omega_k -= g_k * dtheta_k``, with g the gradient of the loss without weight
+    penalties (this one's and those of L2, EWC and MAS); clipping, momentum and weight
     decay act on the step alone. After an experience
     ``Omega_k += max(0, omega_k) / ((theta_k - theta_k at its start)^2 + xi)``.
 
@@ -47,17 +48,17 @@ class SI(QuadraticPenalty):
             raise ConfigError(f"SI: xi must be > 0, got {xi!r}.")
         self.xi = xi
         self._start: Weights = {}  # the weights when the experience began
-        self._omega: Weights = {}  # by how much each has lowered the loss since
+        self._omega: Weights = {}  # how much each has lowered the loss since then
         self._slope: Weights = {}  # this step's gradient of the loss without penalties
         self._before: Weights = {}  # the weights before this step
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Start the weights' path; each weight joins with its first gradient."""
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Reset the path integrals; each weight is added with its first gradient."""
         super().before_training_exp(strategy)
         self._start, self._omega = {}, {}
 
-    def after_backward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Hold the task's gradient and the weights; clipping comes later."""
+    def after_backward(self, strategy: Strategy, **_: object) -> None:
+        """Store the task's gradient and the weights, before clipping."""
         self._slope = task_gradient(strategy)
         weights = dict(strategy.model.named_parameters())
         self._before = {name: weights[name].detach().clone() for name in self._slope}
@@ -65,8 +66,8 @@ class SI(QuadraticPenalty):
             if name not in self._omega:
                 self._start[name], self._omega[name] = weight, torch.zeros_like(weight)
 
-    def after_update(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Credit every weight with its share of what the step lowered the loss by."""
+    def after_update(self, strategy: Strategy, **_: object) -> None:
+        """Add each weight's contribution to the decrease of the loss in this step."""
         weights = dict(strategy.model.named_parameters())
         for name, slope in self._slope.items():
             moved = weights[name].detach() - self._before[name]
@@ -74,8 +75,8 @@ class SI(QuadraticPenalty):
             self._omega[name] -= torch.nan_to_num(moved.mul_(slope), nan=0.0)
         self._slope, self._before = {}, {}
 
-    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Turn the path into importances, and take the weights reached as the anchor."""
+    def after_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Compute importances, and use the current weights as the anchor."""
         for name, weight in trainable(strategy.model).items():
             if name not in self._omega:
                 continue
@@ -87,28 +88,28 @@ class SI(QuadraticPenalty):
             self._anchor[name] = weight
 
     def forget(self, names: Collection[str]) -> None:
-        """Let go of all that is known of parameters that start anew, their paths too."""
+        """Forget the state of parameters that are reinitialised."""
         super().forget(names)
         self._start, self._omega = without(self._start, names), without(self._omega, names)
 
     def cut(self, step: Step) -> None:
-        """Slice the importances, the anchor and the path so far."""
+        """Slice the importances, the anchor and the path integrals."""
         super().cut(step)
         self._start, self._omega = sliced(self._start, step), sliced(self._omega, step)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return importances and anchor, and the path so far."""
+        """Return importances, anchor and path integrals."""
         return {**super().state_dict(), "start": self._start, "omega": self._omega}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take a state over."""
+        """Load a state."""
         super().load_state_dict(state)
         self._start = state["start"]
         self._omega = state["omega"]
 
 
-def task_gradient(strategy: Any) -> Weights:  # noqa: ANN401
-    """Return a copy of the parameters' gradients, without those of the penalties on the weights."""
+def task_gradient(strategy: Strategy) -> Weights:
+    """Return a copy of the parameters' gradients, without those of weight penalties."""
     model: nn.Module = strategy.model
     found: dict[str, Tensor] = {
         name: weight.grad.detach().clone()

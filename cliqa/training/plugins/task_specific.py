@@ -1,34 +1,40 @@
-"""Parts of the network that each experience has of its own; the rest is shared and fixed."""
+"""Task-specific parts of the network for each experience; the rest is shared and fixed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import nn
 
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.registry import PLUGINS
-from cliqa.training.views.views import FixedTensors, TaskViews, norm_modules, tensors_of
+from cliqa.training.strategy import Strategy
+from cliqa.training.views.views import (
+    TaskViews,
+    Tensors,
+    copied_tensors,
+    norm_modules,
+    restore_tensors,
+    tensors_of,
+)
 from cliqa.utils.errors import ConfigError
 
 NORMS = "norm"
-"""The name that stands for all normalisation layers."""
+"""The name that means all normalisation layers."""
 
 
 @PLUGINS.register_module()
 class TaskSpecificParts(TaskViews):
-    """Normalisation layers and heads of each experience's own over shared, fixed convolutions.
+    """Normalisation layers and heads per experience over shared, fixed convolutions.
 
     With pretrained weights and ``shared="frozen"`` this is task-specific normalisation (Zhang et
     al., "Task-specific normalization for continual learning of blind image quality models", 2024);
-    with ``parts=["head"]`` it is one head an experience. Nothing of an earlier experience's view
-    ever changes.
+    with ``parts=["head"]`` it is one head per experience. Earlier experiences' views never change.
 
     Args:
-        parts: Names of the parts that each experience has of its own; ``"norm"`` stands for all
+        parts: Names of the parts that each experience has its own copy of; ``"norm"`` means all
             normalisation layers with their statistics.
-        shared: The rest is ``"frozen"``, or learnt in the first experience and fixed from then on:
+        shared: The rest is ``"frozen"``, or trained in the first experience and then fixed:
             ``"first"``.
         inference: As `TaskViews`.
         centroids: As `TaskViews`.
@@ -58,7 +64,7 @@ class TaskSpecificParts(TaskViews):
             )
         self.parts = tuple(parts)
         self.shared = shared
-        self._fixed: FixedTensors | None = None
+        self._fixed: Tensors = {}
 
     def own_names(self, model: nn.Module) -> list[str]:
         """Return the tensors of the parts."""
@@ -67,21 +73,20 @@ class TaskSpecificParts(TaskViews):
         check_patterns(model, named, "TaskSpecificParts: parts")
         return [name for name in tensors_of(model) if matches(name, [*named, *norms])]
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Note what must not change."""
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Store the values of fixed tensors."""
         super().before_training_exp(strategy)
         own = set(self.own_names(strategy.model))
         rest = [name for name in tensors_of(strategy.model) if name not in own]
         fixed = rest if self.learnt or self.shared == "frozen" else []
-        self._fixed = FixedTensors(strategy.model, fixed)
+        self._fixed = copied_tensors(strategy.model, fixed)
 
-    def before_training_epoch(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Keep shared normalisation layers from counting batches."""
+    def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Keep shared normalisation layers in evaluation mode."""
         if NORMS not in self.parts and (self.learnt or self.shared == "frozen"):
             for module in norm_modules(strategy.model).values():
                 module.eval()
 
-    def after_update(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Put the shared rest back."""
-        if self._fixed is not None:
-            self._fixed.put_back(strategy.model)
+    def after_update(self, strategy: Strategy, **_: object) -> None:
+        """Restore the shared parameters."""
+        restore_tensors(strategy.model, self._fixed)

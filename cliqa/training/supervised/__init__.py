@@ -1,1 +1,4 @@
-"""Strategies: one a file."""
+"""Strategies of this package: fine-tuning, joint and cumulative training, nearest class mean.
+
+Avalanche's own are in `cliqa.training.avalanche_methods`; other methods are plugins.
+"""

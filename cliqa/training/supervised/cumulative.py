@@ -1,9 +1,8 @@
-"""Training on everything seen so far: the upper end after each experience."""
+"""Training on all data seen so far: an upper bound after each experience."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from avalanche.benchmarks import CLExperience
 from avalanche.benchmarks.utils.utils import concat_datasets
@@ -16,15 +15,15 @@ from cliqa.training.loop.template import Template
 class Cumulative(Template):
     """Each experience is trained together with all earlier ones.
 
-    The data come from the stream itself, so nothing has to be kept in a checkpoint.
+    The data come from the stream itself, so a checkpoint needs no copy.
     """
 
     def samples_of(self, steps: Sequence[Sequence[CLExperience]], index: int) -> int:
-        """Return how many samples an epoch trains on: the earlier experiences' too."""
+        """Return how many samples an epoch trains on, with those of earlier experiences."""
         one = super().samples_of
         return sum(one(steps, k) for k in range(index + 1))
 
-    def train_dataset_adaptation(self, **_: Any) -> None:  # noqa: ANN401
+    def train_dataset_adaptation(self, **_: object) -> None:
         """Join the current experience's data and all earlier ones'."""
         stream = self.experience.origin_stream
         seen = range(self.experience.current_experience + 1)

@@ -1,9 +1,8 @@
-"""Training on all experiences at once: the upper end of every comparison."""
+"""Training on all experiences at once: the upper bound of every comparison."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from avalanche.benchmarks import CLExperience
 from avalanche.benchmarks.utils.utils import concat_datasets
@@ -15,9 +14,9 @@ from cliqa.training.loop.template import Template
 
 @STRATEGIES.register_module()
 class JointTraining(Template):
-    """One training over the union of the stream's data; a bound, not a continual method.
+    """One training on the union of the stream's data; a bound, not a continual method.
 
-    With the same number of epochs it takes as many steps as the whole stream takes in turn.
+    With the same number of epochs it takes as many steps as training on the whole stream in turn.
     """
 
     _joined: Sequence[CLExperience] = ()
@@ -36,12 +35,12 @@ class JointTraining(Template):
         self._joined = experiences
         super().train_step(index, experiences[-1:], validation)
 
-    def train_dataset_adaptation(self, **_: Any) -> None:  # noqa: ANN401
+    def train_dataset_adaptation(self, **_: object) -> None:
         """Join the data of all experiences."""
         self.adapted_dataset = concat_datasets([e.dataset for e in self._joined]).train()
 
     def model_adaptation(self, model: nn.Module | None = None) -> nn.Module:
-        """Let a growing model see every experience."""
+        """Adapt a growing model to every experience."""
         current = self.experience
         adapted: nn.Module = self.model if model is None else model
         for experience in self._joined or [current]:

@@ -1,4 +1,4 @@
-"""Fine-tuning on one experience after the other: the lower end of every comparison."""
+"""Fine-tuning on one experience after another: the lower bound of every comparison."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from cliqa.training.loop.template import Template
 
 @STRATEGIES.register_module()
 class Naive(Template):
-    """Plain fine-tuning; plugins turn it into any other method."""
+    """Plain fine-tuning; plugins add other methods."""

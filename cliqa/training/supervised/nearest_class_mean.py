@@ -1,4 +1,4 @@
-"""Classes by the nearest mean of their features: few-shot learning without a gradient."""
+"""Nearest-class-mean classification: few-shot learning without gradients."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from cliqa.utils.errors import ConfigError
 
 @STRATEGIES.register_module()
 class NearestClassMean(Template):
-    """Count every sample's features into the mean of its class, once, with the network frozen.
+    """Add every sample's features to the mean of its class, once, with a frozen network.
 
-    The means over the whole stream are exact whatever its order, so nothing is forgotten; what the
-    network cannot tell apart is never learnt either (Mensink et al., 2013; as a few-shot baseline:
+    The means over the whole stream are exact in any order, so nothing is forgotten; classes that
+    the network cannot distinguish are never learnt (Mensink et al., 2013; as a few-shot baseline:
     Snell et al., 2017; Wang et al., "SimpleShot", 2019). Give the model a `PrototypeHead`, weights
     by ``load_from`` or ``init_cfg``, and set ``train_epochs=1``. Images go through the evaluation
     transform; optimizer and schedule have no effect.
@@ -35,7 +35,7 @@ class NearestClassMean(Template):
 
     needs_optimizer = False
 
-    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401
+    def __init__(self, **arguments: object) -> None:
         super().__init__(**arguments)
         heads = [m for m in self.model.modules() if isinstance(m, PrototypeHead)]
         if len(heads) != 1 or not hasattr(self.model, "extract_feat"):
@@ -45,7 +45,7 @@ class NearestClassMean(Template):
             )
         if self.train_epochs != 1:
             raise ConfigError(
-                f"cl_strategy.train_epochs={self.train_epochs}: NearestClassMean looks at every "
+                f"cl_strategy.train_epochs={self.train_epochs}: NearestClassMean uses every "
                 "sample once. Set it to 1."
             )
 
@@ -56,7 +56,7 @@ class NearestClassMean(Template):
         on_epoch: Callable[[float], None] | None = None,
         groups: ParameterGroups | None = None,
     ) -> None:
-        """Take over the run's options; there is no rate to schedule."""
+        """Set the run's options; there is no learning rate to schedule."""
         super().configure(options, Schedule(None), on_epoch, groups)
 
     @property
@@ -64,13 +64,13 @@ class NearestClassMean(Template):
         """The model's head."""
         return next(m for m in self.model.modules() if isinstance(m, PrototypeHead))
 
-    def make_train_dataloader(self, num_workers: int = 0, **_: Any) -> None:  # noqa: ANN401
+    def make_train_dataloader(self, num_workers: int = 0, **_: object) -> None:
         """Load every sample once, as in an evaluation."""
         self.dataloader = self.loader(self.adapted_dataset.eval(), train=False)
 
     @torch.no_grad()
-    def training_epoch(self, **kwargs: Any) -> None:  # noqa: ANN401
-        """Count the experience's samples in."""
+    def training_epoch(self, **kwargs: object) -> None:
+        """Add the experience's samples to the class means."""
         self.model.eval()
         for batch in self.dataloader:
             self.mbatch = batch

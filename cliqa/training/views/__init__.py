@@ -1,4 +1,4 @@
-"""Models that look different for each experience, and how a view is chosen at test time.
+"""Task-specific views of a model, and how a view is chosen in evaluation (last, oracle, gate).
 
 Used by PackNet, LoRA and task-specific parts in `cliqa.training.plugins`.
 """

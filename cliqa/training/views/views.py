@@ -1,17 +1,18 @@
-"""Methods whose model looks different for each experience, and how a view is chosen at test."""
+"""Methods with task-specific tensors (views), and the choice of a view in evaluation."""
 
 from __future__ import annotations
 
 import copy
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.views.gate import DomainGate
-from cliqa.training.views.gated_views import GatedViews
+from cliqa.training.strategy import Strategy
+from cliqa.training.views.gate import DomainGate, GatedViews
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
@@ -23,18 +24,18 @@ Tensors = dict[str, Tensor]
 
 
 class TaskViews(ContinualPlugin):
-    """A method that keeps some tensors of the model for each experience: a view.
+    """A method that keeps a copy of some tensors of the model for each experience: a view.
 
-    After an experience its own tensors are remembered; an evaluation puts the view's tensors into
-    the model and takes them out again.
+    A view is stored after its experience; an evaluation loads views into the model and restores the
+    model afterwards.
 
     Args:
-        inference: Which view looks at a test sample: ``"last"``: the newest one, which is the model
-            as it is; ``"oracle"``: that of the experience that the sample is from, which nobody
-            knows in the field: an upper bound; ``"gate"``: all of them, weighted by how near the
-            sample lies to each experience's training data (`DomainGate`).
-        centroids: Centroids of an experience's features, for the gate.
-        temperature: How sharply the gate decides.
+        inference: Which view predicts a test sample: ``"last"``: the newest one; ``"oracle"``: that
+            of the sample's own experience, which is unknown in practice: an upper bound;
+            ``"gate"``: all of them, weighted by the distance of the sample to each experience's
+            training data (`DomainGate`).
+        centroids: Centroids per experience, for the gate.
+        temperature: Sharpness of the gate's weights.
 
     Raises:
         ConfigError: `inference` is unknown, or a number is not positive.
@@ -56,39 +57,37 @@ class TaskViews(ContinualPlugin):
 
     @abstractmethod
     def own_names(self, model: nn.Module) -> list[str]:
-        """Return the names of the parameters and buffers that each view has of its own."""
+        """Return the names of the parameters and buffers that each view has its own copy of."""
 
     @property
     def learnt(self) -> int:
-        """How many experiences have been learnt to their end."""
+        """The number of finished experiences."""
         return len(self._views)
 
     def show(self, model: nn.Module, view: int) -> None:
-        """Put a view's own tensors into the model.
+        """Load a view into the model.
 
         Args:
             model: The model.
-            view: An experience that has been learnt, from 0.
+            view: The index of a finished experience.
         """
-        state = tensors_of(model)
-        with torch.no_grad():
-            for name, value in self._views[view].items():
-                state[name].copy_(value)
+        restore_tensors(model, self._views[view])
 
     def deployed(self, model: nn.Module) -> nn.Module:
-        """Return the network that predicts for images of which nobody knows the experience.
+        """Return the network that predicts images whose experience is unknown.
 
-        With ``"gate"`` it is all views with the gate; else the newest view, the model itself, which
-        for ``"oracle"`` is not what was measured, and is warned of.
+        With ``"gate"`` it is all views with the gate; else the newest view, the model itself. For
+        ``"oracle"`` that differs from the measured model, and a warning is logged.
 
         Args:
-            model: The model; it is left as it is.
+            model: The model; it is not changed.
         """
         if self.inference == "oracle" and self.learnt > 1:
             logger.warning(
-                "%s: its run told every image's experience (inference='oracle'), which nobody "
-                "knows in the field: the newest view alone predicts, and older data sets may get "
-                "worse scores than measured. Train with inference='gate' to use all views.",
+                "%s: the run was evaluated with each image's known experience "
+                "(inference='oracle'). In use it is unknown: the newest view alone predicts, and "
+                "scores of older data sets may be worse than measured. Train with "
+                "inference='gate' to use all views.",
                 type(self).__name__,
             )
         if self.gate is None or not self._views:
@@ -101,38 +100,35 @@ class TaskViews(ContinualPlugin):
 
     # ---------------------------------------------------------------- hooks
 
-    def before_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Let the gate keep the network as it was before any training."""
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Let the gate copy the network before any training."""
         if self.gate is not None:
             self.gate.keep(strategy.model)
 
-    def after_training_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Remember the experience's view, and where its data lie."""
-        state = tensors_of(strategy.model)
-        names = self.own_names(strategy.model)
-        self._views.append({name: state[name].detach().clone() for name in names})
+    def after_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Store the experience's view, and its centroids for the gate."""
+        self._views.append(copied_tensors(strategy.model, self.own_names(strategy.model)))
         if self.gate is not None:
             self.gate.add(strategy, self.learnt - 1)
 
-    def before_eval(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Hold the model as it is, to be put back."""
+    def before_eval(self, strategy: Strategy, **_: object) -> None:
+        """Store the model, to be restored after the evaluation."""
         if self.gate is not None:
             self.gate.keep(strategy.model)
         if self.inference != "last" and self._views:
-            own = tensors_of(strategy.model)
-            self._held = {name: value.detach().clone() for name, value in own.items()}
+            self._held = copied_tensors(strategy.model)
 
-    def before_eval_exp(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Show the oracle's view; an experience that is not learnt yet gets the newest one."""
+    def before_eval_exp(self, strategy: Strategy, **_: object) -> None:
+        """Load the oracle's view; an unfinished experience gets the newest one."""
         if self._held is None or self.inference != "oracle":
             return
         index = strategy.experience.current_experience
-        self._put_back(strategy.model)
+        restore_tensors(strategy.model, self._held)
         if index < self.learnt:
             self.show(strategy.model, index)
 
-    def after_eval_forward(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Replace the output by the views' outputs, weighted by the gate."""
+    def after_eval_forward(self, strategy: Strategy, **_: object) -> None:
+        """Replace the output by the gate's weighted mean of the views' outputs."""
         if self.gate is None or self._held is None:
             return
         weights = self.gate.weights(strategy.mb_x)  # (B, T)
@@ -141,21 +137,14 @@ class TaskViews(ContinualPlugin):
             self.show(strategy.model, view)
             share = weights[:, view].view(-1, *[1] * (total.dim() - 1))
             total += share * strategy.forward()
-        self._put_back(strategy.model)
+        restore_tensors(strategy.model, self._held)
         strategy.mb_output = total
 
-    def after_eval(self, strategy: Any, **_: Any) -> None:  # noqa: ANN401
-        """Put the model back."""
+    def after_eval(self, strategy: Strategy, **_: object) -> None:
+        """Restore the model."""
         if self._held is not None:
-            self._put_back(strategy.model)
+            restore_tensors(strategy.model, self._held)
             self._held = None
-
-    def _put_back(self, model: nn.Module) -> None:
-        """Put the tensors that are held into the model."""
-        own = tensors_of(model)
-        with torch.no_grad():
-            for name, value in (self._held or {}).items():
-                own[name].copy_(value)
 
     # ---------------------------------------------------------------- state
 
@@ -165,15 +154,33 @@ class TaskViews(ContinualPlugin):
         return {"views": self._views, "gate": gate}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take views over."""
+        """Load the views."""
         self._views = state["views"]
         if self.gate is not None and state["gate"]:
             self.gate.load_state_dict(state["gate"])
 
 
 def tensors_of(model: nn.Module) -> Tensors:
-    """Return a model's parameters and buffers by name: the tensors themselves."""
+    """Return a model's parameters and buffers by name, not copied."""
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def copied_tensors(model: nn.Module, names: Iterable[str] | None = None) -> Tensors:
+    """Return copies of a model's parameters and buffers by name; of all, or of some."""
+    own = tensors_of(model)
+    return {name: own[name].detach().clone() for name in (own if names is None else names)}
+
+
+@torch.no_grad()
+def restore_tensors(model: nn.Module, values: Tensors) -> None:
+    """Copy values into a model's parameters and buffers of the same names.
+
+    After an optimizer step it keeps weights fixed. Zero gradients would not be enough: weight decay
+    and momentum still change weights.
+    """
+    own = tensors_of(model)
+    for name, value in values.items():
+        own[name].copy_(value)
 
 
 def norm_modules(model: nn.Module) -> dict[str, nn.Module]:
@@ -183,25 +190,3 @@ def norm_modules(model: nn.Module) -> dict[str, nn.Module]:
         *(nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm1d, nn.InstanceNorm2d),
     )
     return {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
-
-
-class FixedTensors:
-    """Tensors that are put back after every step, whatever the optimizer did to them.
-
-    Gradients of zero would not do: weight decay and momentum move weights all the same.
-
-    Args:
-        model: The model.
-        names: Which tensors.
-    """
-
-    def __init__(self, model: nn.Module, names: list[str]) -> None:
-        own = tensors_of(model)
-        self._values = {name: own[name].detach().clone() for name in names}
-
-    def put_back(self, model: nn.Module) -> None:
-        """Give the tensors their values back."""
-        own = tensors_of(model)
-        with torch.no_grad():
-            for name, value in self._values.items():
-                own[name].copy_(value)

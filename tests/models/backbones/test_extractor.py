@@ -157,7 +157,7 @@ def test_a_config_may_name_its_weights_itself(tmp_path: Path, weights: dict[str,
     ],
 )
 def test_random_weights_are_refused(arch: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=r"names no weights, so the features would be random\. G"):
+    with pytest.raises(ConfigError, match=r"has no weights, so the features would be random\. G"):
         build_extractor(arch)
 
 

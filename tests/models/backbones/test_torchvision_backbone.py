@@ -116,7 +116,7 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [URLError("no route"), RuntimeError("invalid hash value")])
-def test_a_failed_download_says_which_file_to_fetch(
+def test_a_failed_download_names_the_file(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*arguments: Any, **options: Any) -> None:
@@ -125,7 +125,7 @@ def test_a_failed_download_says_which_file_to_fetch(
     monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", fail)
     with pytest.raises(
         ModelError,
-        match=r"'DEFAULT' for resnet18 cannot be downl.*Fetch resnet18-\w+\.pth .*give that file",
+        match=r"'DEFAULT' for resnet18 cannot be .*Download resnet18-\w+\.pth .*give that file",
     ):
         TorchvisionBackbone("resnet18", ["layer4"], weights="DEFAULT")
 

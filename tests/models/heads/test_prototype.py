@@ -157,7 +157,7 @@ def test_it_is_the_head_of_mmpretrains_classifier() -> None:
         (torch.full((1, LENGTH), torch.nan), torch.zeros(1), "is NaN or infinite.*turn amp off"),
     ],
 )
-def test_what_cannot_be_counted_in_is_refused(
+def test_invalid_features_are_refused(
     features: torch.Tensor, targets: torch.Tensor, message: str
 ) -> None:
     head = PrototypeHead(CLASSES, LENGTH)

@@ -205,14 +205,14 @@ def test_an_extractor_gives_its_features() -> None:
 
 def test_a_backbone_without_maps_is_refused() -> None:
     vectors = {"type": "VisionTransformer", "arch": "deit-tiny", "img_size": 64}
-    with pytest.raises(ModelError, match=r"gives shape \(1, 192\), and a HyperModel needs maps"):
+    with pytest.raises(ModelError, match=r"returned shape \(1, 192\), but a HyperModel needs maps"):
         build_model(config("deepest", vectors))
 
 
 def test_a_backbone_for_another_size_asks_for_its_channels() -> None:
     large = {**SWIN, "window_size": 14}
     with pytest.raises(
-        ModelError, match=r"cannot take an image of 224 px.*model\.neck\.in_channels"
+        ModelError, match=r"cannot process an image of 224 px.*model\.neck\.in_channels"
     ):
         build_model(config("deepest", large))
     given = config("deepest", large)

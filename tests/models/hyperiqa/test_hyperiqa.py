@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional as F
+from torchvision.ops import StochasticDepth
 
 from cliqa.models.build import build_model, check_model
-from cliqa.models.hyperiqa.hyperiqa import HyperIQA
-from cliqa.models.hyperiqa.ms_hyperiqa import MSHyperIQA
-from cliqa.models.hyperiqa.swin_hyperiqa import SwinHyperIQA
+from cliqa.models.hyperiqa.hyperiqa import HyperIQA, MSHyperIQA, SwinHyperIQA, set_drop_path
 from cliqa.utils.errors import ConfigError, ModelError
 
 RESNET18 = {
@@ -27,16 +26,26 @@ SMALL: dict[str, Any] = {
     "local_channels": (2, 3, 4),
     "local_dims": 4,
 }
+SMALL_RESNET = {
+    "type": "ResNet",
+    "depth": 18,
+    "base_channels": 4,
+    "stem_channels": 4,
+    "out_indices": (0, 1, 2, 3),
+}
+SMALL_MS = {**SMALL, "backbone": SMALL_RESNET, "pyramid_channels": 8, "attention_reduction": 2}
+del SMALL_MS["hidden"]
+SMALL_SWIN = {**SMALL, "backbone": SMALL_RESNET, "target_sizes": (28, 14, 14, 7, 7)}
 
 
-def test_the_parameters_are_counted() -> None:
+def test_hyperiqa_has_the_published_parameters() -> None:
     with torch.device("meta"):
         model: Any = HyperIQA()
     assert sum(p.numel() for p in model.parameters()) == 27_375_369
     assert sum(p.numel() for p in model.backbone.parameters()) == 23_508_032
 
 
-def test_a_small_one_is_built_from_a_config() -> None:
+def test_a_small_hyperiqa_is_built_from_a_config() -> None:
     model: Any = build_model({"type": "HyperIQA", **SMALL, "freeze": ["backbone"]}).train()
     assert isinstance(model, HyperIQA)
     assert model(torch.rand(1, 3, 64, 64)).shape == (1,)
@@ -98,3 +107,101 @@ def test_the_base_configs_name_what_exists(name: str) -> None:
     check_model(config)
     with torch.device("meta"):
         build_model({**config, "pretrained": False})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parameters"),
+    [({}, 27_633_967), ({"attention": False}, 27_633_967 - 24_870)],
+)
+def test_ms_hyperiqa_has_the_published_parameters(
+    arguments: dict[str, Any], parameters: int
+) -> None:
+    with torch.device("meta"):
+        model = MSHyperIQA(**arguments)
+    assert sum(p.numel() for p in model.parameters()) == parameters
+
+
+def test_dropout_stands_behind_the_first_layer_of_the_target_net_alone() -> None:
+    model: Any = build_model({"type": "MSHyperIQA", **SMALL_MS})
+    probabilities = [m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)]
+    assert sorted(probabilities) == [0.0, 0.5]
+    assert (model.head.target_net.dropout.p, model.head.target_net.dropped) == (0.5, 1)
+    images = torch.rand(2, 3, 48, 48)
+    model.backbone.eval()
+    assert not torch.equal(model(images), model(images))
+    model.eval()
+    assert torch.equal(model(images), model(images))
+
+
+def test_more_levels_than_maps_are_refused() -> None:
+    with pytest.raises(ConfigError, match="levels=5, but the backbone gives 4 maps"):
+        MSHyperIQA(**SMALL_MS, levels=5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parameters"),
+    [
+        ({"size": "tiny"}, 29_521_479),
+        ({"size": "small"}, 50_839_383),
+        ({"size": "base"}, 89_111_941),
+        ({"size": "tiny", "attention": False}, 29_521_479 - 197_892),
+        (
+            {"size": "tiny", "attention": False, "multi_scale": False},
+            29_521_479 - 197_892 - 897_904 + 553_840,
+        ),
+        ({"size": "base", "attention": False}, 89_111_941 - 263_428),
+    ],
+)
+def test_swin_hyperiqa_has_the_published_parameters(
+    arguments: dict[str, Any], parameters: int
+) -> None:
+    with torch.device("meta"):
+        model = SwinHyperIQA(**arguments)
+    assert sum(p.numel() for p in model.parameters()) == parameters
+
+
+@pytest.mark.parametrize(
+    ("size", "dropout", "drop_path"),
+    [("tiny", 0.3, 0.2), ("small", 0.35, 0.25), ("base", 0.4, 0.3)],
+)
+def test_each_size_has_its_dropouts(size: str, dropout: float, drop_path: float) -> None:
+    with torch.device("meta"):
+        model: Any = SwinHyperIQA(size)
+    assert model.head.dropout.p == model.head.target_net.dropout.p == dropout
+    assert model.head.target_net.dropped == 3
+    rates = [m.p for m in model.modules() if isinstance(m, StochasticDepth)]
+    assert len(rates) == (12 if size == "tiny" else 24)
+    torch.testing.assert_close(
+        torch.tensor(rates), torch.linspace(0, drop_path, len(rates)), atol=1e-6, rtol=0
+    )
+
+
+def test_dropouts_can_be_set() -> None:
+    with torch.device("meta"):
+        model: Any = SwinHyperIQA(dropout=0.1, drop_path=0.0, attention_dropout=0.2)
+    assert model.head.dropout.p == 0.1
+    assert model.neck.fusion.attention.net[2].p == 0.2
+    assert all(m.p == 0 for m in model.modules() if isinstance(m, StochasticDepth))
+
+
+def test_a_small_swin_hyperiqa_is_built_from_a_config() -> None:
+    model = build_model({"type": "SwinHyperIQA", **SMALL_SWIN}).eval()
+    assert model(torch.rand(1, 3, 64, 64)).shape == (1,)
+
+
+def test_the_transformer_sees_any_size() -> None:
+    model = SwinHyperIQA(hyper_channels=8, target_sizes=(56, 14, 7), hidden=(16,)).eval()
+    with torch.no_grad():
+        for size in ((64, 64), (72, 100)):
+            assert torch.isfinite(model(torch.rand(1, 3, *size))).all()
+
+
+def test_impossible_values_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"unknown size 'tny'\. Did you mean 'tiny'\?"):
+        SwinHyperIQA("tny")
+    with pytest.raises(ConfigError, match="attention=True weights scales"):
+        SwinHyperIQA(**SMALL_SWIN, multi_scale=False)
+    with pytest.raises(ConfigError, match=r"drop_path belongs to the Swin .* leave drop_path out"):
+        SwinHyperIQA(**SMALL_SWIN, drop_path=0.1)
+    with pytest.raises(ConfigError, match=r"drop_path must be at least 0 and below 1, got 1\.5"):
+        set_drop_path(torch.nn.Linear(1, 1), 1.5)

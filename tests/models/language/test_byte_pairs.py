@@ -85,7 +85,7 @@ def test_a_vocabulary_needs_all_bytes() -> None:
         learn_merges(TEXTS, 257)
 
 
-def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(ModelError, match=r"needs the package tokenizers .*pip install -r req"):
         learn_merges(["a"], 300)

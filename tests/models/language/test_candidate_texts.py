@@ -40,7 +40,7 @@ def test_other_classes_are_refused_with_both_lists(names: tuple[str, ...], messa
 def test_candidates_that_decide_nothing_are_refused() -> None:
     with pytest.raises(ConfigError, match="one candidate leaves nothing to choose"):
         CandidateTexts(("cat",), (("a cat.",),))
-    with pytest.raises(ConfigError, match="'a pet.' stands for 'cat' and again for 'dog'"):
+    with pytest.raises(ConfigError, match="'a pet.' is a text of 'cat' and of 'dog'"):
         CandidateTexts(("cat", "dog"), (("a pet.",), ("a pet.",)))
-    with pytest.raises(ConfigError, match="two levels have one value"):
+    with pytest.raises(ConfigError, match="two levels have the same value"):
         CandidateTexts(("good", "bad"), (("Good.",), ("Bad.",)), (1.0, 1.0))

@@ -55,7 +55,7 @@ def test_files_of_other_models_are_refused(tmp_path: Path, tiny_clip: Any) -> No
         load_tower(tiny_clip.visual, other)
     with pytest.raises(ModelError, match=r"visual\.\S+ is missing in the file.*and \d+ more"):
         load_tower(tiny_clip.visual, other, "visual.")
-    with pytest.raises(ModelError, match=r"other\.pt: no weights of an OpenAI CLIP model"):
+    with pytest.raises(ModelError, match=r"other\.pt: not the weights of an OpenAI CLIP model"):
         build_clip(import_clip("this", "do that"), other)
     with pytest.raises(CheckpointError, match="no such checkpoint file"):
         clip_state(tmp_path / "none.pt")

@@ -31,9 +31,7 @@ def test_tokens_are_readable(clip_file: Path, clip_arch: Mapping[str, Any]) -> N
     assert encoder.tokens(["a cat."]) == [["<|startoftext|>", "a", "cat", ".", "<|endoftext|>"]]
 
 
-def test_the_tower_is_frozen_unless_told_otherwise(
-    clip_file: Path, clip_arch: Mapping[str, Any]
-) -> None:
+def test_the_tower_is_frozen_by_default(clip_file: Path, clip_arch: Mapping[str, Any]) -> None:
     assert not any(p.requires_grad for p in CLIPText(clip_arch, clip_file).parameters())
     encoder = CLIPText(clip_arch, clip_file, freeze=False)
     encoder.encode(TEXTS).sum().backward()

@@ -151,7 +151,9 @@ def test_weights_are_loaded_into_all_parts(tmp_path: Path, images: Tensor) -> No
 
 def test_a_backbone_without_maps_is_refused(images: Tensor) -> None:
     backbone = {**config()["backbone"], "flatten": True}
-    with pytest.raises(ModelError, match=r"gives shape \(5, 192\).* Set flatten=False of a Small"):
+    with pytest.raises(
+        ModelError, match=r"returned shape \(5, 192\).* Set flatten=False of a Small"
+    ):
         model(backbone=backbone)(images)
     with pytest.raises(ConfigError, match="unexpected argument 'head'"):
         check_model(config(head={"type": "FusionHead"}))

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES
 from cliqa.models.build import build_model, check_model
 from cliqa.models.language.candidate_texts import CandidateTexts
-from cliqa.models.language.image_text_model import ImageTextModel
+from cliqa.models.language.image_text_model import ImageTextModel, blend_prototypes
 from cliqa.models.language.text_files import load_texts
 from cliqa.models.weights.start import start_from
 from cliqa.utils.errors import ConfigError, ModelError
@@ -160,7 +161,9 @@ def test_a_stream_must_have_the_classes_of_the_texts() -> None:
         model("quality_levels").check_classes(CLASS_NAMES)
     with pytest.raises(ConfigError, match="names 'classes', but this stream has scores"):
         model().check_classes(None)
-    with pytest.raises(ConfigError, match=r"model\.texts: None is for a model whose checkpoint"):
+    with pytest.raises(
+        ConfigError, match=r"model\.texts: None is only for a model whose checkpoint"
+    ):
         model(None).check_classes(CLASS_NAMES)
 
 
@@ -169,7 +172,9 @@ def test_wrong_configs_are_refused_before_anything_is_built() -> None:
         check_model(config(text_encoder={"type": "TextTransfomer"}))
     with pytest.raises(ConfigError, match="no texts are called 'fashion'"):
         build_model(config("fashion"))
-    with pytest.raises(ConfigError, match="'SmallConvNet': encodes no texts. Use 'TextTransformer"):
+    with pytest.raises(
+        ConfigError, match="'SmallConvNet': is not a text encoder. Use 'TextTransformer"
+    ):
         build_model(config(text_encoder={"type": "SmallConvNet"}))
 
 
@@ -216,3 +221,32 @@ def test_answers_are_as_precise_in_mixed_precision(texts: str, images: Tensor) -
         torch.testing.assert_close(
             found, net.answers(net.head(vectors, prototypes)), rtol=0, atol=0
         )
+
+
+def test_a_candidate_is_its_text_and_its_images_by_plain_loops() -> None:
+    random = torch.Generator().manual_seed(0)
+    texts = F.normalize(torch.randn(3, 5, generator=random), dim=1)
+    images = F.normalize(torch.randn(7, 5, generator=random), dim=1)
+    shares = torch.rand(7, 3, generator=random)
+    found = blend_prototypes(texts, images, shares, text_weight=2.5)
+    for k in range(3):
+        total = 2.5 * texts[k]
+        for i in range(7):
+            total = total + shares[i, k] * images[i]
+        assert torch.allclose(found[k], total / total.norm(), atol=1e-6)
+
+
+def test_without_images_texts_remain_and_without_texts_images() -> None:
+    texts, images = torch.eye(2), torch.tensor([[0.6, 0.8], [0.8, -0.6]])
+    none = blend_prototypes(texts, images[:0], torch.zeros(0, 2))
+    assert torch.equal(none, texts)
+    alone = blend_prototypes(texts, images, torch.eye(2), text_weight=0)
+    assert torch.allclose(alone, images)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_many_images_outweigh_a_text(weight: float) -> None:
+    image = torch.tensor([[0.0, 1.0]])
+    shares = torch.tensor([[1.0, 0.0]]).repeat(10_000, 1)
+    found = blend_prototypes(torch.eye(2), image.repeat(10_000, 1), shares, weight + 1e-9)
+    assert torch.allclose(found[0], image[0], atol=1e-3)

@@ -55,7 +55,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     ("content", "message"),
     [
         ("classes: {cat: [", r"no YAML \("),
-        ("classes: {cat: a, cat: b}", "no YAML .*'cat' stands twice"),
+        ("classes: {cat: a, cat: b}", "no YAML .*'cat' is a duplicate key"),
         ("- cat", "expected 'templates' and 'classes' or 'levels', got list"),
         ("", "got NoneType"),
         ("classes: {}", "needs either 'classes' or 'levels'"),
@@ -63,14 +63,14 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
         ("classes: {a: , b: }\nlevels: {a: 1}", "needs either 'classes' or 'levels'"),
         ("classes: {a: , b: }\nprompts: x", "unknown key 'prompts'. It accepts templates"),
         ("classes: {a: }", "one candidate leaves nothing to choose"),
-        ("classes: {a: x, b: x}", "'x' stands for 'a' and again for 'b'"),
-        ("classes: {a: [x, x], b: }", "'x' stands for 'a' and again for 'a'"),
-        ("classes: {a: x, b: ' X  '}", "'X' stands for 'a' and again for 'b'"),
+        ("classes: {a: x, b: x}", "'x' is a text of 'a' and of 'b'"),
+        ("classes: {a: [x, x], b: }", "'x' is a text of 'a' and of 'a'"),
+        ("classes: {a: x, b: ' X  '}", "'X' is a text of 'a' and of 'b'"),
         ("classes:\n  a:\n\tb:", r"no YAML .*line 3.*Indent with spaces, not with tabs"),
         ("classes: {' ': x, b: }", "' ' is read as a str, not as a name"),
         ("classes: {a: [], b: }", r"classes\.a: expected a text or several, got \[\]"),
-        ("classes: {a: [' '], b: }", "' ' is no text"),
-        ("classes: {a: [1], b: }", "1 is no text. Put it into quotes"),
+        ("classes: {a: [' '], b: }", "' ' is not a text"),
+        ("classes: {a: [1], b: }", "1 is not a text. Put it into quotes"),
         ("classes: {no: , b: }", "False is read as a bool, .*Put a name into quotes"),
         ("templates: [a photo]\nclasses: {a: , b: }", "template 'a photo' needs one {}"),
         (
@@ -80,7 +80,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
         ("levels: {a: {value: 2}, b: {value: 0}}", "a level is"),
         ("levels: {a: {value: true}, b: {value: 0}}", "a level is"),
         ("levels: {a: {value: 1, text: x}, b: {value: 0}}", "a level is"),
-        ("levels: {a: {value: 1}, b: {value: 1}}", "two levels have one value"),
+        ("levels: {a: {value: 1}, b: {value: 1}}", "two levels have the same value"),
     ],
 )
 def test_wrong_files_are_refused(content: str, message: str) -> None:

@@ -123,7 +123,7 @@ def test_arguments(arguments: dict[str, Any], message: str, net: Net) -> None:
         inject(net, **arguments)
 
 
-def test_attention_is_told_by_the_class_too() -> None:
+def test_attention_is_recognised_by_the_class_too() -> None:
     model = nn.ModuleDict({"mix": WindowAttention(), "pattern": nn.Sequential(nn.Linear(2, 2))})
     assert target_layers(model, "attention") == ["mix.project"]
 

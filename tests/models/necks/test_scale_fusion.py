@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cliqa.models.necks.scale_fusion import ScaleFusion
+from cliqa.models.necks.scale_fusion import ScaleAttention, ScaleFusion
 from cliqa.utils.errors import ConfigError
 
 TINY, BASE = (96, 192, 384, 768), (128, 256, 512, 1024)
@@ -33,7 +33,7 @@ def maps(edges: tuple[int, ...] = (28, 14, 7)) -> list[torch.Tensor]:
         (BASE, SWIN | {"multi_scale": True, "attention": True}, 1_143_664 + 263_428),
     ],
 )
-def test_the_parameters_are_counted(
+def test_the_fusion_has_its_parameters(
     channels: tuple[int, ...], arguments: dict[str, Any], parameters: int
 ) -> None:
     with torch.device("meta"):
@@ -66,8 +66,45 @@ def test_any_size_will_do(edges: tuple[int, ...]) -> None:
     assert fusion(maps(edges)).shape == (2, 5, 7, 7)
 
 
-def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(ConfigError, match="attention=True weighs scales.*Set multi_scale=True"):
+def test_impossible_values_are_refused() -> None:
+    with pytest.raises(ConfigError, match="attention=True weights scales.*Set multi_scale=True"):
         ScaleFusion((4, 8, 16), attention=True)
     with pytest.raises(ConfigError, match="must be above 0, got 0"):
         ScaleFusion((4, 8, 16), hidden=(0,))
+
+
+def equal_maps() -> list[torch.Tensor]:
+    random = torch.Generator().manual_seed(0)
+    return [torch.rand(3, c, 7, 7, generator=random) for c in (4, 8, 16)]
+
+
+@pytest.mark.parametrize(
+    ("channels", "parameters"),
+    [((96, 192, 384, 768), 197_892), ((128, 256, 512, 1024), 263_428)],
+)
+def test_the_attention_has_its_parameters(channels: tuple[int, ...], parameters: int) -> None:
+    assert sum(p.numel() for p in ScaleAttention(channels).parameters()) == parameters
+
+
+def test_weights_sum_to_one_and_begin_nearly_equal() -> None:
+    torch.manual_seed(0)
+    weights = ScaleAttention((4, 8, 16)).eval().weights(equal_maps())
+    torch.testing.assert_close(weights.sum(1), torch.ones(3))
+    torch.testing.assert_close(weights, torch.full((3, 3), 1 / 3), atol=0.01, rtol=0)
+
+
+def test_each_scale_is_multiplied_by_its_weight() -> None:
+    attention = ScaleAttention((4, 8, 16)).eval()
+    with torch.no_grad():
+        for parameter in attention.parameters():
+            parameter.normal_()
+    weights = attention.weights(equal_maps())
+    assert weights.std() > 0.05
+    for level, (found, own) in enumerate(zip(attention(equal_maps()), equal_maps(), strict=True)):
+        for image in range(3):
+            torch.testing.assert_close(found[image], own[image] * weights[image, level])
+
+
+def test_no_width_is_refused() -> None:
+    with pytest.raises(ConfigError, match="ScaleAttention: hidden must be above 0"):
+        ScaleAttention((4, 8), hidden=0)

@@ -71,7 +71,9 @@ def test_the_advice_for_a_random_stem_works(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = resnet_d(tmp_path)
-    with pytest.raises(ModelError, match=r"drop=\['backbone\.stem'\] has that .*least_matched=0"):
+    with pytest.raises(
+        ModelError, match=r"drop=\['backbone\.stem'\] reinitialises that .*least_matched=0"
+    ):
         start_from(quality("ResNetV1d"), path)
     with caplog.at_level(logging.INFO):
         dropped = start_from(quality("ResNetV1d"), {"path": path, "drop": ["backbone.stem"]})
@@ -194,7 +196,7 @@ def test_a_vision_transformer_of_another_image_size(tmp_path: Path) -> None:
         load_weights(transformer(48, 64), tmp_path / "start.pth")
 
 
-def test_a_models_parts_are_told_apart() -> None:
+def test_a_models_parts_are_distinguished() -> None:
     whole, bare = quality(), torchvision.models.resnet18(weights=None)
     own = set(of_backbone(whole, whole.state_dict()))
     assert own

@@ -12,9 +12,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cliqa.models.hyperiqa.hyperiqa import HyperIQA
-from cliqa.models.hyperiqa.ms_hyperiqa import MSHyperIQA
-from cliqa.models.hyperiqa.swin_hyperiqa import SwinHyperIQA
+from cliqa.models.hyperiqa.hyperiqa import HyperIQA, MSHyperIQA, SwinHyperIQA
 from cliqa.models.quality_model import QualityModel
 from cliqa.models.weights.published_layouts import from_published, our_name
 from cliqa.models.weights.start import start_from

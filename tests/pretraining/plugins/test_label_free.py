@@ -107,12 +107,12 @@ def test_a_model_without_features_is_refused(
     make_strategy: Make, tiny_stream: QualityStream
 ) -> None:
     strategy = make_strategy([LabelFreePretraining(**SMALL)])
-    with pytest.raises(ConfigError, match=r"'TinyModel' gives no features\(images\)"):
+    with pytest.raises(ConfigError, match=r"'TinyModel' has no features\(images\)"):
         strategy.train_step(0, [tiny_stream.train_stream[0]])
 
 
 def test_what_is_no_data_set_of_images_is_refused() -> None:
-    with pytest.raises(ConfigError, match="takes one data set of images"):
+    with pytest.raises(ConfigError, match="needs one data set of images"):
         images_of(object())
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cliqa.training.importance import layer_sums
+from cliqa.training.importance import layer_gradients
 from cliqa.training.importance.layer_gradients import LayerGradients, NotByLayerError
 
 Weights = dict[str, Tensor]
@@ -82,7 +82,7 @@ def test_every_layer_equals_one_backward_pass_a_sample(name: str, power: int) ->
 def test_however_the_work_is_cut(limit: int, power: int, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     for name in ("CACHE", "UNFOLDED", "FEW_PLACES"):
-        monkeypatch.setattr(layer_sums, name, limit)
+        monkeypatch.setattr(layer_gradients, name, limit)
     model = nn.Sequential(nn.Conv2d(4, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 2, 3))
     assert_close(*both_ways(model, torch.randn(IMAGES), power))
 
@@ -148,7 +148,7 @@ class InPlace(Twice):
     ("model", "message"),
     [
         (Twice(), "fc is used twice"),
-        (Sideways(), "fc sees no samples along its first axis"),
+        (Sideways(), "fc has no samples along its first axis"),
         (InPlace(), "the input of fc was changed in place"),
         (nn.Conv2d(4, 3, 3, padding="same"), "is of a Conv2d"),
         (nn.Conv2d(4, 3, 3, padding=1, padding_mode="reflect"), "is of a Conv2d"),
@@ -156,7 +156,7 @@ class InPlace(Twice):
         (nn.Conv1d(4, 3, 3), "is of a Conv1d"),
     ],
 )
-def test_what_layers_do_not_tell_is_refused(model: nn.Module, message: str) -> None:
+def test_unsupported_layers_are_refused(model: nn.Module, message: str) -> None:
     weights = {name: p.detach() for name, p in model.eval().named_parameters()}
     with pytest.raises(NotByLayerError, match=message):
         LayerGradients(model, set(weights), 2).sums(

@@ -77,7 +77,7 @@ def test_they_equal_one_backward_pass_a_sample(power: int, method: str) -> None:
     assert close(gradients.sums, by_hand(model, images, targets, power), 1e-6)
 
 
-def test_the_first_method_that_works_is_taken_and_the_log_says_why(
+def test_the_first_working_method_is_used_and_the_reason_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     model, (images, targets) = network(), batch()
@@ -91,8 +91,8 @@ def test_the_first_method_that_works_is_taken_and_the_log_says_why(
     expected = by_hand(awkward.model, images, targets, 2)
     assert close(awkward.sums, expected, 1e-6)
     first, second = (record.getMessage() for record in caplog.records)
-    assert first.endswith("by 'vmap', for by 'layers': scale is of a Unvectorisable")
-    assert "of a Unvectorisable by 'loop', for by 'vmap': " in second
+    assert first.endswith("'vmap', because 'layers' failed: scale is of a Unvectorisable")
+    assert "of a Unvectorisable use method 'loop', because 'vmap' failed: " in second
     with pytest.raises(RuntimeError, match="vmap"):
         PerSampleGradients(awkward.model, method="vmap").add(loss, images, targets)
 

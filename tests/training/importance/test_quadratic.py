@@ -15,6 +15,7 @@ from cliqa.engine.build import build
 from cliqa.training.importance.quadratic import (
     QuadraticPenalty,
     WeightPenalty,
+    check_count,
     compared,
     grown,
     squared_distance,
@@ -215,7 +216,7 @@ def _largest(importance: dict[str, Tensor]) -> float:
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0])
-def test_a_strength_under_which_training_would_diverge_is_told(
+def test_a_strength_that_would_diverge_is_warned_of(
     scale: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = network()
@@ -334,3 +335,9 @@ def test_configs_name_them_for_scores(method: str, tiny_config: dict[str, Any]) 
     tiny_config["cl_strategy"].pop("mem_size")
     parts = build(tiny_config, torch.device("cpu"))
     assert parts.strategy.plugins[0].strength == 1.0
+
+
+def test_an_invalid_number_of_samples_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"X: n_samples must be an integer >= 0 .*got -1"):
+        check_count("X", -1)
+    check_count("X", 0)

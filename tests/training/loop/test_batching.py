@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
+from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.training.loop.batching import (
     MixedLoader,
     RaggedImages,
@@ -13,7 +18,9 @@ from cliqa.training.loop.batching import (
     batch_places,
     collate_eval,
     collate_train,
+    is_one_value,
     make_loader,
+    one_value_error,
 )
 from cliqa.utils.errors import ConfigError, DatasetError
 
@@ -142,5 +149,49 @@ def test_of_a_mixed_batch_the_new_samples_are_known() -> None:
 def test_the_order_of_another_loader_is_unknown(train: bool | None) -> None:
     data = TensorDataset(torch.arange(9), torch.arange(9))
     loader = DataLoader(data) if train is None else make_loader(data, 4, train=train)
-    with pytest.raises(ConfigError, match=r"put a DataLoader in the place.* package's 'Replay'"):
+    with pytest.raises(ConfigError, match=r"training loader by a DataLoader.* package's 'Replay'"):
         batch_places(loader, 0)
+
+
+def test_torchs_error_is_known() -> None:
+    with pytest.raises(ValueError, match="Expected more than 1 value") as error:
+        nn.BatchNorm2d(3)(torch.zeros(1, 3, 1, 1))
+    assert is_one_value(error.value)
+    assert not is_one_value(ValueError("something else"))
+    assert not is_one_value(RuntimeError(str(error.value)))
+
+
+@pytest.mark.parametrize(
+    ("samples", "batch_size", "message"),
+    [
+        (1, 8, r"^a: one sample to train on, .*Add samples to the training split\.$"),
+        (9, 1, r"^cl_strategy\.train_mb_size=1: .*Set cl_strategy\.train_mb_size=2 or more"),
+        (9, 8, r"^a: a batch of one sample.*two samples or more\.$"),
+    ],
+)
+def test_the_key_to_change_is_named(samples: int, batch_size: int, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        raise one_value_error("a", samples, batch_size)
+
+
+def test_training_raises_the_same_error(
+    tiny_stream: QualityStream, make_strategy: Callable[..., Any]
+) -> None:
+    strategy = make_strategy(epochs=1)
+    strategy.model.body.insert(5, nn.BatchNorm1d(8))  # after the pooling
+    strategy.train_mb_size = 1
+    with pytest.raises(ConfigError, match=r"Set cl_strategy\.train_mb_size=2 or more"):
+        strategy.train_step(0, [tiny_stream.train_stream[0]])
+
+
+def test_other_mistakes_stay_what_they_are(
+    tiny_stream: QualityStream, make_strategy: Callable[..., Any]
+) -> None:
+    class Odd(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            raise ValueError("odd")
+
+    strategy = make_strategy(epochs=1)
+    strategy.model.body = Odd()
+    with pytest.raises(ValueError, match="^odd$"):
+        strategy.train_step(0, [tiny_stream.train_stream[0]])

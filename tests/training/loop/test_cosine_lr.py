@@ -59,7 +59,7 @@ def test_no_rate_of_any_group_rises_without_a_warm_up() -> None:
         assert all(b < a for a, b in zip(earlier, later, strict=True))
 
 
-def test_a_state_goes_on_where_it_was() -> None:
+def test_a_state_is_restored() -> None:
     config = {"type": "CosineLR", "warmup_epochs": 1}
     whole = rates(Schedule(config), two_groups(), 6)
     sgd, schedule = two_groups(), Schedule(config)

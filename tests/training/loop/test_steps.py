@@ -162,9 +162,9 @@ def test_the_loss_of_an_epoch_is_that_of_its_batches(
     assert losses[1] == pytest.approx(losses[4])
 
 
-def test_what_takes_a_batch_for_a_step_is_refused(make_strategy: Make) -> None:
-    with pytest.raises(ConfigError, match=r"accumulate=2: AGEMPlugin takes every batch for a step"):
+def test_methods_that_count_batches_as_steps_are_refused(make_strategy: Make) -> None:
+    with pytest.raises(ConfigError, match=r"accumulate=2: AGEMPlugin treats every batch as an"):
         make_strategy([AGEMPlugin(4, 4)], accumulate=2)
     loop = type("Other", (with_stream_template(Naive),), {"training_epoch": lambda _: None})
-    with pytest.raises(ConfigError, match=r"accumulate=2: Other takes every batch for a step"):
+    with pytest.raises(ConfigError, match=r"accumulate=2: Other treats every batch as an"):
         make_strategy(cls=loop, accumulate=2)

@@ -199,3 +199,24 @@ def test_the_places_of_new_samples_are_known_in_every_hook(
     strategy.optimizer_step = watch
     strategy.train_step(1, [tiny_stream.train_stream[1]])
     assert sorted(seen) == list(range(32))
+
+
+@pytest.mark.parametrize("count", [0, 5, 400])
+def test_training_samples_are_the_experiences_with_evaluation_transforms(
+    count: int, make_strategy: Make, tiny_stream: QualityStream
+) -> None:
+    strategy = make_strategy(epochs=1)
+    strategy.train_step(0, [tiny_stream.train_stream[0]])
+    strategy.adapted_dataset = tiny_stream.train_stream[0].dataset
+    data = tiny_stream.dataset("a", "train").eval()
+    found = zip(*strategy.training_samples(count), strict=True)
+    images, scores = (torch.cat(parts) for parts in found)
+    drawn = [i for i in range(len(data)) if float(data[i][1]) in scores.tolist()]
+    assert len(scores) == len(drawn) == (5 if count == 5 else len(data))
+    assert torch.equal(images, torch.stack([data[i][0] for i in drawn]))  # whole, not cropped
+    torch.rand(3)
+    again = torch.cat([targets for _, targets in strategy.training_samples(count)])
+    assert torch.equal(again, scores)
+    strategy.options = make_strategy(seed=2).options
+    other = torch.cat([targets for _, targets in strategy.training_samples(count)])
+    assert torch.equal(other, scores) is (count != 5)

@@ -292,14 +292,16 @@ def test_the_usage_of_two_quality_data_sets(tiny_data: Path, tmp_path: Path) -> 
     [
         ("ewcc", {}, "unknown strategy 'ewcc'. Did you mean .ewc.. Use ewc, l2, lwf, mas, naive"),
         (None, {}, "unknown strategy None"),
-        ("Replay", {}, "strategy 'Replay' takes part in the training loop itself"),
+        ("Replay", {}, "strategy 'Replay' changes the training loop itself"),
         ("naive", {"strength": 1}, "strategy 'naive' takes no argument, got strength"),
         ("l2", {"strenght": 1}, "strategy 'l2'.*'strenght'. Did you mean 'strength'"),
         ("l2", {"strength": -1}, "strength must be >= 0, got -1"),
-        (Recall(), {"size": 1}, "Recall: size cannot be given to a strategy that is made already"),
+        (Recall(), {"size": 1}, "Recall: size cannot be set for a strategy object"),
     ],
 )
-def test_what_cannot_be_a_strategy(strategy: Any, arguments: dict[str, Any], message: str) -> None:
+def test_invalid_strategies_are_refused(
+    strategy: Any, arguments: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
         ContinualLearningFramework(Line(), strategy, **arguments)
 
@@ -359,10 +361,10 @@ class Output(OrderedDict[str, Tensor]):
 @pytest.mark.parametrize(
     ("pack", "message"),
     [
-        (lambda s: {"score": s}, r"gives a dict with score for a batch.*model\(x\)\['score'\]\."),
-        (lambda s: (s, s), r"gives a tuple of 2 for a batch.*meant: model\(x\)\[0\]\."),
-        (lambda s: Output(logits=s), r"gives an Output with logits for a.*model\(x\)\['logits'\]"),
-        (lambda s: None, r"gives a NoneType for a batch; expected a tensor of scores \(B,\)"),
+        (lambda s: {"score": s}, r"returns a dict with score for a batch.*model\(x\)\['score'\]\."),
+        (lambda s: (s, s), r"returns a tuple of 2 for a batch.*right tensor: model\(x\)\[0\]\."),
+        (lambda s: Output(logits=s), r"returns an Output with logits.*model\(x\)\['logits'\]"),
+        (lambda s: None, r"returns a NoneType for a batch; expected a tensor of scores \(B,\)"),
     ],
 )
 def test_an_output_that_is_no_tensor_is_refused(name: str, pack: Any, message: str) -> None:
@@ -410,7 +412,7 @@ def test_a_column_of_scores_is_refused(name: str) -> None:
 def test_vectors_of_numbers_are_not_taken_for_logits(name: str) -> None:
     framework = ContinualLearningFramework(nn.Linear(3, 2), name)
     framework.before_task(0)
-    with pytest.raises(ConfigError, match=r"\(4, 2\) are no probabilities of classes.*'mas' or"):
+    with pytest.raises(ConfigError, match=r"\(4, 2\) are not class probabilities.*'mas' or"):
         framework.compute_loss((torch.rand(4, 3), torch.rand(4, 2)))
     shares = torch.tensor([[0.25, 0.75], [1.0, 0.0]])  # soft labels are
     assert framework.compute_loss((torch.rand(2, 3), shares)).isfinite()

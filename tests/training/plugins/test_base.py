@@ -10,7 +10,9 @@ from cliqa.training.plugins.base import HOOKS, ContinualPlugin
 
 
 def test_a_misspelt_hook_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"Wrong\.after_train_exp is no hook .*after_training_exp"):
+    with pytest.raises(
+        TypeError, match=r"Wrong\.after_train_exp is not a hook .*after_training_exp"
+    ):
 
         class Wrong(ContinualPlugin):
             def after_train_exp(self, strategy: Any) -> None: ...

@@ -39,7 +39,7 @@ def test_the_teacher_goes_where_the_student_is() -> None:
     assert {p.device.type for p in teacher.parameters()} == {"meta"}
 
 
-def test_a_student_comes_to_say_what_its_teacher_says(
+def test_a_student_learns_its_teachers_outputs(
     make_strategy: Make, tiny_stream: QualityStream, learn: Any, outputs: Any
 ) -> None:
     said = []
@@ -67,7 +67,8 @@ def test_the_distance_is_added_to_the_loss_and_pulls_the_student_alone() -> None
             scores: torch.Tensor = model(batch[0])
             return scores
 
-    loop, teacher = Loop(), Constant(0.25)
+    loop: Any = Loop()
+    teacher = Constant(0.25)
     Distillation(teacher, strength=2.0).before_backward(loop)
     expected = 1.5 + 2 * (loop.mb_output - 0.25).square().mean()
     torch.testing.assert_close(loop.loss, expected)
@@ -114,7 +115,7 @@ def test_a_file_is_read_once_when_training_begins(
     assert asked == [Path("work_dirs/x")]
 
 
-def test_mistakes_are_told(make_strategy: Make, tiny_stream: QualityStream, learn: Any) -> None:
+def test_mistakes_are_refused(make_strategy: Make, tiny_stream: QualityStream, learn: Any) -> None:
     with pytest.raises(ConfigError, match=r"strength must be >= 0, got -1"):
         Distillation(strength=-1)
     with pytest.raises(ConfigError, match="temperature must be > 0, got 0"):

@@ -67,9 +67,7 @@ def test_the_model_ends_as_the_average_of_its_steps(
             assert torch.equal(value, trace.steps[-1][name])
 
 
-def test_training_itself_goes_on_as_without_it(
-    make_strategy: Make, tiny_stream: QualityStream
-) -> None:
+def test_training_itself_is_unchanged(make_strategy: Make, tiny_stream: QualityStream) -> None:
     traces = [Trace(), Trace()]
     for plugins in ([traces[0]], [EMA(0.9), traces[1]]):
         strategy = make_strategy(plugins, epochs=2)
@@ -140,10 +138,10 @@ def test_a_method_that_prunes_is_refused(make_strategy: Make) -> None:
         make_strategy([PackNet(0.5), EMA()])
 
 
-def test_integers_are_taken_over() -> None:
+def test_integer_buffers_are_copied() -> None:
     model = nn.BatchNorm1d(2)
     ema = EMA(0.5, warmup=False)
-    holder = type("Holder", (), {"model": model, "updated": True, "plugins": []})
+    holder: Any = type("Holder", (), {"model": model, "updated": True, "plugins": []})
     ema.before_training_iteration(holder)
     model(torch.randn(4, 2))
     ema.after_training_iteration(holder)

@@ -15,12 +15,15 @@ from cliqa.training.plugins.l2 import L2
 from cliqa.utils.errors import ConfigError
 
 
-class Holder:
+class _Holder:
     """As much of a strategy as the hooks need."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.loss = torch.zeros(())
+
+
+Holder: Any = _Holder  # not all of the protocol
 
 
 def test_penalty_and_gradient_equal_the_formula() -> None:

@@ -11,11 +11,10 @@ import torch
 from torch import nn
 
 from cliqa.models.lora.adapters import lora_layers, lora_parameters
+from cliqa.training.adapter_memory import InterferenceFree, input_rows
 from cliqa.training.loop.batching import apply_model
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
-from cliqa.training.lora.modes import InterferenceFree
-from cliqa.training.lora.subspaces import input_rows
 from cliqa.training.plugins.lora import LoRA
 from cliqa.training.plugins.replay import Replay
 from cliqa.training.views.views import tensors_of
@@ -152,7 +151,7 @@ def test_what_the_model_itself_has_frozen_stays(
     assert torch.equal(strategy.model.hidden.base_weight, before)
 
 
-def test_trainable_parameters_are_told_once(
+def test_trainable_parameters_are_logged_once(
     make: Make, tiny_stream: Any, caplog: pytest.LogCaptureFixture, learn: Learn
 ) -> None:
     caplog.set_level("INFO")
@@ -405,7 +404,7 @@ def test_the_share_that_inflora_protects_grows_over_the_stream(
         shares.append(share)
         return basis
 
-    monkeypatch.setattr("cliqa.training.lora.modes.grown", watch)
+    monkeypatch.setattr("cliqa.training.adapter_memory.grown", watch)
     learn(make(mode="inflora", targets="hidden", threshold=0.7), tiny_stream)
     assert shares == pytest.approx([0.7, 0.8, 0.9])
 
@@ -425,7 +424,7 @@ def test_few_samples_are_enough_for_inflora(make: Make, tiny_stream: Any, learn:
     assert seen == [5] * 4  # at the start and at the end of each
 
 
-def test_a_full_space_is_told(
+def test_a_full_space_is_warned_of(
     make: Make, tiny_stream: Any, caplog: pytest.LogCaptureFixture, learn: Learn
 ) -> None:
     strategy = make(mode="inflora")
@@ -434,7 +433,7 @@ def test_a_full_space_is_told(
     assert isinstance(memory, InterferenceFree)
     memory._bases["hidden"] = [torch.eye(8).double()]
     learn(strategy, tiny_stream, 1, 2)
-    assert "in 1 layer(s) or groups, earlier inputs fill the whole space" in caplog.text
+    assert "in 1 layer(s) or groups, earlier inputs span the whole space" in caplog.text
     assert "Lower threshold" in caplog.text
 
 
@@ -456,7 +455,7 @@ def test_adapters_are_cut_down_after_an_experience(
     assert [len(plugin.ranks[0][name]) for name in ADAPTED] == [1, 2, 1]
     assert all(0 <= rank <= 3 for ranks in plugin.ranks[0].values() for rank in ranks)
     assert any(rank < 3 for ranks in plugin.ranks[0].values() for rank in ranks)
-    assert "LoRA: 0.9 of the adapters' energy is in ranks of" in caplog.text
+    assert "LoRA: ranks with 0.9 of the adapters' energy: " in caplog.text
     after = torch.as_tensor(strategy.predict(data)[0])
     assert float((after - noted[-1]).abs().max()) < 0.1
     for parameter in lora_parameters(strategy.model).values():

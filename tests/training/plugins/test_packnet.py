@@ -12,9 +12,8 @@ from torch import nn
 
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
-from cliqa.training.plugins.packnet import CapacityError, PackNet
+from cliqa.training.plugins.packnet import CapacityError, PackNet, assign_largest, occupancy
 from cliqa.training.plugins.replay import Replay
-from cliqa.training.views.packing import occupancy
 from cliqa.training.views.views import tensors_of
 from cliqa.utils.errors import ConfigError, ModelError
 
@@ -233,3 +232,41 @@ def test_mistakes_that_show_with_the_first_experience(
     for prune in (0.0, [0.5, 0.0, 0.5]):
         with pytest.raises(ConfigError, match=r"frees no weight .* Only the last share may be 0"):
             learn(make(PackNet(prune=prune)), tiny_stream, 0, 1)
+
+
+def test_the_largest_free_weights_are_kept_and_the_others_are_zero() -> None:
+    weights = {"w": torch.tensor([[0.1, -4.0], [3.0, -0.2]])}
+    owners = {"w": torch.zeros(2, 2, dtype=torch.uint8)}
+    assign_largest(weights, owners, 0.5, 1)
+    assert torch.equal(owners["w"], torch.tensor([[0, 1], [1, 0]], dtype=torch.uint8))
+    assert torch.equal(weights["w"], torch.tensor([[0.0, -4.0], [3.0, 0.0]]))
+
+
+def test_what_has_an_owner_keeps_it_and_its_value() -> None:
+    weights = {"w": torch.tensor([0.01, 5.0, 1.0, 2.0])}
+    owners = {"w": torch.tensor([1, 0, 0, 0], dtype=torch.uint8)}
+    assign_largest(weights, owners, 1 / 3, 2)
+    assert owners["w"].tolist() == [1, 2, 0, 2]
+    assert weights["w"].tolist() == pytest.approx([0.01, 5.0, 0.0, 2.0])
+
+
+def test_shares_of_a_half_a_half_and_nothing_occupy_exactly() -> None:
+    random = torch.Generator().manual_seed(0)
+    weights = {
+        n: torch.randn(shape, generator=random) for n, shape in (("a", (8, 8)), ("b", (16,)))
+    }
+    owners = {n: torch.zeros_like(w, dtype=torch.uint8) for n, w in weights.items()}
+    assert occupancy(owners) == []
+    for experience, freed in enumerate((0.5, 0.5, 0.0), start=1):
+        before = {n: o.clone() for n, o in owners.items()}
+        assign_largest(weights, owners, freed, experience)
+        for name, owner in owners.items():
+            taken = before[name] > 0
+            assert torch.equal(owner[taken], before[name][taken])
+    assert occupancy(owners) == [0.5, 0.25, 0.25]
+
+
+def test_equal_weights_are_kept_in_their_order() -> None:
+    weights, owners = {"w": torch.ones(4)}, {"w": torch.zeros(4, dtype=torch.uint8)}
+    assign_largest(weights, owners, 0.5, 1)
+    assert owners["w"].tolist() == [1, 1, 0, 0]

@@ -95,7 +95,7 @@ def test_every_experience_takes_its_share(
     assert len(pruning_of(strategy.model)) == 3
 
 
-def test_the_optimizer_goes_on_with_what_is_left(
+def test_the_optimizer_keeps_the_remaining_state(
     make_strategy: Make, tiny_stream: QualityStream, learn: Any
 ) -> None:
     strategy = make_strategy([pruning(after=[0], recover_epochs=0)], epochs=2)
@@ -190,12 +190,12 @@ def test_a_teacher_keeps_its_channels(
 @pytest.mark.parametrize(
     ("plugins", "text"),
     [
-        ([LoRA(rank=2)], "does not go with LoRA: adapters know.*load_from"),
-        ([PackNet()], "does not go with PackNet: its weights belong.*load_from"),
-        ([ReplayPlugin(mem_size=4)], "does not go with ReplayPlugin: it may keep tensors"),
+        ([LoRA(rank=2)], "cannot be combined with LoRA: adapters depend.*load_from"),
+        ([PackNet()], "cannot be combined with PackNet: its weights belong.*load_from"),
+        ([ReplayPlugin(mem_size=4)], "cannot be combined with ReplayPlugin: its state may"),
     ],
 )
-def test_what_does_not_go_with_it_is_refused_with_a_way(
+def test_incompatible_plugins_are_refused_with_advice(
     plugins: Sequence[Any], text: str, make_strategy: Make
 ) -> None:
     with pytest.raises(ConfigError, match=text):
@@ -208,7 +208,7 @@ def test_an_average_of_the_weights_is_refused(make_strategy: Make) -> None:
 
 
 def test_a_choice_of_epochs_is_refused(make_strategy: Make) -> None:
-    with pytest.raises(ConfigError, match=r"keep_best: ChannelPruning changes weights by a plan"):
+    with pytest.raises(ConfigError, match=r"keep_best: ChannelPruning changes the weights"):
         make_strategy([pruning()], keep_best=True)
 
 

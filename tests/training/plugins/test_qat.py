@@ -46,7 +46,7 @@ def limits(strategy: Any) -> Tensor:
     return strategy.model.body[0].get_buffer(RANGE).clone()
 
 
-def test_the_head_does_not_round_unless_told(make: Make) -> None:
+def test_the_head_is_not_rounded_by_default(make: Make) -> None:
     assert list(rounding_layers(make([QAT()]).model)) == ["body.0"]
     assert list(rounding_layers(make([QAT(exclude=[])]).model)) == ["body.0", "head"]
     assert list(rounding_layers(make([QAT(exclude=["body"])]).model)) == ["head"]
@@ -86,7 +86,7 @@ def test_evaluation_rounds_and_moves_nothing(
 
 
 @pytest.mark.parametrize(("experience", "epoch"), [(0, 0), (0, 1), (1, 0), (1, 1)])
-def test_rounding_begins_when_it_is_told_to(
+def test_rounding_begins_at_the_configured_epoch(
     experience: int, epoch: int, make: Make, tiny_stream: Any, learn: Callable[..., None]
 ) -> None:
     strategy = make([QAT(start_experience=experience, start_epoch=epoch)])
@@ -188,11 +188,15 @@ def test_a_beginning_out_of_range(name: str, value: Any) -> None:
         QAT(**{name: value})
 
 
-def test_what_cannot_go_on(make: Make, tiny_stream: Any) -> None:
+def test_impossible_starts_are_refused(make: Make, tiny_stream: Any) -> None:
     strategy = make([QAT(start_epoch=2)], epochs=2)
-    with pytest.raises(ConfigError, match=r"start_epoch=2 never comes.*train_epochs=2, counted"):
+    with pytest.raises(
+        ConfigError, match=r"start_epoch=2 is never reached.*train_epochs=2, counted"
+    ):
         strategy.train_step(0, [tiny_stream.train_stream[0]])
-    with pytest.raises(ConfigError, match=r"start_experience=1 would change what PackNet keeps"):
+    with pytest.raises(
+        ConfigError, match=r"start_experience=1 would change the outputs that PackNet"
+    ):
         make([PackNet(0.5), QAT(start_experience=1)])
     with pytest.raises(ModelError, match=r"QAT: exclude.*neck"):
         make([QAT(exclude=["neck"])])

@@ -17,7 +17,13 @@ from cliqa.models.build import build_model
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.training.plugins.lwf import LwF
 from cliqa.training.plugins.replay import Replay
-from cliqa.training.plugins.text_replay import TextReplay, _of_samples
+from cliqa.training.plugins.text_replay import (
+    TextReplay,
+    _of_samples,
+    candidate_shares,
+    drawn_prompts,
+    prompt_positives,
+)
 from cliqa.utils.errors import ConfigError
 
 Config = dict[str, Any]
@@ -314,14 +320,14 @@ def test_in_a_clear_stream(clear_config: Config, run_config: Run, tmp_path: Path
 def test_a_model_without_texts_is_refused_before_data_are_read(split_config: Config) -> None:
     split_config["cl_strategy"]["type"] = "TextReplay"
     split_config["scenario"]["dataset_root"] = "nowhere"
-    message = r"TextReplay: a \w+ knows no texts\. Use model\.type='ImageTextModel' or 'FusionMod"
+    message = r"TextReplay: a \w+ has no texts\. Use model\.type='ImageTextModel' or 'FusionMod"
     with pytest.raises(ConfigError, match=message):
         build(split_config, torch.device("cpu"))
 
 
 def test_a_second_memory_is_refused(class_config: Config) -> None:
     class_config["cl_strategy"]["plugins"] = [{"type": "Replay"}]
-    with pytest.raises(ConfigError, match="Replay puts a second memory into the batches"):
+    with pytest.raises(ConfigError, match="Replay adds a second memory to the batches"):
         build(class_config, torch.device("cpu"))
 
 
@@ -346,3 +352,46 @@ def test_a_samples_vector_is_the_mean_of_its_own_crops() -> None:
     for sample in range(2):
         mean = crops[3 * sample : 3 * sample + 3].mean(dim=0)
         assert torch.allclose(found[sample], mean / mean.norm())
+
+
+ANIMALS = CandidateTexts(("cat", "dog"), (("a cat.", "one cat.", "cats."), ("a dog.",)))
+THREE_LEVELS = CandidateTexts(
+    ("good", "fair", "bad"), (("Good.", "Fine."), ("Fair.",), ("Bad.", "Poor.")), (1.0, 0.5, 0.0)
+)
+
+
+def test_a_class_is_wholly_its_own() -> None:
+    found = candidate_shares(ANIMALS, torch.tensor([1, 0]))
+    assert found.tolist() == [[0.0, 1.0], [1.0, 0.0]]
+
+
+def test_a_score_is_shared_by_the_levels_about_it() -> None:
+    found = candidate_shares(THREE_LEVELS, torch.tensor([0.6, 0.0], dtype=torch.float64))
+    assert torch.allclose(found, torch.tensor([[0.2, 0.8, 0.0], [0.0, 0.0, 1.0]]))
+
+
+def test_every_prompt_of_the_class_is_drawn_as_often() -> None:
+    draws = torch.rand(6000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    counts = drawn_prompts(ANIMALS, torch.zeros(6000), draws).bincount(minlength=4).tolist()
+    assert counts[3] == 0
+    assert counts[:3] == pytest.approx([2000] * 3, rel=0.06)
+    highest = torch.full((2,), 1 - 2**-53, dtype=torch.float64)
+    assert drawn_prompts(ANIMALS, torch.tensor([0, 1]), highest).tolist() == [2, 3]
+
+
+def test_a_score_gets_a_prompt_of_the_level_next_to_it() -> None:
+    scores = torch.tensor([0.9, 0.7, 0.3, 0.2, 0.0])
+    assert drawn_prompts(THREE_LEVELS, scores, torch.full((5,), 0.6)).tolist() == [1, 2, 2, 4, 4]
+
+
+def test_prompts_of_one_class_are_all_its_positives() -> None:
+    found = prompt_positives(ANIMALS, torch.tensor([0, 1]), torch.tensor([0, 2, 3]))
+    assert found.tolist() == [[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
+
+
+def test_prompts_of_a_level_share_what_belongs_to_it() -> None:
+    found = prompt_positives(THREE_LEVELS, torch.tensor([0.6, 0.25]), torch.tensor([0, 1, 2, 4]))
+    expected = torch.tensor([[0.1, 0.1, 0.8, 0.0], [0.0, 0.0, 0.5, 0.5]])
+    assert torch.allclose(found, expected)
+    without = prompt_positives(THREE_LEVELS, torch.tensor([0.6]), torch.tensor([2]))
+    assert torch.allclose(without, torch.tensor([[0.8]]))

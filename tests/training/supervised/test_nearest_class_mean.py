@@ -88,9 +88,9 @@ def test_a_model_without_prototypes_is_refused(features_config: Config) -> None:
         build(features_config, torch.device("cpu"))
 
 
-def test_more_than_one_look_is_refused(config: Config) -> None:
+def test_more_than_one_epoch_is_refused(config: Config) -> None:
     config["cl_strategy"]["train_epochs"] = 3
-    with pytest.raises(ConfigError, match=r"train_epochs=3: NearestClassMean looks .* Set it to 1"):
+    with pytest.raises(ConfigError, match=r"train_epochs=3: NearestClassMean uses .* Set it to 1"):
         build(config, torch.device("cpu"))
 
 

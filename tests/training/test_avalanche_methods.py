@@ -18,11 +18,11 @@ from cliqa.engine.check import check_config
 from cliqa.engine.sections import strategy_component
 from cliqa.evaluation.metrics.quality import quality_metrics
 from cliqa.registry import LR_SCHEDULERS, OPTIMIZERS, PLUGINS, STRATEGIES, build_component
+from cliqa.training.avalanche_methods import LEARN, LEARN_SCORES, cannot_learn
 from cliqa.training.loop.template import with_stream_template
 from cliqa.training.supervised.cumulative import Cumulative
 from cliqa.training.supervised.joint import JointTraining
 from cliqa.training.supervised.naive import Naive
-from cliqa.training.upstream import LEARN, LEARN_SCORES, cannot_learn
 from cliqa.utils.errors import ConfigError
 
 Make = Callable[..., Any]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
 
 from torch import nn
 
 from cliqa.registry import LOSSES
 
 
-def _is_loss(name: str, value: Any) -> bool:  # noqa: ANN401
+def _is_loss(name: str, value: object) -> bool:
     """Return whether a public object of ``torch.nn`` is a loss."""
     return inspect.isclass(value) and issubclass(value, nn.Module) and name.endswith("Loss")
 

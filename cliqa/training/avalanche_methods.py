@@ -31,7 +31,7 @@ LEARN_SCORES = {
     + ("GEMPlugin", "LRSchedulerPlugin", "RWalkPlugin", "ReplayPlugin")
     + ("SynapticIntelligencePlugin",),
 }
-"""What of Avalanche's trains on scores; the rest needs class labels or task labels, and crashes."""
+"""Avalanche's methods that train on scores; the others need class or task labels and crash."""
 
 LEARN_CLASSES = {
     STRATEGIES: ("AGEM", "CWRStar", "Cumulative", "DER", "ER_ACE", "EWC", "FromScratchTraining")
@@ -41,17 +41,17 @@ LEARN_CLASSES = {
     + ("GDumbPlugin", "GEMPlugin", "LRSchedulerPlugin", "LwFPlugin")
     + ("MASPlugin", "MIRPlugin", "RWalkPlugin", "ReplayPlugin", "SynapticIntelligencePlugin"),
 }
-"""What of Avalanche's trains on classes with any model; the rest needs a model or parts of its own
-that a config cannot give, or crashes (BiC, CoPE, GSS, RAR on 0.6.0)."""
+"""Avalanche's methods that train on classes with any model; the others need a special model or
+objects that a config cannot give, or crash (BiC, CoPE, GSS, RAR on 0.6.0)."""
 
 LEARN = {"scores": LEARN_SCORES, "classes": LEARN_CLASSES}
-"""The same by what a stream's samples are labelled with."""
+"""The same by the kind of a stream's labels."""
 
 
 def _subclass_of(base: type) -> Callable[[str, Any], bool]:
     """Return a test for concrete subclasses of `base`."""
 
-    def keep(_: str, value: Any) -> bool:  # noqa: ANN401
+    def keep(_: str, value: object) -> bool:
         return (
             inspect.isclass(value)
             and issubclass(value, base)
@@ -63,7 +63,7 @@ def _subclass_of(base: type) -> Callable[[str, Any], bool]:
 
 
 def _learns(registry: ComponentRegistry, component: Component) -> bool:
-    """Return whether one of Avalanche's strategies or plugins can have been trained with."""
+    """Return whether one of Avalanche's strategies or plugins works for any kind of label."""
     return any(component.__name__ in learn[registry] for learn in LEARN.values())
 
 
@@ -77,7 +77,7 @@ OPTIMIZERS.for_files = LR_SCHEDULERS.for_files = lambda _: True  # they compute,
 
 
 def cannot_learn(registry: ComponentRegistry, component: Component, kind: str) -> bool:
-    """Tell whether one of Avalanche's strategies or plugins cannot learn such targets.
+    """Return whether one of Avalanche's strategies or plugins cannot train on such labels.
 
     Args:
         registry: `STRATEGIES` or `PLUGINS`.
@@ -92,8 +92,8 @@ def cannot_learn(registry: ComponentRegistry, component: Component, kind: str) -
 def _copy_weights(model: nn.Module, target: dict[str, Any], excluded: set[str]) -> None:
     """Copy a model's weights into `target`, by name.
 
-    Avalanche 0.6 keeps views of them: on a CPU those move along with the weights, every trajectory
-    is zero, and synaptic intelligence is plain fine-tuning without a word.
+    Avalanche 0.6 keeps views of them: on a CPU they change with the weights, every trajectory is
+    zero, and synaptic intelligence silently becomes plain fine-tuning.
     """
     for name, weight in SynapticIntelligencePlugin.allowed_parameters(model, excluded):
         target[name].data = weight.detach().flatten().to("cpu", copy=True)

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from cliqa.models.lora.adapters import inject
-from cliqa.training.loop.batching import RaggedImages
-from cliqa.training.lora.subspaces import (
+from cliqa.training.adapter_memory import (
     grown,
     input_covariances,
     input_rows,
     new_directions,
 )
+from cliqa.training.loop.batching import RaggedImages
 from cliqa.utils.errors import ModelError
 
 CONVOLUTIONS: list[dict[str, Any]] = [
