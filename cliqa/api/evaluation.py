@@ -70,7 +70,9 @@ def evaluate(
     """
     if split not in SPLITS:
         raise ConfigError(f"evaluate: split='{split}' is unknown. Use {', '.join(SPLITS)}.")
-    several = models if isinstance(models, (list, tuple)) else [models]
+    several: Sequence[str | Path | HasFolder] = (
+        models if isinstance(models, Sequence) and not isinstance(models, str) else [models]
+    )
     listed = [datasets] if isinstance(datasets, (str, Mapping)) else datasets
     with trusting(trust):
         request = Request(

@@ -89,13 +89,13 @@ def test_fine_tuning_forgets_and_memories_do_not(accuracy: Callable[..., float])
 
 def test_views_of_the_network_forget_nothing(accuracy: Callable[..., float]) -> None:
     assert accuracy(cliqa.plugin("PackNet", inference="oracle")) > 0.9
-    options = {"mode": "per_task", "first": "full", "inference": "oracle"}
+    options: dict[str, Any] = {"mode": "per_task", "first": "full", "inference": "oracle"}
     assert accuracy(cliqa.plugin("LoRA", **options)) > 0.9
 
 
 @pytest.mark.parametrize("name", ["EWC", "SI", "MAS", "LwF", "L2", "EMA", "QAT"])
 def test_a_method_trains(name: str, accuracy: Callable[..., float]) -> None:
-    options = {"strength": 0.1} if name in ("EWC", "SI", "MAS", "L2") else {}
+    options: dict[str, Any] = {"strength": 0.1} if name in ("EWC", "SI", "MAS", "L2") else {}
     assert accuracy(cliqa.plugin(name, **options), epochs=1) >= CHANCE
 
 
@@ -116,7 +116,7 @@ def test_a_plugin_object_will_do(accuracy: Callable[..., float]) -> None:
     assert method.active
     fresh = cliqa.plugin("L2")
     fresh.load_state_dict(wrapped.state_dict())
-    assert fresh.method.active  # type: ignore[attr-defined]
+    assert fresh.method.active
 
 
 def test_mistakes_are_named(accuracy: Callable[..., float]) -> None:
@@ -130,9 +130,11 @@ def test_mistakes_are_named(accuracy: Callable[..., float]) -> None:
         cliqa.plugin("ReplayPlugin")
 
 
-def test_a_plugin_that_does_not_fit_says_why(accuracy: Callable[..., float]) -> None:
+def test_a_plugin_that_does_not_fit_says_why(
+    accuracy: Callable[..., float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     lora = cliqa.plugin("LoRA")
-    lora.prepare = lambda _: None
+    monkeypatch.setattr(lora, "prepare", lambda _: None)
     with pytest.raises(ModelError, match="before making the optimizer"):
         accuracy(lora)
     with pytest.raises(ConfigError, match="takes one data set of images with scores"):
