@@ -4,4 +4,5 @@ from cliqa.api.models import load as load
 from cliqa.api.results import results as results
 from cliqa.api.runs import train as train
 
+__all__: list[str]
 __version__: str
