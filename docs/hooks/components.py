@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from docstrings import argument_rows, table, text_of
 
-import cliqa.engine.check  # noqa: F401  registers the components of other libraries
 import cliqa.registry as registries
+from cliqa.engine.check import BY_ENGINE  # the import registers other libraries' components too
+from cliqa.engine.sections import TEMPLATE
+
+COMMON = (*BY_ENGINE, *TEMPLATE)
+"""Arguments of every strategy, which the page of config keys explains."""
 
 KINDS = {
     "scenarios": ("SCENARIOS", "Streams", "`scenario.type`"),
@@ -18,7 +22,11 @@ KINDS = {
     ),
     "models": ("MODELS", "Models and their parts", "`model`"),
     "losses": ("LOSSES", "Losses", "`cl_strategy.loss` and `pretrain.loss`"),
-    "strategies": ("STRATEGIES", "Strategies", "`cl_strategy.type`"),
+    "strategies": (
+        "STRATEGIES",
+        "Strategies",
+        "`cl_strategy.type` ([keys that all strategies share](../config.md#cl_strategy))",
+    ),
     "plugins": ("PLUGINS", "Plugins", "`cl_strategy.plugins`, and `cl_strategy.type` on its own"),
     "optimizers": ("OPTIMIZERS", "Optimizers", "`cl_strategy.optimizer`"),
     "schedulers": ("LR_SCHEDULERS", "Learning-rate schedulers", "`cl_strategy.scheduler`"),
@@ -37,7 +45,8 @@ def component_page(kind: str) -> str:
     parts += ["" if registry.module_dict else "None: all come from the libraries below."]
     for name in sorted(registry.module_dict):
         component = registry.module_dict[name]
-        arguments = table(("argument", "type", "default", "meaning"), argument_rows(component))
+        rows = argument_rows(component, COMMON if kind == "strategies" else ())
+        arguments = table(("argument", "type", "default", "meaning"), rows)
         parts += [f"## {name}", text_of(component), arguments]
     others = upstream_names(registry)
     if others:

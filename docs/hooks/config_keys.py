@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from docstrings import argument_rows, code, entries_of, table, text_of
 
+from cliqa.benchmarks.presets import PRESETS
 from cliqa.config.sections import SECTIONS
 from cliqa.deploy.search.options import DeployOptions
 from cliqa.engine.pretrain.check import BY_ENGINE, PARTS, Source
@@ -63,36 +63,42 @@ def top_level_defaults() -> dict[str, str]:
 
 def sections() -> Iterator[tuple[str, str, list[tuple[str, str, str, str]]]]:
     """Yield title, explanation and keys of each section that is more than one component."""
+    streams = ", ".join(f"`{name}` ({', '.join(sets)})" for name, sets in PRESETS.items())
     yield "scenario", "Beside the keys of the stream that `type` names.", [
-        ("`type`", "`str`", "required", "the stream"),
-        ("`dataset_root`", "`str`", "`'.'`", "folder that the data sets' `root` is below"),
-        ("`datasets`", "list or `str`", "required for scores", "`[dict(type=...)]`, or a stream's "
-         "name: `eva-ava-koniq`, `biqa-cl`, `biqa-cl-reverse`, `koniq-spaq-kadid-agiqa`"),
+        ("`type`", "a string", "required", "the stream"),
+        ("`dataset_root`", "a path", "`'.'`", "folder that the data sets' `root` is below"),
+        ("`datasets`", "list of `dict(type=...)` or a string", "required for scores",
+         f"data sets, or the name of a stream: {streams}"),
         ("`generate`", "`dict(type=...)`", "not set", "paint the data first: a generator"),
         ("`train_transform`, `eval_transform`", "list of `dict(type=...)`", "required",
          "image transforms, in order"),
     ]  # fmt: skip
     naive = {row[0].strip("`"): row for row in argument_rows(STRATEGIES.get("Naive"))}
-    template = entries_of(importlib.import_module("avalanche.training.supervised").Naive.__init__)
     options = {row[0].strip("`"): row for row in argument_rows(TrainingOptions)}
     parts = [
-        ("`type`", "`str`", "required", "a strategy, or a plugin that stands for Naive with it"),
+        ("`type`", "a string", "required", "a strategy, or a plugin that stands for Naive with it"),
         ("`optimizer`", "`dict(type=...)`", "required", "the optimizer; `paramwise=[dict(match="
          "'backbone', lr_mult=0.1)]` gives named parts a rate of their own"),
         ("`scheduler`", "`dict(type=...)`", "not set", "the learning rate within an experience"),
         ("`loss`", "`dict(type=...)`", "required", "the task's loss"),
         ("`plugins`", "list of `dict(type=...)`", "`[]`", "further methods and helpers"),
     ]  # fmt: skip
-    common = [naive[name] for name in TEMPLATE if name in naive]
     common = [
-        (n, t, d, m or template.get(n.strip("`"), MEANINGS.get(n.strip("`"), "")))
-        for n, t, d, m in common
+        (naive[key][0], naive[key][1] or TYPES.get(key, ""), naive[key][2], MEANINGS[key])
+        for key in TEMPLATE
     ]
     yield "cl_strategy", "Beside the arguments of what `type` names.", [
         *parts, *common, *(options[name] for name in OPTIONS)
     ]  # fmt: skip
     away = BY_ENGINE["training"]
-    yield "pretrain", "In place of a stream.", list(argument_rows(Pretrainer, away))
+    parts = [
+        ("`data`", "`dict(...)`", "`dict()`", "the images and their degradations; see below"),
+        ("`loss`", "`dict(type=...)`", "`dict(type='QualiCLIPLoss')`", "one of QualiCLIP's losses"),
+        ("`anchors`", "`dict(...)`", "`dict()`", "the good and the bad anchor; see below"),
+        ("`projection`", "`dict(...)`", "`dict()`", "from features to the anchors; see below"),
+    ]
+    own = list(argument_rows(Pretrainer, away))
+    yield "pretrain", "In place of a stream.", [*parts, *own]
     for name, part in PARTS.items():
         own = list(argument_rows(part, (*BY_ENGINE.get(name, ()), "images")))
         more = list(argument_rows(Source)) if name == "data" else []
@@ -105,6 +111,7 @@ def sections() -> Iterator[tuple[str, str, list[tuple[str, str, str, str]]]]:
     yield "deploy", text_of(DeployOptions), list(argument_rows(DeployOptions))
 
 
+TYPES = {"eval_every": "an integer", "peval_mode": "'epoch' or 'iteration'"}
 MEANINGS = {
     "train_mb_size": "images per training batch",
     "train_epochs": "epochs per experience",
@@ -112,4 +119,4 @@ MEANINGS = {
     "eval_every": "evaluate every so many epochs or iterations; -1: only at an experience's end",
     "peval_mode": "what `eval_every` counts: `'epoch'` or `'iteration'`",
 }
-"""What Avalanche's arguments mean, which its docstrings tell in other places."""
+"""What Avalanche's arguments are and mean, which its docstrings tell in other places."""

@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from cliqa.config.signature import parameters_of
+from cliqa.config.annotations import UNKNOWN, in_words
+from cliqa.config.signature import arguments_of
 
 SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields|Examples?):\s*$", re.MULTILINE)
+RST_TABLE = re.compile(r"^=+ [= ]+$.*^=+ [= ]+$", re.MULTILINE | re.DOTALL)
 ENTRY = re.compile(r"^ {4}(\*{0,2}\w+)(?: \([^)]*\))?:\s?(.*)$")
 
 
@@ -37,12 +39,15 @@ def entries_of(thing: object, section: str = "Args") -> dict[str, str]:
 
 def as_markdown(text: str) -> str:
     """Return a docstring's text as Markdown."""
-    return re.sub(r"::$", ":", text, flags=re.MULTILINE)
+    text = re.sub(r"::$", ":", text, flags=re.MULTILINE)
+    return RST_TABLE.sub(r"```text\n\g<0>\n```", text)
 
 
 def cell(text: object) -> str:
     """Return a text as a table's cell."""
-    return " ".join(str(text).split()).replace("|", "\\|")
+    parts = re.split(r"(`+[^`]*`+)", " ".join(str(text).split()))
+    parts[::2] = [part.replace("|", "\\|") for part in parts[::2]]  # code needs no escape
+    return "".join(parts)
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -67,12 +72,25 @@ def argument_rows(
     meanings: dict[str, str] = {}
     for owner in reversed(inspect.getmro(component) if inspect.isclass(component) else [component]):
         meanings |= {**entries_of(owner, "Attributes"), **entries_of(owner)}
-    for name, parameter in parameters_of(component)[0].items():
+    for name, argument in arguments_of(component).items():
         if name in set(hidden):
             continue
-        note = parameter.annotation
-        typed = "" if note is inspect.Parameter.empty else note
-        kind = typed if isinstance(typed, str) else inspect.formatannotation(typed)
-        needed = parameter.default is inspect.Parameter.empty
-        default = "required" if needed else code(parameter.default)
-        yield f"`{name}`", f"`{kind}`" if kind else "", default, meanings.get(name, "")
+        needed = argument.default is inspect.Parameter.empty
+        default = "required" if needed else code(argument.default)
+        kind = SECTIONS_OF.get(name) or type_in_words(argument.annotation)
+        yield f"`{name}`", kind, default, meanings.get(name, "")
+
+
+def type_in_words(annotation: object) -> str:
+    """Return what an argument may be, as error messages say it; nothing where nobody knows."""
+    said = "" if annotation is UNKNOWN else in_words(annotation)
+    said = "" if "anything" in said else said.replace("finite number", "number")
+    return said.replace("dict(...)", "`dict(...)`")
+
+
+SECTIONS_OF = {
+    "datasets": "list of `dict(type=...)`",
+    "train_transform": "list of `dict(type=...)`",
+    "eval_transform": "list of `dict(type=...)`",
+}
+"""Arguments that a config gives as sections of their own."""
