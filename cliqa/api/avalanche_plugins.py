@@ -22,9 +22,7 @@ NEEDS_SAMPLE_PLACES = ("DER", "TextReplay")
 
 
 def plugin(
-    method: str | ContinualPlugin,
-    run_seed: int = 0,
-    **arguments: Any,  # noqa: ANN401
+    method: str | ContinualPlugin, run_seed: int = 0, **arguments: object
 ) -> AvalanchePlugin:
     """Return one of the package's plugins for any of Avalanche's strategies.
 
@@ -103,7 +101,7 @@ class AvalanchePlugin(SupervisedPlugin):
     def _passing_on(self, hook: Callable[..., None]) -> Callable[..., None]:
         """Return a hook that calls the plugin's own one."""
 
-        def call(strategy: SupervisedTemplate, *_: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        def call(strategy: SupervisedTemplate, *_: object, **kwargs: object) -> None:
             hook(self._loop(strategy), **kwargs)
 
         return call
@@ -135,11 +133,11 @@ class _Loop(StreamData):
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(vars(self)["_strategy"], name)
 
-    def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
+    def __setattr__(self, name: str, value: object) -> None:
         setattr(vars(self)["_strategy"], name, value)
 
     @property
-    def plugins(self) -> list[Any]:  # type: ignore[override]
+    def plugins(self) -> list[object]:  # type: ignore[override]
         """The strategy's plugins; those of this package as they are."""
         found = vars(self)["_strategy"].plugins
         return [each.method if isinstance(each, AvalanchePlugin) else each for each in found]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from cliqa.api.models import HasFolder, path_of
+from cliqa.api.models import HasWorkDir, path_of
 from cliqa.config.trust import trusting
 from cliqa.inference.candidate import Request
 from cliqa.inference.data_arguments import Scale
@@ -21,7 +21,7 @@ SPLITS = ("test", "val", "train", "all")
 
 
 def evaluate(
-    models: str | Path | HasFolder | Sequence[str | Path | HasFolder],
+    models: str | Path | HasWorkDir | Sequence[str | Path | HasWorkDir],
     datasets: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = (),
     *,
     split: str = "test",
@@ -70,7 +70,7 @@ def evaluate(
     """
     if split not in SPLITS:
         raise ConfigError(f"evaluate: split='{split}' is unknown. Use {', '.join(SPLITS)}.")
-    several: Sequence[str | Path | HasFolder] = (
+    several: Sequence[str | Path | HasWorkDir] = (
         models if isinstance(models, Sequence) and not isinstance(models, str) else [models]
     )
     listed = [datasets] if isinstance(datasets, (str, Mapping)) else datasets

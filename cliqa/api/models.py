@@ -26,7 +26,7 @@ Images: TypeAlias = "str | Path | Picture | Sequence[str | Path | Picture]"
 """One image or several: files, folders, patterns such as ``set/**/*.jpg``, images in memory."""
 
 
-class HasFolder(Protocol):
+class HasWorkDir(Protocol):
     """A run that was trained in this process."""
 
     @property
@@ -138,7 +138,7 @@ class Model:
 
 
 def load(
-    source: str | Path | HasFolder,
+    source: str | Path | HasWorkDir,
     *,
     device: str = "auto",
     crops: str | None = None,
@@ -171,7 +171,7 @@ def load(
     return Model(path_of(source), device, protocol, trust)
 
 
-def path_of(source: str | Path | HasFolder) -> str | Path:
+def path_of(source: str | Path | HasWorkDir) -> str | Path:
     """Return the file or folder of a model."""
     return source if isinstance(source, (str, Path)) else source.work_dir
 

@@ -51,13 +51,20 @@ class TrainedRun:
         """
         return results(self.work_dir)
 
-    def load(self, **options: Any) -> Model:  # noqa: ANN401
-        """Return the trained model; the options are those of `load`."""
-        return load(self.work_dir, **options)
+    def load(self, device: str = "auto") -> Model:
+        """Return the trained model; see `load`, which has more options."""
+        return load(self.work_dir, device=device)
 
-    def predict(self, images: Images, **options: Any) -> pd.DataFrame:  # noqa: ANN401
+    def predict(
+        self,
+        images: Images,
+        *,
+        scale: tuple[float, float] | None = None,
+        dataset: str | None = None,
+        device: str = "auto",
+    ) -> pd.DataFrame:
         """Score or classify images with the trained model; see `Model.predict`."""
-        return self.load().predict(images, **options)
+        return self.load(device).predict(images, scale=scale, dataset=dataset)
 
 
 def train(
