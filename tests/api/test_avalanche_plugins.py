@@ -21,7 +21,9 @@ from cliqa.utils.errors import ConfigError, ModelError
 
 CHANCE = 0.1
 FORGETS = 0.45
-"""Plain fine-tuning stays below this accuracy over all ten classes."""
+REMEMBERS = 0.75
+"""Accuracies over all ten classes: plain fine-tuning stays below the first (it reaches 0.2), and
+methods that keep what they have learnt come above the second (they reach 0.9 and more)."""
 
 
 class Digits(TensorDataset):
@@ -83,14 +85,14 @@ def accuracy() -> Callable[..., float]:
 
 def test_fine_tuning_forgets_and_memories_do_not(accuracy: Callable[..., float]) -> None:
     assert accuracy() < FORGETS
-    assert accuracy(cliqa.plugin("Replay", mem_size=100)) > 0.9
-    assert accuracy(cliqa.plugin("DER", mem_size=100)) > 0.9
+    assert accuracy(cliqa.plugin("Replay", mem_size=100)) > REMEMBERS
+    assert accuracy(cliqa.plugin("DER", mem_size=100)) > REMEMBERS
 
 
 def test_views_of_the_network_forget_nothing(accuracy: Callable[..., float]) -> None:
-    assert accuracy(cliqa.plugin("PackNet", inference="oracle")) > 0.9
+    assert accuracy(cliqa.plugin("PackNet", inference="oracle")) > REMEMBERS
     options: dict[str, Any] = {"mode": "per_task", "first": "full", "inference": "oracle"}
-    assert accuracy(cliqa.plugin("LoRA", **options)) > 0.9
+    assert accuracy(cliqa.plugin("LoRA", **options)) > REMEMBERS
 
 
 @pytest.mark.parametrize("name", ["EWC", "SI", "MAS", "LwF", "L2", "EMA", "QAT"])
