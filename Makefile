@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-fast fuzz soak lint format type check clean
+.PHONY: demo test test-fast fuzz soak docs lint format type check clean
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -23,8 +23,12 @@ test-fast: $(VENV)/.installed  ## without what takes more than five seconds
 
 fuzz: $(VENV)/.installed  ## thousands of damaged configs, labels, checkpoints, images and commands
 	CLIQA_FUZZ=long $(RUN) -m pytest -n 2 tests/fuzz
+
 soak: $(VENV)/.installed  ## kill runs of every method, resume them, compare to the bit: SOAK="--kills 50"
 	OMP_NUM_THREADS=1 $(RUN) -m perf.soak $(SOAK)
+
+docs: $(VENV)/.installed  ## the documentation as a site in build/site, without the network
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 format: $(VENV)/.installed
 	$(RUN) -m ruff format .

@@ -1,6 +1,29 @@
-"""cliqa: continual learning for image quality assessment.
+"""Continual learning for image quality assessment.
 
-Nothing heavy is imported here, so that ``--help`` and a mistake in a config answer at once.
+The functions named in ``__all__`` are the public Python API. They are loaded on first use, so that
+``import cliqa`` takes no time: a config's checks and ``--help`` must not wait for torch.
 """
 
 __version__ = "0.1.0"
+
+__all__ = ["evaluate", "load", "plugin", "results", "train"]
+
+_HOMES = {
+    "evaluate": "cliqa.api.evaluation",
+    "load": "cliqa.api.models",
+    "plugin": "cliqa.api.avalanche_plugins",
+    "results": "cliqa.api.results",
+    "train": "cliqa.api.runs",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a part of the public API."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'cliqa' has no attribute '{name}'. It has {__all__}.")
+    return getattr(__import__(_HOMES[name], fromlist=[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the names of the module, those that are not loaded yet too."""
+    return sorted({*globals(), *__all__})

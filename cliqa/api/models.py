@@ -1,0 +1,217 @@
+"""Trained models that score or classify images."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from torch import nn
+
+from cliqa.config.trust import trusting
+from cliqa.inference.predict import Predictor, Score, find_images
+from cliqa.inference.score_scale import on_scale, scale_of
+from cliqa.transforms.protocol import EvaluationProtocol, parse_protocol
+from cliqa.utils.device import resolve_device
+from cliqa.utils.errors import ConfigError, DatasetError
+
+Picture: TypeAlias = "Image.Image | np.ndarray"
+"""An image in memory: a Pillow image, or an array (H, W) or (H, W, 3)."""
+
+Images: TypeAlias = "str | Path | Picture | Sequence[str | Path | Picture]"
+"""One image or several: files, folders, patterns such as ``set/**/*.jpg``, images in memory."""
+
+
+class HasWorkDir(Protocol):
+    """A run that was trained in this process."""
+
+    @property
+    def work_dir(self) -> Path:
+        """The run's folder."""
+
+
+class Model:
+    """A trained model with the preprocessing that it was trained with.
+
+    `load` makes it.
+
+    Args:
+        source: A work_dir, a checkpoint, or an exported file.
+        device: Where to compute.
+        protocol: How images are shown.
+        trust: Let the file name any component; see ``docs/security.md``.
+
+    Attributes:
+        path: The file that it was loaded from.
+        names: The experiences that it has learnt.
+        classes: The classes that it distinguishes; empty for a model of scores.
+    """
+
+    def __init__(
+        self, source: str | Path, device: str, protocol: EvaluationProtocol, trust: bool = False
+    ) -> None:
+        self._trust = trust
+        with trusting(trust):
+            self._predictor = Predictor(source, resolve_device(device), protocol)
+        self.path = self._predictor.checkpoint
+        self.names, self.classes = self._predictor.names, self._predictor.classes
+
+    @property
+    def network(self) -> nn.Module:
+        """The PyTorch network, for those who look inside.
+
+        Raises:
+            ModelError: The model is an exported file.
+        """
+        return self._predictor.model
+
+    def predict(
+        self,
+        images: Images,
+        *,
+        scale: tuple[float, float] | None = None,
+        dataset: str | None = None,
+        recursive: bool = False,
+        batch_size: int | None = None,
+        num_workers: int = 0,
+    ) -> pd.DataFrame:
+        """Score images, or classify them.
+
+        Args:
+            images: Files, folders, patterns, Pillow images, or arrays (H, W) or (H, W, 3); one of
+                them or a list.
+            scale: Range of the scores that are returned, (low, high); by default (0, 1). Higher is
+                better.
+            dataset: Return scores on the scale of this data set of the run instead.
+            recursive: Look into folders of folders too.
+            batch_size: Images per batch; by default 32.
+            num_workers: Processes that read images.
+
+        Returns:
+            A row per image, in order: ``image`` and ``score``; of a classifier ``image``, ``class``
+            and ``probability``. ``error`` says why an image could not be read; its score is NaN.
+
+        Raises:
+            ConfigError: An option does not fit the model.
+            DatasetError: A path does not exist, or an image in memory is of an unknown kind.
+        """
+        with trusting(self._trust):
+            to_scale = self._scaling(scale, dataset)
+        with tempfile.TemporaryDirectory(prefix="cliqa-") as folder:
+            files = dict(_files(_as_list(images), Path(folder), recursive))
+            found = list(self._predictor.predict(list(files), batch_size, num_workers))
+        return self._table([(files[row.image], row) for row in found], to_scale)
+
+    def _scaling(
+        self, scale: tuple[float, float] | None, dataset: str | None
+    ) -> Callable[[float], float]:
+        """Return the function that brings a score of 0..1 to the scale that is asked for."""
+        if scale is None and dataset is None:
+            return lambda score: score
+        if self.classes:
+            raise ConfigError(f"{self.path}: gives classes, not scores. Leave the scale out.")
+        if scale is not None and dataset is not None:
+            raise ConfigError("predict: scale and dataset both give the scale. Choose one.")
+        if dataset is not None:
+            own = scale_of(self._predictor.image_model.scenario, dataset)
+            return lambda score: on_scale(score, own)
+        low, high = scale or (0.0, 1.0)
+        if not low < high:
+            raise ConfigError(f"predict: scale=({low:g}, {high:g}): the first must be lower.")
+        return lambda score: low + (high - low) * score
+
+    def _table(
+        self, found: list[tuple[str, Score]], to_scale: Callable[[float], float]
+    ) -> pd.DataFrame:
+        """Return the scores or classes as a table."""
+        table = pd.DataFrame({"image": [name for name, _ in found]})
+        values = [float("nan") if row.score is None else to_scale(row.score) for _, row in found]
+        if self.classes:
+            table["class"] = [row.label for _, row in found]
+        table["probability" if self.classes else "score"] = values
+        table["error"] = [row.error for _, row in found]
+        return table
+
+
+def load(
+    source: str | Path | HasWorkDir,
+    *,
+    device: str = "auto",
+    crops: str | None = None,
+    crop_size: int = 224,
+    resize: int | tuple[int, int] | str | None = None,
+    seed: int = 0,
+    trust: bool = False,
+) -> Model:
+    """Load a trained model that scores or classifies images.
+
+    Args:
+        source: What `train` returned, a work_dir, a checkpoint (``.pth``), or an exported model
+            (``.onnx``, or ``.xml`` for OpenVINO), which is computed on the CPU.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        crops: Average over crops: ``"grid:5x5"`` or ``"random:25"``; by default as trained.
+        crop_size: Edge of a crop in pixels.
+        resize: Resize to this shorter edge, to (height, width), or ``"none"``; by default as
+            trained.
+        seed: Seed of random crops.
+        trust: Let the file name any component and import its run's modules: it can then run code.
+
+    Raises:
+        CheckpointError: There is no model, or it is damaged.
+        ArtifactError: An exported file is missing or damaged.
+        ConfigError: An option does not fit.
+    """
+    sizes = resize if isinstance(resize, (tuple, list)) else [resize]
+    texts = None if resize is None else [str(size) for size in sizes]
+    protocol = parse_protocol(crops, crop_size, texts, seed)
+    return Model(path_of(source), device, protocol, trust)
+
+
+def path_of(source: str | Path | HasWorkDir) -> str | Path:
+    """Return the file or folder of a model."""
+    return source if isinstance(source, (str, Path)) else source.work_dir
+
+
+def _as_list(images: Images) -> list[str | Path | Picture]:
+    """Return one image or several as a list; the first axis of (N, H, W, 3) counts images."""
+    if isinstance(images, (str, Path, Image.Image)):
+        return [images]
+    if isinstance(images, np.ndarray) and images.ndim < 4:
+        return [images]
+    return list(images)
+
+
+def _files(
+    images: Sequence[str | Path | Picture], folder: Path, recursive: bool
+) -> Iterator[tuple[Path, str]]:
+    """Yield the files of all images with the names to show.
+
+    Images in memory become files, so that every image goes the same way through the decoder.
+    """
+    for index, image in enumerate(images):
+        if isinstance(image, (str, Path)):
+            yield from ((path, str(path)) for path in find_images([image], recursive))
+        else:
+            yield _written(image, folder / f"{index}.tif"), f"image {index}"
+
+
+def _written(image: Picture, path: Path) -> Path:
+    """Write an image without loss.
+
+    Raises:
+        DatasetError: It is no image that a file can hold.
+    """
+    try:
+        picture = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))
+        picture.save(path)
+    except (TypeError, ValueError, OSError, AttributeError) as error:
+        kind = f"{type(image).__name__} {getattr(image, 'shape', '')}".strip()
+        raise DatasetError(
+            f"image {path.stem}: {kind} cannot be used ({error}). Give a file, a Pillow image, or "
+            "an array (H, W, 3) of uint8."
+        ) from error
+    return path

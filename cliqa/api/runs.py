@@ -1,0 +1,183 @@
+"""Training from Python: a config in, a run out."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cliqa.api.models import Images, Model, load
+from cliqa.api.results import RunResults, results
+from cliqa.compress.auto import deploy_run
+from cliqa.config.load import dump_config, load_config
+from cliqa.config.source_index import quick_check
+from cliqa.config.trust import trusting
+from cliqa.engine.pretrain.run import pretrain
+from cliqa.engine.sections import run_folder
+from cliqa.engine.train import train as train_stream
+from cliqa.utils.cli import quiet_upstream
+from cliqa.utils.environment import prepare_process
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import close_logging
+from cliqa.utils.outputs import check_output_folder
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run that has been trained.
+
+    Attributes:
+        work_dir: The folder with all its files.
+        config: Its config, resolved.
+    """
+
+    work_dir: Path
+    config: Config
+
+    @property
+    def results(self) -> RunResults:
+        """What it has measured; see `results`.
+
+        Raises:
+            ArtifactError: There are no results, as after a pretraining.
+        """
+        return results(self.work_dir)
+
+    def load(self, device: str = "auto") -> Model:
+        """Return the trained model; see `load`, which has more options."""
+        return load(self.work_dir, device=device)
+
+    def predict(
+        self,
+        images: Images,
+        *,
+        scale: tuple[float, float] | None = None,
+        dataset: str | None = None,
+        device: str = "auto",
+    ) -> pd.DataFrame:
+        """Score or classify images with the trained model; see `Model.predict`."""
+        return self.load(device).predict(images, scale=scale, dataset=dataset)
+
+
+def train(
+    config: str | Path | Mapping[str, Any],
+    *,
+    cfg_options: Sequence[str] | Mapping[str, Any] = (),
+    work_dir: str | Path | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    resume: bool | str | Path = False,
+    amp: bool = False,
+    allow_changed_data: bool = False,
+    trust: bool = False,
+) -> TrainedRun:
+    """Train a config over its stream, or pretrain its model; what ``train_config.py`` does.
+
+    Args:
+        config: A config file, or a config as nested dicts.
+        cfg_options: Changes: ``{"cl_strategy.train_epochs": 2}``, or as on the command line
+            ``["cl_strategy.train_epochs=2"]``.
+        work_dir: The run's folder; by default the config's ``work_dir``, else
+            ``work_dirs/<config name>``. A run that lies there is moved aside.
+        device: ``"auto"`` (the first GPU, else the CPU), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        seed: Overrides the config's seed.
+        resume: True to continue from the folder's last checkpoint, or a checkpoint's path.
+        amp: Train in mixed precision.
+        allow_changed_data: Resume although labels or images are not those that the run began with.
+        trust: Let the files that are opened, such as a teacher, name any component.
+
+    Returns:
+        The run.
+
+    Raises:
+        CliqaError: The config, the data or a checkpoint is wrong; the message has a line for
+            every mistake.
+    """
+    with _quiet(), trusting(trust):
+        loaded, config_file = _load(config, _options(cfg_options))
+        quick_check(loaded)
+        if not isinstance(config, (str, Path)) and not (work_dir or loaded.get("work_dir")):
+            raise ConfigError(
+                "train: a config of nested dicts has no name for its run's folder. Give "
+                "work_dir='work_dirs/...'."
+            )
+        folder = run_folder(loaded, config_file, work_dir)
+        check_output_folder(folder, "work_dir")
+        work: Callable[..., object] = pretrain if "pretrain" in loaded else train_stream
+        try:
+            work(
+                loaded,
+                config_file=config_file,
+                work_dir=folder,
+                device=device,
+                seed=seed,
+                resume=_checkpoint(resume),
+                amp=amp,
+                allow_changed_data=allow_changed_data,
+            )
+            if loaded.get("deploy") is not None:
+                deploy_run(loaded, config_file, folder)
+        finally:
+            close_logging()
+    return TrainedRun(folder, loaded)
+
+
+def _checkpoint(resume: bool | str | Path) -> str | None:
+    """Return what the engine calls the checkpoint to resume from."""
+    if isinstance(resume, bool):
+        return "auto" if resume else None
+    return str(resume)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Prepare the process as the entry points do, and keep upstream's idle warnings away."""
+    prepare_process()
+    with warnings.catch_warnings():
+        quiet_upstream()
+        yield
+
+
+def _load(config: str | Path | Mapping[str, Any], options: list[str]) -> tuple[Config, str]:
+    """Return a checked config, and the name of its file."""
+    if isinstance(config, (str, Path)):
+        return load_config(config, options), str(config)
+    with tempfile.TemporaryDirectory(prefix="cliqa-") as folder:
+        path = Path(folder) / "config.py"
+        try:
+            dump_config(config, path)
+            return load_config(path, options), "config"
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(str(path), "config")) from error
+
+
+def _options(given: Sequence[str] | Mapping[str, Any]) -> list[str]:
+    """Return changes of a config as the command line writes them."""
+    if not isinstance(given, Mapping):
+        return list(given)
+    return [f"{key}={_written(key, value)}" for key, value in given.items()]
+
+
+def _written(key: str, value: object) -> str:
+    """Return a value as the text of an option; a string keeps its quotes, so that it stays one.
+
+    Raises:
+        ConfigError: No option can hold the string.
+    """
+    if not isinstance(value, (str, Path)):
+        return repr(value)
+    text = str(value)
+    quote = next((quote for quote in "'\"" if quote not in text), None)
+    if quote is None:
+        raise ConfigError(
+            f"cfg_options {key}: a string with both kinds of quotes. Write it in a config file."
+        )
+    return f"{quote}{text}{quote}"
