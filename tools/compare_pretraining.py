@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(args: argparse.Namespace) -> int:
     """Do what the command line asks for."""
     check_study_arguments(args)
-    from cliqa.evaluation.records.label_study import label_table  # noqa: PLC0415
+    from cliqa.evaluation.records.study_tables import label_table  # noqa: PLC0415
     from cliqa.studies.label_study import (  # noqa: PLC0415  --help is fast
         plan_label_study,
         run_label_study,

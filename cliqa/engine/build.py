@@ -25,7 +25,7 @@ from cliqa.engine.streams import build_benchmark
 from cliqa.engine.targets.choose import targets_of
 from cliqa.engine.targets.kind import Targets
 from cliqa.engine.work_dir.checkpoints import open_teacher
-from cliqa.evaluation.metrics.predictions import Predictions
+from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.models.build import build_model
 from cliqa.models.pruned import Step, apply_pruning
 from cliqa.models.weights.start import StartReport, start_from
@@ -101,7 +101,7 @@ class Built(NamedTuple):
 
     model: nn.Module
     strategy: Any
-    predictions: Predictions
+    predictions: PredictionCollector
     start: StartReport | None
 
 
@@ -126,7 +126,7 @@ def build_model_and_strategy(
     if config.get("load_from"):
         start = start_from(model, config["load_from"])
     model.to(device)
-    predictions = Predictions()
+    predictions = PredictionCollector()
     targets = targets_of(find(SCENARIOS, config["scenario"], "scenario"))
     evaluator = build_evaluator(config, predictions, work_dir)
     strategy = build_strategy(config, model, evaluator, device, targets)
@@ -134,7 +134,7 @@ def build_model_and_strategy(
 
 
 def build_evaluator(
-    config: dict[str, Any], predictions: Predictions, work_dir: str | Path | None = None
+    config: dict[str, Any], predictions: PredictionCollector, work_dir: str | Path | None = None
 ) -> EvaluationPlugin:
     """Build the metrics; the collector of predictions is always there, loggers come later."""
     metrics = []

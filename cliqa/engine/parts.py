@@ -11,7 +11,7 @@ from torch import nn
 
 from cliqa.engine.loggers.build import build_loggers, close_loggers
 from cliqa.engine.targets.kind import Targets
-from cliqa.evaluation.metrics.predictions import Predictions
+from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.models.weights.start import StartReport
 
 
@@ -34,7 +34,7 @@ class Parts:
     benchmark: Any
     model: nn.Module
     strategy: Any
-    predictions: Predictions
+    predictions: PredictionCollector
     device: torch.device
     targets: Targets
     start: StartReport | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from cliqa.benchmarks.presets import preset
 from cliqa.config.load import default_work_dir
-from cliqa.evaluation.metrics.upstream import OF_CLASSES
+from cliqa.evaluation.metrics.avalanche_metrics import OF_CLASSES
 from cliqa.registry import PLUGINS, STRATEGIES, Component, ComponentRegistry, find
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.utils.paths import home_path

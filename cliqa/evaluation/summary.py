@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cliqa.evaluation import matrix
-from cliqa.evaluation.matrix import Measured, ScoreMatrix
+from cliqa.evaluation.matrix import ScoreMatrix, ValueOrReason
 
 JOINT = "joint training sees all data at once"
 
@@ -94,7 +94,7 @@ def summarize(
     if untrained is not None:
         found["fwt"] = matrix.fwt(table, untrained)
     if joint:
-        found = {**{name: Measured(None, JOINT) for name in found}, final: found[final]}
+        found = {**{name: ValueOrReason(None, JOINT) for name in found}, final: found[final]}
     if columns > learnt:
         found["unseen"] = matrix.unseen_mean(table, learnt)
     return Summary(
@@ -113,7 +113,7 @@ def mean_name(measure: str) -> str:
 
 
 def _reason(
-    measured: Measured, experiences: Sequence[str] | None, datasets: Sequence[str] | None
+    measured: ValueOrReason, experiences: Sequence[str] | None, datasets: Sequence[str] | None
 ) -> str:
     """Return why a number is missing, in the stream's own names where they are known."""
     if measured.cell is None or experiences is None or datasets is None:

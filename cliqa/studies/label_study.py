@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cliqa.evaluation.records.label_study import LabelStudy, build_label_study, label_table
+from cliqa.evaluation.records.study import LabelStudy, build_label_study
+from cliqa.evaluation.records.study_tables import label_table
 from cliqa.studies.bracket import Bracket
 from cliqa.studies.plan import Plan, plan_study
 from cliqa.studies.study import Failure, finished_runs, run_study

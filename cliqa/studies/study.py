@@ -15,7 +15,7 @@ from cliqa.engine.data_record import OPTION
 from cliqa.engine.work_dir.holding import only_one
 from cliqa.evaluation.records.results import Results, load_results
 from cliqa.evaluation.records.study import Study, build_study
-from cliqa.evaluation.records.study_table import study_report
+from cliqa.evaluation.records.study_tables import study_report
 from cliqa.studies.plan import Plan
 from cliqa.studies.planned_run import PlannedRun
 from cliqa.studies.processes import Command, run_commands

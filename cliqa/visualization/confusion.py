@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from cliqa.evaluation.classification import confusion_matrix, predicted_classes
-from cliqa.evaluation.records.class_predictions import ClassPredictions
+from cliqa.evaluation.records.predictions import ClassPredictions
 from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.style import INK, PAGE, new_figure, shortened, styled
 

@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cliqa.evaluation.records.label_study import LabelStudy
-from cliqa.evaluation.records.study_table import head_of
+from cliqa.evaluation.records.study import LabelStudy
+from cliqa.evaluation.records.study_tables import head_of
 from cliqa.visualization.style import MUTED, PAGE, color, new_figure, styled
 
 ASIDE = 1.04

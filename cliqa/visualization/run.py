@@ -8,8 +8,13 @@ from typing import Literal
 
 from matplotlib.figure import Figure
 
-from cliqa.evaluation.records.class_predictions import ClassPredictions, load_class_predictions
-from cliqa.evaluation.records.predictions import Predictions, load_predictions, prediction_path
+from cliqa.evaluation.records.predictions import (
+    ClassPredictions,
+    ScorePredictions,
+    load_class_predictions,
+    load_predictions,
+    prediction_path,
+)
 from cliqa.evaluation.records.results import Results, load_results, main_measure, row_labels
 from cliqa.utils.errors import ArtifactError, ConfigError
 from cliqa.visualization.comparison import draw_comparison
@@ -142,7 +147,7 @@ def _intervals(results: Results) -> dict[str, Intervals]:
     }
 
 
-def _last_predictions(work_dir: Path, results: Results) -> dict[str, Predictions]:
+def _last_predictions(work_dir: Path, results: Results) -> dict[str, ScorePredictions]:
     """Return the last model's stored predictions of scores, by data set."""
     last = len(row_labels(results)) - 1
     return {

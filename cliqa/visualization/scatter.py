@@ -1,4 +1,4 @@
-"""Predictions against scores, one panel per data set."""
+"""ScorePredictions against scores, one panel per data set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from cliqa.evaluation.functional import plcc, srcc
 from cliqa.evaluation.logistic import logistic_fit
-from cliqa.evaluation.records.predictions import Predictions
+from cliqa.evaluation.records.predictions import ScorePredictions
 from cliqa.evaluation.records.tables import number
 from cliqa.utils.errors import EvaluationError
 from cliqa.visualization.style import (
@@ -35,7 +35,7 @@ Intervals = Mapping[str, Sequence[float] | None]
 
 @styled
 def draw_scatter(
-    predictions: Mapping[str, Predictions],
+    predictions: Mapping[str, ScorePredictions],
     title: str = "",
     intervals: Mapping[str, Intervals] | None = None,
 ) -> Figure:
@@ -73,7 +73,7 @@ def draw_scatter(
     return figure
 
 
-def _draw_panel(axes: Axes, data: Predictions, own: str, intervals: Intervals) -> None:
+def _draw_panel(axes: Axes, data: ScorePredictions, own: str, intervals: Intervals) -> None:
     """Draw one data set: points, identity, fitted curve, and the correlations above."""
     keep = np.isfinite(data.prediction)  # a model that has diverged predicts no numbers
     x, y = data.prediction[keep], data.target[keep]

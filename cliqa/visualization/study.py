@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cliqa.evaluation.records.study import SUFFIX_TASK_IL, Study
-from cliqa.evaluation.records.study_table import head_of
+from cliqa.evaluation.records.study_tables import head_of
 from cliqa.visualization.style import (
     FAINT,
     INK,

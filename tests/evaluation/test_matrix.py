@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from cliqa.evaluation.matrix import (
-    Measured,
+    ValueOrReason,
     anytime_mean,
     as_matrix,
     bwt,
@@ -48,7 +48,7 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("measured", "by_hand"), EXAMPLES)
-def test_equals_the_value_by_hand(measured: Measured, by_hand: float) -> None:
+def test_equals_the_value_by_hand(measured: ValueOrReason, by_hand: float) -> None:
     assert measured.value == pytest.approx(by_hand, abs=1e-12)
     assert measured.reason is None
 
@@ -71,7 +71,7 @@ def test_a_needed_cell_without_a_value_makes_the_measure_undefined() -> None:
     broken = R.copy()
     broken[2, 0] = NAN
     for measure in (final_mean, anytime_mean, bwt, forgetting, forgetting_from_first):
-        assert measure(broken) == Measured(None, "R[2, 0] is not defined", (2, 0))
+        assert measure(broken) == ValueOrReason(None, "R[2, 0] is not defined", (2, 0))
     assert learning_mean(broken) == learning_mean(R)
     hidden = R.copy()
     hidden[1, 0] = NAN  # the best of data set 0: leaving it out would flatter
@@ -82,7 +82,7 @@ def test_a_needed_cell_without_a_value_makes_the_measure_undefined() -> None:
 def test_one_experience_has_no_transfer() -> None:
     single = [[0.8, 0.5]]
     for measured in (bwt(single), forgetting(single), forgetting_from_first(single), fwt(single)):
-        assert measured == Measured(None, "it needs two experiences, there is one")
+        assert measured == ValueOrReason(None, "it needs two experiences, there is one")
     assert final_mean(single).value == anytime_mean(single).value == 0.8
 
 
@@ -136,7 +136,7 @@ def test_stability_without_ranks_is_not_defined() -> None:
     first = np.random.default_rng(0).random(20)
     indices = stability([[first], [np.full(20, 0.5), first], [first, first, first]])
     assert indices == [1.0, None, 1.0]
-    assert stability_mean(indices) == Measured(
+    assert stability_mean(indices) == ValueOrReason(
         None, "the stability after experience 1 is not defined"
     )
     assert stability_mean([]).reason == "it needs the predictions of every experience"

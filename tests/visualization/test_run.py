@@ -12,8 +12,11 @@ from PIL import Image
 
 from cliqa.evaluation.classification import class_metrics
 from cliqa.evaluation.records.build_results import build_results
-from cliqa.evaluation.records.class_predictions import ClassPredictions, save_class_predictions
-from cliqa.evaluation.records.predictions import prediction_path
+from cliqa.evaluation.records.predictions import (
+    ClassPredictions,
+    prediction_path,
+    save_class_predictions,
+)
 from cliqa.utils.errors import ArtifactError
 from cliqa.utils.io import write_json
 from cliqa.visualization import run

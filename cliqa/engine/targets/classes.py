@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from cliqa.engine.targets.kind import Targets
 from cliqa.evaluation.classification import accuracy, class_metrics
-from cliqa.evaluation.clear import clear_measures
-from cliqa.evaluation.matrix import final_mean, forgetting
-from cliqa.evaluation.records.class_predictions import ClassPredictions, save_class_predictions
+from cliqa.evaluation.matrix import clear_measures, final_mean, forgetting
+from cliqa.evaluation.records.predictions import ClassPredictions, save_class_predictions
 from cliqa.evaluation.summary import JOINT
 from cliqa.losses.classes import as_class_loss
 from cliqa.utils.errors import ModelError

@@ -13,11 +13,13 @@ from cliqa.engine.targets.kind import Targets
 from cliqa.evaluation.functional import srcc
 from cliqa.evaluation.matrix import stability
 from cliqa.evaluation.quality import quality_metrics
-from cliqa.evaluation.records.predictions import Predictions, prediction_grid, prediction_path
-from cliqa.evaluation.records.predictions import save_predictions as save_finite
+from cliqa.evaluation.records.predictions import (
+    ScorePredictions,
+    prediction_grid,
+    save_predictions,
+)
 from cliqa.losses.scores import as_score_loss
 from cliqa.utils.errors import ArtifactError, EvaluationError, ModelError
-from cliqa.utils.io import write_npz
 
 MEASURES = ("srcc", "plcc", "plcc_fit", "krcc", "rmse", "rmse_fit")
 
@@ -71,7 +73,7 @@ class ScoreTargets(Targets):
         source = benchmark.sources[name, "test"]
         images = np.asarray([path.name for path in source.paths])
         save_predictions(
-            work_dir, step, name, Predictions(outputs, targets, source.raw_scores, images)
+            work_dir, step, name, ScorePredictions(outputs, targets, source.raw_scores, images)
         )
 
     def summed_up(
@@ -107,20 +109,6 @@ def measure(
             raise
         nothing = dict.fromkeys(MEASURES)
         return {**nothing, "interval": {}, "n": len(target), "warnings": [str(error)]}
-
-
-def save_predictions(work_dir: Path, step: int, name: str, predictions: Predictions) -> None:
-    """Store what the model says after a step about a data set, numbers or not."""
-    if np.isfinite(predictions.prediction).all():
-        save_finite(work_dir, step, name, predictions)
-        return
-    write_npz(
-        prediction_path(work_dir, step, name),
-        prediction=predictions.prediction,
-        target=predictions.target,
-        raw=predictions.raw,
-        image=np.asarray(predictions.image, dtype=np.str_),
-    )
 
 
 def _stability(

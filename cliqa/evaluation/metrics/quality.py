@@ -9,7 +9,7 @@ import numpy as np
 from avalanche.evaluation.metric_results import MetricValue
 
 from cliqa.evaluation.functional import krcc, plcc, rmse, srcc
-from cliqa.evaluation.metrics.predictions import Predictions
+from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.registry import METRICS
 from cliqa.utils.errors import ConfigError
 
@@ -21,7 +21,7 @@ MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], float | None]] = {
 }
 
 
-class QualityMetric(Predictions):
+class QualityMetric(PredictionCollector):
     """Emits ``SRCC_Exp/eval_phase/test_stream/eva`` and the mean over the data sets of a stream.
 
     A measure that is not defined (of a constant prediction, say) is not emitted. The mean is over

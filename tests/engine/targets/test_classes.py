@@ -14,7 +14,7 @@ from avalanche.benchmarks.classic.clear import CLEARMetric
 from torch import nn
 
 from cliqa.engine.targets.classes import AHEAD_ONLY, ClassTargets
-from cliqa.evaluation.records.class_predictions import load_class_predictions
+from cliqa.evaluation.records.predictions import load_class_predictions
 from cliqa.losses.classes import ClassLoss
 from cliqa.utils.errors import ModelError
 

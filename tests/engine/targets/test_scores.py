@@ -13,20 +13,20 @@ from scipy import stats
 
 from cliqa.engine.targets.scores import MEASURES, ScoreTargets, measure, save_predictions
 from cliqa.evaluation.matrix import stability
-from cliqa.evaluation.records.predictions import Predictions, prediction_path
+from cliqa.evaluation.records.predictions import ScorePredictions, prediction_path
 from cliqa.utils.errors import EvaluationError
 
 NAMES = ["a", "b"]
 
 
-def predictions(seed: int, count: int = 20) -> Predictions:
+def predictions(seed: int, count: int = 20) -> ScorePredictions:
     random = np.random.default_rng(seed)
     target = np.linspace(0.1, 0.9, count)
     images = np.asarray([f"{k}.png" for k in range(count)])
-    return Predictions(target + random.normal(0, 0.1, count), target, target * 10, images)
+    return ScorePredictions(target + random.normal(0, 0.1, count), target, target * 10, images)
 
 
-def record(work_dir: Path, step: int, name: str, stored: Predictions) -> dict[str, Any]:
+def record(work_dir: Path, step: int, name: str, stored: ScorePredictions) -> dict[str, Any]:
     """Store predictions and return their row."""
     save_predictions(work_dir, step, name, stored)
     measured = measure(stored.prediction, stored.target, bootstrap=0, seed=0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cliqa.evaluation.clear import clear_measures
+from cliqa.evaluation.matrix import clear_measures
 from cliqa.evaluation.quality import quality_metrics
 from cliqa.evaluation.records.build_results import build_results
 from cliqa.evaluation.records.results import check_results

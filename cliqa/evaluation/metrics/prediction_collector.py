@@ -1,4 +1,4 @@
-"""Collects what the model predicts during an evaluation, whole data sets at a time."""
+"""Collects the predictions of an evaluation, data set by data set."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Pair = tuple[np.ndarray, np.ndarray]
 """Predictions (N,) or (N, K) and targets (N,)."""
 
 
-class Predictions(PluginMetric[dict[str, Pair]]):
+class PredictionCollector(PluginMetric[dict[str, Pair]]):
     """Keeps the predictions and targets of every data set of the last evaluation.
 
-    It emits no value: correlations need a whole data set, so whoever measures reads `result`.
+    It emits no value: correlations need a whole data set, so the caller reads them from `result`.
     """
 
     def __init__(self) -> None:
