@@ -12,7 +12,7 @@ from cliqa.studies.plan import Plan, plan_study
 from cliqa.studies.study import Failure, finished_runs, run_study
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json, write_text
-from cliqa.visualization.label_study import draw_label_study
+from cliqa.visualization.study import draw_label_study
 from cliqa.visualization.style import save_figure
 
 

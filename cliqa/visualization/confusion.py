@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from cliqa.evaluation.classification import confusion_matrix, predicted_classes
 from cliqa.evaluation.records.predictions import ClassPredictions
 from cliqa.utils.errors import ArtifactError
-from cliqa.visualization.style import INK, PAGE, new_figure, shortened, styled
+from cliqa.visualization.style import INK, PAGE, new_figure, shortened, slant_labels, styled
 
 MOST_NAMED = 40
 """With more classes than this, an axis shows numbers instead of names."""
@@ -93,7 +93,6 @@ def _name_axes(axes: Axes, classes: Sequence[str]) -> None:
         return
     size = 7.5 if len(classes) <= MOST_COUNTED else 5.5
     names = [shortened(name, 18) for name in classes]
-    axes.set_xticks(range(len(classes)), names, fontsize=size, rotation=45, ha="right")
+    axes.set_xticks(range(len(classes)), names, fontsize=size)
     axes.set_yticks(range(len(classes)), names, fontsize=size)
-    for text in axes.get_xticklabels():
-        text.set_rotation_mode("anchor")
+    slant_labels(axes, 45)

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from cliqa.evaluation.records.results import Results, main_measure, row_labels
-from cliqa.evaluation.records.tables import LABELS, number
-from cliqa.visualization.style import FAINT, INK, MUTED, new_figure, styled, wrapped
+from cliqa.evaluation.records.tables import LABELS
+from cliqa.visualization.style import FAINT, INK, MUTED, new_figure, signed, styled, wrapped
 
 CELL = (0.95, 0.5)
 """Width and height of a cell with an interval, in inches."""
@@ -98,20 +98,15 @@ def _annotate(
     axes.text(
         k,
         t - (0.12 if band else 0),
-        _signed(value),
+        signed(value),
         ha="center",
         va="center",
         color=ink,
         fontsize=9,
     )
     if band:
-        text = f"[{_signed(band[0])}, {_signed(band[1])}]"
+        text = f"[{signed(band[0])}, {signed(band[1])}]"
         axes.text(k, t + 0.24, text, ha="center", va="center", color=ink, fontsize=5.8)
-
-
-def _signed(value: float) -> str:
-    """Return a value with a minus as long as a digit is wide."""
-    return number(value).replace("-", "\N{MINUS SIGN}")
 
 
 def _frame(t: int, k: int) -> Rectangle:

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from cliqa.evaluation.functional import plcc, srcc
 from cliqa.evaluation.logistic import logistic_fit
 from cliqa.evaluation.records.predictions import ScorePredictions
-from cliqa.evaluation.records.tables import number
 from cliqa.utils.errors import EvaluationError
 from cliqa.visualization.style import (
     COLUMN,
@@ -22,6 +21,7 @@ from cliqa.visualization.style import (
     new_figure,
     panels_across,
     shortened,
+    signed,
     styled,
 )
 
@@ -140,10 +140,5 @@ def _limits(x: np.ndarray, scale: tuple[float, float]) -> tuple[float, float]:
 def _with_band(value: float | None, band: Sequence[float] | None) -> str:
     """Return a value with its interval, where both exist."""
     if value is None or band is None:
-        return _signed(value)
-    return f"{_signed(value)} [{_signed(band[0])}, {_signed(band[1])}]"
-
-
-def _signed(value: float | None) -> str:
-    """Return a value with a minus as long as a digit is wide."""
-    return number(value).replace("-", "\N{MINUS SIGN}")
+        return signed(value)
+    return f"{signed(value)} [{signed(band[0])}, {signed(band[1])}]"

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, Formatter, FuncFormatter
 
+from cliqa.evaluation.records.tables import number
 from cliqa.utils.io import atomic_open
 
 P = ParamSpec("P")
@@ -145,6 +147,26 @@ def wrapped(name: str, width: int, lines: int = 2) -> str:
     if len(parts) > lines:
         parts = [*parts[: lines - 1], shortened(" ".join(parts[lines - 1 :]), width)]
     return "\n".join(parts)
+
+
+def signed(value: float | None) -> str:
+    """Return a value as tables show it, with a minus sign as wide as a digit."""
+    return number(value).replace("-", "\N{MINUS SIGN}")
+
+
+def slant_labels(axes: Axes, rotation: float = 40) -> None:
+    """Turn the labels of the x axis so that long names do not overlap."""
+    for text in axes.get_xticklabels():
+        text.set(rotation=rotation, ha="right", rotation_mode="anchor")
+
+
+def separate_columns(axes: Axes, count: int) -> None:
+    """Give each of `count` names on the x axis a column of its own."""
+    axes.set_xlim(-0.5, count - 0.5)
+    axes.tick_params(axis="x", length=0)
+    axes.grid(axis="y")
+    for place in range(1, count):
+        axes.axvline(place - 0.5, color=FAINT, linewidth=0.6, zorder=0)
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = 200) -> Path:

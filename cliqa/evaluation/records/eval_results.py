@@ -43,7 +43,7 @@ CHANCE = 20
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class DataSetScores:
     """What a model scores on one data set.
 
     Attributes:
@@ -98,7 +98,7 @@ class Evaluated:
             )
 
 
-def load_evaluation(path: str | Path) -> dict[str, Evaluated]:
+def load_evaluation(path: str | Path) -> dict[str, DataSetScores]:
     """Read an ``eval_results.json``.
 
     Args:
@@ -118,7 +118,7 @@ def load_evaluation(path: str | Path) -> dict[str, Evaluated]:
     return {name: _evaluated(entry, f"{path}, {name}") for name, entry in datasets.items()}
 
 
-def _evaluated(entry: Any, where: str) -> Evaluated:  # noqa: ANN401
+def _evaluated(entry: Any, where: str) -> DataSetScores:  # noqa: ANN401
     """Return one data set's entry after checking its form."""
     metrics = entry.get("metrics", {}) if isinstance(entry, dict) else None
     rows = entry.get("predictions") or [] if isinstance(entry, dict) else None
@@ -126,7 +126,7 @@ def _evaluated(entry: Any, where: str) -> Evaluated:  # noqa: ANN401
         raise ArtifactError(f"{where}: expected metrics and predictions.")
     if not all(isinstance(row, dict) for row in rows):
         raise ArtifactError(f"{where}: predictions should be a list of objects.")
-    return Evaluated(metrics, rows, where)
+    return DataSetScores(metrics, rows, where)
 
 
 def _entry(row: dict[str, Any], names: Sequence[str]) -> Any:  # noqa: ANN401
