@@ -53,9 +53,9 @@ def _main(args: argparse.Namespace) -> int:
     """Do what the command line asks for."""
     check_study_arguments(args)
     from cliqa.evaluation.records.study_tables import label_table  # noqa: PLC0415
-    from cliqa.studies.label_study import (  # noqa: PLC0415  --help is fast
+    from cliqa.studies.study import (  # noqa: PLC0415  --help is fast
         plan_label_study,
-        run_label_study,
+        run_study,
         write_label_study,
     )
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
@@ -64,14 +64,17 @@ def _main(args: argparse.Namespace) -> int:
     plans = plan_label_study(
         args.baseline, args.pretrained, args.images, args.seeds, args.out, args.cfg_options
     )
-    script = ROOT / "train_config.py"
-    failures = run_label_study(
-        plans,
-        script,
-        jobs=args.jobs,
-        device=args.device,
-        allow_changed_data=args.allow_changed_data,
-    )
+    failures = [
+        failure
+        for plan in plans.values()
+        for failure in run_study(
+            plan,
+            ROOT / "train_config.py",
+            jobs=args.jobs,
+            device=args.device,
+            allow_changed_data=args.allow_changed_data,
+        )
+    ]
     for failure in failures:
         print_error(f"failed: {failure}")
     study, files = write_label_study(plans, args.out)

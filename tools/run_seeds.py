@@ -58,8 +58,7 @@ def _main(args: argparse.Namespace) -> int:
     if args.no_bracket and (args.naive or args.joint):
         raise ConfigError("--no-bracket and --naive or --joint contradict each other.")
     from cliqa.evaluation.records.study_tables import study_report  # noqa: PLC0415
-    from cliqa.studies.bracket import Bracket  # noqa: PLC0415
-    from cliqa.studies.plan import plan_study  # noqa: PLC0415
+    from cliqa.studies.plan import Bracket, plan_study  # noqa: PLC0415
     from cliqa.studies.study import run_study, write_study  # noqa: PLC0415  --help is fast
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,18 +21,9 @@ from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
 from cliqa.engine.data_changes import ROW, describe_changes
 from cliqa.utils.checksum import digest_of
 from cliqa.utils.errors import CheckpointError
-from cliqa.utils.logging import get_logger
-
-logger = get_logger(__name__)
 
 FORMAT = 1
 """Version of the layout in a checkpoint."""
-
-OPTION = "--allow-changed-data"
-"""Of every tool that goes on with a run, or measures it again."""
-
-SHOWN = 4
-"""Data sets that an error tells about."""
 
 Digests = dict[str, dict[str, dict[str, Any]]]
 """By data set and split: ``images``, how many there are, and their ``digest``."""
@@ -202,7 +193,7 @@ def _checks(inputs: torch.Tensor) -> np.ndarray:
     return np.array([zlib.crc32(row) for row in rows], np.int64)
 
 
-def read_record(state: Any, where: object) -> DataRecord | None:  # noqa: ANN401
+def read_record(state: object, where: object) -> DataRecord | None:
     """Return the record in a checkpoint or an exported file, None where it has none.
 
     Args:
@@ -215,6 +206,8 @@ def read_record(state: Any, where: object) -> DataRecord | None:  # noqa: ANN401
     if not state:
         return None
     try:
+        if not isinstance(state, Mapping):
+            raise TypeError(f"a {type(state).__name__}")
         if "rows" not in state:
             return DataRecord({str(name): _parts(parts, None) for name, parts in state.items()})
         rows, digests = state["rows"], state["sets"]
@@ -253,40 +246,3 @@ def _rows(parts: Mapping[str, SplitRecord]) -> dict[str, np.ndarray]:
 def _names(parts: Mapping[str, SplitRecord]) -> dict[str, Sequence[str]]:
     """Return the images' names by split."""
     return {key: one.names or () for key, one in parts.items()}
-
-
-def check_same_data(
-    path: object,
-    saved: Any,  # noqa: ANN401
-    now: DataRecord,
-    allowed: bool = False,
-) -> DataRecord:
-    """Refuse data that are not those of a run, unless they are allowed to have changed.
-
-    Args:
-        path: The run's checkpoint or exported file.
-        saved: What it holds of the run's data; nothing in files of older versions.
-        now: The data that are to be used.
-        allowed: Go on all the same; the record says so.
-
-    Returns:
-        The record of the data with all that has changed so far.
-
-    Raises:
-        CheckpointError: With what has changed.
-    """
-    then = read_record(saved, path)
-    if then is None:
-        logger.warning("%s: holds no record of its data: they may have changed since", path)
-        return now
-    found = then.differences(now)
-    if found and not allowed:
-        more = f" (and {len(found) - SHOWN} data sets more)" if len(found) > SHOWN else ""
-        raise CheckpointError(
-            f"{path}: trained on other data; changed since: {'. '.join(found[:SHOWN])}{more}. Put "
-            f"the data back, or go on with {OPTION}, which the results will say."
-        )
-    for line in found:
-        logger.warning("%s: changed since: %s", path, line)
-    said = (f"the data are not those that the run began with ({OPTION}): {line}" for line in found)
-    return replace(now, changes=(*then.changes, *said))

@@ -11,12 +11,12 @@ import numpy as np
 
 from cliqa.config.load import dump_config
 from cliqa.engine.costs import Costs
-from cliqa.engine.data_record import DataRecord, check_same_data
+from cliqa.engine.data_record import DataRecord
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.targets.choose import targets_of
 from cliqa.engine.work_dir.artifacts import WorkDir
-from cliqa.engine.work_dir.checkpoints import check_same_config, check_same_texts
 from cliqa.engine.work_dir.holding import ReadCheckpoint
+from cliqa.engine.work_dir.same_run import check_same_config, check_same_data, check_same_texts
 from cliqa.evaluation.records.results import Results, load_results
 from cliqa.evaluation.records.tables import report
 from cliqa.training.state import without_state
@@ -29,12 +29,6 @@ logger = get_logger(__name__)
 
 FORMAT = 2
 """Version of the checkpoint's layout."""
-
-DECIDING = ("scenario", "model", "cl_strategy", "seed", "load_from", "amp")
-"""Sections that the result depends on: a checkpoint made under others does not fit."""
-
-FREE = ("scenario.dataset_root",)
-"""Keys in those sections that may differ: they say where, not what."""
 
 
 class Run:
@@ -160,8 +154,7 @@ class Run:
                 f"{path}: not a checkpoint of a run of this version. To start from its weights "
                 f"alone, use --cfg-options load_from={path}."
             )
-        own = self.files.config
-        check_same_config(path, state["config"], self.config, DECIDING, FREE, own)
+        check_same_config(path, state["config"], self.config, self.files.config)
         check_same_texts(path, state, self.config)
         self.data = check_same_data(path, state.get("data"), self.data, self._allow_changed_data)
         return state
@@ -293,8 +286,3 @@ class Run:
                 self._write("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
             if isinstance(error, Interrupted):
                 logger.debug("%s", error)  # for the log file; the entry point tells the user
-
-
-def deciding(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the sections of a config that a result depends on."""
-    return {key: config.get(key) for key in DECIDING}

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from cliqa.engine.interrupts import Interrupted
+
 POLL = 0.1
 """Seconds between two looks at the processes."""
 
@@ -21,17 +23,7 @@ GRACE = 60.0
 """Seconds that a process which was asked to stop may take to write what it holds."""
 
 
-class Stopped(KeyboardInterrupt):
-    """A signal came, and every process has ended.
-
-    Args:
-        signum: The signal; an entry point's exit status is 128 + `signum`.
-    """
-
-    def __init__(self, signum: int) -> None:
-        name = signal.Signals(signum).name
-        super().__init__(f"stopped by {name}; the same command goes on where it was")
-        self.signum = signum
+RESUME = "the same command goes on where it was"
 
 
 @dataclass(frozen=True)
@@ -80,7 +72,7 @@ def run_commands(
             equal share of the processors.
 
     Raises:
-        Stopped: SIGINT or SIGTERM came.
+        Interrupted: SIGINT or SIGTERM came.
     """
     threads = max(1, cores() // jobs)
     variables = {"OMP_NUM_THREADS": str(threads), **os.environ, **(environment or {})}
@@ -97,7 +89,7 @@ def run_commands(
         finally:
             _end([part.process for part in running], signals)
         if signals:
-            raise Stopped(signals[0])
+            raise Interrupted(signals[0], RESUME)
 
 
 def _start(command: Command, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:

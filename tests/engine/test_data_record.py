@@ -20,13 +20,13 @@ from cliqa.config.load import dump_config
 from cliqa.engine.data_record import (
     DataRecord,
     Samples,
-    check_same_data,
     read_record,
     record_of,
     record_samples,
 )
 from cliqa.engine.streams import build_benchmark
 from cliqa.engine.train import train
+from cliqa.engine.work_dir.same_run import check_same_data
 from cliqa.inference.candidate import Request
 from cliqa.inference.evaluate import evaluate
 from cliqa.inference.evaluate_many import evaluate_checkpoints

@@ -15,7 +15,7 @@ from scipy import stats
 
 from cliqa.config.load import load_config
 from cliqa.engine.interrupts import Interrupted
-from cliqa.engine.run import FORMAT, Run, deciding
+from cliqa.engine.run import FORMAT, Run
 from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.errors import ArtifactError, CheckpointError
@@ -282,9 +282,3 @@ def test_other_files_are_refused(config: Config, tmp_path: Path, state: dict[str
     with pytest.raises(CheckpointError, match=r"not a checkpoint of a run.*load_from=.*x\.pth"):
         Run(tmp_path / "run", config, str(tmp_path / "x.pth"))
     assert not (tmp_path / "run").exists()
-
-
-def test_sections_that_decide() -> None:
-    config = {"model": 1, "loggers": 2, "seed": 3, "num_workers": 4}
-    decided = {key: value for key, value in deciding(config).items() if value is not None}
-    assert decided == {"model": 1, "seed": 3}

@@ -11,8 +11,7 @@ import pytest
 
 from cliqa.config.load import dump_config, load_config
 from cliqa.engine.sections import with_command_line
-from cliqa.studies.bracket import Bracket, sibling
-from cliqa.studies.plan import Plan, plan_study
+from cliqa.studies.plan import Bracket, Plan, plan_study, sibling
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json
 

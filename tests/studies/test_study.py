@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from cliqa.config.load import dump_config
+from cliqa.engine.interrupts import Interrupted
 from cliqa.studies.plan import Plan, plan_study
-from cliqa.studies.processes import Stopped
 from cliqa.studies.study import finished_runs, run_study, write_study
 from cliqa.utils.errors import ArtifactError, ConfigError, EvaluationError
 from cliqa.utils.io import folder_lock
@@ -132,7 +132,7 @@ def test_a_study_that_is_stopped_goes_on(plan: Plan, script: Path, tmp_path: Pat
 
     thread = threading.Thread(target=stop)
     thread.start()
-    with pytest.raises(Stopped):
+    with pytest.raises(Interrupted):
         run_study(plan, script)
     thread.join()
     assert started(tmp_path) == ["x_l2 0 auto auto"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.config.load import dump_config
-from cliqa.engine.data_record import DataRecord, check_same_data
+from cliqa.engine.data_record import DataRecord
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.engine.loggers.build import build_loggers, check_loggers, close_loggers
 from cliqa.engine.memory_advice import memory_advice, of_pretraining
@@ -16,8 +16,8 @@ from cliqa.engine.pretrain.check import check_pretraining
 from cliqa.engine.pretrain.parts import build_pretraining
 from cliqa.engine.sections import run_folder, with_command_line
 from cliqa.engine.work_dir.artifacts import WorkDir
-from cliqa.engine.work_dir.checkpoints import check_same_config
 from cliqa.engine.work_dir.holding import ReadCheckpoint
+from cliqa.engine.work_dir.same_run import check_same_config, check_same_data
 from cliqa.pretraining.pretrainer import Pretrainer, Row
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.device import resolve_device
@@ -27,12 +27,6 @@ from cliqa.visualization.pretraining import draw_pretraining
 from cliqa.visualization.style import save_figure
 
 logger = get_logger(__name__)
-
-DECIDING = ("pretrain", "model", "scenario", "seed", "load_from", "amp")
-"""Sections that the result depends on: a checkpoint made under others does not fit."""
-
-FREE = ("pretrain.data.root", "scenario.dataset_root")
-"""Keys in those sections that may differ: they say where, not what."""
 
 ENCODER = "encoder.pth"
 """The file that any model config takes with ``load_from``."""
@@ -133,7 +127,7 @@ def _state_to_resume(
         return None, None
     read_as = ReadCheckpoint(path)
     saved = load_pretraining(path)
-    check_same_config(path, saved["config"], config, DECIDING, FREE, files.config)
+    check_same_config(path, saved["config"], config, files.config)
     return saved, read_as
 
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from cliqa.config.file_config import without_weights
-from cliqa.config.load import config_differences
 from cliqa.config.trust import built_from
 from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.saved_config import admit_config, check_form, load_own_weights
 from cliqa.models.build import build_model
-from cliqa.models.language.candidate_texts import CandidateTexts
-from cliqa.models.language.image_text_model import ImageTextModel
-from cliqa.models.language.text_files import load_texts
 from cliqa.models.pruned import apply_pruning, pruning_in
-from cliqa.registry import MODELS, find
 from cliqa.training.views.views import TaskViews
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
@@ -143,93 +137,3 @@ def open_teacher(path: Path) -> nn.Module:
         CheckpointError: There is no run's checkpoint.
     """
     return model_of(load_run(find_checkpoint(path)))
-
-
-def check_same_config(
-    path: Path,
-    saved: dict[str, Any],
-    config: dict[str, Any],
-    sections: Sequence[str],
-    free: Sequence[str],
-    own: Path,
-) -> None:
-    """Refuse to go on from a checkpoint under a config that would have led elsewhere.
-
-    Args:
-        path: The checkpoint.
-        saved: The config that it was made under.
-        config: The one to go on with.
-        sections: Those that the result depends on.
-        free: Keys in them that may differ.
-        own: Where the run's config lies.
-
-    Raises:
-        CheckpointError: With the keys that differ.
-    """
-    old, new = ({key: one.get(key) for key in sections} for one in (saved, config))
-    differing = [key for key in config_differences(old, new) if key not in free]
-    if differing:
-        shown = ", ".join(differing[:8]) + (", ..." if len(differing) > 8 else "")
-        raise CheckpointError(
-            f"{path}: made under another config; these keys differ: {shown}. Use the config "
-            f"it was made with ({own}), or another --work-dir."
-        )
-
-
-def check_same_texts(path: Path, state: dict[str, Any], config: dict[str, Any]) -> None:
-    """Refuse texts that have changed since a checkpoint was made: a config holds only their path.
-
-    Args:
-        path: The checkpoint.
-        state: Its content.
-        config: The config to go on with, the same as the checkpoint's.
-
-    Raises:
-        CheckpointError: With the first candidate that differs.
-        ConfigError: The file of texts is missing or wrong.
-    """
-    source = config["model"].get("texts")
-    component = find(MODELS, config["model"], "model") if source else None
-    if not isinstance(component, type) or not issubclass(component, ImageTextModel):
-        return
-    content = bytes(state["strategy"]["model"]["_extra_state"].tolist()).decode()
-    then, now = CandidateTexts.from_json(content, f"{path}"), load_texts(source)
-    if then.to_json() == now.to_json():
-        return
-    told, tells = then.lines(), now.lines()
-    names = dict.fromkeys([*told, *tells])
-    changed = [n for n in names if told.get(n) != tells.get(n)] or ["the order"]
-    old, new = (lines.get(changed[0], "another") for lines in (told, tells))
-    raise CheckpointError(
-        f"{path}: trained with other texts than {source} has now; changed: "
-        f"{', '.join(changed[:8])}{', ...' if len(changed) > 8 else ''}.\n"
-        f"  {changed[0]}, then: {old}\n  {changed[0]}, now:  {new}\n"
-        "Put the texts back, or train anew in another folder."
-    )
-
-
-def check_fits(state: dict[str, Any], config: dict[str, Any], path: Path) -> None:
-    """Refuse to evaluate a checkpoint under a config that it was not trained with.
-
-    The model and the strategy must be the same, and so must the preprocessing of images: another
-    resize or crop shifts every score.
-
-    Raises:
-        CheckpointError: With the keys that differ.
-    """
-
-    def deciding(whole: dict[str, Any]) -> dict[str, Any]:
-        strategy = {k: v for k, v in whole["cl_strategy"].items() if k in ("type", "plugins")}
-        transform = whole["scenario"].get("eval_transform")
-        return {
-            "model": whole["model"],
-            "cl_strategy": strategy,
-            "scenario": {"eval_transform": transform},
-        }
-
-    differing = config_differences(deciding(state["config"]), deciding(config))
-    if differing:
-        raise CheckpointError(
-            f"{path}: trained with another config; these keys differ: {', '.join(differing[:8])}. "
-            f"Use the config of its run: {path.parent.parent / 'config.py'}."
-        )

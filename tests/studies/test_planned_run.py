@@ -12,10 +12,9 @@ import pytest
 
 from cliqa.config.load import dump_config
 from cliqa.engine.train import train
-from cliqa.studies.bracket import Bracket
-from cliqa.studies.plan import Plan, plan_study
+from cliqa.studies.plan import Bracket, Plan, plan_study
+from cliqa.studies.planned_run import check_study_data
 from cliqa.studies.study import run_study, write_study
-from cliqa.studies.study_data import check_study_data
 from cliqa.utils.errors import CheckpointError
 
 SCRIPT = """
