@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
-import torch
 from avalanche.training.templates import SupervisedTemplate
-from torch import nn
 
 from cliqa.benchmarks.patches import Patches
+from cliqa.benchmarks.presets import preset
 from cliqa.deploy.search.options import deploy_options
-from cliqa.engine.loggers.build import PROVIDED
-from cliqa.engine.places import as_used, places
-from cliqa.engine.scenario_check import (
-    Check,
-    kind_of,
-    list_checks,
-    run_all,
-    scenario_checks,
-    sections_of,
-    try_to_build,
+from cliqa.engine.places import (
+    Place,
+    as_used,
+    data_places,
+    output_places,
+    places,
+    scenario_place,
+    strategy_parts,
 )
 from cliqa.engine.sections import (
     OF_SCORES_ALONE,
@@ -29,14 +26,12 @@ from cliqa.engine.sections import (
     split_strategy,
     strategy_component,
 )
+from cliqa.engine.streams import TRANSFORMS
 from cliqa.models.build import check_model
 from cliqa.models.weights.start import check_start
 from cliqa.registry import (
-    LOGGERS,
-    LOSSES,
-    METRICS,
-    OPTIMIZERS,
     PLUGINS,
+    SCENARIOS,
     Component,
     ComponentRegistry,
     check_component,
@@ -45,13 +40,16 @@ from cliqa.registry import (
     parameters_of,
 )
 from cliqa.training.loop.options import TrainingOptions, training_options
-from cliqa.training.loop.parameter_groups import ParameterGroups, without_groups
+from cliqa.training.loop.parameter_groups import ParameterGroups
 from cliqa.training.loop.schedule import Schedule
 from cliqa.training.upstream import LEARN, cannot_learn
-from cliqa.utils.errors import ConfigError
+from cliqa.transforms.pipeline import build_pipeline
+from cliqa.utils.errors import CliqaError, ConfigError
 
 BY_ENGINE = ("model", "optimizer", "criterion", "plugins", "evaluator", "device")
 """Arguments of every strategy that are built from other sections."""
+
+Check = Callable[[], object]
 
 
 def check_config(config: dict[str, Any]) -> dict[str, Any]:
@@ -70,16 +68,49 @@ def check_config(config: dict[str, Any]) -> dict[str, Any]:
     return as_used(config, places(config))
 
 
+def check_scenario(scenario: object) -> None:
+    """Check the names and arguments of a scenario's section.
+
+    Raises:
+        ConfigError: With one line for every mistake found.
+    """
+    if not isinstance(scenario, dict):
+        raise ConfigError(f"scenario: expected dict(...), got {scenario!r}.")
+    run_all(_scenario_checks(scenario))
+
+
+def run_all(checks: Iterable[Check]) -> None:
+    """Run checks, and raise what all of them have found."""
+    mistakes = []
+    try:
+        for check in checks:
+            try:
+                check()
+            except CliqaError as error:
+                mistakes.append(str(error))
+    except CliqaError as error:  # the sections of the checks after it are missing
+        mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+
+
+def kind_of(scenario: dict[str, Any]) -> str | None:
+    """Return what a scenario's samples are labelled with, None where it is unknown."""
+    name = scenario.get("type")
+    component = SCENARIOS.get(name) if isinstance(name, str) else None
+    return getattr(component, "target_kind", None)
+
+
 def _checks(config: dict[str, Any]) -> Iterable[Check]:
     """Yield the checks of all sections."""
     for key in ("scenario", "model", "cl_strategy"):
         if not isinstance(config.get(key), dict):
             raise ConfigError(f"{key}: expected dict(...), got {config.get(key)!r}.")
-    yield from scenario_checks(config["scenario"])
+    yield from _scenario_checks(config["scenario"])
     yield lambda: check_model(config["model"])
     yield from _strategy_checks(config["cl_strategy"])
-    yield from list_checks(config, "loggers", LOGGERS, PROVIDED)
-    yield from list_checks(config, "metrics", METRICS, ["work_dir"])
+    for place in output_places(config):
+        yield place.check
     yield lambda: _check_metrics(config)
     yield lambda: _check_learners(config)
     yield lambda: _check_patches(config)
@@ -89,26 +120,40 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
         yield lambda: deploy_options(config["deploy"])
 
 
+def _scenario_checks(scenario: dict[str, Any]) -> Iterable[Check]:
+    """Yield the checks of the scenario section."""
+    if isinstance(scenario.get("datasets"), str):
+        yield lambda: preset(scenario["datasets"])
+        scenario = {**scenario, "datasets": []}
+    elif "datasets" in scenario and not scenario["datasets"]:
+        raise ConfigError("scenario.datasets: names none. Write [dict(type='...', root='...')].")
+    for place in data_places(scenario):
+        yield place.check
+    for key in TRANSFORMS:
+        if scenario.get(key) is not None:
+            yield lambda key=key: build_pipeline(  # type: ignore[misc]
+                scenario[key], f"scenario.{key}", quality=kind_of(scenario) != "classes"
+            )
+    yield lambda: _check_scenario(scenario)
+
+
+def _check_scenario(scenario: dict[str, Any]) -> None:
+    """Check the scenario's own arguments; streams of data sets leave the folder to those."""
+    scenario_place(scenario).check()
+    root = scenario.get("dataset_root")
+    if root is not None and not isinstance(root, str):
+        raise ConfigError(f"scenario.dataset_root: expected a path, got {root!r}.")
+
+
 def _strategy_checks(section: dict[str, Any]) -> Iterable[Check]:
     """Yield the checks of the strategy section."""
-    where = "cl_strategy"
     for key in ("optimizer", "loss"):
         if not isinstance(section.get(key), dict):
-            raise ConfigError(f"{where}.{key}: missing. Add {key}=dict(type='...', ...).")
-    optimizer = without_groups(section["optimizer"])
-    yield lambda: try_to_build(OPTIMIZERS, optimizer, f"{where}.optimizer", params=[_parameter()])
-    yield lambda: try_to_build(LOSSES, section["loss"], f"{where}.loss")
+            raise ConfigError(f"cl_strategy.{key}: missing. Add {key}=dict(type='...', ...).")
+    for place in strategy_parts(section):
+        yield place.check
     yield lambda: _check_rates(section)
-    for index, plugin in enumerate(sections_of(section, "plugins", f"{where}.")):
-        yield lambda plugin=plugin, index=index: try_to_build(  # type: ignore[misc]
-            PLUGINS, plugin, f"{where}.plugins[{index}]"
-        )
     yield lambda: _check_strategy(section)
-
-
-def _parameter() -> nn.Parameter:
-    """Return something to optimise on trial."""
-    return nn.Parameter(torch.zeros(()))
 
 
 def _check_rates(section: dict[str, Any]) -> None:
@@ -133,7 +178,7 @@ def _check_strategy(section: dict[str, Any]) -> None:
         raise ConfigError(f"cl_strategy.eval_every: expected an integer >= -1, got {every!r}.")
     provided = [*BY_ENGINE, *(field.name for field in fields(TrainingOptions))]
     if registry is PLUGINS:
-        try_to_build(PLUGINS, own, "cl_strategy")
+        Place(("cl_strategy",), own, PLUGINS, built=True).check()
     else:
         _check_open_ended(own, check_component(registry, own, "cl_strategy", provided))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cliqa.benchmarks.quality_stream import QualityStream
@@ -41,8 +41,8 @@ def build_benchmark(scenario: dict[str, Any]) -> Any:  # noqa: ANN401
     return build_component(SCENARIOS, section, "scenario")
 
 
-def takes_data_sets(scenario: dict[str, Any]) -> bool:
-    """Tell whether a scenario is a list of data sets, rather than one that reads its own."""
+def takes_data_sets(scenario: Mapping[str, Any]) -> bool:
+    """Return whether a scenario is a list of data sets, rather than one that reads its own."""
     return "datasets" in parameters_of(find(SCENARIOS, scenario, "scenario"))[0]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from cliqa.config.load import dump_config
 from cliqa.engine.data_record import DataRecord
 from cliqa.engine.interrupts import stop_on_signals
-from cliqa.engine.loggers.build import build_loggers, check_loggers, close_loggers
+from cliqa.engine.loggers.build import build_loggers, close_loggers
 from cliqa.engine.memory_advice import memory_advice, of_pretraining
 from cliqa.engine.pretrain.check import check_pretraining
 from cliqa.engine.pretrain.parts import build_pretraining
@@ -66,7 +66,6 @@ def pretrain(
     files = WorkDir(run_folder(config, config_file, work_dir))
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
-    check_loggers(config)
     config = check_pretraining(config)
     if config.get("deploy") is not None:
         raise ConfigError(
