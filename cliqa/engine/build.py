@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from avalanche.benchmarks import CLScenario
 from avalanche.training.plugins import EvaluationPlugin
+from avalanche.training.templates import SupervisedTemplate
 from torch import nn
 from torch.optim import Optimizer
 
 from cliqa.engine.check import check_config
-from cliqa.engine.parts import Parts
+from cliqa.engine.loggers.build import build_loggers, close_loggers
 from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.engine.sections import (
     OF_RUN,
@@ -51,6 +54,39 @@ from cliqa.utils.logging import get_logger
 from cliqa.utils.seed import seed_everything
 
 logger = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Parts:
+    """A benchmark, a model and a strategy, ready to be trained or evaluated.
+
+    Args:
+        config: The resolved config, as plain types.
+        benchmark: The streams: a `QualityStream` or a `ClassStream`.
+        model: The model, on its device.
+        strategy: An Avalanche strategy with `StreamTemplate` mixed in.
+        predictions: Collects what the strategy's evaluations predict.
+        device: Where the model is.
+        targets: What the samples are labelled with.
+        start: What the weights that training starts from are, None for fresh ones.
+    """
+
+    config: dict[str, Any]
+    benchmark: CLScenario
+    model: nn.Module
+    strategy: SupervisedTemplate
+    predictions: PredictionCollector
+    device: torch.device
+    targets: Targets
+    start: StartReport | None = None
+
+    def attach_loggers(self, work_dir: str | Path) -> None:
+        """Build the config's loggers, which write into `work_dir` from now on."""
+        self.strategy.evaluator.loggers = build_loggers(self.config, work_dir)
+
+    def close_loggers(self) -> None:
+        """Let every logger write what it still holds."""
+        close_loggers(self.strategy.evaluator.loggers)
 
 
 def build(
@@ -100,7 +136,7 @@ class Built(NamedTuple):
     """
 
     model: nn.Module
-    strategy: Any
+    strategy: SupervisedTemplate
     predictions: PredictionCollector
     start: StartReport | None
 
@@ -185,7 +221,7 @@ def build_strategy(
     evaluator: EvaluationPlugin,
     device: torch.device,
     targets: Targets,
-) -> Any:  # noqa: ANN401
+) -> SupervisedTemplate:
     """Build the strategy with its optimizer, loss, schedule and plugins."""
     section = config["cl_strategy"]
     registry, component = strategy_component(section)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from avalanche.training.templates import SupervisedTemplate
+
 from cliqa.utils.memory import peak_memory, tensor_bytes
 
 
@@ -26,7 +28,7 @@ class Costs:
         """Count an epoch's time."""
         self._lap += seconds
 
-    def finish_step(self, strategy: Any, seconds: float) -> None:  # noqa: ANN401
+    def finish_step(self, strategy: SupervisedTemplate, seconds: float) -> None:
         """Close a step.
 
         Args:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cliqa.engine.parts import Parts
+from cliqa.engine.build import Parts
 from cliqa.engine.run import Run
 from cliqa.engine.targets.kind import Targets
 from cliqa.utils.logging import get_logger

@@ -1,14 +1,20 @@
-"""A few images through transforms, model and loss, before the long work begins."""
+"""A trial of transforms, model and loss with a few images, before the long work begins."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
+from avalanche.benchmarks import CLScenario
+from avalanche.benchmarks.utils import AvalancheDataset
 from avalanche.training.plugins import EarlyStoppingPlugin
+from torch import nn
 
-from cliqa.engine.parts import Parts
-from cliqa.engine.unchanged import unchanged
+from cliqa.engine.build import Parts
 from cliqa.models.freezing import set_training
 from cliqa.training.loop.batching import (
     RaggedImages,
@@ -68,7 +74,7 @@ def rehearse(parts: Parts) -> None:
                 _try(parts, images, f"test {_inputs(parts)} of {name}")
 
 
-def check_splits(benchmark: Any) -> None:  # noqa: ANN401
+def check_splits(benchmark: CLScenario) -> None:
     """Refuse a stream of which a data set cannot be trained on, or tested on.
 
     Raises:
@@ -153,12 +159,12 @@ def _check_validated(parts: Parts) -> None:
                 )
 
 
-def _first(dataset: Any) -> list[Any]:  # noqa: ANN401
+def _first(dataset: AvalancheDataset) -> list[Any]:
     """Return a data set's first samples."""
     return [dataset[index] for index in range(min(IMAGES, len(dataset)))]
 
 
-def _batch(dataset: Any, count: int) -> list[Any]:  # noqa: ANN401
+def _batch(dataset: AvalancheDataset, count: int) -> list[Any]:
     """Return a batch of a data set; of a short one some samples stand for those of others."""
     return [dataset[index % len(dataset)] for index in range(count)]
 
@@ -214,3 +220,44 @@ def _try_backward(loss: torch.Tensor) -> None:
 def _last_line(error: Exception) -> str:
     """Return an error's message in one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def unchanged(*networks: nn.Module) -> Iterator[None]:
+    """Put back, at the end, what passes through networks in training mode change.
+
+    That is: statistics and other buffers, gradients, modes, and the state of Python's, NumPy's and
+    PyTorch's global generators (CUDA's too). Weights are not kept: only an optimizer changes those.
+
+    Args:
+        networks: The model, and a loss with a state of its own.
+    """
+    modules = [module for network in networks for module in network.modules()]
+    modes = [module.training for module in modules]
+    gradients = [(p, p.grad) for network in networks for p in network.parameters()]
+    for parameter, _ in gradients:
+        parameter.grad = None  # one that is there would be added to
+    buffers = [
+        (module, name, buffer, buffer.detach().clone())
+        for module in modules
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for module, name, buffer, value in buffers:
+                buffer.copy_(value)
+                module._buffers[name] = buffer
+        for parameter, gradient in gradients:
+            parameter.grad = gradient
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)

@@ -8,13 +8,15 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from avalanche.benchmarks import CLScenario
+from avalanche.training.templates import SupervisedTemplate
 
 from cliqa.config.load import dump_config
 from cliqa.engine.costs import Costs
-from cliqa.engine.data_record import DataRecord
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.targets.choose import targets_of
 from cliqa.engine.work_dir.artifacts import WorkDir
+from cliqa.engine.work_dir.data_record import DataRecord
 from cliqa.engine.work_dir.holding import ReadCheckpoint
 from cliqa.engine.work_dir.same_run import check_same_config, check_same_data, check_same_texts
 from cliqa.evaluation.records.results import Results, load_results
@@ -93,7 +95,7 @@ class Run:
             return False
         return self.files.owns(self._checkpoint)
 
-    def begin(self, device: str, warnings: list[str], **facts: Any) -> None:  # noqa: ANN401
+    def begin(self, device: str, warnings: list[str], **facts: object) -> None:
         """Write what identifies the run.
 
         Args:
@@ -107,7 +109,7 @@ class Run:
         self.files.write_run(seed=seed, device=device, config=self.config_file, **facts)
         self.notes = [*warnings, *self.data.changes]
 
-    def start(self, strategy: Any, benchmark: Any, labels: list[str]) -> None:  # noqa: ANN401
+    def start(self, strategy: SupervisedTemplate, benchmark: CLScenario, labels: list[str]) -> None:
         """Go on from the checkpoint, or write the first one.
 
         A strategy whose state cannot be kept trains the stream again from its start, which ends
@@ -159,7 +161,7 @@ class Run:
         self.data = check_same_data(path, state.get("data"), self.data, self._allow_changed_data)
         return state
 
-    def _restore(self, strategy: Any, state: dict[str, Any]) -> None:  # noqa: ANN401
+    def _restore(self, strategy: SupervisedTemplate, state: dict[str, Any]) -> None:
         """Take over the checkpoint's records and the strategy's state."""
         if state["names"] != self.names:
             raise CheckpointError(
@@ -176,7 +178,9 @@ class Run:
             len(self.epochs),
         )
 
-    def finish_epoch(self, strategy: Any, row: dict[str, Any], seconds: float) -> None:  # noqa: ANN401
+    def finish_epoch(
+        self, strategy: SupervisedTemplate, row: dict[str, Any], seconds: float
+    ) -> None:
         """Record an epoch and save the state."""
         self.epochs.append(row)
         self.costs.add_epoch(seconds)
@@ -208,7 +212,7 @@ class Run:
             # for the log file: the table at the end lists them all
             logger.debug("after %s on %s: %s", self._labels[step], name, warning)
 
-    def finish_step(self, strategy: Any, step: int, seconds: float) -> None:  # noqa: ANN401
+    def finish_step(self, strategy: SupervisedTemplate, step: int, seconds: float) -> None:
         """Save the state after a step of the stream was trained and evaluated."""
         self.costs.finish_step(strategy, seconds)
         self.next_step = step + 1
@@ -221,7 +225,7 @@ class Run:
         self._finished = True
         return load_results(self.files.results)
 
-    def _save(self, strategy: Any, keep: Path | None = None) -> None:  # noqa: ANN401
+    def _save(self, strategy: SupervisedTemplate, keep: Path | None = None) -> None:
         """Write the checkpoint to go on from, and keep it under a name of its own if asked to.
 
         The kept file comes first: a run killed between the two does the last piece again and

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from avalanche.benchmarks import CLScenario
+
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.config.trust import TRUST, untrusted_source
 from cliqa.datasets.base import QualityDataset
@@ -21,7 +23,7 @@ OF_DATA = ("dataset_root", "generate", "datasets")
 TRANSFORMS = ("train_transform", "eval_transform")
 
 
-def build_benchmark(scenario: dict[str, Any]) -> Any:  # noqa: ANN401
+def build_benchmark(scenario: dict[str, Any]) -> CLScenario:
     """Build a section's stream, of scores or of classes, with its data.
 
     Args:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.config.load import load_config
-from cliqa.engine.data_record import DataRecord, read_record, record_of
 from cliqa.engine.streams import build_benchmark
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run
+from cliqa.engine.work_dir.data_record import DataRecord, read_record, record_of
 from cliqa.engine.work_dir.same_run import OPTION, check_same_texts, differing_keys, listed
 from cliqa.evaluation.records.results import FILE_NAME, load_results
 from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError, DatasetError

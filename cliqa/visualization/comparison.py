@@ -158,8 +158,8 @@ def _draw_model(
 ) -> None:
     """Draw one model's measure on every data set, moved aside by its number among `count`."""
     found = [evaluation.get(name) for name in datasets]
-    values = np.array([one and one.metrics.get(measure) for one in found], dtype=float)
-    bands = [one and one.intervals.get(measure) for one in found]
+    values = np.array([None if one is None else one.metrics.get(measure) for one in found], float)
+    bands = [None if one is None else one.intervals.get(measure) for one in found]
     aside = (index - (count - 1) / 2) * min(0.72 / count, 0.16)
     _draw_points(axes, values, bands, index, aside)
 

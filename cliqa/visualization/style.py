@@ -211,7 +211,7 @@ def _make_labels_printable(formatter: Formatter) -> None:
         return  # matplotlib's own, of numbers
     format_ticks = formatter.format_ticks
 
-    def format_printable(values: Any) -> list[str]:  # noqa: ANN401
+    def format_printable(values: list[float]) -> list[str]:
         return [_letters(label) for label in format_ticks(values)]
 
     formatter.format_ticks = format_printable  # type: ignore[method-assign]

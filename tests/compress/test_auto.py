@@ -23,9 +23,9 @@ from cliqa.deploy.search.auto_optimizer import Artifact
 from cliqa.deploy.search.options import DeployOptions
 from cliqa.deploy.search.pareto import Measured
 from cliqa.deploy.search.recipes import BASELINE, Recipe
-from cliqa.engine.data_record import DataRecord
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.checkpoints import deployed_of
+from cliqa.engine.work_dir.data_record import DataRecord
 from cliqa.inference.image_model import open_model
 from cliqa.models.fake_quantization import remove_rounding
 from cliqa.utils.cli import run_entry_point

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.engine.build import build
-from cliqa.engine.parts import Parts
+from cliqa.engine.build import Parts, build
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from cliqa.engine.unchanged import unchanged
+from cliqa.engine.rehearsal import unchanged
 
 
 class Restless(nn.Module):

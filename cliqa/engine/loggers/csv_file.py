@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
 
 from avalanche.logging import BaseLogger
 
@@ -32,7 +31,7 @@ class CSVLogger(BaseLogger):
             with named_error(path):
                 self._rows.writerow(["iteration", "metric", "value"])
 
-    def log_single_metric(self, name: str, value: Any, x_plot: int) -> None:  # noqa: ANN401
+    def log_single_metric(self, name: str, value: object, x_plot: int) -> None:
         """Write a number; figures and tensors have no place in a table."""
         if isinstance(value, (int, float)):
             self._rows.writerow([x_plot, name, value])

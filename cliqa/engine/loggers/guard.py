@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from cliqa.utils.console import reader_has_gone
 from cliqa.utils.logging import get_logger
@@ -12,11 +12,13 @@ from cliqa.utils.machine import machine_trouble
 
 logger = get_logger(__name__)
 
+T = TypeVar("T")
+
 HOOKS = ("before_", "after_", "log_", "close")
 """How the names of the methods begin that a run calls."""
 
 
-def guarded(one: Any) -> Any:  # noqa: ANN401
+def guarded(one: T) -> T:
     """Return a logger whose methods pass over what the machine refuses: a full disk, a lost server.
 
     A mistake of the logger's own is raised as ever.
@@ -37,7 +39,7 @@ def guarded(one: Any) -> Any:  # noqa: ANN401
 class _Losses:
     """What a logger has lost so far."""
 
-    def __init__(self, one: Any) -> None:  # noqa: ANN401
+    def __init__(self, one: object) -> None:
         self.one = one
         self.told = False
         self.abandoned = False
@@ -63,7 +65,7 @@ def _passing_over(
     """Return a method that notes some errors in place of raising them."""
 
     @functools.wraps(method)
-    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def call(*args: object, **kwargs: object) -> object:
         if losses.abandoned:
             return None
         try:

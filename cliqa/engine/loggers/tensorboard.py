@@ -32,7 +32,7 @@ class TensorboardLogger(AvalancheTensorboardLogger):
         self._failure: OSError | None = None
         self._keep_failures()
 
-    def log_single_metric(self, name: str, value: Any, x_plot: int) -> None:  # noqa: ANN401
+    def log_single_metric(self, name: str, value: object, x_plot: int) -> None:
         """Write a value.
 
         Raises:
@@ -49,7 +49,7 @@ class TensorboardLogger(AvalancheTensorboardLogger):
         records = getattr(getattr(events, "_async_writer", None), "_writer", None)
 
         def kept(method: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*args: Any) -> None:  # noqa: ANN401
+            def call(*args: object) -> None:
                 try:
                     method(*args)
                 except OSError as error:

@@ -15,7 +15,7 @@ import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from avalanche.logging import WandBLogger as AvalancheWandBLogger
@@ -68,7 +68,7 @@ class WandBLogger(AvalancheWandBLogger):
         mode: str | None = None,
         work_dir: str | Path = ".",
         params: dict[str, Any] | None = None,
-        **arguments: Any,  # noqa: ANN401
+        **arguments: object,
     ) -> None:
         if mode is not None and mode not in MODES:
             raise ConfigError(
@@ -140,7 +140,7 @@ def _said(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def mode_of_environment(wandb: Any) -> str:  # noqa: ANN401
+def mode_of_environment(wandb: ModuleType) -> str:
     """Return the mode that the machine is set to.
 
     Args:
@@ -163,7 +163,7 @@ def mode_of_environment(wandb: Any) -> str:  # noqa: ANN401
     return "online" if is_logged_in(wandb) else "offline"
 
 
-def is_logged_in(wandb: Any) -> bool:  # noqa: ANN401
+def is_logged_in(wandb: ModuleType) -> bool:
     """Return whether the library knows who the user is; no server is asked.
 
     Args:

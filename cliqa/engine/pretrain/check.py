@@ -117,7 +117,7 @@ def _accepted(component: Callable[..., Any], away: Sequence[str]) -> list[str]:
     return [name for name in parameters_of(component)[0] if name not in away]
 
 
-def _check_part(name: str, given: Any, component: Callable[..., Any]) -> None:  # noqa: ANN401
+def _check_part(name: str, given: object, component: Callable[..., Any]) -> None:
     """Check the keys of one part."""
     if not isinstance(given, Mapping):
         raise ConfigError(f"pretrain.{name}: expected dict(...), got {given!r}.")

@@ -10,14 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.unlabelled import UnlabelledFolder
-from cliqa.engine.data_record import (
+from cliqa.engine.streams import build_benchmark
+from cliqa.engine.work_dir.data_record import (
     DataRecord,
     Samples,
     file_sizes,
     record_samples,
 )
-from cliqa.engine.streams import build_benchmark
 from cliqa.pretraining.pairs import Images
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
@@ -123,12 +124,12 @@ def _samples(chosen: Chosen) -> Samples:
     return Samples(names, np.zeros(len(names)), sizes)
 
 
-def _place(source: Any, index: int) -> tuple[Any, int]:  # noqa: ANN401
+def _place(source: Images, index: int) -> tuple[Any, int]:
     """Return the data set that holds an image, and the image's number there."""
     return source.places[index] if isinstance(source, Union) else (source, index)
 
 
-def _name(source: Any, index: int) -> str:  # noqa: ANN401
+def _name(source: UnlabelledFolder | QualityDataset, index: int) -> str:
     """Return an image's name, whatever folder its data set lies in."""
     if isinstance(source, UnlabelledFolder):
         return Path(source.files[index]).relative_to(source.root).as_posix()

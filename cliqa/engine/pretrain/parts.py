@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cliqa.engine.data_record import DataRecord
 from cliqa.engine.pretrain.check import PARTS, loss_section
 from cliqa.engine.pretrain.images import Chosen, build_images, record_images, split
+from cliqa.engine.work_dir.data_record import DataRecord
 from cliqa.models.build import build_model
 from cliqa.models.weights.start import StartReport, start_from
 from cliqa.pretraining.pairs import PairDataset

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.config.load import dump_config
-from cliqa.engine.data_record import DataRecord
-from cliqa.engine.interrupts import stop_on_signals
+from cliqa.engine.interrupts import memory_advice, stop_on_signals
 from cliqa.engine.loggers.build import build_loggers, close_loggers
-from cliqa.engine.memory_advice import memory_advice, of_pretraining
 from cliqa.engine.pretrain.check import check_pretraining
 from cliqa.engine.pretrain.parts import build_pretraining
 from cliqa.engine.sections import run_folder, with_command_line
 from cliqa.engine.work_dir.artifacts import WorkDir
+from cliqa.engine.work_dir.data_record import DataRecord
 from cliqa.engine.work_dir.holding import ReadCheckpoint
 from cliqa.engine.work_dir.same_run import check_same_config, check_same_data
 from cliqa.pretraining.pretrainer import Pretrainer, Row
@@ -106,7 +105,7 @@ def pretrain(
             lambda _, row: _log(loggers, row),
         )
         try:
-            with memory_advice(partial(of_pretraining, trainer)):
+            with memory_advice(partial(_memory_advice, trainer)):
                 trainer.run()
         finally:
             close_loggers(loggers)
@@ -183,3 +182,13 @@ def _finish(files: WorkDir, trainer: Pretrainer) -> list[Row]:
     figure = save_figure(draw_pretraining(trainer.rows), files.figures / "pretraining.png")
     logger.info("figure:  %s", figure)
     return trainer.rows
+
+
+def _memory_advice(trainer: Pretrainer) -> str:
+    """Return what a pretraining was doing, and what to lower."""
+    size, side = trainer.batch_size, trainer.data.crop_size
+    return (
+        f"while pretraining on batches of {size} images, two crops of {side} x {side} of each at "
+        f"every level. Lower pretrain.batch_size ({size}), pretrain.data.crop_size ({side}) or "
+        f"pretrain.data.num_levels{'' if trainer.precision.amp else ', or set amp=True'}."
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from avalanche.benchmarks import CLScenario
 from torch import Tensor, nn
 
 from cliqa.engine.targets.kind import Targets
@@ -32,7 +33,7 @@ class ClassTargets(Targets):
         """Return the loss over logits (B, K) and targets (B,)."""
         return as_class_loss(loss)
 
-    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: Any) -> None:  # noqa: ANN401
+    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: CLScenario) -> None:
         """Refuse anything but a logit for each of the stream's classes."""
         classes = benchmark.n_classes
         if outputs.ndim != 2 or len(outputs) != count or outputs.shape[1] < classes:
@@ -48,7 +49,7 @@ class ClassTargets(Targets):
 
     def measured(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         name: str,
         outputs: np.ndarray,
         targets: np.ndarray,
@@ -64,7 +65,7 @@ class ClassTargets(Targets):
 
     def store(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         work_dir: Path,
         step: int,
         name: str,
@@ -80,7 +81,7 @@ class ClassTargets(Targets):
 
     def summed_up(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         rows: Sequence[dict[str, Any]],
         *,
         work_dir: Path,
@@ -128,7 +129,7 @@ def _add_clear(
     extra: dict[str, float | None],
     reasons: dict[str, str],
     grid: Grid,
-    benchmark: Any,  # noqa: ANN401
+    benchmark: CLScenario,
     joint: bool,
 ) -> None:
     """Add CLEAR's five measures, each with its reason where it is not defined."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from avalanche.benchmarks import CLScenario
 from torch import Tensor, nn
 
 from cliqa.evaluation.records.build_results import build_results
@@ -35,7 +36,7 @@ class Targets(ABC):
         """Return a loss that checks its arguments and computes in float32."""
 
     @abstractmethod
-    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: Any) -> None:  # noqa: ANN401
+    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: CLScenario) -> None:
         """Refuse outputs of a shape that these targets cannot be compared with.
 
         Args:
@@ -59,7 +60,7 @@ class Targets(ABC):
     @abstractmethod
     def measured(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         name: str,
         outputs: np.ndarray,
         targets: np.ndarray,
@@ -72,7 +73,7 @@ class Targets(ABC):
     @abstractmethod
     def store(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         work_dir: Path,
         step: int,
         name: str,
@@ -83,7 +84,7 @@ class Targets(ABC):
 
     def results(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         rows: Sequence[dict[str, Any]],
         *,
         work_dir: Path,
@@ -106,7 +107,7 @@ class Targets(ABC):
     @abstractmethod
     def summed_up(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         rows: Sequence[dict[str, Any]],
         *,
         work_dir: Path,

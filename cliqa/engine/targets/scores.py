@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from avalanche.benchmarks import CLScenario
 from torch import Tensor, nn
 
 from cliqa.engine.targets.kind import Targets
@@ -34,7 +35,7 @@ class ScoreTargets(Targets):
         """Return the loss over scores (B,) and targets (B,)."""
         return as_score_loss(loss)
 
-    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: Any) -> None:  # noqa: ANN401
+    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: CLScenario) -> None:
         """Refuse anything but one score an image."""
         if outputs.shape != (count,):
             raise ModelError(
@@ -49,7 +50,7 @@ class ScoreTargets(Targets):
 
     def measured(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         name: str,
         outputs: np.ndarray,
         targets: np.ndarray,
@@ -62,7 +63,7 @@ class ScoreTargets(Targets):
 
     def store(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         work_dir: Path,
         step: int,
         name: str,
@@ -78,7 +79,7 @@ class ScoreTargets(Targets):
 
     def summed_up(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         rows: Sequence[dict[str, Any]],
         *,
         work_dir: Path,

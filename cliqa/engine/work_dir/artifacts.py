@@ -184,7 +184,7 @@ class WorkDir:
         """Write the history anew: after a resume nothing stands in it twice."""
         write_jsonl(self.metrics, rows)
 
-    def write_run(self, **facts: Any) -> None:  # noqa: ANN401
+    def write_run(self, **facts: object) -> None:
         """Write what is needed to run this again."""
         write_json(
             self.run,

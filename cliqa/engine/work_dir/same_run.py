@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.config.load import config_differences
-from cliqa.engine.data_record import DataRecord, read_record
+from cliqa.engine.work_dir.data_record import DataRecord, read_record
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.models.language.text_files import load_texts

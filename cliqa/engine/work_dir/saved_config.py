@@ -48,7 +48,7 @@ OUTWARD = ("loggers", "metrics", "custom_imports", "deploy", "work_dir")
 """Sections that an untrusted file's word is not taken for: they write, send, import."""
 
 
-def admit_config(config: Any, path: Path) -> None:  # noqa: ANN401
+def admit_config(config: dict[str, Any], path: Path) -> None:
     """Let a config out of a file into the program: where it is trusted, with its modules.
 
     Args:

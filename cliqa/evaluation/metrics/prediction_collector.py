@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from avalanche.evaluation import PluginMetric
 from avalanche.evaluation.metric_results import MetricValue
+from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -34,20 +33,20 @@ class PredictionCollector(PluginMetric[dict[str, Pair]]):
         """Return predictions and targets by data set name."""
         return self._results
 
-    def before_eval(self, strategy: Any) -> None:  # noqa: ANN401
+    def before_eval(self, strategy: SupervisedTemplate) -> None:
         """Forget the evaluation before."""
         self.reset()
 
-    def before_eval_exp(self, strategy: Any) -> None:  # noqa: ANN401
+    def before_eval_exp(self, strategy: SupervisedTemplate) -> None:
         """Start a data set."""
         self._outputs, self._targets = [], []
 
-    def after_eval_iteration(self, strategy: Any) -> None:  # noqa: ANN401
+    def after_eval_iteration(self, strategy: SupervisedTemplate) -> None:
         """Keep a batch."""
         self._outputs.append(strategy.mb_output.detach().float().cpu())
         self._targets.append(strategy.mb_y.detach().cpu())
 
-    def after_eval_exp(self, strategy: Any) -> list[MetricValue] | None:  # noqa: ANN401
+    def after_eval_exp(self, strategy: SupervisedTemplate) -> list[MetricValue] | None:
         """Finish a data set."""
         name = getattr(strategy.experience, "name", str(strategy.experience.current_experience))
         outputs, targets = torch.cat(self._outputs), torch.cat(self._targets)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from avalanche.evaluation.metric_results import MetricValue
+from avalanche.training.templates import SupervisedTemplate
 
 from cliqa.evaluation.functional import krcc, plcc, rmse, srcc
 from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
@@ -49,7 +49,7 @@ class QualityMetric(PredictionCollector):
         super().reset()
         self._values = {name: [] for name in self.measures}
 
-    def after_eval_exp(self, strategy: Any) -> list[MetricValue]:  # noqa: ANN401
+    def after_eval_exp(self, strategy: SupervisedTemplate) -> list[MetricValue]:
         """Emit the data set's values."""
         super().after_eval_exp(strategy)
         dataset, (prediction, target) = list(self.result().items())[-1]
@@ -63,7 +63,7 @@ class QualityMetric(PredictionCollector):
                 emitted.append(MetricValue(self, label, value, _now(strategy)))
         return emitted
 
-    def after_eval(self, strategy: Any) -> list[MetricValue]:  # noqa: ANN401
+    def after_eval(self, strategy: SupervisedTemplate) -> list[MetricValue]:
         """Emit the means over the data sets."""
         stream = next(iter(strategy.current_eval_stream)).origin_stream.name
         return [
@@ -82,7 +82,7 @@ class QualityMetric(PredictionCollector):
         return "Quality"
 
 
-def _now(strategy: Any) -> int:  # noqa: ANN401
+def _now(strategy: SupervisedTemplate) -> int:
     """Return the training iterations so far: the x axis of every curve."""
     return int(strategy.clock.train_iterations)
 

@@ -86,7 +86,9 @@ class DataSetScores:
     def classes(self) -> tuple[list[str], list[str | None]]:
         """Return the true and the predicted class of every image."""
         entries = [(_entry(row, TARGET), _entry(row, PREDICTION)) for row in self.rows]
-        return [str(true) for true, _ in entries], [said for _, said in entries]
+        return [str(true) for true, _ in entries], [
+            None if name is None else str(name) for _, name in entries
+        ]
 
     def _numbers(self, names: Sequence[str]) -> np.ndarray:
         """Return one column as float64 (N,)."""
@@ -118,7 +120,7 @@ def load_evaluation(path: str | Path) -> dict[str, DataSetScores]:
     return {name: _evaluated(entry, f"{path}, {name}") for name, entry in datasets.items()}
 
 
-def _evaluated(entry: Any, where: str) -> DataSetScores:  # noqa: ANN401
+def _evaluated(entry: object, where: str) -> DataSetScores:
     """Return one data set's entry after checking its form."""
     metrics = entry.get("metrics", {}) if isinstance(entry, dict) else None
     rows = entry.get("predictions") or [] if isinstance(entry, dict) else None
@@ -129,7 +131,7 @@ def _evaluated(entry: Any, where: str) -> DataSetScores:  # noqa: ANN401
     return DataSetScores(metrics, rows, where)
 
 
-def _entry(row: dict[str, Any], names: Sequence[str]) -> Any:  # noqa: ANN401
+def _entry(row: dict[str, Any], names: Sequence[str]) -> object:
     """Return the first of the entries that a row has, or None."""
     return next((row[name] for name in names if name in row), None)
 

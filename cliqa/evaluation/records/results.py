@@ -88,7 +88,7 @@ def read_artifact(path: str | Path, name: str, advice: str) -> tuple[Path, Any]:
         raise ArtifactError(f"{path}: cannot be read as JSON ({error}).") from error
 
 
-def check_results(content: Any, where: str) -> Results:  # noqa: ANN401
+def check_results(content: object, where: str) -> Results:
     """Return the content of a ``results.json`` after checking its form.
 
     Args:
@@ -134,20 +134,20 @@ def check_results(content: Any, where: str) -> Results:  # noqa: ANN401
 _PARTS = {"status": str, "experiences": list, "datasets": list, "matrix": dict, "summary": dict}
 
 
-def _is_score(cell: Any) -> bool:  # noqa: ANN401
+def _is_score(cell: object) -> bool:
     """Return whether a cell is a number."""
     return isinstance(cell, (int, float)) and not isinstance(cell, bool)
 
 
-def _is_interval(cell: Any) -> bool:  # noqa: ANN401
+def _is_interval(cell: object) -> bool:
     """Return whether a cell is [low, high]."""
     return isinstance(cell, list) and len(cell) == 2 and all(map(_is_score, cell))
 
 
 def _check_cells(
-    matrix: Any,  # noqa: ANN401
+    matrix: object,
     columns: int,
-    is_cell: Callable[[Any], bool],
+    is_cell: Callable[[object], bool],
     where: str,
 ) -> None:
     """Refuse what is no list of rows with one entry per data set, each a proper cell or null."""

@@ -267,7 +267,7 @@ def build_label_study(runs: Mapping[int, Runs], baseline: str, other: str) -> La
             for name in (baseline, other)
         }
         pairs = zip(values[baseline], values[other], strict=True)
-        values["difference"] = [None if None in pair else pair[1] - pair[0] for pair in pairs]
+        values["difference"] = [None if a is None or b is None else b - a for a, b in pairs]
         found = {
             name: _estimate(dict(zip(seeds, own, strict=True))) for name, own in values.items()
         }

@@ -14,9 +14,9 @@ def test_sections_that_decide() -> None:
 def test_where_the_data_lie_does_not_decide() -> None:
     one, other = ({"scenario": {"dataset_root": root}} for root in "ab")
     assert differing_keys(one, other) == []
-    one, other = ({"pretrain": {"data": {"root": root}, "epochs": 2}} for root in "ab")
-    assert differing_keys(one, other) == []
-    assert differing_keys(one, {"pretrain": {"epochs": 3}}) == ["pretrain.epochs"]
+    first, second = ({"pretrain": {"data": {"root": root}, "epochs": 2}} for root in "ab")
+    assert differing_keys(first, second) == []
+    assert differing_keys(first, {"pretrain": {"epochs": 3}}) == ["pretrain.epochs"]
 
 
 def test_long_lists_are_cut() -> None:

@@ -17,15 +17,15 @@ from PIL import Image
 from cliqa.compress.export import export_checkpoint
 from cliqa.compress.prune import prune_run
 from cliqa.config.load import dump_config
-from cliqa.engine.data_record import (
+from cliqa.engine.streams import build_benchmark
+from cliqa.engine.train import train
+from cliqa.engine.work_dir.data_record import (
     DataRecord,
     Samples,
     read_record,
     record_of,
     record_samples,
 )
-from cliqa.engine.streams import build_benchmark
-from cliqa.engine.train import train
 from cliqa.engine.work_dir.same_run import check_same_data
 from cliqa.inference.candidate import Request
 from cliqa.inference.evaluate import evaluate

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from avalanche.benchmarks import CLScenario
 
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
-from cliqa.engine.data_changes import ROW, describe_changes
+from cliqa.engine.work_dir.data_changes import ROW, describe_changes
 from cliqa.utils.checksum import digest_of
 from cliqa.utils.errors import CheckpointError
 
@@ -137,7 +138,7 @@ class DataRecord:
         return said or ("" if whole else "the order of its images")
 
 
-def record_of(benchmark: Any) -> DataRecord:  # noqa: ANN401
+def record_of(benchmark: CLScenario) -> DataRecord:
     """Return the record of a benchmark's data; it is empty where they are of a kind of one's own.
 
     Args:
@@ -171,7 +172,7 @@ def record_samples(samples: Samples, classes: Sequence[str] = ()) -> SplitRecord
     return SplitRecord(len(names), digest_of(texts, *numbers), rows, names)
 
 
-def samples_of(data: Any) -> Samples | None:  # noqa: ANN401
+def samples_of(data: object) -> Samples | None:
     """Return the images of a data set, None where it is of a kind of one's own."""
     if isinstance(data, QualityDataset):
         return Samples(list(data.table.images), data.raw_scores, file_sizes(data.files))
