@@ -22,7 +22,6 @@ MEANINGS = {
     "bwt": "backward transfer: final minus right after learning",
     "forgetting": "best before the end minus final",
     "forgetting_from_first": "right after learning minus final",
-    "fwt": "forward transfer: just before learning minus untrained",
     "unseen": "final mean over data sets never learnt",
     "in_domain": "CLEAR: mean of the diagonal",
     "next_domain": "CLEAR: mean just above the diagonal",
@@ -51,8 +50,6 @@ def summarize(
     measure: str = "srcc",
     *,
     joint: bool = False,
-    learnt: int | None = None,
-    untrained: Sequence[float | None] | None = None,
     stability: Sequence[float | None] | None = None,
     experiences: Sequence[str] | None = None,
     datasets: Sequence[str] | None = None,
@@ -64,8 +61,6 @@ def summarize(
         measure: ``"srcc"`` gives ``msrcc``, ``mpi`` and ``msi``; any other measure is called
             ``average_<measure>`` and ``learning_<measure>``, and has no ``msi``.
         joint: The model saw all data at once: only the last row counts.
-        learnt: How many of the first columns have been learnt; by default T, and K where `joint`.
-        untrained: Scores of the model before any training, (K,); adds ``fwt``.
         stability: Stability index of every experience, (T,), as `matrix.stability` gives them.
         experiences: Names of the T experiences, for the reasons.
         datasets: Names of the K data sets, for the reasons.
@@ -74,12 +69,11 @@ def summarize(
         The numbers; ``unseen`` only where a data set was never learnt.
 
     Raises:
-        EvaluationError: `scores` is no matrix, or `untrained` does not fit it.
+        EvaluationError: `scores` is no matrix.
     """
     table = matrix.as_matrix(scores)
     rows, columns = table.shape
-    if learnt is None:
-        learnt = columns if joint else min(rows, columns)
+    learnt = columns if joint else min(rows, columns)
     final = mean_name(measure)
     found = {
         final: matrix.final_mean(table, learnt),
@@ -91,8 +85,6 @@ def summarize(
     found["bwt"] = matrix.bwt(table)
     found["forgetting"] = matrix.forgetting(table)
     found["forgetting_from_first"] = matrix.forgetting_from_first(table)
-    if untrained is not None:
-        found["fwt"] = matrix.fwt(table, untrained)
     if joint:
         found = {**{name: ValueOrReason(None, JOINT) for name in found}, final: found[final]}
     if columns > learnt:

@@ -199,9 +199,8 @@ def test_numbers_that_are_no_measure_stay_out() -> None:
     assert results["images"] == [5, 5]
 
 
-def test_forward_transfer_and_further_warnings() -> None:
-    results = build(ROWS, untrained=[0.0, 0.1], warnings=["eva shares 490 images with ava"])
-    assert results["summary"]["fwt"] == pytest.approx(0.2)
+def test_further_warnings_come_first() -> None:
+    results = build(ROWS, warnings=["eva shares 490 images with ava"])
     assert results["warnings"][0] == "eva shares 490 images with ava"
 
 
