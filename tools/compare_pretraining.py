@@ -26,7 +26,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
         description="Train two configs, which should differ in their start alone, on few and on "
-        "more labelled images and over seeds. The same command goes on where it was stopped."
+        "more labelled images and over seeds. The same command continues where it was stopped."
     )
     parser.add_argument("baseline", help="config without pretraining")
     parser.add_argument("pretrained", help="config with pretraining")

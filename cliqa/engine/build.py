@@ -97,7 +97,7 @@ def build(
     Args:
         config: The resolved config; it is left as it is.
         device: Where the model goes.
-        work_dir: The run's folder, for metrics that look at it.
+        work_dir: The run's folder, for metrics that measure it.
 
     Returns:
         The parts, not yet trained and without loggers.
@@ -152,7 +152,7 @@ def build_model_and_strategy(
     Args:
         config: The config.
         device: Where the model goes.
-        work_dir: The run's folder, for metrics that look at it.
+        work_dir: The run's folder, for metrics that measure it.
         pruning: How the model is pruned before plugins change it, as that of a checkpoint was.
     """
     seed_everything(config["seed"], "model")

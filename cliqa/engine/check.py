@@ -184,7 +184,7 @@ def _check_strategy(section: dict[str, Any]) -> None:
 
 
 def _check_open_ended(own: dict[str, Any], component: Component) -> None:
-    """Refuse what a strategy that takes any name would only stumble over when it is built."""
+    """Refuse unknown arguments of a strategy that takes ``**kwargs``."""
     known = {**parameters_of(SupervisedTemplate)[0], **parameters_of(component)[0]}
     for key in map(str, own):
         if key != "type" and key not in known:
@@ -196,7 +196,7 @@ def _check_open_ended(own: dict[str, Any], component: Component) -> None:
 
 
 def _check_patches(config: dict[str, Any]) -> None:
-    """Check how an epoch draws patches, where the scenario says so."""
+    """Check how an epoch draws patches, if the scenario asks for them."""
     scenario = config["scenario"]
     names = {"patches_per_image": "per_image", "patch_pool": "pool"}
     given = {names[key]: scenario[key] for key in names if key in scenario}
@@ -217,7 +217,7 @@ def _check_learners(config: dict[str, Any]) -> None:
     stopping = any(plugin["type"].endswith("EarlyStoppingPlugin") for plugin in plugins)
     if stopping and section.get("eval_every", -1) in (-1, 0):
         raise ConfigError(
-            "cl_strategy 'EarlyStoppingPlugin': no metric is measured while training goes on, so "
+            "cl_strategy 'EarlyStoppingPlugin': no metric is computed during training, so "
             "it would never stop. Set cl_strategy.eval_every=1."
         )
 

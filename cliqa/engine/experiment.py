@@ -21,10 +21,10 @@ def train_stream(parts: Parts, run: Run) -> dict[str, Any]:
 
     Args:
         parts: What the config describes.
-        run: The run's records; it says where to begin.
+        run: The run's records, with the step to begin at.
 
     Returns:
-        The results, as they stand in results.json.
+        The results, as written to results.json.
     """
     strategy = parts.strategy
     steps = strategy.steps(parts.benchmark.train_stream)
@@ -108,7 +108,7 @@ class _Epochs:
         self._lap = time.monotonic()
 
     def _is_due(self, epoch: int) -> bool:
-        """Tell whether an epoch is validated."""
+        """Return whether an epoch is validated."""
         every = self._parts.strategy.options.validate_every
         return every > 0 and epoch % every == 0
 

@@ -11,11 +11,11 @@ from types import FrameType
 from cliqa.utils.errors import MachineError
 from cliqa.utils.machine import in_brackets, is_out_of_memory
 
-RESUME = "go on with --resume"
+RESUME = "continue with --resume"
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was asked to stop by a signal; its message says how to go on.
+    """A run was asked to stop by a signal; its message says how to continue.
 
     Args:
         signum: The signal; an entry point's exit status is 128 + `signum`.

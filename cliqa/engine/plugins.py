@@ -1,4 +1,4 @@
-"""The plugins that a config lists, and what they make of its model."""
+"""The plugins of a config, and the changes that they make to its model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cliqa.training.plugins.base import ContinualPlugin
 
 
 def build_plugins(section: Mapping[str, Any]) -> list[Any]:
-    """Build a strategy section's plugins; a plugin that stands as its type comes first.
+    """Build a strategy section's plugins; a plugin used as its type comes first.
 
     Args:
         section: ``cl_strategy``.

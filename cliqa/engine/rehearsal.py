@@ -165,12 +165,12 @@ def _first(dataset: AvalancheDataset) -> list[Any]:
 
 
 def _batch(dataset: AvalancheDataset, count: int) -> list[Any]:
-    """Return a batch of a data set; of a short one some samples stand for those of others."""
+    """Return a batch of a data set; a short one repeats its samples."""
     return [dataset[index % len(dataset)] for index in range(count)]
 
 
 def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.Tensor:
-    """Run the model over a batch, look at what comes out, and return it."""
+    """Run the model over a batch, check its outputs, and return them."""
     first = images[0]
     shape = tuple(first.shape)
     try:
@@ -192,7 +192,7 @@ def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.
 
 
 def _try_loss(parts: Parts, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Compute the loss of a batch: some losses look at their arguments only then."""
+    """Compute the loss of a batch: some losses check their arguments only here."""
     criterion = parts.strategy._criterion
     try:
         loss: torch.Tensor = criterion(scores.float(), targets.to(scores.device))

@@ -1,4 +1,4 @@
-"""A run: what it has measured so far, and where it can go on from."""
+"""A run: its results so far, and the state from which it can be resumed."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Run:
     Args:
         work_dir: The folder.
         config: The resolved config.
-        resume: ``None`` to begin anew, ``"auto"`` to go on from the last checkpoint if there is
-            one, or a checkpoint's path.
+        resume: ``None`` to start from scratch, ``"auto"`` to resume from the last checkpoint if
+            there is one, or a checkpoint's path.
         config_file: The config's path as the user gave it.
         bootstrap: Resamples for the confidence intervals; 0 for none.
         data: The record of the data that it learns from.
-        allow_changed_data: Go on over other data than the checkpoint's.
+        allow_changed_data: Resume although the data differ from the checkpoint's.
 
     Raises:
         CheckpointError: The checkpoint is missing or damaged, or belongs to another config or to
@@ -81,16 +81,16 @@ class Run:
         self._state = self._read(self._checkpoint) if self._checkpoint else None
 
     def __enter__(self) -> Run:
-        """Make the folder; an earlier run's is moved aside unless this one goes on from it."""
+        """Make the folder; an earlier run is moved aside unless this one resumes it."""
         self._held.enter_context(
             self.files.held(
-                goes_on=self._goes_on_here(), resumed=self._read_as, resumable=self._resumable
+                resumes=self._resumes_here(), resumed=self._read_as, resumable=self._resumable
             )
         )
         return self
 
-    def _goes_on_here(self) -> bool:
-        """Tell whether this run goes on from a checkpoint of this folder."""
+    def _resumes_here(self) -> bool:
+        """Return whether this run resumes from a checkpoint of this folder."""
         if self._state is None or self._checkpoint is None:
             return False
         return self.files.owns(self._checkpoint)
@@ -110,7 +110,7 @@ class Run:
         self.notes = [*warnings, *self.data.changes]
 
     def start(self, strategy: SupervisedTemplate, benchmark: CLScenario, labels: list[str]) -> None:
-        """Go on from the checkpoint, or write the first one.
+        """Resume from the checkpoint, or write the first one.
 
         A strategy whose state cannot be kept trains the stream again from its start, which ends
         in the same numbers.
@@ -140,12 +140,12 @@ class Run:
             self._save(strategy)
 
     def _find(self, resume: str | None) -> Path | None:
-        """Return the checkpoint to go on from."""
+        """Return the checkpoint to resume from."""
         if resume is None:
             return None
         found = self.files.checkpoint_to_resume(resume)
         if found is None:
-            logger.info("%s has no checkpoint yet: the run begins anew", self.files.root)
+            logger.info("%s has no checkpoint yet: the run starts from scratch", self.files.root)
         return found
 
     def _read(self, path: Path) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class Run:
         return state
 
     def _restore(self, strategy: SupervisedTemplate, state: dict[str, Any]) -> None:
-        """Take over the checkpoint's records and the strategy's state."""
+        """Load the checkpoint's records and the strategy's state."""
         if state["names"] != self.names:
             raise CheckpointError(
                 f"{self._checkpoint}: made over the data sets {state['names']}, not {self.names}."
@@ -205,7 +205,7 @@ class Run:
         of = (self._benchmark, name, prediction, target)
         self._targets.store(self._benchmark, self.files.root, step, *of[1:])
         seed = self.config["seed"]
-        measured = self._targets.measured(*of, bootstrap=self._bootstrap, seed=seed)
+        measured = self._targets.measures(*of, bootstrap=self._bootstrap, seed=seed)
         row = {"kind": "eval", "experience": step, "after": self._labels[step], "dataset": name}
         self.evaluations.append({**row, **measured})
         for warning in measured["warnings"]:
@@ -226,7 +226,7 @@ class Run:
         return load_results(self.files.results)
 
     def _save(self, strategy: SupervisedTemplate, keep: Path | None = None) -> None:
-        """Write the checkpoint to go on from, and keep it under a name of its own if asked to.
+        """Write the checkpoint to resume from, and a copy that is kept if `keep` names one.
 
         The kept file comes first: a run killed between the two does the last piece again and
         writes both.
@@ -286,7 +286,7 @@ class Run:
         with self._held:
             if kind is None or self._finished or not self.names:
                 return
-            with suppress(OSError):  # of a full disk, which `error` tells already
+            with suppress(OSError):  # of a full disk, which `error` reports already
                 self._write("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
             if isinstance(error, Interrupted):
                 logger.debug("%s", error)  # for the log file; the entry point tells the user

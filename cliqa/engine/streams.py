@@ -18,7 +18,7 @@ from cliqa.utils.errors import TrustError
 from cliqa.utils.paths import home_path
 
 OF_DATA = ("dataset_root", "generate", "datasets")
-"""Keys of the section that say where the data come from."""
+"""Keys of the section that describe where the data come from."""
 
 TRANSFORMS = ("train_transform", "eval_transform")
 

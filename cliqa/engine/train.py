@@ -43,12 +43,12 @@ def train(
         work_dir: Where the run's files go; None for the config's own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         seed: Overrides the config's seed.
-        resume: ``None`` to begin anew, ``"auto"`` or a checkpoint's path to go on.
+        resume: ``None`` to start from scratch, ``"auto"`` or a checkpoint's path to resume.
         amp: Train in mixed precision.
-        allow_changed_data: Go on over other data than the run began with.
+        allow_changed_data: Resume although the data have changed.
 
     Returns:
-        The results, as they stand in results.json.
+        The results, as written to results.json.
 
     Raises:
         CliqaError: The config, the data or a checkpoint is wrong.
@@ -95,7 +95,7 @@ def _memory_advice(strategy: SupervisedTemplate, amp: object) -> str:
     """Return what a strategy was doing, and what to lower.
 
     Args:
-        strategy: The strategy; its last batch tells the sizes.
+        strategy: The strategy; its last batch gives the sizes.
         amp: The config's key.
     """
     evaluates = not strategy.is_training

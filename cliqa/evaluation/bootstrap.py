@@ -1,4 +1,4 @@
-"""Percentile bootstrap over images: how far a measure moves with the draw of the test set.
+"""Percentile bootstrap over images: how much a measure varies with the test set.
 
 A resample draws N of the N images with replacement. Its mid-ranks follow from how often each image
 was drawn: sort once, then a running sum of the counts gives every rank, ties included, in O(N) and
@@ -32,7 +32,7 @@ MEASURES = {"srcc": srcc, "plcc": plcc, "rmse": rmse}
 """What can be bootstrapped."""
 
 MIN_IMAGES = 10
-"""Below, percentiles of a bootstrap say nothing: no interval is given."""
+"""Below, percentiles of a bootstrap are meaningless: no interval is given."""
 
 CHUNK_CELLS = 200_000
 """Resamples x images handled at once; 8 bytes each in about ten arrays."""

@@ -1,4 +1,4 @@
-"""Whether one evaluated model beats another: paired by the images that both have seen."""
+"""Paired comparisons of evaluated models on the same images."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def compare_evaluations(
     Returns:
         A row a data set and pair: ``dataset``, ``a``, ``b``, ``measure``, ``value_a``, ``value_b``,
         ``difference`` (above 0 where A is better), ``interval``, ``p_value``, ``n`` and ``note``.
-        The note tells why there is no comparison, or what weakens it; None where all is well.
+        The note gives the reason if there is no comparison, or a caveat; None otherwise.
     """
     rows = []
     for (a, first), (b, second) in itertools.combinations(evaluations.items(), 2):
@@ -89,7 +89,7 @@ def compare_evaluations(
 
 
 def same_protocol(evaluations: Sequence[Evaluation]) -> bool:
-    """Tell whether images were shown to all models in one way, and the same split of them."""
+    """Return whether all models saw the same split with the same preprocessing."""
     ways = [
         {key: entry["protocol"].get(key) for key in ("preprocessing", "split")}
         for entry in evaluations
@@ -122,7 +122,7 @@ def _compare(
 
 
 def _sample(row: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return what tells which sample a prediction is about."""
+    """Return what identifies the sample of a prediction."""
     return row["image"], row["target"]
 
 

@@ -1,4 +1,4 @@
-"""Agreement of predictions with scores, always over a whole evaluation set.
+"""Correlations and errors of predictions, always over a whole evaluation set.
 
 Every measure is ``scipy.stats``' own. What a definition does not cover (a constant prediction, a
 single image) is None, never 0 or NaN; what cannot be a prediction (NaN, infinity) is an error.

@@ -163,7 +163,7 @@ def forgetting(scores: ScoreMatrix) -> ValueOrReason:
 def forgetting_from_first(scores: ScoreMatrix) -> ValueOrReason:
     """Return forgetting since it was learnt: ``mean_{k<T-1} (R[k, k] - R[T-1, k])``, that is -BWT.
 
-    What Avalanche's forgetting metrics show.
+    The value of Avalanche's forgetting metrics.
     """
     transfer = bwt(scores)
     if transfer.value is None:

@@ -1,4 +1,4 @@
-"""All measures of one model on one data set, with their intervals and what to know about them."""
+"""All measures of one model on one data set, with their intervals and warnings."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from cliqa.evaluation.logistic import logistic_fit
 from cliqa.utils.errors import EvaluationError
 
 TIED_PREDICTIONS = 0.05
-"""From this part of tied predictions on, a warning says so: low precision or saturation."""
+"""From this share of tied predictions on, a warning is given: low precision or saturation."""
 
 NARROW_SPREAD = 1e-6
-"""Predictions that spread less than this part of their size are float32 noise."""
+"""Predictions whose spread is a smaller share of their size are float32 noise."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The few numbers that sum a score matrix up, each with its reason where it is not defined."""
+"""Summary numbers of a score matrix, each with a reason if it is not defined."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def summarize(
     experiences: Sequence[str] | None = None,
     datasets: Sequence[str] | None = None,
 ) -> Summary:
-    """Sum a score matrix up.
+    """Summarise a score matrix.
 
     Args:
         scores: R (T, K) as in `matrix`; NaN or None where not defined.

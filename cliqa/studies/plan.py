@@ -81,7 +81,7 @@ class Plan:
         names: The configs' names in the order of the table.
         naive: The name of the lower bound, None if there is none.
         joint: The name of the upper bound, None if there is none.
-        notes: What the table should be read with, beside its own notes: filled while runs are kept.
+        notes: Notes for the table in addition to its own; finished runs that are kept add them.
     """
 
     out: Path
@@ -182,14 +182,14 @@ def _check_configs(configs: Configs) -> None:
         other = by_name.setdefault(file.stem, file)
         if other != file:
             raise ConfigError(
-                f"{other} and {file}: two configs are called '{file.stem}', and runs are told "
-                "apart by that name. Rename one."
+                f"{other} and {file}: two configs are called '{file.stem}', and runs are "
+                "distinguished by that name. Rename one."
             )
         kinds.setdefault(config["scenario"].get("type"), file)
     if len(kinds) > 1:
         listed = ", ".join(f"{file}: {kind}" for kind, file in kinds.items())
         raise ConfigError(
-            f"configs of different streams cannot stand in one table ({listed}). Study each "
+            f"configs of different streams cannot be compared in one table ({listed}). Study each "
             "stream on its own, or leave bounds of another one out with --no-bracket."
         )
 
@@ -229,7 +229,7 @@ def _look(
         if differing:
             keys = dict.fromkeys(".".join(key.split(".")[:2]) for key in differing)
             logger.warning(
-                "%s is not taken as %s's bound: other data (%s)", beside, file, ", ".join(keys)
+                "%s is not used as %s's bound: its data differ (%s)", beside, file, ", ".join(keys)
             )
         else:
             found.setdefault(beside.resolve(), beside)

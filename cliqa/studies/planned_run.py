@@ -120,7 +120,7 @@ def check_study_data(runs: Iterable[PlannedRun], allowed: bool = False) -> list[
         Notes for the study's table.
 
     Raises:
-        CheckpointError: A run is over other data, with what has changed.
+        CheckpointError: A run its data have changed, with what has changed.
     """
     present: dict[str, DataRecord | None] = {}
     notes: list[str] = []
@@ -138,10 +138,10 @@ def check_study_data(runs: Iterable[PlannedRun], allowed: bool = False) -> list[
         changes = ". ".join(_changes(run, then, now))
         if not allowed:
             raise CheckpointError(
-                f"{run.folder}: {run} is over other data: {changes}. Put the data back, choose "
+                f"{run.folder}: {run}: its data have changed: {changes}. Restore the data, choose "
                 f"another folder with --out, or keep the run with {OPTION}."
             )
-        notes.append(f"{run} is kept, and is over other data: {changes} ({OPTION})")
+        notes.append(f"{run} is kept, and its data have changed: {changes} ({OPTION})")
         logger.warning("%s", notes[-1])
     return notes
 
@@ -152,7 +152,7 @@ def _present(run: PlannedRun) -> DataRecord | None:
     try:
         return record_of(build_benchmark(scenario))
     except DatasetError as error:
-        logger.warning("finished runs are kept without a look at their data: %s", error)
+        logger.warning("finished runs are kept, and their data cannot be checked: %s", error)
         return None
 
 

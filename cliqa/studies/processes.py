@@ -1,4 +1,4 @@
-"""Commands run side by side as processes of their own, and ended politely."""
+"""Commands run in parallel as processes of their own, and stopped by signals first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GRACE = 60.0
 """Seconds that a process which was asked to stop may take to write what it holds."""
 
 
-RESUME = "the same command goes on where it was"
+RESUME = "the same command continues where it was stopped"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Command:
 
     Args:
         arguments: The program and its arguments.
-        log: The file that takes what it writes to stdout and stderr; it is written anew.
+        log: The file that takes what it writes to stdout and stderr; it is overwritten.
     """
 
     arguments: tuple[str, ...]
@@ -40,7 +40,7 @@ class Command:
 
 
 class _Running(NamedTuple):
-    """A process that goes on, and which command it is."""
+    """A running process, and the number of its command."""
 
     place: int
     process: subprocess.Popen[bytes]

@@ -57,24 +57,24 @@ def run_study(
     device: str = "auto",
     allow_changed_data: bool = False,
 ) -> list[Failure]:
-    """Run what has not finished yet; a run that was stopped goes on where it was.
+    """Run what has not finished yet; a run that was stopped is resumed.
 
     Args:
         plan: The runs.
         script: ``train_config.py``.
         jobs: How many run at a time; they share the processors equally.
         device: Where they train.
-        allow_changed_data: Keep runs, and go on with them, over other data than there are now; the
-            plan's notes say so.
+        allow_changed_data: Keep and resume runs although their data have changed; the plan's notes
+            list the changes.
 
     Returns:
         The runs that failed; the others have finished.
 
     Raises:
-        CheckpointError: A finished run is over other data than there are now.
+        CheckpointError: A finished run its data have changed than there are now.
         ConfigError: `jobs` is below 1, or a run's folder belongs to another config.
         ArtifactError: Another study is running in the folder.
-        Interrupted: SIGINT or SIGTERM came; every process has ended, and the next call goes on.
+        Interrupted: SIGINT or SIGTERM came; every process has ended, and the next call continues.
     """
     if jobs < 1:
         raise ConfigError(f"--jobs {jobs}: must be at least 1.")
@@ -125,13 +125,13 @@ def _command(run: PlannedRun, script: Path, more: Sequence[str]) -> Command:
 
 
 def _reason(log: Path, status: int) -> str:
-    """Return the last line of a log that tells an error, else its last line."""
+    """Return the last line of a log that reports an error, else its last line."""
     text = log.read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     if status < 0:
         return f"killed by {signal.Signals(-status).name}"
-    return (told or lines or [f"exit status {status}"])[-1]
+    return (errors or lines or [f"exit status {status}"])[-1]
 
 
 def finished_runs(plan: Plan) -> dict[str, dict[str, Results]]:
@@ -144,7 +144,7 @@ def finished_runs(plan: Plan) -> dict[str, dict[str, Results]]:
 
 
 def write_study(plan: Plan) -> tuple[Study, list[Path]]:
-    """Sum up what has finished, and write it.
+    """Summarise the finished runs, and write the summary.
 
     Args:
         plan: The runs.
@@ -200,7 +200,7 @@ def plan_label_study(
 
 
 def write_label_study(plans: Mapping[int, Plan], out: str | Path) -> tuple[LabelStudy, list[Path]]:
-    """Sum up what has finished, and write it.
+    """Summarise the finished runs, and write the summary.
 
     Args:
         plans: The runs, as planned.

@@ -1,4 +1,4 @@
-"""The confusion matrix of a run's last model: which class it takes for which."""
+"""The confusion matrix of a run's last model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figur
     A class without a sample has an empty row.
 
     Args:
-        predictions: What the model says about each test set; their samples are put together.
+        predictions: The predictions for each test set; their samples are pooled.
         label: Which model it is, for the title: ``"after 8+9"``.
 
     Raises:

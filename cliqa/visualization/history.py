@@ -1,4 +1,4 @@
-"""How training went, epoch by epoch: the loss, and the scores in training and validation."""
+"""Training curves: the loss and the scores of every epoch."""
 
 from __future__ import annotations
 

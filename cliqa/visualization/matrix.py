@@ -1,4 +1,4 @@
-"""The score matrix as a heat map: what each model of a run knows about each data set."""
+"""The score matrix as a heat map: each model of a run on each data set."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def run_names(paths: Sequence[Path], labels: Sequence[str] = ()) -> list[str]:
 
     Args:
         paths: Work_dirs, or files in them. A run is called after it; where two are called the
-            same, after as much of the path as tells them apart.
+            same, after as much of the path as distinguishes them.
         labels: The names to take instead.
 
     Raises:

@@ -45,7 +45,7 @@ def draw_scatter(
     grey one the identity: both are 0..1 (or on the label file's own scale), higher = better.
 
     Args:
-        predictions: What the model says, by data set, in the order of the panels.
+        predictions: The predictions by data set, in the order of the panels.
         title: What the model is, e.g. ``"after koniq"``.
         intervals: 95 % intervals by data set and measure, written behind the measures.
 

@@ -192,7 +192,7 @@ def save_figure(figure: Figure, path: Path, dpi: int = 200) -> Path:
 
 
 def _make_printable(figure: Figure) -> None:
-    """Let every text of a figure stand for itself: names of files hold what fonts cannot.
+    """Show every text of a figure literally: file names may hold characters that fonts lack.
 
     Bytes that are no UTF-8 become escapes, and ``$`` is a letter, not the start of a formula.
     """

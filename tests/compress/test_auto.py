@@ -134,7 +134,7 @@ def test_a_run_that_trains_is_not_searched_in_its_own_folder(
 ) -> None:
     run = shutil.copytree(tiny_run, tmp_path / "run")
     with (
-        WorkDir(run).held(goes_on=True),
+        WorkDir(run).held(resumes=True),
         pytest.raises(ArtifactError, match=r"run: another training is running in it\. Wait.*--out"),
     ):
         search_deployments(run, options=DeployOptions(**OPTIONS))

@@ -116,7 +116,7 @@ def test_bounds_over_other_data_are_not_taken(
     with caplog.at_level("WARNING", logger="cliqa"):
         plan = plan_study([write("tiny_replay", "Replay")], [0], tmp_path)
     assert (plan.naive, plan.joint) == (None, "tiny_joint")
-    assert "tiny_naive.py is not taken as" in caplog.text
+    assert "tiny_naive.py is not used as" in caplog.text
     assert "other data (scenario.order)" in caplog.text
 
 
@@ -136,7 +136,9 @@ def test_configs_that_cannot_stand_together(
     first = write("x")
     with pytest.raises(ConfigError, match=r"x.py: given twice"):
         plan(first, first.parent / ".." / "config" / "x.py")
-    with pytest.raises(ConfigError, match=r"two configs are called 'x', and runs are told apart"):
+    with pytest.raises(
+        ConfigError, match=r"two configs are called 'x', and runs are distinguished"
+    ):
         plan(first, write("x", folder="other"))
     dump_config(clear_config, tmp_path / "clear.py")
     with pytest.raises(ConfigError, match=r"x.py: QualityStream, .*clear.py: CLEAR\). Study each"):

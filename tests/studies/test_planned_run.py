@@ -55,7 +55,9 @@ def change(data: Path) -> Callable[[], str]:
         lines = (data / "a" / "scores.csv").read_text().splitlines()
         lines[1] = f"{lines[1].partition(',')[0]},0.99"
         (data / "a" / "scores.csv").write_text("\n".join(lines) + "\n")
-        return "x, seed 0 is kept, and is over other data: a: 1 of 40 labels differ (first: a00.png"
+        return (
+            "x, seed 0 is kept, and its data have changed: a: 1 of 40 labels differ (first: a00.png"
+        )
 
     return change
 
@@ -81,7 +83,9 @@ def test_a_study_over_other_labels_is_refused_or_says_so(
     said = change()
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
-    with pytest.raises(CheckpointError, match=r"seed_0: x, seed 0 is over other data: a: 1 of 40 "):
+    with pytest.raises(
+        CheckpointError, match=r"seed_0: x, seed 0: its data have changed: a: 1 of 40 "
+    ):
         run_study(plan, script)
     assert not (tmp_path / "arguments").exists()
     (failure,) = run_study(plan, script, allow_changed_data=True)
@@ -105,7 +109,7 @@ def test_data_that_are_not_there_and_older_runs_are_told(
 ) -> None:
     shutil.rmtree(data / "b")
     assert check_study_data(plan.runs[:1]) == []
-    assert "finished runs are kept without a look at their data: " in caplog.text
+    assert "finished runs are kept, and their data cannot be checked: " in caplog.text
     path = plan.runs[0].folder / "results.json"
     results = json.loads(path.read_text())
     del results["data"]

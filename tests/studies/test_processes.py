@@ -93,7 +93,7 @@ def test_a_signal_ends_all_politely(signum: signal.Signals, tmp_path: Path) -> N
     before = signal.getsignal(signum)
     thread = send_when(files, signum)
     with pytest.raises(
-        Interrupted, match=f"stopped by {signum.name}; the same command goes on"
+        Interrupted, match=f"stopped by {signum.name}; the same command continues"
     ) as why:
         run_commands([*commands, *commands], 2, lambda *_: None)
     thread.join()

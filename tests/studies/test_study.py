@@ -122,7 +122,7 @@ def test_failures_stop_nobody_else(plan: Plan, script: Path, tmp_path: Path) -> 
     assert len(started(tmp_path)) == 3  # what had finished is kept
 
 
-def test_a_study_that_is_stopped_goes_on(plan: Plan, script: Path, tmp_path: Path) -> None:
+def test_a_study_that_is_stopped_resumes(plan: Plan, script: Path, tmp_path: Path) -> None:
     (tmp_path / "slow").touch()
 
     def stop() -> None:

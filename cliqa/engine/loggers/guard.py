@@ -1,4 +1,4 @@
-"""Loggers that cannot stop a run: what they lose is told once, and training goes on."""
+"""Loggers that cannot stop a run: the first lost value is reported, and training continues."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Losses:
             self.told = True
             said = machine_trouble(error) or f"{type(error).__name__}: {error}"
             logger.warning(
-                "%s: cannot write (%s); the run goes on without it",
+                "%s: cannot write (%s); the run continues without it",
                 type(self.one).__name__,
                 " ".join(said.split()).rstrip("."),
             )

@@ -48,7 +48,7 @@ class WandBLogger(AvalancheWandBLogger):
         mode: ``"online"``, ``"offline"`` or ``"disabled"``; None for ``WANDB_MODE`` or what
             ``wandb offline`` has set, else online for those who are logged in (``wandb login``,
             ``WANDB_API_KEY``), else offline. Send a run later with ``wandb sync``. A run that
-            cannot reach the server goes on offline.
+            cannot reach the server continues offline.
         work_dir: The run's folder; its ``wandb`` subfolder takes the files.
         arguments: Further arguments of Avalanche's logger.
 
@@ -98,7 +98,8 @@ class WandBLogger(AvalancheWandBLogger):
             if reason is None:
                 return
             logger.warning(
-                "Weights & Biases: the run goes on offline (%s); send it later with: wandb sync %s",
+                "Weights & Biases: the run continues offline (%s); send it later with: "
+                "wandb sync %s",
                 reason,
                 Path(str(self.dir or ".")) / "wandb" / "offline-run-*",
             )
@@ -184,7 +185,7 @@ def is_logged_in(wandb: ModuleType) -> bool:
 
 
 def is_reachable(url: str) -> bool:
-    """Return whether a server answers in a few seconds, whatever it says.
+    """Return whether a server answers in a few seconds, with any answer.
 
     Args:
         url: Its address; proxies of the environment are used.

@@ -40,7 +40,7 @@ PARTS: dict[str, Callable[..., Any]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """Keys of ``pretrain.data`` beside those of the pairs.
+    """Keys of ``pretrain.data`` other than those of the pairs.
 
     Attributes:
         root: A folder of images; None for the training images of the config's scenario.

@@ -50,9 +50,9 @@ def pretrain(
         work_dir: Where the files go; None for the config's own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         seed: Overrides the config's seed.
-        resume: ``None`` to begin anew, ``"auto"`` or a checkpoint's path to go on.
+        resume: ``None`` to start from scratch, ``"auto"`` or a checkpoint's path to resume.
         amp: Train in mixed precision.
-        allow_changed_data: Go on over other images than the run began with.
+        allow_changed_data: Resume although the images have changed.
 
     Returns:
         One row an epoch: the parts of the loss, and the held-out rank accuracy.
@@ -82,8 +82,8 @@ def pretrain(
             state = {**state, "images": len(trainer.data)}  # which may be fewer or more now
         trainer.load_state_dict(state)
         logger.info("resumed from %s: %d epoch(s) done", checkpoint, len(trainer.rows))
-    goes_on = checkpoint is not None and files.owns(checkpoint)
-    held = files.held(goes_on=goes_on, resumed=read_as, resumable=resume == "auto")
+    resumes = checkpoint is not None and files.owns(checkpoint)
+    held = files.held(resumes=resumes, resumed=read_as, resumable=resume == "auto")
     with stop_on_signals(), held:
         setup_logging(files.log)
         dump_config(config, files.config)
@@ -115,7 +115,7 @@ def pretrain(
 def _state_to_resume(
     files: WorkDir, resume: str | None, config: dict[str, Any]
 ) -> tuple[dict[str, Any] | None, ReadCheckpoint | None]:
-    """Return the checkpoint to go on from, and its file; None for a run that begins.
+    """Return the checkpoint to resume from, and its file; None for a new run.
 
     Raises:
         CheckpointError: The checkpoint is missing, or of another config.
@@ -142,7 +142,7 @@ def load_pretraining(path: Path) -> dict[str, Any]:
 
 
 def _save(files: WorkDir, config: dict[str, Any], data: DataRecord, trainer: Pretrainer) -> None:
-    """Write the checkpoint to go on from."""
+    """Write the checkpoint to resume from."""
     content = {"config": config, "data": data.to_state(), "pretraining": trainer.state_dict()}
     save_checkpoint(files.last, content)
     files.mark_last(files.last)
@@ -151,7 +151,7 @@ def _save(files: WorkDir, config: dict[str, Any], data: DataRecord, trainer: Pre
 def _after_epoch(
     files: WorkDir, save: Callable[[Pretrainer], None], trainer: Pretrainer, row: Row
 ) -> None:
-    """Save and tell what an epoch gave."""
+    """Save an epoch, and log its losses."""
     save(trainer)
     _write_rows(files, trainer)
     shown = [f"{name} {row[name]:.4f}" for name in ("total", "cons", "pos", "neg") if name in row]

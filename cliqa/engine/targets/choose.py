@@ -1,4 +1,4 @@
-"""Which kind of targets a stream has."""
+"""The targets of a stream, by its kind."""
 
 from __future__ import annotations
 

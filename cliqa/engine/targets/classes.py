@@ -47,7 +47,7 @@ class ClassTargets(Targets):
         """Return the accuracy among all classes."""
         return accuracy(outputs, targets)
 
-    def measured(
+    def measures(
         self,
         benchmark: CLScenario,
         name: str,

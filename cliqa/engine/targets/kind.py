@@ -1,4 +1,4 @@
-"""What the engine must know about the targets of a stream: one class a kind."""
+"""The interface of targets: what training and evaluation need to know about a stream's labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cliqa.evaluation.records.results import Results
 
 
 class Targets(ABC):
-    """How outputs are checked, measured, stored and summed up, for one kind of targets.
+    """How outputs are checked, evaluated, stored and summarised, for one kind of targets.
 
     Attributes:
         measure: The main measure: ``"srcc"``, ``"accuracy"``.
@@ -58,7 +58,7 @@ class Targets(ABC):
         """Return the main measure of outputs that are numbers."""
 
     @abstractmethod
-    def measured(
+    def measures(
         self,
         benchmark: CLScenario,
         name: str,
@@ -80,7 +80,7 @@ class Targets(ABC):
         outputs: np.ndarray,
         targets: np.ndarray,
     ) -> None:
-        """Write what the model says after a step about a data set, numbers or not."""
+        """Write a model's outputs for a data set after a step, finite or not."""
 
     def results(
         self,

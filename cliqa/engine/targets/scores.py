@@ -48,7 +48,7 @@ class ScoreTargets(Targets):
         """Return the SRCC."""
         return srcc(outputs, targets)
 
-    def measured(
+    def measures(
         self,
         benchmark: CLScenario,
         name: str,
@@ -58,8 +58,8 @@ class ScoreTargets(Targets):
         bootstrap: int,
         seed: int,
     ) -> dict[str, Any]:
-        """Return correlations and errors; see `measure`."""
-        return measure(outputs, targets, bootstrap=bootstrap, seed=seed)
+        """Return correlations and errors; see `score_measures`."""
+        return score_measures(outputs, targets, bootstrap=bootstrap, seed=seed)
 
     def store(
         self,
@@ -89,13 +89,13 @@ class ScoreTargets(Targets):
         return {"stability": None if joint else _stability(rows, work_dir, benchmark.names)}
 
 
-def measure(
+def score_measures(
     prediction: np.ndarray, target: np.ndarray, *, bootstrap: int, seed: int
 ) -> dict[str, Any]:
     """Return the measures of one data set as plain types.
 
-    A model that has diverged predicts no numbers; then every measure is None and the reason stands
-    in the warnings.
+    If a diverged model predicts values that are not finite, every measure is None and the warnings
+    give the reason.
 
     Args:
         prediction: Scores (N,).

@@ -7,7 +7,7 @@
 ``metrics.jsonl``                              a row an epoch, and a row an experience and data set
 ``results.json`` ``matrix.csv``                the score matrix and its summary
 ``predictions/after_{t}_on_{name}.npz``        prediction, target, raw, image
-``checkpoints/last.pth`` ``exp_{k}.pth``       states to go on from; see ``last_checkpoint``
+``checkpoints/last.pth`` ``exp_{k}.pth``       states to resume from; see ``last_checkpoint``
 ``figures/*.png``                              drawn from the files above
 =============================================  ===================================================
 """
@@ -78,7 +78,7 @@ class WorkDir:
             path.unlink()
 
     def holds_a_run(self) -> bool:
-        """Tell whether a run has left something here."""
+        """Return whether a run has written files here."""
         return any(path.exists() for path in (self.last, self.results, self.run))
 
     def has_learnt(self) -> bool:
@@ -86,18 +86,18 @@ class WorkDir:
         return self.results.exists() or any(self.checkpoints.glob("*.pth"))
 
     def owns(self, checkpoint: Path) -> bool:
-        """Tell whether a checkpoint is one of this folder's."""
+        """Return whether a checkpoint is in this folder."""
         return checkpoint.resolve().parent == self.checkpoints.resolve()
 
     @contextlib.contextmanager
     def held(
-        self, *, goes_on: bool, resumed: ReadCheckpoint | None = None, resumable: bool = False
+        self, *, resumes: bool, resumed: ReadCheckpoint | None = None, resumable: bool = False
     ) -> Iterator[None]:
         """Make the folder, and keep other processes out of it inside the block.
 
         Args:
-            goes_on: The run goes on from a checkpoint of this folder; the files of an earlier one
-                are moved aside otherwise.
+            resumes: The run resumes from a checkpoint of this folder; otherwise the files of an
+                earlier run are moved aside.
             resumed: That checkpoint, as it was read.
             resumable: A run that was stopped before its first checkpoint is no earlier one.
 
@@ -109,12 +109,12 @@ class WorkDir:
         held_before = (self.root / LOCK).exists()
         with training_lock(self.root):
             finish_move(self.root)
-            if goes_on and resumed is not None:
+            if resumes and resumed is not None:
                 resumed.check_unchanged(self.root)
             if not self.holds_a_run():
                 note_others(self.root)
                 self._check_config(held_before)
-            elif not (goes_on or (resumable and not self.has_learnt())):
+            elif not (resumes or (resumable and not self.has_learnt())):
                 self._move_aside()
             self.prepare()
             yield
@@ -150,11 +150,11 @@ class WorkDir:
             remove_leftovers(self.root / folder, *names)
 
     def mark_last(self, checkpoint: Path) -> None:
-        """Name the checkpoint to go on from."""
+        """Write the name of the checkpoint to resume from."""
         write_text(self.root / "last_checkpoint", f"{checkpoint.name}\n")
 
     def adopt(self, checkpoint: Path) -> None:
-        """Make a checkpoint, of this folder or another one's, the one to go on from."""
+        """Make a checkpoint of this or another folder the one to resume from."""
         if checkpoint.resolve() != self.last.resolve():
             replace_by_link(checkpoint, self.last)
             self.mark_last(self.last)
@@ -181,7 +181,7 @@ class WorkDir:
         return path
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
-        """Write the history anew: after a resume nothing stands in it twice."""
+        """Write the whole history again: after a resume no row is in it twice."""
         write_jsonl(self.metrics, rows)
 
     def write_run(self, **facts: object) -> None:

@@ -46,7 +46,7 @@ def find_checkpoint(path: str | Path) -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's content: the path alone does not tell a model."""
+    """Return the SHA-256 of a file's content, which identifies a model; its path does not."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -55,7 +55,7 @@ def sha256_of(path: Path) -> str:
 
 
 def is_run(state: dict[str, Any]) -> bool:
-    """Tell whether a checkpoint is one of ours, with its config and its strategy's state."""
+    """Return whether a checkpoint is a run's, with a config and a strategy's state."""
     return "strategy" in state and "config" in state
 
 

@@ -56,7 +56,7 @@ def describe_changes(
         then: What was kept.
         now: What there is now.
         names: The images' names by split, of `now`.
-        classes: What labels stand for, where they are classes.
+        classes: The classes' names, if the labels are classes.
         only_known: `now` may have more images than were kept, in a split of another name.
 
     >>> one, other = (np.array([(1, label, 9)], ROW) for label in (0.25, 0.5))

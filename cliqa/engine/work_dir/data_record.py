@@ -67,8 +67,8 @@ class DataRecord:
 
     Attributes:
         sets: By data set and split.
-        classes: What the labels stand for, where they are classes.
-        changes: What has changed since the run began, where it went on all the same: sentences
+        classes: The classes' names, if the labels are classes.
+        changes: What has changed since the run began, if it was allowed to continue: sentences
             for the results' warnings.
     """
 
@@ -77,14 +77,14 @@ class DataRecord:
     changes: tuple[str, ...] = field(default=())
 
     def digests(self) -> Digests:
-        """Return the record as it stands in run.json, without what is kept of each image."""
+        """Return the record as written to run.json, without the rows of single images."""
         return {
             name: {key: {"images": one.images, "digest": one.digest} for key, one in parts.items()}
             for name, parts in self.sets.items()
         }
 
     def facts(self) -> dict[str, Any]:
-        """Return what run.json and results.json say about the data."""
+        """Return the entries about the data in run.json and results.json."""
         changed = {"changed_data": list(self.changes)} if self.changes else {}
         return {"data": self.digests(), **changed}
 
@@ -216,7 +216,7 @@ def read_record(state: object, where: object) -> DataRecord | None:
         return DataRecord(sets, tuple(state["classes"]), tuple(state["changes"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
-            f"{where}: what it says about the data of its run cannot be read ({error!r})."
+            f"{where}: its record of the run's data cannot be read ({error!r})."
         ) from error
 
 

@@ -28,7 +28,7 @@ OWN = (
 """Names that runs and tools give by themselves to what they write into a run's folder."""
 
 LOCK, JOURNAL = ".lock", ".moved_to"
-"""The lock, which says whether the folder is shared, and where a move that has begun leads."""
+"""The lock, which records whether the folder is shared, and the target of an unfinished move."""
 
 STAY = (LOCK, JOURNAL, ".pruning.lock")
 
@@ -82,7 +82,7 @@ def move_aside(folder: Path) -> Path:
         except OSError as error:
             reason = error.strerror or str(error)
             continue
-        _go_on(folder, place, target)
+        _move_rest(folder, place, target)
         return target
     raise ArtifactError(
         f"work_dir {folder}: the earlier run in it cannot be moved aside ({reason}). Choose "
@@ -105,9 +105,9 @@ def finish_move(folder: Path) -> None:
     if not journal.is_file():
         return
     target = place / os.fsdecode(journal.read_bytes())
-    own = target in _asides(place, target.name)  # and not wherever a file says
+    own = target in _asides(place, target.name)  # never an arbitrary path from a file
     if own and target.is_dir() and any(target.iterdir()):
-        _go_on(folder, place, target)
+        _move_rest(folder, place, target)
     elif own:
         _undo(place, target)
     else:
@@ -123,7 +123,7 @@ def _begin(place: Path, parent: Path, name: str) -> Path:
     while True:
         target = _free(parent, place, _name(place))
         try:
-            # first: an empty folder that nobody knows of is never left behind
+            # written first, so that no unknown empty folder is ever left behind
             with atomic_open(place / JOURNAL, "wb") as journal:
                 journal.write(os.fsencode(os.path.relpath(target, place)))
             target.mkdir()
@@ -140,7 +140,7 @@ def _begin(place: Path, parent: Path, name: str) -> Path:
         return target
 
 
-def _go_on(folder: Path, place: Path, target: Path) -> None:
+def _move_rest(folder: Path, place: Path, target: Path) -> None:
     """Move what is left."""
     for name in _names(place):
         try:

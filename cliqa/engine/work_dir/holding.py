@@ -28,7 +28,7 @@ def make_folder(root: Path) -> None:
 
 
 def unusable(root: Path, error: OSError | RuntimeError) -> ArtifactError:
-    """Return what tells a user that a work_dir cannot be made or written to."""
+    """Return the error of a work_dir that cannot be created or written to."""
     reason = error.strerror if isinstance(error, OSError) else "its links lead in a circle"
     link = f", a link to {os.readlink(root)}," if root.is_symlink() else ""
     return ArtifactError(
@@ -108,11 +108,11 @@ class ReadCheckpoint:
         if self._look() != self._seen:
             raise ArtifactError(
                 f"work_dir {root}: another process has trained in it since this one read "
-                f"{self.path.name}. Start again, to go on from there."
+                f"{self.path.name}. Start again to resume from there."
             )
 
     def _look(self) -> tuple[int, ...] | None:
-        """Return what tells a file from one that replaces it; None where there is none."""
+        """Return what changes when the file is replaced; None if it is missing."""
         try:
             found = self.path.stat()
         except OSError:

@@ -77,7 +77,7 @@ def check_same_texts(path: Path, state: dict[str, Any], config: dict[str, Any]) 
     Args:
         path: The checkpoint.
         state: Its content.
-        config: The config to go on with, the same as the checkpoint's.
+        config: The config to resume with, equal to the checkpoint's.
 
     Raises:
         CheckpointError: With the first candidate that differs.
@@ -91,15 +91,15 @@ def check_same_texts(path: Path, state: dict[str, Any], config: dict[str, Any]) 
     then, now = CandidateTexts.from_json(content, f"{path}"), load_texts(source)
     if then.to_json() == now.to_json():
         return
-    told, tells = then.lines(), now.lines()
-    names = dict.fromkeys([*told, *tells])
-    changed = [n for n in names if told.get(n) != tells.get(n)] or ["the order"]
-    old, new = (lines.get(changed[0], "another") for lines in (told, tells))
+    before, after = then.lines(), now.lines()
+    names = dict.fromkeys([*before, *after])
+    changed = [n for n in names if before.get(n) != after.get(n)] or ["the order"]
+    old, new = (lines.get(changed[0], "another") for lines in (before, after))
     raise CheckpointError(
         f"{path}: trained with other texts than {source} has now; changed: "
         f"{listed(changed)}.\n"
         f"  {changed[0]}, then: {old}\n  {changed[0]}, now:  {new}\n"
-        "Put the texts back, or train anew in another folder."
+        "Restore the texts, or train again in another folder."
     )
 
 
@@ -157,7 +157,7 @@ def check_same_data(
         more = f" (and {beyond} data sets more)" if beyond > 0 else ""
         raise CheckpointError(
             f"{path}: trained on other data; changed since: {'. '.join(found[:MOST_DATA_SETS])}"
-            f"{more}. Put the data back, or go on with {OPTION}, which the results will say."
+            f"{more}. Restore the data, or continue with {OPTION}, which the results will mention."
         )
     for line in found:
         logger.warning("%s: changed since: %s", path, line)

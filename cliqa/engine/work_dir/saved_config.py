@@ -90,7 +90,7 @@ def check_form(state: Mapping[str, Any], path: Path, form: Mapping[str, type] = 
 
 
 def image_parts(state: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Return what a run's checkpoint says of its images: names, classes, channels, preprocessing.
+    """Return a checkpoint's entries about images: names, classes, channels, preprocessing.
 
     Args:
         state: The content.
@@ -116,7 +116,7 @@ def image_parts(state: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def config_to_build(state: dict[str, Any]) -> dict[str, Any]:
-    """Return a run's config as tools build from it: all its weights stand in the checkpoint.
+    """Return a run's config for tools: the weights come from the checkpoint alone.
 
     What writes and sends (loggers, metrics) is left out, unless the file is trusted.
     """

@@ -24,8 +24,8 @@ MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], float | None]] = {
 class QualityMetric(PredictionCollector):
     """Emits ``SRCC_Exp/eval_phase/test_stream/eva`` and the mean over the data sets of a stream.
 
-    A measure that is not defined (of a constant prediction, say) is not emitted. The mean is over
-    data sets: their scores share no scale, so pooling them would measure the scale.
+    A measure that is not defined (for example of a constant prediction) is not emitted. The mean is
+    over data sets: their scores share no scale, so pooling them would measure the scale.
 
     Args:
         measures: Names out of srcc, plcc, krcc, rmse.

@@ -90,7 +90,7 @@ def build_results(
         if any(band is not None for line in bands for band in line):
             results["interval"][measure] = bands
     if not results["matrix"]:
-        raise EvaluationError("no row holds a measure, so there is nothing to sum up.")
+        raise EvaluationError("no row holds a measure, so there is nothing to summarise.")
     labels = [label.removeprefix("after ") for label in row_labels(results)]
     measure = main_measure(results)
     summary = summarize(

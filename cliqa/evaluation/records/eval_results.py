@@ -48,7 +48,7 @@ class DataSetScores:
 
     Attributes:
         metrics: The measures by name; ``interval`` holds [low, high] by measure.
-        rows: The entries about single images, as they stand in the file.
+        rows: The entries about single images, as the file has them.
         where: The file and the data set, for error messages.
     """
 

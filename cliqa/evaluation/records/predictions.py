@@ -181,7 +181,7 @@ def _read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         raise ArtifactError(f"{path}: {error.args[0]}.") from error
     except (OSError, ArchiveError) as error:
         raise ArtifactError(
-            f"{path}: damaged ({error}). Evaluate the run again to write it anew."
+            f"{path}: damaged ({error}). Evaluate the run again to replace it."
         ) from error
 
 
@@ -194,7 +194,7 @@ def _check_kinds(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     for name, array in arrays.items():
         if array.dtype.kind not in ("U" if name in TEXTS else "fiu"):
             raise ArtifactError(
-                f"{path}: '{name}' holds {array.dtype}. Evaluate the run again to write it anew."
+                f"{path}: '{name}' holds {array.dtype}. Evaluate the run again to replace it."
             )
 
 

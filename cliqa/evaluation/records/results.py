@@ -37,7 +37,7 @@ FILE_NAME = "results.json"
 
 
 def main_measure(results: Results) -> str:
-    """Return the measure that stands for a run: ``srcc``, else ``accuracy``, else its first."""
+    """Return a run's main measure: ``srcc``, else ``accuracy``, else its first."""
     known = results["matrix"]
     return next((name for name in ("srcc", "accuracy") if name in known), next(iter(known)))
 

@@ -106,7 +106,7 @@ def build_study(
     ordered = sorted(runs, key=lambda name: (name == joint) - (name == naive))
     finished = {f"{name}, {key}": run for name in ordered for key, run in runs[name].items()}
     if not finished:
-        raise EvaluationError("no run of the study has finished, so there is nothing to sum up.")
+        raise EvaluationError("no run of the study has finished, so there is nothing to summarise.")
     measure = common_measure(finished)
     _check_streams(finished)
     bracket = _Bracket(runs.get(naive or "", {}), runs.get(joint or "", {}))
@@ -256,7 +256,7 @@ def build_label_study(runs: Mapping[int, Runs], baseline: str, other: str) -> La
     }
     if not finished:
         raise EvaluationError(
-            "no seed has finished in both configs, so there is nothing to sum up."
+            "no seed has finished in both configs, so there is nothing to summarise."
         )
     measure = common_measure(finished)
     final = mean_name(measure)

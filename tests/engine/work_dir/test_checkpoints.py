@@ -101,7 +101,7 @@ def flip(path: Path, place: int) -> None:
     path.write_bytes(content)
 
 
-def test_a_run_goes_on_from_the_whole_checkpoint_that_a_damaged_one_names(
+def test_a_run_resumes_from_the_whole_checkpoint_that_a_damaged_one_names(
     tiny_run: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

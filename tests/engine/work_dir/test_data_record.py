@@ -217,7 +217,7 @@ def test_a_record_that_cannot_be_read_is_told(state: Any) -> None:
         read_record(state, "a.pth")
 
 
-def test_a_checkpoint_without_a_record_goes_on_with_a_warning(
+def test_a_checkpoint_without_a_record_resumes_with_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = DataRecord({})
@@ -276,8 +276,8 @@ def test_a_resume_over_other_labels_is_refused_or_recorded(
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
     assert resume(config, tmp_path) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"error: {run}/checkpoints/exp_0.pth: trained on other data; changed since: {said}. Put "
-        "the data back, or go on with --allow-changed-data, which the results will say."
+        f"error: {run}/checkpoints/exp_0.pth: trained on other data; changed since: {said}. "
+        "Restore the data, or continue with --allow-changed-data, which the results will mention."
     )
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
 
