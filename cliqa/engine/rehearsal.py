@@ -171,18 +171,13 @@ def _batch(dataset: AvalancheDataset, count: int) -> list[Any]:
 
 def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.Tensor:
     """Run the model over a batch, check its outputs, and return them."""
-    first = images[0]
-    shape = tuple(first.shape)
-    try:
-        with parts.strategy.precision.autocast():
-            scores = apply_model(parts.model, images.to(parts.device))
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        if is_one_value(error) or is_out_of_memory(error):
-            raise
-        raise ModelError(
-            f"model: cannot take the {what}, of shape {shape}: {_last_line(error)}. Check that "
-            "model.neck and model.head.in_channels fit the backbone, and the transforms' sizes."
-        ) from error
+    advice = (
+        " Check that model.neck and model.head.in_channels fit the backbone, and the transforms' "
+        "sizes."
+    )
+    refused = f"model: cannot take the {what}, of shape {tuple(images[0].shape)}"
+    with _as_error(ModelError, refused, advice), parts.strategy.precision.autocast():
+        scores = apply_model(parts.model, images.to(parts.device))
     if not isinstance(scores, torch.Tensor):
         raise ModelError(
             f"model: gives a {type(scores).__name__} for {what}, not a tensor. Has it no head?"
@@ -193,33 +188,27 @@ def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.
 
 def _try_loss(parts: Parts, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Compute the loss of a batch: some losses check their arguments only here."""
-    criterion = parts.strategy._criterion
-    try:
-        loss: torch.Tensor = criterion(scores.float(), targets.to(scores.device))
-    except CliqaError:
-        raise
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        if is_out_of_memory(error):
-            raise
-        raise ConfigError(f"cl_strategy.loss: cannot be computed: {_last_line(error)}.") from error
+    with _as_error(ConfigError, "cl_strategy.loss: cannot be computed"):
+        loss: torch.Tensor = parts.strategy._criterion(scores.float(), targets.to(scores.device))
     return loss
 
 
 def _try_backward(loss: torch.Tensor) -> None:
     """Compute the gradient of a loss."""
-    try:
+    with _as_error(ModelError, "model, cl_strategy.loss: the gradient cannot be computed"):
         loss.backward()
-    except RuntimeError as error:
-        if is_out_of_memory(error):
+
+
+@contextmanager
+def _as_error(kind: type[CliqaError], message: str, advice: str = "") -> Iterator[None]:
+    """Raise PyTorch's errors in the block as `kind`, with a message and the reason in one line."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if is_one_value(error) or is_out_of_memory(error):
             raise
-        raise ModelError(
-            f"model, cl_strategy.loss: the gradient cannot be computed: {_last_line(error)}."
-        ) from error
-
-
-def _last_line(error: Exception) -> str:
-    """Return an error's message in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise kind(f"{message}: {reason}.{advice}") from error
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cliqa.engine.pretrain.check import PARTS, loss_section
-from cliqa.engine.pretrain.images import Chosen, build_images, record_images, split
+from cliqa.engine.pretrain.images import ImageList, build_images, record_images, split
 from cliqa.engine.work_dir.data_record import DataRecord
 from cliqa.models.build import build_model
 from cliqa.models.weights.start import StartReport, start_from
@@ -89,7 +89,7 @@ def build_pretraining(config: Mapping[str, Any], device: torch.device) -> Pretra
 
 
 def held_out_accuracy(
-    images: Chosen, data: PairDataset, device: torch.device
+    images: ImageList, data: PairDataset, device: torch.device
 ) -> Callable[[QualityProjection], dict[str, float]]:
     """Return what measures the rank accuracy on the centres of held-out images.
 
