@@ -85,7 +85,7 @@ class Parts:
         self.strategy.evaluator.loggers = build_loggers(self.config, work_dir)
 
     def close_loggers(self) -> None:
-        """Let every logger write what it still holds."""
+        """Close every logger, which writes its remaining values."""
         close_loggers(self.strategy.evaluator.loggers)
 
 
@@ -126,7 +126,7 @@ def build(
 
 
 class Built(NamedTuple):
-    """What a config describes, data apart.
+    """The objects that a config describes, without the data.
 
     Attributes:
         model: The model on its device.
@@ -172,7 +172,7 @@ def build_model_and_strategy(
 def build_evaluator(
     config: dict[str, Any], predictions: PredictionCollector, work_dir: str | Path | None = None
 ) -> EvaluationPlugin:
-    """Build the metrics; the collector of predictions is always there, loggers come later."""
+    """Build the metrics and the collector of predictions; loggers are added later."""
     metrics = []
     for index, section in enumerate(config.get("metrics") or []):
         where = f"metrics[{index}]"

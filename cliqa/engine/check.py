@@ -80,7 +80,7 @@ def check_scenario(scenario: object) -> None:
 
 
 def run_all(checks: Iterable[Check]) -> None:
-    """Run checks, and raise what all of them have found."""
+    """Run checks, and raise the mistakes of all of them in one error."""
     mistakes = []
     try:
         for check in checks:
@@ -95,7 +95,7 @@ def run_all(checks: Iterable[Check]) -> None:
 
 
 def kind_of(scenario: dict[str, Any]) -> str | None:
-    """Return what a scenario's samples are labelled with, None where it is unknown."""
+    """Return the kind of a scenario's labels, ``scores`` or ``classes``; None if it is unknown."""
     name = scenario.get("type")
     component = SCENARIOS.get(name) if isinstance(name, str) else None
     return getattr(component, "target_kind", None)
@@ -157,7 +157,7 @@ def _strategy_checks(section: dict[str, Any]) -> Iterable[Check]:
 
 
 def _check_rates(section: dict[str, Any]) -> None:
-    """Check the schedule, and that it suits the rates of all parameter groups."""
+    """Check the schedule, also against the learning rates of all parameter groups."""
     schedule = Schedule(section.get("scheduler"), "cl_strategy.scheduler")
     epochs = section.get("train_epochs")
     schedule.check(epochs if isinstance(epochs, int) and epochs > 0 else 1)
@@ -205,7 +205,7 @@ def _check_patches(config: dict[str, Any]) -> None:
 
 
 def _check_learners(config: dict[str, Any]) -> None:
-    """Refuse strategies and plugins that cannot learn what the stream is labelled with."""
+    """Refuse strategies and plugins that cannot learn the stream's kind of labels."""
     kind = kind_of(config["scenario"])
     if kind is None:
         return
@@ -225,7 +225,7 @@ def _check_learners(config: dict[str, Any]) -> None:
 def _check_learner(
     registry: ComponentRegistry, section: dict[str, Any], where: str, kind: str
 ) -> None:
-    """Refuse one of Avalanche's strategies or plugins that cannot learn the stream's targets."""
+    """Refuse an Avalanche strategy or plugin that cannot learn the stream's kind of labels."""
     if not cannot_learn(registry, find(registry, section, where), kind):
         return
     known = ", ".join(LEARN[kind][registry])

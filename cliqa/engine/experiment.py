@@ -1,4 +1,4 @@
-"""Training over a stream: step by step, each one trained, evaluated and recorded."""
+"""Training over a stream: every step is trained, evaluated and recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = get_logger(__name__)
 
 
 def train_stream(parts: Parts, run: Run) -> dict[str, Any]:
-    """Train the strategy over what is left of the stream and record every step.
+    """Train the strategy over the remaining steps of the stream and record each.
 
     Args:
         parts: What the config describes.
@@ -46,7 +46,7 @@ def _validation(parts: Parts, experiences: list[Any]) -> list[Any]:
 
 
 def evaluate_stream(parts: Parts, run: Run, step: int, learnt: Collection[int]) -> float:
-    """Evaluate on the data sets that a model may be tested on, and record the predictions.
+    """Evaluate on the data sets that the protocol tests, and record the predictions.
 
     Args:
         parts: What the config describes.

@@ -57,7 +57,7 @@ def stop_on_signals(advice: str = RESUME) -> Iterator[None]:
 
 @contextlib.contextmanager
 def memory_advice(advice: Callable[[], str]) -> Iterator[None]:
-    """Tell what was in use, and what to lower, if memory runs out in the block.
+    """Name what was in use, and what to lower, if memory runs out in the block.
 
     Args:
         advice: Returns the end of the message.

@@ -30,7 +30,7 @@ def build_plugins(section: Mapping[str, Any]) -> list[Any]:
 
 
 def prepare_model(model: nn.Module, plugins: Sequence[Any]) -> nn.Module:
-    """Let plugins change a fresh model: add adapters, say."""
+    """Let plugins change a new model: they may add adapters, for example."""
     for plugin in plugins:
         if isinstance(plugin, ContinualPlugin):
             plugin.prepare(model)

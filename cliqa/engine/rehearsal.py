@@ -1,4 +1,4 @@
-"""A trial of transforms, model and loss with a few images, before the long work begins."""
+"""A trial of transforms, model and loss with a few images before training."""
 
 from __future__ import annotations
 
@@ -115,12 +115,12 @@ def _try_training(parts: Parts, name: str, count: int) -> None:
 
 
 def _inputs(parts: Parts) -> str:
-    """Return what the samples are, for a message."""
+    """Return the name of the samples for a message."""
     return "feature vectors" if getattr(parts.benchmark, "has_features", False) else "images"
 
 
 def _check_tested(parts: Parts) -> None:
-    """Refuse a strategy that leaves nothing to test a model of this stream on.
+    """Refuse a strategy that leaves no data of this stream to test on.
 
     Raises:
         ConfigError: It trains on everything at once, or there is one experience alone.
@@ -137,7 +137,7 @@ def _check_tested(parts: Parts) -> None:
 
 
 def _check_validated(parts: Parts) -> None:
-    """Refuse to choose epochs by validation splits that are not there.
+    """Refuse to choose epochs by validation splits that do not exist.
 
     Raises:
         ConfigError: A data set that is trained on has none.
@@ -213,7 +213,7 @@ def _as_error(kind: type[CliqaError], message: str, advice: str = "") -> Iterato
 
 @contextmanager
 def unchanged(*networks: nn.Module) -> Iterator[None]:
-    """Put back, at the end, what passes through networks in training mode change.
+    """Restore everything that forward and backward passes in training mode change.
 
     That is: statistics and other buffers, gradients, modes, and the state of Python's, NumPy's and
     PyTorch's global generators (CUDA's too). Weights are not kept: only an optimizer changes those.

@@ -96,12 +96,12 @@ class Run:
         return self.files.owns(self._checkpoint)
 
     def begin(self, device: str, warnings: list[str], **facts: object) -> None:
-        """Write what identifies the run.
+        """Write the config and run.json.
 
         Args:
             device: Where it trains.
-            warnings: What the result should be read with.
-            facts: Whatever else belongs into run.json.
+            warnings: Notes for the results.
+            facts: Further entries of run.json.
         """
         dump_config(self.config, self.files.config)
         seed = self.config["seed"]
@@ -282,7 +282,7 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave the results with the run's true status, and the folder to others."""
+        """Write the results with the run's final status, and release the folder."""
         with self._held:
             if kind is None or self._finished or not self.names:
                 return

@@ -43,7 +43,7 @@ def data_set_sections(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def strategy_component(section: Mapping[str, Any]) -> tuple[ComponentRegistry, Component]:
-    """Return where the strategy's type is registered, and what it is.
+    """Return the registry of the strategy's type, and the component.
 
     One of our plugins may be the type itself: ``type='Replay'`` is Naive with that plugin.
     Ours come first, then Avalanche's strategies.
@@ -101,7 +101,7 @@ def resamples(config: Mapping[str, Any]) -> int:
 def with_command_line(
     config: dict[str, Any], *, seed: int | None = None, amp: bool = False
 ) -> dict[str, Any]:
-    """Return a config with what the command line overrides; the given one is left as it is."""
+    """Return a config with the command line's values; the given one is not changed."""
     config = dict(config)
     config["seed"] = config.get("seed") or 0 if seed is None else seed
     config["amp"] = config.get("amp") or amp  # a config may name the type

@@ -44,12 +44,12 @@ def build_benchmark(scenario: dict[str, Any]) -> CLScenario:
 
 
 def takes_data_sets(scenario: Mapping[str, Any]) -> bool:
-    """Return whether a scenario is a list of data sets, rather than one that reads its own."""
+    """Return whether a scenario takes a list of data sets; others read their own data."""
     return "datasets" in parameters_of(find(SCENARIOS, scenario, "scenario"))[0]
 
 
 def generate(scenario: dict[str, Any]) -> None:
-    """Write generated data into the section's folder, if it asks for them.
+    """Generate data in the section's folder, if it has ``generate``.
 
     Raises:
         DatasetError: The folder holds something else.

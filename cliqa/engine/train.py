@@ -92,7 +92,7 @@ def train(
 
 
 def _memory_advice(strategy: SupervisedTemplate, amp: object) -> str:
-    """Return what a strategy was doing, and what to lower.
+    """Return what a strategy was doing when memory ran out, and what to lower.
 
     Args:
         strategy: The strategy; its last batch gives the sizes.

@@ -29,7 +29,7 @@ from cliqa.utils.errors import EvaluationError
 Interval = tuple[float, float]
 
 MEASURES = {"srcc": srcc, "plcc": plcc, "rmse": rmse}
-"""What can be bootstrapped."""
+"""Measures that have bootstrap intervals."""
 
 MIN_IMAGES = 10
 """Below, percentiles of a bootstrap are meaningless: no interval is given."""
@@ -40,7 +40,7 @@ CHUNK_CELLS = 200_000
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Whether one model beats another on the same images.
+    """A paired comparison of two models on the same images.
 
     Attributes:
         measure: ``"srcc"``, ``"plcc"`` or ``"rmse"``.
@@ -152,7 +152,7 @@ def bootstrap_samples(
 
 
 def _moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return what every image adds to the first and second moments and the error, (N, 6).
+    """Return each image's contribution to the first and second moments and the error, (N, 6).
 
     Scores are taken from their median, which an outlier does not move: no digits cancel.
     """

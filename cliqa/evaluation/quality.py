@@ -30,7 +30,7 @@ NARROW_SPREAD = 1e-6
 
 @dataclass(frozen=True)
 class QualityReport:
-    """How well predictions agree with scores; None where a measure is not defined.
+    """Measures of predicted scores; None where one is not defined.
 
     Attributes:
         srcc: Spearman's rank correlation, -1..1.
@@ -75,7 +75,7 @@ class QualityReport:
 def quality_metrics(
     prediction: npt.ArrayLike, target: npt.ArrayLike, *, bootstrap: int = 1000, seed: int = 0
 ) -> QualityReport:
-    """Measure how well predictions agree with scores over one whole evaluation set.
+    """Compute all measures of predicted scores over one whole evaluation set.
 
     Args:
         prediction: Predicted scores, (N,), higher = better.
@@ -134,7 +134,7 @@ def _tied(values: np.ndarray) -> np.ndarray:
 
 
 def _caveats(x: np.ndarray) -> list[str]:
-    """Return what weakens the ranks of predictions (N,) that are not constant."""
+    """Return caveats about the ranks of predictions (N,) that are not constant."""
     found = []
     tied = int(np.sum(_tied(x)))
     if tied > TIED_PREDICTIONS * x.size:

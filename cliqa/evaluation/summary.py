@@ -100,14 +100,14 @@ def summarize(
 
 
 def mean_name(measure: str) -> str:
-    """Return what the summary calls the final mean of a measure."""
+    """Return the summary's name of a measure's final mean."""
     return "msrcc" if measure == "srcc" else f"average_{measure}"
 
 
 def _reason(
     measured: ValueOrReason, experiences: Sequence[str] | None, datasets: Sequence[str] | None
 ) -> str:
-    """Return why a number is missing, in the stream's own names where they are known."""
+    """Return why a number is missing, with the names of the stream if they are known."""
     if measured.cell is None or experiences is None or datasets is None:
         return measured.reason or "not defined"
     t, k = measured.cell

@@ -1,4 +1,4 @@
-"""Which runs a study consists of, checked before any of them starts."""
+"""The runs of a study, planned and checked before any of them starts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FREE_OF_METHOD = ("train_transform", "eval_transform")
 
 @dataclass(frozen=True)
 class Bracket:
-    """Where the bounds come from.
+    """The configs of the lower and the upper bound (naive and joint training).
 
     Args:
         naive: The lower bound's config; None to look for it.
@@ -167,7 +167,7 @@ def _load(file: Path, options: Sequence[str]) -> dict[str, Any]:
 
 
 def _check_once(items: Iterable[Item], option: str) -> None:
-    """Refuse what is given twice."""
+    """Refuse duplicates."""
     twice = next((item for item, count in Counter(items).items() if count > 1), None)
     if twice is not None:
         shown = ",".join(twice) if isinstance(twice, tuple) else twice
@@ -215,7 +215,7 @@ def _check_order(order: Sequence[str], file: Path, scenario: Mapping[str, Any]) 
 def _look(
     name: str, configs: Mapping[Path, Mapping[str, Any]], load: Callable[[Path], Mapping[str, Any]]
 ) -> Path | None:
-    """Return the bound beside the configs, None where there is none."""
+    """Return the bound found next to the configs, None if there is none."""
     found: dict[Path, Path] = {}
     for file, config in configs.items():
         beside = sibling(file, name)

@@ -23,7 +23,7 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Replicate:
-    """What is repeated for every config.
+    """A repetition of every config: a seed, or an order with a seed.
 
     Args:
         seed: The seed of all randomness.
@@ -41,7 +41,7 @@ class Replicate:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Return what ``--cfg-options`` must say."""
+        """Return the values for ``--cfg-options``."""
         names = ",".join(f"'{name}'" for name in self.order)
         return (f"scenario.order=[{names}]",) if self.order else ()
 
@@ -60,7 +60,7 @@ class PlannedRun:
     Args:
         file: The config.
         replicate: The seed, and the order.
-        options: What ``--cfg-options`` must say, the replicate's included.
+        options: The values for ``--cfg-options``, including the replicate's.
         folder: The run's work_dir.
         config: What the config resolves to.
     """
@@ -120,7 +120,7 @@ def check_study_data(runs: Iterable[PlannedRun], allowed: bool = False) -> list[
         Notes for the study's table.
 
     Raises:
-        CheckpointError: A run its data have changed, with what has changed.
+        CheckpointError: The data of a run have changed, with what has changed.
     """
     present: dict[str, DataRecord | None] = {}
     notes: list[str] = []
@@ -147,7 +147,7 @@ def check_study_data(runs: Iterable[PlannedRun], allowed: bool = False) -> list[
 
 
 def _present(run: PlannedRun) -> DataRecord | None:
-    """Return the record of the data that a run would learn from now, None if they are not there."""
+    """Return the record of a run's present data, None if they are missing."""
     scenario: dict[str, Any] = dict(run.config["scenario"])
     try:
         return record_of(build_benchmark(scenario))

@@ -1,4 +1,4 @@
-"""Commands run in parallel as processes of their own, and stopped by signals first."""
+"""Commands run in parallel processes, which are asked to stop before they are killed."""
 
 from __future__ import annotations
 

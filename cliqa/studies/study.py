@@ -1,4 +1,4 @@
-"""Studies run and summed up: configs over seeds, or two configs over numbers of images."""
+"""Running and summarising studies: configs over seeds, or two over numbers of images."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def run_study(
         The runs that failed; the others have finished.
 
     Raises:
-        CheckpointError: A finished run its data have changed than there are now.
+        CheckpointError: The data of a finished run have changed.
         ConfigError: `jobs` is below 1, or a run's folder belongs to another config.
         ArtifactError: Another study is running in the folder.
         Interrupted: SIGINT or SIGTERM came; every process has ended, and the next call continues.
@@ -90,7 +90,7 @@ def run_study(
 def _run(
     waiting: Sequence[PlannedRun], script: Path, jobs: int, more: Sequence[str], total: int
 ) -> list[Failure]:
-    """Run what is waiting under a bar over all runs."""
+    """Run the unfinished runs, with a progress bar over all."""
     failures: list[Failure] = []
     kept = total - len(waiting)
     if kept:
@@ -135,7 +135,7 @@ def _reason(log: Path, status: int) -> str:
 
 
 def finished_runs(plan: Plan) -> dict[str, dict[str, Results]]:
-    """Return the results of what has finished, by config and replicate."""
+    """Return the results of the finished runs, by config and replicate."""
     found: dict[str, dict[str, Results]] = {name: {} for name in plan.names}
     for run in plan.runs:
         if run.is_finished():

@@ -50,7 +50,7 @@ def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figur
 
 @styled
 def draw_counts(counts: np.ndarray, classes: Sequence[str], label: str) -> Figure:
-    """Draw a confusion matrix that has been counted already.
+    """Draw a confusion matrix.
 
     Args:
         counts: Samples by true and by predicted class, (K, K).

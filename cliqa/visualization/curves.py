@@ -1,4 +1,4 @@
-"""Scores over a run: each data set's curve over time, and what it has lost since it was learnt."""
+"""Scores over a run: each data set's curve over time, and its forgetting."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def _label(measure: str, kinds: Sequence[str]) -> str:
 
 
 def _kinds_legend() -> list[Line2D]:
-    """Return what the two kinds of lines mean."""
+    """Return the legend of the two kinds of lines."""
     return [
         Line2D([], [], color=MUTED, linestyle=line, label=WORDS[kind])
         for kind, line in LINES.items()

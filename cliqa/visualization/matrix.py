@@ -84,7 +84,7 @@ def _annotate(
     band: list[float] | None,
     background: tuple[float, ...],
 ) -> None:
-    """Write a cell's value and interval in the colour that can be read there."""
+    """Write a cell's value and interval in a readable colour."""
     if np.isnan(value):
         patch = Rectangle((k - 0.5, t - 0.5), 1, 1, facecolor="#F4F4F4", edgecolor=FAINT)
         patch.set(hatch="////", linewidth=0)

@@ -119,7 +119,7 @@ def draw_compared(paths: Sequence[Path], labels: Sequence[str], target: Target) 
 
 
 def draw_matrices(paths: Sequence[Path], labels: Sequence[str], target: Target) -> list[Path]:
-    """Draw a run's score matrices (``matrix_srcc`` ...) and what it has forgotten.
+    """Draw a run's score matrices (``matrix_srcc`` ...) and its forgetting.
 
     Raises:
         ArtifactError: There is more than one input, or ``results.json`` is missing or damaged.

@@ -19,7 +19,7 @@ ORDER = ("fp32", "fp16", "bf16", "int8")
 def draw_pareto(
     rows: Sequence[Measured], front: Sequence[Measured], best: Measured | None, measure: str
 ) -> Figure:
-    """Draw every measured recipe twice: by its size and by its speed, over the quality it keeps.
+    """Draw the change of quality of every recipe over its size and over its speed.
 
     Args:
         rows: All rows; those that were not measured are left out.

@@ -1,4 +1,4 @@
-"""ScorePredictions against scores, one panel per data set."""
+"""Predictions against scores, one panel per data set."""
 
 from __future__ import annotations
 

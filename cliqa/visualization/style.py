@@ -1,4 +1,4 @@
-"""One look for every figure: sizes, colours, and files written atomically.
+"""The style of all figures: sizes and colours; files are written atomically.
 
 Figures are plain `matplotlib.figure.Figure` objects, without pyplot: no display, no global list of
 open figures, and any process or thread may draw.
@@ -93,7 +93,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def new_figure(width: float, height: float, *, square: bool = False) -> Figure:
-    """Return an empty figure whose parts arrange themselves.
+    """Return an empty figure with automatic layout.
 
     Args:
         width: In inches.
@@ -206,7 +206,7 @@ def _make_printable(figure: Figure) -> None:
 
 
 def _make_labels_printable(formatter: Formatter) -> None:
-    """Do the same to the labels of an axis, which are made when it is drawn."""
+    """Do the same for tick labels, which are created when the axis is drawn."""
     if not isinstance(formatter, (FixedFormatter, FuncFormatter)):
         return  # matplotlib's own, of numbers
     format_ticks = formatter.format_ticks

@@ -117,7 +117,7 @@ def test_bounds_over_other_data_are_not_taken(
         plan = plan_study([write("tiny_replay", "Replay")], [0], tmp_path)
     assert (plan.naive, plan.joint) == (None, "tiny_joint")
     assert "tiny_naive.py is not used as" in caplog.text
-    assert "other data (scenario.order)" in caplog.text
+    assert "its data differ (scenario.order)" in caplog.text
 
 
 def test_two_bounds_are_one_too_many(write: Write, tmp_path: Path) -> None:

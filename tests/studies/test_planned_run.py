@@ -100,7 +100,9 @@ def test_a_study_over_other_labels_is_refused_or_says_so(
 def test_without_its_checkpoint_a_run_says_less(plan: Plan, change: Callable[[], str]) -> None:
     change()
     (plan.runs[0].folder / "checkpoints" / "last.pth").unlink()
-    with pytest.raises(CheckpointError, match=r"over other data: a: its labels, its images or its"):
+    with pytest.raises(
+        CheckpointError, match=r"its data have changed: a: its labels, its images or its"
+    ):
         check_study_data(plan.runs[:1])
 
 

@@ -33,7 +33,7 @@ def build_loggers(config: dict[str, Any], work_dir: str | Path) -> list[Any]:
 
 
 def close_loggers(loggers: Sequence[Any]) -> None:
-    """Let the loggers that hold a file or a connection write what is left."""
+    """Close the loggers that have a file or a connection, which writes their remaining values."""
     for logger in loggers:
         if callable(close := getattr(logger, "close", None)):
             close()

@@ -32,7 +32,7 @@ class CSVLogger(BaseLogger):
                 self._rows.writerow(["iteration", "metric", "value"])
 
     def log_single_metric(self, name: str, value: object, x_plot: int) -> None:
-        """Write a number; figures and tensors have no place in a table."""
+        """Write a number; figures and tensors are left out."""
         if isinstance(value, (int, float)):
             self._rows.writerow([x_plot, name, value])
 

@@ -31,7 +31,7 @@ class ProgressBar(BaseLogger):
         self._open(strategy, f"train {_name(strategy)} epoch {epoch}/{strategy.train_epochs}")
 
     def after_training_iteration(self, strategy: SupervisedTemplate, _: object) -> None:
-        """Move on, and read the loss now and then."""
+        """Advance the bar, and update the loss now and then."""
         if self._bar is None:
             return
         now = time.monotonic()
@@ -49,7 +49,7 @@ class ProgressBar(BaseLogger):
         self._open(strategy, f"evaluate {_name(strategy)}")
 
     def after_eval_iteration(self, strategy: SupervisedTemplate, _: object) -> None:
-        """Move on."""
+        """Advance the bar."""
         if self._bar is not None:
             self._bar.update()
 
@@ -58,7 +58,7 @@ class ProgressBar(BaseLogger):
         self.close()
 
     def close(self) -> None:
-        """Take an open bar away."""
+        """Remove an open bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

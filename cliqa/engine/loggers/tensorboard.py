@@ -44,7 +44,7 @@ class TensorboardLogger(AvalancheTensorboardLogger):
             raise failure
 
     def _keep_failures(self) -> None:
-        """Keep what the thread that writes meets: it would print it and end."""
+        """Keep errors of the writing thread, which would print them and end."""
         events = getattr(self.writer.file_writer, "event_writer", None)
         records = getattr(getattr(events, "_async_writer", None), "_writer", None)
 

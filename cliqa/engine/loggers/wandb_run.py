@@ -1,4 +1,4 @@
-"""Avalanche's WandBLogger, mended for current versions of Weights & Biases.
+"""Avalanche's WandBLogger, repaired for current versions of Weights & Biases.
 
 Nothing that its server, its network or its service does stops a run.
 """
@@ -84,7 +84,7 @@ class WandBLogger(AvalancheWandBLogger):
         )
 
     def import_wandb(self) -> None:
-        """Import the library and put back two names that Avalanche 0.6 calls and it has dropped."""
+        """Import the library, and restore two removed names that Avalanche 0.6 uses."""
         super().import_wandb()
         if not hasattr(self.wandb.util, "generate_id"):
             self.wandb.util.generate_id = lambda length=8: secrets.token_hex(length // 2)
@@ -108,7 +108,9 @@ class WandBLogger(AvalancheWandBLogger):
         try:
             super().before_run()
         except Exception as error:  # noqa: BLE001  a full disk, or a service that cannot start
-            logger.warning("Weights & Biases: cannot start (%s); nothing is sent", _said(error))
+            logger.warning(
+                "Weights & Biases: cannot start (%s); nothing is sent", _first_line(error)
+            )
             self.abandon()
             self.init_kwargs["mode"] = "disabled"
             super().before_run()
@@ -123,26 +125,26 @@ class WandBLogger(AvalancheWandBLogger):
         try:
             super().before_run()
         except Exception as error:  # noqa: BLE001  whatever the server or the library says
-            return _said(error)
+            return _first_line(error)
         return None
 
     def abandon(self) -> None:
-        """Let the library go after it has failed, so that it does not fail again at the end."""
+        """Shut the library down after an error, so that it does not fail again at the end."""
         with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
             self.wandb.teardown()
 
     def close(self) -> None:
-        """Finish the run, which writes what is left."""
+        """Finish the run, which writes its remaining values."""
         self.wandb.finish()
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """Return an error's first line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def mode_of_environment(wandb: ModuleType) -> str:
-    """Return the mode that the machine is set to.
+    """Return the mode that environment variables and settings ask for.
 
     Args:
         wandb: The library.
@@ -165,7 +167,7 @@ def mode_of_environment(wandb: ModuleType) -> str:
 
 
 def is_logged_in(wandb: ModuleType) -> bool:
-    """Return whether the library knows who the user is; no server is asked.
+    """Return whether the user is logged in, without asking a server.
 
     Args:
         wandb: The library.

@@ -91,7 +91,7 @@ def build_pretraining(config: Mapping[str, Any], device: torch.device) -> Pretra
 def held_out_accuracy(
     images: ImageList, data: PairDataset, device: torch.device
 ) -> Callable[[QualityProjection], dict[str, float]]:
-    """Return what measures the rank accuracy on the centres of held-out images.
+    """Return a function that computes the rank accuracy on the centres of held-out images.
 
     Args:
         images: The images; each is cut to one crop of the pairs' size, once: the crops are kept.

@@ -166,7 +166,7 @@ def _write_rows(files: WorkDir, trainer: Pretrainer) -> None:
 
 
 def _log(loggers: Sequence[Any], row: Row) -> None:
-    """Give an epoch's figures to the config's loggers (TensorBoard, Weights & Biases, ...)."""
+    """Pass an epoch's values to the config's loggers (TensorBoard, Weights & Biases, ...)."""
     for name, value in row.items():
         if name != "epoch":
             for each in loggers:
@@ -185,7 +185,7 @@ def _finish(files: WorkDir, trainer: Pretrainer) -> list[Row]:
 
 
 def _memory_advice(trainer: Pretrainer) -> str:
-    """Return what a pretraining was doing, and what to lower."""
+    """Return what a pretraining was doing when memory ran out, and what to lower."""
     size, side = trainer.batch_size, trainer.data.crop_size
     return (
         f"while pretraining on batches of {size} images, two crops of {side} x {side} of each at "

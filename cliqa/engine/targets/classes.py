@@ -79,7 +79,7 @@ class ClassTargets(Targets):
             work_dir, step, name, ClassPredictions(outputs, targets, keys, classes)
         )
 
-    def summed_up(
+    def summary_arguments(
         self,
         benchmark: CLScenario,
         rows: Sequence[dict[str, Any]],
@@ -87,7 +87,7 @@ class ClassTargets(Targets):
         work_dir: Path,
         joint: bool,
     ) -> dict[str, Any]:
-        """Return task-IL's means, and CLEAR's measures where they belong."""
+        """Return the summary of task-IL, and CLEAR's measures for CLEAR."""
         names = benchmark.names
         extra: dict[str, float | None] = {}
         reasons: dict[str, str] = {}
@@ -113,7 +113,7 @@ def _grid(rows: Sequence[dict[str, Any]], names: Sequence[str], measure: str) ->
 def _add_task_il(
     extra: dict[str, float | None], reasons: dict[str, str], grid: Grid, joint: bool
 ) -> None:
-    """Add the means that task-IL accuracy has of its own."""
+    """Add the summary numbers of task-IL accuracy."""
     columns = len(grid[0]) if joint else min(len(grid), len(grid[0]))
     measured = {
         "average_accuracy_task_il": final_mean(grid, columns),

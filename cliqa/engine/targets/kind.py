@@ -37,7 +37,7 @@ class Targets(ABC):
 
     @abstractmethod
     def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: CLScenario) -> None:
-        """Refuse outputs of a shape that these targets cannot be compared with.
+        """Refuse outputs whose shape does not fit these targets.
 
         Args:
             outputs: What the model gave.
@@ -55,7 +55,7 @@ class Targets(ABC):
 
     @abstractmethod
     def score(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
-        """Return the main measure of outputs that are numbers."""
+        """Return the main measure of finite outputs."""
 
     @abstractmethod
     def measures(
@@ -101,11 +101,11 @@ class Targets(ABC):
             facts: Status, seed, config, seconds, memory, warnings.
         """
         names = benchmark.names
-        own = self.summed_up(benchmark, rows, work_dir=work_dir, joint=joint)
+        own = self.summary_arguments(benchmark, rows, work_dir=work_dir, joint=joint)
         return build_results(rows, experiences=names, datasets=names, joint=joint, **own, **facts)
 
     @abstractmethod
-    def summed_up(
+    def summary_arguments(
         self,
         benchmark: CLScenario,
         rows: Sequence[dict[str, Any]],
@@ -113,4 +113,4 @@ class Targets(ABC):
         work_dir: Path,
         joint: bool,
     ) -> dict[str, Any]:
-        """Return what `build_results` is given for these targets alone; arguments as `results`."""
+        """Return `build_results`' arguments for this kind of targets; see `results`."""

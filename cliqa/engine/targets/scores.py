@@ -77,7 +77,7 @@ class ScoreTargets(Targets):
             work_dir, step, name, ScorePredictions(outputs, targets, source.raw_scores, images)
         )
 
-    def summed_up(
+    def summary_arguments(
         self,
         benchmark: CLScenario,
         rows: Sequence[dict[str, Any]],
@@ -115,7 +115,7 @@ def score_measures(
 def _stability(
     rows: Sequence[dict[str, Any]], work_dir: Path, names: Sequence[str]
 ) -> list[float | None] | None:
-    """Return the stability index after every step, None where predictions are no numbers."""
+    """Return the stability index after every step, None where predictions are not finite."""
     steps = 1 + max(row["experience"] for row in rows)
     try:
         return stability(prediction_grid(work_dir, names, steps))

@@ -48,7 +48,7 @@ WRITTEN = {
 
 
 class WorkDir:
-    """The paths of a work_dir, and the writing of what has no better place.
+    """The paths of a work_dir, its lock, and the files that the engine writes.
 
     Args:
         root: The folder.
@@ -67,12 +67,12 @@ class WorkDir:
         self.figures = self.root / "figures"
 
     def checkpoint_of(self, experience: int, epoch: int | None = None) -> Path:
-        """Return the path of the checkpoint kept after an experience, or inside one."""
+        """Return the path of the checkpoint kept after or during an experience."""
         inside = "" if epoch is None else f"_epoch_{epoch}"
         return self.checkpoints / f"exp_{experience}{inside}.pth"
 
     def forget_epochs(self, keep: int) -> None:
-        """Remove all but the newest checkpoints from inside experiences."""
+        """Remove all but the newest checkpoints saved during experiences."""
         inside = sorted(self.checkpoints.glob("exp_*_epoch_*.pth"), key=_place)
         for path in inside[:-keep]:
             path.unlink()
@@ -93,7 +93,7 @@ class WorkDir:
     def held(
         self, *, resumes: bool, resumed: ReadCheckpoint | None = None, resumable: bool = False
     ) -> Iterator[None]:
-        """Make the folder, and keep other processes out of it inside the block.
+        """Create the folder, and lock it inside the block.
 
         Args:
             resumes: The run resumes from a checkpoint of this folder; otherwise the files of an
@@ -120,7 +120,7 @@ class WorkDir:
             yield
 
     def _check_config(self, held_before: bool) -> None:
-        """Refuse to write over a user's own ``config.py`` in a folder that no run has held."""
+        """Refuse to overwrite a user's own ``config.py`` in a folder without a run."""
         if not held_before and locks.AVAILABLE and self.config.exists():
             (self.root / LOCK).unlink()
             raise ArtifactError(
@@ -136,7 +136,7 @@ class WorkDir:
             logger.info("what else lies in %s stays there", self.root)
 
     def prepare(self) -> None:
-        """Make the folder and what is in it, without what a killed run was about to write.
+        """Create the folder and its subfolders, and remove temporary files of a killed run.
 
         Raises:
             ArtifactError: It cannot be made or written to.
@@ -200,7 +200,7 @@ class WorkDir:
 
 
 def _place(checkpoint: Path) -> tuple[int, int]:
-    """Return the experience and the epoch of a checkpoint from inside an experience."""
+    """Return the experience and epoch of a checkpoint saved during an experience."""
     _, experience, _, epoch = checkpoint.stem.split("_")
     return int(experience), int(epoch)
 

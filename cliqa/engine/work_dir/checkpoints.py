@@ -94,12 +94,12 @@ def as_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def model_of(state: dict[str, Any]) -> nn.Module:
-    """Return the model that a run's checkpoint holds, in evaluation mode on the CPU."""
+    """Return the model of a run's checkpoint, in evaluation mode on the CPU."""
     return _models_of(state)[0]
 
 
 def deployed_of(state: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
-    """Return a checkpoint's model, and the network that predicts: all its views where a gate is.
+    """Return a checkpoint's model, and the network that predicts: with a gate, all its views.
 
     Args:
         state: A run's checkpoint.
@@ -128,7 +128,7 @@ def _models_of(state: dict[str, Any]) -> tuple[nn.Module, list[Any]]:
 
 
 def open_teacher(path: Path) -> nn.Module:
-    """Return the model of a run that teaches another one; see `Distillation`.
+    """Return a run's model as a teacher; see `Distillation`.
 
     Args:
         path: The run's work_dir, or a checkpoint.

@@ -70,10 +70,10 @@ def describe_changes(
         (found.splits, f"{_images(found.splits.count)} another split"),
         (found.new, f"{found.new.count} image{_s(found.new.count)} new"),
     ]
-    said = [f"{text} (first: {one.first})" for one, text in parts if one.count]
+    lines = [f"{text} (first: {one.first})" for one, text in parts if one.count]
     if found.gone:
-        said.append(f"{found.gone} image{_s(found.gone)} gone")
-    return "; ".join(said)
+        lines.append(f"{found.gone} image{_s(found.gone)} gone")
+    return "; ".join(lines)
 
 
 def _compare(

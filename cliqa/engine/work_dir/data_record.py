@@ -1,4 +1,4 @@
-"""What a run learns from, as a fingerprint: another label or file is no longer the same data.
+"""A fingerprint of a run's data, which changes with any label or file.
 
 Of every split of every data set the record has a digest of the images' names, labels and sizes, in
 their order, and ten bytes an image, which tell later what has changed. Names are relative to the
@@ -46,7 +46,7 @@ class Samples(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SplitRecord:
-    """What is kept of a split.
+    """The record of a split.
 
     Attributes:
         images: How many there are.
@@ -105,7 +105,7 @@ class DataRecord:
         }
 
     def differences(self, now: DataRecord) -> list[str]:
-        """Return what of another record's data is not as in this one, a line a data set.
+        """Return the differences of another record from this one, a line per data set.
 
         Data sets and splits that only one of them has are passed by; ``all`` of a data set is
         compared with what this record has of it.
@@ -119,27 +119,28 @@ class DataRecord:
                 if key in then or key == "all"
             ]
             if then and not all(same):
-                found.append(f"{name}: {self._said(then, now, parts)}")
+                found.append(f"{name}: {self._changes(then, now, parts)}")
         return [line for line in found if not line.endswith(": ")]
 
-    def _said(
+    def _changes(
         self, then: Mapping[str, SplitRecord], now: DataRecord, parts: Mapping[str, SplitRecord]
     ) -> str:
-        """Return what has changed of a data set."""
+        """Return the changes of a data set."""
         whole = "all" in parts
         old = then if whole else {key: one for key, one in then.items() if key in parts}
         new = parts if whole else {key: one for key, one in parts.items() if key in then}
         if any(one.rows is None for one in (*old.values(), *new.values())):
             return "" if whole else "its labels, its images or its splits"
         classes = self.classes or now.classes
-        said = describe_changes(_rows(old), _rows(new), _names(new), classes, only_known=whole)
+        changes = describe_changes(_rows(old), _rows(new), _names(new), classes, only_known=whole)
         if self.classes != now.classes:
-            said = f"the classes were {', '.join(self.classes[:8])}" + (f"; {said}" if said else "")
-        return said or ("" if whole else "the order of its images")
+            more = f"; {changes}" if changes else ""
+            changes = f"the classes were {', '.join(self.classes[:8])}{more}"
+        return changes or ("" if whole else "the order of its images")
 
 
 def record_of(benchmark: CLScenario) -> DataRecord:
-    """Return the record of a benchmark's data; it is empty where they are of a kind of one's own.
+    """Return the record of a benchmark's data; empty for data sets of other classes than ours.
 
     Args:
         benchmark: A `QualityStream` or a `ClassStream`.
@@ -161,7 +162,7 @@ def record_sources(
 
 
 def record_samples(samples: Samples, classes: Sequence[str] = ()) -> SplitRecord:
-    """Return what is kept of some images."""
+    """Return the record of some images."""
     names, labels, sizes = samples
     rows = np.zeros(len(names), ROW)
     coded = [name.encode("utf-8", "surrogateescape") for name in names]
@@ -173,7 +174,7 @@ def record_samples(samples: Samples, classes: Sequence[str] = ()) -> SplitRecord
 
 
 def samples_of(data: object) -> Samples | None:
-    """Return the images of a data set, None where it is of a kind of one's own."""
+    """Return the images of a data set, None for other classes than ours."""
     if isinstance(data, QualityDataset):
         return Samples(list(data.table.images), data.raw_scores, file_sizes(data.files))
     if isinstance(data, ClassDataset):
@@ -240,7 +241,7 @@ def _bytes_of(rows: np.ndarray | None) -> np.ndarray:
 
 
 def _rows(parts: Mapping[str, SplitRecord]) -> dict[str, np.ndarray]:
-    """Return what is kept of each split's images."""
+    """Return the rows of every split's images."""
     return {key: one.rows for key, one in parts.items() if one.rows is not None}
 
 

@@ -1,4 +1,4 @@
-"""An earlier run's files moved aside, wholly, for a new run in the same folder.
+"""Moving an earlier run's files aside for a new run in the same folder.
 
 The files move, not the folder: it stays what links lead to, and the lock in it is held throughout.
 """
@@ -36,7 +36,7 @@ SHARED = "The first run found other things here: they stay when a run is moved a
 
 
 def note_others(folder: Path) -> None:
-    """Note, before a folder's first run, that it holds other things too.
+    """Record, before a folder's first run, that it holds other files too.
 
     Args:
         folder: The folder; it holds no run.
@@ -48,7 +48,7 @@ def note_others(folder: Path) -> None:
 
 
 def is_shared(folder: Path) -> bool:
-    """Return whether a folder held other things before its first run, or people work in it."""
+    """Return whether a folder held other files before its first run, or is a working folder."""
     here = Path.cwd()
     if folder.resolve() in (here, *here.parents, Path.home()):
         return True
@@ -91,7 +91,7 @@ def move_aside(folder: Path) -> Path:
 
 
 def finish_move(folder: Path) -> None:
-    """End a move that was killed: what has begun to move moves wholly.
+    """Complete a move that was killed.
 
     Args:
         folder: The folder; the caller holds it.
@@ -115,7 +115,7 @@ def finish_move(folder: Path) -> None:
 
 
 def _begin(place: Path, parent: Path, name: str) -> Path:
-    """Note where the move leads, and move the first part, or leave all as it was.
+    """Record the target of the move and move the first part, or change nothing.
 
     Raises:
         OSError: It cannot be moved there.
@@ -164,7 +164,7 @@ def _asides(place: Path, name: str) -> tuple[Path, ...]:
 
 
 def _undo(place: Path, target: Path) -> None:
-    """Forget a move of which nothing has moved."""
+    """Cancel a move before its first part has moved."""
     with contextlib.suppress(OSError):
         target.rmdir()
     (place / JOURNAL).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A run's folder, made and held: no other process trains in it meanwhile."""
+"""Locks of folders: one process at a time trains, or runs a study, in a folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cliqa.utils.io import folder_lock
 
 
 def make_folder(root: Path) -> None:
-    """Make a work_dir; of a link, the folder that it leads to.
+    """Create a work_dir; of a link, the folder that it points to.
 
     Raises:
         ArtifactError: It cannot be made or written to.
@@ -38,7 +38,7 @@ def unusable(root: Path, error: OSError | RuntimeError) -> ArtifactError:
 
 @contextlib.contextmanager
 def training_lock(root: Path) -> Iterator[None]:
-    """Hold a work_dir inside the block.
+    """Lock a work_dir inside the block.
 
     Raises:
         ArtifactError: Another process trains in it, or it cannot be written to.
@@ -58,7 +58,7 @@ def training_lock(root: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def only_one(folder: Path, what: str, lock: str = ".lock") -> Iterator[None]:
-    """Make a tool's folder, and hold it inside the block.
+    """Create a tool's folder, and lock it inside the block.
 
     Args:
         folder: The folder that ``--out`` names.
@@ -86,7 +86,7 @@ def only_one(folder: Path, what: str, lock: str = ".lock") -> Iterator[None]:
 
 
 class ReadCheckpoint:
-    """A checkpoint that was read before its folder was held.
+    """A checkpoint that was read before its folder was locked.
 
     Args:
         path: The file, at the moment when it is read.

@@ -1,4 +1,4 @@
-"""Is this the run that a checkpoint is of? Its config, its texts and its data are compared."""
+"""Comparison of a run's config, texts and data with those it is resumed or evaluated with."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MOST_KEYS, MOST_DATA_SETS = 8, 4
 
 
 def differing_keys(saved: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    """Return the keys in which a run's config and another one differ, of those that decide.
+    """Return the keys, of those that decide the result, in which two configs differ.
 
     Args:
         saved: The config of the run.

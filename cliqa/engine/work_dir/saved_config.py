@@ -1,4 +1,4 @@
-"""The config that a checkpoint holds: let in, or refused, before anything is built from it."""
+"""The config in a checkpoint: checked before anything is built from it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ OUTWARD = ("loggers", "metrics", "custom_imports", "deploy", "work_dir")
 
 
 def admit_config(config: dict[str, Any], path: Path) -> None:
-    """Let a config out of a file into the program: where it is trusted, with its modules.
+    """Check a config from a file; import its modules only if the file is trusted.
 
     Args:
         config: The config that the file holds.
@@ -68,7 +68,7 @@ def admit_config(config: dict[str, Any], path: Path) -> None:
 
 
 def check_form(state: Mapping[str, Any], path: Path, form: Mapping[str, type] = OF_RUN) -> None:
-    """Refuse a checkpoint whose entries are of other kinds than training writes.
+    """Refuse a checkpoint whose entries have other types than training writes.
 
     Args:
         state: The content.
@@ -141,6 +141,6 @@ def load_own_weights(model: nn.Module, weights: Mapping[str, Any], path: str | P
 
 
 def reason(error: Exception) -> str:
-    """Return the last line of an error, or as much of it as a message can take."""
+    """Return the last line of an error, shortened for a message."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return textwrap.shorten(lines[-1], SHOWN, placeholder=" ...")

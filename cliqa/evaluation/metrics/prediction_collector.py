@@ -26,7 +26,7 @@ class PredictionCollector(PluginMetric[dict[str, Pair]]):
         self._results: dict[str, Pair] = {}
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Clear all values."""
         self._results = {}
 
     def result(self) -> dict[str, Pair]:
@@ -34,7 +34,7 @@ class PredictionCollector(PluginMetric[dict[str, Pair]]):
         return self._results
 
     def before_eval(self, strategy: SupervisedTemplate) -> None:
-        """Forget the evaluation before."""
+        """Clear the values of the previous evaluation."""
         self.reset()
 
     def before_eval_exp(self, strategy: SupervisedTemplate) -> None:

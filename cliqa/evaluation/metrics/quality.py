@@ -45,7 +45,7 @@ class QualityMetric(PredictionCollector):
         self._values: dict[str, list[float]] = {}
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Clear all values."""
         super().reset()
         self._values = {name: [] for name in self.measures}
 

@@ -1,4 +1,4 @@
-"""``eval_results.json``: what one model scores on some data sets, read for figures and tables.
+"""``eval_results.json``: the measures of one model on data sets, for figures and tables.
 
 The form: ``{"datasets": {name: {"metrics": {"srcc": ..., "interval": {...}}, "predictions":
 [{"image": ..., "prediction": ..., "target": ...}, ...]}}}``. Files of other programs are read too:
@@ -44,7 +44,7 @@ CHANCE = 20
 
 @dataclass(frozen=True)
 class DataSetScores:
-    """What a model scores on one data set.
+    """The measures and predictions of one model on one data set.
 
     Attributes:
         metrics: The measures by name; ``interval`` holds [low, high] by measure.
@@ -198,7 +198,7 @@ def evaluation_report(
     comparisons: Sequence[Mapping[str, Any]],
     style: Style = "text",
 ) -> str:
-    """Return all about several models: measures, comparisons, and what to know about both.
+    """Return the report about several models: measures, comparisons and notes.
 
     Args:
         evaluations: Contents of ``eval_results.json`` by the models' names.
@@ -222,7 +222,7 @@ def evaluation_report(
 def _notes(
     evaluations: Mapping[str, Evaluation], comparisons: Sequence[Mapping[str, Any]]
 ) -> list[str]:
-    """Return the protocol, and whatever a reader of the tables must know, a line each."""
+    """Return the notes below the tables, a line each: the protocol and all warnings."""
     said = list(dict.fromkeys(e["protocol"]["shown"] for e in evaluations.values()))
     splits = list(dict.fromkeys(e["protocol"]["split"] for e in evaluations.values()))
     lines = [f"- protocol: {'; '.join(said)}; split {', '.join(splits)}"]

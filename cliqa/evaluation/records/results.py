@@ -1,4 +1,4 @@
-"""``results.json``: what a run has measured, for people and for other programs.
+"""``results.json``: the results of a run, and how the file is read and checked.
 
 The form, with T finished experiences and K data sets; ``null`` = not defined, with the reason in
 ``warnings``::
@@ -150,7 +150,7 @@ def _check_cells(
     is_cell: Callable[[object], bool],
     where: str,
 ) -> None:
-    """Refuse what is no list of rows with one entry per data set, each a proper cell or null."""
+    """Refuse anything but a list of rows with one valid cell or null per data set."""
     if not isinstance(matrix, list):
         raise ArtifactError(f"{where} should be a list of rows.")
     for t, row in enumerate(matrix):

@@ -1,4 +1,4 @@
-"""Several configs over several seeds: means, 95 % intervals, and the share of the gap closed.
+"""Means, 95 % intervals and the share of the gap closed, of configs over seeds.
 
 A replicate is what is repeated for every config: a seed, or an order of the stream with a seed.
 What compares two configs (the gap, the time) is computed within each replicate and averaged then:
@@ -173,7 +173,7 @@ _Reader = Callable[[str, Results], ValueOrReason | None]
 
 
 def _readers(measure: str, finished: Sequence[Results], bracket: _Bracket) -> dict[str, _Reader]:
-    """Return what gives each column's number for a replicate and its run."""
+    """Return the function that reads each column's number from a run."""
     final = mean_name(measure)
     plasticity = "mpi" if measure == "srcc" else f"learning_{measure}"
     known = {name for run in finished for name in run["summary"]}

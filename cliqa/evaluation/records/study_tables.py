@@ -32,7 +32,7 @@ HEADS = {
 
 
 def head_of(column: str) -> str:
-    """Return how a column is called.
+    """Return a column's name for people.
 
     >>> head_of("gap_closed_task_il"), head_of("msrcc")
     ('gap closed, task-IL', 'mSRCC')
@@ -113,7 +113,7 @@ def study_report(study: Study, style: Style = "text") -> str:
 
 
 def _legend(study: Study) -> list[str]:
-    """Return what must be known to read the table."""
+    """Return explanations of the table's columns."""
     replicates = study["replicates"]
     legend = [
         f"{len(replicates)} replicate(s) of every config: {', '.join(replicates)}. "

@@ -1,4 +1,4 @@
-"""Tables: how one is printed, and those over the content of ``results.json`` (see `results`)."""
+"""Tables in several styles, and those over the content of ``results.json``."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def common_measure(runs: Mapping[str, Results]) -> str:
 
 
 def _bracket(runs: Mapping[str, Results], mean: str) -> tuple[float, float] | None:
-    """Return the final means of the naive and the joint run, or None where they are not clear."""
+    """Return the final means of the naive and the joint run, None unless there is one of each."""
     joint = [run["summary"].get(mean) for run in runs.values() if run.get("joint")]
     naive = [
         run["summary"].get(mean)

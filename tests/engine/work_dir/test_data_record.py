@@ -213,7 +213,7 @@ def test_data_of_ones_own_kind_have_an_empty_record() -> None:
     ],
 )
 def test_a_record_that_cannot_be_read_is_told(state: Any) -> None:
-    with pytest.raises(CheckpointError, match=r"a\.pth: what it says about the data of its run"):
+    with pytest.raises(CheckpointError, match=r"a\.pth: its record of the run's data cannot"):
         read_record(state, "a.pth")
 
 
