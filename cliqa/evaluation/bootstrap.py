@@ -258,7 +258,11 @@ def paired_bootstrap(
     sample_b = bootstrap_samples(prediction_b, target, **settings)[measure]
     gaps = sign * (sample_a - sample_b)
     gaps = gaps[np.isfinite(gaps)]
-    beyond = min(np.sum(gaps <= 0), np.sum(gaps >= 0))
-    p_value = min(1.0, 2 * (int(beyond) + 1) / (gaps.size + 1))
-    interval = _percentiles(gaps, 0.95)
+    interval, p_value = _percentiles(gaps, 0.95), two_sided_p_value(gaps)
     return PairedComparison(measure, values[0], values[1], difference, interval, p_value)
+
+
+def two_sided_p_value(gaps: np.ndarray) -> float:
+    """Return the p-value of a difference, from its resamples (R,)."""
+    beyond = min(int(np.sum(gaps <= 0)), int(np.sum(gaps >= 0)))
+    return min(1.0, 2 * (beyond + 1) / (gaps.size + 1))

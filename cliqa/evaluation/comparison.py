@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cliqa.evaluation.bootstrap import MIN_IMAGES, PairedComparison, paired_bootstrap
+from cliqa.evaluation.bootstrap import (
+    MIN_IMAGES,
+    PairedComparison,
+    paired_bootstrap,
+    two_sided_p_value,
+)
 from cliqa.utils.errors import EvaluationError
 
 Evaluation = Mapping[str, Any]
@@ -55,9 +61,8 @@ def paired_accuracy(
     drawn = np.random.default_rng(seed).multinomial(a.size, shares, size=resamples)  # (R, 3)
     gaps = (drawn[:, 0] - drawn[:, 1]) / a.size
     low, high = np.quantile(gaps, [0.025, 0.975])
-    beyond = min(int(np.sum(gaps <= 0)), int(np.sum(gaps >= 0)))
-    p_value = min(1.0, 2 * (beyond + 1) / (resamples + 1))
-    return PairedComparison("accuracy", *values, difference, (float(low), float(high)), p_value)
+    interval = float(low), float(high)
+    return PairedComparison("accuracy", *values, difference, interval, two_sided_p_value(gaps))
 
 
 def compare_evaluations(
@@ -106,12 +111,10 @@ def _compare(
         return None, "not compared: the two were measured on different images or scores"
     answers = [[row["prediction"] for row in rows] for rows in (rows_a, rows_b)]
     if any(answer is None for answer in itertools.chain(*answers)):
-        return None, "not compared: a model predicts what is no number"
+        return None, "not compared: a prediction is not finite"
     if "accuracy" in first["metrics"]:
         truth = [row["target"] for row in rows_a]
-        right = [
-            [said == true for said, true in zip(given, truth, strict=True)] for given in answers
-        ]
+        right = [[a == b for a, b in zip(given, truth, strict=True)] for given in answers]
         return paired_accuracy(right[0], right[1], resamples=resamples, seed=seed), None
     try:
         target = [row["target"] for row in rows_a]
@@ -129,13 +132,5 @@ def _sample(row: Mapping[str, Any]) -> tuple[Any, Any]:
 def _plain(found: PairedComparison | None) -> dict[str, Any]:
     """Return a comparison in JSON's own types, all None where there is none."""
     if found is None:
-        names = ("measure", "value_a", "value_b", "difference", "interval", "p_value")
-        return dict.fromkeys(names)
-    return {
-        "measure": found.measure,
-        "value_a": found.value_a,
-        "value_b": found.value_b,
-        "difference": found.difference,
-        "interval": None if found.interval is None else list(found.interval),
-        "p_value": found.p_value,
-    }
+        return dict.fromkeys(field.name for field in fields(PairedComparison))
+    return {**asdict(found), "interval": None if found.interval is None else list(found.interval)}
