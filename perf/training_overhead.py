@@ -24,8 +24,7 @@ from avalanche.training.supervised import Naive as AvalancheNaive
 from torch.utils.data import DataLoader
 
 from cliqa.config.load import load_config
-from cliqa.engine.build import build
-from cliqa.engine.parts import Parts
+from cliqa.engine.build import Parts, build
 from cliqa.utils.cli import add_options_argument, run_entry_point
 
 CPU = torch.device("cpu")

@@ -22,7 +22,7 @@ from cliqa.datasets.quality.score_file import ScoreFile
 from cliqa.demo_data.clear import ClearData
 from cliqa.demo_data.fashion import FashionData
 from cliqa.engine.train import train
-from cliqa.evaluation.metrics.predictions import Predictions
+from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
@@ -143,7 +143,7 @@ def make_strategy() -> Callable[..., Any]:
         model = TinyModel()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="No loggers specified")
-            evaluator = EvaluationPlugin(Predictions(), loggers=[])
+            evaluator = EvaluationPlugin(PredictionCollector(), loggers=[])
         strategy = cls(
             model=model,
             optimizer=torch.optim.AdamW(model.parameters(), lr=1e-2),

@@ -211,8 +211,8 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Archives: sizes are checked before anything is unpacked, and checksums compared.": (
         "cliqa/datasets/classes/fashion_mnist.py::read_idx gzip.open",
-        "cliqa/engine/data_record.py::_checks zlib.crc32",
-        "cliqa/engine/data_record.py::record_samples zlib.crc32",
+        "cliqa/engine/work_dir/data_record.py::_checks zlib.crc32",
+        "cliqa/engine/work_dir/data_record.py::record_samples zlib.crc32",
         "cliqa/utils/archive.py::check_archive zipfile.ZipFile",
         "cliqa/utils/archive.py::read_npz zipfile.ZipFile",
         "cliqa/utils/checkpoint.py::saved_damage zipfile.is_zipfile",

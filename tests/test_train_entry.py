@@ -198,7 +198,7 @@ def test_sigterm_stops_a_run_and_resume_finishes_it(
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert told.splitlines()[-1] == "stopped by SIGTERM; go on with --resume"
+    assert told.splitlines()[-1] == "stopped by SIGTERM; continue with --resume"
     assert "Traceback" not in told
     assert "stopped by SIGTERM" in (folder / "train.log").read_text()
     before = len((folder / "metrics.jsonl").read_text().splitlines())

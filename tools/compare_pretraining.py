@@ -26,7 +26,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
         description="Train two configs, which should differ in their start alone, on few and on "
-        "more labelled images and over seeds. The same command goes on where it was stopped."
+        "more labelled images and over seeds. The same command continues where it was stopped."
     )
     parser.add_argument("baseline", help="config without pretraining")
     parser.add_argument("pretrained", help="config with pretraining")
@@ -52,10 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(args: argparse.Namespace) -> int:
     """Do what the command line asks for."""
     check_study_arguments(args)
-    from cliqa.evaluation.records.label_study import label_table  # noqa: PLC0415
-    from cliqa.studies.label_study import (  # noqa: PLC0415  --help is fast
+    from cliqa.evaluation.records.study_tables import label_table  # noqa: PLC0415
+    from cliqa.studies.study import (  # noqa: PLC0415  --help is fast
         plan_label_study,
-        run_label_study,
+        run_study,
         write_label_study,
     )
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
@@ -64,14 +64,17 @@ def _main(args: argparse.Namespace) -> int:
     plans = plan_label_study(
         args.baseline, args.pretrained, args.images, args.seeds, args.out, args.cfg_options
     )
-    script = ROOT / "train_config.py"
-    failures = run_label_study(
-        plans,
-        script,
-        jobs=args.jobs,
-        device=args.device,
-        allow_changed_data=args.allow_changed_data,
-    )
+    failures = [
+        failure
+        for plan in plans.values()
+        for failure in run_study(
+            plan,
+            ROOT / "train_config.py",
+            jobs=args.jobs,
+            device=args.device,
+            allow_changed_data=args.allow_changed_data,
+        )
+    ]
     for failure in failures:
         print_error(f"failed: {failure}")
     study, files = write_label_study(plans, args.out)

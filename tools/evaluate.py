@@ -81,7 +81,7 @@ def _main(args: argparse.Namespace) -> None:
     low, high = args.score_range or (0.0, 1.0)
     if not low < high:
         raise ConfigError(f"--score-range {low:g} {high:g}: LOW must be below HIGH.")
-    from cliqa.evaluation.records.evaluation_table import evaluation_report  # noqa: PLC0415
+    from cliqa.evaluation.records.eval_results import evaluation_report  # noqa: PLC0415
     from cliqa.inference.candidate import Request  # noqa: PLC0415  --help answers without what follows
     from cliqa.inference.data_arguments import Scale  # noqa: PLC0415
     from cliqa.inference.evaluate_many import evaluate_checkpoints  # noqa: PLC0415

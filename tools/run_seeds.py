@@ -24,7 +24,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
         description="Train configs over several seeds, and set their means side by side. "
-        "The same command goes on where it was stopped."
+        "The same command continues where it was stopped."
     )
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="e.g. config/demo.py")
     parser.add_argument(
@@ -57,9 +57,8 @@ def _main(args: argparse.Namespace) -> int:
     check_study_arguments(args)
     if args.no_bracket and (args.naive or args.joint):
         raise ConfigError("--no-bracket and --naive or --joint contradict each other.")
-    from cliqa.evaluation.records.study_table import study_report  # noqa: PLC0415
-    from cliqa.studies.bracket import Bracket  # noqa: PLC0415
-    from cliqa.studies.plan import plan_study  # noqa: PLC0415
+    from cliqa.evaluation.records.study_tables import study_report  # noqa: PLC0415
+    from cliqa.studies.plan import Bracket, plan_study  # noqa: PLC0415
     from cliqa.studies.study import run_study, write_study  # noqa: PLC0415  --help is fast
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 

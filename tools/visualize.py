@@ -134,8 +134,8 @@ def _check(args: argparse.Namespace) -> None:
 def _draw_runs(args: argparse.Namespace, target: Target) -> list[Path]:
     """Draw one run's figures, or the comparison of several with its table."""
     from cliqa.evaluation.records.tables import comparison_table, render  # noqa: PLC0415
-    from cliqa.visualization.modes import draw_compared  # noqa: PLC0415
-    from cliqa.visualization.run import draw_run, load_runs  # noqa: PLC0415
+    from cliqa.visualization.modes import draw_compared, load_runs  # noqa: PLC0415
+    from cliqa.visualization.run import draw_run  # noqa: PLC0415
 
     if len(args.inputs) == 1:
         return draw_run(args.inputs[0], args.out, file_format=args.format, dpi=args.dpi)

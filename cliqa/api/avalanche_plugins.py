@@ -106,9 +106,12 @@ class AvalanchePlugin(SupervisedPlugin):
 
         return call
 
-    def _loop(self, strategy: SupervisedTemplate) -> StreamData | SupervisedTemplate:
+    def _loop(self, strategy: SupervisedTemplate) -> StreamData:
         """Return the strategy as the plugin expects it; a strategy of this package is returned."""
-        loop = strategy if isinstance(strategy, StreamTemplate) else _Loop(strategy, self._options)
+        if isinstance(strategy, StreamTemplate):
+            loop: StreamData = strategy
+        else:  # what it does not define itself is found by its __getattr__
+            loop = _Loop(strategy, self._options)  # type: ignore[abstract]
         if not self._checked:
             self._checked = True
             self.method.check(loop.plugins)
@@ -125,7 +128,7 @@ class _Loop(StreamData):
     """
 
     updated = True  # every batch ends with a step of the optimizer
-    goes_on_inside = False
+    resumes_mid_step = False
 
     def __init__(self, strategy: SupervisedTemplate, options: TrainingOptions) -> None:
         vars(self).update(_strategy=strategy, options=options)
@@ -143,11 +146,11 @@ class _Loop(StreamData):
         return [each.method if isinstance(each, AvalanchePlugin) else each for each in found]
 
     @property
-    def step_index(self) -> int:
+    def step_index(self) -> int:  # type: ignore[override]
         """How many experiences the strategy has been trained on to their end."""
         return int(self.clock.train_exp_counter)
 
     @property
-    def epochs_done(self) -> int:
+    def epochs_done(self) -> int:  # type: ignore[override]
         """How many epochs of this experience are finished."""
         return int(self.clock.train_exp_epochs)

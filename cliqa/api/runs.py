@@ -15,17 +15,17 @@ import pandas as pd
 from cliqa.api.models import Images, Model, load
 from cliqa.api.results import RunResults, results
 from cliqa.compress.auto import deploy_run
+from cliqa.config.components import quick_check
 from cliqa.config.load import dump_config, load_config
-from cliqa.config.source_index import quick_check
 from cliqa.config.trust import trusting
 from cliqa.engine.pretrain.run import pretrain
 from cliqa.engine.sections import run_folder
 from cliqa.engine.train import train as train_stream
 from cliqa.utils.cli import quiet_upstream
-from cliqa.utils.environment import prepare_process
+from cliqa.utils.console import prepare_process
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import close_logging
-from cliqa.utils.outputs import check_output_folder
+from cliqa.utils.paths import check_output_folder
 
 Config = dict[str, Any]
 

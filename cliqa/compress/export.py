@@ -13,8 +13,8 @@ from cliqa.compress.profile import SIZE, prepared
 from cliqa.config.trust import without_weights
 from cliqa.deploy.onnx.export import DynamicSize, ExportReport, export_onnx
 from cliqa.deploy.onnx.file import read_metadata
-from cliqa.engine.data_record import read_record
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, sha256_of
+from cliqa.engine.work_dir.data_record import read_record
 from cliqa.inference.candidate import experiences_learnt
 from cliqa.inference.image_model import CheckpointModel, model_in
 from cliqa.inference.zero_shot import ZeroShotModel

@@ -14,16 +14,16 @@ from cliqa.compress.pruning_record import FILE_NAME, UNTUNED, PruningRecord, pru
 from cliqa.config.trust import built_from
 from cliqa.deploy.pruning.prunable import check_kind
 from cliqa.deploy.pruning.prune import check_values, prune_channels
-from cliqa.engine.build import build
-from cliqa.engine.data_record import check_same_data, record_of
+from cliqa.engine.build import Parts, build
 from cliqa.engine.experiment import evaluate_stream
-from cliqa.engine.parts import Parts
 from cliqa.engine.run import Run
 from cliqa.engine.sections import OPTIONS, resamples, template_arguments
 from cliqa.engine.train import train
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run, model_of, sha256_of
+from cliqa.engine.work_dir.data_record import record_of
 from cliqa.engine.work_dir.holding import only_one
+from cliqa.engine.work_dir.same_run import check_same_data
 from cliqa.engine.work_dir.saved_config import config_to_build
 from cliqa.evaluation.records.results import read_artifact
 from cliqa.models.fake_quantization import remove_rounding

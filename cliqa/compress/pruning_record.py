@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from cliqa.deploy.pruning.prune import PruningReport
-from cliqa.engine.parts import Parts
+from cliqa.engine.build import Parts
 from cliqa.evaluation.records.tables import Table, number, render
 
 FILE_NAME = "pruning.json"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from avalanche.benchmarks import CLScenario
 from avalanche.training.plugins import EvaluationPlugin
+from avalanche.training.templates import SupervisedTemplate
 from torch import nn
 from torch.optim import Optimizer
 
 from cliqa.engine.check import check_config
-from cliqa.engine.parts import Parts
+from cliqa.engine.loggers.build import build_loggers, close_loggers
 from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.engine.sections import (
     OF_RUN,
@@ -25,7 +28,7 @@ from cliqa.engine.streams import build_benchmark
 from cliqa.engine.targets.choose import targets_of
 from cliqa.engine.targets.kind import Targets
 from cliqa.engine.work_dir.checkpoints import open_teacher
-from cliqa.evaluation.metrics.predictions import Predictions
+from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.models.build import build_model
 from cliqa.models.pruned import Step, apply_pruning
 from cliqa.models.weights.start import StartReport, start_from
@@ -53,6 +56,39 @@ from cliqa.utils.seed import seed_everything
 logger = get_logger(__name__)
 
 
+@dataclass(slots=True)
+class Parts:
+    """A benchmark, a model and a strategy, ready to be trained or evaluated.
+
+    Args:
+        config: The resolved config, as plain types.
+        benchmark: The streams: a `QualityStream` or a `ClassStream`.
+        model: The model, on its device.
+        strategy: An Avalanche strategy with `StreamTemplate` mixed in.
+        predictions: Collects what the strategy's evaluations predict.
+        device: Where the model is.
+        targets: What the samples are labelled with.
+        start: What the weights that training starts from are, None for fresh ones.
+    """
+
+    config: dict[str, Any]
+    benchmark: CLScenario
+    model: nn.Module
+    strategy: SupervisedTemplate
+    predictions: PredictionCollector
+    device: torch.device
+    targets: Targets
+    start: StartReport | None = None
+
+    def attach_loggers(self, work_dir: str | Path) -> None:
+        """Build the config's loggers, which write into `work_dir` from now on."""
+        self.strategy.evaluator.loggers = build_loggers(self.config, work_dir)
+
+    def close_loggers(self) -> None:
+        """Close every logger, which writes its remaining values."""
+        close_loggers(self.strategy.evaluator.loggers)
+
+
 def build(
     config: dict[str, Any], device: torch.device, work_dir: str | Path | None = None
 ) -> Parts:
@@ -61,7 +97,7 @@ def build(
     Args:
         config: The resolved config; it is left as it is.
         device: Where the model goes.
-        work_dir: The run's folder, for metrics that look at it.
+        work_dir: The run's folder, for metrics that measure it.
 
     Returns:
         The parts, not yet trained and without loggers.
@@ -90,7 +126,7 @@ def build(
 
 
 class Built(NamedTuple):
-    """What a config describes, data apart.
+    """The objects that a config describes, without the data.
 
     Attributes:
         model: The model on its device.
@@ -100,8 +136,8 @@ class Built(NamedTuple):
     """
 
     model: nn.Module
-    strategy: Any
-    predictions: Predictions
+    strategy: SupervisedTemplate
+    predictions: PredictionCollector
     start: StartReport | None
 
 
@@ -116,7 +152,7 @@ def build_model_and_strategy(
     Args:
         config: The config.
         device: Where the model goes.
-        work_dir: The run's folder, for metrics that look at it.
+        work_dir: The run's folder, for metrics that measure it.
         pruning: How the model is pruned before plugins change it, as that of a checkpoint was.
     """
     seed_everything(config["seed"], "model")
@@ -126,7 +162,7 @@ def build_model_and_strategy(
     if config.get("load_from"):
         start = start_from(model, config["load_from"])
     model.to(device)
-    predictions = Predictions()
+    predictions = PredictionCollector()
     targets = targets_of(find(SCENARIOS, config["scenario"], "scenario"))
     evaluator = build_evaluator(config, predictions, work_dir)
     strategy = build_strategy(config, model, evaluator, device, targets)
@@ -134,9 +170,9 @@ def build_model_and_strategy(
 
 
 def build_evaluator(
-    config: dict[str, Any], predictions: Predictions, work_dir: str | Path | None = None
+    config: dict[str, Any], predictions: PredictionCollector, work_dir: str | Path | None = None
 ) -> EvaluationPlugin:
-    """Build the metrics; the collector of predictions is always there, loggers come later."""
+    """Build the metrics and the collector of predictions; loggers are added later."""
     metrics = []
     for index, section in enumerate(config.get("metrics") or []):
         where = f"metrics[{index}]"
@@ -185,7 +221,7 @@ def build_strategy(
     evaluator: EvaluationPlugin,
     device: torch.device,
     targets: Targets,
-) -> Any:  # noqa: ANN401
+) -> SupervisedTemplate:
     """Build the strategy with its optimizer, loss, schedule and plugins."""
     section = config["cl_strategy"]
     registry, component = strategy_component(section)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
-import torch
 from avalanche.training.templates import SupervisedTemplate
-from torch import nn
 
 from cliqa.benchmarks.patches import Patches
+from cliqa.benchmarks.presets import preset
 from cliqa.deploy.search.options import deploy_options
-from cliqa.engine.loggers.build import PROVIDED
-from cliqa.engine.places import as_used, places
-from cliqa.engine.scenario_check import (
-    Check,
-    kind_of,
-    list_checks,
-    run_all,
-    scenario_checks,
-    sections_of,
-    try_to_build,
+from cliqa.engine.places import (
+    Place,
+    as_used,
+    data_places,
+    output_places,
+    places,
+    scenario_place,
+    strategy_parts,
 )
 from cliqa.engine.sections import (
     OF_SCORES_ALONE,
@@ -29,14 +26,12 @@ from cliqa.engine.sections import (
     split_strategy,
     strategy_component,
 )
+from cliqa.engine.streams import TRANSFORMS
 from cliqa.models.build import check_model
 from cliqa.models.weights.start import check_start
 from cliqa.registry import (
-    LOGGERS,
-    LOSSES,
-    METRICS,
-    OPTIMIZERS,
     PLUGINS,
+    SCENARIOS,
     Component,
     ComponentRegistry,
     check_component,
@@ -46,12 +41,15 @@ from cliqa.registry import (
 )
 from cliqa.training.avalanche_methods import LEARN, cannot_learn
 from cliqa.training.loop.options import TrainingOptions, training_options
-from cliqa.training.loop.parameter_groups import ParameterGroups, without_groups
+from cliqa.training.loop.parameter_groups import ParameterGroups
 from cliqa.training.loop.schedule import Schedule
-from cliqa.utils.errors import ConfigError
+from cliqa.transforms.pipeline import build_pipeline
+from cliqa.utils.errors import CliqaError, ConfigError
 
 BY_ENGINE = ("model", "optimizer", "criterion", "plugins", "evaluator", "device")
 """Arguments of every strategy that are built from other sections."""
+
+Check = Callable[[], object]
 
 
 def check_config(config: dict[str, Any]) -> dict[str, Any]:
@@ -70,16 +68,49 @@ def check_config(config: dict[str, Any]) -> dict[str, Any]:
     return as_used(config, places(config))
 
 
+def check_scenario(scenario: object) -> None:
+    """Check the names and arguments of a scenario's section.
+
+    Raises:
+        ConfigError: With one line for every mistake found.
+    """
+    if not isinstance(scenario, dict):
+        raise ConfigError(f"scenario: expected dict(...), got {scenario!r}.")
+    run_all(_scenario_checks(scenario))
+
+
+def run_all(checks: Iterable[Check]) -> None:
+    """Run checks, and raise the mistakes of all of them in one error."""
+    mistakes = []
+    try:
+        for check in checks:
+            try:
+                check()
+            except CliqaError as error:
+                mistakes.append(str(error))
+    except CliqaError as error:  # the sections of the checks after it are missing
+        mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+
+
+def kind_of(scenario: dict[str, Any]) -> str | None:
+    """Return the kind of a scenario's labels, ``scores`` or ``classes``; None if it is unknown."""
+    name = scenario.get("type")
+    component = SCENARIOS.get(name) if isinstance(name, str) else None
+    return getattr(component, "target_kind", None)
+
+
 def _checks(config: dict[str, Any]) -> Iterable[Check]:
     """Yield the checks of all sections."""
     for key in ("scenario", "model", "cl_strategy"):
         if not isinstance(config.get(key), dict):
             raise ConfigError(f"{key}: expected dict(...), got {config.get(key)!r}.")
-    yield from scenario_checks(config["scenario"])
+    yield from _scenario_checks(config["scenario"])
     yield lambda: check_model(config["model"])
     yield from _strategy_checks(config["cl_strategy"])
-    yield from list_checks(config, "loggers", LOGGERS, PROVIDED)
-    yield from list_checks(config, "metrics", METRICS, ["work_dir"])
+    for place in output_places(config):
+        yield place.check
     yield lambda: _check_metrics(config)
     yield lambda: _check_learners(config)
     yield lambda: _check_patches(config)
@@ -89,30 +120,44 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
         yield lambda: deploy_options(config["deploy"])
 
 
+def _scenario_checks(scenario: dict[str, Any]) -> Iterable[Check]:
+    """Yield the checks of the scenario section."""
+    if isinstance(scenario.get("datasets"), str):
+        yield lambda: preset(scenario["datasets"])
+        scenario = {**scenario, "datasets": []}
+    elif "datasets" in scenario and not scenario["datasets"]:
+        raise ConfigError("scenario.datasets: names none. Write [dict(type='...', root='...')].")
+    for place in data_places(scenario):
+        yield place.check
+    for key in TRANSFORMS:
+        if scenario.get(key) is not None:
+            yield lambda key=key: build_pipeline(  # type: ignore[misc]
+                scenario[key], f"scenario.{key}", quality=kind_of(scenario) != "classes"
+            )
+    yield lambda: _check_scenario(scenario)
+
+
+def _check_scenario(scenario: dict[str, Any]) -> None:
+    """Check the scenario's own arguments; streams of data sets leave the folder to those."""
+    scenario_place(scenario).check()
+    root = scenario.get("dataset_root")
+    if root is not None and not isinstance(root, str):
+        raise ConfigError(f"scenario.dataset_root: expected a path, got {root!r}.")
+
+
 def _strategy_checks(section: dict[str, Any]) -> Iterable[Check]:
     """Yield the checks of the strategy section."""
-    where = "cl_strategy"
     for key in ("optimizer", "loss"):
         if not isinstance(section.get(key), dict):
-            raise ConfigError(f"{where}.{key}: missing. Add {key}=dict(type='...', ...).")
-    optimizer = without_groups(section["optimizer"])
-    yield lambda: try_to_build(OPTIMIZERS, optimizer, f"{where}.optimizer", params=[_parameter()])
-    yield lambda: try_to_build(LOSSES, section["loss"], f"{where}.loss")
+            raise ConfigError(f"cl_strategy.{key}: missing. Add {key}=dict(type='...', ...).")
+    for place in strategy_parts(section):
+        yield place.check
     yield lambda: _check_rates(section)
-    for index, plugin in enumerate(sections_of(section, "plugins", f"{where}.")):
-        yield lambda plugin=plugin, index=index: try_to_build(  # type: ignore[misc]
-            PLUGINS, plugin, f"{where}.plugins[{index}]"
-        )
     yield lambda: _check_strategy(section)
 
 
-def _parameter() -> nn.Parameter:
-    """Return something to optimise on trial."""
-    return nn.Parameter(torch.zeros(()))
-
-
 def _check_rates(section: dict[str, Any]) -> None:
-    """Check the schedule, and that it suits the rates of all parameter groups."""
+    """Check the schedule, also against the learning rates of all parameter groups."""
     schedule = Schedule(section.get("scheduler"), "cl_strategy.scheduler")
     epochs = section.get("train_epochs")
     schedule.check(epochs if isinstance(epochs, int) and epochs > 0 else 1)
@@ -133,13 +178,13 @@ def _check_strategy(section: dict[str, Any]) -> None:
         raise ConfigError(f"cl_strategy.eval_every: expected an integer >= -1, got {every!r}.")
     provided = [*BY_ENGINE, *(field.name for field in fields(TrainingOptions))]
     if registry is PLUGINS:
-        try_to_build(PLUGINS, own, "cl_strategy")
+        Place(("cl_strategy",), own, PLUGINS, built=True).check()
     else:
         _check_open_ended(own, check_component(registry, own, "cl_strategy", provided))
 
 
 def _check_open_ended(own: dict[str, Any], component: Component) -> None:
-    """Refuse what a strategy that takes any name would only stumble over when it is built."""
+    """Refuse unknown arguments of a strategy that takes ``**kwargs``."""
     known = {**parameters_of(SupervisedTemplate)[0], **parameters_of(component)[0]}
     for key in map(str, own):
         if key != "type" and key not in known:
@@ -151,7 +196,7 @@ def _check_open_ended(own: dict[str, Any], component: Component) -> None:
 
 
 def _check_patches(config: dict[str, Any]) -> None:
-    """Check how an epoch draws patches, where the scenario says so."""
+    """Check how an epoch draws patches, if the scenario asks for them."""
     scenario = config["scenario"]
     names = {"patches_per_image": "per_image", "patch_pool": "pool"}
     given = {names[key]: scenario[key] for key in names if key in scenario}
@@ -160,7 +205,7 @@ def _check_patches(config: dict[str, Any]) -> None:
 
 
 def _check_learners(config: dict[str, Any]) -> None:
-    """Refuse strategies and plugins that cannot learn what the stream is labelled with."""
+    """Refuse strategies and plugins that cannot learn the stream's kind of labels."""
     kind = kind_of(config["scenario"])
     if kind is None:
         return
@@ -172,7 +217,7 @@ def _check_learners(config: dict[str, Any]) -> None:
     stopping = any(plugin["type"].endswith("EarlyStoppingPlugin") for plugin in plugins)
     if stopping and section.get("eval_every", -1) in (-1, 0):
         raise ConfigError(
-            "cl_strategy 'EarlyStoppingPlugin': no metric is measured while training goes on, so "
+            "cl_strategy 'EarlyStoppingPlugin': no metric is computed during training, so "
             "it would never stop. Set cl_strategy.eval_every=1."
         )
 
@@ -180,7 +225,7 @@ def _check_learners(config: dict[str, Any]) -> None:
 def _check_learner(
     registry: ComponentRegistry, section: dict[str, Any], where: str, kind: str
 ) -> None:
-    """Refuse one of Avalanche's strategies or plugins that cannot learn the stream's targets."""
+    """Refuse an Avalanche strategy or plugin that cannot learn the stream's kind of labels."""
     if not cannot_learn(registry, find(registry, section, where), kind):
         return
     known = ", ".join(LEARN[kind][registry])

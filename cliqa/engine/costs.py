@@ -1,8 +1,10 @@
-"""What a run has cost so far: seconds and bytes."""
+"""The costs of a run so far: seconds and bytes."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from avalanche.training.templates import SupervisedTemplate
 
 from cliqa.utils.memory import peak_memory, tensor_bytes
 
@@ -26,7 +28,7 @@ class Costs:
         """Count an epoch's time."""
         self._lap += seconds
 
-    def finish_step(self, strategy: Any, seconds: float) -> None:  # noqa: ANN401
+    def finish_step(self, strategy: SupervisedTemplate, seconds: float) -> None:
         """Close a step.
 
         Args:
@@ -37,7 +39,7 @@ class Costs:
         self.seconds["eval"].append(seconds)
         self._lap = 0.0
         state = strategy.state_dict()
-        # a checkpoint of an earlier process knows of higher peaks than this one
+        # an earlier process of a resumed run may have had a higher peak
         peak = max([peak_memory(strategy.device), *self.memory["peak"]])
         self.memory["peak"].append(peak)
         self.memory["kept"].append(tensor_bytes([state["model"], state["plugins"]]))
@@ -47,5 +49,5 @@ class Costs:
         return {"seconds": self.seconds, "memory": self.memory, "lap": self._lap}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on counting from what `state_dict` returned."""
+        """Continue from what `state_dict` returned."""
         self.seconds, self.memory, self._lap = state["seconds"], state["memory"], state["lap"]

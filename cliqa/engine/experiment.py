@@ -1,4 +1,4 @@
-"""Training over a stream: step by step, each one trained, evaluated and recorded."""
+"""Training over a stream: every step is trained, evaluated and recorded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cliqa.engine.parts import Parts
+from cliqa.engine.build import Parts
 from cliqa.engine.run import Run
 from cliqa.engine.targets.kind import Targets
 from cliqa.utils.logging import get_logger
@@ -17,14 +17,14 @@ logger = get_logger(__name__)
 
 
 def train_stream(parts: Parts, run: Run) -> dict[str, Any]:
-    """Train the strategy over what is left of the stream and record every step.
+    """Train the strategy over the remaining steps of the stream and record each.
 
     Args:
         parts: What the config describes.
-        run: The run's records; it says where to begin.
+        run: The run's records, with the step to begin at.
 
     Returns:
-        The results, as they stand in results.json.
+        The results, as written to results.json.
     """
     strategy = parts.strategy
     steps = strategy.steps(parts.benchmark.train_stream)
@@ -46,7 +46,7 @@ def _validation(parts: Parts, experiences: list[Any]) -> list[Any]:
 
 
 def evaluate_stream(parts: Parts, run: Run, step: int, learnt: Collection[int]) -> float:
-    """Evaluate on the data sets that a model may be tested on, and record the predictions.
+    """Evaluate on the data sets that the protocol tests, and record the predictions.
 
     Args:
         parts: What the config describes.
@@ -108,7 +108,7 @@ class _Epochs:
         self._lap = time.monotonic()
 
     def _is_due(self, epoch: int) -> bool:
-        """Tell whether an epoch is validated."""
+        """Return whether an epoch is validated."""
         every = self._parts.strategy.options.validate_every
         return every > 0 and epoch % every == 0
 

@@ -1,18 +1,20 @@
-"""A polite end for a run that is asked to stop."""
+"""How a run ends early: by a signal, or because memory runs out."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
-RESUME = "go on with --resume"
+from cliqa.utils.errors import MachineError, in_brackets, is_out_of_memory
+
+RESUME = "continue with --resume"
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was asked to stop by a signal; its message says how to go on.
+    """A run was asked to stop by a signal; its message says how to continue.
 
     Args:
         signum: The signal; an entry point's exit status is 128 + `signum`.
@@ -50,3 +52,21 @@ def stop_on_signals(advice: str = RESUME) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def memory_advice(advice: Callable[[], str]) -> Iterator[None]:
+    """Name what was in use, and what to lower, if memory runs out in the block.
+
+    Args:
+        advice: Returns the end of the message.
+
+    Raises:
+        MachineError: Memory ran out.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MachineError(f"out of memory{in_brackets(error)} {advice()}") from error

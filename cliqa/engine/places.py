@@ -1,14 +1,19 @@
-"""The places of a config that describe a component, and what their arguments mean."""
+"""The sections of a config that describe a component: found, checked and read in one walk."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import torch
+from torch import nn
 
 from cliqa.config.arguments import checked_arguments
 from cliqa.deploy.search.options import DeployOptions
+from cliqa.engine.loggers.build import PROVIDED
 from cliqa.engine.sections import split_strategy, strategy_component
+from cliqa.engine.streams import TRANSFORMS as TRANSFORM_KEYS
 from cliqa.engine.streams import takes_data_sets
 from cliqa.models.build import PARTS as OF_MODEL
 from cliqa.models.build import takes_name, with_type
@@ -27,36 +32,70 @@ from cliqa.registry import (
     TRANSFORMS,
     Component,
     ComponentRegistry,
+    build_component,
+    check_component,
     find,
 )
 from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.parameter_groups import without_groups
+from cliqa.utils.errors import ConfigError
 
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Place:
-    """A dict of a config whose keys are arguments.
+    """A section of a config whose keys are the arguments of a component.
 
     Args:
         path: Its keys and indices from the top of the config.
-        component: What takes the arguments.
-        given: The arguments.
+        section: The section.
+        takes: The component that takes the arguments, or the registry where its ``type`` is.
+        provided: Arguments that the engine adds.
+        built: Check the section by building the component, which checks its values too.
     """
 
     path: Path
-    component: Component
-    given: Mapping[str, Any]
+    section: Any
+    takes: ComponentRegistry | Component
+    provided: Mapping[str, object] = field(default_factory=dict)
+    built: bool = False
 
+    @property
+    def where(self) -> str:
+        """The path as messages have it.
 
-def where_of(path: Path) -> str:
-    """Return a path as messages have it.
+        >>> Place(("scenario", "datasets", 0), {}, dict).where
+        'scenario.datasets[0]'
+        """
+        steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
+        return "".join(steps).removeprefix(".")
 
-    >>> where_of(("scenario", "datasets", 0))
-    'scenario.datasets[0]'
-    """
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.removeprefix(".")
+    @property
+    def component(self) -> Component:
+        """The component that takes the arguments."""
+        if isinstance(self.takes, ComponentRegistry):
+            return find(self.takes, self.section, self.where)
+        return self.takes
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The arguments."""
+        return {key: value for key, value in self.section.items() if key != "type"}
+
+    def check(self) -> None:
+        """Check the component's name and arguments.
+
+        Raises:
+            ConfigError: One is unknown, missing, or does not fit.
+        """
+        if not isinstance(self.takes, ComponentRegistry):
+            checked_arguments(self.takes, self.section, f"{self.where}.")
+        elif self.built:
+            with torch.random.fork_rng(devices=[]):
+                build_component(self.takes, self.section, self.where, **self.provided)
+        else:
+            check_component(self.takes, self.section, self.where, self.provided)
 
 
 def as_used(config: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any]:
@@ -71,15 +110,16 @@ def as_used(config: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any
     """
     used = dict(config)
     for place in places:
-        found = checked_arguments(place.component, place.given, f"{where_of(place.path)}.")
+        given = place.given
+        found = checked_arguments(place.component, given, f"{place.where}.")
         for name, value in found.items():
-            if type(value) is not type(place.given[name]) and isinstance(value, (bool, tuple)):
+            if type(value) is not type(given[name]) and isinstance(value, (bool, tuple)):
                 used = _with(used, (*place.path, name), value)
     return used
 
 
-def _with(owner: Any, path: Path, value: Any) -> Any:  # noqa: ANN401
-    """Return nested dicts and lists with another value at a path, what lies beside it shared."""
+def _with(owner: Any, path: Path, value: object) -> Any:  # noqa: ANN401
+    """Return nested dicts and lists with another value at a path; all else is shared."""
     if not path:
         return value
     first, *rest = path
@@ -89,93 +129,101 @@ def _with(owner: Any, path: Path, value: Any) -> Any:  # noqa: ANN401
 
 
 def places(config: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the places of a checked config of a stream.
-
-    Args:
-        config: The config.
-    """
-    yield from _of_scenario(config["scenario"])
-    yield from of_model(config["model"])
-    yield from _of_strategy(config["cl_strategy"])
-    yield from listed(LOGGERS, config.get("loggers"), ("loggers",))
-    yield from listed(METRICS, config.get("metrics"), ("metrics",))
-    yield from of_start(config.get("load_from"))
+    """Yield the places of a checked config of a stream."""
+    scenario = config["scenario"]
+    yield scenario_place(scenario)
+    yield from data_places(scenario)
+    for key in TRANSFORM_KEYS:
+        yield from listed(TRANSFORMS, scenario, key, ("scenario",))
+    yield from model_places(config)
+    yield from strategy_places(config["cl_strategy"])
+    yield from output_places(config)
     if config.get("deploy") is not None:
-        yield Place(("deploy",), DeployOptions, config["deploy"])
+        yield Place(("deploy",), config["deploy"], DeployOptions)
 
 
-def of_start(source: Any) -> Iterator[Place]:  # noqa: ANN401
-    """Yield the place of ``load_from``, where it is a dict.
-
-    Args:
-        source: The checked section.
-    """
-    if isinstance(source, Mapping):
-        yield Place(("load_from",), StartOptions, source)
-
-
-def of_section(registry: ComponentRegistry, section: Mapping[str, Any], path: Path) -> Place:
-    """Return the place of a section with a ``type``.
-
-    Args:
-        registry: Where its type is.
-        section: The checked section.
-        path: Where it lies.
-    """
-    given = {key: value for key, value in section.items() if key != "type"}
-    return Place(path, find(registry, section, where_of(path)), given)
-
-
-def listed(registry: ComponentRegistry, sections: Any, path: Path) -> Iterator[Place]:  # noqa: ANN401
-    """Yield the places of a list, and of the steps inside its steps.
+def listed(
+    registry: ComponentRegistry,
+    owner: Mapping[str, Any],
+    key: str,
+    path: Path = (),
+    *,
+    provided: Iterable[str] = (),
+    built: bool = False,
+) -> Iterator[Place]:
+    """Yield the places of a list of components; of transforms also the steps inside steps.
 
     Args:
         registry: Where their types are.
-        sections: The checked list, None for none.
-        path: Where it lies.
+        owner: The section that the list is in.
+        key: Its key there; it may be missing.
+        path: Where the section is.
+        provided: Arguments that the engine adds.
+        built: Check them by building them.
+
+    Raises:
+        ConfigError: It is no list.
     """
-    for index, section in enumerate(sections or ()):
-        place = of_section(registry, section, (*path, index))
-        yield place
-        if registry is TRANSFORMS and isinstance(place.given.get("transforms"), Sequence):
-            yield from listed(registry, place.given["transforms"], (*place.path, "transforms"))
+    value = owner.get(key)
+    where = (*path, key)
+    if value is not None and not isinstance(value, (list, tuple)):
+        shown = Place(where, value, registry).where
+        raise ConfigError(f"{shown}: expected a list of dict(type='...'), got {value!r}.")
+    for index, section in enumerate(value or ()):
+        yield Place((*where, index), section, registry, dict.fromkeys(provided), built)
+        nested = registry is TRANSFORMS and isinstance(section, Mapping)
+        if nested and isinstance(section.get("transforms"), Sequence):
+            yield from listed(registry, section, "transforms", (*where, index))
 
 
-def _of_scenario(scenario: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the places of the scenario."""
-    of_data = ("dataset_root", "generate") if takes_data_sets(dict(scenario)) else ("generate",)
+def scenario_place(scenario: Mapping[str, Any]) -> Place:
+    """Return the place of a scenario's own arguments: data sets read the data themselves."""
+    of_data = ("dataset_root", "generate") if takes_data_sets(scenario) else ("generate",)
     own = {key: value for key, value in scenario.items() if key not in of_data}
-    yield of_section(SCENARIOS, own, ("scenario",))
+    return Place(("scenario",), own, SCENARIOS)
+
+
+def data_places(scenario: Mapping[str, Any]) -> Iterator[Place]:
+    """Yield the places of a scenario's data sets and of their generator."""
     if not isinstance(scenario.get("datasets"), str):
-        yield from listed(DATASETS, scenario.get("datasets"), ("scenario", "datasets"))
+        yield from listed(DATASETS, scenario, "datasets", ("scenario",))
     if scenario.get("generate") is not None:
-        yield of_section(GENERATORS, scenario["generate"], ("scenario", "generate"))
-    for key in ("train_transform", "eval_transform"):
-        yield from listed(TRANSFORMS, scenario.get(key), ("scenario", key))
+        yield Place(("scenario", "generate"), scenario["generate"], GENERATORS, built=True)
 
 
-def of_model(model: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the places of a model and its parts.
-
-    Args:
-        model: The checked section.
-    """
-    place = of_section(MODELS, with_type(model, "model"), ("model",))
+def model_places(config: Mapping[str, Any]) -> Iterator[Place]:
+    """Yield the places of a checked model and its parts, and of what it starts from."""
+    model = config["model"]
+    place = Place(("model",), with_type(model, "model"), MODELS)
     yield place
     for part in OF_MODEL:
         if isinstance(model.get(part), Mapping) and not takes_name(place.component, part):
-            yield of_section(MODELS, model[part], ("model", part))
+            yield Place(("model", part), model[part], MODELS)
+    if isinstance(config.get("load_from"), Mapping):
+        yield Place(("load_from",), config["load_from"], StartOptions)
 
 
-def _of_strategy(section: Mapping[str, Any]) -> Iterator[Place]:
-    """Yield the places of the strategy."""
+def strategy_parts(section: Mapping[str, Any]) -> Iterator[Place]:
+    """Yield the places of a strategy's optimizer, loss and plugins."""
+    path = ("cl_strategy",)
+    params = {"params": [nn.Parameter(torch.zeros(()))]}
+    optimizer = without_groups(section["optimizer"])
+    yield Place((*path, "optimizer"), optimizer, OPTIMIZERS, params, built=True)
+    yield Place((*path, "loss"), section["loss"], LOSSES, built=True)
+    yield from listed(PLUGINS, section, "plugins", path, built=True)
+
+
+def strategy_places(section: Mapping[str, Any]) -> Iterator[Place]:
+    """Yield the places of a checked strategy and all its parts."""
     own, options = split_strategy(section)
-    given = {key: value for key, value in own.items() if key != "type"}
-    yield Place(("cl_strategy",), strategy_component(section)[1], given)
-    yield Place(("cl_strategy",), TrainingOptions, options)
-    optimizer = {key: value for key, value in section["optimizer"].items() if key != "paramwise"}
-    yield of_section(OPTIMIZERS, optimizer, ("cl_strategy", "optimizer"))
-    yield of_section(LOSSES, section["loss"], ("cl_strategy", "loss"))
+    yield Place(("cl_strategy",), own, strategy_component(section)[0])
+    yield Place(("cl_strategy",), options, TrainingOptions)
+    yield from strategy_parts(section)
     if section.get("scheduler") is not None:
-        yield of_section(LR_SCHEDULERS, section["scheduler"], ("cl_strategy", "scheduler"))
-    yield from listed(PLUGINS, section.get("plugins"), ("cl_strategy", "plugins"))
+        yield Place(("cl_strategy", "scheduler"), section["scheduler"], LR_SCHEDULERS)
+
+
+def output_places(config: Mapping[str, Any]) -> Iterator[Place]:
+    """Yield the places of a config's loggers and metrics."""
+    yield from listed(LOGGERS, config, "loggers", provided=PROVIDED)
+    yield from listed(METRICS, config, "metrics", provided=PROVIDED)

@@ -1,4 +1,4 @@
-"""The plugins that a config lists, and what they make of its model."""
+"""The plugins of a config, and the changes that they make to its model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cliqa.training.plugins.base import ContinualPlugin
 
 
 def build_plugins(section: Mapping[str, Any]) -> list[Any]:
-    """Build a strategy section's plugins; a plugin that stands as its type comes first.
+    """Build a strategy section's plugins; a plugin used as its type comes first.
 
     Args:
         section: ``cl_strategy``.
@@ -30,7 +30,7 @@ def build_plugins(section: Mapping[str, Any]) -> list[Any]:
 
 
 def prepare_model(model: nn.Module, plugins: Sequence[Any]) -> nn.Module:
-    """Let plugins change a fresh model: add adapters, say."""
+    """Let plugins change a new model: they may add adapters, for example."""
     for plugin in plugins:
         if isinstance(plugin, ContinualPlugin):
             plugin.prepare(model)

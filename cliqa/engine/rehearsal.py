@@ -1,14 +1,20 @@
-"""A few images through transforms, model and loss, before the long work begins."""
+"""A trial of transforms, model and loss with a few images before training."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
+from avalanche.benchmarks import CLScenario
+from avalanche.benchmarks.utils import AvalancheDataset
 from avalanche.training.plugins import EarlyStoppingPlugin
+from torch import nn
 
-from cliqa.engine.parts import Parts
-from cliqa.engine.unchanged import unchanged
+from cliqa.engine.build import Parts
 from cliqa.models.freezing import set_training
 from cliqa.training.loop.batching import (
     RaggedImages,
@@ -68,7 +74,7 @@ def rehearse(parts: Parts) -> None:
                 _try(parts, images, f"test {_inputs(parts)} of {name}")
 
 
-def check_splits(benchmark: Any) -> None:  # noqa: ANN401
+def check_splits(benchmark: CLScenario) -> None:
     """Refuse a stream of which a data set cannot be trained on, or tested on.
 
     Raises:
@@ -109,12 +115,12 @@ def _try_training(parts: Parts, name: str, count: int) -> None:
 
 
 def _inputs(parts: Parts) -> str:
-    """Return what the samples are, for a message."""
+    """Return the name of the samples for a message."""
     return "feature vectors" if getattr(parts.benchmark, "has_features", False) else "images"
 
 
 def _check_tested(parts: Parts) -> None:
-    """Refuse a strategy that leaves nothing to test a model of this stream on.
+    """Refuse a strategy that leaves no data of this stream to test on.
 
     Raises:
         ConfigError: It trains on everything at once, or there is one experience alone.
@@ -131,7 +137,7 @@ def _check_tested(parts: Parts) -> None:
 
 
 def _check_validated(parts: Parts) -> None:
-    """Refuse to choose epochs by validation splits that are not there.
+    """Refuse to choose epochs by validation splits that do not exist.
 
     Raises:
         ConfigError: A data set that is trained on has none.
@@ -153,30 +159,25 @@ def _check_validated(parts: Parts) -> None:
                 )
 
 
-def _first(dataset: Any) -> list[Any]:  # noqa: ANN401
+def _first(dataset: AvalancheDataset) -> list[Any]:
     """Return a data set's first samples."""
     return [dataset[index] for index in range(min(IMAGES, len(dataset)))]
 
 
-def _batch(dataset: Any, count: int) -> list[Any]:  # noqa: ANN401
-    """Return a batch of a data set; of a short one some samples stand for those of others."""
+def _batch(dataset: AvalancheDataset, count: int) -> list[Any]:
+    """Return a batch of a data set; a short one repeats its samples."""
     return [dataset[index % len(dataset)] for index in range(count)]
 
 
 def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.Tensor:
-    """Run the model over a batch, look at what comes out, and return it."""
-    first = images[0]
-    shape = tuple(first.shape)
-    try:
-        with parts.strategy.precision.autocast():
-            scores = apply_model(parts.model, images.to(parts.device))
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        if is_one_value(error) or is_out_of_memory(error):
-            raise
-        raise ModelError(
-            f"model: cannot take the {what}, of shape {shape}: {_last_line(error)}. Check that "
-            "model.neck and model.head.in_channels fit the backbone, and the transforms' sizes."
-        ) from error
+    """Run the model over a batch, check its outputs, and return them."""
+    advice = (
+        " Check that model.neck and model.head.in_channels fit the backbone, and the transforms' "
+        "sizes."
+    )
+    refused = f"model: cannot take the {what}, of shape {tuple(images[0].shape)}"
+    with _as_error(ModelError, refused, advice), parts.strategy.precision.autocast():
+        scores = apply_model(parts.model, images.to(parts.device))
     if not isinstance(scores, torch.Tensor):
         raise ModelError(
             f"model: gives a {type(scores).__name__} for {what}, not a tensor. Has it no head?"
@@ -186,31 +187,66 @@ def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.
 
 
 def _try_loss(parts: Parts, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Compute the loss of a batch: some losses look at their arguments only then."""
-    criterion = parts.strategy._criterion
-    try:
-        loss: torch.Tensor = criterion(scores.float(), targets.to(scores.device))
-    except CliqaError:
-        raise
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        if is_out_of_memory(error):
-            raise
-        raise ConfigError(f"cl_strategy.loss: cannot be computed: {_last_line(error)}.") from error
+    """Compute the loss of a batch: some losses check their arguments only here."""
+    with _as_error(ConfigError, "cl_strategy.loss: cannot be computed"):
+        loss: torch.Tensor = parts.strategy._criterion(scores.float(), targets.to(scores.device))
     return loss
 
 
 def _try_backward(loss: torch.Tensor) -> None:
     """Compute the gradient of a loss."""
-    try:
+    with _as_error(ModelError, "model, cl_strategy.loss: the gradient cannot be computed"):
         loss.backward()
-    except RuntimeError as error:
-        if is_out_of_memory(error):
+
+
+@contextmanager
+def _as_error(kind: type[CliqaError], message: str, advice: str = "") -> Iterator[None]:
+    """Raise PyTorch's errors in the block as `kind`, with a message and the reason in one line."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if is_one_value(error) or is_out_of_memory(error):
             raise
-        raise ModelError(
-            f"model, cl_strategy.loss: the gradient cannot be computed: {_last_line(error)}."
-        ) from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise kind(f"{message}: {reason}.{advice}") from error
 
 
-def _last_line(error: Exception) -> str:
-    """Return an error's message in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+@contextmanager
+def unchanged(*networks: nn.Module) -> Iterator[None]:
+    """Restore everything that forward and backward passes in training mode change.
+
+    That is: statistics and other buffers, gradients, modes, and the state of Python's, NumPy's and
+    PyTorch's global generators (CUDA's too). Weights are not kept: only an optimizer changes those.
+
+    Args:
+        networks: The model, and a loss with a state of its own.
+    """
+    modules = [module for network in networks for module in network.modules()]
+    modes = [module.training for module in modules]
+    gradients = [(p, p.grad) for network in networks for p in network.parameters()]
+    for parameter, _ in gradients:
+        parameter.grad = None  # one that is there would be added to
+    buffers = [
+        (module, name, buffer, buffer.detach().clone())
+        for module in modules
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for module, name, buffer, value in buffers:
+                buffer.copy_(value)
+                module._buffers[name] = buffer
+        for parameter, gradient in gradients:
+            parameter.grad = gradient
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)

@@ -1,4 +1,4 @@
-"""A run: what it has measured so far, and where it can go on from."""
+"""A run: its results so far, and the state from which it can be resumed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from avalanche.benchmarks import CLScenario
+from avalanche.training.templates import SupervisedTemplate
 
 from cliqa.config.load import dump_config
 from cliqa.engine.costs import Costs
-from cliqa.engine.data_record import DataRecord, check_same_data
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.targets.choose import targets_of
 from cliqa.engine.work_dir.artifacts import WorkDir
-from cliqa.engine.work_dir.checkpoints import check_same_config, check_same_texts
+from cliqa.engine.work_dir.data_record import DataRecord
 from cliqa.engine.work_dir.holding import ReadCheckpoint
+from cliqa.engine.work_dir.same_run import check_same_config, check_same_data, check_same_texts
 from cliqa.evaluation.records.results import Results, load_results
 from cliqa.evaluation.records.tables import report
 from cliqa.training.state import without_state
@@ -30,12 +32,6 @@ logger = get_logger(__name__)
 FORMAT = 2
 """Version of the checkpoint's layout."""
 
-DECIDING = ("scenario", "model", "cl_strategy", "seed", "load_from", "amp")
-"""Sections that the result depends on: a checkpoint made under others does not fit."""
-
-FREE = ("scenario.dataset_root",)
-"""Keys in those sections that may differ: they say where, not what."""
-
 
 class Run:
     """The records of one training over a stream, kept in a work_dir.
@@ -43,12 +39,12 @@ class Run:
     Args:
         work_dir: The folder.
         config: The resolved config.
-        resume: ``None`` to begin anew, ``"auto"`` to go on from the last checkpoint if there is
-            one, or a checkpoint's path.
+        resume: ``None`` to start from scratch, ``"auto"`` to resume from the last checkpoint if
+            there is one, or a checkpoint's path.
         config_file: The config's path as the user gave it.
         bootstrap: Resamples for the confidence intervals; 0 for none.
         data: The record of the data that it learns from.
-        allow_changed_data: Go on over other data than the checkpoint's.
+        allow_changed_data: Resume although the data differ from the checkpoint's.
 
     Raises:
         CheckpointError: The checkpoint is missing or damaged, or belongs to another config or to
@@ -85,27 +81,27 @@ class Run:
         self._state = self._read(self._checkpoint) if self._checkpoint else None
 
     def __enter__(self) -> Run:
-        """Make the folder; an earlier run's is moved aside unless this one goes on from it."""
+        """Make the folder; an earlier run is moved aside unless this one resumes it."""
         self._held.enter_context(
             self.files.held(
-                goes_on=self._goes_on_here(), resumed=self._read_as, resumable=self._resumable
+                resumes=self._resumes_here(), resumed=self._read_as, resumable=self._resumable
             )
         )
         return self
 
-    def _goes_on_here(self) -> bool:
-        """Tell whether this run goes on from a checkpoint of this folder."""
+    def _resumes_here(self) -> bool:
+        """Return whether this run resumes from a checkpoint of this folder."""
         if self._state is None or self._checkpoint is None:
             return False
         return self.files.owns(self._checkpoint)
 
-    def begin(self, device: str, warnings: list[str], **facts: Any) -> None:  # noqa: ANN401
-        """Write what identifies the run.
+    def begin(self, device: str, warnings: list[str], **facts: object) -> None:
+        """Write the config and run.json.
 
         Args:
             device: Where it trains.
-            warnings: What the result should be read with.
-            facts: Whatever else belongs into run.json.
+            warnings: Notes for the results.
+            facts: Further entries of run.json.
         """
         dump_config(self.config, self.files.config)
         seed = self.config["seed"]
@@ -113,8 +109,8 @@ class Run:
         self.files.write_run(seed=seed, device=device, config=self.config_file, **facts)
         self.notes = [*warnings, *self.data.changes]
 
-    def start(self, strategy: Any, benchmark: Any, labels: list[str]) -> None:  # noqa: ANN401
-        """Go on from the checkpoint, or write the first one.
+    def start(self, strategy: SupervisedTemplate, benchmark: CLScenario, labels: list[str]) -> None:
+        """Resume from the checkpoint, or write the first one.
 
         A strategy whose state cannot be kept trains the stream again from its start, which ends
         in the same numbers.
@@ -144,12 +140,12 @@ class Run:
             self._save(strategy)
 
     def _find(self, resume: str | None) -> Path | None:
-        """Return the checkpoint to go on from."""
+        """Return the checkpoint to resume from."""
         if resume is None:
             return None
         found = self.files.checkpoint_to_resume(resume)
         if found is None:
-            logger.info("%s has no checkpoint yet: the run begins anew", self.files.root)
+            logger.info("%s has no checkpoint yet: the run starts from scratch", self.files.root)
         return found
 
     def _read(self, path: Path) -> dict[str, Any]:
@@ -160,14 +156,13 @@ class Run:
                 f"{path}: not a checkpoint of a run of this version. To start from its weights "
                 f"alone, use --cfg-options load_from={path}."
             )
-        own = self.files.config
-        check_same_config(path, state["config"], self.config, DECIDING, FREE, own)
+        check_same_config(path, state["config"], self.config, self.files.config)
         check_same_texts(path, state, self.config)
         self.data = check_same_data(path, state.get("data"), self.data, self._allow_changed_data)
         return state
 
-    def _restore(self, strategy: Any, state: dict[str, Any]) -> None:  # noqa: ANN401
-        """Take over the checkpoint's records and the strategy's state."""
+    def _restore(self, strategy: SupervisedTemplate, state: dict[str, Any]) -> None:
+        """Load the checkpoint's records and the strategy's state."""
         if state["names"] != self.names:
             raise CheckpointError(
                 f"{self._checkpoint}: made over the data sets {state['names']}, not {self.names}."
@@ -183,7 +178,9 @@ class Run:
             len(self.epochs),
         )
 
-    def finish_epoch(self, strategy: Any, row: dict[str, Any], seconds: float) -> None:  # noqa: ANN401
+    def finish_epoch(
+        self, strategy: SupervisedTemplate, row: dict[str, Any], seconds: float
+    ) -> None:
         """Record an epoch and save the state."""
         self.epochs.append(row)
         self.costs.add_epoch(seconds)
@@ -208,14 +205,14 @@ class Run:
         of = (self._benchmark, name, prediction, target)
         self._targets.store(self._benchmark, self.files.root, step, *of[1:])
         seed = self.config["seed"]
-        measured = self._targets.measured(*of, bootstrap=self._bootstrap, seed=seed)
+        measured = self._targets.measures(*of, bootstrap=self._bootstrap, seed=seed)
         row = {"kind": "eval", "experience": step, "after": self._labels[step], "dataset": name}
         self.evaluations.append({**row, **measured})
         for warning in measured["warnings"]:
             # for the log file: the table at the end lists them all
             logger.debug("after %s on %s: %s", self._labels[step], name, warning)
 
-    def finish_step(self, strategy: Any, step: int, seconds: float) -> None:  # noqa: ANN401
+    def finish_step(self, strategy: SupervisedTemplate, step: int, seconds: float) -> None:
         """Save the state after a step of the stream was trained and evaluated."""
         self.costs.finish_step(strategy, seconds)
         self.next_step = step + 1
@@ -228,8 +225,8 @@ class Run:
         self._finished = True
         return load_results(self.files.results)
 
-    def _save(self, strategy: Any, keep: Path | None = None) -> None:  # noqa: ANN401
-        """Write the checkpoint to go on from, and keep it under a name of its own if asked to.
+    def _save(self, strategy: SupervisedTemplate, keep: Path | None = None) -> None:
+        """Write the checkpoint to resume from, and a copy that is kept if `keep` names one.
 
         The kept file comes first: a run killed between the two does the last piece again and
         writes both.
@@ -285,16 +282,11 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave the results with the run's true status, and the folder to others."""
+        """Write the results with the run's final status, and release the folder."""
         with self._held:
             if kind is None or self._finished or not self.names:
                 return
-            with suppress(OSError):  # of a full disk, which `error` tells already
+            with suppress(OSError):  # of a full disk, which `error` reports already
                 self._write("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
             if isinstance(error, Interrupted):
                 logger.debug("%s", error)  # for the log file; the entry point tells the user
-
-
-def deciding(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the sections of a config that a result depends on."""
-    return {key: config.get(key) for key in DECIDING}

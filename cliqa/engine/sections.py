@@ -1,4 +1,4 @@
-"""How the sections of a config are taken apart."""
+"""Parts of a config's sections, as the engine needs them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from cliqa.benchmarks.presets import preset
 from cliqa.config.load import default_work_dir
-from cliqa.evaluation.metrics.upstream import OF_CLASSES
+from cliqa.evaluation.metrics.avalanche_metrics import OF_CLASSES
 from cliqa.registry import PLUGINS, STRATEGIES, Component, ComponentRegistry, find
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.utils.paths import home_path
@@ -21,10 +21,10 @@ BUILT = ("type", "optimizer", "scheduler", "loss", "plugins")
 """Keys of the strategy section that describe parts of their own."""
 
 OF_RUN = ("seed", "num_workers", "amp")
-"""Options that stand at the config's top level."""
+"""Options at the config's top level."""
 
 OPTIONS = tuple(field.name for field in fields(TrainingOptions) if field.name not in OF_RUN)
-"""Options that stand in the strategy section."""
+"""Options in the strategy section."""
 
 
 def data_set_sections(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -43,9 +43,9 @@ def data_set_sections(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def strategy_component(section: Mapping[str, Any]) -> tuple[ComponentRegistry, Component]:
-    """Return where the strategy's type is registered, and what it is.
+    """Return the registry of the strategy's type, and the component.
 
-    A plugin of ours may stand as the type itself: ``type='Replay'`` is Naive with that plugin.
+    One of our plugins may be the type itself: ``type='Replay'`` is Naive with that plugin.
     Ours come first, then Avalanche's strategies.
     """
     name = section.get("type")
@@ -76,7 +76,7 @@ OF_SCORES_ALONE = ("quality_metrics",)
 
 
 def is_class_metric(name: object) -> bool:
-    """Tell whether a metric compares class labels."""
+    """Return whether a metric compares class labels."""
     return isinstance(name, str) and name.removeprefix("avalanche.") in OF_CLASSES
 
 
@@ -101,7 +101,7 @@ def resamples(config: Mapping[str, Any]) -> int:
 def with_command_line(
     config: dict[str, Any], *, seed: int | None = None, amp: bool = False
 ) -> dict[str, Any]:
-    """Return a config with what the command line overrides; the given one is left as it is."""
+    """Return a config with the command line's values; the given one is not changed."""
     config = dict(config)
     config["seed"] = config.get("seed") or 0 if seed is None else seed
     config["amp"] = config.get("amp") or amp  # a config may name the type

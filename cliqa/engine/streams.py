@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from avalanche.benchmarks import CLScenario
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.config.trust import TRUST, untrusted_source
@@ -16,12 +18,12 @@ from cliqa.utils.errors import TrustError
 from cliqa.utils.paths import home_path
 
 OF_DATA = ("dataset_root", "generate", "datasets")
-"""Keys of the section that say where the data come from."""
+"""Keys of the section that describe where the data come from."""
 
 TRANSFORMS = ("train_transform", "eval_transform")
 
 
-def build_benchmark(scenario: dict[str, Any]) -> Any:  # noqa: ANN401
+def build_benchmark(scenario: dict[str, Any]) -> CLScenario:
     """Build a section's stream, of scores or of classes, with its data.
 
     Args:
@@ -41,13 +43,13 @@ def build_benchmark(scenario: dict[str, Any]) -> Any:  # noqa: ANN401
     return build_component(SCENARIOS, section, "scenario")
 
 
-def takes_data_sets(scenario: dict[str, Any]) -> bool:
-    """Tell whether a scenario is a list of data sets, rather than one that reads its own."""
+def takes_data_sets(scenario: Mapping[str, Any]) -> bool:
+    """Return whether a scenario takes a list of data sets; others read their own data."""
     return "datasets" in parameters_of(find(SCENARIOS, scenario, "scenario"))[0]
 
 
 def generate(scenario: dict[str, Any]) -> None:
-    """Write generated data into the section's folder, if it asks for them.
+    """Generate data in the section's folder, if it has ``generate``.
 
     Raises:
         DatasetError: The folder holds something else.

@@ -6,17 +6,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from avalanche.training.templates import SupervisedTemplate
+
 from cliqa.engine.build import build
-from cliqa.engine.data_record import record_of
 from cliqa.engine.experiment import train_stream
-from cliqa.engine.interrupts import stop_on_signals
-from cliqa.engine.memory_advice import memory_advice, of_training
+from cliqa.engine.interrupts import memory_advice, stop_on_signals
 from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import resamples, run_folder, with_command_line
+from cliqa.engine.work_dir.data_record import record_of
 from cliqa.evaluation.records.tables import report
 from cliqa.utils.device import resolve_device
 from cliqa.utils.logging import get_logger, setup_logging
+from cliqa.utils.memory import shape_of
 from cliqa.visualization.run import draw_run
 
 logger = get_logger(__name__)
@@ -41,12 +43,12 @@ def train(
         work_dir: Where the run's files go; None for the config's own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         seed: Overrides the config's seed.
-        resume: ``None`` to begin anew, ``"auto"`` or a checkpoint's path to go on.
+        resume: ``None`` to start from scratch, ``"auto"`` or a checkpoint's path to resume.
         amp: Train in mixed precision.
-        allow_changed_data: Go on over other data than the run began with.
+        allow_changed_data: Resume although the data have changed.
 
     Returns:
-        The results, as they stand in results.json.
+        The results, as written to results.json.
 
     Raises:
         CliqaError: The config, the data or a checkpoint is wrong.
@@ -58,7 +60,7 @@ def train(
     setup_logging()
     parts = build(config, target, folder)
     config = parts.config
-    advice = partial(of_training, parts.strategy, config["amp"])
+    advice = partial(_memory_advice, parts.strategy, config["amp"])
     with memory_advice(advice):
         rehearse(parts)
     run = Run(
@@ -87,3 +89,29 @@ def train(
     for figure in figures:
         logger.info("figure:  %s", figure)
     return results
+
+
+def _memory_advice(strategy: SupervisedTemplate, amp: object) -> str:
+    """Return what a strategy was doing when memory ran out, and what to lower.
+
+    Args:
+        strategy: The strategy; its last batch gives the sizes.
+        amp: The config's key.
+    """
+    evaluates = not strategy.is_training
+    name, size = (
+        ("eval_mb_size", strategy.eval_mb_size)
+        if evaluates
+        else ("train_mb_size", strategy.train_mb_size)
+    )
+    transform = "eval_transform" if evaluates else "train_transform"
+    sizes = f" or the sizes in scenario.{transform}"
+    shown = f"{size} samples"
+    batch = getattr(strategy, "mbatch", None)
+    if batch is not None and len(batch[0]):
+        images = batch[0]
+        shown = f"{len(images)} samples of {shape_of(images[0])}"
+        sizes = sizes if images[0].dim() > 1 else ""
+    what = "evaluating" if evaluates else "training on"
+    more = "" if amp else ", or set amp=True"
+    return f"while {what} {shown}. Lower cl_strategy.{name} ({size}){sizes}{more}."

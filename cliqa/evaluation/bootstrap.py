@@ -1,4 +1,4 @@
-"""Percentile bootstrap over images: how far a measure moves with the draw of the test set.
+"""Percentile bootstrap over images: how much a measure varies with the test set.
 
 A resample draws N of the N images with replacement. Its mid-ranks follow from how often each image
 was drawn: sort once, then a running sum of the counts gives every rank, ties included, in O(N) and
@@ -29,10 +29,10 @@ from cliqa.utils.errors import EvaluationError
 Interval = tuple[float, float]
 
 MEASURES = {"srcc": srcc, "plcc": plcc, "rmse": rmse}
-"""What can be bootstrapped."""
+"""Measures that have bootstrap intervals."""
 
 MIN_IMAGES = 10
-"""Below, percentiles of a bootstrap say nothing: no interval is given."""
+"""Below, percentiles of a bootstrap are meaningless: no interval is given."""
 
 CHUNK_CELLS = 200_000
 """Resamples x images handled at once; 8 bytes each in about ten arrays."""
@@ -40,7 +40,7 @@ CHUNK_CELLS = 200_000
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Whether one model beats another on the same images.
+    """A paired comparison of two models on the same images.
 
     Attributes:
         measure: ``"srcc"``, ``"plcc"`` or ``"rmse"``.
@@ -152,7 +152,7 @@ def bootstrap_samples(
 
 
 def _moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return what every image adds to the first and second moments and the error, (N, 6).
+    """Return each image's contribution to the first and second moments and the error, (N, 6).
 
     Scores are taken from their median, which an outlier does not move: no digits cancel.
     """
@@ -258,7 +258,11 @@ def paired_bootstrap(
     sample_b = bootstrap_samples(prediction_b, target, **settings)[measure]
     gaps = sign * (sample_a - sample_b)
     gaps = gaps[np.isfinite(gaps)]
-    beyond = min(np.sum(gaps <= 0), np.sum(gaps >= 0))
-    p_value = min(1.0, 2 * (int(beyond) + 1) / (gaps.size + 1))
-    interval = _percentiles(gaps, 0.95)
+    interval, p_value = _percentiles(gaps, 0.95), two_sided_p_value(gaps)
     return PairedComparison(measure, values[0], values[1], difference, interval, p_value)
+
+
+def two_sided_p_value(gaps: np.ndarray) -> float:
+    """Return the p-value of a difference, from its resamples (R,)."""
+    beyond = min(int(np.sum(gaps <= 0)), int(np.sum(gaps >= 0)))
+    return min(1.0, 2 * (beyond + 1) / (gaps.size + 1))

@@ -1,4 +1,4 @@
-"""How well a classifier does on one whole test set.
+"""Accuracy of a classifier on one whole test set.
 
 Class-incremental streams are read in two ways (van de Ven & Tolias, 2019): class-IL, where the
 largest of all logits is the answer, and task-IL, where it is known which experience a sample is
@@ -128,7 +128,7 @@ def wilson_interval(correct: int, count: int, level: float = 0.95) -> Interval:
 
 @dataclass(frozen=True)
 class ClassReport:
-    """How well a classifier does on one test set.
+    """The accuracy of a classifier on one test set.
 
     Attributes:
         accuracy: Share of samples with the right class among all, 0..1; None where the logits are

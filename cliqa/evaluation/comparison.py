@@ -1,15 +1,21 @@
-"""Whether one evaluated model beats another: paired by the images that both have seen."""
+"""Paired comparisons of evaluated models on the same images."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cliqa.evaluation.bootstrap import MIN_IMAGES, PairedComparison, paired_bootstrap
+from cliqa.evaluation.bootstrap import (
+    MIN_IMAGES,
+    PairedComparison,
+    paired_bootstrap,
+    two_sided_p_value,
+)
 from cliqa.utils.errors import EvaluationError
 
 Evaluation = Mapping[str, Any]
@@ -55,9 +61,8 @@ def paired_accuracy(
     drawn = np.random.default_rng(seed).multinomial(a.size, shares, size=resamples)  # (R, 3)
     gaps = (drawn[:, 0] - drawn[:, 1]) / a.size
     low, high = np.quantile(gaps, [0.025, 0.975])
-    beyond = min(int(np.sum(gaps <= 0)), int(np.sum(gaps >= 0)))
-    p_value = min(1.0, 2 * (beyond + 1) / (resamples + 1))
-    return PairedComparison("accuracy", *values, difference, (float(low), float(high)), p_value)
+    interval = float(low), float(high)
+    return PairedComparison("accuracy", *values, difference, interval, two_sided_p_value(gaps))
 
 
 def compare_evaluations(
@@ -73,7 +78,7 @@ def compare_evaluations(
     Returns:
         A row a data set and pair: ``dataset``, ``a``, ``b``, ``measure``, ``value_a``, ``value_b``,
         ``difference`` (above 0 where A is better), ``interval``, ``p_value``, ``n`` and ``note``.
-        The note tells why there is no comparison, or what weakens it; None where all is well.
+        The note gives the reason if there is no comparison, or a caveat; None otherwise.
     """
     rows = []
     for (a, first), (b, second) in itertools.combinations(evaluations.items(), 2):
@@ -89,7 +94,7 @@ def compare_evaluations(
 
 
 def same_protocol(evaluations: Sequence[Evaluation]) -> bool:
-    """Tell whether images were shown to all models in one way, and the same split of them."""
+    """Return whether all models saw the same split with the same preprocessing."""
     ways = [
         {key: entry["protocol"].get(key) for key in ("preprocessing", "split")}
         for entry in evaluations
@@ -106,12 +111,10 @@ def _compare(
         return None, "not compared: the two were measured on different images or scores"
     answers = [[row["prediction"] for row in rows] for rows in (rows_a, rows_b)]
     if any(answer is None for answer in itertools.chain(*answers)):
-        return None, "not compared: a model predicts what is no number"
+        return None, "not compared: a prediction is not finite"
     if "accuracy" in first["metrics"]:
         truth = [row["target"] for row in rows_a]
-        right = [
-            [said == true for said, true in zip(given, truth, strict=True)] for given in answers
-        ]
+        right = [[a == b for a, b in zip(given, truth, strict=True)] for given in answers]
         return paired_accuracy(right[0], right[1], resamples=resamples, seed=seed), None
     try:
         target = [row["target"] for row in rows_a]
@@ -122,20 +125,12 @@ def _compare(
 
 
 def _sample(row: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return what tells which sample a prediction is about."""
+    """Return what identifies the sample of a prediction."""
     return row["image"], row["target"]
 
 
 def _plain(found: PairedComparison | None) -> dict[str, Any]:
     """Return a comparison in JSON's own types, all None where there is none."""
     if found is None:
-        names = ("measure", "value_a", "value_b", "difference", "interval", "p_value")
-        return dict.fromkeys(names)
-    return {
-        "measure": found.measure,
-        "value_a": found.value_a,
-        "value_b": found.value_b,
-        "difference": found.difference,
-        "interval": None if found.interval is None else list(found.interval),
-        "p_value": found.p_value,
-    }
+        return dict.fromkeys(field.name for field in fields(PairedComparison))
+    return {**asdict(found), "interval": None if found.interval is None else list(found.interval)}

@@ -1,4 +1,4 @@
-"""Agreement of predictions with scores, always over a whole evaluation set.
+"""Correlations and errors of predictions, always over a whole evaluation set.
 
 Every measure is ``scipy.stats``' own. What a definition does not cover (a constant prediction, a
 single image) is None, never 0 or NaN; what cannot be a prediction (NaN, infinity) is an error.
@@ -85,7 +85,7 @@ def extreme_exponent(values: np.ndarray) -> int:
 
 
 def moderate(values: np.ndarray) -> np.ndarray:
-    """Return values (N,) as they are, or nearer to 1 by a power of two where they are extreme."""
+    """Return values (N,); extreme ones are scaled by a power of two."""
     exponent = extreme_exponent(values)
     return np.ldexp(values, -exponent) if exponent else values
 
@@ -97,7 +97,7 @@ def is_constant(values: np.ndarray) -> bool:
 
 
 def why_undefined(x: np.ndarray, y: np.ndarray) -> str | None:
-    """Return why no correlation is defined between two arrays (N,), or None where one is."""
+    """Return why the correlation of two arrays (N,) is undefined, None if it is defined."""
     if x.size < 2:
         return f"a correlation needs two images, there is {'one' if x.size else 'none'}"
     if is_constant(x):

@@ -5,8 +5,8 @@ where it is not defined. Column k < T is the data set of experience k; further c
 that the model never learns. T experiences, K data sets, K >= T; indices from 0, so the last
 row is T - 1.
 
-Every measure returns a `Measured`: a value, or None with the reason. A cell that a measure needs
-and that is not defined makes the measure undefined; it is never left out of a mean.
+Every measure returns a `ValueOrReason`: a value, or None with the reason. A cell that a measure
+needs and that is not defined makes the measure undefined; it is never left out of a mean.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ScoreMatrix = npt.ArrayLike | Sequence[Sequence[float | None]]
 """R (T, K); a cell that is not defined is NaN or None."""
 
 
-class Measured(NamedTuple):
+class ValueOrReason(NamedTuple):
     """A value, or None and the reason why there is none.
 
     Attributes:
@@ -56,27 +56,27 @@ def as_matrix(scores: ScoreMatrix) -> np.ndarray:
     return matrix
 
 
-def _mean(matrix: np.ndarray, rows: Sequence[int], columns: Sequence[int]) -> Measured:
+def _mean(matrix: np.ndarray, rows: Sequence[int], columns: Sequence[int]) -> ValueOrReason:
     """Return the mean of cells (rows[i], columns[i]), or which of them is not defined."""
     if matrix.shape[1] <= max(columns):
-        return Measured(None, "there are fewer data sets than experiences")
+        return ValueOrReason(None, "there are fewer data sets than experiences")
     for t, k in zip(rows, columns, strict=True):
         if np.isnan(matrix[t, k]):
-            return Measured(None, f"R[{t}, {k}] is not defined", (t, k))
-    return Measured(float(np.mean(matrix[list(rows), list(columns)])))
+            return ValueOrReason(None, f"R[{t}, {k}] is not defined", (t, k))
+    return ValueOrReason(float(np.mean(matrix[list(rows), list(columns)])))
 
 
-def _change(now: Measured, before: Measured) -> Measured:
+def _change(now: ValueOrReason, before: ValueOrReason) -> ValueOrReason:
     """Return now - before, or the reason why one of them is missing."""
     if now.value is None:
         return now
-    return before if before.value is None else Measured(now.value - before.value)
+    return before if before.value is None else ValueOrReason(now.value - before.value)
 
 
-_ONE = Measured(None, "it needs two experiences, there is one")
+_ONE = ValueOrReason(None, "it needs two experiences, there is one")
 
 
-def final_mean(scores: ScoreMatrix, learnt: int | None = None) -> Measured:
+def final_mean(scores: ScoreMatrix, learnt: int | None = None) -> ValueOrReason:
     """Return the mean of the last row over the learnt data sets: ``mean_k R[T-1, k]``.
 
     With SRCC this is mSRCC (Zhang et al., TPAMI 2023), with accuracy the average accuracy
@@ -91,7 +91,7 @@ def final_mean(scores: ScoreMatrix, learnt: int | None = None) -> Measured:
     return _mean(matrix, [last] * columns, range(columns))
 
 
-def unseen_mean(scores: ScoreMatrix, learnt: int | None = None) -> Measured:
+def unseen_mean(scores: ScoreMatrix, learnt: int | None = None) -> ValueOrReason:
     """Return the mean of the last row over data sets never learnt: ``mean_{k>=T} R[T-1, k]``.
 
     Args:
@@ -102,11 +102,11 @@ def unseen_mean(scores: ScoreMatrix, learnt: int | None = None) -> Measured:
     rows, columns = matrix.shape
     unseen = range(rows if learnt is None else learnt, columns)
     if not unseen:
-        return Measured(None, "every data set has been learnt")
+        return ValueOrReason(None, "every data set has been learnt")
     return _mean(matrix, [rows - 1] * len(unseen), unseen)
 
 
-def anytime_mean(scores: ScoreMatrix) -> Measured:
+def anytime_mean(scores: ScoreMatrix) -> ValueOrReason:
     """Return the mean over time of the mean over what was learnt: ``mean_t mean_{k<=t} R[t, k]``.
 
     The average anytime accuracy (Caccia et al. 2020).
@@ -116,10 +116,10 @@ def anytime_mean(scores: ScoreMatrix) -> Measured:
     for mean in means:
         if mean.value is None:
             return mean
-    return Measured(float(np.mean([mean.value for mean in means if mean.value is not None])))
+    return ValueOrReason(float(np.mean([mean.value for mean in means if mean.value is not None])))
 
 
-def learning_mean(scores: ScoreMatrix) -> Measured:
+def learning_mean(scores: ScoreMatrix) -> ValueOrReason:
     """Return the mean of the diagonal: ``mean_t R[t, t]``.
 
     The plasticity index mPI (Zhang et al., TPAMI 2023) with SRCC; with accuracy the learning
@@ -129,7 +129,7 @@ def learning_mean(scores: ScoreMatrix) -> Measured:
     return _mean(matrix, range(matrix.shape[0]), range(matrix.shape[0]))
 
 
-def bwt(scores: ScoreMatrix) -> Measured:
+def bwt(scores: ScoreMatrix) -> ValueOrReason:
     """Return backward transfer, ``mean_{k<T-1} (R[T-1, k] - R[k, k])``; below 0 is forgetting.
 
     Lopez-Paz & Ranzato (2017), equation 3.
@@ -142,7 +142,7 @@ def bwt(scores: ScoreMatrix) -> Measured:
     return _change(_mean(matrix, [last] * last, range(last)), first)
 
 
-def forgetting(scores: ScoreMatrix) -> Measured:
+def forgetting(scores: ScoreMatrix) -> ValueOrReason:
     """Return forgetting since the best: ``mean_{k<T-1} (max_{t<T-1} R[t, k] - R[T-1, k])``.
 
     Chaudhry et al. (2018). The best may come before k was learnt, where that was evaluated; a later
@@ -160,44 +160,15 @@ def forgetting(scores: ScoreMatrix) -> Measured:
     return _change(_mean(best, [0] * last, range(last)), _mean(matrix, [last] * last, range(last)))
 
 
-def forgetting_from_first(scores: ScoreMatrix) -> Measured:
+def forgetting_from_first(scores: ScoreMatrix) -> ValueOrReason:
     """Return forgetting since it was learnt: ``mean_{k<T-1} (R[k, k] - R[T-1, k])``, that is -BWT.
 
-    What Avalanche's forgetting metrics show.
+    The value of Avalanche's forgetting metrics.
     """
     transfer = bwt(scores)
     if transfer.value is None:
         return transfer
-    return Measured(0.0 - transfer.value)
-
-
-def fwt(scores: ScoreMatrix, untrained: Sequence[float | None] | None = None) -> Measured:
-    """Return forward transfer, ``mean_{0<k<T} (R[k-1, k] - b[k])``.
-
-    Lopez-Paz & Ranzato (2017), equation 4.
-
-    Args:
-        scores: The matrix (T, K) with the cells above its diagonal.
-        untrained: Scores b of the model before any training, (K,).
-
-    Raises:
-        EvaluationError: `untrained` has not one score per data set.
-    """
-    matrix = as_matrix(scores)
-    rows, columns = matrix.shape
-    if rows == 1:
-        return _ONE
-    if untrained is None:
-        return Measured(None, "it needs the scores of the model before any training")
-    start = as_matrix([untrained])
-    if start.shape[1] != columns:
-        raise EvaluationError(
-            f"{start.shape[1]} scores of the untrained model for {columns} data sets."
-        )
-    ahead = _mean(matrix, range(rows - 1), range(1, rows))
-    if np.isnan(start[0, 1:rows]).any():
-        return Measured(None, "a score of the untrained model is not defined")
-    return _change(ahead, _mean(start, [0] * (rows - 1), range(1, rows)))
+    return ValueOrReason(0.0 - transfer.value)
 
 
 def stability(predictions: Sequence[Sequence[npt.ArrayLike]]) -> list[float | None]:
@@ -229,17 +200,17 @@ def stability(predictions: Sequence[Sequence[npt.ArrayLike]]) -> list[float | No
     return values
 
 
-def stability_mean(indices: Sequence[float | None]) -> Measured:
+def stability_mean(indices: Sequence[float | None]) -> ValueOrReason:
     """Return mSI, the mean of the stability indices, the first one's 1 included."""
     for t, value in enumerate(indices):
         if value is None:
-            return Measured(None, f"the stability after experience {t} is not defined")
+            return ValueOrReason(None, f"the stability after experience {t} is not defined")
     if not indices:
-        return Measured(None, "it needs the predictions of every experience")
-    return Measured(float(np.mean([value for value in indices if value is not None])))
+        return ValueOrReason(None, "it needs the predictions of every experience")
+    return ValueOrReason(float(np.mean([value for value in indices if value is not None])))
 
 
-def gap_closed(value: float, naive: float, joint: float) -> Measured:
+def gap_closed(value: float, naive: float, joint: float) -> ValueOrReason:
     """Return how much of the way from naive to joint training a method goes.
 
     ``(value - naive) / (joint - naive)``: 0 is the lower bound, 1 the upper one.
@@ -250,5 +221,43 @@ def gap_closed(value: float, naive: float, joint: float) -> Measured:
         joint: That of joint training.
     """
     if joint <= naive:
-        return Measured(None, "joint training is no better than naive fine-tuning")
-    return Measured((value - naive) / (joint - naive))
+        return ValueOrReason(None, "joint training is no better than naive fine-tuning")
+    return ValueOrReason((value - naive) / (joint - naive))
+
+
+def clear_measures(scores: ScoreMatrix) -> dict[str, float | None]:
+    """Return the five measures of CLEAR (Lin et al. 2021), named as in Avalanche.
+
+    Args:
+        scores: R (T, T): accuracy on the test data of bucket k after training on bucket t; NaN or
+            None where it was not evaluated (the streaming protocol has only what lies ahead).
+
+    Returns:
+        ``in_domain``: mean of the diagonal; ``next_domain``: of the cells just above it;
+        ``accuracy``: of the diagonal and all below; ``backward_transfer``: of all below;
+        ``forward_transfer``: of all above. None where there is no such cell or one is not defined.
+
+    Raises:
+        EvaluationError: The matrix is not square.
+
+    >>> measures = clear_measures([[0.9, 0.7], [0.8, 1.0]])
+    >>> round(measures["in_domain"], 2), round(measures["accuracy"], 2)
+    (0.95, 0.9)
+    """
+    matrix = as_matrix(scores)
+    if matrix.shape[0] != matrix.shape[1]:
+        raise EvaluationError(
+            f"CLEAR's measures need one test set per bucket: a square matrix, got {matrix.shape}."
+        )
+    size = matrix.shape[0]
+    cells = {
+        "in_domain": np.diag(matrix),
+        "next_domain": np.diag(matrix, k=1),
+        "accuracy": matrix[np.tril_indices(size)],
+        "backward_transfer": matrix[np.tril_indices(size, k=-1)],
+        "forward_transfer": matrix[np.triu_indices(size, k=1)],
+    }
+    return {
+        name: float(values.mean()) if values.size and not np.isnan(values).any() else None
+        for name, values in cells.items()
+    }

@@ -1,4 +1,4 @@
-"""A mean over repetitions, and how far it can be trusted."""
+"""A mean over repetitions with its confidence interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All measures of one model on one data set, with their intervals and what to know about them."""
+"""All measures of one model on one data set, with their intervals and warnings."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from cliqa.evaluation.logistic import logistic_fit
 from cliqa.utils.errors import EvaluationError
 
 TIED_PREDICTIONS = 0.05
-"""From this part of tied predictions on, a warning says so: low precision or saturation."""
+"""From this share of tied predictions on, a warning is given: low precision or saturation."""
 
 NARROW_SPREAD = 1e-6
-"""Predictions that spread less than this part of their size are float32 noise."""
+"""Predictions whose spread is a smaller share of their size are float32 noise."""
 
 
 @dataclass(frozen=True)
 class QualityReport:
-    """How well predictions agree with scores; None where a measure is not defined.
+    """Measures of predicted scores; None where one is not defined.
 
     Attributes:
         srcc: Spearman's rank correlation, -1..1.
@@ -75,7 +75,7 @@ class QualityReport:
 def quality_metrics(
     prediction: npt.ArrayLike, target: npt.ArrayLike, *, bootstrap: int = 1000, seed: int = 0
 ) -> QualityReport:
-    """Measure how well predictions agree with scores over one whole evaluation set.
+    """Compute all measures of predicted scores over one whole evaluation set.
 
     Args:
         prediction: Predicted scores, (N,), higher = better.
@@ -134,7 +134,7 @@ def _tied(values: np.ndarray) -> np.ndarray:
 
 
 def _caveats(x: np.ndarray) -> list[str]:
-    """Return what weakens the ranks of predictions (N,) that are not constant."""
+    """Return caveats about the ranks of predictions (N,) that are not constant."""
     found = []
     tied = int(np.sum(_tied(x)))
     if tied > TIED_PREDICTIONS * x.size:

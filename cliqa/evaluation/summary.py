@@ -1,4 +1,4 @@
-"""The few numbers that sum a score matrix up, each with its reason where it is not defined."""
+"""Summary numbers of a score matrix, each with a reason if it is not defined."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cliqa.evaluation import matrix
-from cliqa.evaluation.matrix import Measured, ScoreMatrix
+from cliqa.evaluation.matrix import ScoreMatrix, ValueOrReason
 
 JOINT = "joint training sees all data at once"
 
@@ -22,7 +22,6 @@ MEANINGS = {
     "bwt": "backward transfer: final minus right after learning",
     "forgetting": "best before the end minus final",
     "forgetting_from_first": "right after learning minus final",
-    "fwt": "forward transfer: just before learning minus untrained",
     "unseen": "final mean over data sets never learnt",
     "in_domain": "CLEAR: mean of the diagonal",
     "next_domain": "CLEAR: mean just above the diagonal",
@@ -51,21 +50,17 @@ def summarize(
     measure: str = "srcc",
     *,
     joint: bool = False,
-    learnt: int | None = None,
-    untrained: Sequence[float | None] | None = None,
     stability: Sequence[float | None] | None = None,
     experiences: Sequence[str] | None = None,
     datasets: Sequence[str] | None = None,
 ) -> Summary:
-    """Sum a score matrix up.
+    """Summarise a score matrix.
 
     Args:
         scores: R (T, K) as in `matrix`; NaN or None where not defined.
         measure: ``"srcc"`` gives ``msrcc``, ``mpi`` and ``msi``; any other measure is called
             ``average_<measure>`` and ``learning_<measure>``, and has no ``msi``.
         joint: The model saw all data at once: only the last row counts.
-        learnt: How many of the first columns have been learnt; by default T, and K where `joint`.
-        untrained: Scores of the model before any training, (K,); adds ``fwt``.
         stability: Stability index of every experience, (T,), as `matrix.stability` gives them.
         experiences: Names of the T experiences, for the reasons.
         datasets: Names of the K data sets, for the reasons.
@@ -74,12 +69,11 @@ def summarize(
         The numbers; ``unseen`` only where a data set was never learnt.
 
     Raises:
-        EvaluationError: `scores` is no matrix, or `untrained` does not fit it.
+        EvaluationError: `scores` is no matrix.
     """
     table = matrix.as_matrix(scores)
     rows, columns = table.shape
-    if learnt is None:
-        learnt = columns if joint else min(rows, columns)
+    learnt = columns if joint else min(rows, columns)
     final = mean_name(measure)
     found = {
         final: matrix.final_mean(table, learnt),
@@ -91,10 +85,8 @@ def summarize(
     found["bwt"] = matrix.bwt(table)
     found["forgetting"] = matrix.forgetting(table)
     found["forgetting_from_first"] = matrix.forgetting_from_first(table)
-    if untrained is not None:
-        found["fwt"] = matrix.fwt(table, untrained)
     if joint:
-        found = {**{name: Measured(None, JOINT) for name in found}, final: found[final]}
+        found = {**{name: ValueOrReason(None, JOINT) for name in found}, final: found[final]}
     if columns > learnt:
         found["unseen"] = matrix.unseen_mean(table, learnt)
     return Summary(
@@ -108,14 +100,14 @@ def summarize(
 
 
 def mean_name(measure: str) -> str:
-    """Return what the summary calls the final mean of a measure."""
+    """Return the summary's name of a measure's final mean."""
     return "msrcc" if measure == "srcc" else f"average_{measure}"
 
 
 def _reason(
-    measured: Measured, experiences: Sequence[str] | None, datasets: Sequence[str] | None
+    measured: ValueOrReason, experiences: Sequence[str] | None, datasets: Sequence[str] | None
 ) -> str:
-    """Return why a number is missing, in the stream's own names where they are known."""
+    """Return why a number is missing, with the names of the stream if they are known."""
     if measured.cell is None or experiences is None or datasets is None:
         return measured.reason or "not defined"
     t, k = measured.cell

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from cliqa.engine.build import build_model_and_strategy
-from cliqa.engine.data_record import DataRecord, check_same_data, record_sources
 from cliqa.engine.sections import resamples
+from cliqa.engine.work_dir.data_record import DataRecord, record_sources
+from cliqa.engine.work_dir.same_run import check_same_data
 from cliqa.engine.work_dir.saved_config import reason
 from cliqa.inference.data_arguments import Scale, is_new_data_set
 from cliqa.inference.evaluate_classes import ChosenClasses

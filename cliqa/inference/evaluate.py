@@ -10,7 +10,8 @@ import torch
 
 from cliqa.engine.check import check_config
 from cliqa.engine.sections import run_folder, with_command_line
-from cliqa.engine.work_dir.checkpoints import check_fits, find_checkpoint, load_run
+from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run
+from cliqa.engine.work_dir.same_run import check_fits
 from cliqa.evaluation.records.tables import render
 from cliqa.inference.candidate import Candidate, Request
 from cliqa.inference.evaluate_classes import classes_table

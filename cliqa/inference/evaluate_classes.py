@@ -107,7 +107,7 @@ class ChosenClasses:
         self, name: str, prediction: np.ndarray, target: np.ndarray, bootstrap: int, seed: int
     ) -> dict[str, Any]:
         """Return an experience's metrics and predictions."""
-        measured = ClassTargets().measured(
+        measured = ClassTargets().measures(
             self.benchmark, name, prediction, target, bootstrap=bootstrap, seed=seed
         )
         return {

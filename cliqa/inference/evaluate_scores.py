@@ -13,7 +13,7 @@ from cliqa.benchmarks.quality_stream import with_transforms
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.sharing import find_shared
 from cliqa.engine.streams import build_data_sets, build_stream
-from cliqa.engine.targets.scores import measure
+from cliqa.engine.targets.scores import score_measures
 from cliqa.evaluation.records.tables import Table, number
 from cliqa.inference.data_arguments import Scale, is_new_data_set, parse_data_set
 from cliqa.utils.errors import ConfigError
@@ -71,7 +71,7 @@ class ChosenScores:
     ) -> dict[str, Any]:
         """Return a data set's metrics and predictions."""
         source = self.sources[name]
-        measured = measure(prediction, target, bootstrap=bootstrap, seed=seed)
+        measured = score_measures(prediction, target, bootstrap=bootstrap, seed=seed)
         raw = source.to_raw(np.clip(prediction, 0, 1))
         columns = zip(source.table.images, prediction, target, raw, source.raw_scores, strict=True)
         return {

@@ -1,22 +1,74 @@
-"""Which runs a study consists of, checked before any of them starts."""
+"""The runs of a study, planned and checked before any of them starts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cliqa.config.load import load_config
+from cliqa.config.values import config_differences
 from cliqa.engine.check import check_config
 from cliqa.engine.sections import data_set_sections, with_command_line
 from cliqa.registry import DATASETS, find
-from cliqa.studies.bracket import Bracket, Configs
 from cliqa.studies.planned_run import PlannedRun, Replicate
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
 
 Item = TypeVar("Item", bound=Hashable)
+
+Configs = dict[Path, Mapping[str, Any]]
+"""Loaded configs by their files, in order."""
+
+FREE_OF_METHOD = ("train_transform", "eval_transform")
+"""Keys of the scenario that a method may choose for itself."""
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """The configs of the lower and the upper bound (naive and joint training).
+
+    Args:
+        naive: The lower bound's config; None to look for it.
+        joint: The upper bound's config; None to look for it.
+        look: Look for a bound that is not named: ``X_naive.py`` and ``X_joint.py`` beside a config
+            that is called ``X`` or ``X_method``, over the same data.
+    """
+
+    naive: str | Path | None = None
+    joint: str | Path | None = None
+    look: bool = True
+
+    def find(
+        self, configs: Configs, load: Callable[[Path], Mapping[str, Any]]
+    ) -> tuple[Path | None, Path | None]:
+        """Return the files of the lower and the upper bound, after adding them to `configs`.
+
+        Args:
+            configs: The study's configs; the bounds may stand among them.
+            load: Loads one more.
+
+        Raises:
+            ConfigError: A bound is missing or wrong, both are one, or several are found.
+        """
+        methods = dict(configs)
+        found: list[Path | None] = []
+        for name, given in (("naive", self.naive), ("joint", self.joint)):
+            file = Path(given) if given else None
+            if file is None and self.look:
+                file = _look(name, methods, load)
+            if file is not None:
+                file = _among(file, configs)
+                if file not in configs:
+                    configs[file] = load(file)
+            found.append(file)
+        if found[0] is not None and found[0] == found[1]:
+            raise ConfigError(f"{found[0]}: cannot be both --naive and --joint.")
+        return found[0], found[1]
 
 
 @dataclass(frozen=True)
@@ -30,7 +82,7 @@ class Plan:
         names: The configs' names in the order of the table.
         naive: The name of the lower bound, None if there is none.
         joint: The name of the upper bound, None if there is none.
-        notes: What the table should be read with, beside its own notes: filled while runs are kept.
+        notes: Notes for the table in addition to its own; finished runs that are kept add them.
     """
 
     out: Path
@@ -116,7 +168,7 @@ def _load(file: Path, options: Sequence[str]) -> dict[str, Any]:
 
 
 def _check_once(items: Iterable[Item], option: str) -> None:
-    """Refuse what is given twice."""
+    """Refuse duplicates."""
     twice = next((item for item, count in Counter(items).items() if count > 1), None)
     if twice is not None:
         shown = ",".join(twice) if isinstance(twice, tuple) else twice
@@ -131,14 +183,14 @@ def _check_configs(configs: Configs) -> None:
         other = by_name.setdefault(file.stem, file)
         if other != file:
             raise ConfigError(
-                f"{other} and {file}: two configs are called '{file.stem}', and runs are told "
-                "apart by that name. Rename one."
+                f"{other} and {file}: two configs are called '{file.stem}', and runs are "
+                "distinguished by that name. Rename one."
             )
         kinds.setdefault(config["scenario"].get("type"), file)
     if len(kinds) > 1:
         listed = ", ".join(f"{file}: {kind}" for kind, file in kinds.items())
         raise ConfigError(
-            f"configs of different streams cannot stand in one table ({listed}). Study each "
+            f"configs of different streams cannot be compared in one table ({listed}). Study each "
             "stream on its own, or leave bounds of another one out with --no-bracket."
         )
 
@@ -159,3 +211,48 @@ def _check_order(order: Sequence[str], file: Path, scenario: Mapping[str, Any]) 
         raise ConfigError(
             f"--orders {given}: must name each data set of {file} once: {','.join(names)}."
         )
+
+
+def _look(
+    name: str, configs: Mapping[Path, Mapping[str, Any]], load: Callable[[Path], Mapping[str, Any]]
+) -> Path | None:
+    """Return the bound found next to the configs, None if there is none."""
+    found: dict[Path, Path] = {}
+    for file, config in configs.items():
+        beside = sibling(file, name)
+        if beside is None:
+            continue
+        own, other = (
+            {key: value for key, value in part["scenario"].items() if key not in FREE_OF_METHOD}
+            for part in (config, load(beside))
+        )
+        differing = config_differences({"scenario": own}, {"scenario": other})
+        if differing:
+            keys = dict.fromkeys(".".join(key.split(".")[:2]) for key in differing)
+            logger.warning(
+                "%s is not used as %s's bound: its data differ (%s)", beside, file, ", ".join(keys)
+            )
+        else:
+            found.setdefault(beside.resolve(), beside)
+    if len(found) > 1:
+        listed = " and ".join(map(str, found.values()))
+        raise ConfigError(
+            f"--{name}: {listed} are found beside the configs. Name one of them, or none with "
+            "--no-bracket."
+        )
+    return next(iter(found.values()), None)
+
+
+def sibling(file: Path, name: str) -> Path | None:
+    """Return the file ``X_<name>.py`` beside ``X.py`` or ``X_method.py``, with the longest X."""
+    words = file.stem.split("_")
+    for count in range(len(words), 0, -1):
+        beside = file.with_name(f"{'_'.join(words[:count])}_{name}.py")
+        if beside.is_file():
+            return beside
+    return None
+
+
+def _among(file: Path, configs: Configs) -> Path:
+    """Return the name under which a file is known already, else its own."""
+    return next((known for known in configs if known.resolve() == file.resolve()), file)

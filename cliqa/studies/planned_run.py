@@ -1,24 +1,29 @@
-"""One run of a study: a config in one replicate, and whether it has finished."""
+"""One run of a study: a config in one replicate, and whether its finished results can be kept."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cliqa.config.load import load_config
-from cliqa.config.values import config_differences
-from cliqa.engine.run import FREE, deciding
-from cliqa.engine.work_dir.checkpoints import check_same_texts, find_checkpoint, load_run
+from cliqa.engine.streams import build_benchmark
+from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run
+from cliqa.engine.work_dir.data_record import DataRecord, read_record, record_of
+from cliqa.engine.work_dir.same_run import OPTION, check_same_texts, differing_keys, listed
 from cliqa.evaluation.records.results import FILE_NAME, load_results
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError, DatasetError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Replicate:
-    """What is repeated for every config.
+    """A repetition of every config: a seed, or an order with a seed.
 
     Args:
         seed: The seed of all randomness.
@@ -36,7 +41,7 @@ class Replicate:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Return what ``--cfg-options`` must say."""
+        """Return the values for ``--cfg-options``."""
         names = ",".join(f"'{name}'" for name in self.order)
         return (f"scenario.order=[{names}]",) if self.order else ()
 
@@ -55,7 +60,7 @@ class PlannedRun:
     Args:
         file: The config.
         replicate: The seed, and the order.
-        options: What ``--cfg-options`` must say, the replicate's included.
+        options: The values for ``--cfg-options``, including the replicate's.
         folder: The run's work_dir.
         config: What the config resolves to.
     """
@@ -76,7 +81,7 @@ class PlannedRun:
         return self.folder.with_name(f"{self.folder.name}.log")
 
     def is_finished(self) -> bool:
-        """Tell whether the work_dir holds this run's finished results.
+        """Return whether the work_dir holds this run's finished results.
 
         Raises:
             ConfigError: It holds a run of another config.
@@ -85,12 +90,11 @@ class PlannedRun:
         saved = self.folder / "config.py"
         if not saved.is_file():
             return False
-        old, new = deciding(load_config(saved)), deciding(dict(self.config))
-        other = [key for key in config_differences(old, new) if key not in FREE]
-        if other:
+        differing = differing_keys(load_config(saved), self.config)
+        if differing:
             raise ConfigError(
                 f"{self.folder}: holds a run of another config; these keys differ: "
-                f"{', '.join(other[:8])}. Choose another folder with --out, or move this one away."
+                f"{listed(differing)}. Choose another folder with --out, or move this one away."
             )
         if not (self.folder / FILE_NAME).is_file():
             return False
@@ -100,3 +104,63 @@ class PlannedRun:
             checkpoint = find_checkpoint(self.folder)
             check_same_texts(checkpoint, load_run(checkpoint), dict(self.config))
         return finished
+
+
+def check_study_data(runs: Iterable[PlannedRun], allowed: bool = False) -> list[str]:
+    """Refuse to keep finished runs if the data have changed since: new runs would use other data.
+
+    Every scenario's data are read once; nothing is read where no run has finished. Runs that have
+    not finished check their data when they resume.
+
+    Args:
+        runs: Those that have finished.
+        allowed: Keep them nevertheless.
+
+    Returns:
+        Notes for the study's table.
+
+    Raises:
+        CheckpointError: The data of a run have changed, with what has changed.
+    """
+    present: dict[str, DataRecord | None] = {}
+    notes: list[str] = []
+    for run in runs:
+        then = read_record(load_results(run.folder).get("data"), run.folder)
+        if then is None:
+            logger.warning("%s: holds no record of its data: they may have changed since", run)
+            continue
+        key = json.dumps(run.config["scenario"], default=str, sort_keys=True)
+        if key not in present:
+            present[key] = _present(run)
+        now = present[key]
+        if now is None or not then.differences(now):
+            continue
+        changes = ". ".join(_changes(run, then, now))
+        if not allowed:
+            raise CheckpointError(
+                f"{run.folder}: {run}: its data have changed: {changes}. Restore the data, choose "
+                f"another folder with --out, or keep the run with {OPTION}."
+            )
+        notes.append(f"{run} is kept, and its data have changed: {changes} ({OPTION})")
+        logger.warning("%s", notes[-1])
+    return notes
+
+
+def _present(run: PlannedRun) -> DataRecord | None:
+    """Return the record of a run's present data, None if they are missing."""
+    scenario: dict[str, Any] = dict(run.config["scenario"])
+    try:
+        return record_of(build_benchmark(scenario))
+    except DatasetError as error:
+        logger.warning("finished runs are kept, and their data cannot be checked: %s", error)
+        return None
+
+
+def _changes(run: PlannedRun, then: DataRecord, now: DataRecord) -> list[str]:
+    """Return what has changed; image by image if the run's checkpoint is there."""
+    try:
+        path = find_checkpoint(run.folder)
+        whole = read_record(load_run(path).get("data"), path)
+    except CliqaError:
+        whole = None
+    return (whole or then).differences(now) or then.differences(now)

@@ -1,4 +1,4 @@
-"""Commands run side by side as processes of their own, and ended politely."""
+"""Commands run in parallel processes, which are asked to stop before they are killed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from cliqa.engine.interrupts import Interrupted
+
 POLL = 0.1
 """Seconds between two looks at the processes."""
 
@@ -21,17 +23,7 @@ GRACE = 60.0
 """Seconds that a process which was asked to stop may take to write what it holds."""
 
 
-class Stopped(KeyboardInterrupt):
-    """A signal came, and every process has ended.
-
-    Args:
-        signum: The signal; an entry point's exit status is 128 + `signum`.
-    """
-
-    def __init__(self, signum: int) -> None:
-        name = signal.Signals(signum).name
-        super().__init__(f"stopped by {name}; the same command goes on where it was")
-        self.signum = signum
+RESUME = "the same command continues where it was stopped"
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ class Command:
 
     Args:
         arguments: The program and its arguments.
-        log: The file that takes what it writes to stdout and stderr; it is written anew.
+        log: The file that takes what it writes to stdout and stderr; it is overwritten.
     """
 
     arguments: tuple[str, ...]
@@ -48,7 +40,7 @@ class Command:
 
 
 class _Running(NamedTuple):
-    """A process that goes on, and which command it is."""
+    """A running process, and the number of its command."""
 
     place: int
     process: subprocess.Popen[bytes]
@@ -80,7 +72,7 @@ def run_commands(
             equal share of the processors.
 
     Raises:
-        Stopped: SIGINT or SIGTERM came.
+        Interrupted: SIGINT or SIGTERM came.
     """
     threads = max(1, cores() // jobs)
     variables = {"OMP_NUM_THREADS": str(threads), **os.environ, **(environment or {})}
@@ -97,7 +89,7 @@ def run_commands(
         finally:
             _end([part.process for part in running], signals)
         if signals:
-            raise Stopped(signals[0])
+            raise Interrupted(signals[0], RESUME)
 
 
 def _start(command: Command, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:

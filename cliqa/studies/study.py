@@ -1,29 +1,32 @@
-"""A study: several configs over several seeds, run side by side and summed up in one table."""
+"""Running and summarising studies: configs over seeds, or two over numbers of images."""
 
 from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from cliqa.config.trust import is_trusting
-from cliqa.engine.data_record import OPTION
 from cliqa.engine.work_dir.holding import only_one
+from cliqa.engine.work_dir.same_run import OPTION
 from cliqa.evaluation.records.results import Results, load_results
-from cliqa.evaluation.records.study import Study, build_study
-from cliqa.evaluation.records.study_table import study_report
-from cliqa.studies.plan import Plan
-from cliqa.studies.planned_run import PlannedRun
+from cliqa.evaluation.records.study import LabelStudy, Study, build_label_study, build_study
+from cliqa.evaluation.records.study_tables import label_table, study_report
+from cliqa.evaluation.records.tables import Style
+from cliqa.studies.plan import Bracket, Plan, plan_study
+from cliqa.studies.planned_run import PlannedRun, check_study_data
 from cliqa.studies.processes import Command, run_commands
-from cliqa.studies.study_data import check_study_data
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json, write_text
 from cliqa.utils.logging import get_logger
-from cliqa.visualization.study import draw_study
+from cliqa.visualization.study import draw_label_study, draw_study
 from cliqa.visualization.style import save_figure
 
 logger = get_logger(__name__)
@@ -54,24 +57,24 @@ def run_study(
     device: str = "auto",
     allow_changed_data: bool = False,
 ) -> list[Failure]:
-    """Run what has not finished yet; a run that was stopped goes on where it was.
+    """Run what has not finished yet; a run that was stopped is resumed.
 
     Args:
         plan: The runs.
         script: ``train_config.py``.
         jobs: How many run at a time; they share the processors equally.
         device: Where they train.
-        allow_changed_data: Keep runs, and go on with them, over other data than there are now; the
-            plan's notes say so.
+        allow_changed_data: Keep and resume runs although their data have changed; the plan's notes
+            list the changes.
 
     Returns:
         The runs that failed; the others have finished.
 
     Raises:
-        CheckpointError: A finished run is over other data than there are now.
+        CheckpointError: The data of a finished run have changed.
         ConfigError: `jobs` is below 1, or a run's folder belongs to another config.
         ArtifactError: Another study is running in the folder.
-        Stopped: SIGINT or SIGTERM came; every process has ended, and the next call goes on.
+        Interrupted: SIGINT or SIGTERM came; every process has ended, and the next call continues.
     """
     if jobs < 1:
         raise ConfigError(f"--jobs {jobs}: must be at least 1.")
@@ -87,7 +90,7 @@ def run_study(
 def _run(
     waiting: Sequence[PlannedRun], script: Path, jobs: int, more: Sequence[str], total: int
 ) -> list[Failure]:
-    """Run what is waiting under a bar over all runs."""
+    """Run the unfinished runs, with a progress bar over all."""
     failures: list[Failure] = []
     kept = total - len(waiting)
     if kept:
@@ -122,17 +125,17 @@ def _command(run: PlannedRun, script: Path, more: Sequence[str]) -> Command:
 
 
 def _reason(log: Path, status: int) -> str:
-    """Return the last line of a log that tells an error, else its last line."""
+    """Return the last line of a log that reports an error, else its last line."""
     text = log.read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     if status < 0:
         return f"killed by {signal.Signals(-status).name}"
-    return (told or lines or [f"exit status {status}"])[-1]
+    return (errors or lines or [f"exit status {status}"])[-1]
 
 
 def finished_runs(plan: Plan) -> dict[str, dict[str, Results]]:
-    """Return the results of what has finished, by config and replicate."""
+    """Return the results of the finished runs, by config and replicate."""
     found: dict[str, dict[str, Results]] = {name: {} for name in plan.names}
     for run in plan.runs:
         if run.is_finished():
@@ -141,7 +144,7 @@ def finished_runs(plan: Plan) -> dict[str, dict[str, Results]]:
 
 
 def write_study(plan: Plan) -> tuple[Study, list[Path]]:
-    """Sum up what has finished, and write it.
+    """Summarise the finished runs, and write the summary.
 
     Args:
         plan: The runs.
@@ -156,9 +159,75 @@ def write_study(plan: Plan) -> tuple[Study, list[Path]]:
         finished_runs(plan), replicates=plan.replicates, naive=plan.naive, joint=plan.joint
     )
     study["notes"] += plan.notes
-    files = [plan.out / f"study.{suffix}" for suffix in ("json", "md", "csv", "png")]
-    write_json(files[0], study)
-    write_text(files[1], study_report(study, "markdown"))
-    write_text(files[2], study_report(study, "csv"))
-    save_figure(draw_study(study), files[3])
-    return study, files
+    return study, _write(plan.out / "study", study, partial(study_report, study), draw_study(study))
+
+
+def plan_label_study(
+    baseline: str | Path,
+    other: str | Path,
+    images: Sequence[int],
+    seeds: Sequence[int],
+    out: str | Path,
+    options: Sequence[str] = (),
+) -> dict[int, Plan]:
+    """Return the runs of a study by the number of training images of each data set.
+
+    Both configs should differ in their start alone: equal epochs, rates and data.
+
+    Args:
+        baseline: One config over a `QualityStream`.
+        other: The other one.
+        images: Values of ``scenario.max_train``.
+        seeds: At least one.
+        out: The study's folder; runs go to ``OUT/<N>_images/<config>/seed_<S>``.
+        options: ``key=value`` for both.
+
+    Raises:
+        ConfigError: A config or an option is wrong, or a number is below 1 or given twice.
+    """
+    if not images or min(images) < 1 or len(set(images)) < len(images):
+        raise ConfigError(f"--images {' '.join(map(str, images))}: numbers >= 1, each once.")
+    return {
+        count: plan_study(
+            [baseline, other],
+            seeds,
+            Path(out) / f"{count}_images",
+            bracket=Bracket(None, None, look=False),
+            options=[*options, f"scenario.max_train={count}"],
+        )
+        for count in sorted(images)
+    }
+
+
+def write_label_study(plans: Mapping[int, Plan], out: str | Path) -> tuple[LabelStudy, list[Path]]:
+    """Summarise the finished runs, and write the summary.
+
+    Args:
+        plans: The runs, as planned.
+        out: The study's folder.
+
+    Returns:
+        The study, and the files ``label_study.json``, ``.md``, ``.csv`` and ``.png``.
+
+    Raises:
+        EvaluationError: Nothing has finished in both configs.
+    """
+    first, second = next(iter(plans.values())).names
+    found = {count: finished_runs(plan) for count, plan in plans.items()}
+    study = build_label_study(found, first, second)
+    changed = [note for plan in plans.values() for note in plan.notes]
+    content = {**study, "changed_data": changed} if changed else study
+    figure = draw_label_study(study)
+    return study, _write(Path(out) / "label_study", content, partial(label_table, study), figure)
+
+
+def _write(
+    path: Path, content: Mapping[str, Any], table: Callable[[Style], str], figure: Figure
+) -> list[Path]:
+    """Write a study's values, its table for people and for machines, and its figure."""
+    files = [path.with_name(f"{path.name}.{suffix}") for suffix in ("json", "md", "csv", "png")]
+    write_json(files[0], content)
+    write_text(files[1], table("markdown"))
+    write_text(files[2], table("csv"))
+    save_figure(figure, files[3])
+    return files

@@ -1,1 +1,4 @@
-"""Figures drawn from the written artefacts of a run."""
+"""Figures drawn from the files that runs, evaluations and studies write.
+
+Nothing here runs a model; figures that do are in `cliqa.explain`.
+"""

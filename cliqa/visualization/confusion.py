@@ -1,4 +1,4 @@
-"""The confusion matrix of a run's last model: which class it takes for which."""
+"""The confusion matrix of a run's last model."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from cliqa.evaluation.classification import confusion_matrix, predicted_classes
-from cliqa.evaluation.records.class_predictions import ClassPredictions
+from cliqa.evaluation.records.predictions import ClassPredictions
 from cliqa.utils.errors import ArtifactError
-from cliqa.visualization.style import INK, PAGE, new_figure, shortened, styled
+from cliqa.visualization.style import INK, PAGE, new_figure, shortened, slant_labels, styled
 
 MOST_NAMED = 40
 """With more classes than this, an axis shows numbers instead of names."""
@@ -29,7 +29,7 @@ def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figur
     A class without a sample has an empty row.
 
     Args:
-        predictions: What the model says about each test set; their samples are put together.
+        predictions: The predictions for each test set; their samples are pooled.
         label: Which model it is, for the title: ``"after 8+9"``.
 
     Raises:
@@ -50,7 +50,7 @@ def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figur
 
 @styled
 def draw_counts(counts: np.ndarray, classes: Sequence[str], label: str) -> Figure:
-    """Draw a confusion matrix that has been counted already.
+    """Draw a confusion matrix.
 
     Args:
         counts: Samples by true and by predicted class, (K, K).
@@ -93,7 +93,6 @@ def _name_axes(axes: Axes, classes: Sequence[str]) -> None:
         return
     size = 7.5 if len(classes) <= MOST_COUNTED else 5.5
     names = [shortened(name, 18) for name in classes]
-    axes.set_xticks(range(len(classes)), names, fontsize=size, rotation=45, ha="right")
+    axes.set_xticks(range(len(classes)), names, fontsize=size)
     axes.set_yticks(range(len(classes)), names, fontsize=size)
-    for text in axes.get_xticklabels():
-        text.set_rotation_mode("anchor")
+    slant_labels(axes, 45)

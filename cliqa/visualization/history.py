@@ -1,4 +1,4 @@
-"""How training went, epoch by epoch: the loss, and the scores in training and validation."""
+"""Training curves: the loss and the scores of every epoch."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ Rows = Sequence[Mapping[str, Any]]
 
 LINES = {"train": ":", "val": "-"}
 """How the two kinds of a score are drawn, by the beginning of their keys."""
+
+WORDS = {"train": "training", "val": "validation"}
 
 
 def load_metrics(path: str | Path) -> list[dict[str, Any]]:
@@ -77,15 +79,12 @@ def draw_history(rows: Rows) -> Figure:
     figure = new_figure(PAGE, 2.1 + 1.5 * len(measures))
     panels = figure.subplots(1 + len(measures), 1, sharex=True, squeeze=False).ravel()
     _draw_epochs(panels[0], epochs, "loss", named=True)
-    panels[0].set_ylabel("training loss")
-    panels[0].set_ylim(bottom=0)
     for axes, (measure, kinds) in zip(panels[1:], measures.items(), strict=True):
         for kind in kinds:
             _draw_epochs(axes, epochs, f"{kind}_{measure}", line=LINES[kind])
-        axes.set_ylabel(_label(measure, kinds))
         if len(kinds) > 1:
             axes.legend(handles=_kinds_legend(), loc="best", ncols=2)
-    _number_epochs(panels[-1], len(epochs))
+    _label_panels(panels, measures, len(epochs))
     return figure
 
 
@@ -104,14 +103,11 @@ def draw_histories(runs: Mapping[str, Rows]) -> Figure:
     figure = new_figure(PAGE, 2.4 + 1.5 * len(measures))
     panels = figure.subplots(1 + len(measures), 1, sharex=True, squeeze=False).ravel()
     for index, epochs in enumerate(histories.values()):
-        _draw_line(panels[0], epochs, "loss", "-", color(index))
+        _plot(panels[0], _values(epochs, "loss"), "-", color(index))
         for axes, (measure, kinds) in zip(panels[1:], measures.items(), strict=True):
             for kind in kinds:
-                _draw_line(axes, epochs, f"{kind}_{measure}", LINES[kind], color(index))
-    panels[0].set_ylabel("training loss")
-    panels[0].set_ylim(bottom=0)
-    for axes, (measure, kinds) in zip(panels[1:], measures.items(), strict=True):
-        axes.set_ylabel(_label(measure, kinds))
+                values = _values(epochs, f"{kind}_{measure}")
+                _plot(axes, values, LINES[kind], color(index))
     first, *others = map(_borders, histories.values())
     for axes in panels:
         axes.grid(axis="y")
@@ -123,7 +119,7 @@ def draw_histories(runs: Mapping[str, Rows]) -> Figure:
     if any(len(kinds) > 1 for kinds in measures.values()):
         handles += _kinds_legend()
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 4))
-    _number_epochs(panels[-1], max(map(len, histories.values())))
+    _label_panels(panels, measures, max(map(len, histories.values())))
     return figure
 
 
@@ -157,27 +153,26 @@ def measures_of(histories: Sequence[Rows]) -> dict[str, list[str]]:
 def _label(measure: str, kinds: Sequence[str]) -> str:
     """Return the name of a measure's axis."""
     name = LABELS.get(measure, measure)
-    return (
-        name
-        if len(kinds) > 1
-        else {"val": "validation", "train": "training"}[kinds[0]] + (f" {name}")
-    )
+    return name if len(kinds) > 1 else f"{WORDS[kinds[0]]} {name}"
 
 
 def _kinds_legend() -> list[Line2D]:
-    """Return what the two kinds of lines mean."""
-    words = {"train": "training", "val": "validation"}
+    """Return the legend of the two kinds of lines."""
     return [
-        Line2D([], [], color=MUTED, linestyle=line, label=words[kind])
+        Line2D([], [], color=MUTED, linestyle=line, label=WORDS[kind])
         for kind, line in LINES.items()
     ]
 
 
-def _number_epochs(axes: Axes, count: int) -> None:
-    """Number the epochs below the lowest panel."""
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlim(0.5, count + 0.5)
+def _label_panels(panels: np.ndarray, measures: Mapping[str, Sequence[str]], count: int) -> None:
+    """Name what the panels show, and number the epochs below the lowest one."""
+    panels[0].set_ylabel("training loss")
+    panels[0].set_ylim(bottom=0)
+    for axes, (measure, kinds) in zip(panels[1:], measures.items(), strict=True):
+        axes.set_ylabel(_label(measure, kinds))
+    panels[-1].set_xlabel("epoch")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[-1].set_xlim(0.5, count + 0.5)
 
 
 def _borders(epochs: Rows) -> list[float]:
@@ -186,10 +181,14 @@ def _borders(epochs: Rows) -> list[float]:
     return [index + 1.5 for index, (a, b) in enumerate(pairs) if a["experience"] != b["experience"]]
 
 
-def _draw_line(axes: Axes, epochs: Rows, key: str, line: str, own: str) -> None:
-    """Draw one number of every epoch that has it as one line."""
-    values = np.array([row.get(key) for row in epochs], dtype=float)  # None -> NaN
-    drawn = np.flatnonzero(np.isfinite(values))
+def _values(epochs: Rows, key: str) -> np.ndarray:
+    """Return one number of every epoch, NaN where it has none."""
+    return np.array([row.get(key) for row in epochs], dtype=float)  # None -> NaN
+
+
+def _plot(axes: Axes, values: np.ndarray, line: str, own: str) -> None:
+    """Draw the values that are defined over the numbers of their epochs."""
+    drawn = np.flatnonzero(np.isfinite(values))  # not every epoch is validated
     shape = "" if drawn.size > 40 else "o"
     axes.plot(drawn + 1, values[drawn], shape + line, color=own, markersize=2.8)
 
@@ -197,13 +196,11 @@ def _draw_line(axes: Axes, epochs: Rows, key: str, line: str, own: str) -> None:
 def _draw_epochs(axes: Axes, epochs: Rows, key: str, line: str = "-", named: bool = False) -> None:
     """Draw one number of every epoch, broken and separated between experiences."""
     order = list(dict.fromkeys(row["experience"] for row in epochs))
-    values = np.array([row.get(key) for row in epochs], dtype=float)  # None -> NaN
+    values = _values(epochs, key)
     owners = np.array([order.index(row["experience"]) for row in epochs])
     for index in range(len(order)):
         places = np.flatnonzero(owners == index)
-        drawn = places[np.isfinite(values[places])]  # not every epoch is validated
-        shape = "" if drawn.size > 40 else "o"
-        axes.plot(drawn + 1, values[drawn], shape + line, color=color(index), markersize=2.8)
+        _plot(axes, np.where(owners == index, values, np.nan), line, color(index))
         if index:
             axes.axvline(places[0] + 0.5, color=FAINT, linewidth=0.8)
         if named:

@@ -1,4 +1,4 @@
-"""The score matrix as a heat map: what each model of a run knows about each data set."""
+"""The score matrix as a heat map: each model of a run on each data set."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from cliqa.evaluation.records.results import Results, main_measure, row_labels
-from cliqa.evaluation.records.tables import LABELS, number
-from cliqa.visualization.style import FAINT, INK, MUTED, new_figure, styled, wrapped
+from cliqa.evaluation.records.tables import LABELS
+from cliqa.visualization.style import FAINT, INK, MUTED, new_figure, signed, styled, wrapped
 
 CELL = (0.95, 0.5)
 """Width and height of a cell with an interval, in inches."""
@@ -84,7 +84,7 @@ def _annotate(
     band: list[float] | None,
     background: tuple[float, ...],
 ) -> None:
-    """Write a cell's value and interval in the colour that can be read there."""
+    """Write a cell's value and interval in a readable colour."""
     if np.isnan(value):
         patch = Rectangle((k - 0.5, t - 0.5), 1, 1, facecolor="#F4F4F4", edgecolor=FAINT)
         patch.set(hatch="////", linewidth=0)
@@ -98,20 +98,15 @@ def _annotate(
     axes.text(
         k,
         t - (0.12 if band else 0),
-        _signed(value),
+        signed(value),
         ha="center",
         va="center",
         color=ink,
         fontsize=9,
     )
     if band:
-        text = f"[{_signed(band[0])}, {_signed(band[1])}]"
+        text = f"[{signed(band[0])}, {signed(band[1])}]"
         axes.text(k, t + 0.24, text, ha="center", va="center", color=ink, fontsize=5.8)
-
-
-def _signed(value: float) -> str:
-    """Return a value with a minus as long as a digit is wide."""
-    return number(value).replace("-", "\N{MINUS SIGN}")
 
 
 def _frame(t: int, k: int) -> Rectangle:

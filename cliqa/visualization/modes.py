@@ -6,16 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from cliqa.evaluation.records.eval_results import FILE_NAME, load_evaluation
-from cliqa.evaluation.records.results import load_results, main_measure
-from cliqa.utils.errors import ArtifactError
-from cliqa.visualization.evaluation import draw_evaluation, draw_evaluations
-from cliqa.visualization.forgetting import draw_forgetting
+from cliqa.evaluation.classification import confusion_matrix
+from cliqa.evaluation.records.eval_results import FILE_NAME, DataSetScores, load_evaluation
+from cliqa.evaluation.records.results import Results, load_results, main_measure
+from cliqa.utils.errors import ArtifactError, ConfigError
+from cliqa.visualization.comparison import draw_comparison, draw_evaluations
+from cliqa.visualization.confusion import draw_counts
+from cliqa.visualization.curves import draw_forgetting
 from cliqa.visualization.history import draw_histories, draw_history, load_metrics
 from cliqa.visualization.matrix import draw_matrix
-from cliqa.visualization.run import FileFormat, draw_runs, run_names
+from cliqa.visualization.run import FileFormat
+from cliqa.visualization.scatter import draw_scatter
 from cliqa.visualization.style import save_figure
 
 
@@ -111,17 +115,11 @@ def draw_compared(paths: Sequence[Path], labels: Sequence[str], target: Target) 
         raise ArtifactError(f"give work_dirs alone, or files like {FILE_NAME} alone.")
     if of_evaluation == {True}:
         return draw_evaluated(paths, labels, target)
-    return draw_runs(
-        paths,
-        target.folder or Path(),
-        labels=labels,
-        file_format=target.file_format,
-        dpi=target.dpi,
-    )
+    return target.save({"comparison": draw_comparison(load_runs(paths, labels))}, paths)
 
 
 def draw_matrices(paths: Sequence[Path], labels: Sequence[str], target: Target) -> list[Path]:
-    """Draw a run's score matrices (``matrix_srcc`` ...) and what it has forgotten.
+    """Draw a run's score matrices (``matrix_srcc`` ...) and its forgetting.
 
     Raises:
         ArtifactError: There is more than one input, or ``results.json`` is missing or damaged.
@@ -134,3 +132,77 @@ def draw_matrices(paths: Sequence[Path], labels: Sequence[str], target: Target) 
     if not results.get("joint") and len(next(iter(results["matrix"].values()))) > 1:
         figures["forgetting"] = draw_forgetting(results)
     return target.save(figures, paths)
+
+
+def draw_evaluation(evaluation: Mapping[str, DataSetScores], label: str = "") -> Figure:
+    """Draw one model's predictions: a scatter plot of scores, or a confusion matrix of classes.
+
+    Args:
+        evaluation: Content of an ``eval_results.json``.
+        label: Which model it is, for the axis or the title.
+
+    Raises:
+        ArtifactError: Single predictions are missing, or scores and classes are mixed.
+    """
+    kinds = {data.of_classes for data in evaluation.values()}
+    if len(kinds) > 1:
+        raise ArtifactError("one evaluation has scores and classes: nothing shows both.")
+    if kinds == {True}:
+        return _confusion(evaluation, label)
+    intervals = {name: data.intervals for name, data in evaluation.items()}
+    scores = {name: data.scores() for name, data in evaluation.items()}
+    return draw_scatter(scores, f"of {label}" if label else "", intervals)
+
+
+def _confusion(evaluation: Mapping[str, DataSetScores], label: str) -> Figure:
+    """Draw the classes of all experiences in one matrix."""
+    pairs = [pair for data in evaluation.values() for pair in zip(*data.classes(), strict=True)]
+    known = [(true, said) for true, said in pairs if said is not None]
+    if not known:
+        raise ArtifactError("the evaluation predicts no class: the training has diverged.")
+    classes = sorted({name for pair in known for name in pair})
+    numbers = {name: index for index, name in enumerate(classes)}
+    said = np.array([numbers[said] for _, said in known])
+    true = np.array([numbers[true] for true, _ in known])
+    return draw_counts(confusion_matrix(said, true, len(classes)), classes, label or "evaluation")
+
+
+def load_runs(work_dirs: Sequence[Path], labels: Sequence[str] = ()) -> dict[str, Results]:
+    """Return the results of several runs by names that differ; see `run_names`.
+
+    Raises:
+        ArtifactError: A ``results.json`` is missing or damaged, or a folder is given twice.
+        ConfigError: The labels are others than one a run.
+    """
+    names = run_names(work_dirs, labels)
+    return {name: load_results(path) for name, path in zip(names, work_dirs, strict=True)}
+
+
+def run_names(paths: Sequence[Path], labels: Sequence[str] = ()) -> list[str]:
+    """Return a name for every run, all different.
+
+    Args:
+        paths: Work_dirs, or files in them. A run is called after it; where two are called the
+            same, after as much of the path as distinguishes them.
+        labels: The names to take instead.
+
+    Raises:
+        ArtifactError: A path is given twice.
+        ConfigError: There are more or fewer labels than paths, or two are the same.
+    """
+    folders = [Path(path).resolve() for path in paths]
+    if len(set(folders)) < len(folders):
+        raise ArtifactError("the same work_dir is given twice.")
+    if labels:
+        if len(labels) != len(paths) or len(set(labels)) < len(labels):
+            raise ConfigError(
+                f"--labels: {len(labels)} for {len(paths)} runs. Give each a name of its own."
+            )
+        return list(labels)
+    runs = [path.parent if path.suffix in (".json", ".jsonl") else path for path in folders]
+    if len(set(runs)) == len(runs):
+        folders = runs
+    depth = 1
+    while len({folder.parts[-depth:] for folder in folders}) < len(folders):
+        depth += 1
+    return ["/".join(folder.parts[-depth:]) for folder in folders]

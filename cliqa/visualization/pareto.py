@@ -1,4 +1,4 @@
-"""Deployments of one model: size and speed against what is lost."""
+"""Deployments of one model: quality against size and speed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ORDER = ("fp32", "fp16", "bf16", "int8")
 def draw_pareto(
     rows: Sequence[Measured], front: Sequence[Measured], best: Measured | None, measure: str
 ) -> Figure:
-    """Draw every measured recipe twice: by its size and by its speed, over the quality it keeps.
+    """Draw the change of quality of every recipe over its size and over its speed.
 
     Args:
         rows: All rows; those that were not measured are left out.
@@ -47,7 +47,7 @@ def draw_pareto(
 
 
 def _draw(axes: Axes, place: float, row: Measured, on_front: bool, is_best: bool) -> None:
-    """Draw one recipe; the share of pruned channels stands beside it."""
+    """Draw one recipe; the share of pruned channels is written beside it."""
     shade = color(ORDER.index(row.recipe.precision))
     height = -(row.drop or 0.0)
     axes.plot(
@@ -78,7 +78,7 @@ def _draw(axes: Axes, place: float, row: Measured, on_front: bool, is_best: bool
 
 
 def _legend(figure: Figure, rows: Sequence[Measured]) -> None:
-    """Say what colours and markers stand for, of what is drawn."""
+    """Explain the colours and markers that are drawn."""
     axes = figure.axes[0]
     precisions = {row.recipe.precision for row in rows}
     backends = {row.recipe.backend for row in rows}

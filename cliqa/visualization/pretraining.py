@@ -1,4 +1,4 @@
-"""A pretraining's loss and what it has learnt to rank."""
+"""Pretraining curves: the parts of the loss, and the held-out rank accuracy."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 
 from cliqa.evaluation.functional import plcc, srcc
 from cliqa.evaluation.logistic import logistic_fit
-from cliqa.evaluation.records.predictions import Predictions
-from cliqa.evaluation.records.tables import number
+from cliqa.evaluation.records.predictions import ScorePredictions
 from cliqa.utils.errors import EvaluationError
 from cliqa.visualization.style import (
     COLUMN,
@@ -22,6 +21,7 @@ from cliqa.visualization.style import (
     new_figure,
     panels_across,
     shortened,
+    signed,
     styled,
 )
 
@@ -35,7 +35,7 @@ Intervals = Mapping[str, Sequence[float] | None]
 
 @styled
 def draw_scatter(
-    predictions: Mapping[str, Predictions],
+    predictions: Mapping[str, ScorePredictions],
     title: str = "",
     intervals: Mapping[str, Intervals] | None = None,
 ) -> Figure:
@@ -45,7 +45,7 @@ def draw_scatter(
     grey one the identity: both are 0..1 (or on the label file's own scale), higher = better.
 
     Args:
-        predictions: What the model says, by data set, in the order of the panels.
+        predictions: The predictions by data set, in the order of the panels.
         title: What the model is, e.g. ``"after koniq"``.
         intervals: 95 % intervals by data set and measure, written behind the measures.
 
@@ -73,7 +73,7 @@ def draw_scatter(
     return figure
 
 
-def _draw_panel(axes: Axes, data: Predictions, own: str, intervals: Intervals) -> None:
+def _draw_panel(axes: Axes, data: ScorePredictions, own: str, intervals: Intervals) -> None:
     """Draw one data set: points, identity, fitted curve, and the correlations above."""
     keep = np.isfinite(data.prediction)  # a model that has diverged predicts no numbers
     x, y = data.prediction[keep], data.target[keep]
@@ -140,10 +140,5 @@ def _limits(x: np.ndarray, scale: tuple[float, float]) -> tuple[float, float]:
 def _with_band(value: float | None, band: Sequence[float] | None) -> str:
     """Return a value with its interval, where both exist."""
     if value is None or band is None:
-        return _signed(value)
-    return f"{_signed(value)} [{_signed(band[0])}, {_signed(band[1])}]"
-
-
-def _signed(value: float | None) -> str:
-    """Return a value with a minus as long as a digit is wide."""
-    return number(value).replace("-", "\N{MINUS SIGN}")
+        return signed(value)
+    return f"{signed(value)} [{signed(band[0])}, {signed(band[1])}]"

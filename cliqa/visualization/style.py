@@ -1,4 +1,4 @@
-"""One look for every figure: sizes, colours, and files written atomically.
+"""The style of all figures: sizes and colours; files are written atomically.
 
 Figures are plain `matplotlib.figure.Figure` objects, without pyplot: no display, no global list of
 open figures, and any process or thread may draw.
@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, Formatter, FuncFormatter
 
+from cliqa.evaluation.records.tables import number
 from cliqa.utils.io import atomic_open
 
 P = ParamSpec("P")
@@ -91,7 +93,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def new_figure(width: float, height: float, *, square: bool = False) -> Figure:
-    """Return an empty figure whose parts arrange themselves.
+    """Return an empty figure with automatic layout.
 
     Args:
         width: In inches.
@@ -147,6 +149,26 @@ def wrapped(name: str, width: int, lines: int = 2) -> str:
     return "\n".join(parts)
 
 
+def signed(value: float | None) -> str:
+    """Return a value as tables show it, with a minus sign as wide as a digit."""
+    return number(value).replace("-", "\N{MINUS SIGN}")
+
+
+def slant_labels(axes: Axes, rotation: float = 40) -> None:
+    """Turn the labels of the x axis so that long names do not overlap."""
+    for text in axes.get_xticklabels():
+        text.set(rotation=rotation, ha="right", rotation_mode="anchor")
+
+
+def separate_columns(axes: Axes, count: int) -> None:
+    """Give each of `count` names on the x axis a column of its own."""
+    axes.set_xlim(-0.5, count - 0.5)
+    axes.tick_params(axis="x", length=0)
+    axes.grid(axis="y")
+    for place in range(1, count):
+        axes.axvline(place - 0.5, color=FAINT, linewidth=0.6, zorder=0)
+
+
 def save_figure(figure: Figure, path: Path, dpi: int = 200) -> Path:
     """Write a figure atomically and return its path.
 
@@ -170,7 +192,7 @@ def save_figure(figure: Figure, path: Path, dpi: int = 200) -> Path:
 
 
 def _make_printable(figure: Figure) -> None:
-    """Let every text of a figure stand for itself: names of files hold what fonts cannot.
+    """Show every text of a figure literally: file names may hold characters that fonts lack.
 
     Bytes that are no UTF-8 become escapes, and ``$`` is a letter, not the start of a formula.
     """
@@ -184,12 +206,12 @@ def _make_printable(figure: Figure) -> None:
 
 
 def _make_labels_printable(formatter: Formatter) -> None:
-    """Do the same to the labels of an axis, which are made when it is drawn."""
+    """Do the same for tick labels, which are created when the axis is drawn."""
     if not isinstance(formatter, (FixedFormatter, FuncFormatter)):
         return  # matplotlib's own, of numbers
     format_ticks = formatter.format_ticks
 
-    def format_printable(values: Any) -> list[str]:  # noqa: ANN401
+    def format_printable(values: list[float]) -> list[str]:
         return [_letters(label) for label in format_ticks(values)]
 
     formatter.format_ticks = format_printable  # type: ignore[method-assign]

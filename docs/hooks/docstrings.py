@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from cliqa.config.annotations import UNKNOWN, in_words
-from cliqa.config.signature import arguments_of
+from cliqa.config.arguments import arguments_of
 
 SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields|Examples?):\s*$", re.MULTILINE)
 RST_TABLE = re.compile(r"^=+ [= ]+$.*^=+ [= ]+$", re.MULTILINE | re.DOTALL)

@@ -23,9 +23,9 @@ from cliqa.deploy.search.auto_optimizer import Artifact
 from cliqa.deploy.search.options import DeployOptions
 from cliqa.deploy.search.pareto import Measured
 from cliqa.deploy.search.recipes import BASELINE, Recipe
-from cliqa.engine.data_record import DataRecord
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.checkpoints import deployed_of
+from cliqa.engine.work_dir.data_record import DataRecord
 from cliqa.inference.image_model import open_model
 from cliqa.models.fake_quantization import remove_rounding
 from cliqa.utils.cli import run_entry_point
@@ -134,7 +134,7 @@ def test_a_run_that_trains_is_not_searched_in_its_own_folder(
 ) -> None:
     run = shutil.copytree(tiny_run, tmp_path / "run")
     with (
-        WorkDir(run).held(goes_on=True),
+        WorkDir(run).held(resumes=True),
         pytest.raises(ArtifactError, match=r"run: another training is running in it\. Wait.*--out"),
     ):
         search_deployments(run, options=DeployOptions(**OPTIONS))

@@ -26,8 +26,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import cliqa
 import cliqa.registry as registries
+from cliqa.config.components import quick_check
 from cliqa.config.load import load_config
-from cliqa.config.source_index import quick_check
 from cliqa.demo_data.fashion import FashionData
 from cliqa.engine.check import check_config
 

@@ -11,8 +11,14 @@ import torch
 from avalanche.training.plugins import EvaluationPlugin, ReplayPlugin
 from torch import nn
 
-from cliqa.engine.build import build, build_evaluator, build_model_and_strategy, build_optimizer
-from cliqa.evaluation.metrics.predictions import Predictions
+from cliqa.engine.build import (
+    Parts,
+    build,
+    build_evaluator,
+    build_model_and_strategy,
+    build_optimizer,
+)
+from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.evaluation.metrics.quality import QualityMetric
 from cliqa.losses.scores import ScoreLoss
 from cliqa.training.plugins.l2 import L2
@@ -113,12 +119,12 @@ def test_frozen_weights_are_not_in_the_optimizer() -> None:
 def test_the_collector_is_there_without_any_metric(
     tiny_config: Config, recwarn: pytest.WarningsRecorder
 ) -> None:
-    collector = Predictions()
+    collector = PredictionCollector()
     evaluator = build_evaluator({"metrics": None}, collector)
     assert isinstance(evaluator, EvaluationPlugin)
     assert evaluator.metrics == [collector]
     assert [type(m) for m in build_evaluator(tiny_config, collector).metrics] == [
-        Predictions,
+        PredictionCollector,
         QualityMetric,
     ]
     assert not recwarn.list  # Avalanche's about missing loggers: they come later
@@ -178,6 +184,27 @@ def test_an_optimizer_without_weights_is_refused_unless_none_is_needed() -> None
 def test_metrics_that_look_at_the_run_get_its_folder(tiny_config: Config, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 2048)
     metrics = {"metrics": [{"type": "disk_usage_metrics", "stream": True}]}
-    _, metric = build_evaluator(metrics, Predictions(), tmp_path).metrics
+    _, metric = build_evaluator(metrics, PredictionCollector(), tmp_path).metrics
     metric._metric.update()
     assert metric.result() == 2.0
+
+
+@pytest.fixture
+def parts(tiny_config: dict[str, Any]) -> Parts:
+    tiny_config["scenario"]["datasets"] = tiny_config["scenario"]["datasets"][:1]
+    tiny_config["loggers"] = [{"type": "CSVLogger"}, {"type": "ProgressBar"}]
+    return build(tiny_config, torch.device("cpu"))
+
+
+def test_loggers_write_into_the_work_dir_and_are_closed(parts: Parts, tmp_path: Path) -> None:
+    parts.attach_loggers(tmp_path)
+    parts.strategy.eval(parts.benchmark.test_stream)
+    parts.close_loggers()
+    assert "SRCC_Exp/eval_phase/test_stream/a" in (tmp_path / "metrics.csv").read_text()
+    with pytest.raises(ValueError, match="closed file"):
+        parts.strategy.evaluator.loggers[0].log_single_metric("x", 1.0, 0)
+
+
+def test_loggers_without_an_end_are_left_alone(parts: Parts) -> None:
+    parts.strategy.evaluator.loggers = [object()]
+    parts.close_loggers()

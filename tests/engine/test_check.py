@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.engine.check import check_config
+from cliqa.engine.check import check_config, check_scenario, kind_of
 from cliqa.utils.errors import CliqaError, ConfigError
 
 Config = dict[str, Any]
@@ -405,3 +405,24 @@ def test_a_key_that_is_no_text_is_refused(tiny_config: dict[str, Any]) -> None:
     tiny_config["cl_strategy"] = {**tiny_config["cl_strategy"], "type": "EWC", 1: 2}
     with pytest.raises(ConfigError, match="unexpected argument '1'"):
         check_config(tiny_config)
+
+
+def test_every_mistake_of_a_scenario_is_told(tiny_config: dict[str, Any]) -> None:
+    scenario = tiny_config["scenario"]
+    check_scenario(scenario)
+    assert kind_of(scenario) == "scores"
+    scenario["datasets"][1]["rot"] = "b"
+    scenario["eval_transform"] = [{"type": "ToTensr"}]
+    scenario["sed"] = 1
+    with pytest.raises(ConfigError) as caught:
+        check_scenario(scenario)
+    first, second, third = str(caught.value).splitlines()
+    assert "scenario.datasets[1] 'ScoreFile': unexpected argument 'rot'" in first
+    assert "ToTensr" in second
+    assert "scenario 'QualityStream': unexpected argument 'sed'" in third
+
+
+@pytest.mark.parametrize("scenario", [None, [], "QualityStream", {"type": 3}, {}])
+def test_what_is_no_scenario_is_refused(scenario: Any) -> None:
+    with pytest.raises(ConfigError, match="scenario"):
+        check_scenario(scenario)

@@ -17,7 +17,7 @@ from cliqa.config.load import dump_config, load_config
 from cliqa.engine.build import build
 from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.work_dir.checkpoints import model_of
-from cliqa.evaluation.records.class_predictions import load_class_predictions
+from cliqa.evaluation.records.predictions import load_class_predictions
 from cliqa.utils.errors import ConfigError
 
 Config = dict[str, Any]

@@ -31,7 +31,7 @@ def test_each_step_has_its_time_and_what_is_kept_after_it() -> None:
     assert counted.memory["peak"][0] > 2**24  # the interpreter with torch
 
 
-def test_a_resumed_run_goes_on_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_continues_counting(monkeypatch: pytest.MonkeyPatch) -> None:
     peaks = iter([700, 300, 900])
     monkeypatch.setattr(costs, "peak_memory", lambda device: next(peaks))
     first = Costs()

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from cliqa.engine.build import build
+from cliqa.engine.build import Parts, build
 from cliqa.engine.experiment import evaluate_stream, train_stream
-from cliqa.engine.parts import Parts
 from cliqa.evaluation.functional import srcc
 
 Config = dict[str, Any]

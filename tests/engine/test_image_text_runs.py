@@ -14,7 +14,7 @@ import torch
 from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES
 from cliqa.engine.build import build
 from cliqa.engine.work_dir.checkpoints import load_run, model_of
-from cliqa.evaluation.records.class_predictions import load_class_predictions
+from cliqa.evaluation.records.predictions import load_class_predictions
 from cliqa.inference.candidate import Request
 from cliqa.inference.evaluate import evaluate
 from cliqa.inference.evaluate_many import evaluate_checkpoints

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cliqa.config.load import load_config
-from cliqa.engine.places import as_used, places, where_of
+from cliqa.engine.places import Place, as_used, places
 from cliqa.engine.sections import with_command_line
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +19,7 @@ STREAMS = [
 
 
 def test_paths_as_messages_have_them() -> None:
-    assert where_of(("cl_strategy", "plugins", 1)) == "cl_strategy.plugins[1]"
+    assert Place(("cl_strategy", "plugins", 1), {}, dict).where == "cl_strategy.plugins[1]"
 
 
 @pytest.mark.parametrize("path", STREAMS, ids=lambda path: path.stem)

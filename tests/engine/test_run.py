@@ -15,7 +15,7 @@ from scipy import stats
 
 from cliqa.config.load import load_config
 from cliqa.engine.interrupts import Interrupted
-from cliqa.engine.run import FORMAT, Run, deciding
+from cliqa.engine.run import FORMAT, Run
 from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.errors import ArtifactError, CheckpointError
@@ -125,7 +125,7 @@ def test_checkpoints_hold_the_state_at_their_name(config: Config, tmp_path: Path
     assert (tmp_path / "last_checkpoint").read_text() == "exp_1.pth\n"
 
 
-def test_a_resumed_run_goes_on_after_the_last_step(config: Config, tmp_path: Path) -> None:
+def test_a_resumed_run_continues_after_the_last_step(config: Config, tmp_path: Path) -> None:
     whole, torn = tmp_path / "whole", tmp_path / "torn"
     with Run(whole, config, bootstrap=0) as run:
         train(run, Strategy())
@@ -210,7 +210,7 @@ def test_what_fails_before_the_first_evaluation_leaves_no_results(
     assert not (tmp_path / "metrics.jsonl").exists()
 
 
-def test_an_earlier_run_is_moved_aside_unless_it_goes_on(config: Config, tmp_path: Path) -> None:
+def test_an_earlier_run_is_moved_aside_unless_it_resumes(config: Config, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     for resume in (None, "auto", None):
         with Run(folder, config, resume, bootstrap=0) as run:
@@ -236,7 +236,7 @@ def test_resuming_where_nothing_is_begins_anew(
     with Run(tmp_path, config, "auto") as run:
         run.start(Strategy(), benchmark(), NAMES)
     assert run.next_step == 0
-    assert "has no checkpoint yet: the run begins anew" in caplog.text
+    assert "has no checkpoint yet: the run starts from scratch" in caplog.text
     with pytest.raises(CheckpointError, match=r"--resume nothing\.pth: no such checkpoint"):
         Run(tmp_path, config, "nothing.pth")
 
@@ -282,9 +282,3 @@ def test_other_files_are_refused(config: Config, tmp_path: Path, state: dict[str
     with pytest.raises(CheckpointError, match=r"not a checkpoint of a run.*load_from=.*x\.pth"):
         Run(tmp_path / "run", config, str(tmp_path / "x.pth"))
     assert not (tmp_path / "run").exists()
-
-
-def test_sections_that_decide() -> None:
-    config = {"model": 1, "loggers": 2, "seed": 3, "num_workers": 4}
-    decided = {key: value for key, value in deciding(config).items() if value is not None}
-    assert decided == {"model": 1, "seed": 3}

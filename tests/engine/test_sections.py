@@ -1,4 +1,4 @@
-"""How the sections of a config are taken apart."""
+"""Parts of a config's sections, as the engine needs them."""
 
 from __future__ import annotations
 

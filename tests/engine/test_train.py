@@ -229,7 +229,7 @@ def test_keep_limits_them(tiny_config: Config, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_and_resume_goes_on(
+def test_a_signal_stops_and_resume_resumes(
     tiny_config: Config, tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = experiment._report

@@ -116,9 +116,9 @@ def test_different_images_or_scores_are_not_compared() -> None:
         assert row["note"].startswith("not compared: the two were measured on different images")
 
 
-def test_what_is_no_number_or_constant_is_not_compared() -> None:
+def test_what_is_not_finite_or_constant_is_not_compared() -> None:
     good, _, truth = scores()
-    for said, reason in (([None, *good[1:]], "no number"), ([0.5] * 80, "srcc of model B")):
+    for said, reason in (([None, *good[1:]], "not finite"), ([0.5] * 80, "srcc of model B")):
         models = {"a": evaluation(good, truth), "b": evaluation(said, truth)}
         (row,) = compare_evaluations(models)
         assert row["difference"] is None

@@ -7,14 +7,13 @@ import pytest
 from scipy import stats
 
 from cliqa.evaluation.matrix import (
-    Measured,
+    ValueOrReason,
     anytime_mean,
     as_matrix,
     bwt,
     final_mean,
     forgetting,
     forgetting_from_first,
-    fwt,
     gap_closed,
     learning_mean,
     stability,
@@ -43,12 +42,11 @@ EXAMPLES = [
     (bwt(R), ((0.60 - 0.80) + (0.75 - 0.70)) / 2),
     (forgetting(R), ((0.90 - 0.60) + (0.70 - 0.75)) / 2),
     (forgetting_from_first(R), ((0.80 - 0.60) + (0.70 - 0.75)) / 2),
-    (fwt(R, [0.0, 0.1, 0.1, 0.1]), ((0.30 - 0.1) + (0.40 - 0.1)) / 2),
 ]
 
 
 @pytest.mark.parametrize(("measured", "by_hand"), EXAMPLES)
-def test_equals_the_value_by_hand(measured: Measured, by_hand: float) -> None:
+def test_equals_the_value_by_hand(measured: ValueOrReason, by_hand: float) -> None:
     assert measured.value == pytest.approx(by_hand, abs=1e-12)
     assert measured.reason is None
 
@@ -71,7 +69,7 @@ def test_a_needed_cell_without_a_value_makes_the_measure_undefined() -> None:
     broken = R.copy()
     broken[2, 0] = NAN
     for measure in (final_mean, anytime_mean, bwt, forgetting, forgetting_from_first):
-        assert measure(broken) == Measured(None, "R[2, 0] is not defined", (2, 0))
+        assert measure(broken) == ValueOrReason(None, "R[2, 0] is not defined", (2, 0))
     assert learning_mean(broken) == learning_mean(R)
     hidden = R.copy()
     hidden[1, 0] = NAN  # the best of data set 0: leaving it out would flatter
@@ -81,8 +79,8 @@ def test_a_needed_cell_without_a_value_makes_the_measure_undefined() -> None:
 
 def test_one_experience_has_no_transfer() -> None:
     single = [[0.8, 0.5]]
-    for measured in (bwt(single), forgetting(single), forgetting_from_first(single), fwt(single)):
-        assert measured == Measured(None, "it needs two experiences, there is one")
+    for measured in (bwt(single), forgetting(single), forgetting_from_first(single)):
+        assert measured == ValueOrReason(None, "it needs two experiences, there is one")
     assert final_mean(single).value == anytime_mean(single).value == 0.8
 
 
@@ -92,15 +90,6 @@ def test_fewer_data_sets_than_experiences_have_no_diagonal() -> None:
     assert bwt(tall).reason == "there are fewer data sets than experiences"
     assert forgetting(tall).reason == "there are fewer data sets than experiences"
     assert final_mean(tall).value == 0.7
-
-
-def test_forward_transfer_says_what_it_lacks() -> None:
-    assert fwt(R).reason == "it needs the scores of the model before any training"
-    assert fwt(R, [0, NAN, 0, 0]).reason == "a score of the untrained model is not defined"
-    lower = np.where(np.tri(3, 4, dtype=bool), R, NAN)
-    assert fwt(lower, [0, 0, 0, 0]).cell == (0, 1)
-    with pytest.raises(EvaluationError, match="2 scores of the untrained model for 4 data sets"):
-        fwt(R, [0, 0])
 
 
 def test_unseen_needs_a_data_set_that_was_not_learnt() -> None:
@@ -136,7 +125,7 @@ def test_stability_without_ranks_is_not_defined() -> None:
     first = np.random.default_rng(0).random(20)
     indices = stability([[first], [np.full(20, 0.5), first], [first, first, first]])
     assert indices == [1.0, None, 1.0]
-    assert stability_mean(indices) == Measured(
+    assert stability_mean(indices) == ValueOrReason(
         None, "the stability after experience 1 is not defined"
     )
     assert stability_mean([]).reason == "it needs the predictions of every experience"

@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 
 from cliqa.evaluation.bootstrap import bootstrap_intervals
-from cliqa.evaluation.logistic import plcc_fit, rmse_fit
+from cliqa.evaluation.functional import plcc, rmse
+from cliqa.evaluation.logistic import logistic_fit
 from cliqa.evaluation.quality import quality_metrics
 from cliqa.utils.errors import EvaluationError
 
@@ -28,8 +29,8 @@ def test_holds_every_measure() -> None:
     assert report.plcc == pytest.approx(stats.pearsonr(x, y).statistic)
     assert report.krcc == pytest.approx(stats.kendalltau(x, y).statistic)
     assert report.rmse == pytest.approx(np.sqrt(np.mean((x - y) ** 2)))
-    assert (report.plcc_fit, None) == plcc_fit(x, y)
-    assert (report.rmse_fit, None) == rmse_fit(x, y)
+    fitted = logistic_fit(x, y)(x)
+    assert (report.plcc_fit, report.rmse_fit) == (plcc(fitted, y), rmse(fitted, y))
     assert report.intervals == bootstrap_intervals(x, y, resamples=200, seed=7)
     assert (report.n, report.warnings) == (60, ())
 

@@ -32,9 +32,8 @@ def test_classes_have_an_average_and_a_learning_accuracy() -> None:
     assert "msi" not in found.values
 
 
-def test_forward_transfer_and_unseen_come_where_they_apply() -> None:
-    found = summarize([[0.8, 0.3, 0.5], [0.7, 0.9, 0.6]], untrained=[0.0, 0.1, 0.2])
-    assert found.values["fwt"] == pytest.approx(0.2)
+def test_unseen_comes_where_it_applies() -> None:
+    found = summarize([[0.8, 0.3, 0.5], [0.7, 0.9, 0.6]])
     assert found.values["unseen"] == 0.6
     assert found.values["msrcc"] == pytest.approx(0.8)
 
@@ -51,8 +50,6 @@ def test_joint_training_has_a_final_mean_alone() -> None:
         "forgetting_from_first",
     }
     assert set(found.reasons.values()) == {JOINT}
-    partly = summarize([[0.8, 0.6]], joint=True, learnt=1)
-    assert (partly.values["msrcc"], partly.values["unseen"]) == (0.8, 0.6)
 
 
 def test_reasons_speak_the_streams_names() -> None:
@@ -66,7 +63,7 @@ def test_reasons_speak_the_streams_names() -> None:
 
 
 def test_every_number_is_explained() -> None:
-    quality = summarize([[0.8, 0.3, 0.5]], untrained=[0, 0, 0])
+    quality = summarize([[0.8, 0.3, 0.5]])
     classes = summarize(R, "accuracy")
     assert set(quality.values) | set(classes.values) <= set(MEANINGS)
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from cliqa.evaluation.records.class_predictions import load_class_predictions
+from cliqa.evaluation.records.predictions import load_class_predictions
 from cliqa.inference.evaluate import evaluate, evaluation_table
 from cliqa.utils.errors import CliqaError, ConfigError
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cliqa.config.load import dump_config
-from cliqa.studies.label_study import plan_label_study
+from cliqa.studies.study import plan_label_study
 from cliqa.utils.errors import ConfigError
 
 

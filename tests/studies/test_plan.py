@@ -11,8 +11,7 @@ import pytest
 
 from cliqa.config.load import dump_config, load_config
 from cliqa.engine.sections import with_command_line
-from cliqa.studies.bracket import Bracket, sibling
-from cliqa.studies.plan import Plan, plan_study
+from cliqa.studies.plan import Bracket, Plan, plan_study, sibling
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json
 
@@ -117,8 +116,8 @@ def test_bounds_over_other_data_are_not_taken(
     with caplog.at_level("WARNING", logger="cliqa"):
         plan = plan_study([write("tiny_replay", "Replay")], [0], tmp_path)
     assert (plan.naive, plan.joint) == (None, "tiny_joint")
-    assert "tiny_naive.py is not taken as" in caplog.text
-    assert "other data (scenario.order)" in caplog.text
+    assert "tiny_naive.py is not used as" in caplog.text
+    assert "its data differ (scenario.order)" in caplog.text
 
 
 def test_two_bounds_are_one_too_many(write: Write, tmp_path: Path) -> None:
@@ -137,7 +136,9 @@ def test_configs_that_cannot_stand_together(
     first = write("x")
     with pytest.raises(ConfigError, match=r"x.py: given twice"):
         plan(first, first.parent / ".." / "config" / "x.py")
-    with pytest.raises(ConfigError, match=r"two configs are called 'x', and runs are told apart"):
+    with pytest.raises(
+        ConfigError, match=r"two configs are called 'x', and runs are distinguished"
+    ):
         plan(first, write("x", folder="other"))
     dump_config(clear_config, tmp_path / "clear.py")
     with pytest.raises(ConfigError, match=r"x.py: QualityStream, .*clear.py: CLEAR\). Study each"):

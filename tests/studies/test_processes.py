@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.studies.processes import Command, Stopped, cores, run_commands
+from cliqa.engine.interrupts import Interrupted
+from cliqa.studies.processes import Command, cores, run_commands
 
 POLITE = """
 import pathlib, signal, sys, time
@@ -91,7 +92,9 @@ def test_a_signal_ends_all_politely(signum: signal.Signals, tmp_path: Path) -> N
     commands = [python(POLITE, tmp_path / f"{k}.log", file) for k, file in enumerate(files)]
     before = signal.getsignal(signum)
     thread = send_when(files, signum)
-    with pytest.raises(Stopped, match=f"stopped by {signum.name}; the same command goes on") as why:
+    with pytest.raises(
+        Interrupted, match=f"stopped by {signum.name}; the same command continues"
+    ) as why:
         run_commands([*commands, *commands], 2, lambda *_: None)
     thread.join()
     assert why.value.signum == signum
@@ -102,7 +105,7 @@ def test_a_signal_ends_all_politely(signum: signal.Signals, tmp_path: Path) -> N
 def test_a_second_signal_kills_who_does_not_listen(tmp_path: Path) -> None:
     thread = send_when([tmp_path / "file"], signal.SIGINT, signal.SIGINT)
     start = time.monotonic()
-    with pytest.raises(Stopped):
+    with pytest.raises(Interrupted):
         run_commands([python(DEAF, tmp_path / "log", tmp_path / "file")], 1, lambda *_: None)
     thread.join()
     assert time.monotonic() - start < 20
@@ -113,7 +116,7 @@ def test_who_does_not_end_in_time_is_killed(
 ) -> None:
     monkeypatch.setattr("cliqa.studies.processes.GRACE", 0.3)
     thread = send_when([tmp_path / "file"], signal.SIGTERM)
-    with pytest.raises(Stopped):
+    with pytest.raises(Interrupted):
         run_commands([python(DEAF, tmp_path / "log", tmp_path / "file")], 1, lambda *_: None)
     thread.join()
 

@@ -61,7 +61,7 @@ def test_a_study_that_is_stopped_ends_as_an_uninterrupted_one(
     first.send_signal(signal.SIGINT)
     out, told = first.communicate(timeout=60)
     assert first.returncode == 130, told
-    assert "stopped by SIGINT; the same command goes on where it was" in told
+    assert "stopped by SIGINT; the same command continues where it was stopped" in told
     second = start(folder, *arguments)
     out, told = second.communicate(timeout=300)
     assert second.returncode == 0, told

@@ -12,7 +12,7 @@ import pytest
 
 from cliqa.evaluation.quality import quality_metrics
 from cliqa.evaluation.records.build_results import build_results
-from cliqa.evaluation.records.predictions import Predictions, save_predictions
+from cliqa.evaluation.records.predictions import ScorePredictions, save_predictions
 from cliqa.evaluation.records.results import Results
 from cliqa.utils.io import write_json, write_jsonl
 
@@ -50,7 +50,7 @@ def make_run() -> MakeRun:
                 if (t, k) in reversed_:
                     x = 1 - x
                 images = np.array([f"{i}.jpg" for i in range(40)])
-                save_predictions(work_dir, t, name, Predictions(x, y, 1 + 9 * y, images))
+                save_predictions(work_dir, t, name, ScorePredictions(x, y, 1 + 9 * y, images))
                 report = quality_metrics(x, y, bootstrap=30)
                 rows.append({"kind": "eval", "experience": t, "dataset": name, **report.to_row()})
             for epoch in range(1, 4):

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from cliqa.evaluation.classification import accuracy, confusion_matrix, predicted_classes
-from cliqa.evaluation.records.class_predictions import ClassPredictions
+from cliqa.evaluation.records.predictions import ClassPredictions
 from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.confusion import MOST_COUNTED, MOST_NAMED, draw_confusion
 

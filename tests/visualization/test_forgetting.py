@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cliqa.utils.errors import ArtifactError
-from cliqa.visualization.forgetting import draw_forgetting
+from cliqa.visualization.curves import draw_forgetting
 
 MakeRun = Callable[..., Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cliqa.visualization.label_study import draw_label_study
+from cliqa.visualization.study import draw_label_study
 
 
 def estimate(*values: float | None) -> dict[str, Any]:

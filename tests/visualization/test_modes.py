@@ -16,6 +16,8 @@ from cliqa.visualization.modes import (
     draw_evaluated,
     draw_matrices,
     draw_training,
+    load_runs,
+    run_names,
 )
 
 MakeRun = Callable[..., Any]
@@ -74,3 +76,17 @@ def test_inputs_that_do_not_fit_are_named(runs: list[Path]) -> None:
     for labels in (["one"], ["same", "same"]):
         with pytest.raises(ConfigError, match=rf"--labels: {len(labels)} for 2 runs"):
             draw_training(runs, labels, target)
+
+
+def test_runs_get_names_that_differ(tmp_path: Path, make_run: MakeRun) -> None:
+    folders = [tmp_path / "x" / "demo", tmp_path / "y" / "demo", tmp_path / "y" / "other"]
+    for folder in folders:
+        make_run(folder, ["eva"])
+    assert list(load_runs(folders)) == ["x/demo", "y/demo", "y/other"]
+    assert list(load_runs(folders[1:])) == ["demo", "other"]
+    with pytest.raises(ArtifactError, match="the same work_dir is given twice"):
+        load_runs([folders[0], folders[0] / ".." / "demo"])
+    files = [tmp_path / "x" / "eval_results.json", tmp_path / "y" / "eval_results.json"]
+    assert run_names(files) == ["x", "y"]
+    files = [tmp_path / "x" / "a.json", tmp_path / "x" / "b.json"]
+    assert run_names(files) == ["a.json", "b.json"]

@@ -12,12 +12,15 @@ from PIL import Image
 
 from cliqa.evaluation.classification import class_metrics
 from cliqa.evaluation.records.build_results import build_results
-from cliqa.evaluation.records.class_predictions import ClassPredictions, save_class_predictions
-from cliqa.evaluation.records.predictions import prediction_path
+from cliqa.evaluation.records.predictions import (
+    ClassPredictions,
+    prediction_path,
+    save_class_predictions,
+)
 from cliqa.utils.errors import ArtifactError
 from cliqa.utils.io import write_json
 from cliqa.visualization import run
-from cliqa.visualization.run import draw_run, draw_runs, load_runs, run_names
+from cliqa.visualization.run import draw_run
 
 MakeRun = Callable[..., Any]
 
@@ -155,25 +158,3 @@ def test_damaged_files_are_named(tmp_path: Path, make_run: MakeRun) -> None:
     with pytest.raises(ArtifactError, match=r"after_0_on_eva\.npz: damaged"):
         draw_run(tmp_path)
     assert not (tmp_path / "figures").exists()
-
-
-def test_runs_get_names_that_differ(tmp_path: Path, make_run: MakeRun) -> None:
-    folders = [tmp_path / "x" / "demo", tmp_path / "y" / "demo", tmp_path / "y" / "other"]
-    for folder in folders:
-        make_run(folder, ["eva"])
-    assert list(load_runs(folders)) == ["x/demo", "y/demo", "y/other"]
-    assert list(load_runs(folders[1:])) == ["demo", "other"]
-    with pytest.raises(ArtifactError, match="the same work_dir is given twice"):
-        load_runs([folders[0], folders[0] / ".." / "demo"])
-    files = [tmp_path / "x" / "eval_results.json", tmp_path / "y" / "eval_results.json"]
-    assert run_names(files) == ["x", "y"]
-    files = [tmp_path / "x" / "a.json", tmp_path / "x" / "b.json"]
-    assert run_names(files) == ["a.json", "b.json"]
-
-
-def test_compares_runs(tmp_path: Path, make_run: MakeRun) -> None:
-    for name in ("a", "b"):
-        make_run(tmp_path / name, ["eva"])
-    files = draw_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "out", dpi=40)
-    assert files == [tmp_path / "out" / "comparison.png"]
-    assert files[0].stat().st_size > 2000

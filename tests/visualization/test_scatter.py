@@ -10,17 +10,17 @@ from matplotlib.axes import Axes
 
 from cliqa.evaluation.functional import plcc, srcc
 from cliqa.evaluation.logistic import logistic_fit
-from cliqa.evaluation.records.predictions import Predictions
+from cliqa.evaluation.records.predictions import ScorePredictions
 from cliqa.utils.errors import EvaluationError
 from cliqa.visualization.scatter import draw_scatter
 
 
-def predictions(x: np.ndarray | None = None, n: int = 50, noise: float = 0.1) -> Predictions:
-    """Predictions of n images; x replaces what the model says."""
+def predictions(x: np.ndarray | None = None, n: int = 50, noise: float = 0.1) -> ScorePredictions:
+    """Return predictions of n images; x replaces the predicted scores."""
     random = np.random.default_rng(0)
     y = random.random(n)
     x = y + noise * random.normal(size=n) if x is None else x
-    return Predictions(x, y, 10 * y, np.array(["a.jpg"] * n))
+    return ScorePredictions(x, y, 10 * y, np.array(["a.jpg"] * n))
 
 
 def corner(axes: Axes) -> list[str]:
@@ -88,7 +88,7 @@ def test_far_predictions_widen_the_axis_up_to_a_bound() -> None:
 
 def test_scores_on_another_scale_have_axes_of_that_scale() -> None:
     data = predictions()
-    percent = Predictions(100 * data.prediction, 100 * data.target, 100 * data.raw, data.image)
+    percent = ScorePredictions(100 * data.prediction, 100 * data.target, 100 * data.raw, data.image)
     axes: Any = draw_scatter({"koniq": percent}).axes[0]
     low, high = axes.get_ylim()
     assert low < 100 * data.target.min()

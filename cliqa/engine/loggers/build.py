@@ -13,16 +13,6 @@ PROVIDED = ("work_dir",)
 """What the engine gives to the loggers that take it."""
 
 
-def check_loggers(config: dict[str, Any]) -> None:
-    """Check the names and arguments of a config's loggers.
-
-    Raises:
-        ConfigError: One is unknown.
-    """
-    for index, section in enumerate(config.get("loggers") or []):
-        check_component(LOGGERS, section, f"loggers[{index}]", PROVIDED)
-
-
 def build_loggers(config: dict[str, Any], work_dir: str | Path) -> list[Any]:
     """Build a config's loggers.
 
@@ -43,7 +33,7 @@ def build_loggers(config: dict[str, Any], work_dir: str | Path) -> list[Any]:
 
 
 def close_loggers(loggers: Sequence[Any]) -> None:
-    """Let the loggers that hold a file or a connection write what is left."""
+    """Close the loggers that have a file or a connection, which writes their remaining values."""
     for logger in loggers:
         if callable(close := getattr(logger, "close", None)):
             close()

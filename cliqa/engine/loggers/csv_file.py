@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
 
 from avalanche.logging import BaseLogger
 
@@ -32,8 +31,8 @@ class CSVLogger(BaseLogger):
             with named_error(path):
                 self._rows.writerow(["iteration", "metric", "value"])
 
-    def log_single_metric(self, name: str, value: Any, x_plot: int) -> None:  # noqa: ANN401
-        """Write a number; figures and tensors have no place in a table."""
+    def log_single_metric(self, name: str, value: object, x_plot: int) -> None:
+        """Write a number; figures and tensors are left out."""
         if isinstance(value, (int, float)):
             self._rows.writerow([x_plot, name, value])
 

@@ -1,10 +1,10 @@
-"""Loggers that cannot stop a run: what they lose is told once, and training goes on."""
+"""Loggers that cannot stop a run: the first lost value is reported, and training continues."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from cliqa.utils.console import reader_has_gone
 from cliqa.utils.errors import machine_trouble
@@ -12,12 +12,14 @@ from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
 
+T = TypeVar("T")
+
 HOOKS = ("before_", "after_", "log_", "close")
 """How the names of the methods begin that a run calls."""
 
 
-def guarded(one: Any) -> Any:  # noqa: ANN401
-    """Return a logger whose methods pass over what the machine refuses: a full disk, a lost server.
+def guarded(one: T) -> T:
+    """Return a logger whose methods ignore errors of the machine: a full disk, a lost server.
 
     A mistake of the logger's own is raised as ever.
 
@@ -35,22 +37,22 @@ def guarded(one: Any) -> Any:  # noqa: ANN401
 
 
 class _Losses:
-    """What a logger has lost so far."""
+    """The errors of a logger so far."""
 
-    def __init__(self, one: Any) -> None:  # noqa: ANN401
+    def __init__(self, one: object) -> None:
         self.one = one
-        self.told = False
+        self.reported = False
         self.abandoned = False
 
     def add(self, error: Exception) -> None:
-        """Tell the first loss, and leave a logger alone that cannot be asked again."""
-        if not self.told:
-            self.told = True
-            said = machine_trouble(error) or f"{type(error).__name__}: {error}"
+        """Report the first error, and stop using a logger that cannot recover."""
+        if not self.reported:
+            self.reported = True
+            reason = machine_trouble(error) or f"{type(error).__name__}: {error}"
             logger.warning(
-                "%s: cannot write (%s); the run goes on without it",
+                "%s: cannot write (%s); the run continues without it",
                 type(self.one).__name__,
-                " ".join(said.split()).rstrip("."),
+                " ".join(reason.split()).rstrip("."),
             )
         if callable(abandon := getattr(self.one, "abandon", None)):
             self.abandoned = True
@@ -60,10 +62,10 @@ class _Losses:
 def _passing_over(
     method: Callable[..., Any], failures: tuple[type[Exception], ...], losses: _Losses
 ) -> Callable[..., Any]:
-    """Return a method that notes some errors in place of raising them."""
+    """Return a method that records some errors instead of raising them."""
 
     @functools.wraps(method)
-    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def call(*args: object, **kwargs: object) -> object:
         if losses.abandoned:
             return None
         try:

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from avalanche.logging import BaseLogger
+from avalanche.training.templates import SupervisedTemplate
 from tqdm import tqdm
 
 from cliqa.registry import LOGGERS
@@ -24,13 +25,13 @@ class ProgressBar(BaseLogger):
         self._bar: tqdm[Any] | None = None
         self._read = 0.0
 
-    def before_training_epoch(self, strategy: Any, _: Any) -> None:  # noqa: ANN401
+    def before_training_epoch(self, strategy: SupervisedTemplate, _: object) -> None:
         """Open the epoch's bar."""
         epoch = strategy.clock.train_exp_epochs + 1
         self._open(strategy, f"train {_name(strategy)} epoch {epoch}/{strategy.train_epochs}")
 
-    def after_training_iteration(self, strategy: Any, _: Any) -> None:  # noqa: ANN401
-        """Move on, and read the loss now and then."""
+    def after_training_iteration(self, strategy: SupervisedTemplate, _: object) -> None:
+        """Advance the bar, and update the loss now and then."""
         if self._bar is None:
             return
         now = time.monotonic()
@@ -39,30 +40,30 @@ class ProgressBar(BaseLogger):
             self._bar.set_postfix(loss=f"{float(strategy.loss.detach()):.4f}", refresh=False)
         self._bar.update()
 
-    def after_training_epoch(self, strategy: Any, _: Any) -> None:  # noqa: ANN401
+    def after_training_epoch(self, strategy: SupervisedTemplate, _: object) -> None:
         """Close the epoch's bar."""
         self.close()
 
-    def before_eval_exp(self, strategy: Any, _: Any) -> None:  # noqa: ANN401
+    def before_eval_exp(self, strategy: SupervisedTemplate, _: object) -> None:
         """Open the data set's bar."""
         self._open(strategy, f"evaluate {_name(strategy)}")
 
-    def after_eval_iteration(self, strategy: Any, _: Any) -> None:  # noqa: ANN401
-        """Move on."""
+    def after_eval_iteration(self, strategy: SupervisedTemplate, _: object) -> None:
+        """Advance the bar."""
         if self._bar is not None:
             self._bar.update()
 
-    def after_eval_exp(self, strategy: Any, _: Any) -> None:  # noqa: ANN401
+    def after_eval_exp(self, strategy: SupervisedTemplate, _: object) -> None:
         """Close the data set's bar."""
         self.close()
 
     def close(self) -> None:
-        """Take an open bar away."""
+        """Remove an open bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
-    def _open(self, strategy: Any, label: str) -> None:  # noqa: ANN401
+    def _open(self, strategy: SupervisedTemplate, label: str) -> None:
         self.close()
         # disable=None: no bar where the output is no terminal
         self._bar = tqdm(
@@ -70,7 +71,7 @@ class ProgressBar(BaseLogger):
         )
 
 
-def _name(strategy: Any) -> str:  # noqa: ANN401
+def _name(strategy: SupervisedTemplate) -> str:
     """Return the current data set's name."""
     experience = strategy.experience
     return str(getattr(experience, "name", experience.current_experience))

@@ -32,7 +32,7 @@ class TensorboardLogger(AvalancheTensorboardLogger):
         self._failure: OSError | None = None
         self._keep_failures()
 
-    def log_single_metric(self, name: str, value: Any, x_plot: int) -> None:  # noqa: ANN401
+    def log_single_metric(self, name: str, value: object, x_plot: int) -> None:
         """Write a value.
 
         Raises:
@@ -44,12 +44,12 @@ class TensorboardLogger(AvalancheTensorboardLogger):
             raise failure
 
     def _keep_failures(self) -> None:
-        """Keep what the thread that writes meets: it would print it and end."""
+        """Keep errors of the writing thread, which would print them and end."""
         events = getattr(self.writer.file_writer, "event_writer", None)
         records = getattr(getattr(events, "_async_writer", None), "_writer", None)
 
         def kept(method: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*args: Any) -> None:  # noqa: ANN401
+            def call(*args: object) -> None:
                 try:
                     method(*args)
                 except OSError as error:

@@ -1,4 +1,4 @@
-"""Avalanche's WandBLogger, mended for current versions of Weights & Biases.
+"""Avalanche's WandBLogger, repaired for current versions of Weights & Biases.
 
 Nothing that its server, its network or its service does stops a run.
 """
@@ -15,7 +15,7 @@ import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from avalanche.logging import WandBLogger as AvalancheWandBLogger
@@ -48,7 +48,7 @@ class WandBLogger(AvalancheWandBLogger):
         mode: ``"online"``, ``"offline"`` or ``"disabled"``; None for ``WANDB_MODE`` or what
             ``wandb offline`` has set, else online for those who are logged in (``wandb login``,
             ``WANDB_API_KEY``), else offline. Send a run later with ``wandb sync``. A run that
-            cannot reach the server goes on offline.
+            cannot reach the server continues offline.
         work_dir: The run's folder; its ``wandb`` subfolder takes the files.
         arguments: Further arguments of Avalanche's logger.
 
@@ -68,7 +68,7 @@ class WandBLogger(AvalancheWandBLogger):
         mode: str | None = None,
         work_dir: str | Path = ".",
         params: dict[str, Any] | None = None,
-        **arguments: Any,  # noqa: ANN401
+        **arguments: object,
     ) -> None:
         if mode is not None and mode not in MODES:
             raise ConfigError(
@@ -84,7 +84,7 @@ class WandBLogger(AvalancheWandBLogger):
         )
 
     def import_wandb(self) -> None:
-        """Import the library and put back two names that Avalanche 0.6 calls and it has dropped."""
+        """Import the library, and restore two removed names that Avalanche 0.6 uses."""
         super().import_wandb()
         if not hasattr(self.wandb.util, "generate_id"):
             self.wandb.util.generate_id = lambda length=8: secrets.token_hex(length // 2)
@@ -98,7 +98,8 @@ class WandBLogger(AvalancheWandBLogger):
             if reason is None:
                 return
             logger.warning(
-                "Weights & Biases: the run goes on offline (%s); send it later with: wandb sync %s",
+                "Weights & Biases: the run continues offline (%s); send it later with: "
+                "wandb sync %s",
                 reason,
                 Path(str(self.dir or ".")) / "wandb" / "offline-run-*",
             )
@@ -107,7 +108,9 @@ class WandBLogger(AvalancheWandBLogger):
         try:
             super().before_run()
         except Exception as error:  # noqa: BLE001  a full disk, or a service that cannot start
-            logger.warning("Weights & Biases: cannot start (%s); nothing is sent", _said(error))
+            logger.warning(
+                "Weights & Biases: cannot start (%s); nothing is sent", _first_line(error)
+            )
             self.abandon()
             self.init_kwargs["mode"] = "disabled"
             super().before_run()
@@ -122,26 +125,26 @@ class WandBLogger(AvalancheWandBLogger):
         try:
             super().before_run()
         except Exception as error:  # noqa: BLE001  whatever the server or the library says
-            return _said(error)
+            return _first_line(error)
         return None
 
     def abandon(self) -> None:
-        """Let the library go after it has failed, so that it does not fail again at the end."""
+        """Shut the library down after an error, so that it does not fail again at the end."""
         with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
             self.wandb.teardown()
 
     def close(self) -> None:
-        """Finish the run, which writes what is left."""
+        """Finish the run, which writes its remaining values."""
         self.wandb.finish()
 
 
-def _said(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """Return an error's first line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-def mode_of_environment(wandb: Any) -> str:  # noqa: ANN401
-    """Return the mode that the machine is set to.
+def mode_of_environment(wandb: ModuleType) -> str:
+    """Return the mode that environment variables and settings ask for.
 
     Args:
         wandb: The library.
@@ -163,8 +166,8 @@ def mode_of_environment(wandb: Any) -> str:  # noqa: ANN401
     return "online" if is_logged_in(wandb) else "offline"
 
 
-def is_logged_in(wandb: Any) -> bool:  # noqa: ANN401
-    """Return whether the library knows who the user is; no server is asked.
+def is_logged_in(wandb: ModuleType) -> bool:
+    """Return whether the user is logged in, without asking a server.
 
     Args:
         wandb: The library.
@@ -184,7 +187,7 @@ def is_logged_in(wandb: Any) -> bool:  # noqa: ANN401
 
 
 def is_reachable(url: str) -> bool:
-    """Return whether a server answers in a few seconds, whatever it says.
+    """Return whether a server answers in a few seconds, with any answer.
 
     Args:
         url: Its address; proxies of the environment are used.

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.config.suggest import closest
-from cliqa.engine.places import Place, as_used, listed, of_model, of_section, of_start
-from cliqa.engine.scenario_check import check_scenario, kind_of
+from cliqa.engine.check import check_scenario, kind_of
+from cliqa.engine.loggers.build import PROVIDED
+from cliqa.engine.places import Place, as_used, listed, model_places
 from cliqa.losses.qualiclip import QualiCLIPLoss, SimplifiedQualiCLIPLoss
 from cliqa.models.build import check_model
 from cliqa.models.weights.start import check_start
@@ -39,7 +40,7 @@ PARTS: dict[str, Callable[..., Any]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """Keys of ``pretrain.data`` beside those of the pairs.
+    """Keys of ``pretrain.data`` other than those of the pairs.
 
     Attributes:
         root: A folder of images; None for the training images of the config's scenario.
@@ -61,6 +62,8 @@ def check_pretraining(config: Mapping[str, Any]) -> dict[str, Any]:
             train on.
     """
     section = config["pretrain"]
+    for place in listed(LOGGERS, config, "loggers", provided=PROVIDED):
+        place.check()
     check_model(config["model"])
     if config.get("load_from"):
         check_start(config["load_from"])
@@ -96,18 +99,17 @@ def _places(config: Mapping[str, Any]) -> Iterator[Place]:
     """Yield the places of a pretraining's config."""
     section = config["pretrain"]
     own = {key: value for key, value in section.items() if key not in (*PARTS, "loss")}
-    yield Place(("pretrain",), Pretrainer, own)
+    yield Place(("pretrain",), own, Pretrainer)
     for name, component in PARTS.items():
         given = section.get(name) or {}
         of_source = {key: given[key] for key in ("root", "held_out") if key in given}
         rest = {key: value for key, value in given.items() if key not in of_source}
-        yield Place(("pretrain", name), component, rest)
-        yield Place(("pretrain", name), Source, of_source)
+        yield Place(("pretrain", name), rest, component)
+        yield Place(("pretrain", name), of_source, Source)
     if section.get("loss"):
-        yield of_section(LOSSES, section["loss"], ("pretrain", "loss"))
-    yield from of_model(config["model"])
-    yield from of_start(config.get("load_from"))
-    yield from listed(LOGGERS, config.get("loggers"), ("loggers",))
+        yield Place(("pretrain", "loss"), section["loss"], LOSSES)
+    yield from model_places(config)
+    yield from listed(LOGGERS, config, "loggers")
 
 
 def _accepted(component: Callable[..., Any], away: Sequence[str]) -> list[str]:
@@ -115,7 +117,7 @@ def _accepted(component: Callable[..., Any], away: Sequence[str]) -> list[str]:
     return [name for name in parameters_of(component)[0] if name not in away]
 
 
-def _check_part(name: str, given: Any, component: Callable[..., Any]) -> None:  # noqa: ANN401
+def _check_part(name: str, given: object, component: Callable[..., Any]) -> None:
     """Check the keys of one part."""
     if not isinstance(given, Mapping):
         raise ConfigError(f"pretrain.{name}: expected dict(...), got {given!r}.")

@@ -10,48 +10,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.unlabelled import UnlabelledFolder
-from cliqa.engine.data_record import (
+from cliqa.engine.streams import build_benchmark
+from cliqa.engine.work_dir.data_record import (
     DataRecord,
     Samples,
     file_sizes,
     record_samples,
 )
-from cliqa.engine.streams import build_benchmark
 from cliqa.pretraining.pairs import Images
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 
 
-class Chosen:
-    """Some images of a source.
+class ImageList:
+    """Images of one or several sources.
 
     Args:
-        source: The source.
-        places: Their numbers there.
+        places: The source of each image, and the image's number there.
     """
 
-    def __init__(self, source: Images, places: Sequence[int]) -> None:
-        self.source = source
+    def __init__(self, places: Sequence[tuple[Images, int]]) -> None:
         self.places = list(places)
 
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def image(self, index: int) -> Tensor:
-        """Return image `index`, uint8 (3, H, W)."""
-        return self.source.image(self.places[index])
-
-
-class Union:
-    """The images of several sources, one after the other.
-
-    Args:
-        sources: The sources.
-    """
-
-    def __init__(self, sources: Sequence[Images]) -> None:
-        self.places = [(source, k) for source in sources for k in range(len(source))]
+    @classmethod
+    def of(cls, *sources: Images) -> ImageList:
+        """Return all images of some sources, one source after the other."""
+        return cls([(source, k) for source in sources for k in range(len(source))])
 
     def __len__(self) -> int:
         return len(self.places)
@@ -66,7 +52,7 @@ def build_images(
     config: Mapping[str, Any],
     root: str | None,
     arguments: dict[str, Any],
-) -> Images:
+) -> ImageList:
     """Return the unlabelled images: a folder's, or the training images of the config's stream.
 
     Args:
@@ -76,12 +62,12 @@ def build_images(
     """
     policy = arguments.pop("on_bad_image", "error")
     if root is not None:
-        return UnlabelledFolder(root, policy)
+        return ImageList.of(UnlabelledFolder(root, policy))
     stream = build_benchmark(config["scenario"])
-    return Union([stream.sources[name, "train"] for name in stream.names])
+    return ImageList.of(*(stream.sources[name, "train"] for name in stream.names))
 
 
-def split(source: Images, share: float, seed: int) -> tuple[Chosen, Chosen]:
+def split(source: ImageList, share: float, seed: int) -> tuple[ImageList, ImageList]:
     """Return the images to train on, and those held out, drawn by the seed.
 
     Args:
@@ -99,10 +85,14 @@ def split(source: Images, share: float, seed: int) -> tuple[Chosen, Chosen]:
             "to train on."
         )
     order = torch.randperm(len(source), generator=generator(seed, "held_out")).tolist()
-    return Chosen(source, sorted(order[count:])), Chosen(source, sorted(order[:count]))
+    train, held_out = (
+        ImageList([source.places[k] for k in sorted(chosen)])
+        for chosen in (order[count:], order[:count])
+    )
+    return train, held_out
 
 
-def record_images(train: Chosen, held_out: Chosen) -> DataRecord:
+def record_images(train: ImageList, held_out: ImageList) -> DataRecord:
     """Return the record of a pretraining's images: their names and sizes, for they have no labels.
 
     Args:
@@ -115,20 +105,15 @@ def record_images(train: Chosen, held_out: Chosen) -> DataRecord:
     )
 
 
-def _samples(chosen: Chosen) -> Samples:
-    """Return what images are called, and their sizes."""
-    places = [_place(chosen.source, k) for k in chosen.places]
+def _samples(images: ImageList) -> Samples:
+    """Return the names of images, and their sizes."""
+    places: list[tuple[Any, int]] = images.places
     names = [_name(source, k) for source, k in places]
     sizes = file_sizes(source.files[k] for source, k in places)
     return Samples(names, np.zeros(len(names)), sizes)
 
 
-def _place(source: Any, index: int) -> tuple[Any, int]:  # noqa: ANN401
-    """Return the data set that holds an image, and the image's number there."""
-    return source.places[index] if isinstance(source, Union) else (source, index)
-
-
-def _name(source: Any, index: int) -> str:  # noqa: ANN401
+def _name(source: UnlabelledFolder | QualityDataset, index: int) -> str:
     """Return an image's name, whatever folder its data set lies in."""
     if isinstance(source, UnlabelledFolder):
         return Path(source.files[index]).relative_to(source.root).as_posix()

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cliqa.engine.data_record import DataRecord
 from cliqa.engine.pretrain.check import PARTS, loss_section
-from cliqa.engine.pretrain.images import Chosen, build_images, record_images, split
+from cliqa.engine.pretrain.images import ImageList, build_images, record_images, split
+from cliqa.engine.work_dir.data_record import DataRecord
 from cliqa.models.build import build_model
 from cliqa.models.weights.start import StartReport, start_from
 from cliqa.pretraining.pairs import PairDataset
@@ -89,9 +89,9 @@ def build_pretraining(config: Mapping[str, Any], device: torch.device) -> Pretra
 
 
 def held_out_accuracy(
-    images: Chosen, data: PairDataset, device: torch.device
+    images: ImageList, data: PairDataset, device: torch.device
 ) -> Callable[[QualityProjection], dict[str, float]]:
-    """Return what measures the rank accuracy on the centres of held-out images.
+    """Return a function that computes the rank accuracy on the centres of held-out images.
 
     Args:
         images: The images; each is cut to one crop of the pairs' size, once: the crops are kept.

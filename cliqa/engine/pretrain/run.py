@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.config.load import dump_config
-from cliqa.engine.data_record import DataRecord, check_same_data
-from cliqa.engine.interrupts import stop_on_signals
-from cliqa.engine.loggers.build import build_loggers, check_loggers, close_loggers
-from cliqa.engine.memory_advice import memory_advice, of_pretraining
+from cliqa.engine.interrupts import memory_advice, stop_on_signals
+from cliqa.engine.loggers.build import build_loggers, close_loggers
 from cliqa.engine.pretrain.check import check_pretraining
 from cliqa.engine.pretrain.parts import build_pretraining
 from cliqa.engine.sections import run_folder, with_command_line
 from cliqa.engine.work_dir.artifacts import WorkDir
-from cliqa.engine.work_dir.checkpoints import check_same_config
+from cliqa.engine.work_dir.data_record import DataRecord
 from cliqa.engine.work_dir.holding import ReadCheckpoint
+from cliqa.engine.work_dir.same_run import check_same_config, check_same_data
 from cliqa.pretraining.pretrainer import Pretrainer, Row
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.device import resolve_device
@@ -27,12 +26,6 @@ from cliqa.visualization.pretraining import draw_pretraining
 from cliqa.visualization.style import save_figure
 
 logger = get_logger(__name__)
-
-DECIDING = ("pretrain", "model", "scenario", "seed", "load_from", "amp")
-"""Sections that the result depends on: a checkpoint made under others does not fit."""
-
-FREE = ("pretrain.data.root", "scenario.dataset_root")
-"""Keys in those sections that may differ: they say where, not what."""
 
 ENCODER = "encoder.pth"
 """The file that any model config takes with ``load_from``."""
@@ -57,9 +50,9 @@ def pretrain(
         work_dir: Where the files go; None for the config's own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         seed: Overrides the config's seed.
-        resume: ``None`` to begin anew, ``"auto"`` or a checkpoint's path to go on.
+        resume: ``None`` to start from scratch, ``"auto"`` or a checkpoint's path to resume.
         amp: Train in mixed precision.
-        allow_changed_data: Go on over other images than the run began with.
+        allow_changed_data: Resume although the images have changed.
 
     Returns:
         One row an epoch: the parts of the loss, and the held-out rank accuracy.
@@ -72,7 +65,6 @@ def pretrain(
     files = WorkDir(run_folder(config, config_file, work_dir))
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
-    check_loggers(config)
     config = check_pretraining(config)
     if config.get("deploy") is not None:
         raise ConfigError(
@@ -90,8 +82,8 @@ def pretrain(
             state = {**state, "images": len(trainer.data)}  # which may be fewer or more now
         trainer.load_state_dict(state)
         logger.info("resumed from %s: %d epoch(s) done", checkpoint, len(trainer.rows))
-    goes_on = checkpoint is not None and files.owns(checkpoint)
-    held = files.held(goes_on=goes_on, resumed=read_as, resumable=resume == "auto")
+    resumes = checkpoint is not None and files.owns(checkpoint)
+    held = files.held(resumes=resumes, resumed=read_as, resumable=resume == "auto")
     with stop_on_signals(), held:
         setup_logging(files.log)
         dump_config(config, files.config)
@@ -113,7 +105,7 @@ def pretrain(
             lambda _, row: _log(loggers, row),
         )
         try:
-            with memory_advice(partial(of_pretraining, trainer)):
+            with memory_advice(partial(_memory_advice, trainer)):
                 trainer.run()
         finally:
             close_loggers(loggers)
@@ -123,7 +115,7 @@ def pretrain(
 def _state_to_resume(
     files: WorkDir, resume: str | None, config: dict[str, Any]
 ) -> tuple[dict[str, Any] | None, ReadCheckpoint | None]:
-    """Return the checkpoint to go on from, and its file; None for a run that begins.
+    """Return the checkpoint to resume from, and its file; None for a new run.
 
     Raises:
         CheckpointError: The checkpoint is missing, or of another config.
@@ -133,7 +125,7 @@ def _state_to_resume(
         return None, None
     read_as = ReadCheckpoint(path)
     saved = load_pretraining(path)
-    check_same_config(path, saved["config"], config, DECIDING, FREE, files.config)
+    check_same_config(path, saved["config"], config, files.config)
     return saved, read_as
 
 
@@ -150,7 +142,7 @@ def load_pretraining(path: Path) -> dict[str, Any]:
 
 
 def _save(files: WorkDir, config: dict[str, Any], data: DataRecord, trainer: Pretrainer) -> None:
-    """Write the checkpoint to go on from."""
+    """Write the checkpoint to resume from."""
     content = {"config": config, "data": data.to_state(), "pretraining": trainer.state_dict()}
     save_checkpoint(files.last, content)
     files.mark_last(files.last)
@@ -159,7 +151,7 @@ def _save(files: WorkDir, config: dict[str, Any], data: DataRecord, trainer: Pre
 def _after_epoch(
     files: WorkDir, save: Callable[[Pretrainer], None], trainer: Pretrainer, row: Row
 ) -> None:
-    """Save and tell what an epoch gave."""
+    """Save an epoch, and log its losses."""
     save(trainer)
     _write_rows(files, trainer)
     shown = [f"{name} {row[name]:.4f}" for name in ("total", "cons", "pos", "neg") if name in row]
@@ -174,7 +166,7 @@ def _write_rows(files: WorkDir, trainer: Pretrainer) -> None:
 
 
 def _log(loggers: Sequence[Any], row: Row) -> None:
-    """Give an epoch's figures to the config's loggers (TensorBoard, Weights & Biases, ...)."""
+    """Pass an epoch's values to the config's loggers (TensorBoard, Weights & Biases, ...)."""
     for name, value in row.items():
         if name != "epoch":
             for each in loggers:
@@ -190,3 +182,13 @@ def _finish(files: WorkDir, trainer: Pretrainer) -> list[Row]:
     figure = save_figure(draw_pretraining(trainer.rows), files.figures / "pretraining.png")
     logger.info("figure:  %s", figure)
     return trainer.rows
+
+
+def _memory_advice(trainer: Pretrainer) -> str:
+    """Return what a pretraining was doing when memory ran out, and what to lower."""
+    size, side = trainer.batch_size, trainer.data.crop_size
+    return (
+        f"while pretraining on batches of {size} images, two crops of {side} x {side} of each at "
+        f"every level. Lower pretrain.batch_size ({size}), pretrain.data.crop_size ({side}) or "
+        f"pretrain.data.num_levels{'' if trainer.precision.amp else ', or set amp=True'}."
+    )

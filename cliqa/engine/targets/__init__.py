@@ -1,1 +1,1 @@
-"""What a stream's samples are labelled with, and all that depends on it."""
+"""The kind of labels of a stream (scores or classes), and all that depends on it."""

@@ -1,8 +1,6 @@
-"""Which kind of targets a stream has."""
+"""The targets of a stream, by its kind."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from cliqa.engine.targets.classes import ClassTargets
 from cliqa.engine.targets.kind import Targets
@@ -11,7 +9,7 @@ from cliqa.engine.targets.scores import ScoreTargets
 KINDS: dict[str, type[Targets]] = {"scores": ScoreTargets, "classes": ClassTargets}
 
 
-def targets_of(stream: Any) -> Targets:  # noqa: ANN401
+def targets_of(stream: object) -> Targets:
     """Return the targets of a stream, or of a class of streams.
 
     Args:

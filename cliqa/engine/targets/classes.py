@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from avalanche.benchmarks import CLScenario
 from torch import Tensor, nn
 
 from cliqa.engine.targets.kind import Targets
 from cliqa.evaluation.classification import accuracy, class_metrics
-from cliqa.evaluation.clear import clear_measures
-from cliqa.evaluation.matrix import final_mean, forgetting
-from cliqa.evaluation.records.class_predictions import ClassPredictions, save_class_predictions
+from cliqa.evaluation.matrix import clear_measures, final_mean, forgetting
+from cliqa.evaluation.records.predictions import ClassPredictions, save_class_predictions
 from cliqa.evaluation.summary import JOINT
 from cliqa.losses.classes import as_class_loss
 from cliqa.utils.errors import ModelError
@@ -33,7 +33,7 @@ class ClassTargets(Targets):
         """Return the loss over logits (B, K) and targets (B,)."""
         return as_class_loss(loss)
 
-    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: Any) -> None:  # noqa: ANN401
+    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: CLScenario) -> None:
         """Refuse anything but a logit for each of the stream's classes."""
         classes = benchmark.n_classes
         if outputs.ndim != 2 or len(outputs) != count or outputs.shape[1] < classes:
@@ -47,9 +47,9 @@ class ClassTargets(Targets):
         """Return the accuracy among all classes."""
         return accuracy(outputs, targets)
 
-    def measured(
+    def measures(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         name: str,
         outputs: np.ndarray,
         targets: np.ndarray,
@@ -65,7 +65,7 @@ class ClassTargets(Targets):
 
     def store(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         work_dir: Path,
         step: int,
         name: str,
@@ -79,15 +79,15 @@ class ClassTargets(Targets):
             work_dir, step, name, ClassPredictions(outputs, targets, keys, classes)
         )
 
-    def summed_up(
+    def summary_arguments(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         rows: Sequence[dict[str, Any]],
         *,
         work_dir: Path,
         joint: bool,
     ) -> dict[str, Any]:
-        """Return task-IL's means, and CLEAR's measures where they belong."""
+        """Return the summary of task-IL, and CLEAR's measures for CLEAR."""
         names = benchmark.names
         extra: dict[str, float | None] = {}
         reasons: dict[str, str] = {}
@@ -113,7 +113,7 @@ def _grid(rows: Sequence[dict[str, Any]], names: Sequence[str], measure: str) ->
 def _add_task_il(
     extra: dict[str, float | None], reasons: dict[str, str], grid: Grid, joint: bool
 ) -> None:
-    """Add the means that task-IL accuracy has of its own."""
+    """Add the summary numbers of task-IL accuracy."""
     columns = len(grid[0]) if joint else min(len(grid), len(grid[0]))
     measured = {
         "average_accuracy_task_il": final_mean(grid, columns),
@@ -129,7 +129,7 @@ def _add_clear(
     extra: dict[str, float | None],
     reasons: dict[str, str],
     grid: Grid,
-    benchmark: Any,  # noqa: ANN401
+    benchmark: CLScenario,
     joint: bool,
 ) -> None:
     """Add CLEAR's five measures, each with its reason where it is not defined."""

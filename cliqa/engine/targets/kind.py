@@ -1,4 +1,4 @@
-"""What the engine must know about the targets of a stream: one class a kind."""
+"""The interface of targets: what training and evaluation need to know about a stream's labels."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from avalanche.benchmarks import CLScenario
 from torch import Tensor, nn
 
 from cliqa.evaluation.records.build_results import build_results
@@ -15,7 +16,7 @@ from cliqa.evaluation.records.results import Results
 
 
 class Targets(ABC):
-    """How outputs are checked, measured, stored and summed up, for one kind of targets.
+    """How outputs are checked, evaluated, stored and summarised, for one kind of targets.
 
     Attributes:
         measure: The main measure: ``"srcc"``, ``"accuracy"``.
@@ -35,8 +36,8 @@ class Targets(ABC):
         """Return a loss that checks its arguments and computes in float32."""
 
     @abstractmethod
-    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: Any) -> None:  # noqa: ANN401
-        """Refuse outputs of a shape that these targets cannot be compared with.
+    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: CLScenario) -> None:
+        """Refuse outputs whose shape does not fit these targets.
 
         Args:
             outputs: What the model gave.
@@ -54,12 +55,12 @@ class Targets(ABC):
 
     @abstractmethod
     def score(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
-        """Return the main measure of outputs that are numbers."""
+        """Return the main measure of finite outputs."""
 
     @abstractmethod
-    def measured(
+    def measures(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         name: str,
         outputs: np.ndarray,
         targets: np.ndarray,
@@ -72,18 +73,18 @@ class Targets(ABC):
     @abstractmethod
     def store(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         work_dir: Path,
         step: int,
         name: str,
         outputs: np.ndarray,
         targets: np.ndarray,
     ) -> None:
-        """Write what the model says after a step about a data set, numbers or not."""
+        """Write a model's outputs for a data set after a step, finite or not."""
 
     def results(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         rows: Sequence[dict[str, Any]],
         *,
         work_dir: Path,
@@ -100,16 +101,16 @@ class Targets(ABC):
             facts: Status, seed, config, seconds, memory, warnings.
         """
         names = benchmark.names
-        own = self.summed_up(benchmark, rows, work_dir=work_dir, joint=joint)
+        own = self.summary_arguments(benchmark, rows, work_dir=work_dir, joint=joint)
         return build_results(rows, experiences=names, datasets=names, joint=joint, **own, **facts)
 
     @abstractmethod
-    def summed_up(
+    def summary_arguments(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         rows: Sequence[dict[str, Any]],
         *,
         work_dir: Path,
         joint: bool,
     ) -> dict[str, Any]:
-        """Return what `build_results` is given for these targets alone; arguments as `results`."""
+        """Return `build_results`' arguments for this kind of targets; see `results`."""

@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from avalanche.benchmarks import CLScenario
 from torch import Tensor, nn
 
 from cliqa.engine.targets.kind import Targets
 from cliqa.evaluation.functional import srcc
 from cliqa.evaluation.matrix import stability
 from cliqa.evaluation.quality import quality_metrics
-from cliqa.evaluation.records.predictions import Predictions, prediction_grid, prediction_path
-from cliqa.evaluation.records.predictions import save_predictions as save_finite
+from cliqa.evaluation.records.predictions import (
+    ScorePredictions,
+    prediction_grid,
+    save_predictions,
+)
 from cliqa.losses.scores import as_score_loss
 from cliqa.utils.errors import ArtifactError, EvaluationError, ModelError
-from cliqa.utils.io import write_npz
 
 MEASURES = ("srcc", "plcc", "plcc_fit", "krcc", "rmse", "rmse_fit")
 
@@ -32,7 +35,7 @@ class ScoreTargets(Targets):
         """Return the loss over scores (B,) and targets (B,)."""
         return as_score_loss(loss)
 
-    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: Any) -> None:  # noqa: ANN401
+    def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: CLScenario) -> None:
         """Refuse anything but one score an image."""
         if outputs.shape != (count,):
             raise ModelError(
@@ -45,9 +48,9 @@ class ScoreTargets(Targets):
         """Return the SRCC."""
         return srcc(outputs, targets)
 
-    def measured(
+    def measures(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         name: str,
         outputs: np.ndarray,
         targets: np.ndarray,
@@ -55,12 +58,12 @@ class ScoreTargets(Targets):
         bootstrap: int,
         seed: int,
     ) -> dict[str, Any]:
-        """Return correlations and errors; see `measure`."""
-        return measure(outputs, targets, bootstrap=bootstrap, seed=seed)
+        """Return correlations and errors; see `score_measures`."""
+        return score_measures(outputs, targets, bootstrap=bootstrap, seed=seed)
 
     def store(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         work_dir: Path,
         step: int,
         name: str,
@@ -71,12 +74,12 @@ class ScoreTargets(Targets):
         source = benchmark.sources[name, "test"]
         images = np.asarray([path.name for path in source.paths])
         save_predictions(
-            work_dir, step, name, Predictions(outputs, targets, source.raw_scores, images)
+            work_dir, step, name, ScorePredictions(outputs, targets, source.raw_scores, images)
         )
 
-    def summed_up(
+    def summary_arguments(
         self,
-        benchmark: Any,  # noqa: ANN401
+        benchmark: CLScenario,
         rows: Sequence[dict[str, Any]],
         *,
         work_dir: Path,
@@ -86,13 +89,13 @@ class ScoreTargets(Targets):
         return {"stability": None if joint else _stability(rows, work_dir, benchmark.names)}
 
 
-def measure(
+def score_measures(
     prediction: np.ndarray, target: np.ndarray, *, bootstrap: int, seed: int
 ) -> dict[str, Any]:
     """Return the measures of one data set as plain types.
 
-    A model that has diverged predicts no numbers; then every measure is None and the reason stands
-    in the warnings.
+    If a diverged model predicts values that are not finite, every measure is None and the warnings
+    give the reason.
 
     Args:
         prediction: Scores (N,).
@@ -109,24 +112,10 @@ def measure(
         return {**nothing, "interval": {}, "n": len(target), "warnings": [str(error)]}
 
 
-def save_predictions(work_dir: Path, step: int, name: str, predictions: Predictions) -> None:
-    """Store what the model says after a step about a data set, numbers or not."""
-    if np.isfinite(predictions.prediction).all():
-        save_finite(work_dir, step, name, predictions)
-        return
-    write_npz(
-        prediction_path(work_dir, step, name),
-        prediction=predictions.prediction,
-        target=predictions.target,
-        raw=predictions.raw,
-        image=np.asarray(predictions.image, dtype=np.str_),
-    )
-
-
 def _stability(
     rows: Sequence[dict[str, Any]], work_dir: Path, names: Sequence[str]
 ) -> list[float | None] | None:
-    """Return the stability index after every step, None where predictions are no numbers."""
+    """Return the stability index after every step, None where predictions are not finite."""
     steps = 1 + max(row["experience"] for row in rows)
     try:
         return stability(prediction_grid(work_dir, names, steps))

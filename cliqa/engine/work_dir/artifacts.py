@@ -7,7 +7,7 @@
 ``metrics.jsonl``                              a row an epoch, and a row an experience and data set
 ``results.json`` ``matrix.csv``                the score matrix and its summary
 ``predictions/after_{t}_on_{name}.npz``        prediction, target, raw, image
-``checkpoints/last.pth`` ``exp_{k}.pth``       states to go on from; see ``last_checkpoint``
+``checkpoints/last.pth`` ``exp_{k}.pth``       states to resume from; see ``last_checkpoint``
 ``figures/*.png``                              drawn from the files above
 =============================================  ===================================================
 """
@@ -48,7 +48,7 @@ WRITTEN = {
 
 
 class WorkDir:
-    """The paths of a work_dir, and the writing of what has no better place.
+    """The paths of a work_dir, its lock, and the files that the engine writes.
 
     Args:
         root: The folder.
@@ -67,18 +67,18 @@ class WorkDir:
         self.figures = self.root / "figures"
 
     def checkpoint_of(self, experience: int, epoch: int | None = None) -> Path:
-        """Return the path of the checkpoint kept after an experience, or inside one."""
+        """Return the path of the checkpoint kept after or during an experience."""
         inside = "" if epoch is None else f"_epoch_{epoch}"
         return self.checkpoints / f"exp_{experience}{inside}.pth"
 
     def forget_epochs(self, keep: int) -> None:
-        """Remove all but the newest checkpoints from inside experiences."""
+        """Remove all but the newest checkpoints saved during experiences."""
         inside = sorted(self.checkpoints.glob("exp_*_epoch_*.pth"), key=_place)
         for path in inside[:-keep]:
             path.unlink()
 
     def holds_a_run(self) -> bool:
-        """Tell whether a run has left something here."""
+        """Return whether a run has written files here."""
         return any(path.exists() for path in (self.last, self.results, self.run))
 
     def has_learnt(self) -> bool:
@@ -86,18 +86,18 @@ class WorkDir:
         return self.results.exists() or any(self.checkpoints.glob("*.pth"))
 
     def owns(self, checkpoint: Path) -> bool:
-        """Tell whether a checkpoint is one of this folder's."""
+        """Return whether a checkpoint is in this folder."""
         return checkpoint.resolve().parent == self.checkpoints.resolve()
 
     @contextlib.contextmanager
     def held(
-        self, *, goes_on: bool, resumed: ReadCheckpoint | None = None, resumable: bool = False
+        self, *, resumes: bool, resumed: ReadCheckpoint | None = None, resumable: bool = False
     ) -> Iterator[None]:
-        """Make the folder, and keep other processes out of it inside the block.
+        """Create the folder, and lock it inside the block.
 
         Args:
-            goes_on: The run goes on from a checkpoint of this folder; the files of an earlier one
-                are moved aside otherwise.
+            resumes: The run resumes from a checkpoint of this folder; otherwise the files of an
+                earlier run are moved aside.
             resumed: That checkpoint, as it was read.
             resumable: A run that was stopped before its first checkpoint is no earlier one.
 
@@ -109,18 +109,18 @@ class WorkDir:
         held_before = (self.root / LOCK).exists()
         with training_lock(self.root):
             finish_move(self.root)
-            if goes_on and resumed is not None:
+            if resumes and resumed is not None:
                 resumed.check_unchanged(self.root)
             if not self.holds_a_run():
                 note_others(self.root)
                 self._check_config(held_before)
-            elif not (goes_on or (resumable and not self.has_learnt())):
+            elif not (resumes or (resumable and not self.has_learnt())):
                 self._move_aside()
             self.prepare()
             yield
 
     def _check_config(self, held_before: bool) -> None:
-        """Refuse to write over a user's own ``config.py`` in a folder that no run has held."""
+        """Refuse to overwrite a user's own ``config.py`` in a folder without a run."""
         if not held_before and locks.AVAILABLE and self.config.exists():
             (self.root / LOCK).unlink()
             raise ArtifactError(
@@ -136,7 +136,7 @@ class WorkDir:
             logger.info("what else lies in %s stays there", self.root)
 
     def prepare(self) -> None:
-        """Make the folder and what is in it, without what a killed run was about to write.
+        """Create the folder and its subfolders, and remove temporary files of a killed run.
 
         Raises:
             ArtifactError: It cannot be made or written to.
@@ -150,11 +150,11 @@ class WorkDir:
             remove_leftovers(self.root / folder, *names)
 
     def mark_last(self, checkpoint: Path) -> None:
-        """Name the checkpoint to go on from."""
+        """Write the name of the checkpoint to resume from."""
         write_text(self.root / "last_checkpoint", f"{checkpoint.name}\n")
 
     def adopt(self, checkpoint: Path) -> None:
-        """Make a checkpoint, of this folder or another one's, the one to go on from."""
+        """Make a checkpoint of this or another folder the one to resume from."""
         if checkpoint.resolve() != self.last.resolve():
             replace_by_link(checkpoint, self.last)
             self.mark_last(self.last)
@@ -181,10 +181,10 @@ class WorkDir:
         return path
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
-        """Write the history anew: after a resume nothing stands in it twice."""
+        """Write the whole history again: after a resume no row is in it twice."""
         write_jsonl(self.metrics, rows)
 
-    def write_run(self, **facts: Any) -> None:  # noqa: ANN401
+    def write_run(self, **facts: object) -> None:
         """Write what is needed to run this again."""
         write_json(
             self.run,
@@ -200,7 +200,7 @@ class WorkDir:
 
 
 def _place(checkpoint: Path) -> tuple[int, int]:
-    """Return the experience and the epoch of a checkpoint from inside an experience."""
+    """Return the experience and epoch of a checkpoint saved during an experience."""
     _, experience, _, epoch = checkpoint.stem.split("_")
     return int(experience), int(epoch)
 

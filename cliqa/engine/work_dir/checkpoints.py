@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from cliqa.config.trust import built_from, without_weights
-from cliqa.config.values import config_differences
 from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.saved_config import admit_config, check_form, load_own_weights
 from cliqa.models.build import build_model
-from cliqa.models.language.candidate_texts import CandidateTexts
-from cliqa.models.language.image_text_model import ImageTextModel
-from cliqa.models.language.text_files import load_texts
 from cliqa.models.pruned import apply_pruning, pruning_in
-from cliqa.registry import MODELS, find
 from cliqa.training.views.views import TaskViews
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
@@ -51,7 +45,7 @@ def find_checkpoint(path: str | Path) -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's content: the path alone does not tell a model."""
+    """Return the SHA-256 of a file's content, which identifies a model; its path does not."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -60,7 +54,7 @@ def sha256_of(path: Path) -> str:
 
 
 def is_run(state: dict[str, Any]) -> bool:
-    """Tell whether a checkpoint is one of ours, with its config and its strategy's state."""
+    """Return whether a checkpoint is a run's, with a config and a strategy's state."""
     return "strategy" in state and "config" in state
 
 
@@ -99,12 +93,12 @@ def as_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def model_of(state: dict[str, Any]) -> nn.Module:
-    """Return the model that a run's checkpoint holds, in evaluation mode on the CPU."""
+    """Return the model of a run's checkpoint, in evaluation mode on the CPU."""
     return _models_of(state)[0]
 
 
 def deployed_of(state: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
-    """Return a checkpoint's model, and the network that predicts: all its views where a gate is.
+    """Return a checkpoint's model, and the network that predicts: with a gate, all its views.
 
     Args:
         state: A run's checkpoint.
@@ -133,7 +127,7 @@ def _models_of(state: dict[str, Any]) -> tuple[nn.Module, list[Any]]:
 
 
 def open_teacher(path: Path) -> nn.Module:
-    """Return the model of a run that teaches another one; see `Distillation`.
+    """Return a run's model as a teacher; see `Distillation`.
 
     Args:
         path: The run's work_dir, or a checkpoint.
@@ -142,93 +136,3 @@ def open_teacher(path: Path) -> nn.Module:
         CheckpointError: There is no run's checkpoint.
     """
     return model_of(load_run(find_checkpoint(path)))
-
-
-def check_same_config(
-    path: Path,
-    saved: dict[str, Any],
-    config: dict[str, Any],
-    sections: Sequence[str],
-    free: Sequence[str],
-    own: Path,
-) -> None:
-    """Refuse to go on from a checkpoint under a config that would have led elsewhere.
-
-    Args:
-        path: The checkpoint.
-        saved: The config that it was made under.
-        config: The one to go on with.
-        sections: Those that the result depends on.
-        free: Keys in them that may differ.
-        own: Where the run's config lies.
-
-    Raises:
-        CheckpointError: With the keys that differ.
-    """
-    old, new = ({key: one.get(key) for key in sections} for one in (saved, config))
-    differing = [key for key in config_differences(old, new) if key not in free]
-    if differing:
-        shown = ", ".join(differing[:8]) + (", ..." if len(differing) > 8 else "")
-        raise CheckpointError(
-            f"{path}: made under another config; these keys differ: {shown}. Use the config "
-            f"it was made with ({own}), or another --work-dir."
-        )
-
-
-def check_same_texts(path: Path, state: dict[str, Any], config: dict[str, Any]) -> None:
-    """Refuse texts that have changed since a checkpoint was made: a config holds only their path.
-
-    Args:
-        path: The checkpoint.
-        state: Its content.
-        config: The config to go on with, the same as the checkpoint's.
-
-    Raises:
-        CheckpointError: With the first candidate that differs.
-        ConfigError: The file of texts is missing or wrong.
-    """
-    source = config["model"].get("texts")
-    component = find(MODELS, config["model"], "model") if source else None
-    if not isinstance(component, type) or not issubclass(component, ImageTextModel):
-        return
-    content = bytes(state["strategy"]["model"]["_extra_state"].tolist()).decode()
-    then, now = CandidateTexts.from_json(content, f"{path}"), load_texts(source)
-    if then.to_json() == now.to_json():
-        return
-    told, tells = then.lines(), now.lines()
-    names = dict.fromkeys([*told, *tells])
-    changed = [n for n in names if told.get(n) != tells.get(n)] or ["the order"]
-    old, new = (lines.get(changed[0], "another") for lines in (told, tells))
-    raise CheckpointError(
-        f"{path}: trained with other texts than {source} has now; changed: "
-        f"{', '.join(changed[:8])}{', ...' if len(changed) > 8 else ''}.\n"
-        f"  {changed[0]}, then: {old}\n  {changed[0]}, now:  {new}\n"
-        "Put the texts back, or train anew in another folder."
-    )
-
-
-def check_fits(state: dict[str, Any], config: dict[str, Any], path: Path) -> None:
-    """Refuse to evaluate a checkpoint under a config that it was not trained with.
-
-    The model and the strategy must be the same, and so must the preprocessing of images: another
-    resize or crop shifts every score.
-
-    Raises:
-        CheckpointError: With the keys that differ.
-    """
-
-    def deciding(whole: dict[str, Any]) -> dict[str, Any]:
-        strategy = {k: v for k, v in whole["cl_strategy"].items() if k in ("type", "plugins")}
-        transform = whole["scenario"].get("eval_transform")
-        return {
-            "model": whole["model"],
-            "cl_strategy": strategy,
-            "scenario": {"eval_transform": transform},
-        }
-
-    differing = config_differences(deciding(state["config"]), deciding(config))
-    if differing:
-        raise CheckpointError(
-            f"{path}: trained with another config; these keys differ: {', '.join(differing[:8])}. "
-            f"Use the config of its run: {path.parent.parent / 'config.py'}."
-        )

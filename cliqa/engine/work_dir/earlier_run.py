@@ -1,4 +1,4 @@
-"""An earlier run's files moved aside, wholly, for a new run in the same folder.
+"""Moving an earlier run's files aside for a new run in the same folder.
 
 The files move, not the folder: it stays what links lead to, and the lock in it is held throughout.
 """
@@ -28,7 +28,7 @@ OWN = (
 """Names that runs and tools give by themselves to what they write into a run's folder."""
 
 LOCK, JOURNAL = ".lock", ".moved_to"
-"""The lock, which says whether the folder is shared, and where a move that has begun leads."""
+"""The lock, which records whether the folder is shared, and the target of an unfinished move."""
 
 STAY = (LOCK, JOURNAL, ".pruning.lock")
 
@@ -36,7 +36,7 @@ SHARED = "The first run found other things here: they stay when a run is moved a
 
 
 def note_others(folder: Path) -> None:
-    """Note, before a folder's first run, that it holds other things too.
+    """Record, before a folder's first run, that it holds other files too.
 
     Args:
         folder: The folder; it holds no run.
@@ -48,7 +48,7 @@ def note_others(folder: Path) -> None:
 
 
 def is_shared(folder: Path) -> bool:
-    """Return whether a folder held other things before its first run, or people work in it."""
+    """Return whether a folder held other files before its first run, or is a working folder."""
     here = Path.cwd()
     if folder.resolve() in (here, *here.parents, Path.home()):
         return True
@@ -82,7 +82,7 @@ def move_aside(folder: Path) -> Path:
         except OSError as error:
             reason = error.strerror or str(error)
             continue
-        _go_on(folder, place, target)
+        _move_rest(folder, place, target)
         return target
     raise ArtifactError(
         f"work_dir {folder}: the earlier run in it cannot be moved aside ({reason}). Choose "
@@ -91,7 +91,7 @@ def move_aside(folder: Path) -> Path:
 
 
 def finish_move(folder: Path) -> None:
-    """End a move that was killed: what has begun to move moves wholly.
+    """Complete a move that was killed.
 
     Args:
         folder: The folder; the caller holds it.
@@ -105,9 +105,9 @@ def finish_move(folder: Path) -> None:
     if not journal.is_file():
         return
     target = place / os.fsdecode(journal.read_bytes())
-    own = target in _asides(place, target.name)  # and not wherever a file says
+    own = target in _asides(place, target.name)  # never an arbitrary path from a file
     if own and target.is_dir() and any(target.iterdir()):
-        _go_on(folder, place, target)
+        _move_rest(folder, place, target)
     elif own:
         _undo(place, target)
     else:
@@ -115,7 +115,7 @@ def finish_move(folder: Path) -> None:
 
 
 def _begin(place: Path, parent: Path, name: str) -> Path:
-    """Note where the move leads, and move the first part, or leave all as it was.
+    """Record the target of the move and move the first part, or change nothing.
 
     Raises:
         OSError: It cannot be moved there.
@@ -123,7 +123,7 @@ def _begin(place: Path, parent: Path, name: str) -> Path:
     while True:
         target = _free(parent, place, _name(place))
         try:
-            # first: an empty folder that nobody knows of is never left behind
+            # written first, so that no unknown empty folder is ever left behind
             with atomic_open(place / JOURNAL, "wb") as journal:
                 journal.write(os.fsencode(os.path.relpath(target, place)))
             target.mkdir()
@@ -140,7 +140,7 @@ def _begin(place: Path, parent: Path, name: str) -> Path:
         return target
 
 
-def _go_on(folder: Path, place: Path, target: Path) -> None:
+def _move_rest(folder: Path, place: Path, target: Path) -> None:
     """Move what is left."""
     for name in _names(place):
         try:
@@ -164,7 +164,7 @@ def _asides(place: Path, name: str) -> tuple[Path, ...]:
 
 
 def _undo(place: Path, target: Path) -> None:
-    """Forget a move of which nothing has moved."""
+    """Cancel a move before its first part has moved."""
     with contextlib.suppress(OSError):
         target.rmdir()
     (place / JOURNAL).unlink(missing_ok=True)

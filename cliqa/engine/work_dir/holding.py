@@ -1,4 +1,4 @@
-"""A run's folder, made and held: no other process trains in it meanwhile."""
+"""Locks of folders: one process at a time trains, or runs a study, in a folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cliqa.utils.locks import folder_lock
 
 
 def make_folder(root: Path) -> None:
-    """Make a work_dir; of a link, the folder that it leads to.
+    """Create a work_dir; of a link, the folder that it points to.
 
     Raises:
         ArtifactError: It cannot be made or written to.
@@ -28,7 +28,7 @@ def make_folder(root: Path) -> None:
 
 
 def unusable(root: Path, error: OSError | RuntimeError) -> ArtifactError:
-    """Return what tells a user that a work_dir cannot be made or written to."""
+    """Return the error of a work_dir that cannot be created or written to."""
     reason = error.strerror if isinstance(error, OSError) else "its links lead in a circle"
     link = f", a link to {os.readlink(root)}," if root.is_symlink() else ""
     return ArtifactError(
@@ -38,7 +38,7 @@ def unusable(root: Path, error: OSError | RuntimeError) -> ArtifactError:
 
 @contextlib.contextmanager
 def training_lock(root: Path) -> Iterator[None]:
-    """Hold a work_dir inside the block.
+    """Lock a work_dir inside the block.
 
     Raises:
         ArtifactError: Another process trains in it, or it cannot be written to.
@@ -58,7 +58,7 @@ def training_lock(root: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def only_one(folder: Path, what: str, lock: str = ".lock") -> Iterator[None]:
-    """Make a tool's folder, and hold it inside the block.
+    """Create a tool's folder, and lock it inside the block.
 
     Args:
         folder: The folder that ``--out`` names.
@@ -86,7 +86,7 @@ def only_one(folder: Path, what: str, lock: str = ".lock") -> Iterator[None]:
 
 
 class ReadCheckpoint:
-    """A checkpoint that was read before its folder was held.
+    """A checkpoint that was read before its folder was locked.
 
     Args:
         path: The file, at the moment when it is read.
@@ -108,11 +108,11 @@ class ReadCheckpoint:
         if self._look() != self._seen:
             raise ArtifactError(
                 f"work_dir {root}: another process has trained in it since this one read "
-                f"{self.path.name}. Start again, to go on from there."
+                f"{self.path.name}. Start again to resume from there."
             )
 
     def _look(self) -> tuple[int, ...] | None:
-        """Return what tells a file from one that replaces it; None where there is none."""
+        """Return what changes when the file is replaced; None if it is missing."""
         try:
             found = self.path.stat()
         except OSError:

@@ -1,4 +1,4 @@
-"""The config that a checkpoint holds: let in, or refused, before anything is built from it."""
+"""The config in a checkpoint: checked before anything is built from it."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ OUTWARD = ("loggers", "metrics", "custom_imports", "deploy", "work_dir")
 """Sections that an untrusted file's word is not taken for: they write, send, import."""
 
 
-def admit_config(config: Any, path: Path) -> None:  # noqa: ANN401
-    """Let a config out of a file into the program: where it is trusted, with its modules.
+def admit_config(config: dict[str, Any], path: Path) -> None:
+    """Check a config from a file; import its modules only if the file is trusted.
 
     Args:
         config: The config that the file holds.
@@ -75,7 +75,7 @@ def admit_config(config: Any, path: Path) -> None:  # noqa: ANN401
 
 
 def check_form(state: Mapping[str, Any], path: Path, form: Mapping[str, type] = OF_RUN) -> None:
-    """Refuse a checkpoint whose entries are of other kinds than training writes.
+    """Refuse a checkpoint whose entries have other types than training writes.
 
     Args:
         state: The content.
@@ -97,7 +97,7 @@ def check_form(state: Mapping[str, Any], path: Path, form: Mapping[str, type] = 
 
 
 def image_parts(state: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Return what a run's checkpoint says of its images: names, classes, channels, preprocessing.
+    """Return a checkpoint's entries about images: names, classes, channels, preprocessing.
 
     Args:
         state: The content.
@@ -123,7 +123,7 @@ def image_parts(state: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def config_to_build(state: dict[str, Any]) -> dict[str, Any]:
-    """Return a run's config as tools build from it: all its weights stand in the checkpoint.
+    """Return a run's config for tools: the weights come from the checkpoint alone.
 
     What writes and sends (loggers, metrics) is left out, unless the file is trusted.
     """
@@ -148,6 +148,6 @@ def load_own_weights(model: nn.Module, weights: Mapping[str, Any], path: str | P
 
 
 def reason(error: Exception) -> str:
-    """Return the last line of an error, or as much of it as a message can take."""
+    """Return the last line of an error, shortened for a message."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return textwrap.shorten(lines[-1], SHOWN, placeholder=" ...")

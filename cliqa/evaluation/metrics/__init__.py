@@ -1,1 +1,1 @@
-"""Avalanche metric plugins over the pure measures."""
+"""Metric plugins for Avalanche over the measures of `cliqa.evaluation`, and Avalanche's own."""

@@ -1,4 +1,4 @@
-"""Avalanche's disk usage metrics, looking at the run's folder."""
+"""Avalanche's disk usage metrics for the run's folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FolderSize(DiskUsage):
     """
 
     def get_dir_size(self, path: str | Path) -> float:
-        """Return the size of all files below a folder in KiB; links count nothing.
+        """Return the size of all files below a folder in KiB; links are not counted.
 
         Args:
             path: The folder; 0 where it does not exist (yet).
@@ -30,7 +30,7 @@ class FolderSize(DiskUsage):
 
 
 def _bytes_below(folder: str) -> int:
-    """Return the bytes of all files below a folder; what vanishes meanwhile counts nothing."""
+    """Return the bytes of all files below a folder; files that vanish meanwhile are skipped."""
     total = 0
     try:
         entries = list(os.scandir(folder))

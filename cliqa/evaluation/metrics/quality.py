@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from avalanche.evaluation.metric_results import MetricValue
+from avalanche.training.templates import SupervisedTemplate
 
 from cliqa.evaluation.functional import krcc, plcc, rmse, srcc
-from cliqa.evaluation.metrics.predictions import Predictions
+from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.registry import METRICS
 from cliqa.utils.errors import ConfigError
 
@@ -21,11 +21,11 @@ MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], float | None]] = {
 }
 
 
-class QualityMetric(Predictions):
+class QualityMetric(PredictionCollector):
     """Emits ``SRCC_Exp/eval_phase/test_stream/eva`` and the mean over the data sets of a stream.
 
-    A measure that is not defined (of a constant prediction, say) is not emitted. The mean is over
-    data sets: their scores share no scale, so pooling them would measure the scale.
+    A measure that is not defined (for example of a constant prediction) is not emitted. The mean is
+    over data sets: their scores share no scale, so pooling them would measure the scale.
 
     Args:
         measures: Names out of srcc, plcc, krcc, rmse.
@@ -45,11 +45,11 @@ class QualityMetric(Predictions):
         self._values: dict[str, list[float]] = {}
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Clear all values."""
         super().reset()
         self._values = {name: [] for name in self.measures}
 
-    def after_eval_exp(self, strategy: Any) -> list[MetricValue]:  # noqa: ANN401
+    def after_eval_exp(self, strategy: SupervisedTemplate) -> list[MetricValue]:
         """Emit the data set's values."""
         super().after_eval_exp(strategy)
         dataset, (prediction, target) = list(self.result().items())[-1]
@@ -63,7 +63,7 @@ class QualityMetric(Predictions):
                 emitted.append(MetricValue(self, label, value, _now(strategy)))
         return emitted
 
-    def after_eval(self, strategy: Any) -> list[MetricValue]:  # noqa: ANN401
+    def after_eval(self, strategy: SupervisedTemplate) -> list[MetricValue]:
         """Emit the means over the data sets."""
         stream = next(iter(strategy.current_eval_stream)).origin_stream.name
         return [
@@ -82,7 +82,7 @@ class QualityMetric(Predictions):
         return "Quality"
 
 
-def _now(strategy: Any) -> int:  # noqa: ANN401
+def _now(strategy: SupervisedTemplate) -> int:
     """Return the training iterations so far: the x axis of every curve."""
     return int(strategy.clock.train_iterations)
 

@@ -1,4 +1,4 @@
-"""Results as files and tables: what a run or an evaluation has measured.
+"""Files and tables of results of runs, evaluations and studies.
 
-The measures are in `cliqa.evaluation`; nothing here sees a model.
+The measures are in `cliqa.evaluation`; nothing here runs a model.
 """

@@ -28,9 +28,7 @@ def build_results(
     seed: int,
     config: str,
     joint: bool = False,
-    learnt: int | None = None,
     stability: Sequence[float | None] | None = None,
-    untrained: Sequence[float | None] | None = None,
     extra_summary: Mapping[str, float | None] | None = None,
     extra_reasons: Mapping[str, str] | None = None,
     ahead_only: str | None = None,
@@ -50,9 +48,7 @@ def build_results(
         seed: The run's seed.
         config: The config file.
         joint: The model saw all data at once: one row, experience 0.
-        learnt: How many of the first data sets count as learnt (see `summarize`).
         stability: Stability index of every experience, from `matrix.stability`.
-        untrained: The main measure before any training, one per data set; adds ``fwt``.
         extra_summary: Further summary numbers (CLEAR's five).
         extra_reasons: Why those of them that are None are not defined.
         ahead_only: Why a model is tested on nothing that it has learnt, where that is so.
@@ -94,15 +90,13 @@ def build_results(
         if any(band is not None for line in bands for band in line):
             results["interval"][measure] = bands
     if not results["matrix"]:
-        raise EvaluationError("no row holds a measure, so there is nothing to sum up.")
+        raise EvaluationError("no row holds a measure, so there is nothing to summarise.")
     labels = [label.removeprefix("after ") for label in row_labels(results)]
     measure = main_measure(results)
     summary = summarize(
         results["matrix"][measure],
         measure,
         joint=joint,
-        learnt=learnt,
-        untrained=untrained,
         stability=stability,
         experiences=labels,
         datasets=datasets,

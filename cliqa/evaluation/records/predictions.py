@@ -1,7 +1,8 @@
 """Predictions of every model of a run on every data set, as files of its work_dir.
 
-``predictions/after_{t}_on_{name}.npz`` holds what the model after experience t (from 0) says about
-the test set of a data set. Figures and the stability index are drawn from these files.
+``predictions/after_{t}_on_{name}.npz`` holds what the model after experience t (from 0) predicts
+for the test set of a data set: scores, or logits of classes. Figures and the stability index are
+computed from these files.
 """
 
 from __future__ import annotations
@@ -18,14 +19,13 @@ from cliqa.utils.archive import ArchiveError, read_npz
 from cliqa.utils.errors import ArtifactError, EvaluationError
 from cliqa.utils.io import write_npz
 
-ARRAYS = ("prediction", "target", "raw", "image")
 TEXTS = ("image", "classes")
 """Arrays of text."""
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """What one model says about one test set of N images.
+class ScorePredictions:
+    """Predicted scores of one model for one test set of N images.
 
     Attributes:
         prediction: Predicted scores, (N,), 0..1, higher = better.
@@ -38,6 +38,23 @@ class Predictions:
     target: np.ndarray
     raw: np.ndarray
     image: np.ndarray
+
+
+@dataclass(frozen=True)
+class ClassPredictions:
+    """Logits of one model for one test set of N samples of K classes.
+
+    Attributes:
+        logits: (N, K) float32; not finite where training has diverged.
+        target: (N,) int64, 0..K-1.
+        image: (N,) strings: the samples' files, or their places in one.
+        classes: (K,) strings: the classes' names.
+    """
+
+    logits: np.ndarray
+    target: np.ndarray
+    image: np.ndarray
+    classes: np.ndarray
 
 
 def prediction_path(work_dir: str | Path, experience: int, dataset: str) -> Path:
@@ -53,14 +70,18 @@ def prediction_path(work_dir: str | Path, experience: int, dataset: str) -> Path
 
 
 def save_predictions(
-    work_dir: str | Path, experience: int, dataset: str, predictions: Predictions
+    work_dir: str | Path, experience: int, dataset: str, predictions: ScorePredictions
 ) -> Path:
-    """Write the predictions of the model after an experience atomically; return the file's path.
+    """Write the scores predicted after an experience atomically; return the file's path.
+
+    Predictions of a model that has diverged are written as they are.
 
     Raises:
-        EvaluationError: The arrays differ in length, or a score is not finite.
+        EvaluationError: The arrays differ in length, or a true score is not finite.
     """
-    x, y = as_pair(predictions.prediction, predictions.target)
+    x, y = np.asarray(predictions.prediction), predictions.target
+    if np.isfinite(x).all():
+        x, y = as_pair(x, y)
     raw, image = as_scores(predictions.raw, "raw"), np.asarray(predictions.image, dtype=np.str_)
     if raw.shape != x.shape or image.shape != x.shape:
         raise EvaluationError(
@@ -71,55 +92,58 @@ def save_predictions(
     return path
 
 
-def read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return named arrays of an ``.npz`` file.
+def save_class_predictions(
+    work_dir: str | Path, experience: int, dataset: str, predictions: ClassPredictions
+) -> Path:
+    """Write the logits of the model after an experience atomically; return the file's path.
 
     Raises:
-        ArtifactError: The file is missing, damaged, or lacks an array.
+        EvaluationError: The arrays do not fit together, or a target is no class.
     """
-    try:
-        return read_npz(path, names)
-    except FileNotFoundError as error:
-        raise ArtifactError(
-            f"{path}: missing. Evaluate the run again to write its predictions."
-        ) from error
-    except KeyError as error:
-        raise ArtifactError(f"{path}: {error.args[0]}.") from error
-    except (OSError, ArchiveError) as error:
-        raise ArtifactError(
-            f"{path}: damaged ({error}). Evaluate the run again to write it anew."
-        ) from error
+    path = prediction_path(work_dir, experience, dataset)
+    _check_classes(predictions, EvaluationError, str(path))
+    write_npz(
+        path,
+        logits=np.asarray(predictions.logits, dtype=np.float32),
+        target=np.asarray(predictions.target, dtype=np.int64),
+        image=np.asarray(predictions.image, dtype=np.str_),
+        classes=np.asarray(predictions.classes, dtype=np.str_),
+    )
+    return path
 
 
-def check_kinds(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Refuse arrays that hold text where numbers belong, or the reverse (`TEXTS`).
-
-    Raises:
-        ArtifactError: One does.
-    """
-    for name, array in arrays.items():
-        if array.dtype.kind not in ("U" if name in TEXTS else "fiu"):
-            raise ArtifactError(
-                f"{path}: '{name}' holds {array.dtype}. Evaluate the run again to write it anew."
-            )
-
-
-def load_predictions(work_dir: str | Path, experience: int, dataset: str) -> Predictions:
-    """Read the predictions of the model after an experience.
+def load_predictions(work_dir: str | Path, experience: int, dataset: str) -> ScorePredictions:
+    """Read the scores predicted after an experience.
 
     Raises:
         ArtifactError: The file is missing, damaged, or lacks an array.
     """
     path = prediction_path(work_dir, experience, dataset)
-    arrays = read_arrays(path, ARRAYS)
+    arrays = _read_arrays(path, ("prediction", "target", "raw", "image"))
     shapes = {name: array.shape for name, array in arrays.items()}
     if any(len(shape) != 1 for shape in shapes.values()):
         raise ArtifactError(f"{path}: its arrays must have one dimension, got {shapes}.")
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise ArtifactError(f"{path}: its arrays differ in length: {lengths}.")
-    check_kinds(path, arrays)
-    return Predictions(**arrays)
+    _check_kinds(path, arrays)
+    return ScorePredictions(**arrays)
+
+
+def load_class_predictions(work_dir: str | Path, experience: int, dataset: str) -> ClassPredictions:
+    """Read the logits of the model after an experience.
+
+    Raises:
+        ArtifactError: The file is missing or damaged, lacks an array, or has some that do not fit
+            together.
+    """
+    path = prediction_path(work_dir, experience, dataset)
+    arrays = _read_arrays(path, ("logits", "target", "image", "classes"))
+    _check_kinds(path, {name: arrays[name] for name in ("logits", "target")})
+    predictions = ClassPredictions(**arrays)
+    _check_classes(predictions, ArtifactError, str(path))
+    _check_kinds(path, arrays)
+    return predictions
 
 
 def prediction_grid(
@@ -139,3 +163,56 @@ def prediction_grid(
         [load_predictions(work_dir, t, name).prediction for name in datasets[: t + 1]]
         for t in range(experiences)
     ]
+
+
+def _read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return named arrays of an ``.npz`` file.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, or lacks an array.
+    """
+    try:
+        return read_npz(path, names)
+    except FileNotFoundError as error:
+        raise ArtifactError(
+            f"{path}: missing. Evaluate the run again to write its predictions."
+        ) from error
+    except KeyError as error:
+        raise ArtifactError(f"{path}: {error.args[0]}.") from error
+    except (OSError, ArchiveError) as error:
+        raise ArtifactError(
+            f"{path}: damaged ({error}). Evaluate the run again to replace it."
+        ) from error
+
+
+def _check_kinds(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse arrays that hold text where numbers belong, or the reverse (`TEXTS`).
+
+    Raises:
+        ArtifactError: One does.
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind not in ("U" if name in TEXTS else "fiu"):
+            raise ArtifactError(
+                f"{path}: '{name}' holds {array.dtype}. Evaluate the run again to replace it."
+            )
+
+
+def _check_classes(predictions: ClassPredictions, error: type[Exception], where: str) -> None:
+    """Raise `error` where the arrays do not fit together."""
+    for name in ("target", "image", "classes"):
+        shape = np.shape(getattr(predictions, name))
+        if len(shape) != 1:
+            raise error(f"{where}: {name} must have one dimension, got shape {shape}.")
+    target, classes = np.asarray(predictions.target), len(predictions.classes)
+    shape = np.shape(predictions.logits)
+    if len(shape) != 2 or shape[0] != len(target) or shape[1] < classes:
+        raise error(
+            f"{where}: logits of shape {shape} for {len(target)} targets of {classes} classes."
+        )
+    if len(predictions.image) != len(target):
+        raise error(f"{where}: {len(predictions.image)} images for {len(target)} targets.")
+    if len(target) and not 0 <= target.min() <= target.max() < classes:
+        raise error(
+            f"{where}: targets lie in {target.min()}..{target.max()}, outside 0..{classes - 1}."
+        )

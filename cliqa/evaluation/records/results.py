@@ -1,4 +1,4 @@
-"""``results.json``: what a run has measured, for people and for other programs.
+"""``results.json``: the results of a run, and how the file is read and checked.
 
 The form, with T finished experiences and K data sets; ``null`` = not defined, with the reason in
 ``warnings``::
@@ -37,7 +37,7 @@ FILE_NAME = "results.json"
 
 
 def main_measure(results: Results) -> str:
-    """Return the measure that stands for a run: ``srcc``, else ``accuracy``, else its first."""
+    """Return a run's main measure: ``srcc``, else ``accuracy``, else its first."""
     known = results["matrix"]
     return next((name for name in ("srcc", "accuracy") if name in known), next(iter(known)))
 
@@ -88,7 +88,7 @@ def read_artifact(path: str | Path, name: str, advice: str) -> tuple[Path, Any]:
         raise ArtifactError(f"{path}: cannot be read as JSON ({error}).") from error
 
 
-def check_results(content: Any, where: str) -> Results:  # noqa: ANN401
+def check_results(content: object, where: str) -> Results:
     """Return the content of a ``results.json`` after checking its form.
 
     Args:
@@ -134,23 +134,23 @@ def check_results(content: Any, where: str) -> Results:  # noqa: ANN401
 _PARTS = {"status": str, "experiences": list, "datasets": list, "matrix": dict, "summary": dict}
 
 
-def _is_score(cell: Any) -> bool:  # noqa: ANN401
+def _is_score(cell: object) -> bool:
     """Return whether a cell is a number."""
     return isinstance(cell, (int, float)) and not isinstance(cell, bool)
 
 
-def _is_interval(cell: Any) -> bool:  # noqa: ANN401
+def _is_interval(cell: object) -> bool:
     """Return whether a cell is [low, high]."""
     return isinstance(cell, list) and len(cell) == 2 and all(map(_is_score, cell))
 
 
 def _check_cells(
-    matrix: Any,  # noqa: ANN401
+    matrix: object,
     columns: int,
-    is_cell: Callable[[Any], bool],
+    is_cell: Callable[[object], bool],
     where: str,
 ) -> None:
-    """Refuse what is no list of rows with one entry per data set, each a proper cell or null."""
+    """Refuse anything but a list of rows with one valid cell or null per data set."""
     if not isinstance(matrix, list):
         raise ArtifactError(f"{where} should be a list of rows.")
     for t, row in enumerate(matrix):

@@ -1,4 +1,4 @@
-"""Several configs over several seeds: means, 95 % intervals, and the share of the gap closed.
+"""Means, 95 % intervals and the share of the gap closed, of configs over seeds.
 
 A replicate is what is repeated for every config: a seed, or an order of the stream with a seed.
 What compares two configs (the gap, the time) is computed within each replicate and averaged then:
@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from cliqa.evaluation.matrix import Measured, gap_closed
+from cliqa.evaluation.matrix import ValueOrReason, gap_closed
 from cliqa.evaluation.mean_interval import mean_interval
 from cliqa.evaluation.records.results import Results
 from cliqa.evaluation.records.tables import common_measure
@@ -20,6 +21,9 @@ from cliqa.utils.errors import EvaluationError
 
 Study = dict[str, Any]
 """The content of ``study.json``: plain values alone; see `build_study`."""
+
+LabelStudy = dict[str, Any]
+"""The content of ``label_study.json``: plain values alone; see `build_label_study`."""
 
 Runs = Mapping[str, Mapping[str, Results]]
 """Content of ``results.json`` by config and by replicate; what has not finished is left out."""
@@ -44,24 +48,27 @@ class _Bracket:
     naive: Mapping[str, Results]
     joint: Mapping[str, Results]
 
-    def gap(self, replicate: str, run: Results, name: str) -> Measured | None:
+    def gap(self, replicate: str, run: Results, name: str) -> ValueOrReason | None:
         """Return how much of the gap a run closes; None where a bound has not finished."""
         if replicate not in self.naive or replicate not in self.joint:
             return None
         ends = (self.naive[replicate], self.joint[replicate])
         value, low, high = (part["summary"].get(name) for part in (run, *ends))
         if value is None or low is None or high is None:
-            return Measured(None, f"{name} is not defined in a run that it compares")
+            return ValueOrReason(None, f"{name} is not defined in a run that it compares")
         return gap_closed(value, low, high)
 
-    def ratio(
-        self, replicate: str, run: Results, cost: Callable[[Results], float]
-    ) -> Measured | None:
+    def ratio(self, replicate: str, run: Results, name: str) -> ValueOrReason | None:
         """Return a cost over the naive run's; None where that has not finished."""
         if replicate not in self.naive:
             return None
-        own, least = cost(run), cost(self.naive[replicate])
-        return Measured(own / least) if least > 0 else Measured(None, "the naive run had none")
+        part, key, total = COSTS[name]
+        own, least = (total(one[part][key]) for one in (run, self.naive[replicate]))
+        return (
+            ValueOrReason(own / least)
+            if least > 0
+            else ValueOrReason(None, "the naive run had none")
+        )
 
 
 def build_study(
@@ -99,7 +106,7 @@ def build_study(
     ordered = sorted(runs, key=lambda name: (name == joint) - (name == naive))
     finished = {f"{name}, {key}": run for name in ordered for key, run in runs[name].items()}
     if not finished:
-        raise EvaluationError("no run of the study has finished, so there is nothing to sum up.")
+        raise EvaluationError("no run of the study has finished, so there is nothing to summarise.")
     measure = common_measure(finished)
     _check_streams(finished)
     bracket = _Bracket(runs.get(naive or "", {}), runs.get(joint or "", {}))
@@ -142,12 +149,9 @@ def _differences(rows: Sequence[dict[str, Any]], first: str) -> list[dict[str, A
                 continue
             own, others = column["values"], base[name]["values"]
             pairs = {key: (value, others[key]) for key, value in own.items() if key in others}
-            values = {
-                key: None if None in pair else pair[0] - pair[1] for key, pair in pairs.items()
-            }
-            known = [value for value in values.values() if value is not None]
-            estimate = mean_interval(known if len(known) == len(values) else [])
-            columns[name] = {"values": values, **estimate._asdict()}
+            columns[name] = _estimate(
+                {key: None if None in pair else pair[0] - pair[1] for key, pair in pairs.items()}
+            )
         runs = max((len(column["values"]) for column in columns.values()), default=0)
         found.append({"config": row["config"], "runs": runs, "columns": columns})
     return found
@@ -165,11 +169,11 @@ def _check_streams(runs: Mapping[str, Results]) -> None:
             )
 
 
-_Reader = Callable[[str, Results], Measured | None]
+_Reader = Callable[[str, Results], ValueOrReason | None]
 
 
 def _readers(measure: str, finished: Sequence[Results], bracket: _Bracket) -> dict[str, _Reader]:
-    """Return what gives each column's number for a replicate and its run."""
+    """Return the function that reads each column's number from a run."""
     final = mean_name(measure)
     plasticity = "mpi" if measure == "srcc" else f"learning_{measure}"
     known = {name for run in finished for name in run["summary"]}
@@ -177,36 +181,22 @@ def _readers(measure: str, finished: Sequence[Results], bracket: _Bracket) -> di
     for name, suffix in ((final, ""), (final + SUFFIX_TASK_IL, SUFFIX_TASK_IL)):
         if name not in known:
             continue
-        readers[name] = _from_summary(name)
+        readers[name] = partial(_from_summary, name=name)
         if bracket.naive and bracket.joint:
-            readers[GAP + suffix] = _gap_reader(bracket, name)
+            readers[GAP + suffix] = partial(bracket.gap, name=name)
     for name in ("next_domain", "forgetting", "forgetting_from_first", plasticity):
         if name in known:
-            readers[name] = _from_summary(name)
-    for name, (part, key, total) in COSTS.items():
+            readers[name] = partial(_from_summary, name=name)
+    for name, (part, key, _) in COSTS.items():
         if bracket.naive and all(run[part].get(key) for run in finished):
-            readers[name] = _cost_reader(bracket, part, key, total)
+            readers[name] = partial(bracket.ratio, name=name)
     return readers
 
 
-def _from_summary(name: str) -> _Reader:
-    """Return a reader of one of the summary's numbers."""
-
-    def read(_: str, run: Results) -> Measured:
-        reasons = dict(warning.partition(": ")[::2] for warning in run["warnings"])
-        return Measured(run["summary"].get(name), reasons.get(name))
-
-    return read
-
-
-def _cost_reader(bracket: _Bracket, part: str, key: str, total: _Total) -> _Reader:
-    """Return a reader of a cost's ratio to the naive run's."""
-    return lambda replicate, run: bracket.ratio(replicate, run, lambda one: total(one[part][key]))
-
-
-def _gap_reader(bracket: _Bracket, name: str) -> _Reader:
-    """Return a reader of the gap that a run closes in one of the summary's numbers."""
-    return lambda replicate, run: bracket.gap(replicate, run, name)
+def _from_summary(_: str, run: Results, name: str) -> ValueOrReason:
+    """Return one of the summary's numbers."""
+    reasons = dict(warning.partition(": ")[::2] for warning in run["warnings"])
+    return ValueOrReason(run["summary"].get(name), reasons.get(name))
 
 
 def _column(
@@ -220,11 +210,78 @@ def _column(
     found = {key: read(key, run) for key, run in runs.items()}
     measured = {key: value for key, value in found.items() if value is not None}
     values = {key: value.value for key, value in measured.items()}
-    known = [value for value in values.values() if value is not None]
     whose = "" if column.startswith(GAP) else f"{config}: "  # the bounds are every config's
     for key, value in measured.items():
         if value.value is None and not runs[key]["joint"]:
             keys = undefined.setdefault(f"{whose}{column}: {value.reason or 'not defined'}", [])
             keys += [] if key in keys else [key]
+    return _estimate(values)
+
+
+def _estimate(values: Mapping[str, float | None]) -> dict[str, Any]:
+    """Return values by replicate with mean, low and high; None where a value is not defined."""
+    known = [value for value in values.values() if value is not None]
     estimate = mean_interval(known if len(known) == len(values) else [])
     return {"values": values, **estimate._asdict()}
+
+
+def build_label_study(runs: Mapping[int, Runs], baseline: str, other: str) -> LabelStudy:
+    """Return means and intervals of two configs, and of their difference paired by seed.
+
+    What a seed makes easy or hard for both cancels out in the difference.
+
+    Args:
+        runs: The finished runs by the number of training images of each data set.
+        baseline: One config's name.
+        other: The other's.
+
+    Returns:
+        ``measure``, ``final`` (the name of its mean), ``baseline``, ``other`` and ``rows``. A row
+        has ``images``, ``seeds`` and, by the configs' names and ``difference`` (other - baseline),
+        ``values``, ``mean``, ``low`` and ``high``. Only seeds that both have finished count.
+
+    Raises:
+        EvaluationError: No number of images has a seed that both have finished, or the runs
+            measure different things.
+    """
+    paired = {
+        images: [seed for seed in arms[baseline] if seed in arms[other]]
+        for images, arms in sorted(runs.items())
+    }
+    finished = {
+        f"{name}, {images} images, {seed}": runs[images][name][seed]
+        for images, seeds in paired.items()
+        for name in (baseline, other)
+        for seed in seeds
+    }
+    if not finished:
+        raise EvaluationError(
+            "no seed has finished in both configs, so there is nothing to summarise."
+        )
+    measure = common_measure(finished)
+    final = mean_name(measure)
+    rows = []
+    for images, seeds in paired.items():
+        values: dict[str, list[float | None]] = {
+            name: [runs[images][name][seed]["summary"].get(final) for seed in seeds]
+            for name in (baseline, other)
+        }
+        pairs = zip(values[baseline], values[other], strict=True)
+        values["difference"] = [None if a is None or b is None else b - a for a, b in pairs]
+        found = {
+            name: _estimate(dict(zip(seeds, own, strict=True))) for name, own in values.items()
+        }
+        rows.append(
+            {
+                "images": images,
+                "seeds": seeds,
+                **{name: {**one, "values": values[name]} for name, one in found.items()},
+            }
+        )
+    return {
+        "measure": measure,
+        "final": final,
+        "baseline": baseline,
+        "other": other,
+        "rows": rows,
+    }

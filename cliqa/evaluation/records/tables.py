@@ -1,17 +1,16 @@
-"""The tables that a run prints at its end, and those that set several runs side by side.
-
-All read the content of ``results.json`` (see `results`) and give a string.
-"""
+"""Tables in several styles, and those over the content of ``results.json``."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cliqa.evaluation.matrix import Measured, gap_closed
+from tabulate import tabulate
+
+from cliqa.evaluation.matrix import ValueOrReason, gap_closed
 from cliqa.evaluation.records.results import Results, main_measure, row_labels
 from cliqa.evaluation.summary import MEANINGS, mean_name
 from cliqa.utils.errors import EvaluationError
@@ -21,8 +20,7 @@ Style = Literal["text", "markdown", "csv"]
 NOT_DEFINED = "n/a"
 
 LABELS = {"srcc": "SRCC", "plcc": "PLCC", "krcc": "KRCC", "rmse": "RMSE", "msrcc": "mSRCC"}
-"""How the field writes a measure; others are written as they are called."""
-
+"""How the field writes a measure; other measures keep their names."""
 
 MOST_WITH_INTERVALS = 6
 """With more data sets than this, a table shows values alone; the files have the intervals."""
@@ -30,7 +28,7 @@ MOST_WITH_INTERVALS = 6
 
 @dataclass(frozen=True)
 class Table:
-    """A title, a line of column heads and lines of cells."""
+    """A title, column heads and lines of cells."""
 
     title: str
     header: tuple[str, ...]
@@ -46,6 +44,65 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None:
         return NOT_DEFINED
     return f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.000"
+
+
+def exact(*values: float | None) -> tuple[str, ...]:
+    """Return values with all digits, as a CSV file holds them; empty where not defined.
+
+    >>> exact(0.1, None)
+    ('0.1', '')
+    """
+    return tuple("" if value is None else repr(float(value)) for value in values)
+
+
+def verdict(interval: Sequence[float] | None, better: str = "better", worse: str = "worse") -> str:
+    """Return what the 95 % interval of a difference shows.
+
+    >>> verdict([0.01, 0.2]), verdict([-0.1, 0.2]), verdict(None)
+    ('better', 'no difference shown', 'n/a')
+    """
+    if interval is None:
+        return NOT_DEFINED
+    if interval[0] > 0:
+        return better
+    return worse if interval[1] < 0 else "no difference shown"
+
+
+def render(table: Table, style: Style = "text") -> str:
+    """Return a table as aligned text, as Markdown or as CSV, ending with a line break.
+
+    Raises:
+        ValueError: `style` is unknown.
+    """
+    if style == "csv":
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([table.header, *table.rows])
+        return text.getvalue()
+    lines = [table.header, *table.rows]
+    if style == "text":
+        right = [all(map(_is_number, column[1:])) for column in zip(*lines, strict=True)]
+        shown = [line.rstrip() for line in _aligned(lines, right, "plain")]
+        return "\n".join([table.title, "-" * max(map(len, shown)), *shown]) + "\n"
+    if style == "markdown":
+        lines = [tuple(cell.replace("|", "\\|") for cell in line) for line in lines]
+        right = [column > 0 for column in range(len(table.header))]
+        shown = _aligned(lines, right, "pipe", headers="firstrow")
+        return "\n".join([f"**{table.title}**", "", *shown]) + "\n"
+    raise ValueError(f"style must be 'text', 'markdown' or 'csv', got {style!r}")
+
+
+def _aligned(
+    lines: Sequence[Sequence[str]], right: Sequence[bool], form: str, headers: str = ""
+) -> list[str]:
+    """Return lines of cells as tabulate aligns them in one of its formats."""
+    sides = ["right" if one else "left" for one in right]
+    text: str = tabulate(lines, headers or (), tablefmt=form, colalign=sides, disable_numparse=True)
+    return text.split("\n")
+
+
+def _is_number(cell: str) -> bool:
+    """Return whether a cell belongs to a column of numbers."""
+    return cell.startswith(NOT_DEFINED) or cell.lstrip("-")[:1].isdigit()
 
 
 def score_table(results: Results, measure: str) -> Table:
@@ -92,42 +149,6 @@ def summary_table(results: Results) -> Table:
     return Table("Summary", ("", "value", ""), tuple(rows))
 
 
-def render(table: Table, style: Style = "text") -> str:
-    """Return a table as aligned text, as Markdown or as CSV, ending with a line break.
-
-    Raises:
-        ValueError: `style` is unknown.
-    """
-    lines = [table.header, *table.rows]
-    if style == "csv":
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(lines)
-        return text.getvalue()
-    widths = [max(len(line[c]) for line in lines) for c in range(len(table.header))]
-    if style == "text":
-        numeric = [all(_is_number(row[c]) for row in table.rows) for c in range(len(widths))]
-        padded = [
-            "  ".join(
-                cell.rjust(width) if right else cell.ljust(width)
-                for cell, width, right in zip(line, widths, numeric, strict=True)
-            ).rstrip()
-            for line in lines
-        ]
-        rule = "-" * max(len(line) for line in padded)
-        return "\n".join([table.title, rule, *padded]) + "\n"
-    if style == "markdown":
-        escaped = [tuple(cell.replace("|", "\\|") for cell in line) for line in lines]
-        rule_cells = tuple(":--" if c == 0 else "--:" for c in range(len(widths)))
-        body = [f"| {' | '.join(line)} |" for line in [escaped[0], rule_cells, *escaped[1:]]]
-        return "\n".join([f"**{table.title}**", "", *body]) + "\n"
-    raise ValueError(f"style must be 'text', 'markdown' or 'csv', got {style!r}")
-
-
-def _is_number(cell: str) -> bool:
-    """Return whether a cell belongs to a column of numbers."""
-    return cell.startswith(NOT_DEFINED) or cell.lstrip("-")[:1].isdigit()
-
-
 def report(results: Results, style: Style = "text") -> str:
     """Return all that a run prints at its end: scores, summary and warnings.
 
@@ -160,16 +181,10 @@ def _long_table(results: Results) -> Table:
         for t, label in enumerate(row_labels(results)):
             for k, dataset in enumerate(results["datasets"]):
                 band = (bands[t][k] if bands else None) or (None, None)
-                values = (matrix[t][k], *band)
                 after = label.removeprefix("after ")
-                rows.append((measure, after, dataset, *map(_exact, values)))
-    rows += [(name, "", "", _exact(value), "", "") for name, value in results["summary"].items()]
+                rows.append((measure, after, dataset, *exact(matrix[t][k], *band)))
+    rows += [(name, "", "", *exact(value), "", "") for name, value in results["summary"].items()]
     return Table("", ("measure", "after", "dataset", "value", "low", "high"), tuple(rows))
-
-
-def _exact(value: float | None) -> str:
-    """Return all digits of a value, or nothing."""
-    return "" if value is None else repr(float(value))
 
 
 def comparison_table(runs: Mapping[str, Results]) -> Table:
@@ -191,7 +206,7 @@ def comparison_table(runs: Mapping[str, Results]) -> Table:
     for name, run in runs.items():
         last = dict(zip(run["datasets"], run["matrix"][measure][-1], strict=True))
         value = run["summary"].get(mean)
-        gap = Measured(None)
+        gap = ValueOrReason(None)
         if bracket and value is not None:
             gap = gap_closed(value, *bracket)
         rows.append(
@@ -223,7 +238,7 @@ def common_measure(runs: Mapping[str, Results]) -> str:
 
 
 def _bracket(runs: Mapping[str, Results], mean: str) -> tuple[float, float] | None:
-    """Return the final means of the naive and the joint run, or None where they are not clear."""
+    """Return the final means of the naive and the joint run, None unless there is one of each."""
     joint = [run["summary"].get(mean) for run in runs.values() if run.get("joint")]
     naive = [
         run["summary"].get(mean)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.engine.loggers.build import build_loggers, check_loggers, close_loggers
+from cliqa.engine.loggers.build import PROVIDED, build_loggers, close_loggers
 from cliqa.engine.loggers.text import TextLogger
+from cliqa.engine.places import listed
+from cliqa.registry import LOGGERS
 from cliqa.utils.errors import ConfigError
 
 
@@ -41,8 +43,10 @@ def test_only_those_that_write_files_get_the_folder(tmp_path: Path) -> None:
 
 def test_a_wrong_logger_is_named_before_any_is_made() -> None:
     sections = [{"type": "CSVLogger"}, {"type": "TensorbordLogger"}]
+    first, second = listed(LOGGERS, {"loggers": sections}, "loggers", provided=PROVIDED)
+    first.check()
     with pytest.raises(ConfigError, match=r"loggers\[1\]: unknown logger 'TensorbordLogger'"):
-        check_loggers({"loggers": sections})
+        second.check()
 
 
 def test_closing_passes_over_what_has_nothing_to_close(tmp_path: Path) -> None:

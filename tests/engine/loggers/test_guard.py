@@ -58,7 +58,7 @@ def test_a_full_disk_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     for k in range(3):
         one.log_single_metric("loss", float(k), k)
     assert messages(caplog) == [
-        "Failing: cannot write (w/metrics.csv: the disk is full); the run goes on without it"
+        "Failing: cannot write (w/metrics.csv: the disk is full); the run continues without it"
     ]
     one.values.clear()
     one.log_single_metric("loss", 7.0, 7)  # there is room again
@@ -81,7 +81,7 @@ def test_one_that_is_abandoned_is_not_asked_again(caplog: pytest.LogCaptureFixtu
     assert one.before_training() is None
     assert one.abandoned == 1
     assert messages(caplog) == [
-        "Leaving: cannot write (RuntimeError: the service has died); the run goes on without it"
+        "Leaving: cannot write (RuntimeError: the service has died); the run continues without it"
     ]
 
 
@@ -97,7 +97,7 @@ def test_the_end_of_a_pipe_ends_the_run_as_ever(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
 @pytest.mark.parametrize("name", ["TextLogger", "CSVLogger"])
-def test_a_run_goes_on_without_its_files(
+def test_a_run_continues_without_its_files(
     trained: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     (tmp_path / "log").symlink_to("/dev/full")

@@ -198,7 +198,7 @@ def test_online_the_server_has_seconds(start: Callable[..., WandBLogger]) -> Non
     assert given["settings"].init_timeout == wandb_run.INIT_TIMEOUT
 
 
-def test_without_a_network_the_run_goes_on_offline(
+def test_without_a_network_the_run_continues_offline(
     start: Callable[..., WandBLogger], caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     init = Init("online")
@@ -206,7 +206,7 @@ def test_without_a_network_the_run_goes_on_offline(
     (given,) = init.calls
     assert (given["mode"], given["id"]) == ("offline", "abc")
     (told,) = warnings_in(caplog)
-    assert "the run goes on offline (https://" in told
+    assert "the run continues offline (https://" in told
     assert told.endswith(f"send it later with: wandb sync {tmp_path}/wandb/offline-run-*")
 
 
@@ -220,7 +220,7 @@ def test_a_server_that_does_not_answer_the_library(
         ("offline", "abc"),
     ]
     (told,) = warnings_in(caplog)
-    assert "goes on offline (Run initialization has timed out); send it later" in told
+    assert "continues offline (Run initialization has timed out); send it later" in told
 
 
 def test_a_library_that_cannot_start_at_all(
@@ -258,7 +258,7 @@ def test_a_service_that_dies_does_not_stop_the_run(
     assert calls == ["log", "teardown"]
     assert warnings_in(caplog) == [
         "WandBLogger: cannot write (ConnectionResetError: [Errno 104] Connection reset by peer); "
-        "the run goes on without it"
+        "the run continues without it"
     ]
 
 

@@ -19,7 +19,7 @@ from cliqa.compress.export import export_checkpoint
 from cliqa.config.load import dump_config
 from cliqa.datasets.unlabelled import UnlabelledFolder
 from cliqa.engine.pretrain import run as module
-from cliqa.engine.pretrain.images import Chosen
+from cliqa.engine.pretrain.images import ImageList
 from cliqa.engine.pretrain.parts import held_out_accuracy
 from cliqa.engine.work_dir.checkpoints import load_run
 from cliqa.explain.ranking import rank_degradations
@@ -135,7 +135,7 @@ def test_held_out_images_are_read_once(photos: Path) -> None:
     source, read = UnlabelledFolder(photos), []
     image = source.image
     source.image = lambda index: read.append(index) or image(index)  # type: ignore[method-assign,func-returns-value]
-    held_out = Chosen(source, [1, 4, 7])
+    held_out = ImageList([(source, k) for k in (1, 4, 7)])
     pairs = PairDataset(source, crop_size=32, families=["blur"], num_levels=3)
     validate = held_out_accuracy(held_out, pairs, torch.device("cpu"))
     model = build_model(MODEL)

@@ -14,7 +14,7 @@ from avalanche.benchmarks.classic.clear import CLEARMetric
 from torch import nn
 
 from cliqa.engine.targets.classes import AHEAD_ONLY, ClassTargets
-from cliqa.evaluation.records.class_predictions import load_class_predictions
+from cliqa.evaluation.records.predictions import load_class_predictions
 from cliqa.losses.classes import ClassLoss
 from cliqa.utils.errors import ModelError
 
@@ -76,11 +76,11 @@ def test_measures_know_the_classes_of_the_experience() -> None:
     logits[:, 0], logits[:4, 2], logits[4:, 3] = 9.0, 1.0, 1.0
     target = np.array([2, 2, 2, 2, 3, 3, 2, 2])
     benchmark = stream(classes_of=[(0, 1), (2, 3), (4, 5)])
-    row = TARGETS.measured(benchmark, "b", logits, target, bootstrap=10, seed=0)
+    row = TARGETS.measures(benchmark, "b", logits, target, bootstrap=10, seed=0)
     assert (row["accuracy"], row["accuracy_task_il"]) == (0.0, 0.75)
     low, high = row["interval"]["accuracy_task_il"]
     assert 0 < low < 0.75 < high < 1
-    plain = TARGETS.measured(stream(), "b", logits, target, bootstrap=0, seed=0)
+    plain = TARGETS.measures(stream(), "b", logits, target, bootstrap=0, seed=0)
     assert plain == {"accuracy": 0.0, "interval": {}, "n": 8, "warnings": []}
 
 

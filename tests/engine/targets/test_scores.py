@@ -11,25 +11,25 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cliqa.engine.targets.scores import MEASURES, ScoreTargets, measure, save_predictions
+from cliqa.engine.targets.scores import MEASURES, ScoreTargets, save_predictions, score_measures
 from cliqa.evaluation.matrix import stability
-from cliqa.evaluation.records.predictions import Predictions, prediction_path
+from cliqa.evaluation.records.predictions import ScorePredictions, prediction_path
 from cliqa.utils.errors import EvaluationError
 
 NAMES = ["a", "b"]
 
 
-def predictions(seed: int, count: int = 20) -> Predictions:
+def predictions(seed: int, count: int = 20) -> ScorePredictions:
     random = np.random.default_rng(seed)
     target = np.linspace(0.1, 0.9, count)
     images = np.asarray([f"{k}.png" for k in range(count)])
-    return Predictions(target + random.normal(0, 0.1, count), target, target * 10, images)
+    return ScorePredictions(target + random.normal(0, 0.1, count), target, target * 10, images)
 
 
-def record(work_dir: Path, step: int, name: str, stored: Predictions) -> dict[str, Any]:
+def record(work_dir: Path, step: int, name: str, stored: ScorePredictions) -> dict[str, Any]:
     """Store predictions and return their row."""
     save_predictions(work_dir, step, name, stored)
-    measured = measure(stored.prediction, stored.target, bootstrap=0, seed=0)
+    measured = score_measures(stored.prediction, stored.target, bootstrap=0, seed=0)
     return {"kind": "eval", "experience": step, "dataset": name, **measured}
 
 
@@ -41,7 +41,7 @@ def results(rows: list[dict[str, Any]], work_dir: Path, joint: bool = False) -> 
 
 def test_measures_are_scipys_and_fit_into_json() -> None:
     stored = predictions(0)
-    row = measure(stored.prediction, stored.target, bootstrap=30, seed=1)
+    row = score_measures(stored.prediction, stored.target, bootstrap=30, seed=1)
     assert row == json.loads(json.dumps(row)) | {"interval": row["interval"]}
     assert set(MEASURES) <= set(row)
     expected = stats.spearmanr(stored.prediction, stored.target).statistic
@@ -55,7 +55,7 @@ def test_measures_are_scipys_and_fit_into_json() -> None:
 def test_a_model_that_has_diverged_has_no_measure(bad: float) -> None:
     stored = predictions(0)
     stored.prediction[3] = bad
-    row = measure(stored.prediction, stored.target, bootstrap=30, seed=1)
+    row = score_measures(stored.prediction, stored.target, bootstrap=30, seed=1)
     assert [row[name] for name in MEASURES] == [None] * len(MEASURES)
     assert row["interval"] == {}
     assert row["n"] == 20
@@ -64,7 +64,7 @@ def test_a_model_that_has_diverged_has_no_measure(bad: float) -> None:
 
 def test_other_mistakes_are_not_hidden() -> None:
     with pytest.raises(EvaluationError):
-        measure(np.zeros(3), np.zeros(4), bootstrap=0, seed=0)
+        score_measures(np.zeros(3), np.zeros(4), bootstrap=0, seed=0)
 
 
 def test_predictions_that_are_no_numbers_are_stored_as_they_are(tmp_path: Path) -> None:

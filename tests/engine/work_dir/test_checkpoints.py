@@ -12,12 +12,12 @@ import torch
 
 from cliqa.config.load import load_config
 from cliqa.engine.work_dir.checkpoints import (
-    check_fits,
     find_checkpoint,
     is_run,
     load_run,
     model_of,
 )
+from cliqa.engine.work_dir.same_run import check_fits
 from cliqa.inference.image_model import open_model
 from cliqa.models.weights.weights import transfer_weights
 from cliqa.utils.cli import run_entry_point
@@ -101,7 +101,7 @@ def flip(path: Path, place: int) -> None:
     path.write_bytes(content)
 
 
-def test_a_run_goes_on_from_the_whole_checkpoint_that_a_damaged_one_names(
+def test_a_run_resumes_from_the_whole_checkpoint_that_a_damaged_one_names(
     tiny_run: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

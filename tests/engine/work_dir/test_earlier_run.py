@@ -41,7 +41,7 @@ def texts(root: Path) -> dict[str, str]:
 
 def begin(root: Path) -> None:
     """Begin a new run in a folder."""
-    with WorkDir(root).held(goes_on=False):
+    with WorkDir(root).held(resumes=False):
         (root / "run.json").write_text("new")
 
 

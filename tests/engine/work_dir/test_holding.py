@@ -26,7 +26,7 @@ BUSY = r"another process is training in it\. Wait for it, or choose another fold
 def run_in(root: Path, name: str, pause: Callable[[], None] = lambda: None) -> None:
     """Do what a run does to its folder."""
     files = WorkDir(root)
-    with files.held(goes_on=False):
+    with files.held(resumes=False):
         for path in (files.run, files.config, files.last, files.results):
             path.write_text(name)
             pause()
@@ -103,11 +103,11 @@ def test_a_checkpoint_that_was_replaced_since_it_was_read_is_refused(tmp_path: P
     run_in(tmp_path / "run", "earlier")
     files = WorkDir(tmp_path / "run")
     read = ReadCheckpoint(files.last)
-    with files.held(goes_on=True, resumed=read):
+    with files.held(resumes=True, resumed=read):
         pass
     run_in(tmp_path / "run", "other")
     message = r"another process has trained in it since this one read last\.pth\. Start again"
-    with pytest.raises(ArtifactError, match=message), files.held(goes_on=True, resumed=read):
+    with pytest.raises(ArtifactError, match=message), files.held(resumes=True, resumed=read):
         pass
     assert names_in(tmp_path / "run") == {"other"}
     assert names_in(tmp_path / "run.1") == {"earlier"}
@@ -117,20 +117,20 @@ def test_a_run_that_was_stopped_before_it_learnt_is_gone_on_with(tmp_path: Path)
     files = WorkDir(tmp_path / "run")
     files.prepare()
     files.run.write_text("{}")
-    with files.held(goes_on=False, resumable=True):
+    with files.held(resumes=False, resumable=True):
         assert files.run.read_text() == "{}"
     files.results.write_text("{}")
-    with files.held(goes_on=False, resumable=True):
+    with files.held(resumes=False, resumable=True):
         assert not files.run.exists()
     assert sorted(os.listdir(tmp_path)) == ["run", "run.1"]
 
 
-def test_figures_are_drawn_while_a_run_goes_on(tiny_run: Path, tmp_path: Path) -> None:
+def test_figures_are_drawn_while_a_run_trains(tiny_run: Path, tmp_path: Path) -> None:
     """Whoever looks takes no lock, and what is being drawn is no leftover."""
     run = shutil.copytree(tiny_run, tmp_path / "run")
     figure = run / "figures" / "score_matrix.png"
     with atomic_open(figure, "wb") as file:
-        with WorkDir(run).held(goes_on=True):
+        with WorkDir(run).held(resumes=True):
             assert figure in draw_run(run)
         file.write(b"later")
     assert figure.read_bytes() == b"later"

@@ -10,7 +10,7 @@ import pytest
 from avalanche.training.plugins import EvaluationPlugin
 
 from cliqa.benchmarks.quality_stream import QualityStream
-from cliqa.evaluation.metrics.predictions import Predictions
+from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.evaluation.metrics.quality import quality_metrics
 
 
@@ -37,6 +37,6 @@ def evaluated(
     """Return a trained strategy and the metric values of its evaluation."""
     strategy = make_strategy()
     strategy.eval_mb_size = 3  # several batches a data set
-    watch(strategy, [Predictions(), *quality_metrics(["srcc", "plcc", "krcc", "rmse"])])
+    watch(strategy, [PredictionCollector(), *quality_metrics(["srcc", "plcc", "krcc", "rmse"])])
     strategy.train_step(0, [tiny_stream.train_stream[0]])
     return strategy, strategy.eval(tiny_stream.test_stream)

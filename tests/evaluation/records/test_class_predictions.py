@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cliqa.evaluation.records.class_predictions import (
+from cliqa.evaluation.records.predictions import (
     ClassPredictions,
+    ScorePredictions,
     load_class_predictions,
+    prediction_path,
     save_class_predictions,
+    save_predictions,
 )
-from cliqa.evaluation.records.predictions import Predictions, prediction_path, save_predictions
 from cliqa.utils.errors import ArtifactError, EvaluationError
 
 N, K = 4, 3
@@ -86,7 +88,9 @@ def test_objects_are_not_unpickled(tmp_path: Path) -> None:
 
 def test_predictions_of_scores_are_none_of_classes(tmp_path: Path) -> None:
     scores = np.linspace(0, 1, N)
-    save_predictions(tmp_path, 0, "7+8", Predictions(scores, scores, scores, np.array(["a"] * N)))
+    save_predictions(
+        tmp_path, 0, "7+8", ScorePredictions(scores, scores, scores, np.array(["a"] * N))
+    )
     with pytest.raises(ArtifactError, match=r"7\+8\.npz: logits is not a file in the archive"):
         load_class_predictions(tmp_path, 0, "7+8")
 

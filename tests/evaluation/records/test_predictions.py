@@ -9,7 +9,7 @@ import pytest
 
 from cliqa.evaluation.matrix import stability
 from cliqa.evaluation.records.predictions import (
-    Predictions,
+    ScorePredictions,
     load_predictions,
     prediction_grid,
     prediction_path,
@@ -19,12 +19,12 @@ from cliqa.utils.errors import ArtifactError, EvaluationError
 from cliqa.utils.io import write_npz
 
 
-def table(n: int = 4, seed: int = 0) -> Predictions:
-    """Predictions of n images."""
+def table(n: int = 4, seed: int = 0) -> ScorePredictions:
+    """Return predictions of n images."""
     random = np.random.default_rng(seed)
     target = random.random(n)
     image = np.array([f"{k} ä.jpg" for k in range(n)])
-    return Predictions(random.random(n).astype(np.float32), target, 1 + 9 * target, image)
+    return ScorePredictions(random.random(n).astype(np.float32), target, 1 + 9 * target, image)
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -92,14 +92,12 @@ def test_missing_array_and_unequal_lengths_are_named(tmp_path: Path) -> None:
 
 def test_refuses_to_store_what_does_not_belong_together(tmp_path: Path) -> None:
     good = table()
+    short = ScorePredictions(good.prediction, good.target, good.raw, good.image[:2])
     with pytest.raises(EvaluationError, match="4 predictions with 4 raw scores and 2 file names"):
-        save_predictions(
-            tmp_path, 0, "a", Predictions(good.prediction, good.target, good.raw, good.image[:2])
-        )
+        save_predictions(tmp_path, 0, "a", short)
+    short = ScorePredictions(good.prediction[:3], good.target, good.raw, good.image)
     with pytest.raises(EvaluationError, match="3 predictions for 4 targets"):
-        save_predictions(
-            tmp_path, 0, "a", Predictions(good.prediction[:3], good.target, good.raw, good.image)
-        )
+        save_predictions(tmp_path, 0, "a", short)
     assert not (tmp_path / "predictions").exists()
 
 

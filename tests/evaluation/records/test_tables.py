@@ -68,9 +68,11 @@ def test_undefined_is_n_a_with_its_reason() -> None:
 def test_markdown_is_a_table_that_renders() -> None:
     lines = render(score_table(FORGETS, "srcc"), "markdown").splitlines()
     assert lines[:2] == ["**SRCC [95 % interval]**", ""]
-    assert lines[2:4] == ["|  | eva | ava |", "| :-- | --: | --: |"]
-    assert lines[4] == "| after eva | 0.800 [0.750, 0.850] | 0.300 [0.250, 0.350] |"
-    assert render(Table("t", ("a|b",), (("c",),)), "markdown").splitlines()[2] == r"| a\|b |"
+    assert [cell.strip() for cell in lines[2].split("|")[1:-1]] == ["", "eva", "ava"]
+    assert lines[3].startswith("|:-")
+    assert lines[3].endswith("-:|")
+    assert "| after eva |    0.800 [0.750, 0.850] | 0.300 [0.250, 0.350] |" in lines
+    assert render(Table("t", ("a|b",), (("c",),)), "markdown").splitlines()[2] == r"| a\|b   |"
 
 
 def test_csv_report_holds_all_digits_of_every_number() -> None:

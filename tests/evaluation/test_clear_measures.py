@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from avalanche.benchmarks.classic.clear import CLEARMetric
 
-from cliqa.evaluation.clear import clear_measures
+from cliqa.evaluation.matrix import clear_measures
 from cliqa.utils.errors import EvaluationError
 
 

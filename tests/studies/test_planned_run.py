@@ -12,10 +12,9 @@ import pytest
 
 from cliqa.config.load import dump_config
 from cliqa.engine.train import train
-from cliqa.studies.bracket import Bracket
-from cliqa.studies.plan import Plan, plan_study
+from cliqa.studies.plan import Bracket, Plan, plan_study
+from cliqa.studies.planned_run import check_study_data
 from cliqa.studies.study import run_study, write_study
-from cliqa.studies.study_data import check_study_data
 from cliqa.utils.errors import CheckpointError
 
 SCRIPT = """
@@ -56,7 +55,9 @@ def change(data: Path) -> Callable[[], str]:
         lines = (data / "a" / "scores.csv").read_text().splitlines()
         lines[1] = f"{lines[1].partition(',')[0]},0.99"
         (data / "a" / "scores.csv").write_text("\n".join(lines) + "\n")
-        return "x, seed 0 is kept, and is over other data: a: 1 of 40 labels differ (first: a00.png"
+        return (
+            "x, seed 0 is kept, and its data have changed: a: 1 of 40 labels differ (first: a00.png"
+        )
 
     return change
 
@@ -82,7 +83,9 @@ def test_a_study_over_other_labels_is_refused_or_says_so(
     said = change()
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
-    with pytest.raises(CheckpointError, match=r"seed_0: x, seed 0 is over other data: a: 1 of 40 "):
+    with pytest.raises(
+        CheckpointError, match=r"seed_0: x, seed 0: its data have changed: a: 1 of 40 "
+    ):
         run_study(plan, script)
     assert not (tmp_path / "arguments").exists()
     (failure,) = run_study(plan, script, allow_changed_data=True)
@@ -97,7 +100,9 @@ def test_a_study_over_other_labels_is_refused_or_says_so(
 def test_without_its_checkpoint_a_run_says_less(plan: Plan, change: Callable[[], str]) -> None:
     change()
     (plan.runs[0].folder / "checkpoints" / "last.pth").unlink()
-    with pytest.raises(CheckpointError, match=r"over other data: a: its labels, its images or its"):
+    with pytest.raises(
+        CheckpointError, match=r"its data have changed: a: its labels, its images or its"
+    ):
         check_study_data(plan.runs[:1])
 
 
@@ -106,7 +111,7 @@ def test_data_that_are_not_there_and_older_runs_are_told(
 ) -> None:
     shutil.rmtree(data / "b")
     assert check_study_data(plan.runs[:1]) == []
-    assert "finished runs are kept without a look at their data: " in caplog.text
+    assert "finished runs are kept, and their data cannot be checked: " in caplog.text
     path = plan.runs[0].folder / "results.json"
     results = json.loads(path.read_text())
     del results["data"]

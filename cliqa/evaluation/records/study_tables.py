@@ -1,12 +1,21 @@
-"""A study as a table for people, and as one for machines."""
+"""Studies as tables for people and for machines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from cliqa.evaluation.records.study import COSTS, SUFFIX_TASK_IL, Study
-from cliqa.evaluation.records.tables import LABELS, NOT_DEFINED, Style, Table, number, render
+from cliqa.evaluation.records.study import COSTS, SUFFIX_TASK_IL, LabelStudy, Study
+from cliqa.evaluation.records.tables import (
+    LABELS,
+    NOT_DEFINED,
+    Style,
+    Table,
+    exact,
+    number,
+    render,
+    verdict,
+)
 
 HEADS = {
     "gap_closed": "gap closed",
@@ -23,7 +32,7 @@ HEADS = {
 
 
 def head_of(column: str) -> str:
-    """Return how a column is called.
+    """Return a column's name for people.
 
     >>> head_of("gap_closed_task_il"), head_of("msrcc")
     ('gap closed, task-IL', 'mSRCC')
@@ -104,7 +113,7 @@ def study_report(study: Study, style: Style = "text") -> str:
 
 
 def _legend(study: Study) -> list[str]:
-    """Return what must be known to read the table."""
+    """Return explanations of the table's columns."""
     replicates = study["replicates"]
     legend = [
         f"{len(replicates)} replicate(s) of every config: {', '.join(replicates)}. "
@@ -145,6 +154,32 @@ def _exact_table(study: Study) -> Table:
     rows = []
     for row in study["rows"]:
         cells = [row["columns"][name][part] for name in columns for part in parts.values()]
-        shown = ("" if cell is None else repr(float(cell)) for cell in cells)
-        rows.append((row["config"], str(row["runs"]), *shown))
+        rows.append((row["config"], str(row["runs"]), *exact(*cells)))
     return Table("", header, tuple(rows))
+
+
+def label_table(study: LabelStudy, style: Style = "text") -> str:
+    """Return a row a number of images, with means, 95 % intervals and a verdict.
+
+    Args:
+        study: What `build_label_study` returned.
+        style: As `render`; ``"csv"`` is rounded like the others.
+    """
+    columns = (study["baseline"], study["other"], "difference")
+    rows = [
+        (
+            str(row["images"]),
+            str(len(row["seeds"])),
+            *(mean_cell(row[name]) for name in columns),
+            verdict(_interval(row["difference"])),
+        )
+        for row in study["rows"]
+    ]
+    title = f"Final {LABELS.get(study['final'], study['final'])}, mean ± 95 % interval over seeds"
+    header = ("training images", "seeds", *columns, "")
+    return render(Table(title, header, tuple(rows)), style)
+
+
+def _interval(column: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return a column's interval, None where it is not defined."""
+    return None if column["low"] is None else (column["low"], column["high"])

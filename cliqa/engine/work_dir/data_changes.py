@@ -56,7 +56,7 @@ def describe_changes(
         then: What was kept.
         now: What there is now.
         names: The images' names by split, of `now`.
-        classes: What labels stand for, where they are classes.
+        classes: The classes' names, if the labels are classes.
         only_known: `now` may have more images than were kept, in a split of another name.
 
     >>> one, other = (np.array([(1, label, 9)], ROW) for label in (0.25, 0.5))
@@ -70,10 +70,10 @@ def describe_changes(
         (found.splits, f"{_images(found.splits.count)} another split"),
         (found.new, f"{found.new.count} image{_s(found.new.count)} new"),
     ]
-    said = [f"{text} (first: {one.first})" for one, text in parts if one.count]
+    lines = [f"{text} (first: {one.first})" for one, text in parts if one.count]
     if found.gone:
-        said.append(f"{found.gone} image{_s(found.gone)} gone")
-    return "; ".join(said)
+        lines.append(f"{found.gone} image{_s(found.gone)} gone")
+    return "; ".join(lines)
 
 
 def _compare(

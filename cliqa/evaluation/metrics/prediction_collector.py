@@ -1,23 +1,22 @@
-"""Collects what the model predicts during an evaluation, whole data sets at a time."""
+"""Collects the predictions of an evaluation, data set by data set."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import torch
 from avalanche.evaluation import PluginMetric
 from avalanche.evaluation.metric_results import MetricValue
+from avalanche.training.templates import SupervisedTemplate
 from torch import Tensor
 
 Pair = tuple[np.ndarray, np.ndarray]
 """Predictions (N,) or (N, K) and targets (N,)."""
 
 
-class Predictions(PluginMetric[dict[str, Pair]]):
+class PredictionCollector(PluginMetric[dict[str, Pair]]):
     """Keeps the predictions and targets of every data set of the last evaluation.
 
-    It emits no value: correlations need a whole data set, so whoever measures reads `result`.
+    It emits no value: correlations need a whole data set, so the caller reads them from `result`.
     """
 
     def __init__(self) -> None:
@@ -27,27 +26,27 @@ class Predictions(PluginMetric[dict[str, Pair]]):
         self._results: dict[str, Pair] = {}
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Clear all values."""
         self._results = {}
 
     def result(self) -> dict[str, Pair]:
         """Return predictions and targets by data set name."""
         return self._results
 
-    def before_eval(self, strategy: Any) -> None:  # noqa: ANN401
-        """Forget the evaluation before."""
+    def before_eval(self, strategy: SupervisedTemplate) -> None:
+        """Clear the values of the previous evaluation."""
         self.reset()
 
-    def before_eval_exp(self, strategy: Any) -> None:  # noqa: ANN401
+    def before_eval_exp(self, strategy: SupervisedTemplate) -> None:
         """Start a data set."""
         self._outputs, self._targets = [], []
 
-    def after_eval_iteration(self, strategy: Any) -> None:  # noqa: ANN401
+    def after_eval_iteration(self, strategy: SupervisedTemplate) -> None:
         """Keep a batch."""
         self._outputs.append(strategy.mb_output.detach().float().cpu())
         self._targets.append(strategy.mb_y.detach().cpu())
 
-    def after_eval_exp(self, strategy: Any) -> list[MetricValue] | None:  # noqa: ANN401
+    def after_eval_exp(self, strategy: SupervisedTemplate) -> list[MetricValue] | None:
         """Finish a data set."""
         name = getattr(strategy.experience, "name", str(strategy.experience.current_experience))
         outputs, targets = torch.cat(self._outputs), torch.cat(self._targets)

@@ -31,4 +31,4 @@ OF_CLASSES = frozenset(
         "trained_experience_metrics",
     }
 )
-"""Metrics that need class or task labels: over scores they are 0 without a word, or they crash."""
+"""Metrics that need class or task labels: over scores they silently give 0, or crash."""

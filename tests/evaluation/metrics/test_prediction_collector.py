@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cliqa.benchmarks.quality_stream import QualityStream
-from cliqa.evaluation.metrics.predictions import Predictions
+from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 
 
 def test_every_sample_is_collected_once_in_order(
@@ -32,5 +32,5 @@ def test_the_next_evaluation_starts_afresh(
 
 
 def test_it_emits_nothing() -> None:
-    assert Predictions().result() == {}
-    assert str(Predictions()) == "Predictions"
+    assert PredictionCollector().result() == {}
+    assert str(PredictionCollector()) == "Predictions"

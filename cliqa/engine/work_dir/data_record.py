@@ -1,4 +1,4 @@
-"""What a run learns from, as a fingerprint: another label or file is no longer the same data.
+"""A fingerprint of a run's data, which changes with any label or file.
 
 Of every split of every data set the record has a digest of the images' names, labels and sizes, in
 their order, and ten bytes an image, which tell later what has changed. Names are relative to the
@@ -10,29 +10,21 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from avalanche.benchmarks import CLScenario
 
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
-from cliqa.engine.data_changes import ROW, describe_changes
+from cliqa.engine.work_dir.data_changes import ROW, describe_changes
 from cliqa.utils.archive import digest_of
 from cliqa.utils.errors import CheckpointError
-from cliqa.utils.logging import get_logger
-
-logger = get_logger(__name__)
 
 FORMAT = 1
 """Version of the layout in a checkpoint."""
-
-OPTION = "--allow-changed-data"
-"""Of every tool that goes on with a run, or measures it again."""
-
-SHOWN = 4
-"""Data sets that an error tells about."""
 
 Digests = dict[str, dict[str, dict[str, Any]]]
 """By data set and split: ``images``, how many there are, and their ``digest``."""
@@ -54,7 +46,7 @@ class Samples(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SplitRecord:
-    """What is kept of a split.
+    """The record of a split.
 
     Attributes:
         images: How many there are.
@@ -75,8 +67,8 @@ class DataRecord:
 
     Attributes:
         sets: By data set and split.
-        classes: What the labels stand for, where they are classes.
-        changes: What has changed since the run began, where it went on all the same: sentences
+        classes: The classes' names, if the labels are classes.
+        changes: What has changed since the run began, if it was allowed to continue: sentences
             for the results' warnings.
     """
 
@@ -85,14 +77,14 @@ class DataRecord:
     changes: tuple[str, ...] = field(default=())
 
     def digests(self) -> Digests:
-        """Return the record as it stands in run.json, without what is kept of each image."""
+        """Return the record as written to run.json, without the rows of single images."""
         return {
             name: {key: {"images": one.images, "digest": one.digest} for key, one in parts.items()}
             for name, parts in self.sets.items()
         }
 
     def facts(self) -> dict[str, Any]:
-        """Return what run.json and results.json say about the data."""
+        """Return the entries about the data in run.json and results.json."""
         changed = {"changed_data": list(self.changes)} if self.changes else {}
         return {"data": self.digests(), **changed}
 
@@ -113,7 +105,7 @@ class DataRecord:
         }
 
     def differences(self, now: DataRecord) -> list[str]:
-        """Return what of another record's data is not as in this one, a line a data set.
+        """Return the differences of another record from this one, a line per data set.
 
         Data sets and splits that only one of them has are passed by; ``all`` of a data set is
         compared with what this record has of it.
@@ -127,27 +119,28 @@ class DataRecord:
                 if key in then or key == "all"
             ]
             if then and not all(same):
-                found.append(f"{name}: {self._said(then, now, parts)}")
+                found.append(f"{name}: {self._changes(then, now, parts)}")
         return [line for line in found if not line.endswith(": ")]
 
-    def _said(
+    def _changes(
         self, then: Mapping[str, SplitRecord], now: DataRecord, parts: Mapping[str, SplitRecord]
     ) -> str:
-        """Return what has changed of a data set."""
+        """Return the changes of a data set."""
         whole = "all" in parts
         old = then if whole else {key: one for key, one in then.items() if key in parts}
         new = parts if whole else {key: one for key, one in parts.items() if key in then}
         if any(one.rows is None for one in (*old.values(), *new.values())):
             return "" if whole else "its labels, its images or its splits"
         classes = self.classes or now.classes
-        said = describe_changes(_rows(old), _rows(new), _names(new), classes, only_known=whole)
+        changes = describe_changes(_rows(old), _rows(new), _names(new), classes, only_known=whole)
         if self.classes != now.classes:
-            said = f"the classes were {', '.join(self.classes[:8])}" + (f"; {said}" if said else "")
-        return said or ("" if whole else "the order of its images")
+            more = f"; {changes}" if changes else ""
+            changes = f"the classes were {', '.join(self.classes[:8])}{more}"
+        return changes or ("" if whole else "the order of its images")
 
 
-def record_of(benchmark: Any) -> DataRecord:  # noqa: ANN401
-    """Return the record of a benchmark's data; it is empty where they are of a kind of one's own.
+def record_of(benchmark: CLScenario) -> DataRecord:
+    """Return the record of a benchmark's data; empty for data sets of other classes than ours.
 
     Args:
         benchmark: A `QualityStream` or a `ClassStream`.
@@ -169,7 +162,7 @@ def record_sources(
 
 
 def record_samples(samples: Samples, classes: Sequence[str] = ()) -> SplitRecord:
-    """Return what is kept of some images."""
+    """Return the record of some images."""
     names, labels, sizes = samples
     rows = np.zeros(len(names), ROW)
     coded = [name.encode("utf-8", "surrogateescape") for name in names]
@@ -180,8 +173,8 @@ def record_samples(samples: Samples, classes: Sequence[str] = ()) -> SplitRecord
     return SplitRecord(len(names), digest_of(texts, *numbers), rows, names)
 
 
-def samples_of(data: Any) -> Samples | None:  # noqa: ANN401
-    """Return the images of a data set, None where it is of a kind of one's own."""
+def samples_of(data: object) -> Samples | None:
+    """Return the images of a data set, None for other classes than ours."""
     if isinstance(data, QualityDataset):
         return Samples(list(data.table.images), data.raw_scores, file_sizes(data.files))
     if isinstance(data, ClassDataset):
@@ -202,7 +195,7 @@ def _checks(inputs: torch.Tensor) -> np.ndarray:
     return np.array([zlib.crc32(row) for row in rows], np.int64)
 
 
-def read_record(state: Any, where: object) -> DataRecord | None:  # noqa: ANN401
+def read_record(state: object, where: object) -> DataRecord | None:
     """Return the record in a checkpoint or an exported file, None where it has none.
 
     Args:
@@ -215,6 +208,8 @@ def read_record(state: Any, where: object) -> DataRecord | None:  # noqa: ANN401
     if not state:
         return None
     try:
+        if not isinstance(state, Mapping):
+            raise TypeError(f"a {type(state).__name__}")
         if "rows" not in state:
             return DataRecord({str(name): _parts(parts, None) for name, parts in state.items()})
         rows, digests = state["rows"], state["sets"]
@@ -222,7 +217,7 @@ def read_record(state: Any, where: object) -> DataRecord | None:  # noqa: ANN401
         return DataRecord(sets, tuple(state["classes"]), tuple(state["changes"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
-            f"{where}: what it says about the data of its run cannot be read ({error!r})."
+            f"{where}: its record of the run's data cannot be read ({error!r})."
         ) from error
 
 
@@ -246,47 +241,10 @@ def _bytes_of(rows: np.ndarray | None) -> np.ndarray:
 
 
 def _rows(parts: Mapping[str, SplitRecord]) -> dict[str, np.ndarray]:
-    """Return what is kept of each split's images."""
+    """Return the rows of every split's images."""
     return {key: one.rows for key, one in parts.items() if one.rows is not None}
 
 
 def _names(parts: Mapping[str, SplitRecord]) -> dict[str, Sequence[str]]:
     """Return the images' names by split."""
     return {key: one.names or () for key, one in parts.items()}
-
-
-def check_same_data(
-    path: object,
-    saved: Any,  # noqa: ANN401
-    now: DataRecord,
-    allowed: bool = False,
-) -> DataRecord:
-    """Refuse data that are not those of a run, unless they are allowed to have changed.
-
-    Args:
-        path: The run's checkpoint or exported file.
-        saved: What it holds of the run's data; nothing in files of older versions.
-        now: The data that are to be used.
-        allowed: Go on all the same; the record says so.
-
-    Returns:
-        The record of the data with all that has changed so far.
-
-    Raises:
-        CheckpointError: With what has changed.
-    """
-    then = read_record(saved, path)
-    if then is None:
-        logger.warning("%s: holds no record of its data: they may have changed since", path)
-        return now
-    found = then.differences(now)
-    if found and not allowed:
-        more = f" (and {len(found) - SHOWN} data sets more)" if len(found) > SHOWN else ""
-        raise CheckpointError(
-            f"{path}: trained on other data; changed since: {'. '.join(found[:SHOWN])}{more}. Put "
-            f"the data back, or go on with {OPTION}, which the results will say."
-        )
-    for line in found:
-        logger.warning("%s: changed since: %s", path, line)
-    said = (f"the data are not those that the run began with ({OPTION}): {line}" for line in found)
-    return replace(now, changes=(*then.changes, *said))

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cliqa.evaluation.records.eval_results import Evaluated
+from cliqa.evaluation.records.eval_results import DataSetScores
 from cliqa.utils.errors import ArtifactError
-from cliqa.visualization.evaluation import draw_evaluation, draw_evaluations
+from cliqa.visualization.comparison import draw_evaluations
+from cliqa.visualization.modes import draw_evaluation
 
 
-def scores(srcc: float = 0.8, n: int = 30, band: bool = True) -> Evaluated:
+def scores(srcc: float = 0.8, n: int = 30, band: bool = True) -> DataSetScores:
     """A data set of scores."""
     random = np.random.default_rng(0)
     target = random.random(n)
@@ -21,13 +22,15 @@ def scores(srcc: float = 0.8, n: int = 30, band: bool = True) -> Evaluated:
     metrics: dict[str, Any] = {"srcc": srcc, "plcc": srcc + 0.05, "n": n}
     if band:
         metrics["interval"] = {"srcc": [srcc - 0.1, srcc + 0.02]}
-    return Evaluated(metrics, rows, "file, set")
+    return DataSetScores(metrics, rows, "file, set")
 
 
-def classes() -> Evaluated:
+def classes() -> DataSetScores:
     """Three samples of two classes, and one of which nothing is predicted."""
     pairs = [("cat", "cat"), ("cat", "dog"), ("dog", "dog"), ("dog", None)]
-    return Evaluated({"accuracy": 0.5}, [{"target": t, "prediction": p} for t, p in pairs], "f, s")
+    return DataSetScores(
+        {"accuracy": 0.5}, [{"target": t, "prediction": p} for t, p in pairs], "f, s"
+    )
 
 
 def test_scores_are_a_scatter_plot_with_intervals() -> None:
@@ -50,7 +53,7 @@ def test_classes_are_one_confusion_matrix() -> None:
 def test_what_cannot_be_drawn_is_said() -> None:
     with pytest.raises(ArtifactError, match="scores and classes"):
         draw_evaluation({"a": scores(), "b": classes()})
-    nothing = Evaluated({}, [{"target": "cat", "prediction": None}], "f, s")
+    nothing = DataSetScores({}, [{"target": "cat", "prediction": None}], "f, s")
     with pytest.raises(ArtifactError, match="predicts no class"):
         draw_evaluation({"a": nothing})
     with pytest.raises(ArtifactError, match="have none of srcc, plcc, accuracy"):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cliqa.engine.data_changes import ROW, describe_changes
+from cliqa.engine.work_dir.data_changes import ROW, describe_changes
 
 IMAGES = [(1, 0.5, 10), (2, 0.25, 20), (3, 0.75, 30)]
 NAMES = {1: "a.jpg", 2: "b.jpg", 3: "c.jpg", 4: "d.jpg"}

@@ -11,8 +11,8 @@ import pytest
 from avalanche.training.plugins import EvaluationPlugin
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.evaluation.metrics.avalanche_metrics import OF_CLASSES
 from cliqa.evaluation.metrics.quality import quality_metrics
-from cliqa.evaluation.metrics.upstream import OF_CLASSES
 from cliqa.registry import METRICS, build_component
 
 OF_ANYTHING = {

@@ -10,7 +10,7 @@ import pytest
 
 from cliqa.evaluation.records.results import Results
 from cliqa.evaluation.records.study import Study, build_study
-from cliqa.evaluation.records.study_table import study_report, study_table
+from cliqa.evaluation.records.study_tables import study_report, study_table
 
 Make = Callable[..., Results]
 
@@ -53,7 +53,7 @@ def test_notes_stand_below(study: Study) -> None:
 
 
 def test_differences_are_shown_where_there_are_pairs(study: Study, make_results: Make) -> None:
-    report = study_report(study, "markdown")
+    report = " ".join(study_report(study, "markdown").split())
     assert "Difference to replay, paired, mean ± 95 % interval" in report
     # -0.25 and -0.26: t(0.975, 1) = 12.706, s = 0.01 / sqrt(2), n = 2
     assert "| naive | 2 | -0.255 ±0.064 |" in report

@@ -17,16 +17,16 @@ from PIL import Image
 from cliqa.compress.export import export_checkpoint
 from cliqa.compress.prune import prune_run
 from cliqa.config.load import dump_config
-from cliqa.engine.data_record import (
+from cliqa.engine.streams import build_benchmark
+from cliqa.engine.train import train
+from cliqa.engine.work_dir.data_record import (
     DataRecord,
     Samples,
-    check_same_data,
     read_record,
     record_of,
     record_samples,
 )
-from cliqa.engine.streams import build_benchmark
-from cliqa.engine.train import train
+from cliqa.engine.work_dir.same_run import check_same_data
 from cliqa.inference.candidate import Request
 from cliqa.inference.evaluate import evaluate
 from cliqa.inference.evaluate_many import evaluate_checkpoints
@@ -213,11 +213,11 @@ def test_data_of_ones_own_kind_have_an_empty_record() -> None:
     ],
 )
 def test_a_record_that_cannot_be_read_is_told(state: Any) -> None:
-    with pytest.raises(CheckpointError, match=r"a\.pth: what it says about the data of its run"):
+    with pytest.raises(CheckpointError, match=r"a\.pth: its record of the run's data cannot"):
         read_record(state, "a.pth")
 
 
-def test_a_checkpoint_without_a_record_goes_on_with_a_warning(
+def test_a_checkpoint_without_a_record_resumes_with_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = DataRecord({})
@@ -276,8 +276,8 @@ def test_a_resume_over_other_labels_is_refused_or_recorded(
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
     assert resume(config, tmp_path) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"error: {run}/checkpoints/exp_0.pth: trained on other data; changed since: {said}. Put "
-        "the data back, or go on with --allow-changed-data, which the results will say."
+        f"error: {run}/checkpoints/exp_0.pth: trained on other data; changed since: {said}. "
+        "Restore the data, or continue with --allow-changed-data, which the results will mention."
     )
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
 
