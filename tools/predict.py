@@ -145,7 +145,7 @@ def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float],
     Raises:
         ConfigError: The model gives classes, or its config has no such data set.
     """
-    from cliqa.inference.score_scale import on_scale, scale_of  # noqa: PLC0415
+    from cliqa.inference.evaluation_request import on_scale, scale_of  # noqa: PLC0415
 
     if predictor.classes and (args.scale or args.dataset):
         option = "--scale" if args.scale else "--dataset"

@@ -24,9 +24,13 @@ from cliqa.deploy.search.auto_optimizer import Artifact
 from cliqa.deploy.search.recipes import Recipe
 from cliqa.engine.work_dir.checkpoints import deployed_of, find_checkpoint, load_run
 from cliqa.engine.work_dir.saved_config import config_to_build
-from cliqa.inference.candidate import Candidate, Request
-from cliqa.inference.exported_candidate import ExportedCandidate, ForwardCandidate
-from cliqa.inference.measure import measure
+from cliqa.inference.evaluation_model import (
+    CheckpointEvaluation,
+    EvaluationModel,
+    ExportedEvaluation,
+)
+from cliqa.inference.evaluation_pass import evaluate_models
+from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.models.fake_quantization import remove_rounding
 from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.errors import ConfigError, ModelError
@@ -76,8 +80,8 @@ class Deployments:
         }
         self.split = self._split()
         own = self._candidate(None, "test")
-        self.data = own.data
-        self.measure = "accuracy" if own.kind == "classes" else "srcc"
+        self.data = own.record
+        self.measure = "accuracy" if own.data.kind == "classes" else "srcc"
         self._batches: list[Tensor] | None = None
         self._current: set[Path] = set()  # float32 files of these very weights
 
@@ -169,17 +173,17 @@ class Deployments:
         note = "" if report.fidelity is None else f"to float32: {report.fidelity}"
         return Artifact(OpenVinoModel(path, self.threads), report.bytes_after, path, note)
 
-    def _candidate(self, made: Artifact | None, split: str) -> Candidate:
+    def _candidate(self, made: Artifact | None, split: str) -> EvaluationModel:
         """Return a form of the model under evaluation; None for the run's own."""
-        request = Request(split=split, allow_changed_data=self.allow_changed_data)
+        request = EvalRequest(split=split, allow_changed_data=self.allow_changed_data)
         origin = str(self.checkpoint)
         own = (self.checkpoint, self.state, self.config, origin, CPU, request)
         with built_from(self.checkpoint):
             if made is None:
-                return Candidate(*own)
+                return CheckpointEvaluation(*own)
             if made.file is not None:
-                return ExportedCandidate(made.file, self.config, origin, request)
-            return ForwardCandidate(made.forward, *own)
+                return ExportedEvaluation(made.file, self.config, origin, request)
+            return CheckpointEvaluation(*own, forward=made.forward)
 
     def _split(self) -> str:
         """Return the split that a choice is made by."""
@@ -193,7 +197,7 @@ class Deployments:
 
     def _quality(self, made: Artifact, split: str) -> float:
         """Return the mean measure over the data sets."""
-        (results,) = measure([self._candidate(made, split)])
+        (results,) = evaluate_models([self._candidate(made, split)])
         return mean_quality(results, self.measure)
 
 

@@ -15,9 +15,8 @@ from cliqa.deploy.onnx.export import DynamicSize, ExportReport, export_onnx
 from cliqa.deploy.onnx.file import read_metadata
 from cliqa.engine.data_record import read_record
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, sha256_of
-from cliqa.inference.candidate import experiences_learnt
-from cliqa.inference.image_model import CheckpointModel, model_in
-from cliqa.inference.zero_shot import ZeroShotModel
+from cliqa.inference.evaluation_model import experiences_learnt
+from cliqa.inference.image_model import CheckpointModel, ZeroShotModel, model_from_state
 from cliqa.training.views.gated_views import GatedViews
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ArtifactError, CliqaError, TrustError
@@ -57,7 +56,7 @@ def export_checkpoint(
     target = default_out(checkpoint) if out is None else Path(out)
     check_output_file(target)
     state = load_checkpoint(checkpoint)
-    model = model_in(checkpoint, state, torch.device("cpu"))
+    model = model_from_state(checkpoint, state, torch.device("cpu"))
     crops, own = prepared(model.eval_transform)
     if dynamic_size is None:
         dynamic_size = False if size or own else "auto"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cliqa.config.suggest import closest
 from cliqa.explain.attention_figure import Explanation
-from cliqa.inference.crop_places import crop_boxes, paste
+from cliqa.explain.crop_places import crop_boxes, paste
 from cliqa.inference.predict import Predictor
 from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ModelError

@@ -14,7 +14,8 @@ from tqdm import tqdm
 from cliqa.config.trust import built_from
 from cliqa.engine.work_dir.checkpoints import load_run
 from cliqa.explain.embedding_figure import Embedding
-from cliqa.inference.evaluate_scores import ChosenScores
+from cliqa.inference.evaluation_data import ScoreData
+from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.inference.predict import Predictor, find_images
 from cliqa.models.backbones.extractor import FeatureExtractor
 from cliqa.training.loop.batching import apply_model, collate_eval
@@ -49,7 +50,8 @@ def embed_data_sets(
         )
     run = load_run(predictor.checkpoint)
     with built_from(predictor.checkpoint):
-        sources = ChosenScores(run["config"], data_sets, "test", run["names"], 0).sources
+        request = EvalRequest(data_sets=data_sets)
+        sources = ScoreData(run["config"], request, run["names"], 0).sources
     chosen = {}
     for name, data in sources.items():
         order = np.random.default_rng(seed).permutation(len(data))[:samples]

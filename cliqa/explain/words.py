@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from cliqa.explain.crop_places import crop_boxes, paste
 from cliqa.explain.words_figure import WordLooks
-from cliqa.inference.crop_places import crop_boxes, paste
 from cliqa.inference.predict import Predictor
 from cliqa.models.language.fusion_model import FusionModel
 from cliqa.transforms.decode import read_image

@@ -18,7 +18,7 @@ from cliqa.evaluation.functional import srcc
 from cliqa.evaluation.mean_interval import mean_interval
 from cliqa.evaluation.quality import quality_metrics
 from cliqa.evaluation.records.tables import Table, number, render
-from cliqa.inference.data_arguments import Scale
+from cliqa.inference.evaluation_request import Scale
 from cliqa.inference.predict import Predictor
 from cliqa.inference.unseen_data import (
     Unseen,

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from cliqa.datasets.image_listing import list_folders
-from cliqa.inference.data_arguments import Scale, is_new_data_set, parse_data_set
+from cliqa.inference.evaluation_request import Scale, is_new_data_set, parse_data_set
 from cliqa.inference.predict import BATCH, Predictor, find_images
 from cliqa.losses.contrastive import level_shares
 from cliqa.models.language.candidate_texts import CandidateTexts
