@@ -13,7 +13,7 @@ from cliqa.compress.deployments import Deployments, can_be_made
 from cliqa.config.trust import trusting
 from cliqa.deploy.search.auto_optimizer import STATE, AutoOptimizer, Outcome
 from cliqa.deploy.search.options import DeployOptions, check_libraries, deploy_options
-from cliqa.deploy.search.pareto import Measured
+from cliqa.deploy.search.pareto import RecipeResult
 from cliqa.deploy.search.recipes import Recipe, standard_recipes
 from cliqa.engine.sections import run_folder
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, sha256_of
@@ -199,7 +199,7 @@ def deployments_table(outcome: Outcome, measure: str) -> Table:
     return Table("Deployments", header, rows)
 
 
-def _cells(row: Measured, outcome: Outcome, reference: float | None) -> tuple[str, ...]:
+def _cells(row: RecipeResult, outcome: Outcome, reference: float | None) -> tuple[str, ...]:
     """Return one line."""
     if not row.valid:
         return (str(row.recipe), *[""] * 8, "not measured")

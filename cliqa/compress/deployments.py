@@ -12,14 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.compress.calibration_images import training_images
-from cliqa.compress.export import export_checkpoint, is_export_of
+from cliqa.compress.export import export_unless_present
 from cliqa.compress.prune import prune_run
 from cliqa.config.trust import built_from
-from cliqa.deploy.onnx.file import OnnxModel
-from cliqa.deploy.onnx.half import autocast_forward, to_float16
-from cliqa.deploy.onnx.mixed_precision import quantize_with_care
-from cliqa.deploy.openvino.backend import OpenVinoModel, to_openvino
-from cliqa.deploy.openvino.quantization import quantize_openvino
+from cliqa.deploy.backends import SUFFIXES, convert, open_exported
+from cliqa.deploy.onnx.half import autocast_forward
 from cliqa.deploy.search.auto_optimizer import Artifact
 from cliqa.deploy.search.recipes import Recipe
 from cliqa.engine.work_dir.checkpoints import deployed_of, find_checkpoint, load_run
@@ -79,7 +76,7 @@ class Deployments:
             "evaluation": {"bootstrap": 0},
         }
         self.split = self._split()
-        own = self._candidate(None, "test")
+        own = self._evaluation(None, "test")
         self.data = own.record
         self.measure = "accuracy" if own.data.kind == "classes" else "srcc"
         self._batches: list[Tensor] | None = None
@@ -103,8 +100,14 @@ class Deployments:
         if recipe.backend == "torch":
             return self._torch(recipe)
         source = self._float32(recipe)
-        make = self._openvino if recipe.backend == "openvino" else self._onnxruntime
-        return make(recipe, source)
+        if (recipe.backend, recipe.precision) == ("onnxruntime", "fp32"):
+            return Artifact(open_exported(source, self.threads), source.stat().st_size, source)
+        path = self.folder / f"{recipe.key}{SUFFIXES[recipe.backend]}"
+        report = convert(source, path, recipe.backend, recipe.precision, lambda: self.batches)
+        note = ""
+        if recipe.precision == "int8":
+            note = "; ".join(filter(None, [report.choice, f"to float32: {report.fidelity}"]))
+        return Artifact(open_exported(path, self.threads), report.bytes_after, path, note)
 
     def evaluate(self, made: Artifact) -> tuple[float, float | None]:
         """Return the mean SRCC or accuracy over the data sets, on `split` and on the test sets.
@@ -133,8 +136,7 @@ class Deployments:
         path = self.folder / f"{plain.key}.onnx"
         if path not in self._current:
             source = find_checkpoint(self._pruned(recipe)) if recipe.pruning else self.checkpoint
-            if not is_export_of(path, source):
-                export_checkpoint(source, path)
+            export_unless_present(source, path)
             self._current.add(path)
         return path
 
@@ -153,27 +155,7 @@ class Deployments:
         )
         return folder
 
-    def _onnxruntime(self, recipe: Recipe, source: Path) -> Artifact:
-        """Return a form of an ONNX file that ONNX Runtime runs."""
-        path, note = self.folder / f"{recipe.key}.onnx", ""
-        if recipe.precision == "fp16":
-            to_float16(source, path, self.batches)
-        elif recipe.precision == "int8":
-            care = quantize_with_care(source, path, self.batches)
-            note = f"{str(care).splitlines()[-1]}; to float32: {care.chosen.fidelity}"
-        return Artifact(OnnxModel(path, self.threads), path.stat().st_size, path, note)
-
-    def _openvino(self, recipe: Recipe, source: Path) -> Artifact:
-        """Return a form of an ONNX file that OpenVINO runs."""
-        path = self.folder / f"{recipe.key}.xml"
-        if recipe.precision == "int8":
-            report = quantize_openvino(source, path, self.batches)
-        else:
-            report = to_openvino(source, path, recipe.precision)
-        note = "" if report.fidelity is None else f"to float32: {report.fidelity}"
-        return Artifact(OpenVinoModel(path, self.threads), report.bytes_after, path, note)
-
-    def _candidate(self, made: Artifact | None, split: str) -> EvaluationModel:
+    def _evaluation(self, made: Artifact | None, split: str) -> EvaluationModel:
         """Return a form of the model under evaluation; None for the run's own."""
         request = EvalRequest(split=split, allow_changed_data=self.allow_changed_data)
         origin = str(self.checkpoint)
@@ -188,7 +170,7 @@ class Deployments:
     def _split(self) -> str:
         """Return the split that a choice is made by."""
         try:
-            self._candidate(None, "val")
+            self._evaluation(None, "val")
         except ConfigError as error:
             if "--split val" not in str(error):
                 raise
@@ -197,7 +179,7 @@ class Deployments:
 
     def _quality(self, made: Artifact, split: str) -> float:
         """Return the mean measure over the data sets."""
-        (results,) = evaluate_models([self._candidate(made, split)])
+        (results,) = evaluate_models([self._evaluation(made, split)])
         return mean_quality(results, self.measure)
 
 

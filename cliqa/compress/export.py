@@ -79,17 +79,24 @@ def export_checkpoint(
     )
 
 
-def is_export_of(file: Path, checkpoint: Path) -> bool:
-    """Tell whether an exported file is there, of these very weights.
+def export_unless_present(checkpoint: Path, file: Path) -> None:
+    """Export a run's checkpoint, unless the file is an export of these very weights.
+
+    One that was exported with options of its own is kept.
 
     Args:
-        file: An ONNX file that may be missing.
         checkpoint: Of a run.
+        file: An ONNX file that may be missing.
+
+    Raises:
+        CliqaError: As `export_checkpoint`.
     """
     try:
-        return bool(read_metadata(file).get("checkpoint_sha256") == sha256_of(checkpoint))
-    except (ArtifactError, TrustError):  # missing, damaged, or of somebody else
-        return False
+        if read_metadata(file).get("checkpoint_sha256") == sha256_of(checkpoint):
+            return
+    except (ArtifactError, TrustError):  # missing, damaged, or somebody else's
+        pass
+    export_checkpoint(checkpoint, file)
 
 
 def default_tolerance(network: nn.Module) -> float:

@@ -15,15 +15,17 @@ OF_SCENARIOS = (SCENARIOS, DATASETS, GENERATORS, TRANSFORMS)
 """Where the names in a section of data are looked up."""
 
 
-def _list_of(kind: type) -> Callable[[Any], bool]:
+def _list_of(kind: type) -> Callable[[object], bool]:
     return lambda value: isinstance(value, list) and all(isinstance(v, kind) for v in value)
 
 
-def _size(value: Any) -> bool:  # noqa: ANN401
-    return value is None or (_list_of(int)(value) and len(value) == 2 and min(value) > 0)
+def _size(value: object) -> bool:
+    return value is None or (
+        isinstance(value, list) and _list_of(int)(value) and len(value) == 2 and min(value) > 0
+    )
 
 
-KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "names": ("a list of names", _list_of(str)),
     "classes": ("a list of names", _list_of(str)),
     "channels": ("1 or 3", lambda value: value in (1, 3) and isinstance(value, int)),
@@ -39,7 +41,7 @@ KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 """What the parts of a description are, and how that is told."""
 
 
-def check_description(about: Any, path: str | Path) -> dict[str, Any]:  # noqa: ANN401
+def check_description(about: dict[str, Any], path: str | Path) -> dict[str, Any]:
     """Return what a file says about itself, if its parts are what they should be.
 
     A trusted file has the modules of its run imported.
@@ -63,8 +65,7 @@ def check_description(about: Any, path: str | Path) -> dict[str, Any]:  # noqa: 
     if is_trusting():
         import_custom_modules(about.get("custom_imports"), str(path))
     check_names(about, path, {"eval_transform": (TRANSFORMS,)})
-    described: dict[str, Any] = dict(about)
-    return described
+    return dict(about)
 
 
 def scenario_of(about: Mapping[str, Any], path: str | Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from cliqa.deploy.backends import backend_of
 from cliqa.engine.check import check_config
 from cliqa.engine.sections import run_folder, with_command_line
 from cliqa.engine.work_dir.checkpoints import check_fits, find_checkpoint, load_run
@@ -21,7 +22,6 @@ from cliqa.inference.evaluation_model import (
 )
 from cliqa.inference.evaluation_pass import evaluate_models
 from cliqa.inference.evaluation_request import EvalRequest
-from cliqa.inference.image_model import is_exported
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError
 from cliqa.utils.io import write_json
@@ -166,7 +166,7 @@ def labels_of(paths: Sequence[Path]) -> list[str]:
 
 def _parts(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the folders that a checkpoint's run lies in, and the checkpoint's own name."""
-    if is_exported(path):
+    if backend_of(path):
         return (*path.parent.parts[1:], path.name), ()
     if path.parent.name != "checkpoints":
         return (*path.parent.parts[1:], path.stem), ()
@@ -179,7 +179,7 @@ def _find(checkpoints: Sequence[str | Path]) -> list[Path]:
     mistakes: list[str] = []
     for given in checkpoints:
         try:
-            found.append(Path(given) if is_exported(given) else find_checkpoint(given))
+            found.append(Path(given) if backend_of(given) else find_checkpoint(given))
         except CheckpointError as error:
             mistakes.append(str(error))
     resolved = [path.resolve() for path in found]
@@ -205,7 +205,7 @@ def _default_target(path: Path) -> Path:
     >>> _default_target(Path("w/demo/model.onnx")).as_posix()
     'w/demo/eval_results_model_onnx.json'
     """
-    stem = path.name.replace(".", "_") if is_exported(path) else path.stem
+    stem = path.name.replace(".", "_") if backend_of(path) else path.stem
     name = FILE_NAME if stem == "last" else f"eval_results_{stem}.json"
     return (path.parent.parent if path.parent.name == "checkpoints" else path.parent) / name
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from cliqa.config.trust import built_from
+from cliqa.deploy.backends import backend_of
 from cliqa.engine.build import build_model_and_strategy
 from cliqa.engine.check import check_config
 from cliqa.engine.data_record import DataRecord, check_same_data, record_sources
@@ -28,7 +29,6 @@ from cliqa.inference.exported_model import (
     check_same_names,
     own_config,
 )
-from cliqa.inference.image_model import is_exported
 from cliqa.models.pruned import pruning_in
 from cliqa.registry import SCENARIOS, find
 from cliqa.transforms.protocol import build_views
@@ -282,7 +282,7 @@ def open_evaluation(path: Path, request: EvalRequest, device: torch.device) -> E
     Raises:
         CliqaError: The checkpoint, its data or the request is wrong.
     """
-    if is_exported(path):
+    if backend_of(path):
         with built_from(path):
             return ExportedEvaluation(path, None, str(path), request)
     state = load_run(path)

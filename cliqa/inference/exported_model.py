@@ -11,9 +11,8 @@ from torch import Tensor
 
 from cliqa.config.file_config import without_weights
 from cliqa.config.load import config_differences
+from cliqa.deploy.backends import backend_of, open_exported
 from cliqa.deploy.description import scenario_of
-from cliqa.deploy.onnx.file import OnnxModel
-from cliqa.deploy.openvino.backend import OpenVinoModel
 from cliqa.inference.evaluation_request import scales_of
 from cliqa.utils.errors import ArtifactError, CheckpointError
 
@@ -41,9 +40,8 @@ class ExportedModel:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        is_openvino = self.path.suffix == ".xml"
-        self.backend = "openvino" if is_openvino else "onnxruntime"
-        self._model = OpenVinoModel(path) if is_openvino else OnnxModel(path)
+        self.backend = backend_of(path) or "onnxruntime"
+        self._model = open_exported(path)
         self.metadata = self._model.metadata
         missing = [key for key in NEEDED if self.metadata.get(key) is None]
         if missing:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from cliqa.config.file_config import without_weights
 from cliqa.config.trust import built_from
+from cliqa.deploy.backends import backend_of
 from cliqa.engine.work_dir.checkpoints import as_run, deployed_of, find_checkpoint
 from cliqa.engine.work_dir.saved_config import (
     OF_PRETRAINING,
@@ -172,15 +173,6 @@ def _projection(state: dict[str, Any], path: Path) -> QualityProjection:
     return projection
 
 
-def is_exported(path: str | Path) -> bool:
-    """Return whether a file's name is that of an exported model.
-
-    >>> is_exported("work_dirs/demo/model.onnx"), is_exported("work_dirs/demo")
-    (True, False)
-    """
-    return Path(path).suffix in (".onnx", ".xml")
-
-
 def open_model(path: str | Path, device: torch.device) -> ImageModel:
     """Return the model of a run, a checkpoint or an exported file.
 
@@ -193,7 +185,7 @@ def open_model(path: str | Path, device: torch.device) -> ImageModel:
         ArtifactError: The exported file is missing, damaged, or not one of this package's.
         CheckpointError: There is no model that takes images.
     """
-    if is_exported(path):
+    if backend_of(path):
         return ExportedModel(path)
     checkpoint = find_checkpoint(path)
     return model_from_state(checkpoint, load_checkpoint(checkpoint), device)

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from cliqa.compress.export import export_checkpoint
-from cliqa.deploy.onnx.file import read_metadata, write_metadata
+from cliqa.deploy.file_checksum import seal_onnx
+from cliqa.deploy.onnx.file import describe, load_proto, read_metadata
 from cliqa.inference.evaluate import evaluate
 from cliqa.inference.exported_model import ExportedModel, check_same_names
 from cliqa.inference.image_model import open_model
@@ -21,6 +22,13 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 CPU = torch.device("cpu")
+
+
+def write_metadata(path: Path, metadata: dict[str, Any]) -> None:
+    """Replace the description of an ONNX file."""
+    proto = load_proto(path)
+    describe(proto, metadata)
+    path.write_bytes(seal_onnx(proto))
 
 
 @pytest.fixture

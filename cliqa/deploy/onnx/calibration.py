@@ -7,7 +7,7 @@ import io
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ from tqdm import tqdm
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.graph import first_line
 from cliqa.utils.errors import ConfigError, DatasetError, ModelError
+
+if TYPE_CHECKING:
+    from onnxruntime.quantization.calibrate import TensorsData
 
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 """Ways to a range: onnxruntime's names by ours."""
@@ -99,7 +102,7 @@ class CalibrationImages:
 
 def tensor_ranges(
     path: str | Path, name: str, images: Iterable[Tensor], method: str = "minmax"
-) -> Any:  # noqa: ANN401
+) -> TensorsData:
     """Return the ranges of a graph's tensors over images, as onnxruntime's ``TensorsData``.
 
     One batch is in memory at a time, and a histogram of each tensor.

@@ -26,17 +26,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from cliqa.deploy.description import check_description
-from cliqa.deploy.file_checksum import check_onnx, seal_onnx, strip_checksum
+from cliqa.deploy.file_checksum import check_onnx, strip_checksum
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.tensors import check_tensors
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
-from cliqa.utils.io import atomic_open
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from onnxruntime import InferenceSession
 
 KEY = "cliqa"
 FORMAT = 1
@@ -45,7 +48,7 @@ INPUT = "images"
 OUTPUT = "output"
 
 
-def load_proto(path: str | Path) -> Any:  # noqa: ANN401
+def load_proto(path: str | Path) -> ModelProto:
     """Return an ONNX file's content, an ``onnx.ModelProto``.
 
     Raises:
@@ -108,24 +111,7 @@ def parse_metadata(properties: Mapping[str, str], path: str | Path) -> dict[str,
     return check_description(found, path)
 
 
-def write_metadata(path: str | Path, metadata: Mapping[str, Any]) -> None:
-    """Replace what an ONNX file says about itself, atomically.
-
-    Args:
-        path: The file.
-        metadata: Plain values; ``format`` is filled in.
-
-    Raises:
-        ArtifactError: The file is missing, or no ONNX file.
-        ConfigError: The package onnx is not installed, or a value is no plain one.
-    """
-    proto = load_proto(path)
-    describe(proto, metadata)
-    with atomic_open(path, "wb") as file:
-        file.write(seal_onnx(proto))
-
-
-def describe(proto: Any, metadata: Mapping[str, Any]) -> None:  # noqa: ANN401
+def describe(proto: ModelProto, metadata: Mapping[str, Any]) -> None:
     """Put a description into an ``onnx.ModelProto``.
 
     Raises:
@@ -208,7 +194,7 @@ class OnnxModel:
                 )
 
 
-def open_session(content: bytes, path: Path, threads: int | None = None) -> Any:  # noqa: ANN401
+def open_session(content: bytes, path: Path, threads: int | None = None) -> InferenceSession:
     """Return a session of ONNX Runtime on the CPU.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,11 +17,14 @@ from cliqa.deploy.onnx.tensors import check_tensors
 from cliqa.utils.errors import ArtifactError, ModelError
 from cliqa.utils.io import atomic_open
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 METADATA = "cliqa"
 """The key under which a file says what it is."""
 
 
-def load_graph(path: str | Path) -> Any:  # noqa: ANN401
+def load_graph(path: str | Path) -> ModelProto:
     """Return an ONNX file as onnx's ``ModelProto``, weights included.
 
     Raises:
@@ -47,13 +50,13 @@ def load_graph(path: str | Path) -> Any:  # noqa: ANN401
     return model
 
 
-def save_graph(model: Any, path: str | Path) -> None:  # noqa: ANN401
+def save_graph(model: ModelProto, path: str | Path) -> None:
     """Write a ``ModelProto`` as one file with a checksum, atomically."""
     with atomic_open(path, "wb") as file:
         file.write(seal_onnx(model))
 
 
-def sort_nodes(model: Any) -> None:  # noqa: ANN401
+def sort_nodes(model: ModelProto) -> None:
     """Put the nodes of a ``ModelProto`` after those that they need, in place.
 
     onnxruntime's converters add theirs at the end, which its own sessions forgive, but not onnx.
@@ -61,7 +64,7 @@ def sort_nodes(model: Any) -> None:  # noqa: ANN401
     library("onnxruntime.quantization.onnx_model").ONNXModel(model).topological_sort()
 
 
-def graph_input(model: Any, path: str | Path) -> tuple[str, list[int | None]]:  # noqa: ANN401
+def graph_input(model: ModelProto, path: str | Path) -> tuple[str, list[int | None]]:
     """Return the name and the shape of a model's only input; None where a length is free.
 
     Args:
@@ -88,7 +91,7 @@ def graph_input(model: Any, path: str | Path) -> tuple[str, list[int | None]]:  
     return inputs[0].name, shapes[0]
 
 
-def name_nodes(model: Any) -> None:  # noqa: ANN401
+def name_nodes(model: ModelProto) -> None:
     """Give nodes without a name one, in place."""
     known = {node.name for node in model.graph.node}
     for index, node in enumerate(model.graph.node):
@@ -99,7 +102,7 @@ def name_nodes(model: Any) -> None:  # noqa: ANN401
             known.add(node.name)
 
 
-def graph_nodes(model: Any) -> dict[str, GraphNode]:  # noqa: ANN401
+def graph_nodes(model: ModelProto) -> dict[str, GraphNode]:
     """Return the nodes of a ``ModelProto`` by name."""
     constant = {"", *(tensor.name for tensor in model.graph.initializer)}  # "" is no input
     nodes: dict[str, GraphNode] = {}
@@ -115,7 +118,7 @@ def graph_nodes(model: Any) -> dict[str, GraphNode]:  # noqa: ANN401
     return nodes
 
 
-def onnx_head(model: Any) -> list[str]:  # noqa: ANN401
+def onnx_head(model: ModelProto) -> list[str]:
     """Return the names of the nodes that are the head of a ``ModelProto``, in order."""
     outputs = {value.name for value in model.graph.output}
     last = [node.name for node in model.graph.node if outputs & set(node.output)]
@@ -123,7 +126,7 @@ def onnx_head(model: Any) -> list[str]:  # noqa: ANN401
     return [node.name for node in model.graph.node if node.name in head]
 
 
-def get_metadata(model: Any, path: str | Path) -> dict[str, str]:  # noqa: ANN401
+def get_metadata(model: ModelProto, path: str | Path) -> dict[str, str]:
     """Return what a ``ModelProto`` says about itself, by key.
 
     Args:
@@ -143,7 +146,7 @@ def get_metadata(model: Any, path: str | Path) -> dict[str, str]:  # noqa: ANN40
     return values
 
 
-def set_metadata(model: Any, values: dict[str, str]) -> None:  # noqa: ANN401
+def set_metadata(model: ModelProto, values: dict[str, str]) -> None:
     """Let a ``ModelProto`` say this about itself, and nothing else."""
     del model.metadata_props[:]
     library("onnx").helper.set_model_props(model, values)

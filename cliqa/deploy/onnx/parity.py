@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +12,14 @@ from cliqa.deploy.onnx.file import INPUT
 from cliqa.deploy.onnx.trace import reason_of
 from cliqa.utils.errors import CliqaError, ModelError
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 Shape = tuple[int, int, int, int]
 """(B, C, H, W)."""
 
 
-def difference(session: Any, case: Shape, images: Tensor, wanted: Tensor) -> float:  # noqa: ANN401
+def difference(session: InferenceSession, case: Shape, images: Tensor, wanted: Tensor) -> float:
     """Return how far a file's outputs are off, relative to outputs above 1.
 
     Args:

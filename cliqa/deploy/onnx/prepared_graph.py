@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -26,6 +26,9 @@ from cliqa.deploy.onnx.graph import (
 )
 from cliqa.deploy.onnx.score_head import LAYERS
 from cliqa.utils.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 @dataclass
@@ -47,7 +50,7 @@ class PreparedGraph:
 
     source: Path
     path: Path
-    model: Any
+    model: ModelProto
     input: str
     shape: list[int | None]
     head: list[str]
@@ -123,7 +126,7 @@ def prepared(source: str | Path) -> Iterator[PreparedGraph]:
         yield PreparedGraph(source, path, model, name, shape, onnx_head(model), metadata)
 
 
-def _check_operators(model: Any, source: Path) -> None:  # noqa: ANN401
+def _check_operators(model: ModelProto, source: Path) -> None:
     """Refuse what is quantized already, and what has nothing to quantize."""
     kinds = {node.op_type for node in model.graph.node}
     if kinds & {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger"}:

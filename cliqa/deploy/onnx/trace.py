@@ -9,7 +9,7 @@ import re
 import textwrap
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,11 @@ from cliqa.deploy.onnx.file import INPUT, OUTPUT
 from cliqa.models.export_forms import export_forms
 from cliqa.utils.errors import ModelError
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
-def trace(network: nn.Module, images: Tensor, any_size: bool) -> Any:  # noqa: ANN401
+
+def trace(network: nn.Module, images: Tensor, any_size: bool) -> ModelProto:
     """Return the ``onnx.ModelProto`` of a network; batches may have any size.
 
     Args:
@@ -44,7 +47,7 @@ def trace(network: nn.Module, images: Tensor, any_size: bool) -> Any:  # noqa: A
                 output_names=[OUTPUT],
                 dynamic_shapes=(axes,),
             )
-            proto: Any = program.model_proto  # type: ignore[union-attr]
+            proto: ModelProto = program.model_proto  # type: ignore[union-attr]
     except Exception as error:  # noqa: BLE001  any part of torch's compiler may fail in its own way
         what = "images of any size" if any_size else "batches of any size"
         raise ModelError(
@@ -55,7 +58,7 @@ def trace(network: nn.Module, images: Tensor, any_size: bool) -> Any:  # noqa: A
     return proto
 
 
-def _tidy(proto: Any) -> None:  # noqa: ANN401
+def _tidy(proto: ModelProto) -> None:
     """Give the free axes their names, and drop the places in this machine's source files."""
     (images,) = proto.graph.input
     axes = [dim.dim_param for dim in images.type.tensor_type.shape.dim]

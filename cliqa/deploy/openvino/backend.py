@@ -7,15 +7,14 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.description import check_description
-from cliqa.deploy.fidelity import Fidelity
 from cliqa.deploy.file_checksum import check_onnx, check_openvino, seal_openvino
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.graph import METADATA, first_line, get_metadata, load_graph
@@ -23,6 +22,9 @@ from cliqa.deploy.onnx.score_head import LAYERS, GraphNode, score_head
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import write_json
 from cliqa.utils.leftovers import temporary_folder
+
+if TYPE_CHECKING:
+    from openvino import Model
 
 _SUFFIXES = (".xml", ".onnx")
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
@@ -32,37 +34,9 @@ LITTLE = 2**20
 """With fewer bytes left on the disk, OpenVINO has failed for want of room: it does not say why."""
 
 
-@dataclass(frozen=True)
-class OpenVinoReport:
-    """What became of an ONNX file.
-
-    Attributes:
-        source: The ONNX file.
-        target: The ``.xml`` file; its ``.bin`` and ``.json`` lie beside it.
-        bytes_before: Bytes of the one.
-        bytes_after: Bytes of all three.
-        precision: ``"fp32"``, ``"bf16"`` or ``"int8"``.
-        kept: Layers of the head, left in float.
-        images: Images of the calibration.
-        fidelity: To the ONNX file in float32, on those; None without a calibration.
-    """
-
-    source: str
-    target: str
-    bytes_before: int
-    bytes_after: int
-    precision: str
-    kept: tuple[str, ...] = ()
-    images: int = 0
-    fidelity: Fidelity | None = None
-
-    @property
-    def ratio(self) -> float:
-        """How many times smaller the files have become."""
-        return self.bytes_before / self.bytes_after
-
-
-def to_openvino(source: str | Path, target: str | Path, precision: str = "fp32") -> OpenVinoReport:
+def to_openvino(
+    source: str | Path, target: str | Path, precision: str = "fp32"
+) -> ConversionReport:
     """Write an ONNX file as OpenVINO's, with weights in float32.
 
     Args:
@@ -83,7 +57,7 @@ def to_openvino(source: str | Path, target: str | Path, precision: str = "fp32")
     check_name(target)
     metadata = get_metadata(load_graph(source), source)
     size = write_openvino(read_openvino(source), Path(target), metadata, precision)
-    return OpenVinoReport(str(source), str(target), Path(source).stat().st_size, size, precision)
+    return ConversionReport(Path(target), precision, Path(source).stat().st_size, size)
 
 
 class OpenVinoModel:
@@ -136,7 +110,7 @@ class OpenVinoModel:
             ) from error
 
 
-def openvino_nodes(model: Any) -> dict[str, GraphNode]:  # noqa: ANN401
+def openvino_nodes(model: Model) -> dict[str, GraphNode]:
     """Return the nodes of an ``openvino.Model`` by name."""
     nodes: dict[str, GraphNode] = {}
     constant: set[str] = set()
@@ -151,7 +125,7 @@ def openvino_nodes(model: Any) -> dict[str, GraphNode]:  # noqa: ANN401
     return {name: node for name, node in nodes.items() if name not in constant}
 
 
-def openvino_head(model: Any) -> list[str]:  # noqa: ANN401
+def openvino_head(model: Model) -> list[str]:
     """Return the names of the nodes that are the head of an ``openvino.Model``, in order."""
     nodes = openvino_nodes(model)
     last = [name for node in nodes.values() if node.kind == "Result" for name in node.inputs]
@@ -160,7 +134,7 @@ def openvino_head(model: Any) -> list[str]:  # noqa: ANN401
 
 
 def openvino_forward(
-    model: Any,  # noqa: ANN401
+    model: Model,
     threads: int | None = None,
     hint: str = "f32",
 ) -> Callable[[Tensor], Tensor]:
@@ -184,7 +158,7 @@ def openvino_forward(
     return run
 
 
-def read_openvino(path: str | Path) -> Any:  # noqa: ANN401
+def read_openvino(path: str | Path) -> Model:
     """Return a file as an ``openvino.Model``.
 
     Raises:
@@ -225,7 +199,7 @@ def check_files(path: Path) -> None:
         check_onnx(path.read_bytes(), path)
 
 
-def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precision: str) -> int:  # noqa: ANN401
+def write_openvino(model: Model, target: Path, metadata: Mapping[str, str], precision: str) -> int:
     """Write a model and what it is; the ``.xml`` comes last.
 
     Args:
@@ -250,7 +224,7 @@ def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precis
     return size
 
 
-def _save(model: Any, new: Path, target: Path) -> None:  # noqa: ANN401
+def _save(model: Model, new: Path, target: Path) -> None:
     """Let OpenVINO write a model.
 
     Raises:

@@ -10,7 +10,8 @@ import io
 import math
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +21,14 @@ from cliqa.deploy.pruning.kept_channels import KeptChannels, cannot
 from cliqa.deploy.pruning.prunable import ProbeHead
 from cliqa.utils.errors import ArtifactError, ModelError
 
+if TYPE_CHECKING:
+    from torch_pruning.dependency import Dependency, Group
+
 ROOTS = (nn.Conv2d, nn.Linear)
 """Layers whose outputs are pruned."""
 
 
-def import_torch_pruning() -> Any:  # noqa: ANN401
+def import_torch_pruning() -> ModuleType:
     """Import Torch-Pruning, quietly.
 
     Raises:
@@ -76,7 +80,7 @@ class ChannelGroups:
         except Exception as error:  # noqa: BLE001  the library raises whatever it runs into
             raise ModelError(cannot(model, error)) from error
 
-    def all(self) -> list[Any]:
+    def all(self) -> list[Group]:
         """Return the groups with all of their channels."""
         with _quiet():
             found = self._graph.get_all_groups(
@@ -84,11 +88,11 @@ class ChannelGroups:
             )
             return list(found)
 
-    def width(self, group: Any) -> int:  # noqa: ANN401
+    def width(self, group: Group) -> int:
         """Return the channels of a group."""
         return len(group[0].idxs)
 
-    def fold(self, group: Any) -> int:  # noqa: ANN401
+    def fold(self, group: Group) -> int:
         """Return into how many equal parts a group's channels are taken by one of its layers."""
         parts = [1]
         for dependency, _ in group.items:
@@ -99,7 +103,7 @@ class ChannelGroups:
                 parts.append(module.groups)
         return math.lcm(*parts)
 
-    def prune(self, group: Any, count: int) -> None:  # noqa: ANN401
+    def prune(self, group: Group, count: int) -> None:
         """Remove the `count` least important channels of a group.
 
         Args:
@@ -120,7 +124,7 @@ class ChannelGroups:
                     self._note(dependency, indexes)
                 chosen.prune()
 
-    def _note(self, dependency: Any, indexes: list[int]) -> None:  # noqa: ANN401
+    def _note(self, dependency: Dependency, indexes: list[int]) -> None:
         """Note which channels a layer loses.
 
         Raises:

@@ -147,7 +147,7 @@ def _is_symmetric(module: nn.Module) -> bool:
     return not isinstance(module, nn.Linear)
 
 
-def _channels(module: Any, out: bool) -> int:  # noqa: ANN401
+def _channels(module: nn.Module, out: bool) -> int:
     """Return a layer's output or input channels."""
     if isinstance(module, _ConvNd):
         return module.out_channels if out else module.in_channels

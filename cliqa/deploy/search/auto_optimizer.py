@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from cliqa.deploy.profiling import Forward
 from cliqa.deploy.search.paired_latency import measure_in_turns
-from cliqa.deploy.search.pareto import TARGETS, Budget, Measured, choose, pareto_front
+from cliqa.deploy.search.pareto import TARGETS, Budget, RecipeResult, choose, pareto_front
 from cliqa.deploy.search.recipes import BASELINE, Recipe, standard_recipes
 from cliqa.utils.errors import ArtifactError, CliqaError, ConfigError
 from cliqa.utils.io import write_json
@@ -58,9 +58,9 @@ class Outcome:
         budget: The limits.
     """
 
-    rows: list[Measured]
-    front: list[Measured]
-    best: Measured | None
+    rows: list[RecipeResult]
+    front: list[RecipeResult]
+    best: RecipeResult | None
     target: str
     budget: Budget
 
@@ -122,8 +122,8 @@ class AutoOptimizer:
         self.rounds = rounds
         self.folder = None if folder is None else Path(folder)
         self.fingerprint = dict(fingerprint or {})
-        self.rows: list[Measured] = []
-        self._others: list[Measured] = []  # of recipes that this call does not ask for
+        self.rows: list[RecipeResult] = []
+        self._others: list[RecipeResult] = []  # of recipes that this call does not ask for
 
     def search(
         self,
@@ -166,10 +166,10 @@ class AutoOptimizer:
         original: Artifact,
         evaluate: Callable[[Artifact], tuple[float, float | None]],
         batch: torch.Tensor,
-    ) -> Measured:
+    ) -> RecipeResult:
         quality, test = evaluate(original)
         times = measure_in_turns(original.forward, original.forward, batch, rounds=self.rounds)
-        return Measured(
+        return RecipeResult(
             BASELINE,
             quality,
             test,
@@ -185,23 +185,23 @@ class AutoOptimizer:
     def _tried(
         self,
         recipe: Recipe,
-        base: Measured,
+        base: RecipeResult,
         original: Forward,
         build: Callable[[Recipe], Artifact],
         evaluate: Callable[[Artifact], tuple[float, float | None]],
         batch: torch.Tensor,
-    ) -> Measured:
+    ) -> RecipeResult:
         """Return what a recipe gave, or why it gave nothing."""
         hopeless = self._hopeless(recipe)
         if hopeless:
-            return Measured(recipe, note=hopeless)
+            return RecipeResult(recipe, note=hopeless)
         try:
             made = build(recipe)
             quality, test = evaluate(made)
         except CliqaError as error:
-            return Measured(recipe, note=f"failed: {error}")
+            return RecipeResult(recipe, note=f"failed: {error}")
         times = measure_in_turns(original, made.forward, batch, rounds=self.rounds)
-        return Measured(
+        return RecipeResult(
             recipe,
             quality,
             test,
@@ -230,7 +230,7 @@ class AutoOptimizer:
                 return f"passed over: in fp32 it loses {row.drop:.4f} already"
         return ""
 
-    def _add(self, row: Measured) -> None:
+    def _add(self, row: RecipeResult) -> None:
         """Keep a row, in the state's file too."""
         self.rows.append(row)
         if self.folder is not None:
@@ -238,7 +238,7 @@ class AutoOptimizer:
             state = {"fingerprint": self.fingerprint, "rows": rows}
             write_json(self.folder / STATE, state)
 
-    def _kept_rows(self) -> list[Measured]:
+    def _kept_rows(self) -> list[RecipeResult]:
         """Return the rows of the same search that was stopped, the baseline first.
 
         Raises:
@@ -250,7 +250,7 @@ class AutoOptimizer:
         try:
             state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             found = dict(state["fingerprint"])
-            rows = [Measured.from_row(row) for row in state["rows"]]
+            rows = [RecipeResult.from_row(row) for row in state["rows"]]
         except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
             raise ArtifactError(
                 f"{path}: no state of a search ({error}). Delete it: the files beside it are used "
@@ -271,7 +271,7 @@ class AutoOptimizer:
         return [row for row in kept if row.recipe in asked]
 
 
-def _is_there(row: Measured) -> bool:
+def _is_there(row: RecipeResult) -> bool:
     """Tell whether a row's file still lies where it was written, with its weights."""
     if row.file is None:
         return True

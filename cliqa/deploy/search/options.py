@@ -99,7 +99,7 @@ def check_libraries(options: DeployOptions) -> None:
             )
 
 
-def _check_keys(where: str, what: str, given: Mapping[str, Any], kind: Any) -> None:  # noqa: ANN401
+def _check_keys(where: str, what: str, given: Mapping[str, Any], kind: type) -> None:
     """Raise a ConfigError for a key that is no field of a dataclass."""
     known = [one.name for one in fields(kind)]
     for key in given:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from cliqa.deploy.search.recipes import Recipe
@@ -14,7 +14,7 @@ TARGETS = ("size", "latency", "quality")
 
 
 @dataclass(frozen=True)
-class Measured:
+class RecipeResult:
     """What came of one recipe.
 
     Attributes:
@@ -51,13 +51,9 @@ class Measured:
         return asdict(self)
 
     @classmethod
-    def from_row(cls, row: dict[str, Any]) -> Measured:
+    def from_row(cls, row: dict[str, Any]) -> RecipeResult:
         """Return what `to_row` gave."""
         return cls(**{**row, "recipe": Recipe(**row["recipe"])})
-
-    def at(self, **changes: Any) -> Measured:  # noqa: ANN401
-        """Return a copy with other values."""
-        return replace(self, **changes)
 
     def costs(self) -> tuple[float, float, float]:
         """Return (bytes, time over the baseline's, lost quality): less is better in each.
@@ -70,7 +66,7 @@ class Measured:
         return float(self.bytes), 1 / self.faster, self.drop
 
 
-def pareto_front(rows: Sequence[Measured]) -> list[Measured]:
+def pareto_front(rows: Sequence[RecipeResult]) -> list[RecipeResult]:
     """Return the measured rows that no other one beats: none is as good in all and better in one.
 
     Args:
@@ -79,7 +75,7 @@ def pareto_front(rows: Sequence[Measured]) -> list[Measured]:
     Returns:
         In their order; of equal ones the first.
     """
-    front: list[Measured] = []
+    front: list[RecipeResult] = []
     valid = [row for row in rows if row.valid]
     for row in valid:
         beaten = any(_beats(other.costs(), row.costs()) for other in valid)
@@ -121,7 +117,7 @@ class Budget:
                 words = "at least 0" if name == "max_drop" else "above 0"
                 raise ConfigError(f"budget: {name} must be {words}, got {value!r}.")
 
-    def misses(self, row: Measured) -> list[str]:
+    def misses(self, row: RecipeResult) -> list[str]:
         """Return which limits a measured row breaks, in words."""
         mib = None if row.bytes is None else row.bytes / 2**20
         broken = []
@@ -141,7 +137,7 @@ class Budget:
         return broken
 
 
-def choose(rows: Sequence[Measured], target: str, budget: Budget) -> Measured | None:
+def choose(rows: Sequence[RecipeResult], target: str, budget: Budget) -> RecipeResult | None:
     """Return the best row that keeps to a budget, None where none does.
 
     Args:
@@ -159,7 +155,7 @@ def choose(rows: Sequence[Measured], target: str, budget: Budget) -> Measured | 
         raise ConfigError(f"target must be 'size', 'latency' or 'quality', got {target!r}.")
     fitting = [row for row in rows if row.valid and not budget.misses(row)]
 
-    def rank(row: Measured) -> tuple[float, ...]:
+    def rank(row: RecipeResult) -> tuple[float, ...]:
         costs = row.costs()
         return (costs[first], costs[2], costs[1], costs[0])
 

@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch import nn
 
+from cliqa.deploy.file_checksum import seal_onnx
 from cliqa.deploy.onnx.export import export_onnx
 from cliqa.deploy.onnx.file import (
     OnnxModel,
+    describe,
     load_proto,
     parse_metadata,
     read_metadata,
-    write_metadata,
 )
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 
@@ -25,6 +26,13 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 ABOUT = {"names": ["a", "ä"], "classes": [], "eval_transform": [{"type": "ToTensor"}]}
+
+
+def write_metadata(path: Path, metadata: dict[str, Any]) -> None:
+    """Replace the description of an ONNX file."""
+    proto = load_proto(path)
+    describe(proto, metadata)
+    path.write_bytes(seal_onnx(proto))
 
 
 @pytest.fixture
