@@ -156,7 +156,6 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/deploy/onnx/file.py::load_proto onnx.load",
         "cliqa/deploy/onnx/file.py::open_session runtime.InferenceSession",
         "cliqa/deploy/onnx/graph.py::load_graph onnx.checker.check_model",
-        "cliqa/deploy/onnx/graph.py::load_graph onnx.load",
         "cliqa/deploy/onnx/graph.py::load_graph onnx.load_external_data_for_model",
         "cliqa/deploy/onnx/graph.py::onnx_forward ort.InferenceSession",
         "cliqa/deploy/openvino/backend.py::openvino_forward openvino.Core",

@@ -1,4 +1,4 @@
-"""Ask a model for what it never learnt: ``python tools/zero_shot.py work_dirs/x --data new``."""
+"""Test a model on classes it never learnt: ``python tools/zero_shot.py work_dirs/x --data new``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's model in every form that a recipe names, and what each of them is worth."""
+"""The deployments of a run: its model as every recipe describes it, and the quality of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cliqa.compress.calibration_images import training_images
 from cliqa.compress.export import export_unless_present
@@ -17,6 +17,7 @@ from cliqa.compress.prune import prune_run
 from cliqa.config.trust import built_from
 from cliqa.deploy.backends import SUFFIXES, convert, open_exported
 from cliqa.deploy.onnx.half import autocast_forward
+from cliqa.deploy.profiling import Forward
 from cliqa.deploy.search.auto_optimizer import Artifact
 from cliqa.deploy.search.recipes import Recipe
 from cliqa.engine.work_dir.checkpoints import deployed_of, find_checkpoint, load_run
@@ -36,7 +37,7 @@ CPU = torch.device("cpu")
 
 
 class Deployments:
-    """Makes and measures the deployments of one run.
+    """Builds and evaluates the deployments of one run.
 
     Args:
         checkpoint: The run's checkpoint.
@@ -48,7 +49,7 @@ class Deployments:
 
     Attributes:
         config: The run's config.
-        measure: What quality is: ``"srcc"`` or ``"accuracy"``.
+        measure: The measure of quality: ``"srcc"`` or ``"accuracy"``.
         split: The images that a choice is made by: ``"val"``, or ``"test"`` where a data set has no
             validation split.
         data: The record of the test sets.
@@ -92,10 +93,10 @@ class Deployments:
         return self._batches
 
     def build(self, recipe: Recipe) -> Artifact:
-        """Make what a recipe names; files of an earlier call for the same weights are used again.
+        """Build the model of a recipe; float32 files of the same weights are used again.
 
         Raises:
-            CliqaError: The model cannot be had in this form.
+            CliqaError: The model cannot be built as the recipe describes it.
         """
         if recipe.backend == "torch":
             return self._torch(recipe)
@@ -131,7 +132,7 @@ class Deployments:
         return Artifact(_without_gradients(forward), path.stat().st_size)
 
     def _float32(self, recipe: Recipe) -> Path:
-        """Return the ONNX file in float32 that others are made of."""
+        """Return the ONNX file in float32 that others are converted from."""
         plain = Recipe(recipe.pruning, "onnxruntime", "fp32", recipe.distil)
         path = self.folder / f"{plain.key}.onnx"
         if path not in self._current:
@@ -195,15 +196,15 @@ def mean_quality(results: Mapping[str, Any], measure_name: str) -> float:
     for name, value in zip(results["datasets"], values, strict=True):
         if value is None:
             raise ModelError(
-                f"{name}: {measure_name} is not defined: the model says the same of all images."
+                f"{name}: {measure_name} is not defined: the model gives all images one value."
             )
     return float(np.mean(np.asarray(values, dtype=float)))
 
 
-def _without_gradients(forward: nn.Module | Any) -> Any:  # noqa: ANN401
+def _without_gradients(forward: Forward) -> Forward:
     """Return a forward pass that records nothing for a backward one."""
 
-    def run(images: Tensor) -> Any:  # noqa: ANN401
+    def run(images: Tensor) -> object:
         with torch.no_grad():
             return forward(images)
 

@@ -1,4 +1,4 @@
-"""What ``tools/compress.py export`` does with a checkpoint."""
+"""Export a checkpoint as an ONNX file: ``tools/compress.py export``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cliqa.compress.profile import SIZE, prepared
+from cliqa.compress.image_size import SIZE, crops_and_size
 from cliqa.config.file_config import without_weights
 from cliqa.deploy.onnx.export import DynamicSize, ExportReport, export_onnx
 from cliqa.deploy.onnx.file import read_metadata
@@ -57,7 +57,7 @@ def export_checkpoint(
     check_output_file(target)
     state = load_checkpoint(checkpoint)
     model = model_from_state(checkpoint, state, torch.device("cpu"))
-    crops, own = prepared(model.eval_transform)
+    crops, own = crops_and_size(model.eval_transform)
     if dynamic_size is None:
         dynamic_size = False if size or own else "auto"
     chosen = size or own or _size_that_fits(model.network, model.channels)
@@ -103,8 +103,8 @@ def default_tolerance(network: nn.Module) -> float:
     """Return how far a file may be off: more where many products amplify float32's rounding.
 
     Args:
-        network: What is exported. Weights that are generated for each image, and Swin transformers,
-            get 1e-4; others 1e-5.
+        network: The network to export. Weights that are generated for each image, and Swin
+            transformers, get 1e-4; others 1e-5.
     """
     kinds = {type(module).__name__ for module in network.modules()}
     return 1e-4 if any(word in kind for kind in kinds for word in ("Hyper", "Swin")) else 1e-5
@@ -140,7 +140,7 @@ def report_lines(report: ExportReport) -> list[str]:
 
 
 def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dict[str, Any]:
-    """Return what the file says about itself."""
+    """Return the description that is written into the file."""
     about = {
         "names": list(model.names),
         "classes": list(model.classes),
@@ -158,7 +158,7 @@ def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dic
 
 
 def _evaluated(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a run's evaluations are done, so that the file's can be compared with them."""
+    """Return the settings of a run's evaluations, so that the file is evaluated in the same way."""
     strategy = {key: v for key, v in config["cl_strategy"].items() if key == "eval_mb_size"}
     return {
         "cl_strategy": strategy,
@@ -167,7 +167,7 @@ def _evaluated(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: object) -> object:
     """Return a config's section as plain dicts and lists."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

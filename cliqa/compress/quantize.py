@@ -1,4 +1,4 @@
-"""What ``tools/compress.py quantize`` does with a model."""
+"""Write a model in fewer bits: ``tools/compress.py quantize``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def quantize_model(
         dataset_root: Where the stream's data lie, if not where the run read them.
 
     Returns:
-        What was tried and written, in lines.
+        The lines that the tool prints: the attempts and the file.
 
     Raises:
         CliqaError: The model, the data or an argument is wrong, or a library is missing.

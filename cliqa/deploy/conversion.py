@@ -1,4 +1,4 @@
-"""What the conversion of an exported file to another precision or backend reports."""
+"""The report of a conversion of an exported file to another precision or backend."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cliqa.deploy.fidelity import Fidelity
 
 @dataclass(frozen=True)
 class ConversionReport:
-    """What a conversion of an ONNX file in float32 wrote.
+    """The result of converting an ONNX file in float32.
 
     Attributes:
         target: The file; of OpenVINO the ``.xml``, with its ``.bin`` and ``.json`` beside it.
@@ -27,7 +27,7 @@ class ConversionReport:
         kept: Layers left in float, with the reason.
         excluded: Nodes that were left in float beside the head.
         in_float: The same in words, as `quantize_mixed_precision` calls them.
-        attempts: What `quantize_mixed_precision` tried, in order.
+        attempts: The attempts of `quantize_mixed_precision`, in order.
         reached: Whether the fidelity that was asked for is reached.
     """
 
@@ -58,11 +58,11 @@ class ConversionReport:
             return ""
         wide = self.activations == "uint16"
         slow = " (computed in float: smaller, not faster)" if wide else ""
-        why = "" if self.reached else ", the truest, though less true than asked for"
+        why = "" if self.reached else ", the most accurate, though less than asked for"
         return f"chosen: {self.activations}, in float {self.in_float}{slow}{why}"
 
     def lines(self) -> list[str]:
-        """Return what was tried and written, as a command line tool prints it."""
+        """Return the attempts and the file written, as a command line tool prints them."""
         lines = [
             f"{one.activations}, in float {one.in_float}, {one.bytes_after / 1e6:.2f} MB: "
             f"{one.fidelity}"

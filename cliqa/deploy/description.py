@@ -1,4 +1,4 @@
-"""What an exported file says about itself, looked through before anything is made of it."""
+"""The description of an exported file, checked before anything is built from it."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "seed": ("an integer", lambda value: isinstance(value, int)),
     "experiences_learnt": ("an integer", lambda value: isinstance(value, int)),
 }
-"""What the parts of a description are, and how that is told."""
+"""The parts of a description: the expected kind in words, and its check."""
 
 
 def check_description(about: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """Return what a file says about itself, if its parts are what they should be.
+    """Return the description of a file, if its parts are of the expected kinds.
 
     A trusted file has the modules of its run imported.
 
     Args:
-        about: What was read.
+        about: The description as read.
         path: The file, for error messages.
 
     Raises:
@@ -69,12 +69,12 @@ def check_description(about: dict[str, Any], path: str | Path) -> dict[str, Any]
 
 
 def scenario_of(about: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
-    """Return the section of a file's data, for those who read them.
+    """Return the config's section of the data that a file's model was trained on.
 
-    It is looked through here, not when the file is opened: images are scored without it.
+    It is checked here, not when the file is opened: images are scored without it.
 
     Args:
-        about: What the file says about itself.
+        about: The description of the file.
         path: The file, for error messages.
 
     Raises:

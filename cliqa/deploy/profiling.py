@@ -1,4 +1,4 @@
-"""What a model weighs, computes, and takes: parameters, MACs, latency, memory.
+"""The cost of a model: parameters, MACs, latency, memory.
 
 Latency is measured of any callable from a batch to an output, so that an exported model is measured
 like a PyTorch model.
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cliqa.deploy.onnx.graph import first_line
+from cliqa.deploy.onnx.file import first_line
 from cliqa.models.complexity import count_macs
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 
@@ -37,7 +37,7 @@ class Latency:
 
     Attributes:
         p50_ms: Median of the wall time, in milliseconds.
-        p95_ms: What 95 % of the passes do not exceed.
+        p95_ms: The 95th percentile of the wall time.
         cpu_ms: Median of the process's time on all its threads. On a busy machine it is steadier
             than the wall time; on a GPU it is that of the launching alone.
         images_per_s: Images of all passes by their wall time.
@@ -55,7 +55,7 @@ class Profile:
 
     Attributes:
         name: The model.
-        backend: What runs it: ``"torch"``, or the name of an exported form.
+        backend: The library that runs it.
         device: Where.
         threads: Threads of the CPU.
         batch: Images B.
@@ -128,7 +128,7 @@ def measure_latency(
     """Return how long a forward pass takes.
 
     Args:
-        forward: What is measured.
+        forward: The model.
         batch: Its input, on its device; a GPU is waited for after every pass.
         warmup: Passes before the first that counts.
         repeats: Passes that count.
@@ -167,7 +167,7 @@ def profile_forward(
         forward: A model in evaluation mode, whose MACs are counted too, or any callable.
         batch: Images (B, C, H, W), on the model's device.
         name: The model's name.
-        backend: What runs it.
+        backend: The library that runs it.
         warmup: See `measure_latency`.
         repeats: See `measure_latency`.
 
@@ -235,6 +235,6 @@ def _resident_peak() -> float | None:
 
 
 def _wait(device: torch.device) -> None:
-    """Wait until a GPU has done what it was told to."""
+    """Wait until a GPU has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

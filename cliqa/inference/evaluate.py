@@ -68,7 +68,7 @@ def evaluate(
         allow_changed_data: Evaluate the run's data sets even if they have changed since.
 
     Returns:
-        What was written.
+        The content of the file.
 
     Raises:
         CliqaError: The config, the data or the checkpoint is wrong.
@@ -111,13 +111,13 @@ def evaluate_checkpoints(
 
     Args:
         checkpoints: Checkpoints, work_dirs, whose last checkpoint is used, and exported files.
-        request: What is to be evaluated, and how.
+        request: Which data are evaluated, and how.
         device: Where to compute.
         out: For one checkpoint, a file whose name ends in ``.json``; for any number a folder, which
             gets ``{label}/eval_results.json``. None for the runs' own folders.
 
     Returns:
-        What was written by the checkpoints' labels, and the comparison of every two of them.
+        The contents of the files by the checkpoints' labels, and the comparisons of all pairs.
 
     Raises:
         CliqaError: With a line for every mistake in the checkpoints, the data and the options.

@@ -74,7 +74,7 @@ class ScoreData(EvaluationData):
 
     Args:
         config: The resolved config.
-        request: What is wanted.
+        request: The data sets and the split.
         names: The experiences of the model's stream, in order.
         learnt: How many of them the model has learnt.
 
@@ -127,7 +127,7 @@ class ClassData(EvaluationData):
 
     Args:
         config: The resolved config.
-        request: What is wanted.
+        request: The data sets and the split.
         names: The experiences of the model's stream, in order.
         learnt: How many of them the model has learnt.
 

@@ -50,7 +50,7 @@ class EvaluationModel:
         config: The config to evaluate under; its names have been checked.
         config_file: Where the config was loaded from, for the record.
         device: Where to compute.
-        request: What is to be evaluated.
+        request: Which data are evaluated, and how.
         names: The experiences of the model's stream, in order.
         learnt: How many of them the model has been trained on to their end.
         record: The data record that `path` holds; None if it has none.
@@ -276,7 +276,7 @@ def open_evaluation(path: Path, request: EvalRequest, device: torch.device) -> E
 
     Args:
         path: The checkpoint or file.
-        request: What is to be evaluated.
+        request: Which data are evaluated, and how.
         device: Where to compute; exported files are computed on the CPU.
 
     Raises:

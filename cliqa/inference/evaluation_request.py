@@ -1,4 +1,4 @@
-"""What an evaluation is asked for: its data sets and their scales, the split and the protocol."""
+"""The request of an evaluation: its data sets and their scales, the split and the protocol."""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ class ExportedModel:
         missing = [key for key in NEEDED if self.metadata.get(key) is None]
         if missing:
             raise ArtifactError(
-                f"{path}: does not say its {', '.join(missing)}, which prediction needs. Export a "
-                "run's checkpoint with tools/compress.py export."
+                f"{path}: does not state its {', '.join(missing)}, which prediction needs. Export "
+                "a run's checkpoint with tools/compress.py export."
             )
         self.names: list[str] = self.metadata["names"]
         self.classes: list[str] = self.metadata["classes"]

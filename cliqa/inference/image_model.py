@@ -74,8 +74,8 @@ class TorchModel:
     """A model that PyTorch computes.
 
     Attributes:
-        module: The trained model itself, to look into.
-        network: What predicts: for a run with a gate, all of its views and the gate.
+        module: The trained model itself, e.g. for its features.
+        network: The network that predicts: for a run with a gate, all of its views and the gate.
     """
 
     def __init__(

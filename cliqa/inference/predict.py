@@ -1,4 +1,4 @@
-"""Scores or classes for images of any kind from a run's checkpoint."""
+"""Predict the scores or classes of images with a run, a checkpoint or an exported file."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ from cliqa.inference.image_model import ImageModel, open_model
 from cliqa.training.loop.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
 from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
+from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CliqaError, DatasetError, MachineError, ModelError
 from cliqa.utils.memory import InPieces
 
 Transform = Callable[[torch.Tensor], torch.Tensor]
 
 Sample = tuple[Path, "torch.Tensor | None", "str | None"]
-"""A file with its image as the model sees it, or with what is wrong with it."""
+"""A file with its preprocessed image, or with the error."""
 
 BATCH = 32
 """Images or crops a batch."""
@@ -61,7 +62,7 @@ def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Pa
     Args:
         paths: Files, taken whatever their suffix, folders, and patterns such as ``set/**/*.jpg``
             (``**`` for any folders), of which the images are taken. How many other files these
-            hold is logged; hidden ones, and what systems leave behind, are passed over.
+            hold is logged; hidden files, and those of operating systems, are skipped.
         recursive: Look into folders' folders too.
 
     Raises:
@@ -102,7 +103,7 @@ def _matching(pattern: Path, others: list[str]) -> Iterator[Path]:
 
 
 class _Grey:
-    """A transform that sees an RGB image as (1, H, W), like those of a grey data set."""
+    """A transform that gets RGB images as grey ones (1, H, W), like those of a grey data set."""
 
     def __init__(self, transform: Transform) -> None:
         self.transform = transform
@@ -112,7 +113,7 @@ class _Grey:
 
 
 class _Images(Dataset["tuple[torch.Tensor | None, str | None]"]):
-    """Images as a model sees them: (image, None), or (None, what is wrong)."""
+    """Preprocessed images: (image, None), or (None, the error)."""
 
     def __init__(self, paths: Sequence[Path], views: Views) -> None:
         self.paths = paths
@@ -136,16 +137,15 @@ class Predictor:
     Args:
         source: A checkpoint, a work_dir, or a model itself.
         device: Where to compute.
-        protocol: What to change in the preprocessing; by default nothing.
+        protocol: Changes of the preprocessing; by default none.
 
     Attributes:
         image_model: The model.
         checkpoint: The file that it is from.
         device: Where it computes.
         names: The experiences that it has been trained on.
-        classes: The classes that it tells apart; empty where it gives scores.
-        views: What it sees of an image: crops of what `transform` makes of it, where the protocol
-            asks for crops.
+        classes: Its classes; empty if it predicts scores.
+        views: The whole preprocessing of an image: `transform`, then the crops of the protocol.
         transform: Preprocessing of the whole image.
 
     Raises:
@@ -176,7 +176,7 @@ class Predictor:
 
     @property
     def model(self) -> nn.Module:
-        """The network of a checkpoint, for those who look inside.
+        """The network of a checkpoint, e.g. for its features and attention maps.
 
         Raises:
             ModelError: The model is from another kind of file.
@@ -185,7 +185,7 @@ class Predictor:
         if module is None:
             raise ModelError(
                 f"{self.checkpoint}: holds no PyTorch network to look into. Give the checkpoint "
-                "or the work_dir that it was made from."
+                "or the work_dir that it was exported from."
             )
         network: nn.Module = module
         return network
@@ -197,7 +197,7 @@ class Predictor:
 
         Args:
             images: The image or the batch.
-            key: What decides over random crops, in place of a file's name.
+            key: The seed of random crops, instead of a file's name.
         """
         batch = images[None] if images.dim() == 3 else images
         return apply_model(
@@ -205,12 +205,12 @@ class Predictor:
         )
 
     def predict(
-        self, paths: Sequence[Path], batch_size: int | None = None, num_workers: int = 0
+        self, paths: Sequence[str | Path], batch_size: int | None = None, num_workers: int = 0
     ) -> Iterator[Score]:
         """Yield the score of every image, or its class with the probability, in order.
 
         Args:
-            paths: Image files.
+            paths: Image files; `find_images` lists those of folders and patterns.
             batch_size: Images a batch; None for 32, in which crops count as images.
             num_workers: Processes that read images.
 
@@ -218,14 +218,14 @@ class Predictor:
             MachineError: Memory does not suffice for the first image. Where it does not for a
                 later one, that one has an error.
         """
-        model = InPieces(self.image_model)
+        model, files = InPieces(self.image_model), [Path(path) for path in paths]
         loader: DataLoader[Any] = DataLoader(
-            _Images(paths, self.views),
+            _Images(files, self.views),
             batch_size or max(1, BATCH // self.protocol.count),
             num_workers=num_workers,
             collate_fn=list,
         )
-        images = iter(paths)
+        images = iter(files)
         for samples in loader:
             batch = [(next(images), image, error) for image, error in samples]
             try:
@@ -237,7 +237,7 @@ class Predictor:
                     yield self._alone(model, sample)
 
     def _alone(self, model: InPieces, sample: Sample) -> Score:
-        """Return the score of one image, or what is wrong with it."""
+        """Return the score of one image, or its error."""
         try:
             (score,) = self._scores(model, [sample])
         except MachineError as error:
@@ -246,12 +246,11 @@ class Predictor:
 
     def _scores(self, model: InPieces, batch: Sequence[Sample]) -> list[Score]:
         """Return the scores of a batch of images, in order."""
-        said = iter(
-            self._outputs(model, [(image, 0.0) for _, image, _ in batch if image is not None])
-        )
+        readable = [(image, 0.0) for _, image, _ in batch if image is not None]
+        predicted = iter(self._outputs(model, readable))
         found = []
         for path, _, error in batch:
-            score, label = (None, None) if error else next(said)
+            score, label = (None, None) if error else next(predicted)
             found.append(Score(path, score, error, label))
         return found
 
@@ -264,5 +263,22 @@ class Predictor:
         outputs = apply_model(model, collate_eval(samples)[0])
         if not self.classes:
             return [(score, None) for score in outputs.tolist()]
-        sure, said = outputs[:, : len(self.classes)].softmax(1).max(1)
-        return [(p, self.classes[k]) for p, k in zip(sure.tolist(), said.tolist(), strict=True)]
+        best = outputs[:, : len(self.classes)].softmax(1).max(1)
+        chosen = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        return [(probability, self.classes[k]) for probability, k in chosen]
+
+
+def load_predictor(
+    path: str | Path, device: str = "auto", protocol: EvaluationProtocol | None = None
+) -> Predictor:
+    """Return a trained model that predicts image files: ``load_predictor(run).predict(images)``.
+
+    Args:
+        path: A run's work_dir, a checkpoint (of a pretraining too), or an exported file.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; exported files use the CPU.
+        protocol: Changes of the preprocessing; None for none.
+
+    Raises:
+        CliqaError: The model is missing, damaged, or takes no images.
+    """
+    return Predictor(path, resolve_device(device), protocol)

@@ -1,4 +1,4 @@
-"""Images of classes or with scores that a model has not been trained on, as vectors.
+"""Labelled images that a model has not been trained on, and their embeddings.
 
 Legend: N images, K candidates, D dimensions.
 """
@@ -80,12 +80,12 @@ def image_text_model(predictor: Predictor) -> ImageTextModel:
 def read_unseen(
     data: str, model: ImageTextModel, texts: str | None = None, scale: Scale | None = None
 ) -> Unseen:
-    """Read labelled images and the texts of what they may be.
+    """Read labelled images and the texts of the candidates.
 
     Args:
         data: A folder with a folder of images for each class; or a data set of scores,
             ``TYPE=ROOT`` or ``FILE=IMAGE_ROOT``.
-        model: The model that will be asked.
+        model: The model that is tested.
         texts: A name or a file of texts; see `load_texts`. None: of classes their names, and of
             scores the model's own levels, or those of ``quality_levels``.
         scale: Of a file of scores.
@@ -183,18 +183,18 @@ def answer_paths(predictor: Predictor, model: ImageTextModel, paths: Sequence[Pa
 def _through(
     predictor: Predictor, network: Callable[[Tensor], Tensor], paths: Sequence[Path]
 ) -> Tensor:
-    """Return what a network gives for image files, on the CPU."""
+    """Return a network's outputs of image files, on the CPU."""
 
     def give(images: Tensor) -> Tensor:
         return network(images.to(predictor.device)).cpu()
 
-    say = InPieces(give)
+    model = InPieces(give)
     found: list[Tensor] = []
     batch: list[tuple[Any, float]] = []
     for index, path in enumerate(tqdm(paths, desc="images", leave=False, disable=None)):
         batch.append((_view(predictor, path), 0.0))
         if len(batch) == BATCH or index == len(paths) - 1:
-            found.append(apply_model(say, collate_eval(batch)[0]))
+            found.append(apply_model(model, collate_eval(batch)[0]))
             batch = []
     return torch.cat(found)
 

@@ -59,7 +59,7 @@ def test_it_is_the_checkpoints_model(file: Path, tiny_run: Path, tiny_data: Path
 def test_a_file_that_says_too_little_is_refused(file: Path) -> None:
     about = read_metadata(file)
     write_metadata(file, {key: about[key] for key in about if key not in ("names", "scenario")})
-    with pytest.raises(ArtifactError, match=r"does not say its names, scenario, which prediction"):
+    with pytest.raises(ArtifactError, match=r"does not state its names, scenario, which"):
         ExportedModel(file)
 
 

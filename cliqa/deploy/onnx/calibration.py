@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.graph import first_line
+from cliqa.deploy.onnx.file import first_line
 from cliqa.utils.errors import ConfigError, DatasetError, ModelError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class CalibrationImages:
     Args:
         batches: Preprocessed images (B, C, H, W) in floating point, as the model gets them.
         shape: The shape of the model's input, None where a length is free.
-        what: What the bar says.
+        what: The title of the bar.
 
     Attributes:
         images: Images read so far.

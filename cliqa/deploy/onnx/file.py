@@ -1,4 +1,4 @@
-"""ONNX files that know what they are for: reading, describing and running them.
+"""ONNX files with a description of their model: reading, describing and running them.
 
 The description is JSON under the key ``cliqa`` of the file's own metadata:
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 KEY = "cliqa"
+"""The property of a file that holds its description."""
+
 FORMAT = 1
 
 INPUT = "images"
@@ -62,16 +64,16 @@ def load_proto(path: str | Path) -> ModelProto:
     try:
         proto = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # noqa: BLE001  protobuf's DecodeError has no stable place
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
     if not proto.graph.node or not proto.graph.output:  # what protobuf reads into any few bytes
-        raise _damaged(path, "it has no graph")
+        raise damaged(path, "it has no graph")
     strip_checksum(proto)
     check_tensors(proto, path)
     return proto
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
-    """Return what an ONNX file says about itself.
+    """Return the description of an ONNX file.
 
     Raises:
         ArtifactError: The file is missing, damaged, or not one of this package's.
@@ -93,7 +95,7 @@ def parse_metadata(properties: Mapping[str, str], path: str | Path) -> dict[str,
     """
     if KEY not in properties:
         raise ArtifactError(
-            f"{path}: an ONNX file that does not say which images it takes. Write it with "
+            f"{path}: an ONNX file that does not state which images it takes. Write it with "
             "tools/compress.py export CHECKPOINT."
         )
     try:
@@ -139,7 +141,7 @@ class OnnxModel:
 
     Attributes:
         path: The file.
-        metadata: What it says about itself.
+        metadata: Its description.
 
     Raises:
         ArtifactError: The file is missing, damaged, or not one of this package's.
@@ -155,7 +157,7 @@ class OnnxModel:
             properties = self._session.get_modelmeta().custom_metadata_map
             self._input, self._shape = [(i.name, i.shape) for i in self._session.get_inputs()][0]
         except (UnicodeDecodeError, IndexError) as error:  # of names; of a file without an input
-            raise _damaged(self.path, error) from error
+            raise damaged(self.path, error) from error
         self.metadata = parse_metadata(properties, self.path)
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -171,7 +173,7 @@ class OnnxModel:
         except Exception as error:  # noqa: BLE001  its own errors have no common class
             raise ModelError(
                 f"{self.path}: fails on images of shape {tuple(images.shape)}: "
-                f"{_first_line(error)}. Export the checkpoint again with tools/compress.py export."
+                f"{first_line(error)}. Export the checkpoint again with tools/compress.py export."
             ) from error
 
     def _check(self, images: Tensor) -> None:
@@ -210,13 +212,13 @@ def open_session(content: bytes, path: Path, threads: int | None = None) -> Infe
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads() if threads is None else threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised; what it says beside them is noise
+    options.log_severity_level = 4  # errors are raised; its log adds nothing
     try:
-        return runtime.InferenceSession(  # what it falls back to it prints
+        return runtime.InferenceSession(  # a fallback would be printed
             content, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
     except Exception as error:  # noqa: BLE001  its own errors have no common class
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
 def _existing(path: str | Path) -> Path:
@@ -229,14 +231,14 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
-def _first_line(why: object) -> str:
-    """Return what an error says, without what follows its first line."""
+def first_line(why: object) -> str:
+    """Return the first line of an error's text."""
     return (str(why).strip().splitlines() or [type(why).__name__])[0].rstrip(".")
 
 
-def _damaged(path: Path, why: object) -> ArtifactError:
+def damaged(path: str | Path, why: object) -> ArtifactError:
     """Return the error of a file that is no ONNX file."""
     return ArtifactError(
-        f"{path}: damaged, or no ONNX file ({_first_line(why)}). Export the checkpoint again with "
+        f"{path}: damaged, or no ONNX file ({first_line(why)}). Export the checkpoint again with "
         "tools/compress.py export."
     )

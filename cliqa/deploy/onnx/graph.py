@@ -10,43 +10,31 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from cliqa.deploy.file_checksum import check_onnx, seal_onnx, strip_checksum
+from cliqa.deploy.file_checksum import seal_onnx
 from cliqa.deploy.libraries import library
+from cliqa.deploy.onnx.file import KEY, damaged, first_line, load_proto
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode, score_head
-from cliqa.deploy.onnx.tensors import check_tensors
 from cliqa.utils.errors import ArtifactError, ModelError
 from cliqa.utils.io import atomic_open
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-METADATA = "cliqa"
-"""The key under which a file says what it is."""
-
 
 def load_graph(path: str | Path) -> ModelProto:
-    """Return an ONNX file as onnx's ``ModelProto``, weights included.
+    """Return an ONNX file as onnx's ``ModelProto``, checked and with all weights.
 
     Raises:
         ArtifactError: It does not exist, or is no ONNX file.
         ConfigError: onnx is not installed.
     """
+    model = load_proto(path)
     onnx = library("onnx")
-    if not Path(path).is_file():
-        raise ArtifactError(f"{path}: no such file. Export a model to ONNX first.")
-    check_onnx(Path(path).read_bytes(), path)
     try:
-        model = onnx.load(str(path), load_external_data=False)
-        check_tensors(model, path)
         onnx.load_external_data_for_model(model, str(Path(path).parent))
         onnx.checker.check_model(model)
-    except ArtifactError:
-        raise
     except Exception as error:  # protobuf's and onnx's own, by version
-        raise ArtifactError(f"{path} is no ONNX file that can be read: {first_line(error)}.") from (
-            error
-        )
-    strip_checksum(model)
+        raise damaged(path, error) from error
     return model
 
 
@@ -127,18 +115,18 @@ def onnx_head(model: ModelProto) -> list[str]:
 
 
 def get_metadata(model: ModelProto, path: str | Path) -> dict[str, str]:
-    """Return what a ``ModelProto`` says about itself, by key.
+    """Return the properties of a ``ModelProto``, by key.
 
     Args:
         model: The model.
         path: Its file, for the error.
 
     Raises:
-        ArtifactError: What this package wrote into it is damaged.
+        ArtifactError: The description of this package is damaged.
     """
     values = {item.key: item.value for item in model.metadata_props}
     try:
-        dict(json.loads(values.get(METADATA, "{}")))
+        dict(json.loads(values.get(KEY, "{}")))
     except (ValueError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{path}: its metadata is damaged ({error}). Export it again.") from (
             error
@@ -147,7 +135,7 @@ def get_metadata(model: ModelProto, path: str | Path) -> dict[str, str]:
 
 
 def set_metadata(model: ModelProto, values: dict[str, str]) -> None:
-    """Let a ``ModelProto`` say this about itself, and nothing else."""
+    """Replace all properties of a ``ModelProto``."""
     del model.metadata_props[:]
     library("onnx").helper.set_model_props(model, values)
 
@@ -187,8 +175,3 @@ def onnx_forward(
         return torch.from_numpy(session.run(None, inputs)[0]).float()
 
     return forward
-
-
-def first_line(error: Exception) -> str:
-    """Return what an error says, without what follows its first line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

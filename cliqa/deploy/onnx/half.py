@@ -16,8 +16,8 @@ from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.fidelity import Fidelity, compare_outputs, outputs_of
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.calibration import CalibrationImages
+from cliqa.deploy.onnx.file import first_line
 from cliqa.deploy.onnx.graph import (
-    first_line,
     get_metadata,
     graph_input,
     load_graph,
@@ -52,7 +52,7 @@ def to_float16(
             the largest output where that is greater.
 
     Returns:
-        What was done.
+        The report.
 
     Raises:
         ArtifactError: `source` cannot be read.
@@ -122,6 +122,6 @@ def _check(fidelity: Fidelity, outputs: Tensor, source: str | Path, tolerance: f
     if fidelity.largest > tolerance * scale:
         raise ModelError(
             f"{source}: float16 changes outputs of up to {scale:.3g} by up to "
-            f"{fidelity.largest:.3g}. Name operators to leave in float32, keep=['Softmax'] say, or "
+            f"{fidelity.largest:.3g}. Name operators to keep in float32, e.g. keep=['Softmax'], or "
             "use int8 or bfloat16."
         )

@@ -61,7 +61,7 @@ def quantize_mixed_precision(
         method: See `quantize_int8`.
 
     Returns:
-        What was written and what was tried, each with its fidelity on the images held back.
+        The report of the file and of all attempts, with their fidelity on the images held back.
 
     Raises:
         ArtifactError: See `quantize_int8`, as all others.

@@ -1,4 +1,4 @@
-"""How far an exported file's outputs are off the model's."""
+"""The difference between the outputs of an exported file and those of its model."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def difference(session: InferenceSession, case: Shape, images: Tensor, wanted: T
         (values,) = session.run(None, {INPUT: images.numpy()})
     except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no common class
         raise ModelError(
-            f"export: with {said(case)} the ONNX file fails ({reason_of(error)}). The "
+            f"export: with {in_words(case)} the ONNX file fails ({reason_of(error)}). The "
             "model's code fixes a size that should be free."
         ) from error
     found = torch.from_numpy(values)
     if found.shape != wanted.shape:
         raise ModelError(
-            f"export: with {said(case)} the ONNX file gives shape {tuple(found.shape)} instead of "
+            f"export: with {in_words(case)} the ONNX file gives shape {tuple(found.shape)} instead of "
             f"{tuple(wanted.shape)}. The model's code fixes a size that should be free: write -1 "
             "in view() instead of a Python number."
         )
@@ -74,10 +74,10 @@ def relative(found: Tensor, wanted: Tensor) -> float:
     return float(off.nan_to_num(nan=torch.inf).max())
 
 
-def said(case: Shape) -> str:
+def in_words(case: Shape) -> str:
     """Return a case in words.
 
-    >>> said((2, 3, 32, 64))
+    >>> in_words((2, 3, 32, 64))
     'batch 2 of 32 x 64 pixels'
     """
     return f"batch {case[0]} of {case[2]} x {case[3]} pixels"

@@ -15,8 +15,8 @@ from torch import Tensor
 from cliqa.config.suggest import closest
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.calibration import CalibrationImages, tensor_ranges
+from cliqa.deploy.onnx.file import first_line
 from cliqa.deploy.onnx.graph import (
-    first_line,
     get_metadata,
     graph_input,
     load_graph,
@@ -42,7 +42,7 @@ class PreparedGraph:
         input: Name of its input.
         shape: Shape of it, None where a length is free.
         head: Nodes of its head.
-        metadata: What the file says about itself.
+        metadata: The properties of the file.
         ranges: Of its tensors, once `calibrate` has been called.
         images: Images that they are from.
         method: How they were found.
@@ -66,10 +66,10 @@ class PreparedGraph:
         self.images, self.method = images.images, method
 
     def matching(self, patterns: Sequence[str]) -> list[str]:
-        """Return the nodes that names or operators with ``*`` stand for.
+        """Return the nodes that match names or operators with ``*``.
 
         Raises:
-            ConfigError: One stands for none.
+            ConfigError: A pattern matches none.
         """
         nodes = self.model.graph.node
         found: set[str] = set()
@@ -127,7 +127,7 @@ def prepared(source: str | Path) -> Iterator[PreparedGraph]:
 
 
 def _check_operators(model: ModelProto, source: Path) -> None:
-    """Refuse what is quantized already, and what has nothing to quantize."""
+    """Refuse a quantized file, and one without a layer to quantize."""
     kinds = {node.op_type for node in model.graph.node}
     if kinds & {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger"}:
         raise ModelError(f"{source} is quantized already. Give the file in float32.")

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.graph import METADATA, first_line, save_graph, set_metadata, sort_nodes
+from cliqa.deploy.onnx.file import KEY, first_line
+from cliqa.deploy.onnx.graph import save_graph, set_metadata, sort_nodes
 from cliqa.deploy.onnx.prepared_graph import PreparedGraph, prepared
 from cliqa.deploy.onnx.score_head import LAYERS
 from cliqa.utils.errors import ConfigError, ModelError
@@ -29,7 +30,7 @@ ACTIVATIONS = {"uint8": "QUInt8", "uint16": "QUInt16"}
 """Types of activations: onnxruntime's names by ours. Signed ones are slow on x86."""
 
 PRECISIONS = {"uint8": "int8", "uint16": "a16w8"}
-"""What a file says that it is, by the type of its activations."""
+"""The precision in a file's description, by the type of its activations."""
 
 
 NORMS = ("InstanceNormalization", "LayerNormalization")
@@ -65,7 +66,7 @@ def quantize_int8(
         reduce_range: Weights in seven bits: against overflow on x86 processors without VNNI.
 
     Returns:
-        What was done.
+        The report.
 
     Raises:
         ArtifactError: `source` cannot be read.
@@ -134,8 +135,8 @@ def with_precision(metadata: Mapping[str, str], precision: str) -> dict[str, str
     {'cliqa': '{"format": 1, "precision": "fp16"}', 'note': 'a'}
     """
     values = dict(metadata)
-    if METADATA in values:
-        values[METADATA] = json.dumps({**json.loads(values[METADATA]), "precision": precision})
+    if KEY in values:
+        values[KEY] = json.dumps({**json.loads(values[KEY]), "precision": precision})
     return values
 
 

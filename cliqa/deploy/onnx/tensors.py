@@ -1,7 +1,7 @@
 """The tensors of an ONNX file: where they lie and how large they are, checked before they are read.
 
-A file may keep tensors in other files, and says itself in which. Those of strangers may name any
-file of the machine.
+A file may keep tensors in other files, which it names itself. An untrusted one may name any file of
+the machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ITEM_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12:
 
 
 def check_tensors(model: ModelProto, path: str | Path) -> None:
-    """Refuse tensors that lie outside the model's folder, or are not as large as they say.
+    """Refuse tensors that lie outside the model's folder, or are not as large as declared.
 
     Args:
         model: An ``onnx.ModelProto``, read without its external data.

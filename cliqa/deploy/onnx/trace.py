@@ -79,7 +79,7 @@ def _tidy(proto: ModelProto) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep off the console what PyTorch's exporter says."""
+    """Keep the messages of PyTorch's exporter off the console."""
     disabled = logging.root.manager.disable
     silent = io.StringIO()
     logging.disable(logging.CRITICAL)
@@ -96,10 +96,10 @@ def _quiet() -> Iterator[None]:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what of an error's text says what went wrong, in a line."""
+    """Return the cause in an error's text, in a line."""
     text = re.sub(r"\x1b\[\d+m", "", str(error)).strip()
     text = text.partition("## Exception summary")[2].strip() or text
     text = text.rpartition("Status Message: ")[2]
     lines = [re.sub(r"^<class '([\w.]+)'>", r"\1", line.strip()) for line in text.splitlines()]
-    said = " ".join(line for line in lines[:2] if line) or type(error).__name__
-    return textwrap.shorten(said, 240, placeholder=" ...").rstrip(".")
+    cause = " ".join(line for line in lines[:2] if line) or type(error).__name__
+    return textwrap.shorten(cause, 240, placeholder=" ...").rstrip(".")

@@ -17,7 +17,8 @@ from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.description import check_description
 from cliqa.deploy.file_checksum import check_onnx, check_openvino, seal_openvino
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.graph import METADATA, first_line, get_metadata, load_graph
+from cliqa.deploy.onnx.file import KEY, first_line
+from cliqa.deploy.onnx.graph import get_metadata, load_graph
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode, score_head
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import write_json
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".xml", ".onnx")
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
-"""In what OpenVINO computes what is not in integers, by the precision of a file."""
+"""The type in which OpenVINO computes everything but integers, by the precision of a file."""
 
 LITTLE = 2**20
-"""With fewer bytes left on the disk, OpenVINO has failed for want of room: it does not say why."""
+"""With fewer bytes left on the disk, an unexplained failure of OpenVINO means a full disk."""
 
 
 def to_openvino(
@@ -64,12 +65,12 @@ class OpenVinoModel:
     """An OpenVINO file as a function.
 
     Args:
-        path: The ``.xml`` file; what the model is stands in the ``.json`` beside it, if any.
+        path: The ``.xml`` file; its description is the ``.json`` beside it, if any.
         threads: Threads of the CPU; None for OpenVINO's choice.
-        precision: What to compute in, ``"fp32"`` or ``"bf16"``; None for what the file says.
+        precision: What to compute in, ``"fp32"`` or ``"bf16"``; None for that of the description.
 
     Attributes:
-        metadata: What the file says about itself; empty where there is no ``.json``.
+        metadata: The description; empty if there is no ``.json``.
 
     Raises:
         ArtifactError: A file is missing or damaged.
@@ -143,7 +144,7 @@ def openvino_forward(
     Args:
         model: The model.
         threads: Threads of the CPU; None for OpenVINO's choice.
-        hint: What to compute in: ``"f32"`` or ``"bf16"``.
+        hint: The type to compute in: ``"f32"`` or ``"bf16"``.
     """
     openvino = library("openvino", "openvino")
     options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint}
@@ -200,13 +201,13 @@ def check_files(path: Path) -> None:
 
 
 def write_openvino(model: Model, target: Path, metadata: Mapping[str, str], precision: str) -> int:
-    """Write a model and what it is; the ``.xml`` comes last.
+    """Write a model and its description; the ``.xml`` comes last.
 
     Args:
         model: An ``openvino.Model``.
         target: The ``.xml`` file.
-        metadata: What the ONNX file said about itself.
-        precision: What is changed of that.
+        metadata: The properties of the ONNX file.
+        precision: Of the new file, for its description.
 
     Returns:
         Bytes of the three files.
@@ -214,7 +215,7 @@ def write_openvino(model: Model, target: Path, metadata: Mapping[str, str], prec
     with temporary_folder(target) as folder:
         new = folder / target.name
         _save(model, new, target)
-        note = json.loads(metadata.get(METADATA, "{}"))
+        note = json.loads(metadata.get(KEY, "{}"))
         write_json(new.with_suffix(".json"), {**note, "precision": precision})
         seal_openvino(new)
         size = sum(path.stat().st_size for path in folder.iterdir())
@@ -228,7 +229,7 @@ def _save(model: Model, new: Path, target: Path) -> None:
     """Let OpenVINO write a model.
 
     Raises:
-        ArtifactError: It cannot, and does not say why.
+        ArtifactError: It fails for another reason than a full disk.
         OSError: The disk is full.
     """
     try:
@@ -240,7 +241,7 @@ def _save(model: Model, new: Path, target: Path) -> None:
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:
-    """Return what the file beside a model says."""
+    """Return the description in the file beside a model."""
     sidecar = path.with_suffix(".json")
     if not sidecar.is_file():
         return {}

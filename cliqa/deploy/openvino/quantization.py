@@ -15,7 +15,8 @@ from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.fidelity import compare_models
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.calibration import CalibrationImages
-from cliqa.deploy.onnx.graph import first_line, get_metadata, graph_input, load_graph
+from cliqa.deploy.onnx.file import first_line
+from cliqa.deploy.onnx.graph import get_metadata, graph_input, load_graph
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode
 from cliqa.deploy.openvino.backend import (
     check_name,
@@ -100,7 +101,7 @@ def quantize_openvino(
 
 
 def looks_like_transformer(nodes: Mapping[str, GraphNode], head: Collection[str]) -> bool:
-    """Tell whether a graph has attention before its head: a softmax, and computed factors."""
+    """Return whether a graph has attention before its head: a softmax, and computed factors."""
     body = [node for name, node in nodes.items() if name not in head]
     products = any(node.kind in LAYERS and not node.weighted for node in body)
     return products and any(node.kind == "Softmax" for node in body)

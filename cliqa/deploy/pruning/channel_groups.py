@@ -1,6 +1,6 @@
 """Groups of layers that lose their channels together, found by Torch-Pruning.
 
-The library takes a copy of the model apart; what it did to the copy is noted in terms of tensors.
+The library prunes a copy of the model; the changes of the copy are recorded per tensor.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def least(scores: Tensor, count: int, fold: int = 1) -> list[int]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what the library says off the console."""
+    """Keep the library's messages off the console."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield

@@ -57,7 +57,7 @@ class KeptChannels:
         self._kept[key] = [channel for k, channel in enumerate(left) if k not in gone]
 
     def step(self, head: nn.Module | None = None) -> Step:
-        """Return what was kept.
+        """Return the channels that were kept, as a step of `cliqa.models.pruned`.
 
         Args:
             head: The model's own head, where the copy has a `ProbeHead`.
@@ -124,7 +124,7 @@ class KeptChannels:
 
 
 def _cuts(module: nn.Module, out: bool, left: list[int]) -> Iterator[tuple[str, int, list[int]]]:
-    """Yield a layer's tensors, their dimension of its output or input channels, what is kept."""
+    """Yield a layer's tensors, the dimension of the channels, and the channels kept."""
     if isinstance(module, (_ConvNd, nn.Linear)):
         turned = isinstance(module, _ConvTransposeNd)
         groups = getattr(module, "groups", 1)
@@ -141,7 +141,7 @@ def _cuts(module: nn.Module, out: bool, left: list[int]) -> Iterator[tuple[str, 
 
 
 def _is_symmetric(module: nn.Module) -> bool:
-    """Tell whether a layer's inputs are its outputs: normalisation, depthwise convolution."""
+    """Return whether a layer's inputs are its outputs: normalisation, depthwise convolution."""
     if isinstance(module, _ConvNd):
         return module.groups == module.out_channels and module.groups > 1
     return not isinstance(module, nn.Linear)

@@ -23,21 +23,21 @@ from cliqa.utils.errors import ArtifactError, CliqaError, ConfigError
 from cliqa.utils.io import write_json
 
 STATE = "auto.json"
-"""The file that a search goes on from."""
+"""The file that a search resumes from."""
 
 DROP = 0.02
-"""Quality that may be lost where no budget says another limit."""
+"""Quality that may be lost if no budget sets a limit."""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a recipe made.
+    """The model that was built from a recipe.
 
     Attributes:
         forward: Runs it: a batch (B, C, H, W) -> outputs.
         bytes: Size of its files.
         file: Where it lies; None where it is not written.
-        note: What there is to say of it.
+        note: A remark for the table.
     """
 
     forward: Forward
@@ -48,13 +48,13 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         rows: The baseline and all recipes, in the order in which they were tried.
         front: Those that no other one beats.
         best: The one that keeps to the budget and is best in the target; None where none is.
-        target: What was asked for.
+        target: The target of the search.
         budget: The limits.
     """
 
@@ -65,7 +65,7 @@ class Outcome:
     budget: Budget
 
     def verdict(self) -> str:
-        """Return the choice in words, or what is missing where nothing fits."""
+        """Return the choice in words, or the limits that each missed if none fits."""
         if self.best is not None:
             row = self.best
             lost = row.drop or 0.0
@@ -79,18 +79,17 @@ class Outcome:
 
 
 class AutoOptimizer:
-    """Try recipes, keep what was measured, and choose.
+    """Try recipes, record the measurements, and choose.
 
     Args:
         target: ``"size"``, ``"latency"`` or ``"quality"``; see `choose`.
         budget: The limits; None for a loss of quality of at most 0.02.
-        recipes: What is tried; None for `standard_recipes`. A model of fewer channels is
+        recipes: The recipes to try; None for `standard_recipes`. A model of fewer channels is
             fine-tuned, which takes most of a search's time.
         rounds: Passes that a time is the median of.
-        folder: Where the state goes, so that the same search goes on where it was stopped; None to
-            keep nothing.
-        fingerprint: What the rows depend on, in plain values by name: the model's file, the images,
-            the machine.
+        folder: Where the state goes, so that a stopped search resumes; None to keep nothing.
+        fingerprint: Plain values by name that the rows depend on: the model's file, the images, the
+            machine.
 
     Raises:
         ConfigError: `target` is unknown, there is no recipe, or one is given twice.
@@ -134,7 +133,7 @@ class AutoOptimizer:
         """Try all recipes.
 
         Args:
-            build: Makes a recipe's model; an error of ours is noted and the search goes on.
+            build: Builds a recipe's model; a `CliqaError` is recorded, and the search continues.
             evaluate: The quality (SRCC or accuracy) of a model on the images that the choice is
                 made by, and on the test sets or None.
             batch: The images (B, C, H, W) that are timed.
@@ -157,7 +156,7 @@ class AutoOptimizer:
         return self.outcome()
 
     def outcome(self) -> Outcome:
-        """Return what was found so far."""
+        """Return the result so far."""
         best = choose(self.rows, self.target, self.budget)
         return Outcome(self.rows, pareto_front(self.rows), best, self.target, self.budget)
 
@@ -272,7 +271,7 @@ class AutoOptimizer:
 
 
 def _is_there(row: RecipeResult) -> bool:
-    """Tell whether a row's file still lies where it was written, with its weights."""
+    """Return whether a row's file still exists, with its weights."""
     if row.file is None:
         return True
     path = Path(row.file)

@@ -1,4 +1,4 @@
-"""What a search for a deployment is asked for: a config's ``deploy`` section."""
+"""The options of a search for a deployment: a config's ``deploy`` section."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LEAST = {"epochs": 0, "images": 32, "batch_size": 1, "threads": 1, "rounds": 1}
 
 @dataclass(frozen=True)
 class DeployOptions:
-    """What is tried, how it is measured, and what is looked for.
+    """What a search tries, how it measures, and what it optimizes.
 
     Attributes:
-        target: What the best deployment has: ``"size"``, ``"latency"`` or ``"quality"``.
+        target: The measure to optimize: ``"size"``, ``"latency"`` or ``"quality"``.
         budget: Limits by name, see `Budget`; None: at most 0.02 of SRCC or accuracy may be lost.
         prunings: Shares of the channels to prune, beside none; each is fine-tuned.
         backends: ``"onnxruntime"``, ``"openvino"``, ``"torch"`` (bfloat16); None for the first two

@@ -17,7 +17,7 @@ class PairedLatency:
     """CPU times of a pass over one batch.
 
     On a busy machine the process's own time is steadier than the clock on the wall. It adds up the
-    threads, so that it says how much work a pass is, not how soon it is done. Threads that wait for
+    threads, so that it measures the work of a pass, not its duration. Threads that wait for
     each other count as well, so that one thread alone gives steady times.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""What recipes cost and keep, which of them are not beaten, and which one fits a budget."""
+"""The results of recipes, their Pareto front, and the best one within a budget."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TARGETS = ("size", "latency", "quality")
 
 @dataclass(frozen=True)
 class RecipeResult:
-    """What came of one recipe.
+    """The result of one recipe.
 
     Attributes:
         recipe: The recipe.
@@ -27,7 +27,7 @@ class RecipeResult:
         cpu_ms: Median CPU time of a pass over the batch, in milliseconds.
         faster: The baseline's CPU time over its own, measured in turns with it.
         file: Where it lies.
-        note: Why it failed or was passed over, or what else there is to say.
+        note: Why it failed or was skipped, or another remark.
     """
 
     recipe: Recipe
@@ -85,13 +85,13 @@ def pareto_front(rows: Sequence[RecipeResult]) -> list[RecipeResult]:
 
 
 def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    """Tell whether costs are nowhere higher and somewhere lower."""
+    """Return whether costs are nowhere higher and somewhere lower."""
     return one != other and all(a <= b for a, b in zip(one, other, strict=True))
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a deployed model must keep to; None for no limit.
+    """Limits of a deployed model; None for no limit.
 
     Attributes:
         max_drop: Quality that may be lost, in SRCC or accuracy.
@@ -142,7 +142,7 @@ def choose(rows: Sequence[RecipeResult], target: str, budget: Budget) -> RecipeR
 
     Args:
         rows: All rows.
-        target: What the best one has: the smallest file (``"size"``), the least time against the
+        target: The best one has the smallest file (``"size"``), the least time against the
             baseline (``"latency"``) or the least lost quality (``"quality"``). Of equal ones the
             better one in the other two is taken.
         budget: The limits.

@@ -109,7 +109,7 @@ def test_files_of_others_and_of_other_formats_are_told(file: Path) -> None:
     del proto.metadata_props[:]
     file.write_bytes(proto.SerializeToString())
     for read in (read_metadata, OnnxModel):
-        with pytest.raises(ArtifactError, match="does not say which images it takes. Write it"):
+        with pytest.raises(ArtifactError, match="does not state which images it takes. Write it"):
             read(file)
     for text in ("[]", "{}", "{"):
         with pytest.raises(ArtifactError, match="its description cannot be read"):

@@ -90,7 +90,7 @@ def test_without_more_tries_16_bits_are_chosen(
     assert "computed in float: smaller, not faster" in report.choice
 
 
-def test_the_truest_is_written_where_none_is_true(
+def test_the_most_accurate_is_written_if_none_is_accurate_enough(
     loud: Path, tmp_path: Path, pictures: Pictures
 ) -> None:
     report = quantize_mixed_precision(
@@ -102,7 +102,7 @@ def test_the_truest_is_written_where_none_is_true(
     ranks = [attempt.fidelity.rank for attempt in report.attempts if attempt.fidelity]
     assert report.fidelity is not None
     assert report.fidelity.rank == max(ranks)
-    assert report.choice.endswith("less true than asked for")
+    assert report.choice.endswith("though less than asked for")
     assert all("/block/block.0/Conv" in attempt.excluded for attempt in report.attempts)
 
 
