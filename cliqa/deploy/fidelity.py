@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -49,10 +49,6 @@ class Fidelity:
     def distinct_share(self) -> float:
         """Different outputs, as a share of the first model's."""
         return self.distinct / self.reference_distinct
-
-    def to_row(self) -> dict[str, Any]:
-        """Return the figures as plain values."""
-        return asdict(self)
 
     def __str__(self) -> str:
         """Return the figures in one line."""

@@ -152,6 +152,40 @@ def measure_latency(
     return Latency(p50, p95, 1e3 * float(np.median(process)), speed)
 
 
+@torch.no_grad()
+def measure_in_turns(
+    baseline: Forward, other: Forward, batch: torch.Tensor, *, warmup: int = 3, rounds: int = 15
+) -> tuple[float, float]:
+    """Return the median CPU times of two models in milliseconds, measured in turns.
+
+    Each round has one pass of either, so that other processes disturb both alike. The CPU time adds
+    up the threads: it measures the work of a pass, not its duration. Threads that wait for each
+    other count as well, so that one thread alone gives steady times.
+
+    Args:
+        baseline: A batch (B, C, H, W) -> outputs.
+        other: The same.
+        batch: Images.
+        warmup: Rounds before the first that counts.
+        rounds: Rounds that count.
+
+    Raises:
+        ConfigError: A number of rounds is out of range.
+    """
+    if warmup < 0 or rounds < 1:
+        raise ConfigError(f"warmup={warmup} must be 0 or more, rounds={rounds} 1 or more.")
+    times: tuple[list[float], list[float]] = ([], [])
+    for index in range(warmup + rounds):
+        for forward, kept in zip((baseline, other), times, strict=True):
+            started = time.process_time()
+            forward(batch)
+            if index >= warmup:
+                kept.append(time.process_time() - started)
+    first, second = (1e3 * float(np.median(kept)) for kept in times)
+    # a coarse clock can measure 0 for a very small model
+    return max(first, 1e-6), max(second, 1e-6)
+
+
 def profile_forward(
     forward: Forward,
     batch: torch.Tensor,

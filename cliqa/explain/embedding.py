@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from cliqa.config.trust import built_from
+from cliqa.datasets.base import QualityDataset
 from cliqa.engine.work_dir.checkpoints import load_run
 from cliqa.inference.evaluation_data import ScoreData
 from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.inference.predict import Predictor, find_images
 from cliqa.models.backbones.extractor import FeatureExtractor
 from cliqa.training.loop.batching import apply_model, collate_eval
-from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ArtifactError, ModelError
 from cliqa.utils.memory import InPieces
 from cliqa.visualization.style import (
@@ -86,41 +86,33 @@ def embed_images(
         DatasetError: A path does not exist, or an image cannot be read.
         ModelError: The model has no features.
     """
-    chosen: dict[str, _Images] = {}
+    chosen: dict[str, list[Path]] = {}
     for path in paths:
         files = find_images([path])
         order = np.random.default_rng(seed).permutation(len(files))[:samples]
-        chosen[Path(path).name] = _Images([files[i] for i in np.sort(order)], predictor.transform)
-    features = _features(predictor, chosen)
-    files = [file for images in chosen.values() for file in images.files]
+        chosen[Path(path).name] = [files[i] for i in np.sort(order)]
+    extract = _extractor(predictor)
+    features = torch.cat([predictor.outputs(files, extract).float() for files in chosen.values()])
+    files = [file for images in chosen.values() for file in images]
     scores = np.array([found.score for found in predictor.predict(files)], dtype=float)
     name = "probability" if predictor.classes else "predicted score"
-    return Embedding(features, scores, _owners(chosen), list(chosen), name)
+    return Embedding(features.numpy(), scores, _owners(chosen), list(chosen), name)
 
 
-class _Images(Dataset["tuple[torch.Tensor, float]"]):
-    """Image files through a transform."""
-
-    def __init__(self, files: Sequence[Path], transform: Callable[..., torch.Tensor]) -> None:
-        self.files = files
-        self.transform = transform
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, float]:
-        return self.transform(read_image(self.files[index])), 0.0
-
-
-def _features(predictor: Predictor, sources: Mapping[str, Any]) -> np.ndarray:
-    """Return the features (N, D) of all sets, one after the other; crops are averaged."""
+def _extractor(predictor: Predictor) -> FeatureExtractor:
+    """Return the model as a network from images to features (B, D)."""
     model = predictor.model
     if not (hasattr(model, "features") or hasattr(model, "extract_feat")):
         raise ModelError(
             f"{type(model).__name__}: has no method 'features' (or 'extract_feat'), so there is no "
             "map of its features. Use a QualityModel, or give the model one."
         )
-    extract = InPieces(FeatureExtractor(model))
+    return FeatureExtractor(model)
+
+
+def _features(predictor: Predictor, sources: Mapping[str, QualityDataset]) -> np.ndarray:
+    """Return the features (N, D) of all data sets, one after the other; crops are averaged."""
+    extract = InPieces(_extractor(predictor))
     found = []
     total = sum(map(len, sources.values()))
     with tqdm(total=total, desc="features", unit="image", leave=False, disable=None) as bar:
@@ -132,7 +124,7 @@ def _features(predictor: Predictor, sources: Mapping[str, Any]) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _owners(sources: Mapping[str, Any]) -> np.ndarray:
+def _owners(sources: Mapping[str, Sized]) -> np.ndarray:
     """Return the index of each image's set, (N,)."""
     return np.repeat(np.arange(len(sources)), [len(data) for data in sources.values()])
 

@@ -86,7 +86,7 @@ class ScoreData(EvaluationData):
     sources: dict[str, QualityDataset]
 
     def __init__(
-        self, config: Mapping[str, Any], request: EvalRequest, names: Sequence[str], learnt: int
+        self, config: dict[str, Any], request: EvalRequest, names: Sequence[str], learnt: int
     ) -> None:
         self.sources = _score_sources(config["scenario"], request)
         self.experiences = {
@@ -138,7 +138,7 @@ class ClassData(EvaluationData):
     kind = "classes"
 
     def __init__(
-        self, config: Mapping[str, Any], request: EvalRequest, names: Sequence[str], learnt: int
+        self, config: dict[str, Any], request: EvalRequest, names: Sequence[str], learnt: int
     ) -> None:
         split = request.split
         if split == "all":  # before the data are read
@@ -232,7 +232,7 @@ def _check_known(name: str, names: Sequence[str]) -> None:
     raise ConfigError(f"--datasets {name}: no experience is called so. {advice}")
 
 
-def _score_sources(scenario: Mapping[str, Any], request: EvalRequest) -> dict[str, QualityDataset]:
+def _score_sources(scenario: dict[str, Any], request: EvalRequest) -> dict[str, QualityDataset]:
     """Return the split of the wanted data sets by name, in the order asked for."""
     wanted, split = request.data_sets, request.split
     named = list(dict.fromkeys(text for text in wanted if not is_new_data_set(text)))

@@ -12,15 +12,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2.functional import rgb_to_grayscale
+from tqdm import tqdm
 
 from cliqa.config.trust import built_from
-from cliqa.datasets.image_listing import (
-    find_path,
-    is_hidden,
-    is_image,
-    list_images,
-    log_others,
-)
+from cliqa.datasets.image_listing import find_path, is_hidden, is_image, list_images, log_others
 from cliqa.inference.image_model import ImageModel, open_model
 from cliqa.training.loop.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
@@ -123,12 +118,19 @@ class _Images(Dataset["tuple[torch.Tensor | None, str | None]"]):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor | None, str | None]:
-        path = self.paths[index]
         try:
-            return self.views(read_image(path), path.name), None
+            return self.read(self.paths[index]), None
         except CliqaError as error:
-            text = str(error)
-            return None, text if str(path) in text else f"{path}: {text}"
+            return None, str(error)
+
+    def read(self, path: Path) -> torch.Tensor:
+        """Return a preprocessed image."""
+        try:
+            return self.views(read_image(path), path.name)
+        except CliqaError as error:
+            if str(path) in str(error):
+                raise
+            raise DatasetError(f"{path}: {error}") from error
 
 
 class Predictor:
@@ -181,28 +183,24 @@ class Predictor:
         Raises:
             ModelError: The model is from another kind of file.
         """
-        module = getattr(self.image_model, "module", None)
+        module: nn.Module | None = getattr(self.image_model, "module", None)
         if module is None:
             raise ModelError(
                 f"{self.checkpoint}: holds no PyTorch network to look into. Give the checkpoint "
                 "or the work_dir that it was exported from."
             )
-        network: nn.Module = module
-        return network
+        return module
 
     def score(self, images: torch.Tensor, key: str = "") -> torch.Tensor:
-        """Return the outputs of one image (3, H, W) or of a batch of equal size, uint8.
-
-        They are scores (B,), or logits (B, K) of a classifier.
+        """Return scores (B,) or logits (B, K) of an image (3, H, W), or of a batch, uint8.
 
         Args:
             images: The image or the batch.
             key: The seed of random crops, instead of a file's name.
         """
         batch = images[None] if images.dim() == 3 else images
-        return apply_model(
-            self.image_model, torch.stack([self.views(image, key) for image in batch])
-        )
+        shown = torch.stack([self.views(image, key) for image in batch])
+        return apply_model(self.image_model, shown)
 
     def predict(
         self, paths: Sequence[str | Path], batch_size: int | None = None, num_workers: int = 0
@@ -215,8 +213,7 @@ class Predictor:
             num_workers: Processes that read images.
 
         Raises:
-            MachineError: Memory does not suffice for the first image. Where it does not for a
-                later one, that one has an error.
+            MachineError: Memory does not suffice for the first image; a later one has an error.
         """
         model, files = InPieces(self.image_model), [Path(path) for path in paths]
         loader: DataLoader[Any] = DataLoader(
@@ -236,13 +233,32 @@ class Predictor:
                 for sample in batch:  # the one that is too large must not take others with it
                     yield self._alone(model, sample)
 
+    def outputs(
+        self, paths: Sequence[Path], network: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """Return the outputs (N, ...) of another network for image files, on the CPU.
+
+        Args:
+            paths: Image files; they are preprocessed as for the model.
+            network: Images (B, C, H, W) -> (B, ...), on the model's device.
+
+        Raises:
+            DatasetError: An image cannot be read.
+        """
+        model = InPieces(lambda images: network(images.to(self.device)).cpu())
+        images = _Images(paths, self.views)
+        found = []
+        for start in tqdm(range(0, len(paths), BATCH), "batches", leave=False, disable=None):
+            samples = [(images.read(path), 0.0) for path in paths[start : start + BATCH]]
+            found.append(apply_model(model, collate_eval(samples)[0]))
+        return torch.cat(found)
+
     def _alone(self, model: InPieces, sample: Sample) -> Score:
         """Return the score of one image, or its error."""
         try:
-            (score,) = self._scores(model, [sample])
+            return self._scores(model, [sample])[0]
         except MachineError as error:
             return Score(sample[0], None, f"{sample[0]}: {error}")
-        return score
 
     def _scores(self, model: InPieces, batch: Sequence[Sample]) -> list[Score]:
         """Return the scores of a batch of images, in order."""

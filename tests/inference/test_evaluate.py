@@ -14,7 +14,7 @@ from scipy import stats
 
 from cliqa.config.load import load_config
 from cliqa.inference.evaluate import evaluate, evaluate_checkpoints, evaluation_table, labels_of
-from cliqa.inference.evaluation_model import open_evaluation
+from cliqa.inference.evaluation_model import CheckpointEvaluation, open_evaluation
 from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.transforms.protocol import parse_protocol
 from cliqa.utils.errors import CheckpointError, ConfigError
@@ -195,8 +195,9 @@ def test_weights_files_need_not_be_there_any_more(tiny_run: Path, tmp_path: Path
     state = torch.load(tiny_run / "checkpoints" / "last.pth", weights_only=True)
     state["config"]["load_from"] = "gone.pth"
     torch.save(state, tmp_path / "moved.pth")
-    candidate = open_evaluation(tmp_path / "moved.pth", EvalRequest(data_sets=["a"]), CPU)
-    weights = candidate.strategy.model.state_dict()
+    model = open_evaluation(tmp_path / "moved.pth", EvalRequest(data_sets=["a"]), CPU)
+    assert isinstance(model, CheckpointEvaluation)
+    weights = model.strategy.model.state_dict()
     assert all(torch.equal(weights[key], state["strategy"]["model"][key]) for key in weights)
 
 

@@ -116,7 +116,7 @@ def test_images_of_many_sizes_stay_apart() -> None:
 def test_plugins_take_part_and_metrics_do_not() -> None:
     strategy = Strategy(1)
     session = StrategySession(strategy)
-    session.start(SimpleNamespace(current_experience=4))
+    session.start(SimpleNamespace(current_experience=4))  # type: ignore[arg-type]
     assert (strategy.is_training, strategy.model.training) == (False, False)
     assert strategy.experience.current_experience == 4  # type: ignore[attr-defined]
     session.outputs(torch.zeros(2, 3, 4, 4), torch.zeros(2), task=1)
@@ -159,7 +159,9 @@ CPU = torch.device("cpu")
 
 
 def open_run(path: Path, **options: Any) -> CheckpointEvaluation:
-    return open_evaluation(path, EvalRequest(**options), CPU)
+    model = open_evaluation(path, EvalRequest(**options), CPU)
+    assert isinstance(model, CheckpointEvaluation)
+    return model
 
 
 @pytest.fixture

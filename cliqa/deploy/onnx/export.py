@@ -250,7 +250,7 @@ def _attempt(
 ) -> tuple[Any, dict[str, float]]:
     """Return the file's content and how far it is off, if that is little enough."""
     proto = trace(network, wanted[(TRACED, *shape)][0], any_size)
-    session = open_session(proto.SerializeToString(), Path("export"))
+    session = open_session(proto.SerializeToString(), "export")
     parity = {case: difference(session, case, *pair) for case, pair in wanted.items()}
     for case, off in parity.items():
         if off > tolerance and off > AMPLIFIED * own_rounding(network, *wanted[case]):

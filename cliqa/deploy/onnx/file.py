@@ -39,7 +39,7 @@ from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession as Session
 
 KEY = "cliqa"
 """The property of a file that holds its description."""
@@ -196,16 +196,18 @@ class OnnxModel:
                 )
 
 
-def open_session(content: bytes, path: Path, threads: int | None = None) -> InferenceSession:
+def open_session(
+    model: bytes | str | Path, name: str | Path, threads: int | None = None
+) -> Session:
     """Return a session of ONNX Runtime on the CPU.
 
     Args:
-        content: An ONNX file's bytes.
-        path: The file, for the error message.
+        model: An ONNX file, or its content.
+        name: What the error message calls it.
         threads: Threads of a pass; None for PyTorch's own number.
 
     Raises:
-        ArtifactError: The bytes are no ONNX file that it can run.
+        ArtifactError: It is no ONNX file that ONNX Runtime can run.
         ConfigError: The package onnxruntime is not installed.
     """
     runtime = library("onnxruntime")
@@ -215,10 +217,13 @@ def open_session(content: bytes, path: Path, threads: int | None = None) -> Infe
     options.log_severity_level = 4  # errors are raised; its log adds nothing
     try:
         return runtime.InferenceSession(  # a fallback would be printed
-            content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            model if isinstance(model, bytes) else str(model),
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,
         )
     except Exception as error:  # noqa: BLE001  its own errors have no common class
-        raise damaged(path, error) from error
+        raise damaged(name, error) from error
 
 
 def _existing(path: str | Path) -> Path:
@@ -239,6 +244,6 @@ def first_line(why: object) -> str:
 def damaged(path: str | Path, why: object) -> ArtifactError:
     """Return the error of a file that is no ONNX file."""
     return ArtifactError(
-        f"{path}: damaged, or no ONNX file ({first_line(why)}). Export the checkpoint again with "
-        "tools/compress.py export."
+        f"{path}: damaged, or no ONNX file that can be run ({first_line(why)}). Export the "
+        "checkpoint again with tools/compress.py export."
     )

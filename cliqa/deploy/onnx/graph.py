@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cliqa.deploy.file_checksum import seal_onnx
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.file import KEY, damaged, first_line, load_proto
+from cliqa.deploy.onnx.file import KEY, damaged, load_proto, open_session
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode, score_head
 from cliqa.utils.errors import ArtifactError, ModelError
 from cliqa.utils.io import atomic_open
@@ -147,27 +147,12 @@ def onnx_forward(
 
     Args:
         path: The file, of any origin, or its content.
-        threads: Threads of the CPU; None for onnxruntime's choice.
+        threads: Threads of a pass; None for PyTorch's own number.
 
     Raises:
-        ModelError: onnxruntime cannot run it.
+        ArtifactError: onnxruntime cannot run it.
     """
-    ort = library("onnxruntime")
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    try:
-        model = path if isinstance(path, bytes) else str(path)
-        session = ort.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
-        )
-    except Exception as error:  # onnxruntime's own have no common base
-        where = "the file" if isinstance(path, bytes) else path
-        raise ModelError(
-            f"{where}: onnxruntime cannot run it ({first_line(error)}). Export the model with "
-            "operators of a standard opset."
-        ) from error
+    session = open_session(path, "the file" if isinstance(path, bytes) else path, threads)
     name = session.get_inputs()[0].name
 
     def forward(images: Tensor) -> Tensor:

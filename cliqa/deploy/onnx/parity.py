@@ -13,13 +13,13 @@ from cliqa.deploy.onnx.trace import reason_of
 from cliqa.utils.errors import CliqaError, ModelError
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession as Session
 
 Shape = tuple[int, int, int, int]
 """(B, C, H, W)."""
 
 
-def difference(session: InferenceSession, case: Shape, images: Tensor, wanted: Tensor) -> float:
+def difference(session: Session, case: Shape, images: Tensor, wanted: Tensor) -> float:
     """Return how far a file's outputs are off, relative to outputs above 1.
 
     Args:
@@ -41,7 +41,7 @@ def difference(session: InferenceSession, case: Shape, images: Tensor, wanted: T
     found = torch.from_numpy(values)
     if found.shape != wanted.shape:
         raise ModelError(
-            f"export: with {in_words(case)} the ONNX file gives shape {tuple(found.shape)} instead of "
+            f"export: with {in_words(case)} the ONNX file gives shape {tuple(found.shape)}, not "
             f"{tuple(wanted.shape)}. The model's code fixes a size that should be free: write -1 "
             "in view() instead of a Python number."
         )

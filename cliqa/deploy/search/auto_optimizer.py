@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from cliqa.deploy.profiling import Forward
-from cliqa.deploy.search.paired_latency import measure_in_turns
+from cliqa.deploy.profiling import Forward, measure_in_turns
 from cliqa.deploy.search.pareto import TARGETS, Budget, RecipeResult, choose, pareto_front
 from cliqa.deploy.search.recipes import BASELINE, Recipe, standard_recipes
 from cliqa.utils.errors import ArtifactError, CliqaError, ConfigError
@@ -167,7 +166,8 @@ class AutoOptimizer:
         batch: torch.Tensor,
     ) -> RecipeResult:
         quality, test = evaluate(original)
-        times = measure_in_turns(original.forward, original.forward, batch, rounds=self.rounds)
+        forward = original.forward
+        cpu_ms, _ = measure_in_turns(forward, forward, batch, rounds=self.rounds)
         return RecipeResult(
             BASELINE,
             quality,
@@ -175,7 +175,7 @@ class AutoOptimizer:
             drop=0.0,
             bytes=original.bytes,
             smaller=1.0,
-            cpu_ms=times.baseline_ms,
+            cpu_ms=cpu_ms,
             faster=1.0,
             file=None if original.file is None else str(original.file),
             note=original.note,
@@ -199,7 +199,7 @@ class AutoOptimizer:
             quality, test = evaluate(made)
         except CliqaError as error:
             return RecipeResult(recipe, note=f"failed: {error}")
-        times = measure_in_turns(original, made.forward, batch, rounds=self.rounds)
+        base_ms, cpu_ms = measure_in_turns(original, made.forward, batch, rounds=self.rounds)
         return RecipeResult(
             recipe,
             quality,
@@ -207,8 +207,8 @@ class AutoOptimizer:
             drop=(base.quality or 0.0) - quality,
             bytes=made.bytes,
             smaller=(base.bytes or 0) / made.bytes,
-            cpu_ms=times.other_ms,
-            faster=times.faster,
+            cpu_ms=cpu_ms,
+            faster=base_ms / cpu_ms,
             file=None if made.file is None else str(made.file),
             note=made.note,
         )
