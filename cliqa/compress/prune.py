@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cliqa.compress.pruning_record import FILE_NAME, UNTUNED, PruningRecord, pruning_table
+from cliqa.compress.pruning_record import FILE_NAME, NOT_FINE_TUNED, PruningRecord, pruning_table
 from cliqa.config.trust import built_from
 from cliqa.deploy.pruning.prunable import check_kind
 from cliqa.deploy.pruning.prune import check_values, prune_channels
@@ -186,7 +186,7 @@ def _measure(config: dict[str, Any], folder: Path, device: torch.device, changed
         allow_changed_data=changed,
     )
     with run:
-        run.begin(str(device), [UNTUNED])
+        run.begin(str(device), [NOT_FINE_TUNED])
         (experiences,) = parts.strategy.steps(parts.benchmark.train_stream)
         run.start(parts.strategy, parts.benchmark, ["+".join(e.name for e in experiences)])
         learnt = {e.current_experience for e in experiences}

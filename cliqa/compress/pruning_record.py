@@ -16,7 +16,7 @@ FILE_NAME = "pruning.json"
 STAGES = ("before", "pruned", "finetuned")
 """The models that are evaluated: the run's, the pruned one, and that after fine-tuning."""
 
-UNTUNED = (
+NOT_FINE_TUNED = (
     "not fine-tuned (epochs=0): the scores are those of a network whose layers have lost their "
     "channels and have not been trained since. Set epochs for one to be used."
 )
@@ -89,7 +89,7 @@ class PruningRecord:
                 name: {stage: self._measured.get(stage, {}).get(name) for stage in STAGES}
                 for name in names
             },
-            "notes": [*self._notes, *([] if self._settings["epochs"] else [UNTUNED])],
+            "notes": [*self._notes, *([] if self._settings["epochs"] else [NOT_FINE_TUNED])],
         }
 
     def _widths(self) -> dict[str, list[int]]:

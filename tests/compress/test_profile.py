@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from cliqa.compress.image_size import SIZE, parse_size
+from cliqa.compress.image_size import SIZE
 from cliqa.compress.profile import (
     ProfiledModel,
     load_profiled,
@@ -73,12 +73,6 @@ def test_what_cannot_be_measured_is_named(tmp_path: Path) -> None:
         load_profiled(tmp_path, CPU)
     with pytest.raises(ModelError, match=r"clear_features_naive\.py: its model takes the features"):
         load_profiled(CONFIG / "clear_features_naive.py", CPU)
-
-
-@pytest.mark.parametrize("text", ["", "0", "axb", "1x2x3", "-4", "224x"])
-def test_sizes_are_checked(text: str) -> None:
-    with pytest.raises(ConfigError, match=f"--sizes {text}: write 224, or height x width"):
-        parse_size(text)
 
 
 MODEL = nn.Sequential(nn.Conv2d(3, 1000, 1), nn.Linear(2, 1))

@@ -135,7 +135,7 @@ def tensor_ranges(
             ) from error
         for batch in images:
             try:
-                calibrator.collect_data(_Once({name: batch.numpy()}))
+                calibrator.collect_data(_OneBatch({name: batch.numpy()}))
             except Exception as error:
                 raise ModelError(
                     f"the graph fails on images of shape {tuple(batch.shape)}: {first_line(error)}."
@@ -143,7 +143,7 @@ def tensor_ranges(
         return calibrator.compute_data()
 
 
-class _Once:
+class _OneBatch:
     """A reader of one batch; more at once would be kept in memory together."""
 
     def __init__(self, inputs: dict[str, Any]) -> None:

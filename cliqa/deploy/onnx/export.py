@@ -26,19 +26,18 @@ from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 from cliqa.utils.io import atomic_open
 
 BATCHES = (1, 2, 5)
-"""Batch sizes at which a file is compared with its model; it is traced at `TRACED`."""
+"""Batch sizes at which a file is compared with its model; it is traced at `TRACED_BATCH`."""
 
-TRACED = 2
-"""A size of 1 would be taken for a constant."""
+TRACED_BATCH = 2
+"""A size of 1 would be treated as a constant."""
 
-MORE = ((32, 64), (13, 29))
-"""Pixels that are added to height and width where a file shall take any size."""
+SIZE_CHANGES = ((32, 64), (13, 29))
+"""Pixels added to height and width, at which a file for any size is compared too."""
 
-AMPLIFIED = 4
-"""A file may be off by so many times what the model's own float32 is off its float64.
+ROUNDING_FACTOR = 4
+"""A file may differ by so many times the error of the model's own float32 against float64.
 
-Both round differently, and a network that amplifies rounding, as one that generates weights does,
-makes much of it.
+File and model round differently, and some networks amplify it, e.g. those that generate weights.
 """
 
 DynamicSize = bool | Literal["auto"]
@@ -174,7 +173,7 @@ def _cases(shape: tuple[int, int, int], any_size: bool) -> list[Shape]:
     channels, height, width = shape
     cases = [(batch, channels, height, width) for batch in BATCHES]
     if any_size:
-        cases += [(3, channels, height + more, width + wide) for more, wide in MORE]
+        cases += [(3, channels, height + more, width + wide) for more, wide in SIZE_CHANGES]
     return cases
 
 
@@ -249,11 +248,11 @@ def _attempt(
     tolerance: float,
 ) -> tuple[Any, dict[str, float]]:
     """Return the file's content and how far it is off, if that is little enough."""
-    proto = trace(network, wanted[(TRACED, *shape)][0], any_size)
+    proto = trace(network, wanted[(TRACED_BATCH, *shape)][0], any_size)
     session = open_session(proto.SerializeToString(), "export")
     parity = {case: difference(session, case, *pair) for case, pair in wanted.items()}
     for case, off in parity.items():
-        if off > tolerance and off > AMPLIFIED * own_rounding(network, *wanted[case]):
+        if off > tolerance and off > ROUNDING_FACTOR * own_rounding(network, *wanted[case]):
             raise ModelError(
                 f"export: with {in_words(case)} the ONNX file differs from the model by {off:.1e}, "
                 f"more than tolerance={tolerance:g} and than float32's own rounding explains. "

@@ -27,7 +27,7 @@ def trace(network: nn.Module, images: Tensor, any_size: bool) -> ModelProto:
 
     Args:
         network: On the CPU, in evaluation mode.
-        images: (B, C, H, W) to trace with; B is at least 2, as 1 would be taken for a constant.
+        images: (B, C, H, W) to trace with; B is at least 2: 1 would be treated as a constant.
         any_size: Let H and W be free too.
 
     Raises:

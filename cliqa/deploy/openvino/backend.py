@@ -31,7 +31,7 @@ _SUFFIXES = (".xml", ".onnx")
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """The type in which OpenVINO computes everything but integers, by the precision of a file."""
 
-LITTLE = 2**20
+FULL_DISK = 2**20
 """With fewer bytes left on the disk, an unexplained failure of OpenVINO means a full disk."""
 
 
@@ -235,7 +235,7 @@ def _save(model: Model, new: Path, target: Path) -> None:
     try:
         library("openvino", "openvino").save_model(model, str(new), compress_to_fp16=False)
     except RuntimeError as error:
-        if shutil.disk_usage(new.parent).free < LITTLE:
+        if shutil.disk_usage(new.parent).free < FULL_DISK:
             raise OSError(errno.ENOSPC, "No space left on device", str(target)) from error
         raise ArtifactError(f"{target}: OpenVINO cannot write it: {first_line(error)}.") from error
 

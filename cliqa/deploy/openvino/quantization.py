@@ -31,7 +31,7 @@ from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 if TYPE_CHECKING:
     from openvino import Model
 
-BENDING = ("Swish", "HSwish", "Gelu", "Sigmoid", "HSigmoid", "Elu", "PReLU", "Mish", "Tanh")
+ASYMMETRIC = ("Swish", "HSwish", "Gelu", "Sigmoid", "HSigmoid", "Elu", "PReLU", "Mish", "Tanh")
 """Activations with values below zero, or that saturate: their ranges are not symmetric."""
 
 
@@ -75,7 +75,7 @@ def quantize_openvino(
         transformer = looks_like_transformer(nodes, head)
     if preset is None:
         kinds = {node.kind for name, node in nodes.items() if name not in head}
-        preset = "mixed" if transformer or kinds & set(BENDING) else "performance"
+        preset = "mixed" if transformer or kinds & set(ASYMMETRIC) else "performance"
     singles = [one for batch in images for one in batch.split(shape[0] or 1)]
     try:
         small = _quantized(model, singles, head, transformer, preset)

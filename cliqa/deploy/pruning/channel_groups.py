@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from cliqa.deploy.pruning.kept_channels import KeptChannels, cannot
+from cliqa.deploy.pruning.kept_channels import KeptChannels, cannot_prune
 from cliqa.deploy.pruning.prunable import ProbeHead
 from cliqa.utils.errors import ArtifactError, ModelError
 
@@ -78,7 +78,7 @@ class ChannelGroups:
             with _quiet(), torch.enable_grad():
                 self._graph = library.DependencyGraph().build_dependency(model, example)
         except Exception as error:  # noqa: BLE001  the library raises whatever it runs into
-            raise ModelError(cannot(model, error)) from error
+            raise ModelError(cannot_prune(model, error)) from error
 
     def all(self) -> list[Group]:
         """Return the groups with all of their channels."""
@@ -116,7 +116,7 @@ class ChannelGroups:
             scores = self._importance(group)
             if scores is None:  # nothing in the group that this importance looks at
                 return
-            gone = least(scores.cpu(), count, self.fold(group))
+            gone = least_important(scores.cpu(), count, self.fold(group))
             root = group[0].dep
             chosen = self._graph.get_pruning_group(root.target.module, root.handler, gone)
             if self._graph.check_pruning_group(chosen):
@@ -139,13 +139,13 @@ class ChannelGroups:
             )
         if module in self.kept.names:  # not a sum or a reshape, which have no weights
             out = bool(self._graph.is_out_channel_pruning_fn(dependency.handler))
-            self.kept.note(module, out, indexes)
+            self.kept.record(module, out, indexes)
 
 
-def least(scores: Tensor, count: int, fold: int = 1) -> list[int]:
+def least_important(scores: Tensor, count: int, fold: int = 1) -> list[int]:
     """Return the channels with the least scores; of each of `fold` parts the same ones.
 
-    >>> least(torch.tensor([3.0, 1.0, 2.0, 9.0]), 2, fold=2)
+    >>> least_important(torch.tensor([3.0, 1.0, 2.0, 9.0]), 2, fold=2)
     [0, 2]
     """
     parts = scores.view(fold, -1)

@@ -43,7 +43,7 @@ class KeptChannels:
         self._before = {name: _widths(module) for module, name in self.names.items()}
         self._kept: dict[tuple[nn.Module, bool], list[int]] = {}
 
-    def note(self, module: nn.Module, out: bool, indexes: Sequence[int]) -> None:
+    def record(self, module: nn.Module, out: bool, indexes: Sequence[int]) -> None:
         """Note that a layer loses channels, before it does.
 
         Args:
@@ -117,7 +117,7 @@ class KeptChannels:
         try:
             pruned.eval()(example)
         except (RuntimeError, ValueError, TypeError, IndexError, ModelError) as error:
-            raise ModelError(cannot(pruned, error)) from error
+            raise ModelError(cannot_prune(pruned, error)) from error
         finally:
             for module in training:
                 module.training = True
@@ -181,7 +181,7 @@ def _head_attributes(head: nn.Module, width: int) -> dict[str, dict[str, list[in
     return found
 
 
-def cannot(model: nn.Module, error: Exception) -> str:
+def cannot_prune(model: nn.Module, error: Exception) -> str:
     """Return what to do where a model cannot be taken apart."""
     text = " ".join(str(error).split()) or type(error).__name__
     return (

@@ -191,7 +191,7 @@ class AutoOptimizer:
         batch: torch.Tensor,
     ) -> RecipeResult:
         """Return what a recipe gave, or why it gave nothing."""
-        hopeless = self._hopeless(recipe)
+        hopeless = self._reason_to_skip(recipe)
         if hopeless:
             return RecipeResult(recipe, note=hopeless)
         try:
@@ -213,8 +213,8 @@ class AutoOptimizer:
             note=made.note,
         )
 
-    def _hopeless(self, recipe: Recipe) -> str:
-        """Return why a recipe need not be tried: its float32 form loses too much already."""
+    def _reason_to_skip(self, recipe: Recipe) -> str:
+        """Return why a recipe need not be tried: its float32 form already loses too much."""
         limit = self.budget.max_drop
         if recipe.precision == "fp32" or not recipe.pruning or limit is None:
             return ""
@@ -226,7 +226,7 @@ class AutoOptimizer:
                 and row.drop is not None
                 and row.drop > limit
             ):
-                return f"passed over: in fp32 it loses {row.drop:.4f} already"
+                return f"skipped: in fp32 it already loses {row.drop:.4f}"
         return ""
 
     def _add(self, row: RecipeResult) -> None:

@@ -97,7 +97,7 @@ def test_int8_of_a_model_that_has_lost_too_much_is_passed_over(
 ) -> None:
     outcome = search("size", Budget(max_drop=0.02))
     assert HALF8 not in workshop.made
-    assert outcome.rows[-1].note == "passed over: in fp32 it loses 0.0500 already"
+    assert outcome.rows[-1].note == "skipped: in fp32 it already loses 0.0500"
     assert outcome.best.recipe == INT8
 
 
