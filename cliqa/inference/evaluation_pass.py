@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,18 +28,7 @@ CPU = torch.device("cpu")
 
 Images = Tensor | RaggedImages
 Batch = tuple[list[Images], Tensor]
-
-
-class Samples(Protocol):
-    """A data set whose samples have names."""
-
-    @property
-    def keys(self) -> Sequence[str]:
-        """The samples' names."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> tuple[Tensor, object]: ...
+Source = QualityDataset | ClassDataset
 
 
 class SharedViews(Dataset[tuple[list[Tensor], object]]):
@@ -50,7 +39,7 @@ class SharedViews(Dataset[tuple[list[Tensor], object]]):
         views: The ways in which each image is shown; it is decoded once for all of them.
     """
 
-    def __init__(self, source: Samples, views: Sequence[Views]) -> None:
+    def __init__(self, source: Source, views: Sequence[Views]) -> None:
         self.source = source
         self.views = list(views)
 
@@ -157,52 +146,6 @@ class StrategySession(EvalSession):
                 getattr(plugin, hook)(self.strategy)
 
 
-@torch.no_grad()
-def run_pass(
-    sessions: Sequence[tuple[EvalSession, int]],
-    source: Samples,
-    views: Sequence[Views],
-    *,
-    batch_size: int,
-    num_workers: int = 0,
-    task: int | None = None,
-    title: str = "evaluate",
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Run several models over a data set.
-
-    Args:
-        sessions: Models that have started this data set, each with the index of its view.
-        source: The samples (image, target).
-        views: The ways in which an image is shown.
-        batch_size: Images a batch.
-        num_workers: Processes that read images.
-        task: The samples' task label.
-        title: For the progress bar.
-
-    Returns:
-        The outputs of each model, (N,) or (N, K), and the targets (N,).
-
-    Raises:
-        DatasetError: An image cannot be read or transformed.
-        MachineError: Memory does not suffice for one image.
-    """
-    loader: DataLoader[Any] = DataLoader(
-        SharedViews(source, views),
-        batch_size,
-        num_workers=num_workers,
-        collate_fn=collate_views,
-        pin_memory=sessions[0][0].device.type == "cuda",
-    )
-    models = [(InPieces(session.outputs), view) for session, view in sessions]
-    outputs: list[list[Tensor]] = [[] for _ in sessions]
-    targets: list[Tensor] = []
-    for images, target in tqdm(loader, desc=title, leave=False, disable=None):
-        for kept, (model, view) in zip(outputs, models, strict=True):
-            kept.append(model(images[view], target, task))
-        targets.append(target)
-    return [torch.cat(kept).numpy() for kept in outputs], torch.cat(targets).numpy()
-
-
 def evaluate_models(models: Sequence[EvaluationModel]) -> list[dict[str, Any]]:
     """Evaluate models on all their data sets; models of the same data share a pass over them.
 
@@ -217,7 +160,9 @@ def evaluate_models(models: Sequence[EvaluationModel]) -> list[dict[str, Any]]:
     seconds = [0.0] * len(models)
     for name, members in _passes(models):
         started = time.monotonic()
-        found, targets = _run(name, [models[k] for k in members], [sessions[k] for k in members])
+        found, targets = run_pass(
+            name, [models[k] for k in members], [sessions[k] for k in members]
+        )
         for k, values in zip(members, found, strict=True):
             outputs[k][name] = values, targets
             seconds[k] += time.monotonic() - started
@@ -240,7 +185,7 @@ def _passes(models: Sequence[EvaluationModel]) -> list[tuple[str, list[int]]]:
     return list(passes.values())
 
 
-def _identity(source: QualityDataset | ClassDataset) -> Hashable:
+def _identity(source: Source) -> Hashable:
     """Return a key that is equal for two data sets of the same files and targets."""
     if isinstance(source, QualityDataset):
         return tuple(source.files), source.scores.tobytes()
@@ -249,27 +194,45 @@ def _identity(source: QualityDataset | ClassDataset) -> Hashable:
     return id(source)
 
 
-def _run(
+@torch.no_grad()
+def run_pass(
     name: str, models: Sequence[EvaluationModel], sessions: Sequence[EvalSession]
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return the outputs of models that share a pass over a data set, and its targets."""
+    """Run several models over a data set that they share.
+
+    Args:
+        name: The data set.
+        models: The models; those that see an image in the same way share its view.
+        sessions: Their evaluations.
+
+    Returns:
+        The outputs of each model, (N,) or (N, K), and the targets (N,).
+
+    Raises:
+        DatasetError: An image cannot be read or transformed.
+        MachineError: Memory does not suffice for one image.
+    """
     views: list[Views] = []
     signatures: list[object] = []
-    shown: list[tuple[EvalSession, int]] = []
     for model, session in zip(models, sessions, strict=True):
-        signature = model.views.signature()
-        if signature not in signatures:
+        if model.views.signature() not in signatures:
             views.append(model.views)
-            signatures.append(signature)
-        shown.append((session, signatures.index(signature)))
+            signatures.append(model.views.signature())
         session.start(model.data.experiences[name])
+    shown = [signatures.index(model.views.signature()) for model in models]
     first = models[0]
-    return run_pass(
-        shown,
-        first.data.sources[name],
-        views,
-        batch_size=first.batch_size,
+    loader: DataLoader[Any] = DataLoader(
+        SharedViews(first.data.sources[name], views),
+        first.batch_size,
         num_workers=first.request.num_workers,
-        task=first.data.task_labels[name],
-        title=name,
+        collate_fn=collate_views,
+        pin_memory=sessions[0].device.type == "cuda",
     )
+    networks = [InPieces(session.outputs) for session in sessions]
+    outputs: list[list[Tensor]] = [[] for _ in models]
+    targets: list[Tensor] = []
+    for images, target in tqdm(loader, desc=name, leave=False, disable=None):
+        for kept, network, view in zip(outputs, networks, shown, strict=True):
+            kept.append(network(images[view], target, first.data.task_labels[name]))
+        targets.append(target)
+    return [torch.cat(kept).numpy() for kept in outputs], torch.cat(targets).numpy()

@@ -45,6 +45,9 @@ class Source:
         return image, torch.tensor(level / 255)
 
 
+SOURCE: Any = Source()
+
+
 class Recorder:
     """A plugin that writes down what happens."""
 
@@ -78,18 +81,27 @@ class Strategy:
         return torch.stack([self.factor * image.mean() for image in self.mbatch[0]])
 
 
+def run_over(
+    views: list[Views], strategies: list[Strategy], batch_size: int, kind: Any = StrategySession
+) -> tuple[list[Any], Any]:
+    """Run strategies over the source, each with its view."""
+    data = SimpleNamespace(
+        sources={"set": Source()}, experiences={"set": None}, task_labels={"set": None}
+    )
+    models: list[Any] = [
+        SimpleNamespace(views=view, data=data, batch_size=batch_size, request=EvalRequest())
+        for view in views
+    ]
+    return run_pass("set", models, [kind(strategy) for strategy in strategies])
+
+
 def test_each_model_gets_its_view() -> None:
     tensor = [{"type": "ToTensor"}]
     views = [
         build_views(tensor, PLAIN, "x"),
         build_views(tensor, parse_protocol("grid:2x2", 4), "x"),
     ]
-    sessions = [
-        (StrategySession(Strategy(1)), 0),
-        (StrategySession(Strategy(2)), 1),
-        (StrategySession(Strategy(3)), 0),
-    ]
-    found, targets = run_pass(sessions, Source(), views, batch_size=2)
+    found, targets = run_over([views[0], views[1], views[0]], [Strategy(k) for k in (1, 2, 3)], 2)
     expected = torch.tensor([0, 50, 100]) / 255
     assert torch.allclose(torch.as_tensor(targets), expected)
     for values, factor in zip(found, (1, 2, 3), strict=True):
@@ -98,13 +110,13 @@ def test_each_model_gets_its_view() -> None:
 
 def test_one_sample_for_all_views() -> None:
     views = [Views(torch.clone, PLAIN), build_views([], parse_protocol("random:3", 4), "x")]
-    images, target = SharedViews(Source(), views)[2]
+    images, target = SharedViews(SOURCE, views)[2]
     assert [tuple(image.shape) for image in images] == [(3, 16, 8), (3, 3, 4, 4)]
     assert target == torch.tensor(100 / 255)
 
 
 def test_images_of_many_sizes_stay_apart() -> None:
-    samples = [SharedViews(Source(), [Views(torch.clone, PLAIN)])[k] for k in range(3)]
+    samples = [SharedViews(SOURCE, [Views(torch.clone, PLAIN)])[k] for k in range(3)]
     (images,), targets = collate_views(samples)
     assert isinstance(images, RaggedImages)
     assert [len(image) for image in images] == [3, 3, 3]
@@ -133,7 +145,7 @@ def test_plugins_take_part_and_metrics_do_not() -> None:
 def test_an_image_that_cannot_be_shown_is_named() -> None:
     views = build_views([{"type": "CenterCrop", "size": 12}], PLAIN, "scenario.eval_transform")
     with pytest.raises(DatasetError, match=r"^set/a\.png: scenario\.eval_transform\[0\]"):
-        SharedViews(Source(), [views])[0]
+        SharedViews(SOURCE, [views])[0]
 
 
 class Cramped(StrategySession):
@@ -147,8 +159,8 @@ class Cramped(StrategySession):
 
 def test_what_memory_does_not_hold_is_shown_in_pieces(caplog: pytest.LogCaptureFixture) -> None:
     found, views = [], build_views([{"type": "ToTensor"}], PLAIN, "x")
-    for session in (StrategySession(Strategy(2.0)), Cramped(Strategy(2.0))):
-        (outputs,), targets = run_pass([(session, 0)], Source(), [views], batch_size=3)
+    for kind in (StrategySession, Cramped):
+        (outputs,), targets = run_over([views], [Strategy(2.0)], 3, kind)
         found.append((outputs.tolist(), targets.tolist()))
     assert found[0] == found[1]
     (warning,) = [r.getMessage() for r in caplog.records]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from cliqa.deploy.profiling import Forward, measure_in_turns
@@ -43,6 +43,10 @@ class Artifact:
     bytes: int
     file: Path | None = None
     note: str = ""
+
+
+Build = Callable[[Recipe], Artifact]
+Evaluate = Callable[[Artifact], tuple[float, float | None]]
 
 
 @dataclass(frozen=True)
@@ -125,9 +129,9 @@ class AutoOptimizer:
 
     def search(
         self,
-        build: Callable[[Recipe], Artifact],
-        evaluate: Callable[[Artifact], tuple[float, float | None]],
-        batch: torch.Tensor,
+        build: Build,
+        evaluate: Evaluate,
+        batch: Tensor,
     ) -> Outcome:
         """Try all recipes.
 
@@ -144,14 +148,14 @@ class AutoOptimizer:
         self.rows = self._kept_rows()
         original = build(BASELINE)
         if not self.rows:
-            self._add(self._baseline(original, evaluate, batch))
-        base = self.rows[0]
+            quality, forward = evaluate(original), original.forward
+            self._add(self._measured(BASELINE, original, quality, forward, batch))
         done = {row.recipe for row in self.rows}
         left = [recipe for recipe in self.recipes if recipe not in done and recipe != BASELINE]
         bar = tqdm(left, desc="recipes", unit="recipe", leave=False, disable=None)
         for recipe in bar:
             bar.set_postfix_str(recipe.key)
-            self._add(self._tried(recipe, base, original.forward, build, evaluate, batch))
+            self._add(self._tried(recipe, original.forward, build, evaluate, batch))
         return self.outcome()
 
     def outcome(self) -> Outcome:
@@ -159,58 +163,50 @@ class AutoOptimizer:
         best = choose(self.rows, self.target, self.budget)
         return Outcome(self.rows, pareto_front(self.rows), best, self.target, self.budget)
 
-    def _baseline(
-        self,
-        original: Artifact,
-        evaluate: Callable[[Artifact], tuple[float, float | None]],
-        batch: torch.Tensor,
-    ) -> RecipeResult:
-        quality, test = evaluate(original)
-        forward = original.forward
-        cpu_ms, _ = measure_in_turns(forward, forward, batch, rounds=self.rounds)
-        return RecipeResult(
-            BASELINE,
-            quality,
-            test,
-            drop=0.0,
-            bytes=original.bytes,
-            smaller=1.0,
-            cpu_ms=cpu_ms,
-            faster=1.0,
-            file=None if original.file is None else str(original.file),
-            note=original.note,
-        )
-
     def _tried(
-        self,
-        recipe: Recipe,
-        base: RecipeResult,
-        original: Forward,
-        build: Callable[[Recipe], Artifact],
-        evaluate: Callable[[Artifact], tuple[float, float | None]],
-        batch: torch.Tensor,
+        self, recipe: Recipe, original: Forward, build: Build, evaluate: Evaluate, batch: Tensor
     ) -> RecipeResult:
-        """Return what a recipe gave, or why it gave nothing."""
-        hopeless = self._reason_to_skip(recipe)
-        if hopeless:
-            return RecipeResult(recipe, note=hopeless)
+        """Return the result of a recipe, or why it has none."""
+        reason = self._reason_to_skip(recipe)
+        if reason:
+            return RecipeResult(recipe, note=reason)
         try:
             made = build(recipe)
-            quality, test = evaluate(made)
+            quality = evaluate(made)
         except CliqaError as error:
             return RecipeResult(recipe, note=f"failed: {error}")
+        return self._measured(recipe, made, quality, original, batch)
+
+    def _measured(
+        self,
+        recipe: Recipe,
+        made: Artifact,
+        quality: tuple[float, float | None],
+        original: Forward,
+        batch: Tensor,
+    ) -> RecipeResult:
+        """Return the result of a model against the baseline, which is the first row."""
         base_ms, cpu_ms = measure_in_turns(original, made.forward, batch, rounds=self.rounds)
-        return RecipeResult(
+        result = RecipeResult(
             recipe,
-            quality,
-            test,
-            drop=(base.quality or 0.0) - quality,
+            *quality,
+            drop=0.0,
             bytes=made.bytes,
+            smaller=1.0,
+            cpu_ms=base_ms,
+            faster=1.0,
+            file=None if made.file is None else str(made.file),
+            note=made.note,
+        )
+        if not self.rows:
+            return result
+        base = self.rows[0]
+        return replace(
+            result,
+            drop=(base.quality or 0.0) - quality[0],
             smaller=(base.bytes or 0) / made.bytes,
             cpu_ms=cpu_ms,
             faster=base_ms / cpu_ms,
-            file=None if made.file is None else str(made.file),
-            note=made.note,
         )
 
     def _reason_to_skip(self, recipe: Recipe) -> str:
