@@ -19,7 +19,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "checkpoint", nargs="?", help="checkpoint or work_dir (default: the config's work_dir)"
     )
     parser.add_argument(
-        "--exported", metavar="FILE.onnx", help="what tools/compress.py made of the checkpoint"
+        "--exported", metavar="FILE.onnx", help="a file that tools/compress.py exported"
     )
     parser.add_argument(
         "--datasets",

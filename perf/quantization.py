@@ -31,7 +31,7 @@ from cliqa.deploy.fidelity import compare_outputs, outputs_of
 from cliqa.deploy.onnx.export import export_onnx
 from cliqa.deploy.onnx.graph import onnx_forward
 from cliqa.deploy.onnx.half import autocast_forward, to_float16
-from cliqa.deploy.onnx.mixed_precision import quantize_with_care
+from cliqa.deploy.onnx.mixed_precision import quantize_mixed_precision
 from cliqa.deploy.onnx.quantization import quantize_int8
 from cliqa.deploy.openvino.backend import OpenVinoModel, to_openvino
 from cliqa.deploy.openvino.quantization import quantize_openvino
@@ -106,14 +106,14 @@ def make_arms(model: nn.Module, folder: Path, calibration: list[Tensor], size: i
     half = to_float16(source, folder / "half.onnx", calibration[:1])
     arms["onnxruntime, float16"] = onnx_forward(folder / "half.onnx", 1), half.bytes_after
     small = quantize_int8(source, folder / "int8.onnx", calibration)
-    print(small)
+    print("\n".join(small.lines()))
     arms["onnxruntime, int8"] = onnx_forward(folder / "int8.onnx", 1), small.bytes_after
-    care = quantize_with_care(source, folder / "care.onnx", calibration)
-    print(care)
+    care = quantize_mixed_precision(source, folder / "care.onnx", calibration)
+    print("\n".join(care.lines()))
     if len(care.attempts) > 1:
         arms["onnxruntime, int8 with care"] = (
             onnx_forward(folder / "care.onnx", 1),
-            care.quantization.bytes_after,
+            care.bytes_after,
         )
     for precision in ("fp32", "bf16"):
         plain = to_openvino(source, folder / f"{precision}.xml", precision)

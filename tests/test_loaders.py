@@ -69,9 +69,20 @@ def loaders_of(path: Path, root: Path = ROOT) -> Iterator[str]:
 
 
 def _imported(tree: ast.AST) -> dict[str, str]:
-    """Return the full names of what a file imports, by the names that it uses."""
+    """Return the full names of what a file imports, by the names that it uses.
+
+    What is imported for type checking alone does not exist when the file runs.
+    """
     found: dict[str, str] = {}
+    checking = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in block.body
+    }
     for node in ast.walk(tree):
+        if id(node) in checking:
+            continue
         if isinstance(node, ast.Import):
             for alias in node.names:
                 found[alias.asname or alias.name.split(".")[0]] = (
@@ -159,9 +170,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/deploy/onnx/file.py::load_proto onnx.load",
         "cliqa/deploy/onnx/file.py::open_session runtime.InferenceSession",
         "cliqa/deploy/onnx/graph.py::load_graph onnx.checker.check_model",
-        "cliqa/deploy/onnx/graph.py::load_graph onnx.load",
         "cliqa/deploy/onnx/graph.py::load_graph onnx.load_external_data_for_model",
-        "cliqa/deploy/onnx/graph.py::onnx_forward ort.InferenceSession",
         "cliqa/deploy/openvino/backend.py::openvino_forward openvino.Core",
         "cliqa/deploy/openvino/backend.py::read_openvino .read_model",
         "cliqa/deploy/openvino/backend.py::read_openvino openvino.Core",

@@ -24,10 +24,10 @@ from cliqa.datasets.classes.fashion_mnist import FILES, RAW, read_idx
 from cliqa.demo_data.fashion import FashionData, idx_bytes
 from cliqa.engine.train import train
 from cliqa.engine.work_dir.checkpoints import load_run
-from cliqa.inference.candidate import Candidate, Request
 from cliqa.inference.evaluate import evaluate
-from cliqa.inference.evaluation_pass import SharedViews
-from cliqa.inference.measure import measure
+from cliqa.inference.evaluation_model import CheckpointEvaluation
+from cliqa.inference.evaluation_pass import SharedViews, evaluate_models
+from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.losses.contrastive import level_shares
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.registry import MODELS, PLUGINS
@@ -141,14 +141,17 @@ class Trained:
     def outputs(self, root: Path) -> np.ndarray:
         """Return the outputs that those measures are computed from."""
         path = self.folder / "checkpoints" / "last.pth"
-        request, device = Request(split=self.split, allow_changed_data=True), torch.device("cpu")
-        candidate = Candidate(path, load_run(path), self.over(root), "x.py", device, request)
+        request = EvalRequest(split=self.split, allow_changed_data=True)
+        own = (path, load_run(path), self.over(root), "x.py", torch.device("cpu"), request)
+        model = CheckpointEvaluation(*own)
         kept: list[Any] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                Candidate, "results", lambda _, outputs, seconds: kept.extend(outputs.values())
+                CheckpointEvaluation,
+                "results",
+                lambda _, outputs, seconds: kept.extend(outputs.values()),
             )
-            measure([candidate])
+            evaluate_models([model])
         return kept[0][0]
 
     def outputs_without_targets(self) -> np.ndarray:

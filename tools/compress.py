@@ -60,13 +60,13 @@ def add_export(commands: Commands) -> None:
 
 
 def export(args: argparse.Namespace) -> None:
-    """Export a checkpoint and say what was written."""
+    """Export a checkpoint and print the report."""
     check_output_file(args.out, inputs=[args.checkpoint])
     from cliqa.compress.export import (  # noqa: PLC0415  --help answers without it
         export_checkpoint,
         report_lines,
     )
-    from cliqa.compress.profile import parse_size  # noqa: PLC0415
+    from cliqa.compress.image_size import parse_size  # noqa: PLC0415
 
     report = export_checkpoint(
         args.checkpoint,
@@ -98,7 +98,7 @@ def add_quantize(commands: Commands) -> None:
 
 
 def quantize(args: argparse.Namespace) -> None:
-    """Quantize a model and say what was tried and written."""
+    """Quantize a model and print the report."""
     check_output_file(args.out, inputs=[args.model])
     from cliqa.compress.quantize import quantize_model  # noqa: PLC0415  --help is fast
 
@@ -120,7 +120,7 @@ def add_prune(commands: Commands) -> None:
         "prune",
         help="remove channels, and fine-tune what is left",
         description="Remove a share of a run's channels and fine-tune on its training data, taught "
-        "by the unpruned model. The same command goes on where it was stopped.",
+        "by the unpruned model. The same command resumes after a stop.",
     )
     parser.add_argument("checkpoint", help="work_dir or checkpoint")
     parser.add_argument("--ratio", type=float, required=True, help="share of the channels, 0..1")
@@ -183,7 +183,7 @@ def add_auto(commands: Commands) -> None:
         help="try all of it on this machine, and choose within a budget",
         description="Measure precisions, backends and prunings of a run's model on this machine; "
         "write every file, a table and a figure; name the best within the budget. The same command "
-        "goes on where it was stopped.",
+        "resumes after a stop.",
     )
     parser.add_argument("checkpoint", help="work_dir or checkpoint")
     parser.add_argument("--target", choices=("size", "latency", "quality"), default="size")

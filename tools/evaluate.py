@@ -82,14 +82,13 @@ def _main(args: argparse.Namespace) -> None:
     if not low < high:
         raise ConfigError(f"--score-range {low:g} {high:g}: LOW must be below HIGH.")
     from cliqa.evaluation.records.eval_results import evaluation_report  # noqa: PLC0415
-    from cliqa.inference.candidate import Request  # noqa: PLC0415  --help answers without what follows
-    from cliqa.inference.data_arguments import Scale  # noqa: PLC0415
-    from cliqa.inference.evaluate_many import evaluate_checkpoints  # noqa: PLC0415
+    from cliqa.inference.evaluate import evaluate_checkpoints  # noqa: PLC0415  --help is fast
+    from cliqa.inference.evaluation_request import EvalRequest, Scale  # noqa: PLC0415
     from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
     from cliqa.utils.io import write_text  # noqa: PLC0415
 
-    request = Request(
+    request = EvalRequest(
         data_sets=args.datasets,
         split=args.split,
         protocol=parse_protocol(args.crops, args.crop_size, args.resize, args.seed),

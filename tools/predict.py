@@ -69,7 +69,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Score images and write a table; the status is 1 if an image could not be scored.
 
-    What is scored when something ends the work is written all the same.
+    If the work is interrupted, the scores so far are written.
     """
     args = parse_args(argv)
     with trusting(args.trust):
@@ -124,7 +124,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _write(args: argparse.Namespace, rows: Sequence[Score], total: int, of_classes: bool) -> None:
-    """Write what is scored, and say how much it is where that is not all."""
+    """Write the scores, and report how many images have one if not all do."""
     from cliqa.utils.io import write_text  # noqa: PLC0415  needs numpy
 
     if not rows:
@@ -145,7 +145,7 @@ def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float],
     Raises:
         ConfigError: The model gives classes, or its config has no such data set.
     """
-    from cliqa.inference.score_scale import on_scale, scale_of  # noqa: PLC0415
+    from cliqa.inference.evaluation_request import on_scale, scale_of  # noqa: PLC0415
 
     if predictor.classes and (args.scale or args.dataset):
         option = "--scale" if args.scale else "--dataset"
@@ -184,9 +184,9 @@ def to_json(rows: Sequence[Score], of_classes: bool = False) -> str:
     listed = []
     for row in rows:
         value = row.score
-        said = {"class": row.label, "probability": value} if of_classes else {"score": value}
+        output = {"class": row.label, "probability": value} if of_classes else {"score": value}
         error = {"error": row.error} if row.error else {}
-        listed.append({"image": str(row.image), **said, **error})
+        listed.append({"image": str(row.image), **output, **error})
     return as_json(listed, indent=2) + "\n"
 
 

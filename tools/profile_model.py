@@ -52,28 +52,29 @@ def _main(args: argparse.Namespace) -> None:
     _check(args)
     import torch  # noqa: PLC0415  --help answers without what follows
 
-    from cliqa.compress import profile, profile_report  # noqa: PLC0415
+    from cliqa.compress import profile  # noqa: PLC0415
+    from cliqa.compress.image_size import parse_size  # noqa: PLC0415
     from cliqa.evaluation.records.tables import render  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
-    sizes = [profile.parse_size(text) for text in args.sizes or ()]
+    sizes = [parse_size(text) for text in args.sizes or ()]
     device = resolve_device(args.device)
     if args.threads:
         torch.set_num_threads(args.threads)
-    subjects = [profile.load_subject(path, device) for path in args.models]
+    models = [profile.load_profiled(path, device) for path in args.models]
     passes = {"warmup": args.warmup, "repeats": args.repeats}
     rows = [
         row
-        for subject in subjects
-        for row in profile.profile_subject(subject, args.batch_sizes, sizes, device, **passes)
+        for model in models
+        for row in profile.profile_model(model, args.batch_sizes, sizes, device, **passes)
     ]
-    print(render(profile_report.parameter_table(subjects)))
-    print(render(profile_report.profile_table(rows)), end="")
-    for subject in subjects:
-        if subject.crops > 1:
-            print(f"{subject.name}: an evaluation makes {subject.crops} crops of every image.")
+    print(render(profile.parameter_table(models)))
+    print(render(profile.profile_table(rows)), end="")
+    for model in models:
+        if model.crops > 1:
+            print(f"{model.name}: an evaluation makes {model.crops} crops of every image.")
     if args.out:
-        profile_report.write_report(args.out, subjects, rows)
+        profile.write_report(args.out, models, rows)
         print(f"written: {args.out}")
 
 

@@ -161,20 +161,20 @@ def _draw_files(args: argparse.Namespace, target: Target) -> list[Path]:
 def _draw_models(args: argparse.Namespace, target: Target) -> list[Path]:
     """Draw a mode that runs the trained model."""
     from cliqa.explain import figures  # noqa: PLC0415
+    from cliqa.inference.predict import Predictor  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
-    path, device = args.inputs[0], resolve_device(args.device or "auto")
+    predictor = Predictor(args.inputs[0], resolve_device(args.device or "auto"))
     if args.mode == "attention":
-        return figures.draw_attention(path, args.images, target, device, layer=args.layer)
+        return figures.save_attention(predictor, args.images, target, args.layer)
     if args.mode == "words":
-        return figures.draw_words(path, args.images, target, device)
+        return figures.save_words(predictor, args.images, target)
     if args.mode == "ranking":
         kinds, levels = args.distortions or ("blur", "jpeg", "noise"), args.levels or 5
-        return figures.draw_ranking(path, args.images, target, device, kinds=kinds, levels=levels)
-    return figures.draw_embedding(
-        path,
+        return figures.save_ranking(predictor, args.images, target, kinds, levels)
+    return figures.save_embedding(
+        predictor,
         target,
-        device,
         images=args.images or (),
         data_sets=args.datasets or (),
         method=args.method or "tsne",

@@ -1,4 +1,4 @@
-"""Ask a model for what it never learnt: ``python tools/zero_shot.py work_dirs/x --data new``."""
+"""Test a model on classes it never learnt: ``python tools/zero_shot.py work_dirs/x --data new``."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _main(args: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     _check(args)
-    from cliqa.inference.data_arguments import Scale  # noqa: PLC0415  --help answers without these
+    from cliqa.inference.evaluation_request import Scale  # noqa: PLC0415  --help answers without these
     from cliqa.inference.few_shot import few_shot, few_shot_table  # noqa: PLC0415
     from cliqa.inference.predict import Predictor  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415

@@ -10,9 +10,8 @@ import pandas as pd
 
 from cliqa.api.models import HasWorkDir, path_of
 from cliqa.config.trust import trusting
-from cliqa.inference.candidate import Request
-from cliqa.inference.data_arguments import Scale
-from cliqa.inference.evaluate_many import evaluate_checkpoints
+from cliqa.inference.evaluate import evaluate_checkpoints
+from cliqa.inference.evaluation_request import EvalRequest, Scale
 from cliqa.transforms.protocol import parse_protocol
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ConfigError
@@ -75,7 +74,7 @@ def evaluate(
     )
     listed = [datasets] if isinstance(datasets, (str, Mapping)) else datasets
     with trusting(trust):
-        request = Request(
+        request = EvalRequest(
             data_sets=[_as_text(each) for each in listed],
             split=split,
             protocol=parse_protocol(crops, crop_size, None, seed),

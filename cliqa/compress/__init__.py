@@ -1,4 +1,4 @@
-"""What ``tools/compress.py`` and ``tools/profile_model.py`` do with a run or an exported file.
+"""Compress a run or an exported file, and profile it: ``tools/compress.py``, ``profile_model.py``.
 
 The algorithms (quantization, pruning, export) are in `cliqa.deploy`, which knows no config and no
 run.

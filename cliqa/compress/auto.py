@@ -1,4 +1,4 @@
-"""What ``tools/compress.py auto`` and a config's ``deploy`` section do with a finished run."""
+"""Search the best deployment of a run: ``compress.py auto``, a config's ``deploy`` section."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cliqa.compress.deployments import Deployments, can_be_made
 from cliqa.config.trust import trusting
 from cliqa.deploy.search.auto_optimizer import STATE, AutoOptimizer, Outcome
 from cliqa.deploy.search.options import DeployOptions, check_libraries, deploy_options
-from cliqa.deploy.search.pareto import Measured
+from cliqa.deploy.search.pareto import RecipeResult
 from cliqa.deploy.search.recipes import Recipe, standard_recipes
 from cliqa.engine.sections import run_folder
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, sha256_of
@@ -48,12 +48,12 @@ def search_deployments(
 ) -> Outcome:
     """Try every recipe on a run's model, write the files, a table and a figure, and choose.
 
-    The same call goes on where it was stopped.
+    A search that was stopped resumes.
 
     Args:
         checkpoint: A work_dir, or a checkpoint of a run.
         out: Where the files go; None for ``deploy`` in the work_dir.
-        options: What is tried and asked for; None for the defaults.
+        options: The options of the search; None for the defaults.
         allow_changed_data: Measure on other data than the run's; the table says so.
 
     Raises:
@@ -123,7 +123,7 @@ def deploy_run(
 
 
 def _fingerprint(path: Path, asked: DeployOptions) -> dict[str, Any]:
-    """Return what the measured rows depend on."""
+    """Return the values that the measured rows depend on."""
     return {
         "checkpoint": sha256_of(path),
         "epochs": asked.epochs,
@@ -144,7 +144,7 @@ def _of_one_size(batches: Sequence[torch.Tensor], count: int) -> torch.Tensor:
 def _write(
     outcome: Outcome, own: Deployments, folder: Path, batch: torch.Tensor, threads: int
 ) -> None:
-    """Write the table and the figure, and log what was found."""
+    """Write the table and the figure, and log them."""
     table = deployments_table(outcome, own.measure)
     about = {
         "checkpoint": str(own.checkpoint),
@@ -176,8 +176,8 @@ def deployments_table(outcome: Outcome, measure: str) -> Table:
     """Return a line a recipe.
 
     Args:
-        outcome: What a search found.
-        measure: What quality is.
+        outcome: The result of a search.
+        measure: The measure of quality.
     """
     reference = next(
         (row.faster for row in outcome.rows if row.recipe == Recipe() and row.faster), None
@@ -199,7 +199,7 @@ def deployments_table(outcome: Outcome, measure: str) -> Table:
     return Table("Deployments", header, rows)
 
 
-def _cells(row: Measured, outcome: Outcome, reference: float | None) -> tuple[str, ...]:
+def _cells(row: RecipeResult, outcome: Outcome, reference: float | None) -> tuple[str, ...]:
     """Return one line."""
     if not row.valid:
         return (str(row.recipe), *[""] * 8, "not measured")
@@ -220,7 +220,7 @@ def _cells(row: Measured, outcome: Outcome, reference: float | None) -> tuple[st
 
 
 def _notes(outcome: Outcome, own: Deployments, batch: torch.Tensor, threads: int) -> str:
-    """Return what the table should be read with."""
+    """Return the remarks below the table."""
     images, _, height, width = batch.shape
     how = {
         "val": "the choice looks at the validation split alone",
@@ -231,15 +231,17 @@ def _notes(outcome: Outcome, own: Deployments, batch: torch.Tensor, threads: int
         f"(height x width); CPU time, against PyTorch in float32 in turns; {how}.\n"
         + (WAITING if threads > 1 else "")
         + "".join(f"{change}.\n" for change in own.data.changes)
-        + "".join(f"{'; '.join(recipes)}: {note}\n" for note, recipes in _said(outcome).items())
+        + "".join(
+            f"{'; '.join(recipes)}: {note}\n" for note, recipes in _recipes_by_note(outcome).items()
+        )
         + outcome.verdict()
     )
 
 
-def _said(outcome: Outcome) -> dict[str, list[str]]:
-    """Return what there is to say, with the recipes that it is said of."""
-    said: dict[str, list[str]] = {}
+def _recipes_by_note(outcome: Outcome) -> dict[str, list[str]]:
+    """Return the notes, with the recipes of each."""
+    notes: dict[str, list[str]] = {}
     for row in outcome.rows:
         if row.note:
-            said.setdefault(row.note, []).append(str(row.recipe))
-    return said
+            notes.setdefault(row.note, []).append(str(row.recipe))
+    return notes

@@ -1,4 +1,4 @@
-"""A run's model in every form that a recipe names, and what each of them is worth."""
+"""The deployments of a run: its model as every recipe describes it, and the quality of each."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cliqa.compress.calibration_images import training_images
-from cliqa.compress.export import export_checkpoint, is_export_of
+from cliqa.compress.export import export_unless_present
 from cliqa.compress.prune import prune_run
 from cliqa.config.trust import built_from
-from cliqa.deploy.onnx.file import OnnxModel
-from cliqa.deploy.onnx.half import autocast_forward, to_float16
-from cliqa.deploy.onnx.mixed_precision import quantize_with_care
-from cliqa.deploy.openvino.backend import OpenVinoModel, to_openvino
-from cliqa.deploy.openvino.quantization import quantize_openvino
+from cliqa.deploy.backends import SUFFIXES, convert, open_exported
+from cliqa.deploy.onnx.half import autocast_forward
+from cliqa.deploy.profiling import Forward
 from cliqa.deploy.search.auto_optimizer import Artifact
 from cliqa.deploy.search.recipes import Recipe
 from cliqa.engine.work_dir.checkpoints import deployed_of, find_checkpoint, load_run
 from cliqa.engine.work_dir.saved_config import config_to_build
-from cliqa.inference.candidate import Candidate, Request
-from cliqa.inference.exported_candidate import ExportedCandidate, ForwardCandidate
-from cliqa.inference.measure import measure
+from cliqa.inference.evaluation_model import (
+    CheckpointEvaluation,
+    EvaluationModel,
+    ExportedEvaluation,
+)
+from cliqa.inference.evaluation_pass import evaluate_models
+from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.models.fake_quantization import remove_rounding
 from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.errors import ConfigError, ModelError
@@ -35,7 +37,7 @@ CPU = torch.device("cpu")
 
 
 class Deployments:
-    """Makes and measures the deployments of one run.
+    """Builds and evaluates the deployments of one run.
 
     Args:
         checkpoint: The run's checkpoint.
@@ -47,7 +49,7 @@ class Deployments:
 
     Attributes:
         config: The run's config.
-        measure: What quality is: ``"srcc"`` or ``"accuracy"``.
+        measure: The measure of quality: ``"srcc"`` or ``"accuracy"``.
         split: The images that a choice is made by: ``"val"``, or ``"test"`` where a data set has no
             validation split.
         data: The record of the test sets.
@@ -75,9 +77,9 @@ class Deployments:
             "evaluation": {"bootstrap": 0},
         }
         self.split = self._split()
-        own = self._candidate(None, "test")
-        self.data = own.data
-        self.measure = "accuracy" if own.kind == "classes" else "srcc"
+        own = self._evaluation(None, "test")
+        self.data = own.record
+        self.measure = "accuracy" if own.data.kind == "classes" else "srcc"
         self._batches: list[Tensor] | None = None
         self._current: set[Path] = set()  # float32 files of these very weights
 
@@ -91,16 +93,22 @@ class Deployments:
         return self._batches
 
     def build(self, recipe: Recipe) -> Artifact:
-        """Make what a recipe names; files of an earlier call for the same weights are used again.
+        """Build the model of a recipe; float32 files of the same weights are used again.
 
         Raises:
-            CliqaError: The model cannot be had in this form.
+            CliqaError: The model cannot be built as the recipe describes it.
         """
         if recipe.backend == "torch":
             return self._torch(recipe)
         source = self._float32(recipe)
-        make = self._openvino if recipe.backend == "openvino" else self._onnxruntime
-        return make(recipe, source)
+        if (recipe.backend, recipe.precision) == ("onnxruntime", "fp32"):
+            return Artifact(open_exported(source, self.threads), source.stat().st_size, source)
+        path = self.folder / f"{recipe.key}{SUFFIXES[recipe.backend]}"
+        report = convert(source, path, recipe.backend, recipe.precision, lambda: self.batches)
+        note = ""
+        if recipe.precision == "int8":
+            note = "; ".join(filter(None, [report.choice, f"to float32: {report.fidelity}"]))
+        return Artifact(open_exported(path, self.threads), report.bytes_after, path, note)
 
     def evaluate(self, made: Artifact) -> tuple[float, float | None]:
         """Return the mean SRCC or accuracy over the data sets, on `split` and on the test sets.
@@ -124,13 +132,12 @@ class Deployments:
         return Artifact(_without_gradients(forward), path.stat().st_size)
 
     def _float32(self, recipe: Recipe) -> Path:
-        """Return the ONNX file in float32 that others are made of."""
+        """Return the ONNX file in float32 that others are converted from."""
         plain = Recipe(recipe.pruning, "onnxruntime", "fp32", recipe.distil)
         path = self.folder / f"{plain.key}.onnx"
         if path not in self._current:
             source = find_checkpoint(self._pruned(recipe)) if recipe.pruning else self.checkpoint
-            if not is_export_of(path, source):
-                export_checkpoint(source, path)
+            export_unless_present(source, path)
             self._current.add(path)
         return path
 
@@ -149,42 +156,22 @@ class Deployments:
         )
         return folder
 
-    def _onnxruntime(self, recipe: Recipe, source: Path) -> Artifact:
-        """Return a form of an ONNX file that ONNX Runtime runs."""
-        path, note = self.folder / f"{recipe.key}.onnx", ""
-        if recipe.precision == "fp16":
-            to_float16(source, path, self.batches)
-        elif recipe.precision == "int8":
-            care = quantize_with_care(source, path, self.batches)
-            note = f"{str(care).splitlines()[-1]}; to float32: {care.chosen.fidelity}"
-        return Artifact(OnnxModel(path, self.threads), path.stat().st_size, path, note)
-
-    def _openvino(self, recipe: Recipe, source: Path) -> Artifact:
-        """Return a form of an ONNX file that OpenVINO runs."""
-        path = self.folder / f"{recipe.key}.xml"
-        if recipe.precision == "int8":
-            report = quantize_openvino(source, path, self.batches)
-        else:
-            report = to_openvino(source, path, recipe.precision)
-        note = "" if report.fidelity is None else f"to float32: {report.fidelity}"
-        return Artifact(OpenVinoModel(path, self.threads), report.bytes_after, path, note)
-
-    def _candidate(self, made: Artifact | None, split: str) -> Candidate:
+    def _evaluation(self, made: Artifact | None, split: str) -> EvaluationModel:
         """Return a form of the model under evaluation; None for the run's own."""
-        request = Request(split=split, allow_changed_data=self.allow_changed_data)
+        request = EvalRequest(split=split, allow_changed_data=self.allow_changed_data)
         origin = str(self.checkpoint)
         own = (self.checkpoint, self.state, self.config, origin, CPU, request)
         with built_from(self.checkpoint):
             if made is None:
-                return Candidate(*own)
+                return CheckpointEvaluation(*own)
             if made.file is not None:
-                return ExportedCandidate(made.file, self.config, origin, request)
-            return ForwardCandidate(made.forward, *own)
+                return ExportedEvaluation(made.file, self.config, origin, request)
+            return CheckpointEvaluation(*own, forward=made.forward)
 
     def _split(self) -> str:
         """Return the split that a choice is made by."""
         try:
-            self._candidate(None, "val")
+            self._evaluation(None, "val")
         except ConfigError as error:
             if "--split val" not in str(error):
                 raise
@@ -193,7 +180,7 @@ class Deployments:
 
     def _quality(self, made: Artifact, split: str) -> float:
         """Return the mean measure over the data sets."""
-        (results,) = measure([self._candidate(made, split)])
+        (results,) = evaluate_models([self._evaluation(made, split)])
         return mean_quality(results, self.measure)
 
 
@@ -209,15 +196,15 @@ def mean_quality(results: Mapping[str, Any], measure_name: str) -> float:
     for name, value in zip(results["datasets"], values, strict=True):
         if value is None:
             raise ModelError(
-                f"{name}: {measure_name} is not defined: the model says the same of all images."
+                f"{name}: {measure_name} is not defined: the model gives all images one value."
             )
     return float(np.mean(np.asarray(values, dtype=float)))
 
 
-def _without_gradients(forward: nn.Module | Any) -> Any:  # noqa: ANN401
+def _without_gradients(forward: Forward) -> Forward:
     """Return a forward pass that records nothing for a backward one."""
 
-    def run(images: Tensor) -> Any:  # noqa: ANN401
+    def run(images: Tensor) -> object:
         with torch.no_grad():
             return forward(images)
 

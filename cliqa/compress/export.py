@@ -1,4 +1,4 @@
-"""What ``tools/compress.py export`` does with a checkpoint."""
+"""Export a checkpoint as an ONNX file: ``tools/compress.py export``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from cliqa.compress.profile import SIZE, prepared
+from cliqa.compress.image_size import SIZE, crops_and_size
 from cliqa.config.trust import without_weights
 from cliqa.deploy.onnx.export import DynamicSize, ExportReport, export_onnx
 from cliqa.deploy.onnx.file import read_metadata
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, sha256_of
 from cliqa.engine.work_dir.data_record import read_record
-from cliqa.inference.candidate import experiences_learnt
-from cliqa.inference.image_model import CheckpointModel, model_in
-from cliqa.inference.zero_shot import ZeroShotModel
+from cliqa.inference.evaluation_model import experiences_learnt
+from cliqa.inference.image_model import CheckpointModel, ZeroShotModel, model_from_state
 from cliqa.training.views.gate import GatedViews
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ArtifactError, CliqaError, TrustError
@@ -57,8 +56,8 @@ def export_checkpoint(
     target = default_out(checkpoint) if out is None else Path(out)
     check_output_file(target)
     state = load_checkpoint(checkpoint)
-    model = model_in(checkpoint, state, torch.device("cpu"))
-    crops, own = prepared(model.eval_transform)
+    model = model_from_state(checkpoint, state, torch.device("cpu"))
+    crops, own = crops_and_size(model.eval_transform)
     if dynamic_size is None:
         dynamic_size = False if size or own else "auto"
     chosen = size or own or _size_that_fits(model.network, model.channels)
@@ -80,25 +79,32 @@ def export_checkpoint(
     )
 
 
-def is_export_of(file: Path, checkpoint: Path) -> bool:
-    """Tell whether an exported file is there, of these very weights.
+def export_unless_present(checkpoint: Path, file: Path) -> None:
+    """Export a run's checkpoint, unless the file is an export of these very weights.
+
+    One that was exported with options of its own is kept.
 
     Args:
-        file: An ONNX file that may be missing.
         checkpoint: Of a run.
+        file: An ONNX file that may be missing.
+
+    Raises:
+        CliqaError: As `export_checkpoint`.
     """
     try:
-        return bool(read_metadata(file).get("checkpoint_sha256") == sha256_of(checkpoint))
-    except (ArtifactError, TrustError):  # missing, damaged, or of somebody else
-        return False
+        if read_metadata(file).get("checkpoint_sha256") == sha256_of(checkpoint):
+            return
+    except (ArtifactError, TrustError):  # missing, damaged, or somebody else's
+        pass
+    export_checkpoint(checkpoint, file)
 
 
 def default_tolerance(network: nn.Module) -> float:
     """Return how far a file may be off: more where many products amplify float32's rounding.
 
     Args:
-        network: What is exported. Weights that are generated for each image, and Swin transformers,
-            get 1e-4; others 1e-5.
+        network: The network to export. Weights that are generated for each image, and Swin
+            transformers, get 1e-4; others 1e-5.
     """
     kinds = {type(module).__name__ for module in network.modules()}
     return 1e-4 if any(word in kind for kind in kinds for word in ("Hyper", "Swin")) else 1e-5
@@ -134,7 +140,7 @@ def report_lines(report: ExportReport) -> list[str]:
 
 
 def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dict[str, Any]:
-    """Return what the file says about itself."""
+    """Return the description that is written into the file."""
     about = {
         "names": list(model.names),
         "classes": list(model.classes),
@@ -152,7 +158,7 @@ def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dic
 
 
 def _evaluated(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a run's evaluations are done, so that the file's can be compared with them."""
+    """Return the settings of a run's evaluations, so that the file is evaluated in the same way."""
     strategy = {key: v for key, v in config["cl_strategy"].items() if key == "eval_mb_size"}
     return {
         "cl_strategy": strategy,
@@ -161,7 +167,7 @@ def _evaluated(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: object) -> object:
     """Return a config's section as plain dicts and lists."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

@@ -1,9 +1,14 @@
-"""Profiles of a run's model, of an exported one, or of the model that a config describes."""
+"""Profiles of a run's model, of an exported one, or of the model that a config describes.
+
+Size, MACs, latency and memory are measured, and shown as tables or written to a file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +16,10 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from cliqa.compress.image_size import SIZE, crops_and_size
 from cliqa.config.load import load_config
 from cliqa.config.trust import without_weights
-from cliqa.deploy.onnx.file import OnnxModel
-from cliqa.deploy.openvino.backend import OpenVinoModel
+from cliqa.deploy.backends import backend_of, open_exported
 from cliqa.deploy.profiling import (
     Forward,
     Profile,
@@ -23,27 +28,28 @@ from cliqa.deploy.profiling import (
     weight_bytes,
 )
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run, model_of
+from cliqa.evaluation.records.tables import Table, number, render
 from cliqa.models.build import build_model
-from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
+from cliqa.utils.io import write_json, write_text
 
-SIZE = (224, 224)
-"""H and W where the preprocessing does not bring images to one size."""
+SUFFIXES = (".json", ".csv", ".md")
+"""Of a profile's file."""
 
 
 @dataclass(frozen=True)
-class Subject:
+class ProfiledModel:
     """A model to profile.
 
     Attributes:
-        name: What it is called.
+        name: Its name.
         model: The model, in evaluation mode.
         file_bytes: Size of the checkpoint, with all that training needs, or of the exported file;
             None for a config.
         channels: Channels of its images.
         size: H and W that its preprocessing gives.
         crops: Crops that an evaluation makes of an image: as many passes.
-        exported: What an exported file says about itself; None for a PyTorch model.
+        exported: The description of an exported file; None for a PyTorch model.
     """
 
     name: str
@@ -56,10 +62,8 @@ class Subject:
 
     @property
     def backend(self) -> str:
-        """What runs the model."""
-        if self.exported is None:
-            return "torch"
-        return "openvino" if self.name.endswith(".xml") else "onnxruntime"
+        """The library that runs the model."""
+        return backend_of(self.name) or "torch"
 
     @property
     def parameters(self) -> dict[str, tuple[int, int]]:
@@ -74,11 +78,11 @@ class Subject:
         return weight_bytes(self.model) if isinstance(self.model, nn.Module) else None
 
     def with_macs(self, row: Profile) -> Profile:
-        """Return a profile with the MACs that an exported file tells for images of that size."""
-        told = self.exported or {}
-        if not told.get("macs") or told.get("macs_size") != [row.height, row.width]:
+        """Return a profile with the MACs that an exported file states for images of that size."""
+        about = self.exported or {}
+        if not about.get("macs") or about.get("macs_size") != [row.height, row.width]:
             return row
-        return replace(row, gmacs=told["macs"] / 1e9, gflops=2 * told["macs"] / 1e9)
+        return replace(row, gmacs=about["macs"] / 1e9, gflops=2 * about["macs"] / 1e9)
 
     def batch(self, images: int, size: tuple[int, int], device: torch.device) -> torch.Tensor:
         """Return random images (B, C, H, W)."""
@@ -86,7 +90,7 @@ class Subject:
         return torch.rand(images, self.channels, *size, generator=noise).to(device)
 
 
-def load_subject(path: str | Path, device: torch.device) -> Subject:
+def load_profiled(path: str | Path, device: torch.device) -> ProfiledModel:
     """Return the model of a run, of an exported file, or of a config (with random weights).
 
     Args:
@@ -101,7 +105,7 @@ def load_subject(path: str | Path, device: torch.device) -> Subject:
         ModelError: The model takes features instead of images.
     """
     path = Path(path)
-    if path.suffix in (".onnx", ".xml"):
+    if backend_of(path):
         return _exported(path)
     if path.suffix == ".py":
         config, file_bytes, name = load_config(path), None, path.stem
@@ -119,12 +123,12 @@ def load_subject(path: str | Path, device: torch.device) -> Subject:
         )
     convolution = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     channels = 3 if convolution is None else convolution.in_channels
-    crops, size = prepared(scenario.get("eval_transform"))
-    return Subject(name, model.to(device), file_bytes, channels, size or SIZE, crops)
+    crops, size = crops_and_size(scenario.get("eval_transform"))
+    return ProfiledModel(name, model.to(device), file_bytes, channels, size or SIZE, crops)
 
 
-def profile_subject(
-    subject: Subject,
+def profile_model(
+    profiled: ProfiledModel,
     batches: Sequence[int],
     sizes: Sequence[tuple[int, int]],
     device: torch.device,
@@ -135,7 +139,7 @@ def profile_subject(
     """Measure a model at every size and batch; an exported one on the CPU.
 
     Args:
-        subject: The model.
+        profiled: The model.
         batches: Numbers of images.
         sizes: (H, W); none for the size that its preprocessing gives.
         device: Where it is.
@@ -145,16 +149,16 @@ def profile_subject(
     Raises:
         ModelError: The model fails at one of them.
     """
-    cases = [(batch, size) for size in sizes or [subject.size] for batch in batches]
-    shown = tqdm(cases, desc=subject.name, unit="size", leave=False, disable=None)
-    where = device if subject.exported is None else torch.device("cpu")
+    cases = [(batch, size) for size in sizes or [profiled.size] for batch in batches]
+    shown = tqdm(cases, desc=profiled.name, unit="size", leave=False, disable=None)
+    where = device if profiled.exported is None else torch.device("cpu")
     return [
-        subject.with_macs(
+        profiled.with_macs(
             profile_forward(
-                subject.model,
-                subject.batch(batch, size, where),
-                name=subject.name,
-                backend=subject.backend,
+                profiled.model,
+                profiled.batch(batch, size, where),
+                name=profiled.name,
+                backend=profiled.backend,
                 warmup=warmup,
                 repeats=repeats,
             )
@@ -163,25 +167,21 @@ def profile_subject(
     ]
 
 
-def _exported(path: Path) -> Subject:
+def _exported(path: Path) -> ProfiledModel:
     """Return an exported file's model, with as many threads as PyTorch has."""
-    model: OnnxModel | OpenVinoModel
-    files = [path]
-    if path.suffix == ".xml":
-        model = OpenVinoModel(path, torch.get_num_threads())
-        files += [path.with_suffix(".bin"), path.with_suffix(".json")]
-    else:
-        model = OnnxModel(path)
+    is_openvino = backend_of(path) == "openvino"
+    files = [path, *(path.with_suffix(s) for s in (".bin", ".json") if is_openvino)]
+    model = open_exported(path, torch.get_num_threads())
     about = model.metadata
     if "channels" not in about:
         raise ArtifactError(
-            f"{path}: its {path.stem}.json, which says what images it takes, is missing or says "
-            "too little. Write the model again with tools/compress.py."
+            f"{path}: its {path.stem}.json, which describes its images, is missing or "
+            "incomplete. Write the model again with tools/compress.py."
         )
-    crops, own = prepared(about.get("eval_transform"))
+    crops, own = crops_and_size(about.get("eval_transform"))
     fixed = about.get("size")
     size = (int(fixed[0]), int(fixed[1])) if fixed else own or SIZE
-    return Subject(
+    return ProfiledModel(
         name=path.name,
         model=model,
         file_bytes=sum(file.stat().st_size for file in files),
@@ -192,41 +192,103 @@ def _exported(path: Path) -> Subject:
     )
 
 
-def prepared(steps: Any) -> tuple[int, tuple[int, int] | None]:  # noqa: ANN401
-    """Return how many crops an evaluation makes of an image, and their H and W.
+def parameter_table(models: Sequence[ProfiledModel]) -> Table:
+    """Return a line a part of every model: its parameters, and sizes in MiB."""
+    rows = [row for profiled in models for row in _parameter_rows(profiled)]
+    header = ("model", "part", "parameters", "trainable", "weights MiB", "file MiB")
+    return Table("Parameters", header, tuple(rows))
+
+
+def _parameter_rows(profiled: ProfiledModel) -> Iterator[tuple[str, ...]]:
+    """Yield the lines of one model."""
+    for part, (every, trained) in profiled.parameters.items():
+        sizes = ("", "")
+        if part == "total":
+            sizes = (_mib(profiled.weight_bytes), _mib(profiled.file_bytes))
+        yield profiled.name, part, f"{every:,}", f"{trained:,}", *sizes
+
+
+def _mib(count: int | None) -> str:
+    """Return bytes in MiB."""
+    return number(None if count is None else count / 2**20, 2)
+
+
+def profile_table(rows: Sequence[Profile]) -> Table:
+    """Return a line a model and size."""
+    header = (
+        "model",
+        "backend",
+        "batch",
+        "H x W",
+        "GMACs",
+        "GFLOPs",
+        "p50 ms",
+        "p95 ms",
+        "CPU ms",
+        "images/s",
+        "peak MiB",
+    )
+    cells = [
+        (
+            row.name,
+            row.backend,
+            str(row.batch),
+            f"{row.height} x {row.width}",
+            number(row.gmacs, 4),
+            number(row.gflops, 4),
+            *(number(value, 2) for value in (row.p50_ms, row.p95_ms, row.cpu_ms)),
+            number(row.images_per_s, 1),
+            number(row.peak_mib, 0),
+        )
+        for row in rows
+    ]
+    where = {f"{row.device}, {row.threads} thread(s)" for row in rows}
+    title = f"One forward pass ({'; '.join(sorted(where))}); MACs and FLOPs of one image"
+    return Table(title, header, tuple(cells))
+
+
+def check_report(path: Path) -> None:
+    """Raise a ConfigError if a report cannot have this name."""
+    if path.suffix not in SUFFIXES:
+        raise ConfigError(f"--out {path}: the name must end in {', '.join(SUFFIXES)}.")
+
+
+def write_report(path: Path, models: Sequence[ProfiledModel], rows: Sequence[Profile]) -> None:
+    """Write a profile atomically.
 
     Args:
-        steps: ``scenario.eval_transform``.
-
-    Returns:
-        The crops, and (H, W), or None where they depend on the image.
-    """
-    if not steps:
-        return 1, None
-    pipeline = build_pipeline(steps, "scenario.eval_transform", quality=False)
-    wide = pipeline(torch.zeros(3, 480, 640, dtype=torch.uint8))
-    tall = pipeline(torch.zeros(3, 640, 480, dtype=torch.uint8))
-    crops = wide.shape[0] if wide.ndim == 4 else 1
-    if wide.shape != tall.shape:
-        return crops, None
-    height, width = wide.shape[-2:]
-    return crops, (int(height), int(width))
-
-
-def parse_size(text: str, option: str = "--sizes") -> tuple[int, int]:
-    """Return H and W of ``"224"`` or ``"384x512"`` (height first).
-
-    Args:
-        text: What the command line says.
-        option: Where it says so, for the error message.
+        path: ``.json`` (everything, unrounded), ``.csv`` (a line a size, unrounded) or ``.md`` (the
+            tables).
+        models: The models.
+        rows: Their profiles.
 
     Raises:
-        ConfigError: The text is neither.
-
-    >>> parse_size("224"), parse_size("384x512")
-    ((224, 224), (384, 512))
+        ConfigError: The suffix is another.
     """
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ConfigError(f"{option} {text}: write 224, or height x width as 384x512.")
-    return int(parts[0]), int(parts[-1])
+    check_report(path)
+    if path.suffix == ".json":
+        facts = {profiled.name: _facts(profiled) for profiled in models}
+        write_json(path, {"models": facts, "rows": [row.to_row() for row in rows]})
+    elif path.suffix == ".csv":
+        text = io.StringIO()
+        names = [field.name for field in fields(Profile)]
+        table = csv.DictWriter(text, names, lineterminator="\n")
+        table.writeheader()
+        table.writerows(row.to_row() for row in rows)
+        write_text(path, text.getvalue())
+    else:
+        tables = (parameter_table(models), profile_table(rows))
+        write_text(path, "\n".join(render(table, "markdown") for table in tables))
+
+
+def _facts(profiled: ProfiledModel) -> dict[str, Any]:
+    """Return a model's sizes as plain values."""
+    return {
+        "parameters": {
+            part: {"all": every, "trainable": trained}
+            for part, (every, trained) in profiled.parameters.items()
+        },
+        "weight_bytes": profiled.weight_bytes,
+        "checkpoint_bytes" if profiled.exported is None else "file_bytes": profiled.file_bytes,
+        "crops": profiled.crops,
+    }

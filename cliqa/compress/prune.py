@@ -1,4 +1,4 @@
-"""A finished run made smaller: pruned, fine-tuned on the stream's training data, measured again."""
+"""Prune a finished run, fine-tune it on the stream's training data, and evaluate it again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cliqa.compress.pruning_record import FILE_NAME, UNTUNED, PruningRecord, pruning_table
+from cliqa.compress.pruning_record import FILE_NAME, NOT_FINE_TUNED, PruningRecord, pruning_table
 from cliqa.config.trust import built_from
 from cliqa.deploy.pruning.prunable import check_kind
 from cliqa.deploy.pruning.prune import check_values, prune_channels
@@ -65,7 +65,7 @@ def prune_run(
     The fine-tuning is a run of its own, with the optimizer, the schedule and the loss of the one
     that is pruned, in a work_dir that all tools read. Adapters of LoRA are merged first, other
     plugins are left out, `QAT` too, and what ``load_from`` froze trains, for it has lost channels.
-    Called again after a stop, it goes on: finished steps are kept.
+    Called again after a stop, it resumes: finished steps are kept.
 
     Args:
         checkpoint: The run's work_dir, or one of its checkpoints.
@@ -83,8 +83,8 @@ def prune_run(
         allow_changed_data: Fine-tune and measure on other data than the run's; the report says so.
 
     Returns:
-        What pruning.json in the new work_dir says: the settings, parameters, MACs and widths, and
-        the main measure of every data set before, after pruning, and after fine-tuning.
+        The content of pruning.json in the new work_dir: the settings, parameters, MACs and widths,
+        and the main measure of every data set before, after pruning, and after fine-tuning.
 
     Raises:
         CliqaError: The run cannot be pruned, a value is out of range, or the folder holds another
@@ -186,7 +186,7 @@ def _measure(config: dict[str, Any], folder: Path, device: torch.device, changed
         allow_changed_data=changed,
     )
     with run:
-        run.begin(str(device), [UNTUNED])
+        run.begin(str(device), [NOT_FINE_TUNED])
         (experiences,) = parts.strategy.steps(parts.benchmark.train_stream)
         run.start(parts.strategy, parts.benchmark, ["+".join(e.name for e in experiences)])
         learnt = {e.current_experience for e in experiences}

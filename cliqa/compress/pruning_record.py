@@ -1,4 +1,4 @@
-"""What a pruning did to a run's model: the content of pruning.json."""
+"""The record of pruning a run's model: the content of pruning.json."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cliqa.evaluation.records.tables import Table, number, render
 FILE_NAME = "pruning.json"
 
 STAGES = ("before", "pruned", "finetuned")
-"""What is measured: the run's model, what pruning left of it, and that after fine-tuning."""
+"""The models that are evaluated: the run's, the pruned one, and that after fine-tuning."""
 
-UNTUNED = (
+NOT_FINE_TUNED = (
     "not fine-tuned (epochs=0): the scores are those of a network whose layers have lost their "
-    "channels and have not learnt to do without them. Set epochs for one to be used."
+    "channels and have not been trained since. Set epochs for one to be used."
 )
 
 
@@ -40,13 +40,13 @@ def pruning_table(report: Mapping[str, Any]) -> str:
 
 
 class PruningRecord:
-    """What is known of a pruning so far: its steps, and what is measured of each.
+    """The steps of a pruning so far, with the evaluation of each.
 
     Args:
-        settings: What was asked for.
+        settings: The arguments of the pruning.
         parts: The run's benchmark, and a strategy that predicts.
         model: The model before anything of it is pruned.
-        notes: What else the report should be read with.
+        notes: Remarks for the report.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class PruningRecord:
         self._measured = {"before": self._measure(model)}
 
     def add(self, step: PruningReport, model: nn.Module) -> None:
-        """Take a step over, and measure what it left."""
+        """Add a step, and evaluate the pruned model."""
         self._steps.append(step)
         self._measured["pruned"] = self._measure(model)
 
@@ -89,7 +89,7 @@ class PruningRecord:
                 name: {stage: self._measured.get(stage, {}).get(name) for stage in STAGES}
                 for name in names
             },
-            "notes": [*self._notes, *([] if self._settings["epochs"] else [UNTUNED])],
+            "notes": [*self._notes, *([] if self._settings["epochs"] else [NOT_FINE_TUNED])],
         }
 
     def _widths(self) -> dict[str, list[int]]:

@@ -1,4 +1,4 @@
-"""What ``tools/compress.py quantize`` does with a model."""
+"""Write a model in fewer bits: ``tools/compress.py quantize``."""
 
 from __future__ import annotations
 
@@ -9,26 +9,16 @@ from typing import Any
 from torch import Tensor
 
 from cliqa.compress.calibration_images import check_count, folder_images, training_images
-from cliqa.compress.export import default_out, export_checkpoint, is_export_of
+from cliqa.compress.export import default_out, export_unless_present
 from cliqa.config.trust import built_from
+from cliqa.deploy.backends import SUFFIXES, convert
 from cliqa.deploy.description import scenario_of
 from cliqa.deploy.onnx.file import read_metadata
-from cliqa.deploy.onnx.half import to_float16
-from cliqa.deploy.onnx.mixed_precision import FEWEST, HELD_BACK, quantize_with_care
-from cliqa.deploy.openvino.backend import to_openvino
-from cliqa.deploy.openvino.quantization import quantize_openvino
+from cliqa.deploy.onnx.mixed_precision import FEWEST, HELD_BACK
+from cliqa.deploy.search.recipes import PRECISIONS
 from cliqa.engine.work_dir.checkpoints import find_checkpoint
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_file
-
-ENDINGS = {"onnxruntime": ".onnx", "openvino": ".xml"}
-PAIRS = (
-    ("onnxruntime", "int8"),
-    ("onnxruntime", "fp16"),
-    ("openvino", "int8"),
-    ("openvino", "bf16"),
-)
-"""What can be written."""
 
 
 def quantize_model(
@@ -54,7 +44,7 @@ def quantize_model(
         dataset_root: Where the stream's data lie, if not where the run read them.
 
     Returns:
-        What was tried and written, in lines.
+        The lines that the tool prints: the attempts and the file.
 
     Raises:
         CliqaError: The model, the data or an argument is wrong, or a library is missing.
@@ -63,26 +53,17 @@ def quantize_model(
     source = Path(model)
     checkpoint = None if source.suffix == ".onnx" else find_checkpoint(model)
     source = source if checkpoint is None else default_out(checkpoint)
-    target = Path(out) if out else source.with_name(f"{source.stem}_{precision}{ENDINGS[backend]}")
+    target = Path(out) if out else source.with_name(f"{source.stem}_{precision}{SUFFIXES[backend]}")
     check_output_file(target)
-    # one made with options of its own stays
-    if checkpoint is not None and not is_export_of(source, checkpoint):
-        export_checkpoint(checkpoint, source)
+    if checkpoint is not None:
+        export_unless_present(checkpoint, source)
     metadata = read_metadata(source)
-    if precision == "bf16":
-        report = to_openvino(source, target, "bf16")
-        return [f"written: {target} ({report.bytes_after:,} bytes), computed in bfloat16"]
-    with built_from(source):
-        batches = _batches(metadata, source, images, count, dataset_root)
-    if precision == "fp16":
-        half = to_float16(source, target, batches)
-        return [f"{half.fidelity}", _written(target, half.bytes_before, half.bytes_after)]
-    if backend == "openvino":
-        made = quantize_openvino(source, target, batches)
-        return [f"{made.fidelity}", _written(target, made.bytes_before, made.bytes_after)]
-    care = quantize_with_care(source, target, batches)
-    done = care.quantization
-    return [*str(care).splitlines(), _written(target, done.bytes_before, done.bytes_after)]
+
+    def calibration() -> list[Tensor]:
+        with built_from(source):
+            return _batches(metadata, source, images, count, dataset_root)
+
+    return convert(source, target, backend, precision, calibration).lines()
 
 
 def _check(out: str | Path | None, precision: str, backend: str, count: int) -> None:
@@ -91,11 +72,12 @@ def _check(out: str | Path | None, precision: str, backend: str, count: int) -> 
     Raises:
         ConfigError: The backend has no such precision, or the name does not fit it.
     """
-    if (backend, precision) not in PAIRS:
-        known = ", ".join(" ".join(pair) for pair in PAIRS)
+    written = [(name, kind) for name in SUFFIXES for kind in PRECISIONS[name] if kind != "fp32"]
+    if (backend, precision) not in written:
+        known = ", ".join(" ".join(pair) for pair in written)
         raise ConfigError(f"{backend} {precision}: cannot be written. There are {known}.")
-    if out is not None and Path(out).suffix != ENDINGS[backend]:
-        raise ConfigError(f"--out {out}: files of {backend} end in {ENDINGS[backend]}.")
+    if out is not None and Path(out).suffix != SUFFIXES[backend]:
+        raise ConfigError(f"--out {out}: files of {backend} end in {SUFFIXES[backend]}.")
     check_count(count)
     fewest = FEWEST * HELD_BACK
     if (backend, precision) == ("onnxruntime", "int8") and count < fewest:
@@ -119,12 +101,3 @@ def _batches(
     if dataset_root is not None:
         scenario["dataset_root"] = str(dataset_root)
     return training_images(scenario, count)
-
-
-def _written(target: Path, before: int, after: int) -> str:
-    """Return what was written, in words."""
-    small = before >= after
-    change = (
-        f"{before / after:.2f} times smaller" if small else f"{after / before:.2f} times larger"
-    )
-    return f"written: {target} ({after:,} bytes, {change})"

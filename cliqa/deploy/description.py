@@ -1,4 +1,4 @@
-"""What an exported file says about itself, looked through before anything is made of it."""
+"""The description of an exported file, checked before anything is built from it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ OF_SCENARIOS = (SCENARIOS, DATASETS, GENERATORS, TRANSFORMS)
 """Where the names in a section of data are looked up."""
 
 
-def _list_of(kind: type) -> Callable[[Any], bool]:
+def _list_of(kind: type) -> Callable[[object], bool]:
     return lambda value: isinstance(value, list) and all(isinstance(v, kind) for v in value)
 
 
-def _size(value: Any) -> bool:  # noqa: ANN401
-    return value is None or (_list_of(int)(value) and len(value) == 2 and min(value) > 0)
+def _size(value: object) -> bool:
+    return value is None or (
+        isinstance(value, list) and _list_of(int)(value) and len(value) == 2 and min(value) > 0
+    )
 
 
-KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+KINDS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "names": ("a list of names", _list_of(str)),
     "classes": ("a list of names", _list_of(str)),
     "channels": ("1 or 3", lambda value: value in (1, 3) and isinstance(value, int)),
@@ -35,16 +37,16 @@ KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "seed": ("an integer", lambda value: isinstance(value, int)),
     "experiences_learnt": ("an integer", lambda value: isinstance(value, int)),
 }
-"""What the parts of a description are, and how that is told."""
+"""The parts of a description: the expected kind in words, and its check."""
 
 
-def check_description(about: Any, path: str | Path) -> dict[str, Any]:  # noqa: ANN401
-    """Return what a file says about itself, if its parts are what they should be.
+def check_description(about: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    """Return the description of a file, if its parts are of the expected kinds.
 
     A trusted file has the modules of its run imported.
 
     Args:
-        about: What was read.
+        about: The description as read.
         path: The file, for error messages.
 
     Raises:
@@ -62,17 +64,16 @@ def check_description(about: Any, path: str | Path) -> dict[str, Any]:  # noqa: 
     if is_trusting():
         import_custom_modules(about.get("custom_imports"), str(path))
     check_names(about, path, {"eval_transform": (TRANSFORMS,)})
-    described: dict[str, Any] = dict(about)
-    return described
+    return dict(about)
 
 
 def scenario_of(about: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
-    """Return the section of a file's data, for those who read them.
+    """Return the config's section of the data that a file's model was trained on.
 
-    It is looked through here, not when the file is opened: images are scored without it.
+    It is checked here, not when the file is opened: images are scored without it.
 
     Args:
-        about: What the file says about itself.
+        about: The description of the file.
         path: The file, for error messages.
 
     Raises:

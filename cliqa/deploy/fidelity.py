@@ -1,9 +1,9 @@
-"""How true a smaller model is to the one that it was made of."""
+"""Fidelity: how close the outputs of a smaller model are to those of the original."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from cliqa.utils.errors import DatasetError, ModelError
 
 @dataclass(frozen=True)
 class Fidelity:
-    """What two models say about the same images.
+    """The comparison of two models' outputs of the same images.
 
     Attributes:
         images: N.
@@ -42,17 +42,13 @@ class Fidelity:
 
     @property
     def rank(self) -> float:
-        """What two models are compared by: SRCC of scores, agreement on classes; 0 for nothing."""
+        """The main measure: SRCC of scores, agreement on classes; 0 if undefined."""
         return (self.srcc if self.agreement is None else self.agreement) or 0.0
 
     @property
     def distinct_share(self) -> float:
         """Different outputs, as a share of the first model's."""
         return self.distinct / self.reference_distinct
-
-    def to_row(self) -> dict[str, Any]:
-        """Return the figures as plain values."""
-        return asdict(self)
 
     def __str__(self) -> str:
         """Return the figures in one line."""
@@ -66,7 +62,7 @@ class Fidelity:
 
 
 def compare_outputs(reference: Tensor, found: Tensor) -> Fidelity:
-    """Return how true outputs are to those of a reference.
+    """Return the fidelity of outputs to those of a reference.
 
     Args:
         reference: Scores (N,) or logits (N, K).
@@ -108,12 +104,12 @@ def compare_outputs(reference: Tensor, found: Tensor) -> Fidelity:
 def compare_models(
     reference: Callable[[Tensor], Any], other: Callable[[Tensor], Any], batches: Iterable[Tensor]
 ) -> Fidelity:
-    """Return how true a model is to another on images.
+    """Return the fidelity of a model to another on images.
 
     Args:
         reference: From a batch (B, C, H, W) to scores (B,) or logits (B, K); a PyTorch model is to
             be in evaluation mode.
-        other: What is compared with it.
+        other: The model that is compared with it.
         batches: Preprocessed images, in memory all at once.
 
     Raises:
@@ -125,7 +121,7 @@ def compare_models(
 
 
 def outputs_of(model: Callable[[Tensor], Any], batches: Iterable[Tensor]) -> Tensor:
-    """Return what a model says about images, on the CPU: (N,) or (N, K).
+    """Return a model's outputs of images, on the CPU: (N,) or (N, K).
 
     Args:
         model: See `compare_models`.

@@ -9,10 +9,13 @@ as they are.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cliqa.utils.archive import LENGTH, MISMATCH, digest_of, resembles
 from cliqa.utils.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 KEY = "cliqa.checksum"
 """The property of an ONNX file that holds its checksum."""
@@ -27,7 +30,7 @@ ENDINGS = (".xml", ".bin", ".json")
 COMMENT, CLOSED = b"<!-- cliqa checksums ", b" -->\n"
 
 
-def seal_onnx(proto: Any) -> bytes:  # noqa: ANN401
+def seal_onnx(proto: ModelProto) -> bytes:
     """Return an ``onnx.ModelProto`` as a file's bytes, its checksum the last of them."""
     strip_checksum(proto)
     content: bytes = proto.SerializeToString()
@@ -55,7 +58,7 @@ def check_onnx(content: bytes, path: str | Path) -> None:
         )
 
 
-def strip_checksum(proto: Any) -> None:  # noqa: ANN401
+def strip_checksum(proto: ModelProto) -> None:
     """Remove the checksum of the file that an ``onnx.ModelProto`` was read from, in place."""
     kept = [(row.key, row.value) for row in proto.metadata_props if row.key != KEY]
     if len(kept) < len(proto.metadata_props):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from types import ModuleType
 
 from cliqa.utils.errors import ConfigError
 
 
-def library(name: str, extra: str = "deploy") -> Any:  # noqa: ANN401
+def library(name: str, extra: str = "deploy") -> ModuleType:
     """Return an optional module.
 
     Args:

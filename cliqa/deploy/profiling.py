@@ -1,4 +1,4 @@
-"""What a model weighs, computes, and takes: parameters, MACs, latency, memory.
+"""The cost of a model: parameters, MACs, latency, memory.
 
 Latency is measured of any callable from a batch to an output, so that an exported model is measured
 like a PyTorch model.
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cliqa.deploy.onnx.graph import first_line
+from cliqa.deploy.onnx.file import first_line
 from cliqa.models.complexity import count_macs
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 
@@ -37,7 +37,7 @@ class Latency:
 
     Attributes:
         p50_ms: Median of the wall time, in milliseconds.
-        p95_ms: What 95 % of the passes do not exceed.
+        p95_ms: The 95th percentile of the wall time.
         cpu_ms: Median of the process's time on all its threads. On a busy machine it is steadier
             than the wall time; on a GPU it is that of the launching alone.
         images_per_s: Images of all passes by their wall time.
@@ -55,7 +55,7 @@ class Profile:
 
     Attributes:
         name: The model.
-        backend: What runs it: ``"torch"``, or the name of an exported form.
+        backend: The library that runs it.
         device: Where.
         threads: Threads of the CPU.
         batch: Images B.
@@ -128,7 +128,7 @@ def measure_latency(
     """Return how long a forward pass takes.
 
     Args:
-        forward: What is measured.
+        forward: The model.
         batch: Its input, on its device; a GPU is waited for after every pass.
         warmup: Passes before the first that counts.
         repeats: Passes that count.
@@ -152,6 +152,40 @@ def measure_latency(
     return Latency(p50, p95, 1e3 * float(np.median(process)), speed)
 
 
+@torch.no_grad()
+def measure_in_turns(
+    baseline: Forward, other: Forward, batch: torch.Tensor, *, warmup: int = 3, rounds: int = 15
+) -> tuple[float, float]:
+    """Return the median CPU times of two models in milliseconds, measured in turns.
+
+    Each round has one pass of either, so that other processes disturb both alike. The CPU time adds
+    up the threads: it measures the work of a pass, not its duration. Threads that wait for each
+    other count as well, so that one thread alone gives steady times.
+
+    Args:
+        baseline: A batch (B, C, H, W) -> outputs.
+        other: The same.
+        batch: Images.
+        warmup: Rounds before the first that counts.
+        rounds: Rounds that count.
+
+    Raises:
+        ConfigError: A number of rounds is out of range.
+    """
+    if warmup < 0 or rounds < 1:
+        raise ConfigError(f"warmup={warmup} must be 0 or more, rounds={rounds} 1 or more.")
+    times: tuple[list[float], list[float]] = ([], [])
+    for index in range(warmup + rounds):
+        for forward, kept in zip((baseline, other), times, strict=True):
+            started = time.process_time()
+            forward(batch)
+            if index >= warmup:
+                kept.append(time.process_time() - started)
+    first, second = (1e3 * float(np.median(kept)) for kept in times)
+    # a coarse clock can measure 0 for a very small model
+    return max(first, 1e-6), max(second, 1e-6)
+
+
 def profile_forward(
     forward: Forward,
     batch: torch.Tensor,
@@ -167,7 +201,7 @@ def profile_forward(
         forward: A model in evaluation mode, whose MACs are counted too, or any callable.
         batch: Images (B, C, H, W), on the model's device.
         name: The model's name.
-        backend: What runs it.
+        backend: The library that runs it.
         warmup: See `measure_latency`.
         repeats: See `measure_latency`.
 
@@ -235,6 +269,6 @@ def _resident_peak() -> float | None:
 
 
 def _wait(device: torch.device) -> None:
-    """Wait until a GPU has done what it was told to."""
+    """Wait until a GPU has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

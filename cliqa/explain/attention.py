@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from cliqa.config.suggest import closest
 from cliqa.explain.attention_figure import Explanation
-from cliqa.inference.crop_places import crop_boxes, paste
+from cliqa.explain.crop_places import crop_boxes, paste
 from cliqa.inference.predict import Predictor
 from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ModelError
@@ -80,12 +80,12 @@ def _maps(model: nn.Module, names: Sequence[str], inputs: Tensor) -> tuple[Outpu
     """Return maps (N, h, w) and scale weights (N, L) by module, and whether it is Grad-CAM."""
     modules = {name: _module(model, name) for name in names}
     with _recorded(model) as (outputs, weights), torch.enable_grad():
-        said = model(inputs.detach().requires_grad_())  # a graph, though weights may be frozen
+        output = model(inputs.detach().requires_grad_())  # a graph, though weights may be frozen
         maps = {name: _channel(modules[name], outputs.get(name), name) for name in names}
         if maps and all(values is not None for values in maps.values()):
             return {name: v for name, v in maps.items() if v is not None}, weights, False
         layer = names[0] if names else _last_map(model, outputs)
-        return {layer: _grad_cam(said, outputs.get(layer), layer)}, weights, True
+        return {layer: _grad_cam(output, outputs.get(layer), layer)}, weights, True
 
 
 def _module(model: nn.Module, name: str) -> nn.Module:
@@ -107,10 +107,9 @@ def _recorded(model: nn.Module) -> Iterator[tuple[Outputs, Outputs]]:
     outputs: Outputs = {}
     weights: Outputs = {}
 
-    def record(name: str) -> Any:  # noqa: ANN401
-        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ANN401
-            maps = [output] if isinstance(output, Tensor) else output
-            maps = maps if isinstance(maps, list | tuple) else []
+    def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], object], None]:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
+            maps = output if isinstance(output, list | tuple) else [output]
             for value in maps:
                 if isinstance(value, Tensor) and value.ndim == 4 and value.shape[-2:].numel() > 1:
                     outputs.pop(name, None)  # the order is that of the last calls
@@ -135,7 +134,7 @@ def _channel(module: nn.Module, output: Tensor | None, name: str) -> Tensor | No
     """Return a module's map of attention (N, h, w), None where it has several channels."""
     if output is None:
         raise ModelError(
-            f"--layer {name}: gives no maps (B, C, h, w) of more than one place. Choose a layer "
+            f"--layer {name}: gives no maps (B, C, h, w) of more than one position. Choose a layer "
             "before the pooling, e.g. the backbone's last stage."
         )
     if output.shape[1] != 1:
@@ -154,18 +153,18 @@ def _last_map(model: nn.Module, outputs: Outputs) -> str:
     return names[-1]
 
 
-def _grad_cam(said: Tensor, activation: Tensor | None, layer: str) -> Tensor:
+def _grad_cam(output: Tensor, activation: Tensor | None, layer: str) -> Tensor:
     """Return Grad-CAM (N, h, w) with its sign: above 0 is what raises the score.
 
     ``sum_c A_c mean_places(ds / dA_c)``: Selvaraju et al., "Grad-CAM", ICCV 2017, eq. 1 and 2
     without the ReLU, whose negative part is their counterfactual explanation (section 3.3).
 
     Args:
-        said: Scores (N,), or logits (N, K), of which the highest is taken.
+        output: Scores (N,), or logits (N, K), of which the highest is taken.
         activation: The layer's maps (N, C, h, w).
         layer: Its name, for the error message.
     """
-    score = said if said.ndim == 1 else said.amax(dim=1)
+    score = output if output.ndim == 1 else output.amax(dim=1)
     found = None
     if activation is not None and activation.requires_grad and score.requires_grad:
         (found,) = torch.autograd.grad(score.sum(), activation, allow_unused=True)

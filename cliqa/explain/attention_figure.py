@@ -29,8 +29,8 @@ class Explanation:
 
     Attributes:
         image: uint8 (H, W, 3).
-        name: What the image is called.
-        score: What the model says: 0..1, or the probability of `label`.
+        name: The image's name.
+        score: The predicted score, 0..1, or the probability of `label`.
         label: The class, of a classifier.
         maps: By layer, (H, W); NaN where the model does not look at all.
         weights: By module, the weights (L,) of the scales, shallow to deep.
@@ -85,11 +85,11 @@ def draw_attention(found: Sequence[Explanation]) -> Figure:
 
 
 def _draw_image(axes: Axes, each: Explanation) -> None:
-    """Draw the image with what the model says about it."""
+    """Draw the image with its score or class."""
     axes.imshow(each.image)
     axes.set_axis_off()
-    said = f"score {each.score:.3f}" if each.label is None else f"{each.label} ({each.score:.2f})"
-    axes.set_title(f"{shortened(each.name, 26)}\n{said}", loc="left", fontsize=7)
+    title = f"score {each.score:.3f}" if each.label is None else f"{each.label} ({each.score:.2f})"
+    axes.set_title(f"{shortened(each.name, 26)}\n{title}", loc="left", fontsize=7)
 
 
 def _draw_map(axes: Axes, each: Explanation, layer: str, norm: Normalize) -> None:

@@ -1,141 +1,112 @@
-"""Figures that need the trained model: attention, rankings, maps of features."""
+"""The figures of ``tools/visualize.py`` that need a trained model, written to files.
+
+Legend of all functions: `predictor` is the model with its preprocessing, and `target` where to
+write. They raise a `CliqaError` if the model, an image or an option is wrong.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
-from cliqa.explain import attention_figure as attention
-from cliqa.explain import embedding_figure as embedding
-from cliqa.explain import ranking_figure as ranking
-from cliqa.explain import words_figure as words
+from cliqa.explain import attention_figure
 from cliqa.explain.attention import explain
-from cliqa.explain.embedding import embed_data_sets, embed_images
-from cliqa.explain.ranking import rank_degradations
-from cliqa.explain.words import explain_words
+from cliqa.explain.embedding import Method, draw_embedding, embed_data_sets, embed_images
+from cliqa.explain.ranking import draw_ranking, draw_strip, rank_degradations
+from cliqa.explain.words import draw_words, explain_words
 from cliqa.inference.predict import Predictor, find_images
 from cliqa.visualization.modes import Target
 
 
-def draw_attention(
-    checkpoint: Path,
-    images: Sequence[str],
-    target: Target,
-    device: torch.device,
-    layer: str | None = None,
+def save_attention(
+    predictor: Predictor, images: Sequence[str], target: Target, layer: str | None = None
 ) -> list[Path]:
     """Draw where a model looks: ``attention``, ``attention_2`` ... of a few images each.
 
     Args:
-        checkpoint: A checkpoint or a work_dir.
+        predictor: See the module.
         images: Files and folders.
-        target: Where to write.
-        device: Where to compute.
+        target: See the module.
         layer: A module of the model; see `explain`.
-
-    Raises:
-        CliqaError: The checkpoint, an image or the layer is wrong.
     """
-    paths = find_images(images)
-    predictor = Predictor(checkpoint, device)
-    found = [explain(predictor, path, layer) for path in _shown(paths, "attention")]
+    found = [explain(predictor, path, layer) for path in _images(images, "attention")]
     figures = {}
-    for number, start in enumerate(range(0, len(found), attention.MOST_ROWS), start=1):
+    rows = attention_figure.MOST_ROWS
+    for number, start in enumerate(range(0, len(found), rows), start=1):
         name = "attention" if number == 1 else f"attention_{number}"
-        figures[name] = attention.draw_attention(found[start : start + attention.MOST_ROWS])
-    return target.save(figures, [checkpoint])
+        figures[name] = attention_figure.draw_attention(found[start : start + rows])
+    return target.save(figures, [predictor.checkpoint])
 
 
-def draw_words(
-    checkpoint: Path, images: Sequence[str], target: Target, device: torch.device
-) -> list[Path]:
+def save_words(predictor: Predictor, images: Sequence[str], target: Target) -> list[Path]:
     """Draw where the words of the most likely candidates look: ``words_1`` ..., one an image.
 
     Args:
-        checkpoint: A checkpoint or a work_dir of a `FusionModel`.
+        predictor: A `FusionModel` with its preprocessing.
         images: Files and folders.
-        target: Where to write.
-        device: Where to compute.
-
-    Raises:
-        CliqaError: The checkpoint or an image is wrong, or the model has no such words.
+        target: See the module.
     """
-    paths = find_images(images)
-    predictor = Predictor(checkpoint, device)
     figures = {}
-    for number, path in enumerate(_shown(paths, "words"), start=1):
+    for number, path in enumerate(_images(images, "words"), start=1):
         image, found = explain_words(predictor, path)
-        figures[f"words_{number}"] = words.draw_words(image, path.name, found)
-    return target.save(figures, [checkpoint])
+        figures[f"words_{number}"] = draw_words(image, path.name, found)
+    return target.save(figures, [predictor.checkpoint])
 
 
-def draw_ranking(
-    checkpoint: Path,
+def save_ranking(
+    predictor: Predictor,
     images: Sequence[str],
     target: Target,
-    device: torch.device,
     kinds: Sequence[str] = ("blur", "jpeg", "noise"),
     levels: int = 5,
 ) -> list[Path]:
-    """Draw every image's versions with their scores, and from two images on their means.
+    """Draw every image's degraded versions with their scores, and from two images on the means.
 
     Args:
-        checkpoint: A checkpoint or a work_dir.
+        predictor: See the module.
         images: Files and folders.
         target: Where to write ``ranking_1`` ... and ``ranking``.
-        device: Where to compute.
         kinds: Distortions; see `rank_degradations`.
         levels: Degraded versions.
-
-    Raises:
-        CliqaError: The checkpoint, an image or a distortion is wrong.
     """
-    paths = find_images(images)
-    predictor = Predictor(checkpoint, device)
-    found = [rank_degradations(predictor, path, kinds, levels) for path in _shown(paths, "ranking")]
-    figures = {f"ranking_{n}": ranking.draw_strip(each) for n, each in enumerate(found, start=1)}
+    found = [
+        rank_degradations(predictor, path, kinds, levels) for path in _images(images, "ranking")
+    ]
+    figures = {f"ranking_{n}": draw_strip(each) for n, each in enumerate(found, start=1)}
     if len(found) > 1:
-        every = [ladder for each in found for ladder in each]
-        figures["ranking"] = ranking.draw_ranking(every)
-    return target.save(figures, [checkpoint])
+        figures["ranking"] = draw_ranking([ladder for each in found for ladder in each])
+    return target.save(figures, [predictor.checkpoint])
 
 
-def draw_embedding(
-    checkpoint: Path,
+def save_embedding(
+    predictor: Predictor,
     target: Target,
-    device: torch.device,
     *,
     images: Sequence[str] = (),
     data_sets: Sequence[str] = (),
-    method: embedding.Method = "tsne",
+    method: Method = "tsne",
     samples: int = 400,
 ) -> list[Path]:
     """Draw a model's features as a map: ``embedding_tsne`` or ``embedding_pca``.
 
     Args:
-        checkpoint: A checkpoint or a work_dir.
-        target: Where to write.
-        device: Where to compute.
-        images: Files and folders to take in place of data sets; see `embed_images`.
+        predictor: See the module.
+        target: See the module.
+        images: Files and folders to use instead of data sets; see `embed_images`.
         data_sets: See `embed_data_sets`.
         method: ``"tsne"`` or ``"pca"``.
         samples: Images of each set.
-
-    Raises:
-        CliqaError: The checkpoint, the data or the images are wrong.
     """
-    predictor = Predictor(checkpoint, device)
     if images:
         found = embed_images(predictor, images, samples)
     else:
         found = embed_data_sets(predictor, data_sets, samples)
-    figure = embedding.draw_embedding(found, method)
-    return target.save({f"embedding_{method}": figure}, [checkpoint])
+    figure = draw_embedding(found, method)
+    return target.save({f"embedding_{method}": figure}, [predictor.checkpoint])
 
 
-def _shown(paths: Sequence[Path], what: str) -> Iterator[Path]:
-    """Yield the paths with a progress bar over them."""
-    yield from tqdm(paths, desc=what, unit="image", leave=False, disable=None)
+def _images(paths: Sequence[str], title: str) -> Iterator[Path]:
+    """Yield the images of files and folders with a progress bar over them."""
+    yield from tqdm(find_images(paths), desc=title, unit="image", leave=False, disable=None)

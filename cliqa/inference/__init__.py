@@ -1,5 +1,6 @@
-"""Trained models at work: predict scores, evaluate data sets, compare models, extract features.
+"""Trained models in use: predict images, evaluate data sets, test few-shot, compute features.
 
-A run's checkpoint and an exported file are used through one interface. Training is in
-`cliqa.engine`; the measures are in `cliqa.evaluation`.
+A run's checkpoint and an exported file are used through one interface (`image_model`), and
+`predict.load_predictor` loads either. Training is in `cliqa.engine`; the measures are in
+`cliqa.evaluation`.
 """

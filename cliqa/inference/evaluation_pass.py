@@ -1,10 +1,11 @@
-"""One pass over a data set for any number of models: each image is read and decoded once."""
+"""One pass over each data set for any number of models: an image is read and decoded once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,30 +13,40 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 from tqdm import tqdm
 
-from cliqa.training.loop.batching import RaggedImages, collate_eval
+from cliqa.benchmarks.experience import NamedExperience
+from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
+from cliqa.training.loop.batching import RaggedImages, apply_model, collate_eval
 from cliqa.transforms.protocol import Views
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.memory import InPieces
 
-Batch = tuple[list["Tensor | RaggedImages"], Tensor]
+if TYPE_CHECKING:
+    from cliqa.inference.evaluation_model import EvaluationModel
+
+CPU = torch.device("cpu")
+
+Images = Tensor | RaggedImages
+Batch = tuple[list[Images], Tensor]
+Source = QualityDataset | ClassDataset
 
 
-class SharedViews(Dataset[tuple[list[Tensor], Any]]):
+class SharedViews(Dataset[tuple[list[Tensor], object]]):
     """A data set's samples as several models see them: ([view, ...], target).
 
     Args:
-        source: Samples (image, target); its `keys` name the samples.
-        views: What is made of every image; it is decoded once for all of them.
+        source: The samples (image, target).
+        views: The ways in which each image is shown; it is decoded once for all of them.
     """
 
-    def __init__(self, source: Any, views: Sequence[Views]) -> None:  # noqa: ANN401
+    def __init__(self, source: Source, views: Sequence[Views]) -> None:
         self.source = source
         self.views = list(views)
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int) -> tuple[list[Tensor], Any]:
+    def __getitem__(self, index: int) -> tuple[list[Tensor], object]:
         image, target = self.source[index]
         key = Path(self.source.keys[index]).name
         try:
@@ -44,69 +55,76 @@ class SharedViews(Dataset[tuple[list[Tensor], Any]]):
             raise DatasetError(f"{self.source.keys[index]}: {error}") from error
 
 
-def collate_views(samples: Sequence[tuple[list[Tensor], Any]]) -> Batch:
+def collate_views(samples: Sequence[tuple[list[Tensor], object]]) -> Batch:
     """Return a batch (B, ...) or `RaggedImages` for each view, and the targets (B,)."""
-    views = zip(*(shown for shown, _ in samples), strict=True)
+    views = zip(*(images for images, _ in samples), strict=True)
     images = [collate_eval([(image,) for image in view])[0] for view in views]
     return images, default_collate([target for _, target in samples])
 
 
-class AnySitting(Protocol):
-    """What `run_pass` asks of a model under evaluation; see `Sitting`."""
+class EvalSession:
+    """A model that is evaluated batch by batch.
 
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
+    Attributes:
+        device: Where it computes.
+    """
 
-    def start(self, experience: Any) -> None:  # noqa: ANN401
-        """Turn to a data set."""
+    device = CPU
 
-    def outputs(self, images: Tensor | RaggedImages, targets: Tensor, task: int | None) -> Tensor:
-        """Return what the model says about a batch, on the CPU."""
+    def start(self, experience: NamedExperience) -> None:
+        """Prepare for a data set."""
+
+    def outputs(self, images: Images, targets: Tensor, task: int | None) -> Tensor:
+        """Return the model's outputs of a batch, float32 (B,) or (B, K), on the CPU.
+
+        Args:
+            images: (B, C, H, W), crops (B, N, C, H, W), or images of many sizes.
+            targets: (B,).
+            task: The samples' task label; None where the stream has none.
+        """
+        raise NotImplementedError
 
     def end(self) -> None:
-        """Put the model back as it was."""
+        """Restore the model's state from before the evaluation."""
 
 
-class Sitting:
-    """A strategy that is evaluated batch by batch, as its own loop would, without its metrics.
+class ForwardSession(EvalSession):
+    """The evaluation of a forward pass: images (B, C, H, W) -> (B,) or (B, K), on the CPU."""
 
-    Plugins take part: some put another view of the model in for each data set, or average over
+    def __init__(self, forward: Callable[[Tensor], Tensor]) -> None:
+        self.forward = forward
+
+    def outputs(self, images: Images, targets: Tensor, task: int | None) -> Tensor:
+        """Return the outputs of a batch; see `EvalSession`."""
+        return apply_model(self.forward, images)
+
+
+class StrategySession(EvalSession):
+    """The evaluation of a strategy as its own loop would do it, without its metrics.
+
+    Plugins take part: some switch to another view of the model for each data set, or average over
     several of them.
 
     Args:
         strategy: The strategy with its trained model.
     """
 
-    def __init__(self, strategy: Any) -> None:  # noqa: ANN401
+    def __init__(self, strategy: Any) -> None:  # noqa: ANN401  Avalanche's, with our template
         self.strategy = strategy
+        self.device = torch.device(strategy.device)
         strategy.is_training = False
         strategy.model.eval()
         self._call("before_eval")
 
-    @property
-    def device(self) -> torch.device:
-        """Where the strategy computes."""
-        return torch.device(self.strategy.device)
-
-    def start(self, experience: Any) -> None:  # noqa: ANN401
-        """Turn to a data set."""
+    def start(self, experience: NamedExperience) -> None:
+        """Prepare for a data set."""
         self.strategy.experience = experience
         self.strategy.model = self.strategy.model_adaptation()
         self.strategy.model.eval()
         self._call("before_eval_exp")
 
-    def outputs(self, images: Tensor | RaggedImages, targets: Tensor, task: int | None) -> Tensor:
-        """Return what the strategy says about a batch, on the CPU.
-
-        Args:
-            images: (B, C, H, W), crops (B, N, C, H, W), or images of many sizes.
-            targets: (B,).
-            task: The samples' task label; None where the stream has none.
-
-        Returns:
-            float32 (B,) or (B, K).
-        """
+    def outputs(self, images: Images, targets: Tensor, task: int | None) -> Tensor:
+        """Return the outputs of a batch; see `EvalSession`."""
         strategy, device = self.strategy, self.strategy.device
         labels = [] if task is None else [torch.full((len(targets),), task, device=device)]
         strategy.mbatch = [images.to(device), targets.to(device), *labels]
@@ -114,11 +132,11 @@ class Sitting:
         self._call("before_eval_forward")
         strategy.mb_output = strategy.forward()
         self._call("after_eval_forward")
-        found: Tensor = strategy.mb_output.detach().float().cpu()
-        return found
+        outputs: Tensor = strategy.mb_output.detach().float().cpu()
+        return outputs
 
     def end(self) -> None:
-        """Put the strategy back as it was."""
+        """Restore the strategy's state from before the evaluation."""
         self._call("after_eval")
 
     def _call(self, hook: str) -> None:
@@ -128,48 +146,93 @@ class Sitting:
                 getattr(plugin, hook)(self.strategy)
 
 
+def evaluate_models(models: Sequence[EvaluationModel]) -> list[dict[str, Any]]:
+    """Evaluate models on all their data sets; models of the same data share a pass over them.
+
+    Returns:
+        The content of each one's ``eval_results.json``.
+
+    Raises:
+        DatasetError: An image cannot be read.
+    """
+    sessions = [model.session() for model in models]
+    outputs: list[dict[str, tuple[np.ndarray, np.ndarray]]] = [{} for _ in models]
+    seconds = [0.0] * len(models)
+    for name, members in _passes(models):
+        started = time.monotonic()
+        found, targets = run_pass(
+            name, [models[k] for k in members], [sessions[k] for k in members]
+        )
+        for k, values in zip(members, found, strict=True):
+            outputs[k][name] = values, targets
+            seconds[k] += time.monotonic() - started
+    for session in sessions:
+        session.end()
+    return [
+        model.results({name: outputs[k][name] for name in model.data.sources}, seconds[k])
+        for k, model in enumerate(models)
+    ]
+
+
+def _passes(models: Sequence[EvaluationModel]) -> list[tuple[str, list[int]]]:
+    """Return the data sets with the indexes of the models that can share a pass over each."""
+    passes: dict[Hashable, tuple[str, list[int]]] = {}
+    for index, model in enumerate(models):
+        for name, source in model.data.sources.items():
+            task = model.data.task_labels[name]
+            key = (name, _identity(source), model.batch_size, task)
+            passes.setdefault(key, (name, []))[1].append(index)
+    return list(passes.values())
+
+
+def _identity(source: Source) -> Hashable:
+    """Return a key that is equal for two data sets of the same files and targets."""
+    if isinstance(source, QualityDataset):
+        return tuple(source.files), source.scores.tobytes()
+    if isinstance(source.inputs, ImageFiles):
+        return tuple(source.inputs.paths), source.targets.tobytes()
+    return id(source)
+
+
 @torch.no_grad()
 def run_pass(
-    sittings: Sequence[tuple[AnySitting, int]],
-    source: Any,  # noqa: ANN401
-    views: Sequence[Views],
-    *,
-    batch_size: int,
-    num_workers: int = 0,
-    task: int | None = None,
-    title: str = "evaluate",
+    name: str, models: Sequence[EvaluationModel], sessions: Sequence[EvalSession]
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Show a data set to several models.
+    """Run several models over a data set that they share.
 
     Args:
-        sittings: Models that have turned to this data set, each with the number of its view.
-        source: Samples (image, target).
-        views: Different ways to show an image.
-        batch_size: Images a batch.
-        num_workers: Processes that read images.
-        task: The samples' task label.
-        title: For the progress bar.
+        name: The data set.
+        models: The models; those that see an image in the same way share its view.
+        sessions: Their evaluations.
 
     Returns:
         The outputs of each model, (N,) or (N, K), and the targets (N,).
 
     Raises:
-        DatasetError: An image cannot be read or shown.
+        DatasetError: An image cannot be read or transformed.
         MachineError: Memory does not suffice for one image.
     """
-    device = sittings[0][0].device
+    views: list[Views] = []
+    signatures: list[object] = []
+    for model, session in zip(models, sessions, strict=True):
+        if model.views.signature() not in signatures:
+            views.append(model.views)
+            signatures.append(model.views.signature())
+        session.start(model.data.experiences[name])
+    shown = [signatures.index(model.views.signature()) for model in models]
+    first = models[0]
     loader: DataLoader[Any] = DataLoader(
-        SharedViews(source, views),
-        batch_size,
-        num_workers=num_workers,
+        SharedViews(first.data.sources[name], views),
+        first.batch_size,
+        num_workers=first.request.num_workers,
         collate_fn=collate_views,
-        pin_memory=device.type == "cuda",
+        pin_memory=sessions[0].device.type == "cuda",
     )
-    asked = [(InPieces(sitting.outputs), view) for sitting, view in sittings]
-    outputs: list[list[Tensor]] = [[] for _ in sittings]
+    networks = [InPieces(session.outputs) for session in sessions]
+    outputs: list[list[Tensor]] = [[] for _ in models]
     targets: list[Tensor] = []
-    for images, target in tqdm(loader, desc=title, leave=False, disable=None):
-        for found, (say, view) in zip(outputs, asked, strict=True):
-            found.append(say(images[view], target, task))
+    for images, target in tqdm(loader, desc=name, leave=False, disable=None):
+        for kept, network, view in zip(outputs, networks, shown, strict=True):
+            kept.append(network(images[view], target, first.data.task_labels[name]))
         targets.append(target)
-    return [torch.cat(found).numpy() for found in outputs], torch.cat(targets).numpy()
+    return [torch.cat(kept).numpy() for kept in outputs], torch.cat(targets).numpy()

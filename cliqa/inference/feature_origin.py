@@ -1,4 +1,4 @@
-"""How stored features were made: those of one folder come from one network."""
+"""The origin of stored features: all in one folder come from one network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cliqa.utils.io import write_json
 from cliqa.utils.locks import remove_leftovers
 
 DECIDING = ("arch", "weights_sha256", "preprocessing")
-"""What features made at two times must share to lie in one folder."""
+"""Entries of the origin that all features in one folder share."""
 
 ORIGIN = "extractor.json"
 
@@ -88,13 +88,13 @@ def _length(extractor: FeatureExtractor, pipeline: Pipeline) -> int:
 
 
 def claim_folder(part: Path, name: str, origin: Mapping[str, Any], overwrite: bool) -> None:
-    """Make a folder this network's; features of another one do not lie beside its own.
+    """Reserve a folder for the features of one network.
 
     Args:
         part: The data set's folder, or a part of the new layout.
-        name: What the features are called.
-        origin: How they are made; see `describe_origin`.
-        overwrite: Remove what lies there first.
+        name: The name of the features.
+        origin: Their origin; see `describe_origin`.
+        overwrite: Remove existing features first.
 
     Raises:
         DatasetError: The folder is another network's, or of unknown origin.
@@ -125,7 +125,7 @@ def claim_folder(part: Path, name: str, origin: Mapping[str, Any], overwrite: bo
 
 
 def _read_origin(path: Path, advice: str) -> dict[str, Any]:
-    """Return what a folder's file says about its features."""
+    """Return the origin in a folder's file."""
     try:
         earlier = json.loads(path.read_text(encoding="utf-8"))
         return dict(earlier)

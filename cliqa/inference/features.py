@@ -39,7 +39,7 @@ PREPROCESSING: list[dict[str, Any]] = [
     {"type": "ToTensor"},
     {"type": "Normalize", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
 ]
-"""What the authors of CLEAR do to an image, with ImageNet's mean and deviation."""
+"""The preprocessing of CLEAR's authors, with ImageNet's mean and standard deviation."""
 
 INDEX, WEIGHTS = "features.json", "state_dict.pth.tar"
 
@@ -78,12 +78,12 @@ def get_pretrained_features(
 ) -> Path:
     """Compute the features of all labelled images of a CLEAR data set.
 
-    A run that was stopped goes on where it was when called again. In the old layout the features
+    A run that was stopped resumes when called again. In the old layout the features
     are joined for ``training_folder`` too, which is prepared if it is not there.
 
     Args:
         root: The data set's folder, in either layout.
-        name: What the features are called: ``scenario.feature_type``.
+        name: The name of the features: ``scenario.feature_type``.
         checkpoint: A file of weights; see `cliqa.models.backbones.extractor.build_extractor`.
         arch: The network: torchvision's name, or a config.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
@@ -96,7 +96,7 @@ def get_pretrained_features(
 
     Raises:
         ConfigError: An argument is wrong.
-        DatasetError: The data set is wrong, an image cannot be read (what is done is kept), or
+        DatasetError: The data set is wrong, an image cannot be read (finished files are kept), or
             features of another network lie under this name.
         ModelError: The network cannot be built, or cannot take the images.
         CheckpointError: The checkpoint cannot be read safely.
@@ -138,7 +138,7 @@ def _check(name: str, batch_size: int, num_workers: int) -> None:
 
 
 def _class_files(folder: Path, name: str) -> list[ClassFile]:
-    """Return what is to be computed for a data set's folder, or for a part of the new layout.
+    """Return the files to compute for a data set's folder, or for a part of the new layout.
 
     Raises:
         DatasetError: The metadata are wrong, or images are missing.
@@ -178,7 +178,7 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def _is_complete(file: ClassFile, length: int) -> bool:
-    """Tell whether a class's features are all there, and of length D."""
+    """Return whether a class's features are complete, and of length D."""
     if not file.path.is_file():
         return False
     try:
@@ -190,7 +190,7 @@ def _is_complete(file: ClassFile, length: int) -> bool:
 
 
 class _Images(Dataset["tuple[torch.Tensor | None, str | None]"]):
-    """Images through the preprocessing: (image, None), or (None, what is wrong)."""
+    """Preprocessed images: (image, None), or (None, the error)."""
 
     def __init__(self, images: ImageFiles, pipeline: Pipeline) -> None:
         self.images = images
@@ -256,7 +256,9 @@ def _features(
     """
     error = next((error for _, error in samples if error is not None), None)
     if error is not None:
-        raise DatasetError(f"{error} What is done is kept: run the same command again then.")
+        raise DatasetError(
+            f"{error} Finished files are kept: correct it, and run the same command again."
+        )
     batch = torch.stack([image for image, _ in samples if image is not None])
     features = extract(batch)  # (B, D)
     if not features.isfinite().all():

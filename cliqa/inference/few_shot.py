@@ -1,4 +1,4 @@
-"""What a model of images and texts makes of candidates that it has never been trained on.
+"""Zero-shot and few-shot tests: a model of images and texts on candidates it was not trained on.
 
 Legend: N images, K candidates, D dimensions.
 """
@@ -18,7 +18,7 @@ from cliqa.evaluation.functional import srcc
 from cliqa.evaluation.mean_interval import mean_interval
 from cliqa.evaluation.quality import quality_metrics
 from cliqa.evaluation.records.tables import Table, number, render
-from cliqa.inference.data_arguments import Scale
+from cliqa.inference.evaluation_request import Scale
 from cliqa.inference.predict import Predictor
 from cliqa.inference.unseen_data import (
     Unseen,
@@ -39,7 +39,7 @@ LEGENDS = {
     "bootstrap": "bootstrap over images",
     "seeds": "Student's interval of the mean over seeds",
 }
-"""What an interval is, by the name that a row gives it."""
+"""The kinds of intervals, by the name in a row."""
 
 
 def few_shot(
@@ -89,12 +89,12 @@ def few_shot(
     for k in shots:
         if k == 0:
             by_words = isinstance(model, FusionModel)
-            said = (
+            outputs = (
                 answer_paths(predictor, model, unseen.paths).numpy()
                 if by_words
                 else _answers(model, vectors, prototypes)
             )
-            rows.append(_row(0, unseen, [(said, torch.arange(len(vectors)))], by_words))
+            rows.append(_row(0, unseen, [(outputs, torch.arange(len(vectors)))], by_words))
             continue
         tests = []
         for order in drawn.values():
@@ -155,9 +155,9 @@ def _row(
     tests: Sequence[tuple[np.ndarray, Tensor]],
     by_words: bool = False,
 ) -> Row:
-    """Return what was measured with some shots, once or for several draws."""
-    pairs = [(said, unseen.targets[places].numpy()) for said, places in tests]
-    value, interval, kind = _measured(pairs, unseen.has_scores)
+    """Return the row of one number of shots, of one draw or several."""
+    pairs = [(outputs, unseen.targets[places].numpy()) for outputs, places in tests]
+    value, interval, kind = _summary(pairs, unseen.has_scores)
     return {
         "shots": shots,
         "images": len(pairs[0][1]),
@@ -170,7 +170,7 @@ def _row(
     }
 
 
-def _measured(
+def _summary(
     pairs: Sequence[tuple[np.ndarray, np.ndarray]], of_scores: bool
 ) -> tuple[float | None, Sequence[float | None] | None, str]:
     """Return the measure of one test or the mean of several, its interval, and of which kind."""
@@ -179,9 +179,9 @@ def _measured(
         defined = [value for value in values if value is not None]
         mean, *band = mean_interval(defined if len(defined) == len(values) else [])
         return mean, band, "seeds"
-    value, (said, target) = values[0], pairs[0]
+    value, (outputs, target) = values[0], pairs[0]
     if of_scores:
-        band_of = quality_metrics(said, target).to_row()["interval"]
+        band_of = quality_metrics(outputs, target).to_row()["interval"]
         return value, band_of["srcc"], "bootstrap"
     correct = round((value or 0.0) * len(target))
     return value, wilson_interval(correct, len(target)), "Wilson"

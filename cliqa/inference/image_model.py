@@ -1,31 +1,45 @@
-"""A trained model as prediction needs it, whatever kind of file it is from."""
+"""Trained models as functions of images: of a checkpoint, of an exported file, of a pretraining.
+
+All have the members of `ImageModel`; `open_model` returns the right one for a path. Another kind of
+file needs a class with these members, and a line in `open_model`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from cliqa.config.trust import built_from, without_weights
+from cliqa.deploy.backends import backend_of
 from cliqa.engine.work_dir.checkpoints import as_run, deployed_of, find_checkpoint
-from cliqa.engine.work_dir.saved_config import OF_PRETRAINING, admit_config, check_form, image_parts
-from cliqa.inference.exported_image_model import ExportedImageModel
-from cliqa.inference.zero_shot import ZeroShotModel
+from cliqa.engine.work_dir.saved_config import (
+    OF_PRETRAINING,
+    admit_config,
+    check_form,
+    image_parts,
+    load_own_weights,
+)
+from cliqa.inference.exported_model import ExportedModel
+from cliqa.models.build import build_model
+from cliqa.pretraining.pairs import IMAGENET_MEAN, IMAGENET_STD
+from cliqa.pretraining.projection import QualityProjection, feature_length
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
 
+Steps = Sequence[Mapping[str, Any]]
+"""The steps of a preprocessing, as in a config."""
+
 
 class ImageModel(Protocol):
-    """What `Predictor` asks of a model.
-
-    Another kind of file needs a class with these members, and a line in `open_model`.
-    """
+    """A trained model with the facts that prediction needs."""
 
     @property
     def path(self) -> Path:
-        """The file that it is from."""
+        """The file that it was loaded from."""
 
     @property
     def names(self) -> list[str]:
@@ -33,19 +47,19 @@ class ImageModel(Protocol):
 
     @property
     def classes(self) -> list[str]:
-        """The classes that it tells apart; empty where it gives scores."""
+        """Its classes; empty if it predicts scores."""
 
     @property
     def channels(self) -> int:
-        """Channels of the images that it takes: 3 (RGB) or 1 (grey)."""
+        """Channels of its images: 3 (RGB) or 1 (grey)."""
 
     @property
-    def eval_transform(self) -> Sequence[Mapping[str, Any]]:
+    def eval_transform(self) -> Steps:
         """The preprocessing that it was trained with, as in a config."""
 
     @property
     def scenario(self) -> Mapping[str, Any]:
-        """The section of the data that it was trained on."""
+        """The config's section of the data that it was trained on."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,), 0..1, higher = better, or logits (B, K), on the CPU.
@@ -55,80 +69,142 @@ class ImageModel(Protocol):
         """
 
 
-class CheckpointModel:
-    """The model of a run's checkpoint, computed by PyTorch; see `ImageModel`.
+class TorchModel:
+    """A model that PyTorch computes.
+
+    Attributes:
+        module: The trained model itself, e.g. for its features.
+        network: The network that predicts: for a run with a gate, all of its views and the gate.
+    """
+
+    def __init__(
+        self, path: Path, module: nn.Module, network: nn.Module, device: torch.device
+    ) -> None:
+        self.path, self.device = path, device
+        self.module, self.network = module.to(device), network.to(device)
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return scores (B,) or logits (B, K) of preprocessed images (B, C, H, W), on the CPU."""
+        outputs: Tensor = self.network(images.to(self.device))
+        return outputs.float().cpu()
+
+
+class CheckpointModel(TorchModel):
+    """The model of a run's checkpoint.
 
     Args:
-        checkpoint: A run's checkpoint.
+        path: The checkpoint.
         state: Its content.
         device: Where to compute.
 
-    Attributes:
-        module: The model as training left it, to look into.
-        network: What predicts: all views with their gate, where the run has one.
-
     Raises:
-        CheckpointError: The model takes no images.
+        CheckpointError: The model takes features instead of images.
     """
 
-    def __init__(self, checkpoint: Path, state: dict[str, Any], device: torch.device) -> None:
-        self.path, self.device = checkpoint, device
+    def __init__(self, path: Path, state: dict[str, Any], device: torch.device) -> None:
         self.scenario: Mapping[str, Any] = state["config"]["scenario"]
         features = self.scenario.get("feature_type")
         if features is not None:
             raise CheckpointError(
-                f"{self.path}: its model was trained on the features '{features}' and takes no "
+                f"{path}: its model was trained on the features '{features}' and takes no "
                 "images. Train on images (scenario.feature_type=None) to predict them."
             )
-        parts = image_parts(state, checkpoint)
+        parts = image_parts(state, path)
         self.names: list[str] = parts["names"]
         self.classes: list[str] = parts["classes"]
         self.channels: int = parts["channels"]
-        self.eval_transform: Sequence[Mapping[str, Any]] = parts["eval_transform"]
-        self.module, self.network = deployed_of(state)
-        self.module.to(device)
-        self.network.to(device)
-
-    @torch.no_grad()
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return scores (B,) or logits (B, K) of preprocessed images (B, C, H, W)."""
-        found: Tensor = self.network(images.to(self.device))
-        return found.float().cpu()
+        self.eval_transform: Steps = parts["eval_transform"]
+        super().__init__(path, *deployed_of(state), device)
 
 
-def is_exported(path: str | Path) -> bool:
-    """Tell by its name whether a file is an exported model.
+class ZeroShotModel(TorchModel):
+    """The encoder of a pretraining with its two anchors: it scores images without any label.
 
-    >>> is_exported("work_dirs/demo/model.onnx"), is_exported("work_dirs/demo")
-    (True, False)
+    Args:
+        path: A pretraining's checkpoint.
+        state: Its content.
+        device: Where to compute.
     """
-    return Path(path).suffix in (".onnx", ".xml")
+
+    names: ClassVar[list[str]] = []
+    classes: ClassVar[list[str]] = []
+    channels = 3
+    scenario: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, path: Path, state: dict[str, Any], device: torch.device) -> None:
+        projection = _projection(state, path)
+        super().__init__(path, projection, _ProjectionScores(projection), device)
+        data = state["config"]["pretrain"].get("data") or {}
+        mean, std = data.get("mean", IMAGENET_MEAN), data.get("std", IMAGENET_STD)
+        self.eval_transform: Steps = [
+            {"type": "ToTensor"},
+            {"type": "Normalize", "mean": list(mean), "std": list(std)},
+        ]
+
+
+class _ProjectionScores(nn.Module):
+    """A projection's scores as a network."""
+
+    def __init__(self, projection: QualityProjection) -> None:
+        super().__init__()
+        self.projection = projection
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return scores (B,) of images (B, C, H, W)."""
+        return self.projection.score(images)
+
+
+def _projection(state: dict[str, Any], path: Path) -> QualityProjection:
+    """Return the encoder, projection and anchors of a pretraining's checkpoint."""
+    config, weights = state["config"], state["pretraining"]["model"]
+    with built_from(path):
+        encoder = build_model(without_weights(config["model"]))
+    size = (config["pretrain"].get("data") or {}).get("crop_size", 224)
+    projection = QualityProjection(
+        encoder,
+        weights["anchors"],
+        feature_length(encoder, size),
+        **(config["pretrain"].get("projection") or {}),
+    )
+    load_own_weights(projection, weights, path)
+    projection.eval()
+    return projection
 
 
 def open_model(path: str | Path, device: torch.device) -> ImageModel:
-    """Return the model that a file holds.
+    """Return the model of a run, a checkpoint or an exported file.
 
     Args:
-        path: A checkpoint, a work_dir, or an exported file (``.onnx``, ``.xml``), which is
-            computed on the CPU.
+        path: A work_dir, a checkpoint, or an exported file (``.onnx``, ``.xml``), which is computed
+            on the CPU.
         device: Where to compute.
 
     Raises:
-        ArtifactError: The ONNX file is missing, damaged, or not one of this package's.
+        ArtifactError: The exported file is missing, damaged, or not one of this package's.
         CheckpointError: There is no model that takes images.
     """
-    if is_exported(path):
-        return ExportedImageModel(path)
-    found = find_checkpoint(path)
-    return model_in(found, load_checkpoint(found), device)
+    if backend_of(path):
+        return ExportedModel(path)
+    checkpoint = find_checkpoint(path)
+    return model_from_state(checkpoint, load_checkpoint(checkpoint), device)
 
 
-def model_in(
-    checkpoint: Path, state: dict[str, Any], device: torch.device
+def model_from_state(
+    path: Path, state: dict[str, Any], device: torch.device
 ) -> CheckpointModel | ZeroShotModel:
-    """Return the model of a checkpoint that has been read; the arguments are the models' own."""
+    """Return the model of a checkpoint that has been read.
+
+    Args:
+        path: The checkpoint.
+        state: Its content.
+        device: Where to compute.
+
+    Raises:
+        CheckpointError: The model takes no images, or the checkpoint is damaged.
+    """
     if "pretraining" in state:
-        check_form(state, checkpoint, OF_PRETRAINING)
-        admit_config(state["config"], checkpoint)
-        return ZeroShotModel(checkpoint, state, device)
-    return CheckpointModel(checkpoint, as_run(state, checkpoint), device)
+        check_form(state, path, OF_PRETRAINING)
+        admit_config(state["config"], path)
+        return ZeroShotModel(path, state, device)
+    return CheckpointModel(path, as_run(state, path), device)

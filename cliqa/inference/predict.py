@@ -1,4 +1,4 @@
-"""Scores or classes for images of any kind from a run's checkpoint."""
+"""Predict the scores or classes of images with a run, a checkpoint or an exported file."""
 
 from __future__ import annotations
 
@@ -12,26 +12,22 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2.functional import rgb_to_grayscale
+from tqdm import tqdm
 
 from cliqa.config.trust import built_from
-from cliqa.datasets.image_listing import (
-    find_path,
-    is_hidden,
-    is_image,
-    list_images,
-    log_others,
-)
+from cliqa.datasets.image_listing import find_path, is_hidden, is_image, list_images, log_others
 from cliqa.inference.image_model import ImageModel, open_model
 from cliqa.training.loop.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
 from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
+from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CliqaError, DatasetError, MachineError, ModelError
 from cliqa.utils.memory import InPieces
 
 Transform = Callable[[torch.Tensor], torch.Tensor]
 
 Sample = tuple[Path, "torch.Tensor | None", "str | None"]
-"""A file with its image as the model sees it, or with what is wrong with it."""
+"""A file with its preprocessed image, or with the error."""
 
 BATCH = 32
 """Images or crops a batch."""
@@ -61,7 +57,7 @@ def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Pa
     Args:
         paths: Files, taken whatever their suffix, folders, and patterns such as ``set/**/*.jpg``
             (``**`` for any folders), of which the images are taken. How many other files these
-            hold is logged; hidden ones, and what systems leave behind, are passed over.
+            hold is logged; hidden files, and those of operating systems, are skipped.
         recursive: Look into folders' folders too.
 
     Raises:
@@ -102,7 +98,7 @@ def _matching(pattern: Path, others: list[str]) -> Iterator[Path]:
 
 
 class _Grey:
-    """A transform that sees an RGB image as (1, H, W), like those of a grey data set."""
+    """A transform that gets RGB images as grey ones (1, H, W), like those of a grey data set."""
 
     def __init__(self, transform: Transform) -> None:
         self.transform = transform
@@ -112,7 +108,7 @@ class _Grey:
 
 
 class _Images(Dataset["tuple[torch.Tensor | None, str | None]"]):
-    """Images as a model sees them: (image, None), or (None, what is wrong)."""
+    """Preprocessed images: (image, None), or (None, the error)."""
 
     def __init__(self, paths: Sequence[Path], views: Views) -> None:
         self.paths = paths
@@ -122,12 +118,19 @@ class _Images(Dataset["tuple[torch.Tensor | None, str | None]"]):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor | None, str | None]:
-        path = self.paths[index]
         try:
-            return self.views(read_image(path), path.name), None
+            return self.read(self.paths[index]), None
         except CliqaError as error:
-            text = str(error)
-            return None, text if str(path) in text else f"{path}: {text}"
+            return None, str(error)
+
+    def read(self, path: Path) -> torch.Tensor:
+        """Return a preprocessed image."""
+        try:
+            return self.views(read_image(path), path.name)
+        except CliqaError as error:
+            if str(path) in str(error):
+                raise
+            raise DatasetError(f"{path}: {error}") from error
 
 
 class Predictor:
@@ -136,16 +139,15 @@ class Predictor:
     Args:
         source: A checkpoint, a work_dir, or a model itself.
         device: Where to compute.
-        protocol: What to change in the preprocessing; by default nothing.
+        protocol: Changes of the preprocessing; by default none.
 
     Attributes:
         image_model: The model.
         checkpoint: The file that it is from.
         device: Where it computes.
         names: The experiences that it has been trained on.
-        classes: The classes that it tells apart; empty where it gives scores.
-        views: What it sees of an image: crops of what `transform` makes of it, where the protocol
-            asks for crops.
+        classes: Its classes; empty if it predicts scores.
+        views: The whole preprocessing of an image: `transform`, then the crops of the protocol.
         transform: Preprocessing of the whole image.
 
     Raises:
@@ -176,56 +178,51 @@ class Predictor:
 
     @property
     def model(self) -> nn.Module:
-        """The network of a checkpoint, for those who look inside.
+        """The network of a checkpoint, e.g. for its features and attention maps.
 
         Raises:
             ModelError: The model is from another kind of file.
         """
-        module = getattr(self.image_model, "module", None)
+        module: nn.Module | None = getattr(self.image_model, "module", None)
         if module is None:
             raise ModelError(
                 f"{self.checkpoint}: holds no PyTorch network to look into. Give the checkpoint "
-                "or the work_dir that it was made from."
+                "or the work_dir that it was exported from."
             )
-        network: nn.Module = module
-        return network
+        return module
 
     def score(self, images: torch.Tensor, key: str = "") -> torch.Tensor:
-        """Return the outputs of one image (3, H, W) or of a batch of equal size, uint8.
-
-        They are scores (B,), or logits (B, K) of a classifier.
+        """Return scores (B,) or logits (B, K) of an image (3, H, W), or of a batch, uint8.
 
         Args:
             images: The image or the batch.
-            key: What decides over random crops, in place of a file's name.
+            key: The seed of random crops, instead of a file's name.
         """
         batch = images[None] if images.dim() == 3 else images
-        return apply_model(
-            self.image_model, torch.stack([self.views(image, key) for image in batch])
-        )
+        shown = torch.stack([self.views(image, key) for image in batch])
+        return apply_model(self.image_model, shown)
 
     def predict(
-        self, paths: Sequence[Path], batch_size: int | None = None, num_workers: int = 0
+        self, paths: Sequence[str | Path], batch_size: int | None = None, num_workers: int = 0
     ) -> Iterator[Score]:
         """Yield the score of every image, or its class with the probability, in order.
 
         Args:
-            paths: Image files.
+            paths: Image files; `find_images` lists those of folders and patterns.
             batch_size: Images a batch; None for 32, in which crops count as images.
             num_workers: Processes that read images.
 
         Raises:
-            MachineError: Memory does not suffice for the first image. Where it does not for a
-                later one, that one has an error.
+            MachineError: Memory does not suffice for the first image; a later one has an error.
         """
-        model = InPieces(self.image_model)
+        model, files = InPieces(self.image_model), [Path(path) for path in paths]
         loader: DataLoader[Any] = DataLoader(
-            _Images(paths, self.views),
+            _Images(files, self.views),
             batch_size or max(1, BATCH // self.protocol.count),
             num_workers=num_workers,
             collate_fn=list,
         )
-        images = iter(paths)
+        images = iter(files)
         for samples in loader:
             batch = [(next(images), image, error) for image, error in samples]
             try:
@@ -236,22 +233,40 @@ class Predictor:
                 for sample in batch:  # the one that is too large must not take others with it
                     yield self._alone(model, sample)
 
+    def outputs(
+        self, paths: Sequence[Path], network: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """Return the outputs (N, ...) of another network for image files, on the CPU.
+
+        Args:
+            paths: Image files; they are preprocessed as for the model.
+            network: Images (B, C, H, W) -> (B, ...), on the model's device.
+
+        Raises:
+            DatasetError: An image cannot be read.
+        """
+        model = InPieces(lambda images: network(images.to(self.device)).cpu())
+        images = _Images(paths, self.views)
+        found = []
+        for start in tqdm(range(0, len(paths), BATCH), "batches", leave=False, disable=None):
+            samples = [(images.read(path), 0.0) for path in paths[start : start + BATCH]]
+            found.append(apply_model(model, collate_eval(samples)[0]))
+        return torch.cat(found)
+
     def _alone(self, model: InPieces, sample: Sample) -> Score:
-        """Return the score of one image, or what is wrong with it."""
+        """Return the score of one image, or its error."""
         try:
-            (score,) = self._scores(model, [sample])
+            return self._scores(model, [sample])[0]
         except MachineError as error:
             return Score(sample[0], None, f"{sample[0]}: {error}")
-        return score
 
     def _scores(self, model: InPieces, batch: Sequence[Sample]) -> list[Score]:
         """Return the scores of a batch of images, in order."""
-        said = iter(
-            self._outputs(model, [(image, 0.0) for _, image, _ in batch if image is not None])
-        )
+        readable = [(image, 0.0) for _, image, _ in batch if image is not None]
+        predicted = iter(self._outputs(model, readable))
         found = []
         for path, _, error in batch:
-            score, label = (None, None) if error else next(said)
+            score, label = (None, None) if error else next(predicted)
             found.append(Score(path, score, error, label))
         return found
 
@@ -264,5 +279,22 @@ class Predictor:
         outputs = apply_model(model, collate_eval(samples)[0])
         if not self.classes:
             return [(score, None) for score in outputs.tolist()]
-        sure, said = outputs[:, : len(self.classes)].softmax(1).max(1)
-        return [(p, self.classes[k]) for p, k in zip(sure.tolist(), said.tolist(), strict=True)]
+        best = outputs[:, : len(self.classes)].softmax(1).max(1)
+        chosen = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        return [(probability, self.classes[k]) for probability, k in chosen]
+
+
+def load_predictor(
+    path: str | Path, device: str = "auto", protocol: EvaluationProtocol | None = None
+) -> Predictor:
+    """Return a trained model that predicts image files: ``load_predictor(run).predict(images)``.
+
+    Args:
+        path: A run's work_dir, a checkpoint (of a pretraining too), or an exported file.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; exported files use the CPU.
+        protocol: Changes of the preprocessing; None for none.
+
+    Raises:
+        CliqaError: The model is missing, damaged, or takes no images.
+    """
+    return Predictor(path, resolve_device(device), protocol)

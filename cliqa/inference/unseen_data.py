@@ -1,31 +1,26 @@
-"""Images of classes or with scores that a model has not been trained on, as vectors.
+"""Labelled images that a model has not been trained on, and their embeddings.
 
 Legend: N images, K candidates, D dimensions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from cliqa.datasets.image_listing import list_folders
-from cliqa.inference.data_arguments import Scale, is_new_data_set, parse_data_set
-from cliqa.inference.predict import BATCH, Predictor, find_images
+from cliqa.inference.evaluation_request import Scale, is_new_data_set, parse_data_set
+from cliqa.inference.predict import Predictor, find_images
 from cliqa.losses.contrastive import level_shares
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.models.language.text_files import load_texts
-from cliqa.training.loop.batching import apply_model, collate_eval
-from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ConfigError, DatasetError, ModelError
-from cliqa.utils.memory import InPieces
 from cliqa.utils.paths import home_path
 
 TEMPLATE = "a photo of a {}."
@@ -80,12 +75,12 @@ def image_text_model(predictor: Predictor) -> ImageTextModel:
 def read_unseen(
     data: str, model: ImageTextModel, texts: str | None = None, scale: Scale | None = None
 ) -> Unseen:
-    """Read labelled images and the texts of what they may be.
+    """Read labelled images and the texts of the candidates.
 
     Args:
         data: A folder with a folder of images for each class; or a data set of scores,
             ``TYPE=ROOT`` or ``FILE=IMAGE_ROOT``.
-        model: The model that will be asked.
+        model: The model that is tested.
         texts: A name or a file of texts; see `load_texts`. None: of classes their names, and of
             scores the model's own levels, or those of ``quality_levels``.
         scale: Of a file of scores.
@@ -166,7 +161,7 @@ def embed_paths(predictor: Predictor, model: ImageTextModel, paths: Sequence[Pat
     Raises:
         DatasetError: An image cannot be read.
     """
-    found = _through(predictor, model.embed_image, paths)
+    found = predictor.outputs(paths, model.embed_image)
     return F.normalize(found, dim=1)  # a mean of crops is shorter
 
 
@@ -177,32 +172,4 @@ def answer_paths(predictor: Predictor, model: ImageTextModel, paths: Sequence[Pa
     Raises:
         DatasetError: An image cannot be read.
     """
-    return _through(predictor, model, paths)
-
-
-def _through(
-    predictor: Predictor, network: Callable[[Tensor], Tensor], paths: Sequence[Path]
-) -> Tensor:
-    """Return what a network gives for image files, on the CPU."""
-
-    def give(images: Tensor) -> Tensor:
-        return network(images.to(predictor.device)).cpu()
-
-    say = InPieces(give)
-    found: list[Tensor] = []
-    batch: list[tuple[Any, float]] = []
-    for index, path in enumerate(tqdm(paths, desc="images", leave=False, disable=None)):
-        batch.append((_view(predictor, path), 0.0))
-        if len(batch) == BATCH or index == len(paths) - 1:
-            found.append(apply_model(say, collate_eval(batch)[0]))
-            batch = []
-    return torch.cat(found)
-
-
-def _view(predictor: Predictor, path: Path) -> Tensor:
-    """Return an image as the model sees it."""
-    try:
-        return predictor.views(read_image(path), path.name)
-    except DatasetError as error:
-        text = str(error)
-        raise DatasetError(text if str(path) in text else f"{path}: {text}") from error
+    return predictor.outputs(paths, model)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cliqa.deploy.search.pareto import Measured
+from cliqa.deploy.search.pareto import RecipeResult
 from cliqa.deploy.search.recipes import PRECISIONS
 from cliqa.visualization.style import INK, MUTED, PAGE, color, marker, new_figure, styled
 
@@ -17,7 +17,10 @@ ORDER = ("fp32", "fp16", "bf16", "int8")
 
 @styled
 def draw_pareto(
-    rows: Sequence[Measured], front: Sequence[Measured], best: Measured | None, measure: str
+    rows: Sequence[RecipeResult],
+    front: Sequence[RecipeResult],
+    best: RecipeResult | None,
+    measure: str,
 ) -> Figure:
     """Draw the change of quality of every recipe over its size and over its speed.
 
@@ -46,8 +49,8 @@ def draw_pareto(
     return figure
 
 
-def _draw(axes: Axes, place: float, row: Measured, on_front: bool, is_best: bool) -> None:
-    """Draw one recipe; the share of pruned channels is written beside it."""
+def _draw(axes: Axes, place: float, row: RecipeResult, on_front: bool, is_best: bool) -> None:
+    """Draw one recipe; the share of pruned channels stands beside it."""
     shade = color(ORDER.index(row.recipe.precision))
     height = -(row.drop or 0.0)
     axes.plot(
@@ -77,8 +80,8 @@ def _draw(axes: Axes, place: float, row: Measured, on_front: bool, is_best: bool
         )
 
 
-def _legend(figure: Figure, rows: Sequence[Measured]) -> None:
-    """Explain the colours and markers that are drawn."""
+def _legend(figure: Figure, rows: Sequence[RecipeResult]) -> None:
+    """Say what colours and markers stand for, of what is drawn."""
     axes = figure.axes[0]
     precisions = {row.recipe.precision for row in rows}
     backends = {row.recipe.backend for row in rows}

@@ -21,7 +21,7 @@ from cliqa.config.load import dump_config
 from cliqa.deploy.onnx.file import read_metadata
 from cliqa.deploy.search.auto_optimizer import Artifact
 from cliqa.deploy.search.options import DeployOptions
-from cliqa.deploy.search.pareto import Measured
+from cliqa.deploy.search.pareto import RecipeResult
 from cliqa.deploy.search.recipes import BASELINE, Recipe
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.checkpoints import deployed_of
@@ -239,7 +239,7 @@ def test_a_pruned_model_is_exported_alone(tiny_run: Path, tmp_path: Path) -> Non
 
 def test_what_was_not_measured_has_an_empty_line(done: tuple[Any, Path]) -> None:
     outcome = done[0]
-    rows = [*outcome.rows, Measured(Recipe(0.7), note="failed: so")]
+    rows = [*outcome.rows, RecipeResult(Recipe(0.7), note="failed: so")]
     table = module.deployments_table(module.Outcome(rows, [], None, "size", outcome.budget), "srcc")
     assert table.rows[-1][0] == "onnxruntime fp32, 70 % of channels pruned"
     assert table.rows[-1][-1] == "not measured"

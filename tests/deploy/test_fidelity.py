@@ -27,7 +27,7 @@ def test_figures_of_scores() -> None:
         50,
     )
     assert found.distinct_share == found.distinct / 50
-    assert found.to_row()["agreement"] is None
+    assert found.agreement is None
 
 
 def test_figures_of_logits() -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cliqa.deploy.profiling import (
     count_parameters,
+    measure_in_turns,
     measure_latency,
     peak_memory,
     profile_forward,
@@ -118,3 +119,29 @@ def test_a_size_that_fails_is_named() -> None:
 def test_numbers_of_passes_are_checked(passes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="must be 0 or more"):
         profile_forward(lambda images: images, torch.zeros(1, 3, 2, 2), name="x", **passes)
+
+
+def test_passes_alternate_and_the_first_rounds_do_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "process_time", lambda: clock[0])
+    order = []
+
+    def passes(name: str, first: float, rest: float) -> object:
+        def forward(_: Tensor) -> None:
+            order.append(name)
+            clock[0] += first if order.count(name) <= 2 else rest
+
+        return forward
+
+    slow, fast = passes("slow", 9.0, 0.008), passes("fast", 9.0, 0.002)
+    found = measure_in_turns(slow, fast, torch.zeros(1), warmup=2, rounds=3)  # type: ignore[arg-type]
+    assert order == ["slow", "fast"] * 5
+    assert found == pytest.approx((8, 2))
+
+
+@pytest.mark.parametrize(("warmup", "rounds"), [(-1, 3), (0, 0)])
+def test_numbers_out_of_range_are_refused(warmup: int, rounds: int) -> None:
+    with pytest.raises(ConfigError, match=f"warmup={warmup} must be 0 or more, rounds={rounds}"):
+        measure_in_turns(id, id, torch.zeros(1), warmup=warmup, rounds=rounds)

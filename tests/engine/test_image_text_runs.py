@@ -15,9 +15,8 @@ from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES
 from cliqa.engine.build import build
 from cliqa.engine.work_dir.checkpoints import load_run, model_of
 from cliqa.evaluation.records.predictions import load_class_predictions
-from cliqa.inference.candidate import Request
-from cliqa.inference.evaluate import evaluate
-from cliqa.inference.evaluate_many import evaluate_checkpoints
+from cliqa.inference.evaluate import evaluate, evaluate_checkpoints
+from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.inference.predict import Predictor
 from cliqa.models.lora.adapters import lora_layers
 from cliqa.studies.planned_run import PlannedRun, Replicate
@@ -73,7 +72,7 @@ def test_a_checkpoint_needs_the_texts_file_no_more(
 ) -> None:
     folder = run_config(class_config)
     own_texts.unlink()
-    results, _ = evaluate_checkpoints([str(folder)], Request(), torch.device("cpu"))
+    results, _ = evaluate_checkpoints([str(folder)], EvalRequest(), torch.device("cpu"))
     stored = load_class_predictions(folder, 4, "8+9")
     found = next(iter(results.values()))["datasets"]
     assert found["8+9"]["metrics"]["accuracy"] == matrix(folder, "accuracy")[4][4]

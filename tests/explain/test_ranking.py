@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +13,10 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from cliqa.explain.ranking import rank_degradations
+from cliqa.evaluation.mean_interval import mean_interval
+from cliqa.explain.ranking import SHOWN, Ladder, draw_ranking, draw_strip, rank_degradations
 from cliqa.inference.predict import Predictor
-from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 
 
 def test_scores_are_those_of_the_versions(tiny_run: Path, tiny_data: Path) -> None:
@@ -53,3 +55,57 @@ def test_mistakes_are_named(tiny_run: Path, tiny_data: Path) -> None:
     classifier: Any = SimpleNamespace(classes=["cat"], checkpoint="last.pth")
     with pytest.raises(ModelError, match=r"last\.pth: gives classes, and a ranking needs scores"):
         rank_degradations(classifier, path, ["blur"])
+
+
+def ladder(scores: Sequence[float], name: str = "a.png", kind: str = "blur") -> Ladder:
+    """A ladder of small images."""
+    images = [np.full((6, 8, 3), 10 * level, np.uint8) for level in range(len(scores))]
+    return Ladder(name, kind, images, np.array(scores))
+
+
+@pytest.mark.parametrize(
+    ("scores", "share"),
+    [([0.9, 0.5, 0.1], 1), ([0.1, 0.5, 0.9], 0), ([0.5, 0.5, 0.5], 0.5), ([0.9, 0.1, 0.5], 2 / 3)],
+)
+def test_share_of_pairs_in_order(scores: list[float], share: float) -> None:
+    assert ladder(scores).ordered == pytest.approx(share)
+
+
+def test_a_strip_has_a_panel_a_version_and_a_curve_a_distortion() -> None:
+    figure = draw_strip([ladder([0.9, 0.5, 0.1]), ladder([0.9, 0.8, 0.7], kind="jpeg")])
+    assert len(figure.axes) == 2 * 4
+    first, second = figure.axes[:4], figure.axes[4:]
+    assert [axes.get_xlabel() for axes in first[:3]] == ["0.900", "0.500", "0.100"]
+    assert [axes.get_title() for axes in first[:3]] == ["as it is", "level 1", "level 2"]
+    assert [row[0].get_ylabel() for row in (first, second)] == ["blur", "jpeg"]
+    curve: Any = second[3].lines[0]
+    assert curve.get_ydata().tolist() == [0.9, 0.8, 0.7]
+    assert second[3].get_title() == "100 % of pairs in order"
+
+
+def test_a_strip_shows_the_middle_at_full_size() -> None:
+    large = np.zeros((SHOWN + 10, SHOWN + 50, 3), np.uint8)
+    large[5, 25] = 255
+    figure = draw_strip([Ladder("a.png", "blur", [large, large], np.array([0.5, 0.4]))])
+    shown: Any = figure.axes[0].images[0].get_array()
+    assert shown.shape == (SHOWN, SHOWN, 3)
+    assert shown[0, 0].tolist() == [255, 255, 255]
+
+
+def test_means_are_of_changes_within_an_image() -> None:
+    ladders = [ladder([0.9, 0.5], "a.png"), ladder([0.3, 0.1], "b.png")]
+    figure = draw_ranking(ladders)
+    container: Any = figure.axes[0].containers[0]
+    line, _, (bars,) = container
+    found: Any = mean_interval([-0.4, -0.2])
+    np.testing.assert_allclose(line.get_ydata(), [0, found.mean])
+    np.testing.assert_allclose(bars.get_segments()[1][:, 1], [found.low, found.high])
+    assert "n = 2" in figure.axes[0].get_ylabel()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["blur 100 %"]
+
+
+def test_what_cannot_be_drawn_is_said() -> None:
+    with pytest.raises(ArtifactError, match="there is no ladder"):
+        draw_strip([])
+    with pytest.raises(ArtifactError, match="blur: a mean needs two images or more, there is 1"):
+        draw_ranking([ladder([0.9, 0.1])])

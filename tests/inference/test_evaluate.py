@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import torch
 from scipy import stats
 
 from cliqa.config.load import load_config
-from cliqa.inference.evaluate import evaluate, evaluation_table
+from cliqa.inference.evaluate import evaluate, evaluate_checkpoints, evaluation_table, labels_of
+from cliqa.inference.evaluation_model import CheckpointEvaluation, open_evaluation
+from cliqa.inference.evaluation_request import EvalRequest
+from cliqa.transforms.protocol import parse_protocol
 from cliqa.utils.errors import CheckpointError, ConfigError
 
 Config = dict[str, Any]
@@ -103,7 +107,7 @@ def test_another_data_set_has_its_own_scale_and_is_compared_with_the_training_da
     for row in found["other"]["predictions"]:
         assert row["raw_target"] == pytest.approx(2 * row["target"], abs=1e-6)
         assert row["raw_prediction"] == pytest.approx(2 * np.clip(row["prediction"], 0, 1))
-    assert "24 of the 40 images of other stand in the training data" in caplog.text
+    assert "24 of the 40 images of other are in the training data" in caplog.text
 
 
 def test_the_configs_own_data_need_not_be_there_for_another_data_set(
@@ -162,3 +166,48 @@ def test_the_table_has_a_line_a_data_set() -> None:
     assert lines[0] == "After 2 experience(s)"
     assert lines[-2].split() == ["a", "7", "0.500", "0.250..0.750", *rest]
     assert lines[-1].split() == ["b", "7", "0.500", "n/a", *rest]
+
+
+CPU = torch.device("cpu")
+
+
+def test_labels_are_short_and_differ() -> None:
+    def label(*names: str) -> list[str]:
+        return labels_of([Path(name) for name in names])
+
+    assert label("w/a/checkpoints/last.pth", "w/b/checkpoints/exp_1.pth") == ["a", "b-exp_1"]
+    assert label("w/best.pth") == ["best"]
+    found = label("v/a/checkpoints/last.pth", "w/a/checkpoints/last.pth", "w/x.pth")
+    assert found == ["v-a", "w-a", "w-x"]
+
+
+def test_one_file_for_one_checkpoint_and_each_checkpoint_once(
+    tiny_run: Path, tmp_path: Path
+) -> None:
+    first = tiny_run / "checkpoints" / "exp_0.pth"
+    with pytest.raises(ConfigError, match=r"there are 2 checkpoints, and one file holds one"):
+        evaluate_checkpoints([first, tiny_run], EvalRequest(), CPU, tmp_path / "x.json")
+    with pytest.raises(CheckpointError, match=r"last\.pth: given twice"):
+        evaluate_checkpoints([tiny_run, tiny_run / "checkpoints" / "last.pth"], EvalRequest(), CPU)
+
+
+def test_weights_files_need_not_be_there_any_more(tiny_run: Path, tmp_path: Path) -> None:
+    state = torch.load(tiny_run / "checkpoints" / "last.pth", weights_only=True)
+    state["config"]["load_from"] = "gone.pth"
+    torch.save(state, tmp_path / "moved.pth")
+    model = open_evaluation(tmp_path / "moved.pth", EvalRequest(data_sets=["a"]), CPU)
+    assert isinstance(model, CheckpointEvaluation)
+    weights = model.strategy.model.state_dict()
+    assert all(torch.equal(weights[key], state["strategy"]["model"][key]) for key in weights)
+
+
+def test_features_are_not_cropped(
+    features_config: dict[str, Any], run_config: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = run_config(features_config)
+    results, comparisons = evaluate_checkpoints([folder], EvalRequest(), CPU, tmp_path / "e")
+    assert results["run"]["protocol"]["preprocessing"] == []
+    assert comparisons == []
+    request = EvalRequest(protocol=parse_protocol("grid:2x2"))
+    with pytest.raises(ConfigError, match="need images, but this model takes features"):
+        evaluate_checkpoints([folder], request, CPU, tmp_path / "e")

@@ -219,12 +219,12 @@ def test_a_killed_run_leaves_whole_files_alone(
     assert [len(d) for d in read_clear(root, feature_type="tiny").train] == [10, 10]
 
 
-def test_an_unreadable_image_is_named_and_what_is_done_is_kept(
+def test_an_unreadable_image_is_named_and_finished_files_are_kept(
     root: Path, compute: Callable[..., Path]
 ) -> None:
     bad = root / "labeled_images" / "1" / "dress" / "8.png"
     bad.write_bytes(b"no image")
-    message = r"dress/8\.png: cannot be decoded.*listed in labeled_metadata/1/dress\.json.*is kept"
+    message = r"dress/8\.png: cannot be decoded.*listed in labeled_metadata/1/dress\.json.*are kept"
     with pytest.raises(DatasetError, match=message):
         compute()
     assert [path.name for path in root.glob("features/tiny/*/*.pth")] == ["bus.pth"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from cliqa.evaluation.classification import wilson_interval
 from cliqa.evaluation.functional import srcc
 from cliqa.inference import few_shot as module
 from cliqa.inference.few_shot import draw, few_shot, few_shot_table
+from cliqa.inference.predict import Predictor
 from cliqa.inference.unseen_data import Unseen
 from cliqa.models.build import build_model
 from cliqa.models.language.candidate_texts import CandidateTexts
@@ -189,6 +190,7 @@ def test_words_answer_as_the_model_does(tmp_path: Path, monkeypatch: pytest.Monk
         views=lambda image, _: image.float() / 255,
         checkpoint="x.pth",
     )
+    predictor.outputs = MethodType(Predictor.outputs, predictor)
     zero, one = few_shot(predictor, str(tmp_path), shots=[0, 1])
     assert (zero["by"], one["by"]) == ("words", "vectors")
     assert model.texts.names == ("cat", "dog")

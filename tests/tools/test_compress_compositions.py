@@ -15,8 +15,8 @@ import torch
 from cliqa.deploy.onnx.file import load_proto, read_metadata
 from cliqa.engine.work_dir.checkpoints import load_run, model_of
 from cliqa.evaluation.functional import srcc
-from cliqa.inference.candidate import Request
-from cliqa.inference.evaluate_many import evaluate_checkpoints
+from cliqa.inference.evaluate import evaluate_checkpoints
+from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.models.fake_quantization import rounding_layers
 from cliqa.utils.errors import ModelError
 from tools.compress import main
@@ -110,7 +110,7 @@ def check_files(folder: Path, out: Path, exact: bool = True) -> None:
     main(["export", str(folder), "--out", str(whole), "--tolerance", "1e-5"])
     main(["quantize", str(whole), "--out", str(small), "--count", "36"])
     assert read_metadata(small)["precision"] in ("int8", "a16w8")
-    results, _ = evaluate_checkpoints([folder, whole, small], Request(), CPU, out / "e")
+    results, _ = evaluate_checkpoints([folder, whole, small], EvalRequest(), CPU, out / "e")
     rows = [
         {
             name: np.array([row["prediction"] for row in data["predictions"]])

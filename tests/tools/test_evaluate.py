@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from cliqa.compress.export import export_checkpoint
-from cliqa.deploy.onnx.file import read_metadata, write_metadata
+from cliqa.deploy.file_checksum import seal_onnx
+from cliqa.deploy.onnx.file import describe, load_proto, read_metadata
 from cliqa.deploy.onnx.half import to_float16
 from cliqa.deploy.openvino.backend import to_openvino
 from cliqa.evaluation.bootstrap import paired_bootstrap
@@ -29,6 +30,13 @@ pytestmark = pytest.mark.integration
 
 Call = Callable[..., tuple[int, str, str]]
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "evaluate.py"
+
+
+def write_metadata(path: Path, metadata: dict[str, Any]) -> None:
+    """Replace the description of an ONNX file."""
+    proto = load_proto(path)
+    describe(proto, metadata)
+    path.write_bytes(seal_onnx(proto))
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_an_openvino_file_beside_the_one_that_it_is_from(
     assert found["models"]["m.xml"]["file_bytes"] == sum(sizes)
     small.with_suffix(".json").unlink()
     assert run_entry_point(lambda: main([str(small)])) == 2
-    assert "m.json, which says what images it takes, is missing" in capsys.readouterr().err
+    assert "m.json, which describes its images, is missing" in capsys.readouterr().err
 
 
 @pytest.mark.integration

@@ -6,13 +6,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from cliqa.deploy.search.pareto import Measured, pareto_front
+from cliqa.deploy.search.pareto import RecipeResult, pareto_front
 from cliqa.deploy.search.recipes import BASELINE, Recipe
 from cliqa.visualization.pareto import draw_pareto
 
 
-def row(recipe: Recipe, smaller: float, faster: float, drop: float) -> Measured:
-    return Measured(recipe, 0.9 - drop, None, drop, int(1e6 / smaller), smaller, 1 / faster, faster)
+def row(recipe: Recipe, smaller: float, faster: float, drop: float) -> RecipeResult:
+    return RecipeResult(
+        recipe, 0.9 - drop, None, drop, int(1e6 / smaller), smaller, 1 / faster, faster
+    )
 
 
 def points(axes: Axes, size: float) -> list[Line2D]:
@@ -30,7 +32,7 @@ ROWS = [
     row(Recipe(0, "onnxruntime", "int8"), 3.9, 5, 0.001),
     row(Recipe(0, "openvino", "bf16"), 1, 0.5, 0.0005),
     row(Recipe(0.5, "onnxruntime", "int8"), 15, 11, 0.03),
-    Measured(Recipe(0.7), note="failed"),
+    RecipeResult(Recipe(0.7), note="failed"),
 ]
 
 

@@ -7,15 +7,18 @@ import io
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.graph import first_line
+from cliqa.deploy.onnx.file import first_line
 from cliqa.utils.errors import ConfigError, DatasetError, ModelError
+
+if TYPE_CHECKING:
+    from onnxruntime.quantization.calibrate import TensorsData
 
 METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 """Ways to a range: onnxruntime's names by ours."""
@@ -30,7 +33,7 @@ class CalibrationImages:
     Args:
         batches: Preprocessed images (B, C, H, W) in floating point, as the model gets them.
         shape: The shape of the model's input, None where a length is free.
-        what: What the bar says.
+        what: The title of the bar.
 
     Attributes:
         images: Images read so far.
@@ -99,7 +102,7 @@ class CalibrationImages:
 
 def tensor_ranges(
     path: str | Path, name: str, images: Iterable[Tensor], method: str = "minmax"
-) -> Any:  # noqa: ANN401
+) -> TensorsData:
     """Return the ranges of a graph's tensors over images, as onnxruntime's ``TensorsData``.
 
     One batch is in memory at a time, and a histogram of each tensor.
@@ -132,7 +135,7 @@ def tensor_ranges(
             ) from error
         for batch in images:
             try:
-                calibrator.collect_data(_Once({name: batch.numpy()}))
+                calibrator.collect_data(_OneBatch({name: batch.numpy()}))
             except Exception as error:
                 raise ModelError(
                     f"the graph fails on images of shape {tuple(batch.shape)}: {first_line(error)}."
@@ -140,7 +143,7 @@ def tensor_ranges(
         return calibrator.compute_data()
 
 
-class _Once:
+class _OneBatch:
     """A reader of one batch; more at once would be kept in memory together."""
 
     def __init__(self, inputs: dict[str, Any]) -> None:

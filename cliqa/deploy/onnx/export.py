@@ -1,4 +1,4 @@
-"""A PyTorch model as one ONNX file, which is written only if it says the same."""
+"""A PyTorch model as one ONNX file, which is written only if it matches the model's outputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cliqa import __version__
 from cliqa.deploy.file_checksum import seal_onnx
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.file import describe, open_session
-from cliqa.deploy.onnx.parity import Shape, difference, own_rounding, said
+from cliqa.deploy.onnx.parity import Shape, difference, in_words, own_rounding
 from cliqa.deploy.onnx.trace import reason_of, trace
 from cliqa.models.complexity import count_macs
 from cliqa.models.fake_quantization import remove_rounding
@@ -26,19 +26,18 @@ from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 from cliqa.utils.io import atomic_open
 
 BATCHES = (1, 2, 5)
-"""Batch sizes at which a file is compared with its model; it is traced at `TRACED`."""
+"""Batch sizes at which a file is compared with its model; it is traced at `TRACED_BATCH`."""
 
-TRACED = 2
-"""A size of 1 would be taken for a constant."""
+TRACED_BATCH = 2
+"""A size of 1 would be treated as a constant."""
 
-MORE = ((32, 64), (13, 29))
-"""Pixels that are added to height and width where a file shall take any size."""
+SIZE_CHANGES = ((32, 64), (13, 29))
+"""Pixels added to height and width, at which a file for any size is compared too."""
 
-AMPLIFIED = 4
-"""A file may be off by so many times what the model's own float32 is off its float64.
+ROUNDING_FACTOR = 4
+"""A file may differ by so many times the error of the model's own float32 against float64.
 
-Both round differently, and a network that amplifies rounding, as one that generates weights does,
-makes much of it.
+File and model round differently, and some networks amplify it, e.g. those that generate weights.
 """
 
 DynamicSize = bool | Literal["auto"]
@@ -46,7 +45,7 @@ DynamicSize = bool | Literal["auto"]
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export has made.
+    """The result of an export.
 
     Attributes:
         path: The file.
@@ -90,15 +89,15 @@ def export_onnx(
         path: The file.
         channels: Of the images.
         size: (H, W) to trace with.
-        metadata: What the file says about itself (`cliqa.deploy.onnx.file`); what follows from the
-            model and the other arguments is filled in.
+        metadata: The description (`cliqa.deploy.onnx.file`); the entries that follow from the model
+            and the other arguments are filled in.
         dynamic_size: Let images have any size too; ``"auto"``: where that can be had.
         tolerance: Largest difference allowed, relative to outputs above 1; more is allowed where
             the model itself is further off its own float64.
 
     Raises:
         ConfigError: An argument is out of range, or a package is missing.
-        ModelError: The model cannot be exported, or the file would say something else.
+        ModelError: The model cannot be exported, or the outputs of the file differ.
     """
     started = time.monotonic()
     path = Path(path)
@@ -163,7 +162,7 @@ def _frozen_copy(model: nn.Module) -> nn.Module:
 
 
 def _merge(network: nn.Module) -> None:
-    """Put adapters into the weights, and drop hooks that only look on."""
+    """Put adapters into the weights, and drop forward hooks."""
     merge(network)
     for module in network.modules():
         module._forward_hooks.clear()
@@ -174,7 +173,7 @@ def _cases(shape: tuple[int, int, int], any_size: bool) -> list[Shape]:
     channels, height, width = shape
     cases = [(batch, channels, height, width) for batch in BATCHES]
     if any_size:
-        cases += [(3, channels, height + more, width + wide) for more, wide in MORE]
+        cases += [(3, channels, height + more, width + wide) for more, wide in SIZE_CHANGES]
     return cases
 
 
@@ -195,7 +194,7 @@ def _references(network: nn.Module, cases: list[Shape]) -> References:
         except (CliqaError, RuntimeError, ValueError, AssertionError, TypeError) as error:
             if case[2:] == cases[0][2:]:
                 raise ModelError(
-                    f"export: the model fails with {said(case)} ({reason_of(error)}). Choose "
+                    f"export: the model fails with {in_words(case)} ({reason_of(error)}). Choose "
                     "another size."
                 ) from error
             continue
@@ -204,7 +203,7 @@ def _references(network: nn.Module, cases: list[Shape]) -> References:
             raise ModelError(f"export: the model gives {kind}, not scores (B,) or logits (B, K).")
         if not output.isfinite().all():
             raise ModelError(
-                f"export: the model gives NaN or infinity for {said(case)}, which cannot be "
+                f"export: the model gives NaN or infinity for {in_words(case)}, which cannot be "
                 "compared. Train it to finite weights first."
             )
         found[case] = images, output
@@ -249,16 +248,16 @@ def _attempt(
     tolerance: float,
 ) -> tuple[Any, dict[str, float]]:
     """Return the file's content and how far it is off, if that is little enough."""
-    proto = trace(network, wanted[(TRACED, *shape)][0], any_size)
-    session = open_session(proto.SerializeToString(), Path("export"))
+    proto = trace(network, wanted[(TRACED_BATCH, *shape)][0], any_size)
+    session = open_session(proto.SerializeToString(), "export")
     parity = {case: difference(session, case, *pair) for case, pair in wanted.items()}
     for case, off in parity.items():
-        if off > tolerance and off > AMPLIFIED * own_rounding(network, *wanted[case]):
+        if off > tolerance and off > ROUNDING_FACTOR * own_rounding(network, *wanted[case]):
             raise ModelError(
-                f"export: with {said(case)} the ONNX file differs from the model by {off:.1e}, "
+                f"export: with {in_words(case)} the ONNX file differs from the model by {off:.1e}, "
                 f"more than tolerance={tolerance:g} and than float32's own rounding explains. "
                 "Where it is little more, raise the tolerance (--tolerance "
                 f"{10 * tolerance:g}); else the model's code makes a Python number of a tensor's "
                 "size, which is right for the traced batch alone: write -1 in view() instead."
             )
-    return proto, {said(case): off for case, off in parity.items()}
+    return proto, {in_words(case): off for case, off in parity.items()}

@@ -1,4 +1,4 @@
-"""ONNX files that know what they are for: reading, describing and running them.
+"""ONNX files with a description of their model: reading, describing and running them.
 
 The description is JSON under the key ``cliqa`` of the file's own metadata:
 
@@ -26,26 +26,31 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from cliqa.deploy.description import check_description
-from cliqa.deploy.file_checksum import check_onnx, seal_onnx, strip_checksum
+from cliqa.deploy.file_checksum import check_onnx, strip_checksum
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.tensors import check_tensors
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
-from cliqa.utils.io import atomic_open
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from onnxruntime import InferenceSession as Session
 
 KEY = "cliqa"
+"""The property of a file that holds its description."""
+
 FORMAT = 1
 
 INPUT = "images"
 OUTPUT = "output"
 
 
-def load_proto(path: str | Path) -> Any:  # noqa: ANN401
+def load_proto(path: str | Path) -> ModelProto:
     """Return an ONNX file's content, an ``onnx.ModelProto``.
 
     Raises:
@@ -59,16 +64,16 @@ def load_proto(path: str | Path) -> Any:  # noqa: ANN401
     try:
         proto = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # noqa: BLE001  protobuf's DecodeError has no stable place
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
     if not proto.graph.node or not proto.graph.output:  # what protobuf reads into any few bytes
-        raise _damaged(path, "it has no graph")
+        raise damaged(path, "it has no graph")
     strip_checksum(proto)
     check_tensors(proto, path)
     return proto
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
-    """Return what an ONNX file says about itself.
+    """Return the description of an ONNX file.
 
     Raises:
         ArtifactError: The file is missing, damaged, or not one of this package's.
@@ -90,7 +95,7 @@ def parse_metadata(properties: Mapping[str, str], path: str | Path) -> dict[str,
     """
     if KEY not in properties:
         raise ArtifactError(
-            f"{path}: an ONNX file that does not say which images it takes. Write it with "
+            f"{path}: an ONNX file that does not state which images it takes. Write it with "
             "tools/compress.py export CHECKPOINT."
         )
     try:
@@ -108,24 +113,7 @@ def parse_metadata(properties: Mapping[str, str], path: str | Path) -> dict[str,
     return check_description(found, path)
 
 
-def write_metadata(path: str | Path, metadata: Mapping[str, Any]) -> None:
-    """Replace what an ONNX file says about itself, atomically.
-
-    Args:
-        path: The file.
-        metadata: Plain values; ``format`` is filled in.
-
-    Raises:
-        ArtifactError: The file is missing, or no ONNX file.
-        ConfigError: The package onnx is not installed, or a value is no plain one.
-    """
-    proto = load_proto(path)
-    describe(proto, metadata)
-    with atomic_open(path, "wb") as file:
-        file.write(seal_onnx(proto))
-
-
-def describe(proto: Any, metadata: Mapping[str, Any]) -> None:  # noqa: ANN401
+def describe(proto: ModelProto, metadata: Mapping[str, Any]) -> None:
     """Put a description into an ``onnx.ModelProto``.
 
     Raises:
@@ -153,7 +141,7 @@ class OnnxModel:
 
     Attributes:
         path: The file.
-        metadata: What it says about itself.
+        metadata: Its description.
 
     Raises:
         ArtifactError: The file is missing, damaged, or not one of this package's.
@@ -169,7 +157,7 @@ class OnnxModel:
             properties = self._session.get_modelmeta().custom_metadata_map
             self._input, self._shape = [(i.name, i.shape) for i in self._session.get_inputs()][0]
         except (UnicodeDecodeError, IndexError) as error:  # of names; of a file without an input
-            raise _damaged(self.path, error) from error
+            raise damaged(self.path, error) from error
         self.metadata = parse_metadata(properties, self.path)
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -185,7 +173,7 @@ class OnnxModel:
         except Exception as error:  # noqa: BLE001  its own errors have no common class
             raise ModelError(
                 f"{self.path}: fails on images of shape {tuple(images.shape)}: "
-                f"{_first_line(error)}. Export the checkpoint again with tools/compress.py export."
+                f"{first_line(error)}. Export the checkpoint again with tools/compress.py export."
             ) from error
 
     def _check(self, images: Tensor) -> None:
@@ -208,29 +196,34 @@ class OnnxModel:
                 )
 
 
-def open_session(content: bytes, path: Path, threads: int | None = None) -> Any:  # noqa: ANN401
+def open_session(
+    model: bytes | str | Path, name: str | Path, threads: int | None = None
+) -> Session:
     """Return a session of ONNX Runtime on the CPU.
 
     Args:
-        content: An ONNX file's bytes.
-        path: The file, for the error message.
+        model: An ONNX file, or its content.
+        name: What the error message calls it.
         threads: Threads of a pass; None for PyTorch's own number.
 
     Raises:
-        ArtifactError: The bytes are no ONNX file that it can run.
+        ArtifactError: It is no ONNX file that ONNX Runtime can run.
         ConfigError: The package onnxruntime is not installed.
     """
     runtime = library("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads() if threads is None else threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised; what it says beside them is noise
+    options.log_severity_level = 4  # errors are raised; its log adds nothing
     try:
-        return runtime.InferenceSession(  # what it falls back to it prints
-            content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        return runtime.InferenceSession(  # a fallback would be printed
+            model if isinstance(model, bytes) else str(model),
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,
         )
     except Exception as error:  # noqa: BLE001  its own errors have no common class
-        raise _damaged(path, error) from error
+        raise damaged(name, error) from error
 
 
 def _existing(path: str | Path) -> Path:
@@ -243,14 +236,14 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
-def _first_line(why: object) -> str:
-    """Return what an error says, without what follows its first line."""
+def first_line(why: object) -> str:
+    """Return the first line of an error's text."""
     return (str(why).strip().splitlines() or [type(why).__name__])[0].rstrip(".")
 
 
-def _damaged(path: Path, why: object) -> ArtifactError:
+def damaged(path: str | Path, why: object) -> ArtifactError:
     """Return the error of a file that is no ONNX file."""
     return ArtifactError(
-        f"{path}: damaged, or no ONNX file ({_first_line(why)}). Export the checkpoint again with "
-        "tools/compress.py export."
+        f"{path}: damaged, or no ONNX file that can be run ({first_line(why)}). Export the "
+        "checkpoint again with tools/compress.py export."
     )

@@ -5,55 +5,46 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from cliqa.deploy.file_checksum import check_onnx, seal_onnx, strip_checksum
+from cliqa.deploy.file_checksum import seal_onnx
 from cliqa.deploy.libraries import library
+from cliqa.deploy.onnx.file import KEY, damaged, load_proto, open_session
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode, score_head
-from cliqa.deploy.onnx.tensors import check_tensors
 from cliqa.utils.errors import ArtifactError, ModelError
 from cliqa.utils.io import atomic_open
 
-METADATA = "cliqa"
-"""The key under which a file says what it is."""
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
-def load_graph(path: str | Path) -> Any:  # noqa: ANN401
-    """Return an ONNX file as onnx's ``ModelProto``, weights included.
+def load_graph(path: str | Path) -> ModelProto:
+    """Return an ONNX file as onnx's ``ModelProto``, checked and with all weights.
 
     Raises:
         ArtifactError: It does not exist, or is no ONNX file.
         ConfigError: onnx is not installed.
     """
+    model = load_proto(path)
     onnx = library("onnx")
-    if not Path(path).is_file():
-        raise ArtifactError(f"{path}: no such file. Export a model to ONNX first.")
-    check_onnx(Path(path).read_bytes(), path)
     try:
-        model = onnx.load(str(path), load_external_data=False)
-        check_tensors(model, path)
         onnx.load_external_data_for_model(model, str(Path(path).parent))
         onnx.checker.check_model(model)
-    except ArtifactError:
-        raise
     except Exception as error:  # protobuf's and onnx's own, by version
-        raise ArtifactError(f"{path} is no ONNX file that can be read: {first_line(error)}.") from (
-            error
-        )
-    strip_checksum(model)
+        raise damaged(path, error) from error
     return model
 
 
-def save_graph(model: Any, path: str | Path) -> None:  # noqa: ANN401
+def save_graph(model: ModelProto, path: str | Path) -> None:
     """Write a ``ModelProto`` as one file with a checksum, atomically."""
     with atomic_open(path, "wb") as file:
         file.write(seal_onnx(model))
 
 
-def sort_nodes(model: Any) -> None:  # noqa: ANN401
+def sort_nodes(model: ModelProto) -> None:
     """Put the nodes of a ``ModelProto`` after those that they need, in place.
 
     onnxruntime's converters add theirs at the end, which its own sessions forgive, but not onnx.
@@ -61,7 +52,7 @@ def sort_nodes(model: Any) -> None:  # noqa: ANN401
     library("onnxruntime.quantization.onnx_model").ONNXModel(model).topological_sort()
 
 
-def graph_input(model: Any, path: str | Path) -> tuple[str, list[int | None]]:  # noqa: ANN401
+def graph_input(model: ModelProto, path: str | Path) -> tuple[str, list[int | None]]:
     """Return the name and the shape of a model's only input; None where a length is free.
 
     Args:
@@ -88,7 +79,7 @@ def graph_input(model: Any, path: str | Path) -> tuple[str, list[int | None]]:  
     return inputs[0].name, shapes[0]
 
 
-def name_nodes(model: Any) -> None:  # noqa: ANN401
+def name_nodes(model: ModelProto) -> None:
     """Give nodes without a name one, in place."""
     known = {node.name for node in model.graph.node}
     for index, node in enumerate(model.graph.node):
@@ -99,7 +90,7 @@ def name_nodes(model: Any) -> None:  # noqa: ANN401
             known.add(node.name)
 
 
-def graph_nodes(model: Any) -> dict[str, GraphNode]:  # noqa: ANN401
+def graph_nodes(model: ModelProto) -> dict[str, GraphNode]:
     """Return the nodes of a ``ModelProto`` by name."""
     constant = {"", *(tensor.name for tensor in model.graph.initializer)}  # "" is no input
     nodes: dict[str, GraphNode] = {}
@@ -115,7 +106,7 @@ def graph_nodes(model: Any) -> dict[str, GraphNode]:  # noqa: ANN401
     return nodes
 
 
-def onnx_head(model: Any) -> list[str]:  # noqa: ANN401
+def onnx_head(model: ModelProto) -> list[str]:
     """Return the names of the nodes that are the head of a ``ModelProto``, in order."""
     outputs = {value.name for value in model.graph.output}
     last = [node.name for node in model.graph.node if outputs & set(node.output)]
@@ -123,19 +114,19 @@ def onnx_head(model: Any) -> list[str]:  # noqa: ANN401
     return [node.name for node in model.graph.node if node.name in head]
 
 
-def get_metadata(model: Any, path: str | Path) -> dict[str, str]:  # noqa: ANN401
-    """Return what a ``ModelProto`` says about itself, by key.
+def get_metadata(model: ModelProto, path: str | Path) -> dict[str, str]:
+    """Return the properties of a ``ModelProto``, by key.
 
     Args:
         model: The model.
         path: Its file, for the error.
 
     Raises:
-        ArtifactError: What this package wrote into it is damaged.
+        ArtifactError: The description of this package is damaged.
     """
     values = {item.key: item.value for item in model.metadata_props}
     try:
-        dict(json.loads(values.get(METADATA, "{}")))
+        dict(json.loads(values.get(KEY, "{}")))
     except (ValueError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{path}: its metadata is damaged ({error}). Export it again.") from (
             error
@@ -143,8 +134,8 @@ def get_metadata(model: Any, path: str | Path) -> dict[str, str]:  # noqa: ANN40
     return values
 
 
-def set_metadata(model: Any, values: dict[str, str]) -> None:  # noqa: ANN401
-    """Let a ``ModelProto`` say this about itself, and nothing else."""
+def set_metadata(model: ModelProto, values: dict[str, str]) -> None:
+    """Replace all properties of a ``ModelProto``."""
     del model.metadata_props[:]
     library("onnx").helper.set_model_props(model, values)
 
@@ -156,27 +147,12 @@ def onnx_forward(
 
     Args:
         path: The file, of any origin, or its content.
-        threads: Threads of the CPU; None for onnxruntime's choice.
+        threads: Threads of a pass; None for PyTorch's own number.
 
     Raises:
-        ModelError: onnxruntime cannot run it.
+        ArtifactError: onnxruntime cannot run it.
     """
-    ort = library("onnxruntime")
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    try:
-        model = path if isinstance(path, bytes) else str(path)
-        session = ort.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"], enable_fallback=0
-        )
-    except Exception as error:  # onnxruntime's own have no common base
-        where = "the file" if isinstance(path, bytes) else path
-        raise ModelError(
-            f"{where}: onnxruntime cannot run it ({first_line(error)}). Export the model with "
-            "operators of a standard opset."
-        ) from error
+    session = open_session(path, "the file" if isinstance(path, bytes) else path, threads)
     name = session.get_inputs()[0].name
 
     def forward(images: Tensor) -> Tensor:
@@ -184,8 +160,3 @@ def onnx_forward(
         return torch.from_numpy(session.run(None, inputs)[0]).float()
 
     return forward
-
-
-def first_line(error: Exception) -> str:
-    """Return what an error says, without what follows its first line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,26 +1,23 @@
-"""Half precision: float16 files, and what computes fastest in bfloat16.
+"""Half precision: float16 files, and PyTorch models in bfloat16.
 
 A float16 file is half as large. On a CPU it is not faster: its kernels compute in float32.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.fidelity import Fidelity, compare_outputs, outputs_of
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.calibration import CalibrationImages
+from cliqa.deploy.onnx.file import first_line
 from cliqa.deploy.onnx.graph import (
-    first_line,
     get_metadata,
     graph_input,
     load_graph,
@@ -30,36 +27,10 @@ from cliqa.deploy.onnx.graph import (
     sort_nodes,
 )
 from cliqa.deploy.onnx.quantization import with_precision
-from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.errors import ModelError
 
 SIZE = 64
 """Height and width of the images of a parity check where the model takes any."""
-
-
-@dataclass(frozen=True)
-class HalfReport:
-    """What became of a file.
-
-    Attributes:
-        source: The file in float32.
-        target: The file written.
-        bytes_before: Bytes of the one.
-        bytes_after: Bytes of the other.
-        fidelity: To the one in float32.
-        note: What to expect of it.
-    """
-
-    source: str
-    target: str
-    bytes_before: int
-    bytes_after: int
-    fidelity: Fidelity
-    note: str = "half as large; not faster on a CPU"
-
-    @property
-    def ratio(self) -> float:
-        """How many times smaller the file has become."""
-        return self.bytes_before / self.bytes_after
 
 
 def to_float16(
@@ -69,7 +40,7 @@ def to_float16(
     *,
     keep: Sequence[str] = (),
     tolerance: float = 0.05,
-) -> HalfReport:
+) -> ConversionReport:
     """Write an ONNX file with float16 weights; images and scores stay in float32.
 
     Args:
@@ -81,7 +52,7 @@ def to_float16(
             the largest output where that is greater.
 
     Returns:
-        What was done.
+        The report.
 
     Raises:
         ArtifactError: `source` cannot be read.
@@ -114,12 +85,13 @@ def to_float16(
     fidelity = compare_outputs(expected, outputs_of(onnx_forward(content), images))
     _check(fidelity, expected, source, tolerance)
     save_graph(half, target)
-    return HalfReport(str(source), str(target), before, Path(target).stat().st_size, fidelity)
+    size = Path(target).stat().st_size
+    return ConversionReport(Path(target), "fp16", before, size, fidelity)
 
 
 def autocast_forward(
     model: nn.Module, dtype: torch.dtype = torch.bfloat16
-) -> Callable[[Tensor], Any]:
+) -> Callable[[Tensor], Tensor]:
     """Return a PyTorch model as a function that computes in half precision, with float32 outputs.
 
     Args:
@@ -128,47 +100,12 @@ def autocast_forward(
     """
     device = next(model.parameters()).device.type
 
-    def forward(images: Tensor) -> Any:  # noqa: ANN401
+    def forward(images: Tensor) -> Tensor:
         with torch.no_grad(), torch.autocast(device, dtype):
-            outputs = model(images)
+            outputs: Tensor = model(images)
         return outputs.float()
 
     return forward
-
-
-def fastest(
-    candidates: Mapping[str, Callable[[Tensor], Any]], batch: Tensor, rounds: int = 7
-) -> tuple[str, dict[str, float]]:
-    """Return the name of the fastest of several ways to compute, and the times of all.
-
-    Which one that is differs from processor to processor: bfloat16 is fast where there are
-    instructions for it, and slower than float32 elsewhere. So it is measured.
-
-    Args:
-        candidates: Functions of a batch.
-        batch: Images (B, C, H, W).
-        rounds: Passes of each that count, > 0; they take turns, so that all have the same machine.
-
-    Returns:
-        A name, and medians of the process's time in milliseconds by name.
-
-    Raises:
-        ConfigError: There is no candidate, or no round.
-
-    >>> fastest({"quick": len, "slow": lambda x: sum(range(100_000))}, torch.zeros(1))[0]
-    'quick'
-    """
-    if not candidates or rounds < 1:
-        raise ConfigError(f"{len(candidates)} candidates, rounds={rounds}: give one or more each.")
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for turn in range(rounds + 1):
-        for name, forward in candidates.items():
-            started = time.process_time()
-            forward(batch)
-            if turn:  # the first one warms up
-                seconds[name].append(time.process_time() - started)
-    medians = {name: 1e3 * statistics.median(found) for name, found in seconds.items()}
-    return min(medians, key=lambda name: medians[name]), medians
 
 
 def _random_images(shape: Sequence[int | None]) -> Tensor:
@@ -185,6 +122,6 @@ def _check(fidelity: Fidelity, outputs: Tensor, source: str | Path, tolerance: f
     if fidelity.largest > tolerance * scale:
         raise ModelError(
             f"{source}: float16 changes outputs of up to {scale:.3g} by up to "
-            f"{fidelity.largest:.3g}. Name operators to leave in float32, keep=['Softmax'] say, or "
+            f"{fidelity.largest:.3g}. Name operators to keep in float32, e.g. keep=['Softmax'], or "
             "use int8 or bfloat16."
         )

@@ -1,23 +1,27 @@
-"""Eight bits where they do no harm: what is tried, measured and chosen."""
+"""Mixed precision: 8 bits where the outputs stay accurate, float or 16 bits elsewhere."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 from tqdm import tqdm
 
-from cliqa.deploy.fidelity import Fidelity, compare_outputs, outputs_of
+from cliqa.deploy.conversion import ConversionReport
+from cliqa.deploy.fidelity import compare_outputs, outputs_of
 from cliqa.deploy.onnx.calibration import CalibrationImages
 from cliqa.deploy.onnx.graph import onnx_forward
 from cliqa.deploy.onnx.prepared_graph import PreparedGraph, prepared
-from cliqa.deploy.onnx.quantization import QuantizationReport, write_quantized
+from cliqa.deploy.onnx.quantization import write_quantized
 from cliqa.deploy.onnx.score_head import LAYERS
 from cliqa.utils.errors import ConfigError, DatasetError
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
 
 HELD_BACK = 4
 """Every fourth image is not calibrated on, but compared on."""
@@ -26,65 +30,7 @@ FEWEST = 8
 """Images to compare on, at least: a rank correlation of fewer is chance."""
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One way to quantize, and what it costs.
-
-    Attributes:
-        name: What was left in float, in words.
-        activations: ``"uint8"`` or ``"uint16"``.
-        excluded: The nodes left in float, beside the head.
-        quantized_layers: Layers with integer weights.
-        bytes: Of the file.
-        fidelity: To the file in float32, on images held back.
-    """
-
-    name: str
-    activations: str
-    excluded: tuple[str, ...] = field(repr=False)
-    quantized_layers: int
-    bytes: int
-    fidelity: Fidelity
-
-    def to_row(self) -> dict[str, Any]:
-        """Return the attempt as plain values."""
-        return {**asdict(self), "excluded": list(self.excluded)}
-
-    def __str__(self) -> str:
-        """Return a line."""
-        return (
-            f"{self.activations}, in float {self.name}, {self.bytes / 1e6:.2f} MB: {self.fidelity}"
-        )
-
-
-@dataclass(frozen=True)
-class CareReport:
-    """What was tried, and what was chosen.
-
-    Attributes:
-        attempts: In the order of the trials.
-        chosen: The one written.
-        reached: Whether it is as true as was asked for; else it is the truest.
-        quantization: What was written.
-    """
-
-    attempts: tuple[Attempt, ...]
-    chosen: Attempt
-    reached: bool
-    quantization: QuantizationReport
-
-    def __str__(self) -> str:
-        """Return the attempts, a line each, and the choice."""
-        lines = [str(attempt) for attempt in self.attempts]
-        wide = self.chosen.activations == "uint16"
-        why = "" if self.reached else ", the truest, though less true than asked for"
-        slow = " (computed in float: smaller, not faster)" if wide else ""
-        return "\n".join(
-            [*lines, f"chosen: {self.chosen.activations}, in float {self.chosen.name}{slow}{why}"]
-        )
-
-
-def quantize_with_care(
+def quantize_mixed_precision(
     source: str | Path,
     target: str | Path,
     batches: Iterable[Tensor],
@@ -94,29 +40,28 @@ def quantize_with_care(
     tries: int = 12,
     exclude: Sequence[str] = (),
     method: str = "minmax",
-) -> CareReport:
-    """Write an ONNX file in eight bits, or as near to that as it stays true.
+) -> ConversionReport:
+    """Write an ONNX file in 8 bits, or as near to that as its outputs stay accurate.
 
-    First all is rounded to eight bits but the head. If that is not true enough, activations get 16
-    bits, which is nearly exact, but computed in float. As eight bits are faster, it is then tried
-    what has to be left in float for them: groups of nodes, one at a time, then the groups that
-    helped most together. Chosen is the first of: eight bits; eight bits with fewest layers left in
-    float; 16 bits; whatever is truest.
+    First everything but the head is quantized to 8 bits. If that is not accurate enough, then
+    activations get 16 bits, which is nearly exact, but computed in float. As 8 bits are faster,
+    groups of nodes are then left in float: one group at a time, then the groups that helped most
+    together. Chosen is the first of these that is accurate enough: 8 bits; 8 bits with the fewest
+    layers in float; 16 bits. If none is, the most accurate one is chosen.
 
     Args:
         source: An ONNX file in float32.
         target: The file to write.
         batches: Preprocessed images (B, C, H, W), all in memory at once; every fourth is held back
             to compare on. At least 32; some 100 are good.
-        threshold: What the SRCC of scores to those in float32, or the agreement on classes, must
-            reach, 0..1.
-        distinct: Share of the different scores that must stay different, 0..1.
+        threshold: Least SRCC to the scores in float32, or least agreement on classes, 0..1.
+        distinct: Least number of different scores, as a share of those in float32, 0..1.
         tries: Files to try at most, >= 2.
         exclude: See `quantize_int8`; left in float in all tries.
         method: See `quantize_int8`.
 
     Returns:
-        What was tried, with figures.
+        The report of the file and of all attempts, with their fidelity on the images held back.
 
     Raises:
         ArtifactError: See `quantize_int8`, as all others.
@@ -133,18 +78,24 @@ def quantize_with_care(
         calibrated, held = split_images(CalibrationImages(batches, graph.shape, "reading"))
         graph.calibrate(calibrated, method)
         trial = _Trial(graph, fixed, held, Path(folder) / "trial.onnx", tries)
-        attempts = list(trial.run(lambda found: _is_true(found, threshold, distinct)))
-        true = [a for a in attempts if _is_true(a.fidelity, threshold, distinct)]
-        fast = [a for a in true if a.activations == "uint8"]
+        attempts = list(trial.run(lambda one: _is_accurate(one, threshold, distinct)))
+        accurate = [one for one in attempts if _is_accurate(one, threshold, distinct)]
+        fast = [one for one in accurate if one.activations == "uint8"]
         chosen = (
-            max(fast, key=lambda a: (a.quantized_layers, -len(a.excluded)))
+            max(fast, key=lambda one: (one.quantized_layers, -len(one.excluded)))
             if fast
-            else max(true or attempts, key=lambda a: (a.fidelity.rank, a.fidelity.distinct))
+            else max(accurate or attempts, key=_accuracy)
         )
         report = write_quantized(
             graph, target, exclude=chosen.excluded, activations=chosen.activations
         )
-    return CareReport(tuple(attempts), chosen, bool(true), report)
+    return replace(
+        report,
+        fidelity=chosen.fidelity,
+        in_float=chosen.in_float,
+        attempts=tuple(attempts),
+        reached=bool(accurate),
+    )
 
 
 def split_images(batches: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -172,15 +123,15 @@ def split_images(batches: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor]]
 
 
 def node_groups(graph: PreparedGraph, blocks: int) -> dict[str, list[str]]:
-    """Return groups of nodes that may be what eight bits harm.
+    """Return groups of nodes that 8 bits may harm.
 
     Args:
         graph: The graph; its head belongs to no group.
-        blocks: Stretches to divide it into, of as many layers each.
+        blocks: Blocks to divide it into, of about as many layers each.
 
     Returns:
-        Nodes by what they are: all that are no layers, the depthwise convolutions, and the
-        stretches from the first to the last.
+        Nodes by the group's name: all that are no layers, the depthwise convolutions, and the
+        blocks from the first to the last.
     """
     head = set(graph.head)
     nodes = [node for node in graph.model.graph.node if node.name not in head]
@@ -190,12 +141,12 @@ def node_groups(graph: PreparedGraph, blocks: int) -> dict[str, list[str]]:
         "depthwise convolutions": [node.name for node in layers if _groups_of(node) > 1],
     }
     blocks = min(blocks, len(layers))
-    layer, stretches = -1, [[] for _ in range(blocks)]  # type: ignore[var-annotated]
+    layer = -1
+    parts: list[list[str]] = [[] for _ in range(blocks)]
     for node in nodes:
         layer += node.op_type in LAYERS
-        stretches[max(layer, 0) * blocks // len(layers)].append(node.name)
-    for index, stretch in enumerate(stretches):
-        groups[f"stretch {index + 1} of {blocks}"] = stretch
+        parts[max(layer, 0) * blocks // len(layers)].append(node.name)
+    groups |= {f"block {index}/{blocks}": part for index, part in enumerate(parts, start=1)}
     return {name: group for name, group in groups.items() if group}
 
 
@@ -210,11 +161,11 @@ class _Trial:
         self._left = tries
         self._bar = tqdm(total=tries, desc="trying", unit=" files", disable=None, leave=False)
 
-    def run(self, is_true: Callable[[Fidelity], bool]) -> Iterator[Attempt]:
-        """Yield attempts until one in eight bits is true, or the tries are used up."""
+    def run(self, is_accurate: Callable[[ConversionReport], bool]) -> Iterator[ConversionReport]:
+        """Yield attempts until one in 8 bits is accurate, or the tries are used up."""
         with self._bar:
             yield (first := self._attempt("the head", [], "uint8"))
-            if is_true(first.fidelity):
+            if is_accurate(first):
                 return
             yield self._attempt("the head", [], "uint16")
             groups = node_groups(self._graph, blocks=max(self._left - 4, 1))
@@ -222,16 +173,16 @@ class _Trial:
             for name, nodes in groups.items():
                 if self._left and self._leaves_layers(nodes):
                     yield (attempt := self._attempt(name, nodes, "uint8"))
-                    helped.append((attempt.fidelity.rank, name))
-            if any(rank >= first.fidelity.rank for rank, _ in helped):
-                yield from self._together(groups, sorted(helped, reverse=True), is_true)
+                    helped.append((_accuracy(attempt)[0], name))
+            if any(rank >= _accuracy(first)[0] for rank, _ in helped):
+                yield from self._together(groups, sorted(helped, reverse=True), is_accurate)
 
     def _together(
         self,
         groups: dict[str, list[str]],
         helped: list[tuple[float, str]],
-        is_true: Callable[[Fidelity], bool],
-    ) -> Iterator[Attempt]:
+        is_accurate: Callable[[ConversionReport], bool],
+    ) -> Iterator[ConversionReport]:
         """Yield attempts that leave the best two groups in float, then three, and so on."""
         for count in range(2, len(helped)):
             names = [name for _, name in helped[:count]]
@@ -239,36 +190,43 @@ class _Trial:
             if not self._left or not self._leaves_layers(nodes):
                 return
             yield (attempt := self._attempt(", ".join(names), nodes, "uint8"))
-            if is_true(attempt.fidelity):
+            if is_accurate(attempt):
                 return
 
     def _leaves_layers(self, nodes: Sequence[str]) -> bool:
-        """Tell whether any layer is left to round."""
+        """Return whether any layer is left to quantize."""
         apart = {*self._fixed, *nodes, *self._graph.head}
         return any(
             node.op_type in LAYERS and node.name not in apart
             for node in self._graph.model.graph.node
         )
 
-    def _attempt(self, name: str, nodes: Sequence[str], activations: str) -> Attempt:
-        """Return what a way to quantize costs."""
+    def _attempt(self, name: str, nodes: Sequence[str], activations: str) -> ConversionReport:
+        """Return the report of one way to quantize, with its fidelity."""
         excluded = tuple(dict.fromkeys([*self._fixed, *nodes]))
         report = write_quantized(self._graph, self._path, exclude=excluded, activations=activations)
-        found = outputs_of(onnx_forward(self._path), self._held)
-        fidelity = compare_outputs(self._expected, found)
+        outputs = outputs_of(onnx_forward(self._path), self._held)
+        fidelity = compare_outputs(self._expected, outputs)
         self._left -= 1
         self._bar.update()
-        return Attempt(
-            name, activations, excluded, report.quantized_layers, report.bytes_after, fidelity
-        )
+        return replace(report, fidelity=fidelity, in_float=name)
 
 
-def _is_true(fidelity: Fidelity, threshold: float, distinct: float) -> bool:
-    """Tell whether a model is as true as asked for."""
-    few = fidelity.agreement is None and fidelity.distinct_share < distinct
-    return fidelity.rank >= threshold and not few
+def _accuracy(attempt: ConversionReport) -> tuple[float, int]:
+    """Return what attempts are ranked by."""
+    found = attempt.fidelity
+    return (0.0, 0) if found is None else (found.rank, found.distinct)
 
 
-def _groups_of(node: Any) -> int:  # noqa: ANN401
+def _is_accurate(attempt: ConversionReport, threshold: float, distinct: float) -> bool:
+    """Return whether an attempt is as accurate as asked for."""
+    found = attempt.fidelity
+    if found is None:
+        return False
+    few = found.agreement is None and found.distinct_share < distinct
+    return found.rank >= threshold and not few
+
+
+def _groups_of(node: NodeProto) -> int:
     """Return the groups of a convolution."""
     return next((item.i for item in node.attribute if item.name == "group"), 1)

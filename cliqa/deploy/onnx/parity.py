@@ -1,9 +1,9 @@
-"""How far an exported file's outputs are off the model's."""
+"""The difference between the outputs of an exported file and those of its model."""
 
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +12,14 @@ from cliqa.deploy.onnx.file import INPUT
 from cliqa.deploy.onnx.trace import reason_of
 from cliqa.utils.errors import CliqaError, ModelError
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession as Session
+
 Shape = tuple[int, int, int, int]
 """(B, C, H, W)."""
 
 
-def difference(session: Any, case: Shape, images: Tensor, wanted: Tensor) -> float:  # noqa: ANN401
+def difference(session: Session, case: Shape, images: Tensor, wanted: Tensor) -> float:
     """Return how far a file's outputs are off, relative to outputs above 1.
 
     Args:
@@ -32,13 +35,13 @@ def difference(session: Any, case: Shape, images: Tensor, wanted: Tensor) -> flo
         (values,) = session.run(None, {INPUT: images.numpy()})
     except Exception as error:  # noqa: BLE001  ONNX Runtime's errors have no common class
         raise ModelError(
-            f"export: with {said(case)} the ONNX file fails ({reason_of(error)}). The "
+            f"export: with {in_words(case)} the ONNX file fails ({reason_of(error)}). The "
             "model's code fixes a size that should be free."
         ) from error
     found = torch.from_numpy(values)
     if found.shape != wanted.shape:
         raise ModelError(
-            f"export: with {said(case)} the ONNX file gives shape {tuple(found.shape)} instead of "
+            f"export: with {in_words(case)} the ONNX file gives shape {tuple(found.shape)}, not "
             f"{tuple(wanted.shape)}. The model's code fixes a size that should be free: write -1 "
             "in view() instead of a Python number."
         )
@@ -71,10 +74,10 @@ def relative(found: Tensor, wanted: Tensor) -> float:
     return float(off.nan_to_num(nan=torch.inf).max())
 
 
-def said(case: Shape) -> str:
+def in_words(case: Shape) -> str:
     """Return a case in words.
 
-    >>> said((2, 3, 32, 64))
+    >>> in_words((2, 3, 32, 64))
     'batch 2 of 32 x 64 pixels'
     """
     return f"batch {case[0]} of {case[2]} x {case[3]} pixels"

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from cliqa.config.suggest import closest
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.calibration import CalibrationImages, tensor_ranges
+from cliqa.deploy.onnx.file import first_line
 from cliqa.deploy.onnx.graph import (
-    first_line,
     get_metadata,
     graph_input,
     load_graph,
@@ -26,6 +26,9 @@ from cliqa.deploy.onnx.graph import (
 )
 from cliqa.deploy.onnx.score_head import LAYERS
 from cliqa.utils.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 @dataclass
@@ -39,7 +42,7 @@ class PreparedGraph:
         input: Name of its input.
         shape: Shape of it, None where a length is free.
         head: Nodes of its head.
-        metadata: What the file says about itself.
+        metadata: The properties of the file.
         ranges: Of its tensors, once `calibrate` has been called.
         images: Images that they are from.
         method: How they were found.
@@ -47,7 +50,7 @@ class PreparedGraph:
 
     source: Path
     path: Path
-    model: Any
+    model: ModelProto
     input: str
     shape: list[int | None]
     head: list[str]
@@ -63,10 +66,10 @@ class PreparedGraph:
         self.images, self.method = images.images, method
 
     def matching(self, patterns: Sequence[str]) -> list[str]:
-        """Return the nodes that names or operators with ``*`` stand for.
+        """Return the nodes that match names or operators with ``*``.
 
         Raises:
-            ConfigError: One stands for none.
+            ConfigError: A pattern matches none.
         """
         nodes = self.model.graph.node
         found: set[str] = set()
@@ -123,8 +126,8 @@ def prepared(source: str | Path) -> Iterator[PreparedGraph]:
         yield PreparedGraph(source, path, model, name, shape, onnx_head(model), metadata)
 
 
-def _check_operators(model: Any, source: Path) -> None:  # noqa: ANN401
-    """Refuse what is quantized already, and what has nothing to quantize."""
+def _check_operators(model: ModelProto, source: Path) -> None:
+    """Refuse a quantized file, and one without a layer to quantize."""
     kinds = {node.op_type for node in model.graph.node}
     if kinds & {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger"}:
         raise ModelError(f"{source} is quantized already. Give the file in float32.")

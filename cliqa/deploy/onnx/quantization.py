@@ -10,75 +10,32 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.graph import METADATA, first_line, save_graph, set_metadata, sort_nodes
+from cliqa.deploy.onnx.file import KEY, first_line
+from cliqa.deploy.onnx.graph import save_graph, set_metadata, sort_nodes
 from cliqa.deploy.onnx.prepared_graph import PreparedGraph, prepared
 from cliqa.deploy.onnx.score_head import LAYERS
 from cliqa.utils.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 ACTIVATIONS = {"uint8": "QUInt8", "uint16": "QUInt16"}
 """Types of activations: onnxruntime's names by ours. Signed ones are slow on x86."""
 
 PRECISIONS = {"uint8": "int8", "uint16": "a16w8"}
-"""What a file says that it is, by the type of its activations."""
+"""The precision in a file's description, by the type of its activations."""
 
 
 NORMS = ("InstanceNormalization", "LayerNormalization")
 """Kinds of nodes that stay in float: onnxruntime has no integers for them, and fails where layers
 share their constants, as those of group normalisation do."""
-
-
-@dataclass(frozen=True)
-class QuantizationReport:
-    """What became of a file.
-
-    Attributes:
-        source: The file in float32.
-        target: The file written.
-        bytes_before: Bytes of the one.
-        bytes_after: Bytes of the other.
-        layers: Layers that multiply by weights.
-        quantized_layers: How many of them do so in integers.
-        quantized_nodes: All nodes whose inputs are rounded.
-        kept: Layers left in float, with the reason.
-        images: Images of the calibration.
-        activations: ``"uint8"`` or ``"uint16"``.
-        method: How ranges were found.
-    """
-
-    source: str
-    target: str
-    bytes_before: int
-    bytes_after: int
-    layers: int
-    quantized_layers: int
-    quantized_nodes: int
-    kept: dict[str, str]
-    images: int
-    activations: str
-    method: str
-
-    @property
-    def ratio(self) -> float:
-        """How many times smaller the file has become."""
-        return self.bytes_before / self.bytes_after
-
-    def __str__(self) -> str:
-        """Return a sentence or two."""
-        reasons = sorted(set(self.kept.values()))
-        kept = ", ".join(f"{list(self.kept.values()).count(r)} ({r})" for r in reasons) or "none"
-        return (
-            f"{self.bytes_before / 1e6:.2f} -> {self.bytes_after / 1e6:.2f} MB "
-            f"({self.ratio:.2f} times smaller), {self.quantized_layers} of {self.layers} layers in "
-            f"8 bits with {self.activations} activations, {self.images} calibration images. "
-            f"Layers left in float: {kept}."
-        )
 
 
 def quantize_int8(
@@ -91,7 +48,7 @@ def quantize_int8(
     method: str = "minmax",
     keep_head: bool = True,
     reduce_range: bool = False,
-) -> QuantizationReport:
+) -> ConversionReport:
     """Write an ONNX file with int8 weights and integer activations.
 
     Args:
@@ -109,7 +66,7 @@ def quantize_int8(
         reduce_range: Weights in seven bits: against overflow on x86 processors without VNNI.
 
     Returns:
-        What was done.
+        The report.
 
     Raises:
         ArtifactError: `source` cannot be read.
@@ -139,7 +96,7 @@ def write_quantized(
     activations: str = "uint8",
     keep_head: bool = True,
     reduce_range: bool = False,
-) -> QuantizationReport:
+) -> ConversionReport:
     """Write a calibrated graph with integers; the arguments are those of `quantize_int8`.
 
     Raises:
@@ -155,20 +112,19 @@ def write_quantized(
     model = _quantized(graph, list(reasons), activations, reduce_range)
     set_metadata(model, with_precision(graph.metadata, PRECISIONS[activations]))
     save_graph(model, target)
-    rounded, kept = _look(model, reasons)
+    kept = _layers_in_float(model, reasons)
     layers = [node for node in model.graph.node if node.op_type in LAYERS]
-    return QuantizationReport(
-        source=str(graph.source),
-        target=str(target),
+    return ConversionReport(
+        target=Path(target),
+        precision=PRECISIONS[activations],
         bytes_before=before,
         bytes_after=Path(target).stat().st_size,
-        layers=len(layers),
-        quantized_layers=len(layers) - len(kept),
-        quantized_nodes=rounded,
-        kept=kept,
         images=graph.images,
         activations=activations,
-        method=graph.method,
+        layers=len(layers),
+        quantized_layers=len(layers) - len(kept),
+        kept=kept,
+        excluded=tuple(exclude),
     )
 
 
@@ -179,12 +135,14 @@ def with_precision(metadata: Mapping[str, str], precision: str) -> dict[str, str
     {'cliqa': '{"format": 1, "precision": "fp16"}', 'note': 'a'}
     """
     values = dict(metadata)
-    if METADATA in values:
-        values[METADATA] = json.dumps({**json.loads(values[METADATA]), "precision": precision})
+    if KEY in values:
+        values[KEY] = json.dumps({**json.loads(values[KEY]), "precision": precision})
     return values
 
 
-def _quantized(graph: PreparedGraph, exclude: list[str], activations: str, reduced: bool) -> Any:  # noqa: ANN401
+def _quantized(
+    graph: PreparedGraph, exclude: list[str], activations: str, reduced: bool
+) -> ModelProto:
     """Return the graph with rounding nodes, as a ``ModelProto``."""
     quantization = library("onnxruntime.quantization")
     registry = library("onnxruntime.quantization.registry")
@@ -218,21 +176,16 @@ def _quantized(graph: PreparedGraph, exclude: list[str], activations: str, reduc
     return quantizer.model.model
 
 
-def _look(model: Any, reasons: Mapping[str, str]) -> tuple[int, dict[str, str]]:  # noqa: ANN401
-    """Return how many nodes get rounded inputs, and why layers do not."""
+def _layers_in_float(model: ModelProto, reasons: Mapping[str, str]) -> dict[str, str]:
+    """Return the layers whose inputs are not rounded, with the reason."""
     origin = {name: node.op_type for node in model.graph.node for name in node.output}
-    rounded, kept = 0, {}
+    kept = {}
     for node in model.graph.node:
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            continue
-        kinds = [origin.get(name) for name in node.input]
-        is_layer = node.op_type in LAYERS
-        done = (all if is_layer else any)(kind == "DequantizeLinear" for kind in kinds[:2])
-        if done and node.name not in reasons:
-            rounded += 1
-        elif is_layer:
+        kinds = [origin.get(name) for name in node.input[:2]]
+        rounded = all(kind == "DequantizeLinear" for kind in kinds) and node.name not in reasons
+        if node.op_type in LAYERS and not rounded:
             kept[node.name] = reasons.get(node.name, "onnxruntime leaves it")
-    return rounded, kept
+    return kept
 
 
 def _check_activations(activations: str) -> None:

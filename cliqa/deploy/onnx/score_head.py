@@ -33,7 +33,7 @@ class GraphNode:
 
     Attributes:
         kind: Its operator.
-        inputs: The nodes that its inputs are from; what is constant or an image is from none.
+        inputs: The nodes that its inputs come from; constants and images come from none.
         weighted: One of its factors is constant.
     """
 

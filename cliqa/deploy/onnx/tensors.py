@@ -1,7 +1,7 @@
 """The tensors of an ONNX file: where they lie and how large they are, checked before they are read.
 
-A file may keep tensors in other files, and says itself in which. Those of strangers may name any
-file of the machine.
+A file may keep tensors in other files, which it names itself. An untrusted one may name any file of
+the machine.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cliqa.utils.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, TensorProto
 
 _EXTERNAL = 1
 _ITEM_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
 """Bytes of an element, by ONNX's number of its type; those that share bytes are left out."""
 
 
-def check_tensors(model: Any, path: str | Path) -> None:  # noqa: ANN401
-    """Refuse tensors that lie outside the model's folder, or are not as large as they say.
+def check_tensors(model: ModelProto, path: str | Path) -> None:
+    """Refuse tensors that lie outside the model's folder, or are not as large as declared.
 
     Args:
         model: An ``onnx.ModelProto``, read without its external data.
@@ -43,7 +46,7 @@ def check_tensors(model: Any, path: str | Path) -> None:  # noqa: ANN401
             raise ArtifactError(f"{path}: reads {file.name} many times over. Export it again.")
 
 
-def _tensors(model: Any) -> Iterator[Any]:  # noqa: ANN401
+def _tensors(model: ModelProto) -> Iterator[TensorProto]:
     """Yield every tensor of a model, those in attributes and in graphs within graphs too."""
     graphs, nodes = [model.graph], [node for function in model.functions for node in function.node]
     while graphs or nodes:
@@ -60,7 +63,7 @@ def _tensors(model: Any) -> Iterator[Any]:  # noqa: ANN401
             graphs.extend(attribute.graphs)
 
 
-def _check_external(tensor: Any, path: Path, size: int) -> tuple[Path, int]:  # noqa: ANN401
+def _check_external(tensor: TensorProto, path: Path, size: int) -> tuple[Path, int]:
     """Return the file that a tensor lies in, and how many bytes of it are read.
 
     Raises:
@@ -88,7 +91,7 @@ def _check_external(tensor: Any, path: Path, size: int) -> tuple[Path, int]:  # 
     return file, count
 
 
-def _refused(path: str | Path, tensor: Any, why: str) -> ArtifactError:  # noqa: ANN401
+def _refused(path: str | Path, tensor: TensorProto, why: str) -> ArtifactError:
     """Return the error of a file that is not to be read."""
     return ArtifactError(
         f"{path}: its tensor '{tensor.name}' {why}. Export the model again, as one file."

@@ -9,7 +9,7 @@ import re
 import textwrap
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -18,13 +18,16 @@ from cliqa.deploy.onnx.file import INPUT, OUTPUT
 from cliqa.models.export_forms import export_forms
 from cliqa.utils.errors import ModelError
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
-def trace(network: nn.Module, images: Tensor, any_size: bool) -> Any:  # noqa: ANN401
+
+def trace(network: nn.Module, images: Tensor, any_size: bool) -> ModelProto:
     """Return the ``onnx.ModelProto`` of a network; batches may have any size.
 
     Args:
         network: On the CPU, in evaluation mode.
-        images: (B, C, H, W) to trace with; B is at least 2, as 1 would be taken for a constant.
+        images: (B, C, H, W) to trace with; B is at least 2: 1 would be treated as a constant.
         any_size: Let H and W be free too.
 
     Raises:
@@ -44,7 +47,7 @@ def trace(network: nn.Module, images: Tensor, any_size: bool) -> Any:  # noqa: A
                 output_names=[OUTPUT],
                 dynamic_shapes=(axes,),
             )
-            proto: Any = program.model_proto  # type: ignore[union-attr]
+            proto: ModelProto = program.model_proto  # type: ignore[union-attr]
     except Exception as error:  # noqa: BLE001  any part of torch's compiler may fail in its own way
         what = "images of any size" if any_size else "batches of any size"
         raise ModelError(
@@ -55,7 +58,7 @@ def trace(network: nn.Module, images: Tensor, any_size: bool) -> Any:  # noqa: A
     return proto
 
 
-def _tidy(proto: Any) -> None:  # noqa: ANN401
+def _tidy(proto: ModelProto) -> None:
     """Give the free axes their names, and drop the places in this machine's source files."""
     (images,) = proto.graph.input
     axes = [dim.dim_param for dim in images.type.tensor_type.shape.dim]
@@ -76,7 +79,7 @@ def _tidy(proto: Any) -> None:  # noqa: ANN401
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep off the console what PyTorch's exporter says."""
+    """Keep the messages of PyTorch's exporter off the console."""
     disabled = logging.root.manager.disable
     silent = io.StringIO()
     logging.disable(logging.CRITICAL)
@@ -93,10 +96,10 @@ def _quiet() -> Iterator[None]:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what of an error's text says what went wrong, in a line."""
+    """Return the cause in an error's text, in a line."""
     text = re.sub(r"\x1b\[\d+m", "", str(error)).strip()
     text = text.partition("## Exception summary")[2].strip() or text
     text = text.rpartition("Status Message: ")[2]
     lines = [re.sub(r"^<class '([\w.]+)'>", r"\1", line.strip()) for line in text.splitlines()]
-    said = " ".join(line for line in lines[:2] if line) or type(error).__name__
-    return textwrap.shorten(said, 240, placeholder=" ...").rstrip(".")
+    cause = " ".join(line for line in lines[:2] if line) or type(error).__name__
+    return textwrap.shorten(cause, 240, placeholder=" ...").rstrip(".")

@@ -7,62 +7,37 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.description import check_description
-from cliqa.deploy.fidelity import Fidelity
 from cliqa.deploy.file_checksum import check_onnx, check_openvino, seal_openvino
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.graph import METADATA, first_line, get_metadata, load_graph
+from cliqa.deploy.onnx.file import KEY, first_line
+from cliqa.deploy.onnx.graph import get_metadata, load_graph
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode, score_head
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import write_json
 from cliqa.utils.locks import temporary_folder
 
+if TYPE_CHECKING:
+    from openvino import Model
+
 _SUFFIXES = (".xml", ".onnx")
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
-"""In what OpenVINO computes what is not in integers, by the precision of a file."""
+"""The type in which OpenVINO computes everything but integers, by the precision of a file."""
 
-LITTLE = 2**20
-"""With fewer bytes left on the disk, OpenVINO has failed for want of room: it does not say why."""
-
-
-@dataclass(frozen=True)
-class OpenVinoReport:
-    """What became of an ONNX file.
-
-    Attributes:
-        source: The ONNX file.
-        target: The ``.xml`` file; its ``.bin`` and ``.json`` lie beside it.
-        bytes_before: Bytes of the one.
-        bytes_after: Bytes of all three.
-        precision: ``"fp32"``, ``"bf16"`` or ``"int8"``.
-        kept: Layers of the head, left in float.
-        images: Images of the calibration.
-        fidelity: To the ONNX file in float32, on those; None without a calibration.
-    """
-
-    source: str
-    target: str
-    bytes_before: int
-    bytes_after: int
-    precision: str
-    kept: tuple[str, ...] = ()
-    images: int = 0
-    fidelity: Fidelity | None = None
-
-    @property
-    def ratio(self) -> float:
-        """How many times smaller the files have become."""
-        return self.bytes_before / self.bytes_after
+FULL_DISK = 2**20
+"""With fewer bytes left on the disk, an unexplained failure of OpenVINO means a full disk."""
 
 
-def to_openvino(source: str | Path, target: str | Path, precision: str = "fp32") -> OpenVinoReport:
+def to_openvino(
+    source: str | Path, target: str | Path, precision: str = "fp32"
+) -> ConversionReport:
     """Write an ONNX file as OpenVINO's, with weights in float32.
 
     Args:
@@ -83,19 +58,19 @@ def to_openvino(source: str | Path, target: str | Path, precision: str = "fp32")
     check_name(target)
     metadata = get_metadata(load_graph(source), source)
     size = write_openvino(read_openvino(source), Path(target), metadata, precision)
-    return OpenVinoReport(str(source), str(target), Path(source).stat().st_size, size, precision)
+    return ConversionReport(Path(target), precision, Path(source).stat().st_size, size)
 
 
 class OpenVinoModel:
     """An OpenVINO file as a function.
 
     Args:
-        path: The ``.xml`` file; what the model is stands in the ``.json`` beside it, if any.
+        path: The ``.xml`` file; its description is the ``.json`` beside it, if any.
         threads: Threads of the CPU; None for OpenVINO's choice.
-        precision: What to compute in, ``"fp32"`` or ``"bf16"``; None for what the file says.
+        precision: What to compute in, ``"fp32"`` or ``"bf16"``; None for that of the description.
 
     Attributes:
-        metadata: What the file says about itself; empty where there is no ``.json``.
+        metadata: The description; empty if there is no ``.json``.
 
     Raises:
         ArtifactError: A file is missing or damaged.
@@ -136,7 +111,7 @@ class OpenVinoModel:
             ) from error
 
 
-def openvino_nodes(model: Any) -> dict[str, GraphNode]:  # noqa: ANN401
+def openvino_nodes(model: Model) -> dict[str, GraphNode]:
     """Return the nodes of an ``openvino.Model`` by name."""
     nodes: dict[str, GraphNode] = {}
     constant: set[str] = set()
@@ -151,7 +126,7 @@ def openvino_nodes(model: Any) -> dict[str, GraphNode]:  # noqa: ANN401
     return {name: node for name, node in nodes.items() if name not in constant}
 
 
-def openvino_head(model: Any) -> list[str]:  # noqa: ANN401
+def openvino_head(model: Model) -> list[str]:
     """Return the names of the nodes that are the head of an ``openvino.Model``, in order."""
     nodes = openvino_nodes(model)
     last = [name for node in nodes.values() if node.kind == "Result" for name in node.inputs]
@@ -160,7 +135,7 @@ def openvino_head(model: Any) -> list[str]:  # noqa: ANN401
 
 
 def openvino_forward(
-    model: Any,  # noqa: ANN401
+    model: Model,
     threads: int | None = None,
     hint: str = "f32",
 ) -> Callable[[Tensor], Tensor]:
@@ -169,7 +144,7 @@ def openvino_forward(
     Args:
         model: The model.
         threads: Threads of the CPU; None for OpenVINO's choice.
-        hint: What to compute in: ``"f32"`` or ``"bf16"``.
+        hint: The type to compute in: ``"f32"`` or ``"bf16"``.
     """
     openvino = library("openvino", "openvino")
     options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint}
@@ -184,7 +159,7 @@ def openvino_forward(
     return run
 
 
-def read_openvino(path: str | Path) -> Any:  # noqa: ANN401
+def read_openvino(path: str | Path) -> Model:
     """Return a file as an ``openvino.Model``.
 
     Raises:
@@ -225,14 +200,14 @@ def check_files(path: Path) -> None:
         check_onnx(path.read_bytes(), path)
 
 
-def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precision: str) -> int:  # noqa: ANN401
-    """Write a model and what it is; the ``.xml`` comes last.
+def write_openvino(model: Model, target: Path, metadata: Mapping[str, str], precision: str) -> int:
+    """Write a model and its description; the ``.xml`` comes last.
 
     Args:
         model: An ``openvino.Model``.
         target: The ``.xml`` file.
-        metadata: What the ONNX file said about itself.
-        precision: What is changed of that.
+        metadata: The properties of the ONNX file.
+        precision: Of the new file, for its description.
 
     Returns:
         Bytes of the three files.
@@ -240,7 +215,7 @@ def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precis
     with temporary_folder(target) as folder:
         new = folder / target.name
         _save(model, new, target)
-        note = json.loads(metadata.get(METADATA, "{}"))
+        note = json.loads(metadata.get(KEY, "{}"))
         write_json(new.with_suffix(".json"), {**note, "precision": precision})
         seal_openvino(new)
         size = sum(path.stat().st_size for path in folder.iterdir())
@@ -250,23 +225,23 @@ def write_openvino(model: Any, target: Path, metadata: Mapping[str, str], precis
     return size
 
 
-def _save(model: Any, new: Path, target: Path) -> None:  # noqa: ANN401
+def _save(model: Model, new: Path, target: Path) -> None:
     """Let OpenVINO write a model.
 
     Raises:
-        ArtifactError: It cannot, and does not say why.
+        ArtifactError: It fails for another reason than a full disk.
         OSError: The disk is full.
     """
     try:
         library("openvino", "openvino").save_model(model, str(new), compress_to_fp16=False)
     except RuntimeError as error:
-        if shutil.disk_usage(new.parent).free < LITTLE:
+        if shutil.disk_usage(new.parent).free < FULL_DISK:
             raise OSError(errno.ENOSPC, "No space left on device", str(target)) from error
         raise ArtifactError(f"{target}: OpenVINO cannot write it: {first_line(error)}.") from error
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:
-    """Return what the file beside a model says."""
+    """Return the description in the file beside a model."""
     sidecar = path.with_suffix(".json")
     if not sidecar.is_file():
         return {}

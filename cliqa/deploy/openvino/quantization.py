@@ -7,17 +7,18 @@ import io
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.fidelity import compare_models
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.calibration import CalibrationImages
-from cliqa.deploy.onnx.graph import first_line, get_metadata, graph_input, load_graph
+from cliqa.deploy.onnx.file import first_line
+from cliqa.deploy.onnx.graph import get_metadata, graph_input, load_graph
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode
 from cliqa.deploy.openvino.backend import (
-    OpenVinoReport,
     check_name,
     openvino_forward,
     openvino_head,
@@ -27,7 +28,10 @@ from cliqa.deploy.openvino.backend import (
 )
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 
-BENDING = ("Swish", "HSwish", "Gelu", "Sigmoid", "HSigmoid", "Elu", "PReLU", "Mish", "Tanh")
+if TYPE_CHECKING:
+    from openvino import Model
+
+ASYMMETRIC = ("Swish", "HSwish", "Gelu", "Sigmoid", "HSigmoid", "Elu", "PReLU", "Mish", "Tanh")
 """Activations with values below zero, or that saturate: their ranges are not symmetric."""
 
 
@@ -38,7 +42,7 @@ def quantize_openvino(
     *,
     transformer: bool | None = None,
     preset: str | None = None,
-) -> OpenVinoReport:
+) -> ConversionReport:
     """Write an ONNX file as OpenVINO's in int8, by NNCF; the score head stays in float.
 
     The ranges are the smallest and the largest values seen. NNCF's own choice cuts outliers off,
@@ -71,7 +75,7 @@ def quantize_openvino(
         transformer = looks_like_transformer(nodes, head)
     if preset is None:
         kinds = {node.kind for name, node in nodes.items() if name not in head}
-        preset = "mixed" if transformer or kinds & set(BENDING) else "performance"
+        preset = "mixed" if transformer or kinds & set(ASYMMETRIC) else "performance"
     singles = [one for batch in images for one in batch.split(shape[0] or 1)]
     try:
         small = _quantized(model, singles, head, transformer, preset)
@@ -85,32 +89,31 @@ def quantize_openvino(
     both = (openvino_forward(read_openvino(source)), openvino_forward(small))
     fidelity = compare_models(*both, images)
     size = write_openvino(small, Path(target), metadata, "int8")
-    return OpenVinoReport(
-        source=str(source),
-        target=str(target),
+    return ConversionReport(
+        target=Path(target),
+        precision="int8",
         bytes_before=Path(source).stat().st_size,
         bytes_after=size,
-        precision="int8",
-        kept=tuple(name for name in head if nodes[name].kind in LAYERS),
-        images=sum(len(batch) for batch in images),
         fidelity=fidelity,
+        images=sum(len(batch) for batch in images),
+        kept={name: "score head" for name in head if nodes[name].kind in LAYERS},
     )
 
 
 def looks_like_transformer(nodes: Mapping[str, GraphNode], head: Collection[str]) -> bool:
-    """Tell whether a graph has attention before its head: a softmax, and computed factors."""
+    """Return whether a graph has attention before its head: a softmax, and computed factors."""
     body = [node for name, node in nodes.items() if name not in head]
     products = any(node.kind in LAYERS and not node.weighted for node in body)
     return products and any(node.kind == "Softmax" for node in body)
 
 
 def _quantized(
-    model: Any,  # noqa: ANN401
+    model: Model,
     images: Sequence[Tensor],
     head: Sequence[str],
     transformer: bool,
     preset: str,
-) -> Any:  # noqa: ANN401
+) -> Model:
     """Return a model with rounding nodes."""
     # what NNCF imports tells a machine without CUDA that it has none
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)

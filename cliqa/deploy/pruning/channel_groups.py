@@ -1,6 +1,6 @@
 """Groups of layers that lose their channels together, found by Torch-Pruning.
 
-The library takes a copy of the model apart; what it did to the copy is noted in terms of tensors.
+The library prunes a copy of the model; the changes of the copy are recorded per tensor.
 """
 
 from __future__ import annotations
@@ -10,21 +10,25 @@ import io
 import math
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from cliqa.deploy.pruning.kept_channels import KeptChannels, cannot
+from cliqa.deploy.pruning.kept_channels import KeptChannels, cannot_prune
 from cliqa.deploy.pruning.prunable import ProbeHead
 from cliqa.utils.errors import ArtifactError, ModelError
+
+if TYPE_CHECKING:
+    from torch_pruning.dependency import Dependency, Group
 
 ROOTS = (nn.Conv2d, nn.Linear)
 """Layers whose outputs are pruned."""
 
 
-def import_torch_pruning() -> Any:  # noqa: ANN401
+def import_torch_pruning() -> ModuleType:
     """Import Torch-Pruning, quietly.
 
     Raises:
@@ -74,9 +78,9 @@ class ChannelGroups:
             with _quiet(), torch.enable_grad():
                 self._graph = library.DependencyGraph().build_dependency(model, example)
         except Exception as error:  # noqa: BLE001  the library raises whatever it runs into
-            raise ModelError(cannot(model, error)) from error
+            raise ModelError(cannot_prune(model, error)) from error
 
-    def all(self) -> list[Any]:
+    def all(self) -> list[Group]:
         """Return the groups with all of their channels."""
         with _quiet():
             found = self._graph.get_all_groups(
@@ -84,11 +88,11 @@ class ChannelGroups:
             )
             return list(found)
 
-    def width(self, group: Any) -> int:  # noqa: ANN401
+    def width(self, group: Group) -> int:
         """Return the channels of a group."""
         return len(group[0].idxs)
 
-    def fold(self, group: Any) -> int:  # noqa: ANN401
+    def fold(self, group: Group) -> int:
         """Return into how many equal parts a group's channels are taken by one of its layers."""
         parts = [1]
         for dependency, _ in group.items:
@@ -99,7 +103,7 @@ class ChannelGroups:
                 parts.append(module.groups)
         return math.lcm(*parts)
 
-    def prune(self, group: Any, count: int) -> None:  # noqa: ANN401
+    def prune(self, group: Group, count: int) -> None:
         """Remove the `count` least important channels of a group.
 
         Args:
@@ -112,7 +116,7 @@ class ChannelGroups:
             scores = self._importance(group)
             if scores is None:  # nothing in the group that this importance looks at
                 return
-            gone = least(scores.cpu(), count, self.fold(group))
+            gone = least_important(scores.cpu(), count, self.fold(group))
             root = group[0].dep
             chosen = self._graph.get_pruning_group(root.target.module, root.handler, gone)
             if self._graph.check_pruning_group(chosen):
@@ -120,7 +124,7 @@ class ChannelGroups:
                     self._note(dependency, indexes)
                 chosen.prune()
 
-    def _note(self, dependency: Any, indexes: list[int]) -> None:  # noqa: ANN401
+    def _note(self, dependency: Dependency, indexes: list[int]) -> None:
         """Note which channels a layer loses.
 
         Raises:
@@ -135,13 +139,13 @@ class ChannelGroups:
             )
         if module in self.kept.names:  # not a sum or a reshape, which have no weights
             out = bool(self._graph.is_out_channel_pruning_fn(dependency.handler))
-            self.kept.note(module, out, indexes)
+            self.kept.record(module, out, indexes)
 
 
-def least(scores: Tensor, count: int, fold: int = 1) -> list[int]:
+def least_important(scores: Tensor, count: int, fold: int = 1) -> list[int]:
     """Return the channels with the least scores; of each of `fold` parts the same ones.
 
-    >>> least(torch.tensor([3.0, 1.0, 2.0, 9.0]), 2, fold=2)
+    >>> least_important(torch.tensor([3.0, 1.0, 2.0, 9.0]), 2, fold=2)
     [0, 2]
     """
     parts = scores.view(fold, -1)
@@ -152,7 +156,7 @@ def least(scores: Tensor, count: int, fold: int = 1) -> list[int]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what the library says off the console."""
+    """Keep the library's messages off the console."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield

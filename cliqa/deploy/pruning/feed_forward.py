@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from cliqa.deploy.pruning.channel_groups import least
+from cliqa.deploy.pruning.channel_groups import least_important
 from cliqa.deploy.pruning.kept_channels import KeptChannels
 from cliqa.deploy.pruning.prunable import hidden_layers
 
@@ -54,9 +54,9 @@ class FeedForwardGroups:
         scores = first.weight.square().sum(1) + second.weight.square().sum(0)  # (H,)
         if self._importance == "random":
             scores = torch.rand(len(scores), generator=self._random)
-        gone = least(scores.cpu(), count)
-        self.kept.note(first, True, gone)
-        self.kept.note(second, False, gone)
+        gone = least_important(scores.cpu(), count)
+        self.kept.record(first, True, gone)
+        self.kept.record(second, False, gone)
         left = torch.ones(first.out_features, dtype=torch.bool)
         left[gone] = False
         first.weight = nn.Parameter(first.weight[left])

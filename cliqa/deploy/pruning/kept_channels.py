@@ -43,7 +43,7 @@ class KeptChannels:
         self._before = {name: _widths(module) for module, name in self.names.items()}
         self._kept: dict[tuple[nn.Module, bool], list[int]] = {}
 
-    def note(self, module: nn.Module, out: bool, indexes: Sequence[int]) -> None:
+    def record(self, module: nn.Module, out: bool, indexes: Sequence[int]) -> None:
         """Note that a layer loses channels, before it does.
 
         Args:
@@ -57,7 +57,7 @@ class KeptChannels:
         self._kept[key] = [channel for k, channel in enumerate(left) if k not in gone]
 
     def step(self, head: nn.Module | None = None) -> Step:
-        """Return what was kept.
+        """Return the channels that were kept, as a step of `cliqa.models.pruned`.
 
         Args:
             head: The model's own head, where the copy has a `ProbeHead`.
@@ -117,14 +117,14 @@ class KeptChannels:
         try:
             pruned.eval()(example)
         except (RuntimeError, ValueError, TypeError, IndexError, ModelError) as error:
-            raise ModelError(cannot(pruned, error)) from error
+            raise ModelError(cannot_prune(pruned, error)) from error
         finally:
             for module in training:
                 module.training = True
 
 
 def _cuts(module: nn.Module, out: bool, left: list[int]) -> Iterator[tuple[str, int, list[int]]]:
-    """Yield a layer's tensors, their dimension of its output or input channels, what is kept."""
+    """Yield a layer's tensors, the dimension of the channels, and the channels kept."""
     if isinstance(module, (_ConvNd, nn.Linear)):
         turned = isinstance(module, _ConvTransposeNd)
         groups = getattr(module, "groups", 1)
@@ -141,13 +141,13 @@ def _cuts(module: nn.Module, out: bool, left: list[int]) -> Iterator[tuple[str, 
 
 
 def _is_symmetric(module: nn.Module) -> bool:
-    """Tell whether a layer's inputs are its outputs: normalisation, depthwise convolution."""
+    """Return whether a layer's inputs are its outputs: normalisation, depthwise convolution."""
     if isinstance(module, _ConvNd):
         return module.groups == module.out_channels and module.groups > 1
     return not isinstance(module, nn.Linear)
 
 
-def _channels(module: Any, out: bool) -> int:  # noqa: ANN401
+def _channels(module: nn.Module, out: bool) -> int:
     """Return a layer's output or input channels."""
     if isinstance(module, _ConvNd):
         return module.out_channels if out else module.in_channels
@@ -181,7 +181,7 @@ def _head_attributes(head: nn.Module, width: int) -> dict[str, dict[str, list[in
     return found
 
 
-def cannot(model: nn.Module, error: Exception) -> str:
+def cannot_prune(model: nn.Module, error: Exception) -> str:
     """Return what to do where a model cannot be taken apart."""
     text = " ".join(str(error).split()) or type(error).__name__
     return (

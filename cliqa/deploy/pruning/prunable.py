@@ -1,4 +1,4 @@
-"""What of a model can lose channels, and what cannot."""
+"""Which parts of a model can be pruned, and which cannot."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FEED_FORWARD = ("FFN", "MLP", "MLPBlock", "Mlp")
 """Classes of a transformer's feed-forward networks, in mmpretrain and torchvision."""
 
 HEADS = ("head", "heads", "fc", "classifier")
-"""What a model's last part is called."""
+"""Names of a model's last part."""
 
 
 class ProbeHead(nn.Module):
@@ -68,7 +68,7 @@ def check_prunable(model: nn.Module, example: Tensor) -> None:
 
     Args:
         model: The model.
-        example: What it gets.
+        example: An input of it.
 
     Raises:
         ModelError: It has adapters, hooks or parametrized weights, or takes features or texts.
@@ -104,7 +104,7 @@ def probed(model: nn.Module) -> nn.Module:
     """Return a copy of a model to take apart: in evaluation mode, with a `ProbeHead`.
 
     A head may hold its weights in ways that nobody but the head knows, prototypes for instance.
-    What all of them have is their number of input channels.
+    All of them have a number of input channels.
     """
     trial = plain_copy(model).eval().requires_grad_(True)
     if has_probe(model):
@@ -113,14 +113,14 @@ def probed(model: nn.Module) -> nn.Module:
 
 
 def plain_copy(model: nn.Module) -> nn.Module:
-    """Return a copy of a model without the rounding of `QAT`, which would hide what is equal."""
+    """Return a copy of a model without the rounding of `QAT`, which would hide equal weights."""
     copied = copy.deepcopy(model)
     remove_rounding(copied)
     return copied
 
 
 def has_probe(model: nn.Module) -> bool:
-    """Tell whether a `ProbeHead` can stand for a model's head."""
+    """Return whether a `ProbeHead` can replace a model's head."""
     head = getattr(model, "head", None)
     return (
         isinstance(head, nn.Module)

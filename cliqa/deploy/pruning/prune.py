@@ -1,8 +1,8 @@
 """Structured pruning: whole channels leave the network, which is smaller and faster afterwards.
 
 Fang et al., "DepGraph: Towards any structural pruning", CVPR 2023: layers that have to lose the
-same channels (those that a sum joins, say) are a group, whose channels are ranked together. A
-network has to be trained again after it: at half of its channels it knows next to nothing.
+same channels (e.g. those that a sum joins) are a group, whose channels are ranked together. A
+network has to be trained again after it: with half of its channels its outputs are useless.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ IMPORTANCES = ("magnitude", "bn_scale", "random")
 
 @dataclass(frozen=True)
 class PruningReport:
-    """What a pruning did.
+    """The result of a pruning.
 
     Attributes:
         ratio: Share of the channels that was asked for.
         parameters: Before and after.
         macs: Multiply-accumulates of the example, per image, before and after.
         widths: Channels before and after of every layer whose outputs shrank, by name.
-        step: What was kept; see `cliqa.models.pruned`.
+        step: The channels that were kept; see `cliqa.models.pruned`.
     """
 
     ratio: float
@@ -95,7 +95,7 @@ def prune_channels(
             three quarters of the parameters.
         round_to: A layer keeps a multiple of so many channels, the nearest one; one with fewer
             channels is left alone. Processors compute in blocks of 8 or 16.
-        importance: What ranks channels: ``"magnitude"`` (L2 norm of all weights that a channel has
+        importance: The rank of channels: ``"magnitude"`` (L2 norm of all weights that a channel has
             in its group), ``"bn_scale"`` (the factors of batch normalisation) or ``"random"``.
         ignore: Names of parts whose outputs stay as they are; see `freeze_parts`.
         seed: Seed of ``"random"``.
@@ -103,7 +103,7 @@ def prune_channels(
             None for `apply_pruning`.
 
     Returns:
-        What was removed.
+        The report.
 
     Raises:
         ConfigError: A value is out of range.
@@ -151,8 +151,8 @@ def kept_channels(width: int, ratio: float, round_to: int = 1, fold: int = 1) ->
     Args:
         width: Channels of the layer.
         ratio: Share to remove, 0..1.
-        round_to: What the number should be a multiple of.
-        fold: What it must be a multiple of too: the groups of a group normalisation.
+        round_to: The number should be a multiple of this.
+        fold: The number must be a multiple of this, e.g. of the groups of a group normalisation.
 
     >>> [kept_channels(width, 0.3, 16) for width in (8, 16, 64, 256)]
     [8, 16, 48, 176]

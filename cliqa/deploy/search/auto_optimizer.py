@@ -8,36 +8,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from cliqa.deploy.profiling import Forward
-from cliqa.deploy.search.paired_latency import measure_in_turns
-from cliqa.deploy.search.pareto import TARGETS, Budget, Measured, choose, pareto_front
+from cliqa.deploy.profiling import Forward, measure_in_turns
+from cliqa.deploy.search.pareto import TARGETS, Budget, RecipeResult, choose, pareto_front
 from cliqa.deploy.search.recipes import BASELINE, Recipe, standard_recipes
 from cliqa.utils.errors import ArtifactError, CliqaError, ConfigError
 from cliqa.utils.io import write_json
 
 STATE = "auto.json"
-"""The file that a search goes on from."""
+"""The file that a search resumes from."""
 
 DROP = 0.02
-"""Quality that may be lost where no budget says another limit."""
+"""Quality that may be lost if no budget sets a limit."""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """What a recipe made.
+    """The model that was built from a recipe.
 
     Attributes:
         forward: Runs it: a batch (B, C, H, W) -> outputs.
         bytes: Size of its files.
         file: Where it lies; None where it is not written.
-        note: What there is to say of it.
+        note: A remark for the table.
     """
 
     forward: Forward
@@ -46,26 +45,30 @@ class Artifact:
     note: str = ""
 
 
+Build = Callable[[Recipe], Artifact]
+Evaluate = Callable[[Artifact], tuple[float, float | None]]
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         rows: The baseline and all recipes, in the order in which they were tried.
         front: Those that no other one beats.
         best: The one that keeps to the budget and is best in the target; None where none is.
-        target: What was asked for.
+        target: The target of the search.
         budget: The limits.
     """
 
-    rows: list[Measured]
-    front: list[Measured]
-    best: Measured | None
+    rows: list[RecipeResult]
+    front: list[RecipeResult]
+    best: RecipeResult | None
     target: str
     budget: Budget
 
     def verdict(self) -> str:
-        """Return the choice in words, or what is missing where nothing fits."""
+        """Return the choice in words, or the limits that each missed if none fits."""
         if self.best is not None:
             row = self.best
             lost = row.drop or 0.0
@@ -79,18 +82,17 @@ class Outcome:
 
 
 class AutoOptimizer:
-    """Try recipes, keep what was measured, and choose.
+    """Try recipes, record the measurements, and choose.
 
     Args:
         target: ``"size"``, ``"latency"`` or ``"quality"``; see `choose`.
         budget: The limits; None for a loss of quality of at most 0.02.
-        recipes: What is tried; None for `standard_recipes`. A model of fewer channels is
+        recipes: The recipes to try; None for `standard_recipes`. A model of fewer channels is
             fine-tuned, which takes most of a search's time.
         rounds: Passes that a time is the median of.
-        folder: Where the state goes, so that the same search goes on where it was stopped; None to
-            keep nothing.
-        fingerprint: What the rows depend on, in plain values by name: the model's file, the images,
-            the machine.
+        folder: Where the state goes, so that a stopped search resumes; None to keep nothing.
+        fingerprint: Plain values by name that the rows depend on: the model's file, the images, the
+            machine.
 
     Raises:
         ConfigError: `target` is unknown, there is no recipe, or one is given twice.
@@ -122,19 +124,19 @@ class AutoOptimizer:
         self.rounds = rounds
         self.folder = None if folder is None else Path(folder)
         self.fingerprint = dict(fingerprint or {})
-        self.rows: list[Measured] = []
-        self._others: list[Measured] = []  # of recipes that this call does not ask for
+        self.rows: list[RecipeResult] = []
+        self._others: list[RecipeResult] = []  # of recipes that this call does not ask for
 
     def search(
         self,
-        build: Callable[[Recipe], Artifact],
-        evaluate: Callable[[Artifact], tuple[float, float | None]],
-        batch: torch.Tensor,
+        build: Build,
+        evaluate: Evaluate,
+        batch: Tensor,
     ) -> Outcome:
         """Try all recipes.
 
         Args:
-            build: Makes a recipe's model; an error of ours is noted and the search goes on.
+            build: Builds a recipe's model; a `CliqaError` is recorded, and the search continues.
             evaluate: The quality (SRCC or accuracy) of a model on the images that the choice is
                 made by, and on the test sets or None.
             batch: The images (B, C, H, W) that are timed.
@@ -146,76 +148,69 @@ class AutoOptimizer:
         self.rows = self._kept_rows()
         original = build(BASELINE)
         if not self.rows:
-            self._add(self._baseline(original, evaluate, batch))
-        base = self.rows[0]
+            quality, forward = evaluate(original), original.forward
+            self._add(self._measured(BASELINE, original, quality, forward, batch))
         done = {row.recipe for row in self.rows}
         left = [recipe for recipe in self.recipes if recipe not in done and recipe != BASELINE]
         bar = tqdm(left, desc="recipes", unit="recipe", leave=False, disable=None)
         for recipe in bar:
             bar.set_postfix_str(recipe.key)
-            self._add(self._tried(recipe, base, original.forward, build, evaluate, batch))
+            self._add(self._tried(recipe, original.forward, build, evaluate, batch))
         return self.outcome()
 
     def outcome(self) -> Outcome:
-        """Return what was found so far."""
+        """Return the result so far."""
         best = choose(self.rows, self.target, self.budget)
         return Outcome(self.rows, pareto_front(self.rows), best, self.target, self.budget)
 
-    def _baseline(
-        self,
-        original: Artifact,
-        evaluate: Callable[[Artifact], tuple[float, float | None]],
-        batch: torch.Tensor,
-    ) -> Measured:
-        quality, test = evaluate(original)
-        times = measure_in_turns(original.forward, original.forward, batch, rounds=self.rounds)
-        return Measured(
-            BASELINE,
-            quality,
-            test,
-            drop=0.0,
-            bytes=original.bytes,
-            smaller=1.0,
-            cpu_ms=times.baseline_ms,
-            faster=1.0,
-            file=None if original.file is None else str(original.file),
-            note=original.note,
-        )
-
     def _tried(
-        self,
-        recipe: Recipe,
-        base: Measured,
-        original: Forward,
-        build: Callable[[Recipe], Artifact],
-        evaluate: Callable[[Artifact], tuple[float, float | None]],
-        batch: torch.Tensor,
-    ) -> Measured:
-        """Return what a recipe gave, or why it gave nothing."""
-        hopeless = self._hopeless(recipe)
-        if hopeless:
-            return Measured(recipe, note=hopeless)
+        self, recipe: Recipe, original: Forward, build: Build, evaluate: Evaluate, batch: Tensor
+    ) -> RecipeResult:
+        """Return the result of a recipe, or why it has none."""
+        reason = self._reason_to_skip(recipe)
+        if reason:
+            return RecipeResult(recipe, note=reason)
         try:
             made = build(recipe)
-            quality, test = evaluate(made)
+            quality = evaluate(made)
         except CliqaError as error:
-            return Measured(recipe, note=f"failed: {error}")
-        times = measure_in_turns(original, made.forward, batch, rounds=self.rounds)
-        return Measured(
+            return RecipeResult(recipe, note=f"failed: {error}")
+        return self._measured(recipe, made, quality, original, batch)
+
+    def _measured(
+        self,
+        recipe: Recipe,
+        made: Artifact,
+        quality: tuple[float, float | None],
+        original: Forward,
+        batch: Tensor,
+    ) -> RecipeResult:
+        """Return the result of a model against the baseline, which is the first row."""
+        base_ms, cpu_ms = measure_in_turns(original, made.forward, batch, rounds=self.rounds)
+        result = RecipeResult(
             recipe,
-            quality,
-            test,
-            drop=(base.quality or 0.0) - quality,
+            *quality,
+            drop=0.0,
             bytes=made.bytes,
-            smaller=(base.bytes or 0) / made.bytes,
-            cpu_ms=times.other_ms,
-            faster=times.faster,
+            smaller=1.0,
+            cpu_ms=base_ms,
+            faster=1.0,
             file=None if made.file is None else str(made.file),
             note=made.note,
         )
+        if not self.rows:
+            return result
+        base = self.rows[0]
+        return replace(
+            result,
+            drop=(base.quality or 0.0) - quality[0],
+            smaller=(base.bytes or 0) / made.bytes,
+            cpu_ms=cpu_ms,
+            faster=base_ms / cpu_ms,
+        )
 
-    def _hopeless(self, recipe: Recipe) -> str:
-        """Return why a recipe need not be tried: its float32 form loses too much already."""
+    def _reason_to_skip(self, recipe: Recipe) -> str:
+        """Return why a recipe need not be tried: its float32 form already loses too much."""
         limit = self.budget.max_drop
         if recipe.precision == "fp32" or not recipe.pruning or limit is None:
             return ""
@@ -227,10 +222,10 @@ class AutoOptimizer:
                 and row.drop is not None
                 and row.drop > limit
             ):
-                return f"passed over: in fp32 it loses {row.drop:.4f} already"
+                return f"skipped: in fp32 it already loses {row.drop:.4f}"
         return ""
 
-    def _add(self, row: Measured) -> None:
+    def _add(self, row: RecipeResult) -> None:
         """Keep a row, in the state's file too."""
         self.rows.append(row)
         if self.folder is not None:
@@ -238,7 +233,7 @@ class AutoOptimizer:
             state = {"fingerprint": self.fingerprint, "rows": rows}
             write_json(self.folder / STATE, state)
 
-    def _kept_rows(self) -> list[Measured]:
+    def _kept_rows(self) -> list[RecipeResult]:
         """Return the rows of the same search that was stopped, the baseline first.
 
         Raises:
@@ -250,7 +245,7 @@ class AutoOptimizer:
         try:
             state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             found = dict(state["fingerprint"])
-            rows = [Measured.from_row(row) for row in state["rows"]]
+            rows = [RecipeResult.from_row(row) for row in state["rows"]]
         except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
             raise ArtifactError(
                 f"{path}: no state of a search ({error}). Delete it: the files beside it are used "
@@ -271,8 +266,8 @@ class AutoOptimizer:
         return [row for row in kept if row.recipe in asked]
 
 
-def _is_there(row: Measured) -> bool:
-    """Tell whether a row's file still lies where it was written, with its weights."""
+def _is_there(row: RecipeResult) -> bool:
+    """Return whether a row's file still exists, with its weights."""
     if row.file is None:
         return True
     path = Path(row.file)

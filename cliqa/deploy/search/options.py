@@ -1,4 +1,4 @@
-"""What a search for a deployment is asked for: a config's ``deploy`` section."""
+"""The options of a search for a deployment: a config's ``deploy`` section."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LEAST = {"epochs": 0, "images": 32, "batch_size": 1, "threads": 1, "rounds": 1}
 
 @dataclass(frozen=True)
 class DeployOptions:
-    """What is tried, how it is measured, and what is looked for.
+    """What a search tries, how it measures, and what it optimizes.
 
     Attributes:
-        target: What the best deployment has: ``"size"``, ``"latency"`` or ``"quality"``.
+        target: The measure to optimize: ``"size"``, ``"latency"`` or ``"quality"``.
         budget: Limits by name, see `Budget`; None: at most 0.02 of SRCC or accuracy may be lost.
         prunings: Shares of the channels to prune, beside none; each is fine-tuned.
         backends: ``"onnxruntime"``, ``"openvino"``, ``"torch"`` (bfloat16); None for the first two
@@ -99,7 +99,7 @@ def check_libraries(options: DeployOptions) -> None:
             )
 
 
-def _check_keys(where: str, what: str, given: Mapping[str, Any], kind: Any) -> None:  # noqa: ANN401
+def _check_keys(where: str, what: str, given: Mapping[str, Any], kind: type) -> None:
     """Raise a ConfigError for a key that is no field of a dataclass."""
     known = [one.name for one in fields(kind)]
     for key in given:

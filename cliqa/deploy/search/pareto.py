@@ -1,10 +1,10 @@
-"""What recipes cost and keep, which of them are not beaten, and which one fits a budget."""
+"""The results of recipes, their Pareto front, and the best one within a budget."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from cliqa.deploy.search.recipes import Recipe
@@ -14,8 +14,8 @@ TARGETS = ("size", "latency", "quality")
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What came of one recipe.
+class RecipeResult:
+    """The result of one recipe.
 
     Attributes:
         recipe: The recipe.
@@ -27,7 +27,7 @@ class Measured:
         cpu_ms: Median CPU time of a pass over the batch, in milliseconds.
         faster: The baseline's CPU time over its own, measured in turns with it.
         file: Where it lies.
-        note: Why it failed or was passed over, or what else there is to say.
+        note: Why it failed or was skipped, or another remark.
     """
 
     recipe: Recipe
@@ -51,13 +51,9 @@ class Measured:
         return asdict(self)
 
     @classmethod
-    def from_row(cls, row: dict[str, Any]) -> Measured:
+    def from_row(cls, row: dict[str, Any]) -> RecipeResult:
         """Return what `to_row` gave."""
         return cls(**{**row, "recipe": Recipe(**row["recipe"])})
-
-    def at(self, **changes: Any) -> Measured:  # noqa: ANN401
-        """Return a copy with other values."""
-        return replace(self, **changes)
 
     def costs(self) -> tuple[float, float, float]:
         """Return (bytes, time over the baseline's, lost quality): less is better in each.
@@ -70,7 +66,7 @@ class Measured:
         return float(self.bytes), 1 / self.faster, self.drop
 
 
-def pareto_front(rows: Sequence[Measured]) -> list[Measured]:
+def pareto_front(rows: Sequence[RecipeResult]) -> list[RecipeResult]:
     """Return the measured rows that no other one beats: none is as good in all and better in one.
 
     Args:
@@ -79,7 +75,7 @@ def pareto_front(rows: Sequence[Measured]) -> list[Measured]:
     Returns:
         In their order; of equal ones the first.
     """
-    front: list[Measured] = []
+    front: list[RecipeResult] = []
     valid = [row for row in rows if row.valid]
     for row in valid:
         beaten = any(_beats(other.costs(), row.costs()) for other in valid)
@@ -89,13 +85,13 @@ def pareto_front(rows: Sequence[Measured]) -> list[Measured]:
 
 
 def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    """Tell whether costs are nowhere higher and somewhere lower."""
+    """Return whether costs are nowhere higher and somewhere lower."""
     return one != other and all(a <= b for a, b in zip(one, other, strict=True))
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a deployed model must keep to; None for no limit.
+    """Limits of a deployed model; None for no limit.
 
     Attributes:
         max_drop: Quality that may be lost, in SRCC or accuracy.
@@ -121,7 +117,7 @@ class Budget:
                 words = "at least 0" if name == "max_drop" else "above 0"
                 raise ConfigError(f"budget: {name} must be {words}, got {value!r}.")
 
-    def misses(self, row: Measured) -> list[str]:
+    def misses(self, row: RecipeResult) -> list[str]:
         """Return which limits a measured row breaks, in words."""
         mib = None if row.bytes is None else row.bytes / 2**20
         broken = []
@@ -141,12 +137,12 @@ class Budget:
         return broken
 
 
-def choose(rows: Sequence[Measured], target: str, budget: Budget) -> Measured | None:
+def choose(rows: Sequence[RecipeResult], target: str, budget: Budget) -> RecipeResult | None:
     """Return the best row that keeps to a budget, None where none does.
 
     Args:
         rows: All rows.
-        target: What the best one has: the smallest file (``"size"``), the least time against the
+        target: The best one has the smallest file (``"size"``), the least time against the
             baseline (``"latency"``) or the least lost quality (``"quality"``). Of equal ones the
             better one in the other two is taken.
         budget: The limits.
@@ -159,7 +155,7 @@ def choose(rows: Sequence[Measured], target: str, budget: Budget) -> Measured | 
         raise ConfigError(f"target must be 'size', 'latency' or 'quality', got {target!r}.")
     fitting = [row for row in rows if row.valid and not budget.misses(row)]
 
-    def rank(row: Measured) -> tuple[float, ...]:
+    def rank(row: RecipeResult) -> tuple[float, ...]:
         costs = row.costs()
         return (costs[first], costs[2], costs[1], costs[0])
 

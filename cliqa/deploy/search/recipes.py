@@ -12,7 +12,7 @@ PRECISIONS = {
     "onnxruntime": ("fp32", "fp16", "int8"),
     "openvino": ("fp32", "bf16", "int8"),
 }
-"""What each backend computes in."""
+"""The precisions of each backend."""
 
 
 @dataclass(frozen=True, order=True)
@@ -21,7 +21,7 @@ class Recipe:
 
     Attributes:
         pruning: Share of the channels that are removed, 0..1, below 1; 0 for none.
-        backend: What runs the model: ``"torch"``, ``"onnxruntime"`` or ``"openvino"``.
+        backend: The library that runs the model: ``"torch"``, ``"onnxruntime"`` or ``"openvino"``.
         precision: ``"fp32"``, ``"fp16"``, ``"bf16"`` or ``"int8"``.
         distil: A pruned model learns from the unpruned one, too.
 
@@ -73,7 +73,7 @@ class Recipe:
 
 
 BASELINE = Recipe(0.0, "torch", "fp32")
-"""What every recipe is compared with: the model as PyTorch runs it."""
+"""The model as PyTorch runs it, with which every recipe is compared."""
 
 
 def standard_recipes(
@@ -88,7 +88,7 @@ def standard_recipes(
 
     Args:
         prunings: Shares of channels to try beside none.
-        backends: What is installed, or wanted.
+        backends: The backends to use.
         distil: Pruned models learn from the unpruned one, too.
 
     >>> [recipe.key for recipe in standard_recipes([0.5], ["onnxruntime"])]

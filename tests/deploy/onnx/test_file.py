@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch import nn
 
+from cliqa.deploy.file_checksum import seal_onnx
 from cliqa.deploy.onnx.export import export_onnx
 from cliqa.deploy.onnx.file import (
     OnnxModel,
+    describe,
     load_proto,
     parse_metadata,
     read_metadata,
-    write_metadata,
 )
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 
@@ -25,6 +26,13 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 ABOUT = {"names": ["a", "ä"], "classes": [], "eval_transform": [{"type": "ToTensor"}]}
+
+
+def write_metadata(path: Path, metadata: dict[str, Any]) -> None:
+    """Replace the description of an ONNX file."""
+    proto = load_proto(path)
+    describe(proto, metadata)
+    path.write_bytes(seal_onnx(proto))
 
 
 @pytest.fixture
@@ -101,7 +109,7 @@ def test_files_of_others_and_of_other_formats_are_told(file: Path) -> None:
     del proto.metadata_props[:]
     file.write_bytes(proto.SerializeToString())
     for read in (read_metadata, OnnxModel):
-        with pytest.raises(ArtifactError, match="does not say which images it takes. Write it"):
+        with pytest.raises(ArtifactError, match="does not state which images it takes. Write it"):
             read(file)
     for text in ("[]", "{}", "{"):
         with pytest.raises(ArtifactError, match="its description cannot be read"):

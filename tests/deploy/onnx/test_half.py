@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from cliqa.deploy.onnx.graph import get_metadata, load_graph, onnx_forward
-from cliqa.deploy.onnx.half import autocast_forward, fastest, to_float16
-from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
+from cliqa.deploy.onnx.half import autocast_forward, to_float16
+from cliqa.utils.errors import ArtifactError, ModelError
 
 Pictures = Callable[..., list[Tensor]]
 
@@ -28,8 +26,9 @@ def test_a_file_is_half_as_large_and_says_nearly_the_same(
     report = to_float16(source, target, pictures())
     assert report.bytes_after == target.stat().st_size
     assert 1.9 < report.ratio < 2.05
+    assert report.precision == "fp16"
+    assert report.fidelity is not None
     assert report.fidelity.plcc == pytest.approx(1.0, abs=1e-3)
-    assert "not faster on a CPU" in report.note
     images = pictures(1, seed=3)[0]
     found, exact = onnx_forward(target, 1)(images), onnx_forward(source, 1)(images)
     assert found.dtype == torch.float32
@@ -41,6 +40,7 @@ def test_a_file_is_half_as_large_and_says_nearly_the_same(
 @pytest.mark.parametrize("kind", ["linear", "cosine", "generated"])
 def test_every_kind_of_head(kind: str, onnx_folder: Path, tmp_path: Path) -> None:
     report = to_float16(onnx_folder / f"{kind}.onnx", tmp_path / "half.onnx")
+    assert report.fidelity is not None
     assert report.fidelity.rank > 0.7
     assert report.fidelity.error is not None
     assert report.fidelity.error < 0.1
@@ -87,19 +87,3 @@ def test_bfloat16_by_autocast(scorer: nn.Module) -> None:
     assert found.dtype == torch.float32
     assert not torch.equal(found, exact)
     assert torch.allclose(found, exact, atol=0.02)
-
-
-def test_the_fastest_is_found_by_measuring() -> None:
-    def spin(milliseconds: float) -> Callable[[Tensor], Any]:
-        def forward(_: Tensor) -> None:
-            until = time.process_time() + milliseconds / 1e3
-            while time.process_time() < until:
-                pass
-
-        return forward
-
-    name, found = fastest({"a": spin(20), "b": spin(5)}, torch.zeros(1), rounds=3)
-    assert name == "b"
-    assert found["a"] == pytest.approx(20, rel=0.5)
-    with pytest.raises(ConfigError, match=r"0 candidates, rounds=7: give one or more"):
-        fastest({}, torch.zeros(1))

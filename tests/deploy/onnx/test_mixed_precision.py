@@ -1,4 +1,4 @@
-"""Eight bits where they do no harm."""
+"""Mixed precision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cliqa.deploy.fidelity import Fidelity, compare_models
 from cliqa.deploy.onnx import mixed_precision as module
 from cliqa.deploy.onnx.graph import onnx_forward
-from cliqa.deploy.onnx.mixed_precision import node_groups, quantize_with_care, split_images
+from cliqa.deploy.onnx.mixed_precision import node_groups, quantize_mixed_precision, split_images
 from cliqa.deploy.onnx.prepared_graph import prepared
 from cliqa.utils.errors import ConfigError, DatasetError
 
@@ -34,28 +34,32 @@ def test_eight_bits_are_enough_for_a_good_model(
     onnx_folder: Path, tmp_path: Path, pictures: Pictures
 ) -> None:
     source, target = onnx_folder / "linear.onnx", tmp_path / "small.onnx"
-    report = quantize_with_care(source, target, pictures(6))
+    report = quantize_mixed_precision(source, target, pictures(6))
     assert len(report.attempts) == 1
     assert report.reached
-    assert (report.chosen.activations, report.chosen.excluded) == ("uint8", ())
-    assert report.quantization.bytes_after == target.stat().st_size
-    assert report.quantization.images == 36  # of 48; 12 are held back
-    assert report.chosen.fidelity.images == 12
-    assert report.chosen.to_row()["fidelity"]["srcc"] == report.chosen.fidelity.srcc
+    assert (report.activations, report.excluded) == ("uint8", ())
+    assert report.bytes_after == target.stat().st_size
+    assert report.images == 36  # of 48; 12 are held back
+    assert report.fidelity is not None
+    assert report.fidelity.images == 12
 
 
 def test_what_eight_bits_harm_is_found(loud: Path, tmp_path: Path, pictures: Pictures) -> None:
     target = tmp_path / "small.onnx"
-    report = quantize_with_care(loud, target, pictures(8), threshold=0.98, distinct=0.5)
+    report = quantize_mixed_precision(loud, target, pictures(8), threshold=0.98, distinct=0.5)
     first, second = report.attempts[:2]
     assert (first.activations, second.activations) == ("uint8", "uint16")
+    assert first.fidelity is not None
+    assert second.fidelity is not None
+    assert report.fidelity is not None
     assert first.fidelity.rank < 0.9
     assert second.fidelity.rank > 0.98
     assert report.reached
-    assert report.chosen.fidelity.rank >= 0.98
+    assert report.fidelity.rank >= 0.98
     written = compare_models(onnx_forward(loud, 1), onnx_forward(target, 1), pictures(4, seed=5))
     assert written.rank > 0.97
-    assert str(report).splitlines()[-1].startswith(f"chosen: {report.chosen.activations}, in float")
+    assert report.choice.startswith(f"chosen: {report.activations}, in float")
+    assert len(report.lines()) == len(report.attempts) + 2
 
 
 def test_most_layers_in_eight_bits_and_the_best_groups_together(
@@ -68,33 +72,37 @@ def test_most_layers_in_eight_bits_and_the_best_groups_together(
 
     monkeypatch.setattr(module, "compare_outputs", measured)
     source, target = onnx_folder / "linear.onnx", tmp_path / "small.onnx"
-    report = quantize_with_care(source, target, pictures(8), threshold=0.96)
-    names = ["the head", "the head", "all but layers", "stretch 1 of 2", "stretch 2 of 2"]
-    assert [a.name for a in report.attempts] == [*names, "stretch 1 of 2, all but layers"]
-    assert (report.chosen.name, report.chosen.quantized_layers) == ("all but layers", 2)
+    report = quantize_mixed_precision(source, target, pictures(8), threshold=0.96)
+    names = ["the head", "the head", "all but layers", "block 1/2", "block 2/2"]
+    assert [a.in_float for a in report.attempts] == [*names, "block 1/2, all but layers"]
+    assert (report.in_float, report.quantized_layers) == ("all but layers", 2)
     assert report.reached
 
 
 def test_without_more_tries_16_bits_are_chosen(
     loud: Path, tmp_path: Path, pictures: Pictures
 ) -> None:
-    report = quantize_with_care(loud, tmp_path / "small.onnx", pictures(8), threshold=0.98, tries=2)
+    report = quantize_mixed_precision(
+        loud, tmp_path / "small.onnx", pictures(8), threshold=0.98, tries=2
+    )
     assert len(report.attempts) == 2
-    assert (report.chosen.activations, report.reached) == ("uint16", True)
-    assert "computed in float: smaller, not faster" in str(report)
+    assert (report.activations, report.reached) == ("uint16", True)
+    assert "computed in float: smaller, not faster" in report.choice
 
 
-def test_the_truest_is_written_where_none_is_true(
+def test_the_most_accurate_is_written_if_none_is_accurate_enough(
     loud: Path, tmp_path: Path, pictures: Pictures
 ) -> None:
-    report = quantize_with_care(
+    report = quantize_mixed_precision(
         loud, tmp_path / "small.onnx", pictures(40), threshold=1.0, tries=4, exclude=["/block/*"]
     )
     assert len(report.attempts) == 3  # with one convolution left, there is one more group
     assert not report.reached
     assert all(attempt.quantized_layers == 1 for attempt in report.attempts)
-    assert report.chosen.fidelity.rank == max(a.fidelity.rank for a in report.attempts)
-    assert str(report).endswith("less true than asked for")
+    ranks = [attempt.fidelity.rank for attempt in report.attempts if attempt.fidelity]
+    assert report.fidelity is not None
+    assert report.fidelity.rank == max(ranks)
+    assert report.choice.endswith("though less than asked for")
     assert all("/block/block.0/Conv" in attempt.excluded for attempt in report.attempts)
 
 
@@ -102,10 +110,10 @@ def test_the_groups_hold_every_node_but_the_head(onnx_folder: Path) -> None:
     with prepared(onnx_folder / "linear.onnx") as graph:
         groups = node_groups(graph, blocks=2)
         names = [node.name for node in graph.model.graph.node]
-    assert list(groups) == ["all but layers", "stretch 1 of 2", "stretch 2 of 2"]
-    stretches = groups["stretch 1 of 2"] + groups["stretch 2 of 2"]
-    assert stretches == [name for name in names if name not in graph.head]
-    assert "/block/block.0/Conv" in groups["stretch 2 of 2"]
+    assert list(groups) == ["all but layers", "block 1/2", "block 2/2"]
+    blocks = groups["block 1/2"] + groups["block 2/2"]
+    assert blocks == [name for name in names if name not in graph.head]
+    assert "/block/block.0/Conv" in groups["block 2/2"]
 
 
 def test_depthwise_convolutions_are_a_group(write_model: Callable[..., Path]) -> None:
@@ -113,7 +121,7 @@ def test_depthwise_convolutions_are_a_group(write_model: Callable[..., Path]) ->
     with prepared(write_model(model)) as graph:
         groups = node_groups(graph, blocks=5)
     assert groups["depthwise convolutions"] == ["/0/Conv"]
-    assert "stretch 2 of 2" in groups  # the last convolution is the head
+    assert "block 2/2" in groups  # the last convolution is the head
 
 
 def test_every_fourth_image_is_held_back() -> None:
@@ -126,7 +134,7 @@ def test_every_fourth_image_is_held_back() -> None:
 def test_what_cannot_be_tried(onnx_folder: Path, tmp_path: Path, pictures: Pictures) -> None:
     source, target = onnx_folder / "linear.onnx", tmp_path / "small.onnx"
     with pytest.raises(DatasetError, match=r"24 images are too few: .*Give 32 or more"):
-        quantize_with_care(source, target, pictures(3))
+        quantize_mixed_precision(source, target, pictures(3))
     with pytest.raises(ConfigError, match=r"must lie in 0\.\.1, tries=1 must be 2 or more"):
-        quantize_with_care(source, target, pictures(6), tries=1)
+        quantize_mixed_precision(source, target, pictures(6), tries=1)
     assert not target.exists()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from cliqa.deploy.search.pareto import Budget, Measured, choose, pareto_front
+from cliqa.deploy.search.pareto import Budget, RecipeResult, choose, pareto_front
 from cliqa.deploy.search.recipes import Recipe
 from cliqa.utils.errors import ConfigError
 
 
-def row(size: int, faster: float, drop: float, pruning: float = 0.0) -> Measured:
-    return Measured(
+def row(size: int, faster: float, drop: float, pruning: float = 0.0) -> RecipeResult:
+    return RecipeResult(
         Recipe(pruning),
         quality=0.9 - drop,
         drop=drop,
@@ -43,7 +44,7 @@ def test_the_front_is_what_no_other_row_beats() -> None:
 
 
 def test_of_equal_rows_the_first_stays_and_failures_do_not_count() -> None:
-    rows = [row(2, 1, 0.0), row(2, 1, 0.0, 0.5), Measured(Recipe(0.3), note="failed: no")]
+    rows = [row(2, 1, 0.0), row(2, 1, 0.0, 0.5), RecipeResult(Recipe(0.3), note="failed: no")]
     assert pareto_front(rows) == rows[:1]
 
 
@@ -66,7 +67,7 @@ def test_of_two_equally_small_ones_the_better_is_chosen() -> None:
 
 
 def test_the_least_time_is_the_largest_ratio_and_no_reading_of_a_busy_moment() -> None:
-    quick = row(1, 5, 0.0).at(cpu_ms=90.0)  # its baseline took 450 ms then
+    quick = replace(row(1, 5, 0.0), cpu_ms=90.0)  # its baseline took 450 ms then
     assert choose([row(1, 4, 0.0), quick], "latency", Budget()) == quick
 
 
@@ -110,9 +111,9 @@ def test_an_unknown_target_is_refused() -> None:
 
 def test_what_was_not_measured_has_no_costs() -> None:
     with pytest.raises(ConfigError, match="onnxruntime fp32: it was not measured"):
-        Measured(Recipe()).costs()
+        RecipeResult(Recipe()).costs()
 
 
 def test_rows_survive_a_file() -> None:
     measured = row(2, 4, 0.02, 0.3)
-    assert Measured.from_row(measured.to_row()) == measured
+    assert RecipeResult.from_row(measured.to_row()) == measured

@@ -27,9 +27,8 @@ from cliqa.engine.work_dir.data_record import (
     record_samples,
 )
 from cliqa.engine.work_dir.same_run import check_same_data
-from cliqa.inference.candidate import Request
-from cliqa.inference.evaluate import evaluate
-from cliqa.inference.evaluate_many import evaluate_checkpoints
+from cliqa.inference.evaluate import evaluate, evaluate_checkpoints
+from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import CheckpointError
@@ -326,8 +325,8 @@ def test_evaluations_without_a_config_look_at_the_data_too(
     folder = run_config(config)
     change_labels(data / "a", 40)
     with pytest.raises(Exception, match=r"last\.pth: trained on other data; changed since: a: 12"):
-        evaluate_checkpoints([folder], Request(), CPU)
-    allowed = Request(allow_changed_data=True)
+        evaluate_checkpoints([folder], EvalRequest(), CPU)
+    allowed = EvalRequest(allow_changed_data=True)
     results, _ = evaluate_checkpoints([folder], allowed, CPU)
     assert len(results["run"]["warnings"]) == 1
 

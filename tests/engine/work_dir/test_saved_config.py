@@ -15,8 +15,8 @@ from cliqa.config.load import load_config
 from cliqa.config.trust import trusting
 from cliqa.engine.work_dir.checkpoints import load_run, model_of, open_teacher
 from cliqa.engine.work_dir.saved_config import config_to_build
-from cliqa.inference.candidate import Request
-from cliqa.inference.evaluate_many import open_checkpoint
+from cliqa.inference.evaluation_model import open_evaluation
+from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.inference.image_model import open_model
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.errors import CheckpointError, CliqaError, TrustError
@@ -162,7 +162,7 @@ def test_a_hostile_config_is_refused_and_nothing_happens(
             use()
         assert "\n" not in str(caught.value)
     with pytest.raises(CliqaError, match=message):
-        open_checkpoint(path, Request(), CPU)
+        open_evaluation(path, EvalRequest(), CPU)
     assert not canary.exists()
     assert "canary_of_hostile_files" not in sys.modules
 
@@ -222,7 +222,7 @@ def test_what_the_checkpoint_needs_not_is_never_followed(
     images = torch.rand(2, 3, 16, 16)
     model = model_of(load_run(path))
     torch.testing.assert_close(open_model(path, CPU)(images), model(images).detach())
-    open_checkpoint(path, Request(), CPU)
+    open_evaluation(path, EvalRequest(), CPU)
     assert not canary.exists()
 
 
@@ -236,7 +236,7 @@ def test_generated_data_are_not_written_for_a_file(
     with pytest.raises(
         TrustError, match=r"else: its data are not there, and .*run\.pth would have"
     ):
-        open_checkpoint(path, Request(), CPU)
+        open_evaluation(path, EvalRequest(), CPU)
     assert not root.parent.exists()
 
 
@@ -248,7 +248,7 @@ def test_nothing_is_downloaded_for_a_file(state: State, save: Save, tmp_path: Pa
     with pytest.raises(
         TrustError, match=r"CIFAR-10 is not there, and .*run\.pth would have it down"
     ):
-        open_checkpoint(save(state), Request(), CPU)
+        open_evaluation(save(state), EvalRequest(), CPU)
     assert not (tmp_path / "c").exists()
 
 
@@ -321,4 +321,4 @@ def test_loggers_of_a_file_are_kept_where_it_is_trusted(tiny_run: Path) -> None:
 def test_damage_of_the_strategys_state_is_told(state: State, save: Save) -> None:
     state["strategy"]["plugins"] = {key: {} for key in state["strategy"]["plugins"]}
     with pytest.raises(CheckpointError, match=r"damaged: its state is not that"):
-        open_checkpoint(save(state), Request(), CPU)
+        open_evaluation(save(state), EvalRequest(), CPU)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.inference.candidate import Request, experiences_learnt
-from cliqa.inference.evaluate_many import open_checkpoint
+from cliqa.inference.evaluation_model import experiences_learnt, open_evaluation
+from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.transforms.protocol import parse_protocol
 from cliqa.utils.errors import ConfigError
 
@@ -17,10 +17,10 @@ from cliqa.utils.errors import ConfigError
 def test_crops_count_as_images_of_a_batch(tiny_run: Path) -> None:
     path = tiny_run / "checkpoints" / "last.pth"
     for crops, given, size in ((None, None, 16), ("grid:2x2", None, 4), ("random:25", None, 1)):
-        request = Request(protocol=parse_protocol(crops), batch_size=given, data_sets=["a"])
-        assert open_checkpoint(path, request, torch.device("cpu")).batch_size == size
-    request = Request(protocol=parse_protocol("random:25"), batch_size=3, data_sets=["a"])
-    assert open_checkpoint(path, request, torch.device("cpu")).batch_size == 3
+        request = EvalRequest(protocol=parse_protocol(crops), batch_size=given, data_sets=["a"])
+        assert open_evaluation(path, request, torch.device("cpu")).batch_size == size
+    request = EvalRequest(protocol=parse_protocol("random:25"), batch_size=3, data_sets=["a"])
+    assert open_evaluation(path, request, torch.device("cpu")).batch_size == 3
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_joint_training_learns_all_at_once(kind: str, step: int, learnt: int) ->
 
 def test_numbers_out_of_range_are_named() -> None:
     with pytest.raises(ConfigError, match=r"--batch-size 0: must be at least 1"):
-        Request(batch_size=0)
+        EvalRequest(batch_size=0)
     with pytest.raises(
         ConfigError, match=r"--num-workers: expected an integer from 0 to \d+ .*, got -1"
     ):
-        Request(num_workers=-1)
+        EvalRequest(num_workers=-1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from cliqa.inference.crop_places import Box, crop_boxes, paste
+from cliqa.explain.crop_places import Box, crop_boxes, paste
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.errors import ModelError
 

@@ -1,4 +1,4 @@
-"""Where in an image the crops of a run's preprocessing lie, and maps of crops put together."""
+"""Where the crops of a preprocessing lie in an image, and the maps of crops pasted together."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Box(NamedTuple):
 def crop_boxes(transform: Transform, height: int, width: int) -> list[Box]:
     """Return where each crop of an image lies.
 
-    Ramps of coordinates go through the transform like an image; an all-black and an all-white
-    image tell what its normalisation makes of them, and that is undone.
+    Ramps of coordinates go through the transform like an image; the transforms of an all-black and
+    an all-white image give its normalisation, which is then inverted.
 
     Args:
         transform: (3, H, W) -> (C, h, w), or (N, C, h, w) for N crops. It may resize, crop and
@@ -36,7 +36,7 @@ def crop_boxes(transform: Transform, height: int, width: int) -> list[Box]:
         width: W, in pixels.
 
     Raises:
-        ModelError: The transform does more than that, so the places cannot be told.
+        ModelError: The transform does more than that, so the places are unknown.
     """
     rows = ((torch.arange(height) + 0.5) / height)[None, :, None].expand(3, height, width)
     columns = ((torch.arange(width) + 0.5) / width)[None, None, :].expand(3, height, width)

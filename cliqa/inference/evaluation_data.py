@@ -1,0 +1,281 @@
+"""The data of an evaluation, and the metrics and predictions that are reported of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+from scipy.special import softmax
+from torch import Tensor
+
+from cliqa.benchmarks.experience import NamedExperience
+from cliqa.benchmarks.quality_stream import with_transforms
+from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.classes.class_dataset import ClassDataset
+from cliqa.datasets.sharing import find_shared
+from cliqa.engine.streams import build_benchmark, build_data_sets, build_stream
+from cliqa.engine.targets.classes import ClassTargets
+from cliqa.evaluation.classification import predicted_classes
+from cliqa.inference.evaluation_request import EvalRequest, is_new_data_set, parse_data_set
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
+
+Row = dict[str, Any]
+
+
+class EvaluationData:
+    """The data sets of scores, or the experiences of classes, that a model is evaluated on.
+
+    Attributes:
+        kind: ``"scores"`` or ``"classes"``.
+        sources: The samples by name.
+        experiences: The same as experiences of the stream, each at its own place in it; other data
+            sets come after all that the model has learnt.
+        task_labels: The samples' task label by name; None for scores, which have none.
+        class_names: The classes; empty for scores.
+    """
+
+    kind: str
+    sources: Mapping[str, QualityDataset | ClassDataset]
+    experiences: dict[str, NamedExperience]
+    task_labels: dict[str, int | None]
+    class_names: Sequence[str] = ()
+
+    def metrics(
+        self, name: str, outputs: np.ndarray, targets: np.ndarray, bootstrap: int, seed: int
+    ) -> Row:
+        """Return the metrics of one data set."""
+        raise NotImplementedError
+
+    def predictions(self, name: str, outputs: np.ndarray, targets: np.ndarray) -> list[Row]:
+        """Return a row for each sample of one data set."""
+        raise NotImplementedError
+
+    def entry(
+        self, name: str, outputs: np.ndarray, targets: np.ndarray, bootstrap: int, seed: int
+    ) -> Row:
+        """Return the metrics and predictions of one data set."""
+        metrics = self.metrics(name, outputs, targets, bootstrap, seed)
+        return {
+            "metrics": {**metrics, "num_samples": metrics["n"]},
+            "predictions": self.predictions(name, outputs, targets),
+        }
+
+
+class ScoreData(EvaluationData):
+    """Data sets of quality scores.
+
+    The config's data sets are read only if one of them is wanted, and then all of them, so that
+    images that they share are treated as in training. Others are evaluated whole.
+
+    Args:
+        config: The resolved config.
+        request: The data sets and the split.
+        names: The experiences of the model's stream, in order.
+        learnt: How many of them the model has learnt.
+
+    Raises:
+        ConfigError: A name is unknown or given to two data sets, or a split is empty.
+    """
+
+    kind = "scores"
+    sources: dict[str, QualityDataset]
+
+    def __init__(
+        self, config: dict[str, Any], request: EvalRequest, names: Sequence[str], learnt: int
+    ) -> None:
+        self.sources = _score_sources(config["scenario"], request)
+        self.experiences = {
+            name: NamedExperience(
+                name,
+                with_transforms(data, _unchanged, _unchanged),
+                names.index(name) if name in names else learnt,
+            )
+            for name, data in self.sources.items()
+        }
+        self.task_labels = dict.fromkeys(self.sources)
+
+    def metrics(
+        self, name: str, outputs: np.ndarray, targets: np.ndarray, bootstrap: int, seed: int
+    ) -> Row:
+        """Return correlations and errors."""
+        return score_measures(outputs, targets, bootstrap=bootstrap, seed=seed)
+
+    def predictions(self, name: str, outputs: np.ndarray, targets: np.ndarray) -> list[Row]:
+        """Return the predicted and the true score of each image, on both scales."""
+        source = self.sources[name]
+        raw = source.to_raw(np.clip(outputs, 0, 1))
+        columns = zip(source.table.images, outputs, targets, raw, source.raw_scores, strict=True)
+        return [
+            {
+                "image": image,
+                "prediction": _finite(score),
+                "target": float(target),
+                "raw_prediction": _finite(raw_score),
+                "raw_target": float(raw_target),
+            }
+            for image, score, target, raw_score, raw_target in columns
+        ]
+
+
+class ClassData(EvaluationData):
+    """Experiences of a stream of classes.
+
+    Args:
+        config: The resolved config.
+        request: The data sets and the split.
+        names: The experiences of the model's stream, in order.
+        learnt: How many of them the model has learnt.
+
+    Raises:
+        ConfigError: A name is unknown, a split is empty, or nothing is left to test on.
+    """
+
+    kind = "classes"
+
+    def __init__(
+        self, config: dict[str, Any], request: EvalRequest, names: Sequence[str], learnt: int
+    ) -> None:
+        split = request.split
+        if split == "all":  # before the data are read
+            raise ConfigError("--split all: a stream of classes has train, val and test.")
+        self.benchmark = build_benchmark(config["scenario"])
+        self.class_names = self.benchmark.class_names
+        for name in request.data_sets:
+            _check_known(name, names)
+        chosen = list(dict.fromkeys(request.data_sets)) or self._tested(split, learnt)
+        seen = [name for name in chosen if self.benchmark.names.index(name) < learnt]
+        if split == "test" and self.benchmark.ahead_only and seen:
+            logger.warning("the model was trained on the images of %s", ", ".join(seen))
+        self.sources = {name: self.benchmark.sources[name, split] for name in chosen}
+        for name, data in self.sources.items():
+            if not len(data):
+                raise ConfigError(
+                    f"--split {split}: {name} has no such samples. Set scenario.val_fraction=0.1, "
+                    "or use --split test."
+                )
+        self.experiences = {name: self._experience(name, split) for name in chosen}
+        self.task_labels = {
+            name: names.index(name) if self.benchmark.task_labels else 0 for name in chosen
+        }
+
+    def _experience(self, name: str, split: str) -> NamedExperience:
+        """Return an experience as the stream has it."""
+        index = self.benchmark.names.index(name)
+        experience = NamedExperience(name, self.benchmark.dataset(name, split).eval(), index)
+        if self.benchmark.task_labels:  # a model with a head for each task asks for it
+            experience.task_label, experience.task_labels = index, [index]
+        return experience
+
+    def _tested(self, split: str, learnt: int) -> list[str]:
+        """Return the experiences that the model may be tested on."""
+        names: list[str] = self.benchmark.names
+        if split != "test":
+            return names
+        tested = [names[k] for k in self.benchmark.tested(range(learnt))]
+        if not tested:
+            raise ConfigError(
+                "scenario.evaluation_protocol='streaming': the model has learnt every bucket, so "
+                "none is left to test it on. Give an earlier checkpoint (exp_0.pth), or use 'iid'."
+            )
+        return tested
+
+    def metrics(
+        self, name: str, outputs: np.ndarray, targets: np.ndarray, bootstrap: int, seed: int
+    ) -> Row:
+        """Return accuracies with their intervals."""
+        return ClassTargets().measures(
+            self.benchmark, name, outputs, targets, bootstrap=bootstrap, seed=seed
+        )
+
+    def predictions(self, name: str, outputs: np.ndarray, targets: np.ndarray) -> list[Row]:
+        """Return the predicted and the true class of each image; None where logits are NaN."""
+        classes: list[str | None] = [*self.class_names]
+        if np.isfinite(outputs).all():
+            chosen = predicted_classes(outputs)
+            shares = softmax(outputs.astype(np.float64), axis=1)[np.arange(len(chosen)), chosen]
+            names = [classes[int(k)] if k < len(classes) else None for k in chosen]
+            probabilities: list[float | None] = [float(share) for share in shares]
+        else:
+            names, probabilities = [None] * len(targets), [None] * len(targets)
+        rows = zip(self.sources[name].keys, names, probabilities, targets, strict=True)
+        return [
+            {
+                "image": key,
+                "prediction": predicted,
+                "probability": probability,
+                "target": classes[int(target)],
+            }
+            for key, predicted, probability, target in rows
+        ]
+
+
+def _unchanged(image: Tensor) -> Tensor:
+    """Return the image: an evaluation transforms the samples itself."""
+    return image
+
+
+def _check_known(name: str, names: Sequence[str]) -> None:
+    """Refuse the name of an experience that the stream does not have."""
+    if name in names:
+        return
+    advice = (
+        "For other images change the config: --cfg-options scenario.dataset_root=... "
+        "--allow-changed-data"
+        if is_new_data_set(name)
+        else f"The stream has {', '.join(names)}."
+    )
+    raise ConfigError(f"--datasets {name}: no experience is called so. {advice}")
+
+
+def _score_sources(scenario: dict[str, Any], request: EvalRequest) -> dict[str, QualityDataset]:
+    """Return the split of the wanted data sets by name, in the order asked for."""
+    wanted, split = request.data_sets, request.split
+    named = list(dict.fromkeys(text for text in wanted if not is_new_data_set(text)))
+    own = {data.name: data for data in build_data_sets(scenario)} if named or not wanted else {}
+    for name in named:
+        if name not in own:
+            raise ConfigError(
+                f"--datasets {name}: the config has {', '.join(own)}. For another data set write "
+                "TYPE=ROOT, e.g. KADID10k=/data/kadid10k."
+            )
+    others = [parse_data_set(text, request.scale) for text in wanted if is_new_data_set(text)]
+    _report_seen(list(own.values()), others)
+    chosen = {name: own[name] for name in (named if wanted else own)}
+    if split != "all" and own:
+        stream = build_stream(scenario, list(own.values()))
+        chosen = {name: stream.sources[name, split] for name in chosen}
+    for data in others:
+        if data.name in chosen:
+            raise ConfigError(
+                f"--datasets: two data sets are called '{data.name}'. Give one of them another "
+                f"name: dict(type='{type(data).__name__}', root=..., name='...')."
+            )
+        chosen[data.name] = data.subset(cast("Any", split))
+    for name, data in chosen.items():
+        if not len(data):
+            raise ConfigError(f"--split {split}: {name} has no such split. Use --split all.")
+    return chosen
+
+
+def _report_seen(own: Sequence[QualityDataset], others: Sequence[QualityDataset]) -> None:
+    """Warn about images of other data sets that are among the config's training data."""
+    train = [data.subset("train") for data in own]
+    for other in others:
+        shared = find_shared([*train, other])
+        seen = {row.second_index for row in shared if row.second == len(train)}
+        if seen:
+            logger.warning(
+                "%d of the %d images of %s are in the training data of this config",
+                len(seen),
+                len(other),
+                other.name,
+            )
+
+
+def _finite(value: float) -> float | None:
+    """Return a number, None where a diverged model predicts NaN or infinity: JSON has neither."""
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,301 @@
+"""A trained model under evaluation: its data sets, how it sees their images, and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cliqa.config.trust import built_from
+from cliqa.deploy.backends import backend_of
+from cliqa.engine.build import build_model_and_strategy
+from cliqa.engine.check import check_config
+from cliqa.engine.sections import resamples
+from cliqa.engine.work_dir.checkpoints import load_run
+from cliqa.engine.work_dir.data_record import DataRecord, record_sources
+from cliqa.engine.work_dir.same_run import check_same_data
+from cliqa.engine.work_dir.saved_config import config_to_build, reason
+from cliqa.inference.evaluation_data import ClassData, EvaluationData, ScoreData
+from cliqa.inference.evaluation_pass import CPU, EvalSession, ForwardSession, StrategySession
+from cliqa.inference.evaluation_request import EvalRequest, is_new_data_set
+from cliqa.inference.exported_model import (
+    ExportedModel,
+    check_fits_export,
+    check_same_names,
+    own_config,
+)
+from cliqa.models.pruned import pruning_in
+from cliqa.registry import SCENARIOS, find
+from cliqa.transforms.protocol import build_views
+from cliqa.utils.errors import CheckpointError
+
+Config = dict[str, Any]
+
+BATCH = 32
+"""Images a batch for an exported file whose config gives no ``eval_mb_size``."""
+
+
+class EvaluationModel:
+    """A trained model with everything that its evaluation needs, all checked.
+
+    `CheckpointEvaluation` and `ExportedEvaluation` are the two kinds.
+
+    Args:
+        path: The checkpoint or exported file.
+        config: The config to evaluate under; its names have been checked.
+        config_file: Where the config was loaded from, for the record.
+        device: Where to compute.
+        request: Which data are evaluated, and how.
+        names: The experiences of the model's stream, in order.
+        learnt: How many of them the model has been trained on to their end.
+        record: The data record that `path` holds; None if it has none.
+
+    Attributes:
+        data: The data sets.
+        record: Their record.
+        views: How an image is resized, cropped and transformed for the model.
+        batch_size: Images a batch.
+
+    Raises:
+        CliqaError: The data, the protocol or the model is wrong.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: Config,
+        config_file: str,
+        device: torch.device,
+        request: EvalRequest,
+        *,
+        names: list[str],
+        learnt: int,
+        record: Mapping[str, Any] | None,
+    ) -> None:
+        self.path, self.config, self.config_file = path, config, config_file
+        self.device, self.request, self.learnt = device, request, learnt
+        scenario = config["scenario"]
+        kind = getattr(find(SCENARIOS, scenario, "scenario"), "target_kind", "scores")
+        data_of = ClassData if kind == "classes" else ScoreData
+        self.data: EvaluationData = data_of(config, request, names, learnt)
+        self.record = self._checked_record(record)
+        self.views = build_views(
+            None if scenario.get("feature_type") else scenario.get("eval_transform"),
+            request.protocol,
+            "scenario.eval_transform",
+            quality=self.data.kind == "scores",
+        )
+        own = max(1, self.own_batch_size() // request.protocol.count)
+        self.batch_size = request.batch_size or own
+
+    def own_batch_size(self) -> int:
+        """Return how many images the batches of the run's own evaluations have."""
+        raise NotImplementedError
+
+    def session(self) -> EvalSession:
+        """Return the model's evaluation, ready for its first data set."""
+        raise NotImplementedError
+
+    def _checked_record(self, saved: Mapping[str, Any] | None) -> DataRecord:
+        """Return the record of the data sets; the run's own must be those of the saved record.
+
+        Raises:
+            CheckpointError: They have changed, and `allow_changed_data` is not set.
+        """
+        split, sources = self.request.split, self.data.sources
+        found = record_sources(
+            {(name, split): source for name, source in sources.items()}, self.data.class_names
+        )
+        given = [text for text in self.request.data_sets if not is_new_data_set(text)]
+        asked = given if self.request.data_sets else list(sources)
+        own = replace(found, sets={k: one for k, one in found.sets.items() if k in asked})
+        if not own.sets:
+            return found
+        checked = check_same_data(self.path, saved, own, self.request.allow_changed_data)
+        return replace(found, changes=checked.changes)
+
+    def results(
+        self, outputs: Mapping[str, tuple[np.ndarray, np.ndarray]], seconds: float
+    ) -> dict[str, Any]:
+        """Return the content of ``eval_results.json``.
+
+        Args:
+            outputs: Outputs and targets by data set.
+            seconds: Duration of the model's passes.
+        """
+        bootstrap, seed = resamples(self.config), self.config["seed"]
+        protocol = self.request.protocol
+        return {
+            "model_type": self.config["model"].get("type", "ImageClassifier"),
+            "eval_time": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S"),
+            "config": self.config_file,
+            "checkpoint": str(self.path),
+            "experiences_learnt": self.learnt,
+            "protocol": {
+                "targets": self.data.kind,
+                "split": self.request.split,
+                "shown": protocol.describe(),
+                **protocol.to_row(),
+                "eval_transform": self.config["scenario"].get("eval_transform"),
+                "preprocessing": self.views.signature(),
+                "batch_size": self.batch_size,
+                "bootstrap": bootstrap,
+                "seed": seed,
+                "device": str(self.device),
+            },
+            "seconds": seconds,
+            "data": self.record.digests(),
+            "warnings": list(self.record.changes),
+            "datasets": {
+                name: self.data.entry(name, *pair, bootstrap, seed)
+                for name, pair in outputs.items()
+            },
+        }
+
+
+class CheckpointEvaluation(EvaluationModel):
+    """The evaluation of a run's checkpoint by its strategy, with all plugins.
+
+    Args:
+        path: The checkpoint.
+        state: Its content.
+        config: See `EvaluationModel`.
+        config_file: See `EvaluationModel`.
+        device: See `EvaluationModel`.
+        request: See `EvaluationModel`.
+        work_dir: The run's folder, for metrics that read it.
+        forward: Evaluate this forward pass instead, e.g. the model in bfloat16: images (B, C, H, W)
+            -> scores (B,) or logits (B, K), on the CPU.
+
+    Attributes:
+        strategy: The strategy with the trained model.
+
+    Raises:
+        CliqaError: The data, the protocol or the model is wrong.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        state: Mapping[str, Any],
+        config: Config,
+        config_file: str,
+        device: torch.device,
+        request: EvalRequest,
+        work_dir: Path | None = None,
+        forward: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self._state, self._work_dir, self._forward = state, work_dir, forward
+        super().__init__(
+            *(path, config, config_file, device, request),
+            names=state["names"],
+            learnt=experiences_learnt(state),
+            record=state.get("data"),
+        )
+
+    def own_batch_size(self) -> int:
+        """Build the strategy with the trained model, and return its batch size.
+
+        Raises:
+            CheckpointError: The checkpoint's state does not fit the strategy.
+        """
+        plain = {**self.config, "load_from": None}
+        pruning = pruning_in(self._state)
+        built = build_model_and_strategy(plain, self.device, self._work_dir, pruning)
+        self.strategy = built.strategy
+        try:
+            self.strategy.load_state_dict(self._state["strategy"])
+        except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
+            raise CheckpointError(
+                f"{self.path}: damaged: its state is not that of the strategy that it describes "
+                f"({reason(error)}). Use another checkpoint of the run."
+            ) from error
+        return int(self.strategy.eval_mb_size)
+
+    def session(self) -> EvalSession:
+        """Return the evaluation of the strategy, or of the forward pass."""
+        if self._forward is not None:
+            return ForwardSession(self._forward)
+        return StrategySession(self.strategy)
+
+
+class ExportedEvaluation(EvaluationModel):
+    """The evaluation of an exported file, on the CPU.
+
+    Args:
+        path: The file.
+        config: See `EvaluationModel`; None for the parts of its run's config that the file holds.
+        config_file: See `EvaluationModel`.
+        request: See `EvaluationModel`.
+
+    Raises:
+        CliqaError: The file, the data or the protocol is wrong, or the file is of another config.
+    """
+
+    def __init__(
+        self, path: Path, config: Config | None, config_file: str, request: EvalRequest
+    ) -> None:
+        self.model = ExportedModel(path)
+        config = own_config(self.model) if config is None else config
+        check_fits_export(self.model, config)
+        names, about = self.model.names, self.model.metadata
+        super().__init__(
+            *(path, config, config_file, CPU, request),
+            names=names,
+            learnt=int(about.get("experiences_learnt", len(names))),
+            record=about.get("data"),
+        )
+        if self.data.kind == "classes":
+            check_same_names(path, "classes", self.model.classes, list(self.data.class_names))
+
+    def own_batch_size(self) -> int:
+        """Return the batch size of the config."""
+        return int(self.config["cl_strategy"].get("eval_mb_size", BATCH))
+
+    def session(self) -> EvalSession:
+        """Return the evaluation of the file."""
+        return ForwardSession(self.model)
+
+    def results(
+        self, outputs: Mapping[str, tuple[np.ndarray, np.ndarray]], seconds: float
+    ) -> dict[str, Any]:
+        """Return the content of ``eval_results.json``, with the backend and the precision."""
+        found = super().results(outputs, seconds)
+        precision = self.model.metadata.get("precision")
+        found["protocol"]["exported"] = {"backend": self.model.backend, "precision": precision}
+        return found
+
+
+def open_evaluation(path: Path, request: EvalRequest, device: torch.device) -> EvaluationModel:
+    """Return the evaluation of a checkpoint or an exported file under the config that it holds.
+
+    Args:
+        path: The checkpoint or file.
+        request: Which data are evaluated, and how.
+        device: Where to compute; exported files are computed on the CPU.
+
+    Raises:
+        CliqaError: The checkpoint, its data or the request is wrong.
+    """
+    if backend_of(path):
+        with built_from(path):
+            return ExportedEvaluation(path, None, str(path), request)
+    state = load_run(path)
+    config = config_to_build(state)
+    with built_from(path):
+        config = check_config({**config, "num_workers": 0})
+        folder = path.parent.parent
+        name = f"{path}: config"
+        return CheckpointEvaluation(path, state, config, name, device, request, folder)
+
+
+def experiences_learnt(state: Mapping[str, Any]) -> int:
+    """Return how many experiences a checkpoint's model has been trained on to their end."""
+    joint = state["config"]["cl_strategy"].get("type") == "JointTraining"
+    return len(state["names"]) if joint and state["next_step"] else int(state["next_step"])

@@ -1,0 +1,175 @@
+"""The request of an evaluation: its data sets and their scales, the split and the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cliqa.config.option_values import parse_value
+from cliqa.config.trust import vouch
+from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.labels.scale import from_unit
+from cliqa.engine.sections import data_set_sections
+from cliqa.registry import DATASETS, build_component, find
+from cliqa.transforms.protocol import EvaluationProtocol
+from cliqa.utils.device import check_workers
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import home_path
+
+FILES = (".csv", ".json", ".xlsx")
+"""Suffixes of score files; any other word before the ``=`` is a type of data set."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The scale of a data set's scores.
+
+    Attributes:
+        low: The lowest possible score.
+        high: The highest possible score.
+        higher_is_better: The direction.
+    """
+
+    low: float
+    high: float
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class EvalRequest:
+    """Which data are evaluated, and how.
+
+    Attributes:
+        data_sets: Names of the config's data sets, or others as `parse_data_set` takes them; none
+            for all of the config's.
+        split: ``"test"``, ``"val"``, ``"train"`` or ``"all"``.
+        protocol: How images are resized and cropped.
+        scale: Of the score files among the data sets.
+        batch_size: Images a batch; None for the run's own, in which the crops of a `protocol` count
+            as images.
+        num_workers: Processes that read images.
+        allow_changed_data: Evaluate the run's own data sets even if they have changed since.
+
+    Raises:
+        ConfigError: A number is out of range.
+    """
+
+    data_sets: Sequence[str] = ()
+    split: str = "test"
+    protocol: EvaluationProtocol = field(default_factory=EvaluationProtocol)
+    scale: Scale | None = None
+    batch_size: int | None = None
+    num_workers: int = 0
+    allow_changed_data: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ConfigError(f"--batch-size {self.batch_size}: must be at least 1.")
+        check_workers(self.num_workers, "--num-workers")
+
+
+def is_new_data_set(text: str) -> bool:
+    """Return whether an argument describes a data set, rather than naming one of the config's."""
+    return "=" in text
+
+
+def parse_data_set(text: str, scale: Scale | None = None) -> QualityDataset:
+    """Build the data set that a command line describes.
+
+    Args:
+        text: ``TYPE=ROOT``; ``FILE=ROOT`` with a csv, json or xlsx file of images below ROOT and
+            their scores, all of which are evaluated unless the file has a column of splits; or as
+            in a config: ``dict(type='ScoreFile', root=..., ...)``.
+        scale: Of the scores in a file.
+
+    Raises:
+        ConfigError: The text, the type or an argument is wrong, or a file's scale is not known.
+        DatasetError: The data set is wrong or missing.
+    """
+    where = f"--datasets {text}"
+    if text.startswith(("dict(", "{")):
+        return _build(parse_value(text, None, where))
+    kind, _, root = text.partition("=")
+    if not kind or not root:
+        raise ConfigError(
+            f"{where}: write TYPE=ROOT, e.g. KADID10k=/data/kadid10k, or FILE=ROOT, e.g. "
+            "scores.csv=/data/images."
+        )
+    if Path(kind).suffix.lower() in FILES:
+        return _build(_score_file(Path(kind), root, scale, where))
+    return _build({"type": kind, "root": root})
+
+
+def _score_file(path: Path, root: str, scale: Scale | None, where: str) -> dict[str, Any]:
+    """Return the section of a file of scores."""
+    if scale is None:
+        raise ConfigError(
+            f"{where}: the scale of its scores is not known. Add --score-range LOW HIGH (and "
+            f"--lower-is-better for a DMOS), or write dict(type='ScoreFile', root='{root}', "
+            f"labels='{path}', images='.', score_range=(LOW, HIGH), higher_is_better=True)."
+        )
+    return {
+        "type": "ScoreFile",
+        "root": root,
+        "labels": str(home_path(path).resolve()),
+        "images": ".",
+        "score_range": (scale.low, scale.high),
+        "higher_is_better": scale.higher_is_better,
+        "fractions": (0.0, 0.0, 1.0),
+    }
+
+
+def _build(section: dict[str, Any]) -> QualityDataset:
+    """Build a data set from its section."""
+    vouch(section)  # the user has named it, not the file that is evaluated
+    data: QualityDataset = build_component(DATASETS, section, "--datasets")
+    return data
+
+
+def scales_of(scenario: Mapping[str, Any]) -> dict[str, Scale]:
+    """Return the scale of each data set's raw scores by its name, without reading the data.
+
+    Args:
+        scenario: The config's section; one of classes has no scales.
+
+    Raises:
+        ConfigError: A data set is unknown, or its range is wrong.
+    """
+    if "datasets" not in scenario:
+        return {}
+    found = {}
+    for index, section in enumerate(data_set_sections(scenario)):
+        component: Any = find(DATASETS, section, f"scenario.datasets[{index}]")
+        arguments = {key: value for key, value in section.items() if key != "type"}
+        low, high = component.declared_range(**arguments)
+        higher = arguments.get("higher_is_better", not component.lower_is_better)
+        name = arguments.get("name") or getattr(component, "default_name", None)
+        found[str(name or Path(arguments["labels"]).stem)] = Scale(low, high, bool(higher))
+    return found
+
+
+def scale_of(scenario: Mapping[str, Any], name: str) -> Scale:
+    """Return the scale of one data set.
+
+    Raises:
+        ConfigError: There is no such data set.
+    """
+    known = scales_of(scenario)
+    if name not in known:
+        has = f"has {', '.join(known)}" if known else "has no data sets of scores"
+        raise ConfigError(f"--dataset {name}: the model's config {has}. Or use --scale LOW HIGH.")
+    return known[name]
+
+
+def on_scale(score: float, scale: Scale) -> float:
+    """Return a score of 0..1 (others are clipped) in a data set's units and direction.
+
+    >>> on_scale(0.25, Scale(0, 100)), on_scale(0.25, Scale(0, 100, higher_is_better=False))
+    (25.0, 75.0)
+    """
+    clipped = np.clip(score, 0.0, 1.0)
+    return float(from_unit(clipped, (scale.low, scale.high), scale.higher_is_better))

@@ -1,0 +1,134 @@
+"""The model of an exported file, and whether it fits a config."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from cliqa.config.trust import without_weights
+from cliqa.config.values import config_differences
+from cliqa.deploy.backends import backend_of, open_exported
+from cliqa.deploy.description import scenario_of
+from cliqa.inference.evaluation_request import scales_of
+from cliqa.utils.errors import ArtifactError, CheckpointError
+
+Config = dict[str, Any]
+
+NEEDED = ("names", "classes", "channels", "eval_transform", "scenario")
+"""Keys that the description of an exported file must have for it to score images."""
+
+
+class ExportedModel:
+    """The model of an exported file, computed on the CPU.
+
+    Args:
+        path: A file that ``tools/compress.py`` wrote: an ONNX file, computed by ONNX Runtime, or an
+            ``.xml``, by OpenVINO.
+
+    Attributes:
+        metadata: The file's description.
+        backend: ``"onnxruntime"`` or ``"openvino"``.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, or its description lacks a key.
+        ConfigError: The package that computes it is not installed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.backend = backend_of(path) or "onnxruntime"
+        self._model = open_exported(path)
+        self.metadata = self._model.metadata
+        missing = [key for key in NEEDED if self.metadata.get(key) is None]
+        if missing:
+            raise ArtifactError(
+                f"{path}: does not state its {', '.join(missing)}, which prediction needs. Export "
+                "a run's checkpoint with tools/compress.py export."
+            )
+        self.names: list[str] = self.metadata["names"]
+        self.classes: list[str] = self.metadata["classes"]
+        self.channels: int = self.metadata["channels"]
+        self.eval_transform: Sequence[Mapping[str, Any]] = self.metadata["eval_transform"]
+
+    @property
+    def scenario(self) -> Mapping[str, Any]:
+        """The section of the data that it was trained on.
+
+        Raises:
+            TrustError: It asks for more than that of an untrusted file may.
+        """
+        return scenario_of(self.metadata, self.path)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return scores (B,) or logits (B, K) of preprocessed images (B, C, H, W).
+
+        Raises:
+            ModelError: The file takes images of one size, and these have another.
+        """
+        return self._model(images)
+
+
+def own_config(model: ExportedModel) -> Config:
+    """Return the parts of its run's config that a file holds: those that an evaluation needs.
+
+    Raises:
+        ArtifactError: It is of a pretraining.
+    """
+    about = model.metadata
+    if "experiences_learnt" not in about:
+        raise ArtifactError(
+            f"{model.path}: exported from a pretraining, which has learnt no scores to evaluate. "
+            "tools/predict.py scores images with it."
+        )
+    defaults = {"model": {}, "cl_strategy": {}, "evaluation": {}, "seed": 0}
+    return {"scenario": dict(model.scenario), **{k: about.get(k, v) for k, v in defaults.items()}}
+
+
+def check_fits_export(model: ExportedModel, config: Config) -> None:
+    """Refuse to evaluate a file under a config that its checkpoint was not trained with.
+
+    Raises:
+        CheckpointError: With the keys or names that differ.
+    """
+
+    def compared(section: object, transform: object) -> Config:
+        whole = {"model": section, "scenario": {"eval_transform": transform}}
+        found: Config = json.loads(json.dumps(whole))  # tuples become lists, as in the file
+        return found
+
+    scenario = config["scenario"]
+    section = without_weights(config["model"])
+    differing = config_differences(
+        compared(without_weights(model.metadata.get("model", section)), model.eval_transform),
+        compared(section, scenario.get("eval_transform")),
+    )
+    if differing:
+        raise CheckpointError(
+            f"{model.path}: exported from a run of another config; these keys differ: "
+            f"{', '.join(differing[:8])}. Use the config of its run."
+        )
+    if "datasets" in scenario:
+        check_same_names(model.path, "data sets", model.names, list(scales_of(scenario)))
+
+
+def check_same_names(path: Path, what: str, own: list[str], given: list[str]) -> None:
+    """Refuse a file whose names are not those of the config.
+
+    Raises:
+        CheckpointError: With the names that differ.
+    """
+    if list(own) == list(given):
+        return
+    lacking, more = ([str(n) for n in a if n not in b] for a, b in ((own, given), (given, own)))
+    parts = [
+        f"the config lacks {', '.join(lacking[:8])}" if lacking else "",
+        f"the file does not know {', '.join(more[:8])}" if more else "",
+    ]
+    difference = "; ".join(part for part in parts if part) or "the order differs"
+    raise CheckpointError(
+        f"{path}: exported from a run with other {what}: {difference}. Use the config of its run."
+    )
