@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
 from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES, FILES, RAW, SIDE
 from cliqa.datasets.storage import is_written, new_folder
@@ -114,6 +113,8 @@ class FashionData:
 
     def _digits(self) -> dict[str, Part]:
         """Return digits by split, the classes in a random order."""
+        from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # noqa: PLC0415
+
         images, targets = load_digits(return_X_y=True)  # (1797, 64) in 0..16
         pixels = np.rint(images.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8)
         pixels = np.pad(np.kron(pixels, np.ones((1, 3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2)))

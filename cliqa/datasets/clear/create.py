@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from cliqa.datasets.clear.files import COPY_AGAIN, some
-from cliqa.datasets.clear.layout import PARTS, detect_layout, read_class_names
-from cliqa.datasets.clear.metadata import Record, as_listing, read_bucket, read_index
+from cliqa.config.suggest import listed
+from cliqa.datasets.clear.files import COPY_AGAIN
+from cliqa.datasets.clear.layout import PARTS, detect_layout
+from cliqa.datasets.clear.metadata import Metadata, Record
 from cliqa.datasets.clear.prepare import write_training_folder
 from cliqa.datasets.clear.trees import NewTree
 from cliqa.datasets.clear.writing import (
     Copy,
     PlacedImage,
-    check_buckets,
-    check_copy,
     check_ids,
+    check_options,
     copy_image,
     cut,
-    fresh_folder,
     progress,
     write_part,
 )
 from cliqa.datasets.image_files import match_images
+from cliqa.datasets.storage import new_folder
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.paths import home_path
 
@@ -64,19 +65,18 @@ def create_dataset(
         DatasetError: The data set is wrong, `process` needs a key that an image does not have or
             returns anything but its records, or `out` is in use.
     """
-    check_copy(copy)
-    if buckets is not None:
-        check_buckets(buckets)
+    check_options(copy, 1 if buckets is None else buckets)
     root, out = home_path(root), home_path(out)
-    parts = _parts(root)
-    class_names = read_class_names(root / parts[0])
-    classes, names = _gather(root, parts, class_names)
+    parts = ("",) if detect_layout(root) == "old" else PARTS
+    metadata = {"": Metadata(root)} if parts == ("",) else NewTree(root).metadata
+    class_names = metadata[parts[0]].class_names
+    classes, names = _gather(root, metadata)
     if buckets is not None:
         names = [str(k + 1) for k in range(buckets)]
     kept = {name: _process(process, name, own) for name, own in classes.items()}
     placed = {part: _place(root, part, kept, names, copy) for part in parts}
     _check(placed, names)
-    with fresh_folder(out) as folder:
+    with new_folder(out) as folder:
         with progress(sum(map(len, kept.values())), str(out)) as bar:
             for part in parts:
                 write_part(folder / part, class_names, placed[part], bar)
@@ -85,39 +85,27 @@ def create_dataset(
     logger.info("Wrote %d images to %s.", sum(map(len, kept.values())), out)
 
 
-def _parts(root: Path) -> tuple[str, ...]:
-    """Return the folders that hold metadata: the root itself, or the parts of the new layout."""
-    if detect_layout(root) == "old":
-        return ("",)
-    NewTree(root)  # checks that the parts fit together
-    return PARTS
-
-
-def _gather(
-    root: Path, parts: Sequence[str], class_names: Sequence[str]
-) -> tuple[Classes, list[str]]:
+def _gather(root: Path, metadata: Mapping[str, Metadata]) -> tuple[Classes, list[str]]:
     """Return the records of each class in the order of time, and the buckets' names.
 
     Raises:
         DatasetError: The metadata are wrong, or images are missing.
     """
-    indices = {part: read_index(root / part) for part in parts}
-    names = sorted({bucket for index in indices.values() for bucket in index}, key=int)
-    classes: Classes = {name: [] for name in class_names}
+    names = sorted({bucket for own in metadata.values() for bucket in own.files}, key=int)
+    classes: Classes = defaultdict(list)
     images: list[str] = []
     for bucket in names:
-        for part, index in indices.items():
-            if bucket not in index:
-                continue
-            found = read_bucket(root / part, bucket, index[bucket], class_names, part)
-            images += as_listing(found, index[bucket], part).images
-            for name, own in found.items():
-                classes[name] += own
+        for own in metadata.values():
+            if bucket in own.files:
+                images += own.listing(bucket).images
+                for name, records in own.records(bucket).items():
+                    classes[name] += records
     matched = zip(images, match_images(root, images), strict=True)
     lost = [image for image, path in matched if path is None]
     if lost:
         raise DatasetError(
-            f"{root}: {len(lost)} of {len(images)} images are missing: {some(lost)}. {COPY_AGAIN}"
+            f"{root}: {len(lost)} of {len(images)} images are missing: {listed(lost, 5)}. "
+            f"{COPY_AGAIN}"
         )
     return classes, names
 
@@ -186,8 +174,8 @@ def _check(
         empty = [bucket for bucket in names if not any(own[bucket].values())]
         if empty:
             raise DatasetError(
-                f"bucket {some(empty)} would have no image{f' in {part}' if part else ''}. Keep "
-                "more images, or cut fewer buckets."
+                f"bucket {listed(empty, 5)} would have no image{f' in {part}' if part else ''}. "
+                "Keep more images, or cut fewer buckets."
             )
     for bucket in names:
         joined = {

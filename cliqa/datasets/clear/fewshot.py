@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from cliqa.config.suggest import listed
 from cliqa.datasets.clear.filelists import Listing, read_indices
-from cliqa.datasets.clear.files import some, written_by
+from cliqa.datasets.clear.files import written_by
 from cliqa.datasets.clear.layout import TRAINING
 from cliqa.datasets.clear.trees import Tree, open_tree
 from cliqa.utils.errors import ConfigError, DatasetError
@@ -66,7 +67,7 @@ def describe_shots(
     fewer = [f"{name} ({count})" for count, name in named if count < shot]
     more = [f"{name} ({count})" for count, name in named if count > shot]
     return [
-        f"bucket {bucket}: {what} than {shot} images of {some(odd)}"
+        f"bucket {bucket}: {what} than {shot} images of {listed(odd, 5)}"
         for what, odd in (("fewer", fewer), ("more", more))
         if odd
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,27 +134,13 @@ def read_indices(path: Path, total: int, listed: str, advice: str) -> list[int]:
             f"{path}: index {wrong[0]} is out of range; {listed} lists {total} images, "
             f"0..{total - 1}. {COPY_AGAIN}"
         )
-    twice = repeated(indices)
-    if twice is not None:
+    if len(set(indices)) < len(indices):
+        twice, _ = Counter(indices).most_common(1)[0]
         raise DatasetError(f"{path}: index {twice} is there twice. {COPY_AGAIN}")
     return indices
 
 
-def repeated(values: Sequence[int]) -> int | None:
-    """Return the first value that occurs a second time, or None.
-
-    >>> repeated([3, 1, 3, 1]), repeated([3, 1])
-    (3, None)
-    """
-    seen: set[int] = set()
-    for value in values:
-        if value in seen:
-            return value
-        seen.add(value)
-    return None
-
-
-def find_images(root: Path, whole: Listing, part: Listing, listed: str) -> list[int]:
+def find_places(root: Path, whole: Listing, part: Listing, listed: str) -> list[int]:
     """Return the indices of a part's images in the whole list.
 
     Args:

@@ -13,20 +13,19 @@ from typing import Literal
 
 from PIL import ExifTags
 
-from cliqa.datasets.clear.files import some
+from cliqa.config.suggest import listed
 from cliqa.datasets.clear.prepare import write_training_folder
 from cliqa.datasets.clear.writing import (
     Copy,
     PlacedImage,
-    check_buckets,
-    check_copy,
+    check_options,
     copy_image,
     cut,
-    fresh_folder,
     progress,
     write_part,
 )
 from cliqa.datasets.image_listing import find_path, list_folders, list_images, log_others
+from cliqa.datasets.storage import new_folder
 from cliqa.transforms.image_file import open_image
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.paths import home_path
@@ -67,8 +66,7 @@ def from_folder(
         DatasetError: The folder has another form, an image has no date, a class has fewer images
             than there are buckets, or `out` is in use.
     """
-    check_copy(copy)
-    check_buckets(buckets)
+    check_options(copy, buckets)
     if order not in ("date", "name"):
         raise ConfigError(f"order must be 'date' or 'name', got {order!r}.")
     source, out = find_path(home_path(folder)), home_path(out)
@@ -82,16 +80,11 @@ def from_folder(
         bucket: {name: _place(source, own.get(name, []), ids, copy) for name in class_names}
         for bucket, own in files.items()
     }
-    with fresh_folder(out) as temporary:
+    with new_folder(out) as temporary:
         with progress(len(ids), str(out)) as bar:
             write_part(temporary, class_names, placed, bar)
         write_training_folder(temporary)
     logger.info("Wrote %d images of %d classes to %s.", len(ids), len(class_names), out)
-
-
-def _folders(parent: Path) -> list[Path]:
-    """Return a folder's folders, hidden ones left out, sorted."""
-    return [parent / name for name in list_folders(parent)]
 
 
 def _find_buckets(source: Path) -> Files | None:
@@ -102,23 +95,23 @@ def _find_buckets(source: Path) -> Files | None:
     """
     if not source.is_dir():
         raise DatasetError(f"{source}: no such folder (from {Path.cwd()}).")
-    folders = _folders(source)
-    if not folders:
+    names = list_folders(source)
+    if not names:
         raise DatasetError(
             f"{source}: no folder in it. Expected FOLDER/<class>/ or FOLDER/<bucket>/<class>/."
         )
-    deep = [path for path in folders if path.name.isdecimal() and _folders(path)]
-    if not deep:
+    buckets = [name for name in names if name.isdecimal() and list_folders(source / name)]
+    if not buckets:
         return None
-    other = [path.name for path in folders if path not in deep]
+    other = [name for name in names if name not in buckets]
     if other:
         raise DatasetError(
-            f"{source}: {deep[0].name} is a bucket, but {some(other)} is none. Buckets are whole "
-            "numbers and hold a folder for each class."
+            f"{source}: {buckets[0]} is a bucket, but {listed(other, 5)} is none. Buckets are "
+            "whole numbers and hold a folder for each class."
         )
-    if len({int(path.name) for path in deep}) < len(deep):
+    if len(set(map(int, buckets))) < len(buckets):
         raise DatasetError(f"{source}: a bucket is there twice, e.g. as 1 and 01. Rename one.")
-    return {path.name: _find_classes(path) for path in sorted(deep, key=lambda p: int(p.name))}
+    return {name: _find_classes(source / name) for name in sorted(buckets, key=int)}
 
 
 def _find_classes(source: Path) -> dict[str, list[Path]]:
@@ -129,7 +122,7 @@ def _find_classes(source: Path) -> dict[str, list[Path]]:
     """
     classes = {}
     others: list[str] = []
-    for folder in _folders(source):
+    for folder in map(source.joinpath, list_folders(source)):
         images = list(map(Path, list_images(folder, others, recursive=False)))
         if not images:
             raise DatasetError(f"{folder}: no image in it. Fill the folder, or remove it.")
@@ -175,8 +168,8 @@ def _cut_classes(
             if undated:
                 raise DatasetError(
                     f"{source / name}: {len(undated)} of {len(paths)} images have no date in their "
-                    f"EXIF data: {some(undated)}. Set order='name' (--order name) to go by the "
-                    "files' names."
+                    f"EXIF data: {listed(undated, 5)}. Set order='name' (--order name) to sort by "
+                    "the files' names."
                 )
             paths = sorted(paths, key=lambda path: dates[path] or "")
         for own, piece in zip(files.values(), cut(paths, buckets), strict=True):

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from cliqa.datasets.clear.files import COPY_AGAIN, read_text, some
+from cliqa.config.suggest import listed
+from cliqa.datasets.clear.files import COPY_AGAIN, read_text
 from cliqa.utils.errors import ConfigError, DatasetError
 
 Layout = Literal["old", "new"]
@@ -58,7 +59,7 @@ def detect_layout(root: str | Path) -> Layout:
     if not new and not old:
         inside = sorted(path.name for path in root.iterdir())
         raise DatasetError(
-            f"{root} holds no CLEAR data set, but {some(inside) or 'nothing'}. {_EXPECTED}"
+            f"{root} holds no CLEAR data set, but {listed(inside, 5) or 'nothing'}. {_EXPECTED}"
         )
     return "new" if new else "old"
 
@@ -126,7 +127,7 @@ def choose_buckets(existing: Sequence[str], wanted: Sequence[int | str] | None) 
     names = [str(name) for name in wanted]
     unknown = [name for name in names if name not in existing]
     if unknown or not names:
-        problem = f"there is no bucket {some(unknown)}" if unknown else "the list is empty"
+        problem = f"there is no bucket {listed(unknown, 5)}" if unknown else "the list is empty"
         raise ConfigError(f"scenario.buckets: {problem}. There are {', '.join(existing)}.")
     if len(set(names)) < len(names):
         raise ConfigError(

@@ -10,16 +10,13 @@ from pathlib import Path
 
 import torch
 
-from cliqa.datasets.clear.features import (
-    FEATURES,
-    gather_features,
-    read_features,
-    write_features,
-)
+from cliqa.config.suggest import listed
+from cliqa.datasets.clear.features import FEATURES, read_class_features, read_features
 from cliqa.datasets.clear.filelists import Listing, read_filelist
-from cliqa.datasets.clear.files import read_text, some, written_by
-from cliqa.datasets.clear.layout import TRAINING, detect_layout, read_class_names
-from cliqa.datasets.clear.metadata import as_listing, read_bucket, read_index
+from cliqa.datasets.clear.files import read_text, written_by
+from cliqa.datasets.clear.layout import TRAINING, detect_layout
+from cliqa.datasets.clear.metadata import Metadata
+from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.io import write_text
 from cliqa.utils.paths import home_path
@@ -94,15 +91,16 @@ def write_training_folder(
     Raises:
         DatasetError: As `prepare`.
     """
-    listings = list_images(root)
-    folder = root / TRAINING
-    files = dict(_lists(folder, listings, test_ratio, seeds))
+    metadata = Metadata(root)
+    listings = {bucket: metadata.listing(bucket) for bucket in metadata.files}
+    files = dict(_lists(root / TRAINING, listings, test_ratio, seeds))
     other = [path for path, text in files.items() if path.exists() and _differs(path, text)]
     if other and not overwrite:
+        names = [path.relative_to(root).as_posix() for path in other]
         raise DatasetError(
-            f"{root}: {len(other)} lists are there and differ from what the metadata and the seeds "
-            f"give: {some([path.relative_to(root).as_posix() for path in other])}. They decide "
-            "over published results; add --overwrite to replace them."
+            f"{root}: {len(other)} existing lists differ from what the metadata and the seeds "
+            f"give: {listed(names, 5)}. Published results depend on them; add --overwrite to "
+            "replace them."
         )
     for path, text in files.items():
         if not path.exists() or path in other:
@@ -124,22 +122,6 @@ def _check(test_ratio: float, seeds: Sequence[int]) -> None:
         raise ConfigError(f"seeds must be whole numbers >= 0, e.g. (0, 1, 2), got {seeds!r}.")
 
 
-def list_images(root: Path) -> dict[str, Listing]:
-    """Return the images of each bucket from the metadata of the old layout.
-
-    Args:
-        root: The data set's folder.
-
-    Raises:
-        DatasetError: The metadata are missing or wrong.
-    """
-    class_names = read_class_names(root)
-    return {
-        bucket: as_listing(read_bucket(root, bucket, files, class_names), files)
-        for bucket, files in read_index(root).items()
-    }
-
-
 def _lists(
     folder: Path, listings: dict[str, Listing], test_ratio: float, seeds: Sequence[int]
 ) -> Iterator[tuple[Path, str]]:
@@ -156,7 +138,7 @@ def _lists(
 
 
 def _differs(path: Path, text: str) -> bool:
-    """Tell whether a file's lines, or its JSON, are others than those of a text."""
+    """Return whether a file's lines, or its JSON, differ from those of a text."""
     found = read_text(path)
     if path.suffix != ".json":
         return found.split() != text.split()
@@ -179,24 +161,28 @@ def join_features(root: str | Path, name: str, *, overwrite: bool = False) -> No
             features that are there differ.
     """
     root = home_path(root)
-    classes = len(read_class_names(root))
-    for bucket, (matrix, rows) in gather_features(root, name).items():
-        listed = f"{TRAINING}/filelists/{bucket}/all.txt"
-        listing = read_filelist(root, listed, classes, written_by("prepare", root))
+    metadata = Metadata(root)
+    for bucket in metadata.files:
+        matrix = read_class_features(metadata, name, bucket)
+        paths = [r.path for records in metadata.records(bucket).values() for r in records]
+        rows = {path: row for row, path in enumerate(paths)}
+        all_images = f"{TRAINING}/filelists/{bucket}/all.txt"
+        classes = len(metadata.class_names)
+        listing = read_filelist(root, all_images, classes, written_by("prepare", root))
         lost = [image for image in listing.images if image not in rows]
         if lost:
             raise DatasetError(
-                f"{root / listed}: the features '{name}' lack {some(lost)}. "
+                f"{root / all_images}: the features '{name}' lack {listed(lost, 5)}. "
                 f"{written_by('features', root, f'--name {name} --overwrite')}"
             )
         features = matrix[[rows[image] for image in listing.images]]
         path = root / TRAINING / FEATURES / name / bucket / "all.pth"
         if path.exists() and not overwrite:
-            there = read_features(root, name, bucket, listing.targets, listed)
+            there = read_features(root, name, bucket, listing.targets, all_images)
             if not torch.equal(there, features):
                 raise DatasetError(
                     f"{path}: differs from the features in {FEATURES}/{name}. Add --overwrite to "
                     "replace it."
                 )
             continue
-        write_features(path, features, listing.targets)
+        save_checkpoint(path, (features, list(listing.targets)))

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from cliqa.config.suggest import closest
+from cliqa.config.suggest import closest, listed
 from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
 from cliqa.datasets.clear.features import check_feature_type
 from cliqa.datasets.clear.fewshot import describe_shots, read_fewshot
 from cliqa.datasets.clear.filelists import Listing
-from cliqa.datasets.clear.files import some, written_by
+from cliqa.datasets.clear.files import written_by
 from cliqa.datasets.clear.layout import DATA_NAMES, choose_buckets
 from cliqa.datasets.clear.trees import Tree, open_tree
 from cliqa.datasets.image_files import match_images
@@ -92,11 +92,14 @@ def read_clear(
         check_feature_type(tree.root, tree.layout, feature_type)
     chosen = choose_buckets(tree.buckets, buckets)
     notes = list(tree.notes)
-    by_index = feature_type is not None
-    splits = {
-        bucket: _split(tree, bucket, evaluation_protocol, seed, shot, by_index, notes)
-        for bucket in chosen
-    }
+    splits: dict[str, tuple[list[int], list[int]]] = {}  # indices for training and for test
+    for bucket in chosen if evaluation_protocol == "iid" else ():
+        train, test = tree.split(bucket, seed, by_index=feature_type is not None)
+        if shot is not None and seed is not None:
+            train = read_fewshot(tree, bucket, shot, seed, train)
+            drawn = tree.whole(bucket).select(train)
+            notes += describe_shots(drawn, tree.class_names, shot, bucket)
+        splits[bucket] = train, test
     whole = (
         _image_sets(tree, chosen, cache)
         if feature_type is None
@@ -108,15 +111,14 @@ def read_clear(
     notes += _describe_shared({bucket: tree.whole(bucket) for bucket in chosen})
     for note in notes:
         logger.info("%s: %s.", tree.root, note)
-    pairs = [_select(whole[bucket], splits[bucket]) for bucket in chosen]
-    return ClearSplits(
-        tree.layout,
-        chosen,
-        tree.class_names,
-        tuple(train for train, _ in pairs),
-        tuple(test for _, test in pairs),
-        tuple(notes),
+    train_sets, test_sets = (
+        tuple(
+            whole[bucket].select(splits[bucket][k]) if splits else whole[bucket]
+            for bucket in chosen
+        )
+        for k in (0, 1)
     )
+    return ClearSplits(tree.layout, chosen, tree.class_names, train_sets, test_sets, tuple(notes))
 
 
 def _check_options(data_name: str, protocol: str, seed: int | None, shot: int | None) -> None:
@@ -153,37 +155,6 @@ def _check_options(data_name: str, protocol: str, seed: int | None, shot: int | 
         )
 
 
-Split = tuple[list[int], list[int]]
-"""Places in a bucket's whole: of the training and of the test images."""
-
-
-def _split(
-    tree: Tree,
-    bucket: str,
-    protocol: str,
-    seed: int | None,
-    shot: int | None,
-    by_index: bool,
-    notes: list[str],
-) -> Split | None:
-    """Return a bucket's split, None where there is none; what is odd about it goes to `notes`."""
-    if protocol == "streaming":
-        return None
-    train, test = tree.split(bucket, seed, by_index)
-    if shot is not None and seed is not None:
-        train = read_fewshot(tree, bucket, shot, seed, train)
-        listing = tree.whole(bucket).select(train)
-        notes += describe_shots(listing, tree.class_names, shot, bucket)
-    return train, test
-
-
-def _select(whole: ClassDataset, split: Split | None) -> tuple[ClassDataset, ClassDataset]:
-    """Return the training and the test set; without a split, both are the whole."""
-    if split is None:
-        return whole, whole
-    return whole.select(split[0]), whole.select(split[1])
-
-
 def _image_sets(tree: Tree, buckets: Sequence[str], cache: bool) -> dict[str, ClassDataset]:
     """Return all images of each bucket.
 
@@ -201,8 +172,8 @@ def _image_sets(tree: Tree, buckets: Sequence[str], cache: bool) -> dict[str, Cl
     ]
     if lost:
         raise DatasetError(
-            f"{tree.root}: {len(lost)} of {len(images)} images are missing: {some(lost)}. Unpack "
-            "the data set again, or correct the lists."
+            f"{tree.root}: {len(lost)} of {len(images)} images are missing: {listed(lost, 5)}. "
+            "Unpack the data set again, or correct the lists."
         )
     paths = iter(found)
     sets = {}

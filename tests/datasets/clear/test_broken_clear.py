@@ -131,7 +131,7 @@ NEW: list[tuple[dict[str, Any], str, Damage, str]] = [
     (STREAM, "train/class_names.txt", content("dress\nbus\n"), r"class_names\.txt differ"),
     (STREAM, f"test/{BUS}", remove, rf"test/{BUS}: missing"),
     (STREAM, f"test/{BUS}", content("{"), rf"test/{BUS}, line 1, column 2: no valid JSON"),
-    (STREAM, f"test/{BUS}", content('{"1": {}, "1": {}}'), "'1' is there twice"),
+    (STREAM, f"test/{BUS}", content('{"1": {}, "1": {}}'), "'1' occurs twice"),
     (STREAM, f"test/{BUS}", content('{"1": {}}'), "image 1 has no IMG_PATH"),
     (
         STREAM,
@@ -149,7 +149,7 @@ NEW: list[tuple[dict[str, Any], str, Damage, str]] = [
         IID,
         f"test/{BUS}",
         values(lambda v: {**v, "102000": {"IMG_PATH": "labeled_images/2/bus/102000.jpg"}}),
-        "image 102000 is in class 'dress' of bucket 2 too",
+        "image 102000 is also in class 'dress' of bucket 2",
     ),
     (
         STREAM,
