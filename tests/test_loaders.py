@@ -137,6 +137,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/transforms/image_file.py::_image_suffixes importlib.util.find_spec",
         "cliqa/transforms/image_file.py::image_formats importlib.import_module",
         "cliqa/config/dotted.py::import_tree importlib.import_module",
+        "tools/clear_dataset.py::__getattr__ importlib.import_module",
         "cliqa/config/dotted.py::import_tree pkgutil.walk_packages",
         "cliqa/config/source_modules.py::package_folder importlib.util.find_spec",
     ),
@@ -175,7 +176,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/transforms/degradations/compression.py::_PillowCodec.send PIL.Image.open",
     ),
     "Tables and texts by readers that build plain values.": (
-        "cliqa/datasets/labels/sheet.py::_read_cells csv.reader",
+        "cliqa/datasets/labels/csv_labels.py::_read_cells csv.reader",
         "cliqa/datasets/labels/spreadsheet.py::_filled_rows openpyxl.load_workbook",
         "cliqa/models/language/text_files.py::_Loader yaml.SafeLoader",
         "cliqa/models/language/text_files.py::parse_texts yaml.load",

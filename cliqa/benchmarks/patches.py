@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,7 +37,7 @@ class Patches:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError(f"scenario.{name}: expected an integer >= 1, got {value!r}.")
 
-    def check(self, transform: Sequence[Any], batch_size: Any) -> None:  # noqa: ANN401
+    def check(self, transform: Sequence[object], batch_size: object) -> None:
         """Refuse patches that are all the same, or that fill a batch with few images.
 
         Args:

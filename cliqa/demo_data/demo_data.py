@@ -127,11 +127,6 @@ class DemoData:
         return {**arguments, "photos": fingerprint(photos) if photos else None, "version": _VERSION}
 
 
-def write_demo_data(root: str | Path, **arguments: Any) -> None:  # noqa: ANN401
-    """Write generated data; `arguments` are those of `DemoData`."""
-    DemoData(**arguments).write(root)
-
-
 class _Writer:
     """Fills one folder."""
 

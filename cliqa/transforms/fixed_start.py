@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from torch import Tensor
 
@@ -60,7 +60,7 @@ class FixedStart:
             return self._kept[stored.key]
         image = stored.read()
         for step in self._fixed:
-            image = apply_step(step, image)
+            image = cast(Tensor, apply_step(step, image))  # no fixed step makes a Pillow image
         self._kept[stored.key] = image
         while len(self._kept) > self._capacity:
             self._kept.popitem(last=False)

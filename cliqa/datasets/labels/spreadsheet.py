@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import openpyxl
 
@@ -75,7 +74,7 @@ def _filled_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
     book.close()
 
 
-def _as_text(value: Any) -> str:  # noqa: ANN401
+def _as_text(value: object) -> str:
     """Return a cell as text: a whole number without the ``.0`` that Excel stores."""
     if value is None:
         return ""

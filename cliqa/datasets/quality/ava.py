@@ -62,8 +62,6 @@ def read_ava(path: Path) -> ScoreTable:
         images=tuple(f"{identifier}.jpg" for identifier in values[:, 1].tolist()),
         raw=mean,
         std=np.sqrt(variance),
-        groups=None,
-        splits=None,
         rows=tuple(rows),
         source=path,
     )
@@ -108,9 +106,6 @@ def read_ava_scores(path: Path) -> ScoreTable:
     return ScoreTable(
         images=with_suffix(sheet.text("image")),
         raw=sheet.numbers("score"),
-        std=None,
-        groups=None,
-        splits=None,
         rows=sheet.rows,
         source=path,
     )

@@ -35,8 +35,6 @@ def read_bid(path: Path) -> ScoreTable:
         images=tuple(f"DatabaseImage{int(number):04d}.JPG" for number in numbers),
         raw=sheet.numbers(_GRADE),
         std=sheet.numbers("std") if "std" in sheet.columns else None,
-        groups=None,
-        splits=None,
         rows=sheet.rows,
         source=path,
     )

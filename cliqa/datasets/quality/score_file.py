@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.config.annotations import TwoNumbers
+from cliqa.datasets.labels.csv_labels import read_csv
 from cliqa.datasets.labels.json_labels import read_json
-from cliqa.datasets.labels.sheet import Sheet, read_csv
+from cliqa.datasets.labels.sheet import Sheet
 from cliqa.datasets.labels.spreadsheet import read_xlsx
 from cliqa.datasets.labels.table import SPLITS, ScoreTable, join_tables, with_suffix
 from cliqa.datasets.quality.labelled_folder import LabelledFolder

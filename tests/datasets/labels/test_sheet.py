@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cliqa.datasets.labels.sheet import read_columns, read_csv
+from cliqa.datasets.labels.csv_labels import read_columns, read_csv
 from cliqa.utils.errors import ConfigError, DatasetError
 
 
