@@ -171,7 +171,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Images that were encoded here just before.": (
         "cliqa/demo_data/distortions.py::jpeg PIL.Image.open",
-        "cliqa/demo_data/specimens.py::photograph_specimen PIL.Image.open",
+        "cliqa/demo_data/degraded_images.py::degrade_photo PIL.Image.open",
         "cliqa/transforms/degradations/compression.py::Jpeg.send torchvision.io.decode_jpeg",
         "cliqa/transforms/degradations/compression.py::_PillowCodec.send PIL.Image.open",
     ),

@@ -22,8 +22,8 @@ class CLEAR(ClassStream):
         dataset_root: The data set's folder.
         train_transform: Image (3, H, W) uint8 -> (3, h, w), for training; of no use to features.
         eval_transform: The same for evaluation.
-        data_name: ``"clear10"``, ``"clear100"``, or a name of an older release; the layout is told
-            by the folder, not by this name.
+        data_name: ``"clear10"``, ``"clear100"``, or a name of an older release; the layout is
+            detected from the folder, not from this name.
         evaluation_protocol: ``"streaming"``: train on all images of a bucket and test on the later
             buckets, of which the next one counts; ``"iid"``: 70 % of every bucket are trained on,
             30 % tested.

@@ -1,4 +1,4 @@
-"""Experiences that know their data set's name."""
+"""Experiences with their data set's name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NamedExperience(DatasetExperience):
     """One data set of a stream.
 
     Args:
-        name: The data set's name, as it stands in tables and file names.
+        name: The data set's name in tables and file names.
         dataset: Its samples.
         index: Its place in the stream.
         patches: How training draws patches of its images; None for one sample an image.
@@ -63,5 +63,5 @@ def named_stream(
     ]
     stream = EagerCLStream(kind, experiences)
     for experience, place in zip(experiences, order, strict=True):
-        experience.current_experience = place  # Avalanche counts what is there
+        experience.current_experience = place  # Avalanche numbers the existing ones
     return stream

@@ -1,4 +1,4 @@
-"""Several training patches an epoch of every image, which is read once for all of them."""
+"""Several training patches of every image in an epoch; the image is read once for all of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Patches:
     Args:
         per_image: Patches an epoch of every image, each with its image's score, >= 1.
         pool: Images that a worker holds at a time, >= 1. It takes ``pool`` images in memory, shows
-            all their patches in random order, and goes on to the next ones.
+            all their patches in random order, and continues with the next ones.
 
     Raises:
         ConfigError: A number is no integer >= 1.
@@ -31,7 +31,7 @@ class Patches:
     pool: int = 256
 
     def __post_init__(self) -> None:
-        """Refuse numbers that cannot be."""
+        """Check the numbers."""
         numbers = (("patches_per_image", self.per_image), ("patch_pool", self.pool))
         for name, value in numbers:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -103,8 +103,8 @@ class StoredImages(Dataset[tuple[StoredImage, Tensor]]):
         return StoredImage(self.source, index), torch.tensor(self.source.scores[index])
 
 
-class OfStored:
-    """A transform of pixels over stored images.
+class ReadFirst:
+    """Reads a stored image and transforms its pixels.
 
     Args:
         transform: uint8 (3, H, W) -> tensor.

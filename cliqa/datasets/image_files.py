@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cliqa.datasets.image_listing import find_path, same_form
+from cliqa.datasets.image_listing import find_path, to_nfc
 from cliqa.datasets.labels.table import ScoreTable
 from cliqa.utils.errors import DatasetError
 
@@ -71,7 +71,7 @@ def match_images(folder: Path, images: Sequence[str]) -> list[str | None]:
         else:
             spelt = parents[parent]
             matched.append(image if spelt == parent else posixpath.join(spelt, name))
-    for alike in (same_form, _same_letters):
+    for alike in (to_nfc, _to_nfc_lower):
         if lost:
             lost = _match_alike(alike, parents, listings, images, matched, lost)
     return matched
@@ -94,9 +94,9 @@ def _listing(folder: Path) -> set[str]:
         return set()
 
 
-def _same_letters(name: str) -> str:
+def _to_nfc_lower(name: str) -> str:
     """Return a name in one form of Unicode and without capitals, for comparison."""
-    return same_form(name).lower()
+    return to_nfc(name).lower()
 
 
 def _match_alike(

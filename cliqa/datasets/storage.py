@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.io import named_error, write_json
 from cliqa.utils.leftovers import temporary_folder
@@ -119,3 +121,10 @@ def _unwritable(root: Path, error: OSError | RuntimeError) -> DatasetError:
     """Return the error that a folder cannot be written."""
     reason = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
     return DatasetError(f"{root}: cannot be written ({reason}). Choose another folder.")
+
+
+def progress(total: int, title: str) -> tqdm[Any]:
+    """Return a progress bar over images, shown on a terminal after three seconds."""
+    return tqdm(
+        total=total, desc=f"writing {title}", unit="image", delay=3.0, disable=None, leave=False
+    )

@@ -24,7 +24,7 @@ _USERS = 2000
 
 @dataclass(frozen=True)
 class RatedImage:
-    """What the raters are shown.
+    """An image to be rated.
 
     Attributes:
         name: The file's name.

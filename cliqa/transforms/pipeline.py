@@ -159,7 +159,7 @@ def _build_step(config: Mapping[str, Any], where: str) -> Step:
 
 
 def _named_value(key: str, value: object, where: str) -> object:
-    """Return the torch object that a name in a config stands for, or the value itself."""
+    """Return the torch object of a name in a config, or the value itself."""
     if key == "interpolation" and isinstance(value, str):
         known = [mode.value for mode in InterpolationMode]
         if value not in known:

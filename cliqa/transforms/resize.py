@@ -106,9 +106,9 @@ class ResizePad(nn.Module):
 class HyperIQAResize(nn.Module):
     """Squeeze every image into 512 rows and 384 columns: a landscape becomes a portrait.
 
-    HyperIQA's code, and what descends from it, calls ``Resize((512, 384))`` and means a width of
-    512; torchvision takes the height first. Weights published for it saw KonIQ-10k so and need it.
-    For a model of one's own ``Resize(size=384)`` keeps the aspect.
+    HyperIQA's code and its successors call ``Resize((512, 384))`` and mean a width of 512, but
+    torchvision takes the height first. The published weights were trained so and need it.
+    For your own model use ``Resize(size=384)``, which keeps the aspect.
     """
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

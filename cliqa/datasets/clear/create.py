@@ -21,11 +21,10 @@ from cliqa.datasets.clear.writing import (
     check_options,
     copy_image,
     cut,
-    progress,
     write_part,
 )
 from cliqa.datasets.image_files import match_images
-from cliqa.datasets.storage import new_folder
+from cliqa.datasets.storage import new_folder, progress
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.paths import home_path
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cliqa.datasets.clear.files import COPY_AGAIN, read_json, read_text
-from cliqa.datasets.image_listing import by_form, same_form
+from cliqa.datasets.image_listing import places_by_nfc, to_nfc
 from cliqa.utils.errors import DatasetError
 
 
@@ -153,10 +153,10 @@ def find_places(root: Path, whole: Listing, part: Listing, listed: str) -> list[
         DatasetError: An image is not in the whole, or has another class there.
     """
     places = {image: index for index, image in enumerate(whole.images)}
-    alike = by_form(whole.images)
+    alike = places_by_nfc(whole.images)
     indices = []
     for image, target, place in zip(part.images, part.targets, part.places, strict=True):
-        index = places.get(image, alike.get(same_form(image)))
+        index = places.get(image, alike.get(to_nfc(image)))
         if index is None:
             raise DatasetError(f"{root / place}: {image} is not in {listed}. {COPY_AGAIN}")
         if whole.targets[index] != target:

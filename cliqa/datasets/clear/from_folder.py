@@ -21,11 +21,10 @@ from cliqa.datasets.clear.writing import (
     check_options,
     copy_image,
     cut,
-    progress,
     write_part,
 )
 from cliqa.datasets.image_listing import find_path, list_folders, list_images, log_others
-from cliqa.datasets.storage import new_folder
+from cliqa.datasets.storage import new_folder, progress
 from cliqa.transforms.image_file import open_image
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.paths import home_path
@@ -75,7 +74,7 @@ def from_folder(
         classes = _find_classes(source)
         files = _cut_classes(source, classes, buckets, order)
     class_names = sorted({name for own in files.values() for name in own})
-    ids = _deal_ids([path for own in files.values() for paths in own.values() for path in paths])
+    ids = _assign_ids([path for own in files.values() for paths in own.values() for path in paths])
     placed = {
         bucket: {name: _place(source, own.get(name, []), ids, copy) for name in class_names}
         for bucket, own in files.items()
@@ -196,7 +195,7 @@ def read_date(path: Path) -> str | None:
     return f"{match[1]}-{match[2]}-{match[3]} {match[4] or '00:00:00'}"
 
 
-def _deal_ids(paths: Sequence[Path]) -> dict[Path, str]:
+def _assign_ids(paths: Sequence[Path]) -> dict[Path, str]:
     """Return each image's id: its name; numbers where names repeat, or one fits no text file."""
     names = Counter(path.stem for path in paths)
     if max(names.values()) == 1 and all(map(_is_plain, names)):

@@ -82,13 +82,6 @@ def copy_image(source: Path, copy: Copy, target: Path) -> None:
         raise DatasetError(f"{source}: no such image file, but the metadata list it.") from error
 
 
-def progress(total: int, title: str) -> tqdm[Any]:
-    """Return a progress bar over images, shown on a terminal after three seconds."""
-    return tqdm(
-        total=total, desc=f"writing {title}", unit="image", delay=3.0, disable=None, leave=False
-    )
-
-
 def check_ids(placed: Placed) -> None:
     """Check that no image id occurs twice in a bucket.
 

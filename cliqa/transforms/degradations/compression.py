@@ -92,7 +92,7 @@ class _PillowCodec(_Codec):
 
     @abstractmethod
     def options(self, strength: int, levels: int) -> dict[str, Any]:
-        """Return what Pillow's ``save`` is told about an image of so many 8-bit levels."""
+        """Return the options of Pillow's ``save`` for an image of so many 8-bit levels."""
 
 
 @DEGRADATIONS.register_module(name="jpeg2000")

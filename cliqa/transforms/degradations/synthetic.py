@@ -23,7 +23,7 @@ _SEEDS = 2**62
 
 @TRANSFORMS.register_module()
 class SyntheticDegradation(nn.Module):
-    """Make an image worse in one way, level by level: every level's error is above the last one's.
+    """Degrade an image by one distortion at rising levels, each with a larger error.
 
     ``SyntheticDegradation('blur', num_levels=5)(image)`` is a list of five images, the mildest
     first. All levels share their randomness: the same grain, only stronger.
@@ -139,7 +139,7 @@ class SyntheticDegradation(nn.Module):
 
 
 def _copy(image: AnyImage) -> AnyImage:
-    """Return the image's twin, so that writing to it leaves the caller's image alone."""
+    """Return a copy of the image."""
     if isinstance(image, Image.Image):
         return image.copy() if image.mode == "L" else image.convert("RGB")
     return _as_image(image).clone()
