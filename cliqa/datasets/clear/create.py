@@ -1,4 +1,4 @@
-"""A new CLEAR data set from an old one: its images sorted, filtered, and cut into buckets anew."""
+"""A new CLEAR data set from an existing one: images sorted, filtered, and cut into new buckets."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ def create_dataset(
     buckets: int | None = None,
     copy: Copy = "copy",
 ) -> None:
-    """Write a new data set whose buckets are cut from what `process` makes of each class.
+    """Write a new data set whose buckets are cut from the images that `process` returns.
 
-    The records of a class are gathered over all buckets, in the order of time, and handed to
-    `process`. What it returns is cut into consecutive buckets whose sizes differ by one at most,
-    the larger ones first. An image of the new layout stays in its part, train or test.
+    The records of a class are gathered over all buckets, in time order, and passed to `process`.
+    The returned records are cut into consecutive buckets whose sizes differ by one at most, the
+    larger ones first. An image of the new layout stays in its part, train or test.
 
     Args:
         root: The data set's folder, in either layout; it is only read.
         out: A new folder, which gets the same layout and is prepared.
         process: Called with the list of a class's records; returns a list of some or all of them.
-            A record is a dict whose keys are found whatever their case: ``x["date_taken"]``.
-        buckets: How many buckets to cut, called 1, 2, 3 ...; None for those of `root`.
-        copy: ``"copy"`` the images, or ``"link"`` them, where that is possible.
+            A record is a dict with case-insensitive keys: ``x["date_taken"]``.
+        buckets: Number of buckets to cut, named 1, 2, 3 ...; None for those of `root`.
+        copy: ``"copy"`` or ``"link"`` the images (a copy where links are impossible).
 
     Raises:
         ConfigError: `buckets` or `copy` is out of range.
         DatasetError: The data set is wrong, `process` needs a key that an image does not have or
-            returns anything but its records, or `out` is in use.
+            returns other objects than its records, or `out` is not empty.
     """
     check_options(copy, 1 if buckets is None else buckets)
     root, out = home_path(root), home_path(out)
@@ -110,11 +110,7 @@ def _gather(root: Path, metadata: Mapping[str, Metadata]) -> tuple[Classes, list
 
 
 def _process(process: Process, name: str, records: list[Record]) -> list[Record]:
-    """Return what `process` makes of the records of one class.
-
-    Raises:
-        DatasetError: It compares null with a value, or returns anything but its records.
-    """
+    """Return what `process` returns for the records of one class, checked."""
     try:
         kept = list(process(list(records)))
     except TypeError as error:
@@ -129,8 +125,8 @@ def _process(process: Process, name: str, records: list[Record]) -> list[Record]
     foreign = [record for record in kept if id(record) not in own]
     if foreign:
         raise DatasetError(
-            f"process returned what is no record of class '{name}': {str(foreign[0])[:80]}. Return "
-            "the records that it was given, sorted or filtered."
+            f"process returned something else than a record of class '{name}': "
+            f"{str(foreign[0])[:80]}. Return the records that it got, sorted or filtered."
         )
     if len({id(record) for record in kept}) < len(kept):
         ids = [record.image_id for record in kept]

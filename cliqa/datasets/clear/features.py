@@ -1,4 +1,4 @@
-"""Stored features: one vector for each image, made once by a pretrained network."""
+"""Stored features: one vector for each image, computed by a pretrained network."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_features(
         name: The feature type.
         bucket: The bucket.
         targets: (N,) the classes of the bucket's images.
-        listed: Where these are listed, for messages.
+        listed: The file that lists them, for messages.
 
     Returns:
         float32 (N, D), in the order of the list.
@@ -135,10 +135,10 @@ def _read_one_class(path: Path, records: Sequence[Record], advice: str) -> Tenso
 
 
 def _load(path: Path, advice: str) -> object:
-    """Load tensors; nothing in the file is executed.
+    """Load tensors without executing code.
 
     Raises:
-        DatasetError: The file is missing, truncated, or holds anything but tensors.
+        DatasetError: The file is missing, truncated, or holds other objects than tensors.
     """
     if not path.is_file():
         raise DatasetError(f"{path}: missing. {advice}")
@@ -147,7 +147,7 @@ def _load(path: Path, advice: str) -> object:
         if damage:
             raise RuntimeError(damage)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  PyTorch raises anything, by where the damage is
+    except Exception as error:  # noqa: BLE001  damage makes PyTorch raise any error
         reason = (str(error).splitlines() or ["it ends too early"])[0]
         raise DatasetError(
             f"{path}: no readable tensors ({reason}). {COPY_AGAIN} Or {advice[0].lower()}"
@@ -159,7 +159,7 @@ def _as_matrix(value: object, path: Path) -> Tensor:
     """Return features as float32 (N, D).
 
     Raises:
-        DatasetError: They are no matrix of finite floating-point numbers.
+        DatasetError: They are not a matrix of finite floating-point numbers.
     """
     for part in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(part, Tensor) and (part.device.type != "cpu" or not is_stored(part)):

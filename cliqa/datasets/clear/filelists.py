@@ -1,4 +1,4 @@
-"""Lists of images with their classes, and lists of indices into them."""
+"""Lists of images with their classes, and lists of indices."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cliqa.utils.errors import DatasetError
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a bucket.
+    """A list of images with their classes.
 
     Attributes:
         images: (N,) paths relative to the data set's folder.
         targets: (N,) classes, 0..K-1.
-        places: (N,) where each image is listed, for messages.
+        places: (N,) the file and line of each image, for messages.
     """
 
     images: tuple[str, ...]
@@ -53,13 +53,13 @@ class Listing:
 
 
 def read_filelist(root: Path, name: str, classes: int, advice: str) -> Listing:
-    """Read lines of an image's path, a space and its class; a path may hold spaces.
+    """Read a list: each line is an image's path, a space and its class; paths may hold spaces.
 
     Args:
         root: The data set's folder.
         name: The list's path relative to it.
-        classes: K, how many classes there are.
-        advice: What to do where there is no such list.
+        classes: K, the number of classes.
+        advice: What to do if the list is missing.
 
     Raises:
         DatasetError: The list is missing or empty, a line has no class or an unknown one, or an
@@ -76,7 +76,7 @@ def read_filelist(root: Path, name: str, classes: int, advice: str) -> Listing:
         image, target = _parse_line(line, classes, f"{path}, line {number}")
         if image in first:
             raise DatasetError(
-                f"{path}, line {number}: {image} is in line {first[image]} too. Remove one of the "
+                f"{path}, line {number}: {image} is also in line {first[image]}. Remove one of the "
                 "two."
             )
         first[image] = number
@@ -116,9 +116,9 @@ def read_indices(path: Path, total: int, listed: str, advice: str) -> list[int]:
 
     Args:
         path: A JSON list of integers.
-        total: How many images there are.
-        listed: Where they are listed, for messages.
-        advice: What to do where there is no such file.
+        total: Number of images.
+        listed: The file that lists them, for messages.
+        advice: What to do if the file is missing.
 
     Raises:
         DatasetError: The file is missing or empty, or an index is wrong or repeated.
@@ -136,7 +136,7 @@ def read_indices(path: Path, total: int, listed: str, advice: str) -> list[int]:
         )
     if len(set(indices)) < len(indices):
         twice, _ = Counter(indices).most_common(1)[0]
-        raise DatasetError(f"{path}: index {twice} is there twice. {COPY_AGAIN}")
+        raise DatasetError(f"{path}: index {twice} occurs twice. {COPY_AGAIN}")
     return indices
 
 
@@ -147,7 +147,7 @@ def find_places(root: Path, whole: Listing, part: Listing, listed: str) -> list[
         root: The data set's folder, for messages.
         whole: All images of a bucket.
         part: Some of them.
-        listed: Where the whole is listed, for messages.
+        listed: The file that lists the whole, for messages.
 
     Raises:
         DatasetError: An image is not in the whole, or has another class there.

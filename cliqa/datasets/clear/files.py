@@ -28,17 +28,17 @@ def read_text(path: Path, advice: str = COPY_AGAIN) -> str:
 
     Args:
         path: The file.
-        advice: What to do where there is none.
+        advice: What to do if it is missing.
 
     Raises:
-        DatasetError: The file is missing, cannot be read, or is no text.
+        DatasetError: The file is missing, cannot be read, or is not text.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DatasetError(f"{path}: missing. {advice}") from error
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: no UTF-8 text ({error.reason}). {COPY_AGAIN}") from error
+        raise DatasetError(f"{path}: not UTF-8 text ({error.reason}). {COPY_AGAIN}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = getattr(error, "strerror", None) or error
         raise DatasetError(f"{path}: cannot be read ({reason}).") from error
@@ -49,7 +49,7 @@ def read_json(path: Path, advice: str = COPY_AGAIN) -> object:
 
     Args:
         path: The file.
-        advice: What to do where there is none.
+        advice: What to do if it is missing.
 
     Raises:
         DatasetError: The file is missing, is no JSON, or an object repeats a name.

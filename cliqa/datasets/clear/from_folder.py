@@ -1,4 +1,4 @@
-"""A CLEAR data set from a folder of images in folders of their classes."""
+"""A CLEAR data set from a folder of images with one folder for each class."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def from_folder(
     order: Order = "date",
     copy: Copy = "copy",
 ) -> None:
-    """Write a data set in the old layout, prepared, from a folder of labelled images.
+    """Write a prepared data set in the old layout from a folder of labelled images.
 
     The folder is either ``FOLDER/<bucket>/<class>/images``, with whole numbers as buckets, or
     ``FOLDER/<class>/images``. In the latter case each class is cut into consecutive buckets whose
@@ -54,16 +54,15 @@ def from_folder(
     Args:
         folder: The labelled folder; it is only read.
         out: A new folder.
-        buckets: How many buckets to cut, where the folder has none.
-        order: What buckets are cut by: the ``"date"`` at which an image was taken (EXIF
-            DateTimeOriginal, else DateTime), or the file's ``"name"``, numbers in it counting as
-            numbers.
-        copy: ``"copy"`` the images, or ``"link"`` them, where that is possible.
+        buckets: Number of buckets to cut, if the folder has none.
+        order: Order of the images: by the ``"date"`` on which one was taken (EXIF
+            DateTimeOriginal, else DateTime), or by file ``"name"``, in natural order (2 before 10).
+        copy: ``"copy"`` or ``"link"`` the images (a copy where links are impossible).
 
     Raises:
         ConfigError: An argument is out of range.
         DatasetError: The folder has another form, an image has no date, a class has fewer images
-            than there are buckets, or `out` is in use.
+            than there are buckets, or `out` is not empty.
     """
     check_options(copy, buckets)
     if order not in ("date", "name"):
@@ -109,7 +108,7 @@ def _find_buckets(source: Path) -> Files | None:
             "whole numbers and hold a folder for each class."
         )
     if len(set(map(int, buckets))) < len(buckets):
-        raise DatasetError(f"{source}: a bucket is there twice, e.g. as 1 and 01. Rename one.")
+        raise DatasetError(f"{source}: a bucket occurs twice, e.g. as 1 and 01. Rename one.")
     return {name: _find_classes(source / name) for name in sorted(buckets, key=int)}
 
 
@@ -127,18 +126,18 @@ def _find_classes(source: Path) -> dict[str, list[Path]]:
             raise DatasetError(f"{folder}: no image in it. Fill the folder, or remove it.")
         if not _is_plain(folder.name):
             raise DatasetError(
-                f"{str(folder)!r}: a class of this name cannot stand in a text file: it is no "
-                "UTF-8, or holds a line break. Rename the folder."
+                f"{str(folder)!r}: a class of this name cannot be written to a text file: it is "
+                "not UTF-8, or holds a line break. Rename the folder."
             )
-        classes[folder.name] = sorted(images, key=natural)
+        classes[folder.name] = sorted(images, key=natural_key)
     log_others(source, others)
     return classes
 
 
-def natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
-    """Return what sorts names as people do: numbers in them count as numbers.
+def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    """Return a key that sorts file names in natural order.
 
-    >>> [path.name for path in sorted([Path("a10.png"), Path("a9.png")], key=natural)]
+    >>> [path.name for path in sorted([Path("a10.png"), Path("a9.png")], key=natural_key)]
     ['a9.png', 'a10.png']
     """
     pieces = re.findall(r"\d+|\D+", path.name)
@@ -177,13 +176,13 @@ def _cut_classes(
 
 
 def read_date(path: Path) -> str | None:
-    """Return when an image was taken, ``2004-05-01 12:00:00``, or None where it does not say.
+    """Return when an image was taken, ``2004-05-01 12:00:00``, or None if it has no date.
 
     Args:
         path: The image file.
 
     Raises:
-        DatasetError: The file is no image.
+        DatasetError: The file is not an image.
     """
     with open_image(path) as image:
         exif = image.getexif()
@@ -204,7 +203,7 @@ def _assign_ids(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def _is_plain(name: str) -> bool:
-    """Return whether a name can stand in a line of a UTF-8 file."""
+    """Return whether a name can be written in a line of a UTF-8 file."""
     return not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
 
 

@@ -1,4 +1,4 @@
-"""The training folder of the old layout: lists of images, splits, and features in their order."""
+"""Write the training folder of the old layout: lists of images, splits, and joined features."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ logger = logging.getLogger(__name__)
 
 
 def split_indices(total: int, test_ratio: float, seed: int) -> tuple[list[int], list[int]]:
-    """Return the places of a bucket's training and test images, in a random order.
+    """Return the indices of a bucket's training and test images, in a random order.
 
     Args:
-        total: N, how many images the bucket has.
+        total: N, the bucket's number of images.
         test_ratio: The test images' share; int(N * ratio) images are taken.
-        seed: Of the order.
+        seed: Seed of the order.
 
     >>> split_indices(10, 0.3, seed=0)
     ([5, 3, 4, 2, 0, 9, 6], [7, 8, 1])
@@ -52,23 +52,26 @@ def prepare(
 
     Images are listed class by class in the order of ``class_names.txt``, and within a class in the
     order of the metadata file. Features that are stored class by class (``features/<type>``) are
-    joined in that order. What is there already stays as it is; the new layout needs none of it.
+    joined in that order. Existing files stay as they are; the new layout needs none of these.
 
     Args:
         root: The data set's folder.
         test_ratio: The test images' share of each bucket, between 0 and 1.
-        seeds: One split of each bucket is written for each.
+        seeds: One split of each bucket is written for every seed.
         overwrite: Replace lists and features that differ.
 
     Raises:
         ConfigError: `test_ratio` or `seeds` is out of range.
-        DatasetError: The metadata are wrong, or a file that is there differs from what would be
+        DatasetError: The metadata are wrong, or an existing file differs from what would be
             written.
     """
-    _check(test_ratio, seeds)
+    if not 0 < test_ratio < 1:
+        raise ConfigError(f"test_ratio must lie between 0 and 1, e.g. 0.3, got {test_ratio!r}.")
+    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds):
+        raise ConfigError(f"seeds must be whole numbers >= 0, e.g. (0, 1, 2), got {seeds!r}.")
     root = home_path(root)
     if detect_layout(root) == "new":
-        logger.info("%s has train and test parts of its own: there is nothing to prepare.", root)
+        logger.info("%s has train and test parts: there is nothing to prepare.", root)
         return
     count = write_training_folder(root, test_ratio, seeds, overwrite)
     logger.info("%s: %d buckets are prepared.", root, count)
@@ -80,17 +83,7 @@ def write_training_folder(
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     overwrite: bool = False,
 ) -> int:
-    """Write ``training_folder`` of the old layout, and return how many buckets there are.
-
-    Args:
-        root: The data set's folder.
-        test_ratio: The test images' share of each bucket.
-        seeds: One split of each bucket is written for each.
-        overwrite: Replace lists and features that differ.
-
-    Raises:
-        DatasetError: As `prepare`.
-    """
+    """Write ``training_folder`` as `prepare`, of the old layout; return the number of buckets."""
     metadata = Metadata(root)
     listings = {bucket: metadata.listing(bucket) for bucket in metadata.files}
     files = dict(_lists(root / TRAINING, listings, test_ratio, seeds))
@@ -108,18 +101,6 @@ def write_training_folder(
     for path in sorted((root / FEATURES).glob("*/features.json")):
         join_features(root, path.parent.name, overwrite=overwrite)
     return len(listings)
-
-
-def _check(test_ratio: float, seeds: Sequence[int]) -> None:
-    """Check the arguments.
-
-    Raises:
-        ConfigError: One is out of range.
-    """
-    if not 0 < test_ratio < 1:
-        raise ConfigError(f"test_ratio must lie between 0 and 1, e.g. 0.3, got {test_ratio!r}.")
-    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds):
-        raise ConfigError(f"seeds must be whole numbers >= 0, e.g. (0, 1, 2), got {seeds!r}.")
 
 
 def _lists(
@@ -157,8 +138,8 @@ def join_features(root: str | Path, name: str, *, overwrite: bool = False) -> No
         overwrite: Replace joined features that differ.
 
     Raises:
-        DatasetError: The features are missing or damaged, an image of a list has none, or joined
-            features that are there differ.
+        DatasetError: The features are missing or damaged, an image of a list has none, or existing
+            joined features differ.
     """
     root = home_path(root)
     metadata = Metadata(root)

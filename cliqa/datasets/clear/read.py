@@ -1,4 +1,4 @@
-"""Read CLEAR: for each bucket of time a training and a test set, under either protocol."""
+"""Read CLEAR: a training and a test set for each bucket of time, under either protocol."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SEEDS = (0, 1, 2, 3, 4)
 
 @dataclass(frozen=True)
 class ClearSplits:
-    """CLEAR's data sets, one of each kind a bucket.
+    """CLEAR's training and test sets, one of each for every bucket.
 
     Attributes:
         layout: ``"old"`` or ``"new"``.
@@ -37,7 +37,7 @@ class ClearSplits:
         class_names: The K classes.
         train: The training sets.
         test: The test sets; under the streaming protocol those of `train`.
-        notes: Sentences that a reader of the results should know.
+        notes: Notes on the data for readers of the results.
     """
 
     layout: str
@@ -59,21 +59,7 @@ def read_clear(
     buckets: Sequence[int | str] | None = None,
     cache: bool = False,
 ) -> ClearSplits:
-    """Read CLEAR from its folder, in whichever of its two layouts it is; nothing is downloaded.
-
-    Args:
-        root: The data set's folder.
-        data_name: What the data set is called: clear10, clear100, clear10_neurips2021 or
-            clear100_cvpr2022. The layout is the folder's, whatever the name.
-        evaluation_protocol: ``"streaming"``: a bucket's images are all trained on, and are the test
-            of what was trained on earlier buckets; or ``"iid"``: a bucket has a training and a test
-            split (Lin et al. 2021, section 4).
-        seed: Which of the five splits of the i.i.d. protocol, 0..4; the new layout has one split,
-            and the seed chooses the few-shot images alone.
-        shot: Train on so many images of each class and bucket; for the i.i.d. protocol.
-        feature_type: Read stored features of this name instead of images.
-        buckets: The buckets to read; None for all.
-        cache: Keep decoded images in memory.
+    """Read CLEAR in either layout; the options are those of `cliqa.benchmarks.clear.CLEAR`.
 
     Returns:
         The data sets. A sample's key is its image's path relative to `root`.
@@ -122,11 +108,7 @@ def read_clear(
 
 
 def _check_options(data_name: str, protocol: str, seed: int | None, shot: int | None) -> None:
-    """Check what can be checked without the data.
-
-    Raises:
-        ConfigError: An option is wrong, or does not fit another one.
-    """
+    """Check the options that need no data."""
     if data_name not in DATA_NAMES:
         raise ConfigError(
             f"scenario.data_name: unknown data set '{data_name}'. It is one of "
@@ -208,7 +190,7 @@ def _feature_sets(tree: Tree, buckets: Sequence[str], name: str) -> dict[str, Cl
 
 
 def _describe_shared(listings: dict[str, Listing]) -> list[str]:
-    """Return sentences about images that stand under one id in two buckets or classes."""
+    """Return notes on image ids that are in several buckets or classes."""
     seen: dict[str, tuple[str, int]] = {}
     times: dict[str, str] = {}
     classes: dict[str, str] = {}

@@ -39,8 +39,8 @@ class OldTree:
     Attributes:
         class_names: The K classes.
         buckets: The buckets, in time order.
-        notes: Sentences that a reader of a result should know.
-        whole: Returns all images of a bucket.
+        notes: Notes on the data for readers of the results.
+        whole: A function that returns all images of a bucket.
 
     Raises:
         DatasetError: The classes or the buckets are missing or wrong.
@@ -127,8 +127,8 @@ class NewTree:
         metadata: The metadata of each part.
         class_names: The K classes.
         buckets: The buckets, in time order.
-        notes: Sentences that a reader of a result should know.
-        whole: Returns all images of a bucket.
+        notes: Notes on the data for readers of the results.
+        whole: A function that returns all images of a bucket.
 
     Raises:
         DatasetError: A part is missing, or the parts differ in their classes or buckets.
@@ -167,11 +167,11 @@ class NewTree:
             lost = [bucket for bucket in alone if bucket != "0"]
             if lost:
                 raise DatasetError(
-                    f"{self.root / part / INDEX}: bucket {listed(lost, 5)} is in {part} alone. "
+                    f"{self.root / part / INDEX}: bucket {listed(lost, 5)} is only in {part}. "
                     f"{COPY_AGAIN}"
                 )
             if alone:
-                self.notes.append(f"bucket 0 is in {part} alone and was left out")
+                self.notes.append(f"bucket 0 is only in {part} and was left out")
         common = [bucket for bucket in train if bucket in test]
         return sort_buckets(common, self.root / "train" / INDEX)
 
@@ -196,8 +196,8 @@ class NewTree:
 
         Args:
             bucket: The bucket.
-            seed: Not used: there is one split.
-            by_index: Not used: there are no lists.
+            seed: Ignored: there is one split.
+            by_index: Ignored: there are no lists.
         """
         total, tests = len(self.whole(bucket)), len(self.metadata["test"].listing(bucket))
         return list(range(tests, total)), list(range(tests))

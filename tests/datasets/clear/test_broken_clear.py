@@ -73,8 +73,8 @@ OLD: list[tuple[dict[str, Any], str, Damage, str]] = [
     (STREAM, ALL, content("\n"), f"{ALL}: lists no image; a bucket cannot be empty"),
     (STREAM, ALL, append("labeled_images/2/bus/2107.jpg"), "line 25: .* has no class"),
     (STREAM, ALL, append("labeled_images/2/bus/5.jpg 3"), r"line 25: class 3 .* 0\.\.2"),
-    (STREAM, ALL, append("labeled_images/2/bus/2107.jpg 1"), "line 25: .* is in line 10 too"),
-    (STREAM, ALL, content(b"\xff\xfe"), f"{ALL}: no UTF-8 text"),
+    (STREAM, ALL, append("labeled_images/2/bus/2107.jpg 1"), "line 25: .* is also in line 10"),
+    (STREAM, ALL, content(b"\xff\xfe"), f"{ALL}: not UTF-8 text"),
     (STREAM, "training_folder/bucket_indices.json", content("[1"), "line 1, column 3: no valid"),
     (STREAM, "training_folder/bucket_indices.json", content("{}"), "a JSON list of buckets"),
     (STREAM, "training_folder/bucket_indices.json", content("[]"), "lists no bucket"),
@@ -92,7 +92,7 @@ OLD: list[tuple[dict[str, Any], str, Damage, str]] = [
     (IID, f"{SPLIT}/test.txt", copied("train.txt"), f"{SPLIT}: 17 images are in train and in"),
     (IID_FEATURES, f"{SPLIT}/test_indices.json", remove, rf"indices\.json: missing\. {PREPARE}"),
     (IID_FEATURES, f"{SPLIT}/test_indices.json", content("[24]"), "index 24 is out of range"),
-    (IID_FEATURES, f"{SPLIT}/test_indices.json", content("[3, 3]"), "index 3 is there twice"),
+    (IID_FEATURES, f"{SPLIT}/test_indices.json", content("[3, 3]"), "index 3 occurs twice"),
     (
         IID_FEATURES,
         f"{SPLIT}/test_indices.json",
@@ -137,7 +137,7 @@ NEW: list[tuple[dict[str, Any], str, Damage, str]] = [
         STREAM,
         "test/labeled_metadata.json",
         values(lambda index: {bucket: index[bucket] for bucket in ("1", "2")}),
-        r"train/labeled_metadata\.json: bucket 10 is in train alone",
+        r"train/labeled_metadata\.json: bucket 10 is only in train",
     ),
     (
         IID,

@@ -43,7 +43,7 @@ def test_lists_are_joined_and_selected_from() -> None:
         ("7\n", "line 1: '7' has no class"),
         ("a/1.jpg 2\n", r"line 1: class 2 does not exist; .* names 2 classes, 0\.\.1"),
         ("a/1.jpg -1\n", "line 1: class -1 does not exist"),
-        ("a/1.jpg 0\n\na/1.jpg 1\n", r"line 3: a/1\.jpg is in line 1 too"),
+        ("a/1.jpg 0\n\na/1.jpg 1\n", r"line 3: a/1\.jpg is also in line 1"),
         ("\n", "lists no image"),
     ],
 )
@@ -58,7 +58,7 @@ def test_wrong_lines_are_named(tmp_path: Path, text: str, message: str) -> None:
     [
         ([0, 5], r"index 5 is out of range; all\.txt lists 5 images, 0\.\.4"),
         ([-1], "index -1 is out of range"),
-        ([1, 2, 1], "index 1 is there twice"),
+        ([1, 2, 1], "index 1 occurs twice"),
         ([], "lists no index"),
         ([0, True], "expected a JSON list of whole numbers"),
         ([0.0], "expected a JSON list of whole numbers"),

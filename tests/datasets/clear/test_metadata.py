@@ -72,7 +72,7 @@ def test_a_class_may_be_absent_from_a_bucket(copy_of: Callable[[str], Path]) -> 
         ('{"1": []}', "bucket '1' must map class names to files"),
         ('{"1": {"bus": 3}}', "bucket '1' must map class names to files"),
         ("{}", "lists no bucket"),
-        ('{"one": {}}', "bucket 'one' is no number"),
+        ('{"one": {}}', "bucket 'one' is not a number"),
         ('{"1": {}}', "bucket 1 has no image"),
         ('{"1": {"tram": "a.json"}}', "bucket 1 has the classes tram, which class_names"),
         ('{"1": {"bus": "a.json"}}', r"a\.json: missing"),
