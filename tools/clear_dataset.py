@@ -50,12 +50,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
     command = add("fewshot", "draw few-shot training images from the training split")
     command.add_argument("root", help="the data set's folder")
-    command.add_argument("--shot", type=int, default=5, help="images a class and bucket (5)")
+    command.add_argument("--shot", type=int, default=5, help="images per class and bucket (5)")
     command.add_argument("--seed", type=int, default=0, help="of the split and the draw (0)")
 
     command = add("features", "write the features that a pretrained network makes of the images")
     command.add_argument("root", help="the data set's folder")
-    command.add_argument("--name", required=True, help="what the features are called")
+    command.add_argument("--name", required=True, help="name of the features")
     command.add_argument("--checkpoint", help="file of the network's weights")
     command.add_argument("--arch", default="resnet50", help="name, or dict(type=...) (resnet50)")
     command.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")

@@ -36,8 +36,8 @@ class ClassStream(CLScenario):
     ``previous_classes``, ``classes_seen_so_far`` and ``future_classes``.
 
     Args:
-        train: One data set an experience.
-        test: One data set an experience.
+        train: One data set for each experience.
+        test: One data set for each experience.
         names: The experiences' names in tables and file names.
         train_transform: Image (C, H, W) uint8 -> (C, h, w), for training; None for features.
         eval_transform: The same for evaluation.

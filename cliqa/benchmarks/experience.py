@@ -19,7 +19,7 @@ class NamedExperience(DatasetExperience):
         name: The data set's name in tables and file names.
         dataset: Its samples.
         index: Its place in the stream.
-        patches: How training draws patches of its images; None for one sample an image.
+        patches: How training draws patches of its images; None for one sample per image.
         source: The data set itself, without transforms, where it is of images.
     """
 
@@ -45,7 +45,7 @@ def named_stream(
     sources: Sequence[QualityDataset] | None = None,
     places: Sequence[int] | None = None,
 ) -> EagerCLStream[NamedExperience]:
-    """Return the stream ``{kind}_stream`` with one experience a data set.
+    """Return the stream ``{kind}_stream`` with one experience for each data set.
 
     Args:
         kind: ``"train"``, ``"val"`` or ``"test"``.

@@ -19,12 +19,12 @@ class Patches:
     """How an epoch draws patches.
 
     Args:
-        per_image: Patches an epoch of every image, each with its image's score, >= 1.
+        per_image: Patches of every image in an epoch, each with its image's score, >= 1.
         pool: Images that a worker holds at a time, >= 1. It takes ``pool`` images in memory, shows
             all their patches in random order, and continues with the next ones.
 
     Raises:
-        ConfigError: A number is no integer >= 1.
+        ConfigError: A number is not an integer >= 1.
     """
 
     per_image: int = 1

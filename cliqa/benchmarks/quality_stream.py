@@ -37,10 +37,10 @@ class QualityStream(CLScenario):
         train_transform: Image (3, H, W) uint8 -> (3, h, w), for training.
         eval_transform: Image (3, H, W) uint8 -> (3, h, w) or crops (N, 3, h, w), else.
         order: Names of the data sets in the order to learn them in; None for the order given.
-        shared: What happens to images that are in several splits or data sets, of which a test or
+        shared: Handling of images that are in several splits or data sets, of which a test or
             validation split is one: ``"remove"`` takes them out of training (and a test image out
             of validation), ``"keep"`` only reports them, ``"error"`` stops.
-        patches_per_image: Training samples an epoch of every image: it is read once, and the
+        patches_per_image: Training samples of every image in an epoch: it is read once, and the
             random steps of `train_transform` make so many patches of it, which lie in different
             batches (at most two in one, where there are images enough).
         patch_pool: Images that a worker process holds in memory for that.
@@ -51,7 +51,7 @@ class QualityStream(CLScenario):
     Attributes:
         names: The data sets' names in the order of the stream.
         sources: By name and split, the data behind the streams.
-        overlaps: What is shared, by pair of splits.
+        overlaps: The shared images, by pair of splits.
 
     Raises:
         ConfigError: Two data sets share a name, `order` does not name each once, `shared` is
@@ -148,7 +148,7 @@ def with_transforms(
         data: Samples (image, score).
         train_transform: For the images in training mode.
         eval_transform: For the images in evaluation mode.
-        patches: How training draws patches of the images; None for one sample an image.
+        patches: How training draws patches of the images; None for one sample per image.
     """
     transforms: dict[str, Any] = {"train": train_transform, "eval": eval_transform}
     source: Any = data

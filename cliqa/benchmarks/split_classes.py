@@ -23,7 +23,7 @@ MOST_NAMED = 3
 
 
 class SplitClasses(ClassStream):
-    """The classes of a data set in disjoint groups, one group an experience.
+    """The classes of a data set in disjoint groups, one group for each experience.
 
     Class-IL and task-IL accuracy are both measured. Labels stay those of the data set, so one head
     over all classes is trained.
@@ -32,7 +32,7 @@ class SplitClasses(ClassStream):
         data: Training and test data.
         train_transform: Image (C, H, W) uint8 -> (C, h, w), for training.
         eval_transform: The same for evaluation.
-        n_experiences: How many groups; where the classes cannot be divided equally, the first
+        n_experiences: Number of groups; where the classes cannot be divided equally, the first
             groups get one more.
         fixed_class_order: Every class once, in the order to learn them in; None for 0, 1, 2, ...
         seed: Shuffle the classes by this seed instead.
@@ -107,7 +107,7 @@ def group_classes(order: Sequence[int], n_experiences: int) -> list[tuple[int, .
 
     Args:
         order: The classes.
-        n_experiences: How many groups.
+        n_experiences: Number of groups.
 
     Raises:
         ConfigError: There is no such number of groups.
@@ -149,7 +149,7 @@ class PublishedSplit(SplitClasses):
         dataset_root: Folder of the official files, as torchvision lays them out.
         train_transform: Image (C, H, W) uint8 -> (C, h, w), for training.
         eval_transform: The same for evaluation.
-        n_experiences: How many groups of classes; None for the data set's usual number.
+        n_experiences: Number of groups of classes; None for the data set's usual number.
         fixed_class_order: As `SplitClasses`.
         seed: As `SplitClasses`.
         task_labels: As `SplitClasses`.
@@ -232,7 +232,7 @@ class SplitFolder(SplitClasses):
         dataset_root: The folder.
         train_transform: Image (3, H, W) uint8 -> (3, h, w), for training.
         eval_transform: The same for evaluation.
-        n_experiences: How many groups of classes.
+        n_experiences: Number of groups of classes.
         fixed_class_order: As `SplitClasses`.
         seed: As `SplitClasses`.
         task_labels: As `SplitClasses`.

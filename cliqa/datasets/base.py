@@ -51,7 +51,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     Args:
         name: A short name for logs and file names.
         table: The labels.
-        image_folder: What the table's image paths are relative to.
+        image_folder: Base of the table's image paths.
         score_range: The declared (low, high) of the raw scores.
         higher_is_better: The direction of the raw scores.
         identity: The name space of the images: data sets that share it and a file name share the
@@ -60,7 +60,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         seed: Of the split, used where the table has none.
         on_bad_image: ``"error"`` raises when an image that cannot be decoded is read; ``"skip"``
             decodes every image at once, leaves such images out, and logs how many.
-        missing: What to do about images without a file: ``"error"``, or ``"skip"``, which leaves
+        missing: Images without a file: ``"error"``, or ``"skip"``, which leaves
             them out and logs how many.
         cache: Keep the decoded images in memory, shared by all views of the data set. A worker
             process has a cache of its own.

@@ -1,4 +1,4 @@
-"""Where the labelled images lie, and whether they are all there."""
+"""Matching labels with image files: the image folder, missing files, unreadable files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def find_folder(
     """Return the folder of the images: of those that exist, the one that holds the first images.
 
     Args:
-        root: What relative candidates are relative to.
+        root: Base of relative candidates.
         candidates: Folders in the order of preference; ``""`` is the root itself.
         images: Image paths relative to the folder sought.
         where: The beginning of the error message.
@@ -157,7 +157,7 @@ def without_unreadable(bad: Mapping[int, str], count: int, name: str) -> list[in
     """Return the places of the images that can be decoded, and log how many are left out.
 
     Args:
-        bad: What `unreadable` returned.
+        bad: Result of `unreadable`.
         count: How many images there are.
         name: The data set's name, for the message.
 

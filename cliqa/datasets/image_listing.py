@@ -1,4 +1,4 @@
-"""Which files of a folder are images: what systems leave beside them is passed over, everywhere."""
+"""Listing a folder's images without hidden and system files, and paths in either Unicode form."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def list_images(folder: Path, others: list[str], recursive: bool = True) -> list
 
     Args:
         folder: The folder.
-        others: The names of the files that are no images by their suffix are added to it; see
+        others: The names of the files that have no image suffix are added to it; see
             `log_others`.
         recursive: Look into folders' folders too.
 
@@ -71,7 +71,7 @@ def list_images(folder: Path, others: list[str], recursive: bool = True) -> list
 
 
 def log_others(folder: str | Path, names: Iterable[str]) -> None:
-    """Log how many files of a folder are no images by their suffix, if there are any."""
+    """Log how many files of a folder have no image suffix, if any."""
     suffixes = Counter(os.path.splitext(name)[1].lower() or "without suffix" for name in names)
     if not suffixes:
         return

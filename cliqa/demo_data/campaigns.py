@@ -48,9 +48,9 @@ class Campaign:
         name: Its folder's name.
         images: The image folder of the official layout.
         scene: Paints its pristine images.
-        scene_name: What the scene shows.
-        painted: What is done to painted scenes: by distortion.
-        photographed: What is done to photographs: the share of each distortion.
+        scene_name: The scene's name.
+        painted: Distortions of painted scenes.
+        photographed: Distortions of photographs, with the share of each.
         write_labels: Writes its label files.
     """
 

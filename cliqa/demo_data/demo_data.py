@@ -190,7 +190,7 @@ class _Writer:
         campaign.write_labels(self.folder / campaign.name, rated, rng)
 
     def _write_truth(self, names: dict[str, Names]) -> None:
-        """Write what was done to each image."""
+        """Write the distortion of each image."""
         buffer = io.StringIO()
         rows = csv.writer(buffer, lineterminator="\n")
         rows.writerow(("dataset", "image", "split", "source", "distortion", "severity", "quality"))

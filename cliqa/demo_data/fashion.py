@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES, FILES, RAW, SIDE
 from cliqa.datasets.storage import is_written, new_folder
@@ -21,11 +22,12 @@ logger = logging.getLogger(__name__)
 
 CLASSES = len(CLASS_NAMES)
 TILES = 30
-"""Tiles a side of a sprite."""
+"""Tiles per side of a sprite."""
 DIGITS = 174
 """Images of the rarest digit; every class has as many to choose from."""
 
 _LEAST = {"train": CLASSES, "test": CLASSES, "seed": 0}
+_SMOOTH = Image.Resampling.BICUBIC
 _VERSION = 2
 """Raised when the same arguments write different data: older folders are then refused."""
 
@@ -117,7 +119,8 @@ class FashionData:
 
         images, targets = load_digits(return_X_y=True)  # (1797, 64) in 0..16
         pixels = np.rint(images.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8)
-        pixels = np.pad(np.kron(pixels, np.ones((1, 3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2)))
+        large = [Image.fromarray(own).resize((SIDE, SIDE), _SMOOTH) for own in pixels]
+        pixels = np.stack([np.asarray(image) for image in large])
         rng = np.random.default_rng(self.seed)
         unused = [list(rng.permutation(np.flatnonzero(targets == k))) for k in range(CLASSES)]
         parts: dict[str, Part] = {}

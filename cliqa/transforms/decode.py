@@ -38,7 +38,7 @@ def read_image(path: str | Path, backend: Backend = "auto") -> torch.Tensor:
                                             bands apart are cut to 8 bits by their decoders
     floating point, and whole numbers of    such files do not say what white is: the first of 1
     32 or signed 16 bits in TIFF            (unless all values are whole), 255 and 65535 that no
-                                            value exceeds. It is logged once a range. Other
+                                            value exceeds. It is logged once per range. Other
                                             values, and floats that are all 0 or 1, are refused
     ======================================  ======================================================
 
@@ -73,7 +73,9 @@ def _read(path: Path) -> bytes:
         status = path.stat()
         limit = max_pixels()
         if not stat.S_ISREG(status.st_mode):
-            raise DatasetError(f"{path}: cannot be read (it is no plain file). Give an image file.")
+            raise DatasetError(
+                f"{path}: cannot be read (it is not a regular file). Give an image file."
+            )
         if limit is not None and status.st_size > _ROOM + _LARGEST_PIXEL * limit:
             raise DatasetError(
                 f"{path}: {status.st_size} bytes, more than an image of {limit} pixels can have. "

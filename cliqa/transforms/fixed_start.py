@@ -24,7 +24,7 @@ class LazyImage(Protocol):
 
     @property
     def key(self) -> str:
-        """What identifies the image."""
+        """The image's identity."""
 
     def read(self) -> Tensor:
         """Return its pixels, uint8 (3, H, W)."""

@@ -123,7 +123,7 @@ def build_pipeline(
         The pipeline; it can be pickled, and draws from PyTorch's global generator alone.
 
     Raises:
-        ConfigError: `steps` is no list, a step is unknown or has a wrong argument, or the order
+        ConfigError: `steps` is not a list, a step is unknown or has a wrong argument, or the order
             cannot work.
     """
     steps = _list_of_steps(steps, where)
@@ -135,7 +135,7 @@ def build_pipeline(
 
 
 def _list_of_steps(steps: object, where: str) -> Sequence[Mapping[str, Any]]:
-    """Return `steps`, or raise a ConfigError if they are no list."""
+    """Return `steps`, or raise a ConfigError if they are not a list."""
     if not isinstance(steps, Sequence) or isinstance(steps, str):
         raise ConfigError(f"{where}: expected a list of steps, got {type(steps).__name__}.")
     return steps
@@ -203,7 +203,7 @@ def preprocessing_signature(pipeline: Pipeline) -> list[dict[str, Any]]:
         pipeline: The pipeline.
 
     Returns:
-        One dict a step: its ``type`` and all its arguments, defaults included. Equal pipelines have
-        equal signatures, however their configs were written.
+        One dict for each step: its ``type`` and all its arguments, defaults included. Equal
+        pipelines have equal signatures, however their configs were written.
     """
     return [{"type": step.name, **step.arguments} for step in pipeline.steps]

@@ -36,7 +36,7 @@ class EvaluationProtocol:
         draws: Number of crops at random places. They follow from `seed` and the image's file name,
             so that every model sees the same ones, in whatever order images are read.
         crop_size: Edge of a crop, in pixels.
-        resize: What happens before cropping: None for what the model was trained with, () for
+        resize: Resizing before cropping: None for the model's own, () for
             nothing, (short edge,) or (height, width) in pixels.
         seed: Of the draws.
 
@@ -176,7 +176,7 @@ class Views:
 
     Args:
         pipeline: Preprocessing of the whole image.
-        protocol: What is cropped from the result.
+        protocol: The crops of the result.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class Views:
             self._grid = GridCrop(protocol.crop_size, *protocol.grid)
 
     def __call__(self, image: torch.Tensor, key: str) -> torch.Tensor:
-        """Return what the model takes.
+        """Return the model's input.
 
         Args:
             image: uint8 (C, H, W), or features (D,).
@@ -232,8 +232,8 @@ def build_views(
 
     Args:
         steps: The model's own evaluation transform, as in its config; None for features.
-        protocol: What is changed: its resize takes the place of the model's, at the front; its
-            crops take the place of the model's, at the end.
+        protocol: The changes: its resize replaces the model's, at the front; its
+            crops replace the model's, at the end.
         where: The steps' key path, for messages.
         quality: As `build_pipeline`.
 

@@ -79,11 +79,11 @@ def test_every_digit_can_be_used(tmp_path: Path) -> None:
 def test_images_are_digits_of_their_class(digits: Path) -> None:
     train, _ = read_fashion_mnist(digits)
     known = load_digits()
-    small = np.rint(pixels(train)[:, 3:-2:3, 3:-2:3] / 255 * 16)  # (N, 8, 8)
-    for image, target in zip(small, train.targets, strict=True):
-        place = (known.images == image).all((1, 2)).argmax()
-        assert np.array_equal(known.images[place], image)
-        assert known.target[place] == target
+    small = [np.asarray(Image.fromarray(image).resize((8, 8))) for image in pixels(train)]
+    found = np.stack(small) / 255 * 16  # (N, 8, 8)
+    gaps = np.abs(known.images[None] - found[:, None]).mean((2, 3))  # (N, 1797)
+    assert gaps.min(1).max() < 1.5
+    assert known.target[gaps.argmin(1)].tolist() == train.targets.tolist()
 
 
 def test_the_seed_decides_and_nothing_else(digits: Path, tmp_path: Path) -> None:

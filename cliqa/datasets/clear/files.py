@@ -52,7 +52,7 @@ def read_json(path: Path, advice: str = COPY_AGAIN) -> object:
         advice: What to do if it is missing.
 
     Raises:
-        DatasetError: The file is missing, is no JSON, or an object repeats a name.
+        DatasetError: The file is missing, is not JSON, or an object repeats a name.
     """
     return parse_json(read_text(path, advice), path, COPY_AGAIN)
 
@@ -61,7 +61,7 @@ def read_object(path: Path, advice: str = COPY_AGAIN) -> dict[str, Any]:
     """Return a JSON file's object.
 
     Raises:
-        DatasetError: As `read_json`, or the value is no object.
+        DatasetError: As `read_json`, or the value is not an object.
     """
     value = read_json(path, advice)
     if not isinstance(value, dict):

@@ -68,7 +68,7 @@ def read_class_names(folder: Path) -> tuple[str, ...]:
     """Return the classes of ``class_names.txt``, in the order of their indices.
 
     Args:
-        folder: The folder that holds the file. One name a line; empty lines are skipped.
+        folder: The folder that holds the file. One name per line; empty lines are skipped.
 
     Raises:
         DatasetError: The file is missing or empty, or names a class twice.
@@ -77,7 +77,7 @@ def read_class_names(folder: Path) -> tuple[str, ...]:
     names = [line.strip() for line in read_text(path).splitlines()]
     names = [name for name in names if name]
     if not names:
-        raise DatasetError(f"{path}: names no class. Write one name a line.")
+        raise DatasetError(f"{path}: names no class. Write one name per line.")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DatasetError(

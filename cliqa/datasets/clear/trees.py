@@ -227,7 +227,7 @@ def open_tree(root: str | Path) -> Tree:
     """Open a data set in the layout that its folder has.
 
     Raises:
-        ConfigError: It is no path.
+        ConfigError: It is not a path.
         DatasetError: There is no such folder, or it is neither layout.
     """
     if not isinstance(root, (str, Path)):

@@ -58,7 +58,7 @@ def check_options(copy: object, buckets: object) -> None:
     """Check how images are copied and into how many buckets they are cut.
 
     Raises:
-        ConfigError: `copy` is neither way, or `buckets` is no whole number >= 1.
+        ConfigError: `copy` is neither way, or `buckets` is not a whole number >= 1.
     """
     if copy not in ("copy", "link"):
         raise ConfigError(f"copy must be 'copy' or 'link', got {copy!r}.")

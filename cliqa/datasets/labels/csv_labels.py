@@ -31,7 +31,7 @@ def read_csv(
         required: Columns that must be there.
         delimiter: The one character between two columns.
         option: The config option by which a user may change the delimiter, for the message.
-        columns: What the columns of a file without a header row are called, in their order; ``""``
+        columns: The columns' names of a file without a header row, in their order; ``""``
             for one that is not needed. None for a file whose first row names them.
         columns_option: The config option that gives `columns`, for the message.
 
@@ -39,7 +39,7 @@ def read_csv(
         The sheet; blank rows are left out.
 
     Raises:
-        ConfigError: The delimiter is not one character, or `columns` are no names.
+        ConfigError: The delimiter is not one character, or `columns` are not names.
         DatasetError: The file cannot be read, a column is missing, or a row is not as long as the
             header.
     """
@@ -118,7 +118,7 @@ def _check_names(columns: Sequence[str], required: Sequence[str]) -> list[str]:
     """Return the names of columns that a user gives for a file without a header row.
 
     Raises:
-        ConfigError: They are no list of names, name one twice, or lack one that is required.
+        ConfigError: They are not a list of names, name one twice, or lack one that is required.
     """
     if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
         raise ConfigError(
@@ -140,7 +140,7 @@ def _check_names(columns: Sequence[str], required: Sequence[str]) -> list[str]:
 def _check_width(
     path: Path, first: Sequence[str], row: int, names: Sequence[str], delimiter: str
 ) -> None:
-    """Check that the first row of a file without a header is as long as `names`, and is no header.
+    """Check that a file's first row is as long as `names`, and is not a header.
 
     Raises:
         DatasetError: It is not.
@@ -167,7 +167,7 @@ def _check_width(
 def _check_has_header(
     path: Path, first: Sequence[str], required: Sequence[str], delimiter: str, option: str
 ) -> None:
-    """Check that a first row without the required names is no row of data.
+    """Check that a first row without the required names is not a row of data.
 
     Args:
         path: The file.
@@ -211,7 +211,7 @@ def _are_data(cells: Sequence[str]) -> bool:
 
 
 def _guess_names(cells: Sequence[str], required: Sequence[str]) -> list[str]:
-    """Return names for a row's cells: an image's for the first that is no number, then a score's.
+    """Return names for a row's cells: the first that is not a number is the image.
 
     Args:
         cells: The row.

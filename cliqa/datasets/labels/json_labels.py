@@ -24,7 +24,7 @@ def read_json(path: Path, required: tuple[str, ...], key: str = "files") -> Shee
         as strings.
 
     Raises:
-        DatasetError: The file is no such JSON, or a name is missing.
+        DatasetError: The file is not such JSON, or a name is missing.
     """
     entries = _entries(path, key)
     header = list(dict.fromkeys(str(name) for entry in entries for name in entry))

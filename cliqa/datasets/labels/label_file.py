@@ -42,7 +42,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _neighbours(path: Path) -> str:
-    """Return what the missing file's folder offers instead."""
+    """Return a hint to similar files in the missing file's folder."""
     try:
         names = os.listdir(path.parent)
     except OSError:
@@ -56,7 +56,7 @@ def read_text(path: Path) -> str:
     UTF-8 with and without a byte order mark is understood, and UTF-16 with one.
 
     Raises:
-        DatasetError: The file cannot be read, or is no text in these encodings.
+        DatasetError: The file cannot be read, or is not text in these encodings.
     """
     data = read_bytes(path)
     for magic, kind in _NOT_TEXT:
@@ -74,7 +74,7 @@ def read_text(path: Path) -> str:
     if "\0" in text:
         row = text[: text.index("\0")].count("\n") + 1
         raise DatasetError(
-            f"{path}, row {row}: a NUL byte; this is no text file. Save it as text in UTF-8."
+            f"{path}, row {row}: a NUL byte; this is not a text file. Save it as text in UTF-8."
         )
     if not text.strip():
         raise DatasetError(f"{path}: the label file is empty. Copy or download it again.")
@@ -99,10 +99,10 @@ def parse_json(text: str, path: Path, advice: str = "") -> object:
     Args:
         text: The text.
         path: Its file, for messages.
-        advice: What to do about damage.
+        advice: What to do about a damaged file.
 
     Raises:
-        DatasetError: It is no JSON, or an object repeats a name.
+        DatasetError: It is not JSON, or an object repeats a name.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

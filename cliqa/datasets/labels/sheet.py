@@ -86,7 +86,9 @@ class Sheet:
         index = next(i for i, cell in enumerate(cells) if not is_number(cell))
         cell = cells[index]
         comma = " Write decimals with a point." if is_number(cell.replace(",", ".")) else ""
-        raise DatasetError(f"{self.where(index)}: '{name}' is '{cell}', which is no number.{comma}")
+        raise DatasetError(
+            f"{self.where(index)}: '{name}' is '{cell}', which is not a number.{comma}"
+        )
 
 
 def build_sheet(

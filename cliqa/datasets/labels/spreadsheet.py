@@ -62,7 +62,7 @@ def _filled_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
     """
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     pages = book.worksheets[0]
-    pages.reset_dimensions()  # what the file says of its size need not be so
+    pages.reset_dimensions()  # the declared size may be wrong
     count = 0
     for row, values in enumerate(pages.iter_rows(values_only=True), start=1):
         cells = [_as_text(value) for value in values]

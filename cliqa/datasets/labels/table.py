@@ -36,7 +36,7 @@ class ScoreTable:
         splits: ``"train"``, ``"val"`` or ``"test"`` for each image, or None where the file has no
             split.
         sources: Each row's label file where there are several, or None.
-        score_name: What a user's file calls the scores; empty where its format says what they are.
+        score_name: The scores' name in a user's file; empty for official formats.
 
     Raises:
         DatasetError: The columns differ in length.
@@ -190,7 +190,7 @@ def _clean_names(table: ScoreTable) -> tuple[str, ...]:
     for index, name in enumerate(table.images):
         if _NO_NAME.search(name):
             raise DatasetError(
-                f"{table.where(index)}: '{ascii(name)[1:61]}...' can be no file's name. Correct it."
+                f"{table.where(index)}: '{ascii(name)[1:61]}...' cannot be a file name. Correct it."
             )
     if not any("\\" in name or "./" in name or "//" in name for name in table.images):
         return table.images

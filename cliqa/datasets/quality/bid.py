@@ -28,7 +28,7 @@ def read_bid(path: Path) -> ScoreTable:
     for index, number in enumerate(numbers):
         if not (number.isascii() and number.isdigit() and len(number) < 10):
             raise DatasetError(
-                f"{sheet.where(index)}: '{_NUMBER}' is '{number}', which is no image's number. "
+                f"{sheet.where(index)}: '{_NUMBER}' is '{number}', which is not an image number. "
                 "Use the official file."
             )
     return ScoreTable(

@@ -31,7 +31,7 @@ def read_eva_votes(
         number is that of the image's first vote.
 
     Raises:
-        DatasetError: The file is wrong, or a vote is no number or outside the range.
+        DatasetError: The file is wrong, or a vote is not a number or outside the range.
     """
     sheet = read_csv(path, ("image_id", "user_id", "score"), delimiter, option="delimiter")
     ids, votes = sheet.text("image_id"), sheet.numbers("score")
@@ -77,7 +77,7 @@ class EVA(LabelledFolder):
     The official layout (join the parts of the archive with ``cat`` and unzip it)::
 
         root/
-            data/votes_filtered.csv        one vote a row, '=' between the columns
+            data/votes_filtered.csv        one vote per row, '=' between the columns
             images/EVA_together/<id>.jpg   or images/<id>.jpg
 
     ``labels`` may also name a csv file with the columns ``image_id,score``. There is no official

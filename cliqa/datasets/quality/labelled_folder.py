@@ -122,7 +122,7 @@ class LabelledFolder(QualityDataset):
             options: The constructor's other arguments.
 
         Raises:
-            ConfigError: `score_range` is no range.
+            ConfigError: `score_range` is not a range.
         """
         return check_range(cls.official_range if score_range is None else score_range, cls.__name__)
 
@@ -157,7 +157,7 @@ def _folder(root: str | Path, where: str) -> Path:
     """Return a folder's path with ``~`` resolved.
 
     Raises:
-        ConfigError: It is no path.
+        ConfigError: It is not a path.
     """
     if not isinstance(root, (str, Path)):
         raise ConfigError(f"{where} must be a folder's path, got {root!r}.")

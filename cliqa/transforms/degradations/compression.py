@@ -20,7 +20,7 @@ _HEADER = 200
 
 
 class _Codec(Degradation):
-    """What the codecs share: one image after the other, as 8-bit levels, on the CPU."""
+    """Base of the codecs: one image after the other, as 8-bit levels, on the CPU."""
 
     whole = True
 

@@ -29,7 +29,7 @@ class SyntheticDegradation(nn.Module):
     first. All levels share their randomness: the same grain, only stronger.
 
     Args:
-        family: What happens: blur, defocus, motion_blur, jpeg, jpeg2000, webp, noise, speckle,
+        family: The distortion: blur, defocus, motion_blur, jpeg, jpeg2000, webp, noise, speckle,
             impulse, brighten, darken, contrast, saturation, pixelate or quantise.
         num_levels: L; see `rungs`.
         table: The strengths: ``"standard"``, ``"kadid"`` or ``"swin_hyperiqa"``.
@@ -75,7 +75,7 @@ class SyntheticDegradation(nn.Module):
             L images of the same kind, shape and dtype; the image itself is left as it is.
 
         Raises:
-            DatasetError: The image is no such image; above all, it has been normalised.
+            DatasetError: The image is of another kind, or has been normalised.
         """
         seed = self._draw(generator)
         if self.level is not None:
@@ -149,7 +149,7 @@ def _as_image(image: Tensor) -> Tensor:
     """Return a tensor that has an image's shape.
 
     Raises:
-        DatasetError: It has another shape, or is no tensor.
+        DatasetError: It has another shape, or is not a tensor.
     """
     if not isinstance(image, Tensor):
         raise DatasetError(

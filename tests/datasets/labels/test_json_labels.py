@@ -51,7 +51,7 @@ def test_what_is_no_list_of_entries_is_named(path: Path, text: str, message: str
     [
         ("null", "row 2: 'score' is empty"),
         ("true", "row 2: 'score' is 'True'"),
-        ("[1]", "no number"),
+        ("[1]", "not a number"),
     ],
 )
 def test_an_entry_without_a_number_is_named(path: Path, value: str, message: str) -> None:

@@ -74,8 +74,8 @@ def test_a_delimiter_is_one_character(tmp_path: Path, wrong: Any) -> None:
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ('"7,5"', r"row 3: 'score' is '7,5', which is no number\. Write decimals with a point"),
-        ("good", r"row 3: 'score' is 'good', which is no number\.$"),
+        ('"7,5"', r"row 3: 'score' is '7,5', which is not a number\. Write decimals with a point"),
+        ("good", r"row 3: 'score' is 'good', which is not a number\.$"),
         ("", "row 3: 'score' is empty"),
     ],
 )
