@@ -361,7 +361,7 @@ def features_config(clear_config: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def fashion_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with painted images in Fashion-MNIST's files: 120 to learn, 60 to test."""
+    """Return a folder with digits in Fashion-MNIST's files: 120 for training, 60 for test."""
     root = tmp_path_factory.mktemp("fashion") / "data"
     FashionData(train=120, test=60).write(root)
     return root

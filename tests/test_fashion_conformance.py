@@ -1,6 +1,6 @@
 """What the shipped Split-Fashion-MNIST configs reach on 600 images to learn and 300 to test.
 
-The real images are cut from the sample data beside the project; the painted twin always runs.
+The real images are cut from the sample data beside the project; those with digits always run.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def real(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("painted") / "data"
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("digits") / "data"
     FashionData().write(root)
     return root
 
@@ -81,10 +81,10 @@ def test_ewc_holds_the_tasks_at_any_batch_size(
     assert held["summary"]["average_accuracy_task_il"] > 0.91  # .94 .. .97; naive: .78 .. .92
 
 
-def test_on_painted_images(painted: Path, tmp_path: Path) -> None:
-    naive = run("fmnist_naive", painted, tmp_path, 0)
-    replay = run("fmnist_replay", painted, tmp_path, 0)
-    joint = run("fmnist_joint", painted, tmp_path, 0)
+def test_on_digits(digits: Path, tmp_path: Path) -> None:
+    naive = run("fmnist_naive", digits, tmp_path, 0)
+    replay = run("fmnist_replay", digits, tmp_path, 0)
+    joint = run("fmnist_joint", digits, tmp_path, 0)
     assert accuracy(naive) < 0.3 < 0.55 < accuracy(replay)
     assert accuracy(joint) > 0.75
     for results in (naive, replay):

@@ -153,6 +153,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/registry.py::import_tree importlib.import_module",
         "cliqa/registry.py::import_tree pkgutil.walk_packages",
         "cliqa/config/names.py::package_folder importlib.util.find_spec",
+        "tools/clear_dataset.py::__getattr__ importlib.import_module",
     ),
     "Tensors and plain types alone: weights_only=True, allow_pickle=False.": (
         "cliqa/datasets/clear/features.py::_load torch.load",
@@ -182,12 +183,12 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Images that were encoded here just before.": (
         "cliqa/demo_data/distortions.py::jpeg PIL.Image.open",
-        "cliqa/demo_data/specimens.py::photograph_specimen PIL.Image.open",
+        "cliqa/demo_data/degraded_images.py::degrade_photo PIL.Image.open",
         "cliqa/transforms/degradations/compression.py::Jpeg.send torchvision.io.decode_jpeg",
         "cliqa/transforms/degradations/compression.py::_PillowCodec.send PIL.Image.open",
     ),
     "Tables and texts by readers that build plain values.": (
-        "cliqa/datasets/labels/sheet.py::_read_cells csv.reader",
+        "cliqa/datasets/labels/csv_labels.py::_read_cells csv.reader",
         "cliqa/datasets/labels/spreadsheet.py::_filled_rows openpyxl.load_workbook",
         "cliqa/models/language/text_files.py::_Loader yaml.SafeLoader",
         "cliqa/models/language/text_files.py::parse_texts yaml.load",

@@ -208,8 +208,8 @@ def with_scores(root: Path, out: Path, seed: int | None) -> Path:
 
 
 @pytest.fixture(scope="module")
-def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("painted") / "data"
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("digits") / "data"
     FashionData(train=300, test=200).write(root)
     return root
 
@@ -221,7 +221,7 @@ def real(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module", params=["painted", "real", "scores"])
+@pytest.fixture(scope="module", params=["digits", "real", "scores"])
 def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return a kind of data: its name, its folder, and a function that trains on it."""
     name = request.param
@@ -244,7 +244,10 @@ def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     section["dataset_root"] = str(root)
 
     def trained(model: str) -> Trained:
-        return Trained(kind, config_of(section, *of, model), root, out / model, split)
+        config = config_of(section, *of, model)
+        if name == "digits":
+            config["cl_strategy"]["train_epochs"] = 16
+        return Trained(kind, config, root, out / model, split)
 
     return trained, noise, permuted
 

@@ -26,7 +26,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", default="data/demo", help="new folder (default: data/demo)")
     parser.add_argument("--photos", help="folder of photographs to degrade (default: paint scenes)")
-    parser.add_argument("--train", type=int, default=500, help="images a data set (default: 500)")
+    parser.add_argument("--train", type=int, default=500, help="images per data set (default: 500)")
     parser.add_argument("--val", type=int, default=50, help="default: 50")
     parser.add_argument("--test", type=int, default=200, help="default: 200")
     parser.add_argument("--size", type=int, default=100, help="side in pixels (default: 100)")
@@ -38,7 +38,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write the data sets and say how to train on them."""
+    """Write the data sets and print how to train on them."""
     args = parse_args(argv)
     check_output_folder(args.out)
     from cliqa.demo_data.demo_data import DemoData  # noqa: PLC0415  --help without torch
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     data.write(args.out)
     print(f"{args.out}: eva, ava and koniq with {args.train} training, {args.val} validation and")
-    print(f"{args.test} test images each; what was done to each is in degradations.csv. Train with")
+    print(f"{args.test} test images each; their distortions are in degradations.csv. Train with")
     print(
         " \\\n      ".join(
             [f"  {COMMAND} {CONFIG} --cfg-options", *map(shlex.quote, options(args))]

@@ -1,6 +1,6 @@
-"""Write a small Fashion-MNIST in the official files: ``python tools/make_fashion_data.py``.
+"""Write a small data set in Fashion-MNIST's files: ``python tools/make_fashion_data.py``.
 
-Images are painted, or taken from a picture of real ones (``--sprite``).
+The images are scikit-learn's handwritten digits, or the tiles of a picture (``--sprite``).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ COMMAND = "python train_config.py config/fmnist_replay.py"
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
-        description="Write generated images in the files of Fashion-MNIST, below OUT."
+        description="Write digits, or a sprite's images, in the files of Fashion-MNIST below OUT."
     )
     parser.add_argument("--out", default="data/fashion", help="new folder (default: data/fashion)")
     parser.add_argument(
-        "--sprite", help="picture of 30 x 30 real images, 90 a class (default: paint images)"
+        "--sprite", help="picture of 30 x 30 images, 90 of each class (default: digits)"
     )
     parser.add_argument("--train", type=int, default=600, help="training images (default: 600)")
     parser.add_argument("--test", type=int, default=300, help="test images (default: 300)")
@@ -35,14 +35,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write the files and say how to train on them."""
+    """Write the files and print how to train on them."""
     args = parse_args(argv)
     check_output_folder(args.out)
     from cliqa.demo_data.fashion import FashionData  # noqa: PLC0415  --help without torch
 
     data = FashionData(train=args.train, test=args.test, seed=args.seed, sprite=args.sprite)
     data.write(args.out)
-    kind = "painted" if args.sprite is None else "real"
+    kind = "handwritten digits" if args.sprite is None else "from the sprite"
     print(f"{args.out}: {args.train} training and {args.test} test images, {kind}, of 10 classes.")
     print("Train with")
     print(f"  {COMMAND} --cfg-options {shlex.quote(f'scenario.dataset_root={args.out}')}")

@@ -36,15 +36,15 @@ class ClassStream(CLScenario):
     ``previous_classes``, ``classes_seen_so_far`` and ``future_classes``.
 
     Args:
-        train: One data set an experience.
-        test: One data set an experience.
-        names: What the experiences are called in tables and file names.
+        train: One data set for each experience.
+        test: One data set for each experience.
+        names: The experiences' names in tables and file names.
         train_transform: Image (C, H, W) uint8 -> (C, h, w), for training; None for features.
         eval_transform: The same for evaluation.
         classes_of: The classes of every experience, where each has classes of its own: task-IL
             accuracy is then measured too. None where the experiences share all classes.
-        ahead_only: A model is tested on experiences that it has not learnt yet, and on no other:
-            the test data of the earlier ones are their training data.
+        ahead_only: Test a model only on experiences that it has not learnt yet, as the test data of
+            the earlier ones are their training data.
         val_fraction: Share of each experience's training data to validate on, 0..1.
         seed: Of the draw of the validation data.
         task_labels: Give experience k the task label k, as Avalanche's own benchmarks do; models
@@ -56,7 +56,7 @@ class ClassStream(CLScenario):
         n_classes: K.
         channels: Of the images; None for features.
         sources: By name and split, the data behind the streams.
-        overlaps: What a reader of the results should know about the data.
+        overlaps: Notes on the data for readers of the results.
 
     Raises:
         ConfigError: `val_fraction` leaves nothing to train on, or images have no transform.
@@ -64,7 +64,7 @@ class ClassStream(CLScenario):
     """
 
     target_kind: ClassVar[str] = "classes"
-    """What the samples are labelled with."""
+    """The kind of label of the samples."""
 
     has_clear_measures: bool = False
     """Whether CLEAR's five measures are reported."""
@@ -101,9 +101,9 @@ class ClassStream(CLScenario):
             self.sources[name, "train"], self.sources[name, "val"] = kept, validated
             self.sources[name, "test"] = test[index]
         self._check_samples()
-        self._doubts = self._few_classes()
-        for doubt in self._doubts:
-            logger.warning("%s", doubt)
+        self._warnings = self._few_classes()
+        for text in self._warnings:
+            logger.warning("%s", text)
         streams = [self._stream(split) for split in SPLITS if self._has(split)]
         super().__init__(streams)
         for stream in streams:
@@ -111,7 +111,7 @@ class ClassStream(CLScenario):
                 experience.benchmark = self
 
     def _check_transforms(self) -> None:
-        """Refuse images without a transform; drop the transforms of features, which are none."""
+        """Refuse images without a transform; drop the transforms of features, which take none."""
         for key in ("train_transform", "eval_transform"):
             if self.has_features:
                 setattr(self, key, None)
@@ -132,8 +132,8 @@ class ClassStream(CLScenario):
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the results should know about the data."""
-        return [*self.overlaps, *self._doubts]
+        """Notes on the data for readers of the results."""
+        return [*self.overlaps, *self._warnings]
 
     def _few_classes(self) -> list[str]:
         """Return which experiences have one class alone, as a sentence."""
@@ -150,12 +150,12 @@ class ClassStream(CLScenario):
         if self.classes_of is not None:
             advice = "set a smaller scenario.n_experiences"
         return [
-            f"{', '.join(alone[:3])}{more}: one class alone to train on. If it should be told from "
-            f"others there, {advice}."
+            f"{', '.join(alone[:3])}{more}: only one class to train on. To learn to distinguish it "
+            f"from others there, {advice}."
         ]
 
     def _has(self, split: str) -> bool:
-        """Tell whether every experience has samples in a split."""
+        """Return whether every experience has samples in a split."""
         return all(len(self.sources[name, split]) for name in self.names)
 
     def _stream(self, split: str) -> EagerCLStream[NamedExperience]:
@@ -225,7 +225,7 @@ def with_class_transforms(
     made = TaskAwareSupervisedClassificationDataset(
         [data], data_attributes=attributes, transform_groups=groups
     )
-    # said here: Avalanche 0.6 starts in training mode whatever the groups' current one is
+    # explicit, as Avalanche 0.6 ignores the current group and starts in training mode
     return made.eval()
 
 

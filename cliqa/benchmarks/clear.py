@@ -12,7 +12,7 @@ from cliqa.registry import SCENARIOS
 
 @SCENARIOS.register_module()
 class CLEAR(ClassStream):
-    """One experience a time bucket, oldest first; all of them have all classes.
+    """One experience for each time bucket, oldest first; all of them have all classes.
 
     Both layouts of the published archives are read, as images or as precomputed features. Samples,
     their order and their labels are those of ``avalanche.benchmarks.classic.CLEAR`` wherever that
@@ -22,14 +22,14 @@ class CLEAR(ClassStream):
         dataset_root: The data set's folder.
         train_transform: Image (3, H, W) uint8 -> (3, h, w), for training; of no use to features.
         eval_transform: The same for evaluation.
-        data_name: ``"clear10"``, ``"clear100"``, or a name of an older release; the layout is told
-            by the folder, not by this name.
+        data_name: ``"clear10"``, ``"clear100"``, or a name of an older release; the layout is
+            detected from the folder, not from this name.
         evaluation_protocol: ``"streaming"``: train on all images of a bucket and test on the later
             buckets, of which the next one counts; ``"iid"``: 70 % of every bucket are trained on,
             30 % tested.
         seed: Which of the published 70/30 splits, 0..4 (iid only).
-        shot: Train on so many images a class and bucket, drawn from the training split (iid only);
-            ``tools/clear_dataset.py fewshot`` writes the draw.
+        shot: Number of training images per class and bucket, drawn from the training split (iid
+            only); ``tools/clear_dataset.py fewshot`` writes the draw.
         feature_type: Name of precomputed features to learn from instead of images;
             ``tools/clear_dataset.py features`` computes them.
         buckets: The buckets to use, e.g. ``range(1, 11)``; None for all.

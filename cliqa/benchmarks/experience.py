@@ -1,4 +1,4 @@
-"""Experiences that know their data set's name."""
+"""Experiences with their data set's name."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class NamedExperience(DatasetExperience):
     """One data set of a stream.
 
     Args:
-        name: The data set's name, as it stands in tables and file names.
+        name: The data set's name in tables and file names.
         dataset: Its samples.
         index: Its place in the stream.
-        patches: How training draws patches of its images; None for one sample an image.
+        patches: How training draws patches of its images; None for one sample per image.
         source: The data set itself, without transforms, where it is of images.
     """
 
@@ -45,7 +45,7 @@ def named_stream(
     sources: Sequence[QualityDataset] | None = None,
     places: Sequence[int] | None = None,
 ) -> EagerCLStream[NamedExperience]:
-    """Return the stream ``{kind}_stream`` with one experience a data set.
+    """Return the stream ``{kind}_stream`` with one experience for each data set.
 
     Args:
         kind: ``"train"``, ``"val"`` or ``"test"``.
@@ -63,5 +63,5 @@ def named_stream(
     ]
     stream = EagerCLStream(kind, experiences)
     for experience, place in zip(experiences, order, strict=True):
-        experience.current_experience = place  # Avalanche counts what is there
+        experience.current_experience = place  # Avalanche numbers the existing ones
     return stream

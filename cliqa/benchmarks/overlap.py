@@ -1,4 +1,4 @@
-"""Images that stand in more than one split of a stream, and their removal from training."""
+"""Images that are in more than one split of a stream, and their removal from training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RANK = {"train": 0, "val": 1, "test": 2}
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """What two splits share.
+    """The images that two splits share.
 
     Args:
         first: One split.
@@ -90,12 +90,12 @@ def without_overlap(
 
 
 def _rank(place: tuple[Split, int]) -> int:
-    """Return the rank of the split that an image stands in."""
+    """Return the rank of an image's split."""
     return RANK[place[0][1]]
 
 
 def _leaks(low: Split, high: Split) -> bool:
-    """Tell whether sharing makes a measurement on `high` dishonest."""
+    """Return whether shared images bias a measurement on `high`."""
     return RANK[low[1]] < RANK[high[1]]
 
 
@@ -106,7 +106,7 @@ def _without(split: Split, data: QualityDataset, indices: set[int]) -> QualityDa
     kept = [i for i in range(len(data)) if i not in indices]
     if not kept and split[1] == "train":
         raise ConfigError(
-            f"scenario: all {len(data)} images of {'/'.join(split)} stand in a test or validation "
-            "split too, so nothing remains to train on. Is one file used for both?"
+            f"scenario: all {len(data)} images of {'/'.join(split)} are also in a test or "
+            "validation split, so nothing remains to train on. Is one file used for both?"
         )
     return data.select(kept)

@@ -1,10 +1,9 @@
-"""Several training patches an epoch of every image, which is read once for all of them."""
+"""Several training patches of every image in an epoch; the image is read once for all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,25 +19,25 @@ class Patches:
     """How an epoch draws patches.
 
     Args:
-        per_image: Patches an epoch of every image, each with its image's score, >= 1.
+        per_image: Patches of every image in an epoch, each with its image's score, >= 1.
         pool: Images that a worker holds at a time, >= 1. It takes ``pool`` images in memory, shows
-            all their patches in random order, and goes on to the next ones.
+            all their patches in random order, and continues with the next ones.
 
     Raises:
-        ConfigError: A number is no integer >= 1.
+        ConfigError: A number is not an integer >= 1.
     """
 
     per_image: int = 1
     pool: int = 256
 
     def __post_init__(self) -> None:
-        """Refuse numbers that cannot be."""
+        """Check the numbers."""
         numbers = (("patches_per_image", self.per_image), ("patch_pool", self.pool))
         for name, value in numbers:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError(f"scenario.{name}: expected an integer >= 1, got {value!r}.")
 
-    def check(self, transform: Sequence[Any], batch_size: Any) -> None:  # noqa: ANN401
+    def check(self, transform: Sequence[object], batch_size: object) -> None:
         """Refuse patches that are all the same, or that fill a batch with few images.
 
         Args:
@@ -104,8 +103,8 @@ class StoredImages(Dataset[tuple[StoredImage, Tensor]]):
         return StoredImage(self.source, index), torch.tensor(self.source.scores[index])
 
 
-class OfStored:
-    """A transform of pixels over stored images.
+class ReadFirst:
+    """Reads a stored image and transforms its pixels.
 
     Args:
         transform: uint8 (3, H, W) -> tensor.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cliqa.benchmarks.experience import NamedExperience, named_stream
 from cliqa.benchmarks.overlap import without_overlap
-from cliqa.benchmarks.patches import OfStored, Patches, StoredImages
+from cliqa.benchmarks.patches import Patches, ReadFirst, StoredImages
 from cliqa.datasets.base import QualityDataset
 from cliqa.registry import SCENARIOS
 from cliqa.transforms.fixed_start import FixedStart
@@ -37,10 +37,10 @@ class QualityStream(CLScenario):
         train_transform: Image (3, H, W) uint8 -> (3, h, w), for training.
         eval_transform: Image (3, H, W) uint8 -> (3, h, w) or crops (N, 3, h, w), else.
         order: Names of the data sets in the order to learn them in; None for the order given.
-        shared: What happens to images that stand in several splits or data sets, of which a test or
+        shared: Handling of images that are in several splits or data sets, of which a test or
             validation split is one: ``"remove"`` takes them out of training (and a test image out
             of validation), ``"keep"`` only reports them, ``"error"`` stops.
-        patches_per_image: Training samples an epoch of every image: it is read once, and the
+        patches_per_image: Training samples of every image in an epoch: it is read once, and the
             random steps of `train_transform` make so many patches of it, which lie in different
             batches (at most two in one, where there are images enough).
         patch_pool: Images that a worker process holds in memory for that.
@@ -51,7 +51,7 @@ class QualityStream(CLScenario):
     Attributes:
         names: The data sets' names in the order of the stream.
         sources: By name and split, the data behind the streams.
-        overlaps: What is shared, by pair of splits.
+        overlaps: The shared images, by pair of splits.
 
     Raises:
         ConfigError: Two data sets share a name, `order` does not name each once, `shared` is
@@ -109,9 +109,9 @@ class QualityStream(CLScenario):
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the results should know about the data."""
-        doubts = [doubt for name in self.names for doubt in self.sources[name, "train"].doubts]
-        return [*map(str, self.overlaps), *doubts]
+        """Notes on the data for readers of the results."""
+        warnings = [text for n in self.names for text in self.sources[n, "train"].score_warnings]
+        return [*map(str, self.overlaps), *warnings]
 
     def dataset(self, name: str, split: str) -> AvalancheDataset:
         """Return a data set's split with both transforms, in evaluation mode unless it is train."""
@@ -148,17 +148,17 @@ def with_transforms(
         data: Samples (image, score).
         train_transform: For the images in training mode.
         eval_transform: For the images in evaluation mode.
-        patches: How training draws patches of the images; None for one sample an image.
+        patches: How training draws patches of the images; None for one sample per image.
     """
     transforms: dict[str, Any] = {"train": train_transform, "eval": eval_transform}
     source: Any = data
     if patches is not None:
         source = StoredImages(data)
         start = FixedStart(train_transform, patches.pool)
-        transforms = {"train": start, "eval": OfStored(eval_transform)}
+        transforms = {"train": start, "eval": ReadFirst(eval_transform)}
     groups = TransformGroups(transforms)
-    # said here: Avalanche 0.6 starts in training mode whatever the groups' current one is
-    targets = DataAttribute(data.scores.tolist(), "targets")  # at hand without reading an image
+    # explicit, as Avalanche 0.6 ignores the current group and starts in training mode
+    targets = DataAttribute(data.scores.tolist(), "targets")  # known without reading an image
     made = AvalancheDataset([source], data_attributes=[targets], transform_groups=groups)
     return made.eval()
 
@@ -166,7 +166,7 @@ def with_transforms(
 def _in_order(
     datasets: Sequence[QualityDataset], order: Sequence[str] | None
 ) -> list[QualityDataset]:
-    """Return the data sets in the order that is asked for."""
+    """Return the data sets in the requested order."""
     by_name = {dataset.name: dataset for dataset in datasets}
     if not datasets:
         raise ConfigError("scenario.datasets: empty. Name at least one data set.")

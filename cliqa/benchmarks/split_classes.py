@@ -19,11 +19,11 @@ from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 
 MOST_NAMED = 3
-"""An experience of more classes than this is called by its number."""
+"""An experience of more classes than this is named by its number."""
 
 
 class SplitClasses(ClassStream):
-    """The classes of a data set in disjoint groups, one group an experience.
+    """The classes of a data set in disjoint groups, one group for each experience.
 
     Class-IL and task-IL accuracy are both measured. Labels stay those of the data set, so one head
     over all classes is trained.
@@ -32,7 +32,7 @@ class SplitClasses(ClassStream):
         data: Training and test data.
         train_transform: Image (C, H, W) uint8 -> (C, h, w), for training.
         eval_transform: The same for evaluation.
-        n_experiences: How many groups; where the classes cannot be shared out equally, the first
+        n_experiences: Number of groups; where the classes cannot be divided equally, the first
             groups get one more.
         fixed_class_order: Every class once, in the order to learn them in; None for 0, 1, 2, ...
         seed: Shuffle the classes by this seed instead.
@@ -57,7 +57,7 @@ class SplitClasses(ClassStream):
     ) -> None:
         train, test = data
         order = class_order(len(train.class_names), fixed_class_order, seed)
-        groups = share_out(order, n_experiences)
+        groups = group_classes(order, n_experiences)
         self.classes_order = order
         self.n_classes_per_exp = [len(group) for group in groups]
         super().__init__(
@@ -102,17 +102,17 @@ def class_order(classes: int, fixed: Sequence[int] | None, seed: int | None) -> 
     return torch.randperm(classes, generator=generator(seed, "class order")).tolist()
 
 
-def share_out(order: Sequence[int], n_experiences: int) -> list[tuple[int, ...]]:
+def group_classes(order: Sequence[int], n_experiences: int) -> list[tuple[int, ...]]:
     """Return the classes in groups of sizes that differ by one at most, the larger ones first.
 
     Args:
         order: The classes.
-        n_experiences: How many groups.
+        n_experiences: Number of groups.
 
     Raises:
         ConfigError: There is no such number of groups.
 
-    >>> share_out(range(5), 2)
+    >>> group_classes(range(5), 2)
     [(0, 1, 2), (3, 4)]
     """
     most = len(order)
@@ -132,7 +132,7 @@ def _of_classes(data: ClassDataset, classes: Sequence[int]) -> ClassDataset:
 
 
 def _names(groups: Sequence[Sequence[int]]) -> list[str]:
-    """Return what the experiences are called: by their classes, or by number where those are many.
+    """Return the experiences' names: their classes, or a number where those are many.
 
     >>> _names([(0, 1), (2, 3)])
     ['0+1', '2+3']
@@ -149,7 +149,7 @@ class PublishedSplit(SplitClasses):
         dataset_root: Folder of the official files, as torchvision lays them out.
         train_transform: Image (C, H, W) uint8 -> (C, h, w), for training.
         eval_transform: The same for evaluation.
-        n_experiences: How many groups of classes; None for the data set's usual number.
+        n_experiences: Number of groups of classes; None for the data set's usual number.
         fixed_class_order: As `SplitClasses`.
         seed: As `SplitClasses`.
         task_labels: As `SplitClasses`.
@@ -232,7 +232,7 @@ class SplitFolder(SplitClasses):
         dataset_root: The folder.
         train_transform: Image (3, H, W) uint8 -> (3, h, w), for training.
         eval_transform: The same for evaluation.
-        n_experiences: How many groups of classes.
+        n_experiences: Number of groups of classes.
         fixed_class_order: As `SplitClasses`.
         seed: As `SplitClasses`.
         task_labels: As `SplitClasses`.

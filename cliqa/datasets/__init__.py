@@ -1,1 +1,5 @@
-"""Image quality data sets, read from their official files."""
+"""Data sets read from files: quality scores (`quality`), classes (`classes`) and CLEAR (`clear`).
+
+`labels` reads label files of every format. Streams of data sets are in `cliqa.benchmarks`,
+generated data in `cliqa.demo_data`.
+"""

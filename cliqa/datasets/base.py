@@ -23,9 +23,9 @@ from cliqa.datasets.image_files import (
     unreadable,
     without_unreadable,
 )
-from cliqa.datasets.image_listing import same_form
-from cliqa.datasets.labels.doubts import find_doubts
+from cliqa.datasets.image_listing import to_nfc
 from cliqa.datasets.labels.scale import from_unit, to_unit
+from cliqa.datasets.labels.score_warnings import find_warnings
 from cliqa.datasets.labels.table import SPLITS, ScoreTable, check_range, check_table
 from cliqa.datasets.splits import check_fractions, seeded_splits
 from cliqa.transforms.decode import read_image
@@ -50,8 +50,8 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
     Args:
         name: A short name for logs and file names.
-        table: What the label file says.
-        image_folder: What the table's image paths are relative to.
+        table: The labels.
+        image_folder: Base of the table's image paths.
         score_range: The declared (low, high) of the raw scores.
         higher_is_better: The direction of the raw scores.
         identity: The name space of the images: data sets that share it and a file name share the
@@ -60,7 +60,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         seed: Of the split, used where the table has none.
         on_bad_image: ``"error"`` raises when an image that cannot be decoded is read; ``"skip"``
             decodes every image at once, leaves such images out, and logs how many.
-        missing: What to do about images without a file: ``"error"``, or ``"skip"``, which leaves
+        missing: Images without a file: ``"error"``, or ``"skip"``, which leaves
             them out and logs how many.
         cache: Keep the decoded images in memory, shared by all views of the data set. A worker
             process has a cache of its own.
@@ -74,7 +74,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         keys: (N,) what identifies each image across data sets.
         files: (N,) image paths as strings.
         split_name: ``"all"``, or the split that this view shows.
-        doubts: What looks wrong about the scores and is possible all the same; it is logged too.
+        score_warnings: Warnings about suspicious scores; they are logged too.
 
     Raises:
         ConfigError: An option is wrong.
@@ -122,9 +122,9 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
                 f"{name}: no image of the split '{emptied[0]}' of {table.source} is left: all are "
                 "missing or cannot be decoded. Add them."
             )
-        found = find_doubts(self.table, self.score_range, self.higher_is_better, seeded)
-        self.doubts = tuple(f"{name}: {text}" for text in found)
-        for text in self.doubts:
+        found = find_warnings(self.table, self.score_range, self.higher_is_better, seeded)
+        self.score_warnings = tuple(f"{name}: {text}" for text in found)
+        for text in self.score_warnings:
             logger.warning("%s", text)
 
     def _fill(self, table: ScoreTable, keys: list[str], files: list[str]) -> None:
@@ -189,7 +189,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
     @property
     def split_advice(self) -> str:
-        """How a user gives the data set a split that it lacks."""
+        """Advice on how to add a split that the data set lacks."""
         return "set fractions=(0.8, 0.1, 0.1)"
 
     @functools.cached_property
@@ -279,9 +279,9 @@ def _check_options(name: str, **policies: str) -> None:
 
 def _keys(images: Sequence[str], identity: str) -> list[str]:
     """Return ``identity/file name`` of each image; the whole path where file names repeat."""
-    names = [same_form(image).rpartition("/")[2] for image in images]
+    names = [to_nfc(image).rpartition("/")[2] for image in images]
     if identity in _NUMBERED:
         names = [name.rpartition(".")[0] or name for name in names]
     if len(set(names)) < len(names):
-        names = list(map(same_form, images))
+        names = list(map(to_nfc, images))
     return [f"{identity}/{name}" for name in names]

@@ -1,4 +1,4 @@
-"""Where the labelled images lie, and whether they are all there."""
+"""Matching labels with image files: the image folder, missing files, unreadable files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cliqa.datasets.image_listing import find_path, same_form
+from cliqa.datasets.image_listing import find_path, to_nfc
 from cliqa.datasets.labels.table import ScoreTable
 from cliqa.utils.errors import DatasetError
 
@@ -25,7 +25,7 @@ def find_folder(
     """Return the folder of the images: of those that exist, the one that holds the first images.
 
     Args:
-        root: What relative candidates are relative to.
+        root: Base of relative candidates.
         candidates: Folders in the order of preference; ``""`` is the root itself.
         images: Image paths relative to the folder sought.
         where: The beginning of the error message.
@@ -71,7 +71,7 @@ def match_images(folder: Path, images: Sequence[str]) -> list[str | None]:
         else:
             spelt = parents[parent]
             matched.append(image if spelt == parent else posixpath.join(spelt, name))
-    for alike in (same_form, _same_letters):
+    for alike in (to_nfc, _to_nfc_lower):
         if lost:
             lost = _match_alike(alike, parents, listings, images, matched, lost)
     return matched
@@ -94,9 +94,9 @@ def _listing(folder: Path) -> set[str]:
         return set()
 
 
-def _same_letters(name: str) -> str:
+def _to_nfc_lower(name: str) -> str:
     """Return a name in one form of Unicode and without capitals, for comparison."""
-    return same_form(name).lower()
+    return to_nfc(name).lower()
 
 
 def _match_alike(
@@ -157,7 +157,7 @@ def without_unreadable(bad: Mapping[int, str], count: int, name: str) -> list[in
     """Return the places of the images that can be decoded, and log how many are left out.
 
     Args:
-        bad: What `unreadable` returned.
+        bad: Result of `unreadable`.
         count: How many images there are.
         name: The data set's name, for the message.
 

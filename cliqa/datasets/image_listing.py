@@ -1,4 +1,4 @@
-"""Which files of a folder are images: what systems leave beside them is passed over, everywhere."""
+"""Listing a folder's images without hidden and system files, and paths in either Unicode form."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def list_images(folder: Path, others: list[str], recursive: bool = True) -> list
 
     Args:
         folder: The folder.
-        others: The names of the files that are no images by their suffix are added to it; see
+        others: The names of the files that have no image suffix are added to it; see
             `log_others`.
         recursive: Look into folders' folders too.
 
@@ -71,7 +71,7 @@ def list_images(folder: Path, others: list[str], recursive: bool = True) -> list
 
 
 def log_others(folder: str | Path, names: Iterable[str]) -> None:
-    """Log how many files of a folder are no images by their suffix, if there are any."""
+    """Log how many files of a folder have no image suffix, if any."""
     suffixes = Counter(os.path.splitext(name)[1].lower() or "without suffix" for name in names)
     if not suffixes:
         return
@@ -108,27 +108,27 @@ def find_path(path: str | Path) -> Path:
     if str(path).isascii() or os.path.lexists(path):
         return path
     parent = find_path(path.parent)
-    wanted = same_form(path.name)
+    wanted = to_nfc(path.name)
     try:
-        names = [name for name in os.listdir(parent) if same_form(name) == wanted]
+        names = [name for name in os.listdir(parent) if to_nfc(name) == wanted]
     except OSError:
         return path
     return parent / names[0] if len(names) == 1 else path
 
 
-def by_form(names: Sequence[str]) -> dict[str, int]:
-    """Return the places of names that are not ASCII, by their `same_form`; none that two share."""
+def places_by_nfc(names: Sequence[str]) -> dict[str, int]:
+    """Return the places of names that are not ASCII, by their `to_nfc`; none that two share."""
     places: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         if not name.isascii():
-            places.setdefault(same_form(name), []).append(place)
+            places.setdefault(to_nfc(name), []).append(place)
     return {form: own[0] for form, own in places.items() if len(own) == 1}
 
 
-def same_form(name: str) -> str:
+def to_nfc(name: str) -> str:
     """Return a name in one form of Unicode, for comparison.
 
-    >>> same_form("cafe\u0301") == same_form("caf\u00e9")
+    >>> to_nfc("cafe\u0301") == to_nfc("caf\u00e9")
     True
     """
     return name if name.isascii() else unicodedata.normalize("NFC", name)

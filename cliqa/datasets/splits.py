@@ -38,7 +38,7 @@ def with_known_splits(
 
     Args:
         table: Its splits are the file's own words.
-        names: What the file calls ``train``, ``val`` and ``test``; None for the usual words.
+        names: The file's words for ``train``, ``val`` and ``test``; None for the usual words.
         option: The data set's option for `names`, for the messages; empty where it has none.
 
     Raises:
@@ -115,7 +115,7 @@ def seeded_splits(
     for every order of the rows, and a unit more or less moves few of the others.
 
     Args:
-        units: (N,) what must not be parted: each image's reference or prompt, or its own name.
+        units: (N,) units that stay together: each image's reference or prompt, or its own name.
         fractions: Shares of train, val and test, which sum to 1. A positive share gets one unit at
             least.
         seed: Another seed gives another split.
@@ -176,11 +176,11 @@ def carve_validation(
 
     Args:
         splits: (N,) each image's split.
-        units: (N,) what must not be parted, as in `seeded_splits`.
+        units: (N,) units that stay together, as in `seeded_splits`.
         share: The share of train's units that become val.
         seed: Another seed gives another validation set.
         where: The beginning of an error message.
-        without: The option, with its value, by which a user does without val; for the message.
+        without: The option, with its value, that needs no val; for the message.
 
     Returns:
         (N,) the new splits.

@@ -1,4 +1,4 @@
-"""A generated folder: there wholly or not at all, and never mixed with anything else."""
+"""A generated folder: written completely or not at all, and never mixed with other files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.io import named_error, write_json
 from cliqa.utils.locks import temporary_folder
@@ -18,19 +20,19 @@ MANIFEST = "demo_data.json"
 
 
 def count_files(root: Path) -> int:
-    """Return how many files a folder tree holds, the manifest and hidden ones left out."""
+    """Return the number of files in a folder tree, without the manifest and hidden files."""
     names = [name for _, _, files in os.walk(root) for name in files if not name.startswith(".")]
     return len(names) - (root / MANIFEST).is_file()
 
 
 def is_written(root: Path, arguments: Mapping[str, Any]) -> bool:
-    """Tell whether a folder already holds what these arguments would write.
+    """Return whether a folder already holds what these arguments would write.
 
-    Files beside the generated ones do no harm: features, lists, what a file manager leaves behind.
+    Additional files (features, lists, a file manager's) are ignored.
 
     Args:
         root: The folder.
-        arguments: What the data follow from.
+        arguments: The generator's arguments, which decide the data.
 
     Returns:
         True if it is complete; False if there is no such folder, or an empty one.
@@ -67,69 +69,62 @@ def is_written(root: Path, arguments: Mapping[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def new_folder(root: Path, arguments: Mapping[str, Any]) -> Iterator[Path]:
-    """Open a temporary folder that becomes `root`, with a manifest, once the block has ended well.
+def new_folder(root: Path, arguments: Mapping[str, Any] | None = None) -> Iterator[Path]:
+    """Open a temporary folder that becomes `root` once the block has ended well.
 
     Args:
-        root: The folder to make; it may be there and empty.
-        arguments: What the manifest records.
+        root: The folder to make; it may exist and be empty. A link stands for its target.
+        arguments: What a manifest in the folder records, for `is_written`; None for no manifest.
 
     Yields:
         The temporary folder, beside `root`. If the block raises, it is removed; what a killed
         process left of one is removed by the next.
 
     Raises:
-        DatasetError: The place cannot be written to.
+        DatasetError: The folder is not empty, or the place cannot be written to.
     """
-    with folder_at_once(root) as temporary:
-        with named_error(root, temporary):
-            yield temporary
-            record = {"arguments": dict(arguments), "files": count_files(temporary)}
-            write_json(temporary / MANIFEST, record)
-        try:
-            give_name(temporary, root)
-        except OSError as error:
-            if not is_written(root, arguments):  # by another process, meanwhile
-                raise _unwritable(root, error) from error
-
-
-@contextlib.contextmanager
-def folder_at_once(root: Path) -> Iterator[Path]:
-    """Open a temporary folder for the block to fill, and to give the name `root`.
-
-    Args:
-        root: The folder to make; it may be there and empty. Of a link, the place that it leads to
-            is meant.
-
-    Raises:
-        DatasetError: The place cannot be written to.
-    """
+    if arguments is None:
+        _check_free(root)
     with contextlib.ExitStack() as stack:
         try:
             place = root.resolve()
             if root.is_symlink() and not place.parent.is_dir():
-                raise OSError(errno.ENOENT, "a link to what is not there", str(place))
+                raise OSError(errno.ENOENT, "a link to a folder that does not exist", str(place))
             if os.path.ismount(place):
-                raise OSError(errno.EBUSY, "a disk begins there", str(place))
+                raise OSError(errno.EBUSY, "a disk is mounted there", str(place))
             temporary = stack.enter_context(temporary_folder(place))
-        except (OSError, RuntimeError) as error:  # a RuntimeError of links that lead in a circle
+        except (OSError, RuntimeError) as error:  # a RuntimeError: links in a circle
             raise _unwritable(root, error) from error
-        yield temporary
+        with named_error(root, temporary):
+            yield temporary
+            if arguments is not None:
+                record = {"arguments": dict(arguments), "files": count_files(temporary)}
+                write_json(temporary / MANIFEST, record)
+        try:
+            if place.is_dir():
+                place.rmdir()  # some systems cannot rename onto an empty folder
+            temporary.rename(place)
+        except OSError as error:  # another process may have written the folder meanwhile
+            if arguments is None:
+                _check_free(root)
+            if arguments is None or not is_written(root, arguments):
+                raise _unwritable(root, error) from error
 
 
-def give_name(temporary: Path, root: Path) -> None:
-    """Give a finished folder its name; an empty one may have it.
-
-    Raises:
-        OSError: There is something of that name.
-    """
-    place = root.resolve()
-    if place.is_dir():
-        place.rmdir()  # some systems do not rename onto it
-    temporary.rename(place)
+def _check_free(root: Path) -> None:
+    """Refuse a folder that is not empty."""
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise DatasetError(f"{root} exists already. Choose a new folder, or delete this one.")
 
 
 def _unwritable(root: Path, error: OSError | RuntimeError) -> DatasetError:
-    """Return what tells a user that a folder cannot be written."""
+    """Return the error that a folder cannot be written."""
     reason = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
     return DatasetError(f"{root}: cannot be written ({reason}). Choose another folder.")
+
+
+def progress(total: int, title: str) -> tqdm[Any]:
+    """Return a progress bar over images, shown on a terminal after three seconds."""
+    return tqdm(
+        total=total, desc=f"writing {title}", unit="image", delay=3.0, disable=None, leave=False
+    )

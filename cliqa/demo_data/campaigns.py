@@ -1,8 +1,8 @@
-"""The three crowds: what each is shown, and what each minds.
+"""The three data sets: their scenes, their distortions, and how much each lowers the score.
 
-They disagree, as data sets of different raters, devices and subjects do. Blur takes away the fine
-detail that noise adds; each is the main defect of one data set and hardly minded in another, so a
-model that only follows the newest data set forgets the older ones.
+They disagree, as data sets of different raters, devices and subjects do. Blur removes the fine
+detail that noise adds; each is the main distortion of one data set and hardly lowers the scores of
+another, so a model that only fits the newest data set forgets the older ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Scene = Callable[[int, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Defect:
+class DistortionShare:
     """One distortion in a data set.
 
     Attributes:
@@ -48,9 +48,9 @@ class Campaign:
         name: Its folder's name.
         images: The image folder of the official layout.
         scene: Paints its pristine images.
-        scene_name: What the scene shows.
-        painted: What is done to painted scenes: by distortion.
-        photographed: What is done to photographs: the share of each distortion.
+        scene_name: The scene's name.
+        painted: Distortions of painted scenes.
+        photographed: Distortions of photographs, with the share of each.
         write_labels: Writes its label files.
     """
 
@@ -58,7 +58,7 @@ class Campaign:
     images: str
     scene: Scene
     scene_name: str
-    painted: Mapping[str, Defect]
+    painted: Mapping[str, DistortionShare]
     photographed: Mapping[str, float]
     write_labels: LabelWriter
 
@@ -69,7 +69,7 @@ CAMPAIGNS = (
         images="images/EVA_together",
         scene=street,
         scene_name="street",
-        painted={"blur": Defect(0.7, 1.0), "noise": Defect(0.3, 0.15)},
+        painted={"blur": DistortionShare(0.7, 1.0), "noise": DistortionShare(0.3, 0.15)},
         photographed={"blur": 1.0},
         write_labels=write_eva_labels,
     ),
@@ -78,7 +78,7 @@ CAMPAIGNS = (
         images="ava_images",
         scene=still_life,
         scene_name="still life",
-        painted={"noise": Defect(0.7, 1.0), "blur": Defect(0.3, 0.15)},
+        painted={"noise": DistortionShare(0.7, 1.0), "blur": DistortionShare(0.3, 0.15)},
         photographed={"noise": 1.0},
         write_labels=write_ava_labels,
     ),
@@ -88,9 +88,9 @@ CAMPAIGNS = (
         scene=landscape,
         scene_name="landscape",
         painted={
-            "contrast": Defect(0.7, 1.0),
-            "noise": Defect(0.2, 0.1),
-            "jpeg": Defect(0.1, 0.3),
+            "contrast": DistortionShare(0.7, 1.0),
+            "noise": DistortionShare(0.2, 0.1),
+            "jpeg": DistortionShare(0.1, 0.3),
         },
         photographed={"contrast": 0.6, "jpeg": 0.4},
         write_labels=write_koniq_labels,

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from cliqa.datasets.clear.prepare import write_training_folder
-from cliqa.datasets.clear.writing import PlacedImage, progress, write_part
-from cliqa.datasets.storage import is_written, new_folder
+from cliqa.datasets.clear.writing import PlacedImage, write_part
+from cliqa.datasets.storage import is_written, new_folder, progress
 from cliqa.demo_data.painting.clear_objects import CLASSES, paint_object
 from cliqa.registry import GENERATORS
 from cliqa.utils.errors import ConfigError
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 _LEAST = {"classes": 2, "buckets": 1, "images": 1, "size": 16, "seed": 0}
 _FIRST_ID = 10_000_000
 _VERSION = 1
-"""Raised when the same arguments come to write other data: older folders are then refused."""
+"""Raised when the same arguments write different data: older folders are then refused."""
 
 
 @GENERATORS.register_module()

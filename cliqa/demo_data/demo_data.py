@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from cliqa.datasets.storage import is_written, new_folder
+from cliqa.datasets.storage import is_written, new_folder, progress
 from cliqa.demo_data.campaigns import CAMPAIGNS, Campaign
-from cliqa.demo_data.file_names import Names, deal_names
-from cliqa.demo_data.photos import Hand, deal_photos, find_photos, fingerprint
+from cliqa.demo_data.degraded_images import DegradedImage, degrade_photo, degrade_scene
+from cliqa.demo_data.file_names import Names, draw_names
+from cliqa.demo_data.photos import PhotosBySplit, assign_photos, find_photos, fingerprint
 from cliqa.demo_data.ratings import RatedImage
-from cliqa.demo_data.specimens import Specimen, paint_specimen, photograph_specimen
 from cliqa.registry import GENERATORS
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_text
@@ -27,22 +27,20 @@ from cliqa.utils.paths import home_path
 logger = logging.getLogger(__name__)
 
 TRUTH = "degradations.csv"
-"""What was done to each image: no data set has it, no loader reads it."""
+"""The distortion of each image; no loader reads it."""
 
 _LEAST = {"train": 1, "val": 1, "test": 1, "size": 32, "seed": 0, "overlap": 0}
 _VERSION = 1
-"""Raised when the same arguments come to write other data: older folders are then refused."""
-
-_SECONDS_WITHOUT_BAR = 3.0
+"""Raised when the same arguments write different data: older folders are then refused."""
 
 
 @GENERATORS.register_module()
 @dataclass(frozen=True)
 class DemoData:
-    """A generator of three data sets that differ in content, in defects and in the scale of scores.
+    """A generator of three data sets that differ in content, in distortions and in score scale.
 
     ======== ========== ================================= =============== ==========================
-    folder   scenes     main defect; hardly minded        scores          split
+    folder   scenes     main distortion; minor one(s)     scores          split
     ======== ========== ================================= =============== ==========================
     eva      streets    blur; noise                       votes, 0..10    none (the loader seeds it)
     ava      still life noise; blur                       counts, 1..10   test list
@@ -59,9 +57,9 @@ class DemoData:
         size: The images' side in pixels.
         seed: Another seed makes other images and other ratings.
         photos: A folder of photographs to degrade, instead of painted scenes. Blur, noise, and
-            contrast with compression are then the defects, and a score follows from the measured
-            similarity of the stored image to the photograph. A photograph is in one split of one
-            data set only.
+            contrast with compression are then the distortions, and a score follows from the
+            measured similarity of the stored image to the photograph. A photograph is in one split
+            of one data set only.
         overlap: How many of EVA's images are in AVA too, as all of the real ones are.
 
     Raises:
@@ -122,14 +120,9 @@ class DemoData:
         return find_photos(self.photos, wanted=3 * len(CAMPAIGNS))
 
     def _arguments(self, photos: list[Path]) -> dict[str, Any]:
-        """Return what the data follow from; a folder of photographs may move."""
+        """Return what decides the data; of photographs their names and sizes, not their folder."""
         arguments = {own.name: getattr(self, own.name) for own in fields(self)}
         return {**arguments, "photos": fingerprint(photos) if photos else None, "version": _VERSION}
-
-
-def write_demo_data(root: str | Path, **arguments: Any) -> None:  # noqa: ANN401
-    """Write generated data; `arguments` are those of `DemoData`."""
-    DemoData(**arguments).write(root)
 
 
 class _Writer:
@@ -139,30 +132,28 @@ class _Writer:
         self.data = data
         self.photos = photos
         self.folder = folder
-        self.specimens: dict[tuple[str, str], Specimen] = {}
+        self.degraded: dict[tuple[str, str], DegradedImage] = {}
         """By data set and file name."""
 
     def write(self, title: str) -> None:
-        """Write all data sets and the truth about them, with a bar if it takes long."""
+        """Write all data sets and the true distortions, with a progress bar if it takes long."""
         data = self.data
-        names = deal_names(data.counts, data.overlap, np.random.default_rng([data.seed, 0]))
-        hands = deal_photos(self.photos, len(CAMPAIGNS), data.counts, data.seed)
-        with tqdm(
-            total=3 * sum(data.counts),
-            desc=f"writing {title}",
-            unit="image",
-            delay=_SECONDS_WITHOUT_BAR,
-            disable=None,  # where nobody watches
-            leave=False,
-        ) as bar:
+        names = draw_names(data.counts, data.overlap, np.random.default_rng([data.seed, 0]))
+        photos = assign_photos(self.photos, len(CAMPAIGNS), data.counts, data.seed)
+        with progress(3 * sum(data.counts), title) as bar:
             for index, campaign in enumerate(CAMPAIGNS):
-                self._write_images(index, campaign, names[campaign.name], hands[index], bar)
+                self._write_images(index, campaign, names[campaign.name], photos[index], bar)
         for index, campaign in enumerate(CAMPAIGNS):
             self._write_labels(index, campaign, names[campaign.name])
         self._write_truth(names)
 
     def _write_images(
-        self, index: int, campaign: Campaign, names: Names, hand: Hand, bar: tqdm[Any]
+        self,
+        index: int,
+        campaign: Campaign,
+        names: Names,
+        photos_by_split: PhotosBySplit,
+        bar: tqdm[Any],
     ) -> None:
         """Write the images of one data set."""
         folder = self.folder / campaign.name / campaign.images
@@ -170,42 +161,42 @@ class _Writer:
         totals, seen = Counter(split for _, split in names), Counter[str]()
         for place, (name, split) in enumerate(names):
             rng = np.random.default_rng([self.data.seed, 1, index, place])
-            photos = hand[split]
+            photos = photos_by_split[split]
             photo = photos[seen[split] * len(photos) // totals[split]] if photos else None
             seen[split] += 1
-            specimen = self._specimen(campaign, name, photo, rng)
-            (folder / name).write_bytes(specimen.jpeg)
-            self.specimens[campaign.name, name] = specimen
+            image = self._image(campaign, name, photo, rng)
+            (folder / name).write_bytes(image.jpeg)
+            self.degraded[campaign.name, name] = image
             bar.update()
 
-    def _specimen(
+    def _image(
         self, campaign: Campaign, name: str, photo: Path | None, rng: np.random.Generator
-    ) -> Specimen:
+    ) -> DegradedImage:
         """Return one image: EVA's, where AVA has an image of EVA."""
-        shared = self.specimens.get(("eva", name)) if campaign.name == "ava" else None
+        shared = self.degraded.get(("eva", name)) if campaign.name == "ava" else None
         if shared is not None:
             return shared
         if photo is None:
-            return paint_specimen(campaign, self.data.size, rng)
-        return photograph_specimen(campaign, photo, self.data.size, rng)
+            return degrade_scene(campaign, self.data.size, rng)
+        return degrade_photo(campaign, photo, self.data.size, rng)
 
     def _write_labels(self, index: int, campaign: Campaign, names: Names) -> None:
-        """Have one data set's images rated."""
+        """Write one data set's labels."""
         rated = [
-            RatedImage(name, split, self.specimens[campaign.name, name].quality)
+            RatedImage(name, split, self.degraded[campaign.name, name].quality)
             for name, split in names
         ]
         rng = np.random.default_rng([self.data.seed, 2, index])
         campaign.write_labels(self.folder / campaign.name, rated, rng)
 
     def _write_truth(self, names: dict[str, Names]) -> None:
-        """Write what was done to each image."""
+        """Write the distortion of each image."""
         buffer = io.StringIO()
         rows = csv.writer(buffer, lineterminator="\n")
         rows.writerow(("dataset", "image", "split", "source", "distortion", "severity", "quality"))
         for dataset, pairs in names.items():
             for name, split in pairs:
-                own = self.specimens[dataset, name]
+                own = self.degraded[dataset, name]
                 numbers = f"{own.severity:.6f}", f"{own.quality:.6f}"
                 rows.writerow((dataset, name, split, own.source, own.distortion, *numbers))
         write_text(self.folder / TRUTH, buffer.getvalue())

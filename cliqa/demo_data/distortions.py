@@ -37,7 +37,7 @@ def noise(image: np.ndarray, severity: float, rng: np.random.Generator) -> np.nd
 
 
 def jpeg(image: np.ndarray, severity: float, rng: np.random.Generator) -> np.ndarray:
-    """Pass the image through a messenger: shrink it by up to half, compress it, enlarge it again.
+    """Share the image as messengers do: shrink it by up to half, compress it, enlarge it again.
 
     The JPEG's quality falls geometrically from 50 to 4; quality alone leaves thumbnails of mostly
     flat areas nearly unchanged over half of that way.

@@ -1,4 +1,4 @@
-"""A small Fashion-MNIST in the official files: painted, or of 900 real images in one picture."""
+"""A small data set in Fashion-MNIST's files: handwritten digits, or 900 images of a sprite."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES, FILES, RAW, SIDE
 from cliqa.datasets.storage import is_written, new_folder
-from cliqa.demo_data.painting.garments import paint_garment
 from cliqa.registry import GENERATORS
 from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ConfigError, DatasetError
@@ -22,11 +22,14 @@ logger = logging.getLogger(__name__)
 
 CLASSES = len(CLASS_NAMES)
 TILES = 30
-"""Tiles a side of a sprite."""
+"""Tiles per side of a sprite."""
+DIGITS = 174
+"""Images of the rarest digit; every class has as many to choose from."""
 
 _LEAST = {"train": CLASSES, "test": CLASSES, "seed": 0}
-_VERSION = 1
-"""Raised when the same arguments come to write other data: older folders are then refused."""
+_SMOOTH = Image.Resampling.BICUBIC
+_VERSION = 2
+"""Raised when the same arguments write different data: older folders are then refused."""
 
 Part = tuple[np.ndarray, np.ndarray]
 """Images, uint8 (N, 28, 28), and classes, uint8 (N,)."""
@@ -37,16 +40,19 @@ Part = tuple[np.ndarray, np.ndarray]
 class FashionData:
     """A generator of the four idx files of Fashion-MNIST below ``root/FashionMNIST/raw``.
 
+    The images are the handwritten digits that scikit-learn ships (8 x 8 pixels, from the UCI
+    repository), enlarged to 28 x 28, or the tiles of a sprite.
+
     Args:
-        train: Training images in all; each class has as many as another, or one more.
-        test: Test images in all.
-        seed: Another seed paints other images.
-        sprite: A picture of 30 x 30 tiles of 28 x 28 grey pixels, three rows a class, whose images
-            are taken instead of painted ones: tiles 2, 5, 8 ... (row by row, from 0) are the 300
-            test images, the others the 600 training images, in the tiles' order.
+        train: Number of training images. The classes' sizes differ by one at most.
+        test: Number of test images.
+        seed: Selects the images and their order.
+        sprite: A picture of 30 x 30 tiles of 28 x 28 grey pixels, three rows for each class, whose
+            tiles are the images. Tiles 2, 5, 8 ... (row by row, from 0) are the 300 test images,
+            the others the 600 training images, in the tiles' order.
 
     Raises:
-        ConfigError: A number is out of range, or is given for a sprite, which has its own.
+        ConfigError: A number is out of range, or is given together with a sprite.
     """
 
     train: int = 600
@@ -61,13 +67,18 @@ class FashionData:
                 raise ConfigError(
                     f"FashionData: {name} must be a whole number >= {least}, got {value!r}."
                 )
+        if sum(-(-count // CLASSES) for count in (self.train, self.test)) > DIGITS:
+            raise ConfigError(
+                f"FashionData: train={self.train} and test={self.test}: there are {DIGITS} digits "
+                f"of each class, {DIGITS * CLASSES} in all. Set smaller numbers."
+            )
         defaults = {own.name: own.default for own in fields(self)}
         for name in ("train", "test") if self.sprite is not None else ():
             if getattr(self, name) != defaults[name]:
                 raise ConfigError(
-                    f"FashionData: {name}={getattr(self, name)} cannot be had from a sprite, which "
-                    f"gives {defaults[name]}. Leave {name} out, or leave sprite out to have images "
-                    "painted."
+                    f"FashionData: {name}={getattr(self, name)} does not go with a sprite, which "
+                    f"has {defaults[name]} such images. Leave out {name}, or leave out sprite to "
+                    "use digits."
                 )
 
     def write(self, root: str | Path) -> None:
@@ -86,33 +97,36 @@ class FashionData:
         arguments = self._arguments()
         if is_written(root, arguments):
             return
-        parts = self._paint() if self.sprite is None else cut_sprite(self.sprite)
+        parts = self._digits() if self.sprite is None else cut_sprite(self.sprite)
         with new_folder(root, arguments) as folder:
             (folder / RAW).mkdir(parents=True)
             for split, part in parts.items():
                 for name, array in zip(FILES[split], part, strict=True):
                     (folder / RAW / name).write_bytes(idx_bytes(array))
         count = sum(len(images) for images, _ in parts.values())
-        logger.info("Wrote %d images of Fashion-MNIST's kind to %s.", count, root)
+        logger.info("Wrote %d images in Fashion-MNIST's files to %s.", count, root)
 
     def _arguments(self) -> dict[str, Any]:
-        """Return what the data follow from; a sprite may move, and knows no seed."""
+        """Return what decides the data: of a sprite its content, not its path, and no seed."""
         arguments = {own.name: getattr(self, own.name) for own in fields(self)}
         if self.sprite is not None:
             arguments |= {"sprite": _fingerprint(self.sprite), "seed": None}
         return {**arguments, "version": _VERSION}
 
-    def _paint(self) -> dict[str, Part]:
-        """Return painted images by split, in a random order of the classes."""
+    def _digits(self) -> dict[str, Part]:
+        """Return digits by split, the classes in a random order."""
+        from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # noqa: PLC0415
+
+        images, targets = load_digits(return_X_y=True)  # (1797, 64) in 0..16
+        pixels = np.rint(images.reshape(-1, 8, 8) * 255 / 16).astype(np.uint8)
+        large = [Image.fromarray(own).resize((SIDE, SIDE), _SMOOTH) for own in pixels]
+        pixels = np.stack([np.asarray(image) for image in large])
+        rng = np.random.default_rng(self.seed)
+        unused = [list(rng.permutation(np.flatnonzero(targets == k))) for k in range(CLASSES)]
         parts: dict[str, Part] = {}
-        for index, (split, count) in enumerate((("train", self.train), ("test", self.test))):
-            order = np.random.default_rng([self.seed, index]).permutation(count)
-            classes = (order % CLASSES).astype(np.uint8)
-            images = [
-                paint_garment(int(kind), np.random.default_rng([self.seed, index, place]))
-                for place, kind in enumerate(classes)
-            ]
-            parts[split] = np.stack(images), classes
+        for split, count in (("train", self.train), ("test", self.test)):
+            classes = (rng.permutation(count) % CLASSES).astype(np.uint8)
+            parts[split] = pixels[[unused[k].pop() for k in classes]], classes
         return parts
 
 
@@ -130,11 +144,11 @@ def cut_sprite(path: str | Path) -> dict[str, Part]:
     side = TILES * SIDE
     if pixels.shape[1:] != (side, side):
         raise DatasetError(
-            f"{path}: {pixels.shape[2]} x {pixels.shape[1]} pixels are no sprite, which has "
-            f"{side} x {side}: {TILES} x {TILES} tiles of {SIDE} x {SIDE}."
+            f"{path}: {pixels.shape[2]} x {pixels.shape[1]} pixels. A sprite has {side} x {side}: "
+            f"{TILES} x {TILES} tiles of {SIDE} x {SIDE}."
         )
     if (pixels != pixels[0]).any():
-        raise DatasetError(f"{path}: a coloured picture is no sprite. Use one of grey tiles.")
+        raise DatasetError(f"{path}: the picture has colours. A sprite has grey tiles.")
     tiles = pixels[0].reshape(TILES, SIDE, TILES, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
     places = np.arange(TILES * TILES)
     classes = (places // (len(places) // CLASSES)).astype(np.uint8)
@@ -163,5 +177,5 @@ def _fingerprint(sprite: str) -> str:
     except OSError as error:
         raise DatasetError(
             f"sprite: {path} cannot be read ({error.strerror or error}). Name a picture of "
-            f"{TILES} x {TILES} tiles, or leave sprite out to have images painted."
+            f"{TILES} x {TILES} tiles, or leave sprite out to use digits."
         ) from error

@@ -1,4 +1,4 @@
-"""Names as the real data sets have them, and the split that each data set's loader will make."""
+"""File names like those of the real data sets, and the split that each loader will make."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Names = list[tuple[str, str]]
 """File names with their splits."""
 
 
-def deal_names(counts: Sequence[int], overlap: int, rng: np.random.Generator) -> dict[str, Names]:
+def draw_names(counts: Sequence[int], overlap: int, rng: np.random.Generator) -> dict[str, Names]:
     """Return the file names of each data set, ordered by number, with their splits.
 
     EVA has no official split and AVA no official validation list. What their loaders do about it

@@ -1,4 +1,4 @@
-"""A user's photographs as pristine images: no photograph stands in two data sets or two splits."""
+"""A user's photographs as pristine images: no photograph is in two data sets or two splits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cliqa.transforms.image_file import IMAGE_SUFFIXES
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.paths import home_path
 
-Hand = dict[str, list[Path]]
+PhotosBySplit = dict[str, list[Path]]
 """One data set's photographs by split."""
 
 
@@ -57,28 +57,30 @@ def fingerprint(photos: Sequence[Path]) -> str:
     return hashlib.sha256(rows.encode()).hexdigest()
 
 
-def deal_photos(photos: Sequence[Path], sets: int, counts: Sequence[int], seed: int) -> list[Hand]:
+def assign_photos(
+    photos: Sequence[Path], sets: int, counts: Sequence[int], seed: int
+) -> list[PhotosBySplit]:
     """Return each data set's photographs by split; no photograph comes twice.
 
     Args:
         photos: At least 3 for each data set, or none at all.
         sets: How many data sets there are.
-        counts: How many images train, val and test will have. Photographs are dealt in proportion,
-            but at least one to each.
-        seed: Another seed deals them otherwise.
+        counts: How many images train, val and test will have. Photographs are assigned in
+            proportion, but at least one to each.
+        seed: Another seed assigns them differently.
     """
     order = np.random.default_rng([seed, 3]).permutation(len(photos))
     shares = [count / sum(counts) for count in counts]
-    hands: list[Hand] = []
+    assigned: list[PhotosBySplit] = []
     for k in range(sets):
-        hand: Hand = {"train": [], "val": [], "test": []}
+        own_photos: PhotosBySplit = {"train": [], "val": [], "test": []}
         own = [photos[i] for i in order[k::sets]]
         names = [photo.name for photo in own]
         splits = seeded_splits(names, shares, seed, where="photos") if names else ()
         for photo, split in zip(own, splits, strict=True):
-            hand[split].append(photo)
-        hands.append(hand)
-    return hands
+            own_photos[split].append(photo)
+        assigned.append(own_photos)
+    return assigned
 
 
 def crop_photo(photo: Path, size: int, rng: np.random.Generator) -> np.ndarray:

@@ -24,7 +24,7 @@ _USERS = 2000
 
 @dataclass(frozen=True)
 class RatedImage:
-    """What the raters are shown.
+    """An image to be rated.
 
     Attributes:
         name: The file's name.
@@ -90,7 +90,7 @@ def count_ratings(
 
 
 def write_eva_labels(folder: Path, images: Sequence[RatedImage], rng: np.random.Generator) -> None:
-    """Write EVA's ``votes_filtered.csv`` (30 to 46 votes an image) and its list of images.
+    """Write EVA's ``votes_filtered.csv`` (30 to 46 votes per image) and its list of images.
 
     Opinions go from 2 to 8.4 of 0..10 with a standard deviation of 1.6 among the raters.
     """
@@ -107,7 +107,7 @@ def write_eva_labels(folder: Path, images: Sequence[RatedImage], rng: np.random.
 
 
 def _eva_rows(image_id: str, votes: np.ndarray, rng: np.random.Generator) -> list[str]:
-    """Return one row a vote; the four attributes, 1..4, go with the score."""
+    """Return one row for each vote; the four attributes, 1..4, go with the score."""
     count = len(votes)
     users = rng.choice(_USERS, count, replace=False) + 1
     difficulty = rng.integers(1, 5, count)
@@ -130,7 +130,7 @@ def _eva_rows(image_id: str, votes: np.ndarray, rng: np.random.Generator) -> lis
 
 
 def write_ava_labels(folder: Path, images: Sequence[RatedImage], rng: np.random.Generator) -> None:
-    """Write ``AVA.txt`` (78 to 549 ratings an image) and the list of test images.
+    """Write ``AVA.txt`` (78 to 549 ratings per image) and the list of test images.
 
     Opinions go from 2.6 to 7.6 of 1..10 with a standard deviation of 1.4 among the raters.
     """
@@ -152,7 +152,7 @@ def write_ava_labels(folder: Path, images: Sequence[RatedImage], rng: np.random.
 def write_koniq_labels(
     folder: Path, images: Sequence[RatedImage], rng: np.random.Generator
 ) -> None:
-    """Write ``koniq10k_distributions_sets.csv`` (93 to 157 ratings an image).
+    """Write ``koniq10k_distributions_sets.csv`` (93 to 157 ratings per image).
 
     Opinions go from 1.3 to 4.4 of 1..5 with a standard deviation of 0.7 among the raters. The MOS
     of 0..100 is the mean rating, shifted and scaled.

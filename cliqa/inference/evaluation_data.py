@@ -16,6 +16,7 @@ from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.datasets.sharing import find_shared
 from cliqa.engine.streams import build_benchmark, build_data_sets, build_stream
 from cliqa.engine.targets.classes import ClassTargets
+from cliqa.engine.targets.scores import score_measures
 from cliqa.evaluation.classification import predicted_classes
 from cliqa.inference.evaluation_request import EvalRequest, is_new_data_set, parse_data_set
 from cliqa.utils.errors import ConfigError

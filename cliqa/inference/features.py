@@ -13,11 +13,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from cliqa.config.suggest import listed
 from cliqa.datasets.classes.class_dataset import ImageFiles
 from cliqa.datasets.clear.features import FEATURES
-from cliqa.datasets.clear.files import some
-from cliqa.datasets.clear.layout import PARTS, TRAINING, detect_layout, read_class_names
-from cliqa.datasets.clear.metadata import read_bucket, read_index
+from cliqa.datasets.clear.layout import PARTS, TRAINING, detect_layout
+from cliqa.datasets.clear.metadata import Metadata
 from cliqa.datasets.clear.prepare import join_features, prepare
 from cliqa.datasets.image_files import join_paths, match_images
 from cliqa.inference.feature_origin import claim_folder, describe_origin
@@ -143,10 +143,10 @@ def _class_files(folder: Path, name: str) -> list[ClassFile]:
     Raises:
         DatasetError: The metadata are wrong, or images are missing.
     """
-    class_names = read_class_names(folder)
+    metadata = Metadata(folder)
     found: list[ClassFile] = []
-    for bucket, listed in read_index(folder).items():
-        for class_name, records in read_bucket(folder, bucket, listed, class_names).items():
+    for bucket, files in metadata.files.items():
+        for class_name, records in metadata.records(bucket).items():
             if not records:
                 continue
             wanted = [record.path for record in records]
@@ -154,13 +154,13 @@ def _class_files(folder: Path, name: str) -> list[ClassFile]:
             lost = [path for path, match in zip(wanted, there, strict=True) if match is None]
             if lost:
                 raise DatasetError(
-                    f"{folder / listed[class_name]}: {len(lost)} of its {len(wanted)} images are "
-                    f"missing: {some(lost)}. Unpack the data set again."
+                    f"{folder / files[class_name]}: {len(lost)} of its {len(wanted)} images are "
+                    f"missing: {listed(lost, 5)}. Unpack the data set again."
                 )
             path = folder / FEATURES / name / bucket / f"{class_name}.pth"
             ids = tuple(record.image_id for record in records)
             images = tuple(join_paths(folder, there))
-            found.append(ClassFile(bucket, class_name, path, listed[class_name], ids, images))
+            found.append(ClassFile(bucket, class_name, path, files[class_name], ids, images))
     return found
 
 

@@ -1,1 +1,4 @@
-"""Image transforms: decoding, pipelines, crops."""
+"""Image transforms: decoding files, pipelines of steps, crops, resizing, synthetic degradations.
+
+Data sets are in `cliqa.datasets`; the networks' own input checks are in `cliqa.models`.
+"""

@@ -1,4 +1,4 @@
-"""What can be said about a pipeline before it sees an image."""
+"""Checks of a pipeline's config before any image is read."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_order(steps: Sequence[Mapping[str, Any]], where: str) -> None:
 def _check_normalize(
     config: Mapping[str, Any], place: str, is_float: bool, is_normalised: bool
 ) -> None:
-    """Check one `Normalize` step; raise a ConfigError for what cannot be meant."""
+    """Check one `Normalize` step; raise a ConfigError if it cannot be right."""
     if is_normalised:
         raise ConfigError(f"{place} 'Normalize': the image is normalised already. Remove one.")
     if not is_float:

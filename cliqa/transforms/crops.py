@@ -12,11 +12,11 @@ from cliqa.transforms.resize import enlarge
 from cliqa.utils.errors import DatasetError
 
 SmallImage = Literal["upscale", "error"]
-"""What happens to an image smaller than the crop."""
+"""The treatment of an image smaller than the crop."""
 
 
 class _Crop(nn.Module):
-    """What the crops share: the edge in pixels and the policy for small images."""
+    """Base of the crops: the edge in pixels and the policy for small images."""
 
     def __init__(self, size: int, small: SmallImage) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ def read_image(path: str | Path, backend: Backend = "auto") -> torch.Tensor:
                                             bands apart are cut to 8 bits by their decoders
     floating point, and whole numbers of    such files do not say what white is: the first of 1
     32 or signed 16 bits in TIFF            (unless all values are whole), 255 and 65535 that no
-                                            value exceeds. It is logged, once a range. Other
+                                            value exceeds. It is logged once per range. Other
                                             values, and floats that are all 0 or 1, are refused
     ======================================  ======================================================
 
@@ -73,7 +73,9 @@ def _read(path: Path) -> bytes:
         status = path.stat()
         limit = max_pixels()
         if not stat.S_ISREG(status.st_mode):
-            raise DatasetError(f"{path}: cannot be read (it is no plain file). Give an image file.")
+            raise DatasetError(
+                f"{path}: cannot be read (it is not a regular file). Give an image file."
+            )
         if limit is not None and status.st_size > _ROOM + _LARGEST_PIXEL * limit:
             raise DatasetError(
                 f"{path}: {status.st_size} bytes, more than an image of {limit} pixels can have. "
@@ -93,7 +95,7 @@ def _read(path: Path) -> bytes:
 def _decode_with_torchvision(data: bytes, path: Path) -> torch.Tensor | None:
     """Return uint8 (3, H, W), or None for what torchvision cannot decode.
 
-    It gets what Pillow gives the same pixels of alone: of a GIF it would decode every frame.
+    Only formats for which Pillow gives the same pixels: of a GIF it would decode every frame.
     """
     header = read_header(data)
     if header is None:
@@ -102,7 +104,7 @@ def _decode_with_torchvision(data: bytes, path: Path) -> torch.Tensor | None:
     encoded = torch.from_numpy(np.frombuffer(data, dtype=np.uint8).copy())
     try:
         image = decode_image(encoded, ImageReadMode.RGB)
-    except RuntimeError:  # an unknown kind, or a damaged file: Pillow has the last word on both
+    except RuntimeError:  # an unknown kind, or a damaged file: Pillow decides
         return None
     if image.ndim != 3 or image.shape[0] != 3:
         return None

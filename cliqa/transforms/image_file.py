@@ -1,7 +1,7 @@
-"""Image files of strangers: the formats that are read, how large an image may be, and opening one.
+"""Opening untrusted image files: the formats that are read, and how large an image may be.
 
 Pillow knows forty formats. Some start a program (EPS starts Ghostscript), some are read by code
-that hardly anybody tests. Every place of the package that opens an image does it here.
+that is hardly tested. The whole package opens images here.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _image_suffixes() -> tuple[str, ...]:
 
 
 IMAGE_SUFFIXES = _image_suffixes()
-"""What the names of image files end with, in small letters; HEIF's where pillow-heif is there."""
+"""Suffixes of image files, in small letters; HEIF's if pillow-heif is installed."""
 
 
 def max_pixels() -> int | None:

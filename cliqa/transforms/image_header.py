@@ -1,4 +1,4 @@
-"""What an image file says of itself in its first bytes, read without decoding anything."""
+"""An image's format and size from the file's first bytes, without decoding."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ Opener = Callable[[], AbstractContextManager[ImageFile.ImageFile]]
 
 
 def to_rgb(image: ImageFile.ImageFile, path: Path, reopen: Opener) -> np.ndarray:
-    """Return an image's pixels as 8-bit RGB; `read_image` says what becomes of each mode.
+    """Return an image's pixels as 8-bit RGB; see `read_image` for each mode.
 
     Args:
         image: The opened image.
@@ -66,7 +66,7 @@ def _grey(levels: np.ndarray) -> np.ndarray:
 
 
 def _by_rows(values: np.ndarray, level: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Return a function of an image (H, W, ...) as uint8, some rows at a time: images are large."""
+    """Apply `level` to an image (H, W, ...), some rows at a time to save memory; return uint8."""
     levels = np.empty(values.shape, dtype=np.uint8)
     for top in range(0, len(values), _ROWS):
         levels[top : top + _ROWS] = level(values[top : top + _ROWS])
@@ -101,7 +101,7 @@ def _sixteen_bit_levels(image: Image.Image) -> np.ndarray:
 
 
 def _white_is_zero(image: Image.Image) -> bool:
-    """Return whether a TIFF counts from white, which Pillow minds in 8 bits alone."""
+    """Return whether 0 is white in a TIFF; Pillow handles that for 8 bits only."""
     return getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
 
 
@@ -127,18 +127,18 @@ def _open_range_levels(image: Image.Image, path: Path, kind: str) -> np.ndarray:
         )
     white = next(w for w in ((255, 65535) if whole else (1, 255, 65535)) if high <= w)
     if high > 0:
-        _say_range(path, kind, white)
+        _log_range(path, kind, white)
     levels = _by_rows(values, lambda rows: np.floor(rows * (255.0 / white) + 0.5))
     return 255 - levels if _white_is_zero(image) else levels
 
 
-_SAID: set[tuple[str, int]] = set()
+_LOGGED: set[tuple[str, int]] = set()
 
 
-def _say_range(path: Path, kind: str, white: int) -> None:
-    """Log, once a range, what was taken for white."""
-    if (kind, white) not in _SAID:
-        _SAID.add((kind, white))
+def _log_range(path: Path, kind: str, white: int) -> None:
+    """Log the assumed white level, once for each range."""
+    if (kind, white) not in _LOGGED:
+        _LOGGED.add((kind, white))
         logger.warning(
             "%s: its pixels are %s, and such a file does not say what white is. By its values "
             "%d was taken for white, here and wherever the values are alike. If that is wrong: %s",
@@ -155,7 +155,7 @@ _OTHER_BYTES = {
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
-    """Return how the pixels lie in the file, in Pillow's words."""
+    """Return Pillow's raw mode: the layout of the pixels in the file."""
     args = image.tile[0][3] if image.tile else ""
     args = args[0] if isinstance(args, tuple) and args else args
     return args if isinstance(args, str) else ""

@@ -1,4 +1,4 @@
-"""A pipeline: what happens to an image between its file and the model."""
+"""A pipeline: the transforms of an image between its file and the model."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ from cliqa.utils.errors import CliqaError, ConfigError, DatasetError
 
 CROPS = ("RandomCrop", "CenterCrop", "FiveCrop", "TenCrop")
 """torchvision's crops of a fixed size: they refuse a smaller image, or pad it with zeros."""
+
+
+Pixels = torch.Tensor | Image.Image
+"""An image between two steps."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,11 @@ class Pipeline:
         return f"Pipeline(\n{lines}\n)" if lines else "Pipeline()"
 
 
-def apply_step(step: Step, image: Any) -> Any:  # noqa: ANN401
+def apply_step(step: Step, image: Pixels) -> Pixels:
     """Return the image after one step."""
     try:
         if step.name in CROPS and isinstance(image, torch.Tensor):
-            _check_fits(step.transform, image)
+            _check_fits(step, image)
         image = step.transform(image)
         return torch.stack(list(image)) if isinstance(image, tuple | list) else image
     except (CliqaError, ValueError, TypeError, RuntimeError, KeyError, IndexError) as error:
@@ -86,8 +90,9 @@ def apply_step(step: Step, image: Any) -> Any:  # noqa: ANN401
         raise DatasetError(f"{step.where} '{step.name}', image {shape}: {error}") from error
 
 
-def _check_fits(crop: Any, image: torch.Tensor) -> None:  # noqa: ANN401
+def _check_fits(step: Step, image: torch.Tensor) -> None:
     """Raise a DatasetError if an image (..., H, W) is smaller than torchvision's crop of it."""
+    crop: Any = step.transform  # torchvision's crops have a size
     if getattr(crop, "padding", None) or getattr(crop, "pad_if_needed", False):
         return
     height, width = image.shape[-2:]
@@ -118,7 +123,7 @@ def build_pipeline(
         The pipeline; it can be pickled, and draws from PyTorch's global generator alone.
 
     Raises:
-        ConfigError: `steps` is no list, a step is unknown or has a wrong argument, or the order
+        ConfigError: `steps` is not a list, a step is unknown or has a wrong argument, or the order
             cannot work.
     """
     steps = _list_of_steps(steps, where)
@@ -129,8 +134,8 @@ def build_pipeline(
     return Pipeline(built)
 
 
-def _list_of_steps(steps: Any, where: str) -> Sequence[Mapping[str, Any]]:  # noqa: ANN401
-    """Return `steps`, or raise a ConfigError if they are no list."""
+def _list_of_steps(steps: object, where: str) -> Sequence[Mapping[str, Any]]:
+    """Return `steps`, or raise a ConfigError if they are not a list."""
     if not isinstance(steps, Sequence) or isinstance(steps, str):
         raise ConfigError(f"{where}: expected a list of steps, got {type(steps).__name__}.")
     return steps
@@ -153,8 +158,8 @@ def _build_step(config: Mapping[str, Any], where: str) -> Step:
     return Step(component.__name__, where, transform, plain)
 
 
-def _named_value(key: str, value: Any, where: str) -> Any:  # noqa: ANN401
-    """Return the torch object that a name in a config stands for, or the value itself."""
+def _named_value(key: str, value: object, where: str) -> object:
+    """Return the torch object of a name in a config, or the value itself."""
     if key == "interpolation" and isinstance(value, str):
         known = [mode.value for mode in InterpolationMode]
         if value not in known:
@@ -180,7 +185,7 @@ def _all_arguments(component: Callable[..., Any], given: Mapping[str, Any]) -> d
     return {name: _plain(value) for name, value in sorted(merged.items())}
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: object) -> object:
     """Return a value as JSON could hold it."""
     if isinstance(value, enum.Enum):
         return value.value
@@ -198,7 +203,7 @@ def preprocessing_signature(pipeline: Pipeline) -> list[dict[str, Any]]:
         pipeline: The pipeline.
 
     Returns:
-        One dict a step: its ``type`` and all its arguments, defaults included. Equal pipelines have
-        equal signatures, however their configs were written.
+        One dict for each step: its ``type`` and all its arguments, defaults included. Equal
+        pipelines have equal signatures, however their configs were written.
     """
     return [{"type": step.name, **step.arguments} for step in pipeline.steps]

@@ -1,4 +1,4 @@
-"""How an evaluation shows images to a model: in the model's own way, or by crops of one's choice.
+"""How an evaluation prepares images: the model's own preprocessing, or other crops and sizes.
 
 An image is decoded and normalised once, and its crops are cut from the result.
 """
@@ -29,14 +29,14 @@ CROPS = frozenset(
 
 @dataclass(frozen=True)
 class EvaluationProtocol:
-    """What an evaluation changes in a model's own preprocessing; by default nothing.
+    """Changes of a model's own preprocessing for an evaluation; by default none.
 
     Attributes:
         grid: (rows, columns) of evenly spaced crops that reach from edge to edge.
         draws: Number of crops at random places. They follow from `seed` and the image's file name,
             so that every model sees the same ones, in whatever order images are read.
         crop_size: Edge of a crop, in pixels.
-        resize: What happens before cropping: None for what the model was trained with, () for
+        resize: Resizing before cropping: None for the model's own, () for
             nothing, (short edge,) or (height, width) in pixels.
         seed: Of the draws.
 
@@ -65,14 +65,14 @@ class EvaluationProtocol:
 
     @property
     def count(self) -> int:
-        """Crops an image; 1 where the model's own preprocessing decides."""
+        """Number of crops of an image; 1 for the model's own preprocessing."""
         if self.grid is not None:
             return self.grid[0] * self.grid[1]
         return 1 if self.draws is None else self.draws
 
     @property
     def changes_crops(self) -> bool:
-        """Whether crops of one's choice take the place of the model's own."""
+        """Whether other crops replace the model's own."""
         return self.grid is not None or self.draws is not None
 
     @property
@@ -172,11 +172,11 @@ def random_crops(image: torch.Tensor, count: int, size: int, draw: torch.Generat
 
 
 class Views:
-    """What a model gets to see of an image.
+    """The input of a model: an image after preprocessing, or its crops.
 
     Args:
         pipeline: Preprocessing of the whole image.
-        protocol: What is cropped from the result.
+        protocol: The crops of the result.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class Views:
             self._grid = GridCrop(protocol.crop_size, *protocol.grid)
 
     def __call__(self, image: torch.Tensor, key: str) -> torch.Tensor:
-        """Return what the model takes.
+        """Return the model's input.
 
         Args:
             image: uint8 (C, H, W), or features (D,).
@@ -207,7 +207,7 @@ class Views:
         return shown
 
     def signature(self) -> list[dict[str, Any]]:
-        """Return the steps in plain values; equal ones show an image equally."""
+        """Return the steps in plain values; equal signatures give equal inputs."""
         steps = (
             preprocessing_signature(self.pipeline) if isinstance(self.pipeline, Pipeline) else []
         )
@@ -228,12 +228,12 @@ def build_views(
     *,
     quality: bool = True,
 ) -> Views:
-    """Build what a model sees under a protocol.
+    """Build a model's preprocessing under a protocol.
 
     Args:
         steps: The model's own evaluation transform, as in its config; None for features.
-        protocol: What is changed: its resize takes the place of the model's, at the front; its
-            crops take the place of the model's, at the end.
+        protocol: The changes: its resize replaces the model's, at the front; its
+            crops replace the model's, at the end.
         where: The steps' key path, for messages.
         quality: As `build_pipeline`.
 

@@ -1,4 +1,4 @@
-"""Resizing that keeps an image's aspect; torchvision's ``Resize(size=int)`` is the plain case."""
+"""Resizing beyond torchvision's ``Resize``: by an image's size, with padding, as HyperIQA does."""
 
 from __future__ import annotations
 
@@ -100,6 +100,20 @@ class ResizePad(nn.Module):
     def extra_repr(self) -> str:
         """Return the arguments."""
         return f"size={self.size}, padding={self.padding!r}, fill={self.fill}"
+
+
+@TRANSFORMS.register_module()
+class HyperIQAResize(nn.Module):
+    """Squeeze every image into 512 rows and 384 columns: a landscape becomes a portrait.
+
+    HyperIQA's code and its successors call ``Resize((512, 384))`` and mean a width of 512, but
+    torchvision takes the height first. The published weights were trained so and need it.
+    For your own model use ``Resize(size=384)``, which keeps the aspect.
+    """
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return an image (..., C, H, W) as (..., C, 512, 384)."""
+        return F.resize(image, [512, 384], antialias=True)
 
 
 def _positive(size: int) -> int:

@@ -255,7 +255,7 @@ def test_notes_and_classes_of_experiences_are_kept() -> None:
 def test_experiences_of_one_class_are_noted(caplog: pytest.LogCaptureFixture) -> None:
     stream = stream_of(classes_of=GROUPS, notes=["seen twice"])
     assert stream.notes[0] == "seen twice"
-    assert stream.notes[1].startswith("last: one class alone to train on.")
+    assert stream.notes[1].startswith("last: only one class to train on.")
     assert "set a smaller scenario.n_experiences" in stream.notes[1]
     assert stream.notes[1] in caplog.text
     assert "add images of other classes" in stream_of().notes[0]

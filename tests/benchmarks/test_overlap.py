@@ -89,5 +89,5 @@ def test_an_emptied_training_split_is_an_error(two_sets: Path) -> None:
         shutil.copy(two_sets / "p" / f"p{k}.png", two_sets / "q" / f"q{k - 4}.png")
     rows = [f"p{k}.png,0.5,{'train' if k in (2, 3) else 'test'}" for k in range(10)]
     (two_sets / "p" / "s.csv").write_text("\n".join(["image,score,split", *rows]) + "\n")
-    with pytest.raises(ConfigError, match=r"all 2 images of p/train stand in a test or validation"):
+    with pytest.raises(ConfigError, match="all 2 images of p/train are also in a test"):
         without_overlap(splits_of(two_sets, fractions=(1.0, 0.0, 0.0)), "remove")

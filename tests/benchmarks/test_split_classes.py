@@ -18,7 +18,7 @@ from cliqa.benchmarks.split_classes import (
     SplitFashionMNIST,
     SplitFolder,
     class_order,
-    share_out,
+    group_classes,
 )
 from cliqa.datasets.classes.cifar import read_cifar10, read_cifar100
 from cliqa.datasets.classes.class_dataset import ClassDataset
@@ -133,7 +133,7 @@ def test_an_order_and_a_seed_are_one_too_many() -> None:
 @pytest.mark.parametrize("classes", [1, 5, 10, 11])
 def test_groups_differ_in_size_by_one_at_most(classes: int) -> None:
     for n in range(1, classes + 1):
-        groups = share_out(range(classes), n)
+        groups = group_classes(range(classes), n)
         sizes = [len(group) for group in groups]
         assert len(groups) == n
         assert [c for group in groups for c in group] == list(range(classes))

@@ -9,13 +9,13 @@ import pytest
 
 from cliqa.datasets import image_listing
 from cliqa.datasets.image_listing import (
-    by_form,
     find_path,
     is_hidden,
     is_image,
     list_folders,
     list_images,
     log_others,
+    places_by_nfc,
 )
 from cliqa.utils.errors import DatasetError
 
@@ -98,4 +98,4 @@ def test_two_candidates_are_none(tmp_path: Path) -> None:
 
 
 def test_places_by_form() -> None:
-    assert by_form([f"a{NFC}", "b", f"c{NFC}", f"c{NFD}"]) == {f"a{NFC}": 0}
+    assert places_by_nfc([f"a{NFC}", "b", f"c{NFC}", f"c{NFD}"]) == {f"a{NFC}": 0}

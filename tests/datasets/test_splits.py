@@ -108,7 +108,7 @@ def test_a_validation_share_out_of_bounds_is_refused(share: float) -> None:
 def table(*splits: str) -> ScoreTable:
     names = tuple(f"{k}.jpg" for k in range(len(splits)))
     rows = tuple(range(2, 2 + len(splits)))
-    return ScoreTable(names, np.zeros(len(splits)), None, None, splits, rows, Path("f.csv"))
+    return ScoreTable(names, np.zeros(len(splits)), rows, Path("f.csv"), splits=splits)
 
 
 @pytest.mark.parametrize(

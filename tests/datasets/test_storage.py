@@ -163,12 +163,12 @@ def test_a_place_on_a_disk_that_is_away_is_named(
 ) -> None:
     (tmp_path / "demo").symlink_to(tmp_path / "away" / "big")
     with pytest.raises(
-        DatasetError, match=r"demo: cannot be written \(a link to what is not there"
+        DatasetError, match=r"demo: cannot be written \(a link to a folder that does not exist"
     ):
         fill(tmp_path / "demo")
     assert not (tmp_path / "away").exists()
     monkeypatch.setattr(os.path, "ismount", lambda path: True)
-    with pytest.raises(DatasetError, match=r"new: cannot be written \(a disk begins there"):
+    with pytest.raises(DatasetError, match=r"new: cannot be written \(a disk is mounted there"):
         fill(tmp_path / "new")
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
@@ -192,3 +192,32 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(DatasetError, match="demo: cannot be written"):
         fill(tmp_path / "file" / "demo")
+
+
+def test_an_empty_folder_is_filled_and_a_used_one_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with new_folder(tmp_path / "out") as folder:
+        (folder / "a.txt").write_text("a")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out/a.txt").read_text() == "a"
+    for used in (tmp_path / "out", tmp_path / "out/a.txt"):
+        with pytest.raises(DatasetError, match="exists already"), new_folder(used):
+            pass
+    with (
+        pytest.raises(DatasetError, match="b: cannot be written"),
+        new_folder(tmp_path / "out/a.txt/b"),
+    ):
+        pass
+
+
+def test_without_a_manifest_the_second_of_two_writers_fails(tmp_path: Path) -> None:
+    def write_too_late() -> None:
+        with new_folder(tmp_path / "out") as folder:
+            (folder / "a.txt").write_text("late")
+            with new_folder(tmp_path / "out") as other:
+                (other / "a.txt").write_text("first")
+
+    with pytest.raises(DatasetError, match=r"out exists already\. Choose a new folder"):
+        write_too_late()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "a.txt").read_text() == "first"

@@ -1,4 +1,4 @@
-"""The generated Fashion-MNIST: official files, even classes, a sprite's own images."""
+"""A small data set in Fashion-MNIST's files: even classes, digits, a sprite's tiles."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
+from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
 from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.datasets.classes.fashion_mnist import FILES, RAW, read_fashion_mnist
@@ -30,8 +31,8 @@ def pixels(part: ClassDataset) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("painted") / "fashion"
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("digits") / "fashion"
     SMALL.write(root)
     return root
 
@@ -45,18 +46,18 @@ def sprite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_files_are_torchvisions(painted: Path) -> None:
-    assert {path.name for path in (painted / RAW).iterdir()} == {
+def test_the_files_are_torchvisions(digits: Path) -> None:
+    assert {path.name for path in (digits / RAW).iterdir()} == {
         name for pair in FILES.values() for name in pair
     }
-    for part, is_train in zip(read_fashion_mnist(painted), (True, False), strict=True):
-        theirs = torchvision.datasets.FashionMNIST(str(painted), train=is_train)
+    for part, is_train in zip(read_fashion_mnist(digits), (True, False), strict=True):
+        theirs = torchvision.datasets.FashionMNIST(str(digits), train=is_train)
         assert np.array_equal(pixels(part), theirs.data.numpy())
         assert part.targets.tolist() == theirs.targets.tolist()
 
 
-def test_classes_are_even_and_mixed(painted: Path) -> None:
-    for part, count in zip(read_fashion_mnist(painted), (25, 14), strict=True):
+def test_classes_are_even_and_mixed(digits: Path) -> None:
+    for part, count in zip(read_fashion_mnist(digits), (25, 14), strict=True):
         assert len(part) == count
         sizes = Counter(part.targets.tolist())
         assert set(sizes) == set(range(10))
@@ -64,28 +65,44 @@ def test_classes_are_even_and_mixed(painted: Path) -> None:
         assert part.targets.tolist() != sorted(part.targets)
 
 
-def test_no_image_stands_twice(painted: Path) -> None:
-    images = np.concatenate([pixels(part) for part in read_fashion_mnist(painted)])
+def test_no_image_occurs_twice(digits: Path) -> None:
+    images = np.concatenate([pixels(part) for part in read_fashion_mnist(digits)])
     assert len(np.unique(images, axis=0)) == len(images) == 39
 
 
-def test_the_seed_decides_and_nothing_else(painted: Path, tmp_path: Path) -> None:
+def test_every_digit_can_be_used(tmp_path: Path) -> None:
+    FashionData(train=1600, test=140).write(tmp_path)
+    images = np.concatenate([pixels(part) for part in read_fashion_mnist(tmp_path)])
+    assert len(np.unique(images, axis=0)) == len(images) == 1740
+
+
+def test_images_are_digits_of_their_class(digits: Path) -> None:
+    train, _ = read_fashion_mnist(digits)
+    known = load_digits()
+    small = [np.asarray(Image.fromarray(image).resize((8, 8))) for image in pixels(train)]
+    found = np.stack(small) / 255 * 16  # (N, 8, 8)
+    gaps = np.abs(known.images[None] - found[:, None]).mean((2, 3))  # (N, 1797)
+    assert gaps.min(1).max() < 1.5
+    assert known.target[gaps.argmin(1)].tolist() == train.targets.tolist()
+
+
+def test_the_seed_decides_and_nothing_else(digits: Path, tmp_path: Path) -> None:
     SMALL.write(tmp_path / "again")
     FashionData(train=25, test=14, seed=1).write(tmp_path / "other")
     expected, again, other = (
         [path.read_bytes() for path in sorted((root / RAW).iterdir())]
-        for root in (painted, tmp_path / "again", tmp_path / "other")
+        for root in (digits, tmp_path / "again", tmp_path / "other")
     )
     assert again == expected
     assert all(mine != yours for mine, yours in zip(other, expected, strict=True))
 
 
-def test_writing_again_changes_nothing(painted: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in painted.rglob("*")}
-    SMALL.write(str(painted))
-    assert before == {path: path.stat().st_mtime_ns for path in painted.rglob("*")}
+def test_writing_again_changes_nothing(digits: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in digits.rglob("*")}
+    SMALL.write(str(digits))
+    assert before == {path: path.stat().st_mtime_ns for path in digits.rglob("*")}
     with pytest.raises(DatasetError, match="was generated with other arguments: seed=0, now 3"):
-        FashionData(train=25, test=14, seed=3).write(painted)
+        FashionData(train=25, test=14, seed=3).write(digits)
 
 
 def check_tiles(sprite: Path, root: Path) -> None:
@@ -136,10 +153,10 @@ def test_a_wrong_sprite_is_named(sprite: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"sprite\.png: cannot be decoded"):
         FashionData(sprite=str(path)).write(tmp_path / "out")
     Image.new("L", (840, 420)).save(path)
-    with pytest.raises(DatasetError, match="840 x 420 pixels are no sprite, which has 840 x 840"):
+    with pytest.raises(DatasetError, match="840 x 420 pixels. A sprite has 840 x 840"):
         cut_sprite(path)
     Image.new("RGB", (840, 840), (1, 2, 3)).save(path)
-    with pytest.raises(DatasetError, match="a coloured picture is no sprite"):
+    with pytest.raises(DatasetError, match="the picture has colours"):
         cut_sprite(path)
     assert not (tmp_path / "out").exists()
 
@@ -159,13 +176,14 @@ def test_a_crash_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monke
     [
         ({"train": 9}, "train must be a whole number >= 10, got 9"),
         ({"test": 30.0}, "test must be a whole number >= 10, got 30.0"),
+        ({"train": 1601, "test": 140}, "there are 174 digits of each class, 1740 in all"),
         ({"seed": -1}, "seed must be a whole number >= 0, got -1"),
         ({"seed": True}, "seed must be a whole number >= 0, got True"),
         (
             {"train": 500, "sprite": "a.png"},
-            "train=500 cannot be had from a sprite, which gives 600",
+            "train=500 does not go with a sprite, which has 600",
         ),
-        ({"test": 301, "sprite": "a.png"}, "test=301 cannot be had from a sprite, which gives 300"),
+        ({"test": 301, "sprite": "a.png"}, "test=301 does not go with a sprite, which has 300"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cliqa.demo_data.photos import crop_photo, deal_photos, find_photos, fingerprint
+from cliqa.demo_data.photos import assign_photos, crop_photo, find_photos, fingerprint
 from cliqa.utils.errors import DatasetError
 
 
@@ -48,16 +48,16 @@ def test_the_fingerprint_knows_names_and_sizes_but_not_the_folder(folder: Path) 
 @pytest.mark.parametrize("count", [9, 10, 60])
 def test_no_photograph_is_dealt_twice(count: int) -> None:
     photos = [Path(f"{k:03d}.jpg") for k in range(count)]
-    hands = deal_photos(photos, 3, (500, 50, 200), seed=0)
+    hands = assign_photos(photos, 3, (500, 50, 200), seed=0)
     dealt = [photo for hand in hands for own in hand.values() for photo in own]
     assert sorted(dealt) == photos
     assert all(own for hand in hands for own in hand.values())
-    assert hands != deal_photos(photos, 3, (500, 50, 200), seed=1)
-    assert hands == deal_photos(photos, 3, (500, 50, 200), seed=0)
+    assert hands != assign_photos(photos, 3, (500, 50, 200), seed=1)
+    assert hands == assign_photos(photos, 3, (500, 50, 200), seed=0)
 
 
 def test_without_photographs_the_hands_are_empty() -> None:
-    assert deal_photos([], 2, (3, 1, 1), seed=0) == [{"train": [], "val": [], "test": []}] * 2
+    assert assign_photos([], 2, (3, 1, 1), seed=0) == [{"train": [], "val": [], "test": []}] * 2
 
 
 def test_a_crop_lies_in_the_photograph_and_keeps_the_aspect(tmp_path: Path) -> None:

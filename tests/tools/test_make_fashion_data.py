@@ -28,7 +28,7 @@ def test_the_command_shown_names_what_was_written(
     out = tmp_path / "my fashion"
     assert run("--out", out, "--train", 20, "--test", 10, "--seed", 3) == 0
     shown = capsys.readouterr().out
-    assert f"{out}: 20 training and 10 test images, painted, of 10 classes." in shown
+    assert f"{out}: 20 training and 10 test images, handwritten digits, of 10 classes." in shown
     words = shlex.split(shown.partition("Train with\n")[2])
     assert words[:4] == ["python", "train_config.py", "config/fmnist_replay.py", "--cfg-options"]
     key, _, root = words[4].partition("=")
@@ -40,7 +40,10 @@ def test_a_sprite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (840, 840), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "sprite.png")
     assert run("--out", tmp_path / "out", "--sprite", tmp_path / "sprite.png") == 0
-    assert "600 training and 300 test images, real, of 10 classes." in capsys.readouterr().out
+    assert (
+        "600 training and 300 test images, from the sprite, of 10 classes."
+        in capsys.readouterr().out
+    )
     assert [len(part) for part in read_fashion_mnist(tmp_path / "out")] == [600, 300]
 
 
@@ -49,7 +52,7 @@ def test_a_sprite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--train", "3"], "train must be a whole number >= 10"),
         (["--sprite", "none.png"], "sprite: none.png cannot be read"),
-        (["--sprite", "none.png", "--test", "20"], "test=20 cannot be had from a sprite"),
+        (["--sprite", "none.png", "--test", "20"], "test=20 does not go with a sprite"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(

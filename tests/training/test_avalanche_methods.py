@@ -242,8 +242,9 @@ CLASS_ARGUMENTS: dict[str, dict[str, Any]] = {
     "LwFPlugin": {"alpha": 1.0, "temperature": 2.0},
     "MAS": {"lambda_reg": 100.0},
     "MASPlugin": {"lambda_reg": 100.0},
-    "MIR": {"mem_size": 20, "subsample": 8, "batch_size_mem": 4},
-    "MIRPlugin": {"mem_size": 20, "subsample": 8, "batch_size_mem": 4},
+    # MIR replays no class of the last batch (4 images): of 5 classes of 4 images, one is left
+    "MIR": {"mem_size": 20, "subsample": 8, "batch_size_mem": 3},
+    "MIRPlugin": {"mem_size": 20, "subsample": 8, "batch_size_mem": 3},
     "Naive": {},
     "RWalkPlugin": {"ewc_lambda": 0.1, "delta_t": 2},
     "Replay": {"mem_size": 20},

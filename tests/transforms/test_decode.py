@@ -118,7 +118,7 @@ def test_a_file_larger_than_any_image_is_not_read(
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files here")
 def test_a_pipe_is_no_image(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jpg")
-    with pytest.raises(DatasetError, match=r"a\.jpg: cannot be read \(it is no plain file\)"):
+    with pytest.raises(DatasetError, match=r"a\.jpg: cannot be read \(it is not a regular file\)"):
         read_image(tmp_path / "a.jpg")
 
 

@@ -226,7 +226,7 @@ def test_white_is_the_least_that_no_value_exceeds(
 def test_a_white_that_was_taken_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(levels, "_SAID", set())
+    monkeypatch.setattr(levels, "_LOGGED", set())
     with caplog.at_level(logging.WARNING):
         for name in ("a.tif", "b.tif"):
             both(tmp_path / name, tiff(UNIT, 1, kind=3))

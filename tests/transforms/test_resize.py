@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
 import torch
 
+from cliqa.transforms.pipeline import build_pipeline
 from cliqa.transforms.resize import AdaptiveResize, ResizePad, enlarge
 
 
@@ -76,3 +78,18 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) ->
 def test_adaptive_resize_refuses_a_size_of_nothing() -> None:
     with pytest.raises(ValueError, match="size must be a whole number of pixels, got -1"):
         AdaptiveResize(-1)
+
+
+def test_a_landscape_becomes_a_portrait_without_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    steps = [{"type": "HyperIQAResize"}, {"type": "ToTensor"}]
+    with caplog.at_level(logging.WARNING):
+        pipeline = build_pipeline(steps, "scenario.eval_transform")
+    assert not caplog.records
+    halves = torch.zeros(3, 96, 128, dtype=torch.uint8)
+    halves[:, :, 64:] = 255  # the right half
+    found = pipeline(halves)
+    assert found.shape == (3, 512, 384)
+    assert (found[:, :, :180] < 0.01).all()
+    assert (found[:, :, 204:] > 0.99).all()

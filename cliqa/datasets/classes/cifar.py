@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -96,12 +95,12 @@ def _split(source: type[CIFAR10], root: Path, split: str) -> ClassDataset:
     return ClassDataset(images, data.targets, data.classes, keys)
 
 
-def _open(source: type[CIFAR10], root: Path, split: str, download: bool = False) -> Any:  # noqa: ANN401
+def _open(source: type[CIFAR10], root: Path, split: str, download: bool = False) -> CIFAR10:
     """Return torchvision's data set.
 
     The files are pickles, which can run code: torchvision opens none whose MD5 sum is not the
     published one.
     """
-    with warnings.catch_warnings():  # an old numpy wrote them, and numpy 2.4.0 minds
+    with warnings.catch_warnings():  # written by an old numpy, about which numpy 2.4 warns
         warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
         return source(str(root), train=split == "train", download=download)

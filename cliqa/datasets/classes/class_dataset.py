@@ -20,7 +20,7 @@ class ImageFiles(Sequence[torch.Tensor]):
 
     Args:
         paths: The files.
-        sources: What each image is listed in, for messages (``"all.txt, line 3"``); optional.
+        sources: The list and line of each image, for messages (``"all.txt, line 3"``); optional.
         cache: Keep the decoded images in memory, shared by all views. A worker process has a cache
             of its own.
     """

@@ -14,7 +14,7 @@ from cliqa.datasets.image_listing import (
     list_folders,
     list_images,
     log_others,
-    same_form,
+    to_nfc,
 )
 from cliqa.datasets.splits import seeded_splits
 from cliqa.transforms.image_file import IMAGE_SUFFIXES
@@ -108,13 +108,13 @@ def _list_classes(part: Path, root: Path) -> Images:
     others: list[str] = []
     classes: dict[str, list[str]] = {}
     for name in names:  # train/ and test/ may come from systems that spell accents in two ways
-        if classes.setdefault(same_form(name), []):
+        if classes.setdefault(to_nfc(name), []):
             raise DatasetError(
                 f"{part}: two folders are called {name}, with the accents in two forms of Unicode. "
                 "Rename one, or join them."
             )
         paths = map(Path, list_images(part / name, others))
-        classes[same_form(name)] = sorted(path.relative_to(root).as_posix() for path in paths)
+        classes[to_nfc(name)] = sorted(path.relative_to(root).as_posix() for path in paths)
     log_others(part, others)
     for name, images in classes.items():
         if not images:

@@ -1,30 +1,30 @@
-"""A new CLEAR data set from an old one: its images sorted, filtered, and cut into buckets anew."""
+"""A new CLEAR data set from an existing one: images sorted, filtered, and cut into new buckets."""
 
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from cliqa.datasets.clear.files import COPY_AGAIN, some
-from cliqa.datasets.clear.layout import PARTS, detect_layout, read_class_names
-from cliqa.datasets.clear.metadata import Record, as_listing, read_bucket, read_index
+from cliqa.config.suggest import listed
+from cliqa.datasets.clear.files import COPY_AGAIN
+from cliqa.datasets.clear.layout import PARTS, detect_layout
+from cliqa.datasets.clear.metadata import Metadata, Record
 from cliqa.datasets.clear.prepare import write_training_folder
 from cliqa.datasets.clear.trees import NewTree
 from cliqa.datasets.clear.writing import (
     Copy,
     PlacedImage,
-    check_buckets,
-    check_copy,
     check_ids,
+    check_options,
     copy_image,
     cut,
-    fresh_folder,
-    progress,
     write_part,
 )
 from cliqa.datasets.image_files import match_images
+from cliqa.datasets.storage import new_folder, progress
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.paths import home_path
 
@@ -45,38 +45,37 @@ def create_dataset(
     buckets: int | None = None,
     copy: Copy = "copy",
 ) -> None:
-    """Write a new data set whose buckets are cut from what `process` makes of each class.
+    """Write a new data set whose buckets are cut from the images that `process` returns.
 
-    The records of a class are gathered over all buckets, in the order of time, and handed to
-    `process`. What it returns is cut into consecutive buckets whose sizes differ by one at most,
-    the larger ones first. An image of the new layout stays in its part, train or test.
+    The records of a class are gathered over all buckets, in time order, and passed to `process`.
+    The returned records are cut into consecutive buckets whose sizes differ by one at most, the
+    larger ones first. An image of the new layout stays in its part, train or test.
 
     Args:
         root: The data set's folder, in either layout; it is only read.
         out: A new folder, which gets the same layout and is prepared.
         process: Called with the list of a class's records; returns a list of some or all of them.
-            A record is a dict whose keys are found whatever their case: ``x["date_taken"]``.
-        buckets: How many buckets to cut, called 1, 2, 3 ...; None for those of `root`.
-        copy: ``"copy"`` the images, or ``"link"`` them, where that is possible.
+            A record is a dict with case-insensitive keys: ``x["date_taken"]``.
+        buckets: Number of buckets to cut, named 1, 2, 3 ...; None for those of `root`.
+        copy: ``"copy"`` or ``"link"`` the images (a copy where links are impossible).
 
     Raises:
         ConfigError: `buckets` or `copy` is out of range.
         DatasetError: The data set is wrong, `process` needs a key that an image does not have or
-            returns anything but its records, or `out` is in use.
+            returns other objects than its records, or `out` is not empty.
     """
-    check_copy(copy)
-    if buckets is not None:
-        check_buckets(buckets)
+    check_options(copy, 1 if buckets is None else buckets)
     root, out = home_path(root), home_path(out)
-    parts = _parts(root)
-    class_names = read_class_names(root / parts[0])
-    classes, names = _gather(root, parts, class_names)
+    parts = ("",) if detect_layout(root) == "old" else PARTS
+    metadata = {"": Metadata(root)} if parts == ("",) else NewTree(root).metadata
+    class_names = metadata[parts[0]].class_names
+    classes, names = _gather(root, metadata)
     if buckets is not None:
         names = [str(k + 1) for k in range(buckets)]
     kept = {name: _process(process, name, own) for name, own in classes.items()}
     placed = {part: _place(root, part, kept, names, copy) for part in parts}
     _check(placed, names)
-    with fresh_folder(out) as folder:
+    with new_folder(out) as folder:
         with progress(sum(map(len, kept.values())), str(out)) as bar:
             for part in parts:
                 write_part(folder / part, class_names, placed[part], bar)
@@ -85,49 +84,33 @@ def create_dataset(
     logger.info("Wrote %d images to %s.", sum(map(len, kept.values())), out)
 
 
-def _parts(root: Path) -> tuple[str, ...]:
-    """Return the folders that hold metadata: the root itself, or the parts of the new layout."""
-    if detect_layout(root) == "old":
-        return ("",)
-    NewTree(root)  # checks that the parts fit together
-    return PARTS
-
-
-def _gather(
-    root: Path, parts: Sequence[str], class_names: Sequence[str]
-) -> tuple[Classes, list[str]]:
+def _gather(root: Path, metadata: Mapping[str, Metadata]) -> tuple[Classes, list[str]]:
     """Return the records of each class in the order of time, and the buckets' names.
 
     Raises:
         DatasetError: The metadata are wrong, or images are missing.
     """
-    indices = {part: read_index(root / part) for part in parts}
-    names = sorted({bucket for index in indices.values() for bucket in index}, key=int)
-    classes: Classes = {name: [] for name in class_names}
+    names = sorted({bucket for own in metadata.values() for bucket in own.files}, key=int)
+    classes: Classes = defaultdict(list)
     images: list[str] = []
     for bucket in names:
-        for part, index in indices.items():
-            if bucket not in index:
-                continue
-            found = read_bucket(root / part, bucket, index[bucket], class_names, part)
-            images += as_listing(found, index[bucket], part).images
-            for name, own in found.items():
-                classes[name] += own
+        for own in metadata.values():
+            if bucket in own.files:
+                images += own.listing(bucket).images
+                for name, records in own.records(bucket).items():
+                    classes[name] += records
     matched = zip(images, match_images(root, images), strict=True)
     lost = [image for image, path in matched if path is None]
     if lost:
         raise DatasetError(
-            f"{root}: {len(lost)} of {len(images)} images are missing: {some(lost)}. {COPY_AGAIN}"
+            f"{root}: {len(lost)} of {len(images)} images are missing: {listed(lost, 5)}. "
+            f"{COPY_AGAIN}"
         )
     return classes, names
 
 
 def _process(process: Process, name: str, records: list[Record]) -> list[Record]:
-    """Return what `process` makes of the records of one class.
-
-    Raises:
-        DatasetError: It compares null with a value, or returns anything but its records.
-    """
+    """Return what `process` returns for the records of one class, checked."""
     try:
         kept = list(process(list(records)))
     except TypeError as error:
@@ -142,8 +125,8 @@ def _process(process: Process, name: str, records: list[Record]) -> list[Record]
     foreign = [record for record in kept if id(record) not in own]
     if foreign:
         raise DatasetError(
-            f"process returned what is no record of class '{name}': {str(foreign[0])[:80]}. Return "
-            "the records that it was given, sorted or filtered."
+            f"process returned something else than a record of class '{name}': "
+            f"{str(foreign[0])[:80]}. Return the records that it got, sorted or filtered."
         )
     if len({id(record) for record in kept}) < len(kept):
         ids = [record.image_id for record in kept]
@@ -186,8 +169,8 @@ def _check(
         empty = [bucket for bucket in names if not any(own[bucket].values())]
         if empty:
             raise DatasetError(
-                f"bucket {some(empty)} would have no image{f' in {part}' if part else ''}. Keep "
-                "more images, or cut fewer buckets."
+                f"bucket {listed(empty, 5)} would have no image{f' in {part}' if part else ''}. "
+                "Keep more images, or cut fewer buckets."
             )
     for bucket in names:
         joined = {

@@ -1,45 +1,40 @@
-"""Stored features: one vector for each image, made once by a pretrained network."""
+"""Stored features: one vector for each image, computed by a pretrained network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from cliqa.datasets.clear.files import COPY_AGAIN, read_object, some, written_by
-from cliqa.datasets.clear.layout import PARTS, TRAINING, Layout, read_class_names
-from cliqa.datasets.clear.metadata import Record, read_bucket, read_index
-from cliqa.utils.checkpoint import is_stored, save_checkpoint, saved_damage
+from cliqa.config.suggest import listed
+from cliqa.datasets.clear.files import COPY_AGAIN, read_object, written_by
+from cliqa.datasets.clear.layout import TRAINING, Layout
+from cliqa.datasets.clear.metadata import Metadata, Record
+from cliqa.utils.checkpoint import is_stored, saved_damage
 from cliqa.utils.errors import ConfigError, DatasetError
 
 FEATURES = "features"
 
 
-def feature_types(root: Path, layout: Layout) -> list[str]:
-    """Return the names of the features that a data set has, sorted."""
-    if layout == "old":
-        found = (root / TRAINING / FEATURES).glob("*/*/all.pth")
-        return sorted({path.parent.parent.name for path in found})
-    return sorted(path.parent.name for path in root.glob(f"train/{FEATURES}/*/features.json"))
-
-
-def check_feature_type(root: Path, layout: Layout, name: str) -> str:
-    """Return a feature type's name.
+def check_feature_type(root: Path, layout: Layout, name: str) -> None:
+    """Check that a data set has features of a name.
 
     Raises:
-        ConfigError: The data set has no features of that name.
+        ConfigError: It has none.
     """
-    existing = feature_types(root, layout)
+    if layout == "old":
+        paths = [path.parent for path in (root / TRAINING / FEATURES).glob("*/*/all.pth")]
+    else:
+        paths = list(root.glob(f"train/{FEATURES}/*/features.json"))
+    existing = sorted({path.parent.name for path in paths})
     if name not in existing:
         there = f"There are {', '.join(existing)}." if existing else "There are none."
         advice = written_by("features", root, f"--name {name}")
         raise ConfigError(
             f"scenario.feature_type: {root} has no features '{name}'. {there} {advice}"
         )
-    return name
 
 
 def read_features(
@@ -52,7 +47,7 @@ def read_features(
         name: The feature type.
         bucket: The bucket.
         targets: (N,) the classes of the bucket's images.
-        listed: Where these are listed, for messages.
+        listed: The file that lists them, for messages.
 
     Returns:
         float32 (N, D), in the order of the list.
@@ -61,14 +56,14 @@ def read_features(
         DatasetError: The file is missing or damaged, or does not fit the list.
     """
     path = root / TRAINING / FEATURES / name / bucket / "all.pth"
+    again = written_by("features", root, f"--name {name} --overwrite")
     value = _load(path, written_by("features", root, f"--name {name}"))
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise DatasetError(
             f"{path}: expected a pair of features (N, D) and N classes, got a "
-            f"{type(value).__name__}. {written_by('features', root, f'--name {name} --overwrite')}"
+            f"{type(value).__name__}. {again}"
         )
     features = _as_matrix(value[0], path)
-    again = written_by("features", root, f"--name {name} --overwrite")
     if len(features) != len(targets):
         raise DatasetError(
             f"{path}: {len(features)} features for the {len(targets)} images of {listed}. {again}"
@@ -81,16 +76,13 @@ def read_features(
     return features
 
 
-def read_class_features(
-    folder: Path, name: str, bucket: str, records: Mapping[str, Sequence[Record]]
-) -> Tensor:
+def read_class_features(metadata: Metadata, name: str, bucket: str) -> Tensor:
     """Read the features of a bucket that are stored class by class, each under its image's id.
 
     Args:
-        folder: The data set's folder, or its part ``train`` or ``test``.
+        metadata: Of the data set, or of its part ``train`` or ``test``.
         name: The feature type.
         bucket: The bucket.
-        records: The bucket's records by class.
 
     Returns:
         float32 (N, D), in the order of the records.
@@ -98,14 +90,15 @@ def read_class_features(
     Raises:
         DatasetError: A file is missing or damaged, or does not have exactly the images' ids.
     """
+    folder = metadata.folder
     index = folder / FEATURES / name / "features.json"
-    root = folder.parent if folder.name in PARTS else folder
+    root = folder.parent if metadata.part else folder
     advice = written_by("features", root, f"--name {name}")
     files = read_object(index, advice).get(bucket)
     if not isinstance(files, dict):
         raise DatasetError(f"{index}: no bucket {bucket}. {advice} --overwrite")
     rows: list[Tensor] = []
-    for class_name, own in records.items():
+    for class_name, own in metadata.records(bucket).items():
         if not own:
             continue
         file = files.get(class_name)
@@ -135,45 +128,17 @@ def _read_one_class(path: Path, records: Sequence[Record], advice: str) -> Tenso
     missing = [record.image_id for record in records if record.image_id not in named]
     foreign = set(named) - {record.image_id for record in records}
     if missing or foreign:
-        what = f"no feature of image {some(missing)}" if missing else ""
-        what = what or f"features of {some(sorted(foreign))}, which the metadata does not list"
+        what = f"no feature of image {listed(missing, 5)}" if missing else ""
+        what = what or f"features of {listed(sorted(foreign), 5)}, which the metadata does not list"
         raise DatasetError(f"{path}: {what}. {advice} --overwrite")
     return _as_matrix([named[record.image_id] for record in records], path)
 
 
-def gather_features(root: Path, name: str) -> dict[str, tuple[Tensor, dict[str, int]]]:
-    """Return the old layout's class by class features as one matrix a bucket.
-
-    Args:
-        root: The data set's folder.
-        name: The feature type.
-
-    Returns:
-        By bucket: float32 (N, D), and the row of each image's path.
+def _load(path: Path, advice: str) -> object:
+    """Load tensors without executing code.
 
     Raises:
-        DatasetError: The metadata or the features are wrong or missing.
-    """
-    class_names = read_class_names(root)
-    gathered = {}
-    for bucket, files in read_index(root).items():
-        records = read_bucket(root, bucket, files, class_names)
-        matrix = read_class_features(root, name, bucket, records)
-        paths = [record.path for own in records.values() for record in own]
-        gathered[bucket] = matrix, {path: row for row, path in enumerate(paths)}
-    return gathered
-
-
-def write_features(path: Path, features: Tensor, targets: Sequence[int]) -> None:
-    """Write ``all.pth`` atomically: features (N, D) and the N classes."""
-    save_checkpoint(path, (features, list(targets)))
-
-
-def _load(path: Path, advice: str) -> Any:  # noqa: ANN401
-    """Load tensors; nothing in the file is executed.
-
-    Raises:
-        DatasetError: The file is missing, truncated, or holds anything but tensors.
+        DatasetError: The file is missing, truncated, or holds other objects than tensors.
     """
     if not path.is_file():
         raise DatasetError(f"{path}: missing. {advice}")
@@ -182,7 +147,7 @@ def _load(path: Path, advice: str) -> Any:  # noqa: ANN401
         if damage:
             raise RuntimeError(damage)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  PyTorch raises anything, by where the damage is
+    except Exception as error:  # noqa: BLE001  damage makes PyTorch raise any error
         reason = (str(error).splitlines() or ["it ends too early"])[0]
         raise DatasetError(
             f"{path}: no readable tensors ({reason}). {COPY_AGAIN} Or {advice[0].lower()}"
@@ -194,7 +159,7 @@ def _as_matrix(value: object, path: Path) -> Tensor:
     """Return features as float32 (N, D).
 
     Raises:
-        DatasetError: They are no matrix of finite floating-point numbers.
+        DatasetError: They are not a matrix of finite floating-point numbers.
     """
     for part in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(part, Tensor) and (part.device.type != "cpu" or not is_stored(part)):
@@ -205,11 +170,10 @@ def _as_matrix(value: object, path: Path) -> Tensor:
     if isinstance(value, (list, tuple)) and value:
         wrong = next((row for row in value if not isinstance(row, Tensor)), None)
         shapes = {tuple(row.shape) for row in value if isinstance(row, Tensor)}
-        if wrong is None and len(shapes) == 1:
-            value = torch.stack([row.detach() for row in value])
-        else:
+        if wrong is not None or len(shapes) > 1:
             found = f"rows of shapes {sorted(shapes)}" if wrong is None else repr(wrong)
             raise DatasetError(f"{path}: features must be (N, D), got {found}. {COPY_AGAIN}")
+        value = torch.stack([row.detach() for row in value])
     if not isinstance(value, Tensor) or value.ndim != 2 or not value.is_floating_point():
         found = (
             f"{value.dtype} {tuple(value.shape)}"

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from cliqa.config.suggest import listed
 from cliqa.datasets.clear.filelists import Listing, read_indices
-from cliqa.datasets.clear.files import some, written_by
+from cliqa.datasets.clear.files import written_by
 from cliqa.datasets.clear.layout import TRAINING
 from cliqa.datasets.clear.trees import Tree, open_tree
 from cliqa.utils.errors import ConfigError, DatasetError
@@ -25,14 +26,14 @@ def fewshot_folder(root: Path, shot: int, seed: int, bucket: str) -> Path:
 
 
 def read_fewshot(tree: Tree, bucket: str, shot: int, seed: int, train: Sequence[int]) -> list[int]:
-    """Return the places of a bucket's few-shot images in the whole.
+    """Return the indices of a bucket's few-shot images in the whole.
 
     Args:
         tree: The data set.
         bucket: The bucket.
         shot: Images of each class.
-        seed: Of the draw, and in the old layout of the split.
-        train: The places of the training split's images in the whole.
+        seed: Seed of the draw, and in the old layout of the split.
+        train: The indices of the training split's images in the whole.
 
     Raises:
         DatasetError: The list is missing or wrong, or has images of the test split.
@@ -56,7 +57,7 @@ def read_fewshot(tree: Tree, bucket: str, shot: int, seed: int, train: Sequence[
 def describe_shots(
     listing: Listing, class_names: Sequence[str], shot: int, bucket: str
 ) -> list[str]:
-    """Return what is odd about the few-shot images of a bucket: nothing, or a sentence or two.
+    """Return notes on classes of a bucket that have fewer or more images than `shot`.
 
     >>> describe_shots(Listing(("a.jpg",), (1,), ("",)), ["car", "bus"], 1, "3")
     ['bucket 3: fewer than 1 images of car (0)']
@@ -66,7 +67,7 @@ def describe_shots(
     fewer = [f"{name} ({count})" for count, name in named if count < shot]
     more = [f"{name} ({count})" for count, name in named if count > shot]
     return [
-        f"bucket {bucket}: {what} than {shot} images of {some(odd)}"
+        f"bucket {bucket}: {what} than {shot} images of {listed(odd, 5)}"
         for what, odd in (("fewer", fewer), ("more", more))
         if odd
     ]
@@ -77,16 +78,16 @@ def draw_shots(
 ) -> list[int]:
     """Draw some images of each class.
 
-    With one seed, fewer shots are a part of more shots.
+    With the same seed, fewer shots are a subset of more shots.
 
     Args:
         targets: (N,) the classes of a bucket's images.
-        candidates: The places of those that may be drawn.
-        shot: How many of each class; a class that has fewer gives all.
-        seed: Of the draw.
+        candidates: The indices of those that may be drawn.
+        shot: Images of each class; a smaller class gives all.
+        seed: Seed of the draw.
 
     Returns:
-        Places in `targets`, rising.
+        Indices into `targets`, sorted.
 
     >>> draw_shots([0, 0, 0, 1, 1], [0, 1, 2, 4], shot=1, seed=0)
     [2, 4]
@@ -106,17 +107,17 @@ def get_fewshot_indices(root: str | Path, shot: int = 5, seed: int = 0) -> list[
     """Write the few-shot training lists of every bucket.
 
     The images are drawn from the training split of the same seed, so the test images of the i.i.d.
-    protocol stay what they are; they are listed beside the training images. Beside the indices lie
-    the same images as lines of a path and a class. Run again, it writes the same files.
+    protocol do not change; they are listed in files beside. Each list is written as indices and as
+    lines of a path and a class. A second run writes the same files.
 
     Args:
         root: The data set's folder.
         shot: Images of each class and bucket.
-        seed: Of the draw, and in the old layout of the split.
+        seed: Seed of the draw, and in the old layout of the split.
 
     Returns:
-        A sentence for each bucket with classes that have fewer images than `shot`, of which all
-        were taken.
+        A note for each bucket with classes that have fewer images than `shot`; all of those were
+        taken.
 
     Raises:
         ConfigError: `shot` or `seed` is out of range.

@@ -1,24 +1,25 @@
-"""Lists of images with their classes, and lists of indices into them."""
+"""Lists of images with their classes, and lists of indices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cliqa.datasets.clear.files import COPY_AGAIN, read_json, read_text
-from cliqa.datasets.image_listing import by_form, same_form
+from cliqa.datasets.image_listing import places_by_nfc, to_nfc
 from cliqa.utils.errors import DatasetError
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a bucket.
+    """A list of images with their classes.
 
     Attributes:
         images: (N,) paths relative to the data set's folder.
         targets: (N,) classes, 0..K-1.
-        places: (N,) where each image is listed, for messages.
+        places: (N,) the file and line of each image, for messages.
     """
 
     images: tuple[str, ...]
@@ -52,13 +53,13 @@ class Listing:
 
 
 def read_filelist(root: Path, name: str, classes: int, advice: str) -> Listing:
-    """Read lines of an image's path, a space and its class; a path may hold spaces.
+    """Read a list: each line is an image's path, a space and its class; paths may hold spaces.
 
     Args:
         root: The data set's folder.
         name: The list's path relative to it.
-        classes: K, how many classes there are.
-        advice: What to do where there is no such list.
+        classes: K, the number of classes.
+        advice: What to do if the list is missing.
 
     Raises:
         DatasetError: The list is missing or empty, a line has no class or an unknown one, or an
@@ -75,7 +76,7 @@ def read_filelist(root: Path, name: str, classes: int, advice: str) -> Listing:
         image, target = _parse_line(line, classes, f"{path}, line {number}")
         if image in first:
             raise DatasetError(
-                f"{path}, line {number}: {image} is in line {first[image]} too. Remove one of the "
+                f"{path}, line {number}: {image} is also in line {first[image]}. Remove one of the "
                 "two."
             )
         first[image] = number
@@ -115,9 +116,9 @@ def read_indices(path: Path, total: int, listed: str, advice: str) -> list[int]:
 
     Args:
         path: A JSON list of integers.
-        total: How many images there are.
-        listed: Where they are listed, for messages.
-        advice: What to do where there is no such file.
+        total: Number of images.
+        listed: The file that lists them, for messages.
+        advice: What to do if the file is missing.
 
     Raises:
         DatasetError: The file is missing or empty, or an index is wrong or repeated.
@@ -133,43 +134,29 @@ def read_indices(path: Path, total: int, listed: str, advice: str) -> list[int]:
             f"{path}: index {wrong[0]} is out of range; {listed} lists {total} images, "
             f"0..{total - 1}. {COPY_AGAIN}"
         )
-    twice = repeated(indices)
-    if twice is not None:
-        raise DatasetError(f"{path}: index {twice} is there twice. {COPY_AGAIN}")
+    if len(set(indices)) < len(indices):
+        twice, _ = Counter(indices).most_common(1)[0]
+        raise DatasetError(f"{path}: index {twice} occurs twice. {COPY_AGAIN}")
     return indices
 
 
-def repeated(values: Sequence[int]) -> int | None:
-    """Return the first value that occurs a second time, or None.
-
-    >>> repeated([3, 1, 3, 1]), repeated([3, 1])
-    (3, None)
-    """
-    seen: set[int] = set()
-    for value in values:
-        if value in seen:
-            return value
-        seen.add(value)
-    return None
-
-
-def find_images(root: Path, whole: Listing, part: Listing, listed: str) -> list[int]:
+def find_places(root: Path, whole: Listing, part: Listing, listed: str) -> list[int]:
     """Return the indices of a part's images in the whole list.
 
     Args:
         root: The data set's folder, for messages.
         whole: All images of a bucket.
         part: Some of them.
-        listed: Where the whole is listed, for messages.
+        listed: The file that lists the whole, for messages.
 
     Raises:
         DatasetError: An image is not in the whole, or has another class there.
     """
     places = {image: index for index, image in enumerate(whole.images)}
-    alike = by_form(whole.images)
+    alike = places_by_nfc(whole.images)
     indices = []
     for image, target, place in zip(part.images, part.targets, part.places, strict=True):
-        index = places.get(image, alike.get(same_form(image)))
+        index = places.get(image, alike.get(to_nfc(image)))
         if index is None:
             raise DatasetError(f"{root / place}: {image} is not in {listed}. {COPY_AGAIN}")
         if whole.targets[index] != target:

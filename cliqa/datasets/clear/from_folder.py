@@ -1,4 +1,4 @@
-"""A CLEAR data set from a folder of images in folders of their classes."""
+"""A CLEAR data set from a folder of images with one folder for each class."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from typing import Literal
 
 from PIL import ExifTags
 
-from cliqa.datasets.clear.files import some
+from cliqa.config.suggest import listed
 from cliqa.datasets.clear.prepare import write_training_folder
 from cliqa.datasets.clear.writing import (
     Copy,
     PlacedImage,
-    check_buckets,
-    check_copy,
+    check_options,
     copy_image,
     cut,
-    fresh_folder,
-    progress,
     write_part,
 )
 from cliqa.datasets.image_listing import find_path, list_folders, list_images, log_others
+from cliqa.datasets.storage import new_folder, progress
 from cliqa.transforms.image_file import open_image
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.paths import home_path
@@ -47,7 +45,7 @@ def from_folder(
     order: Order = "date",
     copy: Copy = "copy",
 ) -> None:
-    """Write a data set in the old layout, prepared, from a folder of labelled images.
+    """Write a prepared data set in the old layout from a folder of labelled images.
 
     The folder is either ``FOLDER/<bucket>/<class>/images``, with whole numbers as buckets, or
     ``FOLDER/<class>/images``. In the latter case each class is cut into consecutive buckets whose
@@ -56,19 +54,17 @@ def from_folder(
     Args:
         folder: The labelled folder; it is only read.
         out: A new folder.
-        buckets: How many buckets to cut, where the folder has none.
-        order: What buckets are cut by: the ``"date"`` at which an image was taken (EXIF
-            DateTimeOriginal, else DateTime), or the file's ``"name"``, numbers in it counting as
-            numbers.
-        copy: ``"copy"`` the images, or ``"link"`` them, where that is possible.
+        buckets: Number of buckets to cut, if the folder has none.
+        order: Order of the images: by the ``"date"`` on which one was taken (EXIF
+            DateTimeOriginal, else DateTime), or by file ``"name"``, in natural order (2 before 10).
+        copy: ``"copy"`` or ``"link"`` the images (a copy where links are impossible).
 
     Raises:
         ConfigError: An argument is out of range.
         DatasetError: The folder has another form, an image has no date, a class has fewer images
-            than there are buckets, or `out` is in use.
+            than there are buckets, or `out` is not empty.
     """
-    check_copy(copy)
-    check_buckets(buckets)
+    check_options(copy, buckets)
     if order not in ("date", "name"):
         raise ConfigError(f"order must be 'date' or 'name', got {order!r}.")
     source, out = find_path(home_path(folder)), home_path(out)
@@ -77,21 +73,16 @@ def from_folder(
         classes = _find_classes(source)
         files = _cut_classes(source, classes, buckets, order)
     class_names = sorted({name for own in files.values() for name in own})
-    ids = _deal_ids([path for own in files.values() for paths in own.values() for path in paths])
+    ids = _assign_ids([path for own in files.values() for paths in own.values() for path in paths])
     placed = {
         bucket: {name: _place(source, own.get(name, []), ids, copy) for name in class_names}
         for bucket, own in files.items()
     }
-    with fresh_folder(out) as temporary:
+    with new_folder(out) as temporary:
         with progress(len(ids), str(out)) as bar:
             write_part(temporary, class_names, placed, bar)
         write_training_folder(temporary)
     logger.info("Wrote %d images of %d classes to %s.", len(ids), len(class_names), out)
-
-
-def _folders(parent: Path) -> list[Path]:
-    """Return a folder's folders, hidden ones left out, sorted."""
-    return [parent / name for name in list_folders(parent)]
 
 
 def _find_buckets(source: Path) -> Files | None:
@@ -102,23 +93,23 @@ def _find_buckets(source: Path) -> Files | None:
     """
     if not source.is_dir():
         raise DatasetError(f"{source}: no such folder (from {Path.cwd()}).")
-    folders = _folders(source)
-    if not folders:
+    names = list_folders(source)
+    if not names:
         raise DatasetError(
             f"{source}: no folder in it. Expected FOLDER/<class>/ or FOLDER/<bucket>/<class>/."
         )
-    deep = [path for path in folders if path.name.isdecimal() and _folders(path)]
-    if not deep:
+    buckets = [name for name in names if name.isdecimal() and list_folders(source / name)]
+    if not buckets:
         return None
-    other = [path.name for path in folders if path not in deep]
+    other = [name for name in names if name not in buckets]
     if other:
         raise DatasetError(
-            f"{source}: {deep[0].name} is a bucket, but {some(other)} is none. Buckets are whole "
-            "numbers and hold a folder for each class."
+            f"{source}: {buckets[0]} is a bucket, but {listed(other, 5)} is none. Buckets are "
+            "whole numbers and hold a folder for each class."
         )
-    if len({int(path.name) for path in deep}) < len(deep):
-        raise DatasetError(f"{source}: a bucket is there twice, e.g. as 1 and 01. Rename one.")
-    return {path.name: _find_classes(path) for path in sorted(deep, key=lambda p: int(p.name))}
+    if len(set(map(int, buckets))) < len(buckets):
+        raise DatasetError(f"{source}: a bucket occurs twice, e.g. as 1 and 01. Rename one.")
+    return {name: _find_classes(source / name) for name in sorted(buckets, key=int)}
 
 
 def _find_classes(source: Path) -> dict[str, list[Path]]:
@@ -129,24 +120,24 @@ def _find_classes(source: Path) -> dict[str, list[Path]]:
     """
     classes = {}
     others: list[str] = []
-    for folder in _folders(source):
+    for folder in map(source.joinpath, list_folders(source)):
         images = list(map(Path, list_images(folder, others, recursive=False)))
         if not images:
             raise DatasetError(f"{folder}: no image in it. Fill the folder, or remove it.")
         if not _is_plain(folder.name):
             raise DatasetError(
-                f"{str(folder)!r}: a class of this name cannot stand in a text file: it is no "
-                "UTF-8, or holds a line break. Rename the folder."
+                f"{str(folder)!r}: a class of this name cannot be written to a text file: it is "
+                "not UTF-8, or holds a line break. Rename the folder."
             )
-        classes[folder.name] = sorted(images, key=natural)
+        classes[folder.name] = sorted(images, key=natural_key)
     log_others(source, others)
     return classes
 
 
-def natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
-    """Return what sorts names as people do: numbers in them count as numbers.
+def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    """Return a key that sorts file names in natural order.
 
-    >>> [path.name for path in sorted([Path("a10.png"), Path("a9.png")], key=natural)]
+    >>> [path.name for path in sorted([Path("a10.png"), Path("a9.png")], key=natural_key)]
     ['a9.png', 'a10.png']
     """
     pieces = re.findall(r"\d+|\D+", path.name)
@@ -175,8 +166,8 @@ def _cut_classes(
             if undated:
                 raise DatasetError(
                     f"{source / name}: {len(undated)} of {len(paths)} images have no date in their "
-                    f"EXIF data: {some(undated)}. Set order='name' (--order name) to go by the "
-                    "files' names."
+                    f"EXIF data: {listed(undated, 5)}. Set order='name' (--order name) to sort by "
+                    "the files' names."
                 )
             paths = sorted(paths, key=lambda path: dates[path] or "")
         for own, piece in zip(files.values(), cut(paths, buckets), strict=True):
@@ -185,13 +176,13 @@ def _cut_classes(
 
 
 def read_date(path: Path) -> str | None:
-    """Return when an image was taken, ``2004-05-01 12:00:00``, or None where it does not say.
+    """Return when an image was taken, ``2004-05-01 12:00:00``, or None if it has no date.
 
     Args:
         path: The image file.
 
     Raises:
-        DatasetError: The file is no image.
+        DatasetError: The file is not an image.
     """
     with open_image(path) as image:
         exif = image.getexif()
@@ -203,7 +194,7 @@ def read_date(path: Path) -> str | None:
     return f"{match[1]}-{match[2]}-{match[3]} {match[4] or '00:00:00'}"
 
 
-def _deal_ids(paths: Sequence[Path]) -> dict[Path, str]:
+def _assign_ids(paths: Sequence[Path]) -> dict[Path, str]:
     """Return each image's id: its name; numbers where names repeat, or one fits no text file."""
     names = Counter(path.stem for path in paths)
     if max(names.values()) == 1 and all(map(_is_plain, names)):
@@ -212,7 +203,7 @@ def _deal_ids(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def _is_plain(name: str) -> bool:
-    """Return whether a name can stand in a line of a UTF-8 file."""
+    """Return whether a name can be written in a line of a UTF-8 file."""
     return not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
 
 

@@ -1,4 +1,4 @@
-"""Which of CLEAR's two layouts a folder has, its classes, and its buckets in the order of time."""
+"""CLEAR's two layouts: detecting one, and reading the names of classes and buckets."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from cliqa.datasets.clear.files import COPY_AGAIN, read_text, some
+from cliqa.config.suggest import listed
+from cliqa.datasets.clear.files import COPY_AGAIN, read_text
 from cliqa.utils.errors import ConfigError, DatasetError
 
 Layout = Literal["old", "new"]
 
 DATA_NAMES = ("clear10", "clear100", "clear10_neurips2021", "clear100_cvpr2022")
-"""The names that the data sets are known by. A name says nothing about the layout."""
+"""Names of the published data sets. The layout does not follow from the name."""
 
 CLASS_NAMES = "class_names.txt"
 INDEX = "labeled_metadata.json"
@@ -28,13 +29,13 @@ _EXPECTED = (
 
 
 def detect_layout(root: str | Path) -> Layout:
-    """Tell a folder's layout by what lies in it.
+    """Return a folder's layout, detected from its files.
 
     Args:
         root: The data set's folder.
 
     Returns:
-        ``"new"`` where ``train`` and ``test`` hold metadata of their own, else ``"old"``.
+        ``"new"`` if ``train`` and ``test`` hold metadata, else ``"old"``.
 
     Raises:
         DatasetError: There is no such folder, it has neither layout, or both.
@@ -58,7 +59,7 @@ def detect_layout(root: str | Path) -> Layout:
     if not new and not old:
         inside = sorted(path.name for path in root.iterdir())
         raise DatasetError(
-            f"{root} holds no CLEAR data set, but {some(inside) or 'nothing'}. {_EXPECTED}"
+            f"{root} holds no CLEAR data set, but {listed(inside, 5) or 'nothing'}. {_EXPECTED}"
         )
     return "new" if new else "old"
 
@@ -67,7 +68,7 @@ def read_class_names(folder: Path) -> tuple[str, ...]:
     """Return the classes of ``class_names.txt``, in the order of their indices.
 
     Args:
-        folder: The folder that holds the file. One name a line; empty lines are no class.
+        folder: The folder that holds the file. One name per line; empty lines are skipped.
 
     Raises:
         DatasetError: The file is missing or empty, or names a class twice.
@@ -76,22 +77,24 @@ def read_class_names(folder: Path) -> tuple[str, ...]:
     names = [line.strip() for line in read_text(path).splitlines()]
     names = [name for name in names if name]
     if not names:
-        raise DatasetError(f"{path}: names no class. Write one name a line.")
+        raise DatasetError(f"{path}: names no class. Write one name per line.")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise DatasetError(f"{path}: class '{twice}' is there twice. A class has one line.")
+        raise DatasetError(
+            f"{path}: class '{twice}' is listed twice. Write one line for each class."
+        )
     return tuple(names)
 
 
 def sort_buckets(names: Iterable[object], path: Path) -> tuple[str, ...]:
-    """Return buckets in the order of time: by their numbers.
+    """Return buckets in time order: by their numbers.
 
     Args:
         names: The buckets' names, numbers or their texts.
-        path: Where they are listed, for messages.
+        path: The file that lists them, for messages.
 
     Raises:
-        DatasetError: There is no bucket, one is no number, or one is listed twice.
+        DatasetError: There is no bucket, a name is not a number, or one is listed twice.
 
     >>> sort_buckets(["10", "2", 1], Path("bucket_indices.json"))
     ('1', '2', '10')
@@ -99,7 +102,7 @@ def sort_buckets(names: Iterable[object], path: Path) -> tuple[str, ...]:
     texts = [str(name) for name in names]
     wrong = [text for text in texts if not text.isdecimal()]
     if wrong or not texts:
-        found = f"bucket '{wrong[0]}' is no number" if wrong else "lists no bucket"
+        found = f"bucket '{wrong[0]}' is not a number" if wrong else "lists no bucket"
         raise DatasetError(f"{path}: {found}. Buckets are called 1, 2, 3 ... in time order.")
     if len({int(text) for text in texts}) < len(texts):
         raise DatasetError(f"{path}: a bucket is listed twice: {', '.join(texts)}. {COPY_AGAIN}")
@@ -107,14 +110,14 @@ def sort_buckets(names: Iterable[object], path: Path) -> tuple[str, ...]:
 
 
 def choose_buckets(existing: Sequence[str], wanted: Sequence[int | str] | None) -> tuple[str, ...]:
-    """Return the buckets that a config asks for, in the order of time.
+    """Return the buckets that a config selects, in time order.
 
     Args:
-        existing: The data set's buckets in that order.
+        existing: The data set's buckets in time order.
         wanted: Names or numbers; None for all.
 
     Raises:
-        ConfigError: One does not exist or is asked for twice, or none is asked for.
+        ConfigError: A bucket does not exist or is selected twice, or none is selected.
 
     >>> choose_buckets(("1", "2", "3"), [3, "1"])
     ('1', '3')
@@ -126,10 +129,10 @@ def choose_buckets(existing: Sequence[str], wanted: Sequence[int | str] | None) 
     names = [str(name) for name in wanted]
     unknown = [name for name in names if name not in existing]
     if unknown or not names:
-        problem = f"there is no bucket {some(unknown)}" if unknown else "the list is empty"
+        problem = f"there is no bucket {listed(unknown, 5)}" if unknown else "the list is empty"
         raise ConfigError(f"scenario.buckets: {problem}. There are {', '.join(existing)}.")
     if len(set(names)) < len(names):
         raise ConfigError(
-            f"scenario.buckets={list(wanted)}: a bucket is there twice. Name each once."
+            f"scenario.buckets={list(wanted)}: a bucket is named twice. Name each once."
         )
     return tuple(name for name in existing if name in names)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cliqa.config.suggest import listed
 from cliqa.datasets.clear.filelists import Listing
-from cliqa.datasets.clear.files import COPY_AGAIN, read_object, some
-from cliqa.datasets.clear.layout import INDEX, sort_buckets
+from cliqa.datasets.clear.files import COPY_AGAIN, read_object
+from cliqa.datasets.clear.layout import INDEX, read_class_names, sort_buckets
 from cliqa.utils.errors import DatasetError
 
 
 class Record(dict[str, Any]):
-    """What is known about an image; keys are found whatever their case.
+    """The metadata of one image; keys are case-insensitive.
 
     Args:
-        values: The record of the metadata file.
-        image_id: The image's id, under which the record stands.
+        values: The record in the metadata file.
+        image_id: The image's id, the record's key in that file.
         path: The image's path relative to the folder of the metadata.
         bucket: The bucket that the record was read from.
         part: ``"train"``, ``"test"``, or ``""`` in the old layout.
@@ -27,12 +29,7 @@ class Record(dict[str, Any]):
     """
 
     def __init__(
-        self,
-        values: Mapping[str, Any],
-        image_id: str,
-        path: str,
-        bucket: str = "",
-        part: str = "",
+        self, values: Mapping[str, Any], image_id: str, path: str, bucket: str = "", part: str = ""
     ) -> None:
         super().__init__(values)
         self.image_id = image_id
@@ -42,7 +39,7 @@ class Record(dict[str, Any]):
         self.empty_keys: set[str] = set()
         """Keys that were looked up and hold null."""
 
-    def __getitem__(self, key: str) -> Any:  # noqa: ANN401
+    def __getitem__(self, key: str) -> Any:  # noqa: ANN401  a JSON value
         name = self._name(key)
         if name is None:
             raise DatasetError(
@@ -56,127 +53,114 @@ class Record(dict[str, Any]):
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and self._name(key) is not None
 
-    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401  a JSON value
         """Return a key's value, or `default` where there is no such key."""
         name = self._name(key)
         return default if name is None else super().__getitem__(name)
 
     def _name(self, key: str) -> str | None:
-        """Return a key as the record spells it."""
+        """Return a key in the record's own spelling."""
         if super().__contains__(key):
             return key
         return next((name for name in self if name.lower() == key.lower()), None)
 
 
-Buckets = dict[str, dict[str, str]]
-"""Metadata files by bucket and class, relative to the folder; buckets in the order of time."""
-
-
-def read_index(folder: Path) -> Buckets:
-    """Read ``labeled_metadata.json``.
+class Metadata:
+    """The records of a data set in the old layout, or of one part of the new layout.
 
     Args:
-        folder: The data set's folder, or its part ``train`` or ``test``.
-
-    Raises:
-        DatasetError: The file is missing or has another form.
-    """
-    path = folder / INDEX
-    index = read_object(path)
-    for bucket, files in index.items():
-        if not isinstance(files, dict) or not all(isinstance(f, str) for f in files.values()):
-            raise DatasetError(
-                f"{path}: bucket '{bucket}' must map class names to files. {COPY_AGAIN}"
-            )
-    return {bucket: index[bucket] for bucket in sort_buckets(index, path)}
-
-
-def read_bucket(
-    folder: Path,
-    bucket: str,
-    files: Mapping[str, str],
-    class_names: Sequence[str],
-    part: str = "",
-) -> dict[str, list[Record]]:
-    """Read the records of a bucket: class by class, in the order of the metadata files.
-
-    Args:
-        folder: The data set's folder, or its part ``train`` or ``test``.
-        bucket: The bucket's name.
-        files: The metadata file of each class.
-        class_names: The K classes.
+        root: The data set's folder.
         part: ``"train"`` or ``"test"`` in the new layout.
 
-    Returns:
-        By class, in the order of `class_names`; a class of which the index has no file is empty.
+    Attributes:
+        folder: The folder of the metadata: `root`, or the part in it.
+        class_names: The K classes.
+        files: The metadata files by bucket and class, relative to `folder`, in time order.
 
     Raises:
-        DatasetError: The index names an unknown class, a file is missing or damaged, or an image is
-            in two classes.
+        DatasetError: ``class_names.txt`` or ``labeled_metadata.json`` is missing or wrong.
     """
-    unknown = [name for name in files if name not in class_names]
-    if unknown:
-        raise DatasetError(
-            f"{folder / INDEX}: bucket {bucket} has the classes {some(unknown)}, which "
-            "class_names.txt does not name. Add each as a line at its end."
-        )
-    found: dict[str, list[Record]] = {}
-    classes: dict[str, str] = {}
-    for name in class_names:
-        found[name] = _read_class(folder, files[name], bucket, part) if name in files else []
-        for record in found[name]:
-            other = classes.setdefault(record.image_id, name)
-            if other != name:
+
+    def __init__(self, root: Path, part: str = "") -> None:
+        self.folder = root / part
+        self.part = part
+        self.class_names = read_class_names(self.folder)
+        path = self.folder / INDEX
+        index = read_object(path)
+        for bucket, files in index.items():
+            if not isinstance(files, dict) or not all(isinstance(f, str) for f in files.values()):
                 raise DatasetError(
-                    f"{folder / files[name]}: image {record.image_id} is in class '{other}' of "
-                    f"bucket {bucket} too. Remove one of the two."
+                    f"{path}: bucket '{bucket}' must map class names to files. {COPY_AGAIN}"
                 )
-    if not any(found.values()):
-        raise DatasetError(
-            f"{folder / INDEX}: bucket {bucket} has no image; a bucket cannot be empty."
-        )
-    return found
+        self.files: dict[str, dict[str, str]] = {
+            bucket: index[bucket] for bucket in sort_buckets(index, path)
+        }
+        self.records = cache(self._read_records)
+        self.listing = cache(self._list_images)
+
+    def _read_records(self, bucket: str) -> dict[str, list[Record]]:
+        """Return a bucket's records by class; a class without a file in the index is empty.
+
+        Raises:
+            DatasetError: The index names an unknown class, a file is missing or damaged, or an
+                image is in two classes.
+        """
+        files = self.files[bucket]
+        unknown = [name for name in files if name not in self.class_names]
+        if unknown:
+            raise DatasetError(
+                f"{self.folder / INDEX}: bucket {bucket} has the classes {listed(unknown, 5)}, "
+                "which class_names.txt does not name. Add each as a line at its end."
+            )
+        found: dict[str, list[Record]] = {}
+        classes: dict[str, str] = {}
+        for name in self.class_names:
+            found[name] = self._read_class(files[name], bucket) if name in files else []
+            for record in found[name]:
+                other = classes.setdefault(record.image_id, name)
+                if other != name:
+                    raise DatasetError(
+                        f"{self.folder / files[name]}: image {record.image_id} is also in class "
+                        f"'{other}' of bucket {bucket}. Remove one of the two."
+                    )
+        if not any(found.values()):
+            raise DatasetError(
+                f"{self.folder / INDEX}: bucket {bucket} has no image; a bucket cannot be empty."
+            )
+        return found
+
+    def _read_class(self, file: str, bucket: str) -> list[Record]:
+        """Return the records of one metadata file, in its order."""
+        path = self.folder / file
+        records = []
+        for image_id, values in read_object(path).items():
+            image = values.get("IMG_PATH") if isinstance(values, dict) else None
+            if not isinstance(image, str) or not image.strip():
+                raise DatasetError(f"{path}: image {image_id} has no IMG_PATH. {COPY_AGAIN}")
+            records.append(Record(values, image_id, image, bucket, self.part))
+        return records
+
+    def _list_images(self, bucket: str) -> Listing:
+        """Return a bucket's images class by class, with paths relative to the root.
+
+        Raises:
+            DatasetError: The metadata are wrong, or two records have the same image.
+        """
+        before = f"{self.part}/" if self.part else ""
+        images: dict[str, int] = {}
+        places: list[str] = []
+        for target, (name, own) in enumerate(self.records(bucket).items()):
+            for record in own:
+                place = f"{before}{self.files[bucket][name]}, image {record.image_id}"
+                if before + record.path in images:
+                    raise DatasetError(
+                        f"{place}: {record.path} is the image of another record too. {COPY_AGAIN}"
+                    )
+                images[before + record.path] = target
+                places.append(place)
+        return Listing(tuple(images), tuple(images.values()), tuple(places))
 
 
-def _read_class(folder: Path, file: str, bucket: str, part: str) -> list[Record]:
-    """Read one metadata file.
-
-    Raises:
-        DatasetError: The file is missing, or a record has no image path.
-    """
-    path = folder / file
-    records = []
-    for image_id, values in read_object(path).items():
-        image = values.get("IMG_PATH") if isinstance(values, dict) else None
-        if not isinstance(image, str) or not image.strip():
-            raise DatasetError(f"{path}: image {image_id} has no IMG_PATH. {COPY_AGAIN}")
-        records.append(Record(values, image_id, image, bucket, part))
-    return records
-
-
-def as_listing(
-    records: Mapping[str, Sequence[Record]], files: Mapping[str, str], part: str = ""
-) -> Listing:
-    """Return a bucket's images as a list: class by class.
-
-    Args:
-        records: By class, in the order of the classes' indices.
-        files: The metadata file of each class, for messages.
-        part: The part of the new layout, which comes before every path.
-
-    Raises:
-        DatasetError: Two records have the same image.
-    """
-    before = f"{part}/" if part else ""
-    images: dict[str, int] = {}
-    places: list[str] = []
-    for target, (name, own) in enumerate(records.items()):
-        for record in own:
-            place = f"{before}{files[name]}, image {record.image_id}"
-            if before + record.path in images:
-                raise DatasetError(
-                    f"{place}: {record.path} is the image of another record too. {COPY_AGAIN}"
-                )
-            images[before + record.path] = target
-            places.append(place)
-    return Listing(tuple(images), tuple(images.values()), tuple(places))
+def image_ids(records: Mapping[str, Sequence[Record]]) -> list[str]:
+    """Return the ids of a bucket's images, class by class."""
+    return [record.image_id for own in records.values() for record in own]

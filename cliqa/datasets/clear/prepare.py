@@ -1,4 +1,4 @@
-"""The training folder of the old layout: lists of images, splits, and features in their order."""
+"""Write the training folder of the old layout: lists of images, splits, and joined features."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from pathlib import Path
 
 import torch
 
-from cliqa.datasets.clear.features import (
-    FEATURES,
-    gather_features,
-    read_features,
-    write_features,
-)
+from cliqa.config.suggest import listed
+from cliqa.datasets.clear.features import FEATURES, read_class_features, read_features
 from cliqa.datasets.clear.filelists import Listing, read_filelist
-from cliqa.datasets.clear.files import read_text, some, written_by
-from cliqa.datasets.clear.layout import TRAINING, detect_layout, read_class_names
-from cliqa.datasets.clear.metadata import as_listing, read_bucket, read_index
+from cliqa.datasets.clear.files import read_text, written_by
+from cliqa.datasets.clear.layout import TRAINING, detect_layout
+from cliqa.datasets.clear.metadata import Metadata
+from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.io import write_text
 from cliqa.utils.paths import home_path
@@ -28,12 +25,12 @@ logger = logging.getLogger(__name__)
 
 
 def split_indices(total: int, test_ratio: float, seed: int) -> tuple[list[int], list[int]]:
-    """Return the places of a bucket's training and test images, in a random order.
+    """Return the indices of a bucket's training and test images, in a random order.
 
     Args:
-        total: N, how many images the bucket has.
+        total: N, the bucket's number of images.
         test_ratio: The test images' share; int(N * ratio) images are taken.
-        seed: Of the order.
+        seed: Seed of the order.
 
     >>> split_indices(10, 0.3, seed=0)
     ([5, 3, 4, 2, 0, 9, 6], [7, 8, 1])
@@ -55,23 +52,26 @@ def prepare(
 
     Images are listed class by class in the order of ``class_names.txt``, and within a class in the
     order of the metadata file. Features that are stored class by class (``features/<type>``) are
-    joined in that order. What is there already stays as it is; the new layout needs none of it.
+    joined in that order. Existing files stay as they are; the new layout needs none of these.
 
     Args:
         root: The data set's folder.
         test_ratio: The test images' share of each bucket, between 0 and 1.
-        seeds: One split of each bucket is written for each.
+        seeds: One split of each bucket is written for every seed.
         overwrite: Replace lists and features that differ.
 
     Raises:
         ConfigError: `test_ratio` or `seeds` is out of range.
-        DatasetError: The metadata are wrong, or a file that is there differs from what would be
+        DatasetError: The metadata are wrong, or an existing file differs from what would be
             written.
     """
-    _check(test_ratio, seeds)
+    if not 0 < test_ratio < 1:
+        raise ConfigError(f"test_ratio must lie between 0 and 1, e.g. 0.3, got {test_ratio!r}.")
+    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds):
+        raise ConfigError(f"seeds must be whole numbers >= 0, e.g. (0, 1, 2), got {seeds!r}.")
     root = home_path(root)
     if detect_layout(root) == "new":
-        logger.info("%s has train and test parts of its own: there is nothing to prepare.", root)
+        logger.info("%s has train and test parts: there is nothing to prepare.", root)
         return
     count = write_training_folder(root, test_ratio, seeds, overwrite)
     logger.info("%s: %d buckets are prepared.", root, count)
@@ -83,26 +83,17 @@ def write_training_folder(
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     overwrite: bool = False,
 ) -> int:
-    """Write ``training_folder`` of the old layout, and return how many buckets there are.
-
-    Args:
-        root: The data set's folder.
-        test_ratio: The test images' share of each bucket.
-        seeds: One split of each bucket is written for each.
-        overwrite: Replace lists and features that differ.
-
-    Raises:
-        DatasetError: As `prepare`.
-    """
-    listings = list_images(root)
-    folder = root / TRAINING
-    files = dict(_lists(folder, listings, test_ratio, seeds))
+    """Write ``training_folder`` as `prepare`, of the old layout; return the number of buckets."""
+    metadata = Metadata(root)
+    listings = {bucket: metadata.listing(bucket) for bucket in metadata.files}
+    files = dict(_lists(root / TRAINING, listings, test_ratio, seeds))
     other = [path for path, text in files.items() if path.exists() and _differs(path, text)]
     if other and not overwrite:
+        names = [path.relative_to(root).as_posix() for path in other]
         raise DatasetError(
-            f"{root}: {len(other)} lists are there and differ from what the metadata and the seeds "
-            f"give: {some([path.relative_to(root).as_posix() for path in other])}. They decide "
-            "over published results; add --overwrite to replace them."
+            f"{root}: {len(other)} existing lists differ from what the metadata and the seeds "
+            f"give: {listed(names, 5)}. Published results depend on them; add --overwrite to "
+            "replace them."
         )
     for path, text in files.items():
         if not path.exists() or path in other:
@@ -110,34 +101,6 @@ def write_training_folder(
     for path in sorted((root / FEATURES).glob("*/features.json")):
         join_features(root, path.parent.name, overwrite=overwrite)
     return len(listings)
-
-
-def _check(test_ratio: float, seeds: Sequence[int]) -> None:
-    """Check the arguments.
-
-    Raises:
-        ConfigError: One is out of range.
-    """
-    if not 0 < test_ratio < 1:
-        raise ConfigError(f"test_ratio must lie between 0 and 1, e.g. 0.3, got {test_ratio!r}.")
-    if not seeds or any(type(seed) is not int or seed < 0 for seed in seeds):
-        raise ConfigError(f"seeds must be whole numbers >= 0, e.g. (0, 1, 2), got {seeds!r}.")
-
-
-def list_images(root: Path) -> dict[str, Listing]:
-    """Return the images of each bucket from the metadata of the old layout.
-
-    Args:
-        root: The data set's folder.
-
-    Raises:
-        DatasetError: The metadata are missing or wrong.
-    """
-    class_names = read_class_names(root)
-    return {
-        bucket: as_listing(read_bucket(root, bucket, files, class_names), files)
-        for bucket, files in read_index(root).items()
-    }
 
 
 def _lists(
@@ -156,7 +119,7 @@ def _lists(
 
 
 def _differs(path: Path, text: str) -> bool:
-    """Tell whether a file's lines, or its JSON, are others than those of a text."""
+    """Return whether a file's lines, or its JSON, differ from those of a text."""
     found = read_text(path)
     if path.suffix != ".json":
         return found.split() != text.split()
@@ -175,28 +138,32 @@ def join_features(root: str | Path, name: str, *, overwrite: bool = False) -> No
         overwrite: Replace joined features that differ.
 
     Raises:
-        DatasetError: The features are missing or damaged, an image of a list has none, or joined
-            features that are there differ.
+        DatasetError: The features are missing or damaged, an image of a list has none, or existing
+            joined features differ.
     """
     root = home_path(root)
-    classes = len(read_class_names(root))
-    for bucket, (matrix, rows) in gather_features(root, name).items():
-        listed = f"{TRAINING}/filelists/{bucket}/all.txt"
-        listing = read_filelist(root, listed, classes, written_by("prepare", root))
+    metadata = Metadata(root)
+    for bucket in metadata.files:
+        matrix = read_class_features(metadata, name, bucket)
+        paths = [r.path for records in metadata.records(bucket).values() for r in records]
+        rows = {path: row for row, path in enumerate(paths)}
+        all_images = f"{TRAINING}/filelists/{bucket}/all.txt"
+        classes = len(metadata.class_names)
+        listing = read_filelist(root, all_images, classes, written_by("prepare", root))
         lost = [image for image in listing.images if image not in rows]
         if lost:
             raise DatasetError(
-                f"{root / listed}: the features '{name}' lack {some(lost)}. "
+                f"{root / all_images}: the features '{name}' lack {listed(lost, 5)}. "
                 f"{written_by('features', root, f'--name {name} --overwrite')}"
             )
         features = matrix[[rows[image] for image in listing.images]]
         path = root / TRAINING / FEATURES / name / bucket / "all.pth"
         if path.exists() and not overwrite:
-            there = read_features(root, name, bucket, listing.targets, listed)
+            there = read_features(root, name, bucket, listing.targets, all_images)
             if not torch.equal(there, features):
                 raise DatasetError(
                     f"{path}: differs from the features in {FEATURES}/{name}. Add --overwrite to "
                     "replace it."
                 )
             continue
-        write_features(path, features, listing.targets)
+        save_checkpoint(path, (features, list(listing.targets)))

@@ -1,4 +1,4 @@
-"""Read CLEAR: for each bucket of time a training and a test set, under either protocol."""
+"""Read CLEAR: a training and a test set for each bucket of time, under either protocol."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-from cliqa.config.suggest import closest
+from cliqa.config.suggest import closest, listed
 from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
 from cliqa.datasets.clear.features import check_feature_type
 from cliqa.datasets.clear.fewshot import describe_shots, read_fewshot
 from cliqa.datasets.clear.filelists import Listing
-from cliqa.datasets.clear.files import some, written_by
+from cliqa.datasets.clear.files import written_by
 from cliqa.datasets.clear.layout import DATA_NAMES, choose_buckets
 from cliqa.datasets.clear.trees import Tree, open_tree
 from cliqa.datasets.image_files import match_images
@@ -29,7 +29,7 @@ SEEDS = (0, 1, 2, 3, 4)
 
 @dataclass(frozen=True)
 class ClearSplits:
-    """CLEAR's data sets, one of each kind a bucket.
+    """CLEAR's training and test sets, one of each for every bucket.
 
     Attributes:
         layout: ``"old"`` or ``"new"``.
@@ -37,7 +37,7 @@ class ClearSplits:
         class_names: The K classes.
         train: The training sets.
         test: The test sets; under the streaming protocol those of `train`.
-        notes: Sentences that a reader of the results should know.
+        notes: Notes on the data for readers of the results.
     """
 
     layout: str
@@ -59,21 +59,7 @@ def read_clear(
     buckets: Sequence[int | str] | None = None,
     cache: bool = False,
 ) -> ClearSplits:
-    """Read CLEAR from its folder, in whichever of its two layouts it is; nothing is downloaded.
-
-    Args:
-        root: The data set's folder.
-        data_name: What the data set is called: clear10, clear100, clear10_neurips2021 or
-            clear100_cvpr2022. The layout is the folder's, whatever the name.
-        evaluation_protocol: ``"streaming"``: a bucket's images are all trained on, and are the test
-            of what was trained on earlier buckets; or ``"iid"``: a bucket has a training and a test
-            split (Lin et al. 2021, section 4).
-        seed: Which of the five splits of the i.i.d. protocol, 0..4; the new layout has one split,
-            and the seed chooses the few-shot images alone.
-        shot: Train on so many images of each class and bucket; for the i.i.d. protocol.
-        feature_type: Read stored features of this name instead of images.
-        buckets: The buckets to read; None for all.
-        cache: Keep decoded images in memory.
+    """Read CLEAR in either layout; the options are those of `cliqa.benchmarks.clear.CLEAR`.
 
     Returns:
         The data sets. A sample's key is its image's path relative to `root`.
@@ -92,11 +78,14 @@ def read_clear(
         check_feature_type(tree.root, tree.layout, feature_type)
     chosen = choose_buckets(tree.buckets, buckets)
     notes = list(tree.notes)
-    by_index = feature_type is not None
-    splits = {
-        bucket: _split(tree, bucket, evaluation_protocol, seed, shot, by_index, notes)
-        for bucket in chosen
-    }
+    splits: dict[str, tuple[list[int], list[int]]] = {}  # indices for training and for test
+    for bucket in chosen if evaluation_protocol == "iid" else ():
+        train, test = tree.split(bucket, seed, by_index=feature_type is not None)
+        if shot is not None and seed is not None:
+            train = read_fewshot(tree, bucket, shot, seed, train)
+            drawn = tree.whole(bucket).select(train)
+            notes += describe_shots(drawn, tree.class_names, shot, bucket)
+        splits[bucket] = train, test
     whole = (
         _image_sets(tree, chosen, cache)
         if feature_type is None
@@ -108,23 +97,18 @@ def read_clear(
     notes += _describe_shared({bucket: tree.whole(bucket) for bucket in chosen})
     for note in notes:
         logger.info("%s: %s.", tree.root, note)
-    pairs = [_select(whole[bucket], splits[bucket]) for bucket in chosen]
-    return ClearSplits(
-        tree.layout,
-        chosen,
-        tree.class_names,
-        tuple(train for train, _ in pairs),
-        tuple(test for _, test in pairs),
-        tuple(notes),
+    train_sets, test_sets = (
+        tuple(
+            whole[bucket].select(splits[bucket][k]) if splits else whole[bucket]
+            for bucket in chosen
+        )
+        for k in (0, 1)
     )
+    return ClearSplits(tree.layout, chosen, tree.class_names, train_sets, test_sets, tuple(notes))
 
 
 def _check_options(data_name: str, protocol: str, seed: int | None, shot: int | None) -> None:
-    """Check what can be checked without the data.
-
-    Raises:
-        ConfigError: An option is wrong, or does not fit another one.
-    """
+    """Check the options that need no data."""
     if data_name not in DATA_NAMES:
         raise ConfigError(
             f"scenario.data_name: unknown data set '{data_name}'. It is one of "
@@ -153,37 +137,6 @@ def _check_options(data_name: str, protocol: str, seed: int | None, shot: int | 
         )
 
 
-Split = tuple[list[int], list[int]]
-"""Places in a bucket's whole: of the training and of the test images."""
-
-
-def _split(
-    tree: Tree,
-    bucket: str,
-    protocol: str,
-    seed: int | None,
-    shot: int | None,
-    by_index: bool,
-    notes: list[str],
-) -> Split | None:
-    """Return a bucket's split, None where there is none; what is odd about it goes to `notes`."""
-    if protocol == "streaming":
-        return None
-    train, test = tree.split(bucket, seed, by_index)
-    if shot is not None and seed is not None:
-        train = read_fewshot(tree, bucket, shot, seed, train)
-        listing = tree.whole(bucket).select(train)
-        notes += describe_shots(listing, tree.class_names, shot, bucket)
-    return train, test
-
-
-def _select(whole: ClassDataset, split: Split | None) -> tuple[ClassDataset, ClassDataset]:
-    """Return the training and the test set; without a split, both are the whole."""
-    if split is None:
-        return whole, whole
-    return whole.select(split[0]), whole.select(split[1])
-
-
 def _image_sets(tree: Tree, buckets: Sequence[str], cache: bool) -> dict[str, ClassDataset]:
     """Return all images of each bucket.
 
@@ -201,8 +154,8 @@ def _image_sets(tree: Tree, buckets: Sequence[str], cache: bool) -> dict[str, Cl
     ]
     if lost:
         raise DatasetError(
-            f"{tree.root}: {len(lost)} of {len(images)} images are missing: {some(lost)}. Unpack "
-            "the data set again, or correct the lists."
+            f"{tree.root}: {len(lost)} of {len(images)} images are missing: {listed(lost, 5)}. "
+            "Unpack the data set again, or correct the lists."
         )
     paths = iter(found)
     sets = {}
@@ -237,7 +190,7 @@ def _feature_sets(tree: Tree, buckets: Sequence[str], name: str) -> dict[str, Cl
 
 
 def _describe_shared(listings: dict[str, Listing]) -> list[str]:
-    """Return sentences about images that stand under one id in two buckets or classes."""
+    """Return notes on image ids that are in several buckets or classes."""
     seen: dict[str, tuple[str, int]] = {}
     times: dict[str, str] = {}
     classes: dict[str, str] = {}

@@ -1,17 +1,17 @@
-"""CLEAR's two layouts behind one face: a bucket's images, its features, and its split."""
+"""CLEAR's two layouts with one interface: a bucket's images, its features, and its split."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from cliqa.config.suggest import listed
 from cliqa.datasets.clear.features import read_class_features, read_features
-from cliqa.datasets.clear.filelists import Listing, find_images, read_filelist, read_indices
-from cliqa.datasets.clear.files import COPY_AGAIN, read_json, some, written_by
+from cliqa.datasets.clear.filelists import Listing, find_places, read_filelist, read_indices
+from cliqa.datasets.clear.files import COPY_AGAIN, read_json, written_by
 from cliqa.datasets.clear.layout import (
     CLASS_NAMES,
     INDEX,
@@ -22,7 +22,7 @@ from cliqa.datasets.clear.layout import (
     read_class_names,
     sort_buckets,
 )
-from cliqa.datasets.clear.metadata import Record, as_listing, read_bucket, read_index
+from cliqa.datasets.clear.metadata import Metadata, image_ids
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.paths import home_path
 
@@ -30,61 +30,17 @@ SPLITS = "testset_ratio_0.3"
 """The folder of the published splits, 30 % of a bucket for the test."""
 
 
-class Tree(Protocol):
-    """What can be read from either layout.
-
-    Attributes:
-        root: The data set's folder.
-        layout: ``"old"`` or ``"new"``.
-        class_names: The K classes.
-        buckets: The buckets, in the order of time.
-        notes: What a reader of a result should know.
-    """
-
-    root: Path
-    layout: Layout
-    class_names: tuple[str, ...]
-    buckets: tuple[str, ...]
-    notes: list[str]
-
-    def whole(self, bucket: str) -> Listing:
-        """Return all images of a bucket."""
-
-    def split(
-        self, bucket: str, seed: int | None, by_index: bool = False
-    ) -> tuple[list[int], list[int]]:
-        """Return the places of a bucket's training and test images in the whole.
-
-        Args:
-            bucket: The bucket.
-            seed: Which of the splits, where there are several.
-            by_index: Read the lists of indices, not of images.
-        """
-
-    def features(self, bucket: str, name: str) -> Tensor:
-        """Return a bucket's features, float32 (N, D), in the order of the whole."""
-
-
-def open_tree(root: str | Path) -> Tree:
-    """Open a data set in the layout that its folder has.
-
-    Raises:
-        ConfigError: It is no path.
-        DatasetError: There is no such folder, or it is neither layout.
-    """
-    if not isinstance(root, (str, Path)):
-        raise ConfigError(
-            f"scenario.dataset_root must be the path of CLEAR's folder, got {root!r}."
-        )
-    path = home_path(root)
-    return OldTree(path) if detect_layout(path) == "old" else NewTree(path)
-
-
 class OldTree:
     """The layout of 2021: one set of images, and splits of it in ``training_folder``.
 
     Args:
         root: The data set's folder.
+
+    Attributes:
+        class_names: The K classes.
+        buckets: The buckets, in time order.
+        notes: Notes on the data for readers of the results.
+        whole: A function that returns all images of a bucket.
 
     Raises:
         DatasetError: The classes or the buckets are missing or wrong.
@@ -113,7 +69,12 @@ class OldTree:
     def split(
         self, bucket: str, seed: int | None, by_index: bool = False
     ) -> tuple[list[int], list[int]]:
-        """Return the places of one published split's images in ``all.txt``.
+        """Return the indices of the training and of the test images in the whole.
+
+        Args:
+            bucket: The bucket.
+            seed: Which of the published splits.
+            by_index: Read the lists of indices, not of images.
 
         Raises:
             DatasetError: A list is missing or wrong, or the two overlap.
@@ -132,7 +93,7 @@ class OldTree:
 
     def _images(self, bucket: str, name: str) -> list[int]:
         part = read_filelist(self.root, f"{name}.txt", len(self.class_names), self._prepare)
-        return find_images(self.root, self.whole(bucket), part, self._all(bucket))
+        return find_places(self.root, self.whole(bucket), part, self._all(bucket))
 
     def _indices(self, bucket: str, name: str) -> list[int]:
         path = self.root / f"{name}_indices.json"
@@ -157,10 +118,17 @@ class OldTree:
 
 
 class NewTree:
-    """The layout of today: ``train`` and ``test``, each with metadata and images of its own.
+    """The layout of today: ``train`` and ``test``, each with its own metadata and images.
 
     Args:
         root: The data set's folder.
+
+    Attributes:
+        metadata: The metadata of each part.
+        class_names: The K classes.
+        buckets: The buckets, in time order.
+        notes: Notes on the data for readers of the results.
+        whole: A function that returns all images of a bucket.
 
     Raises:
         DatasetError: A part is missing, or the parts differ in their classes or buckets.
@@ -177,17 +145,14 @@ class NewTree:
                     f"{root / part / INDEX}: missing. Unpack both archives of the data set, train "
                     f"and test, into {root}."
                 )
-        names = {part: read_class_names(root / part) for part in PARTS}
-        if names["train"] != names["test"]:
+        self.metadata = {part: Metadata(root, part) for part in PARTS}
+        self.class_names, other = (self.metadata[part].class_names for part in PARTS)
+        if self.class_names != other:
             raise DatasetError(
                 f"{root / 'train' / CLASS_NAMES} and {root / 'test' / CLASS_NAMES} differ. Both "
                 "must name the same classes in the same order."
             )
-        self.class_names = names["train"]
-        self._files = {part: read_index(root / part) for part in PARTS}
         self.buckets = self._common_buckets()
-        self.records = cache(self._read_records)
-        self.part = cache(self._read_part)
         self.whole = cache(self._read_whole)
 
     def _common_buckets(self) -> tuple[str, ...]:
@@ -196,59 +161,45 @@ class NewTree:
         Raises:
             DatasetError: Another bucket is in one part alone.
         """
-        train, test = (self._files[part] for part in PARTS)
+        train, test = (self.metadata[part].files for part in PARTS)
         for part, own, other in (("train", train, test), ("test", test, train)):
             alone = [bucket for bucket in own if bucket not in other]
             lost = [bucket for bucket in alone if bucket != "0"]
             if lost:
                 raise DatasetError(
-                    f"{self.root / part / INDEX}: bucket {some(lost)} is in {part} alone. "
+                    f"{self.root / part / INDEX}: bucket {listed(lost, 5)} is only in {part}. "
                     f"{COPY_AGAIN}"
                 )
             if alone:
-                self.notes.append(f"bucket 0 is in {part} alone and was left out")
+                self.notes.append(f"bucket 0 is only in {part} and was left out")
         common = [bucket for bucket in train if bucket in test]
         return sort_buckets(common, self.root / "train" / INDEX)
 
-    def _read_records(self, part: str, bucket: str) -> dict[str, list[Record]]:
-        files = self._files[part][bucket]
-        return read_bucket(self.root / part, bucket, files, self.class_names, part)
-
-    def _read_part(self, part: str, bucket: str) -> Listing:
-        return as_listing(self.records(part, bucket), self._files[part][bucket], part)
-
     def _read_whole(self, bucket: str) -> Listing:
-        # the test part comes first, as it does where Avalanche joins the two
-        self._check_disjoint(bucket)
-        return self.part("test", bucket) + self.part("train", bucket)
-
-    def _check_disjoint(self, bucket: str) -> None:
-        """Check that no image of a bucket is in both parts.
+        """Return the images of the test part, then those of train, as Avalanche joins the two.
 
         Raises:
-            DatasetError: One is.
+            DatasetError: The metadata are wrong, or an image is in both parts.
         """
-        train, test = (
-            {record.image_id for own in self.records(part, bucket).values() for record in own}
-            for part in PARTS
-        )
+        train, test = (set(image_ids(self.metadata[part].records(bucket))) for part in PARTS)
         if train & test:
             raise DatasetError(
                 f"{self.root}: {len(train & test)} images of bucket {bucket} are in train and in "
                 f"test, e.g. {min(train & test)}. Remove them from one."
             )
+        return self.metadata["test"].listing(bucket) + self.metadata["train"].listing(bucket)
 
     def split(
         self, bucket: str, seed: int | None, by_index: bool = False
     ) -> tuple[list[int], list[int]]:
-        """Return the places of the official train and test images in the whole.
+        """Return the indices of the official training and test images in the whole.
 
         Args:
             bucket: The bucket.
-            seed: Not used: there is one split.
-            by_index: Not used: there are no lists.
+            seed: Ignored: there is one split.
+            by_index: Ignored: there are no lists.
         """
-        total, tests = len(self.whole(bucket)), len(self.part("test", bucket))
+        total, tests = len(self.whole(bucket)), len(self.metadata["test"].listing(bucket))
         return list(range(tests, total)), list(range(tests))
 
     def features(self, bucket: str, name: str) -> Tensor:
@@ -258,8 +209,7 @@ class NewTree:
             DatasetError: They are missing or damaged, or do not fit the metadata.
         """
         test, train = (
-            read_class_features(self.root / part, name, bucket, self.records(part, bucket))
-            for part in ("test", "train")
+            read_class_features(self.metadata[part], name, bucket) for part in ("test", "train")
         )
         if test.shape[1] != train.shape[1]:
             raise DatasetError(
@@ -268,3 +218,21 @@ class NewTree:
                 f"{written_by('features', self.root, f'--name {name} --overwrite')}"
             )
         return torch.cat([test, train])
+
+
+Tree = OldTree | NewTree
+
+
+def open_tree(root: str | Path) -> Tree:
+    """Open a data set in the layout that its folder has.
+
+    Raises:
+        ConfigError: It is not a path.
+        DatasetError: There is no such folder, or it is neither layout.
+    """
+    if not isinstance(root, (str, Path)):
+        raise ConfigError(
+            f"scenario.dataset_root must be the path of CLEAR's folder, got {root!r}."
+        )
+    path = home_path(root)
+    return OldTree(path) if detect_layout(path) == "old" else NewTree(path)

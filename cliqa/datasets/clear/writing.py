@@ -1,11 +1,11 @@
-"""Write a CLEAR tree: a new folder that is there wholly or not at all."""
+"""Write images, metadata and class names in CLEAR's layout."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -13,24 +13,23 @@ from typing import Any, Literal, TypeVar
 from tqdm import tqdm
 
 from cliqa.datasets.clear.layout import CLASS_NAMES, INDEX
-from cliqa.datasets.storage import folder_at_once, give_name
 from cliqa.utils.errors import ConfigError, DatasetError
-from cliqa.utils.io import named_error, to_json, write_json, write_text
+from cliqa.utils.io import to_json, write_json, write_text
 
 Copy = Literal["copy", "link"]
-"""How an image comes into the new folder: as a copy, or as a hard link that takes no space."""
+"""How images get into the new folder: as copies, or as hard links, which take no space."""
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class PlacedImage:
-    """An image on its way into a tree.
+    """An image to be written.
 
     Attributes:
         image_id: Its id, unique in its bucket.
-        suffix: The end of its file's name, e.g. ``".jpg"``.
-        record: Its metadata; where it lies is filled in.
+        suffix: Of its file, e.g. ``".jpg"``.
+        record: Its metadata; its path is filled in.
         write: Writes the image file to a path.
     """
 
@@ -55,28 +54,20 @@ def cut(items: Sequence[Item], count: int) -> list[list[Item]]:
     return [list(items[starts[k] : starts[k + 1]]) for k in range(count)]
 
 
-def check_copy(copy: str) -> None:
-    """Check how images are to be copied.
+def check_options(copy: object, buckets: object) -> None:
+    """Check how images are copied and into how many buckets they are cut.
 
     Raises:
-        ConfigError: It is neither way.
+        ConfigError: `copy` is neither way, or `buckets` is not a whole number >= 1.
     """
     if copy not in ("copy", "link"):
         raise ConfigError(f"copy must be 'copy' or 'link', got {copy!r}.")
-
-
-def check_buckets(buckets: object) -> None:
-    """Check a number of buckets.
-
-    Raises:
-        ConfigError: It is no whole number, or below 1.
-    """
     if type(buckets) is not int or buckets < 1:
         raise ConfigError(f"buckets must be a whole number >= 1, got {buckets!r}.")
 
 
 def copy_image(source: Path, copy: Copy, target: Path) -> None:
-    """Bring an image file to its place; a link becomes a copy where links are not to be had.
+    """Copy an image file; a link becomes a copy where links are impossible.
 
     Raises:
         DatasetError: There is no such file.
@@ -91,48 +82,11 @@ def copy_image(source: Path, copy: Copy, target: Path) -> None:
         raise DatasetError(f"{source}: no such image file, but the metadata list it.") from error
 
 
-@contextlib.contextmanager
-def fresh_folder(out: Path) -> Iterator[Path]:
-    """Open a temporary folder that becomes `out` once the block has ended well.
-
-    Args:
-        out: The folder to make; it may be there and empty.
-
-    Yields:
-        The temporary folder, beside `out`. If the block raises, it is removed.
-
-    Raises:
-        DatasetError: `out` is in use, or cannot be written to.
-    """
-    _check_free(out)
-    with folder_at_once(out) as temporary:
-        with named_error(out, temporary):
-            yield temporary
-        try:
-            give_name(temporary, out)
-        except OSError:
-            _check_free(out)  # another process may have written it meanwhile
-            raise
-
-
-def _check_free(out: Path) -> None:
-    """Refuse a folder that holds something."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DatasetError(f"{out} is there already. Choose a new folder, or delete this one.")
-
-
-def progress(total: int, title: str) -> tqdm[Any]:
-    """Return a bar over images, which shows itself where somebody watches and it takes long."""
-    return tqdm(
-        total=total, desc=f"writing {title}", unit="image", delay=3.0, disable=None, leave=False
-    )
-
-
 def check_ids(placed: Placed) -> None:
-    """Check that no image id is twice in a bucket.
+    """Check that no image id occurs twice in a bucket.
 
     Raises:
-        DatasetError: One is.
+        DatasetError: One does.
     """
     for bucket, classes in placed.items():
         seen: dict[str, str] = {}
@@ -149,13 +103,13 @@ def check_ids(placed: Placed) -> None:
 def write_part(
     folder: Path, class_names: Sequence[str], placed: Placed, bar: tqdm[Any] | None = None
 ) -> None:
-    """Write images, their metadata and the classes: the old layout, or a half of the new one.
+    """Write images, metadata and classes: the old layout, or one part of the new one.
 
     Args:
         folder: A new folder.
         class_names: The K classes.
         placed: The images by bucket and class.
-        bar: Moves by one an image.
+        bar: Advances by one for each image.
     """
     index: dict[str, dict[str, str]] = {}
     for bucket, classes in placed.items():

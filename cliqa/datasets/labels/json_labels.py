@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from cliqa.datasets.labels.label_file import read_text
+from cliqa.datasets.labels.label_file import parse_json, read_text
 from cliqa.datasets.labels.sheet import Sheet, build_sheet
 from cliqa.registry import closest
 from cliqa.utils.errors import DatasetError
@@ -25,7 +24,7 @@ def read_json(path: Path, required: tuple[str, ...], key: str = "files") -> Shee
         as strings.
 
     Raises:
-        DatasetError: The file is no such JSON, or a name is missing.
+        DatasetError: The file is not such JSON, or a name is missing.
     """
     entries = _entries(path, key)
     header = list(dict.fromkeys(str(name) for entry in entries for name in entry))
@@ -37,14 +36,7 @@ def read_json(path: Path, required: tuple[str, ...], key: str = "files") -> Shee
 
 def _entries(path: Path, key: str) -> list[dict[str, Any]]:
     """Return the file's list of objects."""
-    try:
-        content = json.loads(read_text(path), object_pairs_hook=_once)
-    except json.JSONDecodeError as error:
-        raise DatasetError(
-            f"{path}, line {error.lineno}, column {error.colno}: no valid JSON ({error.msg})."
-        ) from error
-    except (RecursionError, ValueError) as error:
-        raise DatasetError(f"{path}: no readable JSON ({error}).") from error
+    content = parse_json(read_text(path), path)
     if isinstance(content, dict):
         if key not in content:
             raise DatasetError(
@@ -68,15 +60,6 @@ def _entries(path: Path, key: str) -> list[dict[str, Any]]:
     return content
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of which no name is there twice: JSON's own readers take the last one."""
-    names = [name for name, _ in pairs]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"'{twice}' is there twice in one entry")
-    return dict(pairs)
-
-
-def _as_text(value: Any) -> str:  # noqa: ANN401
+def _as_text(value: object) -> str:
     """Return a value as text that reads back as the same number."""
     return "" if value is None else str(value).strip()

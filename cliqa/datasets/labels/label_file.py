@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from cliqa.registry import closest
 from cliqa.utils.errors import DatasetError
@@ -40,7 +42,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _neighbours(path: Path) -> str:
-    """Return what the missing file's folder offers instead."""
+    """Return a hint to similar files in the missing file's folder."""
     try:
         names = os.listdir(path.parent)
     except OSError:
@@ -54,7 +56,7 @@ def read_text(path: Path) -> str:
     UTF-8 with and without a byte order mark is understood, and UTF-16 with one.
 
     Raises:
-        DatasetError: The file cannot be read, or is no text in these encodings.
+        DatasetError: The file cannot be read, or is not text in these encodings.
     """
     data = read_bytes(path)
     for magic, kind in _NOT_TEXT:
@@ -72,7 +74,7 @@ def read_text(path: Path) -> str:
     if "\0" in text:
         row = text[: text.index("\0")].count("\n") + 1
         raise DatasetError(
-            f"{path}, row {row}: a NUL byte; this is no text file. Save it as text in UTF-8."
+            f"{path}, row {row}: a NUL byte; this is not a text file. Save it as text in UTF-8."
         )
     if not text.strip():
         raise DatasetError(f"{path}: the label file is empty. Copy or download it again.")
@@ -89,3 +91,35 @@ def read_lines(path: Path) -> tuple[list[str], list[int]]:
     lines = [line.strip() for line in read_text(path).split("\n")]
     rows = [row for row, line in enumerate(lines, start=1) if line]
     return [line for line in lines if line], rows
+
+
+def parse_json(text: str, path: Path, advice: str = "") -> object:
+    """Return the value of a JSON text; no object may repeat a name.
+
+    Args:
+        text: The text.
+        path: Its file, for messages.
+        advice: What to do about a damaged file.
+
+    Raises:
+        DatasetError: It is not JSON, or an object repeats a name.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise DatasetError(f"{path}: '{twice}' occurs twice in an object. Remove one of them.")
+        return value
+
+    try:
+        value: object = json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise DatasetError(
+            f"{path}, line {error.lineno}, column {error.colno}: no valid JSON ({error.msg}). "
+            f"{advice}".rstrip()
+        ) from error
+    except (RecursionError, ValueError) as error:  # too deep; a number of thousands of digits
+        raise DatasetError(f"{path}: no readable JSON ({error}). {advice}".rstrip()) from error
+    return value

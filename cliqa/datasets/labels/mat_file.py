@@ -26,7 +26,7 @@ FAILED = 3
 
 
 class MatError(ValueError):
-    """The bytes are no MATLAB file that can be read."""
+    """The bytes are not a readable MATLAB file."""
 
 
 def read_variables(data: bytes, names: Sequence[str]) -> tuple[dict[str, np.ndarray], list[str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from cliqa.config.suggest import listed
-from cliqa.datasets.labels.header import (
-    DELIMITERS,
-    check_has_header,
-    check_names,
-    check_width,
-    is_number,
-)
-from cliqa.datasets.labels.label_file import read_lines, read_text
 from cliqa.registry import closest
-from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.errors import DatasetError
+
+
+def is_number(cell: str) -> bool:
+    """Return whether a cell is a number as label files write it.
+
+    ``1_000``, which Python accepts, is not one.
+    """
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell
 
 
 @dataclass(frozen=True)
@@ -84,88 +86,9 @@ class Sheet:
         index = next(i for i, cell in enumerate(cells) if not is_number(cell))
         cell = cells[index]
         comma = " Write decimals with a point." if is_number(cell.replace(",", ".")) else ""
-        raise DatasetError(f"{self.where(index)}: '{name}' is '{cell}', which is no number.{comma}")
-
-
-def read_csv(
-    path: Path,
-    required: Sequence[str],
-    delimiter: str = ",",
-    option: str = "",
-    columns: Sequence[str] | None = None,
-    columns_option: str = "",
-) -> Sheet:
-    """Read a text file with one header row, or without one.
-
-    Args:
-        path: The file.
-        required: Columns that must be there.
-        delimiter: The one character between two columns.
-        option: The config option by which a user may change the delimiter, for the message.
-        columns: What the columns of a file without a header row are called, in their order; ``""``
-            for one that is not needed. None for a file whose first row names them.
-        columns_option: The config option that gives `columns`, for the message.
-
-    Returns:
-        The sheet; blank rows are left out.
-
-    Raises:
-        ConfigError: The delimiter is not one character, or `columns` are no names.
-        DatasetError: The file cannot be read, a column is missing, or a row is not as long as the
-            header.
-    """
-    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n"':
-        raise ConfigError(f"delimiter must be one character such as ',' or '=', got {delimiter!r}.")
-    names = None if columns is None else check_names(columns, required)
-    cells, rows = _read_cells(path, delimiter)
-    if not cells:
-        raise DatasetError(f"{path}: no header row. Its first row must name the columns.")
-    if names is not None:
-        check_width(path, cells[0], rows[0], names, delimiter)
-        sheet = build_sheet(path, names, cells, rows)
-    else:
-        header = [name.strip() for name in cells[0]]
-        if not set(required) <= set(header):
-            _check_delimiter(path, header, required, delimiter, option)
-            check_has_header(path, header, required, delimiter, columns_option)
-        sheet = build_sheet(path, header, cells[1:], rows[1:])
-    sheet.require(required)
-    return sheet
-
-
-def _read_cells(path: Path, delimiter: str) -> tuple[list[list[str]], list[int]]:
-    """Return the cells of a text file's rows that are not blank, and the rows' numbers."""
-    reader = csv.reader(
-        io.StringIO(read_text(path)), delimiter=delimiter, skipinitialspace=True, strict=True
-    )
-    cells, rows, before = [], [], 0
-    try:
-        for line in reader:
-            if any(line):
-                cells.append(line)
-                rows.append(before + 1)
-            before = reader.line_num
-    except csv.Error as error:
         raise DatasetError(
-            f'{path}, row {before + 1}: {error}. Close every quote, and write "" for a quote '
-            "within quotes."
-        ) from error
-    return cells, rows
-
-
-def _check_delimiter(
-    path: Path, header: list[str], required: Sequence[str], delimiter: str, option: str
-) -> None:
-    """Raise a DatasetError if another delimiter would find the required columns."""
-    line = delimiter.join(header)
-    for other in DELIMITERS.replace(delimiter, ""):
-        names = [name.strip(' "') for name in line.split(other)]
-        if set(required) <= set(names):
-            fix = f", or set {option}={other!r} in the data set's config" if option else ""
-            raise DatasetError(
-                f"{path}, row 1: the columns are separated by {other!r}, not by {delimiter!r}. "
-                f"Save the file with {delimiter!r} between the columns{fix}."
-            )
+            f"{self.where(index)}: '{name}' is '{cell}', which is not a number.{comma}"
+        )
 
 
 def build_sheet(
@@ -189,20 +112,3 @@ def build_sheet(
         name: [line[place].strip() for line in cells] for place, name in enumerate(header) if name
     }
     return Sheet(path, columns, tuple(rows))
-
-
-def read_columns(path: Path, names: Sequence[str]) -> Sheet:
-    """Read a text file without a header, whose columns are separated by blanks.
-
-    Raises:
-        DatasetError: The file cannot be read, or a row has not as many columns as `names`.
-    """
-    lines, rows = read_lines(path)
-    cells = [line.split() for line in lines]
-    for row, line in zip(rows, cells, strict=True):
-        if len(line) != len(names):
-            raise DatasetError(
-                f"{path}, row {row}: {len(line)} columns, expected {len(names)} separated by "
-                f"blanks: {' '.join(names)}."
-            )
-    return build_sheet(path, names, cells, rows)

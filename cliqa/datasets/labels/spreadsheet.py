@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import openpyxl
 
@@ -63,7 +62,7 @@ def _filled_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
     """
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     pages = book.worksheets[0]
-    pages.reset_dimensions()  # what the file says of its size need not be so
+    pages.reset_dimensions()  # the declared size may be wrong
     count = 0
     for row, values in enumerate(pages.iter_rows(values_only=True), start=1):
         cells = [_as_text(value) for value in values]
@@ -75,7 +74,7 @@ def _filled_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
     book.close()
 
 
-def _as_text(value: Any) -> str:  # noqa: ANN401
+def _as_text(value: object) -> str:
     """Return a cell as text: a whole number without the ``.0`` that Excel stores."""
     if value is None:
         return ""

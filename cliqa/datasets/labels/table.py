@@ -19,24 +19,24 @@ logger = logging.getLogger(__name__)
 SPLITS = ("train", "val", "test")
 
 _NO_NAME = re.compile("\0|[\ud800-\udc7f\udd00-\udfff]|[^/]{256}|.{4000}")
-"""What no file system of ours can hold: NUL, half a character, and too long a name or path."""
+"""Names that file systems refuse: with NUL, half a character, or too long."""
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreTable:
-    """What a label file says about N images.
+    """The labels of N images, from a label file.
 
     Attributes:
         images: Paths relative to the image folder, with ``/`` between folders.
         raw: float64 (N,), the scores in the file's own units.
+        rows: Row numbers in the label file, from 1, for messages.
+        source: The label file.
         std: float64 (N,), the raters' standard deviation in the units of `raw`, or None.
         groups: The reference image or the prompt of each image, or None.
         splits: ``"train"``, ``"val"`` or ``"test"`` for each image, or None where the file has no
             split.
-        rows: Row numbers in the label file, from 1, for messages.
-        source: The label file.
         sources: Each row's label file where there are several, or None.
-        score_name: What a user's file calls the scores; empty where its format says what they are.
+        score_name: The scores' name in a user's file; empty for official formats.
 
     Raises:
         DatasetError: The columns differ in length.
@@ -44,11 +44,11 @@ class ScoreTable:
 
     images: tuple[str, ...]
     raw: np.ndarray
-    std: np.ndarray | None
-    groups: tuple[str, ...] | None
-    splits: tuple[str, ...] | None
     rows: tuple[int, ...]
     source: Path
+    std: np.ndarray | None = None
+    groups: tuple[str, ...] | None = None
+    splits: tuple[str, ...] | None = None
     sources: tuple[Path, ...] | None = None
     score_name: str = ""
 
@@ -86,7 +86,7 @@ class ScoreTable:
 
 
 def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
-    """Return the rows of several label files as one table; all have a column, or it is dropped."""
+    """Return the rows of several label files as one table; a column that one lacks is dropped."""
     stds = [table.std for table in tables if table.std is not None]
     groups = [table.groups for table in tables if table.groups is not None]
     splits = [table.splits for table in tables if table.splits is not None]
@@ -190,7 +190,7 @@ def _clean_names(table: ScoreTable) -> tuple[str, ...]:
     for index, name in enumerate(table.images):
         if _NO_NAME.search(name):
             raise DatasetError(
-                f"{table.where(index)}: '{ascii(name)[1:61]}...' can be no file's name. Correct it."
+                f"{table.where(index)}: '{ascii(name)[1:61]}...' cannot be a file name. Correct it."
             )
     if not any("\\" in name or "./" in name or "//" in name for name in table.images):
         return table.images
@@ -218,7 +218,7 @@ def _check_splits(table: ScoreTable) -> None:
 
 
 def _without_repeats(table: ScoreTable) -> ScoreTable:
-    """Drop rows that say again what an earlier row said; raise if they say something else."""
+    """Drop rows that repeat an earlier row; raise if they contradict it."""
     if len(set(table.images)) == len(table):
         return table
     first: dict[str, int] = {}

@@ -1,4 +1,4 @@
 """Image quality data sets, read from their official files.
 
-One data set a file; a user's own images and scores are read by `score_file`.
+One data set per file; a user's own images and scores are read by `score_file`.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from cliqa.datasets.labels.sheet import read_csv
+from cliqa.datasets.labels.csv_labels import read_csv
 from cliqa.datasets.labels.table import ScoreTable
 from cliqa.datasets.quality.labelled_folder import LabelledFolder
 from cliqa.registry import DATASETS
@@ -37,7 +37,6 @@ def read_agiqa(path: Path, score: Score = "quality") -> ScoreTable:
         raw=sheet.numbers(f"mos_{score}"),
         std=sheet.numbers(f"std_{score}"),
         groups=tuple(sheet.text("prompt")),
-        splits=None,
         rows=sheet.rows,
         source=path,
     )

@@ -62,8 +62,6 @@ def read_ava(path: Path) -> ScoreTable:
         images=tuple(f"{identifier}.jpg" for identifier in values[:, 1].tolist()),
         raw=mean,
         std=np.sqrt(variance),
-        groups=None,
-        splits=None,
         rows=tuple(rows),
         source=path,
     )
@@ -79,21 +77,21 @@ def _raise_first_bad_line(path: Path, lines: Sequence[str], rows: Sequence[int])
             )
         for cell in cells:
             if not (cell.isascii() and cell.removeprefix("-").isdigit()):
-                raise DatasetError(f"{path}, row {row}: '{cell}' is no whole number.")
+                raise DatasetError(f"{path}, row {row}: '{cell}' is not a whole number.")
     raise DatasetError(f"{path}: a number is too large. Use the official file.")
 
 
 def read_ava_list(path: Path) -> set[int]:
-    """Read one of AVA's image lists (``.jpgl``): one image id a line.
+    """Read one of AVA's image lists (``.jpgl``): one image id per line.
 
     Raises:
-        DatasetError: A line is no image id.
+        DatasetError: A line is not an image id.
     """
     lines, rows = read_lines(path)
     for line, row in zip(lines, rows, strict=True):
         if not (line.isascii() and line.isdigit() and len(line) <= _LONGEST_ID):
             raise DatasetError(
-                f"{path}, row {row}: '{line}' is no image id. A list has one id a line."
+                f"{path}, row {row}: '{line}' is not an image id. A list has one id per line."
             )
     return set(map(int, lines))
 
@@ -108,9 +106,6 @@ def read_ava_scores(path: Path) -> ScoreTable:
     return ScoreTable(
         images=with_suffix(sheet.text("image")),
         raw=sheet.numbers("score"),
-        std=None,
-        groups=None,
-        splits=None,
         rows=sheet.rows,
         source=path,
     )

@@ -28,15 +28,13 @@ def read_bid(path: Path) -> ScoreTable:
     for index, number in enumerate(numbers):
         if not (number.isascii() and number.isdigit() and len(number) < 10):
             raise DatasetError(
-                f"{sheet.where(index)}: '{_NUMBER}' is '{number}', which is no image's number. "
+                f"{sheet.where(index)}: '{_NUMBER}' is '{number}', which is not an image number. "
                 "Use the official file."
             )
     return ScoreTable(
         images=tuple(f"DatabaseImage{int(number):04d}.JPG" for number in numbers),
         raw=sheet.numbers(_GRADE),
         std=sheet.numbers("std") if "std" in sheet.columns else None,
-        groups=None,
-        splits=None,
         rows=sheet.rows,
         source=path,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from cliqa.datasets.labels.sheet import read_columns
+from cliqa.datasets.labels.csv_labels import read_columns
 from cliqa.datasets.labels.table import ScoreTable
 from cliqa.datasets.quality.labelled_folder import LabelledFolder
 from cliqa.registry import DATASETS
@@ -35,9 +35,7 @@ def read_csiq(path: Path) -> ScoreTable:
     return ScoreTable(
         images=tuple(images),
         raw=sheet.numbers("dmos"),
-        std=None,
         groups=tuple(image.split(".")[0] for image in images),
-        splits=None,
         rows=sheet.rows,
         source=path,
     )

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from cliqa.datasets.labels.csv_labels import read_csv
 from cliqa.datasets.labels.label_file import read_lines
-from cliqa.datasets.labels.sheet import read_csv
 from cliqa.datasets.labels.table import ScoreTable, check_scores, with_suffix
 from cliqa.datasets.quality.ava import ava_identity
 from cliqa.datasets.quality.labelled_folder import LabelledFolder
@@ -31,11 +31,11 @@ def read_eva_votes(
         number is that of the image's first vote.
 
     Raises:
-        DatasetError: The file is wrong, or a vote is no number or outside the range.
+        DatasetError: The file is wrong, or a vote is not a number or outside the range.
     """
     sheet = read_csv(path, ("image_id", "user_id", "score"), delimiter, option="delimiter")
     ids, votes = sheet.text("image_id"), sheet.numbers("score")
-    each_vote = ScoreTable(tuple(ids), votes, None, None, None, sheet.rows, path)
+    each_vote = ScoreTable(tuple(ids), votes, sheet.rows, path)
     check_scores(each_vote, score_range)  # a mean would hide a single wrong vote
     _, first, image_of = np.unique(np.array(ids), return_index=True, return_inverse=True)
     counts = np.bincount(image_of)
@@ -45,8 +45,6 @@ def read_eva_votes(
         images=tuple(f"{ids[i]}.jpg" for i in first),
         raw=mean,
         std=np.sqrt(variance),
-        groups=None,
-        splits=None,
         rows=tuple(sheet.rows[i] for i in first),
         source=path,
     )
@@ -67,9 +65,6 @@ def read_eva_scores(path: Path, delimiter: str = ",") -> ScoreTable:
     return ScoreTable(
         images=with_suffix(sheet.text("image_id")),
         raw=sheet.numbers("score"),
-        std=None,
-        groups=None,
-        splits=None,
         rows=sheet.rows,
         source=path,
     )
@@ -82,7 +77,7 @@ class EVA(LabelledFolder):
     The official layout (join the parts of the archive with ``cat`` and unzip it)::
 
         root/
-            data/votes_filtered.csv        one vote a row, '=' between the columns
+            data/votes_filtered.csv        one vote per row, '=' between the columns
             images/EVA_together/<id>.jpg   or images/<id>.jpg
 
     ``labels`` may also name a csv file with the columns ``image_id,score``. There is no official

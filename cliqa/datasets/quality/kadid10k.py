@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cliqa.datasets.labels.sheet import read_csv
+from cliqa.datasets.labels.csv_labels import read_csv
 from cliqa.datasets.labels.table import ScoreTable
 from cliqa.datasets.quality.labelled_folder import LabelledFolder
 from cliqa.registry import DATASETS
@@ -38,7 +38,6 @@ def read_kadid(path: Path) -> ScoreTable:
         raw=sheet.numbers("dmos"),
         std=np.sqrt(variance),
         groups=tuple(sheet.text("ref_img")),
-        splits=None,
         rows=sheet.rows,
         source=path,
     )

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from cliqa.config.annotations import TwoNumbers
-from cliqa.datasets.labels.sheet import Sheet, read_csv
+from cliqa.datasets.labels.csv_labels import read_csv
+from cliqa.datasets.labels.sheet import Sheet
 from cliqa.datasets.labels.table import SPLITS, ScoreTable
 from cliqa.datasets.quality.labelled_folder import LabelledFolder
 from cliqa.datasets.splits import with_known_splits
@@ -60,7 +61,6 @@ def read_koniq(path: Path, score: Score = "mos") -> ScoreTable:
         images=tuple(sheet.text("image_name")),
         raw=raw,
         std=std,
-        groups=None,
         splits=tuple(sheet.text("set")) if "set" in sheet.columns else None,
         rows=sheet.rows,
         source=path,
@@ -140,15 +140,17 @@ class KonIQ10k(LabelledFolder):
         **common: Any,  # noqa: ANN401
     ) -> None:
         self.score = score
-        score_range = self.declared_range(score=score, score_range=score_range)
+        score_range = self.declared_range(score_range, score=score)
         super().__init__(root, score_range=score_range, **common)
 
     @classmethod
-    def declared_range(cls, **arguments: Any) -> tuple[float, float]:  # noqa: ANN401
+    def declared_range(
+        cls, score_range: TwoNumbers | None = None, **options: object
+    ) -> tuple[float, float]:
         """Return the range of the raw scores, which depends on `score`."""
-        if arguments.get("score") == "distribution" and arguments.get("score_range") is None:
+        if options.get("score") == "distribution" and score_range is None:
             return 1.0, 5.0
-        return super().declared_range(**arguments)
+        return super().declared_range(score_range, **options)
 
     def read_table(self, path: Path) -> ScoreTable:
         """Read either label file.

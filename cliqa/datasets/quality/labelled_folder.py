@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from cliqa.config.annotations import ThreeNumbers, TwoNumbers
 from cliqa.datasets.base import Policy, QualityDataset
@@ -18,7 +18,7 @@ from cliqa.utils.paths import home_path
 
 
 class LabelledFolder(QualityDataset):
-    """What the loaders of official layouts share; a loader says where things lie and reads labels.
+    """Base of the loaders: each names the official files and folders, and reads its labels.
 
     Args:
         root: The data set's folder.
@@ -40,9 +40,9 @@ class LabelledFolder(QualityDataset):
 
     default_name: ClassVar[str]
     label_files: ClassVar[tuple[str, ...]]
-    """Where the label file may be, relative to the root; the first that exists is read."""
+    """Possible paths of the label file, relative to the root; the first that exists is read."""
     image_folders: ClassVar[tuple[str, ...]]
-    """Where the images may be; of those that exist, the one that holds the first images."""
+    """Possible image folders; of those that exist, the one that holds the first images."""
     official_range: ClassVar[tuple[float, float]]
     lower_is_better: bool = False
     """The direction of the raw scores."""
@@ -89,7 +89,7 @@ class LabelledFolder(QualityDataset):
         )
 
     def read_table(self, path: Path) -> ScoreTable:
-        """Read the label file; each loader does it in its own way."""
+        """Read the label file; each loader implements it."""
         raise NotImplementedError
 
     def complete_split(self, table: ScoreTable) -> ScoreTable:
@@ -112,17 +112,19 @@ class LabelledFolder(QualityDataset):
         return "\n".join(lines).strip("\n")
 
     @classmethod
-    def declared_range(cls, **arguments: Any) -> tuple[float, float]:  # noqa: ANN401
-        """Return the range of the raw scores, without a look at the data.
+    def declared_range(
+        cls, score_range: TwoNumbers | None = None, **options: object
+    ) -> tuple[float, float]:
+        """Return the range of the raw scores, without reading the data.
 
         Args:
-            arguments: Those of the constructor.
+            score_range: As in the constructor.
+            options: The constructor's other arguments.
 
         Raises:
-            ConfigError: The range that they give is none.
+            ConfigError: `score_range` is not a range.
         """
-        given = arguments.get("score_range")
-        return check_range(cls.official_range if given is None else given, cls.__name__)
+        return check_range(cls.official_range if score_range is None else score_range, cls.__name__)
 
     def label_file(self, labels: str | None, option: str = "labels") -> Path:
         """Return a label file's path.
@@ -155,7 +157,7 @@ def _folder(root: str | Path, where: str) -> Path:
     """Return a folder's path with ``~`` resolved.
 
     Raises:
-        ConfigError: It is no path.
+        ConfigError: It is not a path.
     """
     if not isinstance(root, (str, Path)):
         raise ConfigError(f"{where} must be a folder's path, got {root!r}.")

@@ -46,7 +46,6 @@ def read_live(path: Path) -> ScoreTable:
         raw=as_numbers(path, "dmos_new", content["dmos_new"]),
         std=as_numbers(path, "dmos_std", content["dmos_std"]),
         groups=tuple(as_strings(reference_file, "refnames_all", references)),
-        splits=None,
         rows=tuple(range(1, len(images) + 1)),
         source=path,
     )

@@ -38,8 +38,6 @@ def read_livec(path: Path) -> ScoreTable:
         images=tuple(as_strings(name_file, "AllImages_release", names)[rated]),
         raw=as_numbers(path, "AllMOS_release", mos)[rated],
         std=as_numbers(std_file, "AllStdDev_release", std)[rated],
-        groups=None,
-        splits=None,
         rows=tuple(range(1, len(names) + 1))[rated],
         source=path,
     )

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.config.annotations import TwoNumbers
+from cliqa.datasets.labels.csv_labels import read_csv
 from cliqa.datasets.labels.json_labels import read_json
-from cliqa.datasets.labels.sheet import Sheet, read_csv
+from cliqa.datasets.labels.sheet import Sheet
 from cliqa.datasets.labels.spreadsheet import read_xlsx
 from cliqa.datasets.labels.table import SPLITS, ScoreTable, join_tables, with_suffix
 from cliqa.datasets.quality.labelled_folder import LabelledFolder
@@ -30,27 +31,27 @@ def read_scores(
     suffix: str = "",
     columns: Sequence[str] | None = None,
 ) -> ScoreTable:
-    """Read a csv, xlsx or json file with one image a row.
+    """Read a csv, xlsx or json file with one image per row.
 
     Args:
-        path: The file. What ends in neither ``.json`` nor ``.xlsx`` is read as csv. A json file
+        path: The file. Other suffixes than ``.json`` and ``.xlsx`` are read as csv. A json file
             is a list ``[{"image": "a.jpg", "score": 75.32}, ...]``, or has it under ``"files"``;
             a score may be a string.
         image_column: The column of the image paths.
         score_column: The column of the scores.
         std_column: The raters' standard deviation; None for none. A column under the default name
             may be missing, one that was renamed must be there. So with the next two.
-        group_column: What must stay in one split: a reference image, a prompt.
+        group_column: The group of an image, which stays in one split: a reference image, a prompt.
         split_column: ``train``, ``val`` or ``test``.
         delimiter: The character between two columns of a csv file.
-        suffix: What to add to image names without a suffix, such as ``".jpg"``.
+        suffix: Suffix for image names without one, such as ``".jpg"``.
         columns: The names of the columns of a csv file without a header row, in their order.
 
     Returns:
         The scores; the splits are called as the file calls them.
 
     Raises:
-        ConfigError: `columns` are no such names.
+        ConfigError: `columns` are not such names.
         DatasetError: The file is wrong, or a column is missing.
     """
     optional = {"std": std_column, "group": group_column, "split": split_column}
@@ -110,7 +111,7 @@ class ScoreFile(LabelledFolder):
     of one group stay in one split.
 
     Args:
-        root: What the other paths are relative to.
+        root: Base of the other paths.
         labels: The label file, or that of train if `test_labels` or `val_labels` is given.
         score_range: The (low, high) that a score can have.
         higher_is_better: The direction of the scores (False for a DMOS).
@@ -122,13 +123,13 @@ class ScoreFile(LabelledFolder):
         image_column: As `read_scores`, like the following arguments.
         score_column: The column of the scores.
         std_column: The column of the standard deviations.
-        group_column: The column of what must stay in one split.
+        group_column: The column of the groups.
         split_column: The column of the splits.
         delimiter: The character between two columns of a csv file.
-        suffix: What to add to image names without a suffix.
+        suffix: Suffix for image names without one.
         columns: The names of the columns of a csv file without a header row, in their order:
             ``["image", "score", "std"]``; ``""`` for a column that is not needed.
-        split_names: What the file calls the splits, where it is not train, val and test or the
+        split_names: The file's names of the splits, if they are not train, val and test or the
             codes 0, 1 and 2: ``dict(train="a", test="b")``.
         common: As `LabelledFolder`.
 
@@ -180,7 +181,7 @@ class ScoreFile(LabelledFolder):
     def split_advice(self) -> str:
         """How a user gives the data set a split that it lacks."""
         if any(file is not None for file in self.extra_labels.values()):
-            return "give labels, val_labels and test_labels, one file a split"
+            return "give labels, val_labels and test_labels, one file per split"
         if not self.has_split_column:
             return super().split_advice
         return (

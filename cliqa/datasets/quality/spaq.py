@@ -20,9 +20,6 @@ def read_spaq(path: Path) -> ScoreTable:
     return ScoreTable(
         images=tuple(sheet.text("Image name")),
         raw=sheet.numbers("MOS"),
-        std=None,
-        groups=None,
-        splits=None,
         rows=sheet.rows,
         source=path,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cliqa.datasets.labels.sheet import read_columns
+from cliqa.datasets.labels.csv_labels import read_columns
 from cliqa.datasets.labels.table import ScoreTable
 from cliqa.datasets.quality.labelled_folder import LabelledFolder
 from cliqa.registry import DATASETS
@@ -34,9 +34,7 @@ def read_tid2013(path: Path) -> ScoreTable:
     return ScoreTable(
         images=tuple(images),
         raw=sheet.numbers("mos"),
-        std=None,
         groups=tuple(image.split("_")[0].upper() for image in images),
-        splits=None,
         rows=sheet.rows,
         source=path,
     )

@@ -1,4 +1,4 @@
-"""Painted images: scenes, objects and garments.
+"""Painted images: the scenes of `DemoData` and the objects of `ClearData`.
 
-What is painted where, and its scores, is decided in `cliqa.demo_data`.
+Which scene a data set has, its distortions and its scores are set in `cliqa.demo_data`.
 """

@@ -1,4 +1,4 @@
-"""What a family of degradations is, and the registry of them."""
+"""The base class of degradations, and their registry."""
 
 from __future__ import annotations
 

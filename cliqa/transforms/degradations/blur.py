@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from cliqa.transforms.degradations.base import DEGRADATIONS, Degradation
 
 _SAMPLES = 8
-"""Points a pixel's side by which the rim of a disk is weighed."""
+"""Points per pixel side by which the rim of a disk is weighed."""
 
 
 def filter_images(images: Tensor, kernel: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ _HEADER = 200
 
 
 class _Codec(Degradation):
-    """What the codecs share: one image after the other, as 8-bit levels, on the CPU."""
+    """Base of the codecs: one image after the other, as 8-bit levels, on the CPU."""
 
     whole = True
 
@@ -92,7 +92,7 @@ class _PillowCodec(_Codec):
 
     @abstractmethod
     def options(self, strength: int, levels: int) -> dict[str, Any]:
-        """Return what Pillow's ``save`` is told about an image of so many 8-bit levels."""
+        """Return the options of Pillow's ``save`` for an image of so many 8-bit levels."""
 
 
 @DEGRADATIONS.register_module(name="jpeg2000")

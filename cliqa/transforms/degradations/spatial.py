@@ -29,7 +29,7 @@ class Pixelate(Degradation):
 
 @DEGRADATIONS.register_module(name="quantise")
 class Quantise(Degradation):
-    """Few levels a channel (banding); the strength is their number."""
+    """Few levels per channel (banding); the strength is their number."""
 
     ladders = {"standard": (32, 16, 8, 5, 3), "kadid": (20, 16, 13, 10, 7)}
     whole = True

@@ -23,13 +23,13 @@ _SEEDS = 2**62
 
 @TRANSFORMS.register_module()
 class SyntheticDegradation(nn.Module):
-    """Make an image worse in one way, level by level: every level's error is above the last one's.
+    """Degrade an image by one distortion at rising levels, each with a larger error.
 
     ``SyntheticDegradation('blur', num_levels=5)(image)`` is a list of five images, the mildest
     first. All levels share their randomness: the same grain, only stronger.
 
     Args:
-        family: What happens: blur, defocus, motion_blur, jpeg, jpeg2000, webp, noise, speckle,
+        family: The distortion: blur, defocus, motion_blur, jpeg, jpeg2000, webp, noise, speckle,
             impulse, brighten, darken, contrast, saturation, pixelate or quantise.
         num_levels: L; see `rungs`.
         table: The strengths: ``"standard"``, ``"kadid"`` or ``"swin_hyperiqa"``.
@@ -75,7 +75,7 @@ class SyntheticDegradation(nn.Module):
             L images of the same kind, shape and dtype; the image itself is left as it is.
 
         Raises:
-            DatasetError: The image is no such image; above all, it has been normalised.
+            DatasetError: The image is of another kind, or has been normalised.
         """
         seed = self._draw(generator)
         if self.level is not None:
@@ -139,7 +139,7 @@ class SyntheticDegradation(nn.Module):
 
 
 def _copy(image: AnyImage) -> AnyImage:
-    """Return the image's twin, so that writing to it leaves the caller's image alone."""
+    """Return a copy of the image."""
     if isinstance(image, Image.Image):
         return image.copy() if image.mode == "L" else image.convert("RGB")
     return _as_image(image).clone()
@@ -149,7 +149,7 @@ def _as_image(image: Tensor) -> Tensor:
     """Return a tensor that has an image's shape.
 
     Raises:
-        DatasetError: It has another shape, or is no tensor.
+        DatasetError: It has another shape, or is not a tensor.
     """
     if not isinstance(image, Tensor):
         raise DatasetError(

@@ -101,8 +101,11 @@ def test_records_keep_what_they_say_and_the_source_stays(old_tree: Path, tmp_pat
     ("process", "message"),
     [
         (lambda records: [*records, records[0]], "returned image 1000 of class 'dress' twice"),
-        (lambda records: [dict(record) for record in records], "no record of class 'dress': {'ID'"),
-        (lambda records: [5], "no record of class 'dress': 5"),
+        (
+            lambda records: [dict(record) for record in records],
+            "else than a record of class 'dress': {'ID'",
+        ),
+        (lambda records: [5], "something else than a record of class 'dress': 5"),
         (lambda records: sorted(records, key=lambda x: x["title"]), r"1000\.jpg: no 'title' in"),
         (lambda records: records[:2], "bucket 10 would have no image. Keep more"),
     ],

@@ -13,23 +13,24 @@ import torch
 
 from cliqa.datasets.clear.features import (
     check_feature_type,
-    feature_types,
-    gather_features,
+    read_class_features,
     read_features,
-    write_features,
 )
+from cliqa.datasets.clear.metadata import Metadata
 from cliqa.utils.errors import ConfigError, DatasetError
 
 FEATURES = torch.tensor([[0.5, 1.0], [2.0, -3.25]])
 
 
-def test_types_are_what_lies_in_the_folders(copy_of: Callable[[str], Path]) -> None:
+def test_types_are_the_folders_with_features(copy_of: Callable[[str], Path]) -> None:
     old, new = copy_of("old"), copy_of("new")
-    assert feature_types(old, "old") == feature_types(new, "new") == ["moco_b0"]
+    check_feature_type(old, "old", "moco_b0")
+    check_feature_type(new, "new", "moco_b0")
     folder = old / "training_folder/features"
     shutil.copytree(folder / "moco_b0", folder / "byol imagenet")
     (folder / "empty").mkdir()
-    assert feature_types(old, "old") == ["byol imagenet", "moco_b0"]
+    with pytest.raises(ConfigError, match="'empty'. There are byol imagenet, moco_b0"):
+        check_feature_type(old, "old", "empty")
     shutil.rmtree(folder)
     with pytest.raises(ConfigError, match=r"no features 'moco_b0'\. There are none\. Write it"):
         check_feature_type(old, "old", "moco_b0")
@@ -56,18 +57,12 @@ def test_all_forms_are_read_as_float32(tmp_path: Path, stored: Any, targets: Any
     assert not found.requires_grad
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "training_folder/features/x/1/all.pth"
-    write_features(path, FEATURES, (1, 0))
-    assert torch.equal(read_features(tmp_path, "x", "1", [1, 0], "all.txt"), FEATURES)
-
-
-def test_class_files_are_gathered_by_the_images_paths(old_tree: Path) -> None:
-    gathered = gather_features(old_tree, "moco_b0")
-    assert list(gathered) == ["1", "2", "10"]
-    matrix, rows = gathered["10"]
+def test_class_files_are_read_in_the_order_of_the_records(old_tree: Path) -> None:
+    metadata = Metadata(old_tree)
+    matrix = read_class_features(metadata, "moco_b0", "10")
     assert matrix.shape == (24, 3)
-    assert matrix[rows["labeled_images/10/bus/10107.jpg"]].tolist() == [10, 1, 10107]
+    row = metadata.listing("10").images.index("labeled_images/10/bus/10107.jpg")
+    assert matrix[row].tolist() == [10, 1, 10107]
 
 
 def test_numbers_that_are_not_in_the_file_are_refused(tmp_path: Path) -> None:

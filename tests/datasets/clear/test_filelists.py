@@ -8,7 +8,7 @@ from unicodedata import normalize
 
 import pytest
 
-from cliqa.datasets.clear.filelists import Listing, find_images, read_filelist, read_indices
+from cliqa.datasets.clear.filelists import Listing, find_places, read_filelist, read_indices
 from cliqa.utils.errors import DatasetError
 
 LISTING = Listing(("a b/1.jpg", "a b/2.jpg", "c/3.jpg"), (0, 0, 1), ("l1", "l2", "l3"))
@@ -43,7 +43,7 @@ def test_lists_are_joined_and_selected_from() -> None:
         ("7\n", "line 1: '7' has no class"),
         ("a/1.jpg 2\n", r"line 1: class 2 does not exist; .* names 2 classes, 0\.\.1"),
         ("a/1.jpg -1\n", "line 1: class -1 does not exist"),
-        ("a/1.jpg 0\n\na/1.jpg 1\n", r"line 3: a/1\.jpg is in line 1 too"),
+        ("a/1.jpg 0\n\na/1.jpg 1\n", r"line 3: a/1\.jpg is also in line 1"),
         ("\n", "lists no image"),
     ],
 )
@@ -58,7 +58,7 @@ def test_wrong_lines_are_named(tmp_path: Path, text: str, message: str) -> None:
     [
         ([0, 5], r"index 5 is out of range; all\.txt lists 5 images, 0\.\.4"),
         ([-1], "index -1 is out of range"),
-        ([1, 2, 1], "index 1 is there twice"),
+        ([1, 2, 1], "index 1 occurs twice"),
         ([], "lists no index"),
         ([0, True], "expected a JSON list of whole numbers"),
         ([0.0], "expected a JSON list of whole numbers"),
@@ -73,17 +73,17 @@ def test_wrong_indices_are_named(tmp_path: Path, indices: object, message: str) 
 
 
 def test_a_part_is_found_in_the_whole() -> None:
-    assert find_images(Path(), LISTING, LISTING.select([2, 0]), "all.txt") == [2, 0]
+    assert find_places(Path(), LISTING, LISTING.select([2, 0]), "all.txt") == [2, 0]
     foreign = Listing(("d/4.jpg",), (0,), ("train.txt, line 1",))
     with pytest.raises(DatasetError, match=r"train\.txt, line 1: d/4\.jpg is not in all\.txt"):
-        find_images(Path(), LISTING, foreign, "all.txt")
+        find_places(Path(), LISTING, foreign, "all.txt")
     other = Listing(("c/3.jpg",), (0,), ("train.txt, line 1",))
     with pytest.raises(DatasetError, match=r"c/3\.jpg has class 0, but class 1 in l3"):
-        find_images(Path(), LISTING, other, "all.txt")
+        find_places(Path(), LISTING, other, "all.txt")
 
 
 def test_images_are_found_in_either_form_of_unicode(tmp_path: Path) -> None:
     composed, decomposed = (normalize(form, "bus/é.jpg") for form in ("NFC", "NFD"))
     whole = Listing(("bus/a.jpg", composed), (0, 0), ("all, line 1", "all, line 2"))
     part = Listing((decomposed,), (0,), ("part, line 1",))
-    assert find_images(tmp_path, whole, part, "all") == [1]
+    assert find_places(tmp_path, whole, part, "all") == [1]

@@ -26,8 +26,8 @@ def test_the_advice_can_be_pasted_into_a_shell() -> None:
     [
         (b'{"1": ', r"a\.json, line 1, column 7: no valid JSON"),
         (b"", r"a\.json, line 1, column 1: no valid JSON"),
-        (b"\xff\xfe", r"a\.json: no UTF-8 text"),
-        (b'{"a": {"7": 1, "8": 2, "7": 3}}', r"a\.json: '7' is there twice"),
+        (b"\xff\xfe", r"a\.json: not UTF-8 text"),
+        (b'{"a": {"7": 1, "8": 2, "7": 3}}', r"a\.json: '7' occurs twice"),
         (b"[1]", r"a\.json: expected a JSON object, got a list"),
     ],
 )

@@ -128,7 +128,7 @@ def test_an_undated_image_is_named(tmp_path: Path) -> None:
         (["a.jpg"], r"in: no folder in it\. Expected FOLDER/<class>/ or"),
         (["bus/a.txt"], r"in/bus: no image in it"),
         (["1/bus/a.jpg", "two/bus/b.jpg"], "1 is a bucket, but two is none"),
-        (["1/bus/a.jpg", "01/bus/b.jpg"], r"a bucket is there twice"),
+        (["1/bus/a.jpg", "01/bus/b.jpg"], r"a bucket occurs twice"),
         (["bus/a.jpg", "bus/b.jpg"], r"2 images cannot fill 10 buckets\. Set buckets=2 "),
     ],
 )

@@ -64,7 +64,7 @@ def test_empty_lines_are_no_class(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("\n", "names no class"), ("a\nb\na\n", "class 'a' is there twice")]
+    ("text", "message"), [("\n", "names no class"), ("a\nb\na\n", "class 'a' is listed twice")]
 )
 def test_wrong_classes_are_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "class_names.txt").write_text(text)
@@ -76,7 +76,7 @@ def test_wrong_classes_are_refused(tmp_path: Path, text: str, message: str) -> N
     ("names", "message"),
     [
         ([], "lists no bucket"),
-        (["1", "two"], "bucket 'two' is no number"),
+        (["1", "two"], "bucket 'two' is not a number"),
         (["1", "01"], "a bucket is listed twice: 1, 01"),
     ],
 )
@@ -90,7 +90,7 @@ def test_wrong_buckets_are_refused(names: list[str], message: str) -> None:
     [
         ([4], r"scenario\.buckets: there is no bucket 4\. There are 1, 2, 10"),
         ([], "the list is empty"),
-        ([1, "1"], "a bucket is there twice"),
+        ([1, "1"], "a bucket is named twice"),
         ("10", "must be a list"),
         (3, "must be a list"),
     ],

@@ -1,4 +1,4 @@
-"""Records of images: keys whatever their case, one class for each image."""
+"""Records of images: case-insensitive keys, one class for each image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.datasets.clear.metadata import Record, as_listing, read_bucket, read_index
+from cliqa.datasets.clear.metadata import Metadata, Record
 from cliqa.utils.errors import DatasetError
 
 CLASSES = ("dress", "bus", "camera")
@@ -16,7 +16,7 @@ BUS = "labeled_metadata/1/bus.json"
 
 
 def read(root: Path) -> dict[str, list[Record]]:
-    return read_bucket(root, "1", read_index(root)["1"], CLASSES)
+    return Metadata(root).records("1")
 
 
 def change(path: Path, image_id: str, **values: object) -> None:
@@ -26,7 +26,7 @@ def change(path: Path, image_id: str, **values: object) -> None:
     path.write_text(json.dumps(records))
 
 
-def test_keys_are_found_whatever_their_case() -> None:
+def test_keys_are_case_insensitive() -> None:
     record = Record({"DATE_TAKEN": "2004", "lat": None}, "7", "a/7.jpg")
     assert record["date_taken"] == record["DATE_TAKEN"] == record.get("Date_Taken") == "2004"
     assert "date_taken" in record
@@ -41,7 +41,7 @@ def test_keys_are_found_whatever_their_case() -> None:
 
 
 def test_buckets_come_in_the_order_of_time(old_tree: Path) -> None:
-    assert list(read_index(old_tree)) == ["1", "2", "10"]
+    assert list(Metadata(old_tree).files) == ["1", "2", "10"]
 
 
 def test_records_come_class_by_class_in_the_order_of_the_file(old_tree: Path) -> None:
@@ -50,14 +50,19 @@ def test_records_come_class_by_class_in_the_order_of_the_file(old_tree: Path) ->
     assert [r.image_id for r in found["bus"]] == list(json.loads((old_tree / BUS).read_text()))
     record = found["bus"][1]
     assert (record.path, record.bucket) == ("labeled_images/1/bus/1107.jpg", "1")
-    listing = as_listing(found, read_index(old_tree)["1"], "train")
+
+
+def test_images_are_listed_class_by_class_with_their_part(new_tree: Path) -> None:
+    listing = Metadata(new_tree, "train").listing("1")
     assert listing.images[9] == "train/labeled_images/1/bus/1107.jpg"
     assert listing.targets == (0,) * 8 + (1,) * 8 + (2,) * 8
     assert listing.places[9] == "train/labeled_metadata/1/bus.json, image 1107"
 
 
-def test_a_class_may_be_absent_from_a_bucket(old_tree: Path) -> None:
-    found = read_bucket(old_tree, "1", {"bus": BUS}, CLASSES)
+def test_a_class_may_be_absent_from_a_bucket(copy_of: Callable[[str], Path]) -> None:
+    root = copy_of("old")
+    (root / "labeled_metadata.json").write_text(json.dumps({"1": {"bus": BUS}}))
+    found = read(root)
     assert [len(own) for own in found.values()] == [0, 8, 0]
 
 
@@ -67,7 +72,7 @@ def test_a_class_may_be_absent_from_a_bucket(old_tree: Path) -> None:
         ('{"1": []}', "bucket '1' must map class names to files"),
         ('{"1": {"bus": 3}}', "bucket '1' must map class names to files"),
         ("{}", "lists no bucket"),
-        ('{"one": {}}', "bucket 'one' is no number"),
+        ('{"one": {}}', "bucket 'one' is not a number"),
         ('{"1": {}}', "bucket 1 has no image"),
         ('{"1": {"tram": "a.json"}}', "bucket 1 has the classes tram, which class_names"),
         ('{"1": {"bus": "a.json"}}', r"a\.json: missing"),
@@ -90,7 +95,7 @@ def test_damaged_records_are_named(copy_of: Callable[[str], Path]) -> None:
 def test_an_image_in_two_classes_of_a_bucket_is_named(copy_of: Callable[[str], Path]) -> None:
     root = copy_of("old")
     change(root / BUS, "1000", IMG_PATH="labeled_images/1/bus/1000.jpg")
-    with pytest.raises(DatasetError, match=r"bus\.json: image 1000 is in class 'dress' of bucket"):
+    with pytest.raises(DatasetError, match=r"bus\.json: image 1000 is also in class 'dress'"):
         read(root)
 
 
@@ -98,4 +103,4 @@ def test_two_records_of_one_image_are_named(copy_of: Callable[[str], Path]) -> N
     root = copy_of("old")
     change(root / BUS, "5", IMG_PATH="labeled_images/1/bus/1107.jpg")
     with pytest.raises(DatasetError, match=r"image 5: .*1107\.jpg is the image of another record"):
-        as_listing(read(root), read_index(root)["1"])
+        Metadata(root).listing("1")

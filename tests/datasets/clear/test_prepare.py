@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.datasets.clear.prepare import join_features, list_images, prepare
+from cliqa.datasets.clear.metadata import Metadata
+from cliqa.datasets.clear.prepare import join_features, prepare
 from cliqa.utils.errors import ConfigError, DatasetError
 
 SPLIT = "training_folder/testset_ratio_0.3/split_3/2"
@@ -94,7 +95,7 @@ def test_other_lists_are_kept_unless_they_may_be_replaced(
     right = (root / name).read_text()
     (root / name).write_text(text)
     before = snapshot(root)
-    with pytest.raises(DatasetError, match=rf"(?s)1 lists .* differ .*{name}.*--overwrite"):
+    with pytest.raises(DatasetError, match=rf"(?s)1 existing lists differ .*{name}.*--overwrite"):
         prepare(root)
     assert snapshot(root) == before
     prepare(root, overwrite=True)
@@ -150,7 +151,7 @@ def test_the_new_layout_needs_nothing(
 def test_class_names_may_hold_spaces(written_tree: Callable[..., Path]) -> None:
     root = written_tree(classes=("evening dress", "bus"))
     prepare(root)
-    assert list_images(root)["1"].images[0] == "labeled_images/1/evening dress/1000.jpg"
+    assert Metadata(root).listing("1").images[0] == "labeled_images/1/evening dress/1000.jpg"
     assert (root / ALL).read_text().startswith("labeled_images/2/evening dress/2000.jpg 0\n")
 
 

@@ -38,7 +38,7 @@ def test_bucket_0_of_one_part_is_left_out_and_noted(copy_of: Callable[[str], Pat
     path.write_text(json.dumps({**index, "0": index["1"]}))
     tree = open_tree(root)
     assert tree.buckets == ("1", "2", "10")
-    assert tree.notes == ["bucket 0 is in train alone and was left out"]
+    assert tree.notes == ["bucket 0 is only in train and was left out"]
     (root / "test/labeled_metadata.json").write_text(path.read_text())
     assert open_tree(root).buckets == ("0", "1", "2", "10")
 

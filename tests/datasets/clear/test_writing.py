@@ -1,4 +1,4 @@
-"""Writing a tree: pieces of equal size, whole folders, links."""
+"""Writing a tree: pieces of equal size, links, unique ids."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import pytest
 
 from cliqa.datasets.clear.writing import (
     PlacedImage,
-    check_buckets,
-    check_copy,
     check_ids,
+    check_options,
     copy_image,
     cut,
-    fresh_folder,
     write_part,
 )
 from cliqa.utils.errors import ConfigError, DatasetError
@@ -29,46 +27,6 @@ def test_pieces_are_consecutive_and_differ_by_one_at_most(total: int, count: int
     assert len(sizes) == count
     assert sizes == sorted(sizes, reverse=True)
     assert max(sizes) - min(sizes) <= 1
-
-
-def test_a_crash_leaves_nothing(tmp_path: Path) -> None:
-    def stop_halfway() -> None:
-        with fresh_folder(tmp_path / "a" / "out") as folder:
-            (folder / "half.txt").write_text("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        stop_halfway()
-    assert list((tmp_path / "a").iterdir()) == []
-
-
-def test_an_empty_folder_is_filled_and_a_used_one_refused(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    with fresh_folder(tmp_path / "out") as folder:
-        (folder / "a.txt").write_text("a")
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert (tmp_path / "out/a.txt").read_text() == "a"
-    for used in (tmp_path / "out", tmp_path / "out/a.txt"):
-        with pytest.raises(DatasetError, match="is there already"), fresh_folder(used):
-            pass
-    with (
-        pytest.raises(DatasetError, match="b: cannot be written"),
-        fresh_folder(tmp_path / "out/a.txt/b"),
-    ):
-        pass
-
-
-def test_of_two_writers_the_second_is_told(tmp_path: Path) -> None:
-    def write_too_late() -> None:
-        with fresh_folder(tmp_path / "out") as folder:
-            (folder / "a.txt").write_text("late")
-            with fresh_folder(tmp_path / "out") as other:
-                (other / "a.txt").write_text("first")
-
-    with pytest.raises(DatasetError, match=r"out is there already\. Choose a new folder"):
-        write_too_late()
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert (tmp_path / "out" / "a.txt").read_text() == "first"
 
 
 def test_images_are_copied_or_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +68,7 @@ def test_records_say_where_the_images_lie(tmp_path: Path) -> None:
 
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ConfigError, match="copy must be 'copy' or 'link', got 'move'"):
-        check_copy("move")
+        check_options("move", 1)
     for wrong in (0, True, 2.0):
         with pytest.raises(ConfigError, match="buckets must be a whole number >= 1, got"):
-            check_buckets(wrong)
+            check_options("copy", wrong)

@@ -31,7 +31,7 @@ def test_numbers_may_be_strings_and_come_back_exactly(path: Path, text: str) -> 
         ('[\n{"image": "a"}\n', "line 3, column 1"),
         ("[" * 100_000, "no readable JSON"),
         ("[" + "9" * 5000 + "]", "no readable JSON"),
-        ('[{"image": "a", "score": 1, "score": 9}]', "'score' is there twice in one entry"),
+        ('[{"image": "a", "score": 1, "score": 9}]', "'score' occurs twice in an object"),
         ("3", "expected a list of entries, got int"),
         ("[]", "the list of entries is empty"),
         ('["a.jpg"]', "row 1: expected an object with names, got str"),
@@ -51,7 +51,7 @@ def test_what_is_no_list_of_entries_is_named(path: Path, text: str, message: str
     [
         ("null", "row 2: 'score' is empty"),
         ("true", "row 2: 'score' is 'True'"),
-        ("[1]", "no number"),
+        ("[1]", "not a number"),
     ],
 )
 def test_an_entry_without_a_number_is_named(path: Path, value: str, message: str) -> None:

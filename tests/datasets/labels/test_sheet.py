@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cliqa.datasets.labels.sheet import read_columns, read_csv
+from cliqa.datasets.labels.csv_labels import read_columns, read_csv
 from cliqa.utils.errors import ConfigError, DatasetError
 
 
@@ -74,8 +74,8 @@ def test_a_delimiter_is_one_character(tmp_path: Path, wrong: Any) -> None:
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ('"7,5"', r"row 3: 'score' is '7,5', which is no number\. Write decimals with a point"),
-        ("good", r"row 3: 'score' is 'good', which is no number\.$"),
+        ('"7,5"', r"row 3: 'score' is '7,5', which is not a number\. Write decimals with a point"),
+        ("good", r"row 3: 'score' is 'good', which is not a number\.$"),
         ("", "row 3: 'score' is empty"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_list_holds_ids(tmp_path: Path) -> None:
     path.write_text("1\r\n22\r\n\r\n")
     assert read_ava_list(path) == {1, 22}
     path.write_text("1\n22.jpg\n")
-    with pytest.raises(DatasetError, match=r"row 2: '22\.jpg' is no image id"):
+    with pytest.raises(DatasetError, match=r"row 2: '22\.jpg' is not an image id"):
         read_ava_list(path)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cliqa.datasets.labels.sheet import read_csv
+from cliqa.datasets.labels.csv_labels import read_csv
 from cliqa.datasets.quality.ava import read_ava_list
 from cliqa.datasets.quality.eva import EVA, read_eva_scores, read_eva_votes
 from cliqa.utils.errors import DatasetError

@@ -65,11 +65,11 @@ def test_a_mos_of_1_to_5_is_doubted_and_the_advice_works(layout: Layout) -> None
         f"{k}.jpg,{2 + k / 10},0.5,{('training', 'validation', 'test')[k % 3]}" for k in range(20)
     ]
     path.write_text("\n".join(["image_name,MOS,SD,set", *rows]))
-    (doubt,) = KonIQ10k(path.parent).doubts
+    (doubt,) = KonIQ10k(path.parent).score_warnings
     assert "2..3.9, 1.9% of the declared range 0..100" in doubt
     assert "Set score_range=(1, 5)" in doubt
     data = KonIQ10k(path.parent, score_range=(1, 5))
-    assert data.doubts == ()
+    assert data.score_warnings == ()
     assert data.std is not None
     assert data.std[0] == 0.5  # in the units of the ratings, as the scores are
 

@@ -12,10 +12,10 @@ from PIL import Image
 from scipy import stats
 
 from cliqa.demo_data.campaigns import CAMPAIGNS, Campaign
+from cliqa.demo_data.degraded_images import degrade_photo, degrade_scene, encode
 from cliqa.demo_data.distortions import to_bytes
 from cliqa.demo_data.photos import crop_photo
 from cliqa.demo_data.similarity import ssim
-from cliqa.demo_data.specimens import encode, paint_specimen, photograph_specimen
 
 each = pytest.mark.parametrize("campaign", CAMPAIGNS, ids=lambda campaign: campaign.name)
 
@@ -37,7 +37,7 @@ def test_quality_falls_with_the_severity_of_each_defect(campaign: Campaign) -> N
     rng = np.random.default_rng(0)
     found = defaultdict(list)
     for _ in range(120):
-        specimen = paint_specimen(campaign, 32, rng)
+        specimen = degrade_scene(campaign, 32, rng)
         found[specimen.distortion].append((specimen.severity, specimen.quality))
     assert set(found) == set(campaign.painted)
     for kind, pairs in found.items():
@@ -52,7 +52,7 @@ def test_a_photographs_quality_is_measured_on_the_stored_file(
     campaign: Campaign, photo: Path
 ) -> None:
     for seed in range(4):
-        specimen = photograph_specimen(campaign, photo, 64, np.random.default_rng(seed))
+        specimen = degrade_photo(campaign, photo, 64, np.random.default_rng(seed))
         pristine = crop_photo(photo, 64, np.random.default_rng(seed))
         similarity = ssim(pristine, decode(specimen.jpeg))
         assert specimen.quality == pytest.approx(max(similarity, 0.0) ** 1.5, abs=1e-12)

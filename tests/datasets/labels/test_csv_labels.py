@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cliqa.datasets.labels.header import is_number
-from cliqa.datasets.labels.sheet import read_csv
+from cliqa.datasets.labels.csv_labels import read_csv
+from cliqa.datasets.labels.sheet import is_number
 from cliqa.datasets.quality.score_file import ScoreFile, read_scores
 from cliqa.utils.errors import ConfigError, DatasetError
 

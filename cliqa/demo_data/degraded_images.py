@@ -1,4 +1,4 @@
-"""One degraded image with the truth about it."""
+"""One degraded image with its true distortion and quality."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _QUALITY, _FULL_COLOUR = 95, 0
 
 
 @dataclass(frozen=True)
-class Specimen:
+class DegradedImage:
     """A degraded image as it is stored.
 
     Attributes:
         jpeg: The file's content.
         source: The scene's or the photograph's name.
-        distortion: What was done to it.
-        severity: How much of it, 0..1.
-        quality: What the raters see, 0..1, before their noise.
+        distortion: The distortion's name.
+        severity: Its strength, 0..1.
+        quality: The true quality, 0..1, before the raters' noise.
     """
 
     jpeg: bytes
@@ -37,8 +37,8 @@ class Specimen:
     quality: float
 
 
-def paint_specimen(campaign: Campaign, size: int, rng: np.random.Generator) -> Specimen:
-    """Return a painted scene with one of the campaign's defects.
+def degrade_scene(campaign: Campaign, size: int, rng: np.random.Generator) -> DegradedImage:
+    """Return a painted scene with one of the data set's distortions.
 
     The quality is 1 - impact x severity. Storing the image adds the same slight compression to
     all of them, so it does not enter.
@@ -49,16 +49,16 @@ def paint_specimen(campaign: Campaign, size: int, rng: np.random.Generator) -> S
         rng: The source of everything random.
     """
     image = campaign.scene(size, rng)
-    shares = {name: defect.share for name, defect in campaign.painted.items()}
-    name, severity = _draw_defect(shares, rng)
+    shares = {name: own.share for name, own in campaign.painted.items()}
+    name, severity = _draw_distortion(shares, rng)
     jpeg = encode(degrade(image, name, severity, rng))
     quality = 1.0 - campaign.painted[name].impact * severity
-    return Specimen(jpeg, campaign.scene_name, name, severity, quality)
+    return DegradedImage(jpeg, campaign.scene_name, name, severity, quality)
 
 
-def photograph_specimen(
+def degrade_photo(
     campaign: Campaign, photo: Path, size: int, rng: np.random.Generator
-) -> Specimen:
+) -> DegradedImage:
     """Return a crop of a photograph with one of the campaign's distortions.
 
     The quality is SSIM**1.5 between the pristine crop and the file as it is stored, compression
@@ -74,13 +74,13 @@ def photograph_specimen(
         DatasetError: The photograph cannot be decoded, or is too small.
     """
     pristine = crop_photo(photo, size, rng)
-    name, severity = _draw_defect(campaign.photographed, rng)
+    name, severity = _draw_distortion(campaign.photographed, rng)
     jpeg = encode(degrade(pristine, name, severity, rng))
     similarity = ssim(pristine, np.asarray(Image.open(io.BytesIO(jpeg), formats=("JPEG",))))
-    return Specimen(jpeg, photo.name, name, severity, max(similarity, 0.0) ** 1.5)
+    return DegradedImage(jpeg, photo.name, name, severity, max(similarity, 0.0) ** 1.5)
 
 
-def _draw_defect(shares: Mapping[str, float], rng: np.random.Generator) -> tuple[str, float]:
+def _draw_distortion(shares: Mapping[str, float], rng: np.random.Generator) -> tuple[str, float]:
     """Return a distortion, drawn by the shares, and a severity."""
     names = list(shares)
     return names[rng.choice(len(names), p=list(shares.values()))], float(rng.random())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cliqa.datasets.labels.doubts import find_doubts
+from cliqa.datasets.labels.score_warnings import find_warnings
 from cliqa.datasets.labels.table import ScoreTable
 
 
@@ -36,9 +36,9 @@ def ladders(references: int = 10, levels: int = 5) -> tuple[tuple[str, ...], np.
     )
 
 
-def test_ordinary_scores_raise_no_doubt() -> None:
-    assert find_doubts(table(SPREAD), (0, 100), True) == []
-    assert find_doubts(table(SPREAD), (0, 100), False) == []
+def test_ordinary_scores_raise_no_warning() -> None:
+    assert find_warnings(table(SPREAD), (0, 100), True) == []
+    assert find_warnings(table(SPREAD), (0, 100), False) == []
 
 
 @pytest.mark.parametrize(
@@ -48,32 +48,32 @@ def test_ordinary_scores_raise_no_doubt() -> None:
 def test_a_range_far_too_wide_is_told_with_a_better_one(
     low: float, high: float, advised: str
 ) -> None:
-    (doubt,) = find_doubts(table(np.linspace(low, high, 20)), (0, 100), True)
-    assert f"scores lie in {low:g}..{high:g}" in doubt
-    assert f"Set score_range={advised}" in doubt
+    (warning,) = find_warnings(table(np.linspace(low, high, 20)), (0, 100), True)
+    assert f"scores lie in {low:g}..{high:g}" in warning
+    assert f"Set score_range={advised}" in warning
     given = tuple(float(end) for end in advised.strip("()").split(","))
-    assert find_doubts(table(np.linspace(low, high, 20)), (given[0], given[1]), True) == []
+    assert find_warnings(table(np.linspace(low, high, 20)), (given[0], given[1]), True) == []
 
 
 def test_a_third_is_enough() -> None:
-    assert find_doubts(table(np.linspace(0, 34, 9)), (0, 100), True) == []
-    assert len(find_doubts(table(np.linspace(0, 33, 9)), (0, 100), True)) == 1
+    assert find_warnings(table(np.linspace(0, 34, 9)), (0, 100), True) == []
+    assert len(find_warnings(table(np.linspace(0, 33, 9)), (0, 100), True)) == 1
 
 
 def test_equal_scores_are_told() -> None:
-    (doubt,) = find_doubts(table([3, 3, 3]), (1, 5), True)
-    assert "f.csv: all 3 scores are 3." in doubt
-    (doubt,) = find_doubts(table([3]), (1, 5), True)
-    assert "the only score is 3." in doubt
+    (warning,) = find_warnings(table([3, 3, 3]), (1, 5), True)
+    assert "f.csv: all 3 scores are 3." in warning
+    (warning,) = find_warnings(table([3]), (1, 5), True)
+    assert "the only score is 3." in warning
 
 
 def test_splits_of_one_value_are_told() -> None:
     splits = ("train",) * 3 + ("val",) + ("test",) * 2
-    (doubt,) = find_doubts(table([1, 3, 5, 2, 4, 4], splits=splits), (1, 5), True)
-    assert "one image in the split 'val', 2 equal scores in the split 'test'" in doubt
-    assert "fractions=" not in doubt
-    (doubt,) = find_doubts(table([1, 3, 5, 2, 4, 4], splits=splits), (1, 5), True, seeded=True)
-    assert "fractions=" in doubt
+    (warning,) = find_warnings(table([1, 3, 5, 2, 4, 4], splits=splits), (1, 5), True)
+    assert "one image in the split 'val', 2 equal scores in the split 'test'" in warning
+    assert "fractions=" not in warning
+    (warning,) = find_warnings(table([1, 3, 5, 2, 4, 4], splits=splits), (1, 5), True, seeded=True)
+    assert "fractions=" in warning
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_splits_of_one_value_are_told() -> None:
     ],
 )
 def test_a_columns_name_tells_the_direction(name: str, direction: bool, inverted: bool) -> None:
-    doubts = find_doubts(table(SPREAD, score_name=name), (0, 100), direction)
-    assert len(doubts) == inverted
+    warnings = find_warnings(table(SPREAD, score_name=name), (0, 100), direction)
+    assert len(warnings) == inverted
     if inverted:
-        assert f"column '{name}'" in doubts[0]
-        assert f"ScoreFile with higher_is_better={not direction}" in doubts[0]
+        assert f"column '{name}'" in warnings[0]
+        assert f"ScoreFile with higher_is_better={not direction}" in warnings[0]
 
 
 @pytest.mark.parametrize("direction", [True, False])
@@ -102,19 +102,19 @@ def test_a_columns_name_tells_the_direction(name: str, direction: bool, inverted
 def test_levels_in_the_names_come_first(direction: bool, name: str) -> None:
     images, raw = ladders()
     labels = table(raw if direction else 100 - raw, images=images, score_name=name)
-    assert find_doubts(labels, (0, 100), direction) == []
-    (doubt,) = find_doubts(labels, (0, 100), not direction)
-    assert "images of a higher distortion level are rated better" in doubt
+    assert find_warnings(labels, (0, 100), direction) == []
+    (warning,) = find_warnings(labels, (0, 100), not direction)
+    assert "images of a higher distortion level are rated better" in warning
 
 
 def test_few_or_mixed_levels_tell_nothing() -> None:
     images, raw = ladders(references=9)
-    assert find_doubts(table(raw, images=images), (0, 100), False) == []
+    assert find_warnings(table(raw, images=images), (0, 100), False) == []
     images, raw = ladders()
     mixed = np.random.default_rng(0).permutation(raw)
-    assert find_doubts(table(mixed, images=images), (0, 100), False) == []
+    assert find_warnings(table(mixed, images=images), (0, 100), False) == []
     numbered = tuple(f"holiday_{k}.jpg" for k in range(50))  # one series of photographs
-    assert find_doubts(table(raw, images=numbered), (0, 100), False) == []
+    assert find_warnings(table(raw, images=numbered), (0, 100), False) == []
 
 
 def test_references_among_the_images_tell_the_direction() -> None:
@@ -122,6 +122,6 @@ def test_references_among_the_images_tell_the_direction() -> None:
     groups = tuple(f"ref{r}.png" for r in range(6) for _ in range(3))
     raw = [90, 40, 20] * 6
     labels = table(raw, images=images, groups=groups)
-    assert find_doubts(labels, (0, 100), True) == []
-    (doubt,) = find_doubts(labels, (0, 100), False)
-    assert "the reference images are rated worse than their distorted versions" in doubt
+    assert find_warnings(labels, (0, 100), True) == []
+    (warning,) = find_warnings(labels, (0, 100), False)
+    assert "the reference images are rated worse than their distorted versions" in warning

@@ -1,8 +1,8 @@
-"""What looks wrong about scores that are all possible: their range, their direction, one value.
+"""Warnings about valid but suspicious scores: their range, their direction, a single value.
 
-A direction can only be told by what the file itself says: the name of its column of scores, the
-levels of distortion in the images' names (KADID-10k, TID2013, CSIQ), or reference images among the
-rated ones. Photographs under names of their own look the same both ways.
+The direction is checked by the name of the score column, by distortion levels in the images' names
+(KADID-10k, TID2013, CSIQ), or by reference images among the rated ones. Photographs without such
+names give no hint.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ import numpy as np
 from cliqa.datasets.labels.table import SPLITS, ScoreTable
 
 LEAST_FILLED = 1 / 3
-"""Scores that fill less of their declared range were probably declared on another scale."""
+"""Scores that span less of their declared range are probably on another scale."""
 
 USUAL_RANGES = ((0, 1), (1, 5), (0, 5), (1, 10), (0, 10), (0, 100))
 
 LEAST_LADDERS = 10
-"""Series of one picture under rising levels of one distortion that a direction is told from."""
+"""Least number of series (one picture, rising distortion) to check the direction by."""
 
 LEAST_REFERENCES = 5
-"""Reference images among the rated ones that a direction is told from."""
+"""Least number of rated reference images to check the direction by."""
 
 _LEVEL = re.compile(r"(?P<ladder>.+)[._](?P<level>\d{1,2})")
 _LEVELS = range(3, 11)
 
 
-def find_doubts(
+def find_warnings(
     table: ScoreTable,
     score_range: tuple[float, float],
     higher_is_better: bool,
     seeded: bool = False,
 ) -> list[str]:
-    """Return what a user should look at before training, one sentence each, with the key to change.
+    """Return warnings that a user should read before training, each with the key to change.
 
     Args:
         table: The checked labels.
@@ -54,7 +54,7 @@ def find_doubts(
 
 
 def _one_value(table: ScoreTable, seeded: bool) -> str | None:
-    """Return which splits have one score alone: nothing can be learnt from them, or measured."""
+    """Return a warning about splits with a single score: no correlation can be computed."""
     if len(table) and np.ptp(table.raw) == 0.0:
         many = f"all {len(table)} scores are" if len(table) > 1 else "the only score is"
         return (
@@ -78,7 +78,7 @@ def _one_value(table: ScoreTable, seeded: bool) -> str | None:
 
 
 def _narrow(raw: np.ndarray, score_range: tuple[float, float]) -> str | None:
-    """Return that the scores fill little of their declared range."""
+    """Return a warning that the scores span little of their declared range."""
     low, high = score_range
     spread = float(np.ptp(raw))
     share = spread / (high - low)
@@ -103,7 +103,7 @@ def _usual_range(least: float, most: float, declared: tuple[float, float]) -> tu
 
 
 def _inverted(table: ScoreTable, higher_is_better: bool) -> str | None:
-    """Return that the declared direction contradicts what the file says."""
+    """Return a warning that the declared direction contradicts the file."""
     quality = table.raw if higher_is_better else -table.raw
     rises = _rise_with_level(table.images, quality)
     beaten = _beaten_references(table, quality)
@@ -116,11 +116,11 @@ def _inverted(table: ScoreTable, higher_is_better: bool) -> str | None:
         why = "the reference images are rated worse than their distorted versions"
         wrong = beaten > 0.8
     else:
-        said = _said_by_name(table.score_name)
+        by_name = _direction_by_name(table.score_name)
         why = f"the column '{table.score_name}' is named after a score of which " + (
-            "higher is better" if said else "lower is better"
+            "higher is better" if by_name else "lower is better"
         )
-        wrong = said is not None and said != higher_is_better
+        wrong = by_name is not None and by_name != higher_is_better
     if not wrong:
         return None
     return (
@@ -129,10 +129,10 @@ def _inverted(table: ScoreTable, higher_is_better: bool) -> str | None:
     )
 
 
-def _said_by_name(name: str) -> bool | None:
-    """Return whether a column's name says that higher is better; None where it says nothing.
+def _direction_by_name(name: str) -> bool | None:
+    """Return whether a column's name means that higher is better; None if it gives no hint.
 
-    >>> _said_by_name("DMOS"), _said_by_name("mos_quality"), _said_by_name("score")
+    >>> _direction_by_name("DMOS"), _direction_by_name("mos_quality"), _direction_by_name("score")
     (False, True, None)
     """
     words = re.findall(r"[a-z]+", name.lower())
@@ -156,7 +156,7 @@ def _ladders(images: Sequence[str]) -> Iterator[tuple[list[int], list[int]]]:
 
 
 def _rise_with_level(images: Sequence[str], quality: np.ndarray) -> float | None:
-    """Return how quality goes with the distortion level, -1..1 (Kendall), None without levels."""
+    """Return Kendall's tau of quality and distortion level, -1..1; None without levels."""
     found = []
     for levels, indices in _ladders(images):
         own = quality[indices]
@@ -166,7 +166,7 @@ def _rise_with_level(images: Sequence[str], quality: np.ndarray) -> float | None
 
 
 def _beaten_references(table: ScoreTable, quality: np.ndarray) -> float | None:
-    """Return which share of its versions is rated better than a reference, None without any."""
+    """Return the share of distorted versions rated above their reference; None without any."""
     if table.groups is None:
         return None
     members: dict[str, list[int]] = defaultdict(list)
