@@ -231,8 +231,7 @@ class ExportedEvaluation(EvaluationModel):
     Args:
         path: The file.
         config: See `EvaluationModel`; None for the parts of its run's config that the file holds.
-        config_file: See `EvaluationModel`.
-        request: See `EvaluationModel`.
+        config_file, request: See `EvaluationModel`.
 
     Raises:
         CliqaError: The file, the data or the protocol is wrong, or the file is of another config.

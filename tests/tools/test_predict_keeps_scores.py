@@ -158,8 +158,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
     return allow
 
 
-@pytest.mark.parametrize("most", [1, 3, 8])
-@pytest.mark.parametrize("crops", [[], ["--crops", "grid:2x2", "--crop-size", "12"]])
+@pytest.mark.parametrize(
+    ("most", "crops"),
+    [(1, []), (8, []), (3, ["--crops", "grid:2x2", "--crop-size", "12"])],
+)
 def test_batches_are_halved_where_memory_does_not_suffice(
     call: Call,
     tiny_data: Path,
