@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from cliqa.config.names import package_folder, parse_file
 
 ROOT = Path(__file__).resolve().parents[1]
 LINES = 300
+FLAT = 16
 TESTED = 0.8
 
 LAYERS = (
@@ -167,6 +169,21 @@ def test_the_package_itself_imports_nothing() -> None:
 def test_files_are_short() -> None:
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in sources()}
     assert {str(path): lines for path, lines in lengths.items() if lines > LINES} == {}
+
+
+def test_rooms_are_small() -> None:
+    counts = Counter(path.parent for path in sources() if path.name != "__init__.py")
+    assert {str(room): count for room, count in counts.items() if count > FLAT} == {}
+
+
+def test_rooms_say_what_is_in_them_and_what_is_not() -> None:
+    rooms = [path for path in sources() if path.name == "__init__.py"]
+    short = [
+        str(path)
+        for path in rooms
+        if len((ast.get_docstring(tree_of(path)) or "").splitlines()) < 3
+    ]
+    assert short == []
 
 
 def test_modules_are_documented() -> None:
