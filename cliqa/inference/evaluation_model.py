@@ -21,8 +21,8 @@ from cliqa.engine.work_dir.checkpoints import load_run
 from cliqa.engine.work_dir.data_record import DataRecord, record_sources
 from cliqa.engine.work_dir.same_run import check_same_data
 from cliqa.engine.work_dir.saved_config import config_to_build, reason
+from cliqa.inference.eval_session import CPU, EvalSession, ForwardSession, StrategySession
 from cliqa.inference.evaluation_data import ClassData, EvaluationData, ScoreData
-from cliqa.inference.evaluation_pass import CPU, EvalSession, ForwardSession, StrategySession
 from cliqa.inference.evaluation_request import EvalRequest, is_new_data_set
 from cliqa.inference.exported_model import (
     ExportedModel,

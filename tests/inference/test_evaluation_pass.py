@@ -14,14 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.datasets import base
+from cliqa.inference.eval_session import StrategySession
 from cliqa.inference.evaluation_model import CheckpointEvaluation, open_evaluation
-from cliqa.inference.evaluation_pass import (
-    SharedViews,
-    StrategySession,
-    collate_views,
-    evaluate_models,
-    run_pass,
-)
+from cliqa.inference.evaluation_pass import SharedViews, collate_views, evaluate_models, run_pass
 from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.training.loop.batching import RaggedImages
 from cliqa.transforms.decode import read_image
