@@ -15,7 +15,7 @@ from typing import Any, Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.option_values import parse_value
-from cliqa.utils.cli import add_workers_argument, run_entry_point
+from cliqa.utils.cli import add_arguments, run_entry_point
 from cliqa.utils.paths import check_new_folder
 
 # what needs torch is imported in the functions: --help answers at once
@@ -131,9 +131,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument("--name", required=True, help="what the features are called")
     command.add_argument("--checkpoint", help="file of the network's weights")
     command.add_argument("--arch", default="resnet50", help="name, or dict(type=...) (resnet50)")
-    command.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     command.add_argument("--batch-size", type=int, default=64, help="default: 64")
-    add_workers_argument(command)
+    add_arguments(command, "--device", "--num-workers")
     command.add_argument("--overwrite", action="store_true", help="replace features of that name")
 
     command = add("create", "cut a data set into buckets anew")

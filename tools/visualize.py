@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
-from cliqa.utils.cli import add_trust_argument, run_entry_point
+from cliqa.utils.cli import add_arguments, check_at_least, command, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_folder
 
@@ -88,19 +88,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--levels", type=int, help="degraded versions (default: 5)")
     parser.add_argument("--device", help="auto (default), cpu, cuda or cuda:N")
-    add_trust_argument(parser)
+    add_arguments(parser, "--trust")
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(parse_args, trusting)
+def main(args: argparse.Namespace) -> None:
     """Draw, and print the files written (of a comparison of runs, its table too)."""
-    args = parse_args(argv)
-    with trusting(args.trust):
-        _main(args)
-
-
-def _main(args: argparse.Namespace) -> None:
-    """Do what the command line asks for."""
     check_output_folder(args.out)
     _check(args)
     from cliqa.visualization.modes import Target, figure_folder  # noqa: PLC0415  --help is fast
@@ -125,10 +119,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f"--mode {args.mode}: give one work_dir or checkpoint.")
     if args.mode in ("attention", "words", "ranking") and not args.images:
         raise ConfigError(f"--mode {args.mode}: give --images, files or folders.")
-    for option, least in (("samples", 2), ("levels", 1)):
-        value = getattr(args, option)
-        if value is not None and value < least:
-            raise ConfigError(f"--{option} {value}: must be at least {least}.")
+    check_at_least(2, "--samples", args.samples)
+    check_at_least(1, "--levels", args.levels)
 
 
 def _draw_runs(args: argparse.Namespace, target: Target) -> list[Path]:
