@@ -125,7 +125,6 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/config/inheritance.py::_base_names compile",
         "cliqa/config/inheritance.py::_base_names eval",
         "cliqa/registry.py::from_dotted_path importlib.import_module",
-        "cliqa/registry.py::why_unknown importlib.import_module",
         "cliqa/config/trust.py::import_custom_modules importlib.import_module",
     ),
     "Modules by names that stand in the sources: our own rooms, and optional libraries.": (
