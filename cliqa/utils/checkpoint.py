@@ -14,6 +14,7 @@ import torch
 from cliqa.utils.archive import check_archive, seal_zip, zip_damage
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.io import atomic_open
+from cliqa.utils.memory import tensors_in
 
 DAMAGE = (
     *(RuntimeError, EOFError, ValueError, KeyError, OSError),
@@ -96,19 +97,12 @@ def _check_tensors(state: dict[str, Any], path: Path) -> None:
     PyTorch does not check the indices of sparse ones, and an expanded one takes a few bytes in the
     file and any number in memory.
     """
-    waiting: list[Any] = [state]
-    seen: set[int] = set()
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, torch.Tensor):
-            if not is_stored(value):
-                raise CheckpointError(
-                    f"{path}: holds a sparse, quantized or expanded tensor of shape "
-                    f"{tuple(value.shape)}. Save dense ones: tensor.to_dense().clone()."
-                )
-        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
-            seen.add(id(value))  # a list in a file can contain itself
-            waiting += value.values() if isinstance(value, dict) else value
+    for tensor in tensors_in(state):
+        if not is_stored(tensor):
+            raise CheckpointError(
+                f"{path}: holds a sparse, quantized or expanded tensor of shape "
+                f"{tuple(tensor.shape)}. Save dense ones: tensor.to_dense().clone()."
+            )
 
 
 def is_stored(tensor: torch.Tensor) -> bool:
