@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -18,95 +18,28 @@ from cliqa.config.option_values import parse_value
 from cliqa.utils.cli import add_arguments, run_entry_point
 from cliqa.utils.paths import check_new_folder
 
-# what needs torch is imported in the functions: --help answers at once
+if TYPE_CHECKING:
+    from cliqa.datasets.clear.create import create_dataset as create_dataset
+    from cliqa.datasets.clear.fewshot import get_fewshot_indices as get_fewshot_indices
+    from cliqa.datasets.clear.from_folder import from_folder as from_folder
+    from cliqa.datasets.clear.prepare import prepare as prepare
+    from cliqa.inference.features import get_pretrained_features as get_pretrained_features
+
+_HOMES = {
+    "create_dataset": "cliqa.datasets.clear.create",
+    "from_folder": "cliqa.datasets.clear.from_folder",
+    "get_fewshot_indices": "cliqa.datasets.clear.fewshot",
+    "get_pretrained_features": "cliqa.inference.features",
+    "prepare": "cliqa.datasets.clear.prepare",
+}
+"""The modules of the functions, which are imported when they are used: ``--help`` is fast."""
 
 
-def get_pretrained_features(
-    root: str | Path,
-    name: str,
-    checkpoint: str | Path | None = None,
-    arch: str | dict[str, Any] = "resnet50",
-    *,
-    device: str = "auto",
-    batch_size: int = 64,
-    num_workers: int = 0,
-    overwrite: bool = False,
-) -> Path:
-    """Write the features that a pretrained network makes of every image.
-
-    Args:
-        root: The data set's folder.
-        name: What the features are called: the config's ``scenario.feature_type``.
-        checkpoint: The network's weights; None for those that `arch` comes with.
-        arch: The network: a name, or a dict with its type.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-        batch_size: Images at a time.
-        num_workers: Processes that read images.
-        overwrite: Replace features of that name.
-
-    Returns:
-        The folder of the features.
-    """
-    from cliqa.inference import features  # noqa: PLC0415
-
-    return features.get_pretrained_features(
-        root,
-        name,
-        checkpoint,
-        arch,
-        device=device,
-        batch_size=batch_size,
-        num_workers=num_workers,
-        overwrite=overwrite,
-    )
-
-
-def get_fewshot_indices(root: str | Path, shot: int = 5, seed: int = 0) -> list[str]:
-    """Write few-shot training lists; see `cliqa.datasets.clear.fewshot.get_fewshot_indices`."""
-    from cliqa.datasets.clear import fewshot  # noqa: PLC0415
-
-    return fewshot.get_fewshot_indices(root, shot, seed)
-
-
-def create_dataset(
-    root: str | Path,
-    out: str | Path,
-    process: Callable[..., Any] = partial(sorted, key=lambda record: record["date_taken"]),  # noqa: B008
-    *,
-    buckets: int | None = None,
-    copy: Literal["copy", "link"] = "copy",
-) -> None:
-    """Cut a data set into buckets anew; see `cliqa.datasets.clear.create.create_dataset`."""
-    from cliqa.datasets.clear import create  # noqa: PLC0415
-
-    create.create_dataset(root, out, process, buckets=buckets, copy=copy)
-
-
-def prepare(
-    root: str | Path,
-    *,
-    test_ratio: float = 0.3,
-    seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    overwrite: bool = False,
-) -> None:
-    """Write ``training_folder``; see `cliqa.datasets.clear.prepare.prepare`."""
-    from cliqa.datasets.clear import prepare as module  # noqa: PLC0415
-
-    module.prepare(root, test_ratio=test_ratio, seeds=seeds, overwrite=overwrite)
-
-
-def from_folder(
-    folder: str | Path,
-    out: str | Path,
-    *,
-    buckets: int = 10,
-    order: Literal["date", "name"] = "date",
-    copy: Literal["copy", "link"] = "copy",
-) -> None:
-    """Write CLEAR's layout; see `cliqa.datasets.clear.from_folder.from_folder`."""
-    from cliqa.datasets.clear import from_folder as module  # noqa: PLC0415
-
-    module.from_folder(folder, out, buckets=buckets, order=order, copy=copy)
+def __getattr__(name: str) -> object:
+    """Import a function of the package."""
+    if name not in _HOMES:
+        raise AttributeError(f"{__file__} has no '{name}'. It has {', '.join(_HOMES)}.")
+    return getattr(__import__(_HOMES[name], fromlist=[name]), name)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -128,7 +61,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
     command = add("features", "write the features that a pretrained network makes of the images")
     command.add_argument("root", help="the data set's folder")
-    command.add_argument("--name", required=True, help="what the features are called")
+    command.add_argument("--name", required=True, help="name of the features")
     command.add_argument("--checkpoint", help="file of the network's weights")
     command.add_argument("--arch", default="resnet50", help="name, or dict(type=...) (resnet50)")
     command.add_argument("--batch-size", type=int, default=64, help="default: 64")
@@ -152,22 +85,28 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command and say what it wrote."""
+    """Run one command and report the files."""
     args = parse_args(argv)
     RUN[args.command](args)
 
 
 def _prepare(args: argparse.Namespace) -> None:
+    from cliqa.datasets.clear.prepare import prepare  # noqa: PLC0415
+
     prepare(args.root, overwrite=args.overwrite)
 
 
 def _fewshot(args: argparse.Namespace) -> None:
+    from cliqa.datasets.clear.fewshot import get_fewshot_indices  # noqa: PLC0415
+
     get_fewshot_indices(args.root, args.shot, args.seed)
     print(f"{args.root}: the {args.shot}-shot lists of seed {args.seed} are written. Train with")
     print(f"scenario.evaluation_protocol=iid scenario.seed={args.seed} scenario.shot={args.shot}")
 
 
 def _features(args: argparse.Namespace) -> None:
+    from cliqa.inference.features import get_pretrained_features  # noqa: PLC0415
+
     get_pretrained_features(
         args.root,
         args.name,
@@ -182,6 +121,8 @@ def _features(args: argparse.Namespace) -> None:
 
 def _create(args: argparse.Namespace) -> None:
     check_new_folder(args.out)
+    from cliqa.datasets.clear.create import create_dataset  # noqa: PLC0415
+
     process = partial(sorted, key=lambda record: record[args.sort_by])
     copy: Literal["copy", "link"] = "link" if args.link else "copy"
     create_dataset(args.root, args.out, process, buckets=args.buckets, copy=copy)
@@ -189,6 +130,8 @@ def _create(args: argparse.Namespace) -> None:
 
 def _from_folder(args: argparse.Namespace) -> None:
     check_new_folder(args.out)
+    from cliqa.datasets.clear.from_folder import from_folder  # noqa: PLC0415
+
     copy: Literal["copy", "link"] = "link" if args.link else "copy"
     from_folder(args.folder, args.out, buckets=args.buckets, order=args.order, copy=copy)
 

@@ -1,4 +1,4 @@
-"""What a start is worth at several numbers of labelled images, over seeds.
+"""Compare a config with and without pretraining, on few and on more labelled images.
 
 ``python tools/compare_pretraining.py config/plain.py config/pretrained.py --images 50 200``
 """
@@ -28,8 +28,9 @@ from cliqa.utils.paths import check_output_folder
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
-        description="Train two configs, which should differ in their start alone, on few and on "
-        "more labelled images and over seeds. The same command continues where it was stopped."
+        description="Train two configs, which should differ only in their initial weights, on few "
+        "and on more labelled images and over seeds. The same command continues where it was "
+        "stopped."
     )
     parser.add_argument("baseline", help="config without pretraining")
     parser.add_argument("pretrained", help="config with pretraining")

@@ -1,6 +1,6 @@
 """Make a trained model deployable: ``python tools/compress.py export work_dirs/demo``.
 
-``quantize``, ``prune`` and ``auto`` make it smaller and faster, and measure what that costs.
+``quantize``, ``prune`` and ``auto`` make it smaller and faster, and measure the loss of quality.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def add_export(commands: Commands) -> None:
 
 
 def export(args: argparse.Namespace) -> None:
-    """Export a checkpoint and say what was written."""
+    """Export a checkpoint and report the file."""
     check_output_file(args.out, inputs=[args.checkpoint])
     from cliqa.compress.export import (  # noqa: PLC0415  --help answers without it
         export_checkpoint,
@@ -98,7 +98,7 @@ def add_quantize(commands: Commands) -> None:
 
 
 def quantize(args: argparse.Namespace) -> None:
-    """Quantize a model and say what was tried and written."""
+    """Quantize a model and report the attempts and the file."""
     check_output_file(args.out, inputs=[args.model])
     from cliqa.compress.quantize import quantize_model  # noqa: PLC0415  --help is fast
 
@@ -120,7 +120,7 @@ def add_prune(commands: Commands) -> None:
         "prune",
         help="remove channels, and fine-tune what is left",
         description="Remove a share of a run's channels and fine-tune on its training data, taught "
-        "by the unpruned model. The same command goes on where it was stopped.",
+        "by the unpruned model. The same command continues where it was stopped.",
     )
     parser.add_argument("checkpoint", help="work_dir or checkpoint")
     parser.add_argument("--ratio", type=float, required=True, help="share of the channels, 0..1")
@@ -181,7 +181,7 @@ def add_auto(commands: Commands) -> None:
         help="try all of it on this machine, and choose within a budget",
         description="Measure precisions, backends and prunings of a run's model on this machine; "
         "write every file, a table and a figure; name the best within the budget. The same command "
-        "goes on where it was stopped.",
+        "continues where it was stopped.",
     )
     parser.add_argument("checkpoint", help="work_dir or checkpoint")
     parser.add_argument("--target", choices=("size", "latency", "quality"), default="size")

@@ -55,7 +55,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     """Evaluate, write each checkpoint's results, and print a table of all of them."""
     _check_outputs(args)
-    check_range("--score-range", args.score_range)
+    low, high = check_range("--score-range", args.score_range)
     from cliqa.evaluation.records.eval_results import evaluation_report  # noqa: PLC0415
     from cliqa.inference.candidate import Request  # noqa: PLC0415  --help answers without what follows
     from cliqa.inference.data_arguments import Scale  # noqa: PLC0415
@@ -68,7 +68,7 @@ def main(args: argparse.Namespace) -> None:
         data_sets=args.datasets,
         split=args.split,
         protocol=parse_protocol(args.crops, args.crop_size, args.resize, args.seed),
-        scale=Scale(*args.score_range, not args.lower_is_better) if args.score_range else None,
+        scale=Scale(low, high, not args.lower_is_better) if args.score_range else None,
         batch_size=args.batch_size,
         num_workers=args.num_workers,
         allow_changed_data=args.allow_changed_data,

@@ -72,7 +72,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> int:
     """Score images and write a table; the status is 1 if an image could not be scored.
 
-    What is scored when something ends the work is written all the same.
+    If it is interrupted, the scores so far are written.
     """
     _check(args)
     from tqdm import tqdm  # noqa: PLC0415  --help answers without what follows
@@ -101,7 +101,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse options that cannot be meant, before anything is read."""
+    """Refuse invalid options before anything is read."""
     first = Path(args.paths[0])
     if first.suffix in (".pth", ".onnx") or (first / "checkpoints" / "last.pth").is_file():
         raise ConfigError(
@@ -117,7 +117,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _write(args: argparse.Namespace, rows: Sequence[Score], total: int, of_classes: bool) -> None:
-    """Write what is scored, and say how much it is where that is not all."""
+    """Write the scores so far, and report their number if some images are missing."""
     from cliqa.utils.io import write_text  # noqa: PLC0415  needs numpy
 
     if not rows:
@@ -133,7 +133,7 @@ def _write(args: argparse.Namespace, rows: Sequence[Score], total: int, of_class
 
 
 def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float], float]:
-    """Return what brings a score of 0..1 to the scale that is asked for.
+    """Return a function that converts a score of 0..1 to the requested scale.
 
     Raises:
         ConfigError: The model gives classes, or its config has no such data set.
@@ -177,9 +177,9 @@ def to_json(rows: Sequence[Score], of_classes: bool = False) -> str:
     listed = []
     for row in rows:
         value = row.score
-        said = {"class": row.label, "probability": value} if of_classes else {"score": value}
+        found = {"class": row.label, "probability": value} if of_classes else {"score": value}
         error = {"error": row.error} if row.error else {}
-        listed.append({"image": str(row.image), **said, **error})
+        listed.append({"image": str(row.image), **found, **error})
     return as_json(listed, indent=2) + "\n"
 
 

@@ -26,7 +26,7 @@ from cliqa.utils.paths import check_output_folder
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
-        description="Train configs over several seeds, and set their means side by side. "
+        description="Train configs over several seeds, and compare their means. "
         "The same command continues where it was stopped."
     )
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="e.g. config/demo.py")

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from cliqa.visualization.modes import Target
 
 FROM_FILES = {
-    "training": "loss and scores of every epoch; several runs lie over each other",
+    "training": "loss and scores of every epoch; several runs in one figure",
     "evaluation": "predictions against scores, from eval_results.json",
     "compare": "final scores of several runs, or of several eval_results.json",
-    "matrix": "score matrices and what was forgotten",
+    "matrix": "score matrices and forgetting",
 }
 FROM_MODELS = {
     "attention": "where in --images the model looks: spatial attention, else Grad-CAM",
@@ -45,7 +45,7 @@ ONLY_FOR = {
     "levels": ("ranking",),
     "device": tuple(FROM_MODELS),
 }
-"""The modes that an option means something to; ``""`` is no mode."""
+"""The modes that an option applies to; ``""`` is no mode."""
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -108,13 +108,13 @@ def main(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raise a ConfigError for options that are out of range or mean nothing to the mode."""
+    """Refuse options that are out of range, or do not apply to the mode."""
     if not 10 <= args.dpi <= 2400:
         raise ConfigError(f"--dpi {args.dpi}: must lie between 10 and 2400.")
     for option, modes in ONLY_FOR.items():
         if getattr(args, option) is not None and args.mode not in modes:
             named = ", ".join(mode for mode in modes if mode)
-            raise ConfigError(f"--{option}: means something to --mode {named} alone.")
+            raise ConfigError(f"--{option}: applies only to --mode {named}.")
     if args.mode in FROM_MODELS and len(args.inputs) > 1:
         raise ConfigError(f"--mode {args.mode}: give one work_dir or checkpoint.")
     if args.mode in ("attention", "words", "ranking") and not args.images:
@@ -138,7 +138,7 @@ def _draw_runs(args: argparse.Namespace, target: Target) -> list[Path]:
 
 
 def _draw_files(args: argparse.Namespace, target: Target) -> list[Path]:
-    """Draw a mode that needs files alone."""
+    """Draw a mode that reads only files."""
     from cliqa.visualization import modes  # noqa: PLC0415
 
     draw: dict[str, Callable[..., list[Path]]] = {

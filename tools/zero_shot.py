@@ -1,4 +1,7 @@
-"""Ask a model for what it never learnt: ``python tools/zero_shot.py work_dirs/x --data new``."""
+"""Test a model on classes or scores that it was not trained on.
+
+``python tools/zero_shot.py work_dirs/x --data new``
+"""
 
 from __future__ import annotations
 
@@ -53,6 +56,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     """Test a model on new candidates and print a table."""
     _check(args)
+    low, high = check_range("--score-range", args.score_range)
     from cliqa.inference.data_arguments import Scale  # noqa: PLC0415  --help answers without these
     from cliqa.inference.few_shot import few_shot, few_shot_table  # noqa: PLC0415
     from cliqa.inference.predict import Predictor  # noqa: PLC0415
@@ -67,7 +71,7 @@ def main(args: argparse.Namespace) -> None:
         args.shots,
         args.seeds,
         args.text_weight,
-        Scale(*args.score_range, not args.lower_is_better) if args.score_range else None,
+        Scale(low, high, not args.lower_is_better) if args.score_range else None,
     )
     if args.out:
         write_json(args.out, {"checkpoint": str(predictor.checkpoint), "rows": rows})
@@ -75,14 +79,13 @@ def main(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse numbers that cannot be meant, before anything is read."""
+    """Refuse invalid numbers before anything is read."""
     check_at_least(0, "--shots", *args.shots)
     check_at_least(0, "--text-weight", args.text_weight)
     if args.text_weight == 0 and 0 in args.shots:
         raise ConfigError(
             "--text-weight 0: without a text there must be images. Leave 0 out of --shots."
         )
-    check_range("--score-range", args.score_range)
     read = [args.checkpoint, args.data.partition("=")[0], *([args.texts] if args.texts else [])]
     check_output_file(args.out, suffixes=(".json",), inputs=read)
 

@@ -172,15 +172,16 @@ def add_arguments(parser: argparse.ArgumentParser, *names: str) -> None:
         parser.add_argument(name, **ARGUMENTS[name])
 
 
-def check_range(option: str, given: Sequence[float] | None) -> None:
-    """Refuse the LOW and HIGH of an option unless LOW is below HIGH.
+def check_range(option: str, given: Sequence[float] | None) -> tuple[float, float]:
+    """Return the LOW and HIGH of an option, 0 and 1 if it is not given.
 
     Raises:
-        ConfigError: It is not, or one is NaN.
+        ConfigError: LOW is not below HIGH.
     """
     low, high = given or (0.0, 1.0)
     if not low < high:
         raise ConfigError(f"{option} {low:g} {high:g}: LOW must be below HIGH.")
+    return low, high
 
 
 def check_at_least(least: float, option: str, *given: float | None) -> None:

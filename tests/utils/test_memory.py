@@ -45,7 +45,7 @@ class Small:
         return torch.stack([image.mean() for image in images])
 
 
-@pytest.mark.parametrize("most", [1, 2, 3, 5, 8, 13, 40])
+@pytest.mark.parametrize("most", [1, 3, 13])
 def test_smaller_batches_give_the_same(most: int, caplog: pytest.LogCaptureFixture) -> None:
     images = torch.arange(13 * 4.0).view(13, 4)
     model = Small(most)
