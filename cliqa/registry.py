@@ -216,7 +216,7 @@ def build_component(
     registry: ComponentRegistry,
     config: Mapping[str, Any],
     where: str,
-    **provided: Any,  # noqa: ANN401
+    **provided: object,
 ) -> Any:  # noqa: ANN401
     """Build the component that a section describes.
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from cliqa.utils.archive import check_archive, seal_zip, zip_damage
-from cliqa.utils.errors import CheckpointError
+from cliqa.utils.errors import CheckpointError, first_line
 from cliqa.utils.io import atomic_open
 from cliqa.utils.memory import tensors_in
 
@@ -66,9 +66,8 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
             "could run code). Save its state_dict() alone and load that."
         ) from error
     except DAMAGE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f"{path}: damaged or not a PyTorch checkpoint ({reason}).{_advice(path)}"
+            f"{path}: damaged or not a PyTorch checkpoint ({first_line(error)}).{_advice(path)}"
         ) from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a dict of tensors.")

@@ -109,7 +109,8 @@ def test_a_mistake_is_found_in_well_under_two_seconds() -> None:
         "from cliqa.config.components import quick_check\n"
         "try: quick_check(load_config('config/demo.py', ['cl_strategy.optimizer.type=SDG']))\n"
         "except Exception as error: print(error)\n"
-        "print([name for name in ('torch', 'avalanche', 'mmpretrain') if name in sys.modules])"
+        "heavy = {'torch', 'avalanche', 'torchvision', 'mmpretrain', 'cv2', 'matplotlib'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     start = time.perf_counter()
     run = subprocess.run(

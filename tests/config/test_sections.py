@@ -114,14 +114,6 @@ def test_slips_of_sections(tmp_path: Path, name: str, section: str) -> None:
         check(tmp_path, x=f"{name} = 1")
 
 
-@pytest.mark.parametrize("name", ["optimizer", "default_hooks", "device"])
-def test_names_that_belong_elsewhere(tmp_path: Path, name: str) -> None:
-    with pytest.raises(
-        ConfigError, match=rf"line 1: {name}: '{name}' is not a top-level key; move it"
-    ):
-        check(tmp_path, x=f"{name} = 1")
-
-
 @pytest.mark.parametrize("name", ["models", "optimizer", "stages"])
 def test_names_that_something_reads_are_variables(tmp_path: Path, name: str) -> None:
     check(tmp_path, x=f"{name} = dict(type='A')\nmodel = {name}")
