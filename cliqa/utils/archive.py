@@ -123,14 +123,16 @@ def _read_array(entry: IO[bytes], size: int) -> np.ndarray:
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if read is None:
         raise ArchiveError(f"unknown format {version}")
-    shape, _, dtype = read(entry)
+    shape, by_column, dtype = read(entry)
     if dtype.hasobject:
         raise ArchiveError("it contains Python objects")
     count = math.prod(shape)
     if min(shape, default=0) < 0 or count * dtype.itemsize != size - entry.tell():
         raise ArchiveError(f"its size is not that of {dtype} of shape {shape}")
-    entry.seek(0)
-    return npy.read_array(entry, allow_pickle=False)
+    if not count * dtype.itemsize:
+        return np.zeros(shape, dtype)
+    values = np.frombuffer(entry.read(), dtype)
+    return values.reshape(shape, order="F" if by_column else "C").copy()
 
 
 def digest_of(*contents: bytes) -> str:
