@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 
 from cliqa.config.trust import trusting
-from cliqa.utils.cli import add_changed_data_argument, add_config_arguments, run_entry_point
+from cliqa.utils.cli import CONFIG, add_arguments, command, run_entry_point
 from cliqa.utils.paths import check_output_file
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description="Evaluate a checkpoint on data sets.")
-    add_config_arguments(parser)
+    add_arguments(parser, *CONFIG, "--split", "--allow-changed-data")
     parser.add_argument(
         "checkpoint", nargs="?", help="checkpoint or work_dir (default: the config's work_dir)"
     )
@@ -29,25 +29,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="data sets of the config by name, or others as TYPE=ROOT (default: all of the config)",
     )
     parser.add_argument(
-        "--split", default="test", choices=("test", "val", "train", "all"), help="default: test"
-    )
-    parser.add_argument(
         "--out",
         help="file to write (default: eval_results.json in the work_dir)",
     )
-    add_changed_data_argument(parser)
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(parse_args, trusting)
+def main(args: argparse.Namespace) -> None:
     """Evaluate one checkpoint and write its metrics and predictions."""
-    args = parse_args(argv)
-    with trusting(args.trust):
-        _main(args)
-
-
-def _main(args: argparse.Namespace) -> None:
-    """Do what the command line asks for."""
     check_output_file(args.out, inputs=[args.config, args.checkpoint or args.work_dir or ""])
     from cliqa.config.components import quick_check  # noqa: PLC0415
     from cliqa.config.load import load_config  # noqa: PLC0415  --help answers without it

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from cliqa.config.trust import trusting
-from cliqa.utils.cli import add_changed_data_argument, add_config_arguments, run_entry_point
+from cliqa.utils.cli import CONFIG, add_arguments, command, run_entry_point
 from cliqa.utils.paths import check_output_folder
 
 
@@ -16,7 +16,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Train a config's model over its stream of data sets."
     )
-    add_config_arguments(parser)
+    add_arguments(parser, *CONFIG, "--allow-changed-data")
     parser.add_argument(
         "--resume",
         nargs="?",
@@ -25,19 +25,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="resume from the work_dir's last checkpoint, or from PATH",
     )
     parser.add_argument("--amp", action="store_true", help="train in mixed precision")
-    add_changed_data_argument(parser)
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(parse_args, trusting)
+def main(args: argparse.Namespace) -> None:
     """Train a config's model over its stream, or pretrain it."""
-    args = parse_args(argv)
-    with trusting(args.trust):
-        _main(args)
-
-
-def _main(args: argparse.Namespace) -> None:
-    """Train or pretrain, and compress the model if the config asks for it."""
     check_output_folder(args.work_dir, "--work-dir")
     from cliqa.config.components import quick_check  # noqa: PLC0415
     from cliqa.config.load import default_work_dir, load_config  # noqa: PLC0415  --help is fast

@@ -82,12 +82,17 @@ class ComponentRegistry(Registry):
     def names(self) -> list[str]:
         """Return every name that a config may use, sorted, without library prefixes."""
         self.import_from_location()
-        found = {*self.module_dict, *(name for name in self.upstream if "." not in name)}
+        upstream = (name for name in self.upstream if "." not in name)
+        return sorted({*self.module_dict, *upstream, *self._inherited()})
+
+    def _inherited(self) -> dict[str, Component]:
+        """Return the components of the parent registries; the nearest parent takes precedence."""
+        found: dict[str, Component] = {}
         parent = self.parent
         while parent is not None:
-            found.update(parent.module_dict)
+            found = {**parent.module_dict, **found}
             parent = parent.parent
-        return sorted(found)
+        return found
 
     def get(self, key: str) -> Component | None:
         """Return the component called `key`, or None.
@@ -103,26 +108,21 @@ class ComponentRegistry(Registry):
         source = untrusted_source()
         if source and not self.admits(key) and (found is not None or "." in key):
             raise refusal(key, self.name, source)
-        return from_dotted_path(key) if found is None else found
+        if found is None and "." in key:
+            imported = from_dotted_path(key)
+            return None if isinstance(imported, str) else imported
+        return found
 
     def registered(self, key: str) -> Component | None:
         """Return the registered component called `key`, or None; dotted paths are not imported."""
         name = key.removeprefix("cliqa.") if key.count(".") == 1 else key
         if name not in self.module_dict:
             self._import_module_of(name)
+        if name not in self.module_dict:
+            self.import_from_location()
         if name in self.module_dict:
             return self.module_dict[name]
-        self.import_from_location()
-        if name in self.module_dict:
-            return self.module_dict[name]
-        if key in self.upstream:
-            return self.upstream[key]
-        parent = self.parent
-        while parent is not None:
-            if key in parent.module_dict:
-                return parent.module_dict[key]
-            parent = parent.parent
-        return None
+        return self.upstream.get(key) or self._inherited().get(key)
 
     def _import_module_of(self, name: str) -> None:
         """Import the modules of this registry's packages that register `name`, by the index."""
@@ -173,7 +173,7 @@ def find(registry: ComponentRegistry, config: object, where: str) -> Component:
     component = registry.get(name)
     if component is None:
         if "." in name:
-            advice = why_unknown(name)
+            advice = f" {from_dotted_path(name)}"
         else:
             advice = closest(name, registry.names()) or f" Known: {', '.join(registry.names())}."
         raise ConfigError(f"{where}: unknown {registry.name} '{name}'.{advice}")
@@ -216,7 +216,7 @@ def build_component(
     registry: ComponentRegistry,
     config: Mapping[str, Any],
     where: str,
-    **provided: Any,  # noqa: ANN401
+    **provided: object,
 ) -> Any:  # noqa: ANN401
     """Build the component that a section describes.
 
@@ -256,23 +256,13 @@ def import_tree(package: str) -> None:
         importlib.import_module(found.name)
 
 
-def from_dotted_path(path: str) -> Component | None:
-    """Return the class or function at ``package.module.Name``, or None."""
+def from_dotted_path(path: str) -> Component | str:
+    """Return the class or function at ``package.module.Name``, or why there is none."""
     module_name, _, name = path.rpartition(".")
-    if not module_name:
-        return None
     try:
         value = getattr(importlib.import_module(module_name), name, None)
-    except Exception:  # noqa: BLE001  a user's module may raise anything; see why_unknown
-        return None
-    return value if inspect.isclass(value) or inspect.isfunction(value) else None
-
-
-def why_unknown(path: str) -> str:
-    """Return why a dotted path is not a component."""
-    module_name, _, name = path.rpartition(".")
-    try:
-        importlib.import_module(module_name)
     except Exception as error:  # noqa: BLE001  a user's module may raise anything
-        return f" Importing '{module_name}' failed: {type(error).__name__}: {error}."
-    return f" '{module_name}' has no class or function called '{name}'."
+        return f"Importing '{module_name}' failed: {type(error).__name__}: {error}."
+    if inspect.isclass(value) or inspect.isfunction(value):
+        return value
+    return f"'{module_name}' has no class or function called '{name}'."

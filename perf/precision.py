@@ -22,7 +22,7 @@ import torch
 from cliqa.config.load import load_config
 from cliqa.models.build import build_model
 from cliqa.training.loop.precision import Precision
-from cliqa.utils.cli import add_options_argument, run_entry_point
+from cliqa.utils.cli import add_arguments, run_entry_point
 
 ARMS: dict[str, bool | str] = {"float32": False, "bfloat16": "bfloat16"}
 
@@ -30,7 +30,7 @@ ARMS: dict[str, bool | str] = {"float32": False, "bfloat16": "bfloat16"}
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_options_argument(parser)
+    add_arguments(parser, "config", "--cfg-options")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--rounds", type=int, default=5)

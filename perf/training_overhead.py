@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 
 from cliqa.config.load import load_config
 from cliqa.engine.build import Parts, build
-from cliqa.utils.cli import add_options_argument, run_entry_point
+from cliqa.utils.cli import add_arguments, run_entry_point
 
 CPU = torch.device("cpu")
 
@@ -71,7 +71,7 @@ def by_avalanche(parts: Parts) -> Callable[[], None]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_options_argument(parser)
+    add_arguments(parser, "config", "--cfg-options")
     parser.set_defaults(config="config/demo.py")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)

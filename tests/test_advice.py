@@ -23,6 +23,7 @@ from cliqa.config.names import parse_file
 from cliqa.models.backbones.extractor import build_extractor
 from cliqa.registry import ComponentRegistry, build_component, parameters_of
 from cliqa.training.loop.options import TrainingOptions
+from cliqa.utils.cli import ARGUMENTS
 from cliqa.utils.errors import ModelError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,7 +116,7 @@ def known_keys() -> frozenset[str]:
 @cache
 def known_options() -> frozenset[str]:
     """Return every option of the command lines."""
-    found: set[str] = set()
+    found = {name for name in ARGUMENTS if name.startswith("--")}
     for path in sources():
         tree = parse_file(path)
         assert tree is not None

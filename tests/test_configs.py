@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cliqa.config.components import quick_check
 from cliqa.config.load import load_config
 from cliqa.engine.check import check_config
 from cliqa.engine.pretrain.check import check_pretraining
@@ -23,6 +24,7 @@ CLASSES = {"fmnist": 10, "cifar10": 10, "cifar100": 100, "clear100": 101, "clear
 @pytest.mark.parametrize("path", LEAVES, ids=[path.stem for path in LEAVES])
 def test_a_config_is_whole(path: Path) -> None:
     config = load_config(path)
+    quick_check(config)
     check = check_pretraining if "pretrain" in config else check_config
     check({**config, "seed": 0})
     text = path.read_text(encoding="utf-8")

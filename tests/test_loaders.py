@@ -136,11 +136,11 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/config/inheritance.py::_base_names compile",
         "cliqa/config/inheritance.py::_base_names eval",
         "cliqa/registry.py::from_dotted_path importlib.import_module",
-        "cliqa/registry.py::why_unknown importlib.import_module",
         "cliqa/config/trust.py::import_custom_modules importlib.import_module",
     ),
     "Modules by names that stand in the sources: our own rooms, and optional libraries.": (
         "cliqa/__init__.py::__getattr__ __import__",
+        "tools/clear_dataset.py::__getattr__ __import__",
         "cliqa/deploy/libraries.py::library importlib.import_module",
         "cliqa/deploy/search/options.py::check_libraries importlib.util.find_spec",
         "cliqa/compress/deployments.py::can_be_made importlib.util.find_spec",

@@ -9,31 +9,37 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.option_values import parse_value
-from cliqa.utils.cli import add_workers_argument, run_entry_point
+from cliqa.utils.cli import add_arguments, run_entry_point
 from cliqa.utils.paths import check_new_folder
 
-MODULES = {
-    "prepare": "cliqa.datasets.clear.prepare",
-    "get_fewshot_indices": "cliqa.datasets.clear.fewshot",
-    "get_pretrained_features": "cliqa.inference.features",
+if TYPE_CHECKING:
+    from cliqa.datasets.clear.create import create_dataset as create_dataset
+    from cliqa.datasets.clear.fewshot import get_fewshot_indices as get_fewshot_indices
+    from cliqa.datasets.clear.from_folder import from_folder as from_folder
+    from cliqa.datasets.clear.prepare import prepare as prepare
+    from cliqa.inference.features import get_pretrained_features as get_pretrained_features
+
+_HOMES = {
     "create_dataset": "cliqa.datasets.clear.create",
     "from_folder": "cliqa.datasets.clear.from_folder",
+    "get_fewshot_indices": "cliqa.datasets.clear.fewshot",
+    "get_pretrained_features": "cliqa.inference.features",
+    "prepare": "cliqa.datasets.clear.prepare",
 }
-"""Where each function is; they need torch and are imported at their first use."""
+"""The modules of the functions, which are imported when they are used: ``--help`` is fast."""
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  PEP 562
-    """Return one of the functions."""
-    if name not in MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(MODULES[name]), name)
+def __getattr__(name: str) -> object:
+    """Import a function of the package."""
+    if name not in _HOMES:
+        raise AttributeError(f"{__file__} has no '{name}'. It has {', '.join(_HOMES)}.")
+    return getattr(__import__(_HOMES[name], fromlist=[name]), name)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -58,9 +64,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     command.add_argument("--name", required=True, help="name of the features")
     command.add_argument("--checkpoint", help="file of the network's weights")
     command.add_argument("--arch", default="resnet50", help="name, or dict(type=...) (resnet50)")
-    command.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     command.add_argument("--batch-size", type=int, default=64, help="default: 64")
-    add_workers_argument(command)
+    add_arguments(command, "--device", "--num-workers")
     command.add_argument("--overwrite", action="store_true", help="replace features of that name")
 
     command = add("create", "cut a data set into buckets anew")
@@ -80,23 +85,29 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run one command and print what it wrote."""
+    """Run one command and report the files."""
     args = parse_args(argv)
     RUN[args.command](args)
 
 
 def _prepare(args: argparse.Namespace) -> None:
-    __getattr__("prepare")(args.root, overwrite=args.overwrite)
+    from cliqa.datasets.clear.prepare import prepare  # noqa: PLC0415
+
+    prepare(args.root, overwrite=args.overwrite)
 
 
 def _fewshot(args: argparse.Namespace) -> None:
-    __getattr__("get_fewshot_indices")(args.root, args.shot, args.seed)
+    from cliqa.datasets.clear.fewshot import get_fewshot_indices  # noqa: PLC0415
+
+    get_fewshot_indices(args.root, args.shot, args.seed)
     print(f"{args.root}: the {args.shot}-shot lists of seed {args.seed} are written. Train with")
     print(f"scenario.evaluation_protocol=iid scenario.seed={args.seed} scenario.shot={args.shot}")
 
 
 def _features(args: argparse.Namespace) -> None:
-    __getattr__("get_pretrained_features")(
+    from cliqa.inference.features import get_pretrained_features  # noqa: PLC0415
+
+    get_pretrained_features(
         args.root,
         args.name,
         args.checkpoint,
@@ -110,6 +121,7 @@ def _features(args: argparse.Namespace) -> None:
 
 def _create(args: argparse.Namespace) -> None:
     check_new_folder(args.out)
+
     process = partial(sorted, key=lambda record: record[args.sort_by])
     copy = "link" if args.link else "copy"
     __getattr__("create_dataset")(args.root, args.out, process, buckets=args.buckets, copy=copy)
@@ -117,10 +129,10 @@ def _create(args: argparse.Namespace) -> None:
 
 def _from_folder(args: argparse.Namespace) -> None:
     check_new_folder(args.out)
-    copy = "link" if args.link else "copy"
-    __getattr__("from_folder")(
-        args.folder, args.out, buckets=args.buckets, order=args.order, copy=copy
-    )
+    from cliqa.datasets.clear.from_folder import from_folder  # noqa: PLC0415
+
+    copy: Literal["copy", "link"] = "link" if args.link else "copy"
+    from_folder(args.folder, args.out, buckets=args.buckets, order=args.order, copy=copy)
 
 
 RUN: dict[str, Callable[[argparse.Namespace], None]] = {

@@ -1,4 +1,4 @@
-"""What a start is worth at several numbers of labelled images, over seeds.
+"""Compare a config with and without pretraining, on few and on more labelled images.
 
 ``python tools/compare_pretraining.py config/plain.py config/pretrained.py --images 50 200``
 """
@@ -15,18 +15,22 @@ sys.path.insert(0, str(ROOT))
 
 from cliqa.config.trust import trusting
 from cliqa.utils.cli import (
-    add_study_arguments,
-    check_study_arguments,
+    STUDY,
+    add_arguments,
+    check_at_least,
+    command,
     print_error,
     run_entry_point,
 )
+from cliqa.utils.paths import check_output_folder
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
-        description="Train two configs, which should differ in their start alone, on few and on "
-        "more labelled images and over seeds. The same command continues where it was stopped."
+        description="Train two configs, which should differ only in their initial weights, on few "
+        "and on more labelled images and over seeds. The same command continues where it was "
+        "stopped."
     )
     parser.add_argument("baseline", help="config without pretraining")
     parser.add_argument("pretrained", help="config with pretraining")
@@ -38,20 +42,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="labelled training images of each data set (default: 50 150 500)",
     )
-    add_study_arguments(parser, "work_dirs/label_study")
+    parser.add_argument(
+        "--out", type=Path, default=Path("work_dirs/label_study"), help="study's folder"
+    )
+    add_arguments(parser, *STUDY)
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command(parse_args, trusting)
+def main(args: argparse.Namespace) -> int:
     """Run the study, write and print its table; the status is 1 if a run has failed."""
-    args = parse_args(argv)
-    with trusting(args.trust):
-        return _main(args)
-
-
-def _main(args: argparse.Namespace) -> int:
-    """Do what the command line asks for."""
-    check_study_arguments(args)
+    check_at_least(1, "--jobs", args.jobs)
+    check_output_folder(args.out)
     from cliqa.evaluation.records.study_tables import label_table  # noqa: PLC0415
     from cliqa.studies.study import (  # noqa: PLC0415  --help is fast
         plan_label_study,

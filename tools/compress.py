@@ -1,6 +1,6 @@
 """Make a trained model deployable: ``python tools/compress.py export work_dirs/demo``.
 
-``quantize``, ``prune`` and ``auto`` make it smaller and faster, and measure what that costs.
+``quantize``, ``prune`` and ``auto`` make it smaller and faster, and measure the loss of quality.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
-from cliqa.utils.cli import add_changed_data_argument, add_trust_argument, run_entry_point
+from cliqa.utils.cli import add_arguments, command, run_entry_point
 from cliqa.utils.paths import check_output_file, check_output_folder
 
 Commands = argparse._SubParsersAction
@@ -55,7 +55,7 @@ def add_export(commands: Commands) -> None:
         help="largest difference to the model, relative to outputs above 1 (default: 1e-5; 1e-4 "
         "for Swin transformers and generated weights)",
     )
-    add_trust_argument(parser)
+    add_arguments(parser, "--trust")
     parser.set_defaults(run=export)
 
 
@@ -93,7 +93,7 @@ def add_quantize(commands: Commands) -> None:
     parser.add_argument("--count", type=int, default=128, help="images to look at (default: 128)")
     parser.add_argument("--dataset-root", help="where the stream's data lie now")
     parser.add_argument("--out", help="file to write: .onnx, with openvino .xml")
-    add_trust_argument(parser)
+    add_arguments(parser, "--trust")
     parser.set_defaults(run=quantize)
 
 
@@ -144,9 +144,7 @@ def add_prune(commands: Commands) -> None:
         help="parts to leave out: backbone.layer1",
     )
     parser.add_argument("--out", help="new work_dir (default: WORK_DIR_pruned_RATIO)")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    add_changed_data_argument(parser)
-    add_trust_argument(parser)
+    add_arguments(parser, "--device", "--allow-changed-data", "--trust")
     parser.set_defaults(run=prune)
 
 
@@ -209,8 +207,7 @@ def add_auto(commands: Commands) -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the CPU (default: 1, steadiest)")
     parser.add_argument("--rounds", type=int, default=15, help="passes timed (default: 15)")
     parser.add_argument("--out", help="folder to write to (default: deploy in the work_dir)")
-    add_changed_data_argument(parser)
-    add_trust_argument(parser)
+    add_arguments(parser, "--allow-changed-data", "--trust")
     parser.set_defaults(run=auto)
 
 
@@ -237,11 +234,10 @@ def auto(args: argparse.Namespace) -> None:
     search_deployments(args.checkpoint, args.out, options, args.allow_changed_data)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(parse_args, trusting)
+def main(args: argparse.Namespace) -> None:
     """Run a subcommand."""
-    args = parse_args(argv)
-    with trusting(args.trust):
-        args.run(args)
+    args.run(args)
 
 
 if __name__ == "__main__":

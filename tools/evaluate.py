@@ -10,14 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
-from cliqa.utils.cli import (
-    add_changed_data_argument,
-    add_protocol_arguments,
-    add_trust_argument,
-    add_workers_argument,
-    run_entry_point,
-)
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.cli import PROTOCOL, add_arguments, check_range, command, run_entry_point, seed
 from cliqa.utils.paths import check_output_file, check_output_files, check_output_folder
 
 STYLES = {".md": "markdown", ".txt": "text", ".csv": "csv"}
@@ -38,17 +31,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="data sets of the checkpoint's config by name, others as TYPE=ROOT, or a csv or json "
         "file of scores as FILE=IMAGE_ROOT (default: all of the config)",
     )
-    parser.add_argument(
-        "--split", default="test", choices=("test", "val", "train", "all"), help="default: test"
-    )
-    parser.add_argument(
-        "--score-range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="of files of scores"
-    )
-    parser.add_argument(
-        "--lower-is-better", action="store_true", help="files of scores hold a DMOS"
-    )
-    add_protocol_arguments(parser)
-    add_changed_data_argument(parser)
+    add_arguments(parser, "--split", "--score-range", "--lower-is-better", *PROTOCOL)
+    parser.add_argument("--seed", type=seed, default=0, help="seed of random crops (default: 0)")
+    add_arguments(parser, "--allow-changed-data")
     parser.add_argument(
         "--out",
         help="for one checkpoint a .json file, for several a folder (default: eval_results.json "
@@ -62,25 +47,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="tables to write: .md or .txt for people, .csv with every digit",
     )
     parser.add_argument("--batch-size", type=int, help="images a batch (default: the run's)")
-    add_workers_argument(parser)
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    add_trust_argument(parser)
+    add_arguments(parser, "--num-workers", "--device", "--trust")
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(parse_args, trusting)
+def main(args: argparse.Namespace) -> None:
     """Evaluate, write each checkpoint's results, and print a table of all of them."""
-    args = parse_args(argv)
-    with trusting(args.trust):
-        _main(args)
-
-
-def _main(args: argparse.Namespace) -> None:
-    """Do what the command line asks for."""
     _check_outputs(args)
-    low, high = args.score_range or (0.0, 1.0)
-    if not low < high:
-        raise ConfigError(f"--score-range {low:g} {high:g}: LOW must be below HIGH.")
+    low, high = check_range("--score-range", args.score_range)
     from cliqa.evaluation.records.eval_results import evaluation_report  # noqa: PLC0415
     from cliqa.inference.evaluate import evaluate_checkpoints  # noqa: PLC0415  --help is fast
     from cliqa.inference.evaluation_request import EvalRequest, Scale  # noqa: PLC0415

@@ -15,11 +15,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
 from cliqa.utils.cli import (
-    add_protocol_arguments,
-    add_trust_argument,
-    add_workers_argument,
+    PROTOCOL,
+    add_arguments,
+    check_at_least,
+    check_range,
+    command,
     print_error,
     run_entry_point,
+    seed,
 )
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_file, check_output_is_open
@@ -52,12 +55,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--dataset", metavar="NAME", help="give scores on the scale of this data set of the config"
     )
-    add_protocol_arguments(parser)
+    add_arguments(parser, *PROTOCOL)
+    parser.add_argument("--seed", type=seed, default=0, help="seed of random crops (default: 0)")
     parser.add_argument("--recursive", action="store_true", help="look into folders' folders")
     parser.add_argument("--batch-size", type=int, help="images a batch (default: 32 or crops)")
-    add_workers_argument(parser)
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    add_trust_argument(parser)
+    add_arguments(parser, "--num-workers", "--device", "--trust")
     args = parser.parse_args(argv)
     if args.model is None:
         args.model, *args.paths = args.paths
@@ -66,18 +68,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command(parse_args, trusting)
+def main(args: argparse.Namespace) -> int:
     """Score images and write a table; the status is 1 if an image could not be scored.
 
     If the work is interrupted, the scores so far are written.
     """
-    args = parse_args(argv)
-    with trusting(args.trust):
-        return _main(args)
-
-
-def _main(args: argparse.Namespace) -> int:
-    """Do what the command line asks for."""
     _check(args)
     from tqdm import tqdm  # noqa: PLC0415  --help answers without what follows
 
@@ -105,19 +101,16 @@ def _main(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse options that cannot be meant, before anything is read."""
+    """Refuse invalid options before anything is read."""
     first = Path(args.paths[0])
     if first.suffix in (".pth", ".onnx") or (first / "checkpoints" / "last.pth").is_file():
         raise ConfigError(
             f"{args.model} and {first}: two models. Give one, in the first place or as --model."
         )
-    low, high = args.scale or (0.0, 1.0)
-    if not low < high:
-        raise ConfigError(f"--scale {low:g} {high:g}: LOW must be below HIGH.")
+    check_range("--scale", args.scale)
     if args.scale and args.dataset:
         raise ConfigError("--scale and --dataset: both give the scale. Choose one.")
-    if args.batch_size is not None and args.batch_size < 1:
-        raise ConfigError(f"--batch-size {args.batch_size}: must be at least 1.")
+    check_at_least(1, "--batch-size", args.batch_size)
     check_output_file(args.out, suffixes=(".csv", ".json"), inputs=[args.model, *args.paths])
     if not args.out:
         check_output_is_open("Give a file with --out.")
@@ -140,7 +133,7 @@ def _write(args: argparse.Namespace, rows: Sequence[Score], total: int, of_class
 
 
 def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float], float]:
-    """Return what brings a score of 0..1 to the scale that is asked for.
+    """Return a function that converts a score of 0..1 to the requested scale.
 
     Raises:
         ConfigError: The model gives classes, or its config has no such data set.

@@ -10,7 +10,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a file, without installing
 
-from cliqa.utils.cli import add_options_argument, run_entry_point
+from cliqa.utils.cli import add_arguments, run_entry_point
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -18,7 +18,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Print the resolved config as Python; the output is a config again."
     )
-    add_options_argument(parser)
+    add_arguments(parser, "config", "--cfg-options")
     parser.add_argument(
         "--check", action="store_true", help="check the names and arguments of all components too"
     )

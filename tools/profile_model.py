@@ -10,8 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
-from cliqa.utils.cli import add_trust_argument, run_entry_point
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.cli import add_arguments, check_at_least, command, run_entry_point
 from cliqa.utils.paths import check_output_file
 
 
@@ -34,21 +33,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="threads of the CPU (default: PyTorch's)")
     parser.add_argument("--warmup", type=int, default=3, help="passes that do not count")
     parser.add_argument("--repeats", type=int, default=20, help="passes that count (default: 20)")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     parser.add_argument("--out", type=Path, help="file to write: .json, .csv or .md")
-    add_trust_argument(parser)
+    add_arguments(parser, "--device", "--trust")
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(parse_args, trusting)
+def main(args: argparse.Namespace) -> None:
     """Measure, print the tables and write the file."""
-    args = parse_args(argv)
-    with trusting(args.trust):
-        _main(args)
-
-
-def _main(args: argparse.Namespace) -> None:
-    """Do what the command line asks for."""
     _check(args)
     import torch  # noqa: PLC0415  --help answers without what follows
 
@@ -80,15 +72,10 @@ def _main(args: argparse.Namespace) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     """Raise a ConfigError for numbers that are out of range."""
-    at_least_one = {
-        "--repeats": args.repeats,
-        "--threads": 1 if args.threads is None else args.threads,
-    }
-    for option, value in [*at_least_one.items(), *(("--batch-sizes", b) for b in args.batch_sizes)]:
-        if value < 1:
-            raise ConfigError(f"{option} {value}: must be at least 1.")
-    if args.warmup < 0:
-        raise ConfigError(f"--warmup {args.warmup}: must be at least 0.")
+    check_at_least(1, "--repeats", args.repeats)
+    check_at_least(1, "--threads", args.threads)
+    check_at_least(1, "--batch-sizes", *args.batch_sizes)
+    check_at_least(0, "--warmup", args.warmup)
     check_output_file(args.out, suffixes=(".json", ".csv", ".md"), inputs=args.models)
 
 

@@ -12,18 +12,21 @@ sys.path.insert(0, str(ROOT))
 
 from cliqa.config.trust import trusting
 from cliqa.utils.cli import (
-    add_study_arguments,
-    check_study_arguments,
+    STUDY,
+    add_arguments,
+    check_at_least,
+    command,
     print_error,
     run_entry_point,
 )
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import check_output_folder
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
-        description="Train configs over several seeds, and set their means side by side. "
+        description="Train configs over several seeds, and compare their means. "
         "The same command continues where it was stopped."
     )
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="e.g. config/demo.py")
@@ -41,20 +44,16 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="A,B,C",
         help="orders of the data sets; every one is run with every seed",
     )
-    add_study_arguments(parser, "work_dirs/study")
+    parser.add_argument("--out", type=Path, default=Path("work_dirs/study"), help="study's folder")
+    add_arguments(parser, *STUDY)
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command(parse_args, trusting)
+def main(args: argparse.Namespace) -> int:
     """Run a study, write and print its table; the status is 1 if a run has failed."""
-    args = parse_args(argv)
-    with trusting(args.trust):
-        return _main(args)
-
-
-def _main(args: argparse.Namespace) -> int:
-    """Do what the command line asks for."""
-    check_study_arguments(args)
+    check_at_least(1, "--jobs", args.jobs)
+    check_output_folder(args.out)
     if args.no_bracket and (args.naive or args.joint):
         raise ConfigError("--no-bracket and --naive or --joint contradict each other.")
     from cliqa.evaluation.records.study_tables import study_report  # noqa: PLC0415

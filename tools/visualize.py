@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
-from cliqa.utils.cli import add_trust_argument, run_entry_point
+from cliqa.utils.cli import add_arguments, check_at_least, command, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_folder
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from cliqa.visualization.modes import Target
 
 FROM_FILES = {
-    "training": "loss and scores of every epoch; several runs lie over each other",
+    "training": "loss and scores of every epoch; several runs in one figure",
     "evaluation": "predictions against scores, from eval_results.json",
     "compare": "final scores of several runs, or of several eval_results.json",
-    "matrix": "score matrices and what was forgotten",
+    "matrix": "score matrices and forgetting",
 }
 FROM_MODELS = {
     "attention": "where in --images the model looks: spatial attention, else Grad-CAM",
@@ -45,7 +45,7 @@ ONLY_FOR = {
     "levels": ("ranking",),
     "device": tuple(FROM_MODELS),
 }
-"""The modes that an option means something to; ``""`` is no mode."""
+"""The modes that an option applies to; ``""`` is no mode."""
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -88,19 +88,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--levels", type=int, help="degraded versions (default: 5)")
     parser.add_argument("--device", help="auto (default), cpu, cuda or cuda:N")
-    add_trust_argument(parser)
+    add_arguments(parser, "--trust")
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(parse_args, trusting)
+def main(args: argparse.Namespace) -> None:
     """Draw, and print the files written (of a comparison of runs, its table too)."""
-    args = parse_args(argv)
-    with trusting(args.trust):
-        _main(args)
-
-
-def _main(args: argparse.Namespace) -> None:
-    """Do what the command line asks for."""
     check_output_folder(args.out)
     _check(args)
     from cliqa.visualization.modes import Target, figure_folder  # noqa: PLC0415  --help is fast
@@ -114,21 +108,19 @@ def _main(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raise a ConfigError for options that are out of range or mean nothing to the mode."""
+    """Refuse options that are out of range, or do not apply to the mode."""
     if not 10 <= args.dpi <= 2400:
         raise ConfigError(f"--dpi {args.dpi}: must lie between 10 and 2400.")
     for option, modes in ONLY_FOR.items():
         if getattr(args, option) is not None and args.mode not in modes:
             named = ", ".join(mode for mode in modes if mode)
-            raise ConfigError(f"--{option}: means something to --mode {named} alone.")
+            raise ConfigError(f"--{option}: applies only to --mode {named}.")
     if args.mode in FROM_MODELS and len(args.inputs) > 1:
         raise ConfigError(f"--mode {args.mode}: give one work_dir or checkpoint.")
     if args.mode in ("attention", "words", "ranking") and not args.images:
         raise ConfigError(f"--mode {args.mode}: give --images, files or folders.")
-    for option, least in (("samples", 2), ("levels", 1)):
-        value = getattr(args, option)
-        if value is not None and value < least:
-            raise ConfigError(f"--{option} {value}: must be at least {least}.")
+    check_at_least(2, "--samples", args.samples)
+    check_at_least(1, "--levels", args.levels)
 
 
 def _draw_runs(args: argparse.Namespace, target: Target) -> list[Path]:
@@ -146,7 +138,7 @@ def _draw_runs(args: argparse.Namespace, target: Target) -> list[Path]:
 
 
 def _draw_files(args: argparse.Namespace, target: Target) -> list[Path]:
-    """Draw a mode that needs files alone."""
+    """Draw a mode that reads only files."""
     from cliqa.visualization import modes  # noqa: PLC0415
 
     draw: dict[str, Callable[..., list[Path]]] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
-from cliqa.utils.cli import add_trust_argument, run_entry_point
+from cliqa.utils.cli import add_arguments, check_at_least, check_range, command, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_file
 
@@ -39,41 +39,27 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--shots", nargs="+", type=int, default=[0], metavar="K", help="default: 0 (texts alone)"
     )
     parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="default: 0 1 2"
-    )
-    parser.add_argument(
         "--text-weight",
         type=float,
         default=1.0,
         help="how many labelled images a candidate's text counts as (default: 1)",
     )
-    parser.add_argument(
-        "--score-range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="of a file of scores"
-    )
-    parser.add_argument("--lower-is-better", action="store_true", help="the file holds a DMOS")
+    add_arguments(parser, "--seeds", "--score-range", "--lower-is-better", "--device", "--trust")
     parser.add_argument("--out", metavar="FILE.json", help="write the rows there too")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    add_trust_argument(parser)
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(parse_args, trusting)
+def main(args: argparse.Namespace) -> None:
     """Test a model on new candidates and print a table."""
-    args = parse_args(argv)
-    with trusting(args.trust):
-        _main(args)
-
-
-def _main(args: argparse.Namespace) -> None:
-    """Do what the command line asks for."""
     _check(args)
+    low, high = check_range("--score-range", args.score_range)
     from cliqa.inference.evaluation_request import Scale  # noqa: PLC0415  --help answers without these
     from cliqa.inference.few_shot import few_shot, few_shot_table  # noqa: PLC0415
     from cliqa.inference.predict import Predictor  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
     from cliqa.utils.io import write_json  # noqa: PLC0415
 
-    low, high = args.score_range or (0.0, 1.0)
     predictor = Predictor(args.checkpoint, resolve_device(args.device))
     rows = few_shot(
         predictor,
@@ -90,20 +76,13 @@ def _main(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse numbers that cannot be meant, before anything is read."""
-    if min(args.shots) < 0:
-        raise ConfigError(f"--shots {min(args.shots)}: must be at least 0.")
-    if min(args.seeds) < 0:
-        raise ConfigError(f"--seeds {min(args.seeds)}: a seed is an integer >= 0.")
-    if not args.text_weight >= 0:
-        raise ConfigError(f"--text-weight {args.text_weight:g}: must be at least 0.")
+    """Refuse invalid numbers before anything is read."""
+    check_at_least(0, "--shots", *args.shots)
+    check_at_least(0, "--text-weight", args.text_weight)
     if args.text_weight == 0 and 0 in args.shots:
         raise ConfigError(
             "--text-weight 0: without a text there must be images. Leave 0 out of --shots."
         )
-    low, high = args.score_range or (0.0, 1.0)
-    if not low < high:
-        raise ConfigError(f"--score-range {low:g} {high:g}: LOW must be below HIGH.")
     read = [args.checkpoint, args.data.partition("=")[0], *([args.texts] if args.texts else [])]
     check_output_file(args.out, suffixes=(".json",), inputs=read)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 import reprlib
 import types
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -222,19 +223,12 @@ def mismatch(annotation: Annotation, value: object) -> str:
     "expected a path, got 3. If it is a name, write it in quotes: '3'."
     """
     expected = in_words(annotation)
-    if not _has_non_finite(value):
+    if not re.search(r"\b(nan|inf)\b", repr(value)):
         expected = expected.replace("finite ", "")
     advice = ""
     if {str, Path} & {annotation, *get_args(annotation)} and isinstance(value, (int, float)):
         advice = f" If it is a name, write it in quotes: '{value}'."
     return f"expected {expected}, got {reprlib.repr(value)}.{advice}"
-
-
-def _has_non_finite(value: object) -> bool:
-    """Return whether a value contains NaN or infinity."""
-    if isinstance(value, (list, tuple)):
-        return any(_has_non_finite(item) for item in value)
-    return isinstance(value, float) and not math.isfinite(value)
 
 
 def lenient(annotation: Annotation) -> Annotation:

@@ -18,9 +18,9 @@ import inspect
 import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from cliqa.config.annotations import (
     UNKNOWN,
@@ -50,6 +50,12 @@ WRONG = frozenset({("torchvision.transforms.v2._augment", "value")})
 """(module, argument) of annotations that contradict their documentation."""
 
 CONFIG = ConfigDict(arbitrary_types_allowed=True)
+WORDS_ALONE: TypeAdapter[Any] = TypeAdapter(
+    Annotated[
+        Any, BeforeValidator(lambda value: as_flag(value) if isinstance(value, str) else value)
+    ]
+)
+"""Accepts anything, and converts words for True and False."""
 
 
 class Argument(NamedTuple):
@@ -188,13 +194,15 @@ def checked_arguments(
         ConfigError: With one line for each value that does not fit its annotation.
     """
     rules = _rules(component)
-    mistakes, found = [], {}
+    mistakes, found = [], dict(given)
     for name, value in given.items():
         rule = rules.get(name)
+        if rule is None or (type(value) is type(rule.default) and value == rule.default):
+            continue
         try:
-            found[name] = value if rule is None else _checked(rule, value)
-        except _UnfitError as error:
-            mistakes.append(f"{before}{name}: {error}")
+            found[name] = rule.adapter.validate_python(value)
+        except ValidationError:
+            mistakes.append(f"{before}{name}: {mismatch(rule.annotation, value)}")
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return found
@@ -226,45 +234,37 @@ def check_argument_names(
             raise ConfigError(f"{where}: missing argument '{name}'. {accepts}")
 
 
-class _UnfitError(Exception):
-    """A value does not fit its annotation."""
-
-
 class _Rule(NamedTuple):
     """The accepted values of an argument.
 
     Attributes:
         annotation: Its annotation, for messages.
-        adapter: Validates and converts; None to accept anything.
+        adapter: Validates and converts.
         default: Always accepted.
-        words: Convert words for True and False, without an adapter.
     """
 
     annotation: Any
-    adapter: TypeAdapter[Any] | None
+    adapter: TypeAdapter[Any]
     default: Any
-    words: bool = False
 
 
 @cache
 def _rules(component: Component) -> dict[str, _Rule]:
-    """Return the rules of a component's arguments by name."""
-    return {name: _rule(name, argument) for name, argument in arguments_of(component).items()}
-
-
-def _rule(name: str, argument: Argument) -> _Rule:
-    """Return the rule of an argument."""
-    annotation, default, module = argument
-    package = module.partition(".")[0]
-    is_flag = annotation is bool or isinstance(default, bool)
-    if package in UNTYPED or (module, name) in WRONG:
-        return _Rule(UNKNOWN, None, default, words=is_flag)
-    accepted = annotation
-    if package in LENIENT:
-        annotation = bool if is_flag and annotation is UNKNOWN else annotation
-        accepted = lenient(annotation)
-    adapter = _adapter(config_type(accepted))
-    return _Rule(annotation, adapter, default, words=is_flag and adapter is None)
+    """Return the rules of a component's arguments by name, without those that accept anything."""
+    rules = {}
+    for name, (annotation, default, module) in arguments_of(component).items():
+        package = module.partition(".")[0]
+        is_flag = annotation is bool or isinstance(default, bool)
+        counts = package not in UNTYPED and (module, name) not in WRONG
+        if package in LENIENT and is_flag and annotation is UNKNOWN:
+            annotation = bool
+        accepted = lenient(annotation) if package in LENIENT else annotation
+        adapter = _adapter(config_type(accepted)) if counts else None
+        if adapter is None and is_flag:
+            adapter = WORDS_ALONE
+        if adapter is not None:
+            rules[name] = _Rule(annotation, adapter, default)
+    return rules
 
 
 def _adapter(kind: Annotation) -> TypeAdapter[Any] | None:
@@ -275,19 +275,3 @@ def _adapter(kind: Annotation) -> TypeAdapter[Any] | None:
         return TypeAdapter(kind, config=CONFIG)
     except (PydanticUserError, TypeError):  # a user's metadata that pydantic does not know
         return None
-
-
-def _checked(rule: _Rule, value: object) -> object:
-    """Return a checked and converted value.
-
-    Raises:
-        _UnfitError: It does not fit.
-    """
-    if type(value) is type(rule.default) and value == rule.default:
-        return value
-    if rule.adapter is None:
-        return as_flag(value) if rule.words and isinstance(value, str) else value
-    try:
-        return rule.adapter.validate_python(value)
-    except ValidationError as error:
-        raise _UnfitError(mismatch(rule.annotation, value)) from error

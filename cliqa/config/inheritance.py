@@ -72,7 +72,7 @@ class ConfigFile:
         return {
             node.attr: node.lineno
             for node in ast.walk(self.tree)
-            if isinstance(node, ast.Attribute) and _is_base(node.value)
+            if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == BASE
         }
 
 
@@ -110,7 +110,7 @@ def _base_names(tree: ast.Module, path: Path) -> list[str]:
         for node in _top_level(tree)
         if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign))
         and any(
-            isinstance(target, ast.Name) and target.id == BASE
+            getattr(target, "id", "") == BASE
             for target in getattr(node, "targets", [getattr(node, "target", None)])
         )
     ]
@@ -143,11 +143,6 @@ def _check_base_references(file: ConfigFile) -> None:
             )
 
 
-def _is_base(node: ast.expr) -> bool:
-    """Return whether an expression is the name ``_base_``."""
-    return isinstance(node, ast.Name) and node.id == BASE
-
-
 def _top_level(tree: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes of a file outside functions, classes and comprehensions."""
     for node in ast.iter_child_nodes(tree):
@@ -169,17 +164,15 @@ def check_overrides(file: ConfigFile, merged: Collection[str]) -> None:
     Raises:
         ConfigError: There is such a variable.
     """
-    for child in file.chain():
-        _check_overrides(child, file, merged)
-
-
-def _check_overrides(child: ConfigFile, file: ConfigFile, merged: Collection[str]) -> None:
-    """Refuse a variable that `child` sets without effect."""
-    below = [part for base in child.bases for part in base.chain()]
-    heirs = [part for part in file.chain() if child in part.chain()]
-    for name, line in child.assigned.items():
-        if name in merged:
-            continue
+    own = [
+        (child, name, line)
+        for child in file.chain()
+        for name, line in child.assigned.items()
+        if name not in merged
+    ]
+    for child, name, line in own:
+        below = [part for base in child.bases for part in base.chain()]
+        heirs = [part for part in file.chain() if child in part.chain()]
         first = next((part for part in below if name in part.assigned), None)
         users = [part for part in below if name in part.used or name in part.used_of_bases]
         effective = name in child.used or any(name in part.used_of_bases for part in heirs)

@@ -81,7 +81,7 @@ def kind_of_annotation(annotation: str) -> Kind | None:
     >>> kind_of_annotation("bool | str") is None
     True
     """
-    members = {ast.unparse(node) for node in _members(ast.parse(annotation, mode="eval").body)}
+    members = set(annotation.split(" | "))
     names = members & {"str", "Path"}
     lists = members & {"Sequence[str]", "Mapping[str, Any]"}
     objects = {member for member in members if re.fullmatch(r"\w+\.[A-Z]\w*", member)}
@@ -90,14 +90,7 @@ def kind_of_annotation(annotation: str) -> Kind | None:
     return Kind(bool(names), bool(lists), "None" in members)
 
 
-def _members(node: ast.expr) -> list[ast.expr]:
-    """Return the members of a union."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return [*_members(node.left), *_members(node.right)]
-    return [node]
-
-
-def parse_value(text: str, old: Value, where: str) -> Value:
+def parse_value(text: str, old: Value, where: str, kind: Kind | None = None) -> Value:
     """Return the value of ``KEY=text``, by mmengine's rules without their traps.
 
     Numbers, True, False and None are read as in Python; ``1,2,3`` and ``[1,2]`` are lists,
@@ -105,10 +98,14 @@ def parse_value(text: str, old: Value, where: str) -> Value:
     texts are strings. Text in quotes is a string. If the current value is a string, or the text
     looks like a path, a comma does not make a list.
 
+    If the key holds a name (a folder, a file, a column), the text itself is the name, even
+    ``2024``, ``True`` and ``[z]``; quotes around it are removed.
+
     Args:
         text: The text after ``=``.
         old: The current value of the key.
         where: The option, for the error message.
+        kind: What the value may be if the key holds a name; None for other keys.
 
     Raises:
         ConfigError: Brackets are not balanced, or a dict cannot be read.
@@ -119,81 +116,58 @@ def parse_value(text: str, old: Value, where: str) -> Value:
     (256, 256)
     >>> parse_value("a,b.csv", "c.csv", "--cfg-options labels")
     'a,b.csv'
+    >>> parse_value("2024", None, "", Kind()), parse_value("[a, 1]", None, "", Kind(lists=True))
+    ('2024', ['a', '1'])
     """
+    text = text.strip()
+    quoted = _quoted(text)
+    if quoted is not None and (kind or not _is_bracketed(quoted)):
+        return quoted
+    if kind and kind.none and text == "None":
+        return None
+    if kind and not kind.lists:
+        return text
+    text = text if quoted is None else quoted
+    is_path = "/" in text or "\\" in text
+    commas = isinstance(old, (list, tuple)) or not (isinstance(old, str) or is_path)
+    commas = "," in text and (commas or bool(kind and not kind.name))
     try:
-        return _parse(text.strip(), old, where)
+        return _read(text, where, names=bool(kind), commas=commas)
     except RecursionError as error:
         raise ConfigError(f"{where}: nested too deeply. Reduce the nesting.") from error
 
 
-def _parse(text: str, old: Value, where: str) -> Value:
-    """Return the value of a text without surrounding spaces."""
-    if text.startswith(("{", "dict(")):
-        return _dict(text, where)
-    quoted = _quoted(text)
-    if quoted is not None:
-        return _sequence(quoted, where) if _is_bracketed(quoted) else quoted
-    if text.startswith(tuple(OPENING)):
-        return _sequence(text, where)
-    if "," in text and _means_list(text, old):
-        return [_item(part, where) for part in _split(text, where)]
-    return _scalar(text)
-
-
-def is_word(text: str) -> bool:
-    """Return whether a text can only be a string."""
-    return re.fullmatch(r"[A-Za-z_./][\w./-]*", text) is not None and _scalar(text) == text
-
-
-def parse_name(text: str, old: Value, where: str, kind: Kind) -> Value:
-    """Return the value of ``KEY=text`` if the key holds a name: a folder, a file, a column.
-
-    The text itself is the name, even ``2024``, ``True`` and ``[z]``; quotes around it are removed.
+def _read(text: str, where: str, *, names: bool, commas: bool = False) -> Value:
+    """Return a dict, a list, a tuple or a scalar.
 
     Args:
-        text: The text after ``=``.
-        old: The current value of the key.
+        text: Without quotes around it.
         where: The option, for the error message.
-        kind: What else it may be.
-
-    Raises:
-        ConfigError: Brackets of a list are not balanced, or a dict cannot be read.
-
-    >>> parse_name("2024", None, "", Kind()), parse_name("'None'", None, "", Kind(none=True))
-    ('2024', 'None')
-    >>> parse_name("[a, 1]", None, "", Kind(lists=True))
-    ['a', '1']
+        names: Items of lists are names.
+        commas: Commas without brackets separate the items of a list.
     """
-    text = text.strip()
+    if text.startswith(("{", "dict(")):
+        return _dict(text, where)
+    if text[:1] in OPENING:
+        if not _is_bracketed(text):
+            raise ConfigError(f"{where}={text}: '{OPENING[text[0]]}' is missing at the end.")
+        parts = _split(text[1:-1], where)
+    elif commas:
+        parts = _split(text, where)
+    else:
+        return text if names else _scalar(text)
+    items = [_item(part.strip(), where, names=names) for part in parts]
+    return tuple(items) if text[0] == "(" else items
+
+
+def _item(text: str, where: str, *, names: bool) -> Value:
+    """Return an item of a list."""
     quoted = _quoted(text)
     if quoted is not None:
         return quoted
-    if kind.none and text == "None":
-        return None
-    if not kind.lists:
+    if names or (text[:1] in OPENING and not _is_bracketed(text)):
         return text
-    if text.startswith(("{", "dict(")):
-        return _dict(text, where)
-    if text.startswith(tuple(OPENING)):
-        if not _is_bracketed(text):
-            raise ConfigError(f"{where}={text}: '{OPENING[text[0]]}' is missing at the end.")
-        found = [_name(part) for part in _split(text[1:-1], where)]
-        return tuple(found) if text[0] == "(" else found
-    if "," in text and (not kind.name or _means_list(text, old)):
-        return [_name(part) for part in _split(text, where)]
-    return text
-
-
-def _name(text: str) -> str:
-    """Return a name in a list."""
-    quoted = _quoted(text.strip())
-    return text.strip() if quoted is None else quoted
-
-
-def _means_list(text: str, old: Value) -> bool:
-    """Return whether commas without brackets separate the items of a list."""
-    is_path = "/" in text or "\\" in text
-    return isinstance(old, (list, tuple)) or not (isinstance(old, str) or is_path)
+    return _read(text, where, names=False)
 
 
 def _scalar(text: str) -> int | float | bool | str | None:
@@ -203,39 +177,17 @@ def _scalar(text: str) -> int | float | bool | str | None:
             return kind(text) if "_" not in text else text  # Python reads 1_2 as 12
         except ValueError:
             continue
-    if text == "None":
-        return None
-    return WORDS.get(text.lower(), text)
+    return None if text == "None" else WORDS.get(text.lower(), text)
 
 
 def _quoted(text: str) -> str | None:
     """Return the text between quotes, or None if there are none."""
-    match = re.fullmatch(r"'([^']*)'|\"([^\"]*)\"", text)
-    return next((part for part in match.groups() if part is not None), None) if match else None
+    return text[1:-1] if re.fullmatch(r"'[^']*'|\"[^\"]*\"", text) else None
 
 
 def _is_bracketed(text: str) -> bool:
     """Return whether the text is a list or a tuple."""
     return bool(text) and OPENING.get(text[0]) == text[-1]
-
-
-def _sequence(text: str, where: str) -> list[Value] | tuple[Value, ...]:
-    """Return the list or the tuple in a bracketed text."""
-    if not _is_bracketed(text):
-        raise ConfigError(f"{where}={text}: '{OPENING[text[0]]}' is missing at the end.")
-    items = [_item(part, where) for part in _split(text[1:-1], where)]
-    return tuple(items) if text[0] == "(" else items
-
-
-def _item(text: str, where: str) -> Value:
-    """Return an item of a list."""
-    text = text.strip()
-    quoted = _quoted(text)
-    if quoted is not None:
-        return quoted
-    if text.startswith(("{", "dict(")):
-        return _dict(text, where)
-    return _sequence(text, where) if _is_bracketed(text) else _scalar(text)
 
 
 def _split(text: str, where: str) -> list[str]:

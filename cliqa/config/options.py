@@ -7,7 +7,7 @@ import reprlib
 from collections.abc import Sequence
 from typing import Any
 
-from cliqa.config.option_values import is_word, kind_of, parse_name, parse_value
+from cliqa.config.option_values import kind_of, parse_value
 from cliqa.config.sections import SECTIONS
 from cliqa.config.suggest import closest, misspelt, nearest
 from cliqa.config.values import Value, flatten, plain
@@ -69,23 +69,13 @@ def _apply(
     for depth, step in enumerate(steps[:-1]):
         owner = _child(owner, step, steps[:depth], where, last=False)
     old = _child(owner, steps[-1], steps[:-1], where, last=True)
-    new = _value(config, key, text, old, where)
+    new = parse_value(text, old, where, kind_of(config, key))
     _check_kind(old, new, key, where)
     merged = plain(_merge(old, new), where, len(steps) - 1)
     if isinstance(owner, list):
         owner[int(steps[-1])] = merged
     else:
         owner[steps[-1]] = merged
-
-
-def _value(config: dict[str, Any], key: str, text: str, old: Value, where: str) -> Value:
-    """Return the value of an option's text."""
-    if is_word(text):
-        return text
-    kind = kind_of(config, key)
-    if kind is None:
-        return parse_value(text, old, where)
-    return parse_name(text, old, where, kind)
 
 
 def is_copied(name: str, config: dict[str, Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from cliqa.config.annotations import as_flag
 from cliqa.config.inheritance import ConfigFile, check_overrides
 from cliqa.config.suggest import closest, nearest
 from cliqa.config.text import BASE
+from cliqa.config.values import walk
 from cliqa.utils.device import workers_mistake
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
@@ -144,23 +145,19 @@ PIPELINES = frozenset({"train_pipeline", "test_pipeline"})
 SIMILAR = 0.75
 """Unused names at least as similar to a section (difflib's ratio) are misspelt sections."""
 
-FLAGS = ("amp", "custom_imports.allow_failed_imports")
-"""Keys for which words mean True and False."""
-
 
 def with_flags(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config with words for True and False converted at the keys in `FLAGS`.
+    """Return a config with words for True and False converted, where a key takes them.
 
     Args:
         config: The sections; they are not changed.
     """
     found = dict(config)
-    for flag in FLAGS:
-        name, _, key = flag.partition(".")
-        if not key and name in found:
-            found[name] = as_flag(found[name])
-        elif isinstance(found.get(name), dict) and key in found[name]:
-            found[name] = {**found[name], key: as_flag(found[name][key])}
+    if "amp" in found:
+        found["amp"] = as_flag(found["amp"])
+    custom, key = found.get("custom_imports"), "allow_failed_imports"
+    if isinstance(custom, dict) and key in custom:
+        found["custom_imports"] = {**custom, key: as_flag(custom[key])}
     return found
 
 
@@ -182,8 +179,9 @@ def check_sections(config: Mapping[str, Any], where: str) -> None:
                 f"{where}: no section '{name}' ({section.description}). Write {name} = dict(...), "
                 f"or inherit it from a file of {section.base}: _base_ = ['{section.base}...py']."
             )
-    for path in _misspelt_delete(config, ""):
-        raise ConfigError(f"{where}: {path[1:]}: to replace an inherited dict write _delete_=True.")
+    for path, key, _ in walk(config):
+        if re.fullmatch(r"_+del\w*|del\w*_+", str(key)):
+            raise ConfigError(f"{where}: {path}: to replace an inherited dict write _delete_=True.")
 
 
 def _check_section(name: str, section: Section, value: object, where: str) -> None:
@@ -203,18 +201,6 @@ def _check_section(name: str, section: Section, value: object, where: str) -> No
         expected = checks[path](item)
         if expected:
             raise ConfigError(f"{where}: {path}: expected {expected}, got {reprlib.repr(item)}.")
-
-
-def _misspelt_delete(value: object, path: str) -> Iterator[str]:
-    """Yield the paths of misspelt ``_delete_`` keys."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            if re.fullmatch(r"_+del\w*|del\w*_+", str(key)):
-                yield f"{path}.{key}"
-            yield from _misspelt_delete(item, f"{path}.{key}")
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield from _misspelt_delete(item, f"{path}.{index}")
 
 
 def check_top_level(values: Mapping[str, Any], file: ConfigFile) -> None:
@@ -251,7 +237,7 @@ def _check_unused(name: str, value: object, file: ConfigFile) -> None:
         )
     if near:
         raise ConfigError(f"{_place(name, file)}: unknown section. Did you mean '{near}'?")
-    if _describes_components(value):
+    if any(key == "type" for _, key, _ in walk(value)):
         raise ConfigError(
             f"{_place(name, file)}: unknown section, and not used. Sections: {', '.join(SECTIONS)}."
         )
@@ -265,12 +251,3 @@ def _place(name: str, file: ConfigFile) -> str:
         if name in part.assigned:
             return f"{part.path}, line {part.assigned[name]}: {name}"
     return f"{file.path}: {name}"
-
-
-def _describes_components(value: object) -> bool:
-    """Return whether a value contains a ``dict(type=...)``."""
-    if isinstance(value, dict):
-        return "type" in value or any(_describes_components(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_describes_components(item) for item in value)
-    return False

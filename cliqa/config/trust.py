@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cliqa.config.suggest import closest
-from cliqa.config.values import BITS, DEEPEST, Value
+from cliqa.config.values import BITS, DEEPEST, Value, walk
 from cliqa.utils.errors import ConfigError, TrustError
 
 TRUST = "If you trust the file: --trust"
@@ -86,14 +86,9 @@ def untrusted_source() -> str:
 
 def vouch(config: Value) -> None:
     """Allow files to name the components that a user's own config or command line names."""
-    if isinstance(config, Mapping):
-        if isinstance(config.get("type"), str):
-            _vouched.add(config["type"])
-        for value in config.values():
-            vouch(value)
-    elif isinstance(config, (list, tuple)):
-        for value in config:
-            vouch(value)
+    _vouched.update(
+        value for _, key, value in walk(config) if key == "type" and isinstance(value, str)
+    )
 
 
 def is_vouched(name: str) -> bool:

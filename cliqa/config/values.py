@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cliqa.utils.errors import ConfigError
@@ -145,15 +145,26 @@ def _parts(
     return "{", [(f"{_code(key)}: ", item) for key, item in value.items()], "}"
 
 
-def flatten(value: Value, where: str = "") -> dict[str, Value]:
+def walk(value: Value, where: str = "") -> Iterator[tuple[str, object, Value]]:
+    """Yield all values in nested dicts and lists, each with its dotted path, and its key or index.
+
+    >>> list(walk({"sizes": [3]}))
+    [('sizes', 'sizes', [3]), ('sizes.0', 0, 3)]
+    """
+    listed = enumerate(value) if isinstance(value, (list, tuple)) else ()
+    for key, item in value.items() if isinstance(value, Mapping) else listed:
+        path = f"{where}.{key}" if where else str(key)
+        yield path, key, item
+        yield from walk(item, path)
+
+
+def flatten(config: Mapping[str, Value]) -> dict[str, Value]:
     """Return a nested config as ``{"model.depth": 18}``; an item of a list by its index."""
-    if not isinstance(value, (dict, list, tuple)) or not value:
-        return {where: value} if where else {}
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    found: dict[str, Any] = {}
-    for key, item in items:
-        found.update(flatten(item, f"{where}.{key}" if where else str(key)))
-    return found
+    return {
+        path: value
+        for path, _, value in walk(config)
+        if not isinstance(value, (Mapping, list, tuple)) or not value
+    }
 
 
 def config_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
@@ -162,7 +173,7 @@ def config_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     >>> config_differences({"model": {"depth": 18}}, {"model": {"depth": 50}, "seed": 0})
     ['model.depth', 'seed']
     """
-    left, right = flatten(dict(a)), flatten(dict(b))
+    left, right = flatten(a), flatten(b)
     return sorted(
         key for key in {*left, *right} if not _same(left.get(key, MISSING), right.get(key, MISSING))
     )

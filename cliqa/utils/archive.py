@@ -23,6 +23,8 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
+from cliqa.utils.errors import first_line
+
 ENTRIES = 2**16
 """The most entries of an archive."""
 
@@ -189,7 +191,7 @@ def zip_damage(path: str | Path) -> str | None:
         except NotImplementedError:  # a compression that Python does not support
             return MISMATCH if sealed else None
         except BROKEN as error:
-            return MISMATCH if sealed else _first_line(error)
+            return MISMATCH if sealed else first_line(error)
 
 
 def _damage_in(file: IO[bytes], archive: zipfile.ZipFile, end: bytes | None) -> str | None:
@@ -223,26 +225,19 @@ def _contents(entries: Iterable[zipfile.ZipInfo]) -> bytes:
 
 def _frame(file: IO[bytes], entries: Iterable[zipfile.ZipInfo]) -> str:
     """Return the digest of every byte outside the entries' contents and the digest itself."""
-    digest = hashlib.blake2b(digest_size=LENGTH // 2)
+    parts: list[bytes] = []
     position = 0
     for entry in sorted(entries, key=lambda entry: entry.header_offset):
         file.seek(position)
         header = file.read(entry.header_offset + LOCAL_HEADER - position)
         lengths: tuple[int, int] = struct.unpack("<HH", header[-4:])
-        digest.update(header)
-        digest.update(file.read(sum(lengths)))
+        parts += header, file.read(sum(lengths))
         position = entry.header_offset + LOCAL_HEADER + sum(lengths) + entry.compress_size
     file.seek(position)
-    digest.update(file.read()[:-LENGTH])
-    return digest.hexdigest()
+    return digest_of(*parts, file.read()[:-LENGTH])
 
 
 def _last(file: IO[bytes], count: int) -> bytes:
     """Return the last bytes of a file, fewer if it is shorter."""
     file.seek(max(0, file.seek(0, 2) - count))
     return file.read()
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

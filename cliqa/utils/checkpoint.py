@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from cliqa.utils.archive import check_archive, seal_zip, zip_damage
-from cliqa.utils.errors import CheckpointError
+from cliqa.utils.errors import CheckpointError, first_line
 from cliqa.utils.io import atomic_open
+from cliqa.utils.memory import tensors_in
 
 DAMAGE = (
     *(RuntimeError, EOFError, ValueError, KeyError, OSError),
@@ -65,9 +66,8 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
             "could run code). Save its state_dict() alone and load that."
         ) from error
     except DAMAGE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f"{path}: damaged or not a PyTorch checkpoint ({reason}).{_advice(path)}"
+            f"{path}: damaged or not a PyTorch checkpoint ({first_line(error)}).{_advice(path)}"
         ) from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a dict of tensors.")
@@ -96,19 +96,12 @@ def _check_tensors(state: dict[str, Any], path: Path) -> None:
     PyTorch does not check the indices of sparse ones, and an expanded one takes a few bytes in the
     file and any number in memory.
     """
-    waiting: list[Any] = [state]
-    seen: set[int] = set()
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, torch.Tensor):
-            if not is_stored(value):
-                raise CheckpointError(
-                    f"{path}: holds a sparse, quantized or expanded tensor of shape "
-                    f"{tuple(value.shape)}. Save dense ones: tensor.to_dense().clone()."
-                )
-        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
-            seen.add(id(value))  # a list in a file can contain itself
-            waiting += value.values() if isinstance(value, dict) else value
+    for tensor in tensors_in(state):
+        if not is_stored(tensor):
+            raise CheckpointError(
+                f"{path}: holds a sparse, quantized or expanded tensor of shape "
+                f"{tuple(tensor.shape)}. Save dense ones: tensor.to_dense().clone()."
+            )
 
 
 def is_stored(tensor: torch.Tensor) -> bool:

@@ -8,8 +8,10 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import wraps
+from typing import Any, TypeVar
 
 from cliqa.utils.console import (
     CLOSED,
@@ -23,7 +25,8 @@ from cliqa.utils.console import (
 from cliqa.utils.device import check_workers
 from cliqa.utils.errors import CliqaError, ConfigError, machine_trouble
 from cliqa.utils.logging import close_logging, get_logger, setup_logging
-from cliqa.utils.paths import check_output_folder
+
+T = TypeVar("T")
 
 FAILED = 2
 SIGNALLED = 128
@@ -41,126 +44,30 @@ QUIET = (
 """Upstream warnings without use for a user: the start of their message and their category."""
 
 
-def add_options_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``config`` and ``--cfg-options`` (a list of ``key=value``, empty by default)."""
-    parser.add_argument("config", help="config file, e.g. config/demo.py")
-    _add_cfg_options(parser, "the config, e.g. cl_strategy.optimizer.lr=1e-3 loggers.0.file=a.log")
-
-
-def _add_cfg_options(parser: argparse.ArgumentParser, whose: str) -> None:
-    """Add ``--cfg-options``, with the help ``change keys of`` and `whose`."""
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help=f"change keys of {whose}",
-    )
-
-
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of an entry point that runs a config.
-
-    ``config``, ``--cfg-options``, ``--work-dir`` and ``--seed`` (None by default), ``--device``
-    (``"auto"`` by default) and ``--trust``.
-    """
-    add_options_argument(parser)
-    parser.add_argument("--work-dir", help="folder of the run (default: work_dirs/<config name>)")
-    parser.add_argument("--seed", type=_seed, help="seed of all randomness (default: the config's)")
-    parser.add_argument(
-        "--device", default="auto", help="auto (default: the first GPU, else the CPU), cpu, cuda:N"
-    )
-    add_trust_argument(parser)
-
-
-def add_changed_data_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--allow-changed-data``, for tools that resume or evaluate a run."""
-    parser.add_argument(
-        "--allow-changed-data",
-        action="store_true",
-        help="continue if labels or images differ from those of the run; the results say so",
-    )
-
-
-def add_study_arguments(parser: argparse.ArgumentParser, out: str) -> None:
-    """Add the arguments of a study: seeds, jobs, folder, device, changed data, ``--cfg-options``.
+def command(
+    parse_args: Callable[[Sequence[str] | None], argparse.Namespace],
+    trusting: Callable[[bool], AbstractContextManager[None]],
+) -> Callable[[Callable[[argparse.Namespace], T]], Callable[..., T]]:
+    """Return a decorator that makes ``main(argv=None)`` of a function of the parsed arguments.
 
     Args:
-        parser: The tool's parser.
-        out: The default folder.
+        parse_args: Parses the command line, which has ``--trust``.
+        trusting: `cliqa.config.trust.trusting`; files are trusted in it with ``--trust``.
     """
-    parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S", help="default: 0 1 2"
-    )
-    parser.add_argument("--jobs", type=int, default=1, help="parallel runs (default: 1)")
-    parser.add_argument("--out", type=Path, default=Path(out), help="study's folder")
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    add_changed_data_argument(parser)
-    _add_cfg_options(parser, "every config, e.g. scenario.dataset_root=/data")
-    add_trust_argument(parser)
+
+    def decorate(function: Callable[[argparse.Namespace], T]) -> Callable[..., T]:
+        @wraps(function)
+        def main(argv: Sequence[str] | None = None) -> T:
+            args = parse_args(argv)
+            with trusting(args.trust):
+                return function(args)
+
+        return main
+
+    return decorate
 
 
-def check_study_arguments(args: argparse.Namespace) -> None:
-    """Refuse invalid values of the arguments of `add_study_arguments`.
-
-    Raises:
-        ConfigError: There is less than one job, a seed is negative, or the folder cannot be
-            written to.
-    """
-    if args.jobs < 1:
-        raise ConfigError(f"--jobs {args.jobs}: must be at least 1.")
-    if min(args.seeds) < 0:
-        raise ConfigError(f"--seeds {min(args.seeds)}: a seed is an integer >= 0.")
-    check_output_folder(args.out)
-
-
-def add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the evaluation protocol: ``--crops``, ``--crop-size``, ``--resize`` and ``--seed``."""
-    parser.add_argument(
-        "--crops",
-        metavar="grid:5x5|random:25",
-        help="average over a grid from edge to edge, or over random crops (default: as trained)",
-    )
-    parser.add_argument("--crop-size", type=int, default=224, help="in pixels (default: 224)")
-    parser.add_argument(
-        "--resize",
-        nargs="+",
-        metavar="PIXELS",
-        help="resize to this shorter edge, to HEIGHT WIDTH, or 'none' (default: as trained)",
-    )
-    parser.add_argument("--seed", type=_seed, default=0, help="seed of random crops (default: 0)")
-
-
-def add_workers_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--num-workers``: processes that load images, 0 by default."""
-    parser.add_argument(
-        "--num-workers", type=_workers, default=0, metavar="N", help="processes that load images"
-    )
-
-
-def _workers(text: str) -> int:
-    """Return a number of worker processes.
-
-    Raises:
-        ConfigError: It is not an integer, or out of range.
-    """
-    number = int(text) if re.fullmatch(r"-?\d{1,9}", text) else text
-    check_workers(number, "--num-workers")
-    return int(text)
-
-
-def add_trust_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--trust`` (False by default), for `cliqa.config.trust.trusting`."""
-    parser.add_argument(
-        "--trust",
-        action="store_true",
-        help="let the files that are opened name any component and import their run's modules: "
-        "they can then run code (docs/security.md)",
-    )
-
-
-def _seed(text: str) -> int:
+def seed(text: str) -> int:
     """Return a seed.
 
     Raises:
@@ -169,6 +76,123 @@ def _seed(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected an integer >= 0, got {text!r}")
     return int(text)
+
+
+def _one_of_seeds(text: str) -> int:
+    """Return one of several seeds; others than integers >= 0 are a `ConfigError`."""
+    if not text.isdecimal():
+        raise ConfigError(f"--seeds {text}: a seed is an integer >= 0.")
+    return int(text)
+
+
+def _workers(text: str) -> int:
+    """Return a number of worker processes; others are a `ConfigError`."""
+    number = int(text) if re.fullmatch(r"-?\d{1,9}", text) else text
+    check_workers(number, "--num-workers")
+    return int(text)
+
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "config": {"help": "config file, e.g. config/demo.py"},
+    "--cfg-options": {
+        "nargs": "+",
+        "action": "extend",
+        "default": [],
+        "metavar": "KEY=VALUE",
+        "help": "change keys of the config (in a study: of every config), e.g. "
+        "cl_strategy.optimizer.lr=1e-3 loggers.0.file=a.log",
+    },
+    "--work-dir": {"help": "folder of the run (default: work_dirs/<config name>)"},
+    "--seed": {"type": seed, "help": "seed of all randomness (default: the config's)"},
+    "--seeds": {
+        "nargs": "+",
+        "type": _one_of_seeds,
+        "default": [0, 1, 2],
+        "metavar": "S",
+        "help": "default: 0 1 2",
+    },
+    "--jobs": {"type": int, "default": 1, "help": "parallel runs (default: 1)"},
+    "--device": {
+        "default": "auto",
+        "help": "auto (default: the first GPU, else the CPU), cpu, cuda or cuda:N",
+    },
+    "--num-workers": {
+        "type": _workers,
+        "default": 0,
+        "metavar": "N",
+        "help": "processes that load images",
+    },
+    "--split": {
+        "default": "test",
+        "choices": ("test", "val", "train", "all"),
+        "help": "default: test",
+    },
+    "--score-range": {
+        "nargs": 2,
+        "type": float,
+        "metavar": ("LOW", "HIGH"),
+        "help": "of files of scores",
+    },
+    "--lower-is-better": {"action": "store_true", "help": "files of scores hold a DMOS"},
+    "--crops": {
+        "metavar": "grid:5x5|random:25",
+        "help": "average over a grid from edge to edge, or over random crops (default: as trained)",
+    },
+    "--crop-size": {"type": int, "default": 224, "help": "in pixels (default: 224)"},
+    "--resize": {
+        "nargs": "+",
+        "metavar": "PIXELS",
+        "help": "resize to this shorter edge, to HEIGHT WIDTH, or 'none' (default: as trained)",
+    },
+    "--allow-changed-data": {
+        "action": "store_true",
+        "help": "continue if labels or images differ from those of the run; the results say so",
+    },
+    "--trust": {
+        "action": "store_true",
+        "help": "let the files that are opened name any component and import their run's modules: "
+        "they can then run code (docs/security.md)",
+    },
+}
+"""The arguments that several entry points share."""
+
+CONFIG = ("config", "--cfg-options", "--work-dir", "--seed", "--device", "--trust")
+"""The arguments of an entry point that runs a config."""
+
+PROTOCOL = ("--crops", "--crop-size", "--resize")
+"""The arguments of the evaluation protocol, besides the seed of random crops."""
+
+STUDY = ("--seeds", "--jobs", "--device", "--allow-changed-data", "--cfg-options", "--trust")
+"""The arguments of a study."""
+
+
+def add_arguments(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add arguments of `ARGUMENTS` to a parser, in that order."""
+    for name in names:
+        parser.add_argument(name, **ARGUMENTS[name])
+
+
+def check_range(option: str, given: Sequence[float] | None) -> tuple[float, float]:
+    """Return the LOW and HIGH of an option, 0 and 1 if it is not given.
+
+    Raises:
+        ConfigError: LOW is not below HIGH.
+    """
+    low, high = given or (0.0, 1.0)
+    if not low < high:
+        raise ConfigError(f"{option} {low:g} {high:g}: LOW must be below HIGH.")
+    return low, high
+
+
+def check_at_least(least: float, option: str, *given: float | None) -> None:
+    """Refuse values of an option below `least`; None is a value that is not given.
+
+    Raises:
+        ConfigError: A value is lower, or NaN.
+    """
+    for value in given:
+        if value is not None and not value >= least:
+            raise ConfigError(f"{option} {value:g}: must be at least {least:g}.")
 
 
 def run_entry_point(main: Callable[[], int | None]) -> int:

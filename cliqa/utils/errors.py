@@ -191,6 +191,15 @@ def in_brackets(error: BaseException) -> str:
     return f" ({start})" if start else ""
 
 
+def first_line(error: BaseException) -> str:
+    r"""Return the first line of an error's message, the error's type if it has none.
+
+    >>> first_line(ValueError("row 3\nrow 4")), first_line(KeyError())
+    ('row 3', 'KeyError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def _explain_os_error(error: OSError) -> str | None:
     """Return the line for an `OSError`; it names the file, if there is one."""
     name = error.filename if error.filename2 is None else error.filename2

@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -45,7 +44,11 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         raise ValueError(f"mode must be 'w', 'wb' or 'w+b', got {mode!r}")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = _locked_temporary(path)
+    fits = len(os.fsencode(path.name)) <= LONGEST_NAME
+    with named_error(path):
+        descriptor, temporary = locks.new_locked_file(
+            path if fits else path.with_name(path.name[:40]), ".tmp"
+        )
     raw = _Raw(descriptor, "w+")
     try:
         with _written(raw, path), _buffered(raw, mode) as file:
@@ -64,19 +67,6 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             os.unlink(temporary)
         raise
     sync_folder(path.parent)
-
-
-def _locked_temporary(path: Path) -> tuple[int, str]:
-    """Return a new temporary file beside `path`, locked while it is open, and its name."""
-    fits = len(os.fsencode(path.name)) <= LONGEST_NAME
-    prefix = f".{path.name if fits else path.name[:40]}."
-    while True:
-        with named_error(path):
-            descriptor, name = tempfile.mkstemp(".tmp", prefix=prefix, dir=path.parent)
-        locks.lock(descriptor, wait=True)
-        if os.path.exists(name):
-            return descriptor, name
-        os.close(descriptor)  # removed as a leftover before it was locked
 
 
 class _Raw(io.FileIO):

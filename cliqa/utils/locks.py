@@ -140,9 +140,11 @@ def temporary_folder(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_dead_folders(path)
-    file, held = _new_lock(path)
+    descriptor, name = new_locked_file(path, ".lock")
+    held = Path(name)
     folder = _folder_of(path, held.name.split(".")[-2])
-    with file:
+    with os.fdopen(descriptor, "w") as file:
+        keep_from_children(file)
         try:
             folder.mkdir()
             yield folder
@@ -166,16 +168,18 @@ def _folder_of(path: Path, token: str) -> Path:
     return path.with_name(f".{path.name}.{token}.tmp")
 
 
-def _new_lock(path: Path) -> tuple[IO[Any], Path]:
-    """Return a new locked file beside a path, and its path."""
+def new_locked_file(path: Path, suffix: str) -> tuple[int, str]:
+    """Return a new file ``.NAME.RANDOMsuffix`` beside `path`, locked while it is open.
+
+    Returns:
+        Its descriptor, and its name.
+    """
     while True:
-        descriptor, name = tempfile.mkstemp(".lock", prefix=f".{path.name}.", dir=path.parent)
-        file = os.fdopen(descriptor, "w")
-        lock(file, wait=True)
+        descriptor, name = tempfile.mkstemp(suffix, prefix=f".{path.name}.", dir=path.parent)
+        lock(descriptor, wait=True)
         if os.path.exists(name):
-            keep_from_children(file)
-            return file, Path(name)
-        file.close()  # removed as a leftover before it was locked
+            return descriptor, name
+        os.close(descriptor)  # removed as a leftover before it was locked
 
 
 def _matching(folder: Path, pattern: str) -> Iterator[tuple[Path, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 import torch
@@ -44,22 +44,21 @@ def tensor_bytes(state: object) -> int:
     >>> tensor_bytes({"a": weight, "b": [weight.T, torch.zeros(2, dtype=torch.uint8)]})
     50
     """
-    sizes: dict[int, int] = {}
-    _collect(state, sizes)
-    return sum(sizes.values())
+    storages = [tensor.untyped_storage() for tensor in tensors_in(state)]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
-def _collect(state: object, sizes: dict[int, int]) -> None:
-    """Add the sizes of the storages in `state`, by their address."""
-    if isinstance(state, torch.Tensor):
-        storage = state.untyped_storage()
-        sizes[storage.data_ptr()] = storage.nbytes()
-    elif isinstance(state, Mapping):
-        for value in state.values():
-            _collect(value, sizes)
-    elif isinstance(state, (list, tuple)):
-        for value in state:
-            _collect(value, sizes)
+def tensors_in(state: object) -> Iterator[torch.Tensor]:
+    """Yield the tensors in nested dicts, lists and tuples, which may contain themselves."""
+    waiting = [state]
+    seen: set[int] = set()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, (Mapping, list, tuple)) and id(value) not in seen:
+            seen.add(id(value))
+            waiting += value.values() if isinstance(value, Mapping) else value
 
 
 class InPieces:

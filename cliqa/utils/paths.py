@@ -152,16 +152,11 @@ def _named(path: str | Path, option: str) -> str:
 
 
 def _check_resolves(path: Path, label: str) -> None:
-    """Refuse a path that the system cannot resolve: too long, a loop of links, below a file."""
+    """Refuse a path that the system cannot resolve: too long, or a loop of links."""
     try:
         path.lstat()
-    except FileNotFoundError:
-        pass
-    except NotADirectoryError as error:
-        file = next(one for one in path.parents if one.exists())
-        raise ConfigError(
-            f"{label}: {file} is a file, not a folder. Choose another place."
-        ) from error
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # `_check_writable` checks the folders above
     except OSError as error:
         raise _refused(error, label) from error
 

@@ -13,13 +13,11 @@ import pytest
 
 from cliqa import registry
 from cliqa.config.components import quick_check
-from cliqa.config.load import load_config
 from cliqa.config.names import NameIndex
 from cliqa.registry import ComponentRegistry, parameters_of
 from cliqa.utils.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = sorted((ROOT / "config").glob("*.py"))
 REGISTRIES = {k: v for k, v in vars(registry).items() if isinstance(v, ComponentRegistry)}
 NAMES = NameIndex()
 
@@ -32,11 +30,6 @@ def config(**sections: Any) -> dict[str, Any]:
         "cl_strategy": {"type": "Naive", "optimizer": {"type": "SGD"}, "loss": {"type": "L1Loss"}},
     }
     return {**good, **sections}
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_the_projects_configs_pass(path: Path) -> None:
-    quick_check(load_config(path), NAMES)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +109,8 @@ def test_a_mistake_is_found_in_well_under_two_seconds() -> None:
         "from cliqa.config.components import quick_check\n"
         "try: quick_check(load_config('config/demo.py', ['cl_strategy.optimizer.type=SDG']))\n"
         "except Exception as error: print(error)\n"
-        "print([name for name in ('torch', 'avalanche', 'mmpretrain') if name in sys.modules])"
+        "heavy = {'torch', 'avalanche', 'torchvision', 'mmpretrain', 'cv2', 'matplotlib'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     start = time.perf_counter()
     run = subprocess.run(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 import pytest
 
 from cliqa.config.load import default_work_dir, dump_config, load_config
-from cliqa.config.values import config_differences
 from cliqa.utils.errors import ConfigError
 
 DATASETS = """
@@ -206,36 +203,6 @@ def test_dump_refuses_what_is_not_plain_and_leaves_the_old_file(tmp_path: Path) 
 
 def test_work_dir_is_named_after_the_config() -> None:
     assert default_work_dir("config/sub/iqa_ewc.py") == Path("work_dirs/iqa_ewc")
-
-
-def test_differences_are_dotted_keys() -> None:
-    a = {"seed": 0, "model": {"layers": [1, 2], "p": float("nan"), "gone": {}}}
-    b = {"seed": 0.0, "model": {"layers": [1, 3, 4], "p": float("nan")}, "amp": True}
-    assert config_differences(a, b) == ["amp", "model.gone", "model.layers.1", "model.layers.2"]
-    assert config_differences(a, a) == []
-
-
-def test_loading_and_checking_does_not_import_torch(folder: Path) -> None:
-    code = (
-        "import sys; from cliqa.config.load import load_config, dump_config\n"
-        "from cliqa.config.components import quick_check\n"
-        f"config = load_config({str(folder / 'ewc.py')!r}, ['seed=1'])\n"
-        "try: quick_check(config)\n"
-        "except Exception as error: print(error)\n"
-        "heavy = {'torch', 'avalanche', 'torchvision', 'mmpretrain', 'cv2', 'matplotlib'}\n"
-        "print(sorted(heavy & set(sys.modules)))"
-    )
-    root = Path(__file__).resolve().parents[2]
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root), "CLIQA_TEST_ROOT": "x"},
-    )
-    assert "unknown scenario 'Stream'" in run.stdout
-    assert run.stdout.splitlines()[-1] == "[]"
 
 
 def test_dataset_type_is_another_name_of_the_scenarios_type(folder: Path) -> None:

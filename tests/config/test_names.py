@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from cliqa.config import names
 from cliqa.config.names import NameIndex, package_folder
 
 REGISTRY = """
@@ -14,14 +16,6 @@ LOSSES = ComponentRegistry("loss", ["room"])
 MODELS = ComponentRegistry("model", ["room"])
 OPTIMIZERS: object = None
 OPTIMIZERS = ComponentRegistry("optimizer", ["room"])
-"""
-UPSTREAM = """
-import json.decoder
-import json.encoder as upstream_encoder
-from json import scanner
-OPTIMIZERS.add_upstream(json.decoder, keep, "json")
-OPTIMIZERS.add_upstream(upstream_encoder, keep, "json")
-OPTIMIZERS.add_upstream(scanner, keep, "json")
 """
 LOSS = """
 from room.base import Loss as Base
@@ -87,7 +81,7 @@ def package(tmp_path: Path) -> Path:
     """Return a package "room" with a registry of each kind."""
     folder = tmp_path / "room"
     folder.mkdir()
-    files = {"registry": REGISTRY, "upstream": UPSTREAM, "loss": LOSS, "base": BASE}
+    files = {"registry": REGISTRY, "loss": LOSS, "base": BASE}
     for name, text in files.items():
         (folder / f"{name}.py").write_text(text)
     return folder
@@ -131,11 +125,11 @@ def test_arguments(package: Path, name: str, arguments: str | None) -> None:
     assert known == (None if arguments is None else arguments.split())
 
 
-def test_upstream_names(package: Path) -> None:
-    names = NameIndex(package)
-    assert {"JSONDecoder", "JSONEncoder", "py_make_scanner"} <= names.names("OPTIMIZERS")
-    assert names.knows("OPTIMIZERS", "JSONDecoder")
-    assert not names.knows("OPTIMIZERS", "JSONDecodr")
+def test_names_of_libraries(package: Path) -> None:
+    index = NameIndex(package)
+    assert {"SGD", "AdamW"} <= index.names("OPTIMIZERS")
+    assert index.knows("OPTIMIZERS", "SGD")
+    assert not index.knows("OPTIMIZERS", "SDG")
 
 
 @pytest.mark.parametrize("name", ["torch.optim.SGD", "my_package.Loss", "cliqa.Own"])
@@ -148,35 +142,33 @@ def test_an_unknown_registry_knows_everything(package: Path) -> None:
 
 
 def test_parents_names(package: Path) -> None:
-    names = NameIndex(package)
-    assert {"ResNet", "GlobalAveragePooling", "LinearClsHead"} <= names.names("MODELS")
-    assert names.knows("MODELS", "Conv2d")  # registered in a loop: it stands in the sources
-    assert not names.knows("MODELS", "ResNt")
+    index = NameIndex(package)
+    assert {"ResNet", "GlobalAveragePooling", "LinearClsHead"} <= index.names("MODELS")
+    assert index.knows("MODELS", "Conv2d")  # registered in a loop: it stands in the sources
+    assert not index.knows("MODELS", "ResNt")
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "for registry in (LOSSES,):\n    registry.add_upstream(json, keep, 'json')",
-        "LOSSES.add_upstream(modules[0], keep, 'json')",
-        "import no_such_package\nLOSSES.add_upstream(no_such_package, keep, 'x')",
-        "LOSSES.add_upstream(unimported, keep, 'x')",
-        "for name, value in found:\n    LOSSES.register_module(name=name, module=value)",
-        "OPTIMIZERS.upstream[name] = value",
-        "@LOSSES.register_module(NAME)\nclass Computed: ...",
-    ],
-)
-def test_what_the_sources_leave_open_is_not_refused(package: Path, code: str) -> None:
-    registry = "OPTIMIZERS" if "OPTIMIZERS" in code else "LOSSES"
-    assert not NameIndex(package).knows(registry, "Anything")
-    (package / "more.py").write_text(code)
-    assert NameIndex(package).knows(registry, "Anything")
+def test_a_library_without_sources_may_hold_any_name(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(names.LIBRARIES, "OPTIMIZERS", "no_such_package.optim")
+    assert NameIndex(package).knows("OPTIMIZERS", "Anything")
+    assert "Anything" not in NameIndex(package).names("OPTIMIZERS")
+
+
+def test_libraries_are_those_of_the_registries() -> None:
+    added = {
+        registry
+        for path in names.PACKAGE.rglob("*.py")
+        for registry in re.findall(r"^([A-Z_]+)\.add_upstream\(", path.read_text(), re.MULTILINE)
+    }
+    assert added == set(names.LIBRARIES)
 
 
 def test_the_projects_own_sources_leave_nothing_open() -> None:
-    names = NameIndex()
-    assert len(names.kinds) >= 12
-    open_ended = [kind for kind in names.kinds if names.knows(kind, "NoSuchComponentAnywhere")]
+    index = NameIndex()
+    assert len(index.kinds) >= 12
+    open_ended = [kind for kind in index.kinds if index.knows(kind, "NoSuchComponentAnywhere")]
     assert open_ended == []
 
 

@@ -83,17 +83,14 @@ def test_none_takes_a_part_away() -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("model.neck.type=GAP", "model.neck is None, which has no keys"),
         ("cl_strategy.plugins.0.type=L2", r"list cl_strategy.plugins \(items none: it is empty\)"),
         ("loggers.-1.file=a", r"'-1' is not an index of the list loggers \(items 0 to 0\)"),
         ("scenario.sizes.0=3", r"scenario.sizes is \(8, 8\), which has no keys"),
-        ("cl_strategy.optimizer.lr.x=1", "cl_strategy.optimizer.lr is 0.1, which has no keys"),
         (
             "scenario.generate.size=1",
             "scenario has no key 'generate'. It has type, datasets, sizes",
         ),
         ("cl_strategy.optimizer=[1]", r"cl_strategy.optimizer is .* cannot become \[1\]"),
-        ("loggers=TextLogger", "list of 1 dicts and cannot become 'TextLogger'"),
         (
             "momentum=0.5",
             "unknown section. Did you mean 'cl_strategy.optimizer.momentum'. Sections: scenario,",

@@ -96,39 +96,21 @@ def check(folder: Path, **files: str) -> None:
     )
 
 
-HARMLESS = [
-    "batch_size", "img_norm_cfg", "norm_cfg", "num_classes", "data_root", "lr", "root", "size",
-    "model_name", "image_size", "feature", "weight_decay", "dataset_type", "max_iters", "interval",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", HARMLESS)
+@pytest.mark.parametrize("name", ["batch_size", "img_norm_cfg", "model_name", "dataset_type"])
 def test_variables_that_nothing_reads_pass(tmp_path: Path, name: str) -> None:
     check(tmp_path, x=f"{name} = dict(mean=[1])")
 
 
 SLIPS = {
-    "senario": "scenario", "scenerio": "scenario", "scenarios": "scenario", "models": "model",
-    "modle": "model", "MODEL": "model", "cl_stategy": "cl_strategy", "cl_stratagy": "cl_strategy",
-    "clstrategy": "cl_strategy", "logger": "loggers", "metircs": "metrics", "work_dirs": "work_dir",
-    "workdir": "work_dir", "loadfrom": "load_from", "load_form": "load_from", "seeds": "seed",
-    "Seed": "seed", "train_pipline": "train_pipeline", "test_pipelines": "test_pipeline",
-    "checkpoint_cfg": "checkpoint_config", "chekpoint_config": "checkpoint_config",
-    "evaluate": "evaluation", "custom_import": "custom_imports", "num_worker": "num_workers",
+    "scenerio": "scenario", "MODEL": "model", "cl_stratagy": "cl_strategy", "logger": "loggers",
+    "metircs": "metrics", "workdir": "work_dir", "load_form": "load_from", "Seed": "seed",
+    "train_pipline": "train_pipeline", "checkpoint_cfg": "checkpoint_config",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "section"), SLIPS.items())
 def test_slips_of_sections(tmp_path: Path, name: str, section: str) -> None:
     with pytest.raises(ConfigError, match=rf"x\.py, line 1: {name}: .*Did you mean '{section}'"):
-        check(tmp_path, x=f"{name} = 1")
-
-
-@pytest.mark.parametrize("name", ["optimizer", "default_hooks", "device"])
-def test_names_that_belong_elsewhere(tmp_path: Path, name: str) -> None:
-    with pytest.raises(
-        ConfigError, match=rf"line 1: {name}: '{name}' is not a top-level key; move it"
-    ):
         check(tmp_path, x=f"{name} = 1")
 
 

@@ -50,12 +50,6 @@ def test_newer_configs_are_told_how_to_be_written(
         load_config(tmp_path / "x.py")
 
 
-def test_what_the_message_about_newer_configs_says_works(tmp_path: Path) -> None:
-    (tmp_path / "c.py").write_text(GOOD)
-    (tmp_path / "x.py").write_text("_base_ = ['./c.py']\n")
-    assert load_config(tmp_path / "x.py") == load_config(tmp_path / "c.py")
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [

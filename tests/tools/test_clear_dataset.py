@@ -21,7 +21,6 @@ from tools.clear_dataset import (
     create_dataset,
     from_folder,
     get_fewshot_indices,
-    get_pretrained_features,
     main,
     prepare,
 )
@@ -135,11 +134,23 @@ def test_the_functions_can_be_imported(root: Path, tmp_path: Path) -> None:
     assert read_clear(tmp_path / "again").buckets == ("1", "2")
 
 
-def test_the_functions_are_the_packages() -> None:
-    assert create_dataset is cliqa.datasets.clear.create.create_dataset
-    assert get_pretrained_features is cliqa.inference.features.get_pretrained_features
-    with pytest.raises(ImportError, match="cannot import name 'create_data'"):
-        exec("from tools.clear_dataset import create_data")
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (cliqa.datasets.clear.create, "create_dataset"),
+        (cliqa.datasets.clear.fewshot, "get_fewshot_indices"),
+        (cliqa.datasets.clear.from_folder, "from_folder"),
+        (cliqa.datasets.clear.prepare, "prepare"),
+        (cliqa.inference.features, "get_pretrained_features"),
+    ],
+)
+def test_the_functions_are_those_of_the_package(module: ModuleType, name: str) -> None:
+    assert getattr(clear_dataset, name) is getattr(module, name)
+
+
+def test_other_names_are_no_functions_of_the_tool() -> None:
+    with pytest.raises(AttributeError, match="It has create_dataset, from_folder"):
+        clear_dataset.__getattr__("creat_dataset")
 
 
 @pytest.mark.parametrize(

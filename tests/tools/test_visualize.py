@@ -77,8 +77,8 @@ def test_runs_from_any_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--layer", "x"], "--layer: means something to --mode attention alone"),
-        (["--mode", "matrix", "--labels", "a"], "--labels: means something to --mode training, ev"),
+        (["--layer", "x"], "--layer: applies only to --mode attention"),
+        (["--mode", "matrix", "--labels", "a"], "--labels: applies only to --mode training, ev"),
         (["--mode", "attention"], "--mode attention: give --images"),
         (["b", "--mode", "embedding"], "--mode embedding: give one work_dir"),
         (["--mode", "embedding", "--samples", "1"], "--samples 1: must be at least 2"),

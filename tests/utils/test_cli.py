@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from cliqa.utils.cli import (
-    add_config_arguments,
-    add_workers_argument,
+    CONFIG,
+    add_arguments,
     print_error,
     quiet_upstream,
     run_entry_point,
@@ -54,7 +54,7 @@ def run_script(code: str, shell: str = "") -> subprocess.CompletedProcess[str]:
 def arguments(*given: str) -> argparse.Namespace:
     """Parse arguments as an entry point does."""
     parser = argparse.ArgumentParser()
-    add_config_arguments(parser)
+    add_arguments(parser, *CONFIG)
     return parser.parse_args(given)
 
 
@@ -142,7 +142,7 @@ def test_the_traceback_of_a_machines_trouble_is_in_the_log_file(
 
 def test_workers_are_an_integer_in_range() -> None:
     parser = argparse.ArgumentParser()
-    add_workers_argument(parser)
+    add_arguments(parser, "--num-workers")
     assert parser.parse_args([]).num_workers == 0
     assert parser.parse_args(["--num-workers", str(most_workers())]).num_workers == most_workers()
     for text in ("-1", str(most_workers() + 1), "1.0", "", "two", "9" * 5000):
