@@ -9,36 +9,14 @@ from cliqa.losses.scores import paired_scores, unit_deviation, where_defined
 from cliqa.registry import LOSSES
 
 
-def norm_in_norm_loss(
-    prediction: torch.Tensor, target: torch.Tensor, p: float = 1.0, q: float = 2.0
-) -> torch.Tensor:
-    """Return the distance between the normalised deviations of prediction and target.
+@LOSSES.register_module()
+class NormInNormLoss(nn.Module):
+    """The distance between the normalised deviations of prediction and target.
 
     With d the deviations from the mean, divided by their q-norm:
     ``sum |d_prediction - d_target|^p / (2^p * B^max(0, 1 - p/q))`` (Li et al., "Norm-in-Norm loss
     with faster convergence and better performance for image quality assessment", ACM MM 2020).
     A batch in which either side is constant falls back to L1.
-
-    Args:
-        prediction: (B,).
-        target: (B,).
-        p: Order of the outer norm, at least 1.
-        q: Order of the normalising norm, at least 1.
-
-    Returns:
-        A scalar in 0..1.
-    """
-    prediction, target = paired_scores(prediction, target)
-    unit_prediction, varies = unit_deviation(prediction, q)
-    unit_target, target_varies = unit_deviation(target, q)
-    distance = (unit_prediction - unit_target).abs().pow(p).sum()
-    bound = 2**p * len(prediction) ** max(0.0, 1 - p / q)
-    return where_defined(varies & target_varies, distance / bound, prediction, target)
-
-
-@LOSSES.register_module()
-class NormInNormLoss(nn.Module):
-    """The norm-in-norm loss over the batch; see `norm_in_norm_loss`.
 
     Args:
         p: Order of the outer norm, at least 1.
@@ -56,5 +34,10 @@ class NormInNormLoss(nn.Module):
         self.q = q
 
     def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Return the loss of prediction (B,) against target (B,)."""
-        return norm_in_norm_loss(prediction, target, self.p, self.q)
+        """Return the loss of prediction (B,) against target (B,), a scalar in 0..1."""
+        prediction, target = paired_scores(prediction, target)
+        unit_prediction, varies = unit_deviation(prediction, self.q)
+        unit_target, target_varies = unit_deviation(target, self.q)
+        distance = (unit_prediction - unit_target).abs().pow(self.p).sum()
+        bound = 2**self.p * len(prediction) ** max(0.0, 1 - self.p / self.q)
+        return where_defined(varies & target_varies, distance / bound, prediction, target)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cliqa.models.arguments import check_least, check_positive
 from cliqa.utils.errors import ConfigError, ModelError
 
 
@@ -39,11 +40,8 @@ class QualityProjection(nn.Module):
         super().__init__()
         if anchors.ndim != 2 or len(anchors) != 2:
             raise ConfigError(f"anchors must be (2, D), got shape {tuple(anchors.shape)}.")
-        if in_features < 1 or hidden < 0 or not temperature > 0:
-            raise ConfigError(
-                "QualityProjection: in_features and temperature must be above 0 and hidden at "
-                f"least 0, got {in_features}, {temperature} and {hidden}."
-            )
+        check_positive("QualityProjection", in_features=in_features, temperature=temperature)
+        check_least("QualityProjection", 0, hidden=hidden)
         self.encoder = encoder
         self.in_features = in_features
         self.temperature = temperature

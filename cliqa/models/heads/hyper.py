@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.config.annotations import TwoNumbers
-from cliqa.models.arguments import check_positive
+from cliqa.models.arguments import check_below_one, check_least, check_positive
 from cliqa.models.heads.features import full_precision
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ConfigError, ModelError
@@ -48,10 +48,7 @@ class HyperHead(nn.Module):
             raise ConfigError(
                 f"HyperHead: score_range must be (lowest, highest), got {tuple(score_range)}."
             )
-        if not 0 <= dropout < 1:
-            raise ConfigError(
-                f"HyperHead: dropout must be at least 0 and below 1, got {dropout!r}."
-            )
+        check_below_one("HyperHead", dropout=dropout)
         self.low, self.high = map(float, score_range)
         self.dropout = nn.Dropout(dropout)
         self.hypernet = HyperNet(in_channels, sizes, grid, start=(self.low + self.high) / 2)
@@ -221,12 +218,8 @@ class TargetNet(nn.Module):
 
     def __init__(self, dropout: float = 0.0, dropped: int = 0) -> None:
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ConfigError(
-                f"TargetNet: dropout must be at least 0 and below 1, got {dropout!r}."
-            )
-        if dropped < 0:
-            raise ConfigError(f"TargetNet: dropped must be at least 0 layers, got {dropped!r}.")
+        check_below_one("TargetNet", dropout=dropout)
+        check_least("TargetNet", 0, dropped=dropped)
         self.dropout = nn.Dropout(dropout)
         self.dropped = dropped
 

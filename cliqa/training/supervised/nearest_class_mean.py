@@ -85,10 +85,9 @@ class NearestClassMean(Template):
 
     def _features(self) -> Tensor:
         """Return the features (B, D) of the current batch, averaged over crops."""
+        model: Any = self.model
+        name = type(model).__name__
         with self.precision.autocast():
-            return apply_model(self._extract, self.mb_x).float()
-
-    def _extract(self, images: Tensor) -> Tensor:
-        """Return the features (B, D) before the head."""
-        found: Any = self.model.extract_feat(images)  # type: ignore[operator]
-        return last_output(found, type(self.model).__name__)
+            return apply_model(
+                lambda x: last_output(model.extract_feat(x), name), self.mb_x
+            ).float()

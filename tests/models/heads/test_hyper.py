@@ -62,7 +62,7 @@ def test_dropout_acts_in_training_alone() -> None:
 def test_impossible_values_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"score_range must be \(lowest, highest\), got \(1, 0\)"):
         head(score_range=(1, 0))
-    with pytest.raises(ConfigError, match=r"HyperHead: dropout must be .* got -0\.1"):
+    with pytest.raises(ConfigError, match=r"HyperHead: dropout must lie .* got -0\.1"):
         head(dropout=-0.1)
     vectors, maps = inputs()
     with pytest.raises(ModelError, match=r"takes vectors \(B, 28\), got shape \(3, 27\)"):
@@ -177,7 +177,9 @@ def test_dropout_stands_behind_the_first_layers_in_training_alone(dropped: int) 
 
 
 def test_values_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"TargetNet: dropout must be at least 0.*got 1\.0"):
+    with pytest.raises(
+        ConfigError, match=r"TargetNet: dropout must lie in 0\.\.1, below 1, got 1\.0"
+    ):
         TargetNet(dropout=1.0)
-    with pytest.raises(ConfigError, match="dropped must be at least 0 layers, got -1"):
+    with pytest.raises(ConfigError, match="dropped must be >= 0, got -1"):
         TargetNet(dropped=-1)

@@ -338,9 +338,9 @@ def test_training_on_several_experiences_at_once_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"mem_size": 0}, "mem_size must be a positive integer, got 0"),
-        ({"mem_size": 2.5}, r"mem_size must be a positive integer, got 2\.5"),
-        ({"batch_size_mem": 0}, "batch_size_mem must be a positive integer, got 0"),
+        ({"mem_size": 0}, "mem_size must be an integer >= 1, got 0"),
+        ({"mem_size": 2.5}, r"mem_size must be an integer >= 1, got 2\.5"),
+        ({"batch_size_mem": 0}, "batch_size_mem must be an integer >= 1, got 0"),
         ({"alpha": -0.1}, r"alpha must be >= 0, got -0\.1"),
         ({"beta": float("nan")}, "beta must be >= 0, got nan"),
     ],

@@ -310,8 +310,8 @@ def test_fidelity_of_classes_is_refused_in_the_first_experience() -> None:
     [
         ({"alpha": -1}, "alpha must be >= 0, got -1"),
         ({"alpha": float("nan")}, "alpha must be >= 0, got nan"),
-        ({"temperature": 0}, "temperature must be > 0, got 0"),
-        ({"distill": "kl"}, "distill must be None, 'mse' or 'fidelity', got 'kl'"),
+        ({"temperature": 0}, "temperature must be above 0, got 0"),
+        ({"distill": "kl"}, "distill must be one of None, 'mse', 'fidelity', got 'kl'"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:

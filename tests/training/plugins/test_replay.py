@@ -219,9 +219,9 @@ def test_state_round_trip() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"mem_size": 0}, "mem_size must be a positive integer, got 0"),
-        ({"mem_size": 1.5}, "mem_size must be a positive integer, got 1.5"),
-        ({"batch_size_mem": -1}, "batch_size_mem must be a positive integer"),
+        ({"mem_size": 0}, "mem_size must be an integer >= 1, got 0"),
+        ({"mem_size": 1.5}, "mem_size must be an integer >= 1, got 1.5"),
+        ({"batch_size_mem": -1}, "batch_size_mem must be an integer >= 1"),
         ({"policy": "balanced"}, "policy must be 'experience_balanced', 'class_balanced' or"),
     ],
 )

@@ -163,7 +163,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
     [
         ({"parts": []}, r"parts must be a list of names"),
         ({"parts": "head"}, r"parts must be a list of names, e\.g\. \['norm', 'head'\]"),
-        ({"shared": "all"}, r"shared must be 'frozen' or 'first', got 'all'"),
+        ({"shared": "all"}, r"shared must be one of 'frozen', 'first', got 'all'"),
     ],
 )
 def test_arguments(arguments: dict[str, Any], message: str) -> None:

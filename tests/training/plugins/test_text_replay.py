@@ -337,8 +337,8 @@ def test_a_second_memory_is_refused(class_config: Config) -> None:
         ({"beta": -1.0}, r"beta must be >= 0, got -1\.0"),
         ({"beta": float("nan")}, "beta must be >= 0, got nan"),
         ({"text_weight": 2.0}, r"text_weight must lie in 0\.\.1, got 2\.0"),
-        ({"on": "new"}, "on must be 'all' or 'memory', got 'new'"),
-        ({"mem_size": 0}, "mem_size must be a positive integer, got 0"),
+        ({"on": "new"}, "on must be one of 'all', 'memory', got 'new'"),
+        ({"mem_size": 0}, "mem_size must be an integer >= 1, got 0"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
