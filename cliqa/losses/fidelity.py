@@ -15,13 +15,9 @@ EPSILON = 1e-8
 """Keeps the square roots differentiable; the loss of a perfect batch is -1e-4 instead of 0."""
 
 
-def fidelity_loss(
-    prediction: torch.Tensor,
-    target: torch.Tensor,
-    sigma: float = 0.1,
-    target_sigma: float | None = None,
-) -> torch.Tensor:
-    """Return the mean over all pairs of ``1 - sqrt(P g) - sqrt((1 - P) (1 - g))``.
+@LOSSES.register_module()
+class FidelityLoss(nn.Module):
+    """The mean over all pairs of ``1 - sqrt(P g) - sqrt((1 - P) (1 - g))``.
 
     P = Phi((p_i - p_j) / (sqrt(2) sigma)) is the predicted probability that image i is better,
     g the true one (Thurstone's model; Zhang et al., "Continual learning for blind image quality
@@ -29,37 +25,9 @@ def fidelity_loss(
     to L1.
 
     Args:
-        prediction: (B,).
-        target: (B,).
         sigma: Spread of a predicted score, in units of the scores (0..1).
         target_sigma: Spread of a target. None: the order is certain, and equal targets have the
             probability 1/2.
-
-    Returns:
-        A scalar, 0 (up to the square root of `EPSILON`) to 1.
-    """
-    prediction, target = paired_scores(prediction, target)
-    if len(prediction) == 1:
-        return F.l1_loss(prediction, target)
-    first, second = torch.triu_indices(len(target), len(target), 1, device=target.device)  # (K,)
-    lead = (prediction[first] - prediction[second]) / (math.sqrt(2) * sigma)
-    gap = target[first] - target[second]
-    if target_sigma is None:
-        truth = (gap.sign() + 1) / 2
-    else:
-        truth = torch.special.ndtr(gap / (math.sqrt(2) * target_sigma))
-    agree = (torch.special.ndtr(lead) * truth + EPSILON).sqrt()
-    disagree = (torch.special.ndtr(-lead) * (1 - truth) + EPSILON).sqrt()
-    return (1 - agree - disagree).mean()
-
-
-@LOSSES.register_module()
-class FidelityLoss(nn.Module):
-    """The fidelity over the batch's pairs; see `fidelity_loss`.
-
-    Args:
-        sigma: Spread of a predicted score, in units of the scores (0..1).
-        target_sigma: Spread of a target; None takes the order as certain.
 
     Raises:
         ValueError: A spread is not positive.
@@ -75,5 +43,22 @@ class FidelityLoss(nn.Module):
         self.target_sigma = target_sigma
 
     def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Return the loss of prediction (B,) against target (B,)."""
-        return fidelity_loss(prediction, target, self.sigma, self.target_sigma)
+        """Return the loss of prediction (B,) against target (B,).
+
+        Returns:
+            A scalar, 0 (up to the square root of `EPSILON`) to 1.
+        """
+        prediction, target = paired_scores(prediction, target)
+        if len(prediction) == 1:
+            return F.l1_loss(prediction, target)
+        count = len(target)
+        first, second = torch.triu_indices(count, count, 1, device=target.device)  # (K,)
+        lead = (prediction[first] - prediction[second]) / (math.sqrt(2) * self.sigma)
+        gap = target[first] - target[second]
+        if self.target_sigma is None:
+            truth = (gap.sign() + 1) / 2
+        else:
+            truth = torch.special.ndtr(gap / (math.sqrt(2) * self.target_sigma))
+        agree = (torch.special.ndtr(lead) * truth + EPSILON).sqrt()
+        disagree = (torch.special.ndtr(-lead) * (1 - truth) + EPSILON).sqrt()
+        return (1 - agree - disagree).mean()

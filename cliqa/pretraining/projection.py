@@ -47,7 +47,10 @@ class QualityProjection(nn.Module):
         self.temperature = temperature
         self.anchors: Tensor
         self.register_buffer("anchors", F.normalize(anchors.float(), dim=1))
-        self.projection = _projection(in_features, hidden, anchors.shape[1])
+        dim = anchors.shape[1]
+        self.projection: nn.Module = nn.Linear(in_features, hidden or dim)
+        if hidden:
+            self.projection = nn.Sequential(self.projection, nn.ReLU(), nn.Linear(hidden, dim))
 
     def embed(self, images: Tensor) -> Tensor:
         """Return embeddings (B, D) of length 1 for images (B, C, H, W).
@@ -95,10 +98,3 @@ def feature_length(encoder: nn.Module, size: int) -> int:
     found = encode(encoder, torch.zeros(1, 3, size, size, device=device)).shape[1]
     encoder.train(training)
     return int(found)
-
-
-def _projection(in_features: int, hidden: int, dim: int) -> nn.Module:
-    """Return the layers from features to an embedding."""
-    if hidden == 0:
-        return nn.Linear(in_features, dim)
-    return nn.Sequential(nn.Linear(in_features, hidden), nn.ReLU(), nn.Linear(hidden, dim))

@@ -214,7 +214,7 @@ class Strategy(Protocol):
     def mix_in(self, memory: Samples, batch_size: int) -> None:
         """Append a batch from a memory to every training batch of this step.
 
-        Call it in `before_training_exp`.
+        Call it in `before_training_exp`. The batch has `batch_size` samples; new ones come first.
         """
 
     def new_places(self) -> list[int]:

@@ -65,12 +65,6 @@ class CLIPText(TextEncoder):
         x = self.transformer(x.transpose(0, 1)).transpose(0, 1)
         return self.ln_final(x) @ self.text_projection, mask
 
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        """Return the vector of each text's end, (T, D)."""
-        words, mask = self.words(texts)
-        last = mask.sum(dim=1) - 1  # (T,)
-        return words[torch.arange(len(last), device=last.device), last]
-
     def ids(self, texts: Sequence[str]) -> Tensor:
         """Return the tokens' ids (T, L), as long as the longest text; the end's is the highest.
 

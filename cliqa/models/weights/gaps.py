@@ -12,6 +12,7 @@ from os.path import commonprefix
 import torch
 from torch import nn
 
+from cliqa.config.suggest import listed
 from cliqa.models.lora.layer import OWN
 
 BACKBONE = "backbone"
@@ -125,16 +126,10 @@ def gap_text(model: nn.Module, lacking: Collection[str], more: Collection[str]) 
         share = sum(sizes[name] for name in lacking) / max(1, sum(sizes[name] for name in own))
         parts.append(
             f"{len(lacking)} of the {len(own)} tensors of its backbone stay random ({share:.1%} of "
-            f"its values; {_some(lacking)})"
+            f"its values; {listed(lacking, 2)})"
         )
     if more:
         parts.append(
-            f"its backbone has no place for {len(more)} of the file's weights ({_some(more)})"
+            f"its backbone has no place for {len(more)} of the file's weights ({listed(more, 2)})"
         )
     return " and ".join(parts)
-
-
-def _some(names: Collection[str]) -> str:
-    """Return the first names."""
-    shown = list(names)[:2]
-    return ", ".join(shown) + (", ..." if len(names) > len(shown) else "")

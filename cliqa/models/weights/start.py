@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from cliqa.config.arguments import checked_arguments
-from cliqa.config.suggest import closest
+from cliqa.config.suggest import closest, listed
 from cliqa.models.freezing import FreezeReport, check_patterns, freeze_parts
 from cliqa.models.weights.weights import SHOWN, WeightReport, load_weights
 from cliqa.utils.errors import ConfigError
@@ -50,10 +50,8 @@ class StartReport:
     def __str__(self) -> str:
         text = f"{WHERE} {self.weights}"
         if self.frozen.tensors:
-            names = self.frozen.modules
-            more = ", ..." if len(names) > SHOWN else ""
-            shown = f": {', '.join(names[:SHOWN])}{more}" if names else ""
-            text += f"; {self.frozen}{shown}"
+            names = listed(self.frozen.modules, SHOWN)
+            text += f"; {self.frozen}{': ' if names else ''}{names}"
         return text
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cliqa.config.suggest import listed
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.models.pruned import apply_pruning, pruning_in, pruning_of
 from cliqa.models.weights.gaps import foreign, gap_text, of_backbone, partial_parts
@@ -90,8 +91,7 @@ class WeightReport:
             ("dropped", self.dropped),
         ):
             if names:
-                more = ", ..." if len(names) > SHOWN else ""
-                parts.append(f"{len(names)} {title} ({', '.join(names[:SHOWN])}{more})")
+                parts.append(f"{len(names)} {title} ({listed(names, SHOWN)})")
         if self.partial:
             parts.append(f"of {', '.join(self.partial)} a part only")
         return "; ".join(filter(None, (*parts, self.gaps)))

@@ -89,11 +89,7 @@ class LabelFreePretraining(ContinualPlugin):
         self._projection: dict[str, Any] = {}
 
     def check(self, plugins: Sequence[Any]) -> None:
-        """Refuse methods that keep weights for each experience, which pretraining would change.
-
-        Raises:
-            ConfigError: One of the plugins is such a method.
-        """
+        """Refuse methods that keep weights for each experience, which pretraining would change."""
         for plugin in plugins:
             if isinstance(plugin, TaskViews):
                 name = type(plugin).__name__

@@ -60,11 +60,7 @@ class BestEpoch(SavedState):
         self._kept: dict[str, Any] = {}
 
     def check(self, strategy: Strategy) -> None:
-        """Refuse methods that need all epochs of an experience.
-
-        Raises:
-            ConfigError: One of the plugins needs all epochs of an experience.
-        """
+        """Refuse methods that need all epochs of an experience."""
         option = "keep_best" if self.keep else "patience"
         for plugin in strategy.plugins if self.active else ():
             if isinstance(plugin, ContinualPlugin) and plugin.needs_all_epochs:

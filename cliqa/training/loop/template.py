@@ -65,7 +65,7 @@ class StreamTemplate(Steps):
     ) -> None:
         """Set what Avalanche's constructors have no argument for."""
         self.options = options
-        self.schedule = schedule
+        self.schedule = schedule if self.needs_optimizer else Schedule(None)
         self.groups = groups
         self.on_epoch = on_epoch
         self.precision = Precision(self.device, options.amp)

@@ -49,11 +49,7 @@ class EMA(ContinualPlugin):
         self._trained: Tensors = {}  # between epochs, when the model is the average
 
     def check(self, plugins: Sequence[object]) -> None:
-        """Refuse methods that need all epochs of an experience.
-
-        Raises:
-            ConfigError: One of the plugins is such a method.
-        """
+        """Refuse methods that need all epochs of an experience."""
         for plugin in plugins:
             if isinstance(plugin, ContinualPlugin) and plugin.needs_all_epochs:
                 name = type(plugin).__name__

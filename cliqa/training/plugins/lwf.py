@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.losses.distillation import distillation_loss, output_distance
-from cliqa.losses.fidelity import fidelity_loss
+from cliqa.losses.fidelity import FidelityLoss
 from cliqa.models.arguments import check_choice, check_least, check_positive
 from cliqa.models.pruned import pruning_of, widen
 from cliqa.registry import PLUGINS
@@ -111,7 +111,7 @@ class LwF(ContinualPlugin):
         """
         if outputs.dim() == 1:
             if self.distill == "fidelity":
-                return fidelity_loss(outputs, truth, SPREAD, SPREAD)
+                return FidelityLoss(SPREAD, SPREAD)(outputs, truth)
             return output_distance(outputs, truth)
         learnt = self._classes or list(range(truth.shape[1]))
         outputs, truth = outputs[:, learnt], truth[:, learnt]

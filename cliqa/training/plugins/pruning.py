@@ -89,11 +89,7 @@ class ChannelPruning(ContinualPlugin):
         self._done = False  # in the current experience
 
     def check(self, plugins: Sequence[object]) -> None:
-        """Refuse plugins whose state would not fit the smaller network.
-
-        Raises:
-            ConfigError: With the reason, and what to do instead.
-        """
+        """Refuse plugins whose state would not fit the smaller network."""
         for plugin in plugins:
             if isinstance(plugin, ContinualPlugin):
                 goes = plugin.follows_pruning

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,9 +11,6 @@ from cliqa.models.heads.prototype import PrototypeHead
 from cliqa.models.outputs import last_output
 from cliqa.registry import STRATEGIES
 from cliqa.training.loop.batching import apply_model
-from cliqa.training.loop.options import TrainingOptions
-from cliqa.training.loop.parameter_groups import ParameterGroups
-from cliqa.training.loop.schedule import Schedule
 from cliqa.training.loop.template import Template
 from cliqa.utils.errors import ConfigError
 
@@ -48,16 +44,6 @@ class NearestClassMean(Template):
                 f"cl_strategy.train_epochs={self.train_epochs}: NearestClassMean uses every "
                 "sample once. Set it to 1."
             )
-
-    def configure(
-        self,
-        options: TrainingOptions,
-        schedule: Schedule,
-        on_epoch: Callable[[float], None] | None = None,
-        groups: ParameterGroups | None = None,
-    ) -> None:
-        """Set the run's options; there is no learning rate to schedule."""
-        super().configure(options, Schedule(None), on_epoch, groups)
 
     @property
     def head(self) -> PrototypeHead:

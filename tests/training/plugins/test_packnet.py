@@ -186,8 +186,7 @@ def test_batch_statistics_are_those_of_the_first_experience(
         assert torch.equal(value, before[name])
 
 
-@pytest.mark.parametrize("norm", ["frozen", "per_task"])
-@pytest.mark.parametrize("inference", ["oracle", "gate"])
+@pytest.mark.parametrize(("inference", "norm"), [("oracle", "frozen"), ("gate", "per_task")])
 def test_a_resumed_run_ends_with_the_same_bits(
     inference: str, norm: str, make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
