@@ -2,7 +2,7 @@
 
 A new method is one file with a class over `cliqa.training.plugins.base.ContinualPlugin`, and one
 line: ``@PLUGINS.register_module()``. It takes five concepts: the hooks, this protocol, the loss
-that a hook adds to, the model, and `state_dict` for a checkpoint.
+that a hook adds to, the model, and `saved`, the attributes that a checkpoint stores.
 
 Hooks run in this order (Avalanche's)::
 

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from cliqa.losses.combined import CombinedLoss
-from cliqa.losses.plcc import PLCCLoss
+from cliqa.losses.correlation import PLCCLoss
 from cliqa.utils.errors import ConfigError, ModelError
 
 

@@ -15,6 +15,10 @@ from cliqa.registry import LR_SCHEDULERS
 class CosineLR(LRScheduler):
     """Lower every group's rate along half a cosine to a fraction of it, after a linear warm-up.
 
+    In step t of T with w steps of warm-up the rate is the first one times ``(t + 1) / (w + 1)``,
+    then times ``end + (1 - end) (1 + cos(pi (t - w) / (T - w))) / 2`` (Loshchilov & Hutter, "SGDR",
+    ICLR 2017, eq. 5), and stays at `end_ratio` from step T on.
+
     ``CosineAnnealingLR`` ends at the same rate for all groups; a group with a smaller initial rate
     would rise to it.
 
@@ -53,29 +57,10 @@ class CosineLR(LRScheduler):
 
     def get_lr(self) -> list[Any]:
         """Return the groups' rates of this step."""
-        factor = cosine_factor(self.last_epoch, self.T_max, self.warmup_steps, self.end_ratio)
+        step, warmup, end = self.last_epoch, self.warmup_steps, self.end_ratio
+        if step < warmup:
+            factor = (step + 1) / (warmup + 1)
+        else:
+            done = min(1.0, (step - warmup) / max(1, self.T_max - warmup))
+            factor = end + (1 - end) * (1 + math.cos(math.pi * done)) / 2
         return [rate * factor for rate in self.base_lrs]
-
-
-def cosine_factor(step: int, total: int, warmup: int = 0, end: float = 0.0) -> float:
-    """Return a step's rate as a fraction of the first rate.
-
-    During the warm-up it is ``(step + 1) / (warmup + 1)``, then
-    ``end + (1 - end) (1 + cos(pi (step - warmup) / (total - warmup))) / 2``
-    (Loshchilov & Hutter, "SGDR", ICLR 2017, eq. 5), and `end` from step `total` on.
-
-    Args:
-        step: Steps taken, from 0.
-        total: Steps to the end.
-        warmup: Steps of the warm-up, below `total`.
-        end: The final fraction, 0..1.
-
-    >>> [round(cosine_factor(step, 4, end=0.2), 3) for step in range(6)]
-    [1.0, 0.883, 0.6, 0.317, 0.2, 0.2]
-    >>> [cosine_factor(step, 9, warmup=3) for step in range(4)]
-    [0.25, 0.5, 0.75, 1.0]
-    """
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    done = min(1.0, (step - warmup) / max(1, total - warmup))
-    return end + (1 - end) * (1 + math.cos(math.pi * done)) / 2

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.losses.distillation import distillation_loss, output_distance
-from cliqa.losses.fidelity import FidelityLoss
+from cliqa.losses.pairwise import FidelityLoss
 from cliqa.models.arguments import check_choice, check_least, check_positive
 from cliqa.models.pruned import pruning_of, widen
 from cliqa.registry import PLUGINS

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.engine.build import build
-from cliqa.losses.fidelity import FidelityLoss
+from cliqa.losses.pairwise import FidelityLoss
 from cliqa.training.plugins.lwf import LwF
 from cliqa.training.plugins.replay import Replay
 from cliqa.utils.errors import ConfigError
