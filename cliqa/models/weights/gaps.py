@@ -6,7 +6,7 @@ network, but trains without an error.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from os.path import commonprefix
 
 import torch
@@ -73,7 +73,11 @@ def foreign(
         return ()
     common = commonprefix(own)  # of lists: the part that holds all of the backbone's others
     parts = {name for name, _ in model.named_modules()}
-    cut = [f"{path}.{layer}".lstrip(".") for path, layer in _cut_layers(model)]
+    cut = [
+        f"{path}.{layer}".lstrip(".")
+        for path, module in model.named_modules()
+        for layer in getattr(module, "cut_layers", ())
+    ]
     found = []
     for name, tensor in file.items():
         words = name.split(".")[:-1]
@@ -85,13 +89,6 @@ def foreign(
         if inside and weight and not any(name.startswith(f"{layer}.") for layer in cut):
             found.append(name)
     return tuple(found)
-
-
-def _cut_layers(model: nn.Module) -> Iterator[tuple[str, str]]:
-    """Yield the removed layers of backbones in the model, with the backbones' paths."""
-    for path, module in model.named_modules():
-        for layer in getattr(module, "cut_layers", ()):
-            yield path, layer
 
 
 def partial_parts(

@@ -74,12 +74,6 @@ class WeightReport:
         source = len(self.matched) + len(self.mismatched) + len(self.unexpected)
         return bool(self.gaps or self.partial) or len(self.unexpected) > 0.1 * source
 
-    @property
-    def is_another_architecture(self) -> bool:
-        """Whether so many common names differ in shape that the file belongs to another model."""
-        common = len(self.matched) + len(self.mismatched)
-        return len(self.mismatched) > max(2, MOST_MISMATCHED * common)
-
     def __str__(self) -> str:
         parts = [f"{self.path}: {len(self.matched)} of the model's {self.total} tensors matched"]
         if self.renaming:
@@ -211,7 +205,9 @@ def _report(
 def _refuse_misfit(report: WeightReport, model: str, strict: bool, least_matched: float) -> None:
     """Raise a ModelError if too little fits."""
     too_little = report.fraction < least_matched
-    if too_little or (least_matched and report.is_another_architecture):
+    common = len(report.matched) + len(report.mismatched)
+    another = len(report.mismatched) > max(2, MOST_MISMATCHED * common)  # another architecture
+    if too_little or (least_matched and another):
         limit = f"at least {least_matched:.0%} must fit" if too_little else "too many shapes differ"
         raise ModelError(
             f"{report}. That is {report.fraction:.0%} of the {model}; {limit}. Choose the file of "

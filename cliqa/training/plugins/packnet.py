@@ -95,11 +95,6 @@ class PackNet(TaskViews):
         patterns = [*self.heads, *norms]
         return [name for name in tensors_of(model) if matches(name, patterns)]
 
-    def packed_names(self, model: nn.Module) -> list[str]:
-        """Return the weights assigned to experiences: matrices and kernels outside heads."""
-        own = set(self.own_names(model))
-        return [n for n, p in model.named_parameters() if p.dim() > 1 and n not in own]
-
     # ---------------------------------------------------------------- hooks
 
     def before_training_exp(self, strategy: Strategy, **_: object) -> None:
@@ -108,9 +103,11 @@ class PackNet(TaskViews):
         model = strategy.model
         if not self._owner:
             check_patterns(model, self.heads, "PackNet: heads")
+            own = set(self.own_names(model))  # the others that are matrices and kernels are packed
             self._owner = {
-                name: torch.zeros_like(tensors_of(model)[name], dtype=torch.uint8)
-                for name in self.packed_names(model)
+                name: torch.zeros_like(weight, dtype=torch.uint8)
+                for name, weight in model.named_parameters()
+                if weight.dim() > 1 and name not in own
             }
         self._check_values(strategy)
         self._pruned = False

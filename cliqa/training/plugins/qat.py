@@ -102,7 +102,7 @@ class QAT(ContinualPlugin):
             ConfigError: The experience has no such epoch.
         """
         experience, epoch = self.start
-        if self._experience(strategy) == experience and epoch >= strategy.train_epochs:
+        if strategy.clock.train_exp_counter == experience and epoch >= strategy.train_epochs:
             raise ConfigError(
                 f"QAT: start_epoch={epoch} is never reached: an experience has train_epochs="
                 f"{strategy.train_epochs}, counted from 0. Set a smaller start_epoch."
@@ -110,7 +110,7 @@ class QAT(ContinualPlugin):
 
     def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
         """Activate rounding from the configured epoch on."""
-        experience = self._experience(strategy)
+        experience = strategy.clock.train_exp_counter
         begun = (experience, strategy.epochs_done) >= self.start
         self._active = begun and not (self._first_only and experience)
 
@@ -121,7 +121,3 @@ class QAT(ContinualPlugin):
     def after_forward(self, strategy: Strategy, **_: object) -> None:
         """Do not update the ranges in other forward passes."""
         observe(strategy.model, False)
-
-    def _experience(self, strategy: Strategy) -> int:
-        """Return the number of finished experiences."""
-        return int(strategy.clock.train_exp_counter)
