@@ -94,9 +94,14 @@ def start_from(model: nn.Module, source: str | Path | Mapping[str, Any]) -> Star
         model: The model. The frozen part is stored in ``model.frozen``, for `set_training`.
         source: A file of weights or a run's checkpoint; or a dict:
 
-            * ``path``, ``prefix``, ``drop``, ``strict`` and ``least_matched``: see `load_weights`;
-              drop ``["head"]`` if the file's classes differ.
+            * ``path``: the file.
+            * ``prefix``: use only the file's tensors below this name (``"teacher"``).
+            * ``drop``: names of the model's parts that keep their initial values: ``["head"]``, if
+              the file's classes differ.
             * ``freeze``: names of the model's parts that are not trained; see `freeze_parts`.
+            * ``strict``: refuse a tensor that is missing, unexpected or of another shape.
+            * ``least_matched``: minimum share of the tensors (except dropped ones) that must fit;
+              unless 0, all of the backbone's must fit.
 
     Returns:
         The loaded and frozen tensors; also logged, as a warning if many are left over.
