@@ -18,25 +18,6 @@ Parts = dict[str, Tensor]
 """``total``, ``cons``, ``pos`` and ``neg``: scalars without a gradient, for a log."""
 
 
-def check_similarities(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the similarities in float32 at least.
-
-    Raises:
-        ModelError: They are not both (B, 2, L) with B >= 1 and L >= 2.
-    """
-    shape = positive.shape
-    if positive.ndim != 3 or shape != negative.shape or shape[1] != 2 or shape[2] < 2:
-        raise ModelError(
-            f"similarities of shapes {tuple(shape)} and {tuple(negative.shape)}; this loss ranks "
-            "the levels of two crops and needs (B, 2, L) twice, L >= 2. It is for "
-            "pretraining; for scores use 'L1Loss' or 'PairwiseRankLoss'."
-        )
-    if not len(positive):
-        raise ModelError("the batch is empty: a loss needs at least one image.")
-    half = (torch.float16, torch.bfloat16)
-    return tuple(s.float() if s.dtype in half else s for s in (positive, negative))  # type: ignore[return-value]
-
-
 def rank_hinge(similarities: Tensor, margin: float, across_crops: bool = False) -> Tensor:
     """Return the mean of ``max(0, margin - (s_i - s_j))`` over all levels i milder than j.
 
@@ -93,9 +74,19 @@ class SimilarityLoss(nn.Module):
             negative: (B, 2, L), cosines with the bad anchor.
 
         Raises:
-            ModelError: The shapes are different.
+            ModelError: They are not both (B, 2, L) with B >= 1 and L >= 2.
         """
-        parts = self.parts(*check_similarities(positive, negative))
+        shape = positive.shape
+        if positive.ndim != 3 or shape != negative.shape or shape[1] != 2 or shape[2] < 2:
+            raise ModelError(
+                f"similarities of shapes {tuple(shape)} and {tuple(negative.shape)}; this loss "
+                "ranks the levels of two crops and needs (B, 2, L) twice, L >= 2. It is for "
+                "pretraining; for scores use 'L1Loss' or 'PairwiseRankLoss'."
+            )
+        if not len(positive):
+            raise ModelError("the batch is empty: a loss needs at least one image.")
+        half = (torch.float16, torch.bfloat16)
+        parts = self.parts(*(s.float() if s.dtype in half else s for s in (positive, negative)))
         total = torch.stack([self.weights[name] * part for name, part in parts.items()]).sum()
         return total, {name: part.detach() for name, part in {"total": total, **parts}.items()}
 
