@@ -149,7 +149,7 @@ def test_balancing_classes_resumes_to_the_bit(
     split_config["checkpoint_config"] = {"interval": 1}
     whole = run_config(split_config, "whole")
     final = torch.load(whole / "checkpoints" / "last.pth", weights_only=True)
-    for place in sorted((whole / "checkpoints").glob("exp_*.pth"))[:3]:
+    for place in sorted((whole / "checkpoints").glob("exp_*.pth"))[1:3]:
         folder = run_config(copy.deepcopy(split_config), place.stem, resume=str(place))
         state = torch.load(folder / "checkpoints" / "last.pth", weights_only=True)
         assert_same(state["strategy"], final["strategy"])
