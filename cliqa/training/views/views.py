@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Iterable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,8 +41,8 @@ class TaskViews(ContinualPlugin, abstract=True):
         ConfigError: `inference` is unknown, or a number is not positive.
     """
 
-    saved = ("_views",)
-    saved_parts = ("gate",)
+    saved: ClassVar[tuple[str, ...]] = ("_views",)
+    saved_parts: ClassVar[tuple[str, ...]] = ("gate",)
 
     def __init__(
         self, inference: str = "last", centroids: int = 8, temperature: float = 32.0
