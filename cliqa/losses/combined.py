@@ -39,7 +39,11 @@ class CombinedLoss(nn.Module):
             raise ConfigError(
                 "CombinedLoss.losses: every weight is 0, so nothing would be trained."
             )
-        self.losses = nn.ModuleList(_build(config, index) for index, config in enumerate(losses))
+        sections = [{k: v for k, v in config.items() if k != "weight"} for config in losses]
+        self.losses = nn.ModuleList(
+            as_score_loss(build_component(LOSSES, section, f"CombinedLoss.losses[{index}]"))
+            for index, section in enumerate(sections)
+        )
 
     def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Return the weighted sum of prediction (B,) against target (B,)."""
@@ -50,12 +54,6 @@ class CombinedLoss(nn.Module):
             if weight
         ]
         return torch.stack(terms).sum()
-
-
-def _build(config: Mapping[str, Any], index: int) -> nn.Module:
-    """Build one loss of the list."""
-    arguments = {key: value for key, value in config.items() if key != "weight"}
-    return as_score_loss(build_component(LOSSES, arguments, f"CombinedLoss.losses[{index}]"))
 
 
 def _weight(config: Mapping[str, Any], index: int) -> float:

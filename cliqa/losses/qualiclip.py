@@ -5,6 +5,8 @@ Legend: B images, 2 crops of each, L levels of degradation (level 0 is the milde
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,25 +16,6 @@ from cliqa.utils.errors import ConfigError, ModelError
 
 Parts = dict[str, Tensor]
 """``total``, ``cons``, ``pos`` and ``neg``: scalars without a gradient, for a log."""
-
-
-def check_similarities(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the similarities in float32 at least.
-
-    Raises:
-        ModelError: They are not both (B, 2, L) with B >= 1 and L >= 2.
-    """
-    shape = positive.shape
-    if positive.ndim != 3 or shape != negative.shape or shape[1] != 2 or shape[2] < 2:
-        raise ModelError(
-            f"similarities of shapes {tuple(shape)} and {tuple(negative.shape)}; this loss ranks "
-            "the levels of two crops and needs (B, 2, L) twice, L >= 2. It is for "
-            "pretraining; for scores use 'L1Loss' or 'PairwiseRankLoss'."
-        )
-    if not len(positive):
-        raise ModelError("the batch is empty: a loss needs at least one image.")
-    half = (torch.float16, torch.bfloat16)
-    return tuple(s.float() if s.dtype in half else s for s in (positive, negative))  # type: ignore[return-value]
 
 
 def rank_hinge(similarities: Tensor, margin: float, across_crops: bool = False) -> Tensor:
@@ -59,8 +42,57 @@ def rank_hinge(similarities: Tensor, margin: float, across_crops: bool = False) 
     return F.relu(margin - gaps).mean()
 
 
+class SimilarityLoss(nn.Module):
+    """A weighted sum of parts, over the similarities of degraded crops with two anchors.
+
+    Args:
+        weights: The weight of each part.
+        margins: Numbers that must be at least 0, as the weights.
+
+    Raises:
+        ConfigError: A number is negative, or all weights are 0.
+    """
+
+    def __init__(self, weights: dict[str, float], *margins: float) -> None:
+        super().__init__()
+        name = type(self).__name__
+        if not all(value >= 0 for value in (*weights.values(), *margins)):
+            raise ConfigError(f"{name}: margins and weights must be at least 0.")
+        if not any(weights.values()):
+            raise ConfigError(f"{name}: every weight is 0, so nothing would be trained. Raise one.")
+        self.weights = weights
+
+    @abstractmethod
+    def parts(self, positive: Tensor, negative: Tensor) -> Parts:
+        """Return the parts, scalars, of cosines (B, 2, L) with the good and the bad anchor."""
+
+    def forward(self, positive: Tensor, negative: Tensor) -> tuple[Tensor, Parts]:
+        """Return the loss and its parts.
+
+        Args:
+            positive: (B, 2, L), cosines with the good anchor.
+            negative: (B, 2, L), cosines with the bad anchor.
+
+        Raises:
+            ModelError: They are not both (B, 2, L) with B >= 1 and L >= 2.
+        """
+        shape = positive.shape
+        if positive.ndim != 3 or shape != negative.shape or shape[1] != 2 or shape[2] < 2:
+            raise ModelError(
+                f"similarities of shapes {tuple(shape)} and {tuple(negative.shape)}; this loss "
+                "ranks the levels of two crops and needs (B, 2, L) twice, L >= 2. It is for "
+                "pretraining; for scores use 'L1Loss' or 'PairwiseRankLoss'."
+            )
+        if not len(positive):
+            raise ModelError("the batch is empty: a loss needs at least one image.")
+        half = (torch.float16, torch.bfloat16)
+        parts = self.parts(*(s.float() if s.dtype in half else s for s in (positive, negative)))
+        total = torch.stack([self.weights[name] * part for name, part in parts.items()]).sum()
+        return total, {name: part.detach() for name, part in {"total": total, **parts}.items()}
+
+
 @LOSSES.register_module()
-class QualiCLIPLoss(nn.Module):
+class QualiCLIPLoss(SimilarityLoss):
     """Margins between the levels, and agreement between the crops.
 
     Agnolucci et al., "Quality-aware image-text alignment for opinion-unaware image quality
@@ -89,42 +121,30 @@ class QualiCLIPLoss(nn.Module):
         weight_negative: float = 1.0,
         across_crops: bool = False,
     ) -> None:
-        super().__init__()
         weights = {"cons": weight_consistency, "pos": weight_positive, "neg": weight_negative}
-        _check(type(self).__name__, weights, margin_consistency, margin_rank)
+        super().__init__(weights, margin_consistency, margin_rank)
         self.margin_consistency = margin_consistency
         self.margin_rank = margin_rank
-        self.weights = weights
         self.across_crops = across_crops
 
-    def forward(self, positive: Tensor, negative: Tensor) -> tuple[Tensor, Parts]:
-        """Return the loss and its parts.
-
-        Args:
-            positive: (B, 2, L), cosines with the good anchor.
-            negative: (B, 2, L), cosines with the bad anchor.
-
-        Raises:
-            ModelError: The shapes are different.
-        """
-        positive, negative = check_similarities(positive, negative)
+    def parts(self, positive: Tensor, negative: Tensor) -> Parts:
+        """Return the agreement of the crops, and the rankings by both anchors."""
         gaps = [(s[:, 0] - s[:, 1]).abs() for s in (positive, negative)]  # (B, L) each
-        parts = {
+        return {
             "cons": F.relu(torch.cat(gaps) - self.margin_consistency).mean() * 2,  # a sum of means
             "pos": rank_hinge(positive, self.margin_rank, self.across_crops),
             "neg": rank_hinge(-negative, self.margin_rank, self.across_crops),
         }
-        return _weigh(parts, self.weights)
 
 
 @LOSSES.register_module()
-class SimplifiedQualiCLIPLoss(nn.Module):
+class SimplifiedQualiCLIPLoss(SimilarityLoss):
     """A target for every level instead of a ranking, and a small variance over the crops.
 
     The targets fall from 1 at level 0 in equal steps to the anchors' cosine c at the last level for
     the good anchor, and rise so for the bad one. With ``anchor_cosine=0`` they reach from 1 to 0,
     which is possible for orthogonal anchors only: for others ``pos + neg`` cannot fall below
-    `target_floor` at the first and the last level.
+    ``1 - sqrt(1 - c^2)`` at the first and the last level.
 
     Args:
         weight_consistency: Weight of ``cons``, the mean variance over the crops.
@@ -141,61 +161,19 @@ class SimplifiedQualiCLIPLoss(nn.Module):
         weight_rank: float = 1.0,
         anchor_cosine: float = 0.0,
     ) -> None:
-        super().__init__()
-        weights = {"cons": weight_consistency, "pos": weight_rank, "neg": weight_rank}
-        _check(type(self).__name__, weights)
+        super().__init__({"cons": weight_consistency, "pos": weight_rank, "neg": weight_rank})
         if not -1 <= anchor_cosine < 1:
             raise ConfigError(
                 f"SimplifiedQualiCLIPLoss: anchor_cosine must be at least -1 and below 1, got "
                 f"{anchor_cosine}. Equal anchors cannot tell good from bad."
             )
-        self.weights = weights
         self.anchor_cosine = anchor_cosine
 
-    def forward(self, positive: Tensor, negative: Tensor) -> tuple[Tensor, Parts]:
-        """Return the loss and its parts.
-
-        Args:
-            positive: (B, 2, L), cosines with the good anchor.
-            negative: (B, 2, L), cosines with the bad anchor.
-
-        Raises:
-            ModelError: The shapes are different.
-        """
-        positive, negative = check_similarities(positive, negative)
+    def parts(self, positive: Tensor, negative: Tensor) -> Parts:
+        """Return the agreement of the crops, and the rankings by both anchors."""
         falling = torch.linspace(1, self.anchor_cosine, positive.shape[2]).to(positive)  # (L,)
-        parts = {
+        return {
             "cons": positive.var(dim=1).mean() + negative.var(dim=1).mean(),
             "pos": (positive - falling).abs().mean(),
             "neg": (negative - falling.flip(0)).abs().mean(),
         }
-        return _weigh(parts, self.weights)
-
-
-def target_floor(anchor_cosine: float) -> float:
-    """Return the least ``|s_p - 1| + |s_n|`` that a unit vector can reach.
-
-    Args:
-        anchor_cosine: c, the cosine of the two anchors.
-
-    Returns:
-        ``1 - sqrt(1 - c^2)``.
-
-    >>> target_floor(0.0), round(target_floor(0.9), 3), target_floor(-1.0)
-    (0.0, 0.564, 1.0)
-    """
-    return 1.0 - float(max(0.0, 1.0 - anchor_cosine**2)) ** 0.5
-
-
-def _weigh(parts: Parts, weights: dict[str, float]) -> tuple[Tensor, Parts]:
-    """Return the weighted sum, and all parts without a gradient."""
-    total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
-    return total, {name: part.detach() for name, part in {"total": total, **parts}.items()}
-
-
-def _check(name: str, weights: dict[str, float], *margins: float) -> None:
-    """Raise a ConfigError for negative numbers, or if all weights are 0."""
-    if not all(value >= 0 for value in (*weights.values(), *margins)):
-        raise ConfigError(f"{name}: margins and weights must be at least 0.")
-    if not any(weights.values()):
-        raise ConfigError(f"{name}: every weight is 0, so nothing would be trained. Raise one.")

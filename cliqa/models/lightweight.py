@@ -74,12 +74,5 @@ def create_lightweight_model(
     pretrained: bool | str | None = False,
     affine: bool = True,
 ) -> LightweightModel:
-    """Return a `LightweightModel`; the arguments are its own.
-
-    Args:
-        backbone: ``"resnet18"``, ``"mobilenet_v3_small"`` or ``"efficientnet_b0"``.
-        embedding_dim: Length of the embedding.
-        pretrained: True, False, or a file of weights.
-        affine: Train the score's scale and shift.
-    """
+    """Return a `LightweightModel`; the arguments are its own."""
     return LightweightModel(backbone, embedding_dim, pretrained, affine)

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 from mmengine.logging import MMLogger
 from mmengine.model import weight_init
@@ -144,12 +145,8 @@ def _guarded(source: str) -> Iterator[None]:
     if not source:
         yield
         return
-    original = Registry.get
-    setattr(Registry, "get", _held)  # noqa: B010  a method, put back below
-    try:
+    with mock.patch.object(Registry, "get", _held):
         yield
-    finally:
-        setattr(Registry, "get", original)  # noqa: B010
 
 
 def _held(registry: Registry, key: str) -> Component | None:

@@ -131,11 +131,7 @@ def widen(model: nn.Module, weights: Mapping[str, Tensor], steps: int) -> None:
 
 
 def _check(model: nn.Module, step: Step) -> None:
-    """Refuse a step of another architecture, before changing anything.
-
-    Raises:
-        ModelError: A tensor is missing or too small, or a module is missing.
-    """
+    """Refuse a step of another architecture, before changing anything."""
     own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     modules = dict(model.named_modules())
     problem = ""

@@ -58,6 +58,10 @@ class QualityModel(nn.Module):
         check_branches(self.backbone)
         self.neck = None if neck is None else build_part(self.complete_neck(neck), "model.neck")
         self.head = build_part(head, "model.head")
+        self.load_and_freeze(pretrained, freeze)
+
+    def load_and_freeze(self, pretrained: str | None, freeze: Sequence[str]) -> None:
+        """Load weights and freeze parts, after all parts are built."""
         if pretrained is not None:
             load_weights(self, pretrained)
         self.frozen = freeze_parts(self, freeze)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from cliqa.datasets.unlabelled import UnlabelledFolder
+from cliqa.models.arguments import check_integer, check_share
 from cliqa.transforms.degradations.ladders import family_names
 from cliqa.transforms.degradations.synthetic import SyntheticDegradation
 from cliqa.transforms.resize import enlarge
@@ -74,7 +75,8 @@ class PairDataset(Dataset[Tensor]):
         seed: int = 0,
         on_bad_image: str = "error",
     ) -> None:
-        _check_crops(crop_size, min_overlap)
+        check_integer("pairs", 1, crop_size=crop_size)
+        check_share("pairs", min_overlap=min_overlap)
         names = family_names(table) if families is None else list(families)
         if not names or isinstance(families, str):
             raise ConfigError(f"families: expected a list of degradations, got {families!r}.")
@@ -133,13 +135,3 @@ def _two_starts(last: int, reach: int, draw: torch.Generator) -> tuple[int, int]
     first = int(torch.randint(last + 1, (), generator=draw))
     low, high = max(0, first - reach), min(last, first + reach)
     return first, int(torch.randint(low, high + 1, (), generator=draw))
-
-
-def _check_crops(crop_size: int, min_overlap: float) -> None:
-    """Raise a ConfigError for an invalid size or overlap."""
-    if isinstance(crop_size, bool) or not isinstance(crop_size, int) or crop_size < 1:
-        raise ConfigError(f"crop_size must be a whole number of pixels, got {crop_size!r}.")
-    if not 0 <= min_overlap <= 1:
-        raise ConfigError(
-            f"min_overlap must be in 0..1, got {min_overlap}. It is a share of a crop's area."
-        )

@@ -15,11 +15,12 @@ from torch.utils.data import DataLoader, RandomSampler
 from tqdm import tqdm
 
 from cliqa.losses.qualiclip import QualiCLIPLoss
+from cliqa.models.arguments import check_least, check_positive, check_share
 from cliqa.pretraining.pairs import PairDataset
 from cliqa.pretraining.projection import QualityProjection
 from cliqa.training.loop.precision import Precision
 from cliqa.utils.device import check_workers
-from cliqa.utils.errors import CheckpointError, ConfigError, ModelError
+from cliqa.utils.errors import CheckpointError, ModelError
 from cliqa.utils.seed import generator, seed_everything
 
 Row = dict[str, float]
@@ -79,14 +80,13 @@ class Pretrainer:
         validate: Callable[[QualityProjection], dict[str, float]] | None = None,
         after_epoch: Sequence[Callable[[Pretrainer, Row], None]] = (),
     ) -> None:
-        _check_positive(epochs=epochs, batch_size=batch_size, lr_projection=lr_projection)
-        if lr_encoder < 0 or weight_decay < 0 or not 0 <= final_share <= 1:
-            raise ConfigError(
-                "pretraining: lr_encoder and weight_decay must be at least 0 and final_share in "
-                f"0..1, got {lr_encoder}, {weight_decay} and {final_share}."
-            )
+        check_positive(
+            "pretraining", epochs=epochs, batch_size=batch_size, lr_projection=lr_projection
+        )
+        check_least("pretraining", 0, lr_encoder=lr_encoder, weight_decay=weight_decay)
+        check_share("pretraining", final_share=final_share)
         if clip_norm is not None:
-            _check_positive(clip_norm=clip_norm)
+            check_positive("pretraining", clip_norm=clip_norm)
         check_workers(num_workers, "num_workers")
         self.device = torch.device(device)
         self.model = model.to(self.device)
@@ -229,10 +229,3 @@ class Pretrainer:
             ) from error
         self.precision.load_state_dict(state["precision"])
         self.rows = [dict(row) for row in state["rows"]]
-
-
-def _check_positive(**numbers: float) -> None:
-    """Raise a ConfigError for a number that is not above 0."""
-    for name, value in numbers.items():
-        if not value > 0:
-            raise ConfigError(f"pretraining: {name} must be above 0, got {value}.")

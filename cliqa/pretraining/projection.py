@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cliqa.models.arguments import check_least, check_positive
 from cliqa.utils.errors import ConfigError, ModelError
 
 
@@ -39,17 +40,17 @@ class QualityProjection(nn.Module):
         super().__init__()
         if anchors.ndim != 2 or len(anchors) != 2:
             raise ConfigError(f"anchors must be (2, D), got shape {tuple(anchors.shape)}.")
-        if in_features < 1 or hidden < 0 or not temperature > 0:
-            raise ConfigError(
-                "QualityProjection: in_features and temperature must be above 0 and hidden at "
-                f"least 0, got {in_features}, {temperature} and {hidden}."
-            )
+        check_positive("QualityProjection", in_features=in_features, temperature=temperature)
+        check_least("QualityProjection", 0, hidden=hidden)
         self.encoder = encoder
         self.in_features = in_features
         self.temperature = temperature
         self.anchors: Tensor
         self.register_buffer("anchors", F.normalize(anchors.float(), dim=1))
-        self.projection = _projection(in_features, hidden, anchors.shape[1])
+        dim = anchors.shape[1]
+        self.projection: nn.Module = nn.Linear(in_features, hidden or dim)
+        if hidden:
+            self.projection = nn.Sequential(self.projection, nn.ReLU(), nn.Linear(hidden, dim))
 
     def embed(self, images: Tensor) -> Tensor:
         """Return embeddings (B, D) of length 1 for images (B, C, H, W).
@@ -97,10 +98,3 @@ def feature_length(encoder: nn.Module, size: int) -> int:
     found = encode(encoder, torch.zeros(1, 3, size, size, device=device)).shape[1]
     encoder.train(training)
     return int(found)
-
-
-def _projection(in_features: int, hidden: int, dim: int) -> nn.Module:
-    """Return the layers from features to an embedding."""
-    if hidden == 0:
-        return nn.Linear(in_features, dim)
-    return nn.Sequential(nn.Linear(in_features, hidden), nn.ReLU(), nn.Linear(hidden, dim))

@@ -82,7 +82,12 @@ def ladder_accuracy(
                 draw = torch.Generator().manual_seed(derive_seed(seed, name, index))
                 ladder = to_float(torch.stack(list(degradation(image, draw)))).to(device)
                 scores = scorer(ladder if normalise is None else normalise(ladder))
-                rows.append(_checked(scores, len(ladder)))
+                if scores.shape != ladder.shape[:1]:
+                    raise EvaluationError(
+                        f"the scorer returned shape {tuple(scores.shape)} for {len(ladder)} "
+                        f"images; expected one score per image, ({len(ladder)},)."
+                    )
+                rows.append(scores.float().cpu())
                 bar.update()
             found[name] = rank_accuracy(torch.stack(rows))
     return {**found, "overall": sum(found.values()) / len(found)}
@@ -91,17 +96,3 @@ def ladder_accuracy(
 def to_float(images: Tensor) -> Tensor:
     """Return images in float32, 8-bit levels scaled to 0..1."""
     return images.float() / 255 if images.dtype == torch.uint8 else images.float()
-
-
-def _checked(scores: Tensor, levels: int) -> Tensor:
-    """Return a ladder's scores (L,) on the CPU.
-
-    Raises:
-        EvaluationError: They have another shape.
-    """
-    if tuple(scores.shape) != (levels,):
-        raise EvaluationError(
-            f"the scorer returned shape {tuple(scores.shape)} for {levels} images; expected one "
-            f"score per image, ({levels},)."
-        )
-    return scores.float().cpu()

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from cliqa.models.lora.layer import ROW_NORM, LoRALayer
 from cliqa.training.importance.per_sample import evaluation_mode
 from cliqa.training.loop.batching import RaggedImages, apply_model
+from cliqa.training.plugins.base import SavedState
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ModelError
 from cliqa.utils.logging import get_logger
@@ -27,7 +28,7 @@ logger = get_logger(__name__)
 Layers = Mapping[str, LoRALayer]
 
 
-class AdapterMemory:
+class AdapterMemory(SavedState):
     """The memory of a mode: used at an experience's start, in its loss and at its end.
 
     Attributes:
@@ -47,14 +48,6 @@ class AdapterMemory:
     def end(self, strategy: Strategy, layers: Layers, experience: int) -> None:
         """Store an experience, whose adapters are in the sum already."""
 
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """Return the memory: tensors and plain types only."""
-
-    @abstractmethod
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a memory."""
-
 
 class Orthogonality(AdapterMemory):
     """Keep the rows of A orthogonal to those of earlier adapters.
@@ -65,6 +58,8 @@ class Orthogonality(AdapterMemory):
     Args:
         strength: Factor of the penalty.
     """
+
+    saved = ("_rows",)
 
     def __init__(self, strength: float) -> None:
         self.strength = strength
@@ -87,14 +82,6 @@ class Orthogonality(AdapterMemory):
             earlier = self._rows.get(name)
             self._rows[name] = rows if earlier is None else torch.cat([earlier, rows], dim=1)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the rows."""
-        return {"rows": self._rows}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load the rows."""
-        self._rows = state["rows"]
-
 
 class InterferenceFree(AdapterMemory):
     """Fix A to directions orthogonal to earlier inputs, so that B cannot change their outputs.
@@ -112,6 +99,7 @@ class InterferenceFree(AdapterMemory):
     """
 
     of_inputs = True
+    saved = ("_bases",)
 
     def __init__(self, threshold: float, samples: int) -> None:
         self.threshold = threshold
@@ -160,14 +148,6 @@ class InterferenceFree(AdapterMemory):
             data = data.subset(chosen.sort().values.tolist())
         batches = (b[0].to(strategy.device) for b in strategy.loader(data, train=False))
         return input_covariances(strategy.model, layers, batches)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the bases."""
-        return {"bases": self._bases}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load the bases."""
-        self._bases = state["bases"]
 
 
 ROUNDING = 1e-10

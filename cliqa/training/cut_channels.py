@@ -45,7 +45,9 @@ def _cut_optimizer(
     for parameter, values in optimizer.state.items():
         name, new = new_of.get(id(parameter), ("", parameter))
         state[new] = {
-            key: _cut(value, name, steps) if _is_like(value, parameter) else value
+            key: _cut(value, name, steps)
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape
+            else value
             for key, value in values.items()
         }
     optimizer.state = defaultdict(dict, state)
@@ -56,8 +58,3 @@ def _cut(value: torch.Tensor, name: str, steps: Sequence[Step]) -> torch.Tensor:
     for step in steps:
         value = slice_of(value, name, step)
     return value.clone()
-
-
-def _is_like(value: object, parameter: torch.Tensor) -> bool:
-    """Return whether an optimizer's value has the shape of a parameter."""
-    return isinstance(value, torch.Tensor) and value.shape == parameter.shape

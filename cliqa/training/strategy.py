@@ -2,7 +2,7 @@
 
 A new method is one file with a class over `cliqa.training.plugins.base.ContinualPlugin`, and one
 line: ``@PLUGINS.register_module()``. It takes five concepts: the hooks, this protocol, the loss
-that a hook adds to, the model, and `state_dict` for a checkpoint.
+that a hook adds to, the model, and `saved`, the attributes that a checkpoint stores.
 
 Hooks run in this order (Avalanche's)::
 
@@ -214,7 +214,7 @@ class Strategy(Protocol):
     def mix_in(self, memory: Samples, batch_size: int) -> None:
         """Append a batch from a memory to every training batch of this step.
 
-        Call it in `before_training_exp`.
+        Call it in `before_training_exp`. The batch has `batch_size` samples; new ones come first.
         """
 
     def new_places(self) -> list[int]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.models.build import build_model
-from cliqa.models.heads.hyper import target_scores
+from cliqa.models.heads.hyper import TargetNet
 
 Config = dict[str, Any]
 Build = Callable[..., nn.Module]
@@ -52,7 +52,7 @@ class GeneratedScorer(nn.Module):
         features = self.body(images).flatten(1)
         one, two = self.first(features).view(-1, 4, 8), self.second(features).view(-1, 1, 4)
         zero = features[:, :1] * 0
-        return target_scores(features, [one, two], [zero.expand(-1, 4), zero])
+        return TargetNet()(features, [one, two], [zero.expand(-1, 4), zero])
 
 
 def make_model(kind: str) -> nn.Module:

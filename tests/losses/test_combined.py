@@ -7,14 +7,14 @@ import torch
 from torch.nn import functional as F
 
 from cliqa.losses.combined import CombinedLoss
-from cliqa.losses.plcc import plcc_loss
+from cliqa.losses.correlation import PLCCLoss
 from cliqa.utils.errors import ConfigError, ModelError
 
 
 def test_it_is_the_weighted_sum() -> None:
     prediction, target = torch.rand(2, 6, generator=torch.Generator().manual_seed(0))
     loss = CombinedLoss([{"type": "L1Loss"}, {"type": "PLCCLoss", "weight": 0.25}])
-    wanted = F.l1_loss(prediction, target) + 0.25 * plcc_loss(prediction, target)
+    wanted = F.l1_loss(prediction, target) + 0.25 * PLCCLoss()(prediction, target)
     torch.testing.assert_close(loss(prediction, target), wanted)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cliqa.losses.qualiclip import QualiCLIPLoss, SimplifiedQualiCLIPLoss, target_floor
+from cliqa.losses.qualiclip import QualiCLIPLoss, SimplifiedQualiCLIPLoss
 from cliqa.utils.errors import ConfigError, ModelError
 
 Nested = list[list[list[float]]]
@@ -99,17 +99,6 @@ def test_the_targets_are_reachable_with_the_anchors_cosine(cosine: float) -> Non
     embedding = mixed + rest[:, None] * torch.tensor([0.0, 0.0, 1.0])
     sp, sn = ((embedding @ anchor).expand(1, 2, 5) for anchor in (good, bad))
     assert SimplifiedQualiCLIPLoss(anchor_cosine=cosine)(sp, sn)[0].item() < 1e-6
-
-
-@pytest.mark.parametrize("cosine", [-1.0, -0.5, 0.0, 0.6, 0.9])
-def test_the_floor_is_the_least_over_the_sphere(cosine: float) -> None:
-    angle = torch.linspace(0, 2 * math.pi, 20001, dtype=torch.float64)
-    side = math.sqrt(1 - cosine**2)
-    least = math.inf
-    for height in torch.linspace(0, 1, 11, dtype=torch.float64):
-        x, y = (f(angle) * (1 - height**2).sqrt() for f in (torch.cos, torch.sin))
-        least = min(least, float(((x - 1).abs() + (cosine * x + side * y).abs()).min()))
-    assert target_floor(cosine) == pytest.approx(least, abs=1e-3)
 
 
 @pytest.mark.parametrize("loss", [QualiCLIPLoss(), SimplifiedQualiCLIPLoss()])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cliqa.losses.plcc import PLCCLoss
+from cliqa.losses.correlation import PLCCLoss
 from cliqa.losses.scores import ScoreLoss, as_score_loss, unit_deviation
 from cliqa.registry import LOSSES, build_component
 from cliqa.utils.errors import ConfigError, ModelError

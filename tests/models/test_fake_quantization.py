@@ -22,7 +22,7 @@ from cliqa.models.fake_quantization import (
     rounding_layers,
 )
 from cliqa.models.lora.adapters import inject, lora_layers, merge, unmerge
-from cliqa.models.weights.weights import transfer_weights
+from cliqa.models.weights.weights import load_weights
 from cliqa.utils.errors import ConfigError, ModelError
 
 
@@ -147,7 +147,7 @@ def test_weights_of_a_plain_model_fit(tmp_path: Path) -> None:
         plain[0].weight.normal_()
     torch.save(plain.state_dict(), tmp_path / "plain.pth")
     add_rounding(model)
-    report = transfer_weights(model, tmp_path / "plain.pth")
+    report = load_weights(model, tmp_path / "plain.pth")
     assert report.missing == (f"0.{RANGE}", f"4.{RANGE}")
     assert not report.unexpected
     images = torch.randn(2, 3, 6, 6)

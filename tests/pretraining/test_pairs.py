@@ -153,8 +153,8 @@ def test_a_damaged_image_is_an_error_or_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"crop_size": 0}, "crop_size must be a whole number of pixels, got 0"),
-        ({"min_overlap": 1.5}, r"min_overlap must be in 0\.\.1, got 1\.5. It is a share"),
+        ({"crop_size": 0}, "crop_size must be an integer >= 1, got 0"),
+        ({"min_overlap": 1.5}, r"min_overlap must lie in 0\.\.1, got 1\.5"),
         ({"families": []}, r"families: expected a list of degradations, got \[\]"),
         ({"families": "blur"}, "expected a list of degradations, got 'blur'"),
         ({"families": ["blurr"]}, "unknown degradation 'blurr'"),

@@ -89,9 +89,9 @@ def test_features_of_another_width_are_refused() -> None:
     ("arguments", "message"),
     [
         ({"anchors": torch.ones(3, 4)}, r"anchors must be \(2, D\), got shape \(3, 4\)"),
-        ({"in_features": 0}, "in_features and temperature must be above 0 and hidden at least 0"),
-        ({"temperature": 0}, "got 8, 0 and 256"),
-        ({"hidden": -1}, "got 8, 0.5 and -1"),
+        ({"in_features": 0}, "in_features must be above 0, got 0"),
+        ({"temperature": 0}, "temperature must be above 0, got 0"),
+        ({"hidden": -1}, "hidden must be >= 0, got -1"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:

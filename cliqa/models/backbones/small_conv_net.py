@@ -45,8 +45,7 @@ class SmallConvNet(nn.Module):
     ) -> None:
         super().__init__()
         widths = [in_channels, *channels]
-        for width in widths:
-            check_positive(type(self).__name__, channels=width)
+        check_positive(type(self).__name__, channels=min(widths))
         if len(widths) == 1:
             raise ConfigError(
                 "SmallConvNet: channels is empty. Give one number per block: (16, 32)."

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.config.annotations import TwoNumbers
-from cliqa.models.arguments import check_positive
+from cliqa.models.arguments import check_below_one, check_least, check_positive
 from cliqa.models.heads.features import full_precision
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ConfigError, ModelError
@@ -48,10 +48,7 @@ class HyperHead(nn.Module):
             raise ConfigError(
                 f"HyperHead: score_range must be (lowest, highest), got {tuple(score_range)}."
             )
-        if not 0 <= dropout < 1:
-            raise ConfigError(
-                f"HyperHead: dropout must be at least 0 and below 1, got {dropout!r}."
-            )
+        check_below_one("HyperHead", dropout=dropout)
         self.low, self.high = map(float, score_range)
         self.dropout = nn.Dropout(dropout)
         self.hypernet = HyperNet(in_channels, sizes, grid, start=(self.low + self.high) / 2)
@@ -170,46 +167,12 @@ def _check_sizes(sizes: Sequence[int], grid: int) -> None:
             )
 
 
-def target_scores(
-    vectors: Tensor,
-    weights: Sequence[Tensor],
-    biases: Sequence[Tensor],
-    dropout: nn.Module | None = None,
-    dropped: int = 0,
-) -> Tensor:
-    """Return the scores of each image's target network for its vector.
+class TargetNet(nn.Module):
+    """The scores of each image's target network for its vector; without own parameters.
 
     Su et al., "Blindly assess image quality in the wild guided by a self-adaptive hyper network",
     CVPR 2020: fully connected layers with sigmoids between them and none at the end. Each layer
     is one batched matrix product, equal to a convolution with B groups.
-
-    Args:
-        vectors: (B, n_0).
-        weights: The weights of each layer, (B, n_{k+1}, n_k); the last has one row.
-        biases: The biases of each layer, (B, n_{k+1}).
-        dropout: Applied to the outputs of the first layers.
-        dropped: The number of these layers.
-
-    Returns:
-        (B,).
-
-    >>> one, zero = torch.ones(2, 1, 3), torch.zeros(2, 1)
-    >>> target_scores(torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 4.0]]), [one], [zero])
-    tensor([6., 4.])
-    """
-    value = vectors.unsqueeze(-1)  # (B, n_0, 1)
-    last = len(weights) - 1
-    for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        value = torch.baddbmm(bias.unsqueeze(-1), weight, value)
-        if index < last:
-            value = value.sigmoid()
-        if dropout is not None and index < dropped:
-            value = dropout(value)
-    return value.flatten(1).squeeze(1)  # of (B, 1, 1) also where B is 1
-
-
-class TargetNet(nn.Module):
-    """`target_scores` with dropout in training; it has no parameters of its own.
 
     Args:
         dropout: Probability with which a hidden value is dropped in training, 0..1.
@@ -217,21 +180,35 @@ class TargetNet(nn.Module):
 
     Raises:
         ConfigError: `dropout` lies outside 0..1, or `dropped` is negative.
+
+    >>> one, zero = torch.ones(2, 1, 3), torch.zeros(2, 1)
+    >>> TargetNet()(torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 4.0]]), [one], [zero])
+    tensor([6., 4.])
     """
 
     def __init__(self, dropout: float = 0.0, dropped: int = 0) -> None:
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ConfigError(
-                f"TargetNet: dropout must be at least 0 and below 1, got {dropout!r}."
-            )
-        if dropped < 0:
-            raise ConfigError(f"TargetNet: dropped must be at least 0 layers, got {dropped!r}.")
+        check_below_one("TargetNet", dropout=dropout)
+        check_least("TargetNet", 0, dropped=dropped)
         self.dropout = nn.Dropout(dropout)
         self.dropped = dropped
 
     def forward(
         self, vectors: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]
     ) -> Tensor:
-        """Return scores (B,); the arguments are those of `target_scores`."""
-        return target_scores(vectors, weights, biases, self.dropout, self.dropped)
+        """Return scores (B,).
+
+        Args:
+            vectors: (B, n_0).
+            weights: The weights of each layer, (B, n_{k+1}, n_k); the last has one row.
+            biases: The biases of each layer, (B, n_{k+1}).
+        """
+        value = vectors.unsqueeze(-1)  # (B, n_0, 1)
+        last = len(weights) - 1
+        for index, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            value = torch.baddbmm(bias.unsqueeze(-1), weight, value)
+            if index < last:
+                value = value.sigmoid()
+            if index < self.dropped:
+                value = self.dropout(value)
+        return value.flatten(1).squeeze(1)  # of (B, 1, 1) also where B is 1

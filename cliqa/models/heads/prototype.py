@@ -8,11 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cliqa.config.suggest import closest
-from cliqa.models.arguments import check_positive
+from cliqa.models.arguments import check_choice, check_positive
 from cliqa.models.heads.features import feature_vectors, full_precision
 from cliqa.registry import MODELS
-from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.errors import ModelError
 
 METRICS = ("cosine", "euclidean")
 
@@ -63,11 +62,7 @@ class PrototypeHead(nn.Module):
         check_positive(
             name, num_classes=num_classes, in_channels=in_channels, temperature=temperature
         )
-        if metric not in METRICS:
-            raise ConfigError(
-                f"{name}: unknown metric '{metric}'.{closest(metric, METRICS)} "
-                f"Use {' or '.join(METRICS)}."
-            )
+        check_choice(name, METRICS, metric=metric)
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.metric = metric

@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.ops import StochasticDepth
 
 from cliqa.config.annotations import TwoNumbers
-from cliqa.config.suggest import closest
+from cliqa.models.arguments import check_below_one, check_choice
 from cliqa.models.backbones.torchvision_backbone import file_given_as
 from cliqa.models.hyperiqa.hyper_model import HyperModel
 from cliqa.registry import MODELS
@@ -198,11 +198,7 @@ class SwinHyperIQA(PublishedHyperModel):
         backbone: Mapping[str, Any] | None = None,
         **shared: Any,  # noqa: ANN401
     ) -> None:
-        if size not in SIZES:
-            raise ConfigError(
-                f"SwinHyperIQA: unknown size '{size}'.{closest(size, SIZES)} "
-                f"Use {', '.join(SIZES)}."
-            )
+        check_choice("SwinHyperIQA", SIZES, size=size)
         if backbone is not None and drop_path is not None:
             raise ConfigError(
                 "SwinHyperIQA: drop_path belongs to the Swin transformer. Set it in the backbone "
@@ -240,8 +236,7 @@ def set_drop_path(model: nn.Module, rate: float) -> None:
     Raises:
         ConfigError: `rate` lies outside 0..1.
     """
-    if not 0 <= rate < 1:
-        raise ConfigError(f"drop_path must be at least 0 and below 1, got {rate!r}.")
+    check_below_one("SwinHyperIQA", drop_path=rate)
     branches = [module for module in model.modules() if isinstance(module, StochasticDepth)]
     for index, branch in enumerate(branches):
         branch.p = rate * index / max(1, len(branches) - 1)

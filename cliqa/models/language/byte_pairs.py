@@ -52,7 +52,8 @@ def learn_merges(texts: Iterable[str], vocab_size: int) -> Tensor:
     tokenizer.train_from_iterator(sorted(set(texts)), trainer)
     strings = {token: id_ for id_, token in enumerate(_names(torch.empty(0, 2).long()))}
     rows = torch.full((vocab_size - BASE, 2), -1)
-    for row, (left, right) in enumerate(_merges_of(tokenizer.to_str())):
+    for row, pair in enumerate(json.loads(tokenizer.to_str())["model"]["merges"]):
+        left, right = pair.split(" ") if isinstance(pair, str) else pair
         rows[row] = torch.tensor([strings[left], strings[right]])
         strings[left + right] = BASE + row
     return rows
@@ -96,12 +97,6 @@ def _names(merges: Tensor) -> list[str]:
         if left >= 0:
             names.append(names[left] + names[right])
     return names
-
-
-def _merges_of(dump: str) -> list[tuple[str, str]]:
-    """Return the merges in a trained tokenizer's JSON, the earliest first."""
-    listed = json.loads(dump)["model"]["merges"]
-    return [tuple(pair.split(" ") if isinstance(pair, str) else pair) for pair in listed]
 
 
 def _by_bytes() -> object:

@@ -19,39 +19,15 @@ _TEXT = {"context_length": 77, "vocab_size": 49408}
 _SMALL = {"transformer_width": 512, "transformer_heads": 8, "transformer_layers": 12, **_TEXT}
 _LARGE = {"transformer_width": 768, "transformer_heads": 12, "transformer_layers": 12, **_TEXT}
 
+_IMAGE = ("embed_dim", "image_resolution", "vision_layers", "vision_width", "vision_patch_size")
 ARCHS: dict[str, dict[str, Any]] = {
-    "RN50": {
-        "embed_dim": 1024,
-        "image_resolution": 224,
-        "vision_layers": (3, 4, 6, 3),
-        "vision_width": 64,
-        "vision_patch_size": None,
-        **_SMALL,
-    },
-    "ViT-B/32": {
-        "embed_dim": 512,
-        "image_resolution": 224,
-        "vision_layers": 12,
-        "vision_width": 768,
-        "vision_patch_size": 32,
-        **_SMALL,
-    },
-    "ViT-B/16": {
-        "embed_dim": 512,
-        "image_resolution": 224,
-        "vision_layers": 12,
-        "vision_width": 768,
-        "vision_patch_size": 16,
-        **_SMALL,
-    },
-    "ViT-L/14": {
-        "embed_dim": 768,
-        "image_resolution": 224,
-        "vision_layers": 24,
-        "vision_width": 1024,
-        "vision_patch_size": 14,
-        **_LARGE,
-    },
+    name: {**dict(zip(_IMAGE, sizes, strict=True)), **text}
+    for name, sizes, text in (
+        ("RN50", (1024, 224, (3, 4, 6, 3), 64, None), _SMALL),
+        ("ViT-B/32", (512, 224, 12, 768, 32), _SMALL),
+        ("ViT-B/16", (512, 224, 12, 768, 16), _SMALL),
+        ("ViT-L/14", (768, 224, 24, 1024, 14), _LARGE),
+    )
 }
 """The sizes of OpenAI's models, as arguments of ``clip.model.CLIP``."""
 

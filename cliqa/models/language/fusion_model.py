@@ -64,7 +64,7 @@ class FusionModel(ImageTextModel):
         super().__init__(backbone, texts, in_channels, text_encoder, width, temperature)
         self.head = FusionHead(in_channels, self.text_encoder.output_dim, width, temperature, heads)
         self._kept_words = KeptFeatures("words")
-        self._start(pretrained, freeze)
+        self.load_and_freeze(pretrained, freeze)
 
     def regions(self, images: Tensor) -> Tensor:
         """Return the backbone's last map (B, C, h, w) of images.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliqa.models.freezing import freeze_parts
 from cliqa.models.heads.features import full_precision
 from cliqa.models.heads.image_text import ImageTextHead
 from cliqa.models.language.candidate_texts import CandidateTexts
@@ -19,11 +17,8 @@ from cliqa.models.language.text_encoder import KeptFeatures, TextEncoder
 from cliqa.models.language.text_files import load_texts
 from cliqa.models.mmpretrain_bridge import build_part
 from cliqa.models.quality_model import QualityModel
-from cliqa.models.weights.weights import load_weights
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ConfigError, ModelError
-
-logger = logging.getLogger(__name__)
 
 
 @MODELS.register_module()
@@ -88,15 +83,7 @@ class ImageTextModel(QualityModel):
         if found is not None:
             encoder.learn(found.flat)
             self.use_texts(found)
-        self._start(pretrained, freeze)
-
-    def _start(self, pretrained: str | None, freeze: Sequence[str]) -> None:
-        """Load weights and freeze parts, after all parts are built."""
-        if pretrained is not None:
-            load_weights(self, pretrained)
-        self.frozen = freeze_parts(self, freeze)
-        if freeze:
-            logger.info("%s", self.frozen)
+        self.load_and_freeze(pretrained, freeze)
 
     def use_texts(self, texts: CandidateTexts) -> None:
         """Use other candidates from now on; weights do not change.

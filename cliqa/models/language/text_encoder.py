@@ -30,9 +30,11 @@ class TextEncoder(nn.Module):
     def words(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Return a vector for each token, (T, L, D), and a mask (T, L) of the tokens."""
 
-    @abstractmethod
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Return one vector per text, (T, D)."""
+        """Return the vector of each text's end, (T, D)."""
+        words, mask = self.words(texts)
+        last = mask.sum(dim=1) - 1  # (T,)
+        return words[torch.arange(len(last), device=last.device), last]
 
     @abstractmethod
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:

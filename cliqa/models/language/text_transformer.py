@@ -99,12 +99,6 @@ class TextTransformer(TextEncoder):
             x = block(x, mask)
         return self.norm(x), mask
 
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        """Return the vector of each text's end, (T, D)."""
-        words, mask = self.words(texts)
-        last = mask.sum(dim=1) - 1  # (T,)
-        return words[torch.arange(len(last), device=last.device), last]
-
     def _encodings(self, texts: Sequence[str]) -> list[Any]:
         """Return the tokenizer's encodings of texts."""
         found = build_tokenizer(self.merges.cpu()).encode_batch(list(texts))

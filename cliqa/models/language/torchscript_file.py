@@ -107,7 +107,7 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch.jit._pickle" and name in _LISTS:
             return list
         if (module, name) == ("torch.jit._pickle", "restore_type_tag"):
-            return _untagged
+            return lambda value, _: value  # without the name of its type
         raise ArchiveError(f"it holds {module}.{name}, and not only tensors and plain values")
 
     def persistent_load(self, pid: tuple[Any, ...]) -> Tensor:
@@ -133,11 +133,6 @@ def _rebuild(
     if math.prod(size) > storage.numel():
         raise ArchiveError(f"a tensor of shape {size} of {storage.numel()} numbers")
     return storage.as_strided(size, stride, offset)
-
-
-def _untagged(value: object, _: object) -> object:
-    """Return a value without the name of its type."""
-    return value
 
 
 def _class_names(archive: zipfile.ZipFile, root: str) -> dict[str, set[str]]:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from cliqa.config.suggest import closest
+from cliqa.models.arguments import check_integer
 from cliqa.models.freezing import matches
 from cliqa.models.lora.layer import OWN, LoRALayer, adapt, attach, detach
 from cliqa.utils.errors import ConfigError, ModelError
@@ -56,8 +57,7 @@ def inject(
         ConfigError: `rank` or `alpha` is not above 0, or `targets` is empty.
         ModelError: A target matches no layer that can be adapted, or the model has adapters.
     """
-    if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
-        raise ConfigError(f"LoRA: rank must be an integer > 0, got {rank!r}.")
+    check_integer("LoRA", 1, rank=rank)
     if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not alpha > 0:
         raise ConfigError(f"LoRA: alpha must be a number > 0, got {alpha!r}.")
     if lora_layers(model):

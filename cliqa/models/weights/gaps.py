@@ -6,12 +6,13 @@ network, but trains without an error.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from os.path import commonprefix
 
 import torch
 from torch import nn
 
+from cliqa.config.suggest import listed
 from cliqa.models.lora.layer import OWN
 
 BACKBONE = "backbone"
@@ -72,7 +73,11 @@ def foreign(
         return ()
     common = commonprefix(own)  # of lists: the part that holds all of the backbone's others
     parts = {name for name, _ in model.named_modules()}
-    cut = [f"{path}.{layer}".lstrip(".") for path, layer in _cut_layers(model)]
+    cut = [
+        f"{path}.{layer}".lstrip(".")
+        for path, module in model.named_modules()
+        for layer in getattr(module, "cut_layers", ())
+    ]
     found = []
     for name, tensor in file.items():
         words = name.split(".")[:-1]
@@ -84,13 +89,6 @@ def foreign(
         if inside and weight and not any(name.startswith(f"{layer}.") for layer in cut):
             found.append(name)
     return tuple(found)
-
-
-def _cut_layers(model: nn.Module) -> Iterator[tuple[str, str]]:
-    """Yield the removed layers of backbones in the model, with the backbones' paths."""
-    for path, module in model.named_modules():
-        for layer in getattr(module, "cut_layers", ()):
-            yield path, layer
 
 
 def partial_parts(
@@ -125,16 +123,10 @@ def gap_text(model: nn.Module, lacking: Collection[str], more: Collection[str]) 
         share = sum(sizes[name] for name in lacking) / max(1, sum(sizes[name] for name in own))
         parts.append(
             f"{len(lacking)} of the {len(own)} tensors of its backbone stay random ({share:.1%} of "
-            f"its values; {_some(lacking)})"
+            f"its values; {listed(lacking, 2)})"
         )
     if more:
         parts.append(
-            f"its backbone has no place for {len(more)} of the file's weights ({_some(more)})"
+            f"its backbone has no place for {len(more)} of the file's weights ({listed(more, 2)})"
         )
     return " and ".join(parts)
-
-
-def _some(names: Collection[str]) -> str:
-    """Return the first names."""
-    shown = list(names)[:2]
-    return ", ".join(shown) + (", ..." if len(names) > len(shown) else "")

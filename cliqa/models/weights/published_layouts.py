@@ -1,36 +1,6 @@
 """Weights in the layout of HyperIQA's published code, of its descendants and of pyiqa, as ours.
 
-========================  ==============================  =================================
-published name            what it is                      our name
-========================  ==============================  =================================
-``res.layer1.0...``       ResNet-50                       ``backbone.body.layer1.0...``
-``swin.backbone...``      Swin transformer, timm's names  ``backbone.body.features...``
-``res.lda1_pool.0``       local distortion, convolution   ``neck.local.reduce.0``
-``res.lda1_fc``           local distortion, linear layer  ``neck.local.project.0``
-``conv1.0``               1x1 convolutions                ``neck.fusion.reduce.0``
-``fusion_conv.0``         the same over a pyramid         ``neck.fusion.reduce.0``
-``fpn.lateral_conv2``     pyramid, 1x1 convolution        ``neck.fusion.pyramid.lateral.0``
-``fpn.smooth_conv2``      pyramid, 3x3 convolution        ``neck.fusion.pyramid.smooth.0``
-``attention_p2``          CBAM of a level                 ``neck.fusion.attention.0``
-``multiscale_attention``  weights of the stages           ``neck.fusion.attention``
-``fc1w_conv``             makes a layer's weights         ``head.hypernet.weights.0``
-``fc5w_fc``               the same for the last layer     ``head.hypernet.weights.4``
-``fc1b_fc``               makes a layer's biases          ``head.hypernet.biases.0``
-========================  ==============================  =================================
-
-pyiqa (IQA-PyTorch) retrained HyperIQA on scores of 0..1, and uses other names:
-
-========================  ==============================  =================================
-pyiqa's name              what it is                      our name
-========================  ==============================  =================================
-``base_model.layer1...``  ResNet-50                       ``backbone.body.layer1...``
-``lda_modules.0.0``       local distortion, convolution   ``neck.local.reduce.0``
-``lda_modules.0.3``       local distortion, linear layer  ``neck.local.project.0``
-``conv1.0``               1x1 convolutions                ``neck.fusion.reduce.0``
-``fc_w_modules.0``        makes a layer's weights         ``head.hypernet.weights.0``
-``fc_w_modules.4.2``      the same for the last layer     ``head.hypernet.weights.4``
-``fc_b_modules.0.2``      makes a layer's biases          ``head.hypernet.biases.0``
-========================  ==============================  =================================
+pyiqa (IQA-PyTorch) retrained HyperIQA on scores of 0..1, and uses other names.
 """
 
 from __future__ import annotations
@@ -61,15 +31,19 @@ def _down(start: str, first: int, end: str = "") -> Callable[[re.Match[str]], st
 
 
 RULES: tuple[Rule, ...] = (
+    # layers that make the target net's weights and biases; then the same in pyiqa
     (r"fc(\d)w_(?:conv|fc)(?=\.)", _down("head.hypernet.weights.", 1)),
     (r"fc(\d)b_fc(?=\.)", _down("head.hypernet.biases.", 1)),
     (r"fc_w_modules\.(\d)(?:\.2)?(?=\.)", _down("head.hypernet.weights.", 0)),
     (r"fc_b_modules\.(\d)\.2(?=\.)", _down("head.hypernet.biases.", 0)),
+    # local distortion, convolutions and linear layers: in pyiqa; in the published code
     (r"lda_modules\.([0-2])\.0(?=\.)", _down("neck.local.reduce.", 0)),
     (r"lda_modules\.(\d)\.[23](?=\.)", _down("neck.local.project.", 0)),
     (r"(?:res|swin)\.lda(\d)_pool\.0(?=\.)", _down("neck.local.reduce.", 1)),
     (r"(?:res|swin)\.lda(\d)_fc(?=\.)", _down("neck.local.project.", 1)),
+    # 1x1 convolutions before the hyper network
     (r"(?:conv1|fusion_conv)(?=\.)", lambda _: "neck.fusion.reduce"),
+    # MS-HyperIQA's pyramid, and the CBAM of each level
     (r"fpn\.lateral_conv(\d)(?=\.)", _down("neck.fusion.pyramid.lateral.", 2)),
     (r"fpn\.smooth_conv(\d)(?=\.)", _down("neck.fusion.pyramid.smooth.", 2)),
     (
@@ -80,9 +54,13 @@ RULES: tuple[Rule, ...] = (
         r"attention_p(\d)\.spatial_attention\.conv(?=\.)",
         _down("neck.fusion.attention.", 2, ".place"),
     ),
+    # Swin-HyperIQA's weights of the stages
     (r"multiscale_attention\.attention_net(?=\.)", lambda _: "neck.fusion.attention.net"),
 )
-"""The beginning of a name, and its replacement; the first match is used."""
+"""The beginning of a name, and its replacement; the first match is used.
+
+The backbone's names begin with ``res.`` (in pyiqa ``base_model.``), or ``swin.backbone.``.
+"""
 
 BLOCK = (
     (re.compile(r"^patch_embed\.proj\."), lambda _: "features.0.0."),

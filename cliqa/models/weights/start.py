@@ -11,9 +11,9 @@ from typing import Any
 from torch import nn
 
 from cliqa.config.arguments import checked_arguments
-from cliqa.config.suggest import closest
+from cliqa.config.suggest import closest, listed
 from cliqa.models.freezing import FreezeReport, check_patterns, freeze_parts
-from cliqa.models.weights.weights import SHOWN, WeightReport, transfer_weights
+from cliqa.models.weights.weights import SHOWN, WeightReport, load_weights
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import home_path
 
@@ -47,18 +47,11 @@ class StartReport:
     weights: WeightReport
     frozen: FreezeReport
 
-    @property
-    def dropped(self) -> tuple[str, ...]:
-        """The model's tensors that kept their initial values."""
-        return self.weights.dropped
-
     def __str__(self) -> str:
         text = f"{WHERE} {self.weights}"
         if self.frozen.tensors:
-            names = self.frozen.modules
-            more = ", ..." if len(names) > SHOWN else ""
-            shown = f": {', '.join(names[:SHOWN])}{more}" if names else ""
-            text += f"; {self.frozen}{shown}"
+            names = listed(self.frozen.modules, SHOWN)
+            text += f"; {self.frozen}{': ' if names else ''}{names}"
         return text
 
     def to_dict(self) -> dict[str, Any]:
@@ -123,7 +116,7 @@ def start_from(model: nn.Module, source: str | Path | Mapping[str, Any]) -> Star
     freeze = options.pop("freeze")
     check_patterns(model, freeze, f"{WHERE}.freeze")
     check_patterns(model, options["drop"], f"{WHERE}.drop")
-    weights = transfer_weights(model, **options)
+    weights = load_weights(model, **options, log=False)
     report = StartReport(weights, _freeze(model, freeze))
     logger.log(logging.WARNING if weights.is_doubtful else logging.INFO, "%s", report)
     return report

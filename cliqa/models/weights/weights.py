@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os.path import commonprefix
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cliqa.config.suggest import listed
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.models.pruned import apply_pruning, pruning_in, pruning_of
 from cliqa.models.weights.gaps import foreign, gap_text, of_backbone, partial_parts
@@ -73,12 +74,6 @@ class WeightReport:
         source = len(self.matched) + len(self.mismatched) + len(self.unexpected)
         return bool(self.gaps or self.partial) or len(self.unexpected) > 0.1 * source
 
-    @property
-    def is_another_architecture(self) -> bool:
-        """Whether so many common names differ in shape that the file belongs to another model."""
-        common = len(self.matched) + len(self.mismatched)
-        return len(self.mismatched) > max(2, MOST_MISMATCHED * common)
-
     def __str__(self) -> str:
         parts = [f"{self.path}: {len(self.matched)} of the model's {self.total} tensors matched"]
         if self.renaming:
@@ -90,8 +85,7 @@ class WeightReport:
             ("dropped", self.dropped),
         ):
             if names:
-                more = ", ..." if len(names) > SHOWN else ""
-                parts.append(f"{len(names)} {title} ({', '.join(names[:SHOWN])}{more})")
+                parts.append(f"{len(names)} {title} ({listed(names, SHOWN)})")
         if self.partial:
             parts.append(f"of {', '.join(self.partial)} a part only")
         return "; ".join(filter(None, (*parts, self.gaps)))
@@ -104,28 +98,10 @@ def load_weights(
     strict: bool = False,
     prefix: str = "",
     least_matched: float = 0.5,
-) -> WeightReport:
-    """Load a file's weights into a model and log the report, as a warning if much is left over.
-
-    Arguments, result and errors are those of `transfer_weights`.
-    """
-    report = transfer_weights(
-        model, path, strict=strict, prefix=prefix, least_matched=least_matched
-    )
-    logger.log(logging.WARNING if report.is_doubtful else logging.INFO, "%s", report)
-    return report
-
-
-def transfer_weights(
-    model: nn.Module,
-    path: str | Path,
-    *,
-    strict: bool = False,
-    prefix: str = "",
-    least_matched: float = 0.5,
     drop: Sequence[str] = (),
+    log: bool = True,
 ) -> WeightReport:
-    """Load a file's weights into a model without logging.
+    """Load a file's weights into a model.
 
     Wrappers' prefixes (``module.``, ``backbone.``, ``model.`` ...) are removed or added as
     needed, the state dict is found inside a training checkpoint, and torchvision's MobileNetV2,
@@ -143,6 +119,7 @@ def transfer_weights(
             loads all matching tensors, even from another architecture.
         drop: Names of the model's parts, as for `freeze_parts`, that keep their values even if the
             file has others. They count neither for `strict` nor for `least_matched`.
+        log: Log the report, as a warning if much is left over.
 
     Returns:
         The report.
@@ -157,8 +134,7 @@ def transfer_weights(
     apply_pruning(model, pruning_in(content) or pruning_of(model))
     state = model.state_dict()
     file, layout = from_published(_below(_tensors(content), prefix, path), state)
-    dropped = tuple(name for name in state if matches(name, drop))
-    own = {name: tensor for name, tensor in state.items() if name not in dropped}
+    own = {name: tensor for name, tensor in state.items() if not matches(name, drop)}
     names, renaming = best_match(file, own)
     if len(names) < least_matched * len(own):
         by_order = {k: v for k, v in match_by_order(file, model).items() if k in own}
@@ -168,80 +144,70 @@ def transfer_weights(
     file = {**file, **fitted}
     words = f"resized {', '.join(fitted)}" if fitted else ""
     renaming = "; ".join(filter(None, (layout, renaming, words)))
-    report = replace(
-        _report(path, _without(file, names, drop), own, names, renaming), dropped=dropped
-    )
-    report = _with_gaps(report, model, file, names)
+    report = _report(path, model, file, names, renaming, drop)
     _refuse_misfit(report, type(model).__name__, strict, least_matched)
     fitting = {name: file[source] for name, source in names.items() if name in report.matched}
     model.load_state_dict(fitting, strict=False)
+    if log:
+        logger.log(logging.WARNING if report.is_doubtful else logging.INFO, "%s", report)
     return report
 
 
 def _report(
     path: Path,
-    file: Mapping[str, torch.Tensor],
-    own: Mapping[str, torch.Tensor],
-    names: Mapping[str, str],
-    renaming: str,
-) -> WeightReport:
-    """Return the report for a renaming: the model's name -> the file's name."""
-    fits = {name for name, source in names.items() if own[name].shape == file[source].shape}
-    used = set(names.values())
-    return WeightReport(
-        path=path,
-        matched=tuple(name for name in own if name in fits),
-        missing=tuple(name for name in own if name not in names),
-        unexpected=tuple(source for source in file if source not in used),
-        mismatched=tuple(name for name in own if name in names and name not in fits),
-        renaming=renaming,
-    )
-
-
-def _without(
-    file: Mapping[str, torch.Tensor], names: Mapping[str, str], drop: Sequence[str]
-) -> dict[str, torch.Tensor]:
-    """Return a file's tensors without those that belong to dropped parts of the model."""
-    strip, add = _exchange(names)
-    return {
-        key: tensor
-        for key, tensor in file.items()
-        if not (key.startswith(strip) and matches(add + key[len(strip) :], drop))
-    }
-
-
-def _exchange(names: Mapping[str, str]) -> tuple[str, str]:
-    """Return the removed and the added prefix of the file's names."""
-    name, source = next(iter(names.items()), ("", ""))
-    end = len(commonprefix([name[::-1], source[::-1]]))  # any pair shows how all are renamed
-    return source[: len(source) - end], name[: len(name) - end]
-
-
-def _with_gaps(
-    report: WeightReport,
     model: nn.Module,
     file: Mapping[str, torch.Tensor],
     names: Mapping[str, str],
+    renaming: str,
+    drop: Sequence[str],
 ) -> WeightReport:
-    """Return a report with the gaps of the backbone, and the incomplete parts."""
-    strip, add = _exchange(names)
-    left = {
-        add + key[len(strip) :]: file[key] for key in report.unexpected if key.startswith(strip)
-    }
-    lacking = (*report.missing, *report.mismatched)
-    random = of_backbone(model, lacking)
-    return replace(
-        report,
+    """Return the report.
+
+    Args:
+        path: The file's path.
+        model: The model.
+        file: The file's tensors.
+        names: The file's name for each of the model's.
+        renaming: As in the report.
+        drop: As `load_weights`.
+    """
+    state = model.state_dict()
+    own = {name: tensor for name, tensor in state.items() if not matches(name, drop)}
+    fits = {name for name, source in names.items() if own[name].shape == file[source].shape}
+    matched = tuple(name for name in own if name in fits)
+    missing = tuple(name for name in own if name not in names)
+    mismatched = tuple(name for name in own if name in names and name not in fits)
+    # what the model's names would be: any pair of names shows how all are renamed
+    name, source = next(iter(names.items()), ("", ""))
+    end = len(commonprefix([name[::-1], source[::-1]]))
+    strip, add = source[: len(source) - end], name[: len(name) - end]
+    ours = {key: add + key[len(strip) :] for key in file if key.startswith(strip)}
+    used = set(names.values())
+    unexpected = tuple(
+        key for key in file if key not in used and not (key in ours and matches(ours[key], drop))
+    )
+    left = {ours[key]: file[key] for key in unexpected if key in ours}
+    random = of_backbone(model, (*missing, *mismatched))
+    return WeightReport(
+        path,
+        matched,
+        missing,
+        unexpected,
+        mismatched,
+        renaming,
+        dropped=tuple(name for name in state if name not in own),
         random=random,
-        gaps=gap_text(model, random, foreign(model, left, report.matched)),
-        partial=partial_parts(model, report.matched, lacking),
+        gaps=gap_text(model, random, foreign(model, left, matched)),
+        partial=partial_parts(model, matched, (*missing, *mismatched)),
     )
 
 
 def _refuse_misfit(report: WeightReport, model: str, strict: bool, least_matched: float) -> None:
     """Raise a ModelError if too little fits."""
     too_little = report.fraction < least_matched
-    if too_little or (least_matched and report.is_another_architecture):
+    common = len(report.matched) + len(report.mismatched)
+    another = len(report.mismatched) > max(2, MOST_MISMATCHED * common)  # another architecture
+    if too_little or (least_matched and another):
         limit = f"at least {least_matched:.0%} must fit" if too_little else "too many shapes differ"
         raise ModelError(
             f"{report}. That is {report.fraction:.0%} of the {model}; {limit}. Choose the file of "

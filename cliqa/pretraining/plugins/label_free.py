@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from cliqa.models.arguments import check_integer
 from cliqa.pretraining.pairs import IMAGENET_MEAN, IMAGENET_STD, Images, PairDataset
 from cliqa.pretraining.pretrainer import Pretrainer, Row
 from cliqa.pretraining.projection import QualityProjection, feature_length
@@ -53,6 +54,8 @@ class LabelFreePretraining(ContinualPlugin):
             features, the stream no images, or another plugin keeps weights of experiences.
     """
 
+    saved = ("_projection", "rows")
+
     def __init__(
         self,
         epochs: int = 2,
@@ -69,12 +72,7 @@ class LabelFreePretraining(ContinualPlugin):
         seed: int | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (("epochs", epochs), ("batch_size", batch_size), ("dim", dim)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigError(
-                    f"LabelFreePretraining: {name} must be a whole number of at least 1, got "
-                    f"{value!r}."
-                )
+        check_integer("LabelFreePretraining", 1, epochs=epochs, batch_size=batch_size, dim=dim)
         for family in families or ():
             find_family(family)
         self.pairs: dict[str, Any] = {
@@ -91,11 +89,7 @@ class LabelFreePretraining(ContinualPlugin):
         self._projection: dict[str, Any] = {}
 
     def check(self, plugins: Sequence[Any]) -> None:
-        """Refuse methods that keep weights for each experience, which pretraining would change.
-
-        Raises:
-            ConfigError: One of the plugins is such a method.
-        """
+        """Refuse methods that keep weights for each experience, which pretraining would change."""
         for plugin in plugins:
             if isinstance(plugin, TaskViews):
                 name = type(plugin).__name__
@@ -150,15 +144,6 @@ class LabelFreePretraining(ContinualPlugin):
             device=device,
             seed=seed,
         )
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the projection and the rows."""
-        return {"projection": self._projection, "rows": [dict(row) for row in self.rows]}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a state."""
-        self._projection = dict(state["projection"])
-        self.rows = [dict(row) for row in state["rows"]]
 
 
 def images_of(experience: object) -> Images:

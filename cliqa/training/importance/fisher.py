@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cliqa.models.arguments import check_choice, check_positive
 from cliqa.training.importance.per_sample import Objective, PerSampleGradients, Weights
 from cliqa.training.loop.batching import RaggedImages
-from cliqa.utils.errors import ConfigError
 
 KINDS = ("empirical", "sampled", "exact")
 
@@ -50,10 +50,8 @@ def fisher_diagonal(
     Raises:
         ConfigError: `kind` is unknown, or `sigma` is not positive.
     """
-    if kind is not None and kind not in KINDS:
-        raise ConfigError(f"fisher must be None or one of {', '.join(KINDS)}, got {kind!r}.")
-    if not sigma > 0:
-        raise ConfigError(f"sigma must be > 0, got {sigma!r}.")
+    check_choice("fisher_diagonal", (None, *KINDS), kind=kind)
+    check_positive("fisher_diagonal", sigma=sigma)
     gradients = PerSampleGradients(model, method=method)
     shape: torch.Size | None = None  # of one output
     count = 0

@@ -150,8 +150,7 @@ def layer_sums(
         power: 1 or 2.
     """
     if isinstance(layer, NORMS):
-        ahead = 1 if isinstance(layer, nn.LayerNorm) else 0
-        slope, ready = (_last(t, layer, ahead, crops) for t in (slope, _normal(layer, value)))
+        slope, ready = (_last(t, layer, crops) for t in (slope, _normal(layer, value)))
         own = (slope * ready).sum(2).abs().pow(power).sum(0)
         bias = slope.sum(2).abs().pow(power).sum(0)
         shape = layer.weight.shape
@@ -229,10 +228,10 @@ def _normal(layer: nn.Module, value: Tensor) -> Tensor:
     return F.batch_norm(value, mean, spread, eps=eps)  # type: ignore[arg-type]
 
 
-def _last(tensor: Tensor, layer: nn.Module, ahead: int, crops: int) -> Tensor:
+def _last(tensor: Tensor, layer: nn.Module, crops: int) -> Tensor:
     """Return a normalisation's tensor as (B, values with one weight each, L)."""
-    if ahead:  # positions come before the values
-        count = math.prod(layer.normalized_shape)  # type: ignore[arg-type]
+    if isinstance(layer, nn.LayerNorm):  # positions come before the values
+        count = math.prod(layer.normalized_shape)
         return _joined(tensor.reshape(len(tensor), -1, count).transpose(1, 2), crops)
     return _joined(tensor.reshape(len(tensor), tensor.shape[1], -1), crops)
 

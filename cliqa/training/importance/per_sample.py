@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from cliqa.models.arguments import check_choice, check_positive
 from cliqa.models.wrappers import unwrapped
 from cliqa.training.importance.layer_gradients import LayerGradients, NotByLayerError, Weights
 from cliqa.training.loop.batching import RaggedImages, model_output
-from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.errors import ModelError
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -59,15 +60,9 @@ class PerSampleGradients:
         memory: int = MEMORY,
         method: str | None = None,
     ) -> None:
-        if power not in (1, 2):
-            raise ConfigError(f"PerSampleGradients: power must be 1 or 2, got {power!r}.")
-        if not memory > 0:
-            raise ConfigError(f"PerSampleGradients: memory must be > 0 bytes, got {memory!r}.")
-        if method not in (None, *METHODS):
-            raise ConfigError(
-                f"PerSampleGradients: method must be None or one of {', '.join(METHODS)}, got "
-                f"{method!r}."
-            )
+        check_choice("PerSampleGradients", (1, 2), power=power)
+        check_positive("PerSampleGradients", memory=memory)
+        check_choice("PerSampleGradients", (None, *METHODS), method=method)
         self.model = unwrapped(model)
         self.power = power
         names = {parameter: name for name, parameter in model.named_parameters()}
@@ -178,11 +173,7 @@ class PerSampleGradients:
 
 
 def _check_equal(own: Weights, expected: Weights) -> None:
-    """Refuse sums that differ from the expected ones by more than rounding.
-
-    Raises:
-        NotByLayerError: They differ.
-    """
+    """Refuse sums that differ from the expected ones by more than rounding."""
     most = max(float(part.max()) for part in expected.values())
     for name, part in expected.items():
         gap = (own.get(name, torch.zeros_like(part)) - part).abs().max()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from cliqa.models.arguments import check_least
 from cliqa.models.pruned import Step, sliced
 from cliqa.training.importance.per_sample import Weights
 from cliqa.training.plugins.base import ContinualPlugin
@@ -32,7 +33,7 @@ def check_count(who: str, n_samples: int) -> None:
         )
 
 
-class WeightPenalty(ContinualPlugin):
+class WeightPenalty(ContinualPlugin, abstract=True):
     """A penalty that depends on the weights alone, not on samples.
 
     Args:
@@ -44,8 +45,7 @@ class WeightPenalty(ContinualPlugin):
 
     def __init__(self, strength: float) -> None:
         super().__init__()
-        if not strength >= 0:
-            raise ConfigError(f"{type(self).__name__}: strength must be >= 0, got {strength!r}.")
+        check_least(type(self).__name__, 0, strength=strength)
         self.strength = strength
 
     @property
@@ -77,14 +77,19 @@ class WeightPenalty(ContinualPlugin):
             strategy.loss = strategy.loss + self.penalty(strategy.model)
 
 
-class QuadraticPenalty(WeightPenalty):
+class QuadraticPenalty(WeightPenalty, abstract=True):
     """``scale * strength * sum_k importance_k (theta_k - theta*_k)^2``.
 
     Weights that are newer than the anchor are not penalised; of enlarged ones, the old part is.
+
+    Attributes:
+        by_weight: The attributes that have a tensor for each parameter, of its shape.
     """
 
     scale = 0.5
     follows_pruning = True
+    by_weight: ClassVar[tuple[str, ...]] = ("_importance", "_anchor")
+    saved = by_weight
 
     def __init__(self, strength: float) -> None:
         super().__init__(strength)
@@ -122,28 +127,19 @@ class QuadraticPenalty(WeightPenalty):
             )
 
     def forget(self, names: Collection[str]) -> None:
-        """Forget the importances and anchors of reinitialised parameters."""
-        self._importance = without(self._importance, names)
-        self._anchor = without(self._anchor, names)
+        """Forget the state of reinitialised parameters."""
+        for attribute in self.by_weight:
+            setattr(self, attribute, without(getattr(self, attribute), names))
 
     def cut(self, step: Step) -> None:
-        """Slice the importances and the anchor."""
-        self._importance = sliced(self._importance, step)
-        self._anchor = sliced(self._anchor, step)
+        """Slice the state that has the weights' shapes."""
+        for attribute in self.by_weight:
+            setattr(self, attribute, sliced(getattr(self, attribute), step))
 
     def penalty(self, model: nn.Module) -> Tensor:
         """Return the penalty of the trainable weights, a scalar."""
         distance = squared_distance(model, self._anchor, self._importance)
         return self.scale * self.strength * distance
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the importances and the anchor."""
-        return {"importance": self._importance, "anchor": self._anchor}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load the importances and the anchor."""
-        self._importance = state["importance"]
-        self._anchor = state["anchor"]
 
 
 def trainable(model: nn.Module) -> Weights:

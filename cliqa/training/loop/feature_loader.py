@@ -53,16 +53,11 @@ class FeatureLoader:
         return self._batches
 
     def __iter__(self) -> Iterator[list[Tensor]]:
-        order = self._order().to(self.tensors[0].device)
+        places = range(len(self.tensors[0])) if self.sampler is None else self.sampler
+        order = torch.as_tensor(list(places), dtype=torch.long, device=self.tensors[0].device)
         for index in range(self._batches):
             chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
             yield [tensor[chosen] for tensor in self.tensors]
-
-    def _order(self) -> Tensor:
-        """Return the indices of an epoch's samples."""
-        if self.sampler is None:
-            return torch.arange(len(self.tensors[0]))
-        return torch.as_tensor(list(self.sampler), dtype=torch.long)
 
 
 def feature_tensors(dataset: object) -> tuple[Tensor, Tensor, Tensor] | None:

@@ -56,29 +56,26 @@ class TrainingOptions:
                 raise ConfigError(
                     f"cl_strategy.{name}: expected an integer >= {least}, got {value!r}."
                 )
-        if self.clip_grad_norm is not None and not self.clip_grad_norm > 0:
-            raise ConfigError(
-                f"cl_strategy.clip_grad_norm: expected a number > 0 or None, "
-                f"got {self.clip_grad_norm!r}."
-            )
-        self._check_selection()
-
-    def _check_selection(self) -> None:
-        """Refuse impossible options of `BestEpoch`."""
-        if not isinstance(self.keep_best, bool):
-            raise ConfigError(
-                f"cl_strategy.keep_best: expected True or False, got {self.keep_best!r}. The "
-                "best epoch is selected by the validation measure."
-            )
-        patience = self.patience
-        if patience is not None and (not isinstance(patience, int) or patience < 1):
-            raise ConfigError(
-                f"cl_strategy.patience: expected an integer >= 1 or None, got {patience!r}."
-            )
-        if not isinstance(self.min_delta, (int, float)) or not self.min_delta >= 0:
-            raise ConfigError(
-                f"cl_strategy.min_delta: expected a number >= 0, got {self.min_delta!r}."
-            )
+        clip, patience = self.clip_grad_norm, self.patience
+        best = "True or False: whether to keep the epoch with the best validation measure"
+        for name, fits, expected in (
+            ("clip_grad_norm", clip is None or clip > 0, "a number > 0 or None"),
+            ("keep_best", isinstance(self.keep_best, bool), best),
+            (
+                "patience",
+                patience is None or (isinstance(patience, int) and patience >= 1),
+                "an integer >= 1 or None",
+            ),
+            (
+                "min_delta",
+                isinstance(self.min_delta, (int, float)) and self.min_delta >= 0,
+                "a number >= 0",
+            ),
+        ):
+            if not fits:
+                raise ConfigError(
+                    f"cl_strategy.{name}: expected {expected}, got {getattr(self, name)!r}."
+                )
         if self.validate_every == 0 and (self.keep_best or patience is not None):
             option = "keep_best" if self.keep_best else "patience"
             raise ConfigError(

@@ -62,17 +62,8 @@ def patch_order(
     as a batch has patches, and a worker that keeps `pool` images reads each of them once. The last
     batches, made of what the workers have left, may read an image again.
 
-    Args:
-        images: N.
-        patches: Patches of each image, in a pass.
-        batch_size: Patches of a batch.
-        workers: Workers, >= 1.
-        pool: Images of a chunk.
-        samples: Length of the order; beyond ``images * patches``, passes follow one another.
-        random: The random generator.
-
-    Returns:
-        Indices in 0..N-1, `samples` of them.
+    The arguments are those of `PatchOrder`, with the number of images and the random generator. An
+    order longer than ``images * patches`` has several passes.
     """
     passes = -(-samples // (images * patches))
     shuffled = _shuffled(list(range(images)), random)

@@ -6,7 +6,7 @@ from typing import Any
 
 from avalanche.training.plugins.clock import Clock
 
-from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.plugins.base import ContinualPlugin, SavedState
 from cliqa.training.state import capture_plugins, copied_to, plugin_keys, restore_plugins
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
@@ -15,7 +15,7 @@ from cliqa.utils.logging import get_logger
 logger = get_logger(__name__)
 
 
-class BestEpoch:
+class BestEpoch(SavedState):
     """The best epoch of an experience so far, and the validations since the last improvement.
 
     With `keep`, the model and the plugins are restored to the best epoch when the experience ends,
@@ -34,6 +34,8 @@ class BestEpoch:
         epoch: The best epoch, from 1; 0 before there is one.
         stopped: The experience ends now.
     """
+
+    saved = ("value", "epoch", "stopped", "_mark", "_waited", "_kept")
 
     def __init__(
         self, keep: bool = False, patience: int | None = None, min_delta: float = 0.0
@@ -58,11 +60,7 @@ class BestEpoch:
         self._kept: dict[str, Any] = {}
 
     def check(self, strategy: Strategy) -> None:
-        """Refuse methods that need all epochs of an experience.
-
-        Raises:
-            ConfigError: One of the plugins needs all epochs of an experience.
-        """
+        """Refuse methods that need all epochs of an experience."""
         option = "keep_best" if self.keep else "patience"
         for plugin in strategy.plugins if self.active else ():
             if isinstance(plugin, ContinualPlugin) and plugin.needs_all_epochs:
@@ -105,22 +103,6 @@ class BestEpoch:
         if self.epoch:
             logger.info("the weights of epoch %d are kept (%.4f)", self.epoch, self.value)
         self._kept = {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the best epoch with its weights, and the wait so far."""
-        return {
-            "value": self.value,
-            "epoch": self.epoch,
-            "stopped": self.stopped,
-            "mark": self._mark,
-            "waited": self._waited,
-            "kept": self._kept,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a state."""
-        self.value, self.epoch, self.stopped = state["value"], state["epoch"], state["stopped"]
-        self._mark, self._waited, self._kept = state["mark"], state["waited"], state["kept"]
 
 
 def _snapshot(strategy: Strategy) -> dict[str, Any]:

@@ -43,6 +43,8 @@ else:  # at run time Avalanche's template has these attributes, and a protocol w
 class StreamData(Base):
     """Loaders and predictions over Avalanche's template; mixed in before the strategy's class.
 
+    The methods for plugins are documented in `Strategy`.
+
     Attributes:
         options: Seed, workers, precision and other options.
         precision: Full or mixed precision of forward passes.
@@ -97,11 +99,7 @@ class StreamData(Base):
     ) -> Loader:
         """Return a loader with this run's workers; precomputed features are sliced from one tensor.
 
-        Args:
-            dataset: Samples (input, target, ...).
-            train: As `make_loader`.
-            batch_size: Samples a batch; None for this run's.
-            samples: As `make_loader`.
+        The arguments are those of `make_loader`; the default of `batch_size` is this run's.
         """
         size = batch_size or (self.train_mb_size if train else self.eval_mb_size)
         tensors = feature_tensors(dataset)
@@ -124,12 +122,7 @@ class StreamData(Base):
         )
 
     def mix_in(self, memory: Samples, batch_size: int) -> None:
-        """Append a batch from a memory to every training batch of this step.
-
-        Args:
-            memory: Dataset of the remembered samples.
-            batch_size: Samples of a memory batch; a small memory is repeated.
-        """
+        """Append a batch from a memory to every training batch; a small memory is repeated."""
         samples = batch_size * len(self.dataloader)
         loader = self.loader(memory, train=True, batch_size=batch_size, samples=samples)
         self.dataloader = MixedLoader(self.dataloader, loader)
@@ -137,23 +130,13 @@ class StreamData(Base):
     def new_places(self) -> list[int]:
         """Return the indices of the current batch's new samples in the adapted data set.
 
-        They come first in the batch, before a memory's. For hooks of a training iteration.
-
         Raises:
             ConfigError: The dataloader is not this package's.
         """
         return batch_places(self.dataloader, self.clock.train_epoch_iterations)
 
     def output_of(self, batch: Batch, model: nn.Module | None = None) -> Tensor:
-        """Return the output for any batch, computed as a training step computes its own.
-
-        Args:
-            batch: [inputs (B, ...), targets (B,), ...] as a loader gives them.
-            model: Another model, such as a teacher; its mode is not changed.
-
-        Returns:
-            (B,) or (B, K), float32.
-        """
+        """Return the float32 output for any batch; another model's mode is not changed."""
         kept = self.mbatch, self.model
         self.mbatch = [part.to(self.device) for part in batch]
         self.model = self.model if model is None else model
@@ -163,14 +146,7 @@ class StreamData(Base):
             self.mbatch, self.model = kept
 
     def training_samples(self, count: int = 0) -> Iterator[tuple[Tensor | RaggedImages, Tensor]]:
-        """Yield batches of the step's training samples with evaluation transforms.
-
-        Args:
-            count: Number of samples, drawn by the run's seed; 0 for all.
-
-        Yields:
-            Inputs (B, ...) and targets (B,) on the strategy's device.
-        """
+        """Yield inputs and targets of the step's training samples, with evaluation transforms."""
         data = self.adapted_dataset.eval()
         if 0 < count < len(data):
             drawn = drawn_samples(len(data), count, self.options.seed, self.step_index)
@@ -180,19 +156,12 @@ class StreamData(Base):
             yield batch[0].to(self.device), batch[1].to(self.device)
 
     def task_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the run's loss function of outputs (B,) or (B, K) and targets (B,), a scalar."""
+        """Return the run's loss function of outputs and targets."""
         return self._criterion(outputs, targets)
 
     @torch.no_grad()
     def predict(self, dataset: Samples) -> tuple[np.ndarray, np.ndarray]:
-        """Return the model's outputs over a data set, without hooks, metrics or loggers.
-
-        Args:
-            dataset: Samples (image, target), with their evaluation transform.
-
-        Returns:
-            Outputs (N,) or (N, K) and targets (N,).
-        """
+        """Return outputs and targets of a data set, without hooks, metrics or loggers."""
         was_training = self.model.training
         self.model.eval()
         say = InPieces(self.model)

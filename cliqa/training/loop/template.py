@@ -65,7 +65,7 @@ class StreamTemplate(Steps):
     ) -> None:
         """Set what Avalanche's constructors have no argument for."""
         self.options = options
-        self.schedule = schedule
+        self.schedule = schedule if self.needs_optimizer else Schedule(None)
         self.groups = groups
         self.on_epoch = on_epoch
         self.precision = Precision(self.device, options.amp)
@@ -265,9 +265,8 @@ class StreamTemplate(Steps):
             if "selection" in state:
                 self.selection.load_state_dict(copied_to(state["selection"], self.device))
             self.schedule.load_state_dict(state["schedule"])
-            self.optimizer.load_state_dict(
-                state["optimizer"]
-            )  # restores the rates that start() reset
+            # restores the rates that start() reset
+            self.optimizer.load_state_dict(state["optimizer"])
 
 
 def with_stream_template(strategy: type[SupervisedTemplate]) -> type[SupervisedTemplate]:

@@ -154,18 +154,14 @@ class ContinualLearningFramework:
     def _check_names(self, state: object) -> None:
         """Refuse a plugin's state that names no tensor of this model and so protects nothing."""
         known = _weights(state)
-        own = unwrapped(self.model).state_dict()
+        model = unwrapped(self.model)
+        own = model.state_dict()
         if isinstance(self.strategy, PluginStrategy) and known and not known & set(own):
             raise CheckpointError(
                 f"the state belongs to another model: it has '{min(known)}', and this "
-                f"{self._model} has '{next(iter(own), '')}'. Create the framework with the model "
-                "that was trained."
+                f"{type(model).__name__} has '{next(iter(own), '')}'. Create the framework with "
+                "the model that was trained."
             )
-
-    @property
-    def _model(self) -> str:
-        """The model's class."""
-        return type(unwrapped(self.model)).__name__
 
     def _running(self, task_id: int | None, where: str) -> int:
         """Return the task that has begun."""

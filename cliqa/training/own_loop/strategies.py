@@ -159,11 +159,7 @@ class PluginStrategy(ContinualLearningStrategy):
 
 
 def _check_classes(targets: Tensor, name: str) -> None:
-    """Refuse targets that are neither classes nor probabilities of classes.
-
-    Raises:
-        ConfigError: They are something else.
-    """
+    """Refuse targets that are neither classes nor probabilities of classes."""
     if not targets.is_floating_point():
         return
     sums = targets.sum(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -15,11 +14,42 @@ HOOKS = frozenset(name for name in dir(SupervisedPlugin) if name.startswith(("be
 """The names that Avalanche's training and evaluation loops call."""
 
 
-class ContinualPlugin(SupervisedPlugin):
+class SavedState:
+    """An object whose state is some of its attributes, by their names without an underscore.
+
+    Attributes:
+        saved: The attributes: tensors and plain types, in lists and dicts.
+        saved_parts: Attributes that have a state of their own; that of None is empty.
+    """
+
+    saved: ClassVar[tuple[str, ...]] = ()
+    saved_parts: ClassVar[tuple[str, ...]] = ()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the whole state: tensors and plain types only."""
+        state = {name.lstrip("_"): getattr(self, name) for name in self.saved}
+        for name in self.saved_parts:
+            part = getattr(self, name)
+            state[name.lstrip("_")] = {} if part is None else part.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Load a state that `state_dict` returned."""
+        for name in self.saved:
+            setattr(self, name, state[name.lstrip("_")])
+        for name in self.saved_parts:
+            part, own = getattr(self, name), state[name.lstrip("_")]
+            if part is not None and own:
+                part.load_state_dict(own)
+
+
+class ContinualPlugin(SavedState, SupervisedPlugin):
     """A continual-learning method: hooks, and a state that a checkpoint can hold.
 
     A hook gets the strategy (`cliqa.training.strategy.Strategy`). Avalanche looks hooks up by name
-    and ignores unknown ones; here a misspelt hook is an error when the class is defined.
+    and ignores unknown ones; here a misspelt hook is an error when the class is defined. So is a
+    missing state: every method names the attributes in `saved`, ``()`` for none, or has its own
+    `state_dict` and `load_state_dict`. A base class for methods is defined with ``abstract=True``.
 
     Attributes:
         needs_all_epochs: The method changes the weights on a schedule over an experience's epochs,
@@ -29,14 +59,15 @@ class ContinualPlugin(SupervisedPlugin):
         reads_classes: The method treats several outputs per sample as the logits of classes.
 
     Raises:
-        TypeError: A public method is called ``before_...`` or ``after_...`` but is not a hook.
+        TypeError: A public method is called ``before_...`` or ``after_...`` but is not a hook, or
+            the state is not declared.
     """
 
     needs_all_epochs: ClassVar[bool] = False
     follows_pruning: ClassVar[bool] = False
     reads_classes: bool = False
 
-    def __init_subclass__(cls, **kwargs: object) -> None:
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         for name in vars(cls):
             if name.startswith(("before_", "after_")) and name not in HOOKS:
@@ -44,6 +75,13 @@ class ContinualPlugin(SupervisedPlugin):
                     f"{cls.__name__}.{name} is not a hook of Avalanche and would never run. "
                     f"Hooks: {', '.join(sorted(HOOKS))}."
                 )
+        declared = {name for base in cls.__mro__ for name in vars(base) if base not in _BASES}
+        if not abstract and "saved" not in declared and not declared >= _STATE:
+            raise TypeError(
+                f"{cls.__name__} does not declare its state, so a run could not be resumed. Set "
+                "saved = ('_name', ...), the attributes to store, or () for none; or define "
+                "state_dict and load_state_dict."
+            )
 
     def prepare(self, model: nn.Module) -> None:
         """Change a new model before its optimizer is built and weights are loaded.
@@ -65,10 +103,6 @@ class ContinualPlugin(SupervisedPlugin):
             step: The kept channels; see `cliqa.models.pruned`.
         """
 
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """Return the plugin's whole state: tensors and plain types only."""
 
-    @abstractmethod
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a state that `state_dict` returned."""
+_BASES = (ContinualPlugin, *ContinualPlugin.__mro__[1:])
+_STATE = {"state_dict", "load_state_dict"}

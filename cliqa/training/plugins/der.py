@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from cliqa.losses.distillation import output_distance
+from cliqa.models.arguments import check_least
 from cliqa.registry import PLUGINS
 from cliqa.training.loop.batching import batch_places
-from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.plugins.replay import joined_samples
+from cliqa.training.plugins.replay import SampleMemory, joined_samples
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 
 
 @PLUGINS.register_module()
-class DER(ContinualPlugin):
+class DER(SampleMemory):
     """Keep the model's outputs close to those at the time a sample entered the memory.
 
     Buzzega et al., "Dark experience for general continual learning", NeurIPS 2020: the loss gets
@@ -45,7 +45,7 @@ class DER(ContinualPlugin):
             at a time.
     """
 
-    follows_pruning = True
+    saved = (*SampleMemory.columns, "_seen", "_output")
 
     def __init__(
         self,
@@ -55,26 +55,13 @@ class DER(ContinualPlugin):
         batch_size_mem: int | None = None,
         seed: int | None = None,
     ) -> None:
-        super().__init__()
-        for name, size in (("mem_size", mem_size), ("batch_size_mem", batch_size_mem)):
-            if size is not None and (not isinstance(size, int) or size < 1):
-                raise ConfigError(f"DER: {name} must be a positive integer, got {size!r}.")
-        for name, factor in (("alpha", alpha), ("beta", beta)):
-            if not factor >= 0:
-                raise ConfigError(f"DER: {name} must be >= 0, got {factor!r}.")
-        self.mem_size = mem_size
+        super().__init__(mem_size, batch_size_mem, seed)
+        check_least("DER", 0, alpha=alpha, beta=beta)
         self.alpha = alpha
         self.beta = beta
-        self.batch_size_mem = batch_size_mem
-        self.seed = seed
         self._seen = 0  # samples offered so far
-        self._experience = torch.zeros(0, dtype=torch.long)  # (M,) the experience of each sample
-        self._index = torch.zeros(0, dtype=torch.long)  # (M,) its index in that experience
         self._output = torch.zeros(0)  # (M,) or (M, K) float32; NaN where a head had no unit yet
         self._batches: Iterator[tuple[list[Any], Tensor]] = iter(())
-
-    def __len__(self) -> int:
-        return len(self._index)
 
     # ---------------------------------------------------------------- hooks
 
@@ -106,8 +93,7 @@ class DER(ContinualPlugin):
         """Offer the batch's new samples and their outputs to the memory."""
         places = strategy.new_places()
         outputs = strategy.mb_output[: len(places)].detach().float()
-        seed = strategy.options.seed if self.seed is None else self.seed
-        self.add(strategy.experience.current_experience, places, outputs, seed)
+        self.add(strategy.experience.current_experience, places, outputs, self.seed_of(strategy))
 
     def after_training_epoch(self, strategy: Strategy, **_: object) -> None:
         """Release the loader and its workers."""
@@ -166,22 +152,6 @@ class DER(ContinualPlugin):
         for number, batch in enumerate(loader):
             places = torch.tensor(batch_places(loader, number), device=stored.device)
             yield batch, stored[places]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the stored samples, their outputs, and the number of samples offered."""
-        return {
-            "seen": self._seen,
-            "experience": self._experience,
-            "index": self._index,
-            "output": self._output,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a memory."""
-        self._seen = state["seen"]
-        self._experience = state["experience"].cpu()
-        self._index = state["index"].cpu()
-        self._output = state["output"]
 
 
 def _widened(outputs: Tensor, shape: torch.Size) -> Tensor:

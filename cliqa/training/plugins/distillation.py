@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cliqa.losses.distillation import distillation_loss, output_distance
+from cliqa.models.arguments import check_choice, check_least, check_positive
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Strategy
@@ -46,6 +46,7 @@ class Distillation(ContinualPlugin):
 
     opener: Callable[[Path], nn.Module] | None = None
     follows_pruning = True
+    saved = ()  # the teacher does not change and is loaded again
 
     def __init__(
         self,
@@ -55,12 +56,9 @@ class Distillation(ContinualPlugin):
         kind: str = "mse",
     ) -> None:
         super().__init__()
-        if not strength >= 0:
-            raise ConfigError(f"Distillation: strength must be >= 0, got {strength!r}.")
-        if not temperature > 0:
-            raise ConfigError(f"Distillation: temperature must be > 0, got {temperature!r}.")
-        if kind not in KINDS:
-            raise ConfigError(f"Distillation: kind must be 'mse' or 'pairwise', got {kind!r}.")
+        check_least("Distillation", 0, strength=strength)
+        check_positive("Distillation", temperature=temperature)
+        check_choice("Distillation", KINDS, kind=kind)
         self.strength = strength
         self.temperature = temperature
         self.kind = kind
@@ -124,13 +122,6 @@ class Distillation(ContinualPlugin):
         if self.kind == "mse":
             return output_distance(outputs, truth)
         return pairwise_distance(outputs, truth)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing: the teacher does not change and is loaded again."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load nothing."""
 
 
 def pairwise_distance(outputs: Tensor, truth: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from cliqa.models.arguments import check_below_one
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Strategy
@@ -36,10 +37,11 @@ class EMA(ContinualPlugin):
         ConfigError: `decay` is out of range.
     """
 
+    saved = ("_steps", "_trained")
+
     def __init__(self, decay: float = 0.999, warmup: bool = True) -> None:
         super().__init__()
-        if not 0 <= decay < 1:
-            raise ConfigError(f"EMA: decay must lie in 0..1, below 1, got {decay!r}.")
+        check_below_one("EMA", decay=decay)
         self.decay = decay
         self.warmup = warmup
         self._steps = 0
@@ -47,11 +49,7 @@ class EMA(ContinualPlugin):
         self._trained: Tensors = {}  # between epochs, when the model is the average
 
     def check(self, plugins: Sequence[object]) -> None:
-        """Refuse methods that need all epochs of an experience.
-
-        Raises:
-            ConfigError: One of the plugins is such a method.
-        """
+        """Refuse methods that need all epochs of an experience."""
         for plugin in plugins:
             if isinstance(plugin, ContinualPlugin) and plugin.needs_all_epochs:
                 name = type(plugin).__name__
@@ -100,11 +98,7 @@ class EMA(ContinualPlugin):
             else:
                 self._average[name].copy_(weight)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the steps so far and, between two epochs, the trained weights."""
-        return {"steps": self._steps, "trained": self._trained}
-
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load a state; the average is the model's own state."""
-        self._steps, self._trained = state["steps"], state["trained"]
+        super().load_state_dict(state)
         self._average = {}

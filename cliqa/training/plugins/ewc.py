@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cliqa.models.arguments import check_choice, check_positive, check_share
 from cliqa.registry import PLUGINS
 from cliqa.training.importance.fisher import KINDS, fisher_diagonal
 from cliqa.training.importance.per_sample import Weights
@@ -19,7 +19,6 @@ from cliqa.training.importance.quadratic import (
     without,
 )
 from cliqa.training.strategy import Strategy
-from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 
 MODES = ("separate", "online", "single")
@@ -57,6 +56,7 @@ class EWC(QuadraticPenalty):
     """
 
     reads_classes = True
+    saved = (*QuadraticPenalty.saved, "_rest", "_learnt")
 
     def __init__(
         self,
@@ -69,18 +69,11 @@ class EWC(QuadraticPenalty):
         sigma: float = 0.1,
     ) -> None:
         super().__init__(strength)
-        if mode not in MODES:
-            raise ConfigError(f"EWC: mode must be one of {', '.join(MODES)}, got {mode!r}.")
-        if not 0 <= gamma <= 1:
-            raise ConfigError(f"EWC: gamma must lie in 0..1, got {gamma!r}.")
-        if fisher is not None and fisher not in KINDS:
-            raise ConfigError(
-                f"EWC: fisher must be None or one of {', '.join(KINDS)}, got {fisher!r}."
-            )
-        if normalize not in (False, "max", "mean"):
-            raise ConfigError(f"EWC: normalize must be False, 'max' or 'mean', got {normalize!r}.")
-        if not sigma > 0:
-            raise ConfigError(f"EWC: sigma must be > 0, got {sigma!r}.")
+        check_choice("EWC", MODES, mode=mode)
+        check_share("EWC", gamma=gamma)
+        check_choice("EWC", (None, *KINDS), fisher=fisher)
+        check_choice("EWC", (False, "max", "mean"), normalize=normalize)
+        check_positive("EWC", sigma=sigma)
         check_count("EWC", n_samples)
         self.mode = mode
         self.gamma = gamma
@@ -165,15 +158,3 @@ class EWC(QuadraticPenalty):
             sigma=self.sigma,
             random=generator(strategy.options.seed, "fisher", strategy.step_index),
         )
-
-    # ---------------------------------------------------------------- state
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return F, the anchor, and the number of experiences."""
-        return {**super().state_dict(), "rest": self._rest, "learnt": self._learnt}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a state."""
-        super().load_state_dict(state)
-        self._rest = state["rest"]
-        self._learnt = state["learnt"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cliqa.models.arguments import check_choice
 from cliqa.models.pruned import Step, sliced
 from cliqa.registry import PLUGINS
 from cliqa.training.importance.per_sample import Weights
@@ -18,7 +18,6 @@ from cliqa.training.importance.quadratic import (
     without,
 )
 from cliqa.training.strategy import Strategy
-from cliqa.utils.errors import ConfigError
 
 
 @PLUGINS.register_module()
@@ -39,11 +38,11 @@ class L2(WeightPenalty):
     """
 
     follows_pruning = True
+    saved = ("_anchors",)
 
     def __init__(self, strength: float = 0.01, anchor: str = "last") -> None:
         super().__init__(strength)
-        if anchor not in ("last", "init", "all"):
-            raise ConfigError(f"L2: anchor must be 'last', 'init' or 'all', got {anchor!r}.")
+        check_choice("L2", ("last", "init", "all"), anchor=anchor)
         self.anchor = anchor
         self._anchors: list[Weights] = []
 
@@ -79,11 +78,3 @@ class L2(WeightPenalty):
         """
         distances = [squared_distance(model, anchor) for anchor in self._anchors]
         return self.strength / 2 * torch.stack(distances).sum()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the anchors."""
-        return {"anchors": self._anchors}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load the anchors."""
-        self._anchors = state["anchors"]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import nn
 
-from cliqa.config.suggest import closest
+from cliqa.models.arguments import check_choice, check_integer, check_share
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.models.lora.adapters import inject, is_adapter, lora_layers, lora_parameters
 from cliqa.models.lora.layer import LoRALayer, cut_down, refill
@@ -79,6 +78,9 @@ class LoRA(TaskViews):
         ConfigError: A value is out of range, or a choice is unknown.
     """
 
+    saved = (*TaskViews.saved, "ranks")
+    saved_parts = (*TaskViews.saved_parts, "_memory")
+
     def __init__(
         self,
         rank: int = 8,
@@ -99,8 +101,18 @@ class LoRA(TaskViews):
         temperature: float = 32.0,
     ) -> None:
         super().__init__(inference, centroids, temperature)
-        _check_choices(mode=mode, first=first, start=start, norm=norm)
-        _check_values(heads, energy, orthogonality, threshold, samples)
+        for name, value in (("mode", mode), ("first", first), ("start", start), ("norm", norm)):
+            check_choice("LoRA", CHOICES[name], **{name: value})
+        if isinstance(heads, str):
+            raise ConfigError(f"LoRA: heads must be a list of names, e.g. ['head'], got {heads!r}.")
+        if energy is not None and not 0 < energy <= 1:
+            raise ConfigError(
+                f"LoRA: energy must be above 0 and at most 1, or None, got {energy!r}."
+            )
+        if not 0 <= orthogonality < float("inf"):
+            raise ConfigError(f"LoRA: orthogonality must be >= 0, got {orthogonality!r}.")
+        check_share("LoRA", threshold=threshold)
+        check_integer("LoRA", 1, samples=samples)
         if inference != "last" and mode != "per_task":
             raise ConfigError(
                 f"LoRA: inference={inference!r} needs an adapter for each experience. Set "
@@ -255,44 +267,3 @@ class LoRA(TaskViews):
                 "prepare(model) before making the optimizer."
             )
         return layers
-
-    # ---------------------------------------------------------------- state
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the views, the ranks and the mode's memory."""
-        memory = {} if self._memory is None else self._memory.state_dict()
-        return {**super().state_dict(), "ranks": self.ranks, "memory": memory}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a state."""
-        super().load_state_dict(state)
-        self.ranks = state["ranks"]
-        if self._memory is not None:
-            self._memory.load_state_dict(state["memory"])
-
-
-def _check_choices(**chosen: str) -> None:
-    """Refuse a value that `CHOICES` does not list."""
-    for name, value in chosen.items():
-        known = CHOICES[name]
-        if value not in known:
-            raise ConfigError(
-                f"LoRA: {name} must be one of {', '.join(map(repr, known))}, got {value!r}."
-                f"{closest(str(value), known)}"
-            )
-
-
-def _check_values(
-    heads: Sequence[str], energy: float | None, orthogonality: float, threshold: float, samples: int
-) -> None:
-    """Refuse values out of range; the arguments are those of `LoRA`."""
-    if isinstance(heads, str):
-        raise ConfigError(f"LoRA: heads must be a list of names, e.g. ['head'], got {heads!r}.")
-    if energy is not None and not 0 < energy <= 1:
-        raise ConfigError(f"LoRA: energy must be above 0 and at most 1, or None, got {energy!r}.")
-    if not 0 <= orthogonality < float("inf"):
-        raise ConfigError(f"LoRA: orthogonality must be >= 0, got {orthogonality!r}.")
-    if not 0 <= threshold <= 1:
-        raise ConfigError(f"LoRA: threshold must lie in 0..1, got {threshold!r}.")
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise ConfigError(f"LoRA: samples must be an integer > 0, got {samples!r}.")

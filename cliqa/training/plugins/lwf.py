@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.losses.distillation import distillation_loss, output_distance
-from cliqa.losses.fidelity import fidelity_loss
+from cliqa.losses.pairwise import FidelityLoss
+from cliqa.models.arguments import check_choice, check_least, check_positive
 from cliqa.models.pruned import pruning_of, widen
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
@@ -53,12 +54,9 @@ class LwF(ContinualPlugin):
         self, alpha: float = 1.0, temperature: float = 2.0, distill: str | None = None
     ) -> None:
         super().__init__()
-        if not alpha >= 0:
-            raise ConfigError(f"LwF: alpha must be >= 0, got {alpha!r}.")
-        if not temperature > 0:
-            raise ConfigError(f"LwF: temperature must be > 0, got {temperature!r}.")
-        if distill not in DISTILL:
-            raise ConfigError(f"LwF: distill must be None, 'mse' or 'fidelity', got {distill!r}.")
+        check_least("LwF", 0, alpha=alpha)
+        check_positive("LwF", temperature=temperature)
+        check_choice("LwF", DISTILL, distill=distill)
         self.alpha = alpha
         self.temperature = temperature
         self.distill = distill
@@ -113,7 +111,7 @@ class LwF(ContinualPlugin):
         """
         if outputs.dim() == 1:
             if self.distill == "fidelity":
-                return fidelity_loss(outputs, truth, SPREAD, SPREAD)
+                return FidelityLoss(SPREAD, SPREAD)(outputs, truth)
             return output_distance(outputs, truth)
         learnt = self._classes or list(range(truth.shape[1]))
         outputs, truth = outputs[:, learnt], truth[:, learnt]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cliqa.models.arguments import check_below_one
 from cliqa.registry import PLUGINS
 from cliqa.training.importance.per_sample import PerSampleGradients, Weights
 from cliqa.training.importance.quadratic import (
@@ -14,7 +15,6 @@ from cliqa.training.importance.quadratic import (
     trainable,
 )
 from cliqa.training.strategy import Strategy
-from cliqa.utils.errors import ConfigError
 
 
 @PLUGINS.register_module()
@@ -39,8 +39,7 @@ class MAS(QuadraticPenalty):
 
     def __init__(self, strength: float = 1.0, alpha: float = 0.5, n_samples: int = 2048) -> None:
         super().__init__(strength)
-        if not 0 <= alpha < 1:
-            raise ConfigError(f"MAS: alpha must lie in 0..1, below 1, got {alpha!r}.")
+        check_below_one("MAS", alpha=alpha)
         check_count("MAS", n_samples)
         self.alpha = alpha
         self.n_samples = n_samples

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cliqa.models.arguments import check_choice, check_integer
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.registry import PLUGINS
 from cliqa.training.strategy import Strategy
@@ -60,6 +60,7 @@ class PackNet(TaskViews):
     """
 
     needs_all_epochs = True
+    saved = (*TaskViews.saved, "_owner", "_pruned")
 
     def __init__(
         self,
@@ -75,10 +76,8 @@ class PackNet(TaskViews):
         shares = [prune] if isinstance(prune, (int, float)) else list(prune or [])
         if any(not 0 <= share < 1 for share in shares):
             raise ConfigError(f"PackNet: prune must lie in 0..1, below 1, got {prune!r}.")
-        if post_epochs is not None and (not isinstance(post_epochs, int) or post_epochs < 0):
-            raise ConfigError(f"PackNet: post_epochs must be an integer >= 0, got {post_epochs!r}.")
-        if norm not in ("frozen", "per_task"):
-            raise ConfigError(f"PackNet: norm must be 'frozen' or 'per_task', got {norm!r}.")
+        check_integer("PackNet", 0, post_epochs=0 if post_epochs is None else post_epochs)
+        check_choice("PackNet", ("frozen", "per_task"), norm=norm)
         self.prune = prune
         self.post_epochs = post_epochs
         self.norm = norm
@@ -96,11 +95,6 @@ class PackNet(TaskViews):
         patterns = [*self.heads, *norms]
         return [name for name in tensors_of(model) if matches(name, patterns)]
 
-    def packed_names(self, model: nn.Module) -> list[str]:
-        """Return the weights assigned to experiences: matrices and kernels outside heads."""
-        own = set(self.own_names(model))
-        return [n for n, p in model.named_parameters() if p.dim() > 1 and n not in own]
-
     # ---------------------------------------------------------------- hooks
 
     def before_training_exp(self, strategy: Strategy, **_: object) -> None:
@@ -109,9 +103,11 @@ class PackNet(TaskViews):
         model = strategy.model
         if not self._owner:
             check_patterns(model, self.heads, "PackNet: heads")
+            own = set(self.own_names(model))  # the others that are matrices and kernels are packed
             self._owner = {
-                name: torch.zeros_like(tensors_of(model)[name], dtype=torch.uint8)
-                for name in self.packed_names(model)
+                name: torch.zeros_like(weight, dtype=torch.uint8)
+                for name, weight in model.named_parameters()
+                if weight.dim() > 1 and name not in own
             }
         self._check_values(strategy)
         self._pruned = False
@@ -220,7 +216,7 @@ class PackNet(TaskViews):
                 to_come,
             )
 
-    # ---------------------------------------------------------------- views and state
+    # ---------------------------------------------------------------- views
 
     def show(self, model: nn.Module, view: int) -> None:
         """Load the weights of an experience and of earlier ones, and its own tensors."""
@@ -231,15 +227,6 @@ class PackNet(TaskViews):
             for name, owner in self._owner.items():
                 seen = (owner > 0) & (owner <= view + 1)
                 own[name].copy_(held[name] * seen.to(held[name].dtype))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the owners, the phase, and the views."""
-        return {**super().state_dict(), "owner": self._owner, "pruned": self._pruned}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a state."""
-        super().load_state_dict(state)
-        self._owner, self._pruned = state["owner"], state["pruned"]
 
 
 def assign_largest(weights: Tensors, owners: Tensors, freed: float, experience: int) -> None:

@@ -10,6 +10,7 @@ from avalanche.training.plugins.clock import Clock
 
 from cliqa.deploy.pruning.prunable import check_kind
 from cliqa.deploy.pruning.prune import check_values, prune_channels
+from cliqa.models.arguments import check_integer
 from cliqa.models.pruned import pruning_of
 from cliqa.registry import PLUGINS
 from cliqa.training.cut_channels import cut_channels
@@ -59,6 +60,7 @@ class ChannelPruning(ContinualPlugin):
 
     needs_all_epochs = True
     follows_pruning = True
+    saved = ("_done",)  # the model knows how
 
     def __init__(
         self,
@@ -77,14 +79,7 @@ class ChannelPruning(ContinualPlugin):
                 f"ChannelPruning: after must list experiences by their indexes from 0, got "
                 f"{after!r}. Use after=[0, 2], or None for every experience."
             )
-        if (
-            isinstance(recover_epochs, bool)
-            or not isinstance(recover_epochs, int)
-            or recover_epochs < 0
-        ):
-            raise ConfigError(
-                f"ChannelPruning: recover_epochs must be an integer >= 0, got {recover_epochs!r}."
-            )
+        check_integer("ChannelPruning", 0, recover_epochs=recover_epochs)
         self.ratio = ratio
         self.experiences = None if after is None else tuple(indexes)
         self.round_to = round_to
@@ -94,11 +89,7 @@ class ChannelPruning(ContinualPlugin):
         self._done = False  # in the current experience
 
     def check(self, plugins: Sequence[object]) -> None:
-        """Refuse plugins whose state would not fit the smaller network.
-
-        Raises:
-            ConfigError: With the reason, and what to do instead.
-        """
+        """Refuse plugins whose state would not fit the smaller network."""
         for plugin in plugins:
             if isinstance(plugin, ContinualPlugin):
                 goes = plugin.follows_pruning
@@ -157,11 +148,3 @@ class ChannelPruning(ContinualPlugin):
             if isinstance(plugin, ContinualPlugin):
                 plugin.cut(report.step)
         logger.info("%s", report)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return whether the current experience has been pruned; the model knows how."""
-        return {"done": self._done}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a state."""
-        self._done = state["done"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import nn
 
+from cliqa.models.arguments import check_integer
 from cliqa.models.fake_quantization import add_rounding, observe
 from cliqa.models.freezing import check_patterns
 from cliqa.registry import PLUGINS
@@ -42,6 +42,7 @@ class QAT(ContinualPlugin):
     """
 
     follows_pruning = True  # one range per layer, for any number of channels
+    saved = ()  # the ranges are in the model, and the rest follows from the clock
 
     def __init__(
         self,
@@ -52,9 +53,7 @@ class QAT(ContinualPlugin):
         exclude: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (("start_experience", start_experience), ("start_epoch", start_epoch)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise ConfigError(f"QAT: {name} must be an integer >= 0, got {value!r}.")
+        check_integer("QAT", 0, start_experience=start_experience, start_epoch=start_epoch)
         self.bits = bits
         self.start = (start_experience, start_epoch)
         self.momentum = momentum
@@ -103,7 +102,7 @@ class QAT(ContinualPlugin):
             ConfigError: The experience has no such epoch.
         """
         experience, epoch = self.start
-        if self._experience(strategy) == experience and epoch >= strategy.train_epochs:
+        if strategy.clock.train_exp_counter == experience and epoch >= strategy.train_epochs:
             raise ConfigError(
                 f"QAT: start_epoch={epoch} is never reached: an experience has train_epochs="
                 f"{strategy.train_epochs}, counted from 0. Set a smaller start_epoch."
@@ -111,7 +110,7 @@ class QAT(ContinualPlugin):
 
     def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
         """Activate rounding from the configured epoch on."""
-        experience = self._experience(strategy)
+        experience = strategy.clock.train_exp_counter
         begun = (experience, strategy.epochs_done) >= self.start
         self._active = begun and not (self._first_only and experience)
 
@@ -122,14 +121,3 @@ class QAT(ContinualPlugin):
     def after_forward(self, strategy: Strategy, **_: object) -> None:
         """Do not update the ranges in other forward passes."""
         observe(strategy.model, False)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing: the ranges are in the model, and the rest follows from the clock."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load nothing."""
-
-    def _experience(self, strategy: Strategy) -> int:
-        """Return the number of finished experiences."""
-        return int(strategy.clock.train_exp_counter)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from avalanche.benchmarks.utils.utils import concat_datasets
 from torch import Tensor
 
+from cliqa.models.arguments import check_integer
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Experience, Samples, Strategy
@@ -18,8 +19,54 @@ from cliqa.utils.seed import generator
 POLICIES = ("experience_balanced", "class_balanced", "reservoir")
 
 
+class SampleMemory(ContinualPlugin, abstract=True):
+    """A memory of samples: references into the stream's data sets, not copies.
+
+    Args:
+        mem_size: Samples in the memory, over all experiences, > 0.
+        batch_size_mem: Samples of a memory batch; None for as many as of new ones.
+        seed: Seed of the draw; None for the run's.
+
+    Attributes:
+        columns: The attributes with one value per stored sample, on the CPU.
+
+    Raises:
+        ConfigError: A size is not positive.
+    """
+
+    follows_pruning = True
+    columns: ClassVar[tuple[str, ...]] = ("_experience", "_index")
+
+    def __init__(self, mem_size: int, batch_size_mem: int | None, seed: int | None) -> None:
+        super().__init__()
+        own = 1 if batch_size_mem is None else batch_size_mem
+        check_integer(type(self).__name__, 1, mem_size=mem_size, batch_size_mem=own)
+        self.mem_size = mem_size
+        self.batch_size_mem = batch_size_mem
+        self.seed = seed
+        self._experience = torch.zeros(0, dtype=torch.long)  # (M,) the experience of each sample
+        self._index = torch.zeros(0, dtype=torch.long)  # (M,) its index in that experience
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def seed_of(self, strategy: Strategy) -> int:
+        """Return the seed of the draw."""
+        return strategy.options.seed if self.seed is None else self.seed
+
+    def memory(self, stream: Sequence[Experience]) -> Samples:
+        """Return the remembered samples as one data set over the stream's experiences."""
+        return joined_samples(stream, self._experience, self._index)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Load a memory."""
+        super().load_state_dict(state)
+        for name in self.columns:
+            setattr(self, name, getattr(self, name).cpu())
+
+
 @PLUGINS.register_module()
-class Replay(ContinualPlugin):
+class Replay(SampleMemory):
     """Append a batch from a memory to every batch of new samples (Chaudhry et al., 2019).
 
     Every sample of the stream gets a random key when its experience ends; the memory keeps the
@@ -41,7 +88,7 @@ class Replay(ContinualPlugin):
             there are none.
     """
 
-    follows_pruning = True
+    columns = saved = (*SampleMemory.columns, "_class", "_key")
 
     def __init__(
         self,
@@ -50,21 +97,13 @@ class Replay(ContinualPlugin):
         batch_size_mem: int | None = None,
         seed: int | None = None,
     ) -> None:
-        super().__init__()
-        for name, size in (("mem_size", mem_size), ("batch_size_mem", batch_size_mem)):
-            if size is not None and (not isinstance(size, int) or size < 1):
-                raise ConfigError(f"Replay: {name} must be a positive integer, got {size!r}.")
+        super().__init__(mem_size, batch_size_mem, seed)
         if policy not in POLICIES:
             raise ConfigError(
                 "Replay: policy must be 'experience_balanced', 'class_balanced' or 'reservoir', "
                 f"got {policy!r}."
             )
-        self.mem_size = mem_size
         self.policy = policy
-        self.batch_size_mem = batch_size_mem
-        self.seed = seed
-        self._experience = torch.zeros(0, dtype=torch.long)  # (M,) the experience of each sample
-        self._index = torch.zeros(0, dtype=torch.long)  # (M,) its index in that experience
         self._class = torch.zeros(0, dtype=torch.long)  # (M,) its class, -1 where it is not needed
         self._key = torch.zeros(0, dtype=torch.float64)  # (M,) its random key
 
@@ -77,7 +116,8 @@ class Replay(ContinualPlugin):
         Raises:
             ConfigError: The policy balances classes, and there are none.
         """
-        if self.policy == "class_balanced" and not _has_classes(strategy.experience):
+        has_classes = hasattr(strategy.experience, "classes_in_this_experience")
+        if self.policy == "class_balanced" and not has_classes:
             raise ConfigError(
                 "Replay: policy='class_balanced' needs classes, and this stream has "
                 "scores. Use 'experience_balanced' or 'reservoir'."
@@ -88,11 +128,10 @@ class Replay(ContinualPlugin):
 
     def after_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Offer the experience's samples to the memory."""
-        seed = strategy.options.seed if self.seed is None else self.seed
         experience, data = strategy.experience.current_experience, strategy.experience.dataset
         balanced = self.policy == "class_balanced"
         classes = torch.tensor([int(c) for c in data.targets]) if balanced else None
-        self.add(experience, len(data), seed, classes)
+        self.add(experience, len(data), self.seed_of(strategy), classes)
 
     def add(self, experience: int, count: int, seed: int, classes: Tensor | None = None) -> None:
         """Draw the memory from its samples and an experience's.
@@ -111,14 +150,9 @@ class Replay(ContinualPlugin):
         own = torch.full((count,), -1) if classes is None else classes
         self._class = torch.cat([self._class, own])
         self._key = torch.cat([self._key, keys])
-        self._keep(self._chosen().sort().values)
-
-    def _keep(self, places: Tensor) -> None:
-        """Keep the samples at these indices."""
-        self._experience = self._experience[places]
-        self._index = self._index[places]
-        self._class = self._class[places]
-        self._key = self._key[places]
+        kept = self._chosen().sort().values
+        for name in self.columns:
+            setattr(self, name, getattr(self, name)[kept])
 
     def _chosen(self) -> Tensor:
         """Return the indices of the samples to keep."""
@@ -134,31 +168,6 @@ class Replay(ContinualPlugin):
         # small group cannot fill go to the others
         turns = (rank * (int(group.max()) + 1) + group).argsort()
         return turns[: self.mem_size]
-
-    def memory(self, stream: Sequence[Experience]) -> Samples:
-        """Return the remembered samples as one data set over the stream's experiences."""
-        return joined_samples(stream, self._experience, self._index)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the stored samples and their keys."""
-        return {
-            "experience": self._experience,
-            "index": self._index,
-            "class": self._class,
-            "key": self._key,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a memory."""
-        self._experience = state["experience"].cpu()
-        self._index = state["index"].cpu()
-        self._class = state["class"].cpu()
-        self._key = state["key"].cpu()
-
-
-def _has_classes(experience: Experience) -> bool:
-    """Return whether an experience's samples are labelled with classes."""
-    return hasattr(experience, "classes_in_this_experience")
 
 
 def joined_samples(stream: Sequence[Experience], experience: Tensor, index: Tensor) -> Samples:

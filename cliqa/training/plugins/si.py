@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from cliqa.models.pruned import Step, sliced
+from cliqa.models.arguments import check_positive
 from cliqa.registry import PLUGINS
 from cliqa.training.importance.per_sample import Weights
 from cliqa.training.importance.quadratic import (
@@ -16,10 +13,8 @@ from cliqa.training.importance.quadratic import (
     WeightPenalty,
     grown,
     trainable,
-    without,
 )
 from cliqa.training.strategy import Strategy
-from cliqa.utils.errors import ConfigError
 
 
 @PLUGINS.register_module()
@@ -41,11 +36,11 @@ class SI(QuadraticPenalty):
     """
 
     scale = 1.0  # the paper's penalty has no 1/2
+    by_weight = saved = (*QuadraticPenalty.by_weight, "_start", "_omega")
 
     def __init__(self, strength: float = 1.0, xi: float = 0.1) -> None:
         super().__init__(strength)
-        if not xi > 0:
-            raise ConfigError(f"SI: xi must be > 0, got {xi!r}.")
+        check_positive("SI", xi=xi)
         self.xi = xi
         self._start: Weights = {}  # the weights when the experience began
         self._omega: Weights = {}  # how much each has lowered the loss since then
@@ -86,26 +81,6 @@ class SI(QuadraticPenalty):
                 new = new + grown(self._importance[name], torch.zeros_like(new))
             self._importance[name] = new
             self._anchor[name] = weight
-
-    def forget(self, names: Collection[str]) -> None:
-        """Forget the state of parameters that are reinitialised."""
-        super().forget(names)
-        self._start, self._omega = without(self._start, names), without(self._omega, names)
-
-    def cut(self, step: Step) -> None:
-        """Slice the importances, the anchor and the path integrals."""
-        super().cut(step)
-        self._start, self._omega = sliced(self._start, step), sliced(self._omega, step)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return importances, anchor and path integrals."""
-        return {**super().state_dict(), "start": self._start, "omega": self._omega}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a state."""
-        super().load_state_dict(state)
-        self._start = state["start"]
-        self._omega = state["omega"]
 
 
 def task_gradient(strategy: Strategy) -> Weights:

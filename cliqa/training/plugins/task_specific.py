@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from cliqa.models.arguments import check_choice
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.registry import PLUGINS
 from cliqa.training.strategy import Strategy
@@ -58,10 +59,7 @@ class TaskSpecificParts(TaskViews):
                 f"TaskSpecificParts: parts must be a list of names, e.g. ['norm', 'head'], got "
                 f"{parts!r}."
             )
-        if shared not in ("frozen", "first"):
-            raise ConfigError(
-                f"TaskSpecificParts: shared must be 'frozen' or 'first', got {shared!r}."
-            )
+        check_choice("TaskSpecificParts", ("frozen", "first"), shared=shared)
         self.parts = tuple(parts)
         self.shared = shared
         self._fixed: Tensors = {}

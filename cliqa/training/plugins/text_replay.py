@@ -6,7 +6,7 @@ Legend: B samples, K candidates, N prompts of all candidates, T different prompt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.utils.hooks import RemovableHandle
 
 from cliqa.losses.contrastive import contrastive_loss, level_shares
+from cliqa.models.arguments import check_choice, check_least, check_share
 from cliqa.models.heads.image_text import ImageTextHead
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.models.language.image_text_model import ImageTextModel
@@ -55,6 +56,8 @@ class TextReplay(Replay):
             a memory to the batches.
     """
 
+    columns = saved = (*Replay.columns, "_target", "_prompt")
+
     def __init__(
         self,
         mem_size: int = 200,
@@ -66,12 +69,9 @@ class TextReplay(Replay):
         seed: int | None = None,
     ) -> None:
         super().__init__(mem_size, policy, batch_size_mem, seed)
-        if not beta >= 0:
-            raise ConfigError(f"TextReplay: beta must be >= 0, got {beta!r}.")
-        if not 0 <= text_weight <= 1:
-            raise ConfigError(f"TextReplay: text_weight must lie in 0..1, got {text_weight!r}.")
-        if on not in ON:
-            raise ConfigError(f"TextReplay: on must be 'all' or 'memory', got {on!r}.")
+        check_least("TextReplay", 0, beta=beta)
+        check_share("TextReplay", text_weight=text_weight)
+        check_choice("TextReplay", ON, on=on)
         self.beta = beta
         self.on = on
         self.text_weight = text_weight
@@ -184,23 +184,8 @@ class TextReplay(Replay):
 
     def _uniform(self, strategy: Strategy, count: int, *place: str | int) -> Tensor:
         """Return uniform random numbers, seeded by a position in the run."""
-        seed = strategy.options.seed if self.seed is None else self.seed
-        random = generator(seed, "prompts", *place)
+        random = generator(self.seed_of(strategy), "prompts", *place)
         return torch.rand(count, generator=random, dtype=torch.float64)
-
-    def _keep(self, places: Tensor) -> None:
-        """Keep the samples at these indices."""
-        super()._keep(places)
-        self._target, self._prompt = self._target[places], self._prompt[places]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the memory with its targets and prompts."""
-        return {**super().state_dict(), "target": self._target, "prompt": self._prompt}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a memory."""
-        super().load_state_dict(state)
-        self._target, self._prompt = state["target"].cpu(), state["prompt"].cpu()
 
 
 def _model(strategy: Strategy) -> ImageTextModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,9 +11,6 @@ from cliqa.models.heads.prototype import PrototypeHead
 from cliqa.models.outputs import last_output
 from cliqa.registry import STRATEGIES
 from cliqa.training.loop.batching import apply_model
-from cliqa.training.loop.options import TrainingOptions
-from cliqa.training.loop.parameter_groups import ParameterGroups
-from cliqa.training.loop.schedule import Schedule
 from cliqa.training.loop.template import Template
 from cliqa.utils.errors import ConfigError
 
@@ -49,16 +45,6 @@ class NearestClassMean(Template):
                 "sample once. Set it to 1."
             )
 
-    def configure(
-        self,
-        options: TrainingOptions,
-        schedule: Schedule,
-        on_epoch: Callable[[float], None] | None = None,
-        groups: ParameterGroups | None = None,
-    ) -> None:
-        """Set the run's options; there is no learning rate to schedule."""
-        super().configure(options, Schedule(None), on_epoch, groups)
-
     @property
     def head(self) -> PrototypeHead:
         """The model's head."""
@@ -85,10 +71,9 @@ class NearestClassMean(Template):
 
     def _features(self) -> Tensor:
         """Return the features (B, D) of the current batch, averaged over crops."""
+        model: Any = self.model
+        name = type(model).__name__
         with self.precision.autocast():
-            return apply_model(self._extract, self.mb_x).float()
-
-    def _extract(self, images: Tensor) -> Tensor:
-        """Return the features (B, D) before the head."""
-        found: Any = self.model.extract_feat(images)  # type: ignore[operator]
-        return last_output(found, type(self.model).__name__)
+            return apply_model(
+                lambda x: last_output(model.extract_feat(x), name), self.mb_x
+            ).float()

@@ -12,11 +12,12 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cliqa.models.arguments import check_integer, check_positive
 from cliqa.models.lora.adapters import merge
 from cliqa.models.outputs import last_output
 from cliqa.training.loop.batching import RaggedImages, apply_model
 from cliqa.training.strategy import Strategy
-from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.errors import ModelError
 from cliqa.utils.seed import derive_seed
 
 
@@ -38,10 +39,8 @@ class DomainGate:
     """
 
     def __init__(self, centroids: int = 8, temperature: float = 32.0) -> None:
-        if isinstance(centroids, bool) or not isinstance(centroids, int) or centroids < 1:
-            raise ConfigError(f"gate: centroids must be a positive integer, got {centroids!r}.")
-        if not temperature > 0:
-            raise ConfigError(f"gate: temperature must be > 0, got {temperature!r}.")
+        check_integer("gate", 1, centroids=centroids)
+        check_positive("gate", temperature=temperature)
         self.count = centroids
         self.temperature = temperature
         self.centroids: list[Tensor] = []  # one per experience: (k, D)
@@ -86,11 +85,7 @@ class DomainGate:
     @torch.no_grad()
     def embed(self, images: Tensor | RaggedImages) -> Tensor:
         """Return unit features (B, D) of a batch, averaged over crops."""
-        return F.normalize(apply_model(self._features, images).float())
-
-    def _features(self, images: Tensor) -> Tensor:
-        """Return the copied network's features (B, D)."""
-        return pooled_features(self.network, images)
+        return F.normalize(apply_model(lambda x: pooled_features(self.network, x), images).float())
 
     @property
     def network(self) -> nn.Module:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from cliqa.models.arguments import check_choice
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Strategy
 from cliqa.training.views.gate import DomainGate, GatedViews
-from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -23,7 +23,7 @@ INFERENCE = ("last", "oracle", "gate")
 Tensors = dict[str, Tensor]
 
 
-class TaskViews(ContinualPlugin):
+class TaskViews(ContinualPlugin, abstract=True):
     """A method that keeps a copy of some tensors of the model for each experience: a view.
 
     A view is stored after its experience; an evaluation loads views into the model and restores the
@@ -41,15 +41,14 @@ class TaskViews(ContinualPlugin):
         ConfigError: `inference` is unknown, or a number is not positive.
     """
 
+    saved: ClassVar[tuple[str, ...]] = ("_views",)
+    saved_parts: ClassVar[tuple[str, ...]] = ("gate",)
+
     def __init__(
         self, inference: str = "last", centroids: int = 8, temperature: float = 32.0
     ) -> None:
         super().__init__()
-        if inference not in INFERENCE:
-            raise ConfigError(
-                f"{type(self).__name__}: inference must be 'last', 'oracle' or 'gate', got "
-                f"{inference!r}."
-            )
+        check_choice(type(self).__name__, INFERENCE, inference=inference)
         self.inference = inference
         self.gate = DomainGate(centroids, temperature) if inference == "gate" else None
         self._views: list[Tensors] = []
@@ -145,19 +144,6 @@ class TaskViews(ContinualPlugin):
         if self._held is not None:
             restore_tensors(strategy.model, self._held)
             self._held = None
-
-    # ---------------------------------------------------------------- state
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the views, and the gate's centroids and network."""
-        gate = {} if self.gate is None else self.gate.state_dict()
-        return {"views": self._views, "gate": gate}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load the views."""
-        self._views = state["views"]
-        if self.gate is not None and state["gate"]:
-            self.gate.load_state_dict(state["gate"])
 
 
 def tensors_of(model: nn.Module) -> Tensors:

@@ -16,8 +16,7 @@ from cliqa.deploy.pruning.prunable import (
     hidden_layers,
 )
 from cliqa.models.build import build_model
-from cliqa.models.heads.cosine import CosineScoreHead
-from cliqa.models.heads.cosine_classifier import CosineClsHead
+from cliqa.models.heads.cosine import CosineClsHead, CosineScoreHead
 from cliqa.models.heads.linear import LinearScoreHead
 from cliqa.models.heads.prototype import PrototypeHead
 

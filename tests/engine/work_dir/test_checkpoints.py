@@ -19,7 +19,7 @@ from cliqa.engine.work_dir.checkpoints import (
 )
 from cliqa.engine.work_dir.same_run import check_fits
 from cliqa.inference.image_model import open_model
-from cliqa.models.weights.weights import transfer_weights
+from cliqa.models.weights.weights import load_weights
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import CheckpointError
 from train_config import main
@@ -142,4 +142,4 @@ def test_a_flipped_bit_anywhere_stops_whoever_reads_a_checkpoint(
         with pytest.raises(CheckpointError, match=r"last\.pth: damaged.*run: \S+exp_2\.pth\."):
             read(path)
     with pytest.raises(CheckpointError, match=r"last\.pth: damaged.*run: \S+exp_2\.pth\."):
-        transfer_weights(torch.nn.Linear(1, 1), path)
+        load_weights(torch.nn.Linear(1, 1), path)

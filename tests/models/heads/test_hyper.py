@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cliqa.models.heads.hyper import HyperHead, HyperNet, TargetNet, target_scores
+from cliqa.models.heads.hyper import HyperHead, HyperNet, TargetNet
 from cliqa.utils.errors import ConfigError, ModelError
 
 SIZES = (224, 112, 56, 28, 14, 1)
@@ -62,7 +62,7 @@ def test_dropout_acts_in_training_alone() -> None:
 def test_impossible_values_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"score_range must be \(lowest, highest\), got \(1, 0\)"):
         head(score_range=(1, 0))
-    with pytest.raises(ConfigError, match=r"HyperHead: dropout must be .* got -0\.1"):
+    with pytest.raises(ConfigError, match=r"HyperHead: dropout must lie .* got -0\.1"):
         head(dropout=-0.1)
     vectors, maps = inputs()
     with pytest.raises(ModelError, match=r"takes vectors \(B, 28\), got shape \(3, 27\)"):
@@ -142,13 +142,13 @@ def test_it_is_a_convolution_with_a_group_an_image() -> None:
         value = F.conv2d(value, kernel, bias.flatten(), groups=5)
         value = value.sigmoid() if index < 4 else value
     torch.testing.assert_close(
-        target_scores(vectors, weights, biases), value.flatten(), atol=1e-5, rtol=0
+        TargetNet()(vectors, weights, biases), value.flatten(), atol=1e-5, rtol=0
     )
 
 
 def test_each_image_has_a_network_of_its_own() -> None:
     vectors, weights, biases = made(3)
-    scores = target_scores(vectors, weights, biases)
+    scores = TargetNet()(vectors, weights, biases)
     for k in range(3):
         value = vectors[k]
         for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
@@ -158,8 +158,8 @@ def test_each_image_has_a_network_of_its_own() -> None:
 
 
 def test_one_image_gives_one_score_in_a_vector() -> None:
-    assert target_scores(*made(1)).shape == (1,)
-    assert target_scores(*made(0)).shape == (0,)
+    assert TargetNet()(*made(1)).shape == (1,)
+    assert TargetNet()(*made(0)).shape == (0,)
 
 
 @pytest.mark.parametrize("dropped", [1, 3])
@@ -171,13 +171,13 @@ def test_dropout_stands_behind_the_first_layers_in_training_alone(dropped: int) 
     first, second = (net(vectors, weights, biases) for _ in range(2))
     assert not torch.equal(first, second)
     assert seen == [(4, size, 1) for size in SIZES[1 : 1 + dropped]] * 2
-    assert torch.equal(
-        net.eval()(vectors, weights, biases), target_scores(vectors, weights, biases)
-    )
+    assert torch.equal(net.eval()(vectors, weights, biases), TargetNet()(vectors, weights, biases))
 
 
 def test_values_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"TargetNet: dropout must be at least 0.*got 1\.0"):
+    with pytest.raises(
+        ConfigError, match=r"TargetNet: dropout must lie in 0\.\.1, below 1, got 1\.0"
+    ):
         TargetNet(dropout=1.0)
-    with pytest.raises(ConfigError, match="dropped must be at least 0 layers, got -1"):
+    with pytest.raises(ConfigError, match="dropped must be >= 0, got -1"):
         TargetNet(dropped=-1)

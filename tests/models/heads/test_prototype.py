@@ -167,7 +167,10 @@ def test_invalid_features_are_refused(
 
 
 def test_wrong_arguments_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"unknown metric 'cosin'\. Did you mean 'cosine'\? Use"):
+    with pytest.raises(
+        ConfigError,
+        match=r"metric must be one of 'cosine', 'euclidean', got 'cosin'\. Did you mean 'cosine'\?",
+    ):
         PrototypeHead(CLASSES, LENGTH, metric="cosin")
     with pytest.raises(ConfigError, match="PrototypeHead: temperature must be above 0, got -1"):
         PrototypeHead(CLASSES, LENGTH, temperature=-1)

@@ -111,8 +111,8 @@ def test_a_target_that_is_none_is_refused(targets: Any, message: str, net: Net) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"rank": 0}, r"LoRA: rank must be an integer > 0, got 0"),
-        ({"rank": 2.5}, r"rank must be an integer > 0, got 2\.5"),
+        ({"rank": 0}, r"LoRA: rank must be an integer >= 1, got 0"),
+        ({"rank": 2.5}, r"rank must be an integer >= 1, got 2\.5"),
         ({"alpha": 0}, r"LoRA: alpha must be a number > 0, got 0"),
         ({"alpha": "16"}, r"alpha must be a number > 0, got '16'"),
         ({"targets": []}, r"LoRA: targets is empty\. Name layers, or one of all, attention"),

@@ -54,7 +54,7 @@ def test_another_head_is_dropped_and_the_backbone_frozen(path: Path, source: Any
     report = start_from(model, {"path": path, "drop": ["head"], "freeze": ["backbone"]})
     assert torch.equal(model.backbone.conv1.weight, source.backbone.conv1.weight)
     assert torch.equal(model.head.fc.weight, head)
-    assert report.dropped == ("head.fc.weight", "head.fc.bias")
+    assert report.weights.dropped == ("head.fc.weight", "head.fc.bias")
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
     assert trained == ["head.fc.weight", "head.fc.bias"]
     assert str(report) == (

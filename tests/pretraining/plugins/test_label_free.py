@@ -118,7 +118,7 @@ def test_what_is_no_data_set_of_images_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "dim"])
 def test_a_number_out_of_range_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name} must be a whole number of at least 1, got 0"):
+    with pytest.raises(ConfigError, match=f"{name} must be an integer >= 1, got 0"):
         LabelFreePretraining(**{**SMALL, name: 0})
 
 

@@ -168,8 +168,8 @@ def test_drawn_labels_follow_the_models_distribution() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "true"}, "fisher must be None or one of empirical, sampled, exact, got 'true'"),
-        ({"sigma": 0.0}, r"sigma must be > 0, got 0\.0"),
+        ({"kind": "true"}, "kind must be one of None, 'empirical', 'sampled', 'exact', got 'true'"),
+        ({"sigma": 0.0}, r"sigma must be above 0, got 0\.0"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:

@@ -263,10 +263,10 @@ def test_scores_resume_at_any_epoch_is_bit_identical(
     def make() -> Any:
         return make_strategy(METHODS[case](), schedule={"type": "StepLR", "step_size": 1})
 
-    assert_resumable(make, tiny_stream)
+    assert_resumable(make, tiny_stream, 1 if case == "all-with-replay" else 4)
 
 
-@pytest.mark.parametrize("case", [name for name in METHODS if name != "ewc-single"])
+@pytest.mark.parametrize("case", ["ewc-online", "all-with-replay"])
 def test_classes_resume_at_any_epoch_is_bit_identical(
     case: str, clear_config: dict[str, Any], assert_resumable: Callable[..., None]
 ) -> None:

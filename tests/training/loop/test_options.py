@@ -18,7 +18,10 @@ from cliqa.utils.errors import ConfigError
         ({"validate_every": -2}, r"validate_every: expected an integer >= 0"),
         ({"accumulate": 0}, r"cl_strategy\.accumulate: expected an integer >= 1, got 0"),
         ({"amp": "half"}, r"amp: expected True, False, 'bfloat16' or 'float16', got 'half'"),
-        ({"keep_best": "val_srcc"}, r"keep_best: expected True or False, got 'val_srcc'"),
+        (
+            {"keep_best": "val_srcc"},
+            r"keep_best: expected True or False: whether .*, got 'val_srcc'",
+        ),
         ({"patience": 0}, r"cl_strategy\.patience: expected an integer >= 1 or None, got 0"),
         ({"min_delta": -1}, r"cl_strategy\.min_delta: expected a number >= 0, got -1"),
         ({"keep_best": True, "validate_every": 0}, r"keep_best: nothing is validated with valid"),

@@ -51,7 +51,7 @@ LISTS: dict[str, Callable[[], list[Any]]] = {
 def test_a_stopped_run_in_mixed_precision_ends_with_the_same_bits(
     case: str, make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
-    assert_resumable(lambda: make(LISTS[case](), amp=True), tiny_stream)
+    assert_resumable(lambda: make(LISTS[case](), amp=True), tiny_stream, 4)
 
 
 PENALTIES: dict[str, Callable[[], WeightPenalty]] = {

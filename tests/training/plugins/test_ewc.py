@@ -304,11 +304,14 @@ def test_state_is_tensors_and_plain_types_and_comes_back(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"mode": "both"}, "mode must be one of separate, online, single, got 'both'"),
+        ({"mode": "both"}, "mode must be one of 'separate', 'online', 'single', got 'both'"),
         ({"gamma": 1.5}, r"gamma must lie in 0\.\.1, got 1\.5"),
-        ({"fisher": "true"}, "fisher must be None or one of empirical, sampled, exact, got 'true'"),
-        ({"normalize": "sum"}, "normalize must be False, 'max' or 'mean', got 'sum'"),
-        ({"sigma": 0}, "sigma must be > 0, got 0"),
+        (
+            {"fisher": "true"},
+            "fisher must be one of None, 'empirical', 'sampled', 'exact', got 'true'",
+        ),
+        ({"normalize": "sum"}, "normalize must be one of False, 'max', 'mean', got 'sum'"),
+        ({"sigma": 0}, "sigma must be above 0, got 0"),
         ({"n_samples": 2.5}, r"EWC: n_samples must be an integer >= 0 .*got 2\.5"),
     ],
 )

@@ -135,7 +135,7 @@ def test_differs_from_weight_decay() -> None:
     [
         ({"strength": -1}, "strength must be >= 0, got -1"),
         ({"strength": float("nan")}, "strength must be >= 0, got nan"),
-        ({"anchor": "first"}, "anchor must be 'last', 'init' or 'all', got 'first'"),
+        ({"anchor": "first"}, "anchor must be one of 'last', 'init', 'all', got 'first'"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:

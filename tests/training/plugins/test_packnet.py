@@ -186,8 +186,7 @@ def test_batch_statistics_are_those_of_the_first_experience(
         assert torch.equal(value, before[name])
 
 
-@pytest.mark.parametrize("norm", ["frozen", "per_task"])
-@pytest.mark.parametrize("inference", ["oracle", "gate"])
+@pytest.mark.parametrize(("inference", "norm"), [("oracle", "frozen"), ("gate", "per_task")])
 def test_a_resumed_run_ends_with_the_same_bits(
     inference: str, norm: str, make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
@@ -211,8 +210,8 @@ def test_beside_replay_and_in_mixed_precision(
         ({"prune": 1.0}, r"prune must lie in 0\.\.1, below 1, got 1\.0"),
         ({"prune": [0.5, -0.1]}, r"prune must lie in 0\.\.1"),
         ({"post_epochs": -1}, r"post_epochs must be an integer >= 0, got -1"),
-        ({"norm": "own"}, r"norm must be 'frozen' or 'per_task', got 'own'"),
-        ({"inference": "best"}, r"PackNet: inference must be 'last', 'oracle' or 'gate'"),
+        ({"norm": "own"}, r"norm must be one of 'frozen', 'per_task', got 'own'"),
+        ({"inference": "best"}, r"PackNet: inference must be one of 'last', 'oracle', 'gate'"),
     ],
 )
 def test_arguments(arguments: dict[str, Any], message: str) -> None:

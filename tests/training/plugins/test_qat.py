@@ -118,13 +118,14 @@ LISTS: dict[str, Callable[[], list[Any]]] = {
 def test_a_stopped_run_ends_with_the_same_bits(
     case: str, make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
-    assert_resumable(lambda: make(LISTS[case]()), tiny_stream)
+    every = 1 if case in ("alone", "late") else 4
+    assert_resumable(lambda: make(LISTS[case]()), tiny_stream, every)
 
 
 def test_a_stopped_run_in_mixed_precision_too(
     make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
-    assert_resumable(lambda: make([QAT(), Replay(8)], amp=True), tiny_stream, every=2)
+    assert_resumable(lambda: make([QAT(), Replay(8)], amp=True), tiny_stream, every=4)
 
 
 @pytest.mark.parametrize(

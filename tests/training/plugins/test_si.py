@@ -226,5 +226,5 @@ def test_state_holds_the_path_and_comes_back(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("xi", [0.0, -1.0])
 def test_bad_arguments_are_refused(xi: float) -> None:
-    with pytest.raises(ConfigError, match=rf"SI: xi must be > 0, got {xi}"):
+    with pytest.raises(ConfigError, match=rf"SI: xi must be above 0, got {xi}"):
         SI(xi=xi)

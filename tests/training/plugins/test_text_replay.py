@@ -283,7 +283,7 @@ def test_a_stopped_run_ends_with_the_same_bits(
     whole = run_config(config, "whole")
     final = torch.load(whole / "checkpoints" / "last.pth", weights_only=True)
     places = sorted((whole / "checkpoints").glob("exp_*.pth"))
-    for place in places[1:4:2]:
+    for place in places[1:2]:
         folder = run_config(copy.deepcopy(config), place.stem, resume=str(place))
         state = torch.load(folder / "checkpoints" / "last.pth", weights_only=True)
         assert_same(state["strategy"], final["strategy"])
@@ -293,10 +293,9 @@ def test_a_stopped_run_ends_with_the_same_bits(
     "plugins",
     [
         [{"type": "EWC", "n_samples": 8}],
-        [{"type": "LoRA", "rank": 2}],
-        [{"type": "LoRA", "rank": 2, "targets": ["backbone"]}, {"type": "L2"}],
+        [{"type": "LoRA", "rank": 2}, {"type": "L2"}],
     ],
-    ids=["EWC", "LoRA", "LoRA of the images, L2"],
+    ids=["EWC", "LoRA, L2"],
 )
 def test_it_goes_with_other_methods(
     plugins: list[Config], class_config: Config, run_config: Run
@@ -337,8 +336,8 @@ def test_a_second_memory_is_refused(class_config: Config) -> None:
         ({"beta": -1.0}, r"beta must be >= 0, got -1\.0"),
         ({"beta": float("nan")}, "beta must be >= 0, got nan"),
         ({"text_weight": 2.0}, r"text_weight must lie in 0\.\.1, got 2\.0"),
-        ({"on": "new"}, "on must be 'all' or 'memory', got 'new'"),
-        ({"mem_size": 0}, "mem_size must be a positive integer, got 0"),
+        ({"on": "new"}, "on must be one of 'all', 'memory', got 'new'"),
+        ({"mem_size": 0}, "mem_size must be an integer >= 1, got 0"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:

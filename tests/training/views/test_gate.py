@@ -125,9 +125,9 @@ def test_few_samples_have_few_centroids(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"centroids": 0}, r"centroids must be a positive integer, got 0"),
-        ({"centroids": True}, r"centroids must be a positive integer, got True"),
-        ({"temperature": 0.0}, r"temperature must be > 0, got 0\.0"),
+        ({"centroids": 0}, r"centroids must be an integer >= 1, got 0"),
+        ({"centroids": True}, r"centroids must be an integer >= 1, got True"),
+        ({"temperature": 0.0}, r"temperature must be above 0, got 0\.0"),
     ],
 )
 def test_arguments(arguments: dict[str, Any], message: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.models.language.clip_text import CLIPText
+from cliqa.models.language.clip_towers import CLIPText, CLIPVision
 from cliqa.utils.errors import ModelError
 
 TEXTS = ["a photo of a cat.", "Dog", "a much longer text with many more words in it"]
@@ -51,3 +51,26 @@ def test_wrong_files_and_long_texts_are_refused(
         CLIPText({**clip_arch, "embed_dim": 8}, clip_file)
     with pytest.raises(ModelError, match="CLIPText: a text is too long"):
         CLIPText(clip_arch, clip_file).encode(["word " * 100])
+
+
+def test_the_images_features_are_those_of_the_whole_clip(
+    tiny_clip: Any, clip_file: Path, clip_arch: Mapping[str, Any]
+) -> None:
+    images = torch.randn(2, 3, 32, 32)
+    tower = CLIPVision(clip_arch, clip_file).eval()
+    assert torch.equal(tower(images), tiny_clip.encode_image(images))
+    again = CLIPVision(clip_arch).eval()
+    again.load_state_dict(tower.state_dict())
+    assert torch.equal(again(images), tower(images))
+
+
+def test_a_resnet_of_clip_can_be_built(clip_arch: Mapping[str, Any]) -> None:
+    pytest.importorskip("clip")
+    sizes = {**clip_arch, "vision_layers": (1, 1, 1, 1), "vision_width": 16}
+    assert CLIPVision(sizes).eval()(torch.randn(2, 3, 32, 32)).shape == (2, 16)
+
+
+def test_images_of_another_size_are_refused(clip_arch: Mapping[str, Any]) -> None:
+    pytest.importorskip("clip")
+    with pytest.raises(ModelError, match=r"takes images \(B, 3, 32, 32\).*type='Resize', size=\(3"):
+        CLIPVision(clip_arch)(torch.zeros(1, 3, 28, 28))
