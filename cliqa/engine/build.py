@@ -25,8 +25,7 @@ from cliqa.engine.sections import (
     template_arguments,
 )
 from cliqa.engine.streams import build_benchmark
-from cliqa.engine.targets.choose import targets_of
-from cliqa.engine.targets.kind import Targets
+from cliqa.engine.targets import Targets, targets_of
 from cliqa.engine.work_dir.checkpoints import open_teacher
 from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.models.build import build_model

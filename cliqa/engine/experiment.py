@@ -10,7 +10,7 @@ import numpy as np
 
 from cliqa.engine.build import Parts
 from cliqa.engine.run import Run
-from cliqa.engine.targets.kind import Targets
+from cliqa.engine.targets import Targets
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)

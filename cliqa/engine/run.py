@@ -14,7 +14,7 @@ from avalanche.training.templates import SupervisedTemplate
 from cliqa.config.load import dump_config
 from cliqa.engine.costs import Costs
 from cliqa.engine.interrupts import Interrupted
-from cliqa.engine.targets.choose import targets_of
+from cliqa.engine.targets import Outputs, targets_of
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.data_record import DataRecord
 from cliqa.engine.work_dir.holding import ReadCheckpoint
@@ -202,10 +202,11 @@ class Run:
             prediction: Scores (N,) or logits (N, K).
             target: Scores in 0..1 or classes (N,).
         """
-        of = (self._benchmark, name, prediction, target)
-        self._targets.store(self._benchmark, self.files.root, step, *of[1:])
-        seed = self.config["seed"]
-        measured = self._targets.measures(*of, bootstrap=self._bootstrap, seed=seed)
+        found = Outputs(self._benchmark, name, prediction, target)
+        self._targets.store(found, self.files.root, step)
+        measured = self._targets.measures(
+            found, bootstrap=self._bootstrap, seed=self.config["seed"]
+        )
         row = {"kind": "eval", "experience": step, "after": self._labels[step], "dataset": name}
         self.evaluations.append({**row, **measured})
         for warning in measured["warnings"]:
@@ -264,7 +265,7 @@ class Run:
         results = self._targets.results(
             self._benchmark,
             self.evaluations,
-            work_dir=self.files.root,
+            self.files.root,
             joint=len(self._labels) < len(self.names),
             status=status,
             seed=self.config["seed"],

@@ -171,6 +171,35 @@ def forgetting_from_first(scores: ScoreMatrix) -> ValueOrReason:
     return ValueOrReason(0.0 - transfer.value)
 
 
+def fwt(scores: ScoreMatrix, untrained: Sequence[float | None] | None = None) -> ValueOrReason:
+    """Return forward transfer, ``mean_{0<k<T} (R[k-1, k] - b[k])``.
+
+    Lopez-Paz & Ranzato (2017), equation 4.
+
+    Args:
+        scores: The matrix (T, K) with the cells above its diagonal.
+        untrained: Scores b of the model before any training, (K,).
+
+    Raises:
+        EvaluationError: `untrained` has not one score per data set.
+    """
+    matrix = as_matrix(scores)
+    rows, columns = matrix.shape
+    if rows == 1:
+        return _ONE
+    if untrained is None:
+        return ValueOrReason(None, "it needs the scores of the model before any training")
+    start = as_matrix([untrained])
+    if start.shape[1] != columns:
+        raise EvaluationError(
+            f"{start.shape[1]} scores of the untrained model for {columns} data sets."
+        )
+    ahead = _mean(matrix, range(rows - 1), range(1, rows))
+    if np.isnan(start[0, 1:rows]).any():
+        return ValueOrReason(None, "a score of the untrained model is not defined")
+    return _change(ahead, _mean(start, [0] * (rows - 1), range(1, rows)))
+
+
 def stability(predictions: Sequence[Sequence[npt.ArrayLike]]) -> list[float | None]:
     """Return the stability index of every experience (Zhang et al., TPAMI 2023).
 

@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from cliqa.benchmarks.experience import NamedExperience
 from cliqa.engine.streams import build_benchmark
-from cliqa.engine.targets.classes import ClassTargets
+from cliqa.engine.targets import ClassTargets, Outputs
 from cliqa.evaluation.classification import predicted_classes
 from cliqa.evaluation.records.tables import Table, number
 from cliqa.inference.data_arguments import Scale, is_new_data_set
@@ -107,9 +107,8 @@ class ChosenClasses:
         self, name: str, prediction: np.ndarray, target: np.ndarray, bootstrap: int, seed: int
     ) -> dict[str, Any]:
         """Return an experience's metrics and predictions."""
-        measured = ClassTargets().measures(
-            self.benchmark, name, prediction, target, bootstrap=bootstrap, seed=seed
-        )
+        found = Outputs(self.benchmark, name, prediction, target)
+        measured = ClassTargets().measures(found, bootstrap=bootstrap, seed=seed)
         return {
             "metrics": {**measured, "num_samples": measured["n"]},
             "predictions": self._predictions(name, prediction, target),

@@ -13,7 +13,7 @@ from cliqa.benchmarks.quality_stream import with_transforms
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.sharing import find_shared
 from cliqa.engine.streams import build_data_sets, build_stream
-from cliqa.engine.targets.scores import score_measures
+from cliqa.engine.targets import score_measures
 from cliqa.evaluation.records.tables import Table, number
 from cliqa.inference.data_arguments import Scale, is_new_data_set, parse_data_set
 from cliqa.utils.errors import ConfigError

@@ -1,1 +1,0 @@
-"""The kind of labels of a stream (scores or classes), and all that depends on it."""
