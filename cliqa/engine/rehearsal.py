@@ -75,11 +75,7 @@ def rehearse(parts: Parts) -> None:
 
 
 def check_splits(benchmark: CLScenario) -> None:
-    """Refuse a stream of which a data set cannot be trained on, or tested on.
-
-    Raises:
-        ConfigError: With what to do about it.
-    """
+    """Refuse a stream of which a data set cannot be trained on, or tested on."""
     for name in benchmark.names:
         train, test = (benchmark.sources[name, split] for split in ("train", "test"))
         if not len(train):
@@ -120,11 +116,7 @@ def _inputs(parts: Parts) -> str:
 
 
 def _check_tested(parts: Parts) -> None:
-    """Refuse a strategy that leaves no data of this stream to test on.
-
-    Raises:
-        ConfigError: It trains on everything at once, or there is one experience alone.
-    """
+    """Refuse a strategy that leaves no data of this stream to test on."""
     learnt: set[int] = set()
     for step in parts.strategy.steps(parts.benchmark.train_stream):
         learnt.update(experience.current_experience for experience in step)
@@ -137,11 +129,7 @@ def _check_tested(parts: Parts) -> None:
 
 
 def _check_validated(parts: Parts) -> None:
-    """Refuse to choose epochs by validation splits that do not exist.
-
-    Raises:
-        ConfigError: A data set that is trained on has none.
-    """
+    """Refuse to choose epochs by validation splits that do not exist."""
     options = parts.strategy.options
     stopping = any(isinstance(plugin, EarlyStoppingPlugin) for plugin in parts.strategy.plugins)
     if not parts.strategy.selection.active and not stopping:
@@ -217,9 +205,6 @@ def unchanged(*networks: nn.Module) -> Iterator[None]:
 
     That is: statistics and other buffers, gradients, modes, and the state of Python's, NumPy's and
     PyTorch's global generators (CUDA's too). Weights are not kept: only an optimizer changes those.
-
-    Args:
-        networks: The model, and a loss with a state of its own.
     """
     modules = [module for network in networks for module in network.modules()]
     modes = [module.training for module in modules]

@@ -96,13 +96,7 @@ class Run:
         return self.files.owns(self._checkpoint)
 
     def begin(self, device: str, warnings: list[str], **facts: object) -> None:
-        """Write the config and run.json.
-
-        Args:
-            device: Where it trains.
-            warnings: Notes for the results.
-            facts: Further entries of run.json.
-        """
+        """Write the config and run.json with these facts; `warnings` are for the results."""
         dump_config(self.config, self.files.config)
         seed = self.config["seed"]
         facts |= self.data.facts()
@@ -110,15 +104,10 @@ class Run:
         self.notes = [*warnings, *self.data.changes]
 
     def start(self, strategy: SupervisedTemplate, benchmark: CLScenario, labels: list[str]) -> None:
-        """Resume from the checkpoint, or write the first one.
+        """Resume from the checkpoint, or write the first one; `labels` name the stream's steps.
 
         A strategy whose state cannot be kept trains the stream again from its start, which ends
         in the same numbers.
-
-        Args:
-            strategy: The strategy to train.
-            benchmark: The streams.
-            labels: What each step of the stream is called.
         """
         self.names = list(benchmark.names)
         self._labels = labels
@@ -194,14 +183,7 @@ class Run:
         self._write_history()
 
     def record(self, step: int, name: str, prediction: np.ndarray, target: np.ndarray) -> None:
-        """Measure and store the predictions for one data set.
-
-        Args:
-            step: The step of the stream that was trained last.
-            name: The data set.
-            prediction: Scores (N,) or logits (N, K).
-            target: Scores in 0..1 or classes (N,).
-        """
+        """Measure and store what the model after `step` gives for one data set."""
         found = Outputs(self._benchmark, name, prediction, target)
         self._targets.store(found, self.files.root, step)
         measured = self._targets.measures(

@@ -240,14 +240,9 @@ def stability_mean(indices: Sequence[float | None]) -> ValueOrReason:
 
 
 def gap_closed(value: float, naive: float, joint: float) -> ValueOrReason:
-    """Return how much of the way from naive to joint training a method goes.
+    """Return how much of the way from naive to joint training a method's final mean goes.
 
     ``(value - naive) / (joint - naive)``: 0 is the lower bound, 1 the upper one.
-
-    Args:
-        value: The method's final mean.
-        naive: That of naive fine-tuning.
-        joint: That of joint training.
     """
     if joint <= naive:
         return ValueOrReason(None, "joint training is no better than naive fine-tuning")

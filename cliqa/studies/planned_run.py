@@ -23,12 +23,7 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Replicate:
-    """A repetition of every config: a seed, or an order with a seed.
-
-    Args:
-        seed: The seed of all randomness.
-        order: Names of the data sets in the order to learn them in; empty for the config's own.
-    """
+    """A repetition of every config: a seed, or an order of the data sets with a seed."""
 
     seed: int
     order: tuple[str, ...] = ()

@@ -50,13 +50,7 @@ def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figur
 
 @styled
 def draw_counts(counts: np.ndarray, classes: Sequence[str], label: str) -> Figure:
-    """Draw a confusion matrix.
-
-    Args:
-        counts: Samples by true and by predicted class, (K, K).
-        classes: Names of the K classes.
-        label: Which model it is, for the title.
-    """
+    """Draw a confusion matrix (K, K) of samples by true and by predicted class."""
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(PAGE, max(3.2, 2.2 + 0.3 * len(classes))) if len(classes) <= MOST_NAMED else 6.2
     figure = new_figure(side + 0.7, side, square=True)

@@ -35,10 +35,7 @@ WORDS = {"train": "training", "val": "validation"}
 
 
 def load_metrics(path: str | Path) -> list[dict[str, Any]]:
-    """Return the rows of a ``metrics.jsonl``, none where a work_dir has no such file.
-
-    Args:
-        path: The file, or the work_dir that holds it.
+    """Return the rows of a ``metrics.jsonl``, or of a work_dir's; none where it has no such file.
 
     Raises:
         ArtifactError: A line is no object of JSON.

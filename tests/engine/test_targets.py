@@ -1,4 +1,4 @@
-"""Targets: outputs are checked, measured, stored, and summed up, by the kind of a stream's labels."""
+"""Targets: outputs are checked, measured, stored and summed up, by the kind of labels."""
 
 from __future__ import annotations
 

@@ -140,11 +140,7 @@ class DataRecord:
 
 
 def record_of(benchmark: CLScenario) -> DataRecord:
-    """Return the record of a benchmark's data; empty for data sets of other classes than ours.
-
-    Args:
-        benchmark: A `QualityStream` or a `ClassStream`.
-    """
+    """Return the record of a stream's data; empty for data sets of other classes than ours."""
     sources = getattr(benchmark, "sources", {})
     return record_sources(sources, tuple(getattr(benchmark, "class_names", ())))
 
@@ -198,12 +194,8 @@ def _checks(inputs: torch.Tensor) -> np.ndarray:
 def read_record(state: object, where: object) -> DataRecord | None:
     """Return the record in a checkpoint or an exported file, None where it has none.
 
-    Args:
-        state: What `DataRecord.to_state` or `DataRecord.digests` gave.
-        where: The file, for the error message.
-
     Raises:
-        CheckpointError: It cannot be read.
+        CheckpointError: It is not what `DataRecord.to_state` or `DataRecord.digests` gave.
     """
     if not state:
         return None

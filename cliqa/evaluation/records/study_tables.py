@@ -159,12 +159,7 @@ def _exact_table(study: Study) -> Table:
 
 
 def label_table(study: LabelStudy, style: Style = "text") -> str:
-    """Return a row a number of images, with means, 95 % intervals and a verdict.
-
-    Args:
-        study: What `build_label_study` returned.
-        style: As `render`; ``"csv"`` is rounded like the others.
-    """
+    """Return a row a number of images, with means, 95 % intervals and a verdict; see `render`."""
     columns = (study["baseline"], study["other"], "difference")
     rows = [
         (

@@ -108,10 +108,8 @@ def _is_number(cell: str) -> bool:
 def score_table(results: Results, measure: str) -> Table:
     """Return one measure after every experience (rows) on every data set (columns).
 
-    Args:
-        results: The content of ``results.json``.
-        measure: One of its matrices; its 95 % intervals are added where it has them and the lines
-            do not grow too long (`MOST_WITH_INTERVALS` data sets).
+    Its 95 % intervals are added where the results have them and the lines do not grow too long
+    (`MOST_WITH_INTERVALS` data sets).
 
     Raises:
         EvaluationError: The results have no such measure.
