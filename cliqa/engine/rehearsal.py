@@ -69,7 +69,8 @@ def rehearse(parts: Parts) -> None:
                 raise one_value_error(names, samples, parts.strategy.train_mb_size) from error
         parts.model.eval()
         for name in parts.benchmark.names:
-            images = collate_eval(_first(parts.benchmark.dataset(name, "test")))[0]
+            test = parts.benchmark.dataset(name, "test")
+            images = collate_eval(_batch(test, min(IMAGES, len(test))))[0]
             with torch.no_grad():
                 _try(parts, images, f"test {_inputs(parts)} of {name}")
 
@@ -105,9 +106,11 @@ def _try_training(parts: Parts, name: str, count: int) -> None:
     images, targets = collate_train(_batch(parts.benchmark.dataset(name, "train"), count))[:2]
     with torch.set_grad_enabled(learns):
         outputs = _try(parts, images, f"training {_inputs(parts)} of {name}")
-        loss = _try_loss(parts, outputs, targets)
+        with _as_error(ConfigError, "cl_strategy.loss: cannot be computed"):  # some check only here
+            loss = parts.strategy._criterion(outputs.float(), targets.to(outputs.device))
     if learns and loss.requires_grad:
-        _try_backward(loss)
+        with _as_error(ModelError, "model, cl_strategy.loss: the gradient cannot be computed"):
+            loss.backward()
 
 
 def _inputs(parts: Parts) -> str:
@@ -147,11 +150,6 @@ def _check_validated(parts: Parts) -> None:
                 )
 
 
-def _first(dataset: AvalancheDataset) -> list[Any]:
-    """Return a data set's first samples."""
-    return [dataset[index] for index in range(min(IMAGES, len(dataset)))]
-
-
 def _batch(dataset: AvalancheDataset, count: int) -> list[Any]:
     """Return a batch of a data set; a short one repeats its samples."""
     return [dataset[index % len(dataset)] for index in range(count)]
@@ -172,19 +170,6 @@ def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.
         )
     parts.targets.check_outputs(scores, len(images), what, parts.benchmark)
     return scores
-
-
-def _try_loss(parts: Parts, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Compute the loss of a batch: some losses check their arguments only here."""
-    with _as_error(ConfigError, "cl_strategy.loss: cannot be computed"):
-        loss: torch.Tensor = parts.strategy._criterion(scores.float(), targets.to(scores.device))
-    return loss
-
-
-def _try_backward(loss: torch.Tensor) -> None:
-    """Compute the gradient of a loss."""
-    with _as_error(ModelError, "model, cl_strategy.loss: the gradient cannot be computed"):
-        loss.backward()
 
 
 @contextmanager

@@ -76,24 +76,19 @@ class Run:
         self._held = ExitStack()
         self._finished = False
         self._resumable = resume == "auto"
-        self._checkpoint = self._find(resume)
+        self._checkpoint = None if resume is None else self.files.checkpoint_to_resume(resume)
+        if self._resumable and self._checkpoint is None:
+            logger.info("%s has no checkpoint yet: the run starts from scratch", self.files.root)
         self._read_as = ReadCheckpoint(self._checkpoint) if self._checkpoint else None
         self._state = self._read(self._checkpoint) if self._checkpoint else None
 
     def __enter__(self) -> Run:
         """Make the folder; an earlier run is moved aside unless this one resumes it."""
+        here = self._checkpoint is not None and self.files.owns(self._checkpoint)
         self._held.enter_context(
-            self.files.held(
-                resumes=self._resumes_here(), resumed=self._read_as, resumable=self._resumable
-            )
+            self.files.held(resumes=here, resumed=self._read_as, resumable=self._resumable)
         )
         return self
-
-    def _resumes_here(self) -> bool:
-        """Return whether this run resumes from a checkpoint of this folder."""
-        if self._state is None or self._checkpoint is None:
-            return False
-        return self.files.owns(self._checkpoint)
 
     def begin(self, device: str, warnings: list[str], **facts: object) -> None:
         """Write the config and run.json with these facts; `warnings` are for the results."""
@@ -127,15 +122,6 @@ class Run:
             self._write()
         else:
             self._save(strategy)
-
-    def _find(self, resume: str | None) -> Path | None:
-        """Return the checkpoint to resume from."""
-        if resume is None:
-            return None
-        found = self.files.checkpoint_to_resume(resume)
-        if found is None:
-            logger.info("%s has no checkpoint yet: the run starts from scratch", self.files.root)
-        return found
 
     def _read(self, path: Path) -> dict[str, Any]:
         """Return a checkpoint that fits this run's config."""

@@ -97,26 +97,21 @@ def _compare(
 ) -> tuple[PairedComparison | None, str | None]:
     """Return the comparison of two models on one data set, or why there is none."""
     rows_a, rows_b = first["predictions"], second["predictions"]
-    if [_sample(row) for row in rows_a] != [_sample(row) for row in rows_b]:
+    samples = [[(row["image"], row["target"]) for row in rows] for rows in (rows_a, rows_b)]
+    if samples[0] != samples[1]:
         return None, "not compared: the two were measured on different images or scores"
     answers = [[row["prediction"] for row in rows] for rows in (rows_a, rows_b)]
+    truth = [row["target"] for row in rows_a]
     if any(answer is None for answer in itertools.chain(*answers)):
         return None, "not compared: a prediction is not finite"
     if "accuracy" in first["metrics"]:
-        truth = [row["target"] for row in rows_a]
         right = [[a == b for a, b in zip(given, truth, strict=True)] for given in answers]
         return paired_accuracy(right[0], right[1], resamples=resamples, seed=seed), None
     try:
-        target = [row["target"] for row in rows_a]
-        found = paired_bootstrap(answers[0], answers[1], target, resamples=resamples, seed=seed)
+        found = paired_bootstrap(answers[0], answers[1], truth, resamples=resamples, seed=seed)
     except EvaluationError as error:
         return None, f"not compared: {error}"
     return found, None
-
-
-def _sample(row: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return what identifies the sample of a prediction."""
-    return row["image"], row["target"]
 
 
 def _plain(found: PairedComparison | None) -> dict[str, Any]:

@@ -132,7 +132,12 @@ class DataRecord:
         if any(one.rows is None for one in (*old.values(), *new.values())):
             return "" if whole else "its labels, its images or its splits"
         classes = self.classes or now.classes
-        changes = describe_changes(_rows(old), _rows(new), _names(new), classes, only_known=whole)
+        then_rows, now_rows = (
+            {key: one.rows for key, one in split.items() if one.rows is not None}
+            for split in (old, new)
+        )
+        names = {key: one.names or () for key, one in new.items()}
+        changes = describe_changes(then_rows, now_rows, names, classes, only_known=whole)
         if self.classes != now.classes:
             more = f"; {changes}" if changes else ""
             changes = f"the classes were {', '.join(self.classes[:8])}{more}"
@@ -230,13 +235,3 @@ def _parts(parts: Mapping[str, Any], rows: torch.Tensor | None) -> dict[str, Spl
 def _bytes_of(rows: np.ndarray | None) -> np.ndarray:
     """Return rows as bytes, uint8."""
     return np.zeros(0, np.uint8) if rows is None else rows.view(np.uint8)
-
-
-def _rows(parts: Mapping[str, SplitRecord]) -> dict[str, np.ndarray]:
-    """Return the rows of every split's images."""
-    return {key: one.rows for key, one in parts.items() if one.rows is not None}
-
-
-def _names(parts: Mapping[str, SplitRecord]) -> dict[str, Sequence[str]]:
-    """Return the images' names by split."""
-    return {key: one.names or () for key, one in parts.items()}

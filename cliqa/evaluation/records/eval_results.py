@@ -134,7 +134,7 @@ def measures_table(evaluations: Mapping[str, Evaluation]) -> Table:
     """Return a line a data set and model, with the 95 % interval of the main measure."""
     measures = _measures(evaluations)
     rows = []
-    for dataset in _datasets(evaluations):
+    for dataset in dict.fromkeys(name for e in evaluations.values() for name in e["datasets"]):
         for model, evaluation in evaluations.items():
             data = evaluation["datasets"].get(dataset)
             if data is not None:
@@ -261,11 +261,6 @@ def _measures(evaluations: Mapping[str, Evaluation]) -> list[str]:
         for name, value in data["metrics"].items()
     }
     return [name for name in (*OF_SCORES, *OF_CLASSES) if name in known]
-
-
-def _datasets(evaluations: Mapping[str, Evaluation]) -> list[str]:
-    """Return the data sets of all models, each once."""
-    return list(dict.fromkeys(name for e in evaluations.values() for name in e["datasets"]))
 
 
 def _range(band: Sequence[float] | None, sign: str = "") -> str:
