@@ -36,10 +36,8 @@ def rehearse(parts: Parts) -> None:
     """Try every data set's transforms, the model and the loss once, as training will use them.
 
     A batch is as large as the smallest one of training, but for at most `IMAGES` samples: it goes
-    forward and backward in training mode, and no step follows.
-
-    Args:
-        parts: What the config describes; no weight, statistic or generator is changed.
+    forward and backward in training mode, and no step follows. No weight, statistic or generator
+    is changed.
 
     Raises:
         DatasetError: An image cannot be read, or training images have different sizes.

@@ -146,17 +146,10 @@ def class_metrics(
     *,
     intervals: bool = True,
 ) -> ClassReport:
-    """Measure a classifier on one whole test set.
+    """Measure a classifier, by its logits (N, K), on one whole test set of targets (N,).
 
-    Args:
-        logits: (N, K), N >= 1.
-        targets: (N,) classes, 0..K-1.
-        among: The classes of the experience that the samples are from; None where the experiences
-            share all classes.
-        intervals: Give 95 % intervals.
-
-    Returns:
-        The report. Logits that are no numbers (training has diverged) give None and the reason.
+    `among` are the classes of the experience that the samples are from; None where the experiences
+    share all classes. Logits that are no numbers (training has diverged) give None and the reason.
 
     Raises:
         EvaluationError: The shapes do not fit, or a class does not exist.

@@ -205,13 +205,8 @@ def stability(predictions: Sequence[Sequence[npt.ArrayLike]]) -> list[float | No
 
     ``SI_0 = 1`` and ``SI_t = mean_{k<t} SRCC(y_t(D_k), y_k(D_k))``: the agreement of the
     model after experience t with that right after experience k, on data set k, labels apart.
-
-    Args:
-        predictions: ``predictions[t][k]``, (N_k,), of the model after experience t on data set k,
-            for every k <= t.
-
-    Returns:
-        T values in -1..1; None where a prediction is constant.
+    ``predictions[t][k]``, (N_k,), are those of the model after experience t on data set k, for
+    every k <= t. An index is None where a prediction is constant.
 
     Raises:
         EvaluationError: A row is too short, or two models have seen different numbers of images.

@@ -161,15 +161,8 @@ def plan_label_study(
 ) -> dict[int, Plan]:
     """Return the runs of a study by the number of training images of each data set.
 
-    Both configs should differ in their start alone: equal epochs, rates and data.
-
-    Args:
-        baseline: One config over a `QualityStream`.
-        other: The other one.
-        images: Values of ``scenario.max_train``.
-        seeds: At least one.
-        out: The study's folder; runs go to ``OUT/<N>_images/<config>/seed_<S>``.
-        options: ``key=value`` for both.
+    Both configs should differ in their start alone: equal epochs, rates and data. The numbers are
+    values of ``scenario.max_train``; runs go to ``OUT/<N>_images/<config>/seed_<S>``.
 
     Raises:
         ConfigError: A config or an option is wrong, or a number is below 1 or given twice.

@@ -25,12 +25,8 @@ MOST_COUNTED = 14
 def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figure:
     """Draw how often each class was taken for each class, among all classes (class-IL).
 
-    Colours are shares of a row, so that every true class counts the same; the numbers are samples.
-    A class without a sample has an empty row.
-
-    Args:
-        predictions: The predictions for each test set; their samples are pooled.
-        label: Which model it is, for the title: ``"after 8+9"``.
+    Colours are shares of a row, so that every true class counts the same; the numbers are samples,
+    pooled over the test sets. A class without a sample has an empty row.
 
     Raises:
         ArtifactError: There is no prediction, the test sets have different classes, or the logits

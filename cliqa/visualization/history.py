@@ -61,12 +61,8 @@ def draw_history(rows: Rows) -> Figure:
     """Draw the training loss and the scores of every epoch, experience by experience.
 
     There is one panel a measure; a score of the training images is dotted, one of the validation
-    images full.
-
-    Args:
-        rows: The rows of ``metrics.jsonl``; those of kind ``"epoch"`` are drawn. They have
-            ``experience``, ``name``, ``loss``, and scores whose keys begin with ``train_`` and
-            ``val_``.
+    images full. Rows of kind ``"epoch"`` are drawn: they have ``experience``, ``name``, ``loss``,
+    and scores whose keys begin with ``train_`` and ``val_``.
 
     Raises:
         ArtifactError: There is no row of an epoch.
@@ -87,9 +83,6 @@ def draw_history(rows: Rows) -> Figure:
 @styled
 def draw_histories(runs: Mapping[str, Rows]) -> Figure:
     """Draw the training of several runs over each other, one panel a measure.
-
-    Args:
-        runs: The rows of ``metrics.jsonl`` by the runs' names, in the order to show.
 
     Raises:
         ArtifactError: A run has no row of an epoch.

@@ -22,14 +22,10 @@ SMALL_CELL = (0.62, 0.36)
 
 @styled
 def draw_matrix(results: Results, measure: str | None = None) -> Figure:
-    """Draw a score matrix with its values and 95 % intervals.
+    """Draw a run's main score matrix, or another one, with its values and 95 % intervals.
 
     The frame of a cell marks the data set that has just been learnt. Colours mean the same in every
     figure: blue from 0 to 1, red below 0; hatched cells are not defined.
-
-    Args:
-        results: The content of ``results.json``.
-        measure: Which matrix; by default the run's main one.
     """
     measure = measure or main_measure(results)
     scores = np.array(results["matrix"][measure], dtype=float)  # (T, K), None -> NaN

@@ -191,9 +191,6 @@ def evaluation_report(
         comparisons: What `compare_evaluations` returned.
         style: ``"text"`` or ``"markdown"`` for people; ``"csv"`` for machines: one line a number,
             with all digits, without the notes.
-
-    Raises:
-        ValueError: `style` is unknown.
     """
     if style == "csv":
         return render(_long_table(evaluations, comparisons), style)

@@ -232,12 +232,8 @@ def _paired(
 def build_label_study(runs: Mapping[int, Runs], baseline: str, other: str) -> LabelStudy:
     """Return means and intervals of two configs, and of their difference paired by seed.
 
-    What a seed makes easy or hard for both cancels out in the difference.
-
-    Args:
-        runs: The finished runs by the number of training images of each data set.
-        baseline: One config's name.
-        other: The other's.
+    What a seed makes easy or hard for both cancels out in the difference. The runs are those that
+    have finished, by the number of training images of each data set.
 
     Returns:
         ``measure``, ``final`` (the name of its mean), ``baseline``, ``other`` and ``rows``. A row

@@ -85,10 +85,6 @@ def _cell(column: Mapping[str, Any], name: str) -> str:
 def mean_cell(column: Mapping[str, Any], digits: int = 3) -> str:
     """Return a mean with the reach of its interval; ``±n/a`` where there is one value alone.
 
-    Args:
-        column: ``mean`` and ``high``, None where they are not defined.
-        digits: Behind the point.
-
     >>> mean_cell({"mean": 0.5, "high": 0.75}, 2), mean_cell({"mean": None, "high": None})
     ('0.50 ±0.25', 'n/a')
     """
@@ -101,13 +97,8 @@ def mean_cell(column: Mapping[str, Any], digits: int = 3) -> str:
 def study_report(study: Study, style: Style = "text") -> str:
     """Return a study for people (``"text"``, ``"markdown"``) or machines (``"csv"``).
 
-    Args:
-        study: What `build_study` returned.
-        style: ``"csv"`` has all digits, ends of intervals in columns of their own, empty cells
-            where a number is not defined, and no notes.
-
-    Raises:
-        ValueError: `style` is unknown.
+    ``"csv"`` has all digits, ends of intervals in columns of their own, empty cells where a number
+    is not defined, and no notes.
     """
     if style == "csv":
         return render(_exact_table(study), style)

@@ -150,13 +150,8 @@ def summary_table(results: Results) -> Table:
 def report(results: Results, style: Style = "text") -> str:
     """Return all that a run prints at its end: scores, summary and warnings.
 
-    Args:
-        results: The content of ``results.json``.
-        style: ``"text"``, ``"markdown"``, or ``"csv"`` for machines: one line per number, empty
-            where it is not defined, without the warnings.
-
-    Raises:
-        ValueError: `style` is unknown.
+    ``"csv"`` is for machines: one line per number, empty where it is not defined, without the
+    warnings.
     """
     if style == "csv":
         return render(_long_table(results), style)
@@ -189,9 +184,6 @@ def comparison_table(runs: Mapping[str, Results]) -> Table:
     """Return the final scores of several runs, with how far each closes the gap to joint training.
 
     The gap is given where exactly one run is joint and exactly one is called or configured naive.
-
-    Args:
-        runs: Content of ``results.json`` by the runs' names.
 
     Raises:
         EvaluationError: There is no run, or the runs have different measures.
