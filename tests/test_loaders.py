@@ -153,7 +153,6 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/registry.py::import_tree importlib.import_module",
         "cliqa/registry.py::import_tree pkgutil.walk_packages",
         "cliqa/config/names.py::package_folder importlib.util.find_spec",
-        "tools/clear_dataset.py::__getattr__ importlib.import_module",
     ),
     "Tensors and plain types alone: weights_only=True, allow_pickle=False.": (
         "cliqa/datasets/clear/features.py::_load torch.load",

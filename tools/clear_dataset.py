@@ -123,8 +123,8 @@ def _create(args: argparse.Namespace) -> None:
     check_new_folder(args.out)
 
     process = partial(sorted, key=lambda record: record[args.sort_by])
-    copy = "link" if args.link else "copy"
-    __getattr__("create_dataset")(args.root, args.out, process, buckets=args.buckets, copy=copy)
+    copy: Literal["copy", "link"] = "link" if args.link else "copy"
+    create_dataset(args.root, args.out, process, buckets=args.buckets, copy=copy)
 
 
 def _from_folder(args: argparse.Namespace) -> None:

@@ -25,8 +25,7 @@ from cliqa.engine.sections import (
     template_arguments,
 )
 from cliqa.engine.streams import build_benchmark
-from cliqa.engine.targets.choose import targets_of
-from cliqa.engine.targets.kind import Targets
+from cliqa.engine.targets import Targets, targets_of
 from cliqa.engine.work_dir.checkpoints import open_teacher
 from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.models.build import build_model
@@ -94,13 +93,7 @@ def build(
 ) -> Parts:
     """Build a config's benchmark, model and strategy; its names are checked first.
 
-    Args:
-        config: The resolved config; it is left as it is.
-        device: Where the model goes.
-        work_dir: The run's folder, for metrics that measure it.
-
-    Returns:
-        The parts, not yet trained and without loggers.
+    The parts are not yet trained, and have no loggers. `work_dir` is for metrics that measure it.
 
     Raises:
         ConfigError: A section is wrong.
@@ -147,13 +140,9 @@ def build_model_and_strategy(
     work_dir: str | Path | None = None,
     pruning: Sequence[Step] = (),
 ) -> Built:
-    """Build a checked config's model and strategy.
+    """Build a checked config's model and strategy; `work_dir` is for metrics that measure it.
 
-    Args:
-        config: The config.
-        device: Where the model goes.
-        work_dir: The run's folder, for metrics that measure it.
-        pruning: How the model is pruned before plugins change it, as that of a checkpoint was.
+    The model is pruned by `pruning`, as that of a checkpoint was, before plugins change it.
     """
     seed_everything(config["seed"], "model")
     model = build_model(config["model"])
@@ -190,14 +179,10 @@ def build_optimizer(
     needed: bool = True,
     groups: ParameterGroups | None = None,
 ) -> Optimizer:
-    """Build the optimizer over the model's trainable parameters.
+    """Build the optimizer over the model's trainable parameters, by the rules of `groups` if any.
 
-    Args:
-        section: The optimizer's section.
-        model: The model.
-        groups: The section's rules, where it has any.
-        needed: The strategy trains by gradients; where it does not, a model without any trainable
-            parameter is fine.
+    A model without any trainable parameter is fine where the strategy trains without gradients
+    (not `needed`).
 
     Raises:
         ConfigError: There is nothing to train.

@@ -55,9 +55,6 @@ Check = Callable[[], object]
 def check_config(config: dict[str, Any]) -> dict[str, Any]:
     """Check every component's name and arguments, and the run's options.
 
-    Args:
-        config: The resolved config; it is left as it is.
-
     Returns:
         The config with every argument as its component takes it; see `as_used`.
 

@@ -29,12 +29,7 @@ class Costs:
         self._lap += seconds
 
     def finish_step(self, strategy: SupervisedTemplate, seconds: float) -> None:
-        """Close a step.
-
-        Args:
-            strategy: As the step left it.
-            seconds: Time of the evaluation.
-        """
+        """Close a step whose evaluation took so many seconds."""
         self.seconds["train"].append(self._lap)
         self.seconds["eval"].append(seconds)
         self._lap = 0.0

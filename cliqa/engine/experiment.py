@@ -10,22 +10,14 @@ import numpy as np
 
 from cliqa.engine.build import Parts
 from cliqa.engine.run import Run
-from cliqa.engine.targets.kind import Targets
+from cliqa.engine.targets import Targets
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
 
 
 def train_stream(parts: Parts, run: Run) -> dict[str, Any]:
-    """Train the strategy over the remaining steps of the stream and record each.
-
-    Args:
-        parts: What the config describes.
-        run: The run's records, with the step to begin at.
-
-    Returns:
-        The results, as written to results.json.
-    """
+    """Train the strategy over the remaining steps of the stream, and return the results."""
     strategy = parts.strategy
     steps = strategy.steps(parts.benchmark.train_stream)
     labels = ["+".join(experience.name for experience in step) for step in steps]
@@ -46,16 +38,9 @@ def _validation(parts: Parts, experiences: list[Any]) -> list[Any]:
 
 
 def evaluate_stream(parts: Parts, run: Run, step: int, learnt: Collection[int]) -> float:
-    """Evaluate on the data sets that the protocol tests, and record the predictions.
+    """Evaluate on the data sets that the protocol tests, and return the seconds that it took.
 
-    Args:
-        parts: What the config describes.
-        run: The run's records.
-        step: The step that was trained last.
-        learnt: The experiences that the model has been trained on.
-
-    Returns:
-        Seconds that the evaluation took.
+    The predictions are recorded for `step`; `learnt` are the experiences trained on so far.
     """
     started = time.monotonic()
     stream = parts.benchmark.test_stream
@@ -69,14 +54,7 @@ def evaluate_stream(parts: Parts, run: Run, step: int, learnt: Collection[int]) 
 
 
 class _Epochs:
-    """Validates after every epoch of one step, reports and records it.
-
-    Args:
-        parts: What the config describes.
-        run: The run's records.
-        index: The step.
-        experiences: What the step trains on.
-    """
+    """Validates after every epoch of step `index`, reports and records it."""
 
     def __init__(self, parts: Parts, run: Run, index: int, experiences: list[Any]) -> None:
         self._parts = parts

@@ -14,11 +14,9 @@ RESUME = "continue with --resume"
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was asked to stop by a signal; its message says how to continue.
+    """A run was asked to stop by a signal; its message ends with advice.
 
-    Args:
-        signum: The signal; an entry point's exit status is 128 + `signum`.
-        advice: What to do next.
+    An entry point's exit status is 128 + `signum`.
     """
 
     def __init__(self, signum: int, advice: str = RESUME) -> None:
@@ -28,16 +26,10 @@ class Interrupted(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def stop_on_signals(advice: str = RESUME) -> Iterator[None]:
-    """Turn SIGTERM (and SIGINT) into `Interrupted` inside the block.
+    """Turn SIGTERM (and SIGINT) into `Interrupted` with `advice` inside the block.
 
     Clusters send SIGTERM before they take a machine away; without this Python dies on the spot.
     Outside the main thread, where signals cannot be handled, nothing changes.
-
-    Args:
-        advice: What to do next, for the message.
-
-    Raises:
-        Interrupted: A signal came.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -58,11 +50,8 @@ def stop_on_signals(advice: str = RESUME) -> Iterator[None]:
 def memory_advice(advice: Callable[[], str]) -> Iterator[None]:
     """Name what was in use, and what to lower, if memory runs out in the block.
 
-    Args:
-        advice: Returns the end of the message.
-
     Raises:
-        MachineError: Memory ran out.
+        MachineError: Memory ran out; its message ends with `advice`.
     """
     try:
         yield

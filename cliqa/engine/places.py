@@ -103,10 +103,6 @@ def as_used(config: Mapping[str, Any], places: Iterable[Place]) -> dict[str, Any
 
     ``higher_is_better="no"`` is False, and a list is a tuple where one is asked for. What plain
     values cannot hold (an enumeration's member) stays as it was written.
-
-    Args:
-        config: The config; it is left as it is.
-        places: Its places.
     """
     used = dict(config)
     for place in places:
@@ -153,13 +149,7 @@ def listed(
 ) -> Iterator[Place]:
     """Yield the places of a list of components; of transforms also the steps inside steps.
 
-    Args:
-        registry: Where their types are.
-        owner: The section that the list is in.
-        key: Its key there; it may be missing.
-        path: Where the section is.
-        provided: Arguments that the engine adds.
-        built: Check them by building them.
+    The list is `owner`'s `key`, which may be missing; `path` leads to the owner.
 
     Raises:
         ConfigError: It is no list.

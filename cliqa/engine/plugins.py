@@ -13,11 +13,7 @@ from cliqa.training.plugins.base import ContinualPlugin
 
 
 def build_plugins(section: Mapping[str, Any]) -> list[Any]:
-    """Build a strategy section's plugins; a plugin used as its type comes first.
-
-    Args:
-        section: ``cl_strategy``.
-    """
+    """Build the plugins of a ``cl_strategy``; a plugin used as its type comes first."""
     plugins = [
         build_component(PLUGINS, plugin, f"cl_strategy.plugins[{index}]")
         for index, plugin in enumerate(section.get("plugins") or [])

@@ -36,10 +36,8 @@ def rehearse(parts: Parts) -> None:
     """Try every data set's transforms, the model and the loss once, as training will use them.
 
     A batch is as large as the smallest one of training, but for at most `IMAGES` samples: it goes
-    forward and backward in training mode, and no step follows.
-
-    Args:
-        parts: What the config describes; no weight, statistic or generator is changed.
+    forward and backward in training mode, and no step follows. No weight, statistic or generator
+    is changed.
 
     Raises:
         DatasetError: An image cannot be read, or training images have different sizes.
@@ -69,17 +67,14 @@ def rehearse(parts: Parts) -> None:
                 raise one_value_error(names, samples, parts.strategy.train_mb_size) from error
         parts.model.eval()
         for name in parts.benchmark.names:
-            images = collate_eval(_first(parts.benchmark.dataset(name, "test")))[0]
+            test = parts.benchmark.dataset(name, "test")
+            images = collate_eval(_batch(test, min(IMAGES, len(test))))[0]
             with torch.no_grad():
                 _try(parts, images, f"test {_inputs(parts)} of {name}")
 
 
 def check_splits(benchmark: CLScenario) -> None:
-    """Refuse a stream of which a data set cannot be trained on, or tested on.
-
-    Raises:
-        ConfigError: With what to do about it.
-    """
+    """Refuse a stream of which a data set cannot be trained on, or tested on."""
     for name in benchmark.names:
         train, test = (benchmark.sources[name, split] for split in ("train", "test"))
         if not len(train):
@@ -109,9 +104,11 @@ def _try_training(parts: Parts, name: str, count: int) -> None:
     images, targets = collate_train(_batch(parts.benchmark.dataset(name, "train"), count))[:2]
     with torch.set_grad_enabled(learns):
         outputs = _try(parts, images, f"training {_inputs(parts)} of {name}")
-        loss = _try_loss(parts, outputs, targets)
+        with _as_error(ConfigError, "cl_strategy.loss: cannot be computed"):  # some check only here
+            loss = parts.strategy._criterion(outputs.float(), targets.to(outputs.device))
     if learns and loss.requires_grad:
-        _try_backward(loss)
+        with _as_error(ModelError, "model, cl_strategy.loss: the gradient cannot be computed"):
+            loss.backward()
 
 
 def _inputs(parts: Parts) -> str:
@@ -120,11 +117,7 @@ def _inputs(parts: Parts) -> str:
 
 
 def _check_tested(parts: Parts) -> None:
-    """Refuse a strategy that leaves no data of this stream to test on.
-
-    Raises:
-        ConfigError: It trains on everything at once, or there is one experience alone.
-    """
+    """Refuse a strategy that leaves no data of this stream to test on."""
     learnt: set[int] = set()
     for step in parts.strategy.steps(parts.benchmark.train_stream):
         learnt.update(experience.current_experience for experience in step)
@@ -137,11 +130,7 @@ def _check_tested(parts: Parts) -> None:
 
 
 def _check_validated(parts: Parts) -> None:
-    """Refuse to choose epochs by validation splits that do not exist.
-
-    Raises:
-        ConfigError: A data set that is trained on has none.
-    """
+    """Refuse to choose epochs by validation splits that do not exist."""
     options = parts.strategy.options
     stopping = any(isinstance(plugin, EarlyStoppingPlugin) for plugin in parts.strategy.plugins)
     if not parts.strategy.selection.active and not stopping:
@@ -157,11 +146,6 @@ def _check_validated(parts: Parts) -> None:
                     "epochs by. Give it one (fractions=(0.8, 0.1, 0.1), val_labels='...' or "
                     f"val_fraction=0.1, with the data set), or drop {option}."
                 )
-
-
-def _first(dataset: AvalancheDataset) -> list[Any]:
-    """Return a data set's first samples."""
-    return [dataset[index] for index in range(min(IMAGES, len(dataset)))]
 
 
 def _batch(dataset: AvalancheDataset, count: int) -> list[Any]:
@@ -186,19 +170,6 @@ def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.
     return scores
 
 
-def _try_loss(parts: Parts, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Compute the loss of a batch: some losses check their arguments only here."""
-    with _as_error(ConfigError, "cl_strategy.loss: cannot be computed"):
-        loss: torch.Tensor = parts.strategy._criterion(scores.float(), targets.to(scores.device))
-    return loss
-
-
-def _try_backward(loss: torch.Tensor) -> None:
-    """Compute the gradient of a loss."""
-    with _as_error(ModelError, "model, cl_strategy.loss: the gradient cannot be computed"):
-        loss.backward()
-
-
 @contextmanager
 def _as_error(kind: type[CliqaError], message: str, advice: str = "") -> Iterator[None]:
     """Raise PyTorch's errors in the block as `kind`, with a message and the reason in one line."""
@@ -217,9 +188,6 @@ def unchanged(*networks: nn.Module) -> Iterator[None]:
 
     That is: statistics and other buffers, gradients, modes, and the state of Python's, NumPy's and
     PyTorch's global generators (CUDA's too). Weights are not kept: only an optimizer changes those.
-
-    Args:
-        networks: The model, and a loss with a state of its own.
     """
     modules = [module for network in networks for module in network.modules()]
     modes = [module.training for module in modules]

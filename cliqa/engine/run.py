@@ -14,7 +14,7 @@ from avalanche.training.templates import SupervisedTemplate
 from cliqa.config.load import dump_config
 from cliqa.engine.costs import Costs
 from cliqa.engine.interrupts import Interrupted
-from cliqa.engine.targets.choose import targets_of
+from cliqa.engine.targets import Outputs, targets_of
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.data_record import DataRecord
 from cliqa.engine.work_dir.holding import ReadCheckpoint
@@ -76,33 +76,22 @@ class Run:
         self._held = ExitStack()
         self._finished = False
         self._resumable = resume == "auto"
-        self._checkpoint = self._find(resume)
+        self._checkpoint = None if resume is None else self.files.checkpoint_to_resume(resume)
+        if self._resumable and self._checkpoint is None:
+            logger.info("%s has no checkpoint yet: the run starts from scratch", self.files.root)
         self._read_as = ReadCheckpoint(self._checkpoint) if self._checkpoint else None
         self._state = self._read(self._checkpoint) if self._checkpoint else None
 
     def __enter__(self) -> Run:
         """Make the folder; an earlier run is moved aside unless this one resumes it."""
+        here = self._checkpoint is not None and self.files.owns(self._checkpoint)
         self._held.enter_context(
-            self.files.held(
-                resumes=self._resumes_here(), resumed=self._read_as, resumable=self._resumable
-            )
+            self.files.held(resumes=here, resumed=self._read_as, resumable=self._resumable)
         )
         return self
 
-    def _resumes_here(self) -> bool:
-        """Return whether this run resumes from a checkpoint of this folder."""
-        if self._state is None or self._checkpoint is None:
-            return False
-        return self.files.owns(self._checkpoint)
-
     def begin(self, device: str, warnings: list[str], **facts: object) -> None:
-        """Write the config and run.json.
-
-        Args:
-            device: Where it trains.
-            warnings: Notes for the results.
-            facts: Further entries of run.json.
-        """
+        """Write the config and run.json with these facts; `warnings` are for the results."""
         dump_config(self.config, self.files.config)
         seed = self.config["seed"]
         facts |= self.data.facts()
@@ -110,15 +99,10 @@ class Run:
         self.notes = [*warnings, *self.data.changes]
 
     def start(self, strategy: SupervisedTemplate, benchmark: CLScenario, labels: list[str]) -> None:
-        """Resume from the checkpoint, or write the first one.
+        """Resume from the checkpoint, or write the first one; `labels` name the stream's steps.
 
         A strategy whose state cannot be kept trains the stream again from its start, which ends
         in the same numbers.
-
-        Args:
-            strategy: The strategy to train.
-            benchmark: The streams.
-            labels: What each step of the stream is called.
         """
         self.names = list(benchmark.names)
         self._labels = labels
@@ -138,15 +122,6 @@ class Run:
             self._write()
         else:
             self._save(strategy)
-
-    def _find(self, resume: str | None) -> Path | None:
-        """Return the checkpoint to resume from."""
-        if resume is None:
-            return None
-        found = self.files.checkpoint_to_resume(resume)
-        if found is None:
-            logger.info("%s has no checkpoint yet: the run starts from scratch", self.files.root)
-        return found
 
     def _read(self, path: Path) -> dict[str, Any]:
         """Return a checkpoint that fits this run's config."""
@@ -194,18 +169,12 @@ class Run:
         self._write_history()
 
     def record(self, step: int, name: str, prediction: np.ndarray, target: np.ndarray) -> None:
-        """Measure and store the predictions for one data set.
-
-        Args:
-            step: The step of the stream that was trained last.
-            name: The data set.
-            prediction: Scores (N,) or logits (N, K).
-            target: Scores in 0..1 or classes (N,).
-        """
-        of = (self._benchmark, name, prediction, target)
-        self._targets.store(self._benchmark, self.files.root, step, *of[1:])
-        seed = self.config["seed"]
-        measured = self._targets.measures(*of, bootstrap=self._bootstrap, seed=seed)
+        """Measure and store what the model after `step` gives for one data set."""
+        found = Outputs(self._benchmark, name, prediction, target)
+        self._targets.store(found, self.files.root, step)
+        measured = self._targets.measures(
+            found, bootstrap=self._bootstrap, seed=self.config["seed"]
+        )
         row = {"kind": "eval", "experience": step, "after": self._labels[step], "dataset": name}
         self.evaluations.append({**row, **measured})
         for warning in measured["warnings"]:
@@ -264,7 +233,7 @@ class Run:
         results = self._targets.results(
             self._benchmark,
             self.evaluations,
-            work_dir=self.files.root,
+            self.files.root,
             joint=len(self._labels) < len(self.names),
             status=status,
             seed=self.config["seed"],

@@ -28,11 +28,7 @@ OPTIONS = tuple(field.name for field in fields(TrainingOptions) if field.name no
 
 
 def data_set_sections(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the data sets of a scenario with their folders below ``dataset_root``.
-
-    Args:
-        scenario: The section; ``datasets`` is a list or a preset's name.
-    """
+    """Return the data sets of a scenario (or of its preset) with folders below its root."""
     listed = scenario["datasets"]
     sections = preset(listed) if isinstance(listed, str) else listed
     base = home_path(scenario.get("dataset_root") or ".")
@@ -83,13 +79,7 @@ def is_class_metric(name: object) -> bool:
 def run_folder(
     config: Mapping[str, Any], config_file: str | Path, work_dir: str | Path | None = None
 ) -> Path:
-    """Return the folder of a config's run.
-
-    Args:
-        config: The resolved config.
-        config_file: Where it was loaded from; it names the default folder.
-        work_dir: The command line's folder, which comes first.
-    """
+    """Return the folder of a config's run: the command line's, the config's, or by its name."""
     return home_path(work_dir or config.get("work_dir") or default_work_dir(config_file))
 
 

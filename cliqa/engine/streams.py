@@ -26,9 +26,6 @@ TRANSFORMS = ("train_transform", "eval_transform")
 def build_benchmark(scenario: dict[str, Any]) -> CLScenario:
     """Build a section's stream, of scores or of classes, with its data.
 
-    Args:
-        scenario: The section.
-
     Raises:
         ConfigError: An argument is wrong.
         DatasetError: Data are wrong or missing.
@@ -67,14 +64,7 @@ def generate(scenario: dict[str, Any]) -> None:
 
 
 def build_data_sets(scenario: dict[str, Any]) -> list[QualityDataset]:
-    """Write generated data if the section asks for them, and read its data sets.
-
-    Args:
-        scenario: The section.
-
-    Raises:
-        DatasetError: A data set is wrong or missing.
-    """
+    """Write generated data if the section asks for them, and read its data sets."""
     generate(scenario)
     return [
         build_component(DATASETS, section, f"scenario.datasets[{index}]")
@@ -83,12 +73,7 @@ def build_data_sets(scenario: dict[str, Any]) -> list[QualityDataset]:
 
 
 def build_stream(scenario: dict[str, Any], data: Sequence[QualityDataset]) -> QualityStream:
-    """Build the section's stream over data sets.
-
-    Args:
-        scenario: The section.
-        data: The data sets.
-    """
+    """Build the section's stream over data sets."""
     section = {key: value for key, value in scenario.items() if key not in OF_DATA}
     for key in TRANSFORMS:
         section[key] = build_pipeline(section[key], f"scenario.{key}")

@@ -60,15 +60,9 @@ class PairedComparison:
 
 
 def resample_counts(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield how often each resample draws each image, in chunks of bounded memory.
+    """Yield how often each of R resamples draws each of n images, as float64 (R, n).
 
-    Args:
-        n: Number of images N.
-        resamples: Number of resamples.
-        seed: The draw's seed; the counts do not depend on the chunks.
-
-    Yields:
-        Arrays (R, N) of float64 counts whose rows sum to N; R resamples at a time.
+    They come in chunks of bounded memory, on which the counts do not depend.
     """
     rng = np.random.default_rng(seed)
     at_once = max(1, CHUNK_CELLS // n)
@@ -110,18 +104,9 @@ class _Levels:
 def bootstrap_samples(
     prediction: npt.ArrayLike, target: npt.ArrayLike, *, resamples: int = 1000, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Return SRCC, PLCC and RMSE of every resample.
+    """Return SRCC, PLCC and RMSE of every resample, each (R,); NaN where one is constant.
 
     Two calls with one seed and number of images draw the same images: their results are paired.
-
-    Args:
-        prediction: Predicted scores, (N,).
-        target: True scores, (N,).
-        resamples: How many resamples R to draw.
-        seed: The draw's seed.
-
-    Returns:
-        ``"srcc"``, ``"plcc"`` and ``"rmse"``, each (R,); NaN where a resample is constant.
 
     Raises:
         EvaluationError: The shapes differ, a value is not finite, there are no images, or
@@ -178,18 +163,10 @@ def bootstrap_intervals(
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[str, Interval | None]:
-    """Return the percentile interval of SRCC, PLCC and RMSE.
+    """Return the percentile interval (low, high) of SRCC, PLCC and RMSE; see `bootstrap_samples`.
 
-    Args:
-        prediction: Predicted scores, (N,).
-        target: True scores, (N,).
-        resamples: How many resamples to draw.
-        seed: The draw's seed.
-        level: Part of the resamples that the interval holds, in 0..1.
-
-    Returns:
-        ``"srcc"``, ``"plcc"`` and ``"rmse"``: (low, high), or None below 10 images and where most
-        resamples are constant.
+    An interval holds the part `level` of the resamples. It is None below 10 images and where most
+    resamples are constant.
 
     Raises:
         EvaluationError: As `bootstrap_samples`, or `level` is not between 0 and 1.
@@ -220,22 +197,11 @@ def paired_bootstrap(
     resamples: int = 1000,
     seed: int = 0,
 ) -> PairedComparison:
-    """Compare two models on the same images, resample by resample.
+    """Compare two models on the same images, resample by resample, by one of `MEASURES`.
 
     The images' own difficulty cancels, so that far smaller differences show than between two
     separate intervals. The p-value is twice the smaller part of resamples beyond no difference,
     (count + 1) / (resamples + 1) each (Efron & Tibshirani 1993, chapter 15.4).
-
-    Args:
-        prediction_a: Scores of model A, (N,).
-        prediction_b: Scores of model B for the same images in the same order, (N,).
-        target: True scores, (N,).
-        measure: ``"srcc"``, ``"plcc"`` or ``"rmse"``.
-        resamples: How many resamples to draw.
-        seed: The draw's seed.
-
-    Returns:
-        The comparison; its difference is above 0 where A is better.
 
     Raises:
         EvaluationError: As `bootstrap_samples`, the measure is unknown, or it is not defined for

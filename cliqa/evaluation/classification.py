@@ -26,14 +26,11 @@ Interval = tuple[float, float]
 def predicted_classes(
     logits: npt.ArrayLike, among: Sequence[int] | None = None
 ) -> npt.NDArray[np.int64]:
-    """Return the class of the largest logit, the first of equal ones.
+    """Return the class (N,) of the largest logit, the first of equal ones.
 
     Args:
         logits: (N, K), finite.
         among: The classes that compete; None for all.
-
-    Returns:
-        (N,) classes.
 
     Raises:
         EvaluationError: The logits are no finite (N, K), or a class does not exist.
@@ -55,15 +52,10 @@ def predicted_classes(
 def accuracy(
     logits: npt.ArrayLike, targets: npt.ArrayLike, among: Sequence[int] | None = None
 ) -> float:
-    """Return the share of samples whose class has the largest logit.
-
-    Args:
-        logits: (N, K), finite, N >= 1.
-        targets: (N,) classes.
-        among: The classes that compete (task-IL); None for all (class-IL).
+    """Return the share of samples whose class has the largest logit; see `predicted_classes`.
 
     Raises:
-        EvaluationError: As `predicted_classes`, or the lengths differ, or there is no sample.
+        EvaluationError: The lengths differ too, or there is no sample.
 
     >>> accuracy([[2.0, 1.0], [0.0, 1.0], [3.0, 4.0]], [0, 1, 0])
     0.6666666666666666
@@ -76,13 +68,8 @@ def confusion_matrix(
 ) -> npt.NDArray[np.int64]:
     """Return how often each class (rows) was taken for each class (columns), (K, K).
 
-    Args:
-        predicted: (N,) classes, 0..K-1.
-        targets: (N,) classes, 0..K-1.
-        classes: K.
-
     Raises:
-        EvaluationError: The lengths differ, or a class does not exist.
+        EvaluationError: The lengths differ, or a class is not in 0..K-1.
 
     >>> confusion_matrix([0, 1, 1], [0, 0, 1], classes=2)
     array([[1, 1],
@@ -100,15 +87,10 @@ def confusion_matrix(
 
 
 def wilson_interval(correct: int, count: int, level: float = 0.95) -> Interval:
-    """Return Wilson's score interval of a share (Wilson, 1927).
+    """Return Wilson's score interval of a share (Wilson, 1927), for `level` of all cases.
 
     It stays inside 0..1 and is right for small counts and shares near 0 or 1 too, where the
     bootstrap of a perfect test set would be a single point.
-
-    Args:
-        correct: Successes, 0..count.
-        count: Trials, >= 1.
-        level: Probability that the interval holds, 0..1.
 
     Raises:
         EvaluationError: The two are no share.
@@ -147,11 +129,7 @@ class ClassReport:
     warnings: tuple[str, ...] = ()
 
     def to_row(self, task_il: bool) -> dict[str, Any]:
-        """Return the report in JSON's own types: a row of ``metrics.jsonl``.
-
-        Args:
-            task_il: The stream has classes by experience, so that task-IL accuracy belongs in.
-        """
+        """Return a row of ``metrics.jsonl``, with task-IL accuracy if the stream has it."""
         names = ("accuracy", "accuracy_task_il") if task_il else ("accuracy",)
         return {
             **{name: getattr(self, name) for name in names},
@@ -168,17 +146,10 @@ def class_metrics(
     *,
     intervals: bool = True,
 ) -> ClassReport:
-    """Measure a classifier on one whole test set.
+    """Measure a classifier, by its logits (N, K), on one whole test set of targets (N,).
 
-    Args:
-        logits: (N, K), N >= 1.
-        targets: (N,) classes, 0..K-1.
-        among: The classes of the experience that the samples are from; None where the experiences
-            share all classes.
-        intervals: Give 95 % intervals.
-
-    Returns:
-        The report. Logits that are no numbers (training has diverged) give None and the reason.
+    `among` are the classes of the experience that the samples are from; None where the experiences
+    share all classes. Logits that are no numbers (training has diverged) give None and the reason.
 
     Raises:
         EvaluationError: The shapes do not fit, or a class does not exist.

@@ -27,19 +27,10 @@ RESAMPLES = 1000
 def paired_accuracy(
     right_a: npt.ArrayLike, right_b: npt.ArrayLike, *, resamples: int = 1000, seed: int = 0
 ) -> PairedComparison:
-    """Compare two classifiers on the same samples, resample by resample.
+    """Compare two classifiers, by which samples (N,) each has right, resample by resample.
 
     What a sample adds to the difference is 1 (A alone is right), -1 (B alone) or 0, so that a
     resample of N samples is one draw of a multinomial distribution.
-
-    Args:
-        right_a: Whether A has each sample right, (N,).
-        right_b: The same of B, for the same samples in the same order.
-        resamples: How many resamples to draw.
-        seed: The draw's seed.
-
-    Returns:
-        The comparison; its difference is above 0 where A is better.
 
     Raises:
         EvaluationError: The lengths differ, or there is no sample.
@@ -76,9 +67,8 @@ def compare_evaluations(
         seed: The resamples' seed.
 
     Returns:
-        A row a data set and pair: ``dataset``, ``a``, ``b``, ``measure``, ``value_a``, ``value_b``,
-        ``difference`` (above 0 where A is better), ``interval``, ``p_value``, ``n`` and ``note``.
-        The note gives the reason if there is no comparison, or a caveat; None otherwise.
+        A row a data set and pair, with the fields of `PairedComparison`, ``dataset``, ``a``, ``b``,
+        ``n`` and ``note``: the reason if there is no comparison, or a caveat; None otherwise.
     """
     rows = []
     for (a, first), (b, second) in itertools.combinations(evaluations.items(), 2):
@@ -107,26 +97,21 @@ def _compare(
 ) -> tuple[PairedComparison | None, str | None]:
     """Return the comparison of two models on one data set, or why there is none."""
     rows_a, rows_b = first["predictions"], second["predictions"]
-    if [_sample(row) for row in rows_a] != [_sample(row) for row in rows_b]:
+    samples = [[(row["image"], row["target"]) for row in rows] for rows in (rows_a, rows_b)]
+    if samples[0] != samples[1]:
         return None, "not compared: the two were measured on different images or scores"
     answers = [[row["prediction"] for row in rows] for rows in (rows_a, rows_b)]
+    truth = [row["target"] for row in rows_a]
     if any(answer is None for answer in itertools.chain(*answers)):
         return None, "not compared: a prediction is not finite"
     if "accuracy" in first["metrics"]:
-        truth = [row["target"] for row in rows_a]
         right = [[a == b for a, b in zip(given, truth, strict=True)] for given in answers]
         return paired_accuracy(right[0], right[1], resamples=resamples, seed=seed), None
     try:
-        target = [row["target"] for row in rows_a]
-        found = paired_bootstrap(answers[0], answers[1], target, resamples=resamples, seed=seed)
+        found = paired_bootstrap(answers[0], answers[1], truth, resamples=resamples, seed=seed)
     except EvaluationError as error:
         return None, f"not compared: {error}"
     return found, None
-
-
-def _sample(row: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return what identifies the sample of a prediction."""
-    return row["image"], row["target"]
 
 
 def _plain(found: PairedComparison | None) -> dict[str, Any]:

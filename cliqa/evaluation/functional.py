@@ -24,15 +24,10 @@ EXTREME = 1e100
 
 
 def as_scores(values: npt.ArrayLike, name: str) -> np.ndarray:
-    """Return one finite float64 score per image.
+    """Return one finite float64 score per image, (N,).
 
-    Args:
-        values: A list, array or tensor of shape (N,); a tensor may need gradients, lie on any
-            device and have any float type.
-        name: What the values are, for the error message.
-
-    Returns:
-        A float64 array of shape (N,).
+    The values are a list, array or tensor (N,); a tensor may need gradients, lie on any device
+    and have any float type. `name` is what they are, for the error message.
 
     Raises:
         EvaluationError: The values are no numbers, not one per image, or not finite.
@@ -108,16 +103,6 @@ def why_undefined(x: np.ndarray, y: np.ndarray) -> str | None:
 def srcc(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float | None:
     """Return Spearman's rank correlation: Pearson's of the mid-ranks, so ties are exact.
 
-    Args:
-        prediction: Predicted scores, (N,).
-        target: True scores, (N,), on any scale.
-
-    Returns:
-        A value in -1..1, or None where it is not defined (N < 2, or one side is constant).
-
-    Raises:
-        EvaluationError: The shapes differ or a value is not finite.
-
     >>> srcc([0.1, 0.2, 0.3], [1, 2, 9])
     1.0
     >>> srcc([0.5, 0.5, 0.5], [1, 2, 9]) is None
@@ -129,16 +114,6 @@ def srcc(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float | None:
 
 def plcc(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float | None:
     """Return Pearson's linear correlation of the raw predictions, without any fit.
-
-    Args:
-        prediction: Predicted scores, (N,).
-        target: True scores, (N,), on any scale.
-
-    Returns:
-        A value in -1..1, or None where it is not defined (N < 2, or one side is constant).
-
-    Raises:
-        EvaluationError: The shapes differ or a value is not finite.
 
     >>> round(plcc([1, 2, 3], [30, 20, 10]), 9)
     -1.0
@@ -153,16 +128,6 @@ def plcc(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float | None:
 
 def krcc(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float | None:
     """Return Kendall's tau-b, which corrects for ties on both sides.
-
-    Args:
-        prediction: Predicted scores, (N,).
-        target: True scores, (N,), on any scale.
-
-    Returns:
-        A value in -1..1, or None where it is not defined (N < 2, or one side is constant).
-
-    Raises:
-        EvaluationError: The shapes differ or a value is not finite.
 
     >>> round(krcc([1, 2, 3], [1, 3, 2]), 4)
     0.3333
@@ -179,15 +144,7 @@ def krcc(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float | None:
 def rmse(prediction: npt.ArrayLike, target: npt.ArrayLike) -> float | None:
     """Return the root of the mean squared error, in the units of the target.
 
-    Args:
-        prediction: Predicted scores on the target's scale, (N,).
-        target: True scores, (N,).
-
-    Returns:
-        A value of at least 0, or None without images and where float64 cannot hold it.
-
-    Raises:
-        EvaluationError: The shapes differ or a value is not finite.
+    It is None without images, and where float64 cannot hold it.
 
     >>> rmse([0, 0], [3, 3])
     3.0

@@ -65,16 +65,7 @@ def logistic_fit(prediction: npt.ArrayLike, target: npt.ArrayLike) -> LogisticFi
     Both sides are standardised first, and the start has the sign of the correlation: without
     these, the usual start fails on ordinary scales (0..1 to 1..5, or any falling relation). The fit
     is never worse than the straight line (which is the second start) by 0.01 % of the variance.
-
-    Args:
-        prediction: Predicted scores, (N,).
-        target: True scores, (N,).
-
-    Returns:
-        The fit; where it failed or falls, `LogisticFit.reason` says why.
-
-    Raises:
-        EvaluationError: The shapes differ or a value is not finite.
+    Where it failed or falls, `LogisticFit.reason` says why.
     """
     x, y = as_pair(prediction, target)
     reason = why_undefined(x, y)

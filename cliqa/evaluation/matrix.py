@@ -171,18 +171,42 @@ def forgetting_from_first(scores: ScoreMatrix) -> ValueOrReason:
     return ValueOrReason(0.0 - transfer.value)
 
 
+def fwt(scores: ScoreMatrix, untrained: Sequence[float | None] | None = None) -> ValueOrReason:
+    """Return forward transfer, ``mean_{0<k<T} (R[k-1, k] - b[k])``.
+
+    Lopez-Paz & Ranzato (2017), equation 4.
+
+    Args:
+        scores: The matrix (T, K) with the cells above its diagonal.
+        untrained: Scores b of the model before any training, (K,).
+
+    Raises:
+        EvaluationError: `untrained` has not one score per data set.
+    """
+    matrix = as_matrix(scores)
+    rows, columns = matrix.shape
+    if rows == 1:
+        return _ONE
+    if untrained is None:
+        return ValueOrReason(None, "it needs the scores of the model before any training")
+    start = as_matrix([untrained])
+    if start.shape[1] != columns:
+        raise EvaluationError(
+            f"{start.shape[1]} scores of the untrained model for {columns} data sets."
+        )
+    ahead = _mean(matrix, range(rows - 1), range(1, rows))
+    if np.isnan(start[0, 1:rows]).any():
+        return ValueOrReason(None, "a score of the untrained model is not defined")
+    return _change(ahead, _mean(start, [0] * (rows - 1), range(1, rows)))
+
+
 def stability(predictions: Sequence[Sequence[npt.ArrayLike]]) -> list[float | None]:
     """Return the stability index of every experience (Zhang et al., TPAMI 2023).
 
     ``SI_0 = 1`` and ``SI_t = mean_{k<t} SRCC(y_t(D_k), y_k(D_k))``: the agreement of the
     model after experience t with that right after experience k, on data set k, labels apart.
-
-    Args:
-        predictions: ``predictions[t][k]``, (N_k,), of the model after experience t on data set k,
-            for every k <= t.
-
-    Returns:
-        T values in -1..1; None where a prediction is constant.
+    ``predictions[t][k]``, (N_k,), are those of the model after experience t on data set k, for
+    every k <= t. An index is None where a prediction is constant.
 
     Raises:
         EvaluationError: A row is too short, or two models have seen different numbers of images.
@@ -211,14 +235,9 @@ def stability_mean(indices: Sequence[float | None]) -> ValueOrReason:
 
 
 def gap_closed(value: float, naive: float, joint: float) -> ValueOrReason:
-    """Return how much of the way from naive to joint training a method goes.
+    """Return how much of the way from naive to joint training a method's final mean goes.
 
     ``(value - naive) / (joint - naive)``: 0 is the lower bound, 1 the upper one.
-
-    Args:
-        value: The method's final mean.
-        naive: That of naive fine-tuning.
-        joint: That of joint training.
     """
     if joint <= naive:
         return ValueOrReason(None, "joint training is no better than naive fine-tuning")

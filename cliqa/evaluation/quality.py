@@ -75,16 +75,10 @@ class QualityReport:
 def quality_metrics(
     prediction: npt.ArrayLike, target: npt.ArrayLike, *, bootstrap: int = 1000, seed: int = 0
 ) -> QualityReport:
-    """Compute all measures of predicted scores over one whole evaluation set.
+    """Compute all measures of predicted scores (N,) over one whole evaluation set; higher = better.
 
-    Args:
-        prediction: Predicted scores, (N,), higher = better.
-        target: True scores, (N,), higher = better.
-        bootstrap: Number of resamples for the intervals; 0 for none.
-        seed: The resamples' seed.
-
-    Returns:
-        The report. A measure that is not defined is None and has its reason in the warnings.
+    A measure that is not defined is None and has its reason in the warnings. `bootstrap` is the
+    number of resamples for the intervals; 0 for none.
 
     Raises:
         EvaluationError: The shapes differ, a value is not finite, or `bootstrap` is negative.

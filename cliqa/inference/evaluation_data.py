@@ -15,8 +15,7 @@ from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.datasets.sharing import find_shared
 from cliqa.engine.streams import build_benchmark, build_data_sets, build_stream
-from cliqa.engine.targets.classes import ClassTargets
-from cliqa.engine.targets.scores import score_measures
+from cliqa.engine.targets import ClassTargets, Outputs, score_measures
 from cliqa.evaluation.classification import predicted_classes
 from cliqa.inference.evaluation_request import EvalRequest, is_new_data_set, parse_data_set
 from cliqa.utils.errors import ConfigError
@@ -188,9 +187,8 @@ class ClassData(EvaluationData):
         self, name: str, outputs: np.ndarray, targets: np.ndarray, bootstrap: int, seed: int
     ) -> Row:
         """Return accuracies with their intervals."""
-        return ClassTargets().measures(
-            self.benchmark, name, outputs, targets, bootstrap=bootstrap, seed=seed
-        )
+        found = Outputs(self.benchmark, name, outputs, targets)
+        return ClassTargets().measures(found, bootstrap=bootstrap, seed=seed)
 
     def predictions(self, name: str, outputs: np.ndarray, targets: np.ndarray) -> list[Row]:
         """Return the predicted and the true class of each image; None where logits are NaN."""

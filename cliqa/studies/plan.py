@@ -62,7 +62,8 @@ class Bracket:
             if file is None and self.look:
                 file = _look(name, methods, load)
             if file is not None:
-                file = _among(file, configs)
+                known = (one for one in configs if one.resolve() == file.resolve())
+                file = next(known, file)
                 if file not in configs:
                     configs[file] = load(file)
             found.append(file)
@@ -251,8 +252,3 @@ def sibling(file: Path, name: str) -> Path | None:
         if beside.is_file():
             return beside
     return None
-
-
-def _among(file: Path, configs: Configs) -> Path:
-    """Return the name under which a file is known already, else its own."""
-    return next((known for known in configs if known.resolve() == file.resolve()), file)

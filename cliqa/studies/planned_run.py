@@ -23,12 +23,7 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Replicate:
-    """A repetition of every config: a seed, or an order with a seed.
-
-    Args:
-        seed: The seed of all randomness.
-        order: Names of the data sets in the order to learn them in; empty for the config's own.
-    """
+    """A repetition of every config: a seed, or an order of the data sets with a seed."""
 
     seed: int
     order: tuple[str, ...] = ()
@@ -110,14 +105,8 @@ def check_study_data(runs: Iterable[PlannedRun], allowed: bool = False) -> list[
     """Refuse to keep finished runs if the data have changed since: new runs would use other data.
 
     Every scenario's data are read once; nothing is read where no run has finished. Runs that have
-    not finished check their data when they resume.
-
-    Args:
-        runs: Those that have finished.
-        allowed: Keep them nevertheless.
-
-    Returns:
-        Notes for the study's table.
+    not finished check their data when they resume. Where changes are allowed, the runs are kept,
+    and notes for the study's table are returned.
 
     Raises:
         CheckpointError: The data of a run have changed, with what has changed.

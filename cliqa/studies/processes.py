@@ -28,12 +28,7 @@ RESUME = "the same command continues where it was stopped"
 
 @dataclass(frozen=True)
 class Command:
-    """One process to run.
-
-    Args:
-        arguments: The program and its arguments.
-        log: The file that takes what it writes to stdout and stderr; it is overwritten.
-    """
+    """A program with its arguments, and the file that takes its output (and is overwritten)."""
 
     arguments: tuple[str, ...]
     log: Path
@@ -123,9 +118,7 @@ def _without_ended(
 def _end(processes: Sequence[subprocess.Popen[bytes]], signals: Sequence[int]) -> None:
     """Ask processes to stop, wait, and kill what has not stopped in time or after a second signal.
 
-    Args:
-        processes: What still runs.
-        signals: The signals that have come so far; it grows as they come.
+    `signals` are those that have come so far; it grows as they come.
     """
     before, deadline = len(signals), time.monotonic() + GRACE
     for process in processes:

@@ -34,12 +34,7 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that has not finished.
-
-    Args:
-        run: The run.
-        reason: The last error line of its output.
-    """
+    """A run that has not finished, and the last error line of its output."""
 
     run: PlannedRun
     reason: str
@@ -57,7 +52,7 @@ def run_study(
     device: str = "auto",
     allow_changed_data: bool = False,
 ) -> list[Failure]:
-    """Run what has not finished yet; a run that was stopped is resumed.
+    """Run what has not finished yet, `jobs` runs at a time; a run that was stopped is resumed.
 
     Args:
         plan: The runs.
@@ -144,13 +139,7 @@ def finished_runs(plan: Plan) -> dict[str, dict[str, Results]]:
 
 
 def write_study(plan: Plan) -> tuple[Study, list[Path]]:
-    """Summarise the finished runs, and write the summary.
-
-    Args:
-        plan: The runs.
-
-    Returns:
-        The study, and the files ``study.json``, ``study.md``, ``study.csv`` and ``study.png``.
+    """Summarise the finished runs; return the study and the files ``study.*`` that are written.
 
     Raises:
         EvaluationError: Nothing has finished, or the runs measure different things.
@@ -172,15 +161,8 @@ def plan_label_study(
 ) -> dict[int, Plan]:
     """Return the runs of a study by the number of training images of each data set.
 
-    Both configs should differ in their start alone: equal epochs, rates and data.
-
-    Args:
-        baseline: One config over a `QualityStream`.
-        other: The other one.
-        images: Values of ``scenario.max_train``.
-        seeds: At least one.
-        out: The study's folder; runs go to ``OUT/<N>_images/<config>/seed_<S>``.
-        options: ``key=value`` for both.
+    Both configs should differ in their start alone: equal epochs, rates and data. The numbers are
+    values of ``scenario.max_train``; runs go to ``OUT/<N>_images/<config>/seed_<S>``.
 
     Raises:
         ConfigError: A config or an option is wrong, or a number is below 1 or given twice.
@@ -200,14 +182,7 @@ def plan_label_study(
 
 
 def write_label_study(plans: Mapping[int, Plan], out: str | Path) -> tuple[LabelStudy, list[Path]]:
-    """Summarise the finished runs, and write the summary.
-
-    Args:
-        plans: The runs, as planned.
-        out: The study's folder.
-
-    Returns:
-        The study, and the files ``label_study.json``, ``.md``, ``.csv`` and ``.png``.
+    """Summarise the finished runs; return the study and the files ``label_study.*``.
 
     Raises:
         EvaluationError: Nothing has finished in both configs.

@@ -37,9 +37,6 @@ COMPARED = ("srcc", "plcc", "accuracy")
 def draw_comparison(runs: Mapping[str, Results]) -> Figure:
     """Draw the final scores of several runs with 95 % intervals, and their forgetting.
 
-    Args:
-        runs: Content of ``results.json`` by the runs' names, in the order to show.
-
     Raises:
         EvaluationError: There is no run, or the runs have different measures.
     """
@@ -121,9 +118,6 @@ def _draw_forgetting(axes: Axes, values: Sequence[float | None], names: Sequence
 @styled
 def draw_evaluations(evaluations: Mapping[str, Mapping[str, DataSetScores]]) -> Figure:
     """Draw the measures of several models with their 95 % intervals, one panel a measure.
-
-    Args:
-        evaluations: Contents of ``eval_results.json`` by the models' names, in the order to show.
 
     Raises:
         ArtifactError: They share no measure that can be drawn.

@@ -25,12 +25,8 @@ MOST_COUNTED = 14
 def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figure:
     """Draw how often each class was taken for each class, among all classes (class-IL).
 
-    Colours are shares of a row, so that every true class counts the same; the numbers are samples.
-    A class without a sample has an empty row.
-
-    Args:
-        predictions: The predictions for each test set; their samples are pooled.
-        label: Which model it is, for the title: ``"after 8+9"``.
+    Colours are shares of a row, so that every true class counts the same; the numbers are samples,
+    pooled over the test sets. A class without a sample has an empty row.
 
     Raises:
         ArtifactError: There is no prediction, the test sets have different classes, or the logits
@@ -50,13 +46,7 @@ def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figur
 
 @styled
 def draw_counts(counts: np.ndarray, classes: Sequence[str], label: str) -> Figure:
-    """Draw a confusion matrix.
-
-    Args:
-        counts: Samples by true and by predicted class, (K, K).
-        classes: Names of the K classes.
-        label: Which model it is, for the title.
-    """
+    """Draw a confusion matrix (K, K) of samples by true and by predicted class."""
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(PAGE, max(3.2, 2.2 + 0.3 * len(classes))) if len(classes) <= MOST_NAMED else 6.2
     figure = new_figure(side + 0.7, side, square=True)

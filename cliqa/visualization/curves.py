@@ -40,9 +40,6 @@ def draw_scores(results: Results) -> Figure:
     The line is dashed until the data set is learnt (filled marker) and full from there on; the band
     is the 95 % interval, the dotted line the score right after learning. What the full line loses
     below the dotted one is forgetting.
-
-    Args:
-        results: The content of ``results.json``.
     """
     measure = main_measure(results)
     scores = np.array(results["matrix"][measure], dtype=float)  # (T, K)
@@ -144,9 +141,6 @@ def draw_forgetting(results: Results) -> Figure:
 
     The number beside a line is the change; their mean over all but the last data set is backward
     transfer (BWT). The title has the forgetting since the best score, too.
-
-    Args:
-        results: The content of ``results.json``.
 
     Raises:
         ArtifactError: The run has learnt fewer than two experiences one after the other.

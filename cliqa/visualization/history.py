@@ -35,10 +35,7 @@ WORDS = {"train": "training", "val": "validation"}
 
 
 def load_metrics(path: str | Path) -> list[dict[str, Any]]:
-    """Return the rows of a ``metrics.jsonl``, none where a work_dir has no such file.
-
-    Args:
-        path: The file, or the work_dir that holds it.
+    """Return the rows of a ``metrics.jsonl``, or of a work_dir's; none where it has no such file.
 
     Raises:
         ArtifactError: A line is no object of JSON.
@@ -64,27 +61,22 @@ def draw_history(rows: Rows) -> Figure:
     """Draw the training loss and the scores of every epoch, experience by experience.
 
     There is one panel a measure; a score of the training images is dotted, one of the validation
-    images full.
-
-    Args:
-        rows: The rows of ``metrics.jsonl``; those of kind ``"epoch"`` are drawn. They have
-            ``experience``, ``name``, ``loss``, and scores whose keys begin with ``train_`` and
-            ``val_``.
+    images full. Rows of kind ``"epoch"`` are drawn: they have ``experience``, ``name``, ``loss``,
+    and scores whose keys begin with ``train_`` and ``val_``.
 
     Raises:
         ArtifactError: There is no row of an epoch.
     """
     epochs = epochs_of(rows)
     measures = measures_of([epochs])
-    figure = new_figure(PAGE, 2.1 + 1.5 * len(measures))
-    panels = figure.subplots(1 + len(measures), 1, sharex=True, squeeze=False).ravel()
+    figure, panels = _panels(2.1, measures, len(epochs))
     _draw_epochs(panels[0], epochs, "loss", named=True)
     for axes, (measure, kinds) in zip(panels[1:], measures.items(), strict=True):
         for kind in kinds:
             _draw_epochs(axes, epochs, f"{kind}_{measure}", line=LINES[kind])
         if len(kinds) > 1:
             axes.legend(handles=_kinds_legend(), loc="best", ncols=2)
-    _label_panels(panels, measures, len(epochs))
+    panels[0].set_ylim(bottom=0)
     return figure
 
 
@@ -92,16 +84,12 @@ def draw_history(rows: Rows) -> Figure:
 def draw_histories(runs: Mapping[str, Rows]) -> Figure:
     """Draw the training of several runs over each other, one panel a measure.
 
-    Args:
-        runs: The rows of ``metrics.jsonl`` by the runs' names, in the order to show.
-
     Raises:
         ArtifactError: A run has no row of an epoch.
     """
     histories = {name: epochs_of(rows, f"{name}: ") for name, rows in runs.items()}
     measures = measures_of(list(histories.values()))
-    figure = new_figure(PAGE, 2.4 + 1.5 * len(measures))
-    panels = figure.subplots(1 + len(measures), 1, sharex=True, squeeze=False).ravel()
+    figure, panels = _panels(2.4, measures, max(map(len, histories.values())))
     for index, epochs in enumerate(histories.values()):
         _plot(panels[0], _values(epochs, "loss"), "-", color(index))
         for axes, (measure, kinds) in zip(panels[1:], measures.items(), strict=True):
@@ -119,7 +107,7 @@ def draw_histories(runs: Mapping[str, Rows]) -> Figure:
     if any(len(kinds) > 1 for kinds in measures.values()):
         handles += _kinds_legend()
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 4))
-    _label_panels(panels, measures, max(map(len, histories.values())))
+    panels[0].set_ylim(bottom=0)
     return figure
 
 
@@ -150,12 +138,6 @@ def measures_of(histories: Sequence[Rows]) -> dict[str, list[str]]:
     return {measure: [kind for kind in LINES if kind in kinds] for measure, kinds in found.items()}
 
 
-def _label(measure: str, kinds: Sequence[str]) -> str:
-    """Return the name of a measure's axis."""
-    name = LABELS.get(measure, measure)
-    return name if len(kinds) > 1 else f"{WORDS[kinds[0]]} {name}"
-
-
 def _kinds_legend() -> list[Line2D]:
     """Return the legend of the two kinds of lines."""
     return [
@@ -164,15 +146,20 @@ def _kinds_legend() -> list[Line2D]:
     ]
 
 
-def _label_panels(panels: np.ndarray, measures: Mapping[str, Sequence[str]], count: int) -> None:
-    """Name what the panels show, and number the epochs below the lowest one."""
+def _panels(
+    height: float, measures: Mapping[str, Sequence[str]], count: int
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure with a panel of the loss and one a measure over so many epochs."""
+    figure = new_figure(PAGE, height + 1.5 * len(measures))
+    panels = figure.subplots(1 + len(measures), 1, sharex=True, squeeze=False).ravel()
     panels[0].set_ylabel("training loss")
-    panels[0].set_ylim(bottom=0)
     for axes, (measure, kinds) in zip(panels[1:], measures.items(), strict=True):
-        axes.set_ylabel(_label(measure, kinds))
+        name = LABELS.get(measure, measure)
+        axes.set_ylabel(name if len(kinds) > 1 else f"{WORDS[kinds[0]]} {name}")
     panels[-1].set_xlabel("epoch")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[-1].set_xlim(0.5, count + 0.5)
+    return figure, panels
 
 
 def _borders(epochs: Rows) -> list[float]:

@@ -22,14 +22,10 @@ SMALL_CELL = (0.62, 0.36)
 
 @styled
 def draw_matrix(results: Results, measure: str | None = None) -> Figure:
-    """Draw a score matrix with its values and 95 % intervals.
+    """Draw a run's main score matrix, or another one, with its values and 95 % intervals.
 
     The frame of a cell marks the data set that has just been learnt. Colours mean the same in every
     figure: blue from 0 to 1, red below 0; hatched cells are not defined.
-
-    Args:
-        results: The content of ``results.json``.
-        measure: Which matrix; by default the run's main one.
     """
     measure = measure or main_measure(results)
     scores = np.array(results["matrix"][measure], dtype=float)  # (T, K), None -> NaN
@@ -51,7 +47,8 @@ def draw_matrix(results: Results, measure: str | None = None) -> Figure:
             _annotate(axes, t, k, scores[t, k], band, colors(norm(scores[t, k])))
     if not results.get("joint"):
         for k in range(min(rows, columns)):
-            axes.add_patch(_frame(k, k))
+            place = (k - 0.47, k - 0.45)
+            axes.add_patch(Rectangle(place, 0.94, 0.9, fill=False, edgecolor=INK, linewidth=1.3))
     axes.set_xticks(
         range(columns), [wrapped(name, 14 if bands else 9) for name in results["datasets"]]
     )
@@ -107,8 +104,3 @@ def _annotate(
     if band:
         text = f"[{signed(band[0])}, {signed(band[1])}]"
         axes.text(k, t + 0.24, text, ha="center", va="center", color=ink, fontsize=5.8)
-
-
-def _frame(t: int, k: int) -> Rectangle:
-    """Return the frame of the cell of a data set that has just been learnt."""
-    return Rectangle((k - 0.47, t - 0.45), 0.94, 0.9, fill=False, edgecolor=INK, linewidth=1.3)

@@ -39,12 +39,7 @@ class Target:
     dpi: int = 200
 
     def save(self, figures: Mapping[str, Figure], of: Sequence[Path] = ()) -> list[Path]:
-        """Write figures by their names, and return the files.
-
-        Args:
-            figures: The figures by file name, without a suffix.
-            of: The inputs that they show.
-        """
+        """Write figures by their names without a suffix, and return the files."""
         folder = self.folder or (figure_folder(of[0]) if len(of) == 1 else Path())
         return [
             save_figure(figure, folder / f"{name}.{self.file_format}", self.dpi)
@@ -84,10 +79,7 @@ def draw_training(paths: Sequence[Path], labels: Sequence[str], target: Target) 
 def draw_evaluated(paths: Sequence[Path], labels: Sequence[str], target: Target) -> list[Path]:
     """Draw the predictions of one evaluation (``evaluation``); of several, their measures.
 
-    Args:
-        paths: ``eval_results.json`` files, or work_dirs that hold one.
-        labels: Names to show, one a file; none for the paths' own.
-        target: Where to write ``evaluation``, or ``evaluation_comparison``.
+    The paths are ``eval_results.json`` files, or work_dirs that hold one.
 
     Raises:
         ArtifactError: A file is missing, damaged, or lacks what is to be drawn.
@@ -137,10 +129,6 @@ def draw_matrices(paths: Sequence[Path], labels: Sequence[str], target: Target) 
 def draw_evaluation(evaluation: Mapping[str, DataSetScores], label: str = "") -> Figure:
     """Draw one model's predictions: a scatter plot of scores, or a confusion matrix of classes.
 
-    Args:
-        evaluation: Content of an ``eval_results.json``.
-        label: Which model it is, for the axis or the title.
-
     Raises:
         ArtifactError: Single predictions are missing, or scores and classes are mixed.
     """
@@ -168,12 +156,7 @@ def _confusion(evaluation: Mapping[str, DataSetScores], label: str) -> Figure:
 
 
 def load_runs(work_dirs: Sequence[Path], labels: Sequence[str] = ()) -> dict[str, Results]:
-    """Return the results of several runs by names that differ; see `run_names`.
-
-    Raises:
-        ArtifactError: A ``results.json`` is missing or damaged, or a folder is given twice.
-        ConfigError: The labels are others than one a run.
-    """
+    """Return the results of several runs by names that differ; see `run_names`."""
     names = run_names(work_dirs, labels)
     return {name: load_results(path) for name, path in zip(names, work_dirs, strict=True)}
 

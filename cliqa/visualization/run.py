@@ -28,20 +28,11 @@ FileFormat = Literal["png", "pdf", "svg"]
 def draw_run(
     work_dir: Path, out: Path | None = None, *, file_format: FileFormat = "png", dpi: int = 200
 ) -> list[Path]:
-    """Draw all figures that a run's files allow.
+    """Draw all figures that a run's files allow, and return the files in this order.
 
     ``score_matrix`` always; ``scores`` (curves) from two experiences on; ``history`` where
     ``metrics.jsonl`` has epochs; ``scatter`` (of scores) or ``confusion`` (of classes) where the
-    last model's predictions are stored.
-
-    Args:
-        work_dir: The run's folder.
-        out: Where to write; by default the run's ``figures`` folder.
-        file_format: ``"png"``, ``"pdf"`` or ``"svg"``.
-        dpi: Pixels per inch.
-
-    Returns:
-        The files written, in the order above.
+    last model's predictions are stored. They go to `out`, by default the run's ``figures`` folder.
 
     Raises:
         ArtifactError: ``results.json`` is missing, or a file is damaged.

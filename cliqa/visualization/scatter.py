@@ -43,11 +43,7 @@ def draw_scatter(
 
     The dark curve is the fitted logistic (drawn where the predictions rise with the scores), the
     grey one the identity: both are 0..1 (or on the label file's own scale), higher = better.
-
-    Args:
-        predictions: The predictions by data set, in the order of the panels.
-        title: What the model is, e.g. ``"after koniq"``.
-        intervals: 95 % intervals by data set and measure, written behind the measures.
+    `title` names the model (``"after koniq"``); intervals of 95 % are written behind the measures.
 
     Raises:
         EvaluationError: There is no data set.

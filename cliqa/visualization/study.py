@@ -35,9 +35,6 @@ def draw_study(study: Study) -> Figure:
 
     There is a panel for the final mean, one for that of task-IL where there is one, and one for
     forgetting. Dotted lines are the means of naive fine-tuning and of joint training.
-
-    Args:
-        study: What `build_study` returned.
     """
     rows = study["rows"]
     known = rows[0]["columns"]
@@ -109,11 +106,7 @@ def _draw_bounds(axes: Axes, study: Study, column: str) -> None:
 
 @styled
 def draw_label_study(study: LabelStudy) -> Figure:
-    """Draw every run as a point and means with 95 % intervals; below, the paired difference.
-
-    Args:
-        study: What `build_label_study` returned.
-    """
+    """Draw every run as a point and means with 95 % intervals; below, the paired difference."""
     figure = new_figure(0.75 * PAGE, 4.6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     rows = study["rows"]

@@ -93,12 +93,9 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def new_figure(width: float, height: float, *, square: bool = False) -> Figure:
-    """Return an empty figure with automatic layout.
+    """Return an empty figure with automatic layout; its sides are in inches.
 
-    Args:
-        width: In inches.
-        height: In inches.
-        square: Its panels are square; else they fill the figure.
+    Its panels are square, or fill the figure.
     """
     return Figure(figsize=(width, height), layout="compressed" if square else "constrained")
 

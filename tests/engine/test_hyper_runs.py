@@ -49,8 +49,9 @@ STRATEGIES: dict[str, Config] = {
 
 
 def with_model(config: Config, model: str, strategy: str) -> Config:
-    """Return a config with another model and strategy, one epoch an experience."""
+    """Return a config with another model and strategy, two experiences."""
     config["model"] = MODELS[model]
+    config["scenario"]["datasets"] = config["scenario"]["datasets"][:2]
     config["cl_strategy"].pop("mem_size")
     config["cl_strategy"] |= {"train_epochs": 1, **STRATEGIES[strategy]}
     return config
@@ -73,7 +74,7 @@ def test_a_run_goes_through_and_its_checkpoint_says_the_same_again(
     folder = run_config(config)
     results = json.loads((folder / "results.json").read_text())
     matrix = np.array(results["matrix"]["srcc"], dtype=float)
-    assert matrix.shape == (3, 3)
+    assert matrix.shape == (2, 2)
     assert np.isfinite(matrix).all()
     again = evaluate(config, config_file="config/x.py", checkpoint=folder, device="cpu")
     for k, name in enumerate(results["datasets"]):

@@ -52,7 +52,7 @@ def own_texts(tmp_path: Path) -> Path:
 def class_config(split_config: Config, own_texts: Path) -> Config:
     """Return a config over ten classes with a user's own texts."""
     split_config["model"] = text_model(1, str(own_texts))
-    split_config["cl_strategy"]["loss"] = {"type": "ContrastiveLoss"}
+    split_config["cl_strategy"] |= {"loss": {"type": "ContrastiveLoss"}, "train_epochs": 1}
     return split_config
 
 

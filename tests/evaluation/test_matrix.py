@@ -14,6 +14,7 @@ from cliqa.evaluation.matrix import (
     final_mean,
     forgetting,
     forgetting_from_first,
+    fwt,
     gap_closed,
     learning_mean,
     stability,
@@ -42,6 +43,7 @@ EXAMPLES = [
     (bwt(R), ((0.60 - 0.80) + (0.75 - 0.70)) / 2),
     (forgetting(R), ((0.90 - 0.60) + (0.70 - 0.75)) / 2),
     (forgetting_from_first(R), ((0.80 - 0.60) + (0.70 - 0.75)) / 2),
+    (fwt(R, [0.0, 0.1, 0.1, 0.1]), ((0.30 - 0.1) + (0.40 - 0.1)) / 2),
 ]
 
 
@@ -79,7 +81,7 @@ def test_a_needed_cell_without_a_value_makes_the_measure_undefined() -> None:
 
 def test_one_experience_has_no_transfer() -> None:
     single = [[0.8, 0.5]]
-    for measured in (bwt(single), forgetting(single), forgetting_from_first(single)):
+    for measured in (bwt(single), forgetting(single), forgetting_from_first(single), fwt(single)):
         assert measured == ValueOrReason(None, "it needs two experiences, there is one")
     assert final_mean(single).value == anytime_mean(single).value == 0.8
 
@@ -90,6 +92,15 @@ def test_fewer_data_sets_than_experiences_have_no_diagonal() -> None:
     assert bwt(tall).reason == "there are fewer data sets than experiences"
     assert forgetting(tall).reason == "there are fewer data sets than experiences"
     assert final_mean(tall).value == 0.7
+
+
+def test_forward_transfer_says_what_it_lacks() -> None:
+    assert fwt(R).reason == "it needs the scores of the model before any training"
+    assert fwt(R, [0, NAN, 0, 0]).reason == "a score of the untrained model is not defined"
+    lower = np.where(np.tri(3, 4, dtype=bool), R, NAN)
+    assert fwt(lower, [0, 0, 0, 0]).cell == (0, 1)
+    with pytest.raises(EvaluationError, match="2 scores of the untrained model for 4 data sets"):
+        fwt(R, [0, 0])
 
 
 def test_unseen_needs_a_data_set_that_was_not_learnt() -> None:

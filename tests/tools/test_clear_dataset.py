@@ -17,6 +17,7 @@ import cliqa.inference.features
 from cliqa.datasets.clear.read import read_clear
 from cliqa.demo_data.clear import ClearData
 from cliqa.utils.cli import run_entry_point
+from tools import clear_dataset
 from tools.clear_dataset import (
     create_dataset,
     from_folder,

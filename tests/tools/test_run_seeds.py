@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -38,55 +40,6 @@ def folder(tiny_config: dict[str, Any], tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start the tool in a folder."""
-    return subprocess.Popen(
-        [sys.executable, str(TOOL), *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-@pytest.mark.slow
-def test_a_study_that_is_stopped_ends_as_an_uninterrupted_one(
-    folder: Path, run_config: Callable[..., Path]
-) -> None:
-    arguments = ["tiny_l2.py", "--seeds", "3", "--jobs", "2", "--device", "cpu"]
-    first = start(folder, *arguments)
-    checkpoint = folder / "work_dirs" / "study" / "tiny_l2" / "seed_3" / "checkpoints" / "last.pth"
-    while not checkpoint.exists() and first.poll() is None:
-        time.sleep(0.05)
-    first.send_signal(signal.SIGINT)
-    out, told = first.communicate(timeout=60)
-    assert first.returncode == 130, told
-    assert "stopped by SIGINT; the same command continues where it was stopped" in told
-    second = start(folder, *arguments)
-    out, told = second.communicate(timeout=300)
-    assert second.returncode == 0, told
-    lines = out.splitlines()
-    assert lines[0] == "Final SRCC, mean ± 95 % interval"
-    assert [line.split()[:2] for line in lines[3:5]] == [["tiny_naive", "1"], ["tiny_l2", "1"]]
-    out_folder = folder / "work_dirs" / "study"
-    assert lines[-4:] == [f"work_dirs/study/study.{s}" for s in ("json", "md", "csv", "png")]
-    study = json.loads((out_folder / "study.json").read_text())
-    assert (study["naive"], study["joint"]) == ("tiny_naive", None)
-    with (out_folder / "study.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    results = {
-        row["config"]: json.loads(
-            (out_folder / row["config"] / "seed_3" / "results.json").read_text()
-        )
-        for row in rows
-    }
-    for row in rows:
-        assert float(row["msrcc"]) == results[row["config"]]["summary"]["msrcc"]
-    whole = run_config(load_config(folder / "tiny_l2.py"), seed=3)
-    uninterrupted = json.loads((whole / "results.json").read_text())
-    assert results["tiny_l2"]["matrix"] == uninterrupted["matrix"]
-
-
 @pytest.fixture
 def call(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -103,11 +56,45 @@ def call(
 
 
 @pytest.mark.slow
-def test_failed_runs_are_listed_and_the_status_tells(
-    call: Callable[..., tuple[int, str, str]],
+def test_a_study_that_is_stopped_ends_as_an_uninterrupted_one(
+    folder: Path, call: Callable[..., tuple[int, str, str]], run_config: Callable[..., Path]
 ) -> None:
+    arguments = ["tiny_l2.py", "--no-bracket", "--seeds", "3", "--device", "cpu"]
+    out_folder = folder / "work_dirs" / "study"
+    checkpoint = out_folder / "tiny_l2" / "seed_3" / "checkpoints" / "last.pth"
+
+    def stop() -> None:
+        while not checkpoint.exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=stop, daemon=True)
+    thread.start()
+    status, _, told = call(*arguments)
+    assert status == 130, told
+    assert "stopped by SIGINT; the same command continues where it was stopped" in told
+    status, out, told = call(*arguments)
+    assert status == 0, told
+    lines = out.splitlines()
+    assert lines[0] == "Final SRCC, mean ± 95 % interval"
+    assert lines[3].split()[:2] == ["tiny_l2", "1"]
+    assert lines[-4:] == [f"work_dirs/study/study.{s}" for s in ("json", "md", "csv", "png")]
+    with (out_folder / "study.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    results = json.loads((out_folder / "tiny_l2" / "seed_3" / "results.json").read_text())
+    assert float(row["msrcc"]) == results["summary"]["msrcc"]
+    whole = run_config(load_config(folder / "tiny_l2.py"), seed=3)
+    uninterrupted = json.loads((whole / "results.json").read_text())
+    assert results["matrix"] == uninterrupted["matrix"]
+
+
+def test_failed_runs_are_listed_and_the_status_tells(
+    folder: Path, call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "train_config.py").write_text("import sys; sys.exit('error: nowhere: no such data')")
+    monkeypatch.setattr("tools.run_seeds.ROOT", folder)
     arguments = ["tiny_l2.py", "--no-bracket", "--seeds", "0", "--device", "cpu", "--out", "out"]
-    status, out, told = call(*arguments, "--cfg-options", "scenario.dataset_root=nowhere")
+    status, out, told = call(*arguments)
     assert status == 1
     assert out == ""
     last = told.splitlines()[-1]

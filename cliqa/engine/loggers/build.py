@@ -14,15 +14,7 @@ PROVIDED = ("work_dir",)
 
 
 def build_loggers(config: dict[str, Any], work_dir: str | Path) -> list[Any]:
-    """Build a config's loggers.
-
-    Args:
-        config: The resolved config.
-        work_dir: The run's folder, given to the loggers that take one.
-
-    Returns:
-        The loggers, in the config's order; none of them can stop a run (`guarded`).
-    """
+    """Return a config's loggers, in its order; none of them can stop a run (`guarded`)."""
     built = []
     for index, section in enumerate(config.get("loggers") or []):
         where = f"loggers[{index}]"

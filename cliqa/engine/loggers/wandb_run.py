@@ -146,9 +146,6 @@ def _first_line(error: Exception) -> str:
 def mode_of_environment(wandb: ModuleType) -> str:
     """Return the mode that environment variables and settings ask for.
 
-    Args:
-        wandb: The library.
-
     Raises:
         ConfigError: ``WANDB_MODE`` has an unknown value.
     """
@@ -167,11 +164,7 @@ def mode_of_environment(wandb: ModuleType) -> str:
 
 
 def is_logged_in(wandb: ModuleType) -> bool:
-    """Return whether the user is logged in, without asking a server.
-
-    Args:
-        wandb: The library.
-    """
+    """Return whether the user is logged in, without asking a server."""
     settings = wandb.setup().settings
     known = (getattr(settings, name, None) for name in ("api_key", "identity_token_file"))
     if any(os.environ.get(name) for name in CREDENTIALS) or any(known):
@@ -187,11 +180,7 @@ def is_logged_in(wandb: ModuleType) -> bool:
 
 
 def is_reachable(url: str) -> bool:
-    """Return whether a server answers in a few seconds, with any answer.
-
-    Args:
-        url: Its address; proxies of the environment are used.
-    """
+    """Return whether a server answers in a few seconds, with any answer, by the usual proxies."""
     answers: list[bool] = []
 
     def ask() -> None:

@@ -25,11 +25,7 @@ from cliqa.utils.seed import generator
 
 
 class ImageList:
-    """Images of one or several sources.
-
-    Args:
-        places: The source of each image, and the image's number there.
-    """
+    """Images of one or several sources, each with its number there."""
 
     def __init__(self, places: Sequence[tuple[Images, int]]) -> None:
         self.places = list(places)
@@ -55,10 +51,7 @@ def build_images(
 ) -> ImageList:
     """Return the unlabelled images: a folder's, or the training images of the config's stream.
 
-    Args:
-        config: The resolved config.
-        root: The folder; None for the stream.
-        arguments: Those of the pairs; ``on_bad_image`` is taken out.
+    ``on_bad_image`` is taken out of the pairs' arguments.
     """
     policy = arguments.pop("on_bad_image", "error")
     if root is not None:
@@ -70,10 +63,7 @@ def build_images(
 def split(source: ImageList, share: float, seed: int) -> tuple[ImageList, ImageList]:
     """Return the images to train on, and those held out, drawn by the seed.
 
-    Args:
-        source: All images.
-        share: The share that is held out, 0..1 (1 excluded), or their number, >= 1.
-        seed: The run's.
+    `share` is the share that is held out, 0..1 (1 excluded), or their number, >= 1.
 
     Raises:
         ConfigError: Nothing would be left to train on, or `share` is negative.
@@ -93,12 +83,7 @@ def split(source: ImageList, share: float, seed: int) -> tuple[ImageList, ImageL
 
 
 def record_images(train: ImageList, held_out: ImageList) -> DataRecord:
-    """Return the record of a pretraining's images: their names and sizes, for they have no labels.
-
-    Args:
-        train: Those that are trained on.
-        held_out: Those that are not.
-    """
+    """Return the record of a pretraining's images: names and sizes, for they have no labels."""
     parts = {"train": train, "held_out": held_out}
     return DataRecord(
         {"images": {key: record_samples(_samples(one)) for key, one in parts.items()}}

@@ -43,10 +43,6 @@ class PretrainParts:
 def build_pretraining(config: Mapping[str, Any], device: torch.device) -> PretrainParts:
     """Build a checked config's pretraining.
 
-    Args:
-        config: The resolved config.
-        device: Where it trains.
-
     Raises:
         ConfigError: A value is out of range.
         DatasetError: There is no image, or none is left to train on.
@@ -93,10 +89,7 @@ def held_out_accuracy(
 ) -> Callable[[QualityProjection], dict[str, float]]:
     """Return a function that computes the rank accuracy on the centres of held-out images.
 
-    Args:
-        images: The images; each is cut to one crop of the pairs' size, once: the crops are kept.
-        data: The pairs, whose families and levels are taken.
-        device: Where the model runs.
+    Each image is cut to one crop of the pairs' size, once: the crops are kept.
     """
     mean, std = data.mean.to(device), data.std.to(device)
     size = data.crop_size

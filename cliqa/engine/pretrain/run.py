@@ -44,15 +44,7 @@ def pretrain(
 ) -> list[Row]:
     """Pretrain a config's model on images without scores, and write its encoder.
 
-    Args:
-        config: The config, as loaded.
-        config_file: Where it was loaded from.
-        work_dir: Where the files go; None for the config's own.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-        seed: Overrides the config's seed.
-        resume: ``None`` to start from scratch, ``"auto"`` or a checkpoint's path to resume.
-        amp: Train in mixed precision.
-        allow_changed_data: Resume although the images have changed.
+    The arguments are those of `cliqa.engine.train.train`.
 
     Returns:
         One row an epoch: the parts of the loss, and the held-out rank accuracy.

@@ -48,11 +48,7 @@ WRITTEN = {
 
 
 class WorkDir:
-    """The paths of a work_dir, its lock, and the files that the engine writes.
-
-    Args:
-        root: The folder.
-    """
+    """The paths of a work_dir, its lock, and the files that the engine writes."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
@@ -136,11 +132,7 @@ class WorkDir:
             logger.info("what else lies in %s stays there", self.root)
 
     def prepare(self) -> None:
-        """Create the folder and its subfolders, and remove temporary files of a killed run.
-
-        Raises:
-            ArtifactError: It cannot be made or written to.
-        """
+        """Create the folder and its subfolders, and remove temporary files of a killed run."""
         make_folder(self.root)
         try:
             self.checkpoints.mkdir(exist_ok=True)
@@ -160,13 +152,9 @@ class WorkDir:
             self.mark_last(self.last)
 
     def checkpoint_to_resume(self, wanted: str) -> Path | None:
-        """Return the checkpoint that ``--resume`` means.
+        """Return the checkpoint that ``--resume`` means: ``"auto"``, this folder's last, or a path.
 
-        Args:
-            wanted: ``"auto"`` for this folder's last one, or a path.
-
-        Returns:
-            The path; None for ``"auto"`` where there is no checkpoint yet.
+        It is None for ``"auto"`` where there is no checkpoint yet.
 
         Raises:
             CheckpointError: The path does not exist.

@@ -23,10 +23,7 @@ EXPORTED = (".onnx", ".xml", ".bin")
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """Return a checkpoint's path.
-
-    Args:
-        path: A checkpoint, or a work_dir, whose last one is meant.
+    """Return the path of a checkpoint; of a work_dir, that of its last one.
 
     Raises:
         CheckpointError: There is none.
@@ -59,20 +56,12 @@ def is_run(state: dict[str, Any]) -> bool:
 
 
 def load_run(path: Path) -> dict[str, Any]:
-    """Return a run's checkpoint.
-
-    Raises:
-        CheckpointError: The file is damaged, or holds something else.
-    """
+    """Return a run's checkpoint; see `load_checkpoint` and `as_run`."""
     return as_run(load_checkpoint(path), path)
 
 
 def as_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
     """Return a checkpoint's content, if it is a run's.
-
-    Args:
-        state: The content.
-        path: The checkpoint, for the error message.
 
     Raises:
         CheckpointError: It holds something else.
@@ -98,11 +87,7 @@ def model_of(state: dict[str, Any]) -> nn.Module:
 
 
 def deployed_of(state: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
-    """Return a checkpoint's model, and the network that predicts: with a gate, all its views.
-
-    Args:
-        state: A run's checkpoint.
-    """
+    """Return a run's model, and the network that predicts: with a gate, all its views."""
     model, plugins = _models_of(state)
     states = {key.partition(".")[2]: value for key, value in state["strategy"]["plugins"].items()}
     network = model
@@ -127,12 +112,5 @@ def _models_of(state: dict[str, Any]) -> tuple[nn.Module, list[Any]]:
 
 
 def open_teacher(path: Path) -> nn.Module:
-    """Return a run's model as a teacher; see `Distillation`.
-
-    Args:
-        path: The run's work_dir, or a checkpoint.
-
-    Raises:
-        CheckpointError: There is no run's checkpoint.
-    """
+    """Return the model of a run (its work_dir, or a checkpoint) as a teacher of `Distillation`."""
     return model_of(load_run(find_checkpoint(path)))

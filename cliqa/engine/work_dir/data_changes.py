@@ -52,12 +52,8 @@ def describe_changes(
 ) -> str:
     """Return what has changed: ``20 of 32 labels differ (first: a.jpg: .31 then, .62 now)``.
 
-    Args:
-        then: What was kept.
-        now: What there is now.
-        names: The images' names by split, of `now`.
-        classes: The classes' names, if the labels are classes.
-        only_known: `now` may have more images than were kept, in a split of another name.
+    With `only_known`, `now` may have more images than were kept, in a split of another name;
+    `names` are those of its images, by split.
 
     >>> one, other = (np.array([(1, label, 9)], ROW) for label in (0.25, 0.5))
     >>> describe_changes({"train": one}, {"train": other}, {"train": ["a.jpg"]})

@@ -132,7 +132,12 @@ class DataRecord:
         if any(one.rows is None for one in (*old.values(), *new.values())):
             return "" if whole else "its labels, its images or its splits"
         classes = self.classes or now.classes
-        changes = describe_changes(_rows(old), _rows(new), _names(new), classes, only_known=whole)
+        then_rows, now_rows = (
+            {key: one.rows for key, one in split.items() if one.rows is not None}
+            for split in (old, new)
+        )
+        names = {key: one.names or () for key, one in new.items()}
+        changes = describe_changes(then_rows, now_rows, names, classes, only_known=whole)
         if self.classes != now.classes:
             more = f"; {changes}" if changes else ""
             changes = f"the classes were {', '.join(self.classes[:8])}{more}"
@@ -140,11 +145,7 @@ class DataRecord:
 
 
 def record_of(benchmark: CLScenario) -> DataRecord:
-    """Return the record of a benchmark's data; empty for data sets of other classes than ours.
-
-    Args:
-        benchmark: A `QualityStream` or a `ClassStream`.
-    """
+    """Return the record of a stream's data; empty for data sets of other classes than ours."""
     sources = getattr(benchmark, "sources", {})
     return record_sources(sources, tuple(getattr(benchmark, "class_names", ())))
 
@@ -198,12 +199,8 @@ def _checks(inputs: torch.Tensor) -> np.ndarray:
 def read_record(state: object, where: object) -> DataRecord | None:
     """Return the record in a checkpoint or an exported file, None where it has none.
 
-    Args:
-        state: What `DataRecord.to_state` or `DataRecord.digests` gave.
-        where: The file, for the error message.
-
     Raises:
-        CheckpointError: It cannot be read.
+        CheckpointError: It is not what `DataRecord.to_state` or `DataRecord.digests` gave.
     """
     if not state:
         return None
@@ -238,13 +235,3 @@ def _parts(parts: Mapping[str, Any], rows: torch.Tensor | None) -> dict[str, Spl
 def _bytes_of(rows: np.ndarray | None) -> np.ndarray:
     """Return rows as bytes, uint8."""
     return np.zeros(0, np.uint8) if rows is None else rows.view(np.uint8)
-
-
-def _rows(parts: Mapping[str, SplitRecord]) -> dict[str, np.ndarray]:
-    """Return the rows of every split's images."""
-    return {key: one.rows for key, one in parts.items() if one.rows is not None}
-
-
-def _names(parts: Mapping[str, SplitRecord]) -> dict[str, Sequence[str]]:
-    """Return the images' names by split."""
-    return {key: one.names or () for key, one in parts.items()}

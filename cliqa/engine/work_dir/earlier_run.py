@@ -36,11 +36,7 @@ SHARED = "The first run found other things here: they stay when a run is moved a
 
 
 def note_others(folder: Path) -> None:
-    """Record, before a folder's first run, that it holds other files too.
-
-    Args:
-        folder: The folder; it holds no run.
-    """
+    """Record, before a folder's first run, that it holds other files too."""
     others = [name for name in _movable(folder) if not _is_own(name)]
     lock = folder / LOCK
     if others and not (lock.exists() and lock.stat().st_size):
@@ -57,17 +53,11 @@ def is_shared(folder: Path) -> bool:
 
 
 def move_aside(folder: Path) -> Path:
-    """Move an earlier run to the first free of ``folder.1``, ``folder.2``, ...
+    """Move an earlier run to the first free of ``folder.1``, ``folder.2``, ..., and return that.
 
     All that lies in the folder moves; of one that held other things before its first run, only
     what has a name of ours. Where no folder can be made beside it, or a disk begins with it, the
-    run goes into a folder in it. The caller holds the folder.
-
-    Args:
-        folder: The folder, or a link to it.
-
-    Returns:
-        Where the run lies now.
+    run goes into a folder in it. The caller holds the folder, which may be a link.
 
     Raises:
         ArtifactError: A part of it cannot be moved.
@@ -91,10 +81,7 @@ def move_aside(folder: Path) -> Path:
 
 
 def finish_move(folder: Path) -> None:
-    """Complete a move that was killed.
-
-    Args:
-        folder: The folder; the caller holds it.
+    """Complete a move that was killed; the caller holds the folder.
 
     Raises:
         ArtifactError: A part cannot be moved.

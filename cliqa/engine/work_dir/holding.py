@@ -58,12 +58,7 @@ def training_lock(root: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def only_one(folder: Path, what: str, lock: str = ".lock") -> Iterator[None]:
-    """Create a tool's folder, and lock it inside the block.
-
-    Args:
-        folder: The folder that ``--out`` names.
-        what: What runs in it, for the message.
-        lock: The lock's name; a run in the same folder has its own.
+    """Create a tool's folder, and lock it inside the block; `what` runs in it, for the message.
 
     Raises:
         ArtifactError: Another process holds it, or it cannot be written to.
@@ -86,25 +81,14 @@ def only_one(folder: Path, what: str, lock: str = ".lock") -> Iterator[None]:
 
 
 class ReadCheckpoint:
-    """A checkpoint that was read before its folder was locked.
-
-    Args:
-        path: The file, at the moment when it is read.
-    """
+    """A checkpoint that was read before its folder was locked; made when it is read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._seen = self._look()
 
     def check_unchanged(self, root: Path) -> None:
-        """Refuse a file that is no longer the one that was read.
-
-        Args:
-            root: The work_dir, for the message.
-
-        Raises:
-            ArtifactError: Another process has replaced or moved it.
-        """
+        """Refuse a file that another process has replaced or moved since it was read."""
         if self._look() != self._seen:
             raise ArtifactError(
                 f"work_dir {root}: another process has trained in it since this one read "

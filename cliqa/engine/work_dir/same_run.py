@@ -35,9 +35,7 @@ MOST_KEYS, MOST_DATA_SETS = 8, 4
 def differing_keys(saved: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
     """Return the keys, of those that decide the result, in which two configs differ.
 
-    Args:
-        saved: The config of the run.
-        config: The other one; it says whether the run is a pretraining.
+    The second one says whether the run is a pretraining.
     """
     sections = OF_TRAINING if config.get("pretrain") is None else OF_PRETRAINING
     old, new = ({key: one.get(key) for key in sections} for one in (saved, config))
@@ -54,11 +52,7 @@ def check_same_config(
 ) -> None:
     """Refuse to resume from a checkpoint under a config that would have led to other results.
 
-    Args:
-        path: The checkpoint.
-        saved: The config that it was made under.
-        config: The one to resume with.
-        own: Where the run's config lies.
+    `own` is where the run's config lies.
 
     Raises:
         CheckpointError: With the keys that differ.
@@ -73,11 +67,6 @@ def check_same_config(
 
 def check_same_texts(path: Path, state: dict[str, Any], config: dict[str, Any]) -> None:
     """Refuse texts that have changed since a checkpoint was made: a config holds only their path.
-
-    Args:
-        path: The checkpoint.
-        state: Its content.
-        config: The config to resume with, equal to the checkpoint's.
 
     Raises:
         CheckpointError: With the first candidate that differs.
@@ -139,10 +128,7 @@ def check_same_data(
         path: The run's checkpoint or exported file.
         saved: The record of the run's data that it holds; files of older versions have none.
         now: The data that are to be used.
-        allowed: Continue with the changed data; the returned record lists the changes.
-
-    Returns:
-        The record of the data with all changes so far.
+        allowed: Continue with the changed data; the returned record lists all changes so far.
 
     Raises:
         CheckpointError: With what has changed.

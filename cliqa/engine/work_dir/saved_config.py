@@ -58,10 +58,6 @@ OUTWARD = ("loggers", "metrics", "custom_imports", "deploy", "work_dir")
 def admit_config(config: dict[str, Any], path: Path) -> None:
     """Check a config from a file; import its modules only if the file is trusted.
 
-    Args:
-        config: The config that the file holds.
-        path: The file.
-
     Raises:
         TrustError: It asks for more than the config of an untrusted file may.
         ConfigError: The file is trusted, and a module of its run cannot be imported.
@@ -77,10 +73,7 @@ def admit_config(config: dict[str, Any], path: Path) -> None:
 def check_form(state: Mapping[str, Any], path: Path, form: Mapping[str, type] = OF_RUN) -> None:
     """Refuse a checkpoint whose entries have other types than training writes.
 
-    Args:
-        state: The content.
-        path: The checkpoint, for the error message.
-        form: The kind of every entry, by the keys that lead to it; owners come first.
+    `form` has the kind of every entry by the keys that lead to it; owners come first.
 
     Raises:
         CheckpointError: With the first entry that is of another kind.
@@ -98,10 +91,6 @@ def check_form(state: Mapping[str, Any], path: Path, form: Mapping[str, type] = 
 
 def image_parts(state: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Return a checkpoint's entries about images: names, classes, channels, preprocessing.
-
-    Args:
-        state: The content.
-        path: The checkpoint, for the error message.
 
     Raises:
         CheckpointError: One of them is something else.

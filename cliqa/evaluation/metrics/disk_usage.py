@@ -21,11 +21,7 @@ class FolderSize(DiskUsage):
     """
 
     def get_dir_size(self, path: str | Path) -> float:
-        """Return the size of all files below a folder in KiB; links are not counted.
-
-        Args:
-            path: The folder; 0 where it does not exist (yet).
-        """
+        """Return the size of all files below a folder (0 for none) in KiB, without links."""
         return _bytes_below(str(path)) / 1024
 
 

@@ -101,13 +101,7 @@ class DataSetScores:
 
 
 def load_evaluation(path: str | Path) -> dict[str, DataSetScores]:
-    """Read an ``eval_results.json``.
-
-    Args:
-        path: The file, or the work_dir that holds it.
-
-    Returns:
-        What the model scores, by data set.
+    """Read what a model scores, by data set, from an ``eval_results.json`` or its work_dir.
 
     Raises:
         ArtifactError: The file is missing, is no JSON, or has another form.
@@ -137,14 +131,10 @@ def _entry(row: dict[str, Any], names: Sequence[str]) -> object:
 
 
 def measures_table(evaluations: Mapping[str, Evaluation]) -> Table:
-    """Return a line a data set and model, with the 95 % interval of the main measure.
-
-    Args:
-        evaluations: Contents of ``eval_results.json`` by the models' names.
-    """
+    """Return a line a data set and model, with the 95 % interval of the main measure."""
     measures = _measures(evaluations)
     rows = []
-    for dataset in _datasets(evaluations):
+    for dataset in dict.fromkeys(name for e in evaluations.values() for name in e["datasets"]):
         for model, evaluation in evaluations.items():
             data = evaluation["datasets"].get(dataset)
             if data is not None:
@@ -160,11 +150,7 @@ def measures_table(evaluations: Mapping[str, Evaluation]) -> Table:
 
 
 def comparison_lines(comparisons: Sequence[Mapping[str, Any]]) -> Table:
-    """Return a line a data set and pair of models: is A better than B?
-
-    Args:
-        comparisons: What `compare_evaluations` returned.
-    """
+    """Return a line for each of `compare_evaluations`: is A better than B?"""
     rows = []
     for row in comparisons:
         if row["difference"] is None:
@@ -205,9 +191,6 @@ def evaluation_report(
         comparisons: What `compare_evaluations` returned.
         style: ``"text"`` or ``"markdown"`` for people; ``"csv"`` for machines: one line a number,
             with all digits, without the notes.
-
-    Raises:
-        ValueError: `style` is unknown.
     """
     if style == "csv":
         return render(_long_table(evaluations, comparisons), style)
@@ -275,11 +258,6 @@ def _measures(evaluations: Mapping[str, Evaluation]) -> list[str]:
         for name, value in data["metrics"].items()
     }
     return [name for name in (*OF_SCORES, *OF_CLASSES) if name in known]
-
-
-def _datasets(evaluations: Mapping[str, Evaluation]) -> list[str]:
-    """Return the data sets of all models, each once."""
-    return list(dict.fromkeys(name for e in evaluations.values() for name in e["datasets"]))
 
 
 def _range(band: Sequence[float] | None, sign: str = "") -> str:

@@ -60,10 +60,7 @@ class ClassPredictions:
 def prediction_path(work_dir: str | Path, experience: int, dataset: str) -> Path:
     """Return where the predictions of the model after an experience lie.
 
-    Args:
-        work_dir: The run's folder.
-        experience: Index t of the experience, from 0.
-        dataset: The data set's name; what a file name cannot hold is percent-quoted.
+    What a file name cannot hold of the data set's name is percent-quoted.
     """
     name = quote(dataset, safe=" +,()[]=")
     return Path(work_dir) / "predictions" / f"after_{experience}_on_{name}.npz"
@@ -149,12 +146,7 @@ def load_class_predictions(work_dir: str | Path, experience: int, dataset: str) 
 def prediction_grid(
     work_dir: str | Path, datasets: Sequence[str], experiences: int
 ) -> list[list[np.ndarray]]:
-    """Return ``grid[t][k]``, (N_k,), for every k <= t: what `matrix.stability` takes.
-
-    Args:
-        work_dir: The run's folder.
-        datasets: Names of the data sets; number k is the one of experience k.
-        experiences: How many experiences T have been finished.
+    """Return ``grid[t][k]``, (N_k,), for every k <= t < T: what `matrix.stability` takes.
 
     Raises:
         ArtifactError: A file is missing or damaged.
@@ -166,11 +158,7 @@ def prediction_grid(
 
 
 def _read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return named arrays of an ``.npz`` file.
-
-    Raises:
-        ArtifactError: The file is missing, damaged, or lacks an array.
-    """
+    """Return named arrays of an ``.npz`` file."""
     try:
         return read_npz(path, names)
     except FileNotFoundError as error:
@@ -186,11 +174,7 @@ def _read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def _check_kinds(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Refuse arrays that hold text where numbers belong, or the reverse (`TEXTS`).
-
-    Raises:
-        ArtifactError: One does.
-    """
+    """Refuse arrays that hold text where numbers belong, or the reverse (`TEXTS`)."""
     for name, array in arrays.items():
         if array.dtype.kind not in ("U" if name in TEXTS else "fiu"):
             raise ArtifactError(

@@ -51,13 +51,7 @@ def row_labels(results: Results) -> list[str]:
 
 
 def load_results(path: str | Path) -> Results:
-    """Read and check a run's ``results.json``.
-
-    Args:
-        path: The file, or the work_dir that holds it.
-
-    Returns:
-        Its content, with empty values for the optional parts that it lacks.
+    """Read and check the ``results.json`` of a path or a work_dir; optional parts may be empty.
 
     Raises:
         ArtifactError: The file is missing, is no JSON, or lacks a part.
@@ -70,13 +64,10 @@ def load_results(path: str | Path) -> Results:
 def read_artifact(path: str | Path, name: str, advice: str) -> tuple[Path, Any]:
     """Return where a JSON file of a run lies, and what it holds.
 
-    Args:
-        path: The file, or the folder that holds it.
-        name: Its name in the folder.
-        advice: What to do where it is missing.
+    `path` is the file, or the folder that holds it by `name`.
 
     Raises:
-        ArtifactError: It is missing, or no JSON.
+        ArtifactError: It is missing (then with the advice), or no JSON.
     """
     path = Path(path)
     path = path if path.suffix == ".json" else path / name
@@ -90,10 +81,6 @@ def read_artifact(path: str | Path, name: str, advice: str) -> tuple[Path, Any]:
 
 def check_results(content: object, where: str) -> Results:
     """Return the content of a ``results.json`` after checking its form.
-
-    Args:
-        content: What the file holds.
-        where: The file, for the error message.
 
     Raises:
         ArtifactError: A part is missing or has the wrong form.

@@ -147,11 +147,7 @@ def _differences(rows: Sequence[dict[str, Any]], first: str) -> list[dict[str, A
         for name, column in row["columns"].items():
             if name.startswith((GAP, *COSTS)):
                 continue
-            own, others = column["values"], base[name]["values"]
-            pairs = {key: (value, others[key]) for key, value in own.items() if key in others}
-            columns[name] = _estimate(
-                {key: None if None in pair else pair[0] - pair[1] for key, pair in pairs.items()}
-            )
+            columns[name] = _estimate(_paired(column["values"], base[name]["values"]))
         runs = max((len(column["values"]) for column in columns.values()), default=0)
         found.append({"config": row["config"], "runs": runs, "columns": columns})
     return found
@@ -225,15 +221,19 @@ def _estimate(values: Mapping[str, float | None]) -> dict[str, Any]:
     return {"values": values, **estimate._asdict()}
 
 
+def _paired(
+    values: Mapping[str, float | None], base: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    """Return values minus those of the base, for the replicates that both have."""
+    pairs = {key: (value, base[key]) for key, value in values.items() if key in base}
+    return {k: None if a is None or b is None else a - b for k, (a, b) in pairs.items()}
+
+
 def build_label_study(runs: Mapping[int, Runs], baseline: str, other: str) -> LabelStudy:
     """Return means and intervals of two configs, and of their difference paired by seed.
 
-    What a seed makes easy or hard for both cancels out in the difference.
-
-    Args:
-        runs: The finished runs by the number of training images of each data set.
-        baseline: One config's name.
-        other: The other's.
+    What a seed makes easy or hard for both cancels out in the difference. The runs are those that
+    have finished, by the number of training images of each data set.
 
     Returns:
         ``measure``, ``final`` (the name of its mean), ``baseline``, ``other`` and ``rows``. A row
@@ -262,26 +262,14 @@ def build_label_study(runs: Mapping[int, Runs], baseline: str, other: str) -> La
     final = mean_name(measure)
     rows = []
     for images, seeds in paired.items():
-        values: dict[str, list[float | None]] = {
-            name: [runs[images][name][seed]["summary"].get(final) for seed in seeds]
+        values = {
+            name: {seed: runs[images][name][seed]["summary"].get(final) for seed in seeds}
             for name in (baseline, other)
         }
-        pairs = zip(values[baseline], values[other], strict=True)
-        values["difference"] = [None if a is None or b is None else b - a for a, b in pairs]
+        values["difference"] = _paired(values[other], values[baseline])
         found = {
-            name: _estimate(dict(zip(seeds, own, strict=True))) for name, own in values.items()
+            name: {**_estimate(own), "values": list(own.values())} for name, own in values.items()
         }
-        rows.append(
-            {
-                "images": images,
-                "seeds": seeds,
-                **{name: {**one, "values": values[name]} for name, one in found.items()},
-            }
-        )
-    return {
-        "measure": measure,
-        "final": final,
-        "baseline": baseline,
-        "other": other,
-        "rows": rows,
-    }
+        rows.append({"images": images, "seeds": seeds, **found})
+    head = {"measure": measure, "final": final, "baseline": baseline, "other": other}
+    return {**head, "rows": rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cliqa.evaluation.records.study import COSTS, SUFFIX_TASK_IL, LabelStudy, Study
@@ -43,13 +43,8 @@ def head_of(column: str) -> str:
 
 def study_table(study: Study) -> Table:
     """Return a row a config with ``mean ± reach``, the half of the 95 % interval's length."""
-    columns = list(study["rows"][0]["columns"])
-    rows = [
-        (row["config"], str(row["runs"]), *(_cell(row["columns"][name], name) for name in columns))
-        for row in study["rows"]
-    ]
     title = f"Final {LABELS.get(study['measure'], study['measure'])}, mean ± 95 % interval"
-    return Table(title, ("", "runs", *map(head_of, columns)), tuple(rows))
+    return _table(title, "runs", study["rows"], _cell)
 
 
 def difference_table(study: Study) -> Table | None:
@@ -57,16 +52,26 @@ def difference_table(study: Study) -> Table | None:
     rows = [row for row in study["differences"] if row["runs"] > 1]
     if not rows:
         return None
+    title = f"Difference to {study['first']}, paired, mean ± 95 % interval"
+    return _table(title, "pairs", rows, _difference)
+
+
+def _table(
+    title: str,
+    count: str,
+    rows: Sequence[Mapping[str, Any]],
+    cell: Callable[[Mapping[str, Any], str], str],
+) -> Table:
+    """Return a row a config with a cell for every column, written by `cell`."""
     columns = list(rows[0]["columns"])
-    cells = [
-        (row["config"], str(row["runs"]), *(_difference(row["columns"][name]) for name in columns))
+    lines = [
+        (row["config"], str(row["runs"]), *(cell(row["columns"][name], name) for name in columns))
         for row in rows
     ]
-    title = f"Difference to {study['first']}, paired, mean ± 95 % interval"
-    return Table(title, ("", "pairs", *map(head_of, columns)), tuple(cells))
+    return Table(title, ("", count, *map(head_of, columns)), tuple(lines))
 
 
-def _difference(column: Mapping[str, Any]) -> str:
+def _difference(column: Mapping[str, Any], _: str) -> str:
     """Return a difference's cell, with its sign."""
     cell = mean_cell(column)
     return f"+{cell}" if (column["mean"] or 0) > 0 else cell
@@ -80,10 +85,6 @@ def _cell(column: Mapping[str, Any], name: str) -> str:
 def mean_cell(column: Mapping[str, Any], digits: int = 3) -> str:
     """Return a mean with the reach of its interval; ``±n/a`` where there is one value alone.
 
-    Args:
-        column: ``mean`` and ``high``, None where they are not defined.
-        digits: Behind the point.
-
     >>> mean_cell({"mean": 0.5, "high": 0.75}, 2), mean_cell({"mean": None, "high": None})
     ('0.50 ±0.25', 'n/a')
     """
@@ -96,13 +97,8 @@ def mean_cell(column: Mapping[str, Any], digits: int = 3) -> str:
 def study_report(study: Study, style: Style = "text") -> str:
     """Return a study for people (``"text"``, ``"markdown"``) or machines (``"csv"``).
 
-    Args:
-        study: What `build_study` returned.
-        style: ``"csv"`` has all digits, ends of intervals in columns of their own, empty cells
-            where a number is not defined, and no notes.
-
-    Raises:
-        ValueError: `style` is unknown.
+    ``"csv"`` has all digits, ends of intervals in columns of their own, empty cells where a number
+    is not defined, and no notes.
     """
     if style == "csv":
         return render(_exact_table(study), style)
@@ -159,27 +155,14 @@ def _exact_table(study: Study) -> Table:
 
 
 def label_table(study: LabelStudy, style: Style = "text") -> str:
-    """Return a row a number of images, with means, 95 % intervals and a verdict.
-
-    Args:
-        study: What `build_label_study` returned.
-        style: As `render`; ``"csv"`` is rounded like the others.
-    """
+    """Return a row a number of images, with means, 95 % intervals and a verdict; see `render`."""
     columns = (study["baseline"], study["other"], "difference")
-    rows = [
-        (
-            str(row["images"]),
-            str(len(row["seeds"])),
-            *(mean_cell(row[name]) for name in columns),
-            verdict(_interval(row["difference"])),
-        )
-        for row in study["rows"]
-    ]
+    rows = []
+    for row in study["rows"]:
+        low, high = row["difference"]["low"], row["difference"]["high"]
+        shown = verdict(None if low is None else (low, high))
+        counts = (str(row["images"]), str(len(row["seeds"])))
+        rows.append((*counts, *(mean_cell(row[name]) for name in columns), shown))
     title = f"Final {LABELS.get(study['final'], study['final'])}, mean ± 95 % interval over seeds"
     header = ("training images", "seeds", *columns, "")
     return render(Table(title, header, tuple(rows)), style)
-
-
-def _interval(column: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Return a column's interval, None where it is not defined."""
-    return None if column["low"] is None else (column["low"], column["high"])

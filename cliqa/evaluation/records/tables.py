@@ -108,10 +108,8 @@ def _is_number(cell: str) -> bool:
 def score_table(results: Results, measure: str) -> Table:
     """Return one measure after every experience (rows) on every data set (columns).
 
-    Args:
-        results: The content of ``results.json``.
-        measure: One of its matrices; its 95 % intervals are added where it has them and the lines
-            do not grow too long (`MOST_WITH_INTERVALS` data sets).
+    Its 95 % intervals are added where the results have them and the lines do not grow too long
+    (`MOST_WITH_INTERVALS` data sets).
 
     Raises:
         EvaluationError: The results have no such measure.
@@ -152,13 +150,8 @@ def summary_table(results: Results) -> Table:
 def report(results: Results, style: Style = "text") -> str:
     """Return all that a run prints at its end: scores, summary and warnings.
 
-    Args:
-        results: The content of ``results.json``.
-        style: ``"text"``, ``"markdown"``, or ``"csv"`` for machines: one line per number, empty
-            where it is not defined, without the warnings.
-
-    Raises:
-        ValueError: `style` is unknown.
+    ``"csv"`` is for machines: one line per number, empty where it is not defined, without the
+    warnings.
     """
     if style == "csv":
         return render(_long_table(results), style)
@@ -191,9 +184,6 @@ def comparison_table(runs: Mapping[str, Results]) -> Table:
     """Return the final scores of several runs, with how far each closes the gap to joint training.
 
     The gap is given where exactly one run is joint and exactly one is called or configured naive.
-
-    Args:
-        runs: Content of ``results.json`` by the runs' names.
 
     Raises:
         EvaluationError: There is no run, or the runs have different measures.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import avalanche.logging as avalanche_logging
 import pytest
 
-from cliqa.engine.loggers.csv_file import CSVLogger
-from cliqa.engine.loggers.text import TextLogger
+from cliqa.engine.loggers.files import CSVLogger, TextLogger
 from cliqa.registry import LOGGERS
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cliqa.engine.loggers.build import PROVIDED, build_loggers, close_loggers
-from cliqa.engine.loggers.text import TextLogger
+from cliqa.engine.loggers.files import TextLogger
 from cliqa.engine.places import listed
 from cliqa.registry import LOGGERS
 from cliqa.utils.errors import ConfigError

@@ -218,9 +218,12 @@ def test_the_encoder_starts_a_model_and_scores_without_labels(
 
 
 def test_its_scores_can_be_exported(
-    config: dict[str, Any], run: Callable[..., int], tmp_path: Path, photos: Path
+    config: dict[str, Any],
+    run: Callable[..., int],
+    tmp_path: Path,
+    photos: Path,
+    quick_exports: None,
 ) -> None:
-    pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
     config["pretrain"]["epochs"] = 1
     assert run(config) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -316,40 +315,43 @@ def test_an_evaluation_on_other_labels_is_refused_or_recorded(
     assert json.loads((run / "eval_results.json").read_text())["warnings"] == [note]
 
 
-def test_evaluations_without_a_config_look_at_the_data_too(
-    config: dict[str, Any],
-    data: Path,
-    tmp_path: Path,
-    run_config: Callable[..., Path],
-) -> None:
-    folder = run_config(config)
+@pytest.fixture
+def moved_run(run: Path, data: Path) -> Path:
+    """Return a copy of `tiny_run` whose config names the copy of the data."""
+    last = run / "checkpoints" / "last.pth"
+    state = load_checkpoint(last)
+    state["config"]["scenario"]["dataset_root"] = str(data)
+    save_checkpoint(last, state)
+    return run
+
+
+def test_evaluations_without_a_config_look_at_the_data_too(moved_run: Path, data: Path) -> None:
     change_labels(data / "a", 40)
     with pytest.raises(Exception, match=r"last\.pth: trained on other data; changed since: a: 12"):
-        evaluate_checkpoints([folder], EvalRequest(), CPU)
+        evaluate_checkpoints([moved_run], EvalRequest(), CPU)
     allowed = EvalRequest(allow_changed_data=True)
-    results, _ = evaluate_checkpoints([folder], allowed, CPU)
+    results, _ = evaluate_checkpoints([moved_run], allowed, CPU)
     assert len(results["run"]["warnings"]) == 1
 
 
 def test_a_pruning_over_other_labels_is_refused_or_recorded(
-    config: dict[str, Any], data: Path, tmp_path: Path, run_config: Callable[..., Path]
+    moved_run: Path, data: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("torch_pruning")
-    folder = run_config(config)
     change_labels(data / "a")
     options: dict[str, Any] = {"ratio": 0.3, "epochs": 0, "round_to": 1, "device": "cpu"}
     with pytest.raises(CheckpointError, match="trained on other data; changed since: a: 3 of 40"):
-        prune_run(folder, out=tmp_path / "small", **options)
+        prune_run(moved_run, out=tmp_path / "small", **options)
     assert not (tmp_path / "small").exists()
-    report = prune_run(folder, out=tmp_path / "small", allow_changed_data=True, **options)
+    report = prune_run(moved_run, out=tmp_path / "small", allow_changed_data=True, **options)
     assert "(--allow-changed-data): a: 3 of 40 labels differ" in report["notes"][0]
 
 
 def test_an_exported_file_knows_the_data_of_its_run(
-    config: dict[str, Any], data: Path, run_config: Callable[..., Path], quick_exports: None
+    config: dict[str, Any], data: Path, run: Path, quick_exports: None
 ) -> None:
     pytest.importorskip("onnxruntime")
-    file = export_checkpoint(run_config(config), size=(16, 16)).path
+    file = export_checkpoint(run, size=(16, 16)).path
     own: dict[str, Any] = {"config_file": "x.py", "exported": file, "device": "cpu"}
     assert evaluate(config, **own)["warnings"] == []
     change_labels(data / "c", 40)

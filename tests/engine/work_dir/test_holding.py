@@ -68,7 +68,7 @@ def test_no_other_run_comes_between_two_steps(
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_three_processes_at_once_never_mix(tmp_path: Path) -> None:
     """However they fall: a folder holds one run's files, and each run that began lies somewhere."""
-    for trial in range(int(os.environ.get("CLIQA_ROUNDS", "12"))):
+    for trial in range(int(os.environ.get("CLIQA_ROUNDS", "6"))):
         case = tmp_path / str(trial)
         run_in(case / "run", "earlier")
         chance = random.Random(trial)
