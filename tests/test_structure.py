@@ -6,6 +6,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,15 @@ def hook_mistakes(paths: list[Path]) -> Iterator[str]:
 
 def test_rooms_import_from_below_alone() -> None:
     assert [mistake for path in sources() for mistake in room_mistakes(path)] == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    modules = {".".join(("cliqa", *module_of(path).split("."))): path for path in sources()}
+    graph = {
+        name: {imported for _, imported in imports_of(path) if imported in modules}
+        for name, path in modules.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError with the modules of the circle
 
 
 def test_libraries_stay_in_their_rooms() -> None:

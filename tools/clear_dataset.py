@@ -121,6 +121,7 @@ def _features(args: argparse.Namespace) -> None:
 
 def _create(args: argparse.Namespace) -> None:
     check_new_folder(args.out)
+    from cliqa.datasets.clear.create import create_dataset  # noqa: PLC0415
 
     process = partial(sorted, key=lambda record: record[args.sort_by])
     copy: Literal["copy", "link"] = "link" if args.link else "copy"

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-    from cliqa.training.loop.batching import RaggedImages
+    from cliqa.training.loop.batching import Loader, RaggedImages
     from cliqa.training.loop.options import TrainingOptions
 
 Batch = Sequence[Any]
@@ -83,14 +83,6 @@ class Experience(Protocol):
 
     origin_stream: Sequence[Experience]
     """The stream that it belongs to: all experiences, later ones too."""
-
-
-class Loader(Protocol):
-    """Batches of a data set in some order."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Any]: ...
 
 
 class Clock(Protocol):

@@ -202,7 +202,7 @@ def test_the_advice_is_that_of_the_splits_origin(tiny_config: Config, tmp_path: 
     (tmp_path / "val.csv").write_text("\n".join([rows[0], *rows[15:]]))
     Path(section["labels"]).write_text("\n".join(rows[:12]))
     section["val_labels"] = str(tmp_path / "val.csv")
-    with pytest.raises(ConfigError, match=r"give labels, val_labels and test_labels, one file per split"):
+    with pytest.raises(ConfigError, match="val_labels and test_labels, one file per split"):
         rehearse(build(config, CPU))
     (tmp_path / "test.csv").write_text("\n".join([rows[0], *rows[12:15]]))
     section["test_labels"] = str(tmp_path / "test.csv")

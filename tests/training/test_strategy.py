@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.training.loop.batching import Loader
 from cliqa.training.loop.template import StreamTemplate
 from cliqa.training.own_loop.strategies import OwnLoop
 from cliqa.training.plugins.base import HOOKS, ContinualPlugin
-from cliqa.training.strategy import Clock, Experience, Loader, Samples, Strategy
+from cliqa.training.strategy import Clock, Experience, Samples, Strategy
 
 Make = Callable[..., Any]
 

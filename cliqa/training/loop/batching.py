@@ -6,14 +6,21 @@ Legend: B images, N crops an image, C H W, K outputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
 
-from cliqa.training.strategy import Loader
 from cliqa.utils.errors import ConfigError, DatasetError, ModelError
+
+
+class Loader(Protocol):
+    """Batches of a data set in some order."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 class RaggedImages(list[Tensor]):

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from cliqa.benchmarks.experience import NamedExperience
 from cliqa.models.freezing import set_training
 from cliqa.training.loop.batching import (
+    Loader,
     MixedLoader,
     RaggedImages,
     apply_model,
@@ -23,7 +24,7 @@ from cliqa.training.loop.feature_loader import FeatureLoader, feature_tensors
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.patch_order import PatchOrder
 from cliqa.training.loop.precision import Precision
-from cliqa.training.strategy import Batch, Loader, Samples, Strategy
+from cliqa.training.strategy import Batch, Samples, Strategy
 from cliqa.utils.memory import InPieces
 from cliqa.utils.seed import generator
 
