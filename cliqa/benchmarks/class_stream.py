@@ -104,7 +104,11 @@ class ClassStream(CLScenario):
         self._warnings = self._few_classes()
         for text in self._warnings:
             logger.warning("%s", text)
-        streams = [self._stream(split) for split in SPLITS if self._has(split)]
+        streams = [
+            self._stream(split)
+            for split in SPLITS
+            if all(len(self.sources[name, split]) for name in self.names)
+        ]
         super().__init__(streams)
         for stream in streams:
             for experience in stream:  # asked for by Avalanche's confusion matrix
@@ -154,18 +158,14 @@ class ClassStream(CLScenario):
             f"from others there, {advice}."
         ]
 
-    def _has(self, split: str) -> bool:
-        """Return whether every experience has samples in a split."""
-        return all(len(self.sources[name, split]) for name in self.names)
-
     def _stream(self, split: str) -> EagerCLStream[NamedExperience]:
         """Return one of the streams, its experiences with their classes."""
-        everything = {int(c) for name in self.names for c in self.sources[name, split].targets}
+        classes = [set(self.sources[name, split].targets.tolist()) for name in self.names]
+        everything = set().union(*classes)
         seen: set[int] = set()
         experiences = []
-        for index, name in enumerate(self.names):
+        for index, (name, own) in enumerate(zip(self.names, classes, strict=True)):
             experience = NamedExperience(name, self.dataset(name, split), index)
-            own = {int(c) for c in self.sources[name, split].targets}
             experience.classes_in_this_experience = sorted(own)
             experience.previous_classes = sorted(seen)
             seen |= own
@@ -190,11 +190,7 @@ class ClassStream(CLScenario):
         return self.dataset(name, "val") if len(self.sources[name, "val"]) else None
 
     def tested(self, learnt: Collection[int]) -> list[int]:
-        """Return the experiences that a model may be tested on.
-
-        Args:
-            learnt: The experiences that it has been trained on.
-        """
+        """Return the experiences to test a model on, which has `learnt` some of them."""
         every = range(len(self.names))
         return [k for k in every if k not in learnt] if self.ahead_only else list(every)
 
@@ -207,11 +203,7 @@ def with_class_transforms(
 ) -> TaskAwareSupervisedClassificationDataset:
     """Return Avalanche's view of a data set with classes, in evaluation mode.
 
-    Args:
-        data: Samples (input, class).
-        train_transform: For the images in training mode; None for features.
-        eval_transform: For the images in evaluation mode; None for features.
-        task_label: The third part of every sample.
+    The task label is the third part of every sample; features take no transforms.
     """
     groups = TransformGroups(
         {"train": (train_transform, None), "eval": (eval_transform, None)}, current_group="eval"

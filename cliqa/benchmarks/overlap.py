@@ -66,10 +66,10 @@ def without_overlap(
     counts: Counter[tuple[Split, Split]] = Counter()
     drop: dict[Split, set[int]] = defaultdict(set)
     for _, first, index_first, second, index_second in find_shared([splits[n] for n in names]):
-        pair = sorted([(names[first], index_first), (names[second], index_second)], key=_rank)
-        (low, index), (high, _) = pair
+        pair = [(names[first], index_first), (names[second], index_second)]
+        (low, index), (high, _) = sorted(pair, key=lambda place: RANK[place[0][1]])
         counts[low, high] += 1
-        if RANK[low[1]] < RANK[high[1]]:
+        if _leaks(low, high):
             drop[low].add(index)
     overlaps = [
         Overlap(
@@ -87,11 +87,6 @@ def without_overlap(
     if shared != "remove":
         return dict(splits), overlaps
     return {n: _without(n, data, drop.get(n, set())) for n, data in splits.items()}, overlaps
-
-
-def _rank(place: tuple[Split, int]) -> int:
-    """Return the rank of an image's split."""
-    return RANK[place[0][1]]
 
 
 def _leaks(low: Split, high: Split) -> bool:

@@ -36,10 +36,7 @@ FOLDERS = {
 
 
 def preset(name: str) -> list[dict[str, Any]]:
-    """Return the data sets of a preset, as a config would list them.
-
-    Args:
-        name: One of `PRESETS`.
+    """Return the data sets of one of the `PRESETS`, as a config would list them.
 
     Raises:
         ConfigError: There is no such preset.

@@ -11,7 +11,7 @@ from avalanche.benchmarks.scenarios.generic_scenario import EagerCLStream
 from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TransformGroups
 from torch import Tensor
 
-from cliqa.benchmarks.experience import NamedExperience, named_stream
+from cliqa.benchmarks.experience import NamedExperience
 from cliqa.benchmarks.overlap import without_overlap
 from cliqa.benchmarks.patches import Patches, ReadFirst, StoredImages
 from cliqa.datasets.base import QualityDataset
@@ -100,12 +100,16 @@ class QualityStream(CLScenario):
 
     def _stream(self, split: str) -> EagerCLStream[NamedExperience]:
         """Return one of the streams: an experience of each data set that has the split."""
-        places = [k for k, name in enumerate(self.names) if len(self.sources[name, split])]
-        names = [self.names[k] for k in places]
-        data = [self.dataset(name, split) for name in names]
         patches = self.patches if split == "train" else None
-        sources = [self.sources[name, split] for name in names]
-        return named_stream(split, names, data, patches, sources, places)
+        experiences = {
+            place: NamedExperience(name, self.dataset(name, split), place, patches, source)
+            for place, name in enumerate(self.names)
+            if len(source := self.sources[name, split])
+        }
+        stream = EagerCLStream(split, list(experiences.values()))
+        for place, experience in experiences.items():
+            experience.current_experience = place  # Avalanche numbers the existing ones
+        return stream
 
     @property
     def notes(self) -> list[str]:
@@ -115,10 +119,10 @@ class QualityStream(CLScenario):
 
     def dataset(self, name: str, split: str) -> AvalancheDataset:
         """Return a data set's split with both transforms, in evaluation mode unless it is train."""
-        patches = self.patches if split == "train" else None
-        transforms = self.train_transform, self.eval_transform
-        data = with_transforms(self.sources[name, split], *transforms, patches)
-        return data.train() if split == "train" else data
+        train, own = split == "train", self.sources[name, split]
+        patches = self.patches if train else None
+        data = with_transforms(own, self.train_transform, self.eval_transform, patches)
+        return data.train() if train else data
 
     def validation(self, index: int) -> AvalancheDataset | None:
         """Return the validation data of experience `index`, or None if it has none."""
@@ -144,11 +148,7 @@ def with_transforms(
 ) -> AvalancheDataset:
     """Return Avalanche's view of a data set, in evaluation mode.
 
-    Args:
-        data: Samples (image, score).
-        train_transform: For the images in training mode.
-        eval_transform: For the images in evaluation mode.
-        patches: How training draws patches of the images; None for one sample per image.
+    `patches` is how training draws patches of the images; None for one sample per image.
     """
     transforms: dict[str, Any] = {"train": train_transform, "eval": eval_transform}
     source: Any = data

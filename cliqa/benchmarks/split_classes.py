@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -47,6 +47,7 @@ class SplitClasses(ClassStream):
     def __init__(
         self,
         data: tuple[ClassDataset, ClassDataset],
+        /,
         train_transform: Transform,
         eval_transform: Transform,
         n_experiences: int,
@@ -73,12 +74,7 @@ class SplitClasses(ClassStream):
 
 
 def class_order(classes: int, fixed: Sequence[int] | None, seed: int | None) -> list[int]:
-    """Return the classes in the order to learn them in.
-
-    Args:
-        classes: How many there are.
-        fixed: The order; None for 0, 1, 2, ...
-        seed: Shuffle them by this seed.
+    """Return the classes in their order of learning: `fixed`, shuffled by a seed, or 0, 1, 2, ...
 
     Raises:
         ConfigError: `fixed` does not name every class once, or both are given.
@@ -104,10 +100,6 @@ def class_order(classes: int, fixed: Sequence[int] | None, seed: int | None) -> 
 
 def group_classes(order: Sequence[int], n_experiences: int) -> list[tuple[int, ...]]:
     """Return the classes in groups of sizes that differ by one at most, the larger ones first.
-
-    Args:
-        order: The classes.
-        n_experiences: Number of groups.
 
     Raises:
         ConfigError: There is no such number of groups.
@@ -147,14 +139,11 @@ class PublishedSplit(SplitClasses):
 
     Args:
         dataset_root: Folder of the official files, as torchvision lays them out.
-        train_transform: Image (C, H, W) uint8 -> (C, h, w), for training.
-        eval_transform: The same for evaluation.
+        train_transform: As `SplitClasses`.
+        eval_transform: As `SplitClasses`.
         n_experiences: Number of groups of classes; None for the data set's usual number.
-        fixed_class_order: As `SplitClasses`.
-        seed: As `SplitClasses`.
-        task_labels: As `SplitClasses`.
-        val_fraction: As `SplitClasses`.
         download: Fetch the files first if they are missing.
+        common: The other arguments of `SplitClasses`.
 
     Raises:
         ConfigError: As `SplitClasses`.
@@ -169,22 +158,13 @@ class PublishedSplit(SplitClasses):
         train_transform: Transform,
         eval_transform: Transform,
         n_experiences: int | None = None,
-        fixed_class_order: Sequence[int] | None = None,
-        seed: int | None = None,
-        task_labels: bool = False,
-        val_fraction: float = 0.0,
+        *,
         download: bool = False,
+        **common: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(
-            self.read(dataset_root, download),
-            train_transform,
-            eval_transform,
-            self.usual_experiences if n_experiences is None else n_experiences,
-            fixed_class_order,
-            seed,
-            task_labels,
-            val_fraction,
-        )
+        data = self.read(dataset_root, download)
+        count = self.usual_experiences if n_experiences is None else n_experiences
+        super().__init__(data, train_transform, eval_transform, count, **common)
 
     @staticmethod
     def read(root: str | Path, download: bool) -> tuple[ClassDataset, ClassDataset]:
@@ -230,16 +210,13 @@ class SplitFolder(SplitClasses):
 
     Args:
         dataset_root: The folder.
-        train_transform: Image (3, H, W) uint8 -> (3, h, w), for training.
-        eval_transform: The same for evaluation.
+        train_transform: As `SplitClasses`.
+        eval_transform: As `SplitClasses`.
         n_experiences: Number of groups of classes.
-        fixed_class_order: As `SplitClasses`.
-        seed: As `SplitClasses`.
-        task_labels: As `SplitClasses`.
-        val_fraction: As `SplitClasses`.
         test_fraction: Share of every class to test on, where the folder has no ``test``.
         split_seed: Of that draw.
         cache: Keep decoded images in memory.
+        common: The other arguments of `SplitClasses`.
 
     Raises:
         ConfigError: As `SplitClasses`.
@@ -252,21 +229,11 @@ class SplitFolder(SplitClasses):
         train_transform: Transform,
         eval_transform: Transform,
         n_experiences: int = 5,
-        fixed_class_order: Sequence[int] | None = None,
-        seed: int | None = None,
-        task_labels: bool = False,
-        val_fraction: float = 0.0,
+        *,
         test_fraction: float = 0.2,
         split_seed: int = 0,
         cache: bool = False,
+        **common: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(
-            read_image_folder(dataset_root, test_fraction, split_seed, cache),
-            train_transform,
-            eval_transform,
-            n_experiences,
-            fixed_class_order,
-            seed,
-            task_labels,
-            val_fraction,
-        )
+        data = read_image_folder(dataset_root, test_fraction, split_seed, cache)
+        super().__init__(data, train_transform, eval_transform, n_experiences, **common)

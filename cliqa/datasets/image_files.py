@@ -24,12 +24,8 @@ def find_folder(
 ) -> Path:
     """Return the folder of the images: of those that exist, the one that holds the first images.
 
-    Args:
-        root: Base of relative candidates.
-        candidates: Folders in the order of preference; ``""`` is the root itself.
-        images: Image paths relative to the folder sought.
-        where: The beginning of the error message.
-        advice: Its end.
+    `candidates` are in the order of preference; ``""`` is the root itself. `where` and `advice` are
+    the beginning and the end of the error message.
 
     Raises:
         DatasetError: None of the folders exists.
@@ -156,10 +152,7 @@ def describe_missing(table: ScoreTable, folder: Path, missing: Sequence[int]) ->
 def without_unreadable(bad: Mapping[int, str], count: int, name: str) -> list[int]:
     """Return the places of the images that can be decoded, and log how many are left out.
 
-    Args:
-        bad: Result of `unreadable`.
-        count: How many images there are.
-        name: The data set's name, for the message.
+    `bad` is the result of `unreadable`, and `name` the data set's.
 
     Raises:
         DatasetError: None can be decoded.
@@ -177,11 +170,7 @@ def unreadable(
 ) -> dict[int, str]:
     """Decode every image once and return the reasons of those that fail, by index.
 
-    Args:
-        read: Decodes the image at an index, or raises a DatasetError.
-        count: How many images there are.
-        name: The data set's name, for the log.
-        workers: Threads; decoding releases Python's lock.
+    `read` decodes the image at an index, or raises a DatasetError; decoding releases Python's lock.
     """
 
     def attempt(index: int) -> str | None:

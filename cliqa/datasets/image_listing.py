@@ -50,11 +50,7 @@ def list_folders(folder: Path) -> list[str]:
 def list_images(folder: Path, others: list[str], recursive: bool = True) -> list[str]:
     """Return the paths of the images in a folder, in no order, hidden ones left out.
 
-    Args:
-        folder: The folder.
-        others: The names of the files that have no image suffix are added to it; see
-            `log_others`.
-        recursive: Look into folders' folders too.
+    The names of the files that have no image suffix are added to `others`; see `log_others`.
 
     Raises:
         DatasetError: A folder may not be read.
@@ -95,14 +91,8 @@ def _refuse(error: OSError) -> None:
 def find_path(path: str | Path) -> Path:
     """Return a path as the disk spells it where that differs in the form of Unicode alone.
 
-    macOS writes an accent as a character of its own (NFD), most others within the letter (NFC):
-    two names that look the same.
-
-    Args:
-        path: A path that may not exist.
-
-    Returns:
-        The one that exists; `path` itself where none does, or several do.
+    macOS writes an accent as a character of its own (NFD), most others within the letter (NFC): two
+    names that look the same. Where none exists, or several do, it is `path` itself.
     """
     path = Path(path)
     if str(path).isascii() or os.path.lexists(path):

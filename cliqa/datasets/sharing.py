@@ -35,18 +35,11 @@ class SharedImage(NamedTuple):
 
 
 def find_shared(datasets: Sequence[QualityDataset], by_content: bool = True) -> list[SharedImage]:
-    """Return the images that two of the data sets share, by identity and by content.
+    """Return the images that two of the data sets share, by identity and, if asked, by content.
 
     Of the files only the sizes are looked at, except those whose size occurs in two data sets:
-    these are read.
-
-    Args:
-        datasets: Data sets or views of them.
-        by_content: Compare files too; without it only the identity keys are compared.
-
-    Returns:
-        One row per shared image and pair of data sets; a pair found by its key is not listed again
-        for its content.
+    these are read. There is one row per shared image and pair of data sets; a pair found by its key
+    is not listed again for its content.
 
     Raises:
         DatasetError: An image file cannot be read.

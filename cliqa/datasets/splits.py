@@ -177,13 +177,10 @@ def carve_validation(
     Args:
         splits: (N,) each image's split.
         units: (N,) units that stay together, as in `seeded_splits`.
-        share: The share of train's units that become val.
-        seed: Another seed gives another validation set.
+        share: The share of train's units that become val, drawn by `seed`.
+        seed: As in `seeded_splits`.
         where: The beginning of an error message.
         without: The option, with its value, that needs no val; for the message.
-
-    Returns:
-        (N,) the new splits.
 
     Raises:
         ConfigError: The share is not in 0..1.

@@ -26,16 +26,10 @@ def count_files(root: Path) -> int:
 
 
 def is_written(root: Path, arguments: Mapping[str, Any]) -> bool:
-    """Return whether a folder already holds what these arguments would write.
+    """Return whether a folder already holds what a generator's arguments would write.
 
-    Additional files (features, lists, a file manager's) are ignored.
-
-    Args:
-        root: The folder.
-        arguments: The generator's arguments, which decide the data.
-
-    Returns:
-        True if it is complete; False if there is no such folder, or an empty one.
+    False means that there is no such folder, or an empty one. Additional files (features, lists, a
+    file manager's) are ignored.
 
     Raises:
         DatasetError: The folder holds something else, or a part of it only.

@@ -62,11 +62,7 @@ class UnlabelledFolder:
 
 
 def _list_images(root: Path) -> list[str]:
-    """Return the paths of all images below a folder, sorted.
-
-    Raises:
-        DatasetError: There is no such folder, or no image in it.
-    """
+    """Return the paths of all images below a folder, sorted; there must be one."""
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder of images (from {Path.cwd()}).")
     others: list[str] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import logging
 import math
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,13 +13,11 @@ from PIL import Image
 
 from cliqa.datasets.clear.prepare import write_training_folder
 from cliqa.datasets.clear.writing import PlacedImage, write_part
-from cliqa.datasets.storage import is_written, new_folder, progress
+from cliqa.datasets.storage import progress
+from cliqa.demo_data.generator import check_numbers, write_once
 from cliqa.demo_data.painting.clear_objects import CLASSES, paint_object
 from cliqa.registry import GENERATORS
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.paths import home_path
-
-logger = logging.getLogger(__name__)
 
 _LEAST = {"classes": 2, "buckets": 1, "images": 1, "size": 16, "seed": 0}
 _FIRST_ID = 10_000_000
@@ -54,12 +51,7 @@ class ClearData:
     drift: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if type(value) is not int or value < least:
-                raise ConfigError(
-                    f"ClearData: {name} must be a whole number >= {least}, got {value!r}."
-                )
+        check_numbers(self, _LEAST)
         if self.classes > len(CLASSES):
             raise ConfigError(
                 f"ClearData: classes={self.classes}: only {len(CLASSES)} can be painted."
@@ -69,33 +61,25 @@ class ClearData:
             raise ConfigError(f"ClearData: drift must lie in 0..2, got {self.drift!r}.")
 
     def write(self, root: str | Path) -> None:
-        """Write the data set into a folder, unless it is there already.
-
-        The folder appears at once when all is written; a run that is stopped leaves none behind.
-
-        Args:
-            root: A new or an empty folder, or one that the same arguments have written.
-
-        Raises:
-            DatasetError: The folder holds anything else, or cannot be written to.
-        """
-        root = home_path(root)
+        """Write the data set into a folder, unless it is there already; see `write_once`."""
         arguments = {"generator": "ClearData", **asdict(self), "version": _VERSION}
-        if is_written(root, arguments):
-            return
+        write_once(root, arguments, self._fill)
+
+    def _fill(self, folder: Path, title: str) -> int:
+        """Write the data set into a folder and return the number of images."""
         names = CLASSES[: self.classes]
         total = self.classes * self.buckets * self.images
-        with new_folder(root, arguments) as folder, progress(total, str(root)) as bar:
-            placed = {
-                str(bucket + 1): {
-                    name: [self._image(bucket, target, k) for k in range(self.images)]
-                    for target, name in enumerate(names)
-                }
-                for bucket in range(self.buckets)
+        placed = {
+            str(bucket + 1): {
+                name: [self._image(bucket, target, k) for k in range(self.images)]
+                for target, name in enumerate(names)
             }
+            for bucket in range(self.buckets)
+        }
+        with progress(total, title) as bar:
             write_part(folder, names, placed, bar)
             write_training_folder(folder)
-        logger.info("Wrote %d generated images to %s.", total, root)
+        return total
 
     def _image(self, bucket: int, target: int, place: int) -> PlacedImage:
         """Return one image of a bucket and class, to be painted when it is written."""

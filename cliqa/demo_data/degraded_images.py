@@ -42,11 +42,6 @@ def degrade_scene(campaign: Campaign, size: int, rng: np.random.Generator) -> De
 
     The quality is 1 - impact x severity. Storing the image adds the same slight compression to
     all of them, so it does not enter.
-
-    Args:
-        campaign: The data set.
-        size: The side in pixels.
-        rng: The source of everything random.
     """
     image = campaign.scene(size, rng)
     shares = {name: own.share for name, own in campaign.painted.items()}
@@ -63,12 +58,6 @@ def degrade_photo(
 
     The quality is SSIM**1.5 between the pristine crop and the file as it is stored, compression
     included (the power spreads the upper range, where most of SSIM's values lie).
-
-    Args:
-        campaign: The data set.
-        photo: The photograph.
-        size: The side in pixels.
-        rng: The source of everything random.
 
     Raises:
         DatasetError: The photograph cannot be decoded, or is too small.

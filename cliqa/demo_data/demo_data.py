@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from cliqa.datasets.storage import is_written, new_folder, progress
+from cliqa.datasets.storage import progress
 from cliqa.demo_data.campaigns import CAMPAIGNS, Campaign
 from cliqa.demo_data.degraded_images import DegradedImage, degrade_photo, degrade_scene
 from cliqa.demo_data.file_names import Names, draw_names
+from cliqa.demo_data.generator import check_numbers, write_once
 from cliqa.demo_data.photos import PhotosBySplit, assign_photos, find_photos, fingerprint
 from cliqa.demo_data.ratings import RatedImage
 from cliqa.registry import GENERATORS
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_text
-from cliqa.utils.paths import home_path
-
-logger = logging.getLogger(__name__)
 
 TRUTH = "degradations.csv"
 """The distortion of each image; no loader reads it."""
@@ -75,12 +72,7 @@ class DemoData:
     overlap: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ConfigError(
-                    f"DemoData: {name} must be a whole number >= {least}, got {value!r}."
-                )
+        check_numbers(self, _LEAST)
         if self.overlap > sum(self.counts):
             raise ConfigError(
                 f"DemoData: overlap={self.overlap} is more than the {sum(self.counts)} images of "
@@ -95,57 +87,39 @@ class DemoData:
     def write(self, root: str | Path) -> None:
         """Write ``root/eva``, ``root/ava`` and ``root/koniq``, unless they are there already.
 
-        The folder appears at once when all is written; a run that is stopped leaves none behind.
-
-        Args:
-            root: A new or an empty folder, or one that the same arguments have written.
-
         Raises:
-            DatasetError: The folder holds anything else, cannot be written to, or a photograph is
-                wrong.
+            DatasetError: As `write_once`, or a photograph is wrong.
         """
-        root = home_path(root)
-        photos = self._photos()
-        arguments = self._arguments(photos)
-        if is_written(root, arguments):
-            return
-        with new_folder(root, arguments) as folder:
-            _Writer(self, photos, folder).write(str(root))
-        logger.info("Wrote %d generated images to %s.", 3 * sum(self.counts), root)
-
-    def _photos(self) -> list[Path]:
-        """Return the photographs to use: none if scenes are painted."""
-        if self.photos is None:
-            return []
-        return find_photos(self.photos, wanted=3 * len(CAMPAIGNS))
-
-    def _arguments(self, photos: list[Path]) -> dict[str, Any]:
-        """Return what decides the data; of photographs their names and sizes, not their folder."""
-        arguments = {own.name: getattr(self, own.name) for own in fields(self)}
-        return {**arguments, "photos": fingerprint(photos) if photos else None, "version": _VERSION}
+        wanted = 3 * len(CAMPAIGNS)
+        photos = [] if self.photos is None else find_photos(self.photos, wanted)
+        digest = fingerprint(photos) if photos else None  # names and sizes, not the folder
+        arguments = {**asdict(self), "photos": digest, "version": _VERSION}
+        write_once(root, arguments, _Writer(self, photos).write)
 
 
 class _Writer:
     """Fills one folder."""
 
-    def __init__(self, data: DemoData, photos: list[Path], folder: Path) -> None:
+    def __init__(self, data: DemoData, photos: list[Path]) -> None:
         self.data = data
         self.photos = photos
-        self.folder = folder
         self.degraded: dict[tuple[str, str], DegradedImage] = {}
         """By data set and file name."""
 
-    def write(self, title: str) -> None:
-        """Write all data sets and the true distortions, with a progress bar if it takes long."""
+    def write(self, folder: Path, title: str) -> int:
+        """Write all data sets and the true distortions; return the number of images."""
+        self.folder = folder
         data = self.data
+        total = 3 * sum(data.counts)
         names = draw_names(data.counts, data.overlap, np.random.default_rng([data.seed, 0]))
         photos = assign_photos(self.photos, len(CAMPAIGNS), data.counts, data.seed)
-        with progress(3 * sum(data.counts), title) as bar:
+        with progress(total, title) as bar:
             for index, campaign in enumerate(CAMPAIGNS):
                 self._write_images(index, campaign, names[campaign.name], photos[index], bar)
         for index, campaign in enumerate(CAMPAIGNS):
             self._write_labels(index, campaign, names[campaign.name])
         self._write_truth(names)
+        return total
 
     def _write_images(
         self,

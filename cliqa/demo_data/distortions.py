@@ -66,16 +66,7 @@ DISTORTIONS: Mapping[str, Distortion] = MappingProxyType(
 
 
 def degrade(image: np.ndarray, kind: str, severity: float, rng: np.random.Generator) -> np.ndarray:
-    """Return `image` with one distortion.
-
-    Args:
-        image: (H, W, 3) float32 in 0..1; left as it is.
-        kind: A key of `DISTORTIONS`.
-        severity: 0..1.
-        rng: Where the noise comes from.
-
-    Returns:
-        (H, W, 3) float32 in 0..1.
+    """Return an image (H, W, 3), float32 in 0..1, with one of the `DISTORTIONS`.
 
     Raises:
         DatasetError: There is no such distortion, or the severity is outside 0..1.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,11 @@ import numpy as np
 from PIL import Image
 
 from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES, FILES, RAW, SIDE
-from cliqa.datasets.storage import is_written, new_folder
+from cliqa.demo_data.generator import check_numbers, write_once
 from cliqa.registry import GENERATORS
 from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.paths import home_path
-
-logger = logging.getLogger(__name__)
 
 CLASSES = len(CLASS_NAMES)
 TILES = 30
@@ -61,12 +58,7 @@ class FashionData:
     sprite: str | None = None
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ConfigError(
-                    f"FashionData: {name} must be a whole number >= {least}, got {value!r}."
-                )
+        check_numbers(self, _LEAST)
         if sum(-(-count // CLASSES) for count in (self.train, self.test)) > DIGITS:
             raise ConfigError(
                 f"FashionData: train={self.train} and test={self.test}: there are {DIGITS} digits "
@@ -84,34 +76,22 @@ class FashionData:
     def write(self, root: str | Path) -> None:
         """Write the files, unless they are there already.
 
-        The folder appears at once when all is written; a run that is stopped leaves none behind.
-
-        Args:
-            root: A new or an empty folder, or one that the same arguments have written.
-
         Raises:
-            DatasetError: The folder holds anything else or cannot be written to, or the sprite is
-                wrong.
+            DatasetError: As `write_once`, or the sprite is wrong.
         """
-        root = home_path(root)
-        arguments = self._arguments()
-        if is_written(root, arguments):
-            return
-        parts = self._digits() if self.sprite is None else cut_sprite(self.sprite)
-        with new_folder(root, arguments) as folder:
-            (folder / RAW).mkdir(parents=True)
-            for split, part in parts.items():
-                for name, array in zip(FILES[split], part, strict=True):
-                    (folder / RAW / name).write_bytes(idx_bytes(array))
-        count = sum(len(images) for images, _ in parts.values())
-        logger.info("Wrote %d images in Fashion-MNIST's files to %s.", count, root)
-
-    def _arguments(self) -> dict[str, Any]:
-        """Return what decides the data: of a sprite its content, not its path, and no seed."""
-        arguments = {own.name: getattr(self, own.name) for own in fields(self)}
-        if self.sprite is not None:
+        arguments: dict[str, Any] = asdict(self)
+        if self.sprite is not None:  # its content decides, not its path, and no seed
             arguments |= {"sprite": _fingerprint(self.sprite), "seed": None}
-        return {**arguments, "version": _VERSION}
+        write_once(root, {**arguments, "version": _VERSION}, self._fill)
+
+    def _fill(self, folder: Path, _: str) -> int:
+        """Write the files into a folder and return the number of images."""
+        parts = self._digits() if self.sprite is None else cut_sprite(self.sprite)
+        (folder / RAW).mkdir(parents=True)
+        for split, part in parts.items():
+            for name, array in zip(FILES[split], part, strict=True):
+                (folder / RAW / name).write_bytes(idx_bytes(array))
+        return sum(len(images) for images, _ in parts.values())
 
     def _digits(self) -> dict[str, Part]:
         """Return digits by split, the classes in a random order."""
@@ -132,9 +112,6 @@ class FashionData:
 
 def cut_sprite(path: str | Path) -> dict[str, Part]:
     """Return a sprite's training and test images; see `FashionData`.
-
-    Args:
-        path: The picture; ``~`` is resolved.
 
     Raises:
         DatasetError: It cannot be read, has another size, or is not grey.

@@ -22,39 +22,25 @@ def draw_names(counts: Sequence[int], overlap: int, rng: np.random.Generator) ->
 
     EVA has no official split and AVA no official validation list. What their loaders do about it
     depends on the names alone, so it is foreseen here: with the shares of `counts` and the split
-    seed 0 a loader's split is the one returned.
-
-    Args:
-        counts: How many images train, val and test have.
-        overlap: How many of EVA's images are AVA's too.
-        rng: The source of the numbers.
-
-    Returns:
-        The names by data set: ``eva``, ``ava`` and ``koniq``.
+    seed 0 a loader's split is the one returned. So many of AVA's names as `overlap` says are EVA's.
     """
     total = sum(counts)
+    train, val, test = counts
     ids = rng.choice(max(_AVA_IDS, 4 * total), 2 * total, replace=False) + 1
     flickr = rng.choice(9 * _FLICKR_IDS, total, replace=False) + _FLICKR_IDS
     eva, own = _jpg(ids[:total]), _jpg(ids[total:])
     shared = rng.permutation(eva)[:overlap].tolist()
     ava = rng.permutation([*shared, *own[: total - overlap]]).tolist()
     koniq = _jpg(flickr)
-    official = [
-        split for split, n in zip(("train", "val", "test"), counts, strict=True) for _ in range(n)
-    ]
+    official = ["train"] * train + ["val"] * val + ["test"] * test
+    listed = ["train"] * (train + val) + ["test"] * test  # AVA's lists: val is carved out of train
+    carved = carve_validation(listed, ava, val / (train + val), 0, "ava")
     named = {
         "eva": zip(eva, seeded_splits(eva, [n / total for n in counts], 0, "eva"), strict=True),
-        "ava": zip(ava, _ava_splits(ava, counts), strict=True),
+        "ava": zip(ava, carved, strict=True),
         "koniq": zip(koniq, official, strict=True),
     }
     return {name: sorted(pairs, key=_number) for name, pairs in named.items()}
-
-
-def _ava_splits(names: Sequence[str], counts: Sequence[int]) -> tuple[str, ...]:
-    """Return AVA's splits: test comes last in `names`, and val is carved out of the others."""
-    train, val, test = counts
-    listed = ["train"] * (train + val) + ["test"] * test
-    return carve_validation(listed, names, val / (train + val), 0, "ava")
 
 
 def _jpg(numbers: np.ndarray) -> list[str]:

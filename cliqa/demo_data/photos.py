@@ -24,12 +24,8 @@ PhotosBySplit = dict[str, list[Path]]
 def find_photos(folder: str | Path, wanted: int) -> list[Path]:
     """Return the image files of a folder (not of its subfolders), sorted by name.
 
-    Args:
-        folder: The folder; ``~`` is resolved.
-        wanted: How many there must be at least.
-
     Raises:
-        DatasetError: There is no such folder, or it has too few images.
+        DatasetError: There is no such folder, or it has fewer images than `wanted`.
     """
     path = find_path(home_path(folder))
     if not path.is_dir():
@@ -62,39 +58,25 @@ def assign_photos(
 ) -> list[PhotosBySplit]:
     """Return each data set's photographs by split; no photograph comes twice.
 
-    Args:
-        photos: At least 3 for each data set, or none at all.
-        sets: How many data sets there are.
-        counts: How many images train, val and test will have. Photographs are assigned in
-            proportion, but at least one to each.
-        seed: Another seed assigns them differently.
+    They are assigned in proportion to `counts`, how many images train, val and test will have, but
+    at least one to each: `photos` are at least 3 for each of so many `sets`, or none at all.
     """
     order = np.random.default_rng([seed, 3]).permutation(len(photos))
     shares = [count / sum(counts) for count in counts]
-    assigned: list[PhotosBySplit] = []
-    for k in range(sets):
-        own_photos: PhotosBySplit = {"train": [], "val": [], "test": []}
+    assigned: list[PhotosBySplit] = [{"train": [], "val": [], "test": []} for _ in range(sets)]
+    for k in range(sets if photos else 0):
         own = [photos[i] for i in order[k::sets]]
-        names = [photo.name for photo in own]
-        splits = seeded_splits(names, shares, seed, where="photos") if names else ()
+        splits = seeded_splits([photo.name for photo in own], shares, seed, where="photos")
         for photo, split in zip(own, splits, strict=True):
-            own_photos[split].append(photo)
-        assigned.append(own_photos)
+            assigned[k][split].append(photo)
     return assigned
 
 
 def crop_photo(photo: Path, size: int, rng: np.random.Generator) -> np.ndarray:
     """Return a random square of a photograph, shrunk to `size` pixels a side.
 
-    The square has 40 to 100 per cent of the photograph's shorter side, and `size` pixels at least.
-
-    Args:
-        photo: The file.
-        size: The side in pixels.
-        rng: The source of the square's place, its size and whether it is mirrored.
-
-    Returns:
-        (size, size, 3) float32 in 0..1.
+    The square has 40 to 100 per cent of the photograph's shorter side, and `size` pixels at least;
+    its place, its size and whether it is mirrored are drawn. The result is float32 in 0..1.
 
     Raises:
         DatasetError: The file cannot be decoded, or is smaller than `size`.

@@ -49,13 +49,9 @@ LabelWriter = Callable[[Path, Sequence[RatedImage], np.random.Generator], None]
 def opinions(
     images: Sequence[RatedImage], worst: float, best: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the crowd's mean opinion of each image, (N,).
+    """Return the crowd's mean opinion of each image, (N,): `worst` of quality 0, `best` of 1.
 
-    Args:
-        images: N images.
-        worst: The opinion of quality 0.
-        best: The opinion of quality 1.
-        rng: The source of taste, whose standard deviation is 2.5 per cent of ``best - worst``.
+    The standard deviation of taste is 2.5 per cent of ``best - worst``.
     """
     quality = np.array([image.quality for image in images])
     taste = 0.025 * rng.standard_normal(len(images))
@@ -70,19 +66,10 @@ def count_ratings(
     high: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return how many of an image's raters gave each rating.
+    """Return how many of an image's raters gave each rating, (N, high - low + 1).
 
-    Args:
-        opinion: (N,) mean opinions.
-        spread: Standard deviation of the raters' opinions.
-        raters: (N,) how many rated each image.
-        low: The lowest rating.
-        high: The highest.
-        rng: The source of the raters' noise.
-
-    Returns:
-        (N, high - low + 1) counts; a row sums to its raters. A rating is drawn with a chance
-        proportional to the normal density at it.
+    A rating is drawn with a chance proportional to the density at it of a normal distribution
+    around the mean opinion, whose standard deviation is `spread`; a row sums to its raters.
     """
     ratings = np.arange(low, high + 1)
     chance = np.exp(-0.5 * ((ratings - opinion[:, None]) / spread) ** 2)

@@ -29,12 +29,8 @@ def ssim(first: np.ndarray, second: np.ndarray) -> float:
     Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE
     TIP 13(4), 2004, equations 13 to 17, for a range of 1 instead of 255.
 
-    Args:
-        first: (H, W, 3) RGB, uint8 or float in 0..1; at least 11 pixels a side.
-        second: As `first`, of the same height and width.
-
-    Returns:
-        -1..1; 1 only for equal luminance.
+    The images are RGB (H, W, 3), uint8 or float in 0..1. The result is in -1..1, and 1 only for
+    equal luminance.
 
     Raises:
         DatasetError: The sizes differ, or are below 11 pixels.

@@ -37,10 +37,6 @@ Step = tuple[str, Mapping[str, Any], str]
 def check_order(steps: Sequence[Mapping[str, Any]], where: str) -> None:
     """Check that every step gets the kind of image that it needs.
 
-    Args:
-        steps: The steps' configs, in order.
-        where: Their key path, for the error message.
-
     Raises:
         ConfigError: A step would work on the wrong values: `Normalize` on 8-bit levels, a colour
             step on normalised ones, `JPEG` on floats.
@@ -80,12 +76,7 @@ def _check_normalize(
 
 
 def warn_about_quality(steps: Sequence[Mapping[str, Any]], where: str) -> None:
-    """Log a warning for every step that makes an image's quality label wrong.
-
-    Args:
-        steps: The steps' configs, in order.
-        where: Their key path.
-    """
+    """Log a warning for every step that makes an image's quality label wrong."""
     for name, config, place in flatten(steps, where):
         if name in ALTERING:
             logger.warning(
@@ -112,12 +103,7 @@ def warn_about_quality(steps: Sequence[Mapping[str, Any]], where: str) -> None:
 
 
 def flatten(steps: Sequence[Mapping[str, Any]], where: str) -> Iterator[Step]:
-    """Yield every step, those inside `RandomApply` and the like after their container.
-
-    Args:
-        steps: The steps' configs.
-        where: Their key path.
-    """
+    """Yield every step, those inside `RandomApply` and the like after their container."""
     for index, config in enumerate(steps):
         place = f"{where}[{index}]"
         yield str(config["type"]).rpartition(".")[2], config, place

@@ -18,7 +18,7 @@ SmallImage = Literal["upscale", "error"]
 class _Crop(nn.Module):
     """Base of the crops: the edge in pixels and the policy for small images."""
 
-    def __init__(self, size: int, small: SmallImage) -> None:
+    def __init__(self, size: int = 224, small: SmallImage = "upscale") -> None:
         super().__init__()
         if size < 1:
             raise ValueError(f"size must be at least 1 pixel, got {size}")
@@ -54,9 +54,6 @@ class QualityRandomCrop(_Crop):
     Raises:
         ValueError: An argument is out of range.
     """
-
-    def __init__(self, size: int = 224, small: SmallImage = "upscale") -> None:
-        super().__init__(size, small)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return an image (..., C, H, W) as (..., C, size, size)."""

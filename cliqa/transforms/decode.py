@@ -64,11 +64,7 @@ def read_image(path: str | Path, backend: Backend = "auto") -> torch.Tensor:
 
 
 def _read(path: Path) -> bytes:
-    """Return a file's content.
-
-    Raises:
-        DatasetError: It is missing, empty, no plain file, or larger than any image.
-    """
+    """Return the content of a plain file that is no larger than any image."""
     try:
         status = path.stat()
         limit = max_pixels()

@@ -25,13 +25,7 @@ class Header(NamedTuple):
 
 
 def read_header(data: bytes) -> Header | None:
-    """Return the header of a JPEG, PNG or still WebP file.
-
-    Args:
-        data: The file's content.
-
-    Returns:
-        The header; None for an animated WebP, another format, or a damaged header.
+    """Return the header of a JPEG, PNG or still WebP file, else None: damaged ones included.
 
     >>> read_header(b"GIF89a")
     """

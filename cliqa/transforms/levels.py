@@ -27,15 +27,9 @@ Opener = Callable[[], AbstractContextManager[ImageFile.ImageFile]]
 
 
 def to_rgb(image: ImageFile.ImageFile, path: Path, reopen: Opener) -> np.ndarray:
-    """Return an image's pixels as 8-bit RGB; see `read_image` for each mode.
+    """Return an image's pixels as 8-bit RGB (H, W, 3); see `read_image` for each mode.
 
-    Args:
-        image: The opened image.
-        path: Its file, for messages.
-        reopen: Opens the same image once more, from the start.
-
-    Returns:
-        uint8 (H, W, 3).
+    `reopen` opens the same image once more, from the start.
 
     Raises:
         DatasetError: The file does not say which value is white, and its values leave it open.
@@ -106,11 +100,7 @@ def _white_is_zero(image: Image.Image) -> bool:
 
 
 def _open_range_levels(image: Image.Image, path: Path, kind: str) -> np.ndarray:
-    """Return the 8-bit levels (H, W) of a mode whose files do not say what white is.
-
-    Raises:
-        DatasetError: The values leave open what white is.
-    """
+    """Return the 8-bit levels (H, W) of a mode whose files do not say what white is."""
     values = np.asarray(image)
     if not np.isfinite(values).all():
         raise DatasetError(f"{path}: a pixel is NaN or infinite. Correct it, and save it as a PNG.")

@@ -126,19 +126,18 @@ def build_pipeline(
         ConfigError: `steps` is not a list, a step is unknown or has a wrong argument, or the order
             cannot work.
     """
-    steps = _list_of_steps(steps, where)
-    built = [_build_step(config, f"{where}[{index}]") for index, config in enumerate(steps)]
+    built = _build_steps(steps, where)
     check_order(steps, where)
     if quality:
         warn_about_quality(steps, where)
     return Pipeline(built)
 
 
-def _list_of_steps(steps: object, where: str) -> Sequence[Mapping[str, Any]]:
-    """Return `steps`, or raise a ConfigError if they are not a list."""
+def _build_steps(steps: Sequence[Mapping[str, Any]], where: str) -> list[Step]:
+    """Build the steps of a list, or raise a ConfigError if it is none."""
     if not isinstance(steps, Sequence) or isinstance(steps, str):
         raise ConfigError(f"{where}: expected a list of steps, got {type(steps).__name__}.")
-    return steps
+    return [_build_step(config, f"{where}[{index}]") for index, config in enumerate(steps)]
 
 
 def _build_step(config: Mapping[str, Any], where: str) -> Step:
@@ -148,8 +147,8 @@ def _build_step(config: Mapping[str, Any], where: str) -> Step:
     provided = {}
     inner: list[Step] = []
     if "transforms" in arguments:
-        children = _list_of_steps(arguments.pop("transforms"), f"{where}.transforms")
-        inner = [_build_step(c, f"{where}.transforms[{i}]") for i, c in enumerate(children)]
+        inner = _build_steps(config["transforms"], f"{where}.transforms")
+        del arguments["transforms"]
         provided["transforms"] = [step.transform for step in inner]
     transform = build_component(TRANSFORMS, arguments, where, **provided)
     plain = _all_arguments(component, arguments)
@@ -176,13 +175,12 @@ def _named_value(key: str, value: object, where: str) -> object:
 def _all_arguments(component: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a step's arguments as plain values, those left at their default included."""
     parameters, _ = parameters_of(component)
-    defaults = {
-        name: p.default
-        for name, p in parameters.items()
-        if p.default is not inspect.Parameter.empty
+    merged = {name: p.default for name, p in parameters.items()} | dict(given)
+    return {
+        name: _plain(value)
+        for name, value in sorted(merged.items())
+        if name != "type" and value is not inspect.Parameter.empty
     }
-    merged = {**defaults, **{key: value for key, value in given.items() if key != "type"}}
-    return {name: _plain(value) for name, value in sorted(merged.items())}
 
 
 def _plain(value: object) -> object:
@@ -197,13 +195,9 @@ def _plain(value: object) -> object:
 
 
 def preprocessing_signature(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """Describe a pipeline in plain values, so that a checkpoint can store and compare it.
+    """Return a pipeline's steps in plain values, so that a checkpoint can store and compare them.
 
-    Args:
-        pipeline: The pipeline.
-
-    Returns:
-        One dict for each step: its ``type`` and all its arguments, defaults included. Equal
-        pipelines have equal signatures, however their configs were written.
+    A step has its ``type`` and all its arguments, defaults included: equal pipelines have equal
+    signatures, however their configs were written.
     """
     return [{"type": step.name, **step.arguments} for step in pipeline.steps]

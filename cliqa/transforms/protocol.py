@@ -148,27 +148,16 @@ def parse_protocol(
 
 
 def random_crops(image: torch.Tensor, count: int, size: int, draw: torch.Generator) -> torch.Tensor:
-    """Cut squares at random places out of an image; a smaller image is enlarged first.
+    """Cut `count` squares (N, C, size, size) at random places out of an image (C, H, W).
 
-    Args:
-        image: (C, H, W).
-        count: How many squares N.
-        size: Edge of a square, in pixels.
-        draw: Decides the places.
-
-    Returns:
-        (N, C, size, size).
+    A smaller image is enlarged first.
     """
     image = enlarge(image, size, size)
     height, width = image.shape[-2:]
     tops = torch.randint(0, height - size + 1, (count,), generator=draw).tolist()
     lefts = torch.randint(0, width - size + 1, (count,), generator=draw).tolist()
-    return torch.stack(
-        [
-            image[..., top : top + size, left : left + size]
-            for top, left in zip(tops, lefts, strict=True)
-        ]
-    )
+    corners = zip(tops, lefts, strict=True)
+    return torch.stack([image[..., y : y + size, x : x + size] for y, x in corners])
 
 
 class Views:
@@ -208,9 +197,8 @@ class Views:
 
     def signature(self) -> list[dict[str, Any]]:
         """Return the steps in plain values; equal signatures give equal inputs."""
-        steps = (
-            preprocessing_signature(self.pipeline) if isinstance(self.pipeline, Pipeline) else []
-        )
+        built = self.pipeline
+        steps = preprocessing_signature(built) if isinstance(built, Pipeline) else []
         size, seed = self.protocol.crop_size, self.protocol.seed
         if self._grid is not None:
             rows, columns = self._grid.rows, self._grid.columns

@@ -14,15 +14,9 @@ Padding = Literal["edge", "constant"]
 
 
 def enlarge(image: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Scale an image up, aspect kept, until it is at least `height` x `width`.
+    """Return an image scaled up, aspect kept, so that it is at least `height` x `width`.
 
-    Args:
-        image: (..., C, H, W), uint8 or float.
-        height: Least height, in pixels.
-        width: Least width, in pixels.
-
-    Returns:
-        The image itself where it is large enough, else the enlarged one: one edge fits exactly.
+    It is the image itself where it is large enough; else one edge fits exactly.
     """
     old_height, old_width = image.shape[-2:]
     scale = max(height / old_height, width / old_width)
@@ -52,11 +46,9 @@ class AdaptiveResize(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Shrink an image (..., C, H, W) if need be."""
-        return F.resize(image, [self.size], antialias=True) if self._is_larger(image) else image
-
-    def _is_larger(self, image: torch.Tensor) -> bool:
-        """Return whether the shorter edge exceeds the limit."""
-        return min(image.shape[-2:]) > self.size
+        if min(image.shape[-2:]) <= self.size:
+            return image
+        return F.resize(image, [self.size], antialias=True)
 
     def extra_repr(self) -> str:
         """Return the arguments."""
@@ -117,11 +109,7 @@ class HyperIQAResize(nn.Module):
 
 
 def _positive(size: int) -> int:
-    """Return a size that is a whole number of at least one pixel.
-
-    Raises:
-        ValueError: It is not.
-    """
+    """Return a size, or raise a ValueError if it is no whole number of at least one pixel."""
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise ValueError(f"size must be a whole number of pixels, got {size!r}")
     return size

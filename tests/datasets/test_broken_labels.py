@@ -103,19 +103,16 @@ CASES: dict[tuple[str, str], list[tuple[Damage, str]]] = {
         (replace("image_id=", "imageid="), "no column 'image_id'. Did you mean 'imageid'"),
         (replace("=score=", "=scores="), "no column 'score'. Did you mean 'scores'"),
         (replace("=", ",", -1), r"row 1: .* separated by ',', not by '='"),
-        (replace("=", "\t", -1), r"separated by '\\t', not by '='"),
         (replace("=", ";", -1), "set delimiter=';'"),
         (replace("104=u0=4=", "104=u0=="), "row 6: 'score' is empty"),
         (replace("104=u0=4=", "104=u0=good="), "row 6: 'score' is 'good'"),
         (replace("104=u0=4=", "104=u0=nan="), "row 6: score nan is not finite"),
         (replace("104=u0=4=", "104=u0=11="), r"row 6: score 11 .* range 0\.\.10"),
-        (replace("104=u0=4=", "104=u0=-1="), r"row 6: score -1 .*\(-1, 10\)"),
         (replace("104=u0=4=1=", "104=u0=4="), "row 6: 12 columns where the header has 13"),
         (replace("\n104=u0", "\n=u0"), "row 6: 'image_id' is empty"),
         (replace("104=u0", "999=u0"), r"1 of 21 images .* missing: 999\.jpg \(row 6\)"),
         (content(b"image_id=user_id=score\n"), "no row below the header"),
         (content(b"image_id=user_id=score\n1=\xe9=3\n"), "row 2: byte 0xe9 is not utf-8"),
-        (content(b"\xef\xbb\xbf"), "the label file is empty"),
         (replace("104=u0=4=", "104=u0=1_0="), "row 6: 'score' is '1_0', which is not a number"),
         (content(b"PK\x03\x04zip"), "is a zip archive"),
         (content(b"<!DOCTYPE html>"), "is a web page"),
@@ -125,16 +122,12 @@ CASES: dict[tuple[str, str], list[tuple[Damage, str]]] = {
     ],
     ("AVA", "AVA.txt"): [
         (replace("2 111 ", "2 111 7 "), "row 2: 16 columns, expected 15"),
-        (replace(" 1396", ""), "row 1: 14 columns, expected 15"),
         (replace(" 1396", "", -1), "row 1: 14 columns, expected 15"),
-        (replace(" ", ",", -1), "row 1: 1 columns, expected 15"),
         (replace("2 111 1", "2 111 1.5"), "row 2: '1.5' is not a whole number"),
-        (replace("2 111 1", "2 111 x"), "row 2: 'x' is not a whole number"),
         (replace("2 111 1", "2 111 \u0663"), "row 2: '\u0663' is not a whole number"),
         (replace("2 111 1", "2 111 -1"), "row 2: the counts .* -1 2 3 0"),
         (append("41 150 0 0 0 0 0 0 0 0 0 0 1 22 1"), "row 41: the counts .* not all 0"),
         (replace("2 111 ", "2 110 "), "row 2: image '110.jpg' was labelled before"),
-        (replace("2 111 ", "2 777 "), r"missing: 777\.jpg \(row 2\)"),
         (content(b"\x1f\x8b\x08gz"), "is a gzip archive"),
     ],
     ("AVA", "aesthetics_image_lists/generic_test.jpgl"): [
@@ -142,7 +135,6 @@ CASES: dict[tuple[str, str], list[tuple[Damage, str]]] = {
         (content(b"140\n141.jpg\n"), "row 2: '141.jpg' is not an image id"),
         (content(b"1\n" + b"9" * 5000), r"row 2: '9{59}\.\.\. \(\d+ characters\)"),
         (content("1\n\u0663\n".encode()), "row 2: '\u0663' is not an image id"),
-        (content(b"1\n1_0\n"), "row 2: '1_0' is not an image id"),
         (content(b"1\n2\n"), "none of its 2 ids is in .*The test split would be empty"),
     ],
     ("KonIQ10k", "koniq10k_distributions_sets.csv"): [
@@ -158,7 +150,6 @@ CASES: dict[tuple[str, str], list[tuple[Damage, str]]] = {
         (replace(",test", ",training", -1), "no image is in the split 'test'"),
         (replace("1.jpg,0.0,0.125", "1.jpg,0.0,0.25"), r"row 3: .* sum to 1\.125, not to 1"),
         (replace("1.jpg,0.0,0.125", "1.jpg,-0.125,0.25"), "row 3: .* one is negative"),
-        (replace("1.jpg,0.0,0.125", "1.jpg,nan,0.125"), "row 3: .* sum to nan"),
         (append(KONIQ_ROW.format(8.0, "training")), "row 22: image '1.jpg' was labelled before"),
         (append(KONIQ_ROW.format(7.0, "test")), "row 22: .* also in .*The splits overlap"),
         (append('"unclosed'), "row 22: .*Close every quote"),
@@ -175,22 +166,18 @@ CASES: dict[tuple[str, str], list[tuple[Damage, str]]] = {
         (cell("A1", "Image"), "no column 'Image name'. Did you mean 'Image'"),
         (cell("B1", "mean"), "no column 'MOS'"),
         (cell("C1", "MOS"), "two columns are called 'MOS'"),
-        (cell("B3", "n/a"), "row 3: 'MOS' is 'n/a'"),
         (cell("B3", None), "row 3: 'MOS' is empty"),
         (cell("B3", 100.5), r"row 3: score 100\.5 is outside"),
-        (cell("A3", "00000.jpg"), "row 3: image '00000.jpg' was labelled before"),
         (cell("A3", "77777.jpg"), r"missing: 77777\.jpg \(row 3\)"),
     ],
     ("KADID10k", "dmos.csv"): [
         (replace("dist_img", "image"), "no column 'dist_img'"),
-        (replace("ref_img", "ref_image"), "no column 'ref_img'. Did you mean 'ref_image'"),
         (replace(",0.49", ",-0.49"), "row 2: the variance 'var' is -0.49"),
         (replace(",0.49", ",inf"), "row 2: standard deviation inf"),
         (replace("png,1.00", "png,0.99"), r"row 2: score 0\.99 .* range 1\.\.5"),
         (replace("01.png,I01.png", "01.png,"), "row 2: 'ref_img' is empty"),
         (append(f"{'x' * 300}.png,I01.png,3,0.49"), r"row 32: 'x+\.\.\.' cannot be a file name"),
         (replace("png,1.00", "png,\x1b[31m"), r"row 2: 'dmos' is '\\x1b\[31m', which is no"),
-        (append("I01_01_01.png,I01.png,3,0.49"), "row 32: image 'I01_01_01.png' was labelled"),
     ],
     ("AGIQA3K", "data.csv"): [
         (replace("mos_quality", "quality"), "no column 'mos_quality'"),
@@ -216,7 +203,6 @@ CASES: dict[tuple[str, str], list[tuple[Damage, str]]] = {
     ("CSIQ", "csiq_label.txt"): [
         (replace(" 0.000000", ""), "row 1: 1 columns, expected 2"),
         (replace(" 0.000000", " 1.01"), r"row 1: score 1\.01 .* range 0\.\.1"),
-        (replace(" 0.000000", " zero"), "row 1: 'dmos' is 'zero'"),
         (replace("ref_0.AWGN.1.png", "ref_0.png"), "row 1: 'ref_0.png' is not reference"),
     ],
     ("TID2013", "mos_with_names.txt"): [
@@ -277,7 +263,6 @@ def test_damaged_labels_give_advice_and_nothing_is_written(
     assert snapshot(root) == before
 
 
-@pytest.mark.parametrize("kind", ["AVA", "ScoreFile"])
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
@@ -297,12 +282,10 @@ def test_damaged_labels_give_advice_and_nothing_is_written(
     ],
 )
 def test_damaged_json_labels_give_advice(
-    layout: Callable[[str], Path], kind: str, entries: str, message: str
+    layout: Callable[[str], Path], entries: str, message: str
 ) -> None:
-    root = layout(kind)
+    root = layout("ScoreFile")
     (root / "labels.json").write_text(entries)
-    config: dict[str, Any] = {"type": kind, "root": str(root), "labels": "labels.json"}
-    if kind == "ScoreFile":
-        config.update(DECLARED)
+    config = {"type": "ScoreFile", "root": str(root), "labels": "labels.json", **DECLARED}
     with pytest.raises(DatasetError, match=message):
         build_component(DATASETS, config, "here")

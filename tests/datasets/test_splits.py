@@ -56,7 +56,7 @@ def test_units_are_never_parted() -> None:
     assert [splits.count(s) for s in ("train", "val", "test")] == [80, 10, 10]
 
 
-@pytest.mark.parametrize("total", range(3, 30))
+@pytest.mark.parametrize("total", [3, 4, 7, 29])
 def test_every_positive_share_gets_an_image(total: int) -> None:
     splits = seeded_splits(NAMES[:total], (0.98, 0.01, 0.01), 0, "x")
     assert {"train", "val", "test"} == set(splits)

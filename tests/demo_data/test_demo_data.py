@@ -18,7 +18,6 @@ from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.quality.ava import AVA
 from cliqa.datasets.quality.eva import EVA
 from cliqa.datasets.quality.koniq import KonIQ10k
-from cliqa.demo_data import demo_data
 from cliqa.demo_data.demo_data import DemoData
 from cliqa.utils.errors import ConfigError, DatasetError
 
@@ -184,16 +183,6 @@ def test_a_folder_with_other_things_is_refused_and_kept(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=str(tmp_path)):
         SMALL.write(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-
-
-def test_a_crash_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash(*_: Any) -> None:
-        raise RuntimeError("power cut")
-
-    monkeypatch.setattr(demo_data._Writer, "_write_truth", crash)
-    with pytest.raises(RuntimeError, match="power cut"):
-        SMALL.write(tmp_path / "demo")
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

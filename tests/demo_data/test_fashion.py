@@ -17,7 +17,6 @@ from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.datasets.classes.fashion_mnist import FILES, RAW, read_fashion_mnist
 from cliqa.datasets.storage import MANIFEST
-from cliqa.demo_data import fashion
 from cliqa.demo_data.fashion import FashionData, cut_sprite
 from cliqa.registry import GENERATORS, build_component
 from cliqa.utils.errors import ConfigError, DatasetError
@@ -159,16 +158,6 @@ def test_a_wrong_sprite_is_named(sprite: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="the picture has colours"):
         cut_sprite(path)
     assert not (tmp_path / "out").exists()
-
-
-def test_a_crash_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash(_: Any) -> bytes:
-        raise RuntimeError("power cut")
-
-    monkeypatch.setattr(fashion, "idx_bytes", crash)
-    with pytest.raises(RuntimeError, match="power cut"):
-        SMALL.write(tmp_path / "fashion")
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

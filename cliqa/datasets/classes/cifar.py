@@ -40,13 +40,7 @@ def read_cifar100(root: str | Path, download: bool = False) -> tuple[ClassDatase
 
     Args:
         root: The folder that holds ``cifar-100-python``, or that folder itself; ``~`` is resolved.
-        download: Have torchvision download them into `root` if they are not there.
-
-    Returns:
-        As `read_cifar10`.
-
-    Raises:
-        DatasetError: As `read_cifar10`.
+        download: As `read_cifar10`, like the data sets and the errors.
     """
     return _read(CIFAR100, "CIFAR-100", home_path(root), download)
 

@@ -14,13 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def download(fetch: Callable[[], object], name: str, root: Path, otherwise: str) -> None:
-    """Have a data set downloaded.
-
-    Args:
-        fetch: Downloads it, or raises.
-        name: The data set's name.
-        root: The folder that it is downloaded into.
-        otherwise: The end of the error message, after "or": what to do without a network.
+    """Have a data set downloaded by `fetch`; `otherwise` is what to do without a network.
 
     Raises:
         DatasetError: There is no network, the server refuses, or the folder cannot be written to.

@@ -130,17 +130,10 @@ def _read_split(folder: Path, split: str) -> ClassDataset:
 
 
 def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
-    """Read a file of bytes in the idx format (LeCun's MNIST page).
+    """Read a file of bytes in the idx format (LeCun's MNIST page), which may be packed (``.gz``).
 
     Its header is 0, 0, 8 (bytes), the number of dimensions, and each one's length in 4 bytes, the
     highest first.
-
-    Args:
-        path: The file, unpacked from gzip if its name ends so.
-        dimensions: How many dimensions it must have.
-
-    Returns:
-        uint8 of that many dimensions.
 
     Raises:
         DatasetError: The file cannot be unpacked, is of another kind, or its length is wrong.

@@ -75,11 +75,7 @@ def read_image_folder(
 
 
 def _test_part(root: Path) -> str | None:
-    """Return the test part's folder, or None if the root's folders are the classes.
-
-    Raises:
-        DatasetError: There is a training part alone.
-    """
+    """Return the test part's folder, or None if the root's folders are the classes."""
     train = root / "train"
     there = [name for name in _TEST_PARTS if (root / name).is_dir()]
     if not train.is_dir():
@@ -136,10 +132,8 @@ def _split(classes: Images, fraction: float, seed: int, root: Path) -> tuple[Ima
                 f"images. Add images, or sort them into {root / 'train'} and {root / 'test'}."
             )
         splits = seeded_splits(images, (1.0 - fraction, 0.0, fraction), seed, str(root / name))
-        train[name] = [
-            image for image, split in zip(images, splits, strict=True) if split == "train"
-        ]
-        test[name] = [image for image, split in zip(images, splits, strict=True) if split == "test"]
+        train[name] = [image for image, own in zip(images, splits, strict=True) if own == "train"]
+        test[name] = [image for image, own in zip(images, splits, strict=True) if own == "test"]
     return train, test
 
 

@@ -85,11 +85,7 @@ def create_dataset(
 
 
 def _gather(root: Path, metadata: Mapping[str, Metadata]) -> tuple[Classes, list[str]]:
-    """Return the records of each class in the order of time, and the buckets' names.
-
-    Raises:
-        DatasetError: The metadata are wrong, or images are missing.
-    """
+    """Return the records of each class in the order of time, and the buckets' names, checked."""
     names = sorted({bucket for own in metadata.values() for bucket in own.files}, key=int)
     classes: Classes = defaultdict(list)
     images: list[str] = []
@@ -160,11 +156,7 @@ def _place(
 def _check(
     placed: Mapping[str, Mapping[str, Mapping[str, Sequence[PlacedImage]]]], names: Sequence[str]
 ) -> None:
-    """Check that every bucket has images, in each part, and none twice.
-
-    Raises:
-        DatasetError: A bucket would be empty, or an id twice in it.
-    """
+    """Raise a DatasetError if a bucket has no image, in either part, or one twice."""
     for part, own in placed.items():
         empty = [bucket for bucket in names if not any(own[bucket].values())]
         if empty:

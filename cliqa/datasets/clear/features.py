@@ -40,17 +40,9 @@ def check_feature_type(root: Path, layout: Layout, name: str) -> None:
 def read_features(
     root: Path, name: str, bucket: str, targets: Sequence[int], listed: str
 ) -> Tensor:
-    """Read the features of a bucket in the old layout.
+    """Return a bucket's features in the old layout, float32 (N, D), in the order of its list.
 
-    Args:
-        root: The data set's folder.
-        name: The feature type.
-        bucket: The bucket.
-        targets: (N,) the classes of the bucket's images.
-        listed: The file that lists them, for messages.
-
-    Returns:
-        float32 (N, D), in the order of the list.
+    `targets` are the classes of the bucket's images, and `listed` is the file that lists them.
 
     Raises:
         DatasetError: The file is missing or damaged, or does not fit the list.
@@ -77,15 +69,9 @@ def read_features(
 
 
 def read_class_features(metadata: Metadata, name: str, bucket: str) -> Tensor:
-    """Read the features of a bucket that are stored class by class, each under its image's id.
+    """Return a bucket's features that are stored class by class, each under its image's id.
 
-    Args:
-        metadata: Of the data set, or of its part ``train`` or ``test``.
-        name: The feature type.
-        bucket: The bucket.
-
-    Returns:
-        float32 (N, D), in the order of the records.
+    They are float32 (N, D), in the order of the records; `metadata` may be of a part of a data set.
 
     Raises:
         DatasetError: A file is missing or damaged, or does not have exactly the images' ids.
@@ -135,11 +121,7 @@ def _read_one_class(path: Path, records: Sequence[Record], advice: str) -> Tenso
 
 
 def _load(path: Path, advice: str) -> object:
-    """Load tensors without executing code.
-
-    Raises:
-        DatasetError: The file is missing, truncated, or holds other objects than tensors.
-    """
+    """Load tensors without executing code; raise a DatasetError if the file holds anything else."""
     if not path.is_file():
         raise DatasetError(f"{path}: missing. {advice}")
     try:
@@ -156,11 +138,7 @@ def _load(path: Path, advice: str) -> object:
 
 
 def _as_matrix(value: object, path: Path) -> Tensor:
-    """Return features as float32 (N, D).
-
-    Raises:
-        DatasetError: They are not a matrix of finite floating-point numbers.
-    """
+    """Return features as float32 (N, D); raise a DatasetError if they are not finite floats."""
     for part in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(part, Tensor) and (part.device.type != "cpu" or not is_stored(part)):
             raise DatasetError(

@@ -28,12 +28,7 @@ def fewshot_folder(root: Path, shot: int, seed: int, bucket: str) -> Path:
 def read_fewshot(tree: Tree, bucket: str, shot: int, seed: int, train: Sequence[int]) -> list[int]:
     """Return the indices of a bucket's few-shot images in the whole.
 
-    Args:
-        tree: The data set.
-        bucket: The bucket.
-        shot: Images of each class.
-        seed: Seed of the draw, and in the old layout of the split.
-        train: The indices of the training split's images in the whole.
+    `train` are the indices of the training split's images.
 
     Raises:
         DatasetError: The list is missing or wrong, or has images of the test split.
@@ -76,18 +71,9 @@ def describe_shots(
 def draw_shots(
     targets: Sequence[int], candidates: Sequence[int], shot: int, seed: int
 ) -> list[int]:
-    """Draw some images of each class.
+    """Return the sorted indices of `shot` candidates of each class; a smaller class gives all.
 
     With the same seed, fewer shots are a subset of more shots.
-
-    Args:
-        targets: (N,) the classes of a bucket's images.
-        candidates: The indices of those that may be drawn.
-        shot: Images of each class; a smaller class gives all.
-        seed: Seed of the draw.
-
-    Returns:
-        Indices into `targets`, sorted.
 
     >>> draw_shots([0, 0, 0, 1, 1], [0, 1, 2, 4], shot=1, seed=0)
     [2, 4]

@@ -55,11 +55,7 @@ class Listing:
 def read_filelist(root: Path, name: str, classes: int, advice: str) -> Listing:
     """Read a list: each line is an image's path, a space and its class; paths may hold spaces.
 
-    Args:
-        root: The data set's folder.
-        name: The list's path relative to it.
-        classes: K, the number of classes.
-        advice: What to do if the list is missing.
+    `name` is the list's path relative to `root`, and `advice` is what to do if it is missing.
 
     Raises:
         DatasetError: The list is missing or empty, a line has no class or an unknown one, or an
@@ -89,11 +85,7 @@ def read_filelist(root: Path, name: str, classes: int, advice: str) -> Listing:
 
 
 def _parse_line(line: str, classes: int, where: str) -> tuple[str, int]:
-    """Return the image's path and the class of one line.
-
-    Raises:
-        DatasetError: There is no class, or an unknown one.
-    """
+    """Return the image's path and the class of one line, which must exist."""
     image, _, text = line.strip().rpartition(" ")
     if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 10:
         target = int(text)
@@ -112,13 +104,9 @@ def _parse_line(line: str, classes: int, where: str) -> tuple[str, int]:
 
 
 def read_indices(path: Path, total: int, listed: str, advice: str) -> list[int]:
-    """Read indices into a list of images.
+    """Read a JSON list of indices into the `total` images that the file `listed` lists.
 
-    Args:
-        path: A JSON list of integers.
-        total: Number of images.
-        listed: The file that lists them, for messages.
-        advice: What to do if the file is missing.
+    `advice` is what to do if the file is missing.
 
     Raises:
         DatasetError: The file is missing or empty, or an index is wrong or repeated.
@@ -141,13 +129,7 @@ def read_indices(path: Path, total: int, listed: str, advice: str) -> list[int]:
 
 
 def find_places(root: Path, whole: Listing, part: Listing, listed: str) -> list[int]:
-    """Return the indices of a part's images in the whole list.
-
-    Args:
-        root: The data set's folder, for messages.
-        whole: All images of a bucket.
-        part: Some of them.
-        listed: The file that lists the whole, for messages.
+    """Return the indices of a part's images in the whole, which the file `listed` lists.
 
     Raises:
         DatasetError: An image is not in the whole, or has another class there.

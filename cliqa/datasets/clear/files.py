@@ -24,11 +24,7 @@ def written_by(command: str, root: Path, options: str = "") -> str:
 
 
 def read_text(path: Path, advice: str = COPY_AGAIN) -> str:
-    """Return a UTF-8 file's text.
-
-    Args:
-        path: The file.
-        advice: What to do if it is missing.
+    """Return a UTF-8 file's text; `advice` is what to do if it is missing.
 
     Raises:
         DatasetError: The file is missing, cannot be read, or is not text.
@@ -45,11 +41,7 @@ def read_text(path: Path, advice: str = COPY_AGAIN) -> str:
 
 
 def read_json(path: Path, advice: str = COPY_AGAIN) -> object:
-    """Return a JSON file's value; see `parse_json`.
-
-    Args:
-        path: The file.
-        advice: What to do if it is missing.
+    """Return a JSON file's value; see `read_text`.
 
     Raises:
         DatasetError: The file is missing, is not JSON, or an object repeats a name.

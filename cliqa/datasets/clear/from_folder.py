@@ -86,11 +86,7 @@ def from_folder(
 
 
 def _find_buckets(source: Path) -> Files | None:
-    """Return the files of ``FOLDER/<bucket>/<class>``, or None where the folder has no buckets.
-
-    Raises:
-        DatasetError: There is no folder, it is empty, or only some of its folders are buckets.
-    """
+    """Return the files of ``FOLDER/<bucket>/<class>``, or None where the folder has no buckets."""
     if not source.is_dir():
         raise DatasetError(f"{source}: no such folder (from {Path.cwd()}).")
     names = list_folders(source)
@@ -113,11 +109,7 @@ def _find_buckets(source: Path) -> Files | None:
 
 
 def _find_classes(source: Path) -> dict[str, list[Path]]:
-    """Return the image files of ``FOLDER/<class>``, by class.
-
-    Raises:
-        DatasetError: A class has no image, or a name that no text file can hold.
-    """
+    """Return the image files of ``FOLDER/<class>``, by class; each must have some."""
     classes = {}
     others: list[str] = []
     for folder in map(source.joinpath, list_folders(source)):
@@ -148,11 +140,7 @@ def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
 def _cut_classes(
     source: Path, classes: Mapping[str, list[Path]], buckets: int, order: Order
 ) -> Files:
-    """Return the files of each class in consecutive buckets.
-
-    Raises:
-        DatasetError: A class has too few images, or an image has no date.
-    """
+    """Return the files of each class in consecutive buckets, none of them empty."""
     files: Files = {str(k + 1): {} for k in range(buckets)}
     for name, paths in classes.items():
         if len(paths) < buckets:
@@ -177,9 +165,6 @@ def _cut_classes(
 
 def read_date(path: Path) -> str | None:
     """Return when an image was taken, ``2004-05-01 12:00:00``, or None if it has no date.
-
-    Args:
-        path: The image file.
 
     Raises:
         DatasetError: The file is not an image.

@@ -29,13 +29,7 @@ _EXPECTED = (
 
 
 def detect_layout(root: str | Path) -> Layout:
-    """Return a folder's layout, detected from its files.
-
-    Args:
-        root: The data set's folder.
-
-    Returns:
-        ``"new"`` if ``train`` and ``test`` hold metadata, else ``"old"``.
+    """Return a folder's layout: ``"new"`` if ``train`` and ``test`` hold metadata, else ``"old"``.
 
     Raises:
         DatasetError: There is no such folder, it has neither layout, or both.
@@ -65,10 +59,7 @@ def detect_layout(root: str | Path) -> Layout:
 
 
 def read_class_names(folder: Path) -> tuple[str, ...]:
-    """Return the classes of ``class_names.txt``, in the order of their indices.
-
-    Args:
-        folder: The folder that holds the file. One name per line; empty lines are skipped.
+    """Return the classes of a folder's ``class_names.txt``, one per line, in that order.
 
     Raises:
         DatasetError: The file is missing or empty, or names a class twice.
@@ -87,11 +78,7 @@ def read_class_names(folder: Path) -> tuple[str, ...]:
 
 
 def sort_buckets(names: Iterable[object], path: Path) -> tuple[str, ...]:
-    """Return buckets in time order: by their numbers.
-
-    Args:
-        names: The buckets' names, numbers or their texts.
-        path: The file that lists them, for messages.
+    """Return buckets in time order, by their numbers; `path` is the file that lists them.
 
     Raises:
         DatasetError: There is no bucket, a name is not a number, or one is listed twice.
@@ -110,11 +97,7 @@ def sort_buckets(names: Iterable[object], path: Path) -> tuple[str, ...]:
 
 
 def choose_buckets(existing: Sequence[str], wanted: Sequence[int | str] | None) -> tuple[str, ...]:
-    """Return the buckets that a config selects, in time order.
-
-    Args:
-        existing: The data set's buckets in time order.
-        wanted: Names or numbers; None for all.
+    """Return the buckets that a config selects, in time order; None selects all.
 
     Raises:
         ConfigError: A bucket does not exist or is selected twice, or none is selected.

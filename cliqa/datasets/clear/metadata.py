@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -99,12 +99,7 @@ class Metadata:
         self.listing = cache(self._list_images)
 
     def _read_records(self, bucket: str) -> dict[str, list[Record]]:
-        """Return a bucket's records by class; a class without a file in the index is empty.
-
-        Raises:
-            DatasetError: The index names an unknown class, a file is missing or damaged, or an
-                image is in two classes.
-        """
+        """Return a bucket's records by class; a class without a file in the index is empty."""
         files = self.files[bucket]
         unknown = [name for name in files if name not in self.class_names]
         if unknown:
@@ -141,11 +136,7 @@ class Metadata:
         return records
 
     def _list_images(self, bucket: str) -> Listing:
-        """Return a bucket's images class by class, with paths relative to the root.
-
-        Raises:
-            DatasetError: The metadata are wrong, or two records have the same image.
-        """
+        """Return a bucket's images class by class, each once, with paths relative to the root."""
         before = f"{self.part}/" if self.part else ""
         images: dict[str, int] = {}
         places: list[str] = []
@@ -159,8 +150,3 @@ class Metadata:
                 images[before + record.path] = target
                 places.append(place)
         return Listing(tuple(images), tuple(images.values()), tuple(places))
-
-
-def image_ids(records: Mapping[str, Sequence[Record]]) -> list[str]:
-    """Return the ids of a bucket's images, class by class."""
-    return [record.image_id for own in records.values() for record in own]

@@ -25,12 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def split_indices(total: int, test_ratio: float, seed: int) -> tuple[list[int], list[int]]:
-    """Return the indices of a bucket's training and test images, in a random order.
-
-    Args:
-        total: N, the bucket's number of images.
-        test_ratio: The test images' share; int(N * ratio) images are taken.
-        seed: Seed of the order.
+    """Return the indices of a bucket's training and of its int(N * ratio) test images, shuffled.
 
     >>> split_indices(10, 0.3, seed=0)
     ([5, 3, 4, 2, 0, 9, 6], [7, 8, 1])
@@ -130,16 +125,13 @@ def _differs(path: Path, text: str) -> bool:
 
 
 def join_features(root: str | Path, name: str, *, overwrite: bool = False) -> None:
-    """Write a bucket's features as one file, in the order of its list of images.
+    """Write each bucket's features as one file, in the order of its list of images.
 
-    Args:
-        root: The folder of a prepared data set in the old layout.
-        name: The feature type, stored class by class in ``features/<name>``.
-        overwrite: Replace joined features that differ.
+    They are stored class by class in ``features/<name>`` of a prepared data set in the old layout.
 
     Raises:
         DatasetError: The features are missing or damaged, an image of a list has none, or existing
-            joined features differ.
+            joined features differ and are not to be overwritten.
     """
     root = home_path(root)
     metadata = Metadata(root)

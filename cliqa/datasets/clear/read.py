@@ -138,20 +138,12 @@ def _check_options(data_name: str, protocol: str, seed: int | None, shot: int | 
 
 
 def _image_sets(tree: Tree, buckets: Sequence[str], cache: bool) -> dict[str, ClassDataset]:
-    """Return all images of each bucket.
-
-    Raises:
-        DatasetError: Image files are missing.
-    """
-    listings = [tree.whole(bucket) for bucket in buckets]
-    images = [image for listing in listings for image in listing.images]
-    places = [place for listing in listings for place in listing.places]
+    """Return all images of each bucket; raise a DatasetError if files are missing."""
+    listings = {bucket: tree.whole(bucket) for bucket in buckets}
+    images = [image for listing in listings.values() for image in listing.images]
+    places = [place for listing in listings.values() for place in listing.places]
     found = match_images(tree.root, images)
-    lost = [
-        f"{image} ({place})"
-        for image, place, path in zip(images, places, found, strict=True)
-        if path is None
-    ]
+    lost = [f"{images[k]} ({places[k]})" for k, path in enumerate(found) if path is None]
     if lost:
         raise DatasetError(
             f"{tree.root}: {len(lost)} of {len(images)} images are missing: {listed(lost, 5)}. "
@@ -159,20 +151,15 @@ def _image_sets(tree: Tree, buckets: Sequence[str], cache: bool) -> dict[str, Cl
         )
     paths = iter(found)
     sets = {}
-    for bucket, listing in zip(buckets, listings, strict=True):
-        files = ImageFiles(
-            [f"{tree.root}/{next(paths)}" for _ in listing.images], listing.places, cache
-        )
+    for bucket, listing in listings.items():
+        own = [f"{tree.root}/{next(paths)}" for _ in listing.images]
+        files = ImageFiles(own, listing.places, cache)
         sets[bucket] = ClassDataset(files, listing.targets, tree.class_names, listing.images)
     return sets
 
 
 def _feature_sets(tree: Tree, buckets: Sequence[str], name: str) -> dict[str, ClassDataset]:
-    """Return all features of each bucket.
-
-    Raises:
-        DatasetError: They are missing or damaged, or of different lengths.
-    """
+    """Return all features of each bucket, which must be of one length."""
     sets = {}
     widths: dict[int, str] = {}
     for bucket in buckets:
@@ -202,11 +189,8 @@ def _describe_shared(listings: dict[str, Listing]) -> list[str]:
                 times.setdefault(image_id, f"{image_id} in buckets {first} and {bucket}")
             elif other != target:
                 classes.setdefault(image_id, f"{image_id} in bucket {bucket}")
-    notes = []
-    if times:
-        example = next(iter(times.values()))
-        notes.append(f"{len(times)} image ids are in several buckets, e.g. {example}")
-    if classes:
-        example = next(iter(classes.values()))
-        notes.append(f"{len(classes)} image ids are in several classes, e.g. {example}")
-    return notes
+    return [
+        f"{len(found)} image ids are in several {what}, e.g. {next(iter(found.values()))}"
+        for what, found in (("buckets", times), ("classes", classes))
+        if found
+    ]

@@ -22,7 +22,7 @@ from cliqa.datasets.clear.layout import (
     read_class_names,
     sort_buckets,
 )
-from cliqa.datasets.clear.metadata import Metadata, image_ids
+from cliqa.datasets.clear.metadata import Metadata
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.paths import home_path
 
@@ -71,10 +71,8 @@ class OldTree:
     ) -> tuple[list[int], list[int]]:
         """Return the indices of the training and of the test images in the whole.
 
-        Args:
-            bucket: The bucket.
-            seed: Which of the published splits.
-            by_index: Read the lists of indices, not of images.
+        `seed` selects one of the published splits, whose lists of images or, `by_index`, of indices
+        are read.
 
         Raises:
             DatasetError: A list is missing or wrong, or the two overlap.
@@ -124,11 +122,7 @@ class NewTree:
         root: The data set's folder.
 
     Attributes:
-        metadata: The metadata of each part.
-        class_names: The K classes.
-        buckets: The buckets, in time order.
-        notes: Notes on the data for readers of the results.
-        whole: A function that returns all images of a bucket.
+        metadata: The metadata of each part; the other attributes are those of `OldTree`.
 
     Raises:
         DatasetError: A part is missing, or the parts differ in their classes or buckets.
@@ -156,11 +150,7 @@ class NewTree:
         self.whole = cache(self._read_whole)
 
     def _common_buckets(self) -> tuple[str, ...]:
-        """Return the buckets of both parts; bucket 0, the paper's for pretraining, may lack one.
-
-        Raises:
-            DatasetError: Another bucket is in one part alone.
-        """
+        """Return the buckets of both parts; bucket 0, for pretraining, may lack one."""
         train, test = (self.metadata[part].files for part in PARTS)
         for part, own, other in (("train", train, test), ("test", test, train)):
             alone = [bucket for bucket in own if bucket not in other]
@@ -176,12 +166,9 @@ class NewTree:
         return sort_buckets(common, self.root / "train" / INDEX)
 
     def _read_whole(self, bucket: str) -> Listing:
-        """Return the images of the test part, then those of train, as Avalanche joins the two.
-
-        Raises:
-            DatasetError: The metadata are wrong, or an image is in both parts.
-        """
-        train, test = (set(image_ids(self.metadata[part].records(bucket))) for part in PARTS)
+        """Return the images of test, then those of train, as Avalanche joins the two."""
+        records = [self.metadata[part].records(bucket).values() for part in PARTS]
+        train, test = ({one.image_id for own in part for one in own} for part in records)
         if train & test:
             raise DatasetError(
                 f"{self.root}: {len(train & test)} images of bucket {bucket} are in train and in "
@@ -192,13 +179,7 @@ class NewTree:
     def split(
         self, bucket: str, seed: int | None, by_index: bool = False
     ) -> tuple[list[int], list[int]]:
-        """Return the indices of the official training and test images in the whole.
-
-        Args:
-            bucket: The bucket.
-            seed: Ignored: there is one split.
-            by_index: Ignored: there are no lists.
-        """
+        """Return the indices of the training and of the test images; there is one split."""
         total, tests = len(self.whole(bucket)), len(self.metadata["test"].listing(bucket))
         return list(range(tests, total)), list(range(tests))
 

@@ -103,13 +103,9 @@ def check_ids(placed: Placed) -> None:
 def write_part(
     folder: Path, class_names: Sequence[str], placed: Placed, bar: tqdm[Any] | None = None
 ) -> None:
-    """Write images, metadata and classes: the old layout, or one part of the new one.
+    """Write images, metadata and classes into a new folder: the old layout, or a part of the new.
 
-    Args:
-        folder: A new folder.
-        class_names: The K classes.
-        placed: The images by bucket and class.
-        bar: Advances by one for each image.
+    `bar` advances by one for each image.
     """
     index: dict[str, dict[str, str]] = {}
     for bucket, classes in placed.items():

@@ -24,7 +24,7 @@ def read_csv(
     columns: Sequence[str] | None = None,
     columns_option: str = "",
 ) -> Sheet:
-    """Read a text file with one header row, or without one.
+    """Read a text file with one header row, or without one; blank rows are left out.
 
     Args:
         path: The file.
@@ -34,9 +34,6 @@ def read_csv(
         columns: The columns' names of a file without a header row, in their order; ``""``
             for one that is not needed. None for a file whose first row names them.
         columns_option: The config option that gives `columns`, for the message.
-
-    Returns:
-        The sheet; blank rows are left out.
 
     Raises:
         ConfigError: The delimiter is not one character, or `columns` are not names.
@@ -51,15 +48,12 @@ def read_csv(
         raise DatasetError(f"{path}: no header row. Its first row must name the columns.")
     if names is not None:
         _check_width(path, cells[0], rows[0], names, delimiter)
-        sheet = build_sheet(path, names, cells, rows)
-    else:
-        header = [name.strip() for name in cells[0]]
-        if not set(required) <= set(header):
-            _check_delimiter(path, header, required, delimiter, option)
-            _check_has_header(path, header, required, delimiter, columns_option)
-        sheet = build_sheet(path, header, cells[1:], rows[1:])
-    sheet.require(required)
-    return sheet
+        return build_sheet(path, names, cells, rows, required)
+    header = [name.strip() for name in cells[0]]
+    if not set(required) <= set(header):
+        _check_delimiter(path, header, required, delimiter, option)
+        _check_has_header(path, header, required, delimiter, columns_option)
+    return build_sheet(path, header, cells[1:], rows[1:], required)
 
 
 def _read_cells(path: Path, delimiter: str) -> tuple[list[list[str]], list[int]]:
@@ -115,11 +109,7 @@ def read_columns(path: Path, names: Sequence[str]) -> Sheet:
 
 
 def _check_names(columns: Sequence[str], required: Sequence[str]) -> list[str]:
-    """Return the names of columns that a user gives for a file without a header row.
-
-    Raises:
-        ConfigError: They are not a list of names, name one twice, or lack one that is required.
-    """
+    """Return the names of columns that a user gives for a file without a header row, checked."""
     if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
         raise ConfigError(
             f"columns must be a list of names such as ['image', 'score'], got {columns!r}."
@@ -140,11 +130,7 @@ def _check_names(columns: Sequence[str], required: Sequence[str]) -> list[str]:
 def _check_width(
     path: Path, first: Sequence[str], row: int, names: Sequence[str], delimiter: str
 ) -> None:
-    """Check that a file's first row is as long as `names`, and is not a header.
-
-    Raises:
-        DatasetError: It is not.
-    """
+    """Raise a DatasetError if a file's first row is a header, or not as long as `names`."""
     if set(filter(None, names)) <= {cell.strip() for cell in first}:
         raise DatasetError(
             f"{path}, row {row}: this row names the columns already. Leave columns=... out."
@@ -167,18 +153,10 @@ def _check_width(
 def _check_has_header(
     path: Path, first: Sequence[str], required: Sequence[str], delimiter: str, option: str
 ) -> None:
-    """Check that a first row without the required names is not a row of data.
+    """Raise a DatasetError if a first row without the required names holds data.
 
-    Args:
-        path: The file.
-        first: The row's cells.
-        required: Columns that must be there.
-        delimiter: The character between two columns.
-        option: The config option that names the columns of a file without a header row; empty
-            where there is none.
-
-    Raises:
-        DatasetError: It holds a number beside something else.
+    That is a number beside something else. `option` names the columns of a file without a header
+    row.
     """
     line = delimiter.join(first)
     for other in (delimiter, *DELIMITERS.replace(delimiter, ""), " "):
@@ -211,12 +189,7 @@ def _are_data(cells: Sequence[str]) -> bool:
 
 
 def _guess_names(cells: Sequence[str], required: Sequence[str]) -> list[str]:
-    """Return names for a row's cells: the first that is not a number is the image.
-
-    Args:
-        cells: The row.
-        required: The name of the images' column and of the scores'.
-    """
+    """Return names for a row's cells, those `required` for the image (no number) and the score."""
     numeric = [is_number(cell) for cell in cells]
     image = numeric.index(False) if False in numeric else 0
     score = next((i for i, yes in enumerate(numeric) if yes and i != image), None)

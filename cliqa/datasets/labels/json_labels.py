@@ -12,26 +12,17 @@ from cliqa.utils.errors import DatasetError
 
 
 def read_json(path: Path, required: tuple[str, ...], key: str = "files") -> Sheet:
-    """Read a list of objects: ``[{"image": ..., "score": ...}, ...]`` or ``{"files": [...]}``.
+    """Read a list of objects: ``[{"image": ..., "score": ...}, ...]`` or ``{key: [...]}``.
 
-    Args:
-        path: The file.
-        required: Names that the objects must have.
-        key: Where the list is if the file holds an object.
-
-    Returns:
-        The sheet. A row's number is the entry's place in the list, from 1. Numbers may be written
-        as strings.
+    A row's number is the entry's place in the list, from 1. Numbers may be written as strings.
 
     Raises:
-        DatasetError: The file is not such JSON, or a name is missing.
+        DatasetError: The file is not such JSON, or a `required` name is missing.
     """
     entries = _entries(path, key)
     header = list(dict.fromkeys(str(name) for entry in entries for name in entry))
     cells = [[_as_text(entry.get(name)) for name in header] for entry in entries]
-    sheet = build_sheet(path, header, cells, range(1, len(entries) + 1))
-    sheet.require(required)
-    return sheet
+    return build_sheet(path, header, cells, range(1, len(entries) + 1), required)
 
 
 def _entries(path: Path, key: str) -> list[dict[str, Any]]:

@@ -94,12 +94,7 @@ def read_lines(path: Path) -> tuple[list[str], list[int]]:
 
 
 def parse_json(text: str, path: Path, advice: str = "") -> object:
-    """Return the value of a JSON text; no object may repeat a name.
-
-    Args:
-        text: The text.
-        path: Its file, for messages.
-        advice: What to do about a damaged file.
+    """Return the value of a file's JSON text; `advice` is what to do about a damaged file.
 
     Raises:
         DatasetError: It is not JSON, or an object repeats a name.

@@ -30,15 +30,10 @@ class MatError(ValueError):
 
 
 def read_variables(data: bytes, names: Sequence[str]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return variables of a MATLAB file of a version up to 7.2, flattened to (N,).
+    """Return variables of a MATLAB file of a version up to 7.2, and the names of all it has.
 
-    Args:
-        data: The file's bytes.
-        names: The variables wanted; those that are not there are left out.
-
-    Returns:
-        The variables, and the names of all that the file has. Cells are an array of objects: text
-        where a cell holds text, else None.
+    They are flattened to (N,); those that are not there are left out. Cells are an array of
+    objects: text where a cell holds text, else None.
 
     Raises:
         MatError: The file is damaged, of another version, or too large.

@@ -14,14 +14,7 @@ from cliqa.utils.errors import DatasetError
 
 
 def read_mat(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Read variables of a ``.mat`` file (versions up to 7.2).
-
-    Args:
-        path: The file.
-        names: The variables wanted.
-
-    Returns:
-        The variables, flattened to (N,).
+    """Return variables of a ``.mat`` file (versions up to 7.2), flattened to (N,).
 
     Raises:
         DatasetError: The file cannot be read, or a variable is missing or of a kind that is not.

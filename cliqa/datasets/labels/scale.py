@@ -10,11 +10,6 @@ def to_unit(
 ) -> np.ndarray:
     """Return raw scores as float32 in 0..1, higher = better: (raw - low) / (high - low), or 1 - it.
 
-    Args:
-        raw: (N,) scores within `score_range`.
-        score_range: Their declared (low, high).
-        higher_is_better: The direction of the raw scores; False flips them.
-
     >>> to_unit(np.array([0.0, 25.0, 100.0]), (0.0, 100.0), higher_is_better=False).tolist()
     [1.0, 0.75, 0.0]
     """

@@ -40,11 +40,8 @@ def find_warnings(
 ) -> list[str]:
     """Return warnings that a user should read before training, each with the key to change.
 
-    Args:
-        table: The checked labels.
-        score_range: The declared (low, high).
-        higher_is_better: The declared direction.
-        seeded: The splits are drawn by a seed, rather than given.
+    `score_range` and `higher_is_better` are as declared; `seeded` splits are drawn, rather than
+    given.
     """
     found = [
         _one_value(table, seeded) or _narrow(table.raw, score_range),

@@ -92,12 +92,17 @@ class Sheet:
 
 
 def build_sheet(
-    path: Path, header: Sequence[str], cells: Sequence[Sequence[str]], rows: Sequence[int]
+    path: Path,
+    header: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    rows: Sequence[int],
+    required: Iterable[str] = (),
 ) -> Sheet:
     """Turn rows of cells into named columns.
 
     Raises:
-        DatasetError: Two columns share a name, or a row is not as long as the header.
+        DatasetError: Two columns share a name, a row is not as long as the header, or a required
+            column is missing.
     """
     for place, name in enumerate(header):
         if name and name in header[:place]:
@@ -111,4 +116,6 @@ def build_sheet(
     columns = {
         name: [line[place].strip() for line in cells] for place, name in enumerate(header) if name
     }
-    return Sheet(path, columns, tuple(rows))
+    sheet = Sheet(path, columns, tuple(rows))
+    sheet.require(required)
+    return sheet

@@ -22,15 +22,10 @@ _ROWS, _CELLS = 2**20, 2**24
 def read_xlsx(path: Path, required: tuple[str, ...]) -> Sheet:
     """Read the first sheet of an ``.xlsx`` workbook; its first row that is not blank is the header.
 
-    Args:
-        path: The file.
-        required: Columns that must be there.
-
-    Returns:
-        The sheet; blank rows are left out. Of a formula the value counts that was last stored.
+    Blank rows are left out. Of a formula the value counts that was last stored.
 
     Raises:
-        DatasetError: The file cannot be read, or a column is missing.
+        DatasetError: The file cannot be read, or a `required` column is missing.
     """
     data = read_bytes(path)
     try:
@@ -44,12 +39,8 @@ def read_xlsx(path: Path, required: tuple[str, ...]) -> Sheet:
     if not filled:
         raise DatasetError(f"{path}: its first sheet is empty. The labels must be on it.")
     width = max(map(len, filled.values()))
-    (_, header), *lines = [
-        (row, [*line, *[""] * (width - len(line))]) for row, line in filled.items()
-    ]
-    sheet = build_sheet(path, header, [line for _, line in lines], [row for row, _ in lines])
-    sheet.require(required)
-    return sheet
+    header, *lines = [[*line, *[""] * (width - len(line))] for line in filled.values()]
+    return build_sheet(path, header, lines, list(filled)[1:], required)
 
 
 def _filled_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
@@ -76,8 +67,6 @@ def _filled_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
 
 def _as_text(value: object) -> str:
     """Return a cell as text: a whole number without the ``.0`` that Excel stores."""
-    if value is None:
-        return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).strip()
+    return "" if value is None else str(value).strip()

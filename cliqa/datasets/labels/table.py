@@ -131,14 +131,7 @@ def check_range(score_range: Sequence[float], where: str) -> tuple[float, float]
 
 
 def check_table(table: ScoreTable, score_range: tuple[float, float]) -> ScoreTable:
-    """Check everything that a label file alone can get wrong.
-
-    Args:
-        table: The file's content.
-        score_range: The declared (low, high) of its scores.
-
-    Returns:
-        The table with clean names and without repeated identical rows, whose number is logged.
+    """Return a label file's table, checked, with clean names and without repeated identical rows.
 
     Raises:
         DatasetError: No row; an empty image name; an image twice with different labels; a score

@@ -15,15 +15,7 @@ Score = Literal["quality", "align"]
 
 
 def read_agiqa(path: Path, score: Score = "quality") -> ScoreTable:
-    """Read the official labels.
-
-    Args:
-        path: ``data.csv`` with the columns name, prompt, mos_quality, std_quality, mos_align and
-            std_align.
-        score: ``"quality"``: how good the image looks; ``"align"``: how well it fits the prompt.
-
-    Returns:
-        The scores, their standard deviations, and the prompts.
+    """Read the scores of ``data.csv`` with their standard deviations, and the prompts.
 
     Raises:
         ConfigError: `score` is unknown.
@@ -56,7 +48,8 @@ class AGIQA3K(LabelledFolder):
 
     Args:
         root: The data set's folder.
-        score: ``"quality"`` (mos_quality) or ``"align"`` (mos_align).
+        score: ``"quality"`` (mos_quality): how good the image looks; ``"align"`` (mos_align): how
+            well it fits the prompt.
         common: As `LabelledFolder`.
     """
 

@@ -27,14 +27,9 @@ _RATINGS = np.arange(1.0, 11.0)
 
 
 def read_ava(path: Path) -> ScoreTable:
-    """Read the official ratings.
+    """Read the mean rating, sum(i * n_i) / sum(n_i), and the ratings' standard deviation.
 
-    Args:
-        path: ``AVA.txt``: a line is ``index image_id n1 .. n10 tag1 tag2 challenge``, where n1 to
-            n10 count the ratings 1 to 10.
-
-    Returns:
-        The mean rating, sum(i * n_i) / sum(n_i), and the ratings' standard deviation.
+    A line is ``index image_id n1 .. n10 tag1 tag2 challenge``; n1 to n10 count the ratings 1 to 10.
 
     Raises:
         DatasetError: A line has other columns, or no rating.

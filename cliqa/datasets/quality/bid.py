@@ -13,33 +13,6 @@ from cliqa.utils.errors import DatasetError
 _NUMBER, _GRADE = "Image Number", "Average Subjective Grade"
 
 
-def read_bid(path: Path) -> ScoreTable:
-    """Read the official workbook.
-
-    Args:
-        path: ``DatabaseGrades.xlsx`` with the columns Image Number, Average Subjective Grade and,
-            perhaps, std.
-
-    Raises:
-        DatasetError: The file is wrong.
-    """
-    sheet = read_xlsx(path, (_NUMBER, _GRADE))
-    numbers = sheet.text(_NUMBER)
-    for index, number in enumerate(numbers):
-        if not (number.isascii() and number.isdigit() and len(number) < 10):
-            raise DatasetError(
-                f"{sheet.where(index)}: '{_NUMBER}' is '{number}', which is not an image number. "
-                "Use the official file."
-            )
-    return ScoreTable(
-        images=tuple(f"DatabaseImage{int(number):04d}.JPG" for number in numbers),
-        raw=sheet.numbers(_GRADE),
-        std=sheet.numbers("std") if "std" in sheet.columns else None,
-        rows=sheet.rows,
-        source=path,
-    )
-
-
 @DATASETS.register_module()
 class BID(LabelledFolder):
     """BID: 586 photographs with real blur, grades 0..5, higher is better.
@@ -51,9 +24,6 @@ class BID(LabelledFolder):
             DatabaseImage0001.JPG   or ImageDatabase/DatabaseImage0001.JPG
 
     There is no official split: it is seeded, by image.
-
-    Args:
-        common: As `LabelledFolder`.
     """
 
     default_name = "bid"
@@ -61,6 +31,21 @@ class BID(LabelledFolder):
     image_folders = ("", "ImageDatabase", "images")
     official_range = (0.0, 5.0)
 
-    def read_table(self, path: Path) -> ScoreTable:
-        """Read the official workbook."""
-        return read_bid(path)
+    @staticmethod
+    def read_table(path: Path) -> ScoreTable:
+        """Read the columns Image Number, Average Subjective Grade and, perhaps, std."""
+        sheet = read_xlsx(path, (_NUMBER, _GRADE))
+        numbers = sheet.text(_NUMBER)
+        for index, number in enumerate(numbers):
+            if not (number.isascii() and number.isdigit() and len(number) < 10):
+                raise DatasetError(
+                    f"{sheet.where(index)}: '{_NUMBER}' is '{number}', which is not an image "
+                    "number. Use the official file."
+                )
+        return ScoreTable(
+            images=tuple(f"DatabaseImage{int(number):04d}.JPG" for number in numbers),
+            raw=sheet.numbers(_GRADE),
+            std=sheet.numbers("std") if "std" in sheet.columns else None,
+            rows=sheet.rows,
+            source=path,
+        )

@@ -12,35 +12,6 @@ from cliqa.registry import DATASETS
 from cliqa.utils.errors import DatasetError
 
 
-def read_csiq(path: Path) -> ScoreTable:
-    """Read the labels as a text file.
-
-    Args:
-        path: ``csiq_label.txt``; a line is ``1600.AWGN.1.png 0.061989``: reference, type, level.
-
-    Returns:
-        The DMOS (lower is better) and the reference images.
-
-    Raises:
-        DatasetError: The file is wrong.
-    """
-    sheet = read_columns(path, ("image", "dmos"))
-    images = sheet.text("image")
-    for index, image in enumerate(images):
-        if image.count(".") != 3:
-            raise DatasetError(
-                f"{sheet.where(index)}: '{image}' is not reference.type.level.png. "
-                "Use the official names."
-            )
-    return ScoreTable(
-        images=tuple(images),
-        raw=sheet.numbers("dmos"),
-        groups=tuple(image.split(".")[0] for image in images),
-        rows=sheet.rows,
-        source=path,
-    )
-
-
 @DATASETS.register_module()
 class CSIQ(LabelledFolder):
     """CSIQ: 30 photographs under 6 distortions: 866 images, DMOS 0..1, lower is better.
@@ -53,9 +24,6 @@ class CSIQ(LabelledFolder):
             dst_imgs/awgn/1600.AWGN.1.png        or as published, one folder per type
 
     There is no official split: it is seeded, by reference image.
-
-    Args:
-        common: As `LabelledFolder`.
     """
 
     default_name = "csiq"
@@ -64,9 +32,24 @@ class CSIQ(LabelledFolder):
     official_range = (0.0, 1.0)
     lower_is_better = True
 
-    def read_table(self, path: Path) -> ScoreTable:
-        """Read the labels."""
-        return read_csiq(path)
+    @staticmethod
+    def read_table(path: Path) -> ScoreTable:
+        """Read the DMOS; a name is reference.type.level.png."""
+        sheet = read_columns(path, ("image", "dmos"))
+        images = sheet.text("image")
+        for index, image in enumerate(images):
+            if image.count(".") != 3:
+                raise DatasetError(
+                    f"{sheet.where(index)}: '{image}' is not reference.type.level.png. "
+                    "Use the official names."
+                )
+        return ScoreTable(
+            images=tuple(images),
+            raw=sheet.numbers("dmos"),
+            groups=tuple(image.split(".")[0] for image in images),
+            rows=sheet.rows,
+            source=path,
+        )
 
     def arrange(self, table: ScoreTable, folder: Path) -> ScoreTable:
         """Put each type's folder before the names where the images are sorted by type."""

@@ -19,16 +19,10 @@ from cliqa.registry import DATASETS
 def read_eva_votes(
     path: Path, delimiter: str = "=", score_range: tuple[float, float] = (0.0, 10.0)
 ) -> ScoreTable:
-    """Read the official votes: one row per vote, of which several make an image's score.
+    """Read the official votes, one per row, as the mean and the standard deviation of each image.
 
-    Args:
-        path: ``votes_filtered.csv``, with the columns image_id and score among others.
-        delimiter: The character between two columns; officially ``=``.
-        score_range: The (low, high) of one vote.
-
-    Returns:
-        The mean vote of each image and the votes' standard deviation (of the population); a row
-        number is that of the image's first vote.
+    The deviation is that of the population; a row number is that of the image's first vote, and
+    `score_range` is the (low, high) of one vote.
 
     Raises:
         DatasetError: The file is wrong, or a vote is not a number or outside the range.
@@ -54,9 +48,7 @@ def read_eva_votes(
 def read_eva_scores(path: Path, delimiter: str = ",") -> ScoreTable:
     """Read ready-made scores: a file with the columns image_id and score, one row per image.
 
-    Args:
-        path: The file; an image_id without a suffix gets ``.jpg``.
-        delimiter: The character between two columns.
+    An image_id without a suffix gets ``.jpg``.
 
     Raises:
         DatasetError: The file is wrong.

@@ -13,36 +13,6 @@ from cliqa.registry import DATASETS
 from cliqa.utils.errors import DatasetError
 
 
-def read_kadid(path: Path) -> ScoreTable:
-    """Read the official labels.
-
-    Args:
-        path: ``dmos.csv`` with the columns dist_img, ref_img, dmos and var.
-
-    Returns:
-        The scores, their standard deviations (the root of var), and the reference images.
-
-    Raises:
-        DatasetError: The file is wrong, or a variance is negative.
-    """
-    sheet = read_csv(path, ("dist_img", "ref_img", "dmos", "var"))
-    variance = sheet.numbers("var")
-    bad = np.flatnonzero(~(variance >= 0.0))
-    if bad.size:
-        raise DatasetError(
-            f"{sheet.where(bad[0])}: the variance 'var' is {variance[bad[0]]:g}; it must be at "
-            "least 0. Use the official file."
-        )
-    return ScoreTable(
-        images=tuple(sheet.text("dist_img")),
-        raw=sheet.numbers("dmos"),
-        std=np.sqrt(variance),
-        groups=tuple(sheet.text("ref_img")),
-        rows=sheet.rows,
-        source=path,
-    )
-
-
 @DATASETS.register_module()
 class KADID10k(LabelledFolder):
     """KADID-10k: 81 photographs under 25 distortions of 5 levels: 10 125 images, scores 1..5.
@@ -56,9 +26,6 @@ class KADID10k(LabelledFolder):
             images/I01_01_01.png   reference _ type _ level
 
     There is no official split: it is seeded, by reference image.
-
-    Args:
-        common: As `LabelledFolder`.
     """
 
     default_name = "kadid"
@@ -66,6 +33,22 @@ class KADID10k(LabelledFolder):
     image_folders = ("images", "distorted_images")
     official_range = (1.0, 5.0)
 
-    def read_table(self, path: Path) -> ScoreTable:
-        """Read the official labels."""
-        return read_kadid(path)
+    @staticmethod
+    def read_table(path: Path) -> ScoreTable:
+        """Read dist_img, ref_img, dmos and var, whose root is the standard deviation."""
+        sheet = read_csv(path, ("dist_img", "ref_img", "dmos", "var"))
+        variance = sheet.numbers("var")
+        bad = np.flatnonzero(~(variance >= 0.0))
+        if bad.size:
+            raise DatasetError(
+                f"{sheet.where(bad[0])}: the variance 'var' is {variance[bad[0]]:g}; it must be at "
+                "least 0. Use the official file."
+            )
+        return ScoreTable(
+            images=tuple(sheet.text("dist_img")),
+            raw=sheet.numbers("dmos"),
+            std=np.sqrt(variance),
+            groups=tuple(sheet.text("ref_img")),
+            rows=sheet.rows,
+            source=path,
+        )

@@ -26,16 +26,12 @@ _MOS_UNITS_PER_RATING = 25.0  # 0..100 over 1..5
 
 
 def read_koniq(path: Path, score: Score = "mos") -> ScoreTable:
-    """Read one of the official label files.
+    """Read an official label file, with the ratings' standard deviation in the units of the score.
 
     Args:
-        path: ``koniq10k_distributions_sets.csv`` (with the official split) or
-            ``koniq10k_scores_and_distributions.csv`` (without).
+        path: The file; the split is read if it has one.
         score: ``"mos"``: the MOS of 0..100, in the column MOS_zscore, or MOS where there is none.
             ``"distribution"``: the mean of the ratings 1..5, from their shares c1 to c5.
-
-    Returns:
-        The scores, with the ratings' standard deviation in the same units.
 
     Raises:
         ConfigError: `score` is unknown.

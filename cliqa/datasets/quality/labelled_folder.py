@@ -28,9 +28,8 @@ class LabelledFolder(QualityDataset):
         score_range: The declared (low, high) of the raw scores, instead of the official one.
         seed: Of the split, where there is no official one.
         fractions: Shares of train, val and test, where there is no official split.
-        on_bad_image: ``"error"``, or ``"skip"``: decode every image at once and leave out, and
-            count, those that cannot be decoded.
-        missing: ``"error"``, or ``"skip"``: leave out, and count, labels without an image.
+        on_bad_image: ``"error"`` or ``"skip"``, as `QualityDataset`.
+        missing: ``"error"`` or ``"skip"``, as `QualityDataset`.
         cache: Keep the decoded images in memory.
 
     Raises:
@@ -127,11 +126,7 @@ class LabelledFolder(QualityDataset):
         return check_range(cls.official_range if score_range is None else score_range, cls.__name__)
 
     def label_file(self, labels: str | None, option: str = "labels") -> Path:
-        """Return a label file's path.
-
-        Args:
-            labels: The path that the option `option` gave; None for the official ones.
-            option: The option's name, for the message.
+        """Return the path of the label file that an option gave, or of an official one.
 
         Raises:
             DatasetError: There is none.
@@ -154,11 +149,7 @@ class LabelledFolder(QualityDataset):
 
 
 def _folder(root: str | Path, where: str) -> Path:
-    """Return a folder's path with ``~`` resolved.
-
-    Raises:
-        ConfigError: It is not a path.
-    """
+    """Return a folder's path with ``~`` resolved, or raise a ConfigError if it is no path."""
     if not isinstance(root, (str, Path)):
         raise ConfigError(f"{where} must be a folder's path, got {root!r}.")
     return find_path(home_path(root))

@@ -15,43 +15,6 @@ from cliqa.utils.errors import DatasetError
 _FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
 
 
-def read_live(path: Path) -> ScoreTable:
-    """Read the official MATLAB files.
-
-    Args:
-        path: ``dmos_realigned.mat`` with dmos_new, dmos_std and orgs; ``refnames_all.mat`` lies
-            beside it.
-
-    Returns:
-        The realigned DMOS (lower is better) and the reference images, without the hidden
-        references (orgs = 1). A row's number is MATLAB's index.
-
-    Raises:
-        DatasetError: A file is wrong, or not of the official length.
-    """
-    content = read_mat(path, ["dmos_new", "dmos_std", "orgs"])
-    reference_file = path.with_name("refnames_all.mat")
-    references = read_mat(reference_file, ["refnames_all"])["refnames_all"]
-    check_lengths(path, **content, refnames_all=references)
-    images = [f"{folder}/img{k}.bmp" for folder, n in _FOLDERS.items() for k in range(1, n + 1)]
-    if len(references) != len(images):
-        raise DatasetError(
-            f"{path}: {len(references)} rows, expected {len(images)}. Use the files of release 2."
-        )
-    originals = as_numbers(path, "orgs", content["orgs"])
-    if not np.isin(originals, (0.0, 1.0)).all():
-        raise DatasetError(f"{path}: 'orgs' must be 0 or 1. Use the official file.")
-    table = ScoreTable(
-        images=tuple(images),
-        raw=as_numbers(path, "dmos_new", content["dmos_new"]),
-        std=as_numbers(path, "dmos_std", content["dmos_std"]),
-        groups=tuple(as_strings(reference_file, "refnames_all", references)),
-        rows=tuple(range(1, len(images) + 1)),
-        source=path,
-    )
-    return table.take(np.flatnonzero(originals == 0.0))
-
-
 @DATASETS.register_module()
 class LIVE(LabelledFolder):
     """LIVE: 29 photographs under 5 distortions: 779 images, realigned DMOS, lower is better.
@@ -66,9 +29,6 @@ class LIVE(LabelledFolder):
             jp2k/img1.bmp   and jpeg, wn, gblur, fastfading
 
     There is no official split: it is seeded, by reference image.
-
-    Args:
-        common: As `LabelledFolder`.
     """
 
     default_name = "live"
@@ -77,6 +37,31 @@ class LIVE(LabelledFolder):
     official_range = (-5.0, 115.0)
     lower_is_better = True
 
-    def read_table(self, path: Path) -> ScoreTable:
-        """Read the official files."""
-        return read_live(path)
+    @staticmethod
+    def read_table(path: Path) -> ScoreTable:
+        """Read the realigned DMOS without the hidden references (orgs = 1).
+
+        A row's number is MATLAB's index.
+        """
+        content = read_mat(path, ["dmos_new", "dmos_std", "orgs"])
+        reference_file = path.with_name("refnames_all.mat")
+        references = read_mat(reference_file, ["refnames_all"])["refnames_all"]
+        check_lengths(path, **content, refnames_all=references)
+        images = [f"{folder}/img{k}.bmp" for folder, n in _FOLDERS.items() for k in range(1, n + 1)]
+        if len(references) != len(images):
+            raise DatasetError(
+                f"{path}: {len(references)} rows, expected {len(images)}. Use the files of "
+                "release 2."
+            )
+        originals = as_numbers(path, "orgs", content["orgs"])
+        if not np.isin(originals, (0.0, 1.0)).all():
+            raise DatasetError(f"{path}: 'orgs' must be 0 or 1. Use the official file.")
+        table = ScoreTable(
+            images=tuple(images),
+            raw=as_numbers(path, "dmos_new", content["dmos_new"]),
+            std=as_numbers(path, "dmos_std", content["dmos_std"]),
+            groups=tuple(as_strings(reference_file, "refnames_all", references)),
+            rows=tuple(range(1, len(images) + 1)),
+            source=path,
+        )
+        return table.take(np.flatnonzero(originals == 0.0))

@@ -12,37 +12,6 @@ from cliqa.registry import DATASETS
 _TRAINING_IMAGES = 7  # shown to the raters for practice; their files lie elsewhere
 
 
-def read_livec(path: Path) -> ScoreTable:
-    """Read the official MATLAB files.
-
-    Args:
-        path: ``AllMOS_release.mat``; ``AllImages_release.mat`` and ``AllStdDev_release.mat`` lie
-            beside it.
-
-    Returns:
-        The scores and their standard deviations, without the first seven images (the raters'
-        practice). A row's number is MATLAB's index.
-
-    Raises:
-        DatasetError: A file is wrong, or they are not of one length.
-    """
-    name_file, std_file = (
-        path.with_name(f"All{part}_release.mat") for part in ("Images", "StdDev")
-    )
-    (names,) = read_mat(name_file, ["AllImages_release"]).values()
-    (mos,) = read_mat(path, ["AllMOS_release"]).values()
-    (std,) = read_mat(std_file, ["AllStdDev_release"]).values()
-    check_lengths(path, AllImages_release=names, AllMOS_release=mos, AllStdDev_release=std)
-    rated = slice(_TRAINING_IMAGES, None)
-    return ScoreTable(
-        images=tuple(as_strings(name_file, "AllImages_release", names)[rated]),
-        raw=as_numbers(path, "AllMOS_release", mos)[rated],
-        std=as_numbers(std_file, "AllStdDev_release", std)[rated],
-        rows=tuple(range(1, len(names) + 1))[rated],
-        source=path,
-    )
-
-
 @DATASETS.register_module()
 class LIVEC(LabelledFolder):
     """LIVE in the Wild: 1162 phone photographs, MOS 0..100, higher is better.
@@ -56,9 +25,6 @@ class LIVEC(LabelledFolder):
             Images/<name>.bmp
 
     There is no official split: it is seeded, by image.
-
-    Args:
-        common: As `LabelledFolder`.
     """
 
     default_name = "livec"
@@ -66,6 +32,24 @@ class LIVEC(LabelledFolder):
     image_folders = ("Images",)
     official_range = (0.0, 100.0)
 
-    def read_table(self, path: Path) -> ScoreTable:
-        """Read the official files."""
-        return read_livec(path)
+    @staticmethod
+    def read_table(path: Path) -> ScoreTable:
+        """Read the scores without those of the first seven images, the raters' practice.
+
+        A row's number is MATLAB's index.
+        """
+        name_file, std_file = (
+            path.with_name(f"All{part}_release.mat") for part in ("Images", "StdDev")
+        )
+        (names,) = read_mat(name_file, ["AllImages_release"]).values()
+        (mos,) = read_mat(path, ["AllMOS_release"]).values()
+        (std,) = read_mat(std_file, ["AllStdDev_release"]).values()
+        check_lengths(path, AllImages_release=names, AllMOS_release=mos, AllStdDev_release=std)
+        rated = slice(_TRAINING_IMAGES, None)
+        return ScoreTable(
+            images=tuple(as_strings(name_file, "AllImages_release", names)[rated]),
+            raw=as_numbers(path, "AllMOS_release", mos)[rated],
+            std=as_numbers(std_file, "AllStdDev_release", std)[rated],
+            rows=tuple(range(1, len(names) + 1))[rated],
+            source=path,
+        )

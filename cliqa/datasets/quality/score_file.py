@@ -31,42 +31,28 @@ def read_scores(
     suffix: str = "",
     columns: Sequence[str] | None = None,
 ) -> ScoreTable:
-    """Read a csv, xlsx or json file with one image per row.
+    """Read a csv, xlsx or json file with one image per row; the options are those of `ScoreFile`.
 
-    Args:
-        path: The file. Other suffixes than ``.json`` and ``.xlsx`` are read as csv. A json file
-            is a list ``[{"image": "a.jpg", "score": 75.32}, ...]``, or has it under ``"files"``;
-            a score may be a string.
-        image_column: The column of the image paths.
-        score_column: The column of the scores.
-        std_column: The raters' standard deviation; None for none. A column under the default name
-            may be missing, one that was renamed must be there. So with the next two.
-        group_column: The group of an image, which stays in one split: a reference image, a prompt.
-        split_column: ``train``, ``val`` or ``test``.
-        delimiter: The character between two columns of a csv file.
-        suffix: Suffix for image names without one, such as ``".jpg"``.
-        columns: The names of the columns of a csv file without a header row, in their order.
-
-    Returns:
-        The scores; the splits are called as the file calls them.
+    Other suffixes than ``.json`` and ``.xlsx`` are read as csv. A json file is a list
+    ``[{"image": "a.jpg", "score": 75.32}, ...]``, or has it under ``"files"``; a score may be a
+    string. The splits are called as the file calls them.
 
     Raises:
         ConfigError: `columns` are not such names.
         DatasetError: The file is wrong, or a column is missing.
     """
     optional = {"std": std_column, "group": group_column, "split": split_column}
-    renamed = [name for usual, name in optional.items() if name not in (usual, None)]
-    required = (image_column, score_column, *(name for name in renamed if name is not None))
+    renamed = [name for usual, name in optional.items() if name is not None and name != usual]
+    required = (image_column, score_column, *renamed)
     sheet = _read_sheet(path, required, delimiter, columns)
     names = sheet.text(image_column)
-    groups, splits = (_optional_text(sheet, optional[column]) for column in ("group", "split"))
-    has_std = std_column is not None and std_column in sheet.columns
+    std, group, split = (name if name in sheet.columns else None for name in optional.values())
     return ScoreTable(
         images=with_suffix(names, suffix) if suffix else tuple(names),
         raw=sheet.numbers(score_column),
-        std=sheet.numbers(std_column) if has_std and std_column is not None else None,
-        groups=groups,
-        splits=splits,
+        std=None if std is None else sheet.numbers(std),
+        groups=None if group is None else tuple(sheet.text(group)),
+        splits=None if split is None else tuple(sheet.text(split)),
         rows=sheet.rows,
         source=path,
         score_name=score_column,
@@ -86,12 +72,6 @@ def _read_sheet(
     if path.suffix.lower() == ".xlsx":
         return read_xlsx(path, required)
     return read_csv(path, required, delimiter, "delimiter", columns, "columns")
-
-
-def _optional_text(sheet: Sheet, column: str | None) -> tuple[str, ...] | None:
-    if column is None or column not in sheet.columns:
-        return None
-    return tuple(sheet.text(column))
 
 
 @DATASETS.register_module()
@@ -120,13 +100,14 @@ class ScoreFile(LabelledFolder):
         test_labels: The label file of test.
         identity: The name space of the images: give a known data set's (``"ava"``, ``"koniq"``,
             ``"spaq"`` ...) if these are its images under its file names.
-        image_column: As `read_scores`, like the following arguments.
+        image_column: The column of the image paths.
         score_column: The column of the scores.
-        std_column: The column of the standard deviations.
-        group_column: The column of the groups.
-        split_column: The column of the splits.
+        std_column: The raters' standard deviation; None for none. A column under the default name
+            may be missing, one that was renamed must be there. So with the next two.
+        group_column: The group of an image, which stays in one split: a reference image, a prompt.
+        split_column: ``train``, ``val`` or ``test``.
         delimiter: The character between two columns of a csv file.
-        suffix: Suffix for image names without one.
+        suffix: Suffix for image names without one, such as ``".jpg"``.
         columns: The names of the columns of a csv file without a header row, in their order:
             ``["image", "score", "std"]``; ``""`` for a column that is not needed.
         split_names: The file's names of the splits, if they are not train, val and test or the
@@ -196,9 +177,8 @@ class ScoreFile(LabelledFolder):
         if extra:
             tables = {"train": table}
             for split, file in extra.items():
-                tables[split] = read_scores(
-                    self.label_file(file, f"{split}_labels"), **self.reading
-                )
+                path = self.label_file(file, f"{split}_labels")
+                tables[split] = read_scores(path, **self.reading)
             return self._join(tables)
         self.has_split_column = table.splits is not None
         return with_known_splits(table, self.split_names, "split_names")

@@ -10,21 +10,6 @@ from cliqa.datasets.quality.labelled_folder import LabelledFolder
 from cliqa.registry import DATASETS
 
 
-def read_spaq(path: Path) -> ScoreTable:
-    """Read the official workbook: the columns ``Image name`` and ``MOS`` of its first sheet.
-
-    Raises:
-        DatasetError: The file is wrong.
-    """
-    sheet = read_xlsx(path, ("Image name", "MOS"))
-    return ScoreTable(
-        images=tuple(sheet.text("Image name")),
-        raw=sheet.numbers("MOS"),
-        rows=sheet.rows,
-        source=path,
-    )
-
-
 @DATASETS.register_module()
 class SPAQ(LabelledFolder):
     """SPAQ: 11 125 smartphone photographs, MOS 0..100, higher is better.
@@ -37,9 +22,6 @@ class SPAQ(LabelledFolder):
 
     There is no official split: it is seeded, by image. The images have 12 megapixels and more:
     resize them in the pipeline.
-
-    Args:
-        common: As `LabelledFolder`.
     """
 
     default_name = "spaq"
@@ -50,6 +32,13 @@ class SPAQ(LabelledFolder):
     image_folders = ("TestImage", "images")
     official_range = (0.0, 100.0)
 
-    def read_table(self, path: Path) -> ScoreTable:
-        """Read the official workbook."""
-        return read_spaq(path)
+    @staticmethod
+    def read_table(path: Path) -> ScoreTable:
+        """Read the columns ``Image name`` and ``MOS`` of the first sheet."""
+        sheet = read_xlsx(path, ("Image name", "MOS"))
+        return ScoreTable(
+            images=tuple(sheet.text("Image name")),
+            raw=sheet.numbers("MOS"),
+            rows=sheet.rows,
+            source=path,
+        )

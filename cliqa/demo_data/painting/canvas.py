@@ -50,12 +50,7 @@ class Canvas:
         return self.pixels.shape[0], self.pixels.shape[1]
 
     def paint(self, mask: np.ndarray, colour: np.ndarray) -> None:
-        """Lay a colour over the pixels.
-
-        Args:
-            mask: (h, w) or broadcastable: how much of each pixel is covered, 0..1.
-            colour: (3,) or (h, w, 3).
-        """
+        """Lay a colour, (3,) or (h, w, 3), over the share (h, w) of each pixel that is covered."""
         cover = np.broadcast_to(mask, self.shape)[..., None]
         self.pixels[...] += (cover * (colour - self.pixels)).astype(np.float32)
 
@@ -72,13 +67,8 @@ class Canvas:
 def fractal(size: int, rng: np.random.Generator, slope: float = 1.0) -> np.ndarray:
     """Return a texture whose amplitude falls as 1 / frequency**slope, as in natural images.
 
-    Args:
-        size: The side in pixels.
-        rng: The source of the random phases.
-        slope: 0 is white noise, 1 looks like stone, 2 like clouds.
-
-    Returns:
-        (size, size) float32 of mean 0 and standard deviation 1.
+    It is float32 (size, size) of mean 0 and standard deviation 1. At slope 0 it is white noise; at
+    1 it looks like stone, at 2 like clouds.
     """
     amplitude = _amplitude(size, slope)
     parts = rng.standard_normal((2, *amplitude.shape), dtype=np.float32)
@@ -100,12 +90,9 @@ def colour(red: float, green: float, blue: float) -> np.ndarray:
 
 
 def random_hue(rng: np.random.Generator, value: float, saturation: float) -> np.ndarray:
-    """Return a colour (3,) of a random hue.
+    """Return a colour (3,) of a random hue, whose brightest channel is `value`.
 
-    Args:
-        rng: The source of the hue.
-        value: The brightest channel, 0..1.
-        saturation: 0 is grey; at 1 the darkest channel can be 0.
+    Saturation 0 is grey; at 1 the darkest channel can be 0.
     """
     angle = 2.0 * np.pi * (rng.random() + np.arange(3) / 3.0)
     return (value * (1.0 - saturation * (0.5 - 0.5 * np.cos(angle)))).astype(np.float32)

@@ -56,13 +56,7 @@ def paint_object(label: str, size: int, time: float, rng: np.random.Generator) -
 
     With time the object's hue turns, its outline grows from fine to thick, the background gets
     lighter, and grain comes up: what a network has learnt at one time holds for the times
-    around it.
-
-    Args:
-        label: One of `CLASSES`.
-        size: The side in pixels.
-        time: 0 is the beginning; 1 looks quite different.
-        rng: The source of place, size, angle and shade.
+    around it. Time 0 is the beginning; 1 looks quite different.
 
     Returns:
         uint8 (size, size, 3).

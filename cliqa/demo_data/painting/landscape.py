@@ -18,15 +18,7 @@ _CLOUD = colour(0.97, 0.96, 0.95)
 
 
 def landscape(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return three rows of hills, the nearer two wooded, under a sky of one of three hours.
-
-    Args:
-        size: The side in pixels.
-        rng: The source of everything random.
-
-    Returns:
-        (size, size, 3) float32 in 0..1.
-    """
+    """Return three rows of hills, two wooded, under a sky of one of three hours; see `Scene`."""
     canvas = Canvas.blank(size)
     top, horizon = _SKIES[rng.integers(len(_SKIES))]
     canvas.pixels[...] = blend(top, horizon, canvas.y / 0.6)

@@ -8,15 +8,7 @@ from cliqa.demo_data.painting.canvas import Canvas, random_hue
 
 
 def still_life(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return four to seven shaded bodies on a woven cloth.
-
-    Args:
-        size: The side in pixels.
-        rng: The source of everything random.
-
-    Returns:
-        (size, size, 3) float32 in 0..1.
-    """
+    """Return four to seven shaded bodies on a woven cloth; see `Scene`."""
     canvas = Canvas.blank(size)
     x, y = canvas.x, canvas.y
     wall = random_hue(rng, rng.uniform(0.25, 0.7), 0.55)

@@ -19,15 +19,7 @@ _GLASS = colour(0.80, 0.95, 1.10)
 
 
 def street(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a row of houses under a grey sky, with one or two signs before them.
-
-    Args:
-        size: The side in pixels.
-        rng: The source of everything random.
-
-    Returns:
-        (size, size, 3) float32 in 0..1.
-    """
+    """Return houses under a grey sky, with one or two signs before them; see `Scene`."""
     canvas = Canvas.blank(size)
     x, y = canvas.x, canvas.y
     canvas.pixels[...] = _SKY * (rng.uniform(0.55, 0.9) * (1.0 - 0.15 * y))[..., None]

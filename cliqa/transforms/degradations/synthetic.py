@@ -77,7 +77,9 @@ class SyntheticDegradation(nn.Module):
         Raises:
             DatasetError: The image is of another kind, or has been normalised.
         """
-        seed = self._draw(generator)
+        seed = self.seed
+        if seed is None:
+            seed = int(torch.randint(_SEEDS, (), generator=generator))
         if self.level is not None:
             return self.degrade(image, self.level, seed)
         levels: list[AnyImage] = [_copy(image)] if self.pristine else []
@@ -85,12 +87,7 @@ class SyntheticDegradation(nn.Module):
         return levels
 
     def degrade(self, image: AnyImage, level: int, seed: int = 0) -> AnyImage:
-        """Return an image at one level.
-
-        Args:
-            image: As of `forward`.
-            level: 0 (the mildest) to L - 1.
-            seed: Of the randomness.
+        """Return an image, as of `forward`, at one level from 0 (the mildest) to L - 1.
 
         Raises:
             ConfigError: There is no such level.
@@ -108,24 +105,12 @@ class SyntheticDegradation(nn.Module):
         batch = pixels if image.ndim == 4 else pixels[None]
         damaged = self._apply_to(batch, strength, torch.Generator().manual_seed(seed))
         damaged = damaged.clamp(0, 1).reshape(image.shape)
-        return (
-            damaged.to(image.dtype)
-            if image.is_floating_point()
-            else (damaged * 255).round().to(torch.uint8)
-        )
-
-    def _draw(self, generator: torch.Generator | None) -> int:
-        """Return the seed of one call."""
-        if self.seed is not None:
-            return self.seed
-        return int(torch.randint(_SEEDS, (), generator=generator))
+        if image.is_floating_point():
+            return damaged.to(image.dtype)
+        return (damaged * 255).round().to(torch.uint8)
 
     def _checked(self, level: int) -> int:
-        """Return a level that there is.
-
-        Raises:
-            ConfigError: There is no such level.
-        """
+        """Return a level, or raise a ConfigError if there is no such one."""
         if not 0 <= level < self.num_levels:
             raise ConfigError(
                 f"degradation '{self.family}': level must be in 0..{self.num_levels - 1}, got "
@@ -146,11 +131,7 @@ def _copy(image: AnyImage) -> AnyImage:
 
 
 def _as_image(image: Tensor) -> Tensor:
-    """Return a tensor that has an image's shape.
-
-    Raises:
-        DatasetError: It has another shape, or is not a tensor.
-    """
+    """Return a tensor that has an image's shape, or raise a DatasetError."""
     if not isinstance(image, Tensor):
         raise DatasetError(
             f"a degradation takes a tensor or a Pillow image, got {type(image).__name__}. "
@@ -164,11 +145,7 @@ def _as_image(image: Tensor) -> Tensor:
 
 
 def _as_pixels(image: Tensor) -> Tensor:
-    """Return an image's pixels in 0..1, in float32 or float64.
-
-    Raises:
-        DatasetError: The shape, the dtype or the range is not that of an image.
-    """
+    """Return an image's pixels in 0..1, in float32 or float64, or raise a DatasetError."""
     image = _as_image(image)
     if image.dtype == torch.uint8:
         return image.float() / 255

@@ -94,7 +94,7 @@ def test_another_place_or_another_class_moves_no_image(one_part: Path, tmp_path:
     assert [key for key in read_image_folder(one_part)[1].keys if key.startswith("bee")] == bees
 
 
-@pytest.mark.parametrize("suffix", [*IMAGE_SUFFIXES, ".JPG", ".Png"])
+@pytest.mark.parametrize("suffix", [".jpg", ".Png", ".TIFF", ".jp2"])
 def test_suffixes(suffix: str, tmp_path: Path) -> None:
     write(tmp_path, f"a/1{suffix}", f"a/2{suffix}", f"b/1{suffix}", f"b/2{suffix}")
     train, test = read_image_folder(tmp_path)

@@ -77,7 +77,6 @@ OLD: list[tuple[dict[str, Any], str, Damage, str]] = [
     (STREAM, ALL, content(b"\xff\xfe"), f"{ALL}: not UTF-8 text"),
     (STREAM, "training_folder/bucket_indices.json", content("[1"), "line 1, column 3: no valid"),
     (STREAM, "training_folder/bucket_indices.json", content("{}"), "a JSON list of buckets"),
-    (STREAM, "training_folder/bucket_indices.json", content("[]"), "lists no bucket"),
     (
         STREAM,
         "labeled_images/2/bus/2107.jpg",
@@ -91,7 +90,6 @@ OLD: list[tuple[dict[str, Any], str, Damage, str]] = [
     (IID, f"{SPLIT}/test.txt", content("labeled_images/2/bus/2107.jpg 0"), "class 0, but class 1"),
     (IID, f"{SPLIT}/test.txt", copied("train.txt"), f"{SPLIT}: 17 images are in train and in"),
     (IID_FEATURES, f"{SPLIT}/test_indices.json", remove, rf"indices\.json: missing\. {PREPARE}"),
-    (IID_FEATURES, f"{SPLIT}/test_indices.json", content("[24]"), "index 24 is out of range"),
     (IID_FEATURES, f"{SPLIT}/test_indices.json", content("[3, 3]"), "index 3 occurs twice"),
     (
         IID_FEATURES,
@@ -104,10 +102,8 @@ OLD: list[tuple[dict[str, Any], str, Damage, str]] = [
     (SHOTS, FEW, content("[99]"), "index 99 is out of range"),
     (FEATURES, JOINED, remove, rf"{JOINED}: missing\. Write it with: .*features .* --name moco_b0"),
     (FEATURES, JOINED, truncated, rf"{JOINED}: no readable tensors .*{OVERWRITE}"),
-    (FEATURES, JOINED, content(b"\x80\x02."), f"{JOINED}: no readable tensors"),
     (FEATURES, JOINED, content(b"\x80\x02X\x01"), f"{JOINED}: no readable tensors"),
     (FEATURES, JOINED, content(b""), f"{JOINED}: no readable tensors"),
-    (FEATURES, JOINED, content("<!DOCTYPE html>"), f"{JOINED}: no readable tensors"),
     (FEATURES, JOINED, content(b"\x80\x02cposix\nsystem\n."), "no readable tensors"),
     (FEATURES, JOINED, tensors(lambda v: v[0]), "expected a pair of .* got a Tensor"),
     (FEATURES, JOINED, tensors(lambda v: (v[0][1:], v[1])), "23 features for the 24 images"),
@@ -116,7 +112,6 @@ OLD: list[tuple[dict[str, Any], str, Damage, str]] = [
     (FEATURES, JOINED, tensors(lambda v: (with_nan(v[0]), v[1])), "feature 3 is not finite"),
     (FEATURES, JOINED, tensors(lambda v: (v[0][:, :2], v[1])), r"length: 3 \(bucket 1\) and 2"),
     (FEATURES, JOINED, tensors(lambda v: (v[0].long(), v[1])), r"got torch\.int64 \(24, 3\)"),
-    (FEATURES, JOINED, tensors(lambda v: (v[0][:, 0], v[1])), r"got torch\.float32 \(24,\)"),
     (FEATURES, JOINED, tensors(lambda v: ("a", v[1])), r"must be float \(N, D\), got str"),
     (FEATURES, JOINED, tensors(lambda v: ([1.5] * 24, v[1])), r"\(N, D\), got 1\.5"),
     (

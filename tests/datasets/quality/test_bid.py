@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.datasets.quality.bid import BID, read_bid
+from cliqa.datasets.quality.bid import BID
 
 
 def test_numbers_name_the_images(layout: Callable[[str], Path]) -> None:
     root = layout("BID")
-    table = read_bid(root / "DatabaseGrades.xlsx")
+    table = BID.read_table(root / "DatabaseGrades.xlsx")
     assert table.images[:2] == ("DatabaseImage0001.JPG", "DatabaseImage0002.JPG")
     assert table.raw[:3].tolist() == [0.0, 0.25, 0.5]
     assert table.std is not None

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cliqa.datasets.quality.csiq import CSIQ, read_csiq
+from cliqa.datasets.quality.csiq import CSIQ
 
 
 def test_references_and_scores(layout: Callable[[str], Path]) -> None:
-    table = read_csiq(layout("CSIQ") / "csiq_label.txt")
+    table = CSIQ.read_table(layout("CSIQ") / "csiq_label.txt")
     assert table.images[2] == "ref_0.jpeg2000.1.png"
     assert table.groups is not None
     assert len(set(table.groups)) == 10

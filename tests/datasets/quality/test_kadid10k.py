@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.datasets.quality.kadid10k import KADID10k, read_kadid
+from cliqa.datasets.quality.kadid10k import KADID10k
 
 
 def test_scores_references_and_deviations(layout: Callable[[str], Path]) -> None:
     root = layout("KADID10k")
-    table = read_kadid(root / "dmos.csv")
+    table = KADID10k.read_table(root / "dmos.csv")
     assert table.images[4] == "I02_02_01.png"
     assert table.groups is not None
     assert table.groups[4] == "I02.png"

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cliqa.datasets.quality.live import LIVE, read_live
+from cliqa.datasets.quality.live import LIVE
 
 
 def test_hidden_references_are_left_out(layout: Callable[[str], Path]) -> None:
     root = layout("LIVE")
-    table = read_live(root / "dmos_realigned.mat")
+    table = LIVE.read_table(root / "dmos_realigned.mat")
     assert len(table) == 982 - 98
     assert table.groups is not None
     assert len(set(table.groups)) == 29

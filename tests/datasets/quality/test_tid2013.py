@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cliqa.datasets.quality.tid2013 import TID2013, read_tid2013
+from cliqa.datasets.quality.tid2013 import TID2013
 
 
 def test_scores_come_before_names(layout: Callable[[str], Path]) -> None:
-    table = read_tid2013(layout("TID2013") / "mos_with_names.txt")
+    table = TID2013.read_table(layout("TID2013") / "mos_with_names.txt")
     assert table.images[1] == "I01_02_1.bmp"
     assert table.raw[1] == 0.45
     assert table.groups is not None
@@ -23,4 +23,4 @@ def test_files_are_found_whatever_their_capitals(layout: Callable[[str], Path]) 
 def test_capitals_do_not_part_a_reference(tmp_path: Path) -> None:
     path = tmp_path / "mos_with_names.txt"
     path.write_text("1.5 I25_01_1.bmp\n2.5 i25_01_2.bmp\n")
-    assert read_tid2013(path).groups == ("I25", "I25")
+    assert TID2013.read_table(path).groups == ("I25", "I25")
