@@ -64,25 +64,19 @@ def search_deployments(
     check_libraries(asked)
     path = find_checkpoint(checkpoint)
     folder = Path(out) if out else path.parent.parent / FOLDER
-    own = Deployments(
-        path,
-        folder,
-        images=asked.images,
-        epochs=asked.epochs,
-        threads=asked.threads,
-        allow_changed_data=allow_changed_data,
-    )
+    own = Deployments(path, folder, asked, allow_changed_data)
     home = path.parent.parent
     with contextlib.ExitStack() as held:
         if folder.parent == home:  # a new run there would move it aside meanwhile
             held.enter_context(only_one(home, "training"))
         held.enter_context(only_one(folder, "search"))
         remove_leftovers(folder, "*.onnx", "*.pth", STATE, f"{NAME}.*")
-        return _search(own, asked)
+        return _search(own)
 
 
-def _search(own: Deployments, asked: DeployOptions) -> Outcome:
+def _search(own: Deployments) -> Outcome:
     """Search in a folder that is held."""
+    asked = own.options
     installed = can_be_made(("onnxruntime", "openvino"))
     backends = installed if asked.backends is None else asked.backends
     optimizer = AutoOptimizer(
@@ -100,7 +94,7 @@ def _search(own: Deployments, asked: DeployOptions) -> Outcome:
         outcome = optimizer.search(own.build, own.evaluate, batch)
     finally:
         torch.set_num_threads(before)
-    _write(outcome, own, own.folder, batch, asked.threads)
+    _write(outcome, own, batch)
     return outcome
 
 
@@ -108,11 +102,6 @@ def deploy_run(
     config: Mapping[str, Any], config_file: str | Path, work_dir: str | Path | None = None
 ) -> Outcome:
     """Do what the ``deploy`` section of a config whose run has finished asks for.
-
-    Args:
-        config: The config, as loaded.
-        config_file: Where it was loaded from.
-        work_dir: The run's folder, where it is not the config's own.
 
     Raises:
         CliqaError: As `search_deployments`.
@@ -141,15 +130,14 @@ def _of_one_size(batches: Sequence[torch.Tensor], count: int) -> torch.Tensor:
     return same.repeat(-(-count // len(same)), 1, 1, 1)[:count]
 
 
-def _write(
-    outcome: Outcome, own: Deployments, folder: Path, batch: torch.Tensor, threads: int
-) -> None:
+def _write(outcome: Outcome, own: Deployments, batch: torch.Tensor) -> None:
     """Write the table and the figure, and log them."""
+    folder = own.folder
     table = deployments_table(outcome, own.measure)
     about = {
         "checkpoint": str(own.checkpoint),
         "processor": processor_name(),
-        "threads": threads,
+        "threads": own.options.threads,
         "batch": list(batch.shape),
         "measure": own.measure,
         "chosen_on": own.split,
@@ -161,7 +149,7 @@ def _write(
         "rows": [{"key": row.recipe.key, **row.to_row()} for row in outcome.rows],
     }
     write_json(folder / f"{NAME}.json", about)
-    notes = _notes(outcome, own, batch, threads)
+    notes = _notes(outcome, own, batch)
     write_text(folder / f"{NAME}.md", f"{render(table, 'markdown')}\n{notes}\n")
     write_text(folder / f"{NAME}.csv", render(table, "csv"))
     label = LABELS.get(own.measure, own.measure)
@@ -173,12 +161,7 @@ def _write(
 
 
 def deployments_table(outcome: Outcome, measure: str) -> Table:
-    """Return a line a recipe.
-
-    Args:
-        outcome: The result of a search.
-        measure: The measure of quality.
-    """
+    """Return a line a recipe."""
     reference = next(
         (row.faster for row in outcome.rows if row.recipe == Recipe() and row.faster), None
     )
@@ -219,8 +202,9 @@ def _cells(row: RecipeResult, outcome: Outcome, reference: float | None) -> tupl
     )
 
 
-def _notes(outcome: Outcome, own: Deployments, batch: torch.Tensor, threads: int) -> str:
+def _notes(outcome: Outcome, own: Deployments, batch: torch.Tensor) -> str:
     """Return the remarks below the table."""
+    threads = own.options.threads
     images, _, height, width = batch.shape
     how = {
         "val": "the choice looks at the validation split alone",

@@ -54,7 +54,7 @@ def training_images(scenario: Mapping[str, Any], count: int = 128, seed: int = 0
 
 
 def folder_images(
-    folder: str | Path, eval_transform: Sequence[Mapping[str, Any]], count: int = 128, seed: int = 0
+    folder: str | Path, eval_transform: Sequence[Mapping[str, Any]], count: int = 128
 ) -> list[Tensor]:
     """Return the images of a folder, preprocessed.
 
@@ -62,7 +62,6 @@ def folder_images(
         folder: Image files, in folders of any depth.
         eval_transform: The preprocessing, as in a config.
         count: How many images at most.
-        seed: Of the draw.
 
     Returns:
         As `training_images`.
@@ -74,7 +73,7 @@ def folder_images(
     check_count(count)
     pipeline = build_pipeline(eval_transform, "eval_transform", quality=False)
     source = UnlabelledFolder(folder)
-    order = torch.randperm(len(source), generator=generator(seed, "calibration"))
+    order = torch.randperm(len(source), generator=generator(0, "calibration"))
     return in_batches([pipeline(source.image(place)) for place in sorted(order[:count].tolist())])
 
 

@@ -19,6 +19,7 @@ from cliqa.deploy.backends import SUFFIXES, convert, open_exported
 from cliqa.deploy.onnx.half import autocast_forward
 from cliqa.deploy.profiling import Forward
 from cliqa.deploy.search.auto_optimizer import Artifact
+from cliqa.deploy.search.options import DeployOptions
 from cliqa.deploy.search.recipes import Recipe
 from cliqa.engine.work_dir.checkpoints import deployed_of, find_checkpoint, load_run
 from cliqa.engine.work_dir.saved_config import config_to_build
@@ -42,9 +43,7 @@ class Deployments:
     Args:
         checkpoint: The run's checkpoint.
         folder: Where the files go.
-        images: How many training images a quantization looks at.
-        epochs: Epochs of fine-tuning after a pruning, over the stream's training data.
-        threads: Threads of the CPU that exported models are timed with.
+        options: The images of a quantization, the epochs after a pruning, and the threads.
         allow_changed_data: Measure and fine-tune on other data than the run's.
 
     Attributes:
@@ -61,15 +60,11 @@ class Deployments:
     def __init__(
         self,
         checkpoint: Path,
-        folder: str | Path,
-        *,
-        images: int = 128,
-        epochs: int = 4,
-        threads: int = 1,
+        folder: Path,
+        options: DeployOptions,
         allow_changed_data: bool = False,
     ) -> None:
-        self.checkpoint, self.folder = checkpoint, Path(folder)
-        self.images, self.epochs, self.threads = images, epochs, threads
+        self.checkpoint, self.folder, self.options = checkpoint, folder, options
         self.allow_changed_data = allow_changed_data
         self.state = load_run(checkpoint)
         self.config: dict[str, Any] = {
@@ -89,7 +84,7 @@ class Deployments:
         if self._batches is None:
             seed = int(self.config["seed"])
             with built_from(self.checkpoint):
-                self._batches = training_images(self.config["scenario"], self.images, seed)
+                self._batches = training_images(self.config["scenario"], self.options.images, seed)
         return self._batches
 
     def build(self, recipe: Recipe) -> Artifact:
@@ -102,13 +97,15 @@ class Deployments:
             return self._torch(recipe)
         source = self._float32(recipe)
         if (recipe.backend, recipe.precision) == ("onnxruntime", "fp32"):
-            return Artifact(open_exported(source, self.threads), source.stat().st_size, source)
+            return Artifact(
+                open_exported(source, self.options.threads), source.stat().st_size, source
+            )
         path = self.folder / f"{recipe.key}{SUFFIXES[recipe.backend]}"
         report = convert(source, path, recipe.backend, recipe.precision, lambda: self.batches)
         note = ""
         if recipe.precision == "int8":
             note = "; ".join(filter(None, [report.choice, f"to float32: {report.fidelity}"]))
-        return Artifact(open_exported(path, self.threads), report.bytes_after, path, note)
+        return Artifact(open_exported(path, self.options.threads), report.bytes_after, path, note)
 
     def evaluate(self, made: Artifact) -> tuple[float, float | None]:
         """Return the mean SRCC or accuracy over the data sets, on `split` and on the test sets.
@@ -149,7 +146,7 @@ class Deployments:
             self.checkpoint,
             ratio=recipe.pruning,
             out=folder,
-            epochs=self.epochs,
+            epochs=self.options.epochs,
             distil=recipe.distil,
             device="cpu",
             allow_changed_data=self.allow_changed_data,

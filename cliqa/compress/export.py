@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +83,6 @@ def export_unless_present(checkpoint: Path, file: Path) -> None:
 
     One that was exported with options of its own is kept.
 
-    Args:
-        checkpoint: Of a run.
-        file: An ONNX file that may be missing.
-
     Raises:
         CliqaError: As `export_checkpoint`.
     """
@@ -144,36 +139,20 @@ def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dic
     about = {
         "names": list(model.names),
         "classes": list(model.classes),
-        "eval_transform": _plain(model.eval_transform),
-        "scenario": _plain(model.scenario),
-        "model": _plain(without_weights(state["config"]["model"])),
+        "eval_transform": model.eval_transform,
+        "scenario": model.scenario,
+        "model": without_weights(state["config"]["model"]),
     }
     if state["config"].get("custom_imports"):
-        about["custom_imports"] = _plain(state["config"]["custom_imports"])
+        about["custom_imports"] = state["config"]["custom_imports"]
     if "pretraining" not in state:
-        about |= {"experiences_learnt": experiences_learnt(state), **_evaluated(state["config"])}
+        config = state["config"]  # its evaluations: the file is evaluated in the same way
+        strategy = {key: v for key, v in config["cl_strategy"].items() if key == "eval_mb_size"}
+        about |= {"experiences_learnt": experiences_learnt(state), "cl_strategy": strategy}
+        about |= {"evaluation": config.get("evaluation") or {}, "seed": config["seed"]}
         data = read_record(state.get("data"), "the checkpoint")
         about |= {"data": data.digests()} if data is not None else {}
     return about
-
-
-def _evaluated(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a run's evaluations, so that the file is evaluated in the same way."""
-    strategy = {key: v for key, v in config["cl_strategy"].items() if key == "eval_mb_size"}
-    return {
-        "cl_strategy": strategy,
-        "evaluation": _plain(config.get("evaluation") or {}),
-        "seed": config["seed"],
-    }
-
-
-def _plain(value: object) -> object:
-    """Return a config's section as plain dicts and lists."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
-    return value
 
 
 @torch.no_grad()

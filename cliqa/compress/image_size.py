@@ -19,9 +19,6 @@ def crops_and_size(
 ) -> tuple[int, tuple[int, int] | None]:
     """Return how many crops a preprocessing makes of an image, and their H and W.
 
-    Args:
-        steps: ``scenario.eval_transform``.
-
     Returns:
         The crops, and (H, W), or None where they depend on the image.
     """
@@ -39,10 +36,6 @@ def crops_and_size(
 
 def parse_size(text: str, option: str = "--sizes") -> tuple[int, int]:
     """Return H and W of ``"224"`` or ``"384x512"`` (height first).
-
-    Args:
-        text: The option's value.
-        option: The option's name, for the error message.
 
     Raises:
         ConfigError: The text is neither.

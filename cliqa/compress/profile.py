@@ -5,8 +5,6 @@ Size, MACs, latency and memory are measured, and shown as tables or written to a
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -136,15 +134,9 @@ def profile_model(
     warmup: int = 3,
     repeats: int = 20,
 ) -> list[Profile]:
-    """Measure a model at every size and batch; an exported one on the CPU.
+    """Measure a model at every size (H, W) and batch; an exported one on the CPU.
 
-    Args:
-        profiled: The model.
-        batches: Numbers of images.
-        sizes: (H, W); none for the size that its preprocessing gives.
-        device: Where it is.
-        warmup: Passes before the first that counts.
-        repeats: Passes that count.
+    Without sizes it is measured at the one that its preprocessing gives.
 
     Raises:
         ModelError: The model fails at one of them.
@@ -270,12 +262,9 @@ def write_report(path: Path, models: Sequence[ProfiledModel], rows: Sequence[Pro
         facts = {profiled.name: _facts(profiled) for profiled in models}
         write_json(path, {"models": facts, "rows": [row.to_row() for row in rows]})
     elif path.suffix == ".csv":
-        text = io.StringIO()
-        names = [field.name for field in fields(Profile)]
-        table = csv.DictWriter(text, names, lineterminator="\n")
-        table.writeheader()
-        table.writerows(row.to_row() for row in rows)
-        write_text(path, text.getvalue())
+        names = tuple(field.name for field in fields(Profile))
+        cells = [["" if v is None else str(v) for v in row.to_row().values()] for row in rows]
+        write_text(path, render(Table("Profile", names, tuple(map(tuple, cells))), "csv"))
     else:
         tables = (parameter_table(models), profile_table(rows))
         write_text(path, "\n".join(render(table, "markdown") for table in tables))

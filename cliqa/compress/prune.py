@@ -156,7 +156,10 @@ def _tune(
     model: nn.Module, config: dict[str, Any], folder: Path, epochs: int, device: str, changed: bool
 ) -> None:
     """Fine-tune a pruned network in a run of its own, or only measure it."""
-    start = _save(model, folder / START)
+    start = (folder / START).resolve()
+    start.parent.mkdir(parents=True, exist_ok=True)
+    state = {"model": model.state_dict(), "pruning": pruning_of(model)}
+    save_checkpoint(start, {"strategy": state})
     own = {**config, "load_from": {"path": str(start), "strict": True}}
     with built_from(start):
         if epochs:
@@ -164,14 +167,6 @@ def _tune(
             train(own, config_file=folder / "config.py", work_dir=folder, device=device, **again)
         else:
             _measure(own, folder, resolve_device(device), changed)
-
-
-def _save(model: nn.Module, path: Path) -> Path:
-    """Write a pruned network for ``load_from``, and return where it lies."""
-    state = {"model": model.state_dict(), "pruning": pruning_of(model)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(path, {"strategy": state})
-    return path.resolve()
 
 
 def _measure(config: dict[str, Any], folder: Path, device: torch.device, changed: bool) -> None:

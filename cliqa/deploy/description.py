@@ -45,10 +45,6 @@ def check_description(about: dict[str, Any], path: str | Path) -> dict[str, Any]
 
     A trusted file has the modules of its run imported.
 
-    Args:
-        about: The description as read.
-        path: The file, for error messages.
-
     Raises:
         ArtifactError: A part of it is something else.
         TrustError: Its preprocessing asks for more than an untrusted file may.
@@ -71,10 +67,6 @@ def scenario_of(about: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
     """Return the config's section of the data that a file's model was trained on.
 
     It is checked here, not when the file is opened: images are scored without it.
-
-    Args:
-        about: The description of the file.
-        path: The file, for error messages.
 
     Raises:
         TrustError: It asks for more than an untrusted file may.

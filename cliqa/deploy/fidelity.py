@@ -123,10 +123,6 @@ def compare_models(
 def outputs_of(model: Callable[[Tensor], Any], batches: Iterable[Tensor]) -> Tensor:
     """Return a model's outputs of images, on the CPU: (N,) or (N, K).
 
-    Args:
-        model: See `compare_models`.
-        batches: Preprocessed images.
-
     Raises:
         DatasetError: There is no image.
     """

@@ -40,10 +40,6 @@ def seal_onnx(proto: ModelProto) -> bytes:
 def check_onnx(content: bytes, path: str | Path) -> None:
     """Refuse an ONNX file that does not match its checksum, if it has one.
 
-    Args:
-        content: The file's bytes.
-        path: The file, for the error message.
-
     Raises:
         ArtifactError: It is damaged.
     """

@@ -11,10 +11,6 @@ from cliqa.utils.errors import ConfigError
 def library(name: str, extra: str = "deploy") -> ModuleType:
     """Return an optional module.
 
-    Args:
-        name: The module, with dots.
-        extra: The extra of this package that brings it.
-
     Raises:
         ConfigError: It is not installed, or cannot be imported.
 

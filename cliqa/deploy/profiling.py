@@ -94,9 +94,6 @@ class Profile:
 def count_parameters(model: nn.Module) -> dict[str, tuple[int, int]]:
     """Return how many parameters a model has, and how many of them are trained.
 
-    Args:
-        model: The model.
-
     Returns:
         (all, trainable) by top-level part, then of the ``"total"``. A parameter that two parts
         share is counted in the first.
@@ -162,13 +159,6 @@ def measure_in_turns(
     up the threads: it measures the work of a pass, not its duration. Threads that wait for each
     other count as well, so that one thread alone gives steady times.
 
-    Args:
-        baseline: A batch (B, C, H, W) -> outputs.
-        other: The same.
-        batch: Images.
-        warmup: Rounds before the first that counts.
-        rounds: Rounds that count.
-
     Raises:
         ConfigError: A number of rounds is out of range.
     """
@@ -197,13 +187,7 @@ def profile_forward(
 ) -> Profile:
     """Measure one model at one size.
 
-    Args:
-        forward: A model in evaluation mode, whose MACs are counted too, or any callable.
-        batch: Images (B, C, H, W), on the model's device.
-        name: The model's name.
-        backend: The library that runs it.
-        warmup: See `measure_latency`.
-        repeats: See `measure_latency`.
+    The MACs of a PyTorch model, which is to be in evaluation mode, are counted too.
 
     Raises:
         ModelError: The model fails with such a batch.

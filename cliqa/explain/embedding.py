@@ -24,14 +24,7 @@ from cliqa.models.backbones.extractor import FeatureExtractor
 from cliqa.training.loop.batching import apply_model, collate_eval
 from cliqa.utils.errors import ArtifactError, ModelError
 from cliqa.utils.memory import InPieces
-from cliqa.visualization.style import (
-    PAGE,
-    color,
-    marker,
-    new_figure,
-    shortened,
-    styled,
-)
+from cliqa.visualization.style import PAGE, color, marker, new_figure, shortened, styled
 
 BATCH = 32
 
@@ -76,11 +69,7 @@ def embed_images(
 ) -> Embedding:
     """Return the features of image files, with the scores that the model gives them.
 
-    Args:
-        predictor: The model with its preprocessing.
-        paths: Files and folders; each is a set of its own.
-        samples: Images of each set, drawn at random where there are more.
-        seed: Of the drawing.
+    Each file or folder is a set of its own; see `embed_data_sets` for the other arguments.
 
     Raises:
         DatasetError: A path does not exist, or an image cannot be read.
@@ -203,11 +192,6 @@ def _pca(centred: np.ndarray) -> tuple[np.ndarray, list[str]]:
 @styled
 def draw_embedding(embedding: Embedding, method: Method = "tsne", seed: int = 0) -> Figure:
     """Draw a map of features twice: coloured by score, and by data set.
-
-    Args:
-        embedding: The features.
-        method: ``"tsne"`` or ``"pca"``; see `project`.
-        seed: Of t-SNE.
 
     Raises:
         ArtifactError: There are too few images, or a feature is not finite.

@@ -1,7 +1,8 @@
 """The figures of ``tools/visualize.py`` that need a trained model, written to files.
 
-Legend of all functions: `predictor` is the model with its preprocessing, and `target` where to
-write. They raise a `CliqaError` if the model, an image or an option is wrong.
+Legend of all functions: `predictor` is the model with its preprocessing, `images` are files and
+folders, and `target` is where to write. The other options are those of the functions that compute
+what is drawn. They raise a `CliqaError` if the model, an image or an option is wrong.
 """
 
 from __future__ import annotations
@@ -23,14 +24,7 @@ from cliqa.visualization.modes import Target
 def save_attention(
     predictor: Predictor, images: Sequence[str], target: Target, layer: str | None = None
 ) -> list[Path]:
-    """Draw where a model looks: ``attention``, ``attention_2`` ... of a few images each.
-
-    Args:
-        predictor: See the module.
-        images: Files and folders.
-        target: See the module.
-        layer: A module of the model; see `explain`.
-    """
+    """Draw where a model looks: ``attention``, ``attention_2`` ... of a few images each."""
     found = [explain(predictor, path, layer) for path in _images(images, "attention")]
     figures = {}
     rows = attention_figure.MOST_ROWS
@@ -41,13 +35,7 @@ def save_attention(
 
 
 def save_words(predictor: Predictor, images: Sequence[str], target: Target) -> list[Path]:
-    """Draw where the words of the most likely candidates look: ``words_1`` ..., one an image.
-
-    Args:
-        predictor: A `FusionModel` with its preprocessing.
-        images: Files and folders.
-        target: See the module.
-    """
+    """Draw where the words of the most likely candidates look: ``words_1`` ..., one an image."""
     figures = {}
     for number, path in enumerate(_images(images, "words"), start=1):
         image, found = explain_words(predictor, path)
@@ -62,15 +50,7 @@ def save_ranking(
     kinds: Sequence[str] = ("blur", "jpeg", "noise"),
     levels: int = 5,
 ) -> list[Path]:
-    """Draw every image's degraded versions with their scores, and from two images on the means.
-
-    Args:
-        predictor: See the module.
-        images: Files and folders.
-        target: Where to write ``ranking_1`` ... and ``ranking``.
-        kinds: Distortions; see `rank_degradations`.
-        levels: Degraded versions.
-    """
+    """Draw every image's degraded versions with their scores, and from two images on the means."""
     found = [
         rank_degradations(predictor, path, kinds, levels) for path in _images(images, "ranking")
     ]
@@ -89,16 +69,7 @@ def save_embedding(
     method: Method = "tsne",
     samples: int = 400,
 ) -> list[Path]:
-    """Draw a model's features as a map: ``embedding_tsne`` or ``embedding_pca``.
-
-    Args:
-        predictor: See the module.
-        target: See the module.
-        images: Files and folders to use instead of data sets; see `embed_images`.
-        data_sets: See `embed_data_sets`.
-        method: ``"tsne"`` or ``"pca"``.
-        samples: Images of each set.
-    """
+    """Draw a model's features as a map: ``embedding_tsne`` or ``embedding_pca``."""
     if images:
         found = embed_images(predictor, images, samples)
     else:

@@ -29,11 +29,6 @@ def explain_words(
 
     Of several prompts of a candidate the one that fits the image best is taken.
 
-    Args:
-        predictor: A `FusionModel` with its preprocessing.
-        path: The image.
-        most: So many candidates.
-
     Returns:
         The image, uint8 (H, W, 3), and the candidates, the most likely first.
 
@@ -103,11 +98,6 @@ class WordLooks:
 @styled
 def draw_words(image: np.ndarray, title: str, found: Sequence[WordLooks]) -> Figure:
     """Draw the most likely candidates of one image, a row each: where every word looks.
-
-    Args:
-        image: uint8 (H, W, 3).
-        title: The image's name.
-        found: The candidates, the most likely first.
 
     Raises:
         ArtifactError: There is none.

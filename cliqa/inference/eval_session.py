@@ -58,9 +58,6 @@ class StrategySession(EvalSession):
 
     Plugins take part: some switch to another view of the model for each data set, or average over
     several of them.
-
-    Args:
-        strategy: The strategy with its trained model.
     """
 
     def __init__(self, strategy: Any) -> None:  # noqa: ANN401  Avalanche's, with our template

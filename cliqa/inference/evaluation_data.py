@@ -29,6 +29,12 @@ Row = dict[str, Any]
 class EvaluationData:
     """The data sets of scores, or the experiences of classes, that a model is evaluated on.
 
+    Args:
+        config: The resolved config.
+        request: The data sets and the split.
+        names: The experiences of the model's stream, in order.
+        learnt: How many of them the model has learnt.
+
     Attributes:
         kind: ``"scores"`` or ``"classes"``.
         sources: The samples by name.
@@ -70,12 +76,6 @@ class ScoreData(EvaluationData):
 
     The config's data sets are read only if one of them is wanted, and then all of them, so that
     images that they share are treated as in training. Others are evaluated whole.
-
-    Args:
-        config: The resolved config.
-        request: The data sets and the split.
-        names: The experiences of the model's stream, in order.
-        learnt: How many of them the model has learnt.
 
     Raises:
         ConfigError: A name is unknown or given to two data sets, or a split is empty.
@@ -123,12 +123,6 @@ class ScoreData(EvaluationData):
 
 class ClassData(EvaluationData):
     """Experiences of a stream of classes.
-
-    Args:
-        config: The resolved config.
-        request: The data sets and the split.
-        names: The experiences of the model's stream, in order.
-        learnt: How many of them the model has learnt.
 
     Raises:
         ConfigError: A name is unknown, a split is empty, or nothing is left to test on.

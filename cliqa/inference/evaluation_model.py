@@ -60,11 +60,13 @@ class EvaluationModel:
         data: The data sets.
         record: Their record.
         views: How an image is resized, cropped and transformed for the model.
-        batch_size: Images a batch.
+        own_batch_size: Images in a batch of the run's own evaluations.
 
     Raises:
         CliqaError: The data, the protocol or the model is wrong.
     """
+
+    own_batch_size: int
 
     def __init__(
         self,
@@ -91,12 +93,12 @@ class EvaluationModel:
             "scenario.eval_transform",
             quality=self.data.kind == "scores",
         )
-        own = max(1, self.own_batch_size() // request.protocol.count)
-        self.batch_size = request.batch_size or own
 
-    def own_batch_size(self) -> int:
-        """Return how many images the batches of the run's own evaluations have."""
-        raise NotImplementedError
+    @property
+    def batch_size(self) -> int:
+        """Images a batch; every crop of a protocol counts as an image of the run's own batches."""
+        request = self.request
+        return request.batch_size or max(1, self.own_batch_size // request.protocol.count)
 
     def session(self) -> EvalSession:
         """Return the model's evaluation, ready for its first data set."""
@@ -123,12 +125,7 @@ class EvaluationModel:
     def results(
         self, outputs: Mapping[str, tuple[np.ndarray, np.ndarray]], seconds: float
     ) -> dict[str, Any]:
-        """Return the content of ``eval_results.json``.
-
-        Args:
-            outputs: Outputs and targets by data set.
-            seconds: Duration of the model's passes.
-        """
+        """Return the content of ``eval_results.json``."""
         bootstrap, seed = resamples(self.config), self.config["seed"]
         protocol = self.request.protocol
         return {
@@ -165,10 +162,7 @@ class CheckpointEvaluation(EvaluationModel):
     Args:
         path: The checkpoint.
         state: Its content.
-        config: See `EvaluationModel`.
-        config_file: See `EvaluationModel`.
-        device: See `EvaluationModel`.
-        request: See `EvaluationModel`.
+        config, config_file, device, request: See `EvaluationModel`.
         work_dir: The run's folder, for metrics that read it.
         forward: Evaluate this forward pass instead, e.g. the model in bfloat16: images (B, C, H, W)
             -> scores (B,) or logits (B, K), on the CPU.
@@ -191,32 +185,24 @@ class CheckpointEvaluation(EvaluationModel):
         work_dir: Path | None = None,
         forward: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        self._state, self._work_dir, self._forward = state, work_dir, forward
+        self._forward = forward
         super().__init__(
             *(path, config, config_file, device, request),
             names=state["names"],
             learnt=experiences_learnt(state),
             record=state.get("data"),
         )
-
-    def own_batch_size(self) -> int:
-        """Build the strategy with the trained model, and return its batch size.
-
-        Raises:
-            CheckpointError: The checkpoint's state does not fit the strategy.
-        """
-        plain = {**self.config, "load_from": None}
-        pruning = pruning_in(self._state)
-        built = build_model_and_strategy(plain, self.device, self._work_dir, pruning)
+        plain = {**config, "load_from": None}
+        built = build_model_and_strategy(plain, device, work_dir, pruning_in(state))
         self.strategy = built.strategy
+        self.own_batch_size = int(self.strategy.eval_mb_size)
         try:
-            self.strategy.load_state_dict(self._state["strategy"])
+            self.strategy.load_state_dict(state["strategy"])
         except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
             raise CheckpointError(
-                f"{self.path}: damaged: its state is not that of the strategy that it describes "
+                f"{path}: damaged: its state is not that of the strategy that it describes "
                 f"({reason(error)}). Use another checkpoint of the run."
             ) from error
-        return int(self.strategy.eval_mb_size)
 
     def session(self) -> EvalSession:
         """Return the evaluation of the strategy, or of the forward pass."""
@@ -252,10 +238,7 @@ class ExportedEvaluation(EvaluationModel):
         )
         if self.data.kind == "classes":
             check_same_names(path, "classes", self.model.classes, list(self.data.class_names))
-
-    def own_batch_size(self) -> int:
-        """Return the batch size of the config."""
-        return int(self.config["cl_strategy"].get("eval_mb_size", BATCH))
+        self.own_batch_size = int(config["cl_strategy"].get("eval_mb_size", BATCH))
 
     def session(self) -> EvalSession:
         """Return the evaluation of the file."""
@@ -273,11 +256,6 @@ class ExportedEvaluation(EvaluationModel):
 
 def open_evaluation(path: Path, request: EvalRequest, device: torch.device) -> EvaluationModel:
     """Return the evaluation of a checkpoint or an exported file under the config that it holds.
-
-    Args:
-        path: The checkpoint or file.
-        request: Which data are evaluated, and how.
-        device: Where to compute; exported files are computed on the CPU.
 
     Raises:
         CliqaError: The checkpoint, its data or the request is wrong.

@@ -111,11 +111,6 @@ def run_pass(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Run several models over a data set that they share.
 
-    Args:
-        name: The data set.
-        models: The models; those that see an image in the same way share its view.
-        sessions: Their evaluations.
-
     Returns:
         The outputs of each model, (N,) or (N, K), and the targets (N,).
 

@@ -133,9 +133,6 @@ def _build(section: dict[str, Any]) -> QualityDataset:
 def scales_of(scenario: Mapping[str, Any]) -> dict[str, Scale]:
     """Return the scale of each data set's raw scores by its name, without reading the data.
 
-    Args:
-        scenario: The config's section; one of classes has no scales.
-
     Raises:
         ConfigError: A data set is unknown, or its range is wrong.
     """

@@ -35,12 +35,6 @@ def describe_origin(
 ) -> dict[str, Any]:
     """Describe how features are made, in JSON's types.
 
-    Args:
-        arch: The network's name or config.
-        checkpoint: Its file of weights, if there is one.
-        extractor: The network.
-        pipeline: The preprocessing.
-
     Returns:
         ``arch``, ``checkpoint`` (the file's name), ``checkpoint_sha256``, ``weights_sha256`` (of
         the weights as they are, wherever they came from), ``preprocessing``, ``dim`` (the D of the
@@ -89,12 +83,6 @@ def _length(extractor: FeatureExtractor, pipeline: Pipeline) -> int:
 
 def claim_folder(part: Path, name: str, origin: Mapping[str, Any], overwrite: bool) -> None:
     """Reserve a folder for the features of one network.
-
-    Args:
-        part: The data set's folder, or a part of the new layout.
-        name: The name of the features.
-        origin: Their origin; see `describe_origin`.
-        overwrite: Remove existing features first.
 
     Raises:
         DatasetError: The folder is another network's, or of unknown origin.

@@ -22,7 +22,6 @@ from cliqa.inference.evaluation_request import Scale
 from cliqa.inference.predict import Predictor
 from cliqa.inference.unseen_data import (
     Unseen,
-    answer_paths,
     embed_paths,
     image_text_model,
     read_unseen,
@@ -42,6 +41,7 @@ LEGENDS = {
 """The kinds of intervals, by the name in a row."""
 
 
+@torch.no_grad()
 def few_shot(
     predictor: Predictor,
     data: str,
@@ -82,15 +82,14 @@ def few_shot(
     unseen = read_unseen(data, model, texts, scale)
     drawn = {seed: draw(unseen, max(shots), seed) for seed in seeds} if max(shots) else {}
     model.use_texts(unseen.texts)
-    with torch.no_grad():
-        prototypes = model.prototypes().cpu()  # (K, D)
+    prototypes = model.prototypes().cpu()  # (K, D)
     vectors = embed_paths(predictor, model, unseen.paths)  # (N, D)
     rows = []
     for k in shots:
         if k == 0:
             by_words = isinstance(model, FusionModel)
             outputs = (
-                answer_paths(predictor, model, unseen.paths).numpy()
+                predictor.outputs(unseen.paths, model).numpy()
                 if by_words
                 else _answers(model, vectors, prototypes)
             )
@@ -142,7 +141,6 @@ def _rest(count: int, taken: Tensor) -> Tensor:
     return free.nonzero().flatten()
 
 
-@torch.no_grad()
 def _answers(model: ImageTextModel, vectors: Tensor, prototypes: Tensor) -> np.ndarray:
     """Return logits (N, K), or scores (N,), of vectors (N, D)."""
     scale = model.head.scale.cpu()

@@ -93,11 +93,6 @@ class TorchModel:
 class CheckpointModel(TorchModel):
     """The model of a run's checkpoint.
 
-    Args:
-        path: The checkpoint.
-        state: Its content.
-        device: Where to compute.
-
     Raises:
         CheckpointError: The model takes features instead of images.
     """
@@ -119,13 +114,7 @@ class CheckpointModel(TorchModel):
 
 
 class ZeroShotModel(TorchModel):
-    """The encoder of a pretraining with its two anchors: it scores images without any label.
-
-    Args:
-        path: A pretraining's checkpoint.
-        state: Its content.
-        device: Where to compute.
-    """
+    """The encoder of a pretraining with its two anchors: it scores images without any label."""
 
     names: ClassVar[list[str]] = []
     classes: ClassVar[list[str]] = []
@@ -194,11 +183,6 @@ def model_from_state(
     path: Path, state: dict[str, Any], device: torch.device
 ) -> CheckpointModel | ZeroShotModel:
     """Return the model of a checkpoint that has been read.
-
-    Args:
-        path: The checkpoint.
-        state: Its content.
-        device: Where to compute.
 
     Raises:
         CheckpointError: The model takes no images, or the checkpoint is damaged.

@@ -20,7 +20,6 @@ from cliqa.inference.image_model import ImageModel, open_model
 from cliqa.training.loop.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
 from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
-from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CliqaError, DatasetError, MachineError, ModelError
 from cliqa.utils.memory import InPieces
 
@@ -282,19 +281,3 @@ class Predictor:
         best = outputs[:, : len(self.classes)].softmax(1).max(1)
         chosen = zip(best.values.tolist(), best.indices.tolist(), strict=True)
         return [(probability, self.classes[k]) for probability, k in chosen]
-
-
-def load_predictor(
-    path: str | Path, device: str = "auto", protocol: EvaluationProtocol | None = None
-) -> Predictor:
-    """Return a trained model that predicts image files: ``load_predictor(run).predict(images)``.
-
-    Args:
-        path: A run's work_dir, a checkpoint (of a pretraining too), or an exported file.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; exported files use the CPU.
-        protocol: Changes of the preprocessing; None for none.
-
-    Raises:
-        CliqaError: The model is missing, damaged, or takes no images.
-    """
-    return Predictor(path, resolve_device(device), protocol)

@@ -163,13 +163,3 @@ def embed_paths(predictor: Predictor, model: ImageTextModel, paths: Sequence[Pat
     """
     found = predictor.outputs(paths, model.embed_image)
     return F.normalize(found, dim=1)  # a mean of crops is shorter
-
-
-@torch.no_grad()
-def answer_paths(predictor: Predictor, model: ImageTextModel, paths: Sequence[Path]) -> Tensor:
-    """Return the model's own logits (N, K), or scores (N,), of image files, on the CPU.
-
-    Raises:
-        DatasetError: An image cannot be read.
-    """
-    return predictor.outputs(paths, model)

@@ -169,7 +169,7 @@ def test_classes_are_measured_by_accuracy_and_without_validation_on_the_tests(
     split_config: dict[str, Any], run_config: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = run_config(copy.deepcopy(split_config))
-    own = Deployments(folder / "checkpoints" / "last.pth", tmp_path, images=32)
+    own = Deployments(folder / "checkpoints" / "last.pth", tmp_path, DeployOptions(images=32))
     assert own.measure == "accuracy"
     assert own.split == "test"
     chosen, test = own.evaluate(own.build(BASELINE))
@@ -178,7 +178,7 @@ def test_classes_are_measured_by_accuracy_and_without_validation_on_the_tests(
 
 
 def test_what_is_timed_is_what_is_evaluated(tiny_run: Path, tmp_path: Path) -> None:
-    own = Deployments(tiny_run / "checkpoints" / "last.pth", tmp_path, images=32)
+    own = Deployments(tiny_run / "checkpoints" / "last.pth", tmp_path, DeployOptions(images=32))
     plain = own.build(BASELINE)
     turned = Artifact(lambda images: -plain.forward(images), plain.bytes)
     assert own.evaluate(turned) == pytest.approx([-value for value in own.evaluate(plain)])  # type: ignore[operator]
@@ -192,7 +192,7 @@ def test_files_of_other_weights_are_not_used_again(tiny_run: Path, tmp_path: Pat
     first, last = (tiny_run / "checkpoints" / f"{name}.pth" for name in ("exp_0", "last"))
     written = []
     for checkpoint in (first, last, last):
-        file = Deployments(checkpoint, tmp_path, images=32).build(Recipe()).file
+        file = Deployments(checkpoint, tmp_path, DeployOptions(images=32)).build(Recipe()).file
         assert file is not None
         written.append((file.stat().st_mtime_ns, read_metadata(file)["experiences_learnt"]))
     assert [learnt for _, learnt in written] == [1, 3, 3]
@@ -225,14 +225,17 @@ def test_a_search_without_its_libraries_names_the_extra(
 
 
 def test_several_threads_are_told_what_their_times_are(done: tuple[Any, Path]) -> None:
-    own = SimpleNamespace(split="val", data=DataRecord({}))
     batch = torch.zeros(1, 3, 8, 8)
-    told = [module._notes(done[0], own, batch, threads) for threads in (1, 2)]  # type: ignore[arg-type]
+    told = []
+    for threads in (1, 2):
+        options = DeployOptions(threads=threads)
+        own: Any = SimpleNamespace(split="val", data=DataRecord({}), options=options)
+        told.append(module._notes(done[0], own, batch))
     assert ["Compare with one thread." in text for text in told] == [False, True]
 
 
 def test_a_pruned_model_is_exported_alone(tiny_run: Path, tmp_path: Path) -> None:
-    own = Deployments(tiny_run / "checkpoints" / "exp_2.pth", tmp_path, images=32)
+    own = Deployments(tiny_run / "checkpoints" / "exp_2.pth", tmp_path, DeployOptions(images=32))
     with pytest.raises(ConfigError, match="pruned models are exported. Use onnxruntime"):
         own.build(Recipe(0.5, "torch", "fp32"))
 
@@ -269,7 +272,9 @@ def test_pytorch_is_timed_without_the_rounding_of_training(
 ) -> None:
     config = copy.deepcopy(tiny_config)
     config["cl_strategy"] |= {"train_epochs": 1, "plugins": [{"type": "QAT", "bits": 3}]}
-    own = Deployments(run_config(config) / "checkpoints" / "last.pth", tmp_path, images=32)
+    own = Deployments(
+        run_config(config) / "checkpoints" / "last.pth", tmp_path, DeployOptions(images=32)
+    )
     made = own.build(BASELINE)
     rounded, _ = deployed_of(own.state)
     images = torch.rand(4, 3, 16, 16)

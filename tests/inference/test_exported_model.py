@@ -20,6 +20,7 @@ from cliqa.utils.errors import ArtifactError, CheckpointError, ModelError
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.usefixtures("quick_exports")
 
 CPU = torch.device("cpu")
 

@@ -14,7 +14,7 @@ from torchvision.io import write_png
 
 from cliqa.engine.streams import build_benchmark
 from cliqa.inference.evaluate import evaluate
-from cliqa.inference.predict import Predictor, find_images, load_predictor
+from cliqa.inference.predict import Predictor, find_images
 from cliqa.transforms.protocol import parse_protocol
 from cliqa.utils.errors import CheckpointError, DatasetError, MachineError, ModelError
 
@@ -61,7 +61,7 @@ def test_one_image_and_a_batch(tiny_run: Path) -> None:
 
 def test_a_run_is_loaded_by_its_name(tiny_run: Path, tiny_data: Path) -> None:
     image = tiny_data / "a" / "a00.png"
-    (found,) = load_predictor(str(tiny_run), "cpu").predict([str(image)])
+    (found,) = Predictor(str(tiny_run), CPU).predict([str(image)])
     (wanted,) = Predictor(tiny_run, CPU).predict([image])
     assert found == wanted
 

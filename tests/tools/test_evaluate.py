@@ -26,7 +26,7 @@ from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.utils.cli import run_entry_point
 from tools.evaluate import main
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quick_exports")]
 
 Call = Callable[..., tuple[int, str, str]]
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "evaluate.py"

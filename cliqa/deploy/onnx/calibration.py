@@ -15,13 +15,10 @@ from tqdm import tqdm
 
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.file import first_line
-from cliqa.utils.errors import ConfigError, DatasetError, ModelError
+from cliqa.utils.errors import DatasetError, ModelError
 
 if TYPE_CHECKING:
     from onnxruntime.quantization.calibrate import TensorsData
-
-METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
-"""Ways to a range: onnxruntime's names by ours."""
 
 LARGEST = 20.0
 """Preprocessed pixels lie in 0..1, or a few standard deviations around 0."""
@@ -100,33 +97,21 @@ class CalibrationImages:
             )
 
 
-def tensor_ranges(
-    path: str | Path, name: str, images: Iterable[Tensor], method: str = "minmax"
-) -> TensorsData:
-    """Return the ranges of a graph's tensors over images, as onnxruntime's ``TensorsData``.
+def tensor_ranges(path: str | Path, name: str, images: Iterable[Tensor]) -> TensorsData:
+    """Return the least and largest values of a graph's tensors, as onnxruntime's ``TensorsData``.
 
-    One batch is in memory at a time, and a histogram of each tensor.
-
-    Args:
-        path: An ONNX file.
-        name: Its input.
-        images: Checked batches.
-        method: ``"minmax"``; ``"entropy"``: the range whose rounding keeps most information
-            (Migacz, "8-bit inference with TensorRT", 2017); ``"percentile"``: 99.999 % of values.
+    One batch is in memory at a time.
 
     Raises:
-        ConfigError: `method` is unknown.
         ModelError: onnxruntime fails to run the graph on the images.
     """
-    if method not in METHODS:
-        raise ConfigError(f"method must be one of {', '.join(METHODS)}, got {method!r}.")
     quantization = library("onnxruntime.quantization")
     with tempfile.TemporaryDirectory() as folder, _silent():
         try:
             calibrator = quantization.create_calibrator(
                 Path(path),
                 augmented_model_path=str(Path(folder) / "augmented.onnx"),
-                calibrate_method=quantization.CalibrationMethod[METHODS[method]],
+                calibrate_method=quantization.CalibrationMethod.MinMax,
             )
         except Exception as error:  # onnxruntime's own have no common base
             raise ModelError(

@@ -85,10 +85,6 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
 def parse_metadata(properties: Mapping[str, str], path: str | Path) -> dict[str, Any]:
     """Return the description among a file's properties.
 
-    Args:
-        properties: The file's own metadata.
-        path: The file, for the error message.
-
     Raises:
         ArtifactError: There is no description, or one of another format.
         TrustError: It asks for more than the description of an untrusted file may.
@@ -167,9 +163,8 @@ class OnnxModel:
             ModelError: The images have other channels or another size than the file takes.
         """
         self._check(images)
-        values = images.detach().to("cpu", torch.float32).contiguous().numpy()
         try:
-            return torch.from_numpy(self._session.run(None, {self._input: values})[0]).float()
+            return run_session(self._session, self._input, images)
         except Exception as error:  # noqa: BLE001  its own errors have no common class
             raise ModelError(
                 f"{self.path}: fails on images of shape {tuple(images.shape)}: "
@@ -224,6 +219,12 @@ def open_session(
         )
     except Exception as error:  # noqa: BLE001  its own errors have no common class
         raise damaged(name, error) from error
+
+
+def run_session(session: Session, name: str, images: Tensor) -> Tensor:
+    """Return the first output, in float32, for images (B, C, H, W) as the input of this name."""
+    values = images.detach().float().cpu().contiguous().numpy()
+    return torch.from_numpy(session.run(None, {name: values})[0]).float()
 
 
 def _existing(path: str | Path) -> Path:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from cliqa.deploy.file_checksum import seal_onnx
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.file import KEY, damaged, load_proto, open_session
+from cliqa.deploy.onnx.file import KEY, damaged, load_proto, open_session, run_session
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode, score_head
 from cliqa.utils.errors import ArtifactError, ModelError
 from cliqa.utils.io import atomic_open
@@ -54,10 +54,6 @@ def sort_nodes(model: ModelProto) -> None:
 
 def graph_input(model: ModelProto, path: str | Path) -> tuple[str, list[int | None]]:
     """Return the name and the shape of a model's only input; None where a length is free.
-
-    Args:
-        model: A ``ModelProto``.
-        path: Its file, for the error.
 
     Raises:
         ModelError: It does not take one batch of images in float32.
@@ -117,10 +113,6 @@ def onnx_head(model: ModelProto) -> list[str]:
 def get_metadata(model: ModelProto, path: str | Path) -> dict[str, str]:
     """Return the properties of a ``ModelProto``, by key.
 
-    Args:
-        model: The model.
-        path: Its file, for the error.
-
     Raises:
         ArtifactError: The description of this package is damaged.
     """
@@ -153,10 +145,4 @@ def onnx_forward(
         ArtifactError: onnxruntime cannot run it.
     """
     session = open_session(path, "the file" if isinstance(path, bytes) else path, threads)
-    name = session.get_inputs()[0].name
-
-    def forward(images: Tensor) -> Tensor:
-        inputs = {name: images.detach().float().cpu().contiguous().numpy()}
-        return torch.from_numpy(session.run(None, inputs)[0]).float()
-
-    return forward
+    return functools.partial(run_session, session, session.get_inputs()[0].name)

@@ -29,30 +29,20 @@ from cliqa.deploy.onnx.graph import (
 from cliqa.deploy.onnx.quantization import with_precision
 from cliqa.utils.errors import ModelError
 
-SIZE = 64
-"""Height and width of the images of a parity check where the model takes any."""
+TOLERANCE = 0.05
+"""Largest difference allowed, over the standard deviation of the outputs, or over the largest
+output where that is greater."""
 
 
 def to_float16(
-    source: str | Path,
-    target: str | Path,
-    batches: Sequence[Tensor] | None = None,
-    *,
-    keep: Sequence[str] = (),
-    tolerance: float = 0.05,
+    source: str | Path, target: str | Path, batches: Sequence[Tensor]
 ) -> ConversionReport:
     """Write an ONNX file with float16 weights; images and scores stay in float32.
 
     Args:
         source: An ONNX file in float32.
         target: The file to write.
-        batches: Preprocessed images (B, C, H, W) to compare both on; None for random ones.
-        keep: Operators to leave in float32, beside those that onnxruntime has no float16 for.
-        tolerance: Largest difference allowed, over the standard deviation of the outputs, or over
-            the largest output where that is greater.
-
-    Returns:
-        The report.
+        batches: Preprocessed images (B, C, H, W) to compare both on.
 
     Raises:
         ArtifactError: `source` cannot be read.
@@ -65,16 +55,12 @@ def to_float16(
     if any(tensor.data_type == 10 for tensor in model.graph.initializer):  # onnx's FLOAT16
         raise ModelError(f"{source} is in float16 already. Give the file in float32.")
     _, shape = graph_input(model, source)
-    given = batches if batches is not None else [_random_images(shape)]
-    images = list(CalibrationImages(given, shape, "reading"))
+    images = list(CalibrationImages(batches, shape, "reading"))
     converter = library("onnxruntime.transformers.float16")
-    blocked = sorted({*converter.DEFAULT_OP_BLOCK_LIST, *keep})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of values that become the least one above zero
-            half = converter.convert_float_to_float16(
-                model, keep_io_types=True, op_block_list=blocked
-            )
+            half = converter.convert_float_to_float16(model, keep_io_types=True)
         sort_nodes(half)
     except Exception as error:  # the converter's own have no common base
         raise ModelError(f"{source} cannot be put into float16: {first_line(error)}.") from error
@@ -83,45 +69,29 @@ def to_float16(
     content = half.SerializeToString()
     expected = outputs_of(onnx_forward(source), images)
     fidelity = compare_outputs(expected, outputs_of(onnx_forward(content), images))
-    _check(fidelity, expected, source, tolerance)
+    _check(fidelity, expected, source)
     save_graph(half, target)
     size = Path(target).stat().st_size
     return ConversionReport(Path(target), "fp16", before, size, fidelity)
 
 
-def autocast_forward(
-    model: nn.Module, dtype: torch.dtype = torch.bfloat16
-) -> Callable[[Tensor], Tensor]:
-    """Return a PyTorch model as a function that computes in half precision, with float32 outputs.
-
-    Args:
-        model: A model in evaluation mode.
-        dtype: The type to compute in.
-    """
+def autocast_forward(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Return a model in evaluation mode as a function: bfloat16 inside, float32 outputs."""
     device = next(model.parameters()).device.type
 
     def forward(images: Tensor) -> Tensor:
-        with torch.no_grad(), torch.autocast(device, dtype):
+        with torch.no_grad(), torch.autocast(device, torch.bfloat16):
             outputs: Tensor = model(images)
         return outputs.float()
 
     return forward
 
 
-def _random_images(shape: Sequence[int | None]) -> Tensor:
-    """Return images of a shape, always the same ones."""
-    count, channels, height, width = shape
-    random = torch.Generator().manual_seed(0)
-    size = (count or 4, channels or 3, height or SIZE, width or SIZE)
-    return torch.randn(size, generator=random)
-
-
-def _check(fidelity: Fidelity, outputs: Tensor, source: str | Path, tolerance: float) -> None:
+def _check(fidelity: Fidelity, outputs: Tensor, source: str | Path) -> None:
     """Refuse a file that is not true enough to these outputs."""
     scale = max(float(outputs.std(unbiased=False)), float(outputs.abs().max()))
-    if fidelity.largest > tolerance * scale:
+    if fidelity.largest > TOLERANCE * scale:
         raise ModelError(
             f"{source}: float16 changes outputs of up to {scale:.3g} by up to "
-            f"{fidelity.largest:.3g}. Name operators to keep in float32, e.g. keep=['Softmax'], or "
-            "use int8 or bfloat16."
+            f"{fidelity.largest:.3g}. Use int8 or bfloat16."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from cliqa.deploy.onnx.graph import onnx_forward
 from cliqa.deploy.onnx.prepared_graph import PreparedGraph, prepared
 from cliqa.deploy.onnx.quantization import write_quantized
 from cliqa.deploy.onnx.score_head import LAYERS
-from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.errors import DatasetError
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -29,17 +29,18 @@ HELD_BACK = 4
 FEWEST = 8
 """Images to compare on, at least: a rank correlation of fewer is chance."""
 
+THRESHOLD = 0.99
+"""Least SRCC to the scores in float32, or least agreement on classes."""
+
+DISTINCT = 0.9
+"""Least number of different scores, as a share of those in float32."""
+
+TRIES = 12
+"""Files to try at most."""
+
 
 def quantize_mixed_precision(
-    source: str | Path,
-    target: str | Path,
-    batches: Iterable[Tensor],
-    *,
-    threshold: float = 0.99,
-    distinct: float = 0.9,
-    tries: int = 12,
-    exclude: Sequence[str] = (),
-    method: str = "minmax",
+    source: str | Path, target: str | Path, batches: Iterable[Tensor]
 ) -> ConversionReport:
     """Write an ONNX file in 8 bits, or as near to that as its outputs stay accurate.
 
@@ -54,32 +55,19 @@ def quantize_mixed_precision(
         target: The file to write.
         batches: Preprocessed images (B, C, H, W), all in memory at once; every fourth is held back
             to compare on. At least 32; some 100 are good.
-        threshold: Least SRCC to the scores in float32, or least agreement on classes, 0..1.
-        distinct: Least number of different scores, as a share of those in float32, 0..1.
-        tries: Files to try at most, >= 2.
-        exclude: See `quantize_int8`; left in float in all tries.
-        method: See `quantize_int8`.
 
     Returns:
         The report of the file and of all attempts, with their fidelity on the images held back.
 
     Raises:
         ArtifactError: See `quantize_int8`, as all others.
-        ConfigError: A number is out of range.
         DatasetError: There are too few images to compare on.
     """
-    if not (0 < threshold <= 1 and 0 <= distinct <= 1 and tries >= 2):
-        raise ConfigError(
-            f"threshold={threshold} and distinct={distinct} must lie in 0..1, tries={tries} must "
-            "be 2 or more."
-        )
     with prepared(source) as graph, tempfile.TemporaryDirectory() as folder:
-        fixed = graph.matching(exclude)
         calibrated, held = split_images(CalibrationImages(batches, graph.shape, "reading"))
-        graph.calibrate(calibrated, method)
-        trial = _Trial(graph, fixed, held, Path(folder) / "trial.onnx", tries)
-        attempts = list(trial.run(lambda one: _is_accurate(one, threshold, distinct)))
-        accurate = [one for one in attempts if _is_accurate(one, threshold, distinct)]
+        graph.calibrate(calibrated)
+        attempts = list(_Trial(graph, held, Path(folder) / "trial.onnx").run())
+        accurate = [one for one in attempts if _is_accurate(one)]
         fast = [one for one in accurate if one.activations == "uint8"]
         chosen = (
             max(fast, key=lambda one: (one.quantized_layers, -len(one.excluded)))
@@ -153,19 +141,17 @@ def node_groups(graph: PreparedGraph, blocks: int) -> dict[str, list[str]]:
 class _Trial:
     """Tries ways to quantize one graph."""
 
-    def __init__(
-        self, graph: PreparedGraph, fixed: list[str], held: list[Tensor], path: Path, tries: int
-    ) -> None:
-        self._graph, self._fixed, self._held, self._path = graph, fixed, held, path
+    def __init__(self, graph: PreparedGraph, held: list[Tensor], path: Path) -> None:
+        self._graph, self._held, self._path = graph, held, path
         self._expected = outputs_of(onnx_forward(graph.source), held)
-        self._left = tries
-        self._bar = tqdm(total=tries, desc="trying", unit=" files", disable=None, leave=False)
+        self._left = TRIES
+        self._bar = tqdm(total=TRIES, desc="trying", unit=" files", disable=None, leave=False)
 
-    def run(self, is_accurate: Callable[[ConversionReport], bool]) -> Iterator[ConversionReport]:
+    def run(self) -> Iterator[ConversionReport]:
         """Yield attempts until one in 8 bits is accurate, or the tries are used up."""
         with self._bar:
             yield (first := self._attempt("the head", [], "uint8"))
-            if is_accurate(first):
+            if _is_accurate(first):
                 return
             yield self._attempt("the head", [], "uint16")
             groups = node_groups(self._graph, blocks=max(self._left - 4, 1))
@@ -175,13 +161,10 @@ class _Trial:
                     yield (attempt := self._attempt(name, nodes, "uint8"))
                     helped.append((_accuracy(attempt)[0], name))
             if any(rank >= _accuracy(first)[0] for rank, _ in helped):
-                yield from self._together(groups, sorted(helped, reverse=True), is_accurate)
+                yield from self._together(groups, sorted(helped, reverse=True))
 
     def _together(
-        self,
-        groups: dict[str, list[str]],
-        helped: list[tuple[float, str]],
-        is_accurate: Callable[[ConversionReport], bool],
+        self, groups: dict[str, list[str]], helped: list[tuple[float, str]]
     ) -> Iterator[ConversionReport]:
         """Yield attempts that leave the best two groups in float, then three, and so on."""
         for count in range(2, len(helped)):
@@ -190,12 +173,12 @@ class _Trial:
             if not self._left or not self._leaves_layers(nodes):
                 return
             yield (attempt := self._attempt(", ".join(names), nodes, "uint8"))
-            if is_accurate(attempt):
+            if _is_accurate(attempt):
                 return
 
     def _leaves_layers(self, nodes: Sequence[str]) -> bool:
         """Return whether any layer is left to quantize."""
-        apart = {*self._fixed, *nodes, *self._graph.head}
+        apart = {*nodes, *self._graph.head}
         return any(
             node.op_type in LAYERS and node.name not in apart
             for node in self._graph.model.graph.node
@@ -203,8 +186,7 @@ class _Trial:
 
     def _attempt(self, name: str, nodes: Sequence[str], activations: str) -> ConversionReport:
         """Return the report of one way to quantize, with its fidelity."""
-        excluded = tuple(dict.fromkeys([*self._fixed, *nodes]))
-        report = write_quantized(self._graph, self._path, exclude=excluded, activations=activations)
+        report = write_quantized(self._graph, self._path, exclude=nodes, activations=activations)
         outputs = outputs_of(onnx_forward(self._path), self._held)
         fidelity = compare_outputs(self._expected, outputs)
         self._left -= 1
@@ -218,13 +200,13 @@ def _accuracy(attempt: ConversionReport) -> tuple[float, int]:
     return (0.0, 0) if found is None else (found.rank, found.distinct)
 
 
-def _is_accurate(attempt: ConversionReport, threshold: float, distinct: float) -> bool:
-    """Return whether an attempt is as accurate as asked for."""
+def _is_accurate(attempt: ConversionReport) -> bool:
+    """Return whether an attempt is accurate enough."""
     found = attempt.fidelity
     if found is None:
         return False
-    few = found.agreement is None and found.distinct_share < distinct
-    return found.rank >= threshold and not few
+    few = found.agreement is None and found.distinct_share < DISTINCT
+    return found.rank >= THRESHOLD and not few
 
 
 def _groups_of(node: NodeProto) -> int:

@@ -22,12 +22,6 @@ Shape = tuple[int, int, int, int]
 def difference(session: Session, case: Shape, images: Tensor, wanted: Tensor) -> float:
     """Return how far a file's outputs are off, relative to outputs above 1.
 
-    Args:
-        session: ONNX Runtime's, of the file.
-        case: The images' shape.
-        images: (B, C, H, W).
-        wanted: The model's outputs for them.
-
     Raises:
         ModelError: The file fails, or its outputs have another shape.
     """
@@ -50,13 +44,7 @@ def difference(session: Session, case: Shape, images: Tensor, wanted: Tensor) ->
 
 @torch.no_grad()
 def own_rounding(network: nn.Module, images: Tensor, wanted: Tensor) -> float:
-    """Return how far a model's float32 outputs are off its float64 ones; 0 where it has none.
-
-    Args:
-        network: The model, in evaluation mode.
-        images: (B, C, H, W).
-        wanted: Its outputs for them in float32.
-    """
+    """Return how far a model's float32 outputs are off its float64 ones; 0 where it has none."""
     try:
         exact = copy.deepcopy(network).double()(images.double())
     except (CliqaError, RuntimeError, ValueError, TypeError):  # some operators have no float64

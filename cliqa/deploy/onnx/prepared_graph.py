@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from cliqa.config.suggest import closest
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.calibration import CalibrationImages, tensor_ranges
 from cliqa.deploy.onnx.file import first_line
@@ -25,7 +23,7 @@ from cliqa.deploy.onnx.graph import (
     save_graph,
 )
 from cliqa.deploy.onnx.score_head import LAYERS
-from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.errors import ModelError
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -45,7 +43,6 @@ class PreparedGraph:
         metadata: The properties of the file.
         ranges: Of its tensors, once `calibrate` has been called.
         images: Images that they are from.
-        method: How they were found.
     """
 
     source: Path
@@ -57,44 +54,17 @@ class PreparedGraph:
     metadata: dict[str, str]
     ranges: Any = field(default=None, repr=False)
     images: int = 0
-    method: str = "minmax"
 
-    def calibrate(self, batches: Iterable[Tensor], method: str = "minmax") -> None:
+    def calibrate(self, batches: Iterable[Tensor]) -> None:
         """Find the ranges of all tensors; see `tensor_ranges` and `CalibrationImages`."""
         images = CalibrationImages(batches, self.shape)
-        self.ranges = tensor_ranges(self.path, self.input, images, method)
-        self.images, self.method = images.images, method
-
-    def matching(self, patterns: Sequence[str]) -> list[str]:
-        """Return the nodes that match names or operators with ``*``.
-
-        Raises:
-            ConfigError: A pattern matches none.
-        """
-        nodes = self.model.graph.node
-        found: set[str] = set()
-        for pattern in patterns:
-            own = {
-                node.name
-                for node in nodes
-                if fnmatchcase(node.name, pattern) or node.op_type == pattern
-            }
-            if not own:
-                known = {text for node in nodes for text in (node.name, node.op_type)}
-                raise ConfigError(
-                    f"exclude: '{pattern}' is no node and no operator of {self.source}."
-                    f"{closest(pattern, known)}"
-                )
-            found |= own
-        return [node.name for node in nodes if node.name in found]
+        self.ranges = tensor_ranges(self.path, self.input, images)
+        self.images = images.images
 
 
 @contextlib.contextmanager
 def prepared(source: str | Path) -> Iterator[PreparedGraph]:
     """Optimise a file for quantization: constants folded, normalisation put into convolutions.
-
-    Args:
-        source: An ONNX file in float32, by this package or another.
 
     Yields:
         The prepared graph. Its temporary files are gone afterwards.

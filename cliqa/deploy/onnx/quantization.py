@@ -39,53 +39,29 @@ share their constants, as those of group normalisation do."""
 
 
 def quantize_int8(
-    source: str | Path,
-    target: str | Path,
-    batches: Iterable[Tensor],
-    *,
-    exclude: Sequence[str] = (),
-    activations: str = "uint8",
-    method: str = "minmax",
-    keep_head: bool = True,
-    reduce_range: bool = False,
+    source: str | Path, target: str | Path, batches: Iterable[Tensor], activations: str = "uint8"
 ) -> ConversionReport:
-    """Write an ONNX file with int8 weights and integer activations.
+    """Write an ONNX file with int8 weights and integer activations; its score head stays in float.
+
+    In eight bits a head can only give 256 different scores.
 
     Args:
         source: An ONNX file in float32.
         target: The file to write.
         batches: Preprocessed images (B, C, H, W), some 16 to 128 in all. One batch is in memory at
             a time.
-        exclude: Nodes to leave in float, by name with ``*`` for any text, or by operator
-            (``"Sigmoid"``).
         activations: ``"uint8"``; or ``"uint16"``: as small a file, nearly exact activations, but
             computed in float, without a gain in time.
-        method: ``"minmax"``, ``"entropy"`` or ``"percentile"``; see `tensor_ranges`.
-        keep_head: Leave the score head in float. In eight bits a head can only give 256 different
-            scores.
-        reduce_range: Weights in seven bits: against overflow on x86 processors without VNNI.
-
-    Returns:
-        The report.
 
     Raises:
         ArtifactError: `source` cannot be read.
-        ConfigError: An argument is out of range, or a library is missing.
+        ConfigError: `activations` is unknown, or a library is missing.
         DatasetError: The images are none, or not what the model is used on.
         ModelError: The model cannot be quantized.
     """
-    _check_activations(activations)
     with prepared(source) as graph:
-        excluded = graph.matching(exclude)
-        graph.calibrate(batches, method)
-        return write_quantized(
-            graph,
-            target,
-            exclude=excluded,
-            activations=activations,
-            keep_head=keep_head,
-            reduce_range=reduce_range,
-        )
+        graph.calibrate(batches)
+        return write_quantized(graph, target, activations=activations)
 
 
 def write_quantized(
@@ -94,22 +70,26 @@ def write_quantized(
     *,
     exclude: Sequence[str] = (),
     activations: str = "uint8",
-    keep_head: bool = True,
-    reduce_range: bool = False,
 ) -> ConversionReport:
-    """Write a calibrated graph with integers; the arguments are those of `quantize_int8`.
+    """Write a calibrated graph with integers; see `quantize_int8`.
+
+    Args:
+        graph: The graph.
+        target: The file to write.
+        exclude: Names of nodes to leave in float, beside the head.
+        activations: ``"uint8"`` or ``"uint16"``.
 
     Raises:
+        ConfigError: `activations` is unknown.
         ModelError: The graph has not been calibrated, or onnxruntime cannot quantize it.
     """
-    _check_activations(activations)
+    if activations not in ACTIVATIONS:
+        raise ConfigError(f"activations must be 'uint8' or 'uint16', got {activations!r}.")
     if graph.ranges is None:
         raise ModelError("the graph has no ranges. Call calibrate(batches) before writing it.")
-    reasons = dict.fromkeys(exclude, "excluded")
-    if keep_head:
-        reasons |= dict.fromkeys(graph.head, "score head")
+    reasons = {**dict.fromkeys(exclude, "excluded"), **dict.fromkeys(graph.head, "score head")}
     before = graph.source.stat().st_size  # it may be the target too
-    model = _quantized(graph, list(reasons), activations, reduce_range)
+    model = _quantized(graph, list(reasons), activations)
     set_metadata(model, with_precision(graph.metadata, PRECISIONS[activations]))
     save_graph(model, target)
     kept = _layers_in_float(model, reasons)
@@ -124,7 +104,7 @@ def write_quantized(
         layers=len(layers),
         quantized_layers=len(layers) - len(kept),
         kept=kept,
-        excluded=tuple(exclude),
+        excluded=tuple(dict.fromkeys(exclude)),
     )
 
 
@@ -140,9 +120,7 @@ def with_precision(metadata: Mapping[str, str], precision: str) -> dict[str, str
     return values
 
 
-def _quantized(
-    graph: PreparedGraph, exclude: list[str], activations: str, reduced: bool
-) -> ModelProto:
+def _quantized(graph: PreparedGraph, exclude: list[str], activations: str) -> ModelProto:
     """Return the graph with rounding nodes, as a ``ModelProto``."""
     quantization = library("onnxruntime.quantization")
     registry = library("onnxruntime.quantization.registry")
@@ -155,7 +133,7 @@ def _quantized(
         quantizer = quantization.QDQQuantizer(
             model,
             True,
-            reduced,
+            False,
             quantization.QuantType.QInt8,
             quantization.QuantType[ACTIVATIONS[activations]],
             graph.ranges,
@@ -168,8 +146,8 @@ def _quantized(
         sort_nodes(quantizer.model.model)
     except Exception as error:  # onnxruntime's own have no common base
         raise ModelError(
-            f"{graph.source}: onnxruntime cannot quantize it ({first_line(error)}). Leave the node "
-            "that it names in float: exclude=['its name']."
+            f"{graph.source}: onnxruntime cannot quantize it ({first_line(error)}). Use "
+            "another backend (--backend openvino) or float16 (--precision fp16)."
         ) from error
     finally:
         logging.getLogger().disabled = before
@@ -186,9 +164,3 @@ def _layers_in_float(model: ModelProto, reasons: Mapping[str, str]) -> dict[str,
         if node.op_type in LAYERS and not rounded:
             kept[node.name] = reasons.get(node.name, "onnxruntime leaves it")
     return kept
-
-
-def _check_activations(activations: str) -> None:
-    """Refuse unknown types."""
-    if activations not in ACTIVATIONS:
-        raise ConfigError(f"activations must be 'uint8' or 'uint16', got {activations!r}.")

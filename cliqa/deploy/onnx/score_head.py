@@ -50,10 +50,6 @@ def score_head(nodes: Mapping[str, GraphNode], last: Iterable[str]) -> set[str]:
     too. Products of two computed factors are passed by: where weights are made for each image, the
     whole network that they make up is the head, and the layers that make them are not.
 
-    Args:
-        nodes: The graph.
-        last: Nodes that the output is from.
-
     >>> chain = {"conv": GraphNode("Conv", (), True), "relu": GraphNode("Relu", ("conv",), False)}
     >>> chain |= {"mean": GraphNode("ReduceMean", ("relu",), False)}
     >>> chain |= {"fc": GraphNode("Gemm", ("mean",), True), "out": GraphNode("Mul", ("fc",), False)}

@@ -24,10 +24,6 @@ _ITEM_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12:
 def check_tensors(model: ModelProto, path: str | Path) -> None:
     """Refuse tensors that lie outside the model's folder, or are not as large as declared.
 
-    Args:
-        model: An ``onnx.ModelProto``, read without its external data.
-        path: Its file.
-
     Raises:
         ArtifactError: There is one.
     """

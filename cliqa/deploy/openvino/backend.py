@@ -67,27 +67,25 @@ class OpenVinoModel:
     Args:
         path: The ``.xml`` file; its description is the ``.json`` beside it, if any.
         threads: Threads of the CPU; None for OpenVINO's choice.
-        precision: What to compute in, ``"fp32"`` or ``"bf16"``; None for that of the description.
 
     Attributes:
         metadata: The description; empty if there is no ``.json``.
 
     Raises:
         ArtifactError: A file is missing or damaged.
-        ConfigError: `precision` is unknown, or OpenVINO is not installed.
+        ConfigError: The precision in the description is unknown, or OpenVINO is not installed.
     """
 
-    def __init__(
-        self, path: str | Path, threads: int | None = None, precision: str | None = None
-    ) -> None:
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
         self.path = Path(path)
         check_files(self.path)  # first: it compares the checksum of the .json too
         self.metadata = _read_sidecar(self.path)
         model = read_openvino(self.path)
-        precision = precision or self.metadata.get("precision", "fp32")
+        precision = self.metadata.get("precision", "fp32")
         if not isinstance(precision, str) or precision not in HINTS:
             raise ConfigError(
-                f"precision must be one of {', '.join(map(repr, HINTS))}, got {precision!r}."
+                f"{self.path}: precision must be one of {', '.join(map(repr, HINTS))}, got "
+                f"{precision!r}. Write the model again."
             )
         try:
             self._run = openvino_forward(model, threads, HINTS[precision])
@@ -179,9 +177,6 @@ def read_openvino(path: str | Path) -> Model:
 def check_files(path: Path) -> None:
     """Refuse files of a model that are missing, or do not match their checksums if they have any.
 
-    Args:
-        path: The ``.xml`` or ``.onnx`` file.
-
     Raises:
         ArtifactError: One is.
     """
@@ -202,12 +197,6 @@ def check_files(path: Path) -> None:
 
 def write_openvino(model: Model, target: Path, metadata: Mapping[str, str], precision: str) -> int:
     """Write a model and its description; the ``.xml`` comes last.
-
-    Args:
-        model: An ``openvino.Model``.
-        target: The ``.xml`` file.
-        metadata: The properties of the ONNX file.
-        precision: Of the new file, for its description.
 
     Returns:
         Bytes of the three files.

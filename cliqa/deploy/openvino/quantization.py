@@ -26,7 +26,7 @@ from cliqa.deploy.openvino.backend import (
     read_openvino,
     write_openvino,
 )
-from cliqa.utils.errors import CliqaError, ConfigError, ModelError
+from cliqa.utils.errors import CliqaError, ModelError
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -36,34 +36,25 @@ ASYMMETRIC = ("Swish", "HSwish", "Gelu", "Sigmoid", "HSigmoid", "Elu", "PReLU", 
 
 
 def quantize_openvino(
-    source: str | Path,
-    target: str | Path,
-    batches: Iterable[Tensor],
-    *,
-    transformer: bool | None = None,
-    preset: str | None = None,
+    source: str | Path, target: str | Path, batches: Iterable[Tensor]
 ) -> ConversionReport:
     """Write an ONNX file as OpenVINO's in int8, by NNCF; the score head stays in float.
 
     The ranges are the smallest and the largest values seen. NNCF's own choice cuts outliers off,
-    which bends the scale of scores; a head in integers ruins it.
+    which bends the scale of scores; a head in integers ruins it. Activations with values below
+    zero, and transformers, get one-sided ranges.
 
     Args:
         source: An ONNX file in float32.
         target: The ``.xml`` file to write.
         batches: Preprocessed images (B, C, H, W), some 16 to 128, in memory all at once.
-        transformer: The model is one; None finds out.
-        preset: ``"performance"``: symmetric ranges; ``"mixed"``: one-sided ones for activations;
-            None for what suits the model's activations.
 
     Raises:
         ArtifactError: `source` cannot be read.
-        ConfigError: An argument is wrong, or a library is missing.
+        ConfigError: The name of `target` is wrong, or a library is missing.
         DatasetError: The images are none, or not what the model is used on.
         ModelError: The model cannot be quantized.
     """
-    if preset not in (None, "performance", "mixed"):
-        raise ConfigError(f"preset must be 'performance' or 'mixed', got {preset!r}.")
     check_name(target)
     graph = load_graph(source)
     metadata = get_metadata(graph, source)
@@ -71,11 +62,9 @@ def quantize_openvino(
     images = list(CalibrationImages(batches, shape, "reading"))
     model = read_openvino(source)
     nodes, head = openvino_nodes(model), openvino_head(model)
-    if transformer is None:
-        transformer = looks_like_transformer(nodes, head)
-    if preset is None:
-        kinds = {node.kind for name, node in nodes.items() if name not in head}
-        preset = "mixed" if transformer or kinds & set(ASYMMETRIC) else "performance"
+    transformer = looks_like_transformer(nodes, head)
+    kinds = {node.kind for name, node in nodes.items() if name not in head}
+    preset = "mixed" if transformer or kinds & set(ASYMMETRIC) else "performance"
     singles = [one for batch in images for one in batch.split(shape[0] or 1)]
     try:
         small = _quantized(model, singles, head, transformer, preset)
@@ -83,8 +72,8 @@ def quantize_openvino(
         if isinstance(error, CliqaError):
             raise
         raise ModelError(
-            f"{source}: NNCF cannot quantize it: {first_line(error)}. Use quantize_int8, which "
-            "onnxruntime does."
+            f"{source}: NNCF cannot quantize it: {first_line(error)}. Use "
+            "onnxruntime instead (--backend onnxruntime)."
         ) from error
     both = (openvino_forward(read_openvino(source)), openvino_forward(small))
     fidelity = compare_models(*both, images)

@@ -1,6 +1,7 @@
-"""Groups of layers that lose their channels together, found by Torch-Pruning.
+"""Groups of layers that lose their channels together, and the hidden units of transformers.
 
-The library prunes a copy of the model; the changes of the copy are recorded per tensor.
+Torch-Pruning finds the groups and prunes a copy of the model; the changes of the copy are recorded
+per tensor.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from cliqa.deploy.pruning.kept_channels import KeptChannels, cannot_prune
-from cliqa.deploy.pruning.prunable import ProbeHead
+from cliqa.deploy.pruning.prunable import ProbeHead, hidden_layers
 from cliqa.utils.errors import ArtifactError, ModelError
 
 if TYPE_CHECKING:
@@ -140,6 +141,60 @@ class ChannelGroups:
         if module in self.kept.names:  # not a sum or a reshape, which have no weights
             out = bool(self._graph.is_out_channel_pruning_fn(dependency.handler))
             self.kept.record(module, out, indexes)
+
+
+Pair = tuple[nn.Linear, nn.Linear]
+"""The layers before and behind the hidden units."""
+
+
+class FeedForwardGroups:
+    """Groups as `ChannelGroups` has them: the hidden units of each feed-forward network.
+
+    Nothing else depends on these units. The importance ``"bn_scale"`` prunes none of them, for they
+    have no factors.
+    """
+
+    def __init__(self, model: nn.Module, fixed: set[str], importance: str, seed: int) -> None:
+        self.kept = KeptChannels(model)
+        self._fixed = fixed
+        self._importance = importance
+        self._random = torch.Generator().manual_seed(seed)
+
+    def all(self) -> list[Pair]:
+        """Return the groups."""
+        model = self.kept.model
+        layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+        chosen = [model.get_submodule(k) for k in hidden_layers(model) if k not in self._fixed]
+        pairs = [(layers[k], layers[k + 1]) for k, layer in enumerate(layers) if layer in chosen]
+        return [pair for pair in pairs if pair[1].in_features == pair[0].out_features]
+
+    def width(self, group: Pair) -> int:
+        """Return the hidden units of a group."""
+        return group[0].out_features
+
+    def fold(self, group: Pair) -> int:
+        """Return into how many equal parts a group's channels are taken: one."""
+        return 1
+
+    @torch.no_grad()
+    def prune(self, group: Pair, count: int) -> None:
+        """Remove the `count` least important hidden units of a group."""
+        first, second = group
+        if count <= 0 or self._importance == "bn_scale":
+            return
+        scores = first.weight.square().sum(1) + second.weight.square().sum(0)  # (H,)
+        if self._importance == "random":
+            scores = torch.rand(len(scores), generator=self._random)
+        gone = least_important(scores.cpu(), count)
+        self.kept.record(first, True, gone)
+        self.kept.record(second, False, gone)
+        left = torch.ones(first.out_features, dtype=torch.bool)
+        left[gone] = False
+        first.weight = nn.Parameter(first.weight[left])
+        if first.bias is not None:
+            first.bias = nn.Parameter(first.bias[left])
+        second.weight = nn.Parameter(second.weight[:, left])
+        first.out_features = second.in_features = int(left.sum())
 
 
 def least_important(scores: Tensor, count: int, fold: int = 1) -> list[int]:

@@ -28,9 +28,6 @@ class ProbeHead(nn.Module):
     """A linear layer in a head's place: it tells which features are left for the head.
 
     Its weights are as large as the head's, so that a feature counts as it does there.
-
-    Args:
-        head: The head.
     """
 
     def __init__(self, head: nn.Module) -> None:
@@ -65,10 +62,6 @@ def check_kind(model: nn.Module) -> None:
 
 def check_prunable(model: nn.Module, example: Tensor) -> None:
     """Refuse a model whose layers cannot be taken apart.
-
-    Args:
-        model: The model.
-        example: An input of it.
 
     Raises:
         ModelError: It has adapters, hooks or parametrized weights, or takes features or texts.
@@ -133,10 +126,6 @@ def has_probe(model: nn.Module) -> bool:
 def fixed_layers(model: nn.Module, ignore: Sequence[str] = ()) -> set[str]:
     """Return the names of the layers whose outputs stay as they are.
 
-    Args:
-        model: The model.
-        ignore: Names of further parts.
-
     Raises:
         ModelError: A name of `ignore` is no part of the model.
     """
@@ -165,10 +154,6 @@ def hidden_layers(model: nn.Module) -> set[str]:
 
 def head_tensors(head: nn.Module, width: int) -> list[str]:
     """Return a head's tensors whose second dimension are its inputs.
-
-    Args:
-        head: The head.
-        width: Its input channels.
 
     Returns:
         Their names: of the first linear layer of that width, and matrices (K, width) of the head's

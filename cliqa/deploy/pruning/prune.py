@@ -17,8 +17,7 @@ import torch
 from torch import nn
 
 from cliqa.deploy.profiling import count_parameters
-from cliqa.deploy.pruning.channel_groups import ChannelGroups
-from cliqa.deploy.pruning.feed_forward import FeedForwardGroups
+from cliqa.deploy.pruning.channel_groups import ChannelGroups, FeedForwardGroups
 from cliqa.deploy.pruning.prunable import (
     check_prunable,
     fixed_layers,

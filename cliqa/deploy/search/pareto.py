@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -69,9 +70,6 @@ class RecipeResult:
 def pareto_front(rows: Sequence[RecipeResult]) -> list[RecipeResult]:
     """Return the measured rows that no other one beats: none is as good in all and better in one.
 
-    Args:
-        rows: All rows.
-
     Returns:
         In their order; of equal ones the first.
     """
@@ -121,18 +119,14 @@ class Budget:
         """Return which limits a measured row breaks, in words."""
         mib = None if row.bytes is None else row.bytes / 2**20
         broken = []
-        for value, limit, text in (
-            (row.drop, self.max_drop, "loses {:.4f} (at most {:g})"),
-            (mib, self.max_mib, "has {:.2f} MiB (at most {:g})"),
-            (row.cpu_ms, self.max_ms, "takes {:.2f} ms (at most {:g})"),
+        for exceeds, value, limit, text in (
+            (operator.gt, row.drop, self.max_drop, "loses {:.4f} (at most {:g})"),
+            (operator.gt, mib, self.max_mib, "has {:.2f} MiB (at most {:g})"),
+            (operator.gt, row.cpu_ms, self.max_ms, "takes {:.2f} ms (at most {:g})"),
+            (operator.lt, row.smaller, self.min_smaller, "is {:.2f} times smaller (at least {:g})"),
+            (operator.lt, row.faster, self.min_faster, "is {:.2f} times faster (at least {:g})"),
         ):
-            if limit is not None and value is not None and value > limit:
-                broken.append(text.format(value, limit))
-        for value, limit, text in (
-            (row.smaller, self.min_smaller, "is {:.2f} times smaller (at least {:g})"),
-            (row.faster, self.min_faster, "is {:.2f} times faster (at least {:g})"),
-        ):
-            if limit is not None and value is not None and value < limit:
+            if limit is not None and value is not None and exceeds(value, limit):
                 broken.append(text.format(value, limit))
         return broken
 

@@ -78,7 +78,6 @@ FAMILIES: dict[str, tuple[Config, int]] = {
     "efficientnet": ({"type": "LightweightModel", "backbone": "efficientnet_b0"}, 3),
     "grey": (classifier(SMALL, "LinearClsHead", 8), 1),
     "cosine classes": (classifier(SMALL, "CosineClsHead", 8), 1),
-    "resnet classes": (classifier(HALF, "LinearClsHead", 8), 3),
     "vit": (classifier(VIT, "VisionTransformerClsHead", 32), 3),
     "two tokens": (
         quality({**VIT, "type": "DistilledVisionTransformer"}, "LinearScoreHead", 64),
@@ -89,7 +88,7 @@ FAMILIES: dict[str, tuple[Config, int]] = {
     "ms hyper": (hyper("MSHyperIQA", pyramid_channels=16), 3),
     "swin hyper": (hyper("SwinHyperIQA", hidden=(16, 16)), 3),
 }
-SLOW = ("efficientnet", "mobilenet", "swin", "ms hyper", "hyper")
+SLOW = ("resnet18", "efficientnet", "mobilenet", "two tokens", "swin", "ms hyper", "hyper")
 
 
 def marked(name: str) -> Any:

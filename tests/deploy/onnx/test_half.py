@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cliqa.deploy.onnx import half
 from cliqa.deploy.onnx.graph import get_metadata, load_graph, onnx_forward
 from cliqa.deploy.onnx.half import autocast_forward, to_float16
 from cliqa.utils.errors import ArtifactError, ModelError
@@ -38,45 +39,46 @@ def test_a_file_is_half_as_large_and_says_nearly_the_same(
 
 
 @pytest.mark.parametrize("kind", ["linear", "cosine", "generated"])
-def test_every_kind_of_head(kind: str, onnx_folder: Path, tmp_path: Path) -> None:
-    report = to_float16(onnx_folder / f"{kind}.onnx", tmp_path / "half.onnx")
+def test_every_kind_of_head(
+    kind: str, onnx_folder: Path, tmp_path: Path, pictures: Pictures
+) -> None:
+    report = to_float16(onnx_folder / f"{kind}.onnx", tmp_path / "half.onnx", pictures(1))
     assert report.fidelity is not None
     assert report.fidelity.rank > 0.7
     assert report.fidelity.error is not None
     assert report.fidelity.error < 0.1
 
 
-def test_an_operator_stays_in_float32(onnx_folder: Path, tmp_path: Path) -> None:
-    to_float16(onnx_folder / "linear.onnx", tmp_path / "half.onnx", keep=["Gemm"])
-    graph = load_graph(tmp_path / "half.onnx").graph
-    types = {tensor.name: tensor.data_type for tensor in graph.initializer}
-    weights = {n.op_type: types[n.input[1]] for n in graph.node if n.op_type in ("Conv", "Gemm")}
-    assert weights == {"Conv": 10, "Gemm": 1}
-
-
-def test_what_overflows_is_refused(write_model: Callable[..., Path], tmp_path: Path) -> None:
+def test_what_overflows_is_refused(
+    write_model: Callable[..., Path], tmp_path: Path, pictures: Pictures
+) -> None:
     class Loud(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
             return (images * 1e3).square().mean((1, 2, 3)) / 1e6
 
     source, target = write_model(Loud()), tmp_path / "half.onnx"
     with pytest.raises(ModelError, match=r"float16 changes outputs|second model gives NaN"):
-        to_float16(source, target)
+        to_float16(source, target, pictures(1))
     assert not target.exists()
     with pytest.raises(ArtifactError, match="no such file"):
-        to_float16(tmp_path / "none.onnx", target)
+        to_float16(tmp_path / "none.onnx", target, pictures(1))
 
 
-def test_a_file_in_float16_is_refused(onnx_folder: Path, tmp_path: Path) -> None:
-    to_float16(onnx_folder / "linear.onnx", tmp_path / "half.onnx")
+def test_a_file_in_float16_is_refused(
+    onnx_folder: Path, tmp_path: Path, pictures: Pictures
+) -> None:
+    to_float16(onnx_folder / "linear.onnx", tmp_path / "half.onnx", pictures(1))
     with pytest.raises(ModelError, match=r"half\.onnx is in float16 already"):
-        to_float16(tmp_path / "half.onnx", tmp_path / "twice.onnx")
+        to_float16(tmp_path / "half.onnx", tmp_path / "twice.onnx", pictures(1))
 
 
-def test_too_coarse_a_file_is_refused(onnx_folder: Path, tmp_path: Path) -> None:
-    message = r"float16 changes outputs of up to .* by up to .*keep=\['Softmax'\]"
+def test_too_coarse_a_file_is_refused(
+    onnx_folder: Path, tmp_path: Path, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(half, "TOLERANCE", 1e-9)
+    message = r"float16 changes outputs of up to .* by up to .*Use int8 or bfloat16"
     with pytest.raises(ModelError, match=message):
-        to_float16(onnx_folder / "linear.onnx", tmp_path / "half.onnx", tolerance=1e-9)
+        to_float16(onnx_folder / "linear.onnx", tmp_path / "half.onnx", pictures(1))
 
 
 def test_bfloat16_by_autocast(scorer: nn.Module) -> None:

@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from cliqa.deploy.pruning.channel_groups import import_torch_pruning
-from cliqa.deploy.pruning.feed_forward import FeedForwardGroups
+from cliqa.deploy.pruning.channel_groups import FeedForwardGroups, import_torch_pruning
 from cliqa.deploy.pruning.prune import kept_channels, prune_channels
 from cliqa.models.build import build_model
 from cliqa.models.lora.adapters import inject, merge
