@@ -79,7 +79,9 @@ def _registered() -> Any:
         yield
 
 
-def config_of(scenario: Config, channels: int, texts: str, loss: str, model: str) -> Config:
+def config_of(
+    scenario: Config, channels: int, texts: str, loss: str, epochs: int, model: str
+) -> Config:
     """Return a config of a small model of images and texts, one that is told the targets or not."""
     tensor = [{"type": "ToTensor"}]
     return {
@@ -96,7 +98,7 @@ def config_of(scenario: Config, channels: int, texts: str, loss: str, model: str
             "type": "Naive",
             "train_mb_size": 16,
             "eval_mb_size": 64,
-            "train_epochs": 16,
+            "train_epochs": epochs,
             "optimizer": {"type": "AdamW", "lr": 5e-3},
             "loss": {"type": loss},
             "plugins": [{"type": "Teller"}] if model == "ToldModel" else [],
@@ -225,7 +227,7 @@ def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         scale = {"score_range": (0, 1), "higher_is_better": True, "fractions": (0.6, 0.0, 0.4)}
         section: Config = {"type": "QualityStream", "datasets": [{**labelled, **scale}]}
         noise, permuted = with_scores(root, out / "noise", None), with_scores(root, out / "p", 1)
-        of, kind, split = (3, "quality_levels", "MSELoss"), "scores", "all"
+        of, kind, split = (3, "quality_levels", "MSELoss", 12), "scores", "all"
     else:
         section = {"type": "SplitFashionMNIST", "n_experiences": 1}
         random = np.random.default_rng(0)
@@ -233,7 +235,7 @@ def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             root, out / "noise", lambda x: random.integers(0, 256, x.shape, dtype=np.uint8), 0
         )
         permuted = with_files(root, out / "permuted", random.permutation, 1)
-        of, kind, split = (1, "fashion_mnist", "ContrastiveLoss"), "classes", "test"
+        of, kind, split = (1, "fashion_mnist", "ContrastiveLoss", 16), "classes", "test"
     section["dataset_root"] = str(root)
 
     def trained(model: str) -> Trained:
