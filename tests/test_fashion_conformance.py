@@ -58,14 +58,12 @@ def accuracy(results: dict[str, Any]) -> float:
 
 def test_on_real_images(real: Path, tmp_path: Path) -> None:
     large = run("fmnist_replay", real, tmp_path, 0)
-    small = run("fmnist_replay", real, tmp_path, 0, "cl_strategy.mem_size=50")
     dark = run("fmnist_der", real, tmp_path, 0)
     joint = run("fmnist_joint", real, tmp_path, 0)
     assert accuracy(large) > 0.55
-    assert accuracy(small) > 0.40
     assert accuracy(dark) > 0.55
     assert accuracy(joint) > 0.68
-    for results in (large, small, dark):  # a dead network would have exactly .1 and .5
+    for results in (large, dark):  # a dead network would have exactly .1 and .5
         assert diagonal(results, "accuracy").min() > 0.8
         assert diagonal(results, "accuracy_task_il").min() > 0.8
         assert results["summary"]["average_accuracy_task_il"] > 0.9

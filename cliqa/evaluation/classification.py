@@ -75,15 +75,15 @@ def confusion_matrix(
     array([[1, 1],
            [0, 1]])
     """
-    said, true = np.asarray(predicted, dtype=np.int64), np.asarray(targets, dtype=np.int64)
-    if said.shape != true.shape:
-        raise EvaluationError(f"{said.size} predicted classes for {true.size} targets.")
-    both = np.concatenate([said, true])
+    chosen, true = np.asarray(predicted, dtype=np.int64), np.asarray(targets, dtype=np.int64)
+    if chosen.shape != true.shape:
+        raise EvaluationError(f"{chosen.size} predicted classes for {true.size} targets.")
+    both = np.concatenate([chosen, true])
     if both.size and not 0 <= both.min() <= both.max() < classes:
         raise EvaluationError(
             f"classes lie in {both.min()}..{both.max()}, outside 0..{classes - 1}."
         )
-    return np.bincount(true * classes + said, minlength=classes**2).reshape(classes, classes)
+    return np.bincount(true * classes + chosen, minlength=classes**2).reshape(classes, classes)
 
 
 def wilson_interval(correct: int, count: int, level: float = 0.95) -> Interval:
@@ -173,14 +173,14 @@ def _correct(
     logits: npt.ArrayLike, targets: npt.ArrayLike, among: Sequence[int] | None
 ) -> npt.NDArray[np.bool_]:
     """Return which samples (N,) get the right class."""
-    said = predicted_classes(logits, among)
+    chosen = predicted_classes(logits, among)
     true = np.asarray(targets, dtype=np.int64)
-    if true.shape != said.shape or not len(said):
+    if true.shape != chosen.shape or not len(chosen):
         raise EvaluationError(
-            f"logits of {len(said)} samples for targets of shape {true.shape}: accuracy needs as "
+            f"logits of {len(chosen)} samples for targets of shape {true.shape}: accuracy needs as "
             "many of each, and at least one."
         )
-    return np.asarray(said == true)
+    return np.asarray(chosen == true)
 
 
 def _as_logits(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:

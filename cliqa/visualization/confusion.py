@@ -39,9 +39,11 @@ def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figur
         raise ArtifactError("the stored predictions are about different classes.")
     if not all(np.isfinite(other.logits).all() for other in predictions):
         raise ArtifactError("the stored logits are no finite numbers: training has diverged.")
-    said = np.concatenate([predicted_classes(p.logits, range(len(classes))) for p in predictions])
+    guesses = np.concatenate(
+        [predicted_classes(p.logits, range(len(classes))) for p in predictions]
+    )
     true = np.concatenate([p.target for p in predictions])
-    return draw_counts(confusion_matrix(said, true, len(classes)), classes, label)
+    return draw_counts(confusion_matrix(guess, true, len(classes)), classes, label)
 
 
 @styled
@@ -67,10 +69,10 @@ def draw_counts(counts: np.ndarray, classes: Sequence[str], label: str) -> Figur
 
 def _write_counts(axes: Axes, counts: np.ndarray, share: np.ndarray) -> None:
     """Write the number of samples into every cell that has any."""
-    for (true, said), count in np.ndenumerate(counts):
+    for (true, guess), count in np.ndenumerate(counts):
         if count:
-            ink = "white" if share[true, said] > 0.6 else INK
-            axes.text(said, true, str(count), ha="center", va="center", color=ink, fontsize=7)
+            ink = "white" if share[true, guess] > 0.6 else INK
+            axes.text(guess, true, str(count), ha="center", va="center", color=ink, fontsize=7)
 
 
 def _name_axes(axes: Axes, classes: Sequence[str]) -> None:

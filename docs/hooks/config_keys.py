@@ -42,8 +42,8 @@ def config_page() -> str:
 
 def expected(check: Callable[[Any], str | None]) -> str:
     """Return what a section's check expects, in its own words."""
-    said = re.sub(r" \(this machine has .*\)", "", str(check(object())))
-    return said.replace("dict(...)", "`dict(...)`")
+    text = re.sub(r" \(this machine has .*\)", "", str(check(object())))
+    return text.replace("dict(...)", "`dict(...)`")
 
 
 def top_level_defaults() -> dict[str, str]:
@@ -105,8 +105,8 @@ def sections() -> Iterator[tuple[str, str, list[tuple[str, str, str, str]]]]:
         yield f"pretrain.{name}", text_of(part), [*more, *own]
     rows = list(argument_rows(start.StartOptions))
     source = entries_of(start.start_from).get("source", "")
-    said = dict(re.findall(r"\* ``(\w+)``: (.*?)(?= \* ``|$)", source))
-    rows = [(n, t, d, m or said.get(n.strip("`"), "")) for n, t, d, m in rows]
+    meanings = dict(re.findall(r"\* ``(\w+)``: (.*?)(?= \* ``|$)", source))
+    rows = [(n, t, d, m or meanings.get(n.strip("`"), "")) for n, t, d, m in rows]
     yield "load_from", "Where it is a dict; a path alone stands for `dict(path=...)`.", rows
     yield "deploy", text_of(DeployOptions), list(argument_rows(DeployOptions))
 

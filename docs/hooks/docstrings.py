@@ -83,9 +83,9 @@ def argument_rows(
 
 def type_in_words(annotation: object) -> str:
     """Return what an argument may be, as error messages say it; nothing where nobody knows."""
-    said = "" if annotation is UNKNOWN else in_words(annotation)
-    said = "" if "anything" in said else said.replace("finite number", "number")
-    return said.replace("dict(...)", "`dict(...)`")
+    text = "" if annotation is UNKNOWN else in_words(annotation)
+    text = "" if "anything" in text else text.replace("finite number", "number")
+    return text.replace("dict(...)", "`dict(...)`")
 
 
 SECTIONS_OF = {

@@ -153,6 +153,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
             return whole(self, images)
 
         monkeypatch.setattr(CheckpointModel, "__call__", call)
+        monkeypatch.setattr("cliqa.utils.memory.gc.collect", int)  # slow among so many tests
         return sizes
 
     return allow

@@ -28,6 +28,11 @@ def test_a_storage_counts_once() -> None:
     assert tensor_bytes({}) == 0
 
 
+@pytest.fixture(autouse=True)
+def _no_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cliqa.utils.memory.gc.collect", int)  # slow among so many tests
+
+
 class Small:
     """A model of means that takes `most` images at a time."""
 

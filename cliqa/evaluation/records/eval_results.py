@@ -206,9 +206,9 @@ def _notes(
     evaluations: Mapping[str, Evaluation], comparisons: Sequence[Mapping[str, Any]]
 ) -> list[str]:
     """Return the notes below the tables, a line each: the protocol and all warnings."""
-    said = list(dict.fromkeys(e["protocol"]["shown"] for e in evaluations.values()))
+    protocols = list(dict.fromkeys(e["protocol"]["shown"] for e in evaluations.values()))
     splits = list(dict.fromkeys(e["protocol"]["split"] for e in evaluations.values()))
-    lines = [f"- protocol: {'; '.join(said)}; split {', '.join(splits)}"]
+    lines = [f"- protocol: {'; '.join(protocols)}; split {', '.join(splits)}"]
     if not same_protocol(list(evaluations.values())):
         lines.append(
             "- the models saw the images in different ways (their preprocessing differs), which "

@@ -75,7 +75,6 @@ FAMILIES: dict[str, tuple[Config, int]] = {
     "cosine": (quality(HALF, "CosineScoreHead", 8), 3),
     "resnet18": ({"type": "LightweightModel", "backbone": "resnet18"}, 3),
     "mobilenet": ({"type": "LightweightModel", "backbone": "mobilenet_v3_small"}, 3),
-    "efficientnet": ({"type": "LightweightModel", "backbone": "efficientnet_b0"}, 3),
     "grey": (classifier(SMALL, "LinearClsHead", 8), 1),
     "cosine classes": (classifier(SMALL, "CosineClsHead", 8), 1),
     "vit": (classifier(VIT, "VisionTransformerClsHead", 32), 3),
@@ -88,7 +87,7 @@ FAMILIES: dict[str, tuple[Config, int]] = {
     "ms hyper": (hyper("MSHyperIQA", pyramid_channels=16), 3),
     "swin hyper": (hyper("SwinHyperIQA", hidden=(16, 16)), 3),
 }
-SLOW = ("resnet18", "efficientnet", "mobilenet", "two tokens", "swin", "ms hyper", "hyper")
+SLOW = ("resnet18", "mobilenet", "two tokens", "swin", "ms hyper", "hyper")
 
 
 def marked(name: str) -> Any:
