@@ -43,7 +43,7 @@ def draw_confusion(predictions: Sequence[ClassPredictions], label: str) -> Figur
         [predicted_classes(p.logits, range(len(classes))) for p in predictions]
     )
     true = np.concatenate([p.target for p in predictions])
-    return draw_counts(confusion_matrix(guess, true, len(classes)), classes, label)
+    return draw_counts(confusion_matrix(guesses, true, len(classes)), classes, label)
 
 
 @styled

@@ -145,17 +145,15 @@ def draw_evaluation(evaluation: Mapping[str, DataSetScores], label: str = "") ->
 def _confusion(evaluation: Mapping[str, DataSetScores], label: str) -> Figure:
     """Draw the classes of all experiences in one matrix."""
     pairs = [pair for data in evaluation.values() for pair in zip(*data.classes(), strict=True)]
-    known = [
-        (true, guess) for true, guess in pairs if guess is not None
-    ]
+    known = [(true, guess) for true, guess in pairs if guess is not None]
     if not known:
         raise ArtifactError("the evaluation predicts no class: the training has diverged.")
     classes = sorted({name for pair in known for name in pair})
     numbers = {name: index for index, name in enumerate(classes)}
-    guess = np.array([numbers[guess] for _, guess in known])
+    guesses = np.array([numbers[guess] for _, guess in known])
     true = np.array([numbers[true] for true, _ in known])
     return draw_counts(
-        confusion_matrix(guess, true, len(classes)), classes, label or "evaluation"
+        confusion_matrix(guesses, true, len(classes)), classes, label or "evaluation"
     )
 
 
