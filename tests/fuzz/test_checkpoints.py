@@ -55,7 +55,7 @@ def same(first: Any, second: Any) -> bool:
     return bool(first == second) or first != first  # noqa: PLR0124  a NaN is itself
 
 
-@cases(short=60, long=800)
+@cases(short=40, long=800)
 @given(data=st.data())
 def test_damaged_bytes_are_found_or_harmless(
     data: st.DataObject, run_bytes: bytes, tiny_run: Path, folder: Path, attempt: Try
@@ -72,7 +72,7 @@ def test_damaged_bytes_are_found_or_harmless(
         assert same(valid, state), "loaded, and not what was saved"
 
 
-@cases(short=30, long=300)
+@cases(short=20, long=300)
 @given(place=st.integers(0, 10**9), bit=st.integers(0, 7))
 def test_one_flipped_bit(
     place: int, bit: int, run_bytes: bytes, tiny_run: Path, folder: Path, attempt: Try
@@ -149,7 +149,7 @@ def predict(path: Path, image: Path) -> list[float | None]:
     return [row.score for row in Predictor(path, CPU).predict([image])]
 
 
-@cases(short=40, long=500)
+@cases(short=25, long=500)
 @given(data=st.data())
 @pytest.mark.usefixtures("_canary")
 def test_a_hostile_entry_runs_and_fetches_nothing(
@@ -186,7 +186,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(name, fail)
 
 
-@cases(short=40, long=500)
+@cases(short=25, long=500)
 @given(data=st.data())
 def test_a_damaged_entry(
     data: st.DataObject, tiny_run: Path, tiny_data: Path, folder: Path, attempt: Try
@@ -214,7 +214,7 @@ def exported(tiny_run: Path, folder: Path, quick_exports: None) -> Content:  # n
     return Content(path.read_bytes())
 
 
-@cases(short=40, long=400)
+@cases(short=25, long=400)
 @given(data=st.data())
 def test_an_exported_file_with_damaged_bytes(
     data: st.DataObject, exported: bytes, folder: Path, tiny_data: Path, attempt: Try
@@ -229,7 +229,7 @@ def test_an_exported_file_with_damaged_bytes(
         assert found == predict(path, image), "other scores, and not a word"
 
 
-@cases(short=30, long=300)
+@cases(short=20, long=300)
 @given(data=st.data())
 @pytest.mark.usefixtures("_canary")
 def test_a_hostile_description(

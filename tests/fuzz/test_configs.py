@@ -118,7 +118,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.hub.urlopen", refuse)
 
 
-@cases(short=100, long=3000)
+@cases(short=70, long=3000)
 @given(data=st.data())
 def test_a_damaged_key_in_a_file(data: st.DataObject, folder: Path, attempt: Try) -> None:
     name, place = data.draw(st.sampled_from(PLACES))
@@ -149,7 +149,7 @@ TEXTS = st.one_of(
 )
 
 
-@cases(short=60, long=1500)
+@cases(short=40, long=1500)
 @given(place=st.sampled_from(PLACES), text=TEXTS)
 def test_a_strange_option(place: tuple[str, Any], text: str, folder: Path, attempt: Try) -> None:
     name, keys = place
@@ -165,7 +165,7 @@ def test_a_strange_option(place: tuple[str, Any], text: str, folder: Path, attem
 SOURCES = [path.read_bytes() for path in LEAVES]
 
 
-@cases(short=60, long=700)
+@cases(short=40, long=700)
 @given(data=st.data())
 def test_a_damaged_text(data: st.DataObject, folder: Path, attempt: Try) -> None:
     source = data.draw(st.sampled_from(SOURCES))

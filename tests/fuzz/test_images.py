@@ -82,7 +82,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("images")
 
 
-@cases(short=80, long=600)
+@cases(short=50, long=600)
 @given(kind=st.sampled_from(KINDS), size=SIZES, seed=st.integers(0, 99))
 def test_whole_images(
     kind: tuple[str, str], size: tuple[int, int], seed: int, folder: Path, attempt: Try
@@ -99,7 +99,7 @@ def test_whole_images(
     assert (image.int() - other.int()).abs().max() <= 1, "the two decoders disagree"
 
 
-@cases(short=120, long=1500)
+@cases(short=70, long=1500)
 @given(data=st.data())
 def test_damaged_images(data: st.DataObject, folder: Path, attempt: Try) -> None:
     name, mode = data.draw(st.sampled_from(KINDS))

@@ -100,7 +100,7 @@ def damaged(
     return build, content, path
 
 
-@cases(short=150, long=3000)
+@cases(short=70, long=3000)
 @given(data=st.data())
 def test_a_damaged_text_of_labels(
     data: st.DataObject, roots: Callable[[str], Path], attempt: Try
@@ -152,7 +152,7 @@ NUMBERS = st.one_of(
 )
 
 
-@cases(short=40, long=500)
+@cases(short=25, long=500)
 @given(number=NUMBERS, row=st.integers(0, 19))
 def test_a_strange_number_is_read_as_it_stands_or_refused(
     number: str, row: int, roots: Callable[[str], Path], attempt: Try
