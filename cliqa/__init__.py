@@ -4,6 +4,8 @@ The functions named in ``__all__`` are the public Python API. They are loaded on
 ``import cliqa`` takes no time: a config's checks and ``--help`` must not wait for torch.
 """
 
+from cliqa.moved import install as _install
+
 __version__ = "0.1.0"
 
 __all__ = ["evaluate", "load", "plugin", "results", "train"]
@@ -15,6 +17,8 @@ _HOMES = {
     "results": "cliqa.api.results",
     "train": "cliqa.api.runs",
 }
+
+_install()
 
 
 def __getattr__(name: str) -> object:

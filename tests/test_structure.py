@@ -20,6 +20,7 @@ FLAT = 16
 TESTED = 0.8
 
 LAYERS = (
+    {"moved"},
     {"utils"},
     {"config"},
     {"registry"},
@@ -91,6 +92,8 @@ def layer_of(room: str) -> int:
 def room_mistakes(path: Path, root: Path = ROOT) -> Iterator[str]:
     """Yield the imports of a file that lead up or sideways."""
     room = module_of(path, root).split(".")[0]
+    if not room:  # the package itself has a test of its own
+        return
     for line, imported in imports_of(path):
         parts = imported.split(".")
         if imported.startswith("."):
@@ -172,8 +175,9 @@ def test_every_room_has_a_layer() -> None:
     assert {room for room in rooms if layer_of(room) < 0} == set()
 
 
-def test_the_package_itself_imports_nothing() -> None:
-    assert [name for _, name in imports_of(ROOT / "cliqa" / "__init__.py")] == []
+def test_the_package_itself_imports_nothing_but_its_old_paths() -> None:
+    imported = [name for _, name in imports_of(ROOT / "cliqa" / "__init__.py")]
+    assert imported == ["cliqa.moved", "cliqa.moved.install"]
 
 
 def test_files_are_short() -> None:

@@ -2,3 +2,7 @@
 
 Reading a file safely is in `cliqa.utils.checkpoint`.
 """
+
+from cliqa.models.weights.weights import load_weights
+
+__all__ = ["load_weights"]
