@@ -17,7 +17,7 @@ from cliqa.datasets.clear.layout import TRAINING
 from cliqa.engine.work_dir.checkpoints import sha256_of
 from cliqa.models.backbones.extractor import FeatureExtractor
 from cliqa.transforms.pipeline import Pipeline, preprocessing_signature
-from cliqa.utils.errors import CliqaError, DatasetError, ModelError
+from cliqa.utils.errors import CliqaError, DatasetError, ModelError, first_line
 from cliqa.utils.io import write_json
 from cliqa.utils.locks import remove_leftovers
 
@@ -74,7 +74,7 @@ def _length(extractor: FeatureExtractor, pipeline: Pipeline) -> int:
     except CliqaError:
         raise
     except (RuntimeError, ValueError, AssertionError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(
             f"arch: the network cannot take images of shape {tuple(image.shape)} ({reason}). "
             "Choose one for images of 224 pixels."

@@ -20,7 +20,7 @@ from cliqa.pretraining.pairs import PairDataset
 from cliqa.pretraining.projection import QualityProjection
 from cliqa.training.loop.precision import Precision
 from cliqa.utils.device import check_workers
-from cliqa.utils.errors import CheckpointError, ModelError
+from cliqa.utils.errors import CheckpointError, ModelError, first_line
 from cliqa.utils.seed import generator, seed_everything
 
 Row = dict[str, float]
@@ -224,7 +224,7 @@ class Pretrainer:
             self.optimizer.load_state_dict(state["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
             raise CheckpointError(
-                f"the state belongs to another model ({str(error).splitlines()[0]}). Use the model "
+                f"the state belongs to another model ({first_line(error)}). Use the model "
                 "that the run started with, or start a new run."
             ) from error
         self.precision.load_state_dict(state["precision"])

@@ -21,7 +21,7 @@ from typing import Any
 from avalanche.logging import WandBLogger as AvalancheWandBLogger
 
 from cliqa.registry import LOGGERS
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import ConfigError, first_line
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -140,7 +140,7 @@ class WandBLogger(AvalancheWandBLogger):
 
 def _first_line(error: Exception) -> str:
     """Return an error's first line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return first_line(error).rstrip(".")
 
 
 def mode_of_environment(wandb: ModuleType) -> str:

@@ -13,7 +13,7 @@ from cliqa.config.suggest import closest
 from cliqa.models.language.torchscript_file import is_torchscript, read_torchscript
 from cliqa.utils.archive import ArchiveError
 from cliqa.utils.checkpoint import DAMAGE, load_checkpoint
-from cliqa.utils.errors import ConfigError, ModelError
+from cliqa.utils.errors import ConfigError, ModelError, first_line
 
 _TEXT = {"context_length": 77, "vocab_size": 49408}
 _SMALL = {"transformer_width": 512, "transformer_heads": 8, "transformer_layers": 12, **_TEXT}
@@ -94,7 +94,7 @@ def build_clip(clip: ModuleType, path: Path) -> nn.Module:
         model: nn.Module = clip.model.build_model(dict(state)).float().eval()
         return model
     except (*DAMAGE, AttributeError, TypeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise ModelError(
             f"{path}: not the weights of an OpenAI CLIP model ({reason}). Use the file that "
             "clip.load downloads (RN50.pt, ViT-B-32.pt), or its state_dict() saved with torch.save."
