@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-fast fuzz soak docs lint format type check clean
+.PHONY: demo test test-fast versions fuzz soak docs lint format type check clean
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +20,9 @@ test: $(VENV)/.installed  ## the whole default suite
 
 test-fast: $(VENV)/.installed  ## without what takes more than five seconds
 	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow and not integration"
+
+versions:  ## the oldest and the newest Python and packages that pyproject.toml promises, by uv
+	PYTHON=$(PYTHON) .ci/versions
 
 fuzz: $(VENV)/.installed  ## thousands of damaged configs, labels, checkpoints, images and commands
 	CLIQA_FUZZ=long $(RUN) -m pytest -n 2 tests/fuzz

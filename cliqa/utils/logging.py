@@ -6,14 +6,19 @@ import contextlib
 import logging
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from cliqa.utils.console import print_error
 
 ROOT = "cliqa"
 
+if TYPE_CHECKING:
+    _Stream = logging.StreamHandler[TextIO]
+else:
+    _Stream = logging.StreamHandler  # a generic class since Python 3.11 only
 
-class _Console(logging.StreamHandler[TextIO]):
+
+class _Console(_Stream):
     """Writes to the current ``sys.stderr``; INFO messages without a level."""
 
     def __init__(self) -> None:
