@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import posixpath
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,9 +37,12 @@ def read_ava(path: Path) -> ScoreTable:
     """
     lines, rows = read_lines(path)
     try:
-        values = np.loadtxt(lines, dtype=np.int64, comments=None, ndmin=2)
+        with warnings.catch_warnings():
+            # NumPy 1 and 2.0 warn that they cut 1.5 to 1; later versions refuse it
+            warnings.simplefilter("error", DeprecationWarning)
+            values = np.loadtxt(lines, dtype=np.int64, comments=None, ndmin=2)
         uniform = values.shape[1] == _COLUMNS
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, DeprecationWarning):
         uniform = False
     if not uniform:
         _raise_first_bad_line(path, lines, rows)
