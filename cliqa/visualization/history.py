@@ -76,7 +76,6 @@ def draw_history(rows: Rows) -> Figure:
             _draw_epochs(axes, epochs, f"{kind}_{measure}", line=LINES[kind])
         if len(kinds) > 1:
             axes.legend(handles=_kinds_legend(), loc="best", ncols=2)
-    panels[0].set_ylim(bottom=0)
     return figure
 
 
@@ -107,7 +106,6 @@ def draw_histories(runs: Mapping[str, Rows]) -> Figure:
     if any(len(kinds) > 1 for kinds in measures.values()):
         handles += _kinds_legend()
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 4))
-    panels[0].set_ylim(bottom=0)
     return figure
 
 
@@ -152,6 +150,8 @@ def _panels(
     """Return a figure with a panel of the loss and one a measure over so many epochs."""
     figure = new_figure(PAGE, height + 1.5 * len(measures))
     panels = figure.subplots(1 + len(measures), 1, sharex=True, squeeze=False).ravel()
+    for axes in panels:
+        axes.margins(y=0.1)  # the highest and the lowest marker are whole
     panels[0].set_ylabel("training loss")
     for axes, (measure, kinds) in zip(panels[1:], measures.items(), strict=True):
         name = LABELS.get(measure, measure)
