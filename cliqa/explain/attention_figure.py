@@ -64,13 +64,14 @@ def draw_attention(found: Sequence[Explanation]) -> Figure:
     columns = 1 + len(layers) + bool(found[0].weights)
     width = PAGE if columns > 2 else PAGE * 0.75
     heights = [width / columns * min(e.image.shape[0] / e.image.shape[1], 1.5) for e in found]
-    figure = new_figure(width, sum(heights) + 0.35 * len(found) + 0.6)
+    figure = new_figure(width, sum(heights) + 0.35 * len(found) + 0.9)
+    figure.suptitle(_title(found[0]), x=0.01, ha="left", fontsize=8.5)
     panels = figure.subplots(len(found), columns, squeeze=False, height_ratios=heights)
     for row, each in zip(panels, found, strict=True):
         _draw_image(row[0], each)
         for axes, layer in zip(row[1:], layers, strict=False):
             _draw_map(axes, each, layer, _norm(found, layer))
-            name = shortened(layer, 30) if each is found[0] else " "
+            name = f"layer {shortened(layer, 26)}" if each is found[0] else " "
             axes.set_title(f" \n{name}", fontsize=7)  # as high as the image's: rows are level
         if each.weights:
             _draw_weights(row[-1], each.weights)
@@ -78,10 +79,18 @@ def draw_attention(found: Sequence[Explanation]) -> Figure:
                 row[-1].set_xlabel("scale, shallow to deep")
     for column, layer in enumerate(layers, start=1):
         unseen = any(np.isnan(each.maps[layer]).any() for each in found)
-        what = "Grad-CAM of the score" if found[0].gradient else "attention"
+        what = "Grad-CAM" if found[0].gradient else "attention"
         bar = _add_bar(figure, panels[:, column], _norm(found, layer), found[0].gradient)
         bar.set_label(f"{what}\n(dark: not seen)" if unseen else what, fontsize=7)
     return figure
+
+
+def _title(each: Explanation) -> str:
+    """Return what the figure shows."""
+    if not each.gradient:
+        return "Spatial attention: how much the model weighs each place"
+    what = "the score" if each.label is None else "the probability of the class"
+    return f"Grad-CAM: which places raise or lower {what}"
 
 
 def _draw_image(axes: Axes, each: Explanation) -> None:
@@ -129,7 +138,7 @@ def _add_bar(figure: Figure, axes: np.ndarray, norm: Normalize, gradient: bool) 
     shown = ScalarMappable(norm, colormaps[_colors(gradient=gradient)])
     bar = figure.colorbar(shown, ax=list(axes), location="bottom", shrink=0.68, aspect=16, pad=0.03)
     bar.outline.set_visible(False)
-    ends = ("lowers", "raises") if gradient else (f"{norm.vmin:.2f}", f"{norm.vmax:.2f}")
+    ends = ("lowers it", "raises it") if gradient else (f"{norm.vmin:.2f}", f"{norm.vmax:.2f}")
     bar.set_ticks([float(norm.vmin or 0), float(norm.vmax or 0)], labels=ends)
     return bar
 

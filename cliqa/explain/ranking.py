@@ -58,6 +58,9 @@ def rank_degradations(
     return ladders
 
 
+INTERVAL_IMAGES = 5
+"""Fewest images of which intervals are drawn: of two or three they hide the curves."""
+
 SHOWN = 256
 """Edge of the part of an image that a strip shows, in pixels: damage is seen at full size alone."""
 
@@ -90,7 +93,7 @@ class Ladder:
 def draw_strip(ladders: Sequence[Ladder]) -> Figure:
     """Draw one image's versions with their scores, a row a distortion, and the scores as curves.
 
-    The middle of the image is shown at its own resolution.
+    The middle of the image is shown at its own resolution, as wide as the page allows.
 
     Args:
         ladders: Those of one image, with as many levels each.
@@ -101,10 +104,14 @@ def draw_strip(ladders: Sequence[Ladder]) -> Figure:
     if not ladders:
         raise ArtifactError("there is no ladder to draw.")
     levels = len(ladders[0].scores)
-    curve = 2.2
-    cell = PAGE / (levels + curve)
-    figure = new_figure(PAGE, (cell + 0.28) * len(ladders) + 0.55)
-    grid = figure.add_gridspec(len(ladders), levels + 1, width_ratios=[1.0] * levels + [curve])
+    cell = PAGE / levels
+    curve = 1.5  # inches
+    figure = new_figure(PAGE, (cell + 0.28) * len(ladders) + curve + 0.9)
+    images, curves = figure.add_gridspec(
+        2, 1, height_ratios=[(cell + 0.28) * len(ladders), curve + 0.4]
+    )
+    grid = images.subgridspec(len(ladders), levels)
+    below = curves.subgridspec(1, len(ladders))
     shared: Axes | None = None
     for row, ladder in enumerate(ladders):
         for level, (image, score) in enumerate(zip(ladder.images, ladder.scores, strict=True)):
@@ -117,11 +124,11 @@ def draw_strip(ladders: Sequence[Ladder]) -> Figure:
                 axes.set_title(f"level {level}" if level else "as it is", weight="normal", size=7)
             if level == 0:
                 axes.set_ylabel(ladder.kind, color=color(row), weight="bold")
-        shared = figure.add_subplot(grid[row, levels], sharex=shared, sharey=shared)
+        shared = figure.add_subplot(below[row], sharex=shared, sharey=shared)
         _draw_curve(shared, ladder, row)
-        shared.tick_params(labelbottom=row == len(ladders) - 1)
-    if shared is not None:
-        shared.set_xlabel("level of degradation")
+        shared.tick_params(labelleft=row == 0)
+        if row == 0:
+            shared.set_ylabel("score", labelpad=1)
     figure.suptitle(shortened(ladders[0].name, 40), x=0.01, ha="left", size=8.5, weight="bold")
     return figure
 
@@ -131,10 +138,12 @@ def _draw_curve(axes: Axes, ladder: Ladder, index: int) -> None:
     levels = np.arange(len(ladder.scores))
     axes.plot(levels, ladder.scores, f"-{marker(index)}", color=color(index))
     axes.set_xticks(levels)
-    axes.set_ylabel("score", labelpad=1)
+    axes.set_xlabel("level of degradation")
     axes.grid(axis="y")
     axes.set_title(
-        f"{ladder.ordered:.0%} of pairs in order".replace("%", " %"), size=7, weight="normal"
+        f"{ladder.kind}: {ladder.ordered:.0%} of pairs in order".replace("%", " %"),
+        size=7,
+        weight="normal",
     )
 
 
@@ -150,8 +159,9 @@ def _middle(image: np.ndarray) -> np.ndarray:
 def draw_ranking(ladders: Sequence[Ladder]) -> Figure:
     """Draw how the score of several images changes with the level of degradation, on average.
 
-    Bars are Student's 95 % intervals of the mean over the images. The changes are each image's own,
-    so that how good the images were to begin with adds nothing to them.
+    Bars are Student's 95 % intervals of the mean over the images; of fewer than `INTERVAL_IMAGES`
+    images each one's own curve is drawn in their place. The changes are each image's own, so that
+    how good the images were to begin with adds nothing to them.
 
     Args:
         ladders: Those of two images or more, with as many levels each.
@@ -169,7 +179,8 @@ def draw_ranking(ladders: Sequence[Ladder]) -> Figure:
         _draw_mean(axes, kind, same, index, (index - (len(kinds) - 1) / 2) * 0.12)
     count = len({ladder.name for ladder in ladders})
     axes.set_xlabel("level of degradation (0: as it is)")
-    axes.set_ylabel(f"mean change of the score, n = {count}\n(bar: 95 % interval)")
+    how = "bar: 95 % interval" if count >= INTERVAL_IMAGES else "thin: each image"
+    axes.set_ylabel(f"mean change of the score, n = {count}\n({how})")
     axes.axhline(0, color=MUTED, linewidth=0.6)
     axes.grid(axis="y")
     handles, names = axes.get_legend_handles_labels()
@@ -186,11 +197,14 @@ def _draw_mean(axes: Axes, kind: str, ladders: Sequence[Ladder], index: int, asi
     found = [mean_interval(column.tolist()) for column in changes.T]
     mean = np.array([each.mean for each in found], dtype=float)
     reach = np.array([each.high for each in found], dtype=float) - mean
+    few = len(ladders) < INTERVAL_IMAGES
+    for own in changes if few else ():
+        axes.plot(np.arange(len(mean)) + aside, own, color=color(index), linewidth=0.5, alpha=0.6)
     ordered = float(np.mean([ladder.ordered for ladder in ladders]))
     axes.errorbar(
         np.arange(len(mean)) + aside,
         mean,
-        reach,
+        None if few else reach,
         color=color(index),
         marker=marker(index),
         elinewidth=1,

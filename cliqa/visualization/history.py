@@ -21,6 +21,7 @@ from cliqa.visualization.style import (
     MUTED,
     PAGE,
     color,
+    marker,
     new_figure,
     shortened,
     styled,
@@ -76,7 +77,6 @@ def draw_history(rows: Rows) -> Figure:
             _draw_epochs(axes, epochs, f"{kind}_{measure}", line=LINES[kind])
         if len(kinds) > 1:
             axes.legend(handles=_kinds_legend(), loc="best", ncols=2)
-    panels[0].set_ylim(bottom=0)
     return figure
 
 
@@ -91,23 +91,23 @@ def draw_histories(runs: Mapping[str, Rows]) -> Figure:
     measures = measures_of(list(histories.values()))
     figure, panels = _panels(2.4, measures, max(map(len, histories.values())))
     for index, epochs in enumerate(histories.values()):
-        _plot(panels[0], _values(epochs, "loss"), "-", color(index))
+        _plot(panels[0], _values(epochs, "loss"), "-", color(index), marker(index))
         for axes, (measure, kinds) in zip(panels[1:], measures.items(), strict=True):
             for kind in kinds:
                 values = _values(epochs, f"{kind}_{measure}")
-                _plot(axes, values, LINES[kind], color(index))
+                _plot(axes, values, LINES[kind], color(index), marker(index))
     first, *others = map(_borders, histories.values())
     for axes in panels:
         axes.grid(axis="y")
         for border in first if all(other == first for other in others) else ():
             axes.axvline(border, color=FAINT, linewidth=0.8, zorder=0)
     handles = [
-        Line2D([], [], color=color(k), label=shortened(name, 28)) for k, name in enumerate(runs)
+        Line2D([], [], color=color(k), marker=marker(k), markersize=3.5, label=shortened(name, 28))
+        for k, name in enumerate(runs)
     ]
     if any(len(kinds) > 1 for kinds in measures.values()):
         handles += _kinds_legend()
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 4))
-    panels[0].set_ylim(bottom=0)
     return figure
 
 
@@ -152,12 +152,14 @@ def _panels(
     """Return a figure with a panel of the loss and one a measure over so many epochs."""
     figure = new_figure(PAGE, height + 1.5 * len(measures))
     panels = figure.subplots(1 + len(measures), 1, sharex=True, squeeze=False).ravel()
+    for axes in panels:
+        axes.margins(y=0.1)  # the highest and the lowest marker are whole
     panels[0].set_ylabel("training loss")
     for axes, (measure, kinds) in zip(panels[1:], measures.items(), strict=True):
         name = LABELS.get(measure, measure)
         axes.set_ylabel(name if len(kinds) > 1 else f"{WORDS[kinds[0]]} {name}")
     panels[-1].set_xlabel("epoch")
-    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     panels[-1].set_xlim(0.5, count + 0.5)
     return figure, panels
 
@@ -173,11 +175,18 @@ def _values(epochs: Rows, key: str) -> np.ndarray:
     return np.array([row.get(key) for row in epochs], dtype=float)  # None -> NaN
 
 
-def _plot(axes: Axes, values: np.ndarray, line: str, own: str) -> None:
-    """Draw the values that are defined over the numbers of their epochs."""
+def _plot(axes: Axes, values: np.ndarray, line: str, own: str, shape: str = "o") -> None:
+    """Draw the values that are defined over the numbers of their epochs; at most 40 are marked."""
     drawn = np.flatnonzero(np.isfinite(values))  # not every epoch is validated
-    shape = "" if drawn.size > 40 else "o"
-    axes.plot(drawn + 1, values[drawn], shape + line, color=own, markersize=2.8)
+    axes.plot(
+        drawn + 1,
+        values[drawn],
+        line,
+        color=own,
+        marker=shape,
+        markersize=2.8,
+        markevery=-(-max(drawn.size, 1) // 40),
+    )
 
 
 def _draw_epochs(axes: Axes, epochs: Rows, key: str, line: str = "-", named: bool = False) -> None:

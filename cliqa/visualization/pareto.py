@@ -15,6 +15,10 @@ ORDER = ("fp32", "fp16", "bf16", "int8")
 """Precisions in the order of their colours."""
 
 
+WIDE = 4
+"""Ratios whose greatest is this many times their least are drawn over powers of two."""
+
+
 @styled
 def draw_pareto(
     rows: Sequence[RecipeResult],
@@ -35,10 +39,10 @@ def draw_pareto(
     measured = [row for row in rows if row.valid]
     for axes in (left, right):
         axes.axhline(0, color=MUTED, linewidth=0.8, linestyle=":")
-        axes.set_xscale("log", base=2)
         axes.grid()
         axes.margins(0.15)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    _set_scale(left, [float(row.smaller or 1) for row in measured])
+    _set_scale(right, [float(row.faster or 1) for row in measured])
     for row in measured:
         _draw(left, float(row.smaller or 1), row, row in front, row == best)
         _draw(right, float(row.faster or 1), row, row in front, row == best)
@@ -47,6 +51,13 @@ def draw_pareto(
     left.set_ylabel(f"change of {measure}")
     _legend(figure, measured)
     return figure
+
+
+def _set_scale(axes: Axes, ratios: Sequence[float]) -> None:
+    """Fit the axis to the ratios: powers of two where they span several, else even steps."""
+    if max(ratios, default=1) >= WIDE * min(ratios, default=1):
+        axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def _draw(axes: Axes, place: float, row: RecipeResult, on_front: bool, is_best: bool) -> None:

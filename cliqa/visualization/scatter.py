@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from cliqa.evaluation.functional import plcc, srcc
+from cliqa.evaluation.functional import plcc, srcc, why_undefined
 from cliqa.evaluation.logistic import logistic_fit
 from cliqa.evaluation.records.predictions import ScorePredictions
 from cliqa.utils.errors import EvaluationError
@@ -24,6 +25,9 @@ from cliqa.visualization.style import (
     signed,
     styled,
 )
+
+FIT_IMAGES = 20
+"""Fewest images for which a fitted curve is drawn: one of four parameters passes through a few."""
 
 AXIS_LIMIT = 3.0
 """A forgotten scale may send predictions far away; what lies farther outside the range of scores
@@ -41,8 +45,9 @@ def draw_scatter(
 ) -> Figure:
     """Draw the predictions of one model against the true scores of every data set.
 
-    The dark curve is the fitted logistic (drawn where the predictions rise with the scores), the
-    grey one the identity: both are 0..1 (or on the label file's own scale), higher = better.
+    The dark curve is the fitted logistic, the grey line the identity: both are 0..1 (or on the
+    label file's own scale), higher = better. Where there is no curve, the panel says why: there are
+    fewer than `FIT_IMAGES` images, or the predictions do not rise with the scores.
     `title` names the model (``"after koniq"``); intervals of 95 % are written behind the measures.
 
     Raises:
@@ -54,23 +59,41 @@ def draw_scatter(
     across = min(panels_across(count), 4)
     down = -(-count // across)
     width = {1: COLUMN, 2: PAGE * 0.72}.get(across, PAGE)
-    figure = new_figure(width, down * (width / across + 0.4) + 0.2, square=True)
+    figure = new_figure(width, down * (width / across + 0.55) + 0.2, square=True)
     panels = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
-    for index, (name, data) in enumerate(predictions.items()):
+    facts = [
+        _draw_panel(panels[index], data, color(index), (intervals or {}).get(name, {}))
+        for index, (name, data) in enumerate(predictions.items())
+    ]
+    lines = max(map(len, facts))
+    for index, name in enumerate(predictions):
         axes = panels[index]
-        axes.set_title(shortened(name, 26), loc="left", color=color(index), pad=34)
-        _draw_panel(axes, data, color(index), (intervals or {}).get(name, {}))
+        _add_header(axes, shortened(name, 26), color(index), facts[index], lines)
         if index + across >= count:
             axes.set_xlabel(f"prediction {title}".rstrip())
         if index % across == 0:
             axes.set_ylabel("true score")
     for axes in panels[count:]:
         axes.remove()
+    _add_legend(panels[:count])
     return figure
 
 
-def _draw_panel(axes: Axes, data: ScorePredictions, own: str, intervals: Intervals) -> None:
-    """Draw one data set: points, identity, fitted curve, and the correlations above."""
+def _add_legend(panels: Sequence[Axes]) -> None:
+    """Name the lines in the first panel with a curve, whose lower right corner is mostly free."""
+    fitted = next((axes for axes in panels if len(axes.lines) > 1), None)
+    axes = fitted if fitted is not None else panels[0]
+    handles = [Line2D([], [], color=FAINT, linewidth=1, label="prediction = score")]
+    if fitted is not None:
+        handles.append(Line2D([], [], color=INK, linewidth=1.3, label="fitted logistic"))
+    size = 6 if len(panels) < 4 else 5
+    axes.legend(handles=handles, loc="lower right", fontsize=size, handlelength=1.4, borderpad=0.2)
+
+
+def _draw_panel(
+    axes: Axes, data: ScorePredictions, own: str, intervals: Intervals
+) -> tuple[str, ...]:
+    """Draw one data set: points, identity, fitted curve; return the lines to write above it."""
     keep = np.isfinite(data.prediction)  # a model that has diverged predicts no numbers
     x, y = data.prediction[keep], data.target[keep]
     scale = _scale(data.target)
@@ -87,10 +110,7 @@ def _draw_panel(axes: Axes, data: ScorePredictions, own: str, intervals: Interva
         rasterized=True,  # 20,000 points would make a PDF that no viewer scrolls
     )
     complete = bool(keep.all())
-    fit = logistic_fit(x, y)
-    if complete and fit.reason is None:
-        line = np.linspace(x.min(), x.max(), 200)
-        axes.plot(line, fit(line), color=INK, linewidth=1.3)
+    missing = _draw_fit(axes, x, y) if complete else "not all are numbers"
     values = (srcc(x, y), plcc(x, y)) if complete else (None, None)
     hidden = int(data.target.size - np.sum((x >= low) & (x <= high)))
     facts = (
@@ -99,9 +119,23 @@ def _draw_panel(axes: Axes, data: ScorePredictions, own: str, intervals: Interva
         f"n = {data.target.size}"
         + (f", {hidden} outside" if hidden else "")
         + (", [95 % interval]" if intervals.get("srcc") else ""),
+        *((f"no curve: {missing}",) if missing else ()),
     )
+    axes.set_xlim(low, high)
+    margin = 0.03 * (scale[1] - scale[0])
+    axes.set_ylim(scale[0] - margin, scale[1] + margin)
+    axes.set_box_aspect(1)
+    return facts
+
+
+def _add_header(axes: Axes, name: str, own: str, facts: Sequence[str], lines: int) -> None:
+    """Write the name and the facts above a panel: points leave no corner inside free for sure.
+
+    Facts that are fewer than `lines` end higher, so that those of all panels are level.
+    """
+    axes.set_title(name, loc="left", color=own, pad=4 + 10 * lines)
     axes.annotate(
-        "\n".join(facts),  # above the panel: a cloud of points leaves no corner free for sure
+        "\n".join([*facts, *[""] * (lines - len(facts))]),
         (0, 1),
         xycoords="axes fraction",
         xytext=(0, 3),
@@ -110,10 +144,21 @@ def _draw_panel(axes: Axes, data: ScorePredictions, own: str, intervals: Interva
         fontsize=6.5,
         linespacing=1.3,
     )
-    axes.set_xlim(low, high)
-    margin = 0.03 * (scale[1] - scale[0])
-    axes.set_ylim(scale[0] - margin, scale[1] + margin)
-    axes.set_box_aspect(1)
+
+
+def _draw_fit(axes: Axes, x: np.ndarray, y: np.ndarray) -> str:
+    """Draw the fitted logistic, or return in a few words why there is none."""
+    if x.size < FIT_IMAGES:
+        return f"under {FIT_IMAGES} images"
+    if why_undefined(x, y) is not None:
+        return "nothing varies"
+    fit = logistic_fit(x, y)
+    if fit.reason is not None:
+        falls = (plcc(x, y) or 0.0) < 0
+        return "wrong direction" if falls else "the fit failed"
+    line = np.linspace(x.min(), x.max(), 200)
+    axes.plot(line, fit(line), color=INK, linewidth=1.3)
+    return ""
 
 
 def _scale(target: np.ndarray) -> tuple[float, float]:

@@ -23,7 +23,9 @@ def test_maps_lie_over_the_image_and_leave_out_what_is_not_seen() -> None:
     figure = draw_attention([explanation()])
     image, overlay = figure.axes[0], figure.axes[1]
     assert image.get_title(loc="left") == "a.png\nscore 0.250"
-    assert overlay.get_title().strip() == "neck.cbam"
+    assert overlay.get_title().strip() == "layer neck.cbam"
+    title = "Spatial attention: how much the model weighs each place"
+    assert figure.get_suptitle() == title
     grey, colors = overlay.images
     shades: Any = grey.get_array()
     assert shades[0, 0] == pytest.approx(0.35 * 100 / 255)
@@ -45,7 +47,9 @@ def test_grad_cam_has_white_at_zero() -> None:
     figure = draw_attention([explanation(0.2, gradient=True, label="cat")])
     norm: Any = figure.axes[1].images[1].norm
     assert norm.vmin == -norm.vmax
-    assert [t.get_text() for t in figure.axes[-1].get_xticklabels()] == ["lowers", "raises"]
+    assert [t.get_text() for t in figure.axes[-1].get_xticklabels()] == ["lowers it", "raises it"]
+    title = "Grad-CAM: which places raise or lower the probability of the class"
+    assert figure.get_suptitle() == title
     assert figure.axes[0].get_title(loc="left") == "a.png\ncat (0.25)"
 
 

@@ -17,6 +17,7 @@ from cliqa.evaluation.mean_interval import mean_interval
 from cliqa.explain.ranking import SHOWN, Ladder, draw_ranking, draw_strip, rank_degradations
 from cliqa.inference.predict import Predictor
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
+from cliqa.visualization.style import PAGE
 
 
 def test_scores_are_those_of_the_versions(tiny_run: Path, tiny_data: Path) -> None:
@@ -74,13 +75,20 @@ def test_share_of_pairs_in_order(scores: list[float], share: float) -> None:
 def test_a_strip_has_a_panel_a_version_and_a_curve_a_distortion() -> None:
     figure = draw_strip([ladder([0.9, 0.5, 0.1]), ladder([0.9, 0.8, 0.7], kind="jpeg")])
     assert len(figure.axes) == 2 * 4
-    first, second = figure.axes[:4], figure.axes[4:]
+    first, second = figure.axes[:4], figure.axes[4:]  # three versions and the curve
     assert [axes.get_xlabel() for axes in first[:3]] == ["0.900", "0.500", "0.100"]
     assert [axes.get_title() for axes in first[:3]] == ["as it is", "level 1", "level 2"]
     assert [row[0].get_ylabel() for row in (first, second)] == ["blur", "jpeg"]
     curve: Any = second[3].lines[0]
     assert curve.get_ydata().tolist() == [0.9, 0.8, 0.7]
-    assert second[3].get_title() == "100 % of pairs in order"
+    assert second[3].get_title() == "jpeg: 100 % of pairs in order"
+
+
+def test_versions_are_as_wide_as_the_page_allows() -> None:
+    figure = draw_strip([ladder([0.9, 0.5, 0.4, 0.3, 0.2, 0.1])])
+    figure.draw_without_rendering()
+    image = figure.axes[0].get_position()
+    assert image.width * PAGE > 0.85 * PAGE / 6
 
 
 def test_a_strip_shows_the_middle_at_full_size() -> None:
@@ -92,15 +100,25 @@ def test_a_strip_shows_the_middle_at_full_size() -> None:
     assert shown[0, 0].tolist() == [255, 255, 255]
 
 
-def test_means_are_of_changes_within_an_image() -> None:
+def test_of_a_few_images_each_has_a_curve() -> None:
     ladders = [ladder([0.9, 0.5], "a.png"), ladder([0.3, 0.1], "b.png")]
+    axes: Any = draw_ranking(ladders).axes[0]
+    drawn = [np.round(line.get_ydata(), 6).tolist() for line in axes.lines[:3]]
+    assert drawn == [[0, -0.4], [0, -0.2], [0, -0.3]]
+    assert not axes.collections  # no bars
+    assert axes.get_ylabel().endswith("n = 2\n(thin: each image)")
+
+
+def test_means_are_of_changes_within_an_image() -> None:
+    drops = [0.4, 0.2, 0.3, 0.1, 0.5]
+    ladders = [ladder([0.9, 0.9 - drop], f"{drop}.png") for drop in drops]
     figure = draw_ranking(ladders)
     container: Any = figure.axes[0].containers[0]
     line, _, (bars,) = container
-    found: Any = mean_interval([-0.4, -0.2])
+    found: Any = mean_interval([-drop for drop in drops])
     np.testing.assert_allclose(line.get_ydata(), [0, found.mean])
     np.testing.assert_allclose(bars.get_segments()[1][:, 1], [found.low, found.high])
-    assert "n = 2" in figure.axes[0].get_ylabel()
+    assert figure.axes[0].get_ylabel().endswith("n = 5\n(bar: 95 % interval)")
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["blur 100 %"]
 
 

@@ -71,6 +71,16 @@ def test_each_measure_has_a_panel_with_training_and_validation() -> None:
     assert figure.axes[2].get_legend() is None
 
 
+def test_the_loss_fills_its_panel_and_no_marker_is_cut() -> None:
+    rows = [epoch(0, e, loss=5 + 0.01 * e, val_srcc=0.1 * e) for e in (1, 2, 3)]
+    for figure in (draw_history(rows), draw_histories({"a": rows, "b": rows})):
+        for axes, low, high in zip(figure.axes, (5.01, 0.1), (5.03, 0.3), strict=True):
+            bottom, top = axes.get_ylim()
+            margin = 0.05 * (high - low)
+            assert low - 0.2 < bottom < low - margin
+            assert high + margin < top < high + 0.2
+
+
 def test_runs_lie_over_each_other() -> None:
     short = [epoch(t, e, loss=1.0, val_srcc=0.1) for t in range(2) for e in (1, 2)]
     longer = [epoch(t, e, loss=0.5, val_srcc=0.2) for t in range(2) for e in (1, 2, 3)]

@@ -47,6 +47,19 @@ def test_every_measured_recipe_stands_at_its_place() -> None:
         assert [text.get_text() for text in axes.texts] == ["50 %"]
 
 
+def test_the_axes_fit_the_ratios() -> None:
+    close = [
+        ROWS[0],
+        row(Recipe(), 1, 1.3, 0.0),
+        row(Recipe(0, "onnxruntime", "int8"), 3.9, 1.7, 0),
+    ]
+    left, right = draw_pareto(close, close, None, "SRCC").axes
+    assert (left.get_xscale(), right.get_xscale()) == ("linear", "linear")
+    assert right.get_xlim()[1] < 2
+    left, right = draw_pareto(ROWS, [], None, "SRCC").axes
+    assert (left.get_xscale(), right.get_xscale()) == ("log", "log")
+
+
 def test_what_is_beaten_is_hollow() -> None:
     figure = draw_pareto(ROWS, pareto_front(ROWS), None, "SRCC")
     hollow = [line.get_markerfacecolor() == "white" for line in points(figure.axes[0], 6)]

@@ -12,7 +12,7 @@ from cliqa.evaluation.functional import plcc, srcc
 from cliqa.evaluation.logistic import logistic_fit
 from cliqa.evaluation.records.predictions import ScorePredictions
 from cliqa.utils.errors import EvaluationError
-from cliqa.visualization.scatter import draw_scatter
+from cliqa.visualization.scatter import FIT_IMAGES, draw_scatter
 
 
 def predictions(x: np.ndarray | None = None, n: int = 50, noise: float = 0.1) -> ScorePredictions:
@@ -53,6 +53,33 @@ def test_predictions_that_run_against_the_scores_have_no_curve() -> None:
     axes = draw_scatter({"eva": predictions(1 - data.prediction)}).axes[0]
     assert len(axes.lines) == 1
     assert corner(axes)[0].startswith("SRCC \N{MINUS SIGN}0.9")
+    assert corner(axes)[-1] == "no curve: wrong direction"
+
+
+def test_a_few_points_have_no_curve() -> None:
+    figure = draw_scatter(
+        {"few": predictions(n=FIT_IMAGES - 1), "enough": predictions(n=FIT_IMAGES)}
+    )
+    few, enough = figure.axes
+    assert len(few.lines) == 1
+    assert corner(few)[-1] == f"no curve: under {FIT_IMAGES} images"
+    assert len(enough.lines) == 2
+    assert corner(enough)[-1] == ""  # the lines above all panels are level
+
+
+def test_the_legend_names_the_lines_that_are_drawn() -> None:
+    def names(axes: Axes) -> list[str]:
+        legend = axes.get_legend()
+        return [] if legend is None else [text.get_text() for text in legend.get_texts()]
+
+    falls = predictions(1 - predictions().prediction)
+    figure = draw_scatter({"falls": falls, "rises": predictions(), "also": predictions()})
+    assert [names(axes) for axes in figure.axes] == [
+        [],
+        ["prediction = score", "fitted logistic"],
+        [],
+    ]
+    assert names(draw_scatter({"falls": falls}).axes[0]) == ["prediction = score"]
 
 
 def test_constant_and_diverged_predictions_are_n_a() -> None:
@@ -68,6 +95,8 @@ def test_constant_and_diverged_predictions_are_n_a() -> None:
     for axes in figure.axes:
         assert corner(axes)[:2] == ["SRCC n/a", "PLCC n/a"]
         assert len(axes.lines) == 1
+    reasons = [corner(axes)[3] for axes in figure.axes]
+    assert reasons == ["no curve: nothing varies", *["no curve: not all are numbers"] * 2]
     counts = [corner(axes)[2] for axes in figure.axes]
     assert counts == ["n = 50", "n = 50, 1 outside", "n = 50, 50 outside"]
 

@@ -201,12 +201,13 @@ class AutoOptimizer:
         if not self.rows:
             return result
         base = self.rows[0]
+        faster = base_ms / cpu_ms
         return replace(
             result,
             drop=(base.quality or 0.0) - quality[0],
             smaller=(base.bytes or 0) / made.bytes,
-            cpu_ms=cpu_ms,
-            faster=base_ms / cpu_ms,
+            cpu_ms=(base.cpu_ms or base_ms) / faster,
+            faster=faster,
         )
 
     def _reason_to_skip(self, recipe: Recipe) -> str:

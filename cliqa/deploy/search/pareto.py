@@ -25,8 +25,10 @@ class RecipeResult:
         drop: How much of `quality` is lost against the baseline; below 0 for a gain.
         bytes: Size of its file.
         smaller: The baseline's bytes over its own.
-        cpu_ms: Median CPU time of a pass over the batch, in milliseconds.
-        faster: The baseline's CPU time over its own, measured in turns with it.
+        cpu_ms: CPU time of a pass over the batch, in milliseconds: the baseline's median, which is
+            measured once, over `faster`. So the times of all rows agree with their ratios, though
+            the machine's speed changes while they are measured.
+        faster: The baseline's median CPU time over its own, measured in turns with it.
         file: Where it lies.
         note: Why it failed or was skipped, or another remark.
     """

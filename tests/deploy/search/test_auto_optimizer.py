@@ -86,6 +86,22 @@ def test_everything_is_measured_against_the_baseline(search: Callable[..., Any])
     assert [row.recipe for row in outcome.front] == [FP32, INT8, HALF8]
 
 
+def test_times_agree_with_their_ratios_on_a_machine_that_slows_down(
+    search: Callable[..., Any], workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slower = iter(range(1, 100))
+
+    def time(*arguments: Any, **options: Any) -> tuple[float, float]:
+        now = next(slower)
+        first, second = workshop.time(*arguments, **options)
+        return now * first, now * second
+
+    monkeypatch.setattr(module, "measure_in_turns", time)
+    baseline, *others = search("size", Budget()).rows
+    for row in others:
+        assert row.cpu_ms * row.faster == pytest.approx(baseline.cpu_ms)
+
+
 def test_without_a_budget_two_hundredths_may_be_lost(search: Callable[..., Any]) -> None:
     assert search("size").best.recipe == INT8
     assert search("latency").best.recipe == INT8
