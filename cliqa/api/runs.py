@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from cliqa.api.launch import launch
 from cliqa.api.models import Images, Model, load
 from cliqa.api.results import RunResults, results
-from cliqa.compress.auto import deploy_run
 from cliqa.config.components import quick_check
 from cliqa.config.load import dump_config, load_config
 from cliqa.config.trust import trusting
-from cliqa.engine.pretrain.run import pretrain
 from cliqa.engine.sections import run_folder
-from cliqa.engine.train import train as train_stream
 from cliqa.utils.cli import quiet_upstream
 from cliqa.utils.console import prepare_process
 from cliqa.utils.errors import ConfigError
@@ -111,20 +109,17 @@ def train(
             )
         folder = run_folder(loaded, config_file, work_dir)
         check_output_folder(folder, "work_dir")
-        work: Callable[..., object] = pretrain if "pretrain" in loaded else train_stream
         try:
-            work(
+            launch(
                 loaded,
-                config_file=config_file,
-                work_dir=folder,
+                config_file,
+                folder,
                 device=device,
                 seed=seed,
                 resume=_checkpoint(resume),
                 amp=amp,
                 allow_changed_data=allow_changed_data,
             )
-            if loaded.get("deploy") is not None:
-                deploy_run(loaded, config_file, folder)
         finally:
             close_logging()
     return TrainedRun(folder, loaded)

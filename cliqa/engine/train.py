@@ -11,6 +11,7 @@ from avalanche.training.templates import SupervisedTemplate
 from cliqa.engine.build import build
 from cliqa.engine.experiment import train_stream
 from cliqa.engine.interrupts import memory_advice, stop_on_signals
+from cliqa.engine.options import RunOptions
 from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import resamples, run_folder, with_command_line
@@ -29,11 +30,7 @@ def train(
     *,
     config_file: str | Path,
     work_dir: str | Path | None = None,
-    device: str = "auto",
-    seed: int | None = None,
-    resume: str | None = None,
-    amp: bool = False,
-    allow_changed_data: bool = False,
+    **options: Any,  # noqa: ANN401
 ) -> dict[str, Any]:
     """Train a config over its stream, draw its figures and log its table.
 
@@ -41,11 +38,7 @@ def train(
         config: The config, as loaded.
         config_file: Where it was loaded from.
         work_dir: Where the run's files go; None for the config's own.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-        seed: Overrides the config's seed.
-        resume: ``None`` to start from scratch, ``"auto"`` or a checkpoint's path to resume.
-        amp: Train in mixed precision.
-        allow_changed_data: Resume although the data have changed.
+        options: Those of `RunOptions`.
 
     Returns:
         The results, as written to results.json.
@@ -53,8 +46,9 @@ def train(
     Raises:
         CliqaError: The config, the data or a checkpoint is wrong.
     """
-    target = resolve_device(device)
-    config = with_command_line(config, seed=seed, amp=amp)
+    asked = RunOptions(**options)
+    target = resolve_device(asked.device)
+    config = with_command_line(config, seed=asked.seed, amp=asked.amp)
     folder = run_folder(config, config_file, work_dir)
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
@@ -66,11 +60,11 @@ def train(
     run = Run(
         folder,
         config,
-        resume,
+        asked.resume,
         config_file=str(config_file),
         bootstrap=resamples(config),
         data=record_of(parts.benchmark),
-        allow_changed_data=allow_changed_data,
+        allow_changed_data=asked.allow_changed_data,
     )
     with stop_on_signals(), run:
         setup_logging(run.files.log)
