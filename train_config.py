@@ -25,6 +25,23 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="PATH",
         help="resume from the work_dir's last checkpoint, or from PATH",
     )
+    parser.add_argument(
+        "--extend",
+        action="store_true",
+        help="continue the work_dir's run under a config with more: data sets at its end, or a "
+        "larger train_epochs",
+    )
+    parser.add_argument(
+        "--start-from",
+        metavar="RUN",
+        help="begin in a new work_dir with all that another run has learnt, and go on as --extend",
+    )
+    parser.add_argument(
+        "--stop-after",
+        type=int,
+        metavar="K",
+        help="stop after K experiences; --resume goes on",
+    )
     parser.add_argument("--amp", action="store_true", help="train in mixed precision")
     return parser.parse_args(argv)
 
@@ -47,6 +64,9 @@ def main(args: argparse.Namespace) -> None:
         device=args.device,
         seed=args.seed,
         resume=args.resume,
+        extend=args.extend,
+        start_from=args.start_from,
+        stop_after=args.stop_after,
         amp=args.amp,
         allow_changed_data=args.allow_changed_data,
     )

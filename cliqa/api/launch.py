@@ -35,8 +35,9 @@ def launch(
     else:
         from cliqa.engine.train import train as work  # noqa: PLC0415  Avalanche too
 
-    work(config, config_file=config_file, work_dir=work_dir, **options)
-    if config.get("deploy") is not None:
+    made = work(config, config_file=config_file, work_dir=work_dir, **options)
+    stopped = isinstance(made, Mapping) and made.get("status") == "stopped"
+    if config.get("deploy") is not None and not stopped:
         from cliqa.compress.auto import deploy_run  # noqa: PLC0415  needs optional libraries
 
         deploy_run(config, config_file, work_dir)

@@ -9,12 +9,15 @@ from typing import Any
 from avalanche.training.templates import SupervisedTemplate
 
 from cliqa.engine.build import build
+from cliqa.engine.check import check_config
 from cliqa.engine.experiment import train_stream
+from cliqa.engine.growth.continuation import facts_of, find_continuation, settle
 from cliqa.engine.interrupts import memory_advice, stop_on_signals
 from cliqa.engine.options import RunOptions
 from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import resamples, run_folder, with_command_line
+from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.data_record import record_of
 from cliqa.evaluation.records.tables import report
 from cliqa.utils.device import resolve_device
@@ -52,7 +55,9 @@ def train(
     folder = run_folder(config, config_file, work_dir)
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
-    parts = build(config, target, folder)
+    continuation, config = find_continuation(WorkDir(folder), asked, check_config(config))
+    parts = build(config, target, folder, continuation.learnt)
+    continuation = settle(parts, continuation)
     config = parts.config
     advice = partial(_memory_advice, parts.strategy, config["amp"])
     with memory_advice(advice):
@@ -65,15 +70,18 @@ def train(
         bootstrap=resamples(config),
         data=record_of(parts.benchmark),
         allow_changed_data=asked.allow_changed_data,
+        source=continuation.source,
+        grows=continuation.growth is not None,
+        absent=list(getattr(parts.benchmark, "absent", ())),
     )
     with stop_on_signals(), run:
         setup_logging(run.files.log)
         parts.attach_loggers(run.files.root)
         start = {"start": parts.start.to_dict()} if parts.start else {}
-        run.begin(str(target), parts.benchmark.notes, **start)
+        run.begin(str(target), parts.benchmark.notes, **start, **facts_of(continuation))
         try:
             with memory_advice(advice):
-                results = train_stream(parts, run)
+                results = train_stream(parts, run, asked.stop_after)
         finally:
             parts.close_loggers()
         for line in report(results).splitlines():
