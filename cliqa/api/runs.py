@@ -73,6 +73,9 @@ def train(
     device: str = "auto",
     seed: int | None = None,
     resume: bool | str | Path = False,
+    extend: bool = False,
+    start_from: str | Path | None = None,
+    stop_after: int | None = None,
     amp: bool = False,
     allow_changed_data: bool = False,
     trust: bool = False,
@@ -88,6 +91,11 @@ def train(
         device: ``"auto"`` (the first GPU, else the CPU), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         seed: Overrides the config's seed.
         resume: True to continue from the folder's last checkpoint, or a checkpoint's path.
+        extend: Continue the folder's run under a config that asks for more: data sets at its end,
+            or a larger ``train_epochs``. See `extend` for a run without its config.
+        start_from: Another run's folder or checkpoint: begin in a new folder with all that it has
+            learnt, and continue as with `extend`.
+        stop_after: Stop after so many experiences; ``resume=True`` goes on.
         amp: Train in mixed precision.
         allow_changed_data: Resume although labels or images are not those that the run began with.
         trust: Let the files that are opened, such as a teacher, name any component.
@@ -99,7 +107,7 @@ def train(
         CliqaError: The config, the data or a checkpoint is wrong; the message has a line for
             every mistake.
     """
-    with _quiet(), trusting(trust):
+    with prepared(), trusting(trust):
         loaded, config_file = _load(config, _options(cfg_options))
         quick_check(loaded)
         if not isinstance(config, (str, Path)) and not (work_dir or loaded.get("work_dir")):
@@ -117,6 +125,9 @@ def train(
                 device=device,
                 seed=seed,
                 resume=_checkpoint(resume),
+                extend=extend,
+                start_from=None if start_from is None else str(start_from),
+                stop_after=stop_after,
                 amp=amp,
                 allow_changed_data=allow_changed_data,
             )
@@ -133,7 +144,7 @@ def _checkpoint(resume: bool | str | Path) -> str | None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def prepared() -> Iterator[None]:
     """Prepare the process as the entry points do, and keep upstream's idle warnings away."""
     prepare_process()
     with warnings.catch_warnings():

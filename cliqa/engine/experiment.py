@@ -11,6 +11,7 @@ import numpy as np
 
 from cliqa.engine.build import Parts
 from cliqa.engine.growth.catch_up import catch_up
+from cliqa.engine.growth.epochs import spanning
 from cliqa.engine.run import Run
 from cliqa.engine.targets import Targets
 from cliqa.utils.logging import get_logger
@@ -110,8 +111,8 @@ class _Epochs:
             row["best_epoch"] = strategy.selection.epoch or None
         seconds = time.monotonic() - self._lap
         _report(row, self._parts.targets, strategy.train_epochs, seconds)
-        last = strategy.epochs_done == strategy.train_epochs or strategy.selection.stopped
-        self._run.finish_epoch(strategy, row, seconds, last)
+        ends = strategy.epochs_done == strategy.train_epochs or strategy.selection.stopped
+        self._run.finish_epoch(strategy, row, seconds, ends and not spanning(strategy))
         self._lap = time.monotonic()
 
     def _is_due(self, epoch: int) -> bool:

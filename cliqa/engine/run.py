@@ -182,9 +182,9 @@ class Run:
         strategy: SupervisedTemplate,
         row: dict[str, Any],
         seconds: float,
-        last: bool = False,
+        keep: bool = False,
     ) -> None:
-        """Record an epoch, the `last` one of its experience or not, and save the state."""
+        """Record an epoch and save the state; `keep` it for more epochs, if it was the last one."""
         self.epochs.append(row)
         self.costs.add_epoch(seconds)
         options = self.config.get("checkpoint_config") or {}
@@ -192,7 +192,7 @@ class Run:
         kept = bool(interval) and row["epoch"] % interval == 0
         path = self.files.checkpoint_of(row["experience"], row["epoch"]) if kept else None
         self._save(strategy, path)
-        if last:  # what more epochs continue from, before the hooks at the experience's end
+        if keep:  # the hooks at the experience's end are still to come
             replace_by_link(self.files.last, self.files.before_end)
         if options.get("keep"):
             self.files.forget_epochs(options["keep"])

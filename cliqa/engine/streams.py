@@ -15,7 +15,7 @@ from cliqa.datasets.storage import MANIFEST
 from cliqa.engine.sections import data_set_sections
 from cliqa.registry import DATASETS, GENERATORS, SCENARIOS, build_component, find, parameters_of
 from cliqa.transforms.pipeline import build_pipeline
-from cliqa.utils.errors import DatasetError, TrustError
+from cliqa.utils.errors import DatasetError, TrustError, first_line
 from cliqa.utils.logging import get_logger
 from cliqa.utils.paths import home_path
 
@@ -87,8 +87,8 @@ def build_data_sets(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> lis
         except DatasetError as error:
             if name not in learnt:
                 raise
-            logger.warning("%s: not there any more: %s", name, error)
-            found.append(AbsentDataset(str(name), str(error)))
+            found.append(AbsentDataset(str(name), first_line(error)))
+            logger.warning("%s", found[-1].score_warnings[0])
     return found
 
 

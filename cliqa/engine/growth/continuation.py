@@ -8,6 +8,7 @@ from typing import Any
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.engine.build import Parts
+from cliqa.engine.growth.epochs import for_more_epochs
 from cliqa.engine.options import RunOptions
 from cliqa.engine.streams import build_benchmark
 from cliqa.engine.work_dir.artifacts import WorkDir
@@ -118,7 +119,7 @@ def settle(parts: Parts, continuation: Continuation) -> Continuation:
     if growth.stream:
         _tell_differences(parts)
     if growth.epochs:
-        source = _for_more_epochs(parts, source)
+        source = for_more_epochs(parts, source)
         for name in set(absent) - set(source.learnt):
             raise ConfigError(
                 f"{EPOCHS}: {name} must be trained on. {parts.benchmark.absent[name]}"
@@ -182,6 +183,7 @@ def _keep_learnt(parts: Parts, source: Source) -> None:
     section = {**scenario, BEFORE: [*scenario.get(BEFORE, ()), known]}
     benchmark = build_benchmark(section, source.learnt)
     if not then.differences(record_of(benchmark)):
+        logger.warning("what was learnt stays as it was: shared images leave the new test data")
         parts.benchmark, parts.config = benchmark, {**parts.config, "scenario": section}
 
 
@@ -195,41 +197,6 @@ def _tell_differences(parts: Parts) -> None:
                 type(plugin).__name__,
                 why,
             )
-
-
-def _for_more_epochs(parts: Parts, source: Source) -> Source:
-    """Return the checkpoint to continue from with more epochs of the last experience.
-
-    That is the one before the experience's end where a longer experience begins as a shorter one.
-    Where a schedule or a method spans the epochs, it is trained again from its beginning.
-    """
-    spans = _spanning(parts)
-    files = WorkDir(source.path.parent.parent)
-    step = source.state["next_step"] - (0 if source.mid_step else 1)
-    if step < 0 or (source.mid_step and not spans):
-        return source
-    if not spans and files.before_end.is_file():
-        found = read_source(files.before_end)
-        if found.mid_step and found.state["next_step"] == step:
-            return found
-    why = f"{spans} spans all epochs of an experience" if spans else f"no {files.before_end}"
-    name, before = parts.benchmark.names[step], files.checkpoint_of(step - 1)
-    if step and before.is_file():
-        logger.info("%s: %s is trained again from its beginning", why, name)
-        return read_source(before)
-    raise CheckpointError(
-        f"{EPOCHS}: {why}, so {name} must be trained again from its beginning, and "
-        + (f"{before} is gone." if step else "it is the first experience: train without --extend.")
-    )
-
-
-def _spanning(parts: Parts) -> str:
-    """Return what depends on the number of epochs of an experience; empty for nothing."""
-    schedule = parts.strategy.schedule
-    if schedule.spans_experience:
-        return str((schedule.config or {})["type"])
-    plugins = (p for p in parts.strategy.plugins if isinstance(p, ContinualPlugin))
-    return next((type(p).__name__ for p in plugins if p.needs_all_epochs), "")
 
 
 def facts_of(continuation: Continuation) -> Mapping[str, str]:

@@ -36,11 +36,6 @@ class Growth:
         """Whether a run can continue under the config, with ``--extend``."""
         return bool(self.stream or self.epochs) and not self.other
 
-    def __str__(self) -> str:
-        """Return what is asked for, in words."""
-        more = [f"a longer stream ({', '.join(self.stream)})"] if self.stream else []
-        return " and ".join([*more, *([f"more epochs ({EPOCHS})"] if self.epochs else [])])
-
 
 def growth_of(keys: Iterable[str], saved: Mapping[str, Any], config: Mapping[str, Any]) -> Growth:
     """Return the differences between two configs, by whether a run can grow by them.
@@ -60,8 +55,8 @@ def growth_of(keys: Iterable[str], saved: Mapping[str, Any], config: Mapping[str
         elif lengthened:
             stream[lengthened] = None
         else:
-            other.append(key)
-    return Growth(tuple(stream), epochs, tuple(other))
+            other.append(_lengthened(key, new, old) or key)  # what is missing, in one word
+    return Growth(tuple(stream), epochs, tuple(dict.fromkeys(other)))
 
 
 def with_listed_data_sets(config: Mapping[str, Any]) -> dict[str, Any]:

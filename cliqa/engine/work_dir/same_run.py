@@ -68,12 +68,12 @@ def check_same_config(
     if not differing:
         return
     growth = _growth(differing, saved, config)
+    keys = listed(differing)
     advice = f"Use the config it was made with ({own}), or another --work-dir."
     if growth.possible and config.get("pretrain") is None:
-        advice = f"They ask for {growth}: continue with --extend, or use its own config ({own})."
-    raise CheckpointError(
-        f"{path}: made under another config; these keys differ: {listed(differing)}. {advice}"
-    )
+        keys = listed([*growth.stream, *([EPOCHS] if growth.epochs else [])])
+        advice = f"They ask for more: continue with --extend. Or use its own config ({own})."
+    raise CheckpointError(f"{path}: made under another config; these keys differ: {keys}. {advice}")
 
 
 def check_growth(path: Path, saved: Mapping[str, Any], config: Mapping[str, Any]) -> Growth:
