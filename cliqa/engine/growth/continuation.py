@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.engine.build import Parts
 from cliqa.engine.growth.epochs import for_more_epochs
 from cliqa.engine.options import RunOptions
-from cliqa.engine.streams import build_benchmark
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.config_growth import EPOCHS, Growth
-from cliqa.engine.work_dir.data_record import read_record, record_of
 from cliqa.engine.work_dir.same_run import check_growth
 from cliqa.engine.work_dir.source import Source, read_source
 from cliqa.training.plugins.base import ContinualPlugin
@@ -73,6 +70,9 @@ def find_continuation(
     if not asked.continues:
         return Continuation(source), config
     growth = check_growth(source.path, saved, config)
+    if growth.stream and "datasets" in config["scenario"]:
+        stages = [*(before or ()), len(source.state["names"])]
+        config = {**config, "scenario": {**config["scenario"], BEFORE: stages}}
     return Continuation(source, growth), config
 
 
@@ -100,7 +100,7 @@ def _find_source(files: WorkDir, asked: RunOptions) -> Source | None:
 def settle(parts: Parts, continuation: Continuation) -> Continuation:
     """Check that a run can grow as asked, and return from which checkpoint it does.
 
-    The parts get another stream where images that were learnt are in the new test data.
+    The parts' config says where the stream ended if images that were learnt are in new test data.
 
     Raises:
         CheckpointError: The stream's beginning is another one, or a checkpoint is missing.
@@ -166,25 +166,29 @@ def _check_begins(parts: Parts, source: Source) -> None:
 
 
 def _keep_learnt(parts: Parts, source: Source) -> None:
-    """Leave what was learnt as it was: later test images in it leave the later test data.
+    """Forget where the stream ended, if no image that was learnt is in the later test data.
 
-    A run over the whole stream would have taken them out of the earlier training data.
+    A run over the whole stream would have taken it out of the training data. Here it has left the
+    test data, and the config says so.
     """
-    then = read_record(source.state.get("data"), source.path)
-    known = len(source.state["names"])
-    added = len(parts.benchmark.names) > known
-    if then is None or not added or not isinstance(parts.benchmark, QualityStream):
-        return
-    absent = parts.benchmark.absent
-    then = replace(then, sets={name: one for name, one in then.sets.items() if name not in absent})
-    if not parts.benchmark.overlaps or not then.differences(record_of(parts.benchmark)):
-        return
     scenario = parts.config["scenario"]
-    section = {**scenario, BEFORE: [*scenario.get(BEFORE, ()), known]}
-    benchmark = build_benchmark(section, source.learnt)
-    if not then.differences(record_of(benchmark)):
-        logger.warning("what was learnt stays as it was: shared images leave the new test data")
-        parts.benchmark, parts.config = benchmark, {**parts.config, "scenario": section}
+    stages = list(scenario.get(BEFORE, ()))
+    known, names = len(source.state["names"]), parts.benchmark.names
+    if known not in stages:
+        return
+    earlier = set(names[:known])
+    taken = [
+        overlap
+        for overlap in parts.benchmark.overlaps
+        if overlap.removed_from == overlap.second
+        and overlap.first[0] in earlier
+        and overlap.second[0] not in earlier
+    ]
+    if not taken:
+        stages.remove(known)
+        scenario = {key: value for key, value in scenario.items() if key != BEFORE}
+        own = {BEFORE: stages} if stages else {}
+        parts.config = {**parts.config, "scenario": {**scenario, **own}}
 
 
 def _tell_differences(parts: Parts) -> None:
