@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +61,7 @@ def extend(
         CliqaError: There is nothing to add, or the run cannot grow that way.
     """
     root = run.work_dir if isinstance(run, TrainedRun) else home_path(run)
-    single = isinstance(data, (str, PathLike, Mapping))
-    listed: list[Any] = [data] if single else list(data)
+    listed: list[Any] = [data] if isinstance(data, (str, Path, Mapping)) else list(data)
     if not listed and train_epochs is None:
         raise ConfigError("extend: nothing to add. Give data=... or a larger train_epochs.")
     own = root / "config.py"
@@ -106,9 +104,7 @@ def _with_data(scenario: Mapping[str, Any], data: Sequence[Data]) -> dict[str, A
     if order:
         names = [section.get("name") for section in added]
         if None in names:
-            raise ConfigError(
-                "extend: the run has scenario.order. Give each data set a name='...'."
-            )
+            raise ConfigError("extend: the run has scenario.order. Give every data set a name.")
         return {**scenario, "datasets": [*sections, *added], "order": [*order, *names]}
     return {**scenario, "datasets": [*sections, *added]}
 

@@ -40,7 +40,11 @@ def test_next_week_there_is_a_second_csv(run: Path, tiny_data: Path, tmp_path: P
 
 
 def test_a_new_folder_leaves_the_run_as_it_is(run: Path, tiny_data: Path, tmp_path: Path) -> None:
-    section = {"type": "ScoreFile", "root": str(tiny_data / "b"), "labels": "scores.csv"}
+    section: dict[str, Any] = {
+        "type": "ScoreFile",
+        "root": str(tiny_data / "b"),
+        "labels": "scores.csv",
+    }
     section |= {"images": ".", "name": "b", "score_range": (0, 1), "higher_is_better": True}
     grown = cliqa.extend(run, section, work_dir=tmp_path / "new", device="cpu")
     assert grown.results.matrix().shape == (2, 2)
@@ -56,8 +60,8 @@ def test_what_cannot_be_added_is_refused(run: Path, tmp_path: Path) -> None:
         cliqa.extend(run, "koniq")
     own = run / "config.py"
     text = own.read_text()
-    own.write_text(text.replace('labels="scores.csv"', "").replace("labels='scores.csv', ", ""))
-    with pytest.raises(ConfigError, match="the run's last data set is a ScoreFile, which does not"):
+    own.write_text(text + "scenario['datasets'] = [dict(type='KonIQ10k', root='x')]\n")
+    with pytest.raises(ConfigError, match="the run's last data set is a KonIQ10k, which does not"):
         cliqa.extend(run, "b.csv")
     own.write_text(text + "scenario['order'] = ['a']\n")
     with pytest.raises(ConfigError, match="the run has scenario.order. Give every data set a name"):

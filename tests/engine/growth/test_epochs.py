@@ -40,7 +40,7 @@ def test_a_schedule_over_the_epochs_starts_the_experience_anew(
     work(of_sets(2, train_epochs=2), two, extend=True)
     assert epochs_of(two) == [("a", 1), ("b", 1), ("b", 2)]
     (two / "checkpoints" / "exp_0.pth").unlink()
-    with pytest.raises(CheckpointError, match=r"CosineAnnealingLR spans all .* exp_0.pth is gone"):
+    with pytest.raises(CheckpointError, match=r"CosineAnnealingLR spans all .*exp_0.pth is gone"):
         work(of_sets(2, train_epochs=3), two, extend=True)
     work(of_sets(1), tmp_path / "one")
     with pytest.raises(CheckpointError, match="it is the first experience: train without --extend"):
