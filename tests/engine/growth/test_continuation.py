@@ -144,6 +144,24 @@ def test_a_killed_extension_is_finished_by_resume(
     assert_equal_runs(three, two)
 
 
+def test_a_run_that_was_killed_may_grow(
+    tmp_path: Path, three: Path, of_sets: OfSets, work: Work, assert_equal_runs: Equal
+) -> None:
+    finish = Run.finish_step
+
+    def kill(run: Run, strategy: Any, step: int, seconds: float) -> None:
+        if step:
+            raise Killed
+        finish(run, strategy, step, seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "finish_step", kill)
+        with pytest.raises(Killed):
+            work(of_sets(2), tmp_path)
+    work(of_sets(3), tmp_path, extend=True)
+    assert_equal_runs(three, tmp_path)
+
+
 def test_what_was_learnt_cannot_change(two: Path, of_sets: OfSets, work: Work) -> None:
     with pytest.raises(CheckpointError, match=r"differ: scenario.datasets\[2\]. They .*--extend"):
         work(of_sets(3), two, resume="auto")
