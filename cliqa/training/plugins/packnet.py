@@ -97,9 +97,9 @@ class PackNet(TaskViews):
         free = any(bool((owner == 0).any()) for owner in self._owner.values())
         if self._owner and not free and to_come > in_progress:
             raise CapacityError(
-                f"PackNet: the {self.learnt + in_progress} experiences learnt so far own all "
-                "weights, for the last one of a stream takes what is left. Plan a stream that "
-                "grows from its start: prune=(0.75, 0.67, 0.5, 0), a share for each experience."
+                "PackNet: the experiences learnt so far own all weights, for the last one of a "
+                "stream takes what is left. Plan a stream that grows from its start: "
+                "prune=(0.75, 0.67, 0.5, 0), a share for each experience."
             )
 
     def uses_length(self) -> str:
