@@ -45,7 +45,7 @@ class Run:
         data: The record of the data that it learns from.
         allow_changed_data: Resume although the data differ from the checkpoint's.
         source: The checkpoint to continue from, where it has been read already.
-        grows: The config asks for more than the source's; see `cliqa.engine.continuation`.
+        grows: The config asks for more than the source's; see `cliqa.engine.growth.continuation`.
         absent: Data sets that were learnt before and are not there any more.
 
     Raises:

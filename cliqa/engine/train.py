@@ -74,11 +74,13 @@ def train(
         grows=continuation.growth is not None,
         absent=list(getattr(parts.benchmark, "absent", ())),
     )
+    origin = facts_of(continuation)
+    del continuation  # the run has the checkpoint's content now, and drops it when it is loaded
     with stop_on_signals(), run:
         setup_logging(run.files.log)
         parts.attach_loggers(run.files.root)
         start = {"start": parts.start.to_dict()} if parts.start else {}
-        run.begin(str(target), parts.benchmark.notes, **start, **facts_of(continuation))
+        run.begin(str(target), parts.benchmark.notes, **start, **origin)
         try:
             with memory_advice(advice):
                 results = train_stream(parts, run, asked.stop_after)
