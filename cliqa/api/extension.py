@@ -128,6 +128,6 @@ def _section(data: Data, last: Mapping[str, Any]) -> dict[str, Any]:
     if not root and kind not in FOLDERS:
         raise ConfigError(
             f"extend: {data!r} is no data set. Give a label file ({', '.join(LABELS)}), TYPE=ROOT "
-            "such as 'KonIQ10k=/data/koniq', or dict(type=..., root=...)."
+            "such as 'KADID10k=/data/kadid10k', or dict(type=..., root=...)."
         )
     return {"type": kind, "root": root or FOLDERS[kind]}
