@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from cliqa.api.launch import launch
 from cliqa.config.trust import trusting
 from cliqa.utils.cli import CONFIG, add_arguments, command, run_entry_point
 from cliqa.utils.paths import check_output_folder
@@ -24,6 +25,23 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="PATH",
         help="resume from the work_dir's last checkpoint, or from PATH",
     )
+    parser.add_argument(
+        "--extend",
+        action="store_true",
+        help="continue the work_dir's run under a config with more: data sets at its end, or a "
+        "larger train_epochs",
+    )
+    parser.add_argument(
+        "--start-from",
+        metavar="RUN",
+        help="begin in a new work_dir with all that another run has learnt, and go on as --extend",
+    )
+    parser.add_argument(
+        "--stop-after",
+        type=int,
+        metavar="K",
+        help="stop after K experiences; --resume goes on",
+    )
     parser.add_argument("--amp", action="store_true", help="train in mixed precision")
     return parser.parse_args(argv)
 
@@ -39,26 +57,19 @@ def main(args: argparse.Namespace) -> None:
     quick_check(config)
     if args.work_dir is None:
         check_output_folder(config.get("work_dir") or default_work_dir(args.config), "work_dir")
-    work: Callable[..., object]
-    if "pretrain" in config:
-        from cliqa.engine.pretrain.run import pretrain as work  # noqa: PLC0415  torch takes seconds
-    else:
-        from cliqa.engine.train import train as work  # noqa: PLC0415  Avalanche too
-
-    work(
+    launch(
         config,
-        config_file=args.config,
-        work_dir=args.work_dir,
+        args.config,
+        args.work_dir,
         device=args.device,
         seed=args.seed,
         resume=args.resume,
+        extend=args.extend,
+        start_from=args.start_from,
+        stop_after=args.stop_after,
         amp=args.amp,
         allow_changed_data=args.allow_changed_data,
     )
-    if config.get("deploy") is not None:
-        from cliqa.compress.auto import deploy_run  # noqa: PLC0415  needs optional libraries
-
-        deploy_run(config, args.config, args.work_dir)
 
 
 if __name__ == "__main__":

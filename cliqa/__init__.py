@@ -8,10 +8,11 @@ from cliqa.moved import install as _install
 
 __version__ = "0.1.0"
 
-__all__ = ["evaluate", "load", "plugin", "results", "train"]
+__all__ = ["evaluate", "extend", "load", "plugin", "results", "train"]
 
 _HOMES = {
     "evaluate": "cliqa.api.evaluation",
+    "extend": "cliqa.api.extension",
     "load": "cliqa.api.models",
     "plugin": "cliqa.api.avalanche_plugins",
     "results": "cliqa.api.results",

@@ -72,6 +72,35 @@ def start(*arguments: object, folder: Path) -> subprocess.Popen[str]:
     )
 
 
+def test_a_stream_grows_from_the_command_line(
+    config_file: Path,
+    tiny_config: dict[str, Any],
+    call: Callable[..., tuple[int, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cliqa.engine.train.draw_run", lambda _: [])
+    run = (config_file, "--work-dir", tmp_path / "run", "--device", "cpu")
+    results = tmp_path / "run" / "results.json"
+    assert call(*run, "--stop-after", 1)[0] == 0
+    assert json.loads(results.read_text())["status"] == "stopped"
+    third = {**tiny_config["scenario"]["datasets"][0], "root": "c", "name": "c"}
+    tiny_config["scenario"]["datasets"].append(third)
+    dump_config(tiny_config, config_file)
+    status, said = call(*run, "--resume")
+    assert status == 2
+    assert "these keys differ: scenario.datasets[2]. They ask for more: continue with --ext" in said
+    assert call(*run, "--resume", "--extend")[0] == 2
+    assert call(*run, "--extend")[0] == 0
+    assert json.loads(results.read_text())["datasets"] == ["a", "b", "c"]
+    assert json.loads(results.read_text())["status"] == "finished"
+    again = (config_file, "--work-dir", tmp_path / "more", "--device", "cpu")
+    assert call(*again, "--start-from", tmp_path / "run")[0] == 0
+    assert (tmp_path / "more" / "matrix.csv").read_text() == (
+        tmp_path / "run" / "matrix.csv"
+    ).read_text()
+
+
 def test_help_imports_nothing_heavy() -> None:
     found = subprocess.run(
         [sys.executable, "-c", HEAVY], cwd=ROOT, capture_output=True, text=True, check=True

@@ -28,7 +28,7 @@ class RunResults:
 
     @property
     def status(self) -> str:
-        """``"finished"``, or ``"running"`` while experiences are to come."""
+        """``"finished"``, or ``"running"`` or ``"stopped"`` while experiences are to come."""
         return str(self.content["status"])
 
     @property

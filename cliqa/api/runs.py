@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from cliqa.api.launch import launch
 from cliqa.api.models import Images, Model, load
 from cliqa.api.results import RunResults, results
-from cliqa.compress.auto import deploy_run
 from cliqa.config.components import quick_check
 from cliqa.config.load import dump_config, load_config
 from cliqa.config.trust import trusting
-from cliqa.engine.pretrain.run import pretrain
 from cliqa.engine.sections import run_folder
-from cliqa.engine.train import train as train_stream
 from cliqa.utils.cli import quiet_upstream
 from cliqa.utils.console import prepare_process
 from cliqa.utils.errors import ConfigError
@@ -75,6 +73,9 @@ def train(
     device: str = "auto",
     seed: int | None = None,
     resume: bool | str | Path = False,
+    extend: bool = False,
+    start_from: str | Path | None = None,
+    stop_after: int | None = None,
     amp: bool = False,
     allow_changed_data: bool = False,
     trust: bool = False,
@@ -90,6 +91,11 @@ def train(
         device: ``"auto"`` (the first GPU, else the CPU), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         seed: Overrides the config's seed.
         resume: True to continue from the folder's last checkpoint, or a checkpoint's path.
+        extend: Continue the folder's run under a config that asks for more: data sets at its end,
+            or a larger ``train_epochs``. See `extend` for a run without its config.
+        start_from: Another run's folder or checkpoint: begin in a new folder with all that it has
+            learnt, and continue as with `extend`.
+        stop_after: Stop after so many experiences; ``resume=True`` goes on.
         amp: Train in mixed precision.
         allow_changed_data: Resume although labels or images are not those that the run began with.
         trust: Let the files that are opened, such as a teacher, name any component.
@@ -101,7 +107,7 @@ def train(
         CliqaError: The config, the data or a checkpoint is wrong; the message has a line for
             every mistake.
     """
-    with _quiet(), trusting(trust):
+    with prepared(), trusting(trust):
         loaded, config_file = _load(config, _options(cfg_options))
         quick_check(loaded)
         if not isinstance(config, (str, Path)) and not (work_dir or loaded.get("work_dir")):
@@ -111,20 +117,20 @@ def train(
             )
         folder = run_folder(loaded, config_file, work_dir)
         check_output_folder(folder, "work_dir")
-        work: Callable[..., object] = pretrain if "pretrain" in loaded else train_stream
         try:
-            work(
+            launch(
                 loaded,
-                config_file=config_file,
-                work_dir=folder,
+                config_file,
+                folder,
                 device=device,
                 seed=seed,
                 resume=_checkpoint(resume),
+                extend=extend,
+                start_from=None if start_from is None else str(start_from),
+                stop_after=stop_after,
                 amp=amp,
                 allow_changed_data=allow_changed_data,
             )
-            if loaded.get("deploy") is not None:
-                deploy_run(loaded, config_file, folder)
         finally:
             close_logging()
     return TrainedRun(folder, loaded)
@@ -138,7 +144,7 @@ def _checkpoint(resume: bool | str | Path) -> str | None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def prepared() -> Iterator[None]:
     """Prepare the process as the entry points do, and keep upstream's idle warnings away."""
     prepare_process()
     with warnings.catch_warnings():

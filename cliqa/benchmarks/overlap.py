@@ -44,7 +44,9 @@ class Overlap:
 
 
 def without_overlap(
-    splits: Mapping[Split, QualityDataset], shared: str
+    splits: Mapping[Split, QualityDataset],
+    shared: str,
+    stages: Mapping[str, int] | None = None,
 ) -> tuple[dict[Split, QualityDataset], list[Overlap]]:
     """Find the images that splits share and take them out of the lower split.
 
@@ -54,6 +56,8 @@ def without_overlap(
     Args:
         splits: The splits of all data sets of a stream.
         shared: ``"remove"``, ``"keep"`` or ``"error"``.
+        stages: By data set, the stage of a stream that grew; None: all of one. An image that an
+            earlier stage has trained on is taken out of a later one's test split instead.
 
     Returns:
         The splits without the shared images, and what was found.
@@ -63,19 +67,23 @@ def without_overlap(
             ``"error"``; or nothing would remain of a training split.
     """
     names = [split for split, data in splits.items() if len(data)]
+    stage = stages or {}
     counts: Counter[tuple[Split, Split]] = Counter()
+    taken: dict[tuple[Split, Split], Split] = {}
     drop: dict[Split, set[int]] = defaultdict(set)
     for _, first, index_first, second, index_second in find_shared([splits[n] for n in names]):
         pair = [(names[first], index_first), (names[second], index_second)]
-        (low, index), (high, _) = sorted(pair, key=lambda place: RANK[place[0][1]])
-        counts[low, high] += 1
-        if _leaks(low, high):
-            drop[low].add(index)
+        low, high = sorted(pair, key=lambda place: RANK[place[0][1]])
+        both = low[0], high[0]
+        counts[both] += 1
+        if _leaks(*both):
+            learnt = stage.get(low[0][0], 0) < stage.get(high[0][0], 0)
+            loser, index = high if learnt else low
+            drop[loser].add(index)
+            taken[both] = loser
     overlaps = [
-        Overlap(
-            low, high, n, low if shared == "remove" and low in drop and _leaks(low, high) else None
-        )
-        for (low, high), n in counts.items()
+        Overlap(*both, n, taken.get(both) if shared == "remove" else None)
+        for both, n in counts.items()
     ]
     for overlap in overlaps:
         logger.warning("%s.", overlap)
@@ -99,6 +107,11 @@ def _without(split: Split, data: QualityDataset, indices: set[int]) -> QualityDa
     if not indices:
         return data
     kept = [i for i in range(len(data)) if i not in indices]
+    if not kept and split[1] == "test":
+        raise ConfigError(
+            f"scenario: all {len(data)} images of {'/'.join(split)} were trained on earlier in the "
+            "run, so nothing remains to test on. Give it other test images."
+        )
     if not kept and split[1] == "train":
         raise ConfigError(
             f"scenario: all {len(data)} images of {'/'.join(split)} are also in a test or "

@@ -11,6 +11,7 @@ from avalanche.benchmarks.scenarios.generic_scenario import EagerCLStream
 from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TransformGroups
 from torch import Tensor
 
+from cliqa.benchmarks.absent import AbsentDataset
 from cliqa.benchmarks.experience import NamedExperience
 from cliqa.benchmarks.overlap import without_overlap
 from cliqa.benchmarks.patches import Patches, ReadFirst, StoredImages
@@ -47,9 +48,13 @@ class QualityStream(CLScenario):
         max_train: Training images of each data set that are used, drawn without replacement; None
             for all. A smaller number is a part of any larger one's draw.
         max_train_seed: Seed of that draw.
+        learnt_before: Positions in the stream at which it once ended, set by ``--extend`` where it
+            matters: of images that a data set before such a position trains or validates on and one
+            behind it tests on, the test images are taken out, as the model has seen them.
 
     Attributes:
         names: The data sets' names in the order of the stream.
+        absent: By name, why a data set that was learnt before cannot be read any more.
         sources: By name and split, the data behind the streams.
         overlaps: The shared images, by pair of splits.
 
@@ -72,6 +77,7 @@ class QualityStream(CLScenario):
         patch_pool: int = 256,
         max_train: int | None = None,
         max_train_seed: int = 0,
+        learnt_before: Sequence[int] = (),
     ) -> None:
         patches = Patches(patches_per_image, patch_pool)
         if max_train is not None and (not isinstance(max_train, int) or max_train < 1):
@@ -84,10 +90,12 @@ class QualityStream(CLScenario):
             )
         ordered = _in_order(datasets, order)
         self.names = [dataset.name for dataset in ordered]
+        self.absent = {d.name: d.reason for d in ordered if isinstance(d, AbsentDataset)}
         splits: dict[tuple[str, str], QualityDataset] = {
             (data.name, split): data.subset(split) for data in ordered for split in SPLITS
         }
-        self.sources, self.overlaps = without_overlap(splits, shared)
+        stages = {name: sum(k >= p for p in learnt_before) for k, name in enumerate(self.names)}
+        self.sources, self.overlaps = without_overlap(splits, shared, stages)
         if max_train is not None:
             for name in self.names:
                 data = self.sources[name, "train"]
@@ -99,12 +107,16 @@ class QualityStream(CLScenario):
         super().__init__([stream for stream in streams if len(stream)])
 
     def _stream(self, split: str) -> EagerCLStream[NamedExperience]:
-        """Return one of the streams: an experience of each data set that has the split."""
+        """Return one of the streams: an experience of each data set that has the split.
+
+        What is absent keeps its place in the train stream, where methods look samples up.
+        """
         patches = self.patches if split == "train" else None
+        kept = self.absent if split == "train" else ()
         experiences = {
             place: NamedExperience(name, self.dataset(name, split), place, patches, source)
             for place, name in enumerate(self.names)
-            if len(source := self.sources[name, split])
+            if len(source := self.sources[name, split]) or name in kept
         }
         stream = EagerCLStream(split, list(experiences.values()))
         for place, experience in experiences.items():
@@ -130,8 +142,8 @@ class QualityStream(CLScenario):
         return self.dataset(name, "val") if len(self.sources[name, "val"]) else None
 
     def tested(self, learnt: Collection[int]) -> list[int]:
-        """Return the data sets that a model may be tested on: all of them, whatever it learnt."""
-        return list(range(len(self.names)))
+        """Return the data sets that a model may be tested on: all there are, whatever it learnt."""
+        return [place for place, name in enumerate(self.names) if name not in self.absent]
 
 
 def _drawn(data: QualityDataset, count: int, seed: int) -> QualityDataset:

@@ -89,11 +89,15 @@ class Parts:
 
 
 def build(
-    config: dict[str, Any], device: torch.device, work_dir: str | Path | None = None
+    config: dict[str, Any],
+    device: torch.device,
+    work_dir: str | Path | None = None,
+    learnt: Sequence[str] = (),
 ) -> Parts:
     """Build a config's benchmark, model and strategy; its names are checked first.
 
-    The parts are not yet trained, and have no loggers. `work_dir` is for metrics that measure it.
+    The parts are not yet trained, and have no loggers. `work_dir` is for metrics that measure it;
+    data sets that are `learnt` already need not be there any more.
 
     Raises:
         ConfigError: A section is wrong.
@@ -102,7 +106,7 @@ def build(
     """
     config = check_config(config)
     built = build_model_and_strategy(config, device, work_dir)
-    benchmark = build_benchmark(config["scenario"])  # last: reading takes longest
+    benchmark = build_benchmark(config["scenario"], learnt)  # last: reading takes longest
     check_classes = getattr(built.model, "check_classes", None)
     if check_classes is not None:  # a model that calls the classes by their names
         check_classes(getattr(benchmark, "class_names", None))

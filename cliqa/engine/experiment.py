@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from cliqa.engine.build import Parts
+from cliqa.engine.growth.catch_up import catch_up
+from cliqa.engine.growth.epochs import spanning
 from cliqa.engine.run import Run
 from cliqa.engine.targets import Targets
 from cliqa.utils.logging import get_logger
@@ -16,17 +19,34 @@ from cliqa.utils.logging import get_logger
 logger = get_logger(__name__)
 
 
-def train_stream(parts: Parts, run: Run) -> dict[str, Any]:
-    """Train the strategy over the remaining steps of the stream, and return the results."""
-    strategy = parts.strategy
-    steps = strategy.steps(parts.benchmark.train_stream)
+def train_stream(parts: Parts, run: Run, stop_after: int | None = None) -> dict[str, Any]:
+    """Train the strategy over the remaining steps of the stream, and return the results.
+
+    With `stop_after`, no step behind so many first ones is trained.
+    """
+    strategy, benchmark = parts.strategy, parts.benchmark
+    steps = strategy.steps(benchmark.train_stream)
     labels = ["+".join(experience.name for experience in step) for step in steps]
-    run.start(strategy, parts.benchmark, labels)
-    for index in range(run.next_step, len(steps)):
+
+    def learnt(index: int) -> set[int]:
+        return {e.current_experience for step in steps[: index + 1] for e in step}
+
+    def tested(index: int) -> list[str]:
+        return [benchmark.names[place] for place in benchmark.tested(learnt(index))]
+
+    def evaluate(index: int, names: Collection[str]) -> float:
+        return evaluate_stream(parts, run, index, learnt(index), names)
+
+    run.start(strategy, benchmark, labels, partial(catch_up, strategy, run, tested, evaluate))
+    end = len(steps) if stop_after is None else min(stop_after, len(steps))
+    for index in range(run.next_step, end):
         strategy.on_epoch = _Epochs(parts, run, index, steps[index])
         strategy.train_step(index, steps[index], _validation(parts, steps[index]))
-        learnt = {e.current_experience for step in steps[: index + 1] for e in step}
-        run.finish_step(strategy, index, evaluate_stream(parts, run, index, learnt))
+        run.finish_step(strategy, index, evaluate_stream(parts, run, index, learnt(index)))
+    if run.next_step < len(steps):
+        done = (run.next_step, len(steps))
+        logger.info("stopped after %d of %d experiences: continue with --resume", *done)
+        return run.finish("stopped")
     return run.finish()
 
 
@@ -37,17 +57,26 @@ def _validation(parts: Parts, experiences: list[Any]) -> list[Any]:
     return [experience for experience in stream if experience.current_experience in wanted]
 
 
-def evaluate_stream(parts: Parts, run: Run, step: int, learnt: Collection[int]) -> float:
+def evaluate_stream(
+    parts: Parts,
+    run: Run,
+    step: int,
+    learnt: Collection[int],
+    only: Collection[str] | None = None,
+) -> float:
     """Evaluate on the data sets that the protocol tests, and return the seconds that it took.
 
-    The predictions are recorded for `step`; `learnt` are the experiences trained on so far.
+    The predictions are recorded for `step`; `learnt` are the experiences trained on so far. With
+    `only`, other data sets than these are left out.
     """
     started = time.monotonic()
-    stream = parts.benchmark.test_stream
-    tested = parts.benchmark.tested(learnt)
-    if not tested:  # the last bucket of a stream that is tested on what lies ahead
+    stream, names = parts.benchmark.test_stream, parts.benchmark.names
+    tested = {names[place] for place in parts.benchmark.tested(learnt)}
+    wanted = tested if only is None else tested & set(only)
+    if not wanted:  # the last bucket of a stream that is tested on what lies ahead
         return 0.0
-    parts.strategy.eval(stream if len(tested) == len(stream) else [stream[k] for k in tested])
+    chosen = [experience for experience in stream if experience.name in wanted]
+    parts.strategy.eval(stream if len(chosen) == len(stream) else chosen)
     for name, (prediction, target) in parts.predictions.result().items():
         run.record(step, name, prediction, target)
     return time.monotonic() - started
@@ -82,7 +111,8 @@ class _Epochs:
             row["best_epoch"] = strategy.selection.epoch or None
         seconds = time.monotonic() - self._lap
         _report(row, self._parts.targets, strategy.train_epochs, seconds)
-        self._run.finish_epoch(strategy, row, seconds)
+        ends = strategy.epochs_done == strategy.train_epochs or strategy.selection.stopped
+        self._run.finish_epoch(strategy, row, seconds, ends and not spanning(strategy))
         self._lap = time.monotonic()
 
     def _is_due(self, epoch: int) -> bool:

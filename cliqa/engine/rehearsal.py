@@ -46,6 +46,7 @@ def rehearse(parts: Parts) -> None:
             teacher.
         CheckpointError: The file of a distillation's teacher holds no model.
     """
+    absent = absent_of(parts.benchmark)
     check_splits(parts.benchmark)
     with unchanged(parts.model, parts.strategy._criterion):
         _check_tested(parts)
@@ -55,6 +56,8 @@ def rehearse(parts: Parts) -> None:
                 plugin.open()
         steps = parts.strategy.steps(parts.benchmark.train_stream)
         for index, step in enumerate(steps):
+            if absent & {experience.name for experience in step}:
+                continue
             samples = parts.strategy.samples_of(steps, index)
             size = _smallest_batch(parts, samples, index)
             try:
@@ -66,16 +69,21 @@ def rehearse(parts: Parts) -> None:
                 names = "+".join(experience.name for experience in step)
                 raise one_value_error(names, samples, parts.strategy.train_mb_size) from error
         parts.model.eval()
-        for name in parts.benchmark.names:
+        for name in [name for name in parts.benchmark.names if name not in absent]:
             test = parts.benchmark.dataset(name, "test")
             images = collate_eval(_batch(test, min(IMAGES, len(test))))[0]
             with torch.no_grad():
                 _try(parts, images, f"test {_inputs(parts)} of {name}")
 
 
+def absent_of(benchmark: CLScenario) -> set[str]:
+    """Return the data sets of a stream that were learnt before and are not there any more."""
+    return set(getattr(benchmark, "absent", ()))
+
+
 def check_splits(benchmark: CLScenario) -> None:
     """Refuse a stream of which a data set cannot be trained on, or tested on."""
-    for name in benchmark.names:
+    for name in [name for name in benchmark.names if name not in absent_of(benchmark)]:
         train, test = (benchmark.sources[name, split] for split in ("train", "test"))
         if not len(train):
             raise ConfigError(
@@ -139,7 +147,7 @@ def _check_validated(parts: Parts) -> None:
     if not parts.strategy.selection.active:
         option = "plugins 'EarlyStoppingPlugin'"
     for step in parts.strategy.steps(parts.benchmark.train_stream):
-        for experience in step:
+        for experience in [e for e in step if e.name not in absent_of(parts.benchmark)]:
             if parts.benchmark.validation(experience.current_experience) is None:
                 raise ConfigError(
                     f"cl_strategy.{option}: {experience.name} has no validation split to choose "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -17,20 +18,18 @@ from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.targets import Outputs, targets_of
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.data_record import DataRecord
-from cliqa.engine.work_dir.holding import ReadCheckpoint
 from cliqa.engine.work_dir.same_run import check_same_config, check_same_data, check_same_texts
+from cliqa.engine.work_dir.source import FORMAT, Source, read_source
 from cliqa.evaluation.records.results import Results, load_results
 from cliqa.evaluation.records.tables import report
+from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.state import without_state
-from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
+from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.io import replace_by_link, write_json, write_text
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
-
-FORMAT = 2
-"""Version of the checkpoint's layout."""
 
 
 class Run:
@@ -45,6 +44,9 @@ class Run:
         bootstrap: Resamples for the confidence intervals; 0 for none.
         data: The record of the data that it learns from.
         allow_changed_data: Resume although the data differ from the checkpoint's.
+        source: The checkpoint to continue from, where it has been read already.
+        grows: The config asks for more than the source's; see `cliqa.engine.growth.continuation`.
+        absent: Data sets that were learnt before and are not there any more.
 
     Raises:
         CheckpointError: The checkpoint is missing or damaged, or belongs to another config or to
@@ -60,6 +62,9 @@ class Run:
         bootstrap: int = 1000,
         data: DataRecord | None = None,
         allow_changed_data: bool = False,
+        source: Source | None = None,
+        grows: bool = False,
+        absent: Collection[str] = (),
     ) -> None:
         self.config_file = config_file
         self.files = WorkDir(work_dir)
@@ -71,22 +76,27 @@ class Run:
         self.next_step = 0
         self.notes: list[str] = []
         self.data = data or DataRecord({})
+        self.absent = absent
         self._allow_changed_data = allow_changed_data
         self._bootstrap = bootstrap
         self._held = ExitStack()
         self._finished = False
         self._resumable = resume == "auto"
-        self._checkpoint = None if resume is None else self.files.checkpoint_to_resume(resume)
-        if self._resumable and self._checkpoint is None:
+        self._grows = grows
+        path = self.files.checkpoint_to_resume(resume) if resume and source is None else None
+        if self._resumable and path is None and source is None:
             logger.info("%s has no checkpoint yet: the run starts from scratch", self.files.root)
-        self._read_as = ReadCheckpoint(self._checkpoint) if self._checkpoint else None
-        self._state = self._read(self._checkpoint) if self._checkpoint else None
+        self._source = read_source(path) if path is not None else source
+        if self._source is not None:
+            self._check(self._source)
 
     def __enter__(self) -> Run:
         """Make the folder; an earlier run is moved aside unless this one resumes it."""
-        here = self._checkpoint is not None and self.files.owns(self._checkpoint)
+        source = self._source
+        here = source is not None and self.files.owns(source.path)
+        read_as = None if source is None else source.read_as
         self._held.enter_context(
-            self.files.held(resumes=here, resumed=self._read_as, resumable=self._resumable)
+            self.files.held(resumes=here, resumed=read_as, resumable=self._resumable)
         )
         return self
 
@@ -98,65 +108,83 @@ class Run:
         self.files.write_run(seed=seed, device=device, config=self.config_file, **facts)
         self.notes = [*warnings, *self.data.changes]
 
-    def start(self, strategy: SupervisedTemplate, benchmark: CLScenario, labels: list[str]) -> None:
+    def start(
+        self,
+        strategy: SupervisedTemplate,
+        benchmark: CLScenario,
+        labels: list[str],
+        catch_up: Callable[[dict[str, Any]], None] = lambda _: None,
+    ) -> None:
         """Resume from the checkpoint, or write the first one; `labels` name the stream's steps.
 
         A strategy whose state cannot be kept trains the stream again from its start, which ends
-        in the same numbers.
+        in the same numbers. `catch_up` gets the strategy's state before it is loaded, with the
+        records restored: it may load and evaluate the models of earlier steps.
         """
         self.names = list(benchmark.names)
         self._labels = labels
         self._benchmark = benchmark
         self._targets = targets_of(benchmark)
         lacking = without_state(strategy)
-        state, self._state = self._state, None
-        if lacking and (state is None or state["next_step"] < len(labels)):
+        source, self._source = self._source, None
+        if lacking and (source is None or source.state["next_step"] < len(labels)):
             logger.warning(
                 "no checkpoint can hold the state of %s: a resumed run starts the stream again",
                 " and ".join(lacking),
             )
-            state = None
-        if state is not None and self._checkpoint is not None:
-            self._restore(strategy, state)
-            self.files.adopt(self._checkpoint)
-            self._write()
-        else:
+            source = None
+        if source is None:
             self._save(strategy)
+            return
+        self._restore(source)
+        self._adopt(source)
+        catch_up(source.state["strategy"])
+        strategy.load_state_dict(source.state["strategy"])
+        for plugin in strategy.plugins:
+            if isinstance(plugin, ContinualPlugin) and self.next_step < len(labels):
+                plugin.check_room(len(labels) - self.next_step)
+        self._write()
+        done = (source.path, self.next_step, len(self.epochs))
+        logger.info("resumed from %s: %d experience(s) and %d epoch(s) done", *done)
 
-    def _read(self, path: Path) -> dict[str, Any]:
-        """Return a checkpoint that fits this run's config."""
-        state = load_checkpoint(path)
-        if state.get("format") != FORMAT or "strategy" not in state:
-            raise CheckpointError(
-                f"{path}: not a checkpoint of a run of this version. To start from its weights "
-                f"alone, use --cfg-options load_from={path}."
-            )
-        check_same_config(path, state["config"], self.config, self.files.config)
+    def _check(self, source: Source) -> None:
+        """Refuse a checkpoint that does not fit this run's config, texts or data."""
+        path, state = source.path, source.state
+        if not self._grows:
+            check_same_config(path, state["config"], self.config, self.files.config)
         check_same_texts(path, state, self.config)
-        self.data = check_same_data(path, state.get("data"), self.data, self._allow_changed_data)
-        return state
+        self.data = check_same_data(
+            path, state.get("data"), self.data, self._allow_changed_data, self.absent
+        )
 
-    def _restore(self, strategy: SupervisedTemplate, state: dict[str, Any]) -> None:
-        """Load the checkpoint's records and the strategy's state."""
-        if state["names"] != self.names:
+    def _restore(self, source: Source) -> None:
+        """Load the checkpoint's records."""
+        state, known = source.state, len(source.state["names"])
+        if state["names"] != (self.names[:known] if self._grows else self.names):
             raise CheckpointError(
-                f"{self._checkpoint}: made over the data sets {state['names']}, not {self.names}."
+                f"{source.path}: made over the data sets {state['names']}, not {self.names}."
             )
         self.epochs, self.evaluations = state["epochs"], state["evaluations"]
         self.costs.load_state_dict(state["costs"])
         self.next_step = state["next_step"]
-        strategy.load_state_dict(state["strategy"])
-        logger.info(
-            "resumed from %s: %d experience(s) and %d epoch(s) done",
-            self._checkpoint,
-            self.next_step,
-            len(self.epochs),
-        )
+
+    def _adopt(self, source: Source) -> None:
+        """Make the checkpoint the one to resume from, under this run's config and stream."""
+        if not self._grows:
+            self.files.adopt(source.path)
+            return
+        if not self.files.owns(source.path):
+            self.files.take_over(source.path, self.next_step)
+        self._store(source.state["strategy"])
 
     def finish_epoch(
-        self, strategy: SupervisedTemplate, row: dict[str, Any], seconds: float
+        self,
+        strategy: SupervisedTemplate,
+        row: dict[str, Any],
+        seconds: float,
+        keep: bool = False,
     ) -> None:
-        """Record an epoch and save the state."""
+        """Record an epoch and save the state; `keep` it for more epochs, if it was the last one."""
         self.epochs.append(row)
         self.costs.add_epoch(seconds)
         options = self.config.get("checkpoint_config") or {}
@@ -164,6 +192,8 @@ class Run:
         kept = bool(interval) and row["epoch"] % interval == 0
         path = self.files.checkpoint_of(row["experience"], row["epoch"]) if kept else None
         self._save(strategy, path)
+        if keep:  # the hooks at the experience's end are still to come
+            replace_by_link(self.files.last, self.files.before_end)
         if options.get("keep"):
             self.files.forget_epochs(options["keep"])
         self._write_history()
@@ -188,14 +218,18 @@ class Run:
         self._save(strategy, self.files.checkpoint_of(step))
         self._write()
 
-    def finish(self) -> Results:
-        """Write the results as finished and return them."""
-        self._write("finished")
+    def finish(self, status: str = "finished") -> Results:
+        """Write the results with the run's status and return them."""
+        self._write(status)
         self._finished = True
         return load_results(self.files.results)
 
     def _save(self, strategy: SupervisedTemplate, keep: Path | None = None) -> None:
-        """Write the checkpoint to resume from, and a copy that is kept if `keep` names one.
+        """Write the checkpoint to resume from, and a copy that is kept if `keep` names one."""
+        self._store(strategy.state_dict(), keep)
+
+    def _store(self, strategy: dict[str, Any], keep: Path | None = None) -> None:
+        """Write the checkpoint with a strategy's state; see `_save`.
 
         The kept file comes first: a run killed between the two does the last piece again and
         writes both.
@@ -211,7 +245,8 @@ class Run:
             "evaluations": self.evaluations,
             "costs": self.costs.state_dict(),
             "data": self.data.to_state(),
-            "strategy": strategy.state_dict(),
+            "absent": list(self.absent),
+            "strategy": strategy,
         }
         if keep is None:
             save_checkpoint(self.files.last, state)

@@ -7,6 +7,7 @@ from typing import Any
 
 from avalanche.benchmarks import CLScenario
 
+from cliqa.benchmarks.absent import AbsentDataset
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.config.trust import TRUST, untrusted_source
 from cliqa.datasets.base import QualityDataset
@@ -14,8 +15,11 @@ from cliqa.datasets.storage import MANIFEST
 from cliqa.engine.sections import data_set_sections
 from cliqa.registry import DATASETS, GENERATORS, SCENARIOS, build_component, find, parameters_of
 from cliqa.transforms.pipeline import build_pipeline
-from cliqa.utils.errors import TrustError
+from cliqa.utils.errors import DatasetError, TrustError, first_line
+from cliqa.utils.logging import get_logger
 from cliqa.utils.paths import home_path
+
+logger = get_logger(__name__)
 
 OF_DATA = ("dataset_root", "generate", "datasets")
 """Keys of the section that describe where the data come from."""
@@ -23,15 +27,19 @@ OF_DATA = ("dataset_root", "generate", "datasets")
 TRANSFORMS = ("train_transform", "eval_transform")
 
 
-def build_benchmark(scenario: dict[str, Any]) -> CLScenario:
+def build_benchmark(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> CLScenario:
     """Build a section's stream, of scores or of classes, with its data.
+
+    Args:
+        scenario: The section.
+        learnt: Names of data sets that need not be there any more; see `build_data_sets`.
 
     Raises:
         ConfigError: An argument is wrong.
         DatasetError: Data are wrong or missing.
     """
     if takes_data_sets(scenario):
-        return build_stream(scenario, build_data_sets(scenario))
+        return build_stream(scenario, build_data_sets(scenario, learnt))
     generate(scenario)
     section = {key: value for key, value in scenario.items() if key != "generate"}
     for key in TRANSFORMS:
@@ -63,13 +71,25 @@ def generate(scenario: dict[str, Any]) -> None:
         generator.write(root)
 
 
-def build_data_sets(scenario: dict[str, Any]) -> list[QualityDataset]:
-    """Write generated data if the section asks for them, and read its data sets."""
+def build_data_sets(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> list[QualityDataset]:
+    """Write generated data if the section asks for them, and read its data sets.
+
+    Those that are `learnt` may be gone: an `AbsentDataset` then has their place.
+    """
     generate(scenario)
-    return [
-        build_component(DATASETS, section, f"scenario.datasets[{index}]")
-        for index, section in enumerate(data_set_sections(scenario))
-    ]
+    found = []
+    for index, section in enumerate(data_set_sections(scenario)):
+        name = section.get("name")
+        if name is None and not scenario.get("order"):
+            name = dict(enumerate(learnt)).get(index)
+        try:
+            found.append(build_component(DATASETS, section, f"scenario.datasets[{index}]"))
+        except DatasetError as error:
+            if name not in learnt:
+                raise
+            found.append(AbsentDataset(str(name), first_line(error)))
+            logger.warning("%s", found[-1].score_warnings[0])
+    return found
 
 
 def build_stream(scenario: dict[str, Any], data: Sequence[QualityDataset]) -> QualityStream:

@@ -9,11 +9,15 @@ from typing import Any
 from avalanche.training.templates import SupervisedTemplate
 
 from cliqa.engine.build import build
+from cliqa.engine.check import check_config
 from cliqa.engine.experiment import train_stream
+from cliqa.engine.growth.continuation import facts_of, find_continuation, settle
 from cliqa.engine.interrupts import memory_advice, stop_on_signals
+from cliqa.engine.options import RunOptions
 from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import resamples, run_folder, with_command_line
+from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.data_record import record_of
 from cliqa.evaluation.records.tables import report
 from cliqa.utils.device import resolve_device
@@ -29,11 +33,7 @@ def train(
     *,
     config_file: str | Path,
     work_dir: str | Path | None = None,
-    device: str = "auto",
-    seed: int | None = None,
-    resume: str | None = None,
-    amp: bool = False,
-    allow_changed_data: bool = False,
+    **options: Any,  # noqa: ANN401
 ) -> dict[str, Any]:
     """Train a config over its stream, draw its figures and log its table.
 
@@ -41,11 +41,7 @@ def train(
         config: The config, as loaded.
         config_file: Where it was loaded from.
         work_dir: Where the run's files go; None for the config's own.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-        seed: Overrides the config's seed.
-        resume: ``None`` to start from scratch, ``"auto"`` or a checkpoint's path to resume.
-        amp: Train in mixed precision.
-        allow_changed_data: Resume although the data have changed.
+        options: Those of `RunOptions`.
 
     Returns:
         The results, as written to results.json.
@@ -53,12 +49,15 @@ def train(
     Raises:
         CliqaError: The config, the data or a checkpoint is wrong.
     """
-    target = resolve_device(device)
-    config = with_command_line(config, seed=seed, amp=amp)
+    asked = RunOptions(**options)
+    target = resolve_device(asked.device)
+    config = with_command_line(config, seed=asked.seed, amp=asked.amp)
     folder = run_folder(config, config_file, work_dir)
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
-    parts = build(config, target, folder)
+    continuation, config = find_continuation(WorkDir(folder), asked, check_config(config))
+    parts = build(config, target, folder, continuation.learnt)
+    continuation = settle(parts, continuation)
     config = parts.config
     advice = partial(_memory_advice, parts.strategy, config["amp"])
     with memory_advice(advice):
@@ -66,20 +65,25 @@ def train(
     run = Run(
         folder,
         config,
-        resume,
+        asked.resume,
         config_file=str(config_file),
         bootstrap=resamples(config),
         data=record_of(parts.benchmark),
-        allow_changed_data=allow_changed_data,
+        allow_changed_data=asked.allow_changed_data,
+        source=continuation.source,
+        grows=continuation.growth is not None,
+        absent=list(getattr(parts.benchmark, "absent", ())),
     )
+    origin = facts_of(continuation)
+    del continuation  # the run has the checkpoint's content now, and drops it when it is loaded
     with stop_on_signals(), run:
         setup_logging(run.files.log)
         parts.attach_loggers(run.files.root)
         start = {"start": parts.start.to_dict()} if parts.start else {}
-        run.begin(str(target), parts.benchmark.notes, **start)
+        run.begin(str(target), parts.benchmark.notes, **start, **origin)
         try:
             with memory_advice(advice):
-                results = train_stream(parts, run)
+                results = train_stream(parts, run, asked.stop_after)
         finally:
             parts.close_loggers()
         for line in report(results).splitlines():

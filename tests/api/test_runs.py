@@ -17,7 +17,7 @@ LIGHT = """
 import sys, cliqa
 heavy = {"torch", "avalanche", "pandas", "numpy", "mmengine"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
-assert {"train", "load", "evaluate", "results", "plugin"} <= set(dir(cliqa))
+assert {"train", "extend", "load", "evaluate", "results", "plugin"} <= set(dir(cliqa))
 """
 
 

@@ -91,3 +91,20 @@ def test_an_emptied_training_split_is_an_error(two_sets: Path) -> None:
     (two_sets / "p" / "s.csv").write_text("\n".join(["image,score,split", *rows]) + "\n")
     with pytest.raises(ConfigError, match="all 2 images of p/train are also in a test"):
         without_overlap(splits_of(two_sets, fractions=(1.0, 0.0, 0.0)), "remove")
+
+
+def test_what_an_earlier_stage_has_learnt_leaves_later_test_data(two_sets: Path) -> None:
+    splits = splits_of(two_sets)
+    kept, overlaps = without_overlap(splits, "remove", {"p": 0, "q": 1})
+    assert len(kept["p", "train"]) == 6
+    assert len(kept["q", "test"]) == 1
+    assert [o.removed_from for o in overlaps] == [("q", "test")]
+    later, _ = without_overlap(splits, "remove", {"p": 1, "q": 1})  # of one stage, as ever
+    assert len(later["p", "train"]) == 2
+
+
+def test_an_emptied_test_split_is_an_error(two_sets: Path) -> None:
+    splits = splits_of(two_sets)
+    splits["q", "test"] = splits["q", "test"].select(range(4))
+    with pytest.raises(ConfigError, match="all 4 images of q/test were trained on earlier in the"):
+        without_overlap(splits, "remove", {"p": 0, "q": 1})

@@ -22,16 +22,20 @@ class Records:
 
     def __init__(self, next_step: int = 0) -> None:
         self.next_step = next_step
+        self.kept: list[bool] = []
         self.labels: list[str] = []
         self.events: list[tuple[Any, ...]] = []
         self.rows: list[dict[str, Any]] = []
         self.pairs: dict[tuple[int, str], tuple[np.ndarray, np.ndarray]] = {}
 
-    def start(self, strategy: Any, benchmark: Any, labels: list[str]) -> None:
+    def start(self, strategy: Any, benchmark: Any, labels: list[str], catch_up: Any) -> None:
         self.labels = labels
 
-    def finish_epoch(self, strategy: Any, row: dict[str, Any], seconds: float) -> None:
+    def finish_epoch(
+        self, strategy: Any, row: dict[str, Any], seconds: float, keep: bool = False
+    ) -> None:
         assert seconds > 0
+        self.kept.append(keep)
         self.events.append(("epoch", row["name"], row["epoch"]))
         self.rows.append(row)
 
@@ -42,9 +46,10 @@ class Records:
     def finish_step(self, strategy: Any, step: int, seconds: float) -> None:
         assert seconds > 0
         self.events.append(("step", step))
+        self.next_step = step + 1
 
-    def finish(self) -> dict[str, Any]:
-        return {"status": "finished"}
+    def finish(self, status: str = "finished") -> dict[str, Any]:
+        return {"status": status}
 
 
 def parts_of(config: Config) -> Parts:
@@ -73,6 +78,20 @@ def test_it_begins_where_the_run_says(tiny_config: Config) -> None:
     records = Records(next_step=1)
     train_stream(parts_of(tiny_config), records)  # type: ignore[arg-type]
     assert records.events[0] == ("epoch", "b", 1)
+
+
+def test_it_stops_after_so_many_steps_and_keeps_an_experiences_last_epoch(
+    tiny_config: Config,
+) -> None:
+    tiny_config["cl_strategy"]["scheduler"] = None
+    records = Records()
+    assert train_stream(parts_of(tiny_config), records, 1) == {"status": "stopped"}  # type: ignore[arg-type]
+    assert records.events[-1] == ("step", 0)
+    assert records.kept == [False, True]
+    tiny_config["cl_strategy"]["scheduler"] = {"type": "CosineLR"}  # spans the experience
+    records = Records(next_step=1)
+    assert train_stream(parts_of(tiny_config), records, 9) == {"status": "finished"}  # type: ignore[arg-type]
+    assert records.kept == [False, False]
 
 
 def test_the_validation_score_is_that_of_the_epochs_model(tiny_config: Config) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from cliqa.config.load import dump_config
 from cliqa.engine.interrupts import memory_advice, stop_on_signals
 from cliqa.engine.loggers.build import build_loggers, close_loggers
+from cliqa.engine.options import RunOptions
 from cliqa.engine.pretrain.check import check_pretraining
 from cliqa.engine.pretrain.parts import build_pretraining
 from cliqa.engine.sections import run_folder, with_command_line
@@ -36,11 +37,7 @@ def pretrain(
     *,
     config_file: str | Path,
     work_dir: str | Path | None = None,
-    device: str = "auto",
-    seed: int | None = None,
-    resume: str | None = None,
-    amp: bool = False,
-    allow_changed_data: bool = False,
+    **options: Any,  # noqa: ANN401
 ) -> list[Row]:
     """Pretrain a config's model on images without scores, and write its encoder.
 
@@ -52,8 +49,10 @@ def pretrain(
     Raises:
         CliqaError: The config, the images or a checkpoint is wrong.
     """
-    target = resolve_device(device)
-    config = with_command_line(config, seed=seed, amp=amp)
+    asked = RunOptions(**options)
+    asked.check_pretraining()
+    target = resolve_device(asked.device)
+    config = with_command_line(config, seed=asked.seed, amp=asked.amp)
     files = WorkDir(run_folder(config, config_file, work_dir))
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
@@ -63,19 +62,19 @@ def pretrain(
             "deploy: a pretraining has no scores to compare by. Export its encoder with "
             "tools/compress.py export, or set deploy in the config that fine-tunes it."
         )
-    saved, read_as = _state_to_resume(files, resume, config)
+    saved, read_as = _state_to_resume(files, asked.resume, config)
     checkpoint = None if read_as is None else read_as.path
     parts = build_pretraining(config, target)
     trainer, data = parts.pretrainer, parts.data
     if saved is not None and checkpoint is not None:
-        data = check_same_data(checkpoint, saved.get("data"), data, allow_changed_data)
+        data = check_same_data(checkpoint, saved.get("data"), data, asked.allow_changed_data)
         state = saved["pretraining"]
         if data.changes:
             state = {**state, "images": len(trainer.data)}  # which may be fewer or more now
         trainer.load_state_dict(state)
         logger.info("resumed from %s: %d epoch(s) done", checkpoint, len(trainer.rows))
     resumes = checkpoint is not None and files.owns(checkpoint)
-    held = files.held(resumes=resumes, resumed=read_as, resumable=resume == "auto")
+    held = files.held(resumes=resumes, resumed=read_as, resumable=asked.resume == "auto")
     with stop_on_signals(), held:
         setup_logging(files.log)
         dump_config(config, files.config)

@@ -8,6 +8,7 @@
 ``results.json`` ``matrix.csv``                the score matrix and its summary
 ``predictions/after_{t}_on_{name}.npz``        prediction, target, raw, image
 ``checkpoints/last.pth`` ``exp_{k}.pth``       states to resume from; see ``last_checkpoint``
+``checkpoints/last_epoch.pth``                 the state before the last experience's end
 ``figures/*.png``                              drawn from the files above
 =============================================  ===================================================
 """
@@ -40,7 +41,7 @@ WRITTEN = {
         *("config.py", "run.json", "metrics.jsonl", "results.json", "matrix.csv"),
         *("last_checkpoint", "eval_results*.json", "pruning.json", "pruned.pth", "model*"),
     ),
-    "checkpoints": ("last.pth", "exp_*.pth", "encoder.pth"),
+    "checkpoints": ("last.pth", "last_epoch.pth", "exp_*.pth", "encoder.pth"),
     "predictions": ("after_*_on_*.npz",),
     "figures": ("*.png", "*.pdf", "*.svg"),
 }
@@ -60,6 +61,8 @@ class WorkDir:
         self.matrix = self.root / "matrix.csv"
         self.checkpoints = self.root / "checkpoints"
         self.last = self.checkpoints / "last.pth"
+        self.before_end = self.checkpoints / "last_epoch.pth"
+        self.predictions = self.root / "predictions"
         self.figures = self.root / "figures"
 
     def checkpoint_of(self, experience: int, epoch: int | None = None) -> Path:
@@ -151,10 +154,22 @@ class WorkDir:
             replace_by_link(checkpoint, self.last)
             self.mark_last(self.last)
 
-    def checkpoint_to_resume(self, wanted: str) -> Path | None:
+    def take_over(self, checkpoint: Path, steps: int) -> None:
+        """Link what another run keeps of its first steps: checkpoints and predictions."""
+        for step in range(steps):
+            path = self.checkpoint_of(step)
+            kept = checkpoint.parent / path.name
+            if kept.is_file():
+                replace_by_link(kept, path)
+            other = checkpoint.parent.parent / self.predictions.name
+            self.predictions.mkdir(exist_ok=True)
+            for found in sorted(other.glob(f"after_{step}_on_*.npz")):
+                replace_by_link(found, self.predictions / found.name)
+
+    def checkpoint_to_resume(self, wanted: str, option: str = "--resume") -> Path | None:
         """Return the checkpoint that ``--resume`` means: ``"auto"``, this folder's last, or a path.
 
-        It is None for ``"auto"`` where there is no checkpoint yet.
+        It is None for ``"auto"`` where there is no checkpoint yet. `option` is for the message.
 
         Raises:
             CheckpointError: The path does not exist.
@@ -165,7 +180,7 @@ class WorkDir:
         if path.is_dir():
             path = WorkDir(path).last
         if not path.is_file():
-            raise CheckpointError(f"--resume {wanted}: no such checkpoint.")
+            raise CheckpointError(f"{option} {wanted}: no such checkpoint.")
         return path
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:

@@ -114,13 +114,21 @@ class DataRecord:
         for name, parts in now.sets.items():
             then = self.sets.get(name, {})
             same = [
-                key in then and then[key].digest == one.digest
+                key in then and self._equal(then[key], one, now)
                 for key, one in parts.items()
                 if key in then or key == "all"
             ]
             if then and not all(same):
                 found.append(f"{name}: {self._changes(then, now, parts)}")
         return [line for line in found if not line.endswith(": ")]
+
+    def _equal(self, then: SplitRecord, one: SplitRecord, now: DataRecord) -> bool:
+        """Return whether two records are of equal images; classes may have been added since."""
+        if then.digest == one.digest or then.rows is None or one.rows is None:
+            return then.digest == one.digest
+        more = len(now.classes) > len(self.classes) > 0
+        grown = more and now.classes[: len(self.classes)] == self.classes
+        return grown and np.array_equal(then.rows, one.rows)
 
     def _changes(
         self, then: Mapping[str, SplitRecord], now: DataRecord, parts: Mapping[str, SplitRecord]

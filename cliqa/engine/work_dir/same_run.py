@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cliqa.config.values import config_differences
+from cliqa.engine.work_dir.config_growth import (
+    EPOCHS,
+    Growth,
+    growth_of,
+    with_listed_data_sets,
+)
 from cliqa.engine.work_dir.data_record import DataRecord, read_record
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.models.language.text_files import load_texts
 from cliqa.registry import MODELS, find
-from cliqa.utils.errors import CheckpointError
+from cliqa.utils.errors import CheckpointError, ConfigError
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -38,7 +44,8 @@ def differing_keys(saved: Mapping[str, Any], config: Mapping[str, Any]) -> list[
     The second one says whether the run is a pretraining.
     """
     sections = OF_TRAINING if config.get("pretrain") is None else OF_PRETRAINING
-    old, new = ({key: one.get(key) for key in sections} for one in (saved, config))
+    whole = (with_listed_data_sets(one) for one in (saved, config))
+    old, new = ({key: one.get(key) for key in sections} for one in whole)
     return [key for key in config_differences(old, new) if key not in FREE]
 
 
@@ -58,11 +65,44 @@ def check_same_config(
         CheckpointError: With the keys that differ.
     """
     differing = differing_keys(saved, config)
-    if differing:
+    if not differing:
+        return
+    growth = _growth(differing, saved, config)
+    keys = listed(differing)
+    advice = f"Use the config it was made with ({own}), or another --work-dir."
+    if growth.possible and config.get("pretrain") is None:
+        keys = listed([*growth.stream, *([EPOCHS] if growth.epochs else [])])
+        advice = f"They ask for more: continue with --extend. Or use its own config ({own})."
+    raise CheckpointError(f"{path}: made under another config; these keys differ: {keys}. {advice}")
+
+
+def check_growth(path: Path, saved: Mapping[str, Any], config: Mapping[str, Any]) -> Growth:
+    """Return what a config asks for beyond the one that a checkpoint was made under.
+
+    Raises:
+        CheckpointError: With the keys of what was learnt that differ.
+        ConfigError: More epochs and a longer stream are asked for at once.
+    """
+    growth = _growth(differing_keys(saved, config), saved, config)
+    if growth.other:
         raise CheckpointError(
-            f"{path}: made under another config; these keys differ: {listed(differing)}. Use the "
-            f"config it was made with ({own}), or another --work-dir."
+            f"{path}: what the run has learnt cannot change; these keys differ: "
+            f"{listed(growth.other)}. A run grows by data sets at the end of scenario.datasets "
+            "(or of order, buckets, n_experiences, fixed_class_order), or by a larger "
+            "cl_strategy.train_epochs. Set the other keys back, or train in another folder."
         )
+    if growth.stream and growth.epochs:
+        raise ConfigError(
+            f"{EPOCHS} and {growth.stream[0]}: raised and added at once, so it is not clear "
+            "whether the last experience learnt so far gets the epochs too. Extend by one of them, "
+            "then by the other."
+        )
+    return growth
+
+
+def _growth(keys: Sequence[str], saved: Mapping[str, Any], config: Mapping[str, Any]) -> Growth:
+    """Return the differences of two configs in some keys."""
+    return growth_of(keys, with_listed_data_sets(saved), with_listed_data_sets(config))
 
 
 def check_same_texts(path: Path, state: dict[str, Any], config: dict[str, Any]) -> None:
@@ -120,7 +160,11 @@ def check_fits(state: dict[str, Any], config: dict[str, Any], path: Path) -> Non
 
 
 def check_same_data(
-    path: object, saved: object, now: DataRecord, allowed: bool = False
+    path: object,
+    saved: object,
+    now: DataRecord,
+    allowed: bool = False,
+    absent: Collection[str] = (),
 ) -> DataRecord:
     """Refuse data that differ from those of a run, unless changes are allowed.
 
@@ -129,6 +173,7 @@ def check_same_data(
         saved: The record of the run's data that it holds; files of older versions have none.
         now: The data that are to be used.
         allowed: Continue with the changed data; the returned record lists all changes so far.
+        absent: Data sets that are not there any more; the returned record has what was known.
 
     Raises:
         CheckpointError: With what has changed.
@@ -137,6 +182,8 @@ def check_same_data(
     if then is None:
         logger.warning("%s: holds no record of its data: they may have changed since", path)
         return now
+    kept = {name: parts for name, parts in then.sets.items() if name in absent}
+    now = replace(now, sets={**now.sets, **kept})
     found = then.differences(now)
     if found and not allowed:
         beyond = len(found) - MOST_DATA_SETS

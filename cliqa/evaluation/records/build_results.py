@@ -44,7 +44,7 @@ def build_results(
             high)), ``warnings`` and ``n`` are taken as `QualityReport.to_row` writes them.
         experiences: Names of the stream's experiences, in order.
         datasets: Names of the evaluated data sets; the experiences' own first, in their order.
-        status: ``"running"`` or ``"finished"``.
+        status: ``"running"``, ``"stopped"`` or ``"finished"``.
         seed: The run's seed.
         config: The config file.
         joint: The model saw all data at once: one row, experience 0.

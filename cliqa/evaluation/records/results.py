@@ -3,7 +3,8 @@
 The form, with T finished experiences and K data sets; ``null`` = not defined, with the reason in
 ``warnings``::
 
-    {"status": "finished",                     "running" while experiences are to come
+    {"status": "finished",                     "running" while experiences are to come,
+                                               "stopped" after as many as were asked for
      "seed": 0, "config": "config/iqa_replay.py",
      "joint": false,                           true: one row, after training on all data at once
      "experiences": ["eva", "ava", "koniq"],   all that the stream has, finished or not

@@ -42,6 +42,11 @@ class Schedule:
             raise ConfigError(f"{where}.by: expected 'epoch' or 'iteration', got {self.by!r}.")
         self._scheduler: LRScheduler | None = None
 
+    @property
+    def spans_experience(self) -> bool:
+        """Whether the rates depend on how many epochs an experience has."""
+        return bool({"T_max", "total_steps"} & self._lengths(1, 1).keys())
+
     def check(self, epochs: int = 1) -> None:
         """Check the config's names, and its values with a temporary optimizer.
 

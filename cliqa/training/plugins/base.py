@@ -96,6 +96,22 @@ class ContinualPlugin(SavedState, SupervisedPlugin):
             plugins: All plugins of the strategy, including this one.
         """
 
+    def check_room(self, to_come: int) -> None:
+        """Refuse a stream that has become longer than the method can learn.
+
+        Called when a run continues, once its state is loaded and before anything is trained.
+
+        Args:
+            to_come: Experiences that are still to be learnt, one in progress too.
+        """
+
+    def uses_length(self) -> str:
+        """Return what depends on how many experiences the stream has, in words; empty for nothing.
+
+        A run whose stream grows then ends otherwise than one over the whole stream.
+        """
+        return ""
+
     def cut(self, step: Step) -> None:
         """Slice the state that has the shapes of the model's weights, after channels were pruned.
 

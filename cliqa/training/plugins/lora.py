@@ -192,6 +192,14 @@ class LoRA(TaskViews):
             else:
                 parameter.requires_grad_(name in self._free and matches(name, parts))
 
+    def uses_length(self) -> str:
+        """Return how ``"inflora"`` follows the stream's length."""
+        return (
+            "the share that it protects follows the stream's length"
+            if self.mode == "inflora"
+            else ""
+        )
+
     # ---------------------------------------------------------------- hooks
 
     def before_training_exp(self, strategy: Strategy, **_: object) -> None:

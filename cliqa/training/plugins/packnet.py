@@ -87,6 +87,25 @@ class PackNet(TaskViews):
         self._fixed: Tensors = {}
         self._kept: dict[str, Tensor] = {}  # the values that fixed weights are restored to
 
+    def check_room(self, to_come: int) -> None:
+        """Refuse a stream that has grown where no weight is free.
+
+        Raises:
+            CapacityError: With how to plan for it.
+        """
+        in_progress = any(bool((o == self.learnt + 1).any()) for o in self._owner.values())
+        free = any(bool((owner == 0).any()) for owner in self._owner.values())
+        if self._owner and not free and to_come > in_progress:
+            raise CapacityError(
+                "PackNet: the experiences learnt so far own all weights, for the last one of a "
+                "stream takes what is left. Plan a stream that grows from its start: "
+                "prune=(0.75, 0.67, 0.5, 0), a share for each experience."
+            )
+
+    def uses_length(self) -> str:
+        """Return how the shares follow from the stream's length."""
+        return "" if isinstance(self.prune, Sequence) else "its shares follow the stream's length"
+
     # ---------------------------------------------------------------- which tensors are what
 
     def own_names(self, model: nn.Module) -> list[str]:

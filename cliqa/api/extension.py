@@ -1,0 +1,133 @@
+"""Growing a finished run from Python: more data sets, or more epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cliqa.api.launch import launch
+from cliqa.api.runs import TrainedRun, prepared
+from cliqa.benchmarks.presets import FOLDERS, preset
+from cliqa.config.components import quick_check
+from cliqa.config.load import load_config
+from cliqa.config.trust import trusting
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import close_logging
+from cliqa.utils.paths import check_output_folder, home_path
+
+LABELS = (".csv", ".json", ".xlsx", ".parquet")
+"""Endings of label files."""
+
+OF_SPLITS = ("val_labels", "test_labels")
+"""Label files that a new data set does not share with another one."""
+
+Data = str | Path | Mapping[str, Any]
+"""A data set: a section as in a config, a label file, ``TYPE=ROOT`` or ``TYPE``."""
+
+
+def extend(
+    run: TrainedRun | str | Path,
+    data: Data | Sequence[Data] = (),
+    *,
+    train_epochs: int | None = None,
+    work_dir: str | Path | None = None,
+    device: str = "auto",
+    allow_changed_data: bool = False,
+    trust: bool = False,
+) -> TrainedRun:
+    """Let a run learn more data sets, or its last one for longer; as ``--extend`` does.
+
+    All that the run has learnt goes on: weights, memory, importances, masks, adapters, gate,
+    optimizer and random numbers. Where the method allows it, the result is to the bit that of a run
+    that had the data sets from its start. A run that is stopped meanwhile is finished by
+    ``train(run / "config.py", work_dir=run, resume=True)``.
+
+    Args:
+        run: The run, or its folder, whose ``config.py`` is executed as a config.
+        data: What to learn next, one data set or several in their order: a label file of scores
+            like the run's last one, which has its own folder's images and the last one's columns
+            and scale; ``"KonIQ10k=/data/koniq"``; or ``dict(type=..., root=...)``.
+        train_epochs: Epochs of the experience learnt last, more than it had.
+        work_dir: A new folder, so that `run` stays as it is; by default it grows in its own.
+        device: As in `train`.
+        allow_changed_data: Continue although labels or images have changed.
+        trust: Let the files that are opened name any component.
+
+    Returns:
+        The run.
+
+    Raises:
+        CliqaError: There is nothing to add, or the run cannot grow that way.
+    """
+    root = run.work_dir if isinstance(run, TrainedRun) else home_path(run)
+    listed: list[Any] = [data] if isinstance(data, (str, Path, Mapping)) else list(data)
+    if not listed and train_epochs is None:
+        raise ConfigError("extend: nothing to add. Give data=... or a larger train_epochs.")
+    own = root / "config.py"
+    if not own.is_file():
+        raise ConfigError(f"extend: {root} is no run's folder: it has no config.py.")
+    with prepared(), trusting(trust):
+        config = load_config(own)
+        config["scenario"] = _with_data(config["scenario"], listed)
+        if train_epochs is not None:
+            config["cl_strategy"] = {**config["cl_strategy"], "train_epochs": train_epochs}
+        quick_check(config)
+        folder = root if work_dir is None else home_path(work_dir)
+        check_output_folder(folder, "work_dir")
+        how = {"extend": True} if work_dir is None else {"start_from": str(root)}
+        common = {"device": device, "allow_changed_data": allow_changed_data}
+        try:
+            launch(config, own, folder, **how, **common)
+        finally:
+            close_logging()
+    return TrainedRun(folder, config)
+
+
+def _with_data(scenario: Mapping[str, Any], data: Sequence[Data]) -> dict[str, Any]:
+    """Return a scenario with more data sets at its end.
+
+    Raises:
+        ConfigError: The scenario reads its own data, or something is no data set.
+    """
+    if not data:
+        return dict(scenario)
+    known = scenario.get("datasets")
+    if not known:
+        raise ConfigError(
+            f"extend: a {scenario.get('type')} has no list of data sets. Raise its buckets or "
+            "n_experiences in the config, and use train_config.py --extend."
+        )
+    sections = preset(known) if isinstance(known, str) else list(known)
+    added = [_section(one, sections[-1]) for one in data]
+    order = scenario.get("order")
+    if order:
+        names = [section.get("name") for section in added]
+        if None in names:
+            raise ConfigError("extend: the run has scenario.order. Give every data set a name.")
+        return {**scenario, "datasets": [*sections, *added], "order": [*order, *names]}
+    return {**scenario, "datasets": [*sections, *added]}
+
+
+def _section(data: Data, last: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a data set's section; a label file is described by the run's last data set."""
+    if isinstance(data, Mapping):
+        return dict(data)
+    kind, _, root = str(data).partition("=")
+    path = home_path(data).resolve()
+    if path.suffix.lower() in LABELS:
+        if "labels" not in last:
+            raise ConfigError(
+                f"extend: {data}: the run's last data set is a {last.get('type')}, which does not "
+                "tell how to read it. Give dict(type='ScoreFile', root=..., labels=..., "
+                "score_range=(LOW, HIGH), higher_is_better=True)."
+            )
+        own = {"root": str(path.parent), "labels": path.name, "name": path.stem}
+        like = {key: value for key, value in last.items() if key not in OF_SPLITS}
+        return {**like, **own}
+    if not root and kind not in FOLDERS:
+        raise ConfigError(
+            f"extend: {data!r} is no data set. Give a label file ({', '.join(LABELS)}), TYPE=ROOT "
+            "such as 'KADID10k=/data/kadid10k', or dict(type=..., root=...)."
+        )
+    return {"type": kind, "root": root or FOLDERS[kind]}

@@ -1,0 +1,43 @@
+"""One way from a config to a run, for the command line and for Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cliqa.engine.options import RunOptions
+
+
+def launch(
+    config: Mapping[str, Any],
+    config_file: str | Path,
+    work_dir: str | Path | None = None,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Train or pretrain a config, and deploy the trained model if it says so.
+
+    The libraries are imported here, once the options are known to be possible.
+
+    Args:
+        config: The config, as loaded and checked.
+        config_file: Where it was loaded from.
+        work_dir: Where the run's files go; None for the config's own.
+        options: Those of `RunOptions`.
+
+    Raises:
+        CliqaError: The options, the config, the data or a checkpoint is wrong.
+    """
+    RunOptions(**options)  # what cannot be is refused before torch is imported
+    work: Callable[..., object]
+    if "pretrain" in config:
+        from cliqa.engine.pretrain.run import pretrain as work  # noqa: PLC0415  torch takes seconds
+    else:
+        from cliqa.engine.train import train as work  # noqa: PLC0415  Avalanche too
+
+    made = work(config, config_file=config_file, work_dir=work_dir, **options)
+    stopped = isinstance(made, Mapping) and made.get("status") == "stopped"
+    if config.get("deploy") is not None and not stopped:
+        from cliqa.compress.auto import deploy_run  # noqa: PLC0415  needs optional libraries
+
+        deploy_run(config, config_file, work_dir)

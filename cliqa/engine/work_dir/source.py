@@ -1,0 +1,56 @@
+"""The checkpoint that a run continues from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cliqa.engine.work_dir.holding import ReadCheckpoint
+from cliqa.utils.checkpoint import load_checkpoint
+from cliqa.utils.errors import CheckpointError
+
+FORMAT = 2
+"""Version of the checkpoint's layout."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run's checkpoint, as it was read.
+
+    Attributes:
+        path: Where it lies.
+        read_as: The file as it was then.
+        state: Its content; see `cliqa.engine.run`.
+    """
+
+    path: Path
+    read_as: ReadCheckpoint
+    state: dict[str, Any]
+
+    @property
+    def learnt(self) -> list[str]:
+        """The names of the experiences whose training has ended."""
+        return list(self.state["names"][: self.state["next_step"]])
+
+    @property
+    def mid_step(self) -> bool:
+        """Whether it was written between two epochs of an experience."""
+        inside: bool = self.state["strategy"].get("step_index") == self.state["next_step"]
+        return inside and bool(self.state["strategy"].get("epochs_done"))
+
+
+def read_source(path: Path) -> Source:
+    """Return a run's checkpoint.
+
+    Raises:
+        CheckpointError: The file is missing or damaged, or holds something else.
+    """
+    read_as = ReadCheckpoint(path)
+    state = load_checkpoint(path)
+    if state.get("format") != FORMAT or "strategy" not in state:
+        raise CheckpointError(
+            f"{path}: not a checkpoint of a run of this version. To start from its weights "
+            f"alone, use --cfg-options load_from={path}."
+        )
+    return Source(path, read_as, state)
