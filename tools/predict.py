@@ -75,12 +75,11 @@ def main(args: argparse.Namespace) -> int:
     If the work is interrupted, the scores so far are written.
     """
     _check(args)
-    from tqdm import tqdm  # noqa: PLC0415  --help answers without what follows
-
-    from cliqa.engine.interrupts import stop_on_signals  # noqa: PLC0415
+    from cliqa.engine.interrupts import stop_on_signals  # noqa: PLC0415  --help is fast
     from cliqa.inference.predict import Predictor, find_images  # noqa: PLC0415
     from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
+    from cliqa.utils.progress import track  # noqa: PLC0415
 
     protocol = parse_protocol(args.crops, args.crop_size, args.resize, args.seed)
     paths = find_images(args.paths, args.recursive)
@@ -90,7 +89,7 @@ def main(args: argparse.Namespace) -> int:
     rows: list[Score] = []
     with stop_on_signals("what is scored is written"):
         try:
-            for row in tqdm(scores, total=len(paths), desc="score", leave=False, disable=None):
+            for row in track(scores, "score", len(paths), "image"):
                 rows.append(row if row.score is None else replace(row, score=to_scale(row.score)))
         finally:
             _write(args, rows, len(paths), bool(predictor.classes))

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from cliqa.engine.build import Parts
+from cliqa.engine.loggers.forecast import Forecast
 from cliqa.engine.run import Run
 from cliqa.engine.targets import Targets
 from cliqa.utils.logging import get_logger
+from cliqa.utils.progress import EVERY, duration, progress_lines
 
 logger = get_logger(__name__)
 
@@ -22,12 +24,17 @@ def train_stream(parts: Parts, run: Run) -> dict[str, Any]:
     steps = strategy.steps(parts.benchmark.train_stream)
     labels = ["+".join(experience.name for experience in step) for step in steps]
     run.start(strategy, parts.benchmark, labels)
-    for index in range(run.next_step, len(steps)):
-        strategy.on_epoch = _Epochs(parts, run, index, steps[index])
-        strategy.train_step(index, steps[index], _validation(parts, steps[index]))
-        learnt = {e.current_experience for step in steps[: index + 1] for e in step}
-        run.finish_step(strategy, index, evaluate_stream(parts, run, index, learnt))
-    return run.finish()
+    forecast = Forecast(strategy, parts.benchmark, steps, run.next_step)
+    every = parts.config.get("progress_seconds", EVERY)
+    with progress_lines("training", every, forecast.words):
+        for index in range(run.next_step, len(steps)):
+            strategy.on_epoch = _Epochs(parts, run, index, steps[index], forecast)
+            strategy.train_step(index, steps[index], _validation(parts, steps[index]))
+            learnt = {e.current_experience for step in steps[: index + 1] for e in step}
+            seconds = evaluate_stream(parts, run, index, learnt)
+            forecast.evaluated(index, seconds)
+            run.finish_step(strategy, index, seconds)
+        return run.finish()
 
 
 def _validation(parts: Parts, experiences: list[Any]) -> list[Any]:
@@ -56,8 +63,11 @@ def evaluate_stream(parts: Parts, run: Run, step: int, learnt: Collection[int]) 
 class _Epochs:
     """Validates after every epoch of step `index`, reports and records it."""
 
-    def __init__(self, parts: Parts, run: Run, index: int, experiences: list[Any]) -> None:
+    def __init__(
+        self, parts: Parts, run: Run, index: int, experiences: list[Any], forecast: Forecast
+    ) -> None:
         self._parts = parts
+        self._forecast = forecast
         self._run = run
         self._index = index
         self._experiences = experiences
@@ -81,7 +91,8 @@ class _Epochs:
         if strategy.selection.active:
             row["best_epoch"] = strategy.selection.epoch or None
         seconds = time.monotonic() - self._lap
-        _report(row, self._parts.targets, strategy.train_epochs, seconds)
+        self._forecast.trained(self._index, strategy.epochs_done, seconds)
+        _report(row, self._parts.targets, strategy.train_epochs, seconds, self._forecast.left())
         self._run.finish_epoch(strategy, row, seconds)
         self._lap = time.monotonic()
 
@@ -107,12 +118,14 @@ class _Epochs:
         return float(np.mean(values))
 
 
-def _report(row: dict[str, Any], targets: Targets, epochs: int, seconds: float) -> None:
-    """Log an epoch in one line."""
+def _report(
+    row: dict[str, Any], targets: Targets, epochs: int, seconds: float, left: float | None
+) -> None:
+    """Log an epoch in one line, with the seconds that are left of the run."""
     value = row[targets.validation_key]
     validated = "" if value is None else f"  val {targets.title} {value:.3f}"
     logger.info(
-        "%s  epoch %d/%d  loss %.4f  lr %.2e%s  (%.1f s)",
+        "%s  epoch %d/%d  loss %.4f  lr %.2e%s  (%.1f s%s)",
         row["name"],
         row["epoch"],
         epochs,
@@ -120,4 +133,5 @@ def _report(row: dict[str, Any], targets: Targets, epochs: int, seconds: float) 
         row["lr"],
         validated,
         seconds,
+        f", {duration(left)} left" if left is not None and left >= 1 else "",
     )

@@ -11,6 +11,7 @@ from avalanche.training.templates import SupervisedTemplate
 from cliqa.engine.build import build
 from cliqa.engine.experiment import train_stream
 from cliqa.engine.interrupts import memory_advice, stop_on_signals
+from cliqa.engine.loggers.opening import describe_run
 from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import resamples, run_folder, with_command_line
@@ -19,6 +20,7 @@ from cliqa.evaluation.records.tables import report
 from cliqa.utils.device import resolve_device
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.utils.memory import shape_of
+from cliqa.utils.progress import EVERY, progress_lines
 from cliqa.visualization.run import draw_run
 
 logger = get_logger(__name__)
@@ -58,11 +60,13 @@ def train(
     folder = run_folder(config, config_file, work_dir)
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
-    parts = build(config, target, folder)
-    config = parts.config
-    advice = partial(_memory_advice, parts.strategy, config["amp"])
-    with memory_advice(advice):
-        rehearse(parts)
+    every = config.get("progress_seconds", EVERY)
+    with progress_lines("reading the data and the model", every):
+        parts = build(config, target, folder)
+        config = parts.config
+        advice = partial(_memory_advice, parts.strategy, config["amp"])
+        with memory_advice(advice):
+            rehearse(parts)
     run = Run(
         folder,
         config,
@@ -77,6 +81,8 @@ def train(
         parts.attach_loggers(run.files.root)
         start = {"start": parts.start.to_dict()} if parts.start else {}
         run.begin(str(target), parts.benchmark.notes, **start)
+        for line in describe_run(config, parts.strategy, parts.benchmark, target):
+            logger.info("%s", line)
         try:
             with memory_advice(advice):
                 results = train_stream(parts, run)
@@ -84,7 +90,8 @@ def train(
             parts.close_loggers()
         for line in report(results).splitlines():
             logger.info("%s", line)
-        figures = draw_run(run.files.root)
+        with progress_lines("drawing the figures", every):
+            figures = draw_run(run.files.root)
     logger.info("results: %s", run.files.results)
     for figure in figures:
         logger.info("figure:  %s", figure)

@@ -22,6 +22,7 @@ from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CheckpointError, ConfigError
 from cliqa.utils.logging import get_logger, setup_logging
+from cliqa.utils.progress import EVERY, progress_lines
 from cliqa.visualization.pretraining import draw_pretraining
 from cliqa.visualization.style import save_figure
 
@@ -97,7 +98,11 @@ def pretrain(
             lambda _, row: _log(loggers, row),
         )
         try:
-            with memory_advice(partial(_memory_advice, trainer)):
+            every = config.get("progress_seconds", EVERY)
+            with (
+                progress_lines("pretraining", every),
+                memory_advice(partial(_memory_advice, trainer)),
+            ):
                 trainer.run()
         finally:
             close_loggers(loggers)
