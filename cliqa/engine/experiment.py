@@ -10,6 +10,7 @@ import numpy as np
 
 from cliqa.engine.build import Parts
 from cliqa.engine.loggers.forecast import Forecast
+from cliqa.engine.loggers.run_logger import Audience
 from cliqa.engine.run import Run
 from cliqa.engine.targets import Targets
 from cliqa.utils.logging import get_logger
@@ -33,6 +34,8 @@ def train_stream(parts: Parts, run: Run) -> dict[str, Any]:
             learnt = {e.current_experience for step in steps[: index + 1] for e in step}
             seconds = evaluate_stream(parts, run, index, learnt)
             forecast.evaluated(index, seconds)
+            rows = (row for row in run.evaluations if row["experience"] == index)
+            Audience(strategy.evaluator.loggers).evaluation(rows, index)
             run.finish_step(strategy, index, seconds)
         return run.finish()
 
@@ -93,6 +96,7 @@ class _Epochs:
         seconds = time.monotonic() - self._lap
         self._forecast.trained(self._index, strategy.epochs_done, seconds)
         _report(row, self._parts.targets, strategy.train_epochs, seconds, self._forecast.left())
+        Audience(strategy.evaluator.loggers).epoch(row, len(self._run.epochs) + 1)
         self._run.finish_epoch(strategy, row, seconds)
         self._lap = time.monotonic()
 

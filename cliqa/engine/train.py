@@ -12,6 +12,7 @@ from cliqa.engine.build import build
 from cliqa.engine.experiment import train_stream
 from cliqa.engine.interrupts import memory_advice, stop_on_signals
 from cliqa.engine.loggers.opening import describe_run
+from cliqa.engine.loggers.run_logger import Audience
 from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import resamples, run_folder, with_command_line
@@ -80,18 +81,21 @@ def train(
         setup_logging(run.files.log)
         parts.attach_loggers(run.files.root)
         start = {"start": parts.start.to_dict()} if parts.start else {}
-        run.begin(str(target), parts.benchmark.notes, **start)
+        audience = Audience(parts.strategy.evaluator.loggers)
+        told = audience.begin(config, run.files.root)
+        run.begin(str(target), parts.benchmark.notes, **start, loggers=told)
         for line in describe_run(config, parts.strategy, parts.benchmark, target):
             logger.info("%s", line)
         try:
             with memory_advice(advice):
                 results = train_stream(parts, run)
+            for line in report(results).splitlines():
+                logger.info("%s", line)
+            with progress_lines("drawing the figures", every):
+                figures = draw_run(run.files.root)
+            audience.finish(results, figures)
         finally:
             parts.close_loggers()
-        for line in report(results).splitlines():
-            logger.info("%s", line)
-        with progress_lines("drawing the figures", every):
-            figures = draw_run(run.files.root)
     logger.info("results: %s", run.files.results)
     for figure in figures:
         logger.info("figure:  %s", figure)

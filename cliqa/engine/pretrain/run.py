@@ -10,6 +10,7 @@ from typing import Any
 from cliqa.config.load import dump_config
 from cliqa.engine.interrupts import memory_advice, stop_on_signals
 from cliqa.engine.loggers.build import build_loggers, close_loggers
+from cliqa.engine.loggers.run_logger import Audience
 from cliqa.engine.pretrain.check import check_pretraining
 from cliqa.engine.pretrain.parts import build_pretraining
 from cliqa.engine.sections import run_folder, with_command_line
@@ -81,10 +82,13 @@ def pretrain(
         setup_logging(files.log)
         dump_config(config, files.config)
         start = {"start": parts.start.to_dict()} if parts.start else {}
+        loggers = build_loggers(config, files.root)
+        audience = Audience(loggers)
         files.write_run(
             seed=config["seed"],
             device=str(target),
             config=str(config_file),
+            loggers=audience.begin(config, files.root),
             **start,
             **data.facts(),
         )
@@ -92,7 +96,6 @@ def pretrain(
         save(trainer)
         if trainer.rows:  # a kill may have come between the checkpoint and its rows
             _write_rows(files, trainer)
-        loggers = build_loggers(config, files.root)
         trainer.after_epoch = (
             lambda one, row: _after_epoch(files, save, one, row),
             lambda _, row: _log(loggers, row),
@@ -104,9 +107,11 @@ def pretrain(
                 memory_advice(partial(_memory_advice, trainer)),
             ):
                 trainer.run()
+            rows = _finish(files, trainer)
+            audience.finish(None, sorted(files.figures.glob("pretraining.*")))
+            return rows
         finally:
             close_loggers(loggers)
-        return _finish(files, trainer)
 
 
 def _state_to_resume(
