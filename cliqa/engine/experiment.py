@@ -79,7 +79,8 @@ class _Epochs:
     def __call__(self, loss: float) -> None:
         """Validate, write the epoch's row and the checkpoint, and report."""
         strategy = self._parts.strategy
-        value = self._validate(strategy.epochs_done)
+        measured = self._validate(strategy.epochs_done)
+        value = measured[self._parts.targets.validation_key]
         row = {
             "kind": "epoch",
             "experience": self._index,
@@ -87,7 +88,8 @@ class _Epochs:
             "epoch": strategy.epochs_done,
             "loss": loss,
             "lr": strategy.last_lr,
-            self._parts.targets.validation_key: value,
+            **self._trained(),
+            **measured,
         }
         if strategy.selection.active and self._is_due(strategy.epochs_done):
             strategy.selection.look(strategy, value)
@@ -105,21 +107,31 @@ class _Epochs:
         every = self._parts.strategy.options.validate_every
         return every > 0 and epoch % every == 0
 
-    def _validate(self, epoch: int) -> float | None:
-        """Return the mean measure on the validation splits of this step's data sets."""
-        if not self._is_due(epoch):
-            return None
-        values = []
-        for experience in self._experiences:
+    def _trained(self) -> dict[str, float | None]:
+        """Return the main measure over the batches of the epoch, as the weights moved."""
+        found, targets = self._parts.predictions.trained(), self._parts.targets
+        return {f"train_{targets.measure}": targets.trained(*found) if found else None}
+
+    def _validate(self, epoch: int) -> dict[str, float | None]:
+        """Return the mean measures on the validation splits of this step's data sets."""
+        targets = self._parts.targets
+        nothing: dict[str, float | None] = {targets.validation_key: None}
+        rows: list[dict[str, float | None]] = []
+        for experience in self._experiences if self._is_due(epoch) else ():
             data = self._parts.benchmark.validation(experience.current_experience)
             if data is None:
-                return None
-            prediction, target = self._parts.strategy.predict(data)
-            value = self._parts.targets.validate(prediction, target)
-            if value is None:
-                return None
-            values.append(value)
-        return float(np.mean(values))
+                return nothing
+            outputs = self._parts.strategy.predict(data)
+            rows.append({targets.measure: targets.validate(*outputs), **targets.curves(*outputs)})
+        if not rows:
+            return nothing
+        return {f"val_{name}": _mean([row[name] for row in rows]) for name in rows[0]}
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """Return the mean, None where a value is not defined."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if len(defined) == len(values) else None
 
 
 def _report(

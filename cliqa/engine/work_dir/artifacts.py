@@ -8,6 +8,7 @@
 ``results.json`` ``matrix.csv``                the score matrix and its summary
 ``predictions/after_{t}_on_{name}.npz``        prediction, target, raw, image
 ``checkpoints/last.pth`` ``exp_{k}.pth``       states to resume from; see ``last_checkpoint``
+``checkpoints/best.pth``                       the best epoch of the experience validated last
 ``figures/*.png``                              drawn from the files above
 =============================================  ===================================================
 """
@@ -40,7 +41,7 @@ WRITTEN = {
         *("config.py", "run.json", "metrics.jsonl", "results.json", "matrix.csv"),
         *("last_checkpoint", "eval_results*.json", "pruning.json", "pruned.pth", "model*"),
     ),
-    "checkpoints": ("last.pth", "exp_*.pth", "encoder.pth"),
+    "checkpoints": ("last.pth", "best.pth", "exp_*.pth", "encoder.pth"),
     "predictions": ("after_*_on_*.npz",),
     "figures": ("*.png", "*.pdf", "*.svg"),
 }
@@ -60,6 +61,7 @@ class WorkDir:
         self.matrix = self.root / "matrix.csv"
         self.checkpoints = self.root / "checkpoints"
         self.last = self.checkpoints / "last.pth"
+        self.best = self.checkpoints / "best.pth"
         self.figures = self.root / "figures"
 
     def checkpoint_of(self, experience: int, epoch: int | None = None) -> Path:
