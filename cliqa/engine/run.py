@@ -235,7 +235,7 @@ class Run:
         if not known:
             return
         ended = self.next_step > rows[-1]["experience"]
-        kept = ended and self.config["cl_strategy"].get("keep_best")
+        kept = ended and self.config.get("cl_strategy", {}).get("keep_best")
         if kept or values.index(max(known)) == len(rows) - 1:
             replace_by_link(self.files.last, self.files.best)
 
