@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from cliqa.config.trust import trusting
 from cliqa.utils.cli import CONFIG, add_arguments, command, run_entry_point
-from cliqa.utils.paths import check_output_file
+from cliqa.utils.paths import check_output_file, named_checkpoint
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -18,6 +18,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "checkpoint", nargs="?", help="checkpoint or work_dir (default: the config's work_dir)"
     )
+    add_arguments(parser, "--checkpoint")
     parser.add_argument(
         "--exported", metavar="FILE.onnx", help="a file that tools/compress.py exported"
     )
@@ -40,10 +41,13 @@ def main(args: argparse.Namespace) -> None:
     """Evaluate one checkpoint and write its metrics and predictions."""
     check_output_file(args.out, inputs=[args.config, args.checkpoint or args.work_dir or ""])
     from cliqa.config.components import quick_check  # noqa: PLC0415
-    from cliqa.config.load import load_config  # noqa: PLC0415  --help answers without it
+    from cliqa.config.load import default_work_dir, load_config  # noqa: PLC0415  --help is fast
 
     config = load_config(args.config, args.cfg_options)
     quick_check(config)
+    if args.named:
+        folder = args.checkpoint or args.work_dir or config.get("work_dir")
+        args.checkpoint = named_checkpoint(folder or default_work_dir(args.config), args.named)
     from cliqa.inference.evaluate import (  # noqa: PLC0415  torch and Avalanche take seconds
         evaluate,
         evaluation_table,

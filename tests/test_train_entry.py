@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 import warnings
 from collections.abc import Callable
@@ -191,6 +195,10 @@ def test_a_run_trains_and_leaves_its_files(config_file: Path) -> None:
     _, told = process.communicate(timeout=300)
     assert process.returncode == 0, told
     assert "Traceback" not in told
+    assert "\r" not in told  # no bar in a pipe
+    begun = told.splitlines()
+    assert begun[0] == "data     a  train 24, val 4, test 12: 3 steps x 1 epoch"
+    assert begun[2].startswith("model    QualityModel over ResNet 18: ")
     folder = config_file.parent / "out" / "run"
     results = json.loads((folder / "results.json").read_text())
     assert (results["status"], results["seed"]) == ("finished", 3)
@@ -209,6 +217,32 @@ def test_a_run_trains_and_leaves_its_files(config_file: Path) -> None:
     table = [line.split() for line in told.splitlines()]
     final = [f"{value:.3f}" for value in results["matrix"]["srcc"][1]]
     assert any(words[:2] == ["after", "b"] and set(final) <= set(words) for words in table), told
+
+
+@pytest.mark.slow
+def test_a_terminal_of_80_columns_shows_bars_that_fit(config_file: Path) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    options = ["--work-dir", "run", "--cfg-options", "loggers.0.type=ProgressBar"]
+    process = subprocess.Popen(
+        [sys.executable, SCRIPT, str(config_file), *options],
+        cwd=config_file.parent,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    told = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while part := os.read(ours, 65536):
+            told += part
+    os.close(ours)
+    assert process.wait() == 0, told
+    shown = re.split(r"[\r\n]+", re.sub(r"\x1b\[\w", "", told.decode()))
+    bars = [line for line in shown if "%|" in line]
+    assert {"train a epoch 1/1", "evaluate b"} <= {line.partition(":")[0] for line in bars}
+    assert max(map(len, bars)) <= 80
+    assert not [line for line in bars if "epoch 1/1  loss" in line]  # lines of their own
 
 
 @pytest.mark.slow

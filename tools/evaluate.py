@@ -11,7 +11,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
 from cliqa.utils.cli import PROTOCOL, add_arguments, check_range, command, run_entry_point, seed
-from cliqa.utils.paths import check_output_file, check_output_files, check_output_folder
+from cliqa.utils.paths import (
+    check_output_file,
+    check_output_files,
+    check_output_folder,
+    named_checkpoint,
+)
 
 STYLES = {".md": "markdown", ".txt": "text", ".csv": "csv"}
 
@@ -31,7 +36,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="data sets of the checkpoint's config by name, others as TYPE=ROOT, or a csv or json "
         "file of scores as FILE=IMAGE_ROOT (default: all of the config)",
     )
-    add_arguments(parser, "--split", "--score-range", "--lower-is-better", *PROTOCOL)
+    add_arguments(
+        parser, "--checkpoint", "--split", "--score-range", "--lower-is-better", *PROTOCOL
+    )
     parser.add_argument("--seed", type=seed, default=0, help="seed of random crops (default: 0)")
     add_arguments(parser, "--allow-changed-data")
     parser.add_argument(
@@ -54,6 +61,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @command(parse_args, trusting)
 def main(args: argparse.Namespace) -> None:
     """Evaluate, write each checkpoint's results, and print a table of all of them."""
+    args.checkpoints = [named_checkpoint(path, args.named) for path in args.checkpoints]
     _check_outputs(args)
     low, high = check_range("--score-range", args.score_range)
     from cliqa.evaluation.records.eval_results import evaluation_report  # noqa: PLC0415

@@ -25,7 +25,7 @@ from cliqa.utils.cli import (
     seed,
 )
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.paths import check_output_file, check_output_is_open
+from cliqa.utils.paths import check_output_file, check_output_is_open, named_checkpoint
 
 if TYPE_CHECKING:
     from cliqa.inference.predict import Predictor, Score
@@ -55,7 +55,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--dataset", metavar="NAME", help="give scores on the scale of this data set of the config"
     )
-    add_arguments(parser, *PROTOCOL)
+    add_arguments(parser, "--checkpoint", *PROTOCOL)
     parser.add_argument("--seed", type=seed, default=0, help="seed of random crops (default: 0)")
     parser.add_argument("--recursive", action="store_true", help="look into folders' folders")
     parser.add_argument("--batch-size", type=int, help="images a batch (default: 32 or crops)")
@@ -74,13 +74,13 @@ def main(args: argparse.Namespace) -> int:
 
     If the work is interrupted, the scores so far are written.
     """
+    args.model = named_checkpoint(args.model, args.named)
     _check(args)
-    from tqdm import tqdm  # noqa: PLC0415  --help answers without what follows
-
-    from cliqa.engine.interrupts import stop_on_signals  # noqa: PLC0415
+    from cliqa.engine.interrupts import stop_on_signals  # noqa: PLC0415  --help is fast
     from cliqa.inference.predict import Predictor, find_images  # noqa: PLC0415
     from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
+    from cliqa.utils.progress import track  # noqa: PLC0415
 
     protocol = parse_protocol(args.crops, args.crop_size, args.resize, args.seed)
     paths = find_images(args.paths, args.recursive)
@@ -90,7 +90,7 @@ def main(args: argparse.Namespace) -> int:
     rows: list[Score] = []
     with stop_on_signals("what is scored is written"):
         try:
-            for row in tqdm(scores, total=len(paths), desc="score", leave=False, disable=None):
+            for row in track(scores, "score", len(paths), "image"):
                 rows.append(row if row.score is None else replace(row, score=to_scale(row.score)))
         finally:
             _write(args, rows, len(paths), bool(predictor.classes))

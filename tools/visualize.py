@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FROM_FILES = {
     "training": "loss and scores of every epoch; several runs in one figure",
+    "compare-training": "the same for two runs or more",
     "evaluation": "predictions against scores, from eval_results.json",
     "compare": "final scores of several runs, or of several eval_results.json",
     "matrix": "score matrices and forgetting",
@@ -35,7 +36,7 @@ FROM_MODELS = {
     "ranking": "scores of --images at rising degradation",
 }
 ONLY_FOR = {
-    "labels": ("training", "evaluation", "compare", ""),
+    "labels": ("training", "compare-training", "evaluation", "compare", ""),
     "images": ("attention", "words", "embedding", "ranking"),
     "layer": ("attention",),
     "datasets": ("embedding",),
@@ -51,7 +52,7 @@ ONLY_FOR = {
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     modes = "\n".join(
-        f"  {name:<11} {what}" for name, what in {**FROM_FILES, **FROM_MODELS}.items()
+        f"  {name:<16} {what}" for name, what in {**FROM_FILES, **FROM_MODELS}.items()
     )
     parser = argparse.ArgumentParser(
         description="Draw the figures of one run, or the comparison of several.",
@@ -143,6 +144,7 @@ def _draw_files(args: argparse.Namespace, target: Target) -> list[Path]:
 
     draw: dict[str, Callable[..., list[Path]]] = {
         "training": modes.draw_training,
+        "compare-training": modes.draw_compared_training,
         "evaluation": modes.draw_evaluated,
         "compare": modes.draw_compared,
         "matrix": modes.draw_matrices,

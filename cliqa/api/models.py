@@ -18,6 +18,7 @@ from cliqa.inference.predict import Predictor, Score, find_images
 from cliqa.transforms.protocol import EvaluationProtocol, parse_protocol
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.paths import named_checkpoint
 
 Picture: TypeAlias = "Image.Image | np.ndarray"
 """An image in memory: a Pillow image, or an array (H, W) or (H, W, 3)."""
@@ -140,6 +141,7 @@ class Model:
 def load(
     source: str | Path | HasWorkDir,
     *,
+    checkpoint: str | None = None,
     device: str = "auto",
     crops: str | None = None,
     crop_size: int = 224,
@@ -152,6 +154,8 @@ def load(
     Args:
         source: What `train` returned, a work_dir, a checkpoint (``.pth``), or an exported model
             (``.onnx``, or ``.xml`` for OpenVINO), which is computed on the CPU.
+        checkpoint: The work_dir's checkpoint by its name: ``"best"`` (by the validation measure),
+            ``"exp_0"`` ...; by default the last one.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         crops: Average over crops: ``"grid:5x5"`` or ``"random:25"``; by default as trained.
         crop_size: Edge of a crop in pixels.
@@ -168,7 +172,7 @@ def load(
     sizes = resize if isinstance(resize, (tuple, list)) else [resize]
     texts = None if resize is None else [str(size) for size in sizes]
     protocol = parse_protocol(crops, crop_size, texts, seed)
-    return Model(path_of(source), device, protocol, trust)
+    return Model(named_checkpoint(path_of(source), checkpoint), device, protocol, trust)
 
 
 def path_of(source: str | Path | HasWorkDir) -> str | Path:

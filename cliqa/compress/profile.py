@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from cliqa.compress.image_size import SIZE, crops_and_size
 from cliqa.config.load import load_config
@@ -30,6 +29,7 @@ from cliqa.evaluation.records.tables import Table, number, render
 from cliqa.models.build import build_model
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import write_json, write_text
+from cliqa.utils.progress import track
 
 SUFFIXES = (".json", ".csv", ".md")
 """Of a profile's file."""
@@ -142,7 +142,7 @@ def profile_model(
         ModelError: The model fails at one of them.
     """
     cases = [(batch, size) for size in sizes or [profiled.size] for batch in batches]
-    shown = tqdm(cases, desc=profiled.name, unit="size", leave=False, disable=None)
+    shown = track(cases, f"measure {profiled.name}", unit="size")
     where = device if profiled.exported is None else torch.device("cpu")
     return [
         profiled.with_macs(

@@ -113,6 +113,9 @@ SECTIONS: dict[str, Section] = {
     "seed": Section("seed of all randomness", _or_none(_integer(0))),
     "amp": Section("mixed precision training: True, or the name of a type", PRECISION),
     "num_workers": Section("processes that load images", workers_mistake),
+    "progress_seconds": Section(
+        "seconds of silence after which a run writes a line of its progress; 0: none", _integer(0)
+    ),
     "custom_imports": Section(
         "your modules to import first, so that their components are registered",
         _or_none(A_DICT),

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.io import named_error, write_json
 from cliqa.utils.locks import temporary_folder
+from cliqa.utils.progress import Phase
 
 MANIFEST = "demo_data.json"
 
@@ -117,8 +116,6 @@ def _unwritable(root: Path, error: OSError | RuntimeError) -> DatasetError:
     return DatasetError(f"{root}: cannot be written ({reason}). Choose another folder.")
 
 
-def progress(total: int, title: str) -> tqdm[Any]:
-    """Return a progress bar over images, shown on a terminal after three seconds."""
-    return tqdm(
-        total=total, desc=f"writing {title}", unit="image", delay=3.0, disable=None, leave=False
-    )
+def progress(total: int, title: str) -> Phase:
+    """Return the phase in which so many images are written."""
+    return Phase(f"writing {title}", total, "image")

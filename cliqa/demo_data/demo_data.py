@@ -7,10 +7,8 @@ import io
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from cliqa.datasets.storage import progress
 from cliqa.demo_data.campaigns import CAMPAIGNS, Campaign
@@ -22,6 +20,7 @@ from cliqa.demo_data.ratings import RatedImage
 from cliqa.registry import GENERATORS
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_text
+from cliqa.utils.progress import Phase
 
 TRUTH = "degradations.csv"
 """The distortion of each image; no loader reads it."""
@@ -127,7 +126,7 @@ class _Writer:
         campaign: Campaign,
         names: Names,
         photos_by_split: PhotosBySplit,
-        bar: tqdm[Any],
+        bar: Phase,
     ) -> None:
         """Write the images of one data set."""
         folder = self.folder / campaign.name / campaign.images

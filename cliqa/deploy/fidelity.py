@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor
-from tqdm import tqdm
 
 from cliqa.utils.errors import DatasetError, ModelError
+from cliqa.utils.progress import track
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,8 @@ def outputs_of(model: Callable[[Tensor], Any], batches: Iterable[Tensor]) -> Ten
     Raises:
         DatasetError: There is no image.
     """
-    bar = tqdm(batches, "comparing", unit=" batches", disable=None, leave=False)
     with torch.no_grad():
-        found = [model(batch).detach().cpu() for batch in bar]
+        found = [model(batch).detach().cpu() for batch in track(batches, "compare")]
     if not found:
         raise DatasetError("no image to compare two models on. Give at least one batch.")
     return torch.cat(found)

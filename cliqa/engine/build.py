@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 
 from cliqa.engine.check import check_config
 from cliqa.engine.loggers.build import build_loggers, close_loggers
+from cliqa.engine.loggers.progress import with_progress
 from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.engine.sections import (
     OF_RUN,
@@ -81,7 +82,8 @@ class Parts:
 
     def attach_loggers(self, work_dir: str | Path) -> None:
         """Build the config's loggers, which write into `work_dir` from now on."""
-        self.strategy.evaluator.loggers = build_loggers(self.config, work_dir)
+        loggers = build_loggers(self.config, work_dir)
+        self.strategy.evaluator.loggers = with_progress(loggers)
 
     def close_loggers(self) -> None:
         """Close every logger, which writes its remaining values."""

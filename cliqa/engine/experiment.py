@@ -12,9 +12,12 @@ import numpy as np
 from cliqa.engine.build import Parts
 from cliqa.engine.growth.catch_up import catch_up
 from cliqa.engine.growth.epochs import spanning
+from cliqa.engine.loggers.forecast import Forecast
+from cliqa.engine.loggers.run_logger import Audience
 from cliqa.engine.run import Run
 from cliqa.engine.targets import Targets
 from cliqa.utils.logging import get_logger
+from cliqa.utils.progress import EVERY, duration, progress_lines
 
 logger = get_logger(__name__)
 
@@ -39,10 +42,17 @@ def train_stream(parts: Parts, run: Run, stop_after: int | None = None) -> dict[
 
     run.start(strategy, benchmark, labels, partial(catch_up, strategy, run, tested, evaluate))
     end = len(steps) if stop_after is None else min(stop_after, len(steps))
-    for index in range(run.next_step, end):
-        strategy.on_epoch = _Epochs(parts, run, index, steps[index])
-        strategy.train_step(index, steps[index], _validation(parts, steps[index]))
-        run.finish_step(strategy, index, evaluate_stream(parts, run, index, learnt(index)))
+    forecast = Forecast(strategy, benchmark, steps[:end], run.next_step)
+    every = parts.config.get("progress_seconds", EVERY)
+    with progress_lines("training", every, forecast.words):
+        for index in range(run.next_step, end):
+            strategy.on_epoch = _Epochs(parts, run, index, steps[index], forecast)
+            strategy.train_step(index, steps[index], _validation(parts, steps[index]))
+            seconds = evaluate_stream(parts, run, index, learnt(index))
+            forecast.evaluated(index, seconds)
+            rows = (row for row in run.evaluations if row["experience"] == index)
+            Audience(strategy.evaluator.loggers).evaluation(rows, index)
+            run.finish_step(strategy, index, seconds)
     if run.next_step < len(steps):
         done = (run.next_step, len(steps))
         logger.info("stopped after %d of %d experiences: continue with --resume", *done)
@@ -85,8 +95,11 @@ def evaluate_stream(
 class _Epochs:
     """Validates after every epoch of step `index`, reports and records it."""
 
-    def __init__(self, parts: Parts, run: Run, index: int, experiences: list[Any]) -> None:
+    def __init__(
+        self, parts: Parts, run: Run, index: int, experiences: list[Any], forecast: Forecast
+    ) -> None:
         self._parts = parts
+        self._forecast = forecast
         self._run = run
         self._index = index
         self._experiences = experiences
@@ -95,7 +108,8 @@ class _Epochs:
     def __call__(self, loss: float) -> None:
         """Validate, write the epoch's row and the checkpoint, and report."""
         strategy = self._parts.strategy
-        value = self._validate(strategy.epochs_done)
+        measured = self._validate(strategy.epochs_done)
+        value = measured[self._parts.targets.validation_key]
         row = {
             "kind": "epoch",
             "experience": self._index,
@@ -103,14 +117,17 @@ class _Epochs:
             "epoch": strategy.epochs_done,
             "loss": loss,
             "lr": strategy.last_lr,
-            self._parts.targets.validation_key: value,
+            **self._trained(),
+            **measured,
         }
         if strategy.selection.active and self._is_due(strategy.epochs_done):
             strategy.selection.look(strategy, value)
         if strategy.selection.active:
             row["best_epoch"] = strategy.selection.epoch or None
         seconds = time.monotonic() - self._lap
-        _report(row, self._parts.targets, strategy.train_epochs, seconds)
+        self._forecast.trained(self._index, strategy.epochs_done, seconds)
+        _report(row, self._parts.targets, strategy.train_epochs, seconds, self._forecast.left())
+        Audience(strategy.evaluator.loggers).epoch(row, len(self._run.epochs) + 1)
         ends = strategy.epochs_done == strategy.train_epochs or strategy.selection.stopped
         self._run.finish_epoch(strategy, row, seconds, ends and not spanning(strategy))
         self._lap = time.monotonic()
@@ -120,29 +137,41 @@ class _Epochs:
         every = self._parts.strategy.options.validate_every
         return every > 0 and epoch % every == 0
 
-    def _validate(self, epoch: int) -> float | None:
-        """Return the mean measure on the validation splits of this step's data sets."""
-        if not self._is_due(epoch):
-            return None
-        values = []
-        for experience in self._experiences:
+    def _trained(self) -> dict[str, float | None]:
+        """Return the main measure over the batches of the epoch, as the weights moved."""
+        found, targets = self._parts.predictions.trained(), self._parts.targets
+        return {f"train_{targets.measure}": targets.trained(*found) if found else None}
+
+    def _validate(self, epoch: int) -> dict[str, float | None]:
+        """Return the mean measures on the validation splits of this step's data sets."""
+        targets = self._parts.targets
+        nothing: dict[str, float | None] = {targets.validation_key: None}
+        rows: list[dict[str, float | None]] = []
+        for experience in self._experiences if self._is_due(epoch) else ():
             data = self._parts.benchmark.validation(experience.current_experience)
             if data is None:
-                return None
-            prediction, target = self._parts.strategy.predict(data)
-            value = self._parts.targets.validate(prediction, target)
-            if value is None:
-                return None
-            values.append(value)
-        return float(np.mean(values))
+                return nothing
+            outputs = self._parts.strategy.predict(data)
+            rows.append({targets.measure: targets.validate(*outputs), **targets.curves(*outputs)})
+        if not rows:
+            return nothing
+        return {f"val_{name}": _mean([row[name] for row in rows]) for name in rows[0]}
 
 
-def _report(row: dict[str, Any], targets: Targets, epochs: int, seconds: float) -> None:
-    """Log an epoch in one line."""
+def _mean(values: list[float | None]) -> float | None:
+    """Return the mean, None where a value is not defined."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if len(defined) == len(values) else None
+
+
+def _report(
+    row: dict[str, Any], targets: Targets, epochs: int, seconds: float, left: float | None
+) -> None:
+    """Log an epoch in one line, with the seconds that are left of the run."""
     value = row[targets.validation_key]
     validated = "" if value is None else f"  val {targets.title} {value:.3f}"
     logger.info(
-        "%s  epoch %d/%d  loss %.4f  lr %.2e%s  (%.1f s)",
+        "%s  epoch %d/%d  loss %.4f  lr %.2e%s  (%.1f s%s)",
         row["name"],
         row["epoch"],
         epochs,
@@ -150,4 +179,5 @@ def _report(row: dict[str, Any], targets: Targets, epochs: int, seconds: float) 
         row["lr"],
         validated,
         seconds,
+        f", {duration(left)} left" if left is not None and left >= 1 else "",
     )

@@ -143,6 +143,7 @@ class Run:
         for plugin in strategy.plugins:
             if isinstance(plugin, ContinualPlugin) and self.next_step < len(labels):
                 plugin.check_room(len(labels) - self.next_step)
+        self._mark_best()  # a kill may have come between the two
         self._write()
         done = (source.path, self.next_step, len(self.epochs))
         logger.info("resumed from %s: %d experience(s) and %d epoch(s) done", *done)
@@ -192,6 +193,7 @@ class Run:
         kept = bool(interval) and row["epoch"] % interval == 0
         path = self.files.checkpoint_of(row["experience"], row["epoch"]) if kept else None
         self._save(strategy, path)
+        self._mark_best()
         if keep:  # the hooks at the experience's end are still to come
             replace_by_link(self.files.last, self.files.before_end)
         if options.get("keep"):
@@ -216,6 +218,7 @@ class Run:
         self.costs.finish_step(strategy, seconds)
         self.next_step = step + 1
         self._save(strategy, self.files.checkpoint_of(step))
+        self._mark_best()
         self._write()
 
     def finish(self, status: str = "finished") -> Results:
@@ -255,6 +258,21 @@ class Run:
             save_checkpoint(keep, state)
             self.files.mark_last(keep)  # before the link: a resumed run marks it, or does it again
             replace_by_link(keep, self.files.last)
+
+    def _mark_best(self) -> None:
+        """Keep the last checkpoint as the best if its epoch is the best of its experience.
+
+        With ``keep_best`` the weights at an experience's end are always those of the best epoch.
+        """
+        rows = [row for row in self.epochs if row["experience"] == self.epochs[-1]["experience"]]
+        values = [row.get(self._targets.validation_key) for row in rows]
+        known = [value for value in values if value is not None]
+        if not known:
+            return
+        ended = self.next_step > rows[-1]["experience"]
+        kept = ended and self.config.get("cl_strategy", {}).get("keep_best")
+        if kept or values.index(max(known)) == len(rows) - 1:
+            replace_by_link(self.files.last, self.files.best)
 
     def _write_history(self) -> None:
         """Write the rows of all epochs and evaluations."""

@@ -12,7 +12,7 @@ from avalanche.benchmarks import CLScenario
 from torch import Tensor, nn
 
 from cliqa.evaluation.classification import accuracy, class_metrics
-from cliqa.evaluation.functional import srcc
+from cliqa.evaluation.functional import plcc, srcc
 from cliqa.evaluation.matrix import clear_measures, final_mean, forgetting, stability
 from cliqa.evaluation.quality import quality_metrics
 from cliqa.evaluation.records.build_results import build_results
@@ -81,6 +81,14 @@ class Targets(ABC):
         """Return the main measure on a validation split, None where it is not defined."""
         return self.score(outputs, targets) if np.isfinite(outputs).all() else None
 
+    def curves(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float | None]:
+        """Return further measures on a validation split, for the curves."""
+        return {}
+
+    def trained(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
+        """Return the main measure over the batches of an epoch; see `PredictionCollector`."""
+        return self.validate(outputs, targets)
+
     @abstractmethod
     def score(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
         """Return the main measure of finite outputs."""
@@ -136,6 +144,10 @@ class ScoreTargets(Targets):
     def score(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
         """Return the SRCC."""
         return srcc(outputs, targets)
+
+    def curves(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float | None]:
+        """Return the PLCC, without a fitted curve."""
+        return {"plcc": plcc(outputs, targets) if np.isfinite(outputs).all() else None}
 
     def measures(self, found: Outputs, *, bootstrap: int, seed: int) -> Row:
         """Return correlations and errors; see `score_measures`."""
@@ -199,6 +211,10 @@ class ClassTargets(Targets):
     def score(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
         """Return the accuracy among all classes."""
         return accuracy(outputs, targets)
+
+    def trained(self, outputs: np.ndarray, targets: np.ndarray) -> float | None:
+        """Return the accuracy of the likeliest classes (N,)."""
+        return float(np.mean(outputs == targets)) if len(targets) else None
 
     def measures(self, found: Outputs, *, bootstrap: int, seed: int) -> Row:
         """Return accuracies with Wilson's intervals; none where `bootstrap` is 0."""

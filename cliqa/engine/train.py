@@ -14,6 +14,8 @@ from cliqa.engine.experiment import train_stream
 from cliqa.engine.growth.continuation import facts_of, find_continuation, settle
 from cliqa.engine.interrupts import memory_advice, stop_on_signals
 from cliqa.engine.options import RunOptions
+from cliqa.engine.loggers.opening import describe_run
+from cliqa.engine.loggers.run_logger import Audience
 from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import resamples, run_folder, with_command_line
@@ -23,6 +25,7 @@ from cliqa.evaluation.records.tables import report
 from cliqa.utils.device import resolve_device
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.utils.memory import shape_of
+from cliqa.utils.progress import EVERY, progress_lines
 from cliqa.visualization.run import draw_run
 
 logger = get_logger(__name__)
@@ -55,13 +58,15 @@ def train(
     folder = run_folder(config, config_file, work_dir)
     # before anything is written: a mistake leaves no folder behind
     setup_logging()
-    continuation, config = find_continuation(WorkDir(folder), asked, check_config(config))
-    parts = build(config, target, folder, continuation.learnt)
-    continuation = settle(parts, continuation)
-    config = parts.config
-    advice = partial(_memory_advice, parts.strategy, config["amp"])
-    with memory_advice(advice):
-        rehearse(parts)
+    every = config.get("progress_seconds", EVERY)
+    with progress_lines("reading the data and the model", every):
+        continuation, config = find_continuation(WorkDir(folder), asked, check_config(config))
+        parts = build(config, target, folder, continuation.learnt)
+        continuation = settle(parts, continuation)
+        config = parts.config
+        advice = partial(_memory_advice, parts.strategy, config["amp"])
+        with memory_advice(advice):
+            rehearse(parts)
     run = Run(
         folder,
         config,
@@ -80,15 +85,21 @@ def train(
         setup_logging(run.files.log)
         parts.attach_loggers(run.files.root)
         start = {"start": parts.start.to_dict()} if parts.start else {}
-        run.begin(str(target), parts.benchmark.notes, **start, **origin)
+        audience = Audience(parts.strategy.evaluator.loggers)
+        told = audience.begin(config, run.files.root)
+        run.begin(str(target), parts.benchmark.notes, **start, **origin, loggers=told)
+        for line in describe_run(config, parts.strategy, parts.benchmark, target):
+            logger.info("%s", line)
         try:
             with memory_advice(advice):
                 results = train_stream(parts, run, asked.stop_after)
+            for line in report(results).splitlines():
+                logger.info("%s", line)
+            with progress_lines("drawing the figures", every):
+                figures = draw_run(run.files.root)
+            audience.finish(results, figures)
         finally:
             parts.close_loggers()
-        for line in report(results).splitlines():
-            logger.info("%s", line)
-        figures = draw_run(run.files.root)
     logger.info("results: %s", run.files.results)
     for figure in figures:
         logger.info("figure:  %s", figure)

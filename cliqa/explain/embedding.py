@@ -12,7 +12,6 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from cliqa.config.trust import built_from
 from cliqa.datasets.base import QualityDataset
@@ -24,6 +23,7 @@ from cliqa.models.backbones.extractor import FeatureExtractor
 from cliqa.training.loop.batching import apply_model, collate_eval
 from cliqa.utils.errors import ArtifactError, ModelError
 from cliqa.utils.memory import InPieces
+from cliqa.utils.progress import Phase
 from cliqa.visualization.style import PAGE, color, marker, new_figure, shortened, styled
 
 BATCH = 32
@@ -104,7 +104,7 @@ def _features(predictor: Predictor, sources: Mapping[str, QualityDataset]) -> np
     extract = InPieces(_extractor(predictor))
     found = []
     total = sum(map(len, sources.values()))
-    with tqdm(total=total, desc="features", unit="image", leave=False, disable=None) as bar:
+    with Phase("features", total, "image") as bar:
         for data in sources.values():
             for batch in DataLoader(data, BATCH, collate_fn=collate_eval):
                 vectors = apply_model(extract, batch[0].to(predictor.device))

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from cliqa.explain import attention_figure
 from cliqa.explain.attention import explain
 from cliqa.explain.embedding import Method, draw_embedding, embed_data_sets, embed_images
 from cliqa.explain.ranking import draw_ranking, draw_strip, rank_degradations
 from cliqa.explain.words import draw_words, explain_words
 from cliqa.inference.predict import Predictor, find_images
+from cliqa.utils.progress import track
 from cliqa.visualization.modes import Target
 
 
@@ -80,4 +79,4 @@ def save_embedding(
 
 def _images(paths: Sequence[str], title: str) -> Iterator[Path]:
     """Yield the images of files and folders with a progress bar over them."""
-    yield from tqdm(find_images(paths), desc=title, unit="image", leave=False, disable=None)
+    yield from track(find_images(paths), title, unit="image")

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
-from tqdm import tqdm
 
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
@@ -21,6 +20,7 @@ from cliqa.training.loop.batching import collate_eval
 from cliqa.transforms.protocol import Views
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.memory import InPieces
+from cliqa.utils.progress import track
 
 Batch = tuple[list[Images], Tensor]
 Source = QualityDataset | ClassDataset
@@ -137,7 +137,7 @@ def run_pass(
     networks = [InPieces(session.outputs) for session in sessions]
     outputs: list[list[Tensor]] = [[] for _ in models]
     targets: list[Tensor] = []
-    for images, target in tqdm(loader, desc=name, leave=False, disable=None):
+    for images, target in track(loader, f"evaluate {name}"):
         for kept, network, view in zip(outputs, networks, shown, strict=True):
             kept.append(network(images[view], target, first.data.task_labels[name]))
         targets.append(target)

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from cliqa.config.suggest import listed
 from cliqa.datasets.classes.class_dataset import ImageFiles
@@ -30,6 +29,7 @@ from cliqa.utils.io import atomic_open, write_json
 from cliqa.utils.logging import get_logger
 from cliqa.utils.memory import InPieces
 from cliqa.utils.paths import home_path
+from cliqa.utils.progress import Phase
 
 logger = get_logger(__name__)
 
@@ -224,7 +224,7 @@ def _compute(
     extract = InPieces(lambda images: extractor(images.to(device)).float().cpu())
     # TF32 rounds to 10 bits, and the algorithm that is chosen for a batch size would show
     exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-    with exact, tqdm(total=len(images), desc="features", unit="image", disable=None) as bar:
+    with exact, Phase("features", len(images), "image") as bar:
         for file in files:
             rows: list[torch.Tensor] = []
             while len(rows) < len(file.ids):

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2.functional import rgb_to_grayscale
-from tqdm import tqdm
 
 from cliqa.config.trust import built_from
 from cliqa.datasets.image_listing import find_path, is_hidden, is_image, list_images, log_others
@@ -22,6 +21,7 @@ from cliqa.transforms.decode import read_image
 from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
 from cliqa.utils.errors import CliqaError, DatasetError, MachineError, ModelError
 from cliqa.utils.memory import InPieces
+from cliqa.utils.progress import track
 
 Transform = Callable[[torch.Tensor], torch.Tensor]
 
@@ -247,7 +247,7 @@ class Predictor:
         model = InPieces(lambda images: network(images.to(self.device)).cpu())
         images = _Images(paths, self.views)
         found = []
-        for start in tqdm(range(0, len(paths), BATCH), "batches", leave=False, disable=None):
+        for start in track(range(0, len(paths), BATCH), "predict"):
             samples = [(images.read(path), 0.0) for path in paths[start : start + BATCH]]
             found.append(apply_model(model, collate_eval(samples)[0]))
         return torch.cat(found)

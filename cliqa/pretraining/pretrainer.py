@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler
-from tqdm import tqdm
 
 from cliqa.losses.qualiclip import QualiCLIPLoss
 from cliqa.models.arguments import check_least, check_positive, check_share
@@ -21,6 +20,7 @@ from cliqa.pretraining.projection import QualityProjection
 from cliqa.training.loop.precision import Precision
 from cliqa.utils.device import check_workers
 from cliqa.utils.errors import CheckpointError, ModelError, first_line
+from cliqa.utils.progress import Phase
 from cliqa.utils.seed import generator, seed_everything
 
 Row = dict[str, float]
@@ -142,14 +142,15 @@ class Pretrainer:
         sums: dict[str, float] = {}
         seen = 0
         title = f"epoch {epoch + 1}/{self.epochs}"
-        with tqdm(loader, desc=title, unit="batch", disable=None, leave=False) as bar:
-            for number, pairs in enumerate(bar):
+        with Phase(title, len(loader)) as phase:
+            for number, pairs in enumerate(loader):
                 self._set_rates((epoch + number / len(loader)) / self.epochs)
                 for name, value in self.step(pairs).items():
                     sums[name] = sums.get(name, 0.0) + value * len(pairs)
                 seen += len(pairs)
                 means = {name: value / seen for name, value in sums.items()}
-                bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()})
+                phase.note = " ".join(f"{name} {value:.3f}" for name, value in means.items())
+                phase.update()
         return means
 
     def step(self, pairs: Tensor) -> dict[str, float]:

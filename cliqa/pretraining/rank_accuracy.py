@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from cliqa.transforms.degradations.synthetic import SyntheticDegradation
 from cliqa.utils.errors import EvaluationError
+from cliqa.utils.progress import Phase
 from cliqa.utils.seed import derive_seed
 
 
@@ -75,7 +75,7 @@ def ladder_accuracy(
         raise EvaluationError("rank accuracy needs at least one image and one degradation.")
     found = {}
     total = len(images) * len(degradations)
-    with tqdm(total=total, desc="rank accuracy", unit="ladder", disable=None, leave=False) as bar:
+    with Phase("rank accuracy", total, "ladder") as bar:
         for name, degradation in degradations.items():
             rows = []
             for index, image in enumerate(images):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from cliqa.config.trust import is_trusting
 from cliqa.engine.work_dir.holding import only_one
@@ -26,6 +25,7 @@ from cliqa.studies.processes import Command, run_commands
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json, write_text
 from cliqa.utils.logging import get_logger
+from cliqa.utils.progress import Phase
 from cliqa.visualization.study import draw_label_study, draw_study
 from cliqa.visualization.style import save_figure
 
@@ -90,7 +90,8 @@ def _run(
     kept = total - len(waiting)
     if kept:
         logger.info("%d of %d runs have finished before and are kept", kept, total)
-    with tqdm(total=total, initial=kept, desc="runs", unit="run", disable=None) as bar:
+    with Phase("runs", total, "run") as bar:
+        bar.update(kept)
 
         def on_end(place: int, status: int) -> None:
             run = waiting[place]
@@ -99,9 +100,8 @@ def _run(
             else:
                 failures.append(Failure(run, _reason(run.log, status)))
                 message = f"{run}: failed"
-                bar.set_postfix(failed=len(failures), refresh=False)
-            with bar.external_write_mode(file=sys.stderr):
-                logger.info("%s", message)
+                bar.note = f"{len(failures)} failed"
+            logger.info("%s", message)
             bar.update()
 
         run_commands([_command(run, script, more) for run in waiting], jobs, on_end)

@@ -21,6 +21,7 @@ from cliqa.training.plugins.base import SavedState
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ModelError
 from cliqa.utils.logging import get_logger
+from cliqa.utils.progress import track
 from cliqa.utils.seed import generator
 
 logger = get_logger(__name__)
@@ -146,7 +147,8 @@ class InterferenceFree(AdapterMemory):
             random = generator(strategy.options.seed, "inflora", experience)
             chosen = torch.randperm(len(data), generator=random)[: self.samples]
             data = data.subset(chosen.sort().values.tolist())
-        batches = (b[0].to(strategy.device) for b in strategy.loader(data, train=False))
+        loader = track(strategy.loader(data, train=False), "pass over the training samples")
+        batches = (b[0].to(strategy.device) for b in loader)
         return input_covariances(strategy.model, layers, batches)
 
 

@@ -134,6 +134,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "help": "of files of scores",
     },
     "--lower-is-better": {"action": "store_true", "help": "files of scores hold a DMOS"},
+    "--checkpoint": {
+        "dest": "named",
+        "metavar": "NAME",
+        "help": "of a work_dir: best (by the validation measure), exp_0 ... (default: last)",
+    },
     "--crops": {
         "metavar": "grid:5x5|random:25",
         "help": "average over a grid from edge to edge, or over random crops (default: as trained)",

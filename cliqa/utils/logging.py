@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from cliqa.utils import progress
 from cliqa.utils.console import print_error
 
 ROOT = "cliqa"
@@ -33,6 +34,14 @@ class _Console(_Stream):
         """Return the message, with its level if that is above INFO."""
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         return level + record.getMessage()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a message, above a bar; a line of progress says no more than the bar."""
+        if record.name == progress.NAME and progress.bar_is_shown():
+            return
+        progress.spoke()
+        with progress.bars_cleared():
+            super().emit(record)
 
 
 class _File(logging.FileHandler):

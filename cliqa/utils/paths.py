@@ -161,6 +161,34 @@ def _check_resolves(path: Path, label: str) -> None:
         raise _refused(error, label) from error
 
 
+def named_checkpoint(path: str | Path, name: str | None) -> str | Path:
+    """Return the checkpoint of a work_dir by its name: ``best``, ``last``, ``exp_0`` ...
+
+    Args:
+        path: A work_dir; without a `name`, anything.
+        name: The name, with or without ``.pth``; None for `path` itself.
+
+    Raises:
+        ConfigError: The path is no work_dir, or has no such checkpoint.
+    """
+    if name is None:
+        return path
+    folder = Path(path) / "checkpoints"
+    if not folder.is_dir():
+        raise ConfigError(
+            f"--checkpoint {name}: {path} is no work_dir with checkpoints. Give the run's folder, "
+            "or the file itself without --checkpoint."
+        )
+    known = sorted(file.stem for file in folder.glob("*.pth"))
+    stem = name.removesuffix(".pth")
+    if stem not in known:
+        why = " It is written where there are validation splits." if stem == "best" else ""
+        raise ConfigError(
+            f"--checkpoint {name}: {folder} has no such file.{why} There are: {', '.join(known)}."
+        )
+    return folder / f"{stem}.pth"
+
+
 def _check_writable(path: Path, folder: Path, label: str) -> None:
     """Refuse a path whose nearest existing folder cannot be written to."""
     folder = next((one for one in (folder, *folder.parents) if os.path.lexists(one)), Path())

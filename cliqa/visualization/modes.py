@@ -76,6 +76,19 @@ def draw_training(paths: Sequence[Path], labels: Sequence[str], target: Target) 
     return target.save({"training": figure}, paths)
 
 
+def draw_compared_training(
+    paths: Sequence[Path], labels: Sequence[str], target: Target
+) -> list[Path]:
+    """Draw the training of two runs or more over each other; see `draw_training`.
+
+    Raises:
+        ArtifactError: There is one input only; or as `draw_training`.
+    """
+    if len(paths) < 2:
+        raise ArtifactError("a comparison needs two inputs or more: give several work_dirs.")
+    return draw_training(paths, labels, target)
+
+
 def draw_evaluated(paths: Sequence[Path], labels: Sequence[str], target: Target) -> list[Path]:
     """Draw the predictions of one evaluation (``evaluation``); of several, their measures.
 

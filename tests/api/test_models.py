@@ -78,3 +78,14 @@ def test_an_exported_file_predicts_as_its_run(
     found = cliqa.load(path).predict(tiny_data / "a")
     own = cliqa.load(tiny_run, device="cpu").predict(tiny_data / "a")
     assert found["score"].to_numpy() == pytest.approx(own["score"].to_numpy(), abs=1e-5)
+
+
+def test_a_checkpoint_is_loaded_by_its_name(tiny_run: Path, tiny_data: Path) -> None:
+    image = tiny_data / "a" / "a00.png"
+    by_name = cliqa.load(tiny_run, checkpoint="exp_0", device="cpu")
+    by_path = cliqa.load(tiny_run / "checkpoints" / "exp_0.pth", device="cpu")
+    assert by_name.predict(image).equals(by_path.predict(image))
+    best = cliqa.load(tiny_run, checkpoint="best", device="cpu")
+    assert best.predict(image).equals(cliqa.load(tiny_run, device="cpu").predict(image))
+    with pytest.raises(ConfigError, match=r"exp_9: .* best, exp_0, exp_1, exp_2, last"):
+        cliqa.load(tiny_run, checkpoint="exp_9")

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import shlex
 import shutil
@@ -17,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -110,6 +111,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in the project; the components that a page registers are forgotten at the end."""
     monkeypatch.chdir(project)
+    monkeypatch.syspath_prepend(ROOT / "tests" / "docs" / "services")
     monkeypatch.syspath_prepend(project)
     monkeypatch.setattr("cliqa.engine.train.draw_run", lambda _: [])
     own = [
@@ -174,7 +176,43 @@ def check_model() -> None:
         assert weight in network.state_dict()
 
 
+def check_loggers() -> None:
+    """TensorBoard shows the run; a logger for each service shows it, and a resume continues it."""
+    file = next(Path("work_dirs/demo_tensorboard").rglob("events*"))
+    events = EventAccumulator(str(file.parent))
+    events.Reload()
+    assert {"train/lr", "test/srcc/eva"} <= set(events.Tags()["scalars"])
+    for service in ("comet", "mlflow", "clearml"):
+        name = {"comet": "CometLogger", "mlflow": "MLflowLogger", "clearml": "ClearMLLogger"}
+        config = f"config/demo_{service}.py"
+        Path(config).write_text(
+            "_base_ = ['demo_naive.py']\n"
+            f"custom_imports = dict(imports=['my_project.{service}_logger'])\n"
+            f"loggers = [dict(type='{name[service]}')]\n"
+        )
+        calls: list[Any] = importlib.import_module("recorded").calls
+        calls.clear()
+        run = cliqa.train(config, device="cpu")
+        told: dict[str, list[Any]] = {}
+        for what, arguments, _ in calls:
+            told.setdefault(what, []).append(arguments)
+        values = {key: value for part, _ in told["values"] for key, value in part.items()}
+        final = run.results.matrix("srcc").loc[:, "eva"].iloc[-1]
+        assert values["test/srcc/eva"] == pytest.approx(final)
+        assert {"train/loss", "train/lr", "val/srcc/koniq"} <= values.keys()
+        assert len(told["table"]) == 3  # two matrices and the summary
+        assert told["start"][0][1] is None
+        assert {"config", "close"} <= told.keys()
+        record = json.loads((run.work_dir / "run.json").read_text())["loggers"]
+        assert record[name[service]]["id"] == "1a2b"
+        assert record[name[service]]["link"].startswith("https://")
+        calls.clear()
+        cliqa.train(config, device="cpu", resume=True)
+        assert next(arguments for what, arguments, _ in calls if what == "start")[1] == "1a2b"
+
+
 CHECKS = {
+    "docs/how-to/loggers.md": check_loggers,
     "docs/how-to/add_a_method.md": check_method,
     "docs/how-to/add_a_data_set.md": check_data_set,
     "docs/how-to/add_a_metric.md": check_metric,

@@ -13,6 +13,7 @@ import torch
 from cliqa.engine.build import Parts, build
 from cliqa.engine.experiment import evaluate_stream, train_stream
 from cliqa.evaluation.functional import srcc
+from cliqa.visualization.history import load_metrics
 
 Config = dict[str, Any]
 
@@ -26,6 +27,8 @@ class Records:
         self.labels: list[str] = []
         self.events: list[tuple[Any, ...]] = []
         self.rows: list[dict[str, Any]] = []
+        self.epochs = self.rows
+        self.evaluations: list[dict[str, Any]] = []
         self.pairs: dict[tuple[int, str], tuple[np.ndarray, np.ndarray]] = {}
 
     def start(self, strategy: Any, benchmark: Any, labels: list[str], catch_up: Any) -> None:
@@ -231,3 +234,27 @@ def test_all_options_together_resume_to_the_bit(
         again = run_config(tiny_config, f"again_{step}_{epoch}", resume=str(start))
         found = torch.load(again / "checkpoints" / "last.pth", weights_only=True)["strategy"]
         assert_same(found, expected)
+
+
+def test_epochs_are_measured_on_both_splits(
+    tiny_config: dict[str, Any], run_config: Callable[..., Path]
+) -> None:
+    tiny_config["scenario"]["datasets"] = tiny_config["scenario"]["datasets"][:2]
+    tiny_config["cl_strategy"].update(type="Naive", train_epochs=1)
+    del tiny_config["cl_strategy"]["mem_size"]
+    last = tiny_config["scenario"]["datasets"][1]
+    last["fractions"] = (0.7, 0.0, 0.3)
+    rows = load_metrics(run_config(tiny_config))
+    first, second = (row for row in rows if row["kind"] == "epoch")
+    for name in ("train_srcc", "val_srcc", "val_plcc"):
+        assert -1 <= first[name] <= 1
+    assert second["val_srcc"] is None
+    assert -1 <= second["train_srcc"] <= 1
+
+
+def test_epochs_of_classes_are_measured_by_their_accuracy(
+    split_config: dict[str, Any], run_config: Callable[..., Path]
+) -> None:
+    split_config["cl_strategy"]["train_epochs"] = 1
+    rows = [row for row in load_metrics(run_config(split_config)) if row["kind"] == "epoch"]
+    assert all(0 <= row["train_accuracy"] <= 1 for row in rows)

@@ -125,6 +125,70 @@ def test_checkpoints_hold_the_state_at_their_name(config: Config, tmp_path: Path
     assert (tmp_path / "last_checkpoint").read_text() == "exp_1.pth\n"
 
 
+def train_validated(run: Run, strategy: Strategy, values: list[list[float | None]]) -> None:
+    """Go through a stream whose epochs have these validation measures, one list an experience."""
+    run.start(strategy, benchmark(), NAMES)
+    for step in range(run.next_step, len(values)):
+        done = sum(one["experience"] == step for one in run.epochs)
+        for epoch, value in enumerate(values[step][done:], start=done + 1):
+            strategy.weight += 1
+            run.finish_epoch(strategy, {**row(step, epoch), "val_srcc": value}, 0.5)
+        evaluate(run, step)
+        run.finish_step(strategy, step, 0.25)
+
+
+def best_of(folder: Path) -> tuple[float, int]:
+    """Return the weight of the best checkpoint and the steps that had ended then."""
+    state = load_checkpoint(folder / "checkpoints" / "best.pth")
+    return float(state["strategy"]["model"]["weight"][0]), state["next_step"]
+
+
+@pytest.mark.parametrize(
+    ("values", "keep", "expected"),
+    [
+        ([[0.5, 0.7, 0.6]], False, (2, 0)),
+        ([[0.5, 0.7, 0.7]], False, (2, 0)),  # of equals the first
+        ([[0.5, 0.6, 0.7]], False, (3, 1)),  # the last epoch: the state at the experience's end
+        ([[0.5, 0.7, 0.6]], True, (3, 1)),  # whose weights are those of the best epoch
+        ([[0.9, 0.8], [0.1, 0.2, None]], False, (4, 1)),  # of the experience learnt last
+        ([[0.8, 0.9], [None, None]], False, (2, 1)),
+    ],
+)
+def test_the_best_epoch_has_a_name(
+    config: Config,
+    tmp_path: Path,
+    values: list[list[float | None]],
+    keep: bool,
+    expected: tuple[float, int],
+) -> None:
+    config["cl_strategy"]["keep_best"] = keep
+    with Run(tmp_path, config, bootstrap=0) as run:
+        train_validated(run, Strategy(), values)
+    assert best_of(tmp_path) == expected
+
+
+def test_a_kill_between_the_two_loses_no_best_epoch(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values: list[list[float | None]] = [[0.5, 0.7, 0.6]]
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_mark_best", lambda _: None)
+        with Run(tmp_path, config, bootstrap=0) as run:
+            train_validated(run, Strategy(), [])
+            for epoch, value in enumerate(values[0][:2], start=1):
+                run.finish_epoch(Strategy(), {**row(0, epoch), "val_srcc": value}, 0.5)
+    with Run(tmp_path, config, "auto", bootstrap=0) as run:
+        strategy = Strategy()
+        train_validated(run, strategy, values)
+    assert best_of(tmp_path) == (0, 0)
+
+
+def test_without_validation_there_is_no_best_epoch(config: Config, tmp_path: Path) -> None:
+    with Run(tmp_path, config, bootstrap=0) as run:
+        train(run, Strategy())
+    assert not (tmp_path / "checkpoints" / "best.pth").exists()
+
+
 def test_a_resumed_run_continues_after_the_last_step(config: Config, tmp_path: Path) -> None:
     whole, torn = tmp_path / "whole", tmp_path / "torn"
     with Run(whole, config, bootstrap=0) as run:

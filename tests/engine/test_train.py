@@ -236,11 +236,11 @@ def test_a_signal_stops_and_resume_resumes(
     tiny_config["scenario"]["datasets"] = tiny_config["scenario"]["datasets"][:2]
     count = [0]
 
-    def send(row: dict[str, Any], targets: Any, epochs: int, seconds: float) -> None:
+    def send(*arguments: Any) -> None:
         count[0] += 1
         if count[0] == 2:
             threading.Timer(0.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        report(row, targets, epochs, seconds)
+        report(*arguments)
 
     monkeypatch.setattr(experiment, "_report", send)
     with pytest.raises(Interrupted):

@@ -322,3 +322,12 @@ def test_classifiers_are_compared_and_not_with_models_of_scores(
     status, _, told = call(folder, tiny_run)
     assert status == 2
     assert "(run: classes, tiny: scores). Evaluate each kind in a call of its own." in told
+
+
+def test_the_best_epoch_is_measured_by_its_name(call: Call, tiny_run: Path, tmp_path: Path) -> None:
+    target = tmp_path / "best.json"
+    status, _, told = call(tiny_run, "--checkpoint", "best", "--out", target)
+    assert status == 0, told
+    assert json.loads(target.read_text())["checkpoint"].endswith("best.pth")
+    status, _, told = call(tiny_run, "--checkpoint", "worst")
+    assert (status, "There are: best, exp_0" in told) == (2, True)

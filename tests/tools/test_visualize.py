@@ -11,8 +11,8 @@ from PIL import Image
 
 from cliqa.evaluation.records.build_results import build_results
 from cliqa.utils.cli import run_entry_point
-from cliqa.utils.errors import ConfigError
-from cliqa.utils.io import write_json
+from cliqa.utils.errors import ArtifactError, ConfigError
+from cliqa.utils.io import write_json, write_jsonl
 from tools.visualize import main
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "visualize.py"
@@ -78,7 +78,7 @@ def test_runs_from_any_folder(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--layer", "x"], "--layer: applies only to --mode attention"),
-        (["--mode", "matrix", "--labels", "a"], "--labels: applies only to --mode training, ev"),
+        (["--mode", "matrix", "--labels", "a"], "--labels: applies only to --mode training, co"),
         (["--mode", "attention"], "--mode attention: give --images"),
         (["b", "--mode", "embedding"], "--mode embedding: give one work_dir"),
         (["--mode", "embedding", "--samples", "1"], "--samples 1: must be at least 2"),
@@ -97,6 +97,13 @@ def test_modes_that_read_files(tmp_path: Path, capsys: pytest.CaptureFixture[str
     files = [Path(line) for line in capsys.readouterr().out.splitlines()]
     assert [file.name for file in files] == ["matrix_srcc.png", "forgetting.png", "comparison.png"]
     assert all(file.is_file() for file in files)
+    for run in runs:
+        epoch = {"kind": "epoch", "experience": 0, "name": "eva", "loss": 0.5, "val_srcc": 0.1}
+        write_jsonl(Path(run) / "metrics.jsonl", [epoch])
+    main([*runs, "--mode", "compare-training", "--labels", "x", "y", "--out", str(tmp_path)])
+    assert capsys.readouterr().out == f"{tmp_path / 'training.png'}\n"
+    with pytest.raises(ArtifactError, match="two inputs or more"):
+        main([runs[0], "--mode", "compare-training"])
     main([*runs, "--labels", "x", "y", "--out", str(tmp_path)])
     assert any(line.split()[:2] == ["y", "0.400"] for line in capsys.readouterr().out.splitlines())
 

@@ -21,6 +21,7 @@ from cliqa.utils.paths import (
     check_output_is_open,
     home_path,
     name_after,
+    named_checkpoint,
 )
 
 
@@ -189,3 +190,20 @@ def test_a_closed_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", ClosedOutput())
     with pytest.raises(ConfigError, match=r"^standard output is closed\. Give --out\.$"):
         check_output_is_open("Give --out.")
+
+
+def test_a_checkpoint_is_found_by_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    for name in ("last", "exp_0"):
+        (folder / f"{name}.pth").touch()
+    assert named_checkpoint("model.onnx", None) == "model.onnx"
+    assert named_checkpoint(tmp_path, "exp_0") == folder / "exp_0.pth"
+    assert named_checkpoint(str(tmp_path), "last.pth") == folder / "last.pth"
+    message = r"best: .* no such file\. It is written where there are validation.*exp_0, last\."
+    with pytest.raises(ConfigError, match=message):
+        named_checkpoint(tmp_path, "best")
+    with pytest.raises(ConfigError, match=r"--checkpoint exp_7: .* There are: exp_0, last\."):
+        named_checkpoint(tmp_path, "exp_7")
+    with pytest.raises(ConfigError, match=r"last\.pth is no work_dir .* the file itself without"):
+        named_checkpoint(folder / "last.pth", "best")

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from tqdm import tqdm
-
 from cliqa.datasets.clear.layout import CLASS_NAMES, INDEX
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.io import to_json, write_json, write_text
+from cliqa.utils.progress import Phase
 
 Copy = Literal["copy", "link"]
 """How images get into the new folder: as copies, or as hard links, which take no space."""
@@ -101,7 +100,7 @@ def check_ids(placed: Placed) -> None:
 
 
 def write_part(
-    folder: Path, class_names: Sequence[str], placed: Placed, bar: tqdm[Any] | None = None
+    folder: Path, class_names: Sequence[str], placed: Placed, bar: Phase | None = None
 ) -> None:
     """Write images, metadata and classes into a new folder: the old layout, or a part of the new.
 
@@ -120,7 +119,7 @@ def write_part(
 
 
 def _write_images(
-    folder: Path, place: str, images: Sequence[PlacedImage], bar: tqdm[Any] | None
+    folder: Path, place: str, images: Sequence[PlacedImage], bar: Phase | None
 ) -> dict[str, dict[str, Any]]:
     """Write the images of one class and return their records by id."""
     (folder / place).mkdir(parents=True, exist_ok=True)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.file import first_line
 from cliqa.utils.errors import DatasetError, ModelError
+from cliqa.utils.progress import track
 
 if TYPE_CHECKING:
     from onnxruntime.quantization.calibrate import TensorsData
@@ -51,8 +51,7 @@ class CalibrationImages:
         Raises:
             DatasetError: There is no batch, or the images cannot be what the model is used on.
         """
-        bar = tqdm(self._batches, self._what, unit=" batches", disable=None, leave=False)
-        for index, batch in enumerate(bar):
+        for index, batch in enumerate(track(self._batches, self._what)):
             self._check(batch, f"calibration batch {index}")
             self.images += len(batch)
             self._varied |= bool((batch.amax((1, 2, 3)) > batch.amin((1, 2, 3))).any())

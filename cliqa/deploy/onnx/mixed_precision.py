@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor
-from tqdm import tqdm
 
 from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.fidelity import compare_outputs, outputs_of
@@ -19,6 +18,7 @@ from cliqa.deploy.onnx.prepared_graph import PreparedGraph, prepared
 from cliqa.deploy.onnx.quantization import write_quantized
 from cliqa.deploy.onnx.score_head import LAYERS
 from cliqa.utils.errors import DatasetError
+from cliqa.utils.progress import Phase
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -145,7 +145,7 @@ class _Trial:
         self._graph, self._held, self._path = graph, held, path
         self._expected = outputs_of(onnx_forward(graph.source), held)
         self._left = TRIES
-        self._bar = tqdm(total=TRIES, desc="trying", unit=" files", disable=None, leave=False)
+        self._bar = Phase("try ways to quantize", TRIES, "file")
 
     def run(self) -> Iterator[ConversionReport]:
         """Yield attempts until one in 8 bits is accurate, or the tries are used up."""

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-from tqdm import tqdm
 
 from cliqa.deploy.profiling import Forward, measure_in_turns
 from cliqa.deploy.search.pareto import TARGETS, Budget, RecipeResult, choose, pareto_front
 from cliqa.deploy.search.recipes import BASELINE, Recipe, standard_recipes
 from cliqa.utils.errors import ArtifactError, CliqaError, ConfigError
 from cliqa.utils.io import write_json
+from cliqa.utils.progress import Phase
 
 STATE = "auto.json"
 """The file that a search resumes from."""
@@ -152,10 +152,11 @@ class AutoOptimizer:
             self._add(self._measured(BASELINE, original, quality, forward, batch))
         done = {row.recipe for row in self.rows}
         left = [recipe for recipe in self.recipes if recipe not in done and recipe != BASELINE]
-        bar = tqdm(left, desc="recipes", unit="recipe", leave=False, disable=None)
-        for recipe in bar:
-            bar.set_postfix_str(recipe.key)
-            self._add(self._tried(recipe, original.forward, build, evaluate, batch))
+        with Phase("recipes", len(left), "recipe") as phase:
+            for recipe in left:
+                phase.note = recipe.key
+                self._add(self._tried(recipe, original.forward, build, evaluate, batch))
+                phase.update()
         return self.outcome()
 
     def outcome(self) -> Outcome:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from avalanche.logging import BaseLogger
 from avalanche.logging import TensorboardLogger as AvalancheTensorboardLogger
 from avalanche.logging import TextLogger as AvalancheTextLogger
 
+from cliqa.engine.loggers.run_logger import Facts, RunLogger
 from cliqa.registry import LOGGERS
+from cliqa.transforms.decode import read_image
 from cliqa.utils.io import named_error
 
 
@@ -69,14 +72,16 @@ class TextLogger(AvalancheTextLogger):
 
 
 @LOGGERS.register_module()
-class TensorboardLogger(AvalancheTensorboardLogger):
-    """Metrics for ``tensorboard --logdir``.
+class TensorboardLogger(AvalancheTensorboardLogger, RunLogger):
+    """A run for ``tensorboard --logdir``: config, curves, score matrix, figures and metrics.
 
     Args:
         tb_log_dir: Folder; None for ``tensorboard`` in the work_dir.
         filename_suffix: Appended to the event file's name.
         work_dir: The run's folder.
     """
+
+    failures: ClassVar[tuple[type[Exception], ...]] = (OSError,)
 
     def __init__(
         self,
@@ -96,6 +101,32 @@ class TensorboardLogger(AvalancheTensorboardLogger):
             OSError: An earlier one could not be written; the thread that writes has met it.
         """
         super().log_single_metric(name, value, x_plot)
+        self._raise_failure()
+
+    def log_run(self, config: Mapping[str, Any], work_dir: Path, earlier: Facts) -> Facts | None:
+        """Show the config as text; return the command that shows the run."""
+        self.writer.add_text("config", f"```\n{json.dumps(config, indent=1, default=str)}\n```")
+        return {"link": f"tensorboard --logdir {self.writer.log_dir}"}
+
+    def log_values(self, values: Mapping[str, float], axis: str, place: int) -> None:
+        """Add a point to curves."""
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, place)
+        self._raise_failure()
+
+    def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Show a table as text."""
+        lines = [columns, ["---"] * len(columns), *([_cell(value) for value in r] for r in rows)]
+        self.writer.add_text(name, "\n".join(f"| {' | '.join(line)} |" for line in lines))
+        self._raise_failure()
+
+    def log_image(self, name: str, file: Path) -> None:
+        """Show a figure."""
+        self.writer.add_image(name, read_image(file))
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        """Raise what the writing thread has met."""
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
@@ -121,3 +152,14 @@ class TensorboardLogger(AvalancheTensorboardLogger):
     def close(self) -> None:
         """Write what is left and close the event file."""
         self.writer.close()
+
+
+def _cell(value: object) -> str:
+    """Return a table's cell.
+
+    >>> _cell(0.12345), _cell(None), _cell("after eva")
+    ('0.123', 'n/a', 'after eva')
+    """
+    if value is None:
+        return "n/a"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

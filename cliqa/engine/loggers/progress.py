@@ -1,16 +1,15 @@
-"""A progress bar for every epoch and evaluation."""
+"""The progress of every epoch and evaluation."""
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
 from avalanche.logging import BaseLogger
 from avalanche.training.templates import SupervisedTemplate
-from tqdm import tqdm
 
 from cliqa.registry import LOGGERS
+from cliqa.utils.progress import Phase
 
 REFRESH = 0.25
 """Seconds between two readings of the loss: each one makes the CPU wait for the GPU."""
@@ -18,60 +17,71 @@ REFRESH = 0.25
 
 @LOGGERS.register_module()
 class ProgressBar(BaseLogger):
-    """A bar with the loss, on a terminal only; a log file gets one line an epoch instead."""
+    """A bar with the loss on a terminal; lines in pipes and in ``train.log``.
 
-    def __init__(self) -> None:
+    A config's ``progress_seconds`` says how often there is a line. Runs whose ``loggers`` do not
+    list it have the lines all the same, and no bars.
+
+    Args:
+        bars: Show bars on a terminal.
+    """
+
+    def __init__(self, bars: bool = True) -> None:
         super().__init__()
-        self._bar: tqdm[Any] | None = None
+        self._bars = bars
+        self._phase: Phase | None = None
         self._read = 0.0
 
     def before_training_epoch(self, strategy: SupervisedTemplate, _: object) -> None:
-        """Open the epoch's bar."""
+        """Begin an epoch."""
         epoch = strategy.clock.train_exp_epochs + 1
         self._open(strategy, f"train {_name(strategy)} epoch {epoch}/{strategy.train_epochs}")
 
     def after_training_iteration(self, strategy: SupervisedTemplate, _: object) -> None:
-        """Advance the bar, and update the loss now and then."""
-        if self._bar is None:
+        """Count a batch, and read the loss now and then."""
+        if self._phase is None:
             return
         now = time.monotonic()
-        if now - self._read > REFRESH and not self._bar.disable:
+        if now - self._read > REFRESH:
             self._read = now
-            self._bar.set_postfix(loss=f"{float(strategy.loss.detach()):.4f}", refresh=False)
-        self._bar.update()
+            self._phase.note = f"loss {float(strategy.loss.detach()):.4f}"
+        self._phase.update()
 
     def after_training_epoch(self, strategy: SupervisedTemplate, _: object) -> None:
-        """Close the epoch's bar."""
+        """End the epoch."""
         self.close()
 
     def before_eval_exp(self, strategy: SupervisedTemplate, _: object) -> None:
-        """Open the data set's bar."""
+        """Begin a data set."""
         self._open(strategy, f"evaluate {_name(strategy)}")
 
     def after_eval_iteration(self, strategy: SupervisedTemplate, _: object) -> None:
-        """Advance the bar."""
-        if self._bar is not None:
-            self._bar.update()
+        """Count a batch."""
+        if self._phase is not None:
+            self._phase.update()
 
     def after_eval_exp(self, strategy: SupervisedTemplate, _: object) -> None:
-        """Close the data set's bar."""
+        """End the data set."""
         self.close()
 
     def close(self) -> None:
-        """Remove an open bar."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        """End what is open."""
+        if self._phase is not None:
+            self._phase.close()
+            self._phase = None
 
-    def _open(self, strategy: SupervisedTemplate, label: str) -> None:
+    def _open(self, strategy: SupervisedTemplate, title: str) -> None:
         self.close()
-        # disable=None: no bar where the output is no terminal
-        self._bar = tqdm(
-            total=len(strategy.dataloader), desc=label, leave=False, file=sys.stderr, disable=None
-        )
+        self._phase = Phase(title, len(strategy.dataloader), bar=self._bars).open()
+
+
+def with_progress(loggers: list[Any]) -> list[Any]:
+    """Return loggers among which one counts the progress: one without bars, if none does."""
+    counted = any(isinstance(one, ProgressBar) for one in loggers)
+    return loggers if counted else [*loggers, ProgressBar(bars=False)]
 
 
 def _name(strategy: SupervisedTemplate) -> str:
-    """Return the current data set's name."""
+    """Return the current data set's name; of several that are learnt at once, the first one's."""
     experience = strategy.experience
     return str(getattr(experience, "name", experience.current_experience))

@@ -9,17 +9,21 @@ import contextlib
 import http.client
 import io
 import os
+import re
 import secrets
 import ssl
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from avalanche.logging import WandBLogger as AvalancheWandBLogger
+from avalanche.training.templates import SupervisedTemplate
 
+from cliqa.engine.loggers.run_logger import Facts, RunLogger, earlier_facts
 from cliqa.registry import LOGGERS
 from cliqa.utils.errors import ConfigError, first_line
 from cliqa.utils.logging import get_logger
@@ -39,8 +43,10 @@ INIT_TIMEOUT = 15.0
 
 
 @LOGGERS.register_module()
-class WandBLogger(AvalancheWandBLogger):
-    """Metrics for Weights & Biases, online or offline.
+class WandBLogger(AvalancheWandBLogger, RunLogger):
+    """A run for Weights & Biases, online or offline: config, curves, score matrix, figures.
+
+    A run that is resumed continues the same run there, by the id in its ``run.json``.
 
     Args:
         project_name: Project of the run.
@@ -53,13 +59,9 @@ class WandBLogger(AvalancheWandBLogger):
         arguments: Further arguments of Avalanche's logger.
 
     Attributes:
-        failures: Errors that must not stop a run; the library's own have no common class.
-
     Raises:
         ConfigError: `mode` is unknown.
     """
-
-    failures = (Exception,)
 
     def __init__(
         self,
@@ -75,11 +77,14 @@ class WandBLogger(AvalancheWandBLogger):
                 f"WandBLogger: mode must be 'online', 'offline' or 'disabled', got {mode!r}."
             )
         self.import_wandb()
+        begun = earlier_facts(work_dir).get("WandBLogger", {}).get("id")
+        known = isinstance(begun, str) and re.fullmatch(r"[\w-]{1,64}", begun)
+        resumed = {"id": begun, "resume": "allow"} if known else {}
         super().__init__(
             project_name=project_name,
             run_name=run_name or Path(work_dir).resolve().name,
             dir=arguments.pop("dir", None) or str(work_dir),
-            params={"mode": mode or mode_of_environment(self.wandb), **(params or {})},
+            params={"mode": mode or mode_of_environment(self.wandb), **resumed, **(params or {})},
             **arguments,
         )
 
@@ -127,6 +132,41 @@ class WandBLogger(AvalancheWandBLogger):
         except Exception as error:  # noqa: BLE001  whatever the server or the library says
             return _first_line(error)
         return None
+
+    def log_run(self, config: Mapping[str, Any], work_dir: Path, earlier: Facts) -> Facts | None:
+        """Show the config; return the run's id, and its address or how to send it."""
+        run = self.wandb.run
+        run.config.update(dict(config), allow_val_change=True)
+        for name, axis in (("train/*", "epoch"), ("val/*", "epoch"), ("test/*", "experience")):
+            run.define_metric(axis)
+            run.define_metric(name, step_metric=axis)
+        folder = Path(run.dir).parent
+        offline = self.init_kwargs.get("mode") == "offline"
+        link = f"wandb sync --append {folder}" if offline else run.url
+        return {"id": run.id, **({"link": link} if link else {})}
+
+    def log_values(self, values: Mapping[str, float], axis: str, place: int) -> None:
+        """Add a point to curves; they share the step of the last metric."""
+        self.wandb.log({axis: place, **values}, step=self.step)
+
+    def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Show a table; the summary's values are those of the run."""
+        if name == "summary":
+            self.wandb.run.summary.update({str(key): value for key, value in rows})
+        table = self.wandb.Table(columns=list(columns), data=[list(row) for row in rows])
+        self.wandb.log({name: table}, step=self._last_step())
+
+    def log_image(self, name: str, file: Path) -> None:
+        """Show a figure."""
+        self.wandb.log({name: self.wandb.Image(str(file))}, step=self._last_step())
+
+    def _last_step(self) -> int:
+        """Return the newest step, an earlier process's where this one has trained nothing."""
+        return max(self.step, int(self.wandb.run.step))
+
+    def after_training_iteration(self, strategy: SupervisedTemplate, *_: object) -> None:
+        """Follow the iterations, which are the library's steps: a resumed run goes on from them."""
+        self.step = max(self.step, strategy.clock.train_iterations)
 
     def abandon(self) -> None:
         """Shut the library down after an error, so that it does not fail again at the end."""

@@ -11,6 +11,7 @@ from cliqa.config.load import dump_config
 from cliqa.engine.interrupts import memory_advice, stop_on_signals
 from cliqa.engine.loggers.build import build_loggers, close_loggers
 from cliqa.engine.options import RunOptions
+from cliqa.engine.loggers.run_logger import Audience
 from cliqa.engine.pretrain.check import check_pretraining
 from cliqa.engine.pretrain.parts import build_pretraining
 from cliqa.engine.sections import run_folder, with_command_line
@@ -23,6 +24,7 @@ from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CheckpointError, ConfigError
 from cliqa.utils.logging import get_logger, setup_logging
+from cliqa.utils.progress import EVERY, progress_lines
 from cliqa.visualization.pretraining import draw_pretraining
 from cliqa.visualization.style import save_figure
 
@@ -79,10 +81,13 @@ def pretrain(
         setup_logging(files.log)
         dump_config(config, files.config)
         start = {"start": parts.start.to_dict()} if parts.start else {}
+        loggers = build_loggers(config, files.root)
+        audience = Audience(loggers)
         files.write_run(
             seed=config["seed"],
             device=str(target),
             config=str(config_file),
+            loggers=audience.begin(config, files.root),
             **start,
             **data.facts(),
         )
@@ -90,17 +95,22 @@ def pretrain(
         save(trainer)
         if trainer.rows:  # a kill may have come between the checkpoint and its rows
             _write_rows(files, trainer)
-        loggers = build_loggers(config, files.root)
         trainer.after_epoch = (
             lambda one, row: _after_epoch(files, save, one, row),
             lambda _, row: _log(loggers, row),
         )
         try:
-            with memory_advice(partial(_memory_advice, trainer)):
+            every = config.get("progress_seconds", EVERY)
+            with (
+                progress_lines("pretraining", every),
+                memory_advice(partial(_memory_advice, trainer)),
+            ):
                 trainer.run()
+            rows = _finish(files, trainer)
+            audience.finish(None, sorted(files.figures.glob("pretraining.*")))
+            return rows
         finally:
             close_loggers(loggers)
-        return _finish(files, trainer)
 
 
 def _state_to_resume(

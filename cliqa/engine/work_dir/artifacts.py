@@ -9,6 +9,7 @@
 ``predictions/after_{t}_on_{name}.npz``        prediction, target, raw, image
 ``checkpoints/last.pth`` ``exp_{k}.pth``       states to resume from; see ``last_checkpoint``
 ``checkpoints/last_epoch.pth``                 the state before the last experience's end
+``checkpoints/best.pth``                       the best epoch of the experience validated last
 ``figures/*.png``                              drawn from the files above
 =============================================  ===================================================
 """
@@ -41,7 +42,7 @@ WRITTEN = {
         *("config.py", "run.json", "metrics.jsonl", "results.json", "matrix.csv"),
         *("last_checkpoint", "eval_results*.json", "pruning.json", "pruned.pth", "model*"),
     ),
-    "checkpoints": ("last.pth", "last_epoch.pth", "exp_*.pth", "encoder.pth"),
+    "checkpoints": ("last.pth", "last_epoch.pth", "best.pth", "exp_*.pth", "encoder.pth"),
     "predictions": ("after_*_on_*.npz",),
     "figures": ("*.png", "*.pdf", "*.svg"),
 }
@@ -63,6 +64,7 @@ class WorkDir:
         self.last = self.checkpoints / "last.pth"
         self.before_end = self.checkpoints / "last_epoch.pth"
         self.predictions = self.root / "predictions"
+        self.best = self.checkpoints / "best.pth"
         self.figures = self.root / "figures"
 
     def checkpoint_of(self, experience: int, epoch: int | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""Collects the predictions of an evaluation, data set by data set."""
+"""Collects the predictions of an evaluation, data set by data set, and those of training."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class PredictionCollector(PluginMetric[dict[str, Pair]]):
     """Keeps the predictions and targets of every data set of the last evaluation.
 
     It emits no value: correlations need a whole data set, so the caller reads them from `result`.
+    What the model gave for the batches of the last training epoch is in `trained`.
     """
 
     def __init__(self) -> None:
@@ -24,6 +25,7 @@ class PredictionCollector(PluginMetric[dict[str, Pair]]):
         self._outputs: list[Tensor] = []
         self._targets: list[Tensor] = []
         self._results: dict[str, Pair] = {}
+        self._trained: list[tuple[Tensor, Tensor]] = []
 
     def reset(self) -> None:
         """Clear all values."""
@@ -32,6 +34,27 @@ class PredictionCollector(PluginMetric[dict[str, Pair]]):
     def result(self) -> dict[str, Pair]:
         """Return predictions and targets by data set name."""
         return self._results
+
+    def trained(self) -> Pair | None:
+        """Return the outputs (N,) of the last training epoch and the targets (N,), a memory's too.
+
+        Of logits, the outputs are the likeliest classes. None where nothing was trained.
+        """
+        if not self._trained:
+            return None
+        outputs, targets = (torch.cat(parts).cpu() for parts in zip(*self._trained, strict=True))
+        return outputs.float().numpy(), targets.numpy()
+
+    def before_training_epoch(self, strategy: SupervisedTemplate) -> None:
+        """Clear the outputs of the previous epoch."""
+        self._trained = []
+
+    def after_training_iteration(self, strategy: SupervisedTemplate) -> None:
+        """Keep a batch, where it is: no GPU is waited for."""
+        output, target = strategy.mb_output.detach(), strategy.mb_y.detach()
+        output = output.argmax(1) if output.dim() == 2 else output
+        if output.shape == target.shape:
+            self._trained.append((output.clone(), target))
 
     def before_eval(self, strategy: SupervisedTemplate) -> None:
         """Clear the values of the previous evaluation."""

@@ -26,6 +26,7 @@ from cliqa.training.loop.patch_order import PatchOrder
 from cliqa.training.loop.precision import Precision
 from cliqa.training.strategy import Batch, Samples, Strategy
 from cliqa.utils.memory import InPieces
+from cliqa.utils.progress import track
 from cliqa.utils.seed import generator
 
 
@@ -153,7 +154,8 @@ class StreamData(Base):
             drawn = drawn_samples(len(data), count, self.options.seed, self.step_index)
             data = data.subset(drawn)
         # training's batch size, which fits into the memory
-        for batch in self.loader(data, train=False, batch_size=self.train_mb_size):
+        loader = self.loader(data, train=False, batch_size=self.train_mb_size)
+        for batch in track(loader, "pass over the training samples"):
             yield batch[0].to(self.device), batch[1].to(self.device)
 
     def task_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -167,7 +169,7 @@ class StreamData(Base):
         self.model.eval()
         say = InPieces(self.model)
         outputs, targets = [], []
-        for batch in self.loader(dataset, train=False):
+        for batch in track(self.loader(dataset, train=False), "validate"):
             with self.precision.autocast():
                 output = apply_model(say, batch[0].to(self.device))
             outputs.append(output.float().cpu())

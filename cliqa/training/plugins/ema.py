@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from cliqa.models.arguments import check_below_one
 from cliqa.registry import PLUGINS
@@ -28,6 +29,10 @@ class EMA(ContinualPlugin):
     or anchor at the end. Running statistics of normalisation layers are averaged like weights. An
     experience starts its average from the weights that it starts from, which are the average of the
     one before; the optimizer's statistics stay those of the trained weights.
+
+    The average is PyTorch's (`torch.optim.swa_utils`). Its `AveragedModel` is not used: it keeps a
+    second model, where here the model itself is the average and a checkpoint holds it once; it
+    starts from the weights after the first step; and it averages counters as if they were weights.
 
     Args:
         decay: d, the share of the old average, 0..1, below 1.
@@ -91,12 +96,12 @@ class EMA(ContinualPlugin):
         warm = (1 + self._steps) / (10 + self._steps) if self.warmup else 1.0
         decay = min(self.decay, warm)
         self._steps += 1
-        for name, weight in weights.items():
-            if weight.is_floating_point():
-                # as a difference: a frozen weight stays bit-identical
-                self._average[name].lerp_(weight.detach(), 1 - decay)
-            else:
-                self._average[name].copy_(weight)
+        averaged = {name: w for name, w in weights.items() if w.is_floating_point()}
+        if averaged:  # as a difference: a frozen weight stays bit-identical
+            own = [self._average[name] for name in averaged]
+            get_ema_multi_avg_fn(decay)(own, [w.detach() for w in averaged.values()], self._steps)
+        for name in weights.keys() - averaged.keys():
+            self._average[name].copy_(weights[name])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load a state; the average is the model's own state."""

@@ -10,7 +10,7 @@ import pytest
 from tqdm import tqdm
 
 from cliqa.engine.loggers import progress
-from cliqa.engine.loggers.progress import ProgressBar
+from cliqa.engine.loggers.progress import ProgressBar, with_progress
 
 Trained = Callable[[list[Any]], dict[str, Any]]
 
@@ -30,11 +30,22 @@ def test_progress_bar_shows_the_loss_on_a_terminal(
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setattr(progress, "REFRESH", 0.0)
-    monkeypatch.setattr(progress, "tqdm", partial(tqdm, mininterval=0))
+    monkeypatch.setattr("cliqa.utils.progress.tqdm", partial(tqdm, mininterval=0))
     trained([ProgressBar()])
     shown = capsys.readouterr().err
     assert "train a epoch 1/1" in shown
     assert "evaluate c" in shown
-    assert "loss=" in shown
+    assert "loss 0." in shown
     assert "4/4" in shown
+    assert "validate" not in shown
     assert not [w for w in recwarn if "requires_grad" in str(w.message)]
+
+
+def test_progress_is_counted_once_and_without_bars_where_none_are_asked_for(
+    trained: Trained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ProgressBar()
+    assert with_progress([own]) == [own]
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    trained(with_progress([]))
+    assert capsys.readouterr().err == ""

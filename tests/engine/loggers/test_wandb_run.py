@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -292,3 +293,72 @@ def test_a_machine_that_says_nothing_is_not_waited_for(monkeypatch: pytest.Monke
     assert not is_reachable(f"http://127.0.0.1:{port}")  # refused
     assert not is_reachable("http://nowhere.invalid")
     assert not is_reachable("no address")
+
+
+def test_a_resumed_run_continues_the_same_run(
+    started: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    record = tmp_path / "run.json"
+    for kept, expected in (
+        ({"WandBLogger": {"id": "1a2b"}}, {"id": "1a2b", "resume": "allow"}),
+        ({"WandBLogger": {"id": "../x"}}, {}),
+        ({"WandBLogger": {"id": 3}}, {}),
+        ({}, {}),
+    ):
+        record.write_text(json.dumps({"loggers": kept}))
+        WandBLogger(mode="offline", work_dir=tmp_path)
+        assert started[-1]["params"] == {"mode": "offline", **expected}
+
+
+class Library:
+    """Stands for the library while a run is on; it keeps what it is told."""
+
+    def __init__(self, folder: Path, url: str | None) -> None:
+        self.told: list[tuple[dict[str, Any], int]] = []
+        self.axes: dict[str, str | None] = {}
+        self.config: dict[str, Any] = {}
+        self.summary: dict[str, Any] = {}
+        self.id, self.url, self.step, self.dir = "1a2b", url, 12, str(folder / "r-1a2b" / "files")
+        self.run = self
+
+    def update(self, config: dict[str, Any], allow_val_change: bool) -> None:
+        assert allow_val_change
+        self.config = config
+
+    def define_metric(self, name: str, step_metric: str | None = None) -> None:
+        self.axes[name] = step_metric
+
+    def log(self, values: dict[str, Any], step: int) -> None:
+        self.told.append((values, step))
+
+
+def test_the_whole_run_is_shown(
+    started: list[dict[str, Any]], tmp_path: Path, make_strategy: Callable[..., Any]
+) -> None:
+    logger = WandBLogger(mode="online", work_dir=tmp_path)
+    library = Library(tmp_path, "https://wandb.test/run/1a2b")
+    library.config = SimpleNamespace(update=library.update)  # type: ignore[assignment]
+    library.Table = lambda **given: given  # type: ignore[attr-defined]
+    library.Image = lambda file: f"image {file}"  # type: ignore[attr-defined]
+    logger.wandb, logger.init_kwargs, logger.step = library, {"mode": "online"}, 0
+    link = "https://wandb.test/run/1a2b"
+    assert logger.log_run({"seed": 0}, tmp_path, {}) == {"id": "1a2b", "link": link}
+    assert library.config == {"seed": 0}
+    assert library.axes["test/*"] == "experience"
+    strategy = make_strategy()
+    strategy.clock.train_iterations = 40
+    logger.after_training_iteration(strategy)
+    logger.log_values({"train/loss": 0.5}, "epoch", 3)
+    logger.log_table("summary", ["measure", "value"], [["msrcc", 0.9]])
+    logger.log_image("figures/scores", tmp_path / "scores.png")
+    assert library.summary == {"msrcc": 0.9}
+    assert library.told[0] == ({"epoch": 3, "train/loss": 0.5}, 40)
+    assert library.told[1][0]["summary"]["data"] == [["msrcc", 0.9]]
+    assert library.told[2] == ({"figures/scores": f"image {tmp_path / 'scores.png'}"}, 40)
+    logger.step = 0  # of a run that was resumed at its end
+    logger.log_image("figures/scores", tmp_path / "scores.png")
+    assert library.told[3][1] == 12
+    logger.init_kwargs = {"mode": "offline"}
+    library.url = None
+    offline = logger.log_run({"seed": 0}, tmp_path, {})
+    assert offline == {"id": "1a2b", "link": f"wandb sync --append {tmp_path / 'r-1a2b'}"}

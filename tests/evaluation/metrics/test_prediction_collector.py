@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
@@ -34,3 +36,27 @@ def test_the_next_evaluation_starts_afresh(
 def test_it_emits_nothing() -> None:
     assert PredictionCollector().result() == {}
     assert str(PredictionCollector()) == "Predictions"
+
+
+def batch(outputs: list[Any], targets: list[Any]) -> Any:
+    return SimpleNamespace(mb_output=torch.tensor(outputs), mb_y=torch.tensor(targets))
+
+
+def test_the_last_epoch_s_outputs_are_kept() -> None:
+    collected = PredictionCollector()
+    assert collected.trained() is None
+    for epoch in range(2):
+        collected.before_training_epoch(batch([], []))
+        for k in range(2):
+            collected.after_training_iteration(batch([epoch + k + 0.5, 0.0], [1.0, k + 0.0]))
+    trained = collected.trained()
+    assert trained is not None
+    assert [part.tolist() for part in trained] == [[1.5, 0, 2.5, 0], [1, 0, 1, 1]]
+
+
+def test_of_logits_the_likeliest_class_is_kept() -> None:
+    collected = PredictionCollector()
+    collected.after_training_iteration(batch([[0.1, 0.9], [2.0, -1.0]], [1, 1]))
+    trained = collected.trained()
+    assert trained is not None
+    assert [part.tolist() for part in trained] == [[1, 0], [1, 1]]

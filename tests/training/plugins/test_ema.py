@@ -147,3 +147,16 @@ def test_integer_buffers_are_copied() -> None:
     ema.after_training_iteration(holder)
     ema.after_training_epoch(holder)
     assert int(model.num_batches_tracked or 0) == 1
+
+
+def test_the_average_is_the_plain_formula_to_the_bit() -> None:
+    noise = torch.Generator().manual_seed(0)
+    ema = EMA(decay=0.9)
+    ema._average = {"w": torch.randn(5, 7, generator=noise), "n": torch.tensor(0)}
+    expected = ema._average["w"].clone()
+    for step in range(30):
+        weight = torch.randn(5, 7, generator=noise)
+        ema.average({"w": weight, "n": torch.tensor(step)})
+        expected.lerp_(weight, 1 - min(0.9, (1 + step) / (10 + step)))
+    assert torch.equal(ema._average["w"], expected)
+    assert ema._average["n"] == 29
