@@ -14,10 +14,12 @@ import pandas as pd
 
 from cliqa.api.models import Images, Model, load
 from cliqa.api.results import RunResults, results
+from cliqa.benchmarks.data_check import check_data
 from cliqa.compress.auto import deploy_run
 from cliqa.config.components import quick_check
 from cliqa.config.load import dump_config, load_config
 from cliqa.config.trust import trusting
+from cliqa.datasets.own.options import load_with_data
 from cliqa.engine.pretrain.run import pretrain
 from cliqa.engine.sections import run_folder
 from cliqa.engine.train import train as train_stream
@@ -70,6 +72,7 @@ class TrainedRun:
 def train(
     config: str | Path | Mapping[str, Any],
     *,
+    data: str | Path | Sequence[str | Path] | None = None,
     cfg_options: Sequence[str] | Mapping[str, Any] = (),
     work_dir: str | Path | None = None,
     device: str = "auto",
@@ -83,6 +86,8 @@ def train(
 
     Args:
         config: A config file, or a config as nested dicts.
+        data: Your own scores, a csv, xlsx, json or parquet file or several, in place of the
+            config's data sets; columns, folder and scale are guessed where they are plain.
         cfg_options: Changes: ``{"cl_strategy.train_epochs": 2}``, or as on the command line
             ``["cl_strategy.train_epochs=2"]``.
         work_dir: The run's folder; by default the config's ``work_dir``, else
@@ -102,7 +107,8 @@ def train(
             every mistake.
     """
     with _quiet(), trusting(trust):
-        loaded, config_file = _load(config, _options(cfg_options))
+        loaded = load_with_data(data, lambda o: _load(config, o)[0], _options(cfg_options))
+        config_file = str(config) if isinstance(config, (str, Path)) else "config"
         quick_check(loaded)
         if not isinstance(config, (str, Path)) and not (work_dir or loaded.get("work_dir")):
             raise ConfigError(
@@ -111,6 +117,7 @@ def train(
             )
         folder = run_folder(loaded, config_file, work_dir)
         check_output_folder(folder, "work_dir")
+        check_data(loaded)
         work: Callable[..., object] = pretrain if "pretrain" in loaded else train_stream
         try:
             work(

@@ -28,6 +28,15 @@ _SPELLINGS = {
 _CODES = {"0": "train", "1": "val", "2": "test"}
 
 
+def is_split_word(cell: str) -> bool:
+    """Return whether a cell names a split in one of the usual words or codes.
+
+    >>> is_split_word("Training"), is_split_word("2.0"), is_split_word("set5")
+    (True, True, False)
+    """
+    return _word(cell) in _SPELLINGS or _word(cell) in _CODES
+
+
 def with_known_splits(
     table: ScoreTable, names: Mapping[str, Any] | None = None, option: str = ""
 ) -> ScoreTable:
@@ -199,3 +208,30 @@ def carve_validation(
         )
     parts = iter(seeded_splits(train, (1.0 - share, share, 0.0), seed, where))
     return tuple(next(parts) if split == "train" else split for split in splits)
+
+
+def with_validation(
+    table: ScoreTable, fractions: Sequence[float], seed: int, name: str
+) -> ScoreTable:
+    """Return a table in which a share ``val / (train + val)`` of train is val, if it has none.
+
+    A table without splits is returned as it is.
+
+    Args:
+        table: Its splits are called train, val and test.
+        fractions: Shares of train, val and test.
+        seed: As in `seeded_splits`.
+        name: The data set's name, for messages.
+
+    Raises:
+        DatasetError: Train has too few images.
+    """
+    if table.splits is None:
+        return table
+    train, val, test = fractions
+    units = table.groups if table.groups is not None else table.images
+    share = val / (train + val) if train > 0.0 else 0.0
+    without = f"fractions=({train + val:g}, 0, {test:g})"
+    where = f"{name}: {table.source}"
+    carved = carve_validation(table.splits, units, share, seed, where, without)
+    return replace(table, splits=carved)
