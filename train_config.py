@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> None:
     quick_check(config)
     if args.work_dir is None:
         check_output_folder(config.get("work_dir") or default_work_dir(args.config), "work_dir")
-    check_data(config)
+    check_data(config, tell=bool(args.data))
     work: Callable[..., object]
     if "pretrain" in config:
         from cliqa.engine.pretrain.run import pretrain as work  # noqa: PLC0415  torch takes seconds

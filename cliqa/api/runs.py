@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -61,7 +61,7 @@ class TrainedRun:
         self,
         images: Images,
         *,
-        scale: tuple[float, float] | None = None,
+        scale: tuple[float, float] | Literal["dataset"] | None = None,
         dataset: str | None = None,
         device: str = "auto",
     ) -> pd.DataFrame:
@@ -117,7 +117,7 @@ def train(
             )
         folder = run_folder(loaded, config_file, work_dir)
         check_output_folder(folder, "work_dir")
-        check_data(loaded)
+        check_data(loaded, tell=bool(data))
         work: Callable[..., object] = pretrain if "pretrain" in loaded else train_stream
         try:
             work(

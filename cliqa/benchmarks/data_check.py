@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.benchmarks.presets import PRESETS, preset
+from cliqa.benchmarks.random_splits import check_split, given_split, with_split
 from cliqa.datasets.own.examine import examine
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.logging import get_logger
@@ -30,27 +31,35 @@ TYPES: dict[str, tuple[type, ...]] = {
 """What the options of a `ScoreFile` must be to be read here; others the full check refuses."""
 
 
-def check_data(config: Mapping[str, Any]) -> None:
+def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
     """Read the label files of a config's own data sets, and look for all data sets' folders.
 
-    Of a `ScoreFile` everything is checked that does not need its pixels, and its splits are logged;
-    of other data sets the folder, as reading them takes torch.
+    Of a `ScoreFile` everything is checked that does not need its pixels; of other data sets the
+    folder, as reading them takes torch.
 
     Args:
         config: A loaded config.
+        tell: Log what the label files hold: images, splits, repeated rows.
 
     Raises:
+        ConfigError: The scenario asks for all random splits at once.
         DatasetError: With a line for every mistake in every data set.
     """
     scenario = config.get("scenario")
-    if not isinstance(scenario, Mapping) or scenario.get("generate") is not None:
+    if not isinstance(scenario, Mapping):
+        return
+    check_split(scenario.get("splits"), scenario.get("split"))
+    if scenario.get("generate") is not None:
         return
     mistakes, lines = Mistakes(), []
+    split = scenario.get("split")
     for where, section in _sections(scenario):
         root = Path(section["root"])
         if section["type"] == "ScoreFile":
             found = examine(section, root)
             mistakes.add(found.mistakes)
+            if isinstance(split, int) and found.table is not None and not found.drawn:
+                mistakes.add([given_split(section["labels"])])
             file = Path(section["labels"]).name
             lines += [f"{file}: {line}" for line in found.lines(section.get("seed", 0))]
         elif not root.is_dir():
@@ -62,7 +71,7 @@ def check_data(config: Mapping[str, Any]) -> None:
                 ]
             )
     mistakes.raise_as(DatasetError)
-    for line in lines:
+    for line in lines if tell else ():
         logger.info("%s", line)
 
 
@@ -76,7 +85,9 @@ def _sections(scenario: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]
     for index, section in enumerate(listed):
         if isinstance(section, Mapping) and _is_plain(section):
             root = str(home_path(base) / home_path(section["root"]))
-            yield f"scenario.datasets[{index}]", {**section, "root": root}
+            split = scenario.get("split")
+            seeded = with_split(section, split) if isinstance(split, int) else section
+            yield f"scenario.datasets[{index}]", {**seeded, "root": root}
 
 
 def _is_plain(section: Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor
 from cliqa.benchmarks.experience import NamedExperience
 from cliqa.benchmarks.overlap import without_overlap
 from cliqa.benchmarks.patches import Patches, ReadFirst, StoredImages
+from cliqa.benchmarks.random_splits import check_split
 from cliqa.datasets.base import QualityDataset
 from cliqa.registry import SCENARIOS
 from cliqa.transforms.fixed_start import FixedStart
@@ -47,6 +48,8 @@ class QualityStream(CLScenario):
         max_train: Training images of each data set that are used, drawn without replacement; None
             for all. A smaller number is a part of any larger one's draw.
         max_train_seed: Seed of that draw.
+        splits: How many random splits a study runs (`cliqa.studies`); a run is of one of them.
+        split: Which one, from 0: it is added to the seed of every data set's drawn split.
 
     Attributes:
         names: The data sets' names in the order of the stream.
@@ -72,7 +75,10 @@ class QualityStream(CLScenario):
         patch_pool: int = 256,
         max_train: int | None = None,
         max_train_seed: int = 0,
+        splits: int | None = None,
+        split: int | None = None,
     ) -> None:
+        check_split(splits, split)
         patches = Patches(patches_per_image, patch_pool)
         if max_train is not None and (not isinstance(max_train, int) or max_train < 1):
             raise ConfigError(
@@ -84,10 +90,10 @@ class QualityStream(CLScenario):
             )
         ordered = _in_order(datasets, order)
         self.names = [dataset.name for dataset in ordered]
-        splits: dict[tuple[str, str], QualityDataset] = {
-            (data.name, split): data.subset(split) for data in ordered for split in SPLITS
+        parts: dict[tuple[str, str], QualityDataset] = {
+            (data.name, part): data.subset(part) for data in ordered for part in SPLITS
         }
-        self.sources, self.overlaps = without_overlap(splits, shared)
+        self.sources, self.overlaps = without_overlap(parts, shared)
         if max_train is not None:
             for name in self.names:
                 data = self.sources[name, "train"]

@@ -74,6 +74,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         keys: (N,) what identifies each image across data sets.
         files: (N,) image paths as strings.
         split_name: ``"all"``, or the split that this view shows.
+        drawn: The splits are drawn by `seed`, not given by the label file.
         score_warnings: Warnings about suspicious scores; they are logged too.
 
     Raises:
@@ -104,8 +105,8 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self._cache: dict[str, torch.Tensor] | None = {} if cache else None
         check_fractions(fractions, name)
         table = check_table(table, self.score_range)
-        seeded = table.splits is None
-        if seeded:  # before images are left out: the split must not depend on them
+        self.drawn = table.splits is None
+        if self.drawn:  # before images are left out: the split must not depend on them
             units = table.groups if table.groups is not None else table.images
             splits = seeded_splits(units, fractions, seed, f"{name}: {table.source}")
             table = replace(table, splits=splits)
@@ -122,7 +123,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
                 f"{name}: no image of the split '{emptied[0]}' of {table.source} is left: all are "
                 "missing or cannot be decoded. Add them."
             )
-        found = find_warnings(self.table, self.score_range, self.higher_is_better, seeded)
+        found = find_warnings(self.table, self.score_range, self.higher_is_better, self.drawn)
         self.score_warnings = tuple(f"{name}: {text}" for text in found)
         for text in self.score_warnings:
             logger.warning("%s", text)

@@ -8,13 +8,14 @@ from typing import Any
 from avalanche.benchmarks import CLScenario
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.benchmarks.random_splits import given_split
 from cliqa.config.trust import TRUST, untrusted_source
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.storage import MANIFEST
 from cliqa.engine.sections import data_set_sections
 from cliqa.registry import DATASETS, GENERATORS, SCENARIOS, build_component, find, parameters_of
 from cliqa.transforms.pipeline import build_pipeline
-from cliqa.utils.errors import TrustError
+from cliqa.utils.errors import CliqaError, DatasetError, TrustError
 from cliqa.utils.paths import home_path
 
 OF_DATA = ("dataset_root", "generate", "datasets")
@@ -64,12 +65,26 @@ def generate(scenario: dict[str, Any]) -> None:
 
 
 def build_data_sets(scenario: dict[str, Any]) -> list[QualityDataset]:
-    """Write generated data if the section asks for them, and read its data sets."""
+    """Write generated data if the section asks for them, and read its data sets.
+
+    Raises:
+        DatasetError: With what is wrong in every data set, if more than one cannot be read.
+    """
     generate(scenario)
-    return [
-        build_component(DATASETS, section, f"scenario.datasets[{index}]")
-        for index, section in enumerate(data_set_sections(scenario))
-    ]
+    built: list[QualityDataset] = []
+    errors: list[CliqaError] = []
+    for index, section in enumerate(data_set_sections(scenario)):
+        try:
+            built.append(build_component(DATASETS, section, f"scenario.datasets[{index}]"))
+            if scenario.get("split") is not None and not built[-1].drawn:
+                raise DatasetError(given_split(built[-1].name))
+        except CliqaError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise DatasetError("\n".join(map(str, errors)))
+    return built
 
 
 def build_stream(scenario: dict[str, Any], data: Sequence[QualityDataset]) -> QualityStream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -38,12 +39,15 @@ def draw_scatter(
     predictions: Mapping[str, ScorePredictions],
     title: str = "",
     intervals: Mapping[str, Intervals] | None = None,
+    scale: Literal["dataset", "unit"] | None = None,
 ) -> Figure:
     """Draw the predictions of one model against the true scores of every data set.
 
     The dark curve is the fitted logistic (drawn where the predictions rise with the scores), the
     grey one the identity: both are 0..1 (or on the label file's own scale), higher = better.
     `title` names the model (``"after koniq"``); intervals of 95 % are written behind the measures.
+    `scale` is ``"dataset"`` for the label file's units and direction, or ``"unit"``; by default
+    the former where one data set is shown.
 
     Raises:
         EvaluationError: There is no data set.
@@ -55,25 +59,39 @@ def draw_scatter(
     down = -(-count // across)
     width = {1: COLUMN, 2: PAGE * 0.72}.get(across, PAGE)
     figure = new_figure(width, down * (width / across + 0.4) + 0.2, square=True)
-    panels = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
+    own = scale == "dataset" or (scale is None and count == 1)
+    panels = figure.subplots(down, across, sharey=not own, squeeze=False).ravel()
     for index, (name, data) in enumerate(predictions.items()):
         axes = panels[index]
+        found = data.scale() if own else None
+        data = data.on_own_scale() if found else data
+        ends = found or _scale(data.target)
         axes.set_title(shortened(name, 26), loc="left", color=color(index), pad=34)
-        _draw_panel(axes, data, color(index), (intervals or {}).get(name, {}))
+        _draw_panel(axes, data, color(index), (intervals or {}).get(name, {}), ends)
         if index + across >= count:
             axes.set_xlabel(f"prediction {title}".rstrip())
         if index % across == 0:
-            axes.set_ylabel("true score")
+            lower = ", lower is better" if ends[0] > ends[1] else ""
+            axes.set_ylabel(f"true score{lower}")
     for axes in panels[count:]:
         axes.remove()
     return figure
 
 
-def _draw_panel(axes: Axes, data: ScorePredictions, own: str, intervals: Intervals) -> None:
-    """Draw one data set: points, identity, fitted curve, and the correlations above."""
+def _draw_panel(
+    axes: Axes,
+    data: ScorePredictions,
+    own: str,
+    intervals: Intervals,
+    ends: tuple[float, float],
+) -> None:
+    """Draw one data set: points, identity, fitted curve, and the correlations above.
+
+    `ends` are the worst and the best score.
+    """
     keep = np.isfinite(data.prediction)  # a model that has diverged predicts no numbers
     x, y = data.prediction[keep], data.target[keep]
-    scale = _scale(data.target)
+    scale = min(ends), max(ends)
     low, high = _limits(x, scale)
     axes.plot(scale, scale, color=FAINT, linewidth=1, zorder=0)
     visibility = float(np.clip(14 / np.sqrt(max(x.size, 1)), 0.08, 0.6))

@@ -28,6 +28,8 @@ def test_counts_are_told(own: Own, caplog: pytest.LogCaptureFixture) -> None:
     path = own("image,score", lambda k: f"{k}.png,{k / 2}")
     with caplog.at_level(logging.INFO, "cliqa"):
         check_data(scenario(path.parent, score_file()))
+        assert caplog.messages == []
+        check_data(scenario(path.parent, score_file()), tell=True)
     assert caplog.messages[1] == "my.csv: splits: train 16, val 2, test 2 (drawn with the seed 0)"
     assert len(caplog.messages) == 3
 
