@@ -48,11 +48,11 @@ def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
     scenario = config.get("scenario")
     if not isinstance(scenario, Mapping):
         return
-    check_split(scenario.get("splits"), scenario.get("split"))
+    check_split(scenario.get("splits"), scenario.get("split_index"))
     if scenario.get("generate") is not None:
         return
     mistakes, lines = Mistakes(), []
-    split = scenario.get("split")
+    split = scenario.get("split_index")
     for where, section in _sections(scenario):
         root = Path(section["root"])
         if section["type"] == "ScoreFile":
@@ -85,7 +85,7 @@ def _sections(scenario: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]
     for index, section in enumerate(listed):
         if isinstance(section, Mapping) and _is_plain(section):
             root = str(home_path(base) / home_path(section["root"]))
-            split = scenario.get("split")
+            split = scenario.get("split_index")
             seeded = with_split(section, split) if isinstance(split, int) else section
             yield f"scenario.datasets[{index}]", {**seeded, "root": root}
 

@@ -49,7 +49,7 @@ class QualityStream(CLScenario):
             for all. A smaller number is a part of any larger one's draw.
         max_train_seed: Seed of that draw.
         splits: How many random splits a study runs (`cliqa.studies`); a run is of one of them.
-        split: Which one, from 0: it is added to the seed of every data set's drawn split.
+        split_index: Which one, from 0: it is added to the seed of every data set's drawn split.
 
     Attributes:
         names: The data sets' names in the order of the stream.
@@ -76,9 +76,9 @@ class QualityStream(CLScenario):
         max_train: int | None = None,
         max_train_seed: int = 0,
         splits: int | None = None,
-        split: int | None = None,
+        split_index: int | None = None,
     ) -> None:
-        check_split(splits, split)
+        check_split(splits, split_index)
         patches = Patches(patches_per_image, patch_pool)
         if max_train is not None and (not isinstance(max_train, int) or max_train < 1):
             raise ConfigError(

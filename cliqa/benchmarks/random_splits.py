@@ -1,4 +1,4 @@
-"""One of several random splits of every data set: ``scenario.splits`` and ``scenario.split``."""
+"""One of several random splits of every data set: ``scenario.splits`` and ``scenario.split_index``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def check_split(splits: object, split: object) -> None:
     Raises:
         ConfigError: They are such.
     """
-    for key, value in (("splits", splits), ("split", split)):
+    for key, value in (("splits", splits), ("split_index", split)):
         least = 1 if key == "splits" else 0
         if value is None:
             continue
@@ -25,7 +25,7 @@ def check_split(splits: object, split: object) -> None:
     if splits is not None and split is None:
         raise ConfigError(
             f"scenario.splits={splits}: a run is of one split. Run all of them with "
-            "tools/run_seeds.py, or set scenario.split=0 for the first."
+            "tools/run_seeds.py, or set scenario.split_index=0 for the first."
         )
 
 
@@ -41,6 +41,6 @@ def with_split(section: Mapping[str, Any], split: int) -> dict[str, Any]:
 def given_split(name: str) -> str:
     """Return why a data set cannot be split at random, for a message."""
     return (
-        f"{name}: its label file gives the split, and scenario.split draws another one. Leave "
+        f"{name}: its label file gives the split, and scenario.split_index draws another one. Leave "
         "scenario.splits out, or set split_column=None in the data set's config."
     )

@@ -76,7 +76,7 @@ def build_data_sets(scenario: dict[str, Any]) -> list[QualityDataset]:
     for index, section in enumerate(data_set_sections(scenario)):
         try:
             built.append(build_component(DATASETS, section, f"scenario.datasets[{index}]"))
-            if scenario.get("split") is not None and not built[-1].drawn:
+            if scenario.get("split_index") is not None and not built[-1].drawn:
                 raise DatasetError(given_split(built[-1].name))
         except CliqaError as error:
             errors.append(error)

@@ -41,7 +41,7 @@ class Replicate:
     def options(self) -> tuple[str, ...]:
         """Return the values for ``--cfg-options``."""
         if self.split is not None:
-            return (f"scenario.split={self.split}",)
+            return (f"scenario.split_index={self.split}",)
         names = ",".join(f"'{name}'" for name in self.order)
         return (f"scenario.order=[{names}]",) if self.order else ()
 

@@ -142,6 +142,8 @@ def _score_column(sheet: Sheet, taken: Columns, place: int) -> str:
         for name, cells in sheet.columns.items()
         if name not in taken.values() and not _are_images(cells)
     }
+    others = NAMES["std"] | NAMES["split"] | NAMES["group"]
+    free = {name: cells for name, cells in free.items() if plain_name(name) not in others}
     named = [name for name in free if plain_name(name) in NAMES["score"]]
     if named:
         found = named

@@ -29,7 +29,16 @@ def load_with_data(
     load: Callable[[list[str]], RunConfig],
     options: Sequence[str] = (),
 ) -> RunConfig:
-    """Return a config whose data sets are label files, learnt in the order given.
+    """Return a config whose data sets are label files; see `data_options`."""
+    return load(data_options(files, load, options))
+
+
+def data_options(
+    files: Sequence[str | Path] | str | Path | None,
+    load: Callable[[list[str]], RunConfig],
+    options: Sequence[str] = (),
+) -> list[str]:
+    """Return the options under which a config's data sets are label files, learnt in their order.
 
     What a file's columns and scores mean is guessed where it is plain, and logged; the user's
     ``scenario.datasets.N.key=value`` come first.
@@ -39,12 +48,15 @@ def load_with_data(
         load: Loads the config under options ``key=value``.
         options: The user's options.
 
+    Returns:
+        The data sets as an option, and the user's options after it.
+
     Raises:
         ConfigError: The config has no stream of scores, or an option is wrong.
         DatasetError: With all that is wrong in the files, and all that they leave open.
     """
     if not files:
-        return load(list(options))
+        return list(options)
     paths = [home_path(file) for file in ([files] if isinstance(files, (str, Path)) else files)]
     scenario = load([])["scenario"]
     if scenario.get("type", "") != "QualityStream":
@@ -68,7 +80,7 @@ def load_with_data(
             logger.info("%s: %s", path.name, line)
     data = {"dataset_root": str(base), "datasets": [guess.section for guess in guesses]}
     data |= {key: None for key in ("generate", "order") if key in scenario}
-    return load([f"scenario={data!r}", *options])
+    return [f"scenario={data!r}", *options]
 
 
 def _common_folder(paths: Sequence[Path]) -> Path:

@@ -7,6 +7,7 @@ computed from these files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,7 +48,8 @@ class ScorePredictions:
         slope = (self.raw[best] - self.raw[worst]) / (self.target[best] - self.target[worst])
         low = float(self.raw[worst] - slope * self.target[worst])
         high = low + float(slope)
-        return float(f"{low:.5g}"), float(f"{high:.5g}")  # the targets have 7 digits
+        digits = 5 - math.ceil(math.log10(abs(high - low)))  # the targets have 7
+        return round(low, digits) + 0.0, round(high, digits) + 0.0
 
     def on_own_scale(self) -> ScorePredictions:
         """Return them in the label file's units and direction, predictions too."""
