@@ -1,4 +1,4 @@
-"""One of several random splits of every data set: ``scenario.splits`` and ``scenario.split_index``."""
+"""Random splits of every data set: how many (``scenario.splits``), which (``split_index``)."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ def with_split(section: Mapping[str, Any], split: int) -> dict[str, Any]:
 def given_split(name: str) -> str:
     """Return why a data set cannot be split at random, for a message."""
     return (
-        f"{name}: its label file gives the split, and scenario.split_index draws another one. Leave "
-        "scenario.splits out, or set split_column=None in the data set's config."
+        f"{name}: its label file gives the split, and scenario.split_index draws another one. "
+        "Leave scenario.splits out, or set split_column=None in the data set's config."
     )
