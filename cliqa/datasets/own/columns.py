@@ -11,6 +11,7 @@ from cliqa.datasets.labels.sheet import Sheet, is_number
 from cliqa.datasets.own.asked import OpenQuestion
 from cliqa.datasets.splits import is_split_word
 from cliqa.transforms.image_file import IMAGE_SUFFIXES
+from cliqa.utils.errors import DatasetError
 from cliqa.utils.mistakes import Mistakes
 
 NAMES: dict[str, frozenset[str]] = {
@@ -58,7 +59,7 @@ def guess_columns(sheet: Sheet, given: Mapping[str, Any], place: int) -> Columns
         place: The data set's place in the stream, for the questions.
 
     Raises:
-        OpenQuestion: Several columns, or none, may hold the images or the scores; both questions
+        DatasetError: Several columns, or none, may hold the images or the scores; both questions
             come in one error.
     """
     found: Columns = {}
@@ -70,17 +71,10 @@ def guess_columns(sheet: Sheet, given: Mapping[str, Any], place: int) -> Columns
         key = f"{what}_column"
         with mistakes.noted():
             found[what] = given[key] if key in given else guess(sheet, found, place)
-    mistakes.raise_as(OpenColumns)
+    mistakes.raise_as(DatasetError)
     if found["group"] is None and "group_column" not in given:
         found["group"] = _references(sheet, found)
     return {what: found[what] for what in NAMES}
-
-
-class OpenColumns(OpenQuestion):
-    """Several open questions about columns."""
-
-    def __init__(self, text: str) -> None:
-        super(OpenQuestion, self).__init__(text)
 
 
 def unused_columns(sheet: Sheet, columns: Columns) -> list[str]:
