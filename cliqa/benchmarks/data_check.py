@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.benchmarks.presets import PRESETS, preset
-from cliqa.benchmarks.random_splits import check_split, given_split, with_split
+from cliqa.benchmarks.random_splits import KEYS, check_split, given_split, with_split
 from cliqa.datasets.own.examine import examine
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.logging import get_logger
@@ -48,7 +48,7 @@ def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
     scenario = config.get("scenario")
     if not isinstance(scenario, Mapping):
         return
-    check_split(scenario.get("splits"), scenario.get("split_index"))
+    check_split(*(scenario.get(key) for key in KEYS))
     if scenario.get("generate") is not None:
         return
     mistakes, lines = Mistakes(), []
@@ -56,7 +56,7 @@ def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
     for where, section in _sections(scenario):
         root = Path(section["root"])
         if section["type"] == "ScoreFile":
-            found = examine(section, root)
+            found = examine(section, root, copies=tell)
             mistakes.add(found.mistakes)
             if isinstance(split, int) and found.table is not None and not found.drawn:
                 mistakes.add([given_split(section["labels"])])
@@ -85,8 +85,7 @@ def _sections(scenario: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]
     for index, section in enumerate(listed):
         if isinstance(section, Mapping) and _is_plain(section):
             root = str(home_path(base) / home_path(section["root"]))
-            split = scenario.get("split_index")
-            seeded = with_split(section, split) if isinstance(split, int) else section
+            seeded = with_split(section, scenario)
             yield f"scenario.datasets[{index}]", {**seeded, "root": root}
 
 

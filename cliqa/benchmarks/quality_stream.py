@@ -49,7 +49,9 @@ class QualityStream(CLScenario):
             for all. A smaller number is a part of any larger one's draw.
         max_train_seed: Seed of that draw.
         splits: How many random splits a study runs (`cliqa.studies`); a run is of one of them.
-        split_index: Which one, from 0: it is added to the seed of every data set's drawn split.
+        folds: Or how many folds: each image is in one of their test splits.
+        split_index: Which of them, from 0. It is added to the seed of every data set's drawn split,
+            or is its fold.
 
     Attributes:
         names: The data sets' names in the order of the stream.
@@ -76,9 +78,10 @@ class QualityStream(CLScenario):
         max_train: int | None = None,
         max_train_seed: int = 0,
         splits: int | None = None,
+        folds: int | None = None,
         split_index: int | None = None,
     ) -> None:
-        check_split(splits, split_index)
+        check_split(splits, folds, split_index)
         patches = Patches(patches_per_image, patch_pool)
         if max_train is not None and (not isinstance(max_train, int) or max_train < 1):
             raise ConfigError(

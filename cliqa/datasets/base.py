@@ -58,6 +58,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
             image. By default the data set's own name.
         fractions: Shares of train, val and test, used where the table has no split.
         seed: Of the split, used where the table has none.
+        fold: (k, K) for the k-th of K folds as test, used where the table has no split.
         on_bad_image: ``"error"`` raises when an image that cannot be decoded is read; ``"skip"``
             decodes every image at once, leaves such images out, and logs how many.
         missing: Images without a file: ``"error"``, or ``"skip"``, which leaves
@@ -92,6 +93,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         identity: str | None = None,
         fractions: ThreeNumbers = (0.8, 0.1, 0.1),
         seed: int = 0,
+        fold: Sequence[int] | None = None,
         on_bad_image: Policy = "error",
         missing: Policy = "error",
         cache: bool = False,
@@ -108,7 +110,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self.drawn = table.splits is None
         if self.drawn:  # before images are left out: the split must not depend on them
             units = table.groups if table.groups is not None else table.images
-            splits = seeded_splits(units, fractions, seed, f"{name}: {table.source}")
+            splits = seeded_splits(units, fractions, seed, f"{name}: {table.source}", fold)
             table = replace(table, splits=splits)
         keys = _keys(table.images, identity or name)
         self._fill(table, keys, [])

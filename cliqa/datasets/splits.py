@@ -116,7 +116,11 @@ def check_fractions(fractions: Sequence[float], where: str) -> tuple[float, floa
 
 
 def seeded_splits(
-    units: Sequence[str], fractions: Sequence[float], seed: int, where: str
+    units: Sequence[str],
+    fractions: Sequence[float],
+    seed: int,
+    where: str,
+    fold: Sequence[int] | None = None,
 ) -> tuple[str, ...]:
     """Return a split for each image, such that the images of one unit stay together.
 
@@ -129,26 +133,50 @@ def seeded_splits(
             least.
         seed: Another seed gives another split.
         where: The beginning of an error message.
+        fold: (k, K): the test split is the k-th of K parts of all units; train and val share the
+            others.
 
     Returns:
         (N,) ``"train"``, ``"val"`` or ``"test"``.
 
     Raises:
         ConfigError: As `check_fractions`.
-        DatasetError: There are fewer units than splits to fill.
+        DatasetError: There are fewer units than splits or folds to fill.
 
     >>> seeded_splits(["a", "a", "b", "c"], (0.5, 0.0, 0.5), seed=0, where="toy")
     ('train', 'train', 'test', 'train')
     """
     shares = check_fractions(fractions, where)
     order = sorted(set(units), key=lambda unit: _place(seed, unit))
-    counts = _counts(len(order), shares, where)
+    if fold is None:
+        counts = _counts(len(order), shares, where)
+    else:
+        order, counts = _with_fold(order, shares, fold, where)
     split_of: dict[str, str] = {}
     start = 0
     for split, count in zip(SPLITS, counts, strict=True):
         split_of.update(dict.fromkeys(order[start : start + count], split))
         start += count
     return tuple(split_of[unit] for unit in units)
+
+
+def _with_fold(
+    order: Sequence[str], shares: Sequence[float], fold: Sequence[int], where: str
+) -> tuple[list[str], list[int]]:
+    """Return units with those of a fold at their end, and how many each split gets."""
+    index, folds = fold
+    if len(order) < folds:
+        raise DatasetError(
+            f"{where}: {len(order)} images or groups cannot fill {folds} folds. Add images."
+        )
+    first, last = (round(k * len(order) / folds) for k in (index, index + 1))
+    rest = [*order[last:], *order[:first]]
+    train, val, _ = shares
+    if not train + val:
+        raise ConfigError(f"{where}: fractions={tuple(shares)} leaves nothing to train on.")
+    counts = _counts(len(rest), (train / (train + val), val / (train + val), 0.0), where)
+    counts[2] = last - first
+    return [*rest, *order[first:last]], counts
 
 
 def _place(seed: int, unit: str) -> bytes:

@@ -31,7 +31,7 @@ OPTIONS = tuple(field.name for field in fields(TrainingOptions) if field.name no
 def data_set_sections(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the data sets of a scenario (or of its preset) with folders below its root.
 
-    With ``split_index``, the seeds of their splits are that many higher.
+    With ``split_index`` they have that random split, or that fold.
     """
     listed = scenario["datasets"]
     sections = preset(listed) if isinstance(listed, str) else listed
@@ -40,8 +40,7 @@ def data_set_sections(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:
         {**s, "root": str(base / home_path(s["root"]))} if "root" in s else dict(s)
         for s in sections
     ]
-    split = scenario.get("split_index")
-    return [with_split(section, split) for section in found] if split is not None else found
+    return [with_split(section, scenario) for section in found]
 
 
 def strategy_component(section: Mapping[str, Any]) -> tuple[ComponentRegistry, Component]:

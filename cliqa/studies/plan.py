@@ -114,7 +114,8 @@ def plan_study(
     Args:
         configs: Config files, in the order of the table.
         seeds: At least one. With ``scenario.splits=N`` the replicates are N random splits of the
-            data instead: run k has the seed ``seeds[0] + k`` and the data sets' k-th split.
+            data instead: run k has the seed ``seeds[0] + k`` and the data sets' k-th split; with
+            ``scenario.folds=K`` the K folds of one split.
         out: The study's folder; a run goes to ``OUT/<config name>/seed_<S>``, with an order to
             ``OUT/<config name>/order_<names>/seed_<S>``.
         bracket: Where the lower and the upper bound come from; by default they are looked for.
@@ -140,11 +141,14 @@ def plan_study(
         for file, config in loaded.items():
             _check_order(order, file, config["scenario"])
     replicates = [Replicate(s, tuple(order)) for order in orders or ((),) for s in seeds]
-    splits = _splits(loaded)
-    if splits:
+    splits, folds = _splits(loaded)
+    if splits or folds:
         if orders:
-            raise ConfigError("--orders and scenario.splits: repeat one of them at a time.")
-        replicates = [Replicate(seeds[0] + split, split=split) for split in range(splits)]
+            raise ConfigError("--orders and random splits: repeat one of them at a time.")
+        replicates = [
+            Replicate(seeds[0] + split, split=split, folds=bool(folds))
+            for split in range(splits or folds)
+        ]
     runs = tuple(
         PlannedRun(file, replicate, all_options, Path(out) / file.stem / replicate.folder, config)
         for replicate in replicates
@@ -157,23 +161,24 @@ def plan_study(
     return Plan(Path(out), runs, names, low, high)
 
 
-def _splits(configs: Configs) -> int:
-    """Return how many random splits the configs ask for, 0 for none.
+def _splits(configs: Configs) -> tuple[int, int]:
+    """Return how many random splits and how many folds the configs ask for, 0 for none.
 
     Raises:
         ConfigError: They ask for different numbers, or for none that can be.
     """
-    asked = {file: config["scenario"].get("splits") for file, config in configs.items()}
+    keys = ("splits", "folds")
+    asked = {file: tuple(c["scenario"].get(key) for key in keys) for file, c in configs.items()}
+    for number in asked.values():
+        check_split(*number, 0 if any(number) else None)
     if len(set(asked.values())) > 1:
         listed = ", ".join(f"{file}: {number}" for file, number in asked.items())
         raise ConfigError(
-            f"scenario.splits: the configs of a study have the same splits ({listed}). Set it for "
-            "all: --cfg-options scenario.splits=10."
+            f"the configs of a study have the same scenario.splits and folds ({listed}). Set them "
+            "for all: --cfg-options scenario.splits=10."
         )
-    number = next(iter(asked.values()))
-    if number is not None:
-        check_split(number, 0)
-    return number or 0
+    splits, folds = next(iter(asked.values()))
+    return splits or 0, folds or 0
 
 
 def _load(file: Path, options: Sequence[str]) -> dict[str, Any]:

@@ -28,14 +28,19 @@ class Replicate:
     seed: int
     order: tuple[str, ...] = ()
     split: int | None = None
+    folds: bool = False
 
     def __str__(self) -> str:
         """Return its name in tables."""
         if self.split is not None:
-            return f"split {self.split}"
+            return f"{self._kind} {self.split}"
         return (
             f"order {'-'.join(self.order)} seed {self.seed}" if self.order else f"seed {self.seed}"
         )
+
+    @property
+    def _kind(self) -> str:
+        return "fold" if self.folds else "split"
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -49,7 +54,7 @@ class Replicate:
     def folder(self) -> Path:
         """Return where its run lies below the config's folder."""
         if self.split is not None:
-            return Path(f"split_{self.split}")
+            return Path(f"{self._kind}_{self.split}")
         seed = Path(f"seed_{self.seed}")
         order = "-".join(re.sub(r"[^\w.]+", "_", name) for name in self.order)
         return Path(f"order_{order}") / seed if order else seed

@@ -15,7 +15,12 @@ __all__ = ["own"]  # the fixture
 
 
 def scenario(root: Path, index: int | None, **options: Any) -> dict[str, Any]:
-    section = {"type": "ScoreFile", "root": ".", "labels": "my.csv", "score_range": (0, 10)}
+    section: dict[str, Any] = {
+        "type": "ScoreFile",
+        "root": ".",
+        "labels": "my.csv",
+        "score_range": (0, 10),
+    }
     section |= {"higher_is_better": True, **options}
     found: dict[str, Any] = {"dataset_root": str(root), "datasets": [section], "splits": 3}
     return {**found, "split_index": index}
@@ -49,18 +54,48 @@ def test_a_split_that_the_file_gives_is_not_redrawn(own: Own) -> None:
 
 
 @pytest.mark.parametrize(
-    ("splits", "index", "message"),
+    ("numbers", "message"),
     [
-        (10, None, r"a run is of one split\. Run all of them with tools/run_seeds\.py"),
-        (0, None, r"scenario\.splits: expected a whole number of at least 1, got 0"),
-        (2, -1, r"scenario\.split_index: expected a whole number of at least 0, got -1"),
-        (True, 0, r"scenario\.splits: expected"),
+        (
+            (10, None, None),
+            r"splits=10: a run is of one of them\. Run all with tools/run_seeds\.py",
+        ),
+        ((None, 5, None), r"scenario\.folds=5: a run is of one of them"),
+        ((0, None, None), r"scenario\.splits: expected a whole number of at least 1, got 0"),
+        ((None, 1, 0), r"scenario\.folds: expected a whole number of at least 2, got 1"),
+        ((2, None, -1), r"scenario\.split_index: expected a whole number of at least 0, got -1"),
+        ((True, None, 0), r"scenario\.splits: expected"),
+        ((3, 3, 0), "choose one of them"),
+        ((None, 3, 3), "the folds are 0 to 2"),
     ],
 )
-def test_what_is_no_split_is_refused(splits: Any, index: Any, message: str) -> None:
+def test_what_is_no_split_is_refused(numbers: tuple[Any, Any, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        check_split(splits, index)
+        check_split(*numbers)
 
 
 def test_seeds_count_on_from_the_data_sets_own() -> None:
-    assert with_split({"type": "LIVE"}, 3) == {"type": "LIVE", "seed": 3}
+    assert with_split({"type": "LIVE"}, {"split_index": 3}) == {"type": "LIVE", "seed": 3}
+    assert with_split({"type": "LIVE"}, {}) == {"type": "LIVE"}
+
+
+def test_folds_test_every_group_once(own: Own) -> None:
+    path = own("image,score,group", lambda k: f"{k}.png,{k / 4},r{k // 4}", count=40)
+    tested: list[str] = []
+    for index in range(4):
+        folded = {**scenario(path.parent, index), "splits": None, "folds": 4}
+        check_data({"scenario": folded})
+        (data,) = build_data_sets(folded)
+        parts = {part: data.subset(part) for part in ("train", "val", "test")}
+        groups = {part: set(own.groups or ()) for part, own in parts.items()}
+        assert sum(map(len, groups.values())) == 10
+        assert len(groups["val"]) == 1
+        tested += groups["test"]
+    assert sorted(tested) == sorted(f"r{k}" for k in range(10))
+
+
+def test_more_folds_than_groups_are_refused(own: Own) -> None:
+    path = own("image,score,group", lambda k: f"{k}.png,{k / 4},r{k // 4}")
+    folded = {**scenario(path.parent, 0), "splits": None, "folds": 6}
+    with pytest.raises(DatasetError, match="5 images or groups cannot fill 6 folds"):
+        build_data_sets(folded)

@@ -128,8 +128,10 @@ def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
 
 
 def test_the_scale_of_the_only_data_set() -> None:
-    own = {"type": "ScoreFile", "root": "x", "labels": "my.csv", "score_range": (0, 100)}
-    own["higher_is_better"] = False
+    own = {
+        **{"type": "ScoreFile", "root": "x", "labels": "my.csv"},
+        **{"score_range": (0, 100), "higher_is_better": False},
+    }
     assert only_scale({"datasets": [own]}) == Scale(0, 100, higher_is_better=False)
     assert only_scale({"datasets": [own, {"type": "EVA", "root": "eva"}]}) is None
     assert only_scale({"type": "CLEAR"}) is None

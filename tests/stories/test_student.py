@@ -55,7 +55,7 @@ def test_from_a_csv_to_predictions(folder: Path) -> None:
         "'DMOS')",
         f"my.csv: images: 20 in {folder / 'photos'}",
         "my.csv: splits: train 16, val 2, test 2 (drawn with the seed 0)",
-        "my.csv: checks: 0 repeated rows, 0 copies of another image, 0 unreadable images",
+        "my.csv: checks: repeated rows 0, copies of another image 0, unreadable images 0",
     ]
     assert "forgetting" not in told
     assert "mSRCC" in told

@@ -260,5 +260,14 @@ def test_configs_of_a_study_have_the_same_splits(
     dump_config(tiny_config, tmp_path / "x.py")
     tiny_config["scenario"]["splits"] = 4
     dump_config(tiny_config, tmp_path / "y.py")
-    with pytest.raises(ConfigError, match=r"have the same splits .*x\.py: None.*y\.py: 4"):
+    with pytest.raises(
+        ConfigError, match=r"have the same scenario\.splits.*x\.py: \(None.*y\.py: \(4"
+    ):
         plan_study([tmp_path / "x.py", tmp_path / "y.py"], [0], tmp_path)
+
+
+def test_folds_are_the_replicates(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+    dump_config(tiny_config, tmp_path / "x.py")
+    plan = plan_study([tmp_path / "x.py"], [0], tmp_path, options=["scenario.folds=3"])
+    assert plan.replicates == ["fold 0", "fold 1", "fold 2"]
+    assert [run.folder.name for run in plan.runs] == ["fold_0", "fold_1", "fold_2"]

@@ -112,10 +112,10 @@ def test_one_data_set_is_drawn_on_its_own_scale(ends: tuple[float, float]) -> No
     lower = ", lower is better" if worst > best else ""
     assert axes.get_ylabel() == f"true score{lower}"
     assert corner(axes) == corner(draw_scatter({"mine": own}, scale="unit").axes[0])
-    both = draw_scatter({"mine": own, "other": own})
-    assert list(both.axes[0].lines[0].get_xdata()) == [0, 1]
-    both = draw_scatter({"mine": own, "other": data}, scale="dataset")
-    assert [list(axes.lines[0].get_xdata()) for axes in both.axes] == [sorted(ends), [0, 10]]
+    panels: list[Any] = draw_scatter({"mine": own, "other": own}).axes
+    assert list(panels[0].lines[0].get_xdata()) == [0, 1]
+    panels = draw_scatter({"mine": own, "other": data}, scale="dataset").axes
+    assert [list(panel.lines[0].get_xdata()) for panel in panels] == [sorted(ends), [0, 10]]
 
 
 def test_equal_scores_tell_no_scale() -> None:

@@ -72,17 +72,18 @@ class Contents:
         return [
             f"images: {len(self.table)} in {self.folder}",
             f"splits: {shown} ({how}{kept})",
-            f"checks: {self.repeated} repeated rows, {self.copies} copies of another image, "
-            f"0 unreadable images{looked}",
+            f"checks: repeated rows {self.repeated}, copies of another image {self.copies}, "
+            f"unreadable images 0{looked}",
         ]
 
 
-def examine(section: Mapping[str, Any], root: Path) -> Contents:
+def examine(section: Mapping[str, Any], root: Path, copies: bool = False) -> Contents:
     """Read a `ScoreFile`'s labels and look at its images' files.
 
     Args:
         section: Its options; ``score_range`` may be missing, and is not checked then.
         root: Its folder.
+        copies: Count equal files too.
     """
     mistakes = Mistakes()
     name = str(section.get("name") or name_after(str(section["labels"])))
@@ -98,7 +99,7 @@ def examine(section: Mapping[str, Any], root: Path) -> Contents:
     if "table" in found and isinstance(section.get("missing", "error"), str):
         with mistakes.noted():
             folder, files = _images(found["table"], section, root, name, mistakes)
-            found |= {"folder": folder, "copies": count_copies(files)}
+            found |= {"folder": folder, "copies": count_copies(files) if copies else 0}
             looked = files[:: -(-len(files) // LOOKED_AT) or 1]
             found["looked_at"] = len(looked)
             if section.get("on_bad_image", "error") == "error":
@@ -165,7 +166,8 @@ def _with_splits(table: ScoreTable, section: Mapping[str, Any], name: str) -> Sc
     if table.splits is not None:
         return with_validation(table, shares, seed, name)
     units = table.groups if table.groups is not None else table.images
-    splits = seeded_splits(units, shares, seed, f"{name}: {table.source}")
+    where, fold = f"{name}: {table.source}", section.get("fold")
+    splits = seeded_splits(units, shares, seed, where, fold)
     return replace(table, splits=splits)
 
 

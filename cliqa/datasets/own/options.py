@@ -58,7 +58,7 @@ def data_options(
     if not files:
         return list(options)
     paths = [home_path(file) for file in ([files] if isinstance(files, (str, Path)) else files)]
-    scenario = load([])["scenario"]
+    scenario = load([]).get("scenario") or {}
     if scenario.get("type", "") != "QualityStream":
         raise ConfigError(
             f"--data: the config's scenario is {scenario.get('type')!r}, not a stream of scores "
@@ -78,7 +78,10 @@ def data_options(
     for path, guess in zip(paths, guesses, strict=True):
         for line in guess.lines:
             logger.info("%s: %s", path.name, line)
-    data = {"dataset_root": str(base), "datasets": [guess.section for guess in guesses]}
+    data: dict[str, Any] = {
+        "dataset_root": str(base),
+        "datasets": [guess.section for guess in guesses],
+    }
     data |= {key: None for key in ("generate", "order") if key in scenario}
     return [f"scenario={data!r}", *options]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,11 @@ def test_without_pyarrow_the_advice_is_to_install_it(
 def test_a_table_is_read_as_a_csv_is(tmp_path: Path) -> None:
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
-    columns = {"image": ["a.jpg", "b.jpg"], "score": [1, 2.5], "group": ["x", "y"]}
+    columns: dict[str, list[Any]] = {
+        "image": ["a.jpg", "b.jpg"],
+        "score": [1, 2.5],
+        "group": ["x", "y"],
+    }
     parquet.write_table(arrow.table(columns), tmp_path / "my.parquet")
     table = read_scores(tmp_path / "my.parquet")
     assert (table.images, table.groups, table.rows) == (("a.jpg", "b.jpg"), ("x", "y"), (1, 2))

@@ -21,7 +21,7 @@ CELLS: dict[str, Any] = {
 }
 
 
-def guess(given: dict[str, Any] | None = None, **columns: str) -> Any:
+def guess(given: Any = None, **columns: str) -> Any:
     header = [name.replace("__", " ") for name in columns]
     cells = [[CELLS[kind](k) for kind in columns.values()] for k in range(20)]
     sheet = build_sheet(Path("my.csv"), header, cells, range(2, 22))

@@ -18,12 +18,12 @@ def test_what_a_data_set_holds(own: Own) -> None:
     path = own("image,score,group", lambda k: rows[k])
     path.write_text(path.read_text() + rows[0] + "\n")
     shutil.copy(path.parent / "3.png", path.parent / "4.png")
-    found = examine(section(), path.parent)
+    found = examine(section(), path.parent, copies=True)
     assert (found.mistakes, found.repeated, found.copies, found.drawn) == ([], 1, 1, True)
     assert found.lines(7) == [
         f"images: 20 in {path.parent}",
         "splits: train 16, val 2, test 2 (drawn with the seed 7, 10 groups kept together)",
-        "checks: 1 repeated rows, 1 copies of another image, 0 unreadable images",
+        "checks: repeated rows 1, copies of another image 1, unreadable images 0",
     ]
 
 

@@ -110,6 +110,6 @@ def test_one_data_set_has_no_column_of_forgetting(make_results: Make) -> None:
     run = make_results((0.7, 0.8))
     single = {**run, "datasets": ["a"], "experiences": ["a"]}
     single["summary"] = {"msrcc": 0.7, "mpi": 0.7, "forgetting": None, "bwt": None}
-    study = build_study({"x": {"seed 0": single}}, replicates=["seed 0"])  # type: ignore[dict-item]
+    study = build_study({"x": {"seed 0": single}}, replicates=["seed 0"])
     assert list(study["rows"][0]["columns"]) == ["msrcc"]
     assert study["notes"] == []
