@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from cliqa.api.launch import launch
 from cliqa.config.trust import trusting
@@ -17,7 +18,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Train a config's model over its stream of data sets."
     )
-    add_arguments(parser, *CONFIG, "--allow-changed-data")
+    add_arguments(parser, *CONFIG, "--data", "--allow-changed-data")
     parser.add_argument(
         "--resume",
         nargs="?",
@@ -50,13 +51,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     """Train a config's model over its stream, or pretrain it."""
     check_output_folder(args.work_dir, "--work-dir")
+    from cliqa.benchmarks.data_check import check_data  # noqa: PLC0415
     from cliqa.config.components import quick_check  # noqa: PLC0415
     from cliqa.config.load import default_work_dir, load_config  # noqa: PLC0415  --help is fast
+    from cliqa.datasets.own.options import load_with_data  # noqa: PLC0415
 
-    config = load_config(args.config, args.cfg_options)
+    config = load_with_data(args.data, partial(load_config, args.config), args.cfg_options)
     quick_check(config)
     if args.work_dir is None:
         check_output_folder(config.get("work_dir") or default_work_dir(args.config), "work_dir")
+    if not (args.extend or args.start_from):  # whose earlier data may be gone
+        check_data(config, tell=bool(args.data))
     launch(
         config,
         args.config,

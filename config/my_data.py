@@ -1,6 +1,6 @@
-"""Your own data: a folder of images and a CSV file with the columns image and score.
+"""Your own data: images and a csv, xlsx, json or parquet file of their scores.
 
-python train_config.py config/my_data.py --cfg-options scenario.dataset_root=FOLDER
+python train_config.py config/my_data.py --data my.csv
 """
 
 _base_ = [

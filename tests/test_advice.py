@@ -20,7 +20,9 @@ import torchvision
 
 from cliqa import registry
 from cliqa.config.names import parse_file
+from cliqa.config.options import apply_options
 from cliqa.models.backbones.extractor import build_extractor
+from cliqa.models.build import build_model
 from cliqa.registry import ComponentRegistry, build_component, parameters_of
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.utils.cli import ARGUMENTS
@@ -184,6 +186,35 @@ def test_the_advice_for_a_failed_download_works(
     torch.save(torchvision.models.get_model(told[1], weights=None).state_dict(), file)
     section[told[2]] = str(file)
     build_component(registry.MODELS, section, "model")
+
+
+@pytest.mark.parametrize("kind", [name for name in MODELS if name != "TorchvisionBackbone"])
+def test_the_advice_for_a_configs_model_names_keys_that_exist(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", _no_network)
+    config = {"model": {"type": kind, **MODELS[kind], "pretrained": True}}
+    with pytest.raises(ModelError) as error:
+        build_model(config["model"])
+    options = re.findall(r"(model[\w.]+=\S+)", str(error.value))
+    assert len(options) == 2
+    without = apply_options(config, options[1:])["model"]
+    build_model(without)
+
+
+def test_the_advice_for_a_backbone_names_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", _no_network)
+    config = {
+        "model": {
+            "backbone": {"type": "TorchvisionBackbone", **MODELS["TorchvisionBackbone"]},
+            "neck": {"type": "GlobalAveragePooling"},
+            "head": {"type": "LinearClsHead", "num_classes": 2, "in_channels": 512},
+        }
+    }
+    with pytest.raises(ModelError, match=r"model\.backbone\.weights='path.*weights=None") as error:
+        build_model(config["model"])
+    options = re.findall(r"(model[\w.]+=\S+)", str(error.value))
+    build_model(apply_options(config, options[1:])["model"])
 
 
 def test_the_advice_for_an_extractor_works(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

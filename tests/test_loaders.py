@@ -147,6 +147,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/deploy/libraries.py::library importlib.import_module",
         "cliqa/deploy/search/options.py::check_libraries importlib.util.find_spec",
         "cliqa/compress/deployments.py::can_be_made importlib.util.find_spec",
+        "cliqa/datasets/labels/parquet.py::read_parquet importlib.import_module",
         "cliqa/models/language/byte_pairs.py::_library tokenizers",
         "cliqa/models/mmpretrain_bridge.py::_import_advice importlib.util.find_spec",
         "cliqa/models/mmpretrain_bridge.py::import_mmpretrain importlib.import_module",

@@ -8,6 +8,7 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs=2,
         type=float,
         metavar=("LOW", "HIGH"),
-        help="range of the scores, e.g. 0 10 (default: 0 1); higher is better",
+        help="range of the scores, e.g. 0 10; higher is better (default: the scale and direction "
+        "of the run's data set if it has only one, else 0 1)",
     )
     parser.add_argument(
         "--dataset", metavar="NAME", help="give scores on the scale of this data set of the config"
@@ -138,14 +140,21 @@ def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float],
     Raises:
         ConfigError: The model gives classes, or its config has no such data set.
     """
-    from cliqa.inference.evaluation_request import on_scale, scale_of  # noqa: PLC0415
+    from cliqa.inference.evaluation_request import (  # noqa: PLC0415
+        on_scale,
+        only_scale,
+        scale_of,
+    )
 
     if predictor.classes and (args.scale or args.dataset):
         option = "--scale" if args.scale else "--dataset"
         raise ConfigError(f"{option}: this model gives classes, not scores.")
-    if args.dataset:
-        scale = scale_of(predictor.image_model.scenario, args.dataset)
-        return lambda score: on_scale(score, scale)
+    scenario = predictor.image_model.scenario
+    scale = scale_of(scenario, args.dataset) if args.dataset else None
+    if not (args.dataset or args.scale or predictor.classes):
+        scale = only_scale(scenario)
+    if scale is not None:
+        return partial(on_scale, scale=scale)
     low, high = args.scale or (0.0, 1.0)
     return lambda score: low + (high - low) * score
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +46,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="orders of the data sets; every one is run with every seed",
     )
     parser.add_argument("--out", type=Path, default=Path("work_dirs/study"), help="study's folder")
-    add_arguments(parser, *STUDY)
+    add_arguments(parser, "--data", *STUDY)
     return parser.parse_args(argv)
 
 
@@ -56,19 +57,22 @@ def main(args: argparse.Namespace) -> int:
     check_output_folder(args.out)
     if args.no_bracket and (args.naive or args.joint):
         raise ConfigError("--no-bracket and --naive or --joint contradict each other.")
+    from cliqa.config.load import load_config  # noqa: PLC0415
+    from cliqa.datasets.own.options import data_options  # noqa: PLC0415
     from cliqa.evaluation.records.study_tables import study_report  # noqa: PLC0415
     from cliqa.studies.plan import Bracket, plan_study  # noqa: PLC0415
     from cliqa.studies.study import run_study, write_study  # noqa: PLC0415  --help is fast
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
     resolve_device(args.device)
+    load = partial(load_config, args.configs[0])
     plan = plan_study(
         args.configs,
         args.seeds,
         args.out,
         bracket=Bracket(args.naive, args.joint, look=not args.no_bracket),
         orders=[tuple(order.split(",")) for order in args.orders],
-        options=args.cfg_options,
+        options=data_options(args.data, load, args.cfg_options),
     )
     failures = run_study(
         plan,

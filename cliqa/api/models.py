@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from cliqa.config.trust import trusting
-from cliqa.inference.evaluation_request import on_scale, scale_of
+from cliqa.inference.evaluation_request import on_scale, only_scale, scale_of
 from cliqa.inference.predict import Predictor, Score, find_images
 from cliqa.transforms.protocol import EvaluationProtocol, parse_protocol
 from cliqa.utils.device import resolve_device
@@ -74,7 +75,7 @@ class Model:
         self,
         images: Images,
         *,
-        scale: tuple[float, float] | None = None,
+        scale: tuple[float, float] | Literal["dataset"] | None = None,
         dataset: str | None = None,
         recursive: bool = False,
         batch_size: int | None = None,
@@ -85,8 +86,9 @@ class Model:
         Args:
             images: Files, folders, patterns, Pillow images, or arrays (H, W) or (H, W, 3); one of
                 them or a list.
-            scale: Range of the scores that are returned, (low, high); by default (0, 1). Higher is
-                better.
+            scale: Range of the scores that are returned, (low, high), where higher is better. By
+                default ``"dataset"``, the scale and direction of the run's data set, if it has
+                only one, else (0, 1).
             dataset: Return scores on the scale of this data set of the run instead.
             recursive: Look into folders of folders too.
             batch_size: Images per batch; by default 32.
@@ -108,18 +110,27 @@ class Model:
         return self._table([(files[row.image], row) for row in found], to_scale)
 
     def _scaling(
-        self, scale: tuple[float, float] | None, dataset: str | None
+        self, scale: tuple[float, float] | Literal["dataset"] | None, dataset: str | None
     ) -> Callable[[float], float]:
         """Return the function that brings a score of 0..1 to the scale that is asked for."""
+        scenario = self._predictor.image_model.scenario
         if scale is None and dataset is None:
-            return lambda score: score
+            only = None if self.classes else only_scale(scenario)
+            return (lambda score: score) if only is None else partial(on_scale, scale=only)
         if self.classes:
             raise ConfigError(f"{self.path}: gives classes, not scores. Leave the scale out.")
         if scale is not None and dataset is not None:
             raise ConfigError("predict: scale and dataset both give the scale. Choose one.")
+        if scale == "dataset":
+            only = only_scale(scenario)
+            if only is None:
+                raise ConfigError(
+                    "predict: scale='dataset' needs a run of one data set of scores. Name one: "
+                    "dataset='...'."
+                )
+            return partial(on_scale, scale=only)
         if dataset is not None:
-            own = scale_of(self._predictor.image_model.scenario, dataset)
-            return lambda score: on_scale(score, own)
+            return partial(on_scale, scale=scale_of(scenario, dataset))
         low, high = scale or (0.0, 1.0)
         if not low < high:
             raise ConfigError(f"predict: scale=({low:g}, {high:g}): the first must be lower.")

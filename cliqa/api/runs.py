@@ -8,16 +8,18 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
 from cliqa.api.launch import launch
 from cliqa.api.models import Images, Model, load
 from cliqa.api.results import RunResults, results
+from cliqa.benchmarks.data_check import check_data
 from cliqa.config.components import quick_check
 from cliqa.config.load import dump_config, load_config
 from cliqa.config.trust import trusting
+from cliqa.datasets.own.options import load_with_data
 from cliqa.engine.sections import run_folder
 from cliqa.utils.cli import quiet_upstream
 from cliqa.utils.console import prepare_process
@@ -57,7 +59,7 @@ class TrainedRun:
         self,
         images: Images,
         *,
-        scale: tuple[float, float] | None = None,
+        scale: tuple[float, float] | Literal["dataset"] | None = None,
         dataset: str | None = None,
         device: str = "auto",
     ) -> pd.DataFrame:
@@ -68,6 +70,7 @@ class TrainedRun:
 def train(
     config: str | Path | Mapping[str, Any],
     *,
+    data: str | Path | Sequence[str | Path] | None = None,
     cfg_options: Sequence[str] | Mapping[str, Any] = (),
     work_dir: str | Path | None = None,
     device: str = "auto",
@@ -84,6 +87,8 @@ def train(
 
     Args:
         config: A config file, or a config as nested dicts.
+        data: Your own scores, a csv, xlsx, json or parquet file or several, in place of the
+            config's data sets; columns, folder and scale are guessed where they are plain.
         cfg_options: Changes: ``{"cl_strategy.train_epochs": 2}``, or as on the command line
             ``["cl_strategy.train_epochs=2"]``.
         work_dir: The run's folder; by default the config's ``work_dir``, else
@@ -108,7 +113,8 @@ def train(
             every mistake.
     """
     with prepared(), trusting(trust):
-        loaded, config_file = _load(config, _options(cfg_options))
+        loaded = load_with_data(data, lambda o: _load(config, o)[0], _options(cfg_options))
+        config_file = str(config) if isinstance(config, (str, Path)) else "config"
         quick_check(loaded)
         if not isinstance(config, (str, Path)) and not (work_dir or loaded.get("work_dir")):
             raise ConfigError(
@@ -117,6 +123,8 @@ def train(
             )
         folder = run_folder(loaded, config_file, work_dir)
         check_output_folder(folder, "work_dir")
+        if not (extend or start_from):  # whose earlier data may be gone
+            check_data(loaded, tell=bool(data))
         try:
             launch(
                 loaded,

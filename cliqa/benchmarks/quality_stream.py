@@ -15,6 +15,7 @@ from cliqa.benchmarks.absent import AbsentDataset
 from cliqa.benchmarks.experience import NamedExperience
 from cliqa.benchmarks.overlap import without_overlap
 from cliqa.benchmarks.patches import Patches, ReadFirst, StoredImages
+from cliqa.benchmarks.random_splits import check_split
 from cliqa.datasets.base import QualityDataset
 from cliqa.registry import SCENARIOS
 from cliqa.transforms.fixed_start import FixedStart
@@ -51,6 +52,10 @@ class QualityStream(CLScenario):
         learnt_before: Positions in the stream at which it once ended, set by ``--extend`` where it
             matters: of images that a data set before such a position trains or validates on and one
             behind it tests on, the test images are taken out, as the model has seen them.
+        splits: How many random splits a study runs (`cliqa.studies`); a run is of one of them.
+        folds: Or how many folds: each image is in one of their test splits.
+        split_index: Which of them, from 0. It is added to the seed of every data set's drawn split,
+            or is its fold.
 
     Attributes:
         names: The data sets' names in the order of the stream.
@@ -78,7 +83,11 @@ class QualityStream(CLScenario):
         max_train: int | None = None,
         max_train_seed: int = 0,
         learnt_before: Sequence[int] = (),
+        splits: int | None = None,
+        folds: int | None = None,
+        split_index: int | None = None,
     ) -> None:
+        check_split(splits, folds, split_index)
         patches = Patches(patches_per_image, patch_pool)
         if max_train is not None and (not isinstance(max_train, int) or max_train < 1):
             raise ConfigError(
@@ -91,11 +100,11 @@ class QualityStream(CLScenario):
         ordered = _in_order(datasets, order)
         self.names = [dataset.name for dataset in ordered]
         self.absent = {d.name: d.reason for d in ordered if isinstance(d, AbsentDataset)}
-        splits: dict[tuple[str, str], QualityDataset] = {
-            (data.name, split): data.subset(split) for data in ordered for split in SPLITS
+        parts: dict[tuple[str, str], QualityDataset] = {
+            (data.name, part): data.subset(part) for data in ordered for part in SPLITS
         }
         stages = {name: sum(k >= p for p in learnt_before) for k, name in enumerate(self.names)}
-        self.sources, self.overlaps = without_overlap(splits, shared, stages)
+        self.sources, self.overlaps = without_overlap(parts, shared, stages)
         if max_train is not None:
             for name in self.names:
                 data = self.sources[name, "train"]

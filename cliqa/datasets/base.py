@@ -58,6 +58,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
             image. By default the data set's own name.
         fractions: Shares of train, val and test, used where the table has no split.
         seed: Of the split, used where the table has none.
+        fold: (k, K) for the k-th of K folds as test, used where the table has no split.
         on_bad_image: ``"error"`` raises when an image that cannot be decoded is read; ``"skip"``
             decodes every image at once, leaves such images out, and logs how many.
         missing: Images without a file: ``"error"``, or ``"skip"``, which leaves
@@ -74,6 +75,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         keys: (N,) what identifies each image across data sets.
         files: (N,) image paths as strings.
         split_name: ``"all"``, or the split that this view shows.
+        drawn: The splits are drawn by `seed`, not given by the label file.
         score_warnings: Warnings about suspicious scores; they are logged too.
 
     Raises:
@@ -91,6 +93,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         identity: str | None = None,
         fractions: ThreeNumbers = (0.8, 0.1, 0.1),
         seed: int = 0,
+        fold: Sequence[int] | None = None,
         on_bad_image: Policy = "error",
         missing: Policy = "error",
         cache: bool = False,
@@ -104,10 +107,10 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self._cache: dict[str, torch.Tensor] | None = {} if cache else None
         check_fractions(fractions, name)
         table = check_table(table, self.score_range)
-        seeded = table.splits is None
-        if seeded:  # before images are left out: the split must not depend on them
+        self.drawn = table.splits is None
+        if self.drawn:  # before images are left out: the split must not depend on them
             units = table.groups if table.groups is not None else table.images
-            splits = seeded_splits(units, fractions, seed, f"{name}: {table.source}")
+            splits = seeded_splits(units, fractions, seed, f"{name}: {table.source}", fold)
             table = replace(table, splits=splits)
         keys = _keys(table.images, identity or name)
         self._fill(table, keys, [])
@@ -122,7 +125,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
                 f"{name}: no image of the split '{emptied[0]}' of {table.source} is left: all are "
                 "missing or cannot be decoded. Add them."
             )
-        found = find_warnings(self.table, self.score_range, self.higher_is_better, seeded)
+        found = find_warnings(self.table, self.score_range, self.higher_is_better, self.drawn)
         self.score_warnings = tuple(f"{name}: {text}" for text in found)
         for text in self.score_warnings:
             logger.warning("%s", text)

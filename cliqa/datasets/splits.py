@@ -28,6 +28,15 @@ _SPELLINGS = {
 _CODES = {"0": "train", "1": "val", "2": "test"}
 
 
+def is_split_word(cell: str) -> bool:
+    """Return whether a cell names a split in one of the usual words or codes.
+
+    >>> is_split_word("Training"), is_split_word("2.0"), is_split_word("set5")
+    (True, True, False)
+    """
+    return _word(cell) in _SPELLINGS or _word(cell) in _CODES
+
+
 def with_known_splits(
     table: ScoreTable, names: Mapping[str, Any] | None = None, option: str = ""
 ) -> ScoreTable:
@@ -107,7 +116,11 @@ def check_fractions(fractions: Sequence[float], where: str) -> tuple[float, floa
 
 
 def seeded_splits(
-    units: Sequence[str], fractions: Sequence[float], seed: int, where: str
+    units: Sequence[str],
+    fractions: Sequence[float],
+    seed: int,
+    where: str,
+    fold: Sequence[int] | None = None,
 ) -> tuple[str, ...]:
     """Return a split for each image, such that the images of one unit stay together.
 
@@ -120,26 +133,50 @@ def seeded_splits(
             least.
         seed: Another seed gives another split.
         where: The beginning of an error message.
+        fold: (k, K): the test split is the k-th of K parts of all units; train and val share the
+            others.
 
     Returns:
         (N,) ``"train"``, ``"val"`` or ``"test"``.
 
     Raises:
         ConfigError: As `check_fractions`.
-        DatasetError: There are fewer units than splits to fill.
+        DatasetError: There are fewer units than splits or folds to fill.
 
     >>> seeded_splits(["a", "a", "b", "c"], (0.5, 0.0, 0.5), seed=0, where="toy")
     ('train', 'train', 'test', 'train')
     """
     shares = check_fractions(fractions, where)
     order = sorted(set(units), key=lambda unit: _place(seed, unit))
-    counts = _counts(len(order), shares, where)
+    if fold is None:
+        counts = _counts(len(order), shares, where)
+    else:
+        order, counts = _with_fold(order, shares, fold, where)
     split_of: dict[str, str] = {}
     start = 0
     for split, count in zip(SPLITS, counts, strict=True):
         split_of.update(dict.fromkeys(order[start : start + count], split))
         start += count
     return tuple(split_of[unit] for unit in units)
+
+
+def _with_fold(
+    order: Sequence[str], shares: Sequence[float], fold: Sequence[int], where: str
+) -> tuple[list[str], list[int]]:
+    """Return units with those of a fold at their end, and how many each split gets."""
+    index, folds = fold
+    if len(order) < folds:
+        raise DatasetError(
+            f"{where}: {len(order)} images or groups cannot fill {folds} folds. Add images."
+        )
+    first, last = (round(k * len(order) / folds) for k in (index, index + 1))
+    rest = [*order[last:], *order[:first]]
+    train, val, _ = shares
+    if not train + val:
+        raise ConfigError(f"{where}: fractions={tuple(shares)} leaves nothing to train on.")
+    counts = _counts(len(rest), (train / (train + val), val / (train + val), 0.0), where)
+    counts[2] = last - first
+    return [*rest, *order[first:last]], counts
 
 
 def _place(seed: int, unit: str) -> bytes:
@@ -199,3 +236,30 @@ def carve_validation(
         )
     parts = iter(seeded_splits(train, (1.0 - share, share, 0.0), seed, where))
     return tuple(next(parts) if split == "train" else split for split in splits)
+
+
+def with_validation(
+    table: ScoreTable, fractions: Sequence[float], seed: int, name: str
+) -> ScoreTable:
+    """Return a table in which a share ``val / (train + val)`` of train is val, if it has none.
+
+    A table without splits is returned as it is.
+
+    Args:
+        table: Its splits are called train, val and test.
+        fractions: Shares of train, val and test.
+        seed: As in `seeded_splits`.
+        name: The data set's name, for messages.
+
+    Raises:
+        DatasetError: Train has too few images.
+    """
+    if table.splits is None:
+        return table
+    train, val, test = fractions
+    units = table.groups if table.groups is not None else table.images
+    share = val / (train + val) if train > 0.0 else 0.0
+    without = f"fractions=({train + val:g}, 0, {test:g})"
+    where = f"{name}: {table.source}"
+    carved = carve_validation(table.splits, units, share, seed, where, without)
+    return replace(table, splits=carved)

@@ -107,8 +107,8 @@ def build(
         ModelError: The model cannot be built, or weights do not fit it.
     """
     config = check_config(config)
+    benchmark = build_benchmark(config["scenario"], learnt)  # first: weights may have to be fetched
     built = build_model_and_strategy(config, device, work_dir)
-    benchmark = build_benchmark(config["scenario"], learnt)  # last: reading takes longest
     check_classes = getattr(built.model, "check_classes", None)
     if check_classes is not None:  # a model that calls the classes by their names
         check_classes(getattr(benchmark, "class_names", None))

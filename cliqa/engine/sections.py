@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.benchmarks.presets import preset
+from cliqa.benchmarks.random_splits import with_split
 from cliqa.config.load import default_work_dir
 from cliqa.evaluation.metrics.avalanche_metrics import OF_CLASSES
 from cliqa.registry import PLUGINS, STRATEGIES, Component, ComponentRegistry, find
@@ -28,14 +29,18 @@ OPTIONS = tuple(field.name for field in fields(TrainingOptions) if field.name no
 
 
 def data_set_sections(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the data sets of a scenario (or of its preset) with folders below its root."""
+    """Return the data sets of a scenario (or of its preset) with folders below its root.
+
+    With ``split_index`` they have that random split, or that fold.
+    """
     listed = scenario["datasets"]
     sections = preset(listed) if isinstance(listed, str) else listed
     base = home_path(scenario.get("dataset_root") or ".")
-    return [
+    found = [
         {**s, "root": str(base / home_path(s["root"]))} if "root" in s else dict(s)
         for s in sections
     ]
+    return [with_split(section, scenario) for section in found]
 
 
 def strategy_component(section: Mapping[str, Any]) -> tuple[ComponentRegistry, Component]:

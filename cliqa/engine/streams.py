@@ -9,13 +9,14 @@ from avalanche.benchmarks import CLScenario
 
 from cliqa.benchmarks.absent import AbsentDataset
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.benchmarks.random_splits import given_split
 from cliqa.config.trust import TRUST, untrusted_source
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.storage import MANIFEST
 from cliqa.engine.sections import data_set_sections
 from cliqa.registry import DATASETS, GENERATORS, SCENARIOS, build_component, find, parameters_of
 from cliqa.transforms.pipeline import build_pipeline
-from cliqa.utils.errors import DatasetError, TrustError, first_line
+from cliqa.utils.errors import CliqaError, DatasetError, TrustError, first_line
 from cliqa.utils.logging import get_logger
 from cliqa.utils.paths import home_path
 
@@ -75,21 +76,32 @@ def build_data_sets(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> lis
     """Write generated data if the section asks for them, and read its data sets.
 
     Those that are `learnt` may be gone: an `AbsentDataset` then has their place.
+
+    Raises:
+        DatasetError: With what is wrong in every data set, if more than one cannot be read.
     """
     generate(scenario)
-    found = []
+    built: list[QualityDataset] = []
+    errors: list[CliqaError] = []
     for index, section in enumerate(data_set_sections(scenario)):
         name = section.get("name")
         if name is None and not scenario.get("order"):
             name = dict(enumerate(learnt)).get(index)
         try:
-            found.append(build_component(DATASETS, section, f"scenario.datasets[{index}]"))
-        except DatasetError as error:
-            if name not in learnt:
-                raise
-            found.append(AbsentDataset(str(name), first_line(error)))
-            logger.warning("%s", found[-1].score_warnings[0])
-    return found
+            built.append(build_component(DATASETS, section, f"scenario.datasets[{index}]"))
+            if scenario.get("split_index") is not None and not built[-1].drawn:
+                raise DatasetError(given_split(built[-1].name))
+        except CliqaError as error:
+            if isinstance(error, DatasetError) and name in learnt:
+                built.append(AbsentDataset(str(name), first_line(error)))
+                logger.warning("%s", built[-1].score_warnings[0])
+            else:
+                errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise DatasetError("\n".join(map(str, errors)))
+    return built
 
 
 def build_stream(scenario: dict[str, Any], data: Sequence[QualityDataset]) -> QualityStream:

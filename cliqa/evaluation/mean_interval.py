@@ -1,4 +1,4 @@
-"""A mean over repetitions with its confidence interval."""
+"""A mean, or a median, over repetitions with its confidence interval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEVEL = 0.95
 
 
 class Estimate(NamedTuple):
-    """A mean over replicates and its interval; None where they are not defined."""
+    """A mean (or a median) over replicates and its interval; None where they are not defined."""
 
     mean: float | None
     low: float | None
@@ -40,3 +40,27 @@ def mean_interval(values: Sequence[float]) -> Estimate:
     spread = float(np.std(values, ddof=1)) / len(values) ** 0.5
     reach = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * spread
     return Estimate(mean, mean - reach, mean + reach)
+
+
+def median_interval(values: Sequence[float]) -> Estimate:
+    """Return the median and its 95 % interval by order statistics, as an `Estimate`.
+
+    The ends are the k-th value from below and from above, with the largest k for which the interval
+    covers the median of any distribution at least as often: of 10 values the second and the ninth.
+
+    Args:
+        values: One per replicate, taken as independent. Fewer than six have no interval.
+
+    >>> median_interval([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+    Estimate(mean=0.55, low=0.2, high=0.9)
+    >>> median_interval([0.5, 0.25, 1.0])
+    Estimate(mean=0.5, low=None, high=None)
+    """
+    if not values:
+        return Estimate(None, None, None)
+    ordered = sorted(map(float, values))
+    rank = int(stats.binom.ppf((1 - LEVEL) / 2, len(ordered), 0.5))  # that many lie outside
+    middle = float(np.median(ordered))
+    if rank < 1:
+        return Estimate(middle, None, None)
+    return Estimate(middle, ordered[rank - 1], ordered[-rank])

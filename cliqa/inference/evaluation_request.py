@@ -17,7 +17,7 @@ from cliqa.engine.sections import data_set_sections
 from cliqa.registry import DATASETS, build_component, find
 from cliqa.transforms.protocol import EvaluationProtocol
 from cliqa.utils.device import check_workers
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.paths import home_path
 
 FILES = (".csv", ".json", ".xlsx")
@@ -160,6 +160,18 @@ def scale_of(scenario: Mapping[str, Any], name: str) -> Scale:
         has = f"has {', '.join(known)}" if known else "has no data sets of scores"
         raise ConfigError(f"--dataset {name}: the model's config {has}. Or use --scale LOW HIGH.")
     return known[name]
+
+
+def only_scale(scenario: Mapping[str, Any]) -> Scale | None:
+    """Return the scale of a scenario's only data set of scores; None if there are more or none.
+
+    It is None too for a data set that cannot be looked up here: nobody has asked for its scale.
+    """
+    try:
+        known = scales_of(scenario)
+    except CliqaError:
+        return None
+    return next(iter(known.values())) if len(known) == 1 else None
 
 
 def on_scale(score: float, scale: Scale) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from cliqa.config.arguments import arguments_of
+from cliqa.models.backbones.torchvision_backbone import keys_below
 from cliqa.models.mmpretrain_bridge import initialise, model_scope
 from cliqa.models.weights.weights import load_weights
 from cliqa.registry import MODELS, Component, build_component, check_component
@@ -59,7 +60,7 @@ def build_model(config: Mapping[str, Any], where: str = "model") -> nn.Module:
     check_model(config, where)
     config = with_type(copy.deepcopy(dict(config)), where)  # mmpretrain's classes change theirs
     weights = config.pop("pretrained", None) if config["type"] == "ImageClassifier" else None
-    with model_scope():
+    with model_scope(), keys_below(where):
         model = build_component(MODELS, config, where)
     if not isinstance(model, nn.Module):
         raise ConfigError(

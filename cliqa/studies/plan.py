@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cliqa.benchmarks.random_splits import check_split
 from cliqa.config.load import load_config
 from cliqa.config.values import config_differences
 from cliqa.engine.check import check_config
@@ -112,7 +113,9 @@ def plan_study(
 
     Args:
         configs: Config files, in the order of the table.
-        seeds: At least one.
+        seeds: At least one. With ``scenario.splits=N`` the replicates are N random splits of the
+            data instead: run k has the seed ``seeds[0] + k`` and the data sets' k-th split; with
+            ``scenario.folds=K`` the K folds of one split.
         out: The study's folder; a run goes to ``OUT/<config name>/seed_<S>``, with an order to
             ``OUT/<config name>/order_<names>/seed_<S>``.
         bracket: Where the lower and the upper bound come from; by default they are looked for.
@@ -137,9 +140,18 @@ def plan_study(
     for order in orders:
         for file, config in loaded.items():
             _check_order(order, file, config["scenario"])
+    replicates = [Replicate(s, tuple(order)) for order in orders or ((),) for s in seeds]
+    splits, folds = _splits(loaded)
+    if splits or folds:
+        if orders:
+            raise ConfigError("--orders and random splits: repeat one of them at a time.")
+        replicates = [
+            Replicate(seeds[0] + split, split=split, folds=bool(folds))
+            for split in range(splits or folds)
+        ]
     runs = tuple(
         PlannedRun(file, replicate, all_options, Path(out) / file.stem / replicate.folder, config)
-        for replicate in (Replicate(s, tuple(order)) for order in orders or ((),) for s in seeds)
+        for replicate in replicates
         for file in loaded
         for all_options in [(*options, *replicate.options)]
         for config in [with_command_line(_load(file, all_options), seed=replicate.seed)]
@@ -147,6 +159,26 @@ def plan_study(
     names = tuple(file.stem for file in loaded)
     low, high = (file.stem if file else None for file in (naive, joint))
     return Plan(Path(out), runs, names, low, high)
+
+
+def _splits(configs: Configs) -> tuple[int, int]:
+    """Return how many random splits and how many folds the configs ask for, 0 for none.
+
+    Raises:
+        ConfigError: They ask for different numbers, or for none that can be.
+    """
+    keys = ("splits", "folds")
+    asked = {file: tuple(c["scenario"].get(key) for key in keys) for file, c in configs.items()}
+    for number in asked.values():
+        check_split(*number, 0 if any(number) else None)
+    if len(set(asked.values())) > 1:
+        listed = ", ".join(f"{file}: {number}" for file, number in asked.items())
+        raise ConfigError(
+            f"the configs of a study have the same scenario.splits and folds ({listed}). Set them "
+            "for all: --cfg-options scenario.splits=10."
+        )
+    splits, folds = next(iter(asked.values()))
+    return splits or 0, folds or 0
 
 
 def _load(file: Path, options: Sequence[str]) -> dict[str, Any]:

@@ -23,26 +23,38 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Replicate:
-    """A repetition of every config: a seed, or an order of the data sets with a seed."""
+    """A repetition of every config: a seed, an order of the data sets with one, or a split."""
 
     seed: int
     order: tuple[str, ...] = ()
+    split: int | None = None
+    folds: bool = False
 
     def __str__(self) -> str:
         """Return its name in tables."""
+        if self.split is not None:
+            return f"{self._kind} {self.split}"
         return (
             f"order {'-'.join(self.order)} seed {self.seed}" if self.order else f"seed {self.seed}"
         )
 
     @property
+    def _kind(self) -> str:
+        return "fold" if self.folds else "split"
+
+    @property
     def options(self) -> tuple[str, ...]:
         """Return the values for ``--cfg-options``."""
+        if self.split is not None:
+            return (f"scenario.split_index={self.split}",)
         names = ",".join(f"'{name}'" for name in self.order)
         return (f"scenario.order=[{names}]",) if self.order else ()
 
     @property
     def folder(self) -> Path:
         """Return where its run lies below the config's folder."""
+        if self.split is not None:
+            return Path(f"{self._kind}_{self.split}")
         seed = Path(f"seed_{self.seed}")
         order = "-".join(re.sub(r"[^\w.]+", "_", name) for name in self.order)
         return Path(f"order_{order}") / seed if order else seed

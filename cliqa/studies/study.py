@@ -12,6 +12,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from cliqa.benchmarks.data_check import check_data
 from cliqa.config.trust import is_trusting
 from cliqa.engine.work_dir.holding import only_one
 from cliqa.engine.work_dir.same_run import OPTION
@@ -67,6 +68,7 @@ def run_study(
 
     Raises:
         CheckpointError: The data of a finished run have changed.
+        DatasetError: The data of the runs to come are wrong or missing.
         ConfigError: `jobs` is below 1, or a run's folder belongs to another config.
         ArtifactError: Another study is running in the folder.
         Interrupted: SIGINT or SIGTERM came; every process has ended, and the next call continues.
@@ -75,6 +77,8 @@ def run_study(
         raise ConfigError(f"--jobs {jobs}: must be at least 1.")
     finished = [run for run in plan.runs if run.is_finished()]
     plan.notes[:] = check_study_data(finished, allow_changed_data)
+    for run in {run.file: run for run in plan.runs if run not in finished}.values():
+        check_data(run.config)
     # a mistake leaves no folder behind
     with only_one(plan.out, "study"):
         waiting = [run for run in plan.runs if not run.is_finished()]
@@ -145,7 +149,11 @@ def write_study(plan: Plan) -> tuple[Study, list[Path]]:
         EvaluationError: Nothing has finished, or the runs measure different things.
     """
     study = build_study(
-        finished_runs(plan), replicates=plan.replicates, naive=plan.naive, joint=plan.joint
+        finished_runs(plan),
+        replicates=plan.replicates,
+        naive=plan.naive,
+        joint=plan.joint,
+        splits=any(run.replicate.split is not None for run in plan.runs),
     )
     study["notes"] += plan.notes
     return study, _write(plan.out / "study", study, partial(study_report, study), draw_study(study))

@@ -102,6 +102,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "help": "change keys of the config (in a study: of every config), e.g. "
         "cl_strategy.optimizer.lr=1e-3 loggers.0.file=a.log",
     },
+    "--data": {
+        "nargs": "+",
+        "action": "extend",
+        "metavar": "FILE",
+        "help": "your own scores (csv, xlsx, json, parquet) in place of the config's data sets",
+    },
     "--work-dir": {"help": "folder of the run (default: work_dirs/<config name>)"},
     "--seed": {"type": seed, "help": "seed of all randomness (default: the config's)"},
     "--seeds": {

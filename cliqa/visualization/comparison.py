@@ -37,6 +37,8 @@ COMPARED = ("srcc", "plcc", "accuracy")
 def draw_comparison(runs: Mapping[str, Results]) -> Figure:
     """Draw the final scores of several runs with 95 % intervals, and their forgetting.
 
+    With one data set there is nothing to forget, and no panel for it.
+
     Raises:
         EvaluationError: There is no run, or the runs have different measures.
     """
@@ -46,7 +48,9 @@ def draw_comparison(runs: Mapping[str, Results]) -> Figure:
     names = [shortened(name, 28) for name in runs]
     across = min(len(names), 4)
     figure = new_figure(PAGE, 2.6 + 0.18 * -(-len(names) // across) + 0.1 * max(0, len(names) - 4))
-    left, right = figure.subplots(1, 2, width_ratios=[min(2.0 + 0.5 * len(datasets), 4.5), 1.6])
+    forgetting = [run["summary"].get("forgetting") for run in runs.values()]
+    widths = [min(2.0 + 0.5 * len(datasets), 4.5), *([1.6] if len(datasets) > 1 else [])]
+    left, *right = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
     for index, run in enumerate(runs.values()):
         _draw_run(left, run, measure, datasets, mean, index, len(names))
     heads = [*datasets, LABELS.get(mean, "mean")]
@@ -60,7 +64,8 @@ def draw_comparison(runs: Mapping[str, Results]) -> Figure:
     left.axvspan(len(heads) - 1.5, len(heads) - 0.5, color="#F3F3F3", zorder=0, linewidth=0)
     separate_columns(left, len(heads))
     left.set_ylabel(f"final {LABELS.get(measure, measure)}")
-    _draw_forgetting(right, [run["summary"].get("forgetting") for run in runs.values()], names)
+    for axes in right:  # none where one data set is learnt
+        _draw_forgetting(axes, forgetting, names)
     handles, _ = left.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=across)
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -42,6 +43,7 @@ def draw_scatter(
     predictions: Mapping[str, ScorePredictions],
     title: str = "",
     intervals: Mapping[str, Intervals] | None = None,
+    scale: Literal["dataset", "unit"] | None = None,
 ) -> Figure:
     """Draw the predictions of one model against the true scores of every data set.
 
@@ -49,6 +51,8 @@ def draw_scatter(
     label file's own scale), higher = better. Where there is no curve, the panel says why: there are
     fewer than `FIT_IMAGES` images, or the predictions do not rise with the scores.
     `title` names the model (``"after koniq"``); intervals of 95 % are written behind the measures.
+    `scale` is ``"dataset"`` for the label file's units and direction, or ``"unit"``; by default
+    the former where one data set is shown.
 
     Raises:
         EvaluationError: There is no data set.
@@ -60,19 +64,24 @@ def draw_scatter(
     down = -(-count // across)
     width = {1: COLUMN, 2: PAGE * 0.72}.get(across, PAGE)
     figure = new_figure(width, down * (width / across + 0.55) + 0.2, square=True)
-    panels = figure.subplots(down, across, sharey=True, squeeze=False).ravel()
-    facts = [
-        _draw_panel(panels[index], data, color(index), (intervals or {}).get(name, {}))
-        for index, (name, data) in enumerate(predictions.items())
-    ]
-    lines = max(map(len, facts))
-    for index, name in enumerate(predictions):
+    own = scale == "dataset" or (scale is None and count == 1)
+    panels = figure.subplots(down, across, sharey=not own, squeeze=False).ravel()
+    facts = []
+    for index, (name, data) in enumerate(predictions.items()):
         axes = panels[index]
-        _add_header(axes, shortened(name, 26), color(index), facts[index], lines)
+        found = data.scale() if own else None
+        data = data.on_own_scale() if found else data
+        ends = found or _scale(data.target)
+        drawn = _draw_panel(axes, data, color(index), (intervals or {}).get(name, {}), ends)
+        facts.append(drawn)
         if index + across >= count:
             axes.set_xlabel(f"prediction {title}".rstrip())
         if index % across == 0:
-            axes.set_ylabel("true score")
+            lower = ", lower is better" if ends[0] > ends[1] else ""
+            axes.set_ylabel(f"true score{lower}")
+    lines = max(map(len, facts))
+    for index, name in enumerate(predictions):
+        _add_header(panels[index], shortened(name, 26), color(index), facts[index], lines)
     for axes in panels[count:]:
         axes.remove()
     _add_legend(panels[:count])
@@ -91,12 +100,19 @@ def _add_legend(panels: Sequence[Axes]) -> None:
 
 
 def _draw_panel(
-    axes: Axes, data: ScorePredictions, own: str, intervals: Intervals
+    axes: Axes,
+    data: ScorePredictions,
+    own: str,
+    intervals: Intervals,
+    ends: tuple[float, float],
 ) -> tuple[str, ...]:
-    """Draw one data set: points, identity, fitted curve; return the lines to write above it."""
+    """Draw one data set: points, identity, fitted curve; return the lines to write above it.
+
+    `ends` are the worst and the best score.
+    """
     keep = np.isfinite(data.prediction)  # a model that has diverged predicts no numbers
     x, y = data.prediction[keep], data.target[keep]
-    scale = _scale(data.target)
+    scale = min(ends), max(ends)
     low, high = _limits(x, scale)
     axes.plot(scale, scale, color=FAINT, linewidth=1, zorder=0)
     visibility = float(np.clip(14 / np.sqrt(max(x.size, 1)), 0.08, 0.6))

@@ -31,7 +31,7 @@ ASIDE = 1.04
 
 @styled
 def draw_study(study: Study) -> Figure:
-    """Draw every run as a point, and every config's mean with its 95 % interval.
+    """Draw every run as a point, and every config's mean (of splits: median) with its interval.
 
     There is a panel for the final mean, one for that of task-IL where there is one, and one for
     forgetting. Dotted lines are the means of naive fine-tuning and of joint training.
@@ -69,11 +69,13 @@ def _draw_row(axes: Axes, index: int, column: dict[str, Any], zero: bool) -> Non
         place = axes.get_yaxis_transform()
         axes.text(0.5, index, "n/a", transform=place, ha="center", va="center", color=MUTED, size=7)
         return
-    reach = 0.0 if column["high"] is None else column["high"] - column["mean"]
+    start = "median_" if "median" in column else ""  # of random splits
+    center = column["median" if start else "mean"]
+    low, high = column[f"{start}low"], column[f"{start}high"]
     axes.errorbar(
-        column["mean"],
+        center,
         index,
-        xerr=reach or None,
+        xerr=None if high is None or low == high else [[center - low], [high - center]],
         color=color(index),
         marker="D",
         markersize=4.5,

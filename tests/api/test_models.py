@@ -40,6 +40,8 @@ def test_scores_come_on_the_scale_that_is_asked_for(tiny_run: Path, tiny_data: P
         model.predict(path, scale=(0, 1), dataset="a")
     with pytest.raises(ConfigError, match="must be lower"):
         model.predict(path, scale=(5, 1))
+    with pytest.raises(ConfigError, match="scale='dataset' needs a run of one data set"):
+        model.predict(path, scale="dataset")
 
 
 def test_an_image_that_cannot_be_read_has_an_error(

@@ -11,7 +11,7 @@ import pytest
 
 import cliqa
 from cliqa.config.load import dump_config
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import ConfigError, DatasetError
 
 LIGHT = """
 import sys, cliqa
@@ -82,3 +82,24 @@ def test_a_mistake_names_the_key(config: dict[str, Any], tmp_path: Path) -> None
 def test_a_string_that_no_option_can_hold_is_refused(config: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="both kinds of quotes"):
         cliqa.train(config, cfg_options={"scenario.dataset_root": "'\""})
+
+
+def test_label_files_take_the_place_of_the_data_sets(
+    config: dict[str, Any], tiny_data: Path, tmp_path: Path
+) -> None:
+    rows = (tiny_data / "b/scores.csv").read_text().splitlines()
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(["photo,DMOS", *rows[1:]]))
+    images = f"scenario.datasets.0.images={tiny_data / 'b'}"
+    with pytest.raises(DatasetError, match="where are its images"):
+        cliqa.train(config, data=path, work_dir=tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+    run = cliqa.train(
+        config, data=path, cfg_options=[images], work_dir=tmp_path / "run", device="cpu"
+    )
+    assert run.results.content["datasets"] == ["mine"]
+    assert run.config["scenario"]["datasets"][0]["higher_is_better"] is False
+    scores = run.predict(tiny_data / "b", device="cpu")["score"]
+    unit = run.predict(tiny_data / "b", scale=(0, 1), device="cpu")["score"]
+    low, high = run.config["scenario"]["datasets"][0]["score_range"]
+    assert list(scores) == pytest.approx(list(high - (high - low) * unit.clip(0, 1)))

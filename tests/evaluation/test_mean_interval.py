@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cliqa.evaluation.mean_interval import Estimate, mean_interval
+from cliqa.evaluation.mean_interval import Estimate, mean_interval, median_interval
 
 
 def test_equals_scipys_interval() -> None:
@@ -38,3 +38,12 @@ def test_few_or_equal_values() -> None:
     assert mean_interval([]) == Estimate(None, None, None)
     assert mean_interval([0.5]) == Estimate(0.5, None, None)
     assert mean_interval([0.5, 0.5]) == Estimate(0.5, 0.5, 0.5)
+
+
+def test_the_medians_interval_covers_as_often_as_it_says() -> None:
+    for count, rank in ((6, 1), (10, 2), (20, 6)):  # of tables of the sign test
+        found = median_interval(list(range(1, count + 1)))
+        assert found == ((count + 1) / 2, rank, count + 1 - rank)
+        assert stats.binom.cdf(rank - 1, count, 0.5) <= 0.025 < stats.binom.cdf(rank, count, 0.5)
+    assert median_interval([1, 2, 3, 4, 5]) == (3, None, None)
+    assert median_interval([]) == (None, None, None)

@@ -12,6 +12,7 @@ from cliqa.inference.evaluation_request import (
     Scale,
     is_new_data_set,
     on_scale,
+    only_scale,
     parse_data_set,
     scale_of,
     scales_of,
@@ -124,3 +125,14 @@ def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
         scale_of(scenario({"type": "AVA", "root": "ava"}), "eva")
     with pytest.raises(ConfigError, match="has no data sets of scores"):
         scale_of({}, "eva")
+
+
+def test_the_scale_of_the_only_data_set() -> None:
+    own = {
+        **{"type": "ScoreFile", "root": "x", "labels": "my.csv"},
+        **{"score_range": (0, 100), "higher_is_better": False},
+    }
+    assert only_scale({"datasets": [own]}) == Scale(0, 100, higher_is_better=False)
+    assert only_scale({"datasets": [own, {"type": "EVA", "root": "eva"}]}) is None
+    assert only_scale({"type": "CLEAR"}) is None
+    assert only_scale({"datasets": [{"type": "of somebody's own", "root": "x"}]}) is None

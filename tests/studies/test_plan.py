@@ -11,6 +11,7 @@ import pytest
 
 from cliqa.config.load import dump_config, load_config
 from cliqa.engine.sections import with_command_line
+from cliqa.engine.streams import build_data_sets
 from cliqa.studies.plan import Bracket, Plan, plan_study, sibling
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json
@@ -214,3 +215,59 @@ def test_a_pretraining_is_refused(tmp_path: Path) -> None:
     config = Path(__file__).parents[2] / "config" / "qualiclip_demo.py"
     with pytest.raises(ConfigError, match=r"qualiclip_demo.*pretrains without scores.*compare_pre"):
         plan_study([config], [0], tmp_path)
+
+
+def test_random_splits_are_the_replicates(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+    dump_config(tiny_config, tmp_path / "x.py")
+    plan = plan_study([tmp_path / "x.py"], [5, 6], tmp_path, options=["scenario.splits=3"])
+    assert plan.replicates == ["split 0", "split 1", "split 2"]
+    assert [run.folder.name for run in plan.runs] == ["split_0", "split_1", "split_2"]
+    assert [run.config["seed"] for run in plan.runs] == [5, 6, 7]
+    assert [run.config["scenario"]["split_index"] for run in plan.runs] == [0, 1, 2]
+    assert plan.runs[1].options == ("scenario.splits=3", "scenario.split_index=1")
+    tests = [set(images_of(dict(run.config["scenario"]))) for run in plan.runs]
+    assert tests[0] != tests[1] != tests[2]
+    again = plan_study([tmp_path / "x.py"], [5], tmp_path, options=["scenario.splits=3"])
+    assert set(images_of(dict(again.runs[2].config["scenario"]))) == tests[2]
+
+
+def images_of(scenario: dict[str, Any]) -> list[str]:
+    return build_data_sets(scenario)[0].subset("test").files
+
+
+@pytest.mark.parametrize(
+    ("options", "orders", "message"),
+    [
+        (["scenario.splits=0"], [], r"scenario\.splits: expected a whole number of at least 1"),
+        (["scenario.splits=2"], [("a", "b", "c")], "repeat one of them at a time"),
+    ],
+)
+def test_splits_that_cannot_be(
+    options: list[str],
+    orders: list[tuple[str, ...]],
+    message: str,
+    tiny_config: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    dump_config(tiny_config, tmp_path / "x.py")
+    with pytest.raises(ConfigError, match=message):
+        plan_study([tmp_path / "x.py"], [0], tmp_path, options=options, orders=orders)
+
+
+def test_configs_of_a_study_have_the_same_splits(
+    tiny_config: dict[str, Any], tmp_path: Path
+) -> None:
+    dump_config(tiny_config, tmp_path / "x.py")
+    tiny_config["scenario"]["splits"] = 4
+    dump_config(tiny_config, tmp_path / "y.py")
+    with pytest.raises(
+        ConfigError, match=r"have the same scenario\.splits.*x\.py: \(None.*y\.py: \(4"
+    ):
+        plan_study([tmp_path / "x.py", tmp_path / "y.py"], [0], tmp_path)
+
+
+def test_folds_are_the_replicates(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+    dump_config(tiny_config, tmp_path / "x.py")
+    plan = plan_study([tmp_path / "x.py"], [0], tmp_path, options=["scenario.folds=3"])
+    assert plan.replicates == ["fold 0", "fold 1", "fold 2"]
+    assert [run.folder.name for run in plan.runs] == ["fold_0", "fold_1", "fold_2"]

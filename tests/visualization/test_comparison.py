@@ -72,3 +72,9 @@ def test_refuses_runs_of_different_measures(tmp_path: Path, make_run: MakeRun) -
     classes["matrix"] = {"accuracy": classes["matrix"]["srcc"]}
     with pytest.raises(EvaluationError, match=r"\(a: srcc, b: accuracy\)"):
         draw_comparison({"a": make_run(tmp_path), "b": classes})
+
+
+def test_one_data_set_has_no_panel_of_forgetting(tmp_path: Path, make_run: MakeRun) -> None:
+    runs = {"a": make_run(tmp_path / "a", ("mine",)), "b": make_run(tmp_path / "b", ("mine",))}
+    (left,) = draw_comparison(runs).axes
+    assert left.get_ylabel() == "final SRCC"

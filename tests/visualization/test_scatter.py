@@ -102,15 +102,15 @@ def test_constant_and_diverged_predictions_are_n_a() -> None:
 
 
 def test_far_predictions_widen_the_axis_up_to_a_bound() -> None:
-    near = draw_scatter({"a": predictions()}).axes[0]
+    near = draw_scatter({"a": predictions()}, scale="unit").axes[0]
     assert near.get_xlim()[0] > -0.5
     scaled = predictions(5 * predictions().prediction - 2)
-    low, high = draw_scatter({"a": scaled}).axes[0].get_xlim()
+    low, high = draw_scatter({"a": scaled}, scale="unit").axes[0].get_xlim()
     assert low < scaled.prediction.min()
     assert high > scaled.prediction.max()
     far = predictions().prediction.copy()
     far[0], far[1] = 1e6, -1e6
-    axes = draw_scatter({"a": predictions(far)}).axes[0]
+    axes = draw_scatter({"a": predictions(far)}, scale="unit").axes[0]
     assert axes.get_xlim()[1] < 5
     assert corner(axes)[2] == "n = 50, 2 outside"
 
@@ -118,13 +118,41 @@ def test_far_predictions_widen_the_axis_up_to_a_bound() -> None:
 def test_scores_on_another_scale_have_axes_of_that_scale() -> None:
     data = predictions()
     percent = ScorePredictions(100 * data.prediction, 100 * data.target, 100 * data.raw, data.image)
-    axes: Any = draw_scatter({"koniq": percent}).axes[0]
+    axes: Any = draw_scatter({"koniq": percent}, scale="unit").axes[0]
     low, high = axes.get_ylim()
     assert low < 100 * data.target.min()
     assert 100 * data.target.max() < high < 105
     ends = [100 * data.target.min(), 100 * data.target.max()]
     assert list(axes.lines[0].get_xdata()) == ends
     assert corner(axes) == corner(draw_scatter({"koniq": data}).axes[0])
+
+
+@pytest.mark.parametrize("ends", [(1.0, 5.0), (100.0, 0.0)])
+def test_one_data_set_is_drawn_on_its_own_scale(ends: tuple[float, float]) -> None:
+    worst, best = ends
+    data = predictions()
+    raw = worst + (best - worst) * data.target
+    own = ScorePredictions(data.prediction, data.target.astype(np.float32), raw, data.image)
+    axes: Any = draw_scatter({"mine": own}).axes[0]
+    points = axes.collections[0].get_offsets()
+    predicted = worst + (best - worst) * data.prediction
+    np.testing.assert_allclose(points, np.stack([predicted, raw], axis=1), rtol=1e-4)
+    assert list(axes.lines[0].get_xdata()) == sorted(ends)
+    lower = ", lower is better" if worst > best else ""
+    assert axes.get_ylabel() == f"true score{lower}"
+    assert corner(axes) == corner(draw_scatter({"mine": own}, scale="unit").axes[0])
+    panels: list[Any] = draw_scatter({"mine": own, "other": own}).axes
+    assert list(panels[0].lines[0].get_xdata()) == [0, 1]
+    panels = draw_scatter({"mine": own, "other": data}, scale="dataset").axes
+    assert [list(panel.lines[0].get_xdata()) for panel in panels] == [sorted(ends), [0, 10]]
+
+
+def test_equal_scores_tell_no_scale() -> None:
+    data = predictions()
+    alike = ScorePredictions(data.prediction, np.full(50, 0.5), np.full(50, 3.0), data.image)
+    assert alike.scale() is None
+    axes: Any = draw_scatter({"mine": alike}).axes[0]
+    assert list(axes.lines[0].get_xdata()) == [0, 1]
 
 
 def test_intervals_stand_behind_their_measures() -> None:

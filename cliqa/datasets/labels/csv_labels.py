@@ -175,6 +175,18 @@ def _check_has_header(
         )
 
 
+def names_without_header(first: Sequence[str]) -> list[str] | None:
+    """Return names for the columns of a file whose first row holds data; None for a header row.
+
+    >>> names_without_header(["a.jpg", "3.5"]), names_without_header(["image", "score"])
+    (['image', 'score'], None)
+    """
+    cells = [cell.strip() for cell in first]
+    if len(cells) < 2 or not _are_data(cells):
+        return None
+    return _guess_names(cells, ("image", "score"))
+
+
 def _are_data(cells: Sequence[str]) -> bool:
     """Return whether cells are an image and a number rather than names, of which some are digits.
 

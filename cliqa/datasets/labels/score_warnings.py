@@ -28,6 +28,9 @@ LEAST_LADDERS = 10
 LEAST_REFERENCES = 5
 """Least number of rated reference images to check the direction by."""
 
+LEAST_TREND = 0.3
+"""Least Kendall's tau with the level of distortion that tells the direction."""
+
 _LEVEL = re.compile(r"(?P<ladder>.+)[._](?P<level>\d{1,2})")
 _LEVELS = range(3, 11)
 
@@ -124,6 +127,22 @@ def _inverted(table: ScoreTable, higher_is_better: bool) -> str | None:
         f"{table.source}: with {declared} {why}: the direction looks inverted. Read the file as a "
         f"ScoreFile with {other} if so."
     )
+
+
+def direction_by_content(table: ScoreTable) -> tuple[bool, str] | None:
+    """Return whether higher is better by what the images are, and the sign of it; None for none.
+
+    Signs are levels of distortion in the images' names, and reference images among the rated ones.
+    """
+    rises = _rise_with_level(table.images, table.raw)
+    if rises is not None and abs(rises) > LEAST_TREND:
+        word = "lower" if rises <= 0 else "higher"
+        return rises <= 0, f"images of a higher distortion level have {word} scores"
+    beaten = _beaten_references(table, table.raw)
+    if beaten is None or 0.2 <= beaten <= 0.8:
+        return None
+    word = "lower" if beaten < 0.5 else "higher"
+    return beaten < 0.5, f"distorted versions have {word} scores than their reference images"
 
 
 def _direction_by_name(name: str) -> bool | None:

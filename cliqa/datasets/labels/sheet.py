@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,27 @@ def is_number(cell: str) -> bool:
     except ValueError:
         return False
     return "_" not in cell
+
+
+def others(count: int) -> str:
+    """Return how many rows share a mistake with the first one, for a message.
+
+    >>> others(1), others(3)
+    ('', ' (and 2 more rows)')
+    """
+    return f" (and {count - 1} more row{'s' * (count > 2)})" if count > 1 else ""
+
+
+class MissingColumnsError(DatasetError):
+    """Columns that a label file must have, and has not.
+
+    Args:
+        texts: What is wrong, by the missing column.
+    """
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        super().__init__("\n".join(texts.values()))
+        self.texts = dict(texts)
 
 
 @dataclass(frozen=True)
@@ -50,14 +71,17 @@ class Sheet:
         """Check that the columns `names` exist.
 
         Raises:
-            DatasetError: One is missing, or there is no row below the header.
+            MissingColumnsError: Some are missing.
+            DatasetError: There is no row below the header.
         """
-        for name in names:
-            if name not in self.columns:
-                raise DatasetError(
-                    f"{self.source}: no column '{name}'.{closest(name, self.columns)} "
-                    f"It has {listed(self.columns)}."
-                )
+        missing = {
+            name: f"{self.source}: no column '{name}'.{closest(name, self.columns)} "
+            f"It has {listed(self.columns)}."
+            for name in names
+            if name not in self.columns
+        }
+        if missing:
+            raise MissingColumnsError(missing)
         if not self.rows:
             raise DatasetError(f"{self.source}: no row below the header. Add the labels.")
 
@@ -70,8 +94,8 @@ class Sheet:
         self.require([name])
         cells = self.columns[name]
         if "" in cells:
-            index = cells.index("")
-            raise DatasetError(f"{self.where(index)}: '{name}' is empty. Fill it in.")
+            index, more = cells.index(""), others(cells.count(""))
+            raise DatasetError(f"{self.where(index)}: '{name}' is empty{more}. Fill it in.")
         return cells
 
     def numbers(self, name: str) -> np.ndarray:
@@ -83,11 +107,12 @@ class Sheet:
         cells = self.text(name)
         if all(map(is_number, cells)):
             return np.array(list(map(float, cells)), dtype=np.float64)
-        index = next(i for i, cell in enumerate(cells) if not is_number(cell))
-        cell = cells[index]
+        bad = [index for index, cell in enumerate(cells) if not is_number(cell)]
+        index, cell = bad[0], cells[bad[0]]
         comma = " Write decimals with a point." if is_number(cell.replace(",", ".")) else ""
         raise DatasetError(
-            f"{self.where(index)}: '{name}' is '{cell}', which is not a number.{comma}"
+            f"{self.where(index)}: '{name}' is '{cell}', which is not a number{others(len(bad))}."
+            f"{comma}"
         )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.mistakes import Mistakes
 
 logger = logging.getLogger(__name__)
 
@@ -130,26 +131,36 @@ def check_range(score_range: Sequence[float], where: str) -> tuple[float, float]
     return low, high
 
 
-def check_table(table: ScoreTable, score_range: tuple[float, float]) -> ScoreTable:
+def check_table(table: ScoreTable, score_range: tuple[float, float] | None) -> ScoreTable:
     """Return a label file's table, checked, with clean names and without repeated identical rows.
 
+    Args:
+        table: The table as it was read.
+        score_range: The declared (low, high); None where it is not known yet.
+
     Raises:
-        DatasetError: No row; an empty image name; an image twice with different labels; a score
-            that is not finite or outside the range; a bad std or split; or a group in two splits.
+        DatasetError: With a line for each of these: no row; an empty image name; an image twice
+            with different labels; a score that is not finite or outside the range; a bad std or
+            split; a group in two splits.
     """
     if not len(table):
         raise DatasetError(f"{table.source}: no labelled image. Add the labels.")
-    table = replace(table, images=_clean_names(table))
-    check_scores(table, score_range)
-    _check_std(table)
-    _check_splits(table)
-    table = _without_repeats(table)
-    _check_groups(table)
+    mistakes = Mistakes()
+    with mistakes.noted():
+        check_scores(table, score_range)
+    for check in (_check_std, _check_splits):
+        with mistakes.noted():
+            check(table)
+    with mistakes.noted():
+        table = replace(table, images=_clean_names(table))
+        table = _without_repeats(table)
+        _check_groups(table)
+    mistakes.raise_as(DatasetError)
     return table
 
 
-def check_scores(table: ScoreTable, score_range: tuple[float, float]) -> None:
-    """Check that the scores are finite and within the declared range.
+def check_scores(table: ScoreTable, score_range: tuple[float, float] | None) -> None:
+    """Check that the scores are finite and within the declared range, if it is known.
 
     Raises:
         DatasetError: One is not.
@@ -160,6 +171,8 @@ def check_scores(table: ScoreTable, score_range: tuple[float, float]) -> None:
             f"{table.where(bad[0])}: score {table.raw[bad[0]]} is not finite"
             f"{_others(bad)}. Remove such rows, or fill in their scores."
         )
+    if score_range is None:
+        return
     low, high = score_range
     bad = np.flatnonzero((table.raw < low) | (table.raw > high))
     if bad.size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,6 +29,7 @@ class LabelledFolder(QualityDataset):
         score_range: The declared (low, high) of the raw scores, instead of the official one.
         seed: Of the split, where there is no official one.
         fractions: Shares of train, val and test, where there is no official split.
+        fold: (k, K) for the k-th of K folds as test, where there is no official split.
         on_bad_image: ``"error"`` or ``"skip"``, as `QualityDataset`.
         missing: ``"error"`` or ``"skip"``, as `QualityDataset`.
         cache: Keep the decoded images in memory.
@@ -57,6 +59,7 @@ class LabelledFolder(QualityDataset):
         score_range: TwoNumbers | None = None,
         seed: int = 0,
         fractions: ThreeNumbers = (0.8, 0.1, 0.1),
+        fold: Sequence[int] | None = None,
         on_bad_image: Policy = "error",
         missing: Policy = "error",
         cache: bool = False,
@@ -82,6 +85,7 @@ class LabelledFolder(QualityDataset):
             identity=self.identity or self.default_name,
             fractions=fractions,
             seed=seed,
+            fold=fold,
             on_bad_image=on_bad_image,
             missing=missing,
             cache=cache,

@@ -8,70 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.config.annotations import TwoNumbers
-from cliqa.datasets.labels.csv_labels import read_csv
-from cliqa.datasets.labels.json_labels import read_json
-from cliqa.datasets.labels.sheet import Sheet
-from cliqa.datasets.labels.spreadsheet import read_xlsx
-from cliqa.datasets.labels.table import SPLITS, ScoreTable, join_tables, with_suffix
+from cliqa.datasets.labels.score_columns import read_scores
+from cliqa.datasets.labels.table import SPLITS, ScoreTable, join_tables
 from cliqa.datasets.quality.labelled_folder import LabelledFolder
-from cliqa.datasets.splits import carve_validation, with_known_splits
+from cliqa.datasets.splits import with_known_splits, with_validation
 from cliqa.registry import DATASETS
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import name_after
-
-
-def read_scores(
-    path: Path,
-    image_column: str = "image",
-    score_column: str = "score",
-    std_column: str | None = "std",
-    group_column: str | None = "group",
-    split_column: str | None = "split",
-    delimiter: str = ",",
-    suffix: str = "",
-    columns: Sequence[str] | None = None,
-) -> ScoreTable:
-    """Read a csv, xlsx or json file with one image per row; the options are those of `ScoreFile`.
-
-    Other suffixes than ``.json`` and ``.xlsx`` are read as csv. A json file is a list
-    ``[{"image": "a.jpg", "score": 75.32}, ...]``, or has it under ``"files"``; a score may be a
-    string. The splits are called as the file calls them.
-
-    Raises:
-        ConfigError: `columns` are not such names.
-        DatasetError: The file is wrong, or a column is missing.
-    """
-    optional = {"std": std_column, "group": group_column, "split": split_column}
-    renamed = [name for usual, name in optional.items() if name is not None and name != usual]
-    required = (image_column, score_column, *renamed)
-    sheet = _read_sheet(path, required, delimiter, columns)
-    names = sheet.text(image_column)
-    std, group, split = (name if name in sheet.columns else None for name in optional.values())
-    return ScoreTable(
-        images=with_suffix(names, suffix) if suffix else tuple(names),
-        raw=sheet.numbers(score_column),
-        std=None if std is None else sheet.numbers(std),
-        groups=None if group is None else tuple(sheet.text(group)),
-        splits=None if split is None else tuple(sheet.text(split)),
-        rows=sheet.rows,
-        source=path,
-        score_name=score_column,
-    )
-
-
-def _read_sheet(
-    path: Path, required: tuple[str, ...], delimiter: str, columns: Sequence[str] | None
-) -> Sheet:
-    if columns is not None and path.suffix.lower() in (".json", ".xlsx"):
-        raise ConfigError(
-            f"{path}: columns=... is for csv files without a header row. Name the columns in the "
-            "file."
-        )
-    if path.suffix.lower() == ".json":
-        return read_json(path, required)
-    if path.suffix.lower() == ".xlsx":
-        return read_xlsx(path, required)
-    return read_csv(path, required, delimiter, "delimiter", columns, "columns")
 
 
 @DATASETS.register_module()
@@ -185,15 +128,7 @@ class ScoreFile(LabelledFolder):
 
     def complete_split(self, table: ScoreTable) -> ScoreTable:
         """Return the table with a seeded share of train as val if there is a split without val."""
-        if table.splits is None:
-            return table
-        train, val, test = self.fractions
-        units = table.groups if table.groups is not None else table.images
-        share = val / (train + val) if train > 0.0 else 0.0
-        where = f"{self.name}: {table.source}"
-        without = f"fractions=({train + val:g}, 0, {test:g})"
-        carved = carve_validation(table.splits, units, share, self.seed, where, without)
-        return replace(table, splits=carved)
+        return with_validation(table, self.fractions, self.seed, self.name)
 
     def _join(self, tables: dict[str, ScoreTable]) -> ScoreTable:
         """Return one table of the files of train, val and test."""

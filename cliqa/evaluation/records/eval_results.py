@@ -81,7 +81,9 @@ class DataSetScores:
         images = np.array([str(row.get("image", index)) for index, row in enumerate(self.rows)])
         if not np.isfinite(columns[1]).all():
             raise ArtifactError(f"{self.where}: a target is missing (one of {', '.join(TARGET)}).")
-        return ScorePredictions(columns[0], columns[1], columns[1], images)
+        known = all("raw_target" in row for row in self.rows)
+        raw = self._numbers(("raw_target",)) if known else columns[1]
+        return ScorePredictions(columns[0], columns[1], raw, images)
 
     def classes(self) -> tuple[list[str], list[str | None]]:
         """Return the true and the predicted class of every image."""

@@ -7,8 +7,9 @@ computed from these files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -38,6 +39,22 @@ class ScorePredictions:
     target: np.ndarray
     raw: np.ndarray
     image: np.ndarray
+
+    def scale(self) -> tuple[float, float] | None:
+        """Return what 0 and 1 are on the data set's own scale; None where all scores are equal."""
+        if not self.target.size or np.ptp(self.target) == 0.0:
+            return None
+        worst, best = int(np.argmin(self.target)), int(np.argmax(self.target))
+        slope = (self.raw[best] - self.raw[worst]) / (self.target[best] - self.target[worst])
+        low = float(self.raw[worst] - slope * self.target[worst])
+        high = low + float(slope)
+        digits = 5 - math.ceil(math.log10(abs(high - low)))  # the targets have 7
+        return round(low, digits) + 0.0, round(high, digits) + 0.0
+
+    def on_own_scale(self) -> ScorePredictions:
+        """Return them in the label file's units and direction, predictions too."""
+        low, high = self.scale() or (0.0, 1.0)
+        return replace(self, prediction=low + (high - low) * self.prediction, target=self.raw)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from cliqa.evaluation.matrix import ValueOrReason, gap_closed
-from cliqa.evaluation.mean_interval import mean_interval
+from cliqa.evaluation.mean_interval import mean_interval, median_interval
 from cliqa.evaluation.records.results import Results
 from cliqa.evaluation.records.tables import common_measure
 from cliqa.evaluation.summary import mean_name
@@ -77,6 +77,7 @@ def build_study(
     replicates: Sequence[str],
     naive: str | None = None,
     joint: str | None = None,
+    splits: bool = False,
 ) -> Study:
     """Return means and intervals of every config.
 
@@ -86,6 +87,9 @@ def build_study(
         replicates: Every replicate that was asked for, in order.
         naive: The config that is the lower bound.
         joint: The config that is the upper bound.
+        splits: The replicates are random splits of the data: every column has a ``median`` too,
+            with ``median_low`` and ``median_high`` (see `median_interval`), and the study is marked
+            by ``splits``.
 
     Returns:
         ``measure``, ``final`` (the name of its mean), ``naive``, ``joint``, ``replicates``,
@@ -122,6 +126,8 @@ def build_study(
             for column, read in readers.items()
         }
         rows.append({"config": name, "runs": len(runs[name]), "columns": columns})
+        if splits:
+            _add_medians(columns)
     first = next((name for name in runs if name not in (naive, joint)), ordered[0])
     return {
         "measure": measure,
@@ -133,7 +139,17 @@ def build_study(
         "first": first,
         "differences": _differences(rows, first),
         "notes": [*missing, *(f"{what} ({', '.join(keys)})" for what, keys in undefined.items())],
+        **({"splits": True} if splits else {}),
     }
+
+
+def _add_medians(columns: Mapping[str, dict[str, Any]]) -> None:
+    """Add the median and its interval to every column that is defined in all runs."""
+    for column in columns.values():
+        values = list(column["values"].values())
+        found = median_interval([] if None in values else values)
+        names = ("median", "median_low", "median_high")
+        column.update(zip(names, found, strict=True))
 
 
 def _differences(rows: Sequence[dict[str, Any]], first: str) -> list[dict[str, Any]]:
@@ -173,6 +189,8 @@ def _readers(measure: str, finished: Sequence[Results], bracket: _Bracket) -> di
     final = mean_name(measure)
     plasticity = "mpi" if measure == "srcc" else f"learning_{measure}"
     known = {name for run in finished for name in run["summary"]}
+    if all(len(run["datasets"]) == 1 for run in finished):  # nothing to forget, nor to retain
+        known -= {"forgetting", "forgetting_from_first", plasticity}
     readers: dict[str, _Reader] = {}
     for name, suffix in ((final, ""), (final + SUFFIX_TASK_IL, SUFFIX_TASK_IL)):
         if name not in known:

@@ -42,7 +42,14 @@ def head_of(column: str) -> str:
 
 
 def study_table(study: Study) -> Table:
-    """Return a row a config with ``mean ± reach``, the half of the 95 % interval's length."""
+    """Return a row a config with ``mean ± reach``, the half of the 95 % interval's length.
+
+    Over random splits it is the median with the ends of its interval, as the field reports it.
+    """
+    if study.get("splits"):
+        measure = LABELS.get(study["measure"], study["measure"])
+        title = f"Final {measure} over random splits, median [95 % interval]"
+        return _table(title, "splits", study["rows"], _median_cell)
     title = f"Final {LABELS.get(study['measure'], study['measure'])}, mean ± 95 % interval"
     return _table(title, "runs", study["rows"], _cell)
 
@@ -82,6 +89,19 @@ def _cell(column: Mapping[str, Any], name: str) -> str:
     return mean_cell(column, 2 if name.startswith(("gap_closed", *COSTS)) else 3)
 
 
+def _median_cell(column: Mapping[str, Any], name: str) -> str:
+    """Return a column's median with its interval, if it has one.
+
+    >>> _median_cell({"median": 0.5, "median_low": 0.25, "median_high": 0.75}, "msrcc")
+    '0.500 [0.250, 0.750]'
+    """
+    digits = 2 if name.startswith(("gap_closed", *COSTS)) else 3
+    median, low, high = (column[key] for key in ("median", "median_low", "median_high"))
+    if low is None:
+        return number(median, digits)
+    return f"{number(median, digits)} [{number(low, digits)}, {number(high, digits)}]"
+
+
 def mean_cell(column: Mapping[str, Any], digits: int = 3) -> str:
     """Return a mean with the reach of its interval; ``±n/a`` where there is one value alone.
 
@@ -115,6 +135,11 @@ def _legend(study: Study) -> list[str]:
         f"{len(replicates)} replicate(s) of every config: {', '.join(replicates)}. "
         "± is Student's t over them; n/a for a single one"
     ]
+    if study.get("splits"):
+        legend = [
+            f"{len(replicates)} random splits of the data, each with a seed of its own; the "
+            "interval is that of the median by order statistics, from six splits on"
+        ]
     if difference_table(study) is not None:
         legend.append(
             f"difference: config - {study['first']}, within each replicate that both have finished"
@@ -146,6 +171,8 @@ def _exact_table(study: Study) -> Table:
     """Return a row a config with every mean and the ends of its interval in all digits."""
     columns = list(study["rows"][0]["columns"])
     parts = {"": "mean", "_low": "low", "_high": "high"}
+    if study.get("splits"):
+        parts |= {f"_{name}": name for name in ("median", "median_low", "median_high")}
     header = ("config", "runs", *(f"{name}{end}" for name in columns for end in parts))
     rows = []
     for row in study["rows"]:

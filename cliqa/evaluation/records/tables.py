@@ -26,6 +26,10 @@ MOST_WITH_INTERVALS = 6
 """With more data sets than this, a table shows values alone; the files have the intervals."""
 
 
+COMPARES = ("bwt", "forgetting")
+"""How numbers begin that compare experiences: one data set alone has none of them."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A title, column heads and lines of cells."""
@@ -133,13 +137,19 @@ def score_table(results: Results, measure: str) -> Table:
 
 
 def summary_table(results: Results) -> Table:
-    """Return the summary numbers with what they mean, or why they are not defined."""
+    """Return the summary numbers with what they mean, or why they are not defined.
+
+    With one data set there is nothing to forget: those numbers are left out.
+    """
     reasons = {}
     for warning in results["warnings"]:
         name, _, reason = warning.partition(": ")
         reasons[name] = reason
     rows = []
+    single = len(results["datasets"]) == 1
     for name, value in results["summary"].items():
+        if value is None and single and name.startswith(COMPARES):
+            continue
         note = MEANINGS.get(name, "")
         if value is None:
             note = reasons.get(name, "not defined")

@@ -178,6 +178,7 @@ class NoDownloadError(ModelError):
             f"{option}='path/of/the/file'."
         )
         self.details = arch, weights, reason, url
+        self.option = option
 
 
 @contextmanager
@@ -191,3 +192,21 @@ def file_given_as(option: str) -> Iterator[None]:
         yield
     except NoDownloadError as error:
         raise NoDownloadError(*error.details, option) from error
+
+
+@contextmanager
+def keys_below(where: str) -> Iterator[None]:
+    """Name the config's key in the advice for a failed download, and how to do without weights.
+
+    Args:
+        where: The model's key path.
+    """
+    try:
+        yield
+    except NoDownloadError as error:
+        weights = error.option == "weights"
+        key, none = ("backbone.weights", "None") if weights else (error.option, "False")
+        shown = str(error).replace(f" {error.option}=", f" {where}.{key}=")
+        raise ModelError(
+            f"{shown.rstrip('.')}; or {where}.{key}={none} to start from random weights."
+        ) from error

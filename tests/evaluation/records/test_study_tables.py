@@ -86,3 +86,30 @@ def test_machines_get_all_digits(study: Study) -> None:
 def test_an_unknown_style_is_refused(study: Study) -> None:
     with pytest.raises(ValueError, match="style must be 'text', 'markdown' or 'csv', got 'html'"):
         study_report(study, "html")  # type: ignore[arg-type]
+
+
+def test_random_splits_give_medians(make_results: Make) -> None:
+    finals = [0.5, 0.9, 0.8, 0.6, 0.7, 0.1]
+    runs = {"x": {f"split {k}": make_results((v, v)) for k, v in enumerate(finals)}}
+    study = build_study(runs, replicates=list(runs["x"]), splits=True)
+    table = study_table(study)
+    assert table.title == "Final SRCC over random splits, median [95 % interval]"
+    assert table.header[:3] == ("", "splits", "mSRCC")
+    assert table.rows[0][:3] == ("x", "6", "0.650 [0.100, 0.900]")
+    report = study_report(study)
+    assert "6 random splits of the data, each with a seed of its own" in report
+    row = next(csv.DictReader(io.StringIO(study_report(study, "csv"))))
+    assert float(row["msrcc_median"]) == pytest.approx(0.65)
+    assert (row["msrcc_median_low"], row["msrcc_median_high"]) == ("0.1", "0.9")
+    few = dict(list(runs["x"].items())[:3])
+    study = build_study({"x": few}, replicates=list(few), splits=True)
+    assert study_table(study).rows[0][2] == "0.800"
+
+
+def test_one_data_set_has_no_column_of_forgetting(make_results: Make) -> None:
+    run = make_results((0.7, 0.8))
+    single = {**run, "datasets": ["a"], "experiences": ["a"]}
+    single["summary"] = {"msrcc": 0.7, "mpi": 0.7, "forgetting": None, "bwt": None}
+    study = build_study({"x": {"seed 0": single}}, replicates=["seed 0"])
+    assert list(study["rows"][0]["columns"]) == ["msrcc"]
+    assert study["notes"] == []

@@ -102,6 +102,19 @@ def test_summary_explains_every_number() -> None:
     assert all(note for _, _, note in table.rows)
 
 
+def test_one_data_set_has_nothing_to_forget() -> None:
+    rows: list[dict[str, Any]] = [{"experience": 0, "dataset": "mine", "srcc": 0.8, "plcc": 0.7}]
+    facts: dict[str, Any] = {"status": "finished", "seed": 0, "config": "c.py"}
+    single = build_results(rows, experiences=["mine"], datasets=["mine"], **facts)
+    assert single["summary"]["forgetting"] is None
+    assert "forgetting" not in report(single)
+    assert "bwt" not in report(single)
+    rows[0]["srcc"] = None  # what is wrong is still told
+    wrong = build_results(rows, experiences=["mine"], datasets=["mine"], **facts)
+    assert "mSRCC" in report(wrong)
+    assert "n/a" in report(wrong)
+
+
 def test_comparison_closes_the_gap_between_naive_and_joint() -> None:
     naive = run([[0.8, 0.3], [0.2, 0.8]], config="config/iqa_naive.py")
     middle = run([[0.8, 0.3], [0.6, 0.8]])

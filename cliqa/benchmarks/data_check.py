@@ -1,0 +1,98 @@
+"""A config's data sets, checked before anything slow is done: all that is wrong, in one error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cliqa.benchmarks.presets import PRESETS, preset
+from cliqa.benchmarks.random_splits import KEYS, check_split, given_split, with_split
+from cliqa.datasets.own.examine import examine
+from cliqa.utils.errors import DatasetError
+from cliqa.utils.logging import get_logger
+from cliqa.utils.mistakes import Mistakes
+from cliqa.utils.paths import home_path
+
+logger = get_logger(__name__)
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "labels": (str,),
+    "seed": (int,),
+    "fractions": (list, tuple),
+    "score_range": (list, tuple),
+    **dict.fromkeys(("image_column", "score_column", "delimiter", "suffix", "missing"), (str,)),
+    "on_bad_image": (str,),
+    **dict.fromkeys(("std_column", "group_column", "split_column"), (str, type(None))),
+    **dict.fromkeys(("images", "name", "val_labels", "test_labels"), (str, type(None))),
+    "columns": (list, tuple, type(None)),
+    "split_names": (dict, type(None)),
+}
+"""What the options of a `ScoreFile` must be to be read here; others the full check refuses."""
+
+
+def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
+    """Read the label files of a config's own data sets, and look for all data sets' folders.
+
+    Of a `ScoreFile` everything is checked that does not need its pixels; of other data sets the
+    folder, as reading them takes torch.
+
+    Args:
+        config: A loaded config.
+        tell: Log what the label files hold: images, splits, repeated rows.
+
+    Raises:
+        ConfigError: The scenario asks for all random splits at once.
+        DatasetError: With a line for every mistake in every data set.
+    """
+    scenario = config.get("scenario")
+    if not isinstance(scenario, Mapping):
+        return
+    check_split(*(scenario.get(key) for key in KEYS))
+    if scenario.get("generate") is not None:
+        return
+    mistakes, lines = Mistakes(), []
+    split = scenario.get("split_index")
+    for where, section in _sections(scenario):
+        root = Path(section["root"])
+        if section["type"] == "ScoreFile":
+            found = examine(section, root, copies=tell)
+            mistakes.add(found.mistakes)
+            if isinstance(split, int) and found.table is not None and not found.drawn:
+                mistakes.add([given_split(section["labels"])])
+            file = Path(section["labels"]).name
+            lines += [f"{file}: {line}" for line in found.lines(section.get("seed", 0))]
+        elif not root.is_dir():
+            mistakes.add(
+                [
+                    f"{where} '{section['type']}': no folder {root} (from {Path.cwd()}). Set "
+                    "scenario.dataset_root='...' to the folder above it, or the data set's "
+                    "root='...'."
+                ]
+            )
+    mistakes.raise_as(DatasetError)
+    for line in lines if tell else ():
+        logger.info("%s", line)
+
+
+def _sections(scenario: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the data sets that can be checked here, with their places in the config."""
+    listed, base = scenario.get("datasets"), scenario.get("dataset_root") or "."
+    if isinstance(listed, str):
+        listed = preset(listed) if listed in PRESETS else []
+    if not isinstance(listed, (list, tuple)) or not isinstance(base, str):
+        return
+    for index, section in enumerate(listed):
+        if isinstance(section, Mapping) and _is_plain(section):
+            root = str(home_path(base) / home_path(section["root"]))
+            seeded = with_split(section, scenario)
+            yield f"scenario.datasets[{index}]", {**seeded, "root": root}
+
+
+def _is_plain(section: Mapping[str, Any]) -> bool:
+    """Return whether a section's options are of their types, as the full check will say again."""
+    needed = ("type", "root") + (("labels",) if section.get("type") == "ScoreFile" else ())
+    if not all(isinstance(section.get(key), str) for key in needed):
+        return False
+    known = {key: kinds for key, kinds in TYPES.items() if key in section}
+    return all(isinstance(section[key], kinds) for key, kinds in known.items())

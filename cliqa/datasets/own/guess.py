@@ -1,0 +1,171 @@
+"""A label file's options for `ScoreFile`: what is plain is guessed, the rest is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cliqa.datasets.image_listing import find_path
+from cliqa.datasets.labels.csv_labels import DELIMITERS, names_without_header
+from cliqa.datasets.labels.label_file import read_lines
+from cliqa.datasets.labels.score_columns import NAMED, name_options, read_scores, read_sheet
+from cliqa.datasets.labels.sheet import MissingColumnsError, Sheet
+from cliqa.datasets.labels.table import check_range
+from cliqa.datasets.own.asked import OpenQuestion
+from cliqa.datasets.own.columns import (
+    NAMES,
+    Columns,
+    guess_columns,
+    plain_name,
+    unused_columns,
+)
+from cliqa.datasets.own.folder import guess_folder
+from cliqa.datasets.own.scale import guess_direction, guess_range
+from cliqa.utils.errors import DatasetError
+from cliqa.utils.mistakes import Mistakes
+
+READING = ("delimiter", "columns", "suffix", *(f"{what}_column" for what in NAMES))
+"""The options of `ScoreFile` that `read_scores` takes."""
+
+USUAL = {"delimiter": ",", "suffix": "", **{f"{what}_column": what for what in NAMES}}
+"""Their values where none is given."""
+
+
+@dataclass
+class Guess:
+    """What was found out about a label file.
+
+    Attributes:
+        section: Options of `ScoreFile`, without its root.
+        lines: What was found, in words for the user.
+        mistakes: What is wrong, and what the user must answer.
+        readable: The columns are known, so that the rows can be checked.
+    """
+
+    section: dict[str, Any]
+    lines: list[str] = field(default_factory=list)
+    mistakes: Mistakes = field(default_factory=Mistakes)
+    readable: bool = False
+
+
+def guess_section(path: str | Path, given: Mapping[str, Any], place: int) -> Guess:
+    """Return the options under which a label file is read.
+
+    Args:
+        path: A csv, xlsx, json or parquet file.
+        given: Options of `ScoreFile` that the user has set: they are taken as they are.
+        place: The data set's place in the stream, for the questions.
+    """
+    path = find_path(path)
+    guess = Guess({"type": "ScoreFile", "labels": path.name, **given})
+    mistakes = guess.mistakes
+    with mistakes.noted():
+        reading = {key: given[key] for key in READING if key in given}
+        sheet, reading["delimiter"] = _read(path, given, place)
+        _require(sheet, given)
+        columns = guess_columns(sheet, given, place)
+        reading |= {f"{what}_column": name for what, name in columns.items()}
+        guess.lines.append(_columns_line(sheet, columns, reading["delimiter"]))
+        image = str(columns["image"])
+        guess.readable = True
+        with mistakes.noted():
+            names = [name for name in sheet.columns[image] if name]
+            folder, reading["suffix"] = guess_folder(path, names, given, place)
+            guess.section |= {"images": folder} if folder else {}
+        guess.section |= {
+            key: value
+            for key, value in reading.items()
+            if value != USUAL.get(key) and _matters(key, value, sheet)
+        }
+        _guess_scale(guess, path, reading, given, place)
+    return guess
+
+
+def _require(sheet: Sheet, given: Mapping[str, Any]) -> None:
+    """Refuse columns that the user names and that are not there."""
+    options = {f"{what}_column": given.get(f"{what}_column") for what in NAMES}
+    try:
+        sheet.require([name for name in options.values() if name])
+    except MissingColumnsError as error:
+        raise DatasetError(name_options(error, options)) from error
+
+
+def _matters(key: str, value: object, sheet: Sheet) -> bool:
+    """Return whether an option changes how a file is read: None only beside a usual column."""
+    return value is not None or USUAL[key] in sheet.columns
+
+
+def _read(path: Path, given: Mapping[str, Any], place: int) -> tuple[Sheet, str]:
+    """Return a label file and the character between its columns."""
+    if path.suffix.lower() in NAMED:
+        return read_sheet(path), ","
+    delimiter = given["delimiter"] if "delimiter" in given else _delimiter(path)
+    if "columns" in given:
+        return read_sheet(path, (), delimiter, given["columns"]), delimiter
+    names = names_without_header(read_lines(path)[0][0].split(delimiter))
+    if names is not None:
+        raise OpenQuestion(
+            path,
+            "its first row holds data, not the names of the columns. What are they, in their "
+            "order ('' for one that is not needed)?",
+            "columns",
+            [f'"{names}"'.replace(" ", "")],
+            place,
+        )
+    return read_sheet(path, (), delimiter), delimiter
+
+
+def _delimiter(path: Path) -> str:
+    """Return the character that parts the first row into the most known columns, then cells."""
+    first = read_lines(path)[0][0]
+    known = frozenset().union(*NAMES.values())
+
+    def parted(delimiter: str) -> tuple[int, int]:
+        cells = first.split(delimiter)
+        return sum(plain_name(cell) in known for cell in cells), len(cells)
+
+    best = max(",;\t|=", key=parted)  # the first of equals
+    if parted(best)[1] < 2:
+        signs = " ".join(repr(sign) for sign in DELIMITERS)
+        raise DatasetError(
+            f"{path}, row 1: one column alone ('{first[:60]}'), or columns parted by none of "
+            f"{signs}. Write a row of names such as image,score above the labels."
+        )
+    return best
+
+
+def _columns_line(sheet: Sheet, columns: Columns, delimiter: str) -> str:
+    """Return which column was taken for what, and which were not."""
+    used = ", ".join(f"{what} = '{name}'" for what, name in columns.items() if name)
+    unused = unused_columns(sheet, columns)
+    shown = ", ".join(f"'{name}'" for name in unused[:6]) + (" ..." if len(unused) > 6 else "")
+    sign = "" if delimiter == "," else f" (parted by {delimiter!r})"
+    return f"columns{sign}: {used}{f'; not used: {shown}' if unused else ''}"
+
+
+def _guess_scale(
+    guess: Guess, path: Path, reading: Mapping[str, Any], given: Mapping[str, Any], place: int
+) -> None:
+    """Add the range and the direction of the scores."""
+    table, scale = replace(read_scores(path, **reading), splits=None), ""
+    with guess.mistakes.noted():
+        if "score_range" not in given:
+            ends, others = guess_range(table.raw[np.isfinite(table.raw)], path, place)
+            guess.section["score_range"] = ends
+            also = " or ".join(f"{low:g}..{high:g}" for low, high in others[:2])
+            scale = f" (guessed; {also} would hold them too)" if also else " (guessed)"
+    why = ""
+    with guess.mistakes.noted():
+        if "higher_is_better" not in given:
+            guess.section["higher_is_better"], why = guess_direction(table, place)
+    if {"score_range", "higher_is_better"} <= set(guess.section):
+        low, high = check_range(guess.section["score_range"], str(path))
+        better = "higher" if guess.section["higher_is_better"] else "lower"
+        guess.lines.append(
+            f"scores: {table.raw.min():g}..{table.raw.max():g} on the scale {low:g}..{high:g}"
+            f"{scale}, {better} is better{f' ({why})' if why else ''}"
+        )

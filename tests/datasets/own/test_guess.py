@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from cliqa.datasets.own.guess import guess_section
+from cliqa.datasets.quality.score_file import ScoreFile
+from tests.datasets.own.conftest import Own
+
+
+def test_a_plain_csv_is_taken_as_it_is(own: Own) -> None:
+    path = own("image,score", lambda k: f"{k}.png,{1 + k / 5}")
+    guess = guess_section(path, {}, 0)
+    assert guess.mistakes.lines == []
+    assert guess.section == {
+        "type": "ScoreFile",
+        "labels": "my.csv",
+        "score_range": (1.0, 5.0),
+        "higher_is_better": True,
+    }
+    assert guess.lines == [
+        "columns: image = 'image', score = 'score'",
+        "scores: 1..4.8 on the scale 1..5 (guessed; 0..5 or 1..10 would hold them too), higher is "
+        "better (by the name 'score')",
+    ]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_everything_is_guessed_and_loads(own: Own, delimiter: str) -> None:
+    header = delimiter.join(["id", "Filename", "DMOS", "StdDev", "Ref", "Set"])
+
+    def row(k: int) -> str:
+        split = "test" if k >= 16 else "training"
+        return delimiter.join([str(k), str(k), str(k * 4), "1.5", f"r{k // 4}", split])
+
+    path = own(header, row, folder="Pictures")
+    guess = guess_section(path, {}, 0)
+    assert guess.mistakes.lines == []
+    assert ("delimiter" in guess.section) == (delimiter != ",")
+    kind = guess.section.pop("type")
+    data = ScoreFile(path.parent, **guess.section)
+    assert (kind, data.name, len(data)) == ("ScoreFile", "my", 20)
+    assert data.files[3].endswith("/Pictures/3.png")
+    assert (data.score_range, data.higher_is_better) == ((0.0, 100.0), False)
+    assert data.std is not None
+    assert data.groups == tuple(f"r{k // 4}" for k in range(20))
+    assert [data.splits.count(split) for split in ("train", "val", "test")] == [12, 4, 4]
+    assert guess.lines[0].endswith("not used: 'id'")
+
+
+def test_other_formats_are_read_alike(own: Own) -> None:
+    path = own("photo,mos", lambda k: f"{k}.png,{k * 5}")
+    expected = {**guess_section(path, {}, 0).section, "labels": None}
+    rows = [{"photo": f"{k}.png", "mos": k * 5} for k in range(20)]
+    path.with_suffix(".json").write_text(json.dumps(rows))
+    book = openpyxl.Workbook()
+    for cells in [("photo", "mos"), *(tuple(row.values()) for row in rows)]:
+        book.worksheets[0].append(cells)
+    book.save(path.with_suffix(".xlsx"))
+    for suffix in (".json", ".xlsx"):
+        found = guess_section(path.with_suffix(suffix), {}, 0)
+        assert {**found.section, "labels": None} == expected
+
+
+def test_a_file_without_a_header_row(own: Own) -> None:
+    path = own("0.png;3.5;0.2", lambda k: f"{k}.png;3.5;0.2")
+    (line,) = guess_section(path, {}, 0).mistakes.lines
+    assert line.endswith("Add --cfg-options scenario.datasets.0.columns=\"['image','score','']\".")
+    given = {"columns": ["image", "score", ""], "score_range": (1, 5)}
+    guess = guess_section(path, given, 0)
+    assert guess.mistakes.lines == []
+    assert guess.section["score_range"] == (1, 5)
+
+
+def test_one_column_alone(tmp_path: Path) -> None:
+    path = tmp_path / "my.csv"
+    path.write_text("only\na\n")
+    (line,) = guess_section(path, {}, 0).mistakes.lines
+    assert "one column alone ('only')" in line
+    assert "image,score" in line
+
+
+def test_all_questions_come_at_once(own: Own) -> None:
+    path = own("image,value", lambda k: f"{k}.jpg,{1.5 + k / 3}")
+    lines = guess_section(path, {}, 0).mistakes.lines
+    assert ["images=" in line for line in lines] == [True, False, False]
+    assert ["score_range=" in line for line in lines] == [False, True, False]
+    assert ["higher_is_better=" in line for line in lines] == [False, False, True]
+
+
+def test_columns_that_the_user_names_must_be_there(own: Own) -> None:
+    path = own("file,mos", lambda k: f"{k}.png,{k}")
+    given = {"image_column": "fil", "score_column": "most"}
+    assert guess_section(path, given, 0).mistakes.lines == [
+        f"{path}: no column 'fil'. Did you mean 'file'? It has file, mos. Set image_column='...' "
+        "in the data set's config to the column's name.",
+        f"{path}: no column 'most'. Did you mean 'mos'? It has file, mos. Set score_column='...' "
+        "in the data set's config to the column's name.",
+    ]
