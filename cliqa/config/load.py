@@ -22,7 +22,14 @@ from cliqa.config.inheritance import ConfigFile, base_path, read_chain
 from cliqa.config.mmlab.scaling import scale_rates
 from cliqa.config.older_names import rename_pretraining, rename_scenario
 from cliqa.config.options import apply_options, is_copied
-from cliqa.config.sections import COPIES, SECTIONS, check_sections, check_top_level, with_flags
+from cliqa.config.sections import (
+    COPIES,
+    DATA,
+    SECTIONS,
+    check_sections,
+    check_top_level,
+    with_flags,
+)
 from cliqa.config.suggest import closest
 from cliqa.config.trust import import_custom_modules, vouch
 from cliqa.config.values import format_config, plain
@@ -103,6 +110,21 @@ def _copy_pipelines(config: RunConfig, file: ConfigFile) -> None:
         read = any(name in {*part.used, *part.used_of_bases} for part in file.chain())
         if isinstance(scenario, dict) and name in config and not read:
             scenario.setdefault(key.partition(".")[2], config[name])
+
+
+def read_values(path: str | Path) -> dict[str, Any]:
+    """Return all values that a config and its bases set, of whatever package's keys.
+
+    Args:
+        path: The file, or one of another package: ``mmpretrain::resnet/resnet18_8xb32_in1k.py``.
+
+    Raises:
+        ConfigError: A file is missing, wrong, or holds other than plain values.
+    """
+    file = read_chain(base_path(str(path), Path()) if "::" in str(path) else path)
+    values = _run(file)
+    kept = {name: value for name, value in values.items() if isinstance(value, DATA)}
+    return {name: plain(value, f"{file.path}: {name}") for name, value in kept.items()}
 
 
 def _run(file: ConfigFile) -> dict[str, Any]:

@@ -195,6 +195,11 @@ def check_sections(config: Mapping[str, Any], where: str) -> None:
                 f"{where}: no section '{name}' ({section.description}). Write {name} = dict(...), "
                 f"or inherit it from a file of {section.base}: _base_ = ['{section.base}...py']."
             )
+    if config.get("deterministic") and config.get("cudnn_benchmark"):
+        raise ConfigError(
+            f"{where}: deterministic and cudnn_benchmark are both set, and the algorithms that "
+            "benchmarks choose change from run to run. Keep one."
+        )
     for path, key, _ in walk(config):
         if re.fullmatch(r"_+del\w*|del\w*_+", str(key)):
             raise ConfigError(f"{where}: {path}: to replace an inherited dict write _delete_=True.")

@@ -19,6 +19,7 @@ from cliqa.evaluation.records.tables import report
 from cliqa.utils.device import resolve_device
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.utils.memory import shape_of
+from cliqa.utils.seed import numerics
 from cliqa.visualization.run import draw_run
 
 logger = get_logger(__name__)
@@ -61,7 +62,7 @@ def train(
     parts = build(config, target, folder)
     config = parts.config
     advice = partial(_memory_advice, parts.strategy, config["amp"])
-    with memory_advice(advice):
+    with numerics(config), memory_advice(advice):
         rehearse(parts)
     run = Run(
         folder,
@@ -72,7 +73,7 @@ def train(
         data=record_of(parts.benchmark),
         allow_changed_data=allow_changed_data,
     )
-    with stop_on_signals(), run:
+    with numerics(config), stop_on_signals(), run:
         setup_logging(run.files.log)
         parts.attach_loggers(run.files.root)
         start = {"start": parts.start.to_dict()} if parts.start else {}

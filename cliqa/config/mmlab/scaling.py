@@ -32,7 +32,8 @@ def scale_rates(config: dict[str, Any], where: str) -> dict[str, Any]:
         return rest
     base, logger = section.get("base_batch_size"), get_logger(__name__)
     if not section.get("enable", False):
-        logger.warning("%s: auto_scale_lr is off, as in mmengine. Add enable=True.", where)
+        if "enable" not in section:
+            logger.warning("%s: auto_scale_lr is off, as in mmengine. Add enable=True.", where)
         return rest
     if base is None:
         raise ConfigError(
