@@ -129,6 +129,7 @@ def model_scope() -> Iterator[None]:
     with (
         DefaultScope.overwrite_default_scope("cliqa"),
         _guarded(untrusted_source()),
+        _quiet(MMLogger.get_current_instance()),  # LoRAModel initialises while it is built
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", message="In MMCV v1.4.4, we modified")  # a note from 2022

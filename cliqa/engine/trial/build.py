@@ -44,9 +44,8 @@ def check_by_building(config: dict[str, Any]) -> tuple[dict[str, Any], str]:
     if "pretrain" in config:
         return _pretraining(config)
     checked = check_config(config)
-    bare = {**with_command_line(checked), "load_from": None}
-    bare["model"] = without_weights(checked["model"], texts=True)
-    built = shape_first(lambda device: build_model_and_strategy(bare, device))
+    bare = _without_weights(checked)
+    built = built_without_data(checked)
     names = [_name(plugin) for plugin in built.strategy.plugins if _is_own(plugin)]
     facts = [
         _model_facts(built.model),
@@ -56,6 +55,18 @@ def check_by_building(config: dict[str, Any]) -> tuple[dict[str, Any], str]:
     for key in ("train_transform", "eval_transform"):
         facts += _try_transform(checked["scenario"], key, bare, built)
     return checked, f"built {'; '.join(facts)}"
+
+
+def built_without_data(checked: dict[str, Any]) -> Built:
+    """Return a checked config's model and strategy, without weights where shapes are enough."""
+    bare = _without_weights(checked)
+    return shape_first(lambda device: build_model_and_strategy(bare, device))
+
+
+def _without_weights(checked: dict[str, Any]) -> dict[str, Any]:
+    """Return a config without the sources of weights."""
+    model = without_weights(checked["model"], texts=True)
+    return {**with_command_line(checked), "load_from": None, "model": model}
 
 
 def _pretraining(config: dict[str, Any]) -> tuple[dict[str, Any], str]:

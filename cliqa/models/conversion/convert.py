@@ -25,6 +25,8 @@ TWO_OUTPUTS = {
     "ConformerHead": "scores every image twice",
     "LeViTClsHead": "scores every image twice in training, which mmpretrain itself does not train",
 }
+SOFT_HEAD = "MultiLabelLinearClsHead"
+ONE_LABEL = ("ImageNet", "CIFAR10", "CIFAR100")
 SEVERAL_LABELS = ("MultiLabel", "CSRA", "MultiTask", "MultiCrop")
 NOT_RUN = frozenset(
     {"default_scope", "default_hooks", "env_cfg", "log_level", "vis_backends", "visualizer"}
@@ -103,7 +105,8 @@ def _check_kind(values: Mapping[str, Any], path: str) -> None:
     two = "" if kind == "LeViTClsHead" and head.get("distillation") is False else kind
     if two in TWO_OUTPUTS:
         raise ConfigError(f"{path}: its head '{kind}' {TWO_OUTPUTS[two]}; cliqa takes one output.")
-    if kind.startswith(SEVERAL_LABELS):
+    data = as_dict(as_dict(values.get("train_dataloader")).get("dataset")).get("type")
+    if kind.startswith(SEVERAL_LABELS) and (kind != SOFT_HEAD or data not in ONE_LABEL):
         raise ConfigError(f"{path}: its head '{kind}' learns several labels an image; cliqa one.")
     missing = [key for key in ("train_dataloader", "optim_wrapper") if not values.get(key)]
     if missing:
@@ -124,6 +127,9 @@ def _model(model: dict[str, Any], found: Conversion) -> tuple[dict[str, Any], di
     if model.pop("pretrained", None):
         found.say("model.pretrained is left out: set it to a local file of weights")
     head = as_dict(model.get("head"))
+    if head.get("type") == SOFT_HEAD:  # for blended labels, which are left out
+        head["type"] = "LinearClsHead"
+        head.pop("thr", None)
     loss = as_dict(head.pop("loss", None)) or {"type": "CrossEntropyLoss"}
     for key in ("topk", "cal_acc"):
         head.pop(key, None)
