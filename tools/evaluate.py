@@ -29,7 +29,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[],
         metavar="NAME",
         help="data sets of the checkpoint's config by name, others as TYPE=ROOT, or a csv or json "
-        "file of scores as FILE=IMAGE_ROOT (default: all of the config)",
+        "file of scores as FILE=IMAGE_ROOT (default: all, every one of the config)",
     )
     add_arguments(parser, "--split", "--score-range", "--lower-is-better", *PROTOCOL)
     parser.add_argument("--seed", type=seed, default=0, help="seed of random crops (default: 0)")

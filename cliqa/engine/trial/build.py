@@ -117,7 +117,7 @@ def _try_transform(
 
 def _try_model(image: torch.Tensor, key: str, config: dict[str, Any], built: Built) -> None:
     """Score an image (C, h, w) or its crops (N, C, h, w); on the CPU if shapes alone fail."""
-    crops = image if image.ndim == 4 else image[None].expand(BATCH, *image.shape)
+    crops = image[:BATCH] if image.ndim == 4 else image[None].expand(BATCH, *image.shape)
 
     def score(model: nn.Module) -> None:
         model.eval()

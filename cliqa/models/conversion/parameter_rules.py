@@ -64,7 +64,7 @@ def mmengine_groups(model: nn.Module, wrapper: Mapping[str, Any]) -> dict[Option
     }
     logger = MMLogger.get_current_instance()
     level = logger.level
-    logger.setLevel(logging.WARNING)  # it logs a line for every parameter
+    logger.setLevel(logging.ERROR)  # it logs a line for every parameter
     try:
         with DefaultScope.overwrite_default_scope("mmpretrain"):
             built = OPTIM_WRAPPER_CONSTRUCTORS.build(config)(model).optimizer
@@ -127,14 +127,20 @@ def _rule(patterns: Sequence[str], options: Options, own: Options) -> dict[str, 
     return rule
 
 
-def selects_alike(rules: Sequence[Mapping[str, Any]], groups: Mapping[Options, set[str]]) -> bool:
-    """Return whether the first rule that matches a name is the one of the name's group."""
+def selects_alike(
+    rules: Sequence[Mapping[str, Any]], groups: Mapping[Options, set[str]], decay: float | None
+) -> bool:
+    """Return whether the first rule that matches a name gives it the options of its group.
+
+    Args:
+        rules: Rules of `parameter_rules`.
+        groups: The groups of `mmengine_groups`.
+        decay: The optimizer's own weight decay.
+    """
     for options, names in groups.items():
         for name in names:
             listed = ([r["match"]] if isinstance(r["match"], str) else r["match"] for r in rules)
             first = next((r for r, m in zip(rules, listed, strict=True) if matches(name, m)), {})
-            if first.get("lr_mult", 1.0) != options[0]:
-                return False
-            if "weight_decay" in first and first["weight_decay"] != options[1]:
+            if (first.get("lr_mult", 1.0), first.get("weight_decay", decay)) != options:
                 return False
     return True
