@@ -223,6 +223,10 @@ SECTIONS = {
     "seed is true": (GOOD + "seed = True", r"seed: expected an integer >= 0 or None, got True"),
     "seed is negative": (GOOD + "seed = -1", r"seed: expected an integer >= 0 or None, got -1"),
     "seed is a float": (GOOD + "seed = 1.0", r"seed: expected an integer >= 0 or None, got 1\.0"),
+    "deterministic benchmarks": (
+        GOOD + "deterministic = True\ncudnn_benchmark = True",
+        r"deterministic and cudnn_benchmark are both set.*Keep one",
+    ),
     "amp is a word": (
         GOOD + "amp = 'fast'",
         r"amp: expected true, false, 'bfloat16' or .*got 'fast'",
