@@ -44,6 +44,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="stop after K experiences; --resume goes on",
     )
     parser.add_argument("--amp", action="store_true", help="train in mixed precision")
+    parser.add_argument(
+        "--auto-scale-lr",
+        dest="cfg_options",
+        action="append_const",
+        const="auto_scale_lr.enable=True",
+        help="scale learning rates by the batch size, from the config's auto_scale_lr",
+    )
     return parser.parse_args(argv)
 
 

@@ -200,7 +200,11 @@ SECTIONS = {
         GOOD + "optimizer = dict(type='SGD')",
         r"'optimizer' is not a top-level key; move it to cl_strategy\.optimizer",
     ),
-    "device": (GOOD + "device = 'cpu'", r"'device' .*the command line \(--device\)"),
+    "device": (GOOD + "device = 'cpu'", r"device: .*on the command line: --device"),
+    "pipeline beside the scenario's": (
+        GOOD + "train_pipeline = [dict(type='ToTensor')]",
+        r"train_pipeline: not used, as scenario\.train_transform is set\. Change that key",
+    ),
     "unknown section": (
         GOOD + "buffer = dict(type='Reservoir')",
         r"x\.py, line 19: buffer: unknown section, and not used\. Sections: scenario,",
@@ -219,6 +223,10 @@ SECTIONS = {
     "seed is true": (GOOD + "seed = True", r"seed: expected an integer >= 0 or None, got True"),
     "seed is negative": (GOOD + "seed = -1", r"seed: expected an integer >= 0 or None, got -1"),
     "seed is a float": (GOOD + "seed = 1.0", r"seed: expected an integer >= 0 or None, got 1\.0"),
+    "deterministic benchmarks": (
+        GOOD + "deterministic = True\ncudnn_benchmark = True",
+        r"deterministic and cudnn_benchmark are both set.*Keep one",
+    ),
     "amp is a word": (
         GOOD + "amp = 'fast'",
         r"amp: expected true, false, 'bfloat16' or .*got 'fast'",
@@ -374,7 +382,9 @@ def test_variable_as_an_option(tmp_path: Path) -> None:
 
 
 def test_pipeline_as_an_option(tmp_path: Path) -> None:
-    text = "train_pipeline = [dict(type='GridCrop', size=8)]\n" + GOOD
+    text = "train_pipeline = [dict(type='GridCrop', size=8)]\n" + GOOD.replace(
+        'train_transform=[dict(type="GridCrop", size=8)]', "train_transform=train_pipeline"
+    )
     with pytest.raises(ConfigError, match=r"no effect.*Use scenario\.train_transform\.0\.size="):
         load(tmp_path, text, ["train_pipeline.0.size=3"])
 

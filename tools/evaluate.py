@@ -34,7 +34,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[],
         metavar="NAME",
         help="data sets of the checkpoint's config by name, others as TYPE=ROOT, or a csv or json "
-        "file of scores as FILE=IMAGE_ROOT (default: all of the config)",
+        "file of scores as FILE=IMAGE_ROOT (default: all, every one of the config)",
     )
     add_arguments(
         parser, "--checkpoint", "--split", "--score-range", "--lower-is-better", *PROTOCOL

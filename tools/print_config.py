@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a file, without installing
 
 from cliqa.utils.cli import add_arguments, run_entry_point
+from cliqa.utils.logging import get_logger
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -20,20 +20,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add_arguments(parser, "config", "--cfg-options")
     parser.add_argument(
-        "--check", action="store_true", help="check the names and arguments of all components too"
+        "--check",
+        action="store_true",
+        help="check all names and arguments, and build everything without data, too",
     )
     return parser.parse_args(argv)
-
-
-def _checked(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a config with its arguments checked and converted."""
-    if "pretrain" in config:
-        from cliqa.engine.pretrain.check import check_pretraining  # noqa: PLC0415  heavy
-
-        return check_pretraining(config)
-    from cliqa.engine.check import check_config  # noqa: PLC0415  imports torch
-
-    return check_config(config)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -46,7 +37,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = load_config(args.config, args.cfg_options)
     if args.check:
         quick_check(config)
-        config = _checked(config)
+        from cliqa.engine.trial.build import check_by_building  # noqa: PLC0415  imports torch
+
+        config, built = check_by_building(config)
+        get_logger(__name__).info("%s", built)
     print(format_config(config), end="")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from cliqa.config.names import package_folder
 from cliqa.config.suggest import closest
 from cliqa.config.text import BASE, parse_config
 from cliqa.utils.errors import ConfigError
@@ -28,13 +29,11 @@ class ConfigFile:
         path: The file, as a user would write it.
         tree: Its syntax tree, with placeholders such as ``{{ fileDirname }}`` replaced.
         bases: The files in its ``_base_``, in that order.
-        external: Whether a base is in another package (``mmpretrain::...``), not read here.
     """
 
     path: Path
     tree: ast.Module
     bases: tuple[ConfigFile, ...] = ()
-    external: bool = False
 
     def chain(self) -> Iterator[ConfigFile]:
         """Yield this file and all files that it inherits from."""
@@ -89,18 +88,35 @@ def read_chain(path: str | Path, children: tuple[Path, ...] = ()) -> ConfigFile:
     path = home_path(path)
     tree = parse_config(path, children)
     names = _base_names(tree, path)
-    file = ConfigFile(
-        path,
-        tree,
-        tuple(
-            read_chain(os.path.normpath(path.parent / name), (*children, path))
-            for name in names
-            if "::" not in name
-        ),
-        external=any("::" in name for name in names),
-    )
+    bases = tuple(read_chain(base_path(name, path), (*children, path)) for name in names)
+    file = ConfigFile(path, tree, bases)
     _check_base_references(file)
     return file
+
+
+def base_path(name: str, path: Path) -> Path:
+    """Return the file of a base.
+
+    Args:
+        name: As in ``_base_``: a path from the file's folder, or ``package::path`` in the configs
+            that a package of OpenMMLab brings (``mmpretrain::_base_/models/resnet18.py``).
+        path: The file that inherits from it.
+
+    Raises:
+        ConfigError: The package is not installed, or brings no configs.
+    """
+    package, external, rest = name.partition("::")
+    if not external:
+        return Path(os.path.normpath(path.parent / name))
+    folder = package_folder(package) if package.isidentifier() else None
+    configs = folder / ".mim" / "configs" if folder else None
+    if configs is None or not configs.is_dir():
+        why = "is not installed" if folder is None else "brings no configs (no folder .mim/configs)"
+        raise ConfigError(
+            f"{path}: its base {name}: the package '{package}' {why}. mmpretrain's are written "
+            f"{BASE} = ['mmpretrain::_base_/models/resnet18.py']."
+        )
+    return Path(os.path.normpath(configs / rest))
 
 
 def _base_names(tree: ast.Module, path: Path) -> list[str]:
@@ -133,8 +149,6 @@ def _base_names(tree: ast.Module, path: Path) -> list[str]:
 
 def _check_base_references(file: ConfigFile) -> None:
     """Refuse ``_base_.name`` if no base sets that name."""
-    if file.external:
-        return
     known = {name for base in file.bases for name in base.names}
     for name, line in file.used_of_bases.items():
         if name not in known and not hasattr(dict, name):

@@ -18,9 +18,18 @@ from typing import IO, Any
 from mmengine.config import Config
 from mmengine.config import config as mmengine_config
 
-from cliqa.config.inheritance import ConfigFile, read_chain
+from cliqa.config.inheritance import ConfigFile, base_path, read_chain
+from cliqa.config.mmlab.scaling import scale_rates
+from cliqa.config.older_names import rename_pretraining, rename_scenario
 from cliqa.config.options import apply_options, is_copied
-from cliqa.config.sections import SECTIONS, check_sections, check_top_level, with_flags
+from cliqa.config.sections import (
+    COPIES,
+    DATA,
+    SECTIONS,
+    check_sections,
+    check_top_level,
+    with_flags,
+)
 from cliqa.config.suggest import closest
 from cliqa.config.trust import import_custom_modules, vouch
 from cliqa.config.values import format_config, plain
@@ -60,10 +69,13 @@ def _load(path: str | Path, overrides: Sequence[str]) -> RunConfig:
         name: plain(values[name], f"{file.path}: {name}") for name in SECTIONS if name in values
     }
     config = apply_options(config, overrides, sorted(file.names - set(SECTIONS)))
+    _copy_pipelines(config, file)
     config = {name: value for name, value in config.items() if not is_copied(name, config)}
     config = with_flags(config)
-    _name_scenario(config, str(file.path))
+    rename_scenario(config, str(file.path))
+    rename_pretraining(config, str(file.path))
     check_sections(config, str(file.path))
+    config = scale_rates(config, str(file.path))
     import_custom_modules(config.get("custom_imports"), str(file.path))
     vouch(config)
     return config
@@ -91,23 +103,28 @@ def default_work_dir(path: str | Path) -> Path:
     return Path("work_dirs") / Path(path).stem
 
 
-def _name_scenario(config: RunConfig, where: str) -> None:
-    """Rename the scenario's ``dataset_type``, as in older configs, to ``type``.
+def _copy_pipelines(config: RunConfig, file: ConfigFile) -> None:
+    """Use ``train_pipeline`` and ``test_pipeline`` for the scenario if no file reads them."""
+    scenario = config.get("scenario")
+    for name, key in COPIES.items():
+        read = any(name in {*part.used, *part.used_of_bases} for part in file.chain())
+        if isinstance(scenario, dict) and name in config and not read:
+            scenario.setdefault(key.partition(".")[2], config[name])
+
+
+def read_values(path: str | Path) -> dict[str, Any]:
+    """Return all values that a config and its bases set, of whatever package's keys.
+
+    Args:
+        path: The file, or one of another package: ``mmpretrain::resnet/resnet18_8xb32_in1k.py``.
 
     Raises:
-        ConfigError: Both are given and differ.
+        ConfigError: A file is missing, wrong, or holds other than plain values.
     """
-    scenario = config.get("scenario")
-    if not isinstance(scenario, dict) or "dataset_type" not in scenario:
-        return
-    rest = {key: value for key, value in scenario.items() if key != "dataset_type"}
-    name = scenario["dataset_type"]
-    if rest.setdefault("type", name) != name:
-        raise ConfigError(
-            f"{where}: scenario: type={rest['type']!r} and dataset_type={name!r} differ. "
-            "Keep one; if a base sets the other, add _delete_=True to the scenario."
-        )
-    config["scenario"] = rest
+    file = read_chain(base_path(str(path), Path()) if "::" in str(path) else path)
+    values = _run(file)
+    kept = {name: value for name, value in values.items() if isinstance(value, DATA)}
+    return {name: plain(value, f"{file.path}: {name}") for name, value in kept.items()}
 
 
 def _run(file: ConfigFile) -> dict[str, Any]:
@@ -126,15 +143,22 @@ def _mmengine() -> Iterator[None]:
 
     Its message about environment variables is suppressed: it would import torch.
     """
-    announce = mmengine_config.print_log
+    announce, find = mmengine_config.print_log, Config._get_cfg_path
     mmengine_config.print_log = lambda *_, **__: None
+    Config._get_cfg_path = staticmethod(_path_of_base)
     mmengine_config.open = _open_marked
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
         mmengine_config.print_log = announce
+        Config._get_cfg_path = staticmethod(find)
         del mmengine_config.open
+
+
+def _path_of_base(name: str, path: str) -> tuple[str, None]:
+    """Return the path of a base as `read_chain` finds it, and no scope for its components."""
+    return str(base_path(name, Path(path))), None
 
 
 def _open_marked(path: str, mode: str = "r", encoding: str = "utf-8") -> IO[str]:

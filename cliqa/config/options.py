@@ -8,16 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from cliqa.config.option_values import kind_of, parse_value
-from cliqa.config.sections import SECTIONS
+from cliqa.config.section_keys import keys_of
+from cliqa.config.sections import COPIES, SECTIONS, misplaced
 from cliqa.config.suggest import closest, misspelt, nearest
 from cliqa.config.values import Value, flatten, plain
 from cliqa.utils.errors import ConfigError
 
-COPIES = {
-    "train_pipeline": "scenario.train_transform",
-    "test_pipeline": "scenario.eval_transform",
-}
-"""Sections that a config file copies into another key, so that later changes have no effect."""
 ABSENT = object()
 
 
@@ -56,14 +52,14 @@ def _apply(
     """Set one key of `config`."""
     first, *rest = key.split(".")
     if first not in SECTIONS:
-        raise ConfigError(f"{where}: {_no_section(first, config, variables)}")
+        raise ConfigError(f"{where}: {_no_section(key, text, config, variables)}")
     if is_copied(first, config):
         target = ".".join([COPIES[first], *rest])
         raise ConfigError(
             f"{where}: has no effect, the config file has already copied it. Use {target}=..."
         )
-    if rest and first not in config and SECTIONS[first].keys:
-        config[first] = {}
+    if rest:
+        _add_section(config, key, where)
     owner: Any = config
     steps = key.split(".")
     for depth, step in enumerate(steps[:-1]):
@@ -85,9 +81,39 @@ def is_copied(name: str, config: dict[str, Any]) -> bool:
     return copied and COPIES[name].partition(".")[2] in (scenario or {})
 
 
-def _no_section(name: str, config: dict[str, Any], variables: Sequence[str]) -> str:
-    """Return why `name` cannot be set, and an alternative."""
+def _add_section(config: dict[str, Any], key: str, where: str) -> None:
+    """Add the sections above a key that the config lacks, if their keys are known."""
+    steps = key.split(".")[:-1]
+    if steps[0] == "pretrain" and steps[0] not in config:
+        raise ConfigError(
+            f"{where}: the config has no section 'pretrain', which would pretrain in place of "
+            "training on its stream. Use a config that inherits '_base_/pretraining/qualiclip.py'."
+        )
+    owner: Any = config
+    for depth, step in enumerate(steps):
+        name = ".".join(steps[: depth + 1])
+        known = keys_of(name) or (SECTIONS[name].keys if name in SECTIONS else ())
+        if not isinstance(owner, dict) or not known:
+            return
+        if owner.get(step) is None:
+            owner[step] = {}
+        owner = owner[step]
+
+
+def _nested(key: str, text: str, where: str) -> Value:
+    """Return the value that an option gives to the first part of its key."""
+    value = parse_value(text, None, where)
+    for step in reversed(key.split(".")[1:]):
+        value = {step: value}
+    return value
+
+
+def _no_section(key: str, text: str, config: dict[str, Any], variables: Sequence[str]) -> str:
+    """Return why a key cannot be set, and an alternative."""
+    name = key.partition(".")[0]
     leaves = [key for key in flatten(config) if key.rpartition(".")[2] == name]
+    if not leaves and (advice := misplaced(name, _nested(key, text, f"--cfg-options {key}"))):
+        return advice
     instead = f" Did you mean '{leaves[0]}'?" if leaves else closest(name, SECTIONS)
     if name in variables:
         return (
@@ -110,8 +136,8 @@ def _child(owner: Value, step: str, above: list[str], where: str, *, last: bool)
         return owner[int(step)]
     if not isinstance(owner, dict):
         raise ConfigError(
-            f"{where}: {name} is {reprlib.repr(owner)}, which has no keys. "
-            "Add the section to the config file."
+            f"{where}: {name} is {reprlib.repr(owner)}, which has no keys. Set the whole section: "
+            f"{name}=\"dict(type='...', {step}=...)\", or edit the config file."
         )
     if step in owner:
         return owner[step]
@@ -123,12 +149,14 @@ def _check_new_key(owner: dict[str, Any], step: str, name: str, where: str, *, l
     """Refuse a new key of `owner`, unless the check of arguments will decide."""
     if not name and last:
         return  # a section that the file does not set
+    component = bool({"type", "dataset_type", "backbone"} & set(owner))
+    known = keys_of(name) or tuple(SECTIONS[name].keys if name in SECTIONS else ())
+    if step in known and (last or keys_of(f"{name}.{step}")):
+        return
     near = misspelt(step, owner)
     if near:
         raise ConfigError(f"{where}: {name} has no key '{step}'. Did you mean '{near}'?")
-    component = bool({"type", "dataset_type", "backbone"} & set(owner))
-    known = SECTIONS[name].keys if name in SECTIONS else {}
-    if last and (component or step in known):
+    if last and component:
         return
     keys = [*owner, *(key for key in known if key not in owner)]
     near = nearest(step, keys)

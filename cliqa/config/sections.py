@@ -10,6 +10,8 @@ from typing import Any
 
 from cliqa.config.annotations import as_flag
 from cliqa.config.inheritance import ConfigFile, check_overrides
+from cliqa.config.mmlab.keys import translate
+from cliqa.config.mmlab.translation import as_dict
 from cliqa.config.suggest import closest, nearest
 from cliqa.config.text import BASE
 from cliqa.config.values import walk
@@ -111,6 +113,17 @@ SECTIONS: dict[str, Section] = {
     ),
     "work_dir": Section("the output folder of a run", _or_none(TEXT)),
     "seed": Section("seed of all randomness", _or_none(_integer(0))),
+    "deterministic": Section(
+        "on a GPU, only operations that give the same bits every time; others are an error", FLAG
+    ),
+    "cudnn_benchmark": Section(
+        "on a GPU, time cuDNN's algorithms and take the fastest: other bits every time", FLAG
+    ),
+    "auto_scale_lr": Section(
+        "scale the learning rates by the batch size, as in mmengine: base_batch_size, enable",
+        _or_none(A_DICT),
+        keys={"base_batch_size": _integer(1), "enable": FLAG},
+    ),
     "amp": Section("mixed precision training: True, or the name of a type", PRECISION),
     "num_workers": Section("processes that load images", workers_mistake),
     "progress_seconds": Section(
@@ -127,24 +140,25 @@ SECTIONS: dict[str, Section] = {
 ELSEWHERE = {
     **dict.fromkeys(("strategy", "plugins", "optimizer", "scheduler", "loss"), "cl_strategy.{}"),
     **dict.fromkeys(("train_epochs", "train_mb_size", "eval_mb_size"), "cl_strategy.{}"),
+    **dict.fromkeys(("eval_every", "patience", "min_delta", "keep_best"), "cl_strategy.{}"),
+    **dict.fromkeys(("accumulate", "clip_grad_norm", "validate_every"), "cl_strategy.{}"),
+    "reset_optimizer": "cl_strategy.{}",
     **dict.fromkeys(("backbone", "neck", "head", "text_encoder"), "model.{}"),
     **dict.fromkeys(("datasets", "train_transform", "eval_transform"), "scenario.{}"),
-    **dict.fromkeys(("max_epochs", "epochs", "train_cfg", "runner"), "cl_strategy.train_epochs"),
-    **dict.fromkeys(("optim_wrapper", "optimizer_config"), "cl_strategy.optimizer"),
-    **dict.fromkeys(("param_scheduler", "lr_config"), "cl_strategy.scheduler"),
-    **dict.fromkeys(("default_hooks", "custom_hooks"), "cl_strategy.plugins"),
-    **dict.fromkeys(("train_dataloader", "test_dataloader", "data"), "scenario"),
-    **dict.fromkeys(("vis_backends", "visualizer", "log_config"), "loggers"),
-    **dict.fromkeys(("val_evaluator", "test_evaluator"), "metrics"),
+    **dict.fromkeys(("dataset_root", "patches_per_image"), "scenario.{}"),
+    "optimizer_config": "cl_strategy.optimizer",
+    "lr_config": "cl_strategy.scheduler",
     **dict.fromkeys(("checkpoint", "checkpoint_interval"), "checkpoint_config"),
-    **dict.fromkeys(("device", "resume", "deterministic"), "the command line (--{})"),
-    "resume_from": "the command line (--resume)",
-    "randomness": "seed",
+    "bootstrap": "evaluation.{}",
 }
-"""Top-level names of mmlab and Avalanche, and their place here."""
+"""Names of ours and of Avalanche that are no sections; mmengine's are in `cliqa.config.mmlab`."""
 
 DATA = (str, int, float, dict, list, tuple, type(None))
-PIPELINES = frozenset({"train_pipeline", "test_pipeline"})
+COPIES = {
+    "train_pipeline": "scenario.train_transform",
+    "test_pipeline": "scenario.eval_transform",
+}
+"""Sections that a config file copies into another key, so that later changes have no effect."""
 SIMILAR = 0.75
 """Unused names at least as similar to a section (difflib's ratio) are misspelt sections."""
 
@@ -156,11 +170,13 @@ def with_flags(config: Mapping[str, Any]) -> dict[str, Any]:
         config: The sections; they are not changed.
     """
     found = dict(config)
-    if "amp" in found:
-        found["amp"] = as_flag(found["amp"])
-    custom, key = found.get("custom_imports"), "allow_failed_imports"
-    if isinstance(custom, dict) and key in custom:
-        found["custom_imports"] = {**custom, key: as_flag(custom[key])}
+    for name, section in SECTIONS.items():
+        if name in found and section.check in (FLAG, PRECISION):
+            found[name] = as_flag(found[name])
+        flags = [key for key, check in section.keys.items() if check is FLAG]
+        for key in flags if isinstance(found.get(name), dict) else ():
+            if key in found[name]:
+                found[name] = {**found[name], key: as_flag(found[name][key])}
     return found
 
 
@@ -182,6 +198,11 @@ def check_sections(config: Mapping[str, Any], where: str) -> None:
                 f"{where}: no section '{name}' ({section.description}). Write {name} = dict(...), "
                 f"or inherit it from a file of {section.base}: _base_ = ['{section.base}...py']."
             )
+    if config.get("deterministic") and config.get("cudnn_benchmark"):
+        raise ConfigError(
+            f"{where}: deterministic and cudnn_benchmark are both set, and the algorithms that "
+            "benchmarks choose change from run to run. Keep one."
+        )
     for path, key, _ in walk(config):
         if re.fullmatch(r"_+del\w*|del\w*_+", str(key)):
             raise ConfigError(f"{where}: {path}: to replace an inherited dict write _delete_=True.")
@@ -209,43 +230,65 @@ def _check_section(name: str, section: Section, value: object, where: str) -> No
 def check_top_level(values: Mapping[str, Any], file: ConfigFile) -> None:
     """Refuse misspelt or unknown sections, and variables without effect.
 
-    Other names are variables (``batch_size = 64``): they pass if a file of the chain reads them, or
-    if they do not look like a section.
+    mmengine's keys are refused with ours. Other names are variables (``batch_size = 64``): they
+    pass if a file of the chain reads them, or if they do not look like a section.
 
     Args:
         values: The values that the files set, by name.
         file: The config file with its bases.
 
     Raises:
-        ConfigError: A name is a misspelt or unknown section, or a variable is set after its use.
+        ConfigError: A name is a misspelt or unknown section, mmengine's, or a variable that is set
+            after its use.
     """
     used = {name for part in file.chain() for name in {*part.used, *part.used_of_bases}}
     for part in file.chain():
         for name in part.assigned:
             if name.startswith("__") and nearest(name, [BASE], SIMILAR):  # mmengine ignores these
                 raise ConfigError(f"{_place(name, file)}: unknown name. Did you mean '{BASE}'?")
+    mistakes = []
     for name, value in values.items():
-        if name not in SECTIONS and name not in used and isinstance(value, DATA):
-            _check_unused(name, value, file)
-    check_overrides(file, set(SECTIONS) - PIPELINES)
+        if name not in used and isinstance(value, DATA):
+            try:
+                _check_unused(name, values, file)
+            except ConfigError as error:
+                mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    check_overrides(file, set(SECTIONS) - set(COPIES))
 
 
-def _check_unused(name: str, value: object, file: ConfigFile) -> None:
+def _check_unused(name: str, values: Mapping[str, Any], file: ConfigFile) -> None:
     """Refuse an unused name that can only be a mistake; warn of others."""
+    value, place = values[name], _place(name, file)
+    if name in SECTIONS:
+        key = COPIES.get(name, "").partition(".")[2]
+        scenario = as_dict(values.get("scenario"))
+        if key in scenario and value != scenario[key]:
+            raise ConfigError(f"{place}: not used, as scenario.{key} is set. Change that key.")
+        return
+    if advice := misplaced(name, value):
+        raise ConfigError(f"{place}: {advice}")
     near = nearest(name, [*SECTIONS, BASE], SIMILAR)
-    if name in ELSEWHERE:
-        place = ELSEWHERE[name].format(name)
-        raise ConfigError(
-            f"{_place(name, file)}: '{name}' is not a top-level key; move it to {place}."
-        )
     if near:
-        raise ConfigError(f"{_place(name, file)}: unknown section. Did you mean '{near}'?")
+        raise ConfigError(f"{place}: unknown section. Did you mean '{near}'?")
     if any(key == "type" for _, key, _ in walk(value)):
         raise ConfigError(
-            f"{_place(name, file)}: unknown section, and not used. Sections: {', '.join(SECTIONS)}."
+            f"{place}: unknown section, and not used. Sections: {', '.join(SECTIONS)}."
         )
     if name in file.assigned:
-        get_logger(__name__).warning("%s: not a section, and not used.", _place(name, file))
+        sections = {key: values[key] for key in SECTIONS if key in values}
+        leaf = next((path for path, key, _ in walk(sections) if key == name), None)
+        hint = f" Did you mean {leaf}?" if leaf else ""
+        get_logger(__name__).warning("%s: not a section, and not used.%s", place, hint)
+
+
+def misplaced(name: str, value: object) -> str:
+    """Return what to write for a key that belongs elsewhere or to mmengine; nothing for others."""
+    if name in ELSEWHERE:
+        return f"'{name}' is not a top-level key; move it to {ELSEWHERE[name].format(name)}."
+    translation = translate(name, value)
+    return "" if translation is None else f"is a key of mmengine, not of cliqa. {translation}"
 
 
 def _place(name: str, file: ConfigFile) -> str:

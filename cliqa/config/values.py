@@ -114,22 +114,26 @@ def _instead_of(value: object) -> str:
 
 def format_config(config: Mapping[str, Value]) -> str:
     """Return a config as the text of a Python file that loads to an equal config."""
-    return "\n".join(f"{key} = {_code(value, '')}\n" for key, value in config.items())
+    return "\n".join(f"{key} = {as_code(value, '')}\n" for key, value in config.items())
 
 
-def _code(value: Value, indent: str | None = None) -> str:
-    """Return a plain value as Python code; with an `indent`, on several lines if it is long."""
+def as_code(value: Value, indent: str | None = None) -> str:
+    """Return a plain value as Python code; with an `indent`, on several lines if it is long.
+
+    >>> as_code({"type": "SGD", "lr": 0.1})
+    "dict(type='SGD', lr=0.1)"
+    """
     if isinstance(value, float) and not math.isfinite(value):
         return f"float('{value}')"
     if not isinstance(value, (dict, list, tuple)):
         return repr(value)
     start, items, end = _parts(value)
-    line = start + ", ".join(name + _code(item) for name, item in items)
+    line = start + ", ".join(name + as_code(item) for name, item in items)
     line += "," + end if isinstance(value, tuple) and len(value) == 1 else end
     if indent is None or len(indent) + len(line) <= WIDTH:
         return line
     inner = indent + "    "
-    lines = "".join(f"{inner}{name}{_code(item, inner)},\n" for name, item in items)
+    lines = "".join(f"{inner}{name}{as_code(item, inner)},\n" for name, item in items)
     return f"{start}\n{lines}{indent}{end}"
 
 
@@ -142,7 +146,7 @@ def _parts(
         return start, [("", item) for item in value], end
     if all(isinstance(k, str) and k.isidentifier() and not keyword.iskeyword(k) for k in value):
         return "dict(", [(f"{key}=", item) for key, item in value.items()], ")"
-    return "{", [(f"{_code(key)}: ", item) for key, item in value.items()], "}"
+    return "{", [(f"{as_code(key)}: ", item) for key, item in value.items()], "}"
 
 
 def walk(value: Value, where: str = "") -> Iterator[tuple[str, object, Value]]:

@@ -27,7 +27,7 @@ from cliqa.engine.sections import (
     strategy_component,
 )
 from cliqa.engine.streams import TRANSFORMS
-from cliqa.models.build import check_model
+from cliqa.models.build import check_model, check_unused
 from cliqa.models.weights.start import check_start
 from cliqa.registry import (
     PLUGINS,
@@ -105,6 +105,7 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
             raise ConfigError(f"{key}: expected dict(...), got {config.get(key)!r}.")
     yield from _scenario_checks(config["scenario"])
     yield lambda: check_model(config["model"])
+    yield lambda: check_unused(config["model"], config["cl_strategy"].get("loss"))
     yield from _strategy_checks(config["cl_strategy"])
     for place in output_places(config):
         yield place.check

@@ -26,6 +26,7 @@ from cliqa.utils.device import resolve_device
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.utils.memory import shape_of
 from cliqa.utils.progress import EVERY, progress_lines
+from cliqa.utils.seed import numerics
 from cliqa.visualization.run import draw_run
 
 logger = get_logger(__name__)
@@ -65,7 +66,7 @@ def train(
         continuation = settle(parts, continuation)
         config = parts.config
         advice = partial(_memory_advice, parts.strategy, config["amp"])
-        with memory_advice(advice):
+        with numerics(config), memory_advice(advice):
             rehearse(parts)
     run = Run(
         folder,
@@ -81,7 +82,7 @@ def train(
     )
     origin = facts_of(continuation)
     del continuation  # the run has the checkpoint's content now, and drops it when it is loaded
-    with stop_on_signals(), run:
+    with numerics(config), stop_on_signals(), run:
         setup_logging(run.files.log)
         parts.attach_loggers(run.files.root)
         start = {"start": parts.start.to_dict()} if parts.start else {}

@@ -17,7 +17,7 @@ from cliqa.datasets.sharing import find_shared
 from cliqa.engine.streams import build_benchmark, build_data_sets, build_stream
 from cliqa.engine.targets import ClassTargets, Outputs, score_measures
 from cliqa.evaluation.classification import predicted_classes
-from cliqa.inference.evaluation_request import EvalRequest, is_new_data_set, parse_data_set
+from cliqa.inference.evaluation_request import ALL, EvalRequest, is_new_data_set, parse_data_set
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
@@ -139,8 +139,8 @@ class ClassData(EvaluationData):
         self.benchmark = build_benchmark(config["scenario"])
         self.class_names = self.benchmark.class_names
         for name in request.data_sets:
-            _check_known(name, names)
-        chosen = list(dict.fromkeys(request.data_sets)) or self._tested(split, learnt)
+            _check_known(name, [*names, ALL])
+        chosen = self._tested(split, learnt) if request.takes_own else request.named
         seen = [name for name in chosen if self.benchmark.names.index(name) < learnt]
         if split == "test" and self.benchmark.ahead_only and seen:
             logger.warning("the model was trained on the images of %s", ", ".join(seen))
@@ -227,8 +227,8 @@ def _check_known(name: str, names: Sequence[str]) -> None:
 def _score_sources(scenario: dict[str, Any], request: EvalRequest) -> dict[str, QualityDataset]:
     """Return the split of the wanted data sets by name, in the order asked for."""
     wanted, split = request.data_sets, request.split
-    named = list(dict.fromkeys(text for text in wanted if not is_new_data_set(text)))
-    own = {data.name: data for data in build_data_sets(scenario)} if named or not wanted else {}
+    named, takes_own = request.named, request.takes_own
+    own = {data.name: data for data in build_data_sets(scenario)} if named or takes_own else {}
     for name in named:
         if name not in own:
             raise ConfigError(
@@ -237,7 +237,7 @@ def _score_sources(scenario: dict[str, Any], request: EvalRequest) -> dict[str, 
             )
     others = [parse_data_set(text, request.scale) for text in wanted if is_new_data_set(text)]
     _report_seen(list(own.values()), others)
-    chosen = {name: own[name] for name in (named if wanted else own)}
+    chosen = {name: own[name] for name in (own if takes_own else named)}
     if split != "all" and own:
         stream = build_stream(scenario, list(own.values()))
         chosen = {name: stream.sources[name, split] for name in chosen}

@@ -114,8 +114,9 @@ class EvaluationModel:
         found = record_sources(
             {(name, split): source for name, source in sources.items()}, self.data.class_names
         )
-        given = [text for text in self.request.data_sets if not is_new_data_set(text)]
-        asked = given if self.request.data_sets else list(sources)
+        others = sum(is_new_data_set(text) for text in self.request.data_sets)  # they come last
+        own_names = list(sources)[: len(sources) - others]
+        asked = own_names if self.request.takes_own else self.request.named
         own = replace(found, sets={k: one for k, one in found.sets.items() if k in asked})
         if not own.sets:
             return found

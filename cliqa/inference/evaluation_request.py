@@ -39,13 +39,17 @@ class Scale:
     higher_is_better: bool = True
 
 
+ALL = "all"
+"""Stands for every data set of the config, also beside others."""
+
+
 @dataclass(frozen=True)
 class EvalRequest:
     """Which data are evaluated, and how.
 
     Attributes:
         data_sets: Names of the config's data sets, or others as `parse_data_set` takes them; none
-            for all of the config's.
+            or ``all`` for all of the config's.
         split: ``"test"``, ``"val"``, ``"train"`` or ``"all"``.
         protocol: How images are resized and cropped.
         scale: Of the score files among the data sets.
@@ -70,6 +74,16 @@ class EvalRequest:
         if self.batch_size is not None and self.batch_size < 1:
             raise ConfigError(f"--batch-size {self.batch_size}: must be at least 1.")
         check_workers(self.num_workers, "--num-workers")
+
+    @property
+    def takes_own(self) -> bool:
+        """Whether all of the config's data sets are wanted: no name is given, or ``all`` is one."""
+        return not self.data_sets or ALL in self.data_sets
+
+    @property
+    def named(self) -> list[str]:
+        """The names of the config's data sets that are given."""
+        return list(dict.fromkeys(t for t in self.data_sets if not is_new_data_set(t) and t != ALL))
 
 
 def is_new_data_set(text: str) -> bool:

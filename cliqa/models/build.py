@@ -14,6 +14,9 @@ from cliqa.models.mmpretrain_bridge import initialise, model_scope
 from cliqa.models.weights.weights import load_weights
 from cliqa.registry import MODELS, Component, build_component, check_component
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
 
 PARTS = ("backbone", "neck", "head", "text_encoder")
 
@@ -33,7 +36,48 @@ def check_model(config: Mapping[str, Any], where: str = "model") -> None:
     component = check_component(MODELS, config, where)
     for part in PARTS:
         if config.get(part) is not None and not takes_name(component, part):
-            check_component(MODELS, config[part], f"{where}.{part}")
+            listed = part == "neck" and config["type"] == "ImageClassifier"
+            for place, section in _sections(config[part], f"{where}.{part}", listed=listed):
+                check_component(MODELS, section, place)
+
+
+def _sections(section: Any, where: str, *, listed: bool) -> list[tuple[str, Any]]:  # noqa: ANN401
+    """Return a part's section, or those of a list of necks, each with its key path."""
+    if listed and isinstance(section, (list, tuple)):
+        return [(f"{where}[{index}]", one) for index, one in enumerate(section)]
+    return [(where, section)]
+
+
+def check_unused(config: Mapping[str, Any], loss: object, where: str = "model") -> None:
+    """Refuse keys that mmpretrain uses in its own training loop alone; warn of another loss.
+
+    Args:
+        config: The model's config.
+        loss: The section of the loss that trains.
+        where: Its key path, for the messages.
+
+    Raises:
+        ConfigError: The model blends images, or normalises them.
+    """
+    if with_type(config, where)["type"] != "ImageClassifier":
+        return
+    if (config.get("train_cfg") or {}).get("augments"):
+        raise ConfigError(
+            f"{where}.train_cfg: Mixup and CutMix blend images in mmpretrain's own training loop "
+            "alone. Write train_cfg=None into the model; RandomErasing and RandAugment are "
+            "transforms here."
+        )
+    if config.get("data_preprocessor"):
+        raise ConfigError(
+            f"{where}.data_preprocessor: images are normalised by scenario.train_transform and "
+            "scenario.eval_transform: write dict(type='Normalize', mean=..., std=...) there, of "
+            "levels 0..1, and data_preprocessor=None into the model."
+        )
+    head = config.get("head")
+    own = (head.get("loss") or {}).get("type") if isinstance(head, Mapping) else None
+    used = loss.get("type") if isinstance(loss, Mapping) else None
+    if own and own != used:
+        logger.warning("%s.head.loss '%s' is not used: cl_strategy.loss is '%s'.", where, own, used)
 
 
 def takes_name(component: Component, part: str) -> bool:

@@ -129,6 +129,7 @@ def model_scope() -> Iterator[None]:
     with (
         DefaultScope.overwrite_default_scope("cliqa"),
         _guarded(untrusted_source()),
+        _quiet(MMLogger.get_current_instance()),  # LoRAModel initialises while it is built
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", message="In MMCV v1.4.4, we modified")  # a note from 2022
@@ -188,13 +189,15 @@ def initialise(module: nn.Module) -> None:
     mmengine's modules keep torch's default weights until then, and log three lines per parameter.
 
     Args:
-        module: Any module; one without ``init_weights`` is not changed.
+        module: Any module; one without ``init_weights``, or on the meta device, is not changed.
 
     Raises:
         ModelError: The weights of an ``init_cfg`` cannot be loaded.
     """
     init_weights = getattr(module, "init_weights", None)
     if init_weights is None or getattr(module, "is_init", False):
+        return
+    if any(parameter.is_meta for parameter in module.parameters()):  # no values to initialise
         return
     # the initialisers are registered under mmpretrain's scope, not under ours
     with (

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,3 +46,25 @@ def seed_everything(seed: int, *place: str | int) -> None:
 def generator(seed: int, *place: str | int) -> torch.Generator:
     """Return a CPU generator seeded for one place."""
     return torch.Generator().manual_seed(derive_seed(seed, *place))
+
+
+@contextmanager
+def numerics(config: Mapping[str, Any]) -> Iterator[None]:
+    """Choose PyTorch's algorithms on a GPU within this context, as a config's keys ask for.
+
+    Args:
+        config: ``deterministic``: operations without a deterministic algorithm raise an error.
+            ``cudnn_benchmark``: the fastest convolutions, chosen anew in every process. Without a
+            key, or with None, the process's own choice stays.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if config.get("deterministic") is not None:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # which torch asks for
+        torch.use_deterministic_algorithms(config["deterministic"])
+    if config.get("cudnn_benchmark") is not None:
+        torch.backends.cudnn.benchmark = config["cudnn_benchmark"]
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]

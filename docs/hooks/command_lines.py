@@ -14,6 +14,7 @@ TOOLS = (
     *("tools.run_seeds", "tools.compress", "tools.profile_model", "tools.print_config"),
     *("tools.clear_dataset", "tools.make_demo_data", "tools.make_fashion_data"),
     *("tools.compare_pretraining", "tools.zero_shot"),
+    *("tools.from_mmpretrain", "tools.browse_data", "tools.vis_schedule"),
 )
 """The scripts of the page about command lines, in its order."""
 

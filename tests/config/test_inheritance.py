@@ -123,10 +123,27 @@ def test_placeholders_that_would_be_garbage(tmp_path: Path, line: str) -> None:
         write(tmp_path, x=f"_base_ = 'a.py'\n{line}", a="a = 1")
 
 
-def test_bases_of_other_packages_are_left_to_mmengine(tmp_path: Path) -> None:
-    file = write(tmp_path, x="_base_ = 'mmpretrain::resnet/resnet18.py'\nseed = _base_.whatever")
-    assert file.external
-    assert file.bases == ()
+def test_bases_of_other_packages_are_read_like_any_base(tmp_path: Path) -> None:
+    file = write(tmp_path, x="_base_ = 'mmpretrain::resnet/resnet18_8xb32_in1k.py'")
+    assert file.bases[0].path.name == "resnet18_8xb32_in1k.py"
+    assert {"model", "optim_wrapper", "train_dataloader"} <= file.names
+    with pytest.raises(ConfigError, match="line 2: no base sets 'modell'. Did you mean 'model'"):
+        write(tmp_path, x="_base_ = 'mmpretrain::_base_/models/resnet18.py'\nseed = _base_.modell")
+
+
+@pytest.mark.parametrize(
+    ("base", "message"),
+    [
+        ("mmpretrain::_base_/models/resnet19.py", "no such config.*Did you mean 'resnet1.*py'"),
+        ("mmdet::x.py", r"x\.py: its base mmdet::x\.py: the package 'mmdet' is not installed"),
+        ("numpy::x.py", "the package 'numpy' brings no configs"),
+        ("a.b::x.py", r"the package 'a\.b' is not installed"),
+        ("::x.py", "the package '' is not installed"),
+    ],
+)
+def test_bases_of_packages_that_are_not_there(tmp_path: Path, base: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        write(tmp_path, x=f"_base_ = {base!r}")
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

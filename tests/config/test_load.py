@@ -217,6 +217,15 @@ def test_dataset_type_is_another_name_of_the_scenarios_type(folder: Path) -> Non
         load_config(path)
 
 
+def test_pipelines_are_the_scenarios_where_it_has_none(folder: Path) -> None:
+    path = folder / "plain.py"
+    sections = "scenario = dict(type='S')\nmodel = {}\ncl_strategy = {}\n"
+    path.write_text(sections + "train_pipeline = [dict(type='ToTensor')]\n")
+    found = load_config(path, ["train_pipeline.0.type=Resize"])
+    assert found["scenario"] == {"type": "S", "train_transform": [{"type": "Resize"}]}
+    assert "train_pipeline" not in found
+
+
 def test_load_from_is_a_path_or_a_dict(folder: Path) -> None:
     path = folder / "start.py"
     path.write_text(LEAF + "load_from = dict(path='w.pth', freeze=['backbone'])\n")

@@ -249,6 +249,10 @@ def test_a_file_of_scores_with_its_image_folder(
     for measure in ("srcc", "plcc", "krcc"):
         same = pytest.approx(found["b"]["metrics"][measure], abs=1e-6)
         assert found["metas"]["metrics"][measure] == same
+    every = ("--datasets", "all", *given[2:])
+    status, text, told = call(tiny_run, *every, *scale, "--out", tmp_path / "all.json")
+    assert status == 0, told
+    assert list(json.loads((tmp_path / "all.json").read_text())["datasets"]) == [*"abc", "metas"]
     status, _, told = call(tiny_run, *given)
     assert status == 2
     assert "Add --score-range LOW HIGH" in told

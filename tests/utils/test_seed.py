@@ -8,7 +8,7 @@ import random
 import numpy as np
 import torch
 
-from cliqa.utils.seed import derive_seed, generator, seed_everything
+from cliqa.utils.seed import derive_seed, generator, numerics, seed_everything
 
 
 def draw() -> tuple[float, float, float]:
@@ -53,3 +53,16 @@ def test_a_generator_leaves_the_global_ones_alone() -> None:
     assert torch.equal(torch.rand(2), expected)
     assert torch.equal(torch.rand(2, generator=generator(5, "split")), first)
     assert not torch.equal(torch.rand(2, generator=generator(5, "other")), first)
+
+
+def test_algorithms_are_chosen_for_a_run_alone() -> None:
+    assert not torch.are_deterministic_algorithms_enabled()
+    with numerics({"deterministic": True, "cudnn_benchmark": False}):
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cudnn.benchmark
+        with numerics({}):
+            assert torch.are_deterministic_algorithms_enabled()
+    with numerics({"cudnn_benchmark": True}):
+        assert torch.backends.cudnn.benchmark
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.benchmark

@@ -25,6 +25,7 @@ from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CheckpointError, ConfigError
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.utils.progress import EVERY, progress_lines
+from cliqa.utils.seed import numerics
 from cliqa.visualization.pretraining import draw_pretraining
 from cliqa.visualization.style import save_figure
 
@@ -77,7 +78,7 @@ def pretrain(
         logger.info("resumed from %s: %d epoch(s) done", checkpoint, len(trainer.rows))
     resumes = checkpoint is not None and files.owns(checkpoint)
     held = files.held(resumes=resumes, resumed=read_as, resumable=asked.resume == "auto")
-    with stop_on_signals(), held:
+    with numerics(config), stop_on_signals(), held:
         setup_logging(files.log)
         dump_config(config, files.config)
         start = {"start": parts.start.to_dict()} if parts.start else {}
