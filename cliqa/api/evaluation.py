@@ -27,7 +27,7 @@ def evaluate(
     score_range: tuple[float, float] | None = None,
     higher_is_better: bool = True,
     crops: str | None = None,
-    crop_size: int = 224,
+    crop_size: int | None = None,
     seed: int = 0,
     device: str = "auto",
     batch_size: int | None = None,
@@ -49,7 +49,7 @@ def evaluate(
         score_range: Scale of the scores in files, (low, high).
         higher_is_better: Direction of the scores in files.
         crops: Average over crops: ``"grid:5x5"`` or ``"random:25"``; by default as trained.
-        crop_size: Edge of a crop in pixels.
+        crop_size: Edge of a crop in pixels; by default that of the model's own crops.
         seed: Seed of random crops.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         batch_size: Images per batch; by default the run's.

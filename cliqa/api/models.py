@@ -142,7 +142,7 @@ def load(
     *,
     device: str = "auto",
     crops: str | None = None,
-    crop_size: int = 224,
+    crop_size: int | None = None,
     resize: int | tuple[int, int] | str | None = None,
     seed: int = 0,
     trust: bool = False,
@@ -154,7 +154,7 @@ def load(
             (``.onnx``, or ``.xml`` for OpenVINO), which is computed on the CPU.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         crops: Average over crops: ``"grid:5x5"`` or ``"random:25"``; by default as trained.
-        crop_size: Edge of a crop in pixels.
+        crop_size: Edge of a crop in pixels; by default that of the model's own crops.
         resize: Resize to this shorter edge, to (height, width), or ``"none"``; by default as
             trained.
         seed: Seed of random crops.

@@ -92,6 +92,7 @@ class EvaluationModel:
             request.protocol,
             "scenario.eval_transform",
             quality=self.data.kind == "scores",
+            train_steps=scenario.get("train_transform"),
         )
 
     @property
@@ -127,7 +128,7 @@ class EvaluationModel:
     ) -> dict[str, Any]:
         """Return the content of ``eval_results.json``."""
         bootstrap, seed = resamples(self.config), self.config["seed"]
-        protocol = self.request.protocol
+        protocol = self.views.protocol
         return {
             "model_type": self.config["model"].get("type", "ImageClassifier"),
             "eval_time": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S"),

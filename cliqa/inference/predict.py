@@ -146,6 +146,7 @@ class Predictor:
         device: Where it computes.
         names: The experiences that it has been trained on.
         classes: Its classes; empty if it predicts scores.
+        protocol: The changes, with the size of the crops.
         views: The whole preprocessing of an image: `transform`, then the crops of the protocol.
         transform: Preprocessing of the whole image.
 
@@ -163,14 +164,17 @@ class Predictor:
         self.image_model = open_model(source, device) if isinstance(source, (str, Path)) else source
         self.checkpoint, self.device = self.image_model.path, device
         self.names, self.classes = self.image_model.names, self.image_model.classes
-        self.protocol = protocol or EvaluationProtocol()
+        protocol = protocol or EvaluationProtocol()
+        scenario = self.image_model.scenario if protocol.changes_crops else {}
         with built_from(self.checkpoint):
             self.views = build_views(
                 self.image_model.eval_transform,
-                self.protocol,
+                protocol,
                 "scenario.eval_transform",
                 quality=not self.classes,
+                train_steps=scenario.get("train_transform"),
             )
+        self.protocol = self.views.protocol
         if self.image_model.channels == 1:
             self.views.pipeline = _Grey(self.views.pipeline)
         self.transform: Transform = self.views.pipeline
