@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -28,7 +26,7 @@ from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_file, check_output_is_open
 
 if TYPE_CHECKING:
-    from cliqa.inference.predict import Predictor, Score
+    from cliqa.inference.predict import Predictor
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -72,13 +70,16 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> int:
     """Score images and write a table; the status is 1 if an image could not be scored.
 
-    If the work is interrupted, the scores so far are written.
+    Rows are written as they come. If the work is interrupted, the scores so far are in the table;
+    if it is killed, they are in ``NAME.part`` beside it.
     """
     _check(args)
     from tqdm import tqdm  # noqa: PLC0415  --help answers without what follows
 
     from cliqa.engine.interrupts import stop_on_signals  # noqa: PLC0415
-    from cliqa.inference.predict import Predictor, find_images  # noqa: PLC0415
+    from cliqa.inference.image_paths import find_images  # noqa: PLC0415
+    from cliqa.inference.predict import Predictor  # noqa: PLC0415
+    from cliqa.inference.scores import ScoreTable  # noqa: PLC0415
     from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
@@ -87,16 +88,21 @@ def main(args: argparse.Namespace) -> int:
     predictor = Predictor(args.model, resolve_device(args.device), protocol)
     to_scale = scaling(args, predictor)
     scores = predictor.predict(paths, args.batch_size, args.num_workers)
-    rows: list[Score] = []
+    table = ScoreTable(args.out, bool(predictor.classes))
+    bad: list[str] = []
+    quiet = True if not args.out and sys.stdout.isatty() else None
     with stop_on_signals("what is scored is written"):
         try:
-            for row in tqdm(scores, total=len(paths), desc="score", leave=False, disable=None):
-                rows.append(row if row.score is None else replace(row, score=to_scale(row.score)))
+            for row in tqdm(scores, total=len(paths), desc="score", leave=False, disable=quiet):
+                table.add([row if row.score is None else replace(row, score=to_scale(row.score))])
+                bad += [row.error] if row.error else []
         finally:
-            _write(args, rows, len(paths), bool(predictor.classes))
-    bad = [row for row in rows if row.error]
-    for row in bad:
-        sys.stderr.write(f"not scored: {row.error}\n")
+            table.finish()
+            if 0 < table.count < len(paths):
+                where = args.out or "the table"
+                print_error(f"{table.count} of {len(paths)} images are in {where}")
+    for error in bad:
+        sys.stderr.write(f"not scored: {error}\n")
     return 1 if bad else 0
 
 
@@ -116,22 +122,6 @@ def _check(args: argparse.Namespace) -> None:
         check_output_is_open("Give a file with --out.")
 
 
-def _write(args: argparse.Namespace, rows: Sequence[Score], total: int, of_classes: bool) -> None:
-    """Write the scores, and report how many images have one if not all do."""
-    from cliqa.utils.io import write_text  # noqa: PLC0415  needs numpy
-
-    if not rows:
-        return
-    as_json = bool(args.out) and Path(args.out).suffix == ".json"
-    text = (to_json if as_json else to_csv)(rows, of_classes)
-    if args.out:
-        write_text(args.out, text)
-    else:
-        sys.stdout.write(text)
-    if len(rows) < total:
-        print_error(f"{len(rows)} of {total} images are in {args.out or 'the table'}")
-
-
 def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float], float]:
     """Return a function that converts a score of 0..1 to the requested scale.
 
@@ -148,39 +138,6 @@ def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float],
         return lambda score: on_scale(score, scale)
     low, high = args.scale or (0.0, 1.0)
     return lambda score: low + (high - low) * score
-
-
-def to_csv(rows: Sequence[Score], of_classes: bool = False) -> str:
-    """Return ``image,score`` or ``image,class,probability`` lines.
-
-    An image that could not be scored has empty fields.
-    """
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    # a bare carriage return, which a name may hold, is not quoted by default
-    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    table.writerow(["image", "class", "probability"] if of_classes else ["image", "score"])
-    for row in rows:
-        score = "" if row.score is None else f"{row.score:.6f}"
-        cells = [str(row.image), row.label or "", score] if of_classes else [str(row.image), score]
-        (quoted if "\r" in "".join(cells) else table).writerow(cells)
-    return out.getvalue()
-
-
-def to_json(rows: Sequence[Score], of_classes: bool = False) -> str:
-    """Return a list of ``{"image", "score"}`` or ``{"image", "class", "probability"}``.
-
-    An image that could not be scored has an ``"error"`` too.
-    """
-    from cliqa.utils.io import to_json as as_json  # noqa: PLC0415  needs numpy
-
-    listed = []
-    for row in rows:
-        value = row.score
-        output = {"class": row.label, "probability": value} if of_classes else {"score": value}
-        error = {"error": row.error} if row.error else {}
-        listed.append({"image": str(row.image), **output, **error})
-    return as_json(listed, indent=2) + "\n"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ from torch import nn
 
 from cliqa.config.trust import trusting
 from cliqa.inference.evaluation_request import on_scale, scale_of
-from cliqa.inference.predict import Predictor, Score, find_images
+from cliqa.inference.image_paths import find_images
+from cliqa.inference.predict import Predictor
+from cliqa.inference.scores import Score
 from cliqa.transforms.protocol import EvaluationProtocol, parse_protocol
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ConfigError, DatasetError

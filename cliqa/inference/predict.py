@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,8 @@ from torchvision.transforms.v2.functional import rgb_to_grayscale
 from tqdm import tqdm
 
 from cliqa.config.trust import built_from
-from cliqa.datasets.image_listing import find_path, is_hidden, is_image, list_images, log_others
 from cliqa.inference.image_model import ImageModel, open_model
+from cliqa.inference.scores import Score
 from cliqa.training.loop.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
 from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
@@ -30,70 +28,6 @@ Sample = tuple[Path, "torch.Tensor | None", "str | None"]
 
 BATCH = 32
 """Images or crops a batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One image's score.
-
-    Args:
-        image: The file.
-        score: 0..1 in training's terms, higher = better; of a classifier the probability of the
-            class. None where the image cannot be read.
-        error: Why it cannot be read.
-        label: The class, of a classifier.
-    """
-
-    image: Path
-    score: float | None
-    error: str | None = None
-    label: str | None = None
-
-
-def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Path]:
-    """Return the images that files and folders name, sorted within each folder.
-
-    Args:
-        paths: Files, taken whatever their suffix, folders, and patterns such as ``set/**/*.jpg``
-            (``**`` for any folders), of which the images are taken. How many other files these
-            hold is logged; hidden files, and those of operating systems, are skipped.
-        recursive: Look into folders' folders too.
-
-    Raises:
-        DatasetError: A path does not exist, or a folder or pattern leads to no image.
-    """
-    found: list[Path] = []
-    for path in map(find_path, paths):
-        others: list[str] = []
-        if path.is_dir():
-            inside = sorted(map(Path, list_images(path, others, recursive)))
-            log_others(path, others)
-            if not inside:
-                hint = "" if recursive else " Use --recursive to look into its folders."
-                raise DatasetError(f"{path}: no image in this folder.{hint}")
-            found.extend(inside)
-        elif path.is_file():
-            found.append(path)
-        elif glob.has_magic(str(path)):
-            matched = sorted(_matching(path, others))
-            log_others(path, others)
-            if not matched:
-                raise DatasetError(f"{path}: no image matches this pattern.")
-            found.extend(matched)
-        else:
-            raise DatasetError(f"{path}: no such file or folder.")
-    return list(dict.fromkeys(found))
-
-
-def _matching(pattern: Path, others: list[str]) -> Iterator[Path]:
-    """Yield the images that a pattern leads to; the names of other files go to `others`."""
-    for path in map(Path, glob.iglob(str(pattern), recursive=True)):
-        if not path.is_file() or is_hidden(path.name):
-            continue
-        if is_image(path.name):
-            yield path
-        else:
-            others.append(path.name)
 
 
 class _Grey:

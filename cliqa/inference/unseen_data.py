@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from cliqa.datasets.image_listing import list_folders
 from cliqa.inference.evaluation_request import Scale, is_new_data_set, parse_data_set
-from cliqa.inference.predict import Predictor, find_images
+from cliqa.inference.image_paths import find_images
+from cliqa.inference.predict import Predictor
 from cliqa.losses.contrastive import level_shares
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.models.language.image_text_model import ImageTextModel

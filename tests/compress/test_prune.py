@@ -23,7 +23,8 @@ from cliqa.config.load import load_config
 from cliqa.engine.work_dir.checkpoints import load_run, model_of
 from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.inference.evaluate import evaluate
-from cliqa.inference.predict import Predictor, find_images
+from cliqa.inference.image_paths import find_images
+from cliqa.inference.predict import Predictor
 from cliqa.models.lora.adapters import lora_layers
 from cliqa.models.pruned import pruning_of
 from cliqa.utils.errors import ArtifactError, CheckpointError, CliqaError, ConfigError

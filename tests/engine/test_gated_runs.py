@@ -12,7 +12,8 @@ import torch
 
 from cliqa.engine.work_dir.checkpoints import deployed_of, load_run, model_of
 from cliqa.evaluation.records.predictions import load_predictions
-from cliqa.inference.predict import Predictor, find_images
+from cliqa.inference.image_paths import find_images
+from cliqa.inference.predict import Predictor
 from cliqa.training.views.gate import GatedViews
 
 Config = dict[str, Any]

@@ -15,7 +15,8 @@ from cliqa.deploy.onnx.file import describe, load_proto, read_metadata
 from cliqa.inference.evaluate import evaluate
 from cliqa.inference.exported_model import ExportedModel, check_same_names
 from cliqa.inference.image_model import open_model
-from cliqa.inference.predict import Predictor, find_images
+from cliqa.inference.image_paths import find_images
+from cliqa.inference.predict import Predictor
 from cliqa.utils.errors import ArtifactError, CheckpointError, ModelError
 
 pytest.importorskip("onnxscript")
