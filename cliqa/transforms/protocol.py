@@ -115,10 +115,7 @@ class EvaluationProtocol:
         return ", ".join(parts) or "each model's own preprocessing"
 
     def for_model(self, own: int | None) -> EvaluationProtocol:
-        """Return the protocol with the size of its crops; another size than the model's is told.
-
-        Args:
-            own: Edge of the model's own crops, in pixels; None if it has none.
+        """Return the protocol with the size of its crops; another than the model's own is told.
 
         Raises:
             ConfigError: The size is not given, and the model has none of its own.
@@ -126,10 +123,8 @@ class EvaluationProtocol:
         if not self.changes_crops:
             return self
         if self.crop_size is None and own is None:
-            raise ConfigError(
-                f"--crops {self.crops}: the model was trained without crops of one size. Add "
-                "--crop-size PIXELS."
-            )
+            why = "the model was trained without crops of one size"
+            raise ConfigError(f"--crops {self.crops}: {why}. Add --crop-size PIXELS.")
         if self.crop_size is not None and own not in (None, self.crop_size):
             logger.warning(
                 "--crop-size %d: the model's own crops are %d px. It scores what it was not "
@@ -281,8 +276,7 @@ def build_views(
 def own_crop_size(*pipelines: Sequence[Mapping[str, Any]]) -> int | None:
     """Return the edge of the square that a pipeline crops last, in pixels.
 
-    Args:
-        pipelines: Lists of steps; the first one that crops decides.
+    Of several lists of steps the first that crops decides.
 
     >>> own_crop_size([{"type": "Resize", "size": 256}], [{"type": "RandomCrop", "size": [96]}])
     96

@@ -90,8 +90,6 @@ os.kill(os.getpid(), signal.SIGKILL)
     found = subprocess.run([sys.executable, "-c", script], check=False)
     assert found.returncode == -9
     text = path.with_name(f"s.{suffix}.part").read_text()
-    if suffix == "csv":
-        rows = list(csv.DictReader(text.splitlines()))
-    else:
-        rows = json.loads(text + "]")
+    is_csv = suffix == "csv"
+    rows = list(csv.DictReader(text.splitlines())) if is_csv else json.loads(text + "]")
     assert [float(row["score"]) for row in rows] == [0.0, 0.1, 0.2]
