@@ -56,9 +56,10 @@ def main(args: argparse.Namespace) -> None:
     """Evaluate, write each checkpoint's results, and print a table of all of them."""
     _check_outputs(args)
     low, high = check_range("--score-range", args.score_range)
+    from cliqa.datasets.labels.scale import Scale  # noqa: PLC0415
     from cliqa.evaluation.records.eval_results import evaluation_report  # noqa: PLC0415
     from cliqa.inference.evaluate import evaluate_checkpoints  # noqa: PLC0415  --help is fast
-    from cliqa.inference.evaluation_request import EvalRequest, Scale  # noqa: PLC0415
+    from cliqa.inference.evaluation_request import EvalRequest  # noqa: PLC0415
     from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
     from cliqa.utils.io import write_text  # noqa: PLC0415

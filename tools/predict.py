@@ -26,6 +26,7 @@ from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_file, check_output_is_open
 
 if TYPE_CHECKING:
+    from cliqa.inference.fast_predictor import FastPredictor
     from cliqa.inference.predict import Predictor
 
 
@@ -48,7 +49,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs=2,
         type=float,
         metavar=("LOW", "HIGH"),
-        help="range of the scores, e.g. 0 10 (default: 0 1); higher is better",
+        help="range of the scores, e.g. 0 10 (default: 0 1, or a self-contained file's own); "
+        "higher is better",
     )
     parser.add_argument(
         "--dataset", metavar="NAME", help="give scores on the scale of this data set of the config"
@@ -58,6 +60,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--recursive", action="store_true", help="look into folders' folders")
     parser.add_argument("--batch-size", type=int, help="images a batch (default: 32 or crops)")
     add_arguments(parser, "--num-workers", "--device", "--trust")
+    parser.set_defaults(num_workers=None)  # threads, which start at once
     args = parser.parse_args(argv)
     if args.model is None:
         args.model, *args.paths = args.paths
@@ -76,16 +79,12 @@ def main(args: argparse.Namespace) -> int:
     _check(args)
     from tqdm import tqdm  # noqa: PLC0415  --help answers without what follows
 
+    from cliqa.datasets.image_listing import find_images  # noqa: PLC0415
     from cliqa.engine.interrupts import stop_on_signals  # noqa: PLC0415
-    from cliqa.inference.image_paths import find_images  # noqa: PLC0415
-    from cliqa.inference.predict import Predictor  # noqa: PLC0415
     from cliqa.inference.scores import ScoreTable  # noqa: PLC0415
-    from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
-    from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
-    protocol = parse_protocol(args.crops, args.crop_size, args.resize, args.seed)
     paths = find_images(args.paths, args.recursive)
-    predictor = Predictor(args.model, resolve_device(args.device), protocol)
+    predictor = open_predictor(args)
     to_scale = scaling(args, predictor)
     scores = predictor.predict(paths, args.batch_size, args.num_workers)
     table = ScoreTable(args.out, bool(predictor.classes))
@@ -106,6 +105,22 @@ def main(args: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
+def open_predictor(args: argparse.Namespace) -> Predictor | FastPredictor:
+    """Return the model: without torch where that is possible, in a fraction of the time."""
+    if args.crops is None and args.resize is None and args.device in ("auto", "cpu"):
+        from cliqa.inference.fast_predictor import open_fast  # noqa: PLC0415
+
+        fast = open_fast(args.model)
+        if fast is not None:
+            return fast
+    from cliqa.inference.predict import Predictor  # noqa: PLC0415  imports torch
+    from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
+    from cliqa.utils.device import resolve_device  # noqa: PLC0415
+
+    protocol = parse_protocol(args.crops, args.crop_size, args.resize, args.seed)
+    return Predictor(args.model, resolve_device(args.device), protocol)
+
+
 def _check(args: argparse.Namespace) -> None:
     """Refuse invalid options before anything is read."""
     first = Path(args.paths[0])
@@ -122,20 +137,23 @@ def _check(args: argparse.Namespace) -> None:
         check_output_is_open("Give a file with --out.")
 
 
-def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float], float]:
+def scaling(
+    args: argparse.Namespace, predictor: Predictor | FastPredictor
+) -> Callable[[float], float]:
     """Return a function that converts a score of 0..1 to the requested scale.
 
     Raises:
         ConfigError: The model gives classes, or its config has no such data set.
     """
-    from cliqa.inference.evaluation_request import on_scale, scale_of  # noqa: PLC0415
-
     if predictor.classes and (args.scale or args.dataset):
         option = "--scale" if args.scale else "--dataset"
         raise ConfigError(f"{option}: this model gives classes, not scores.")
     if args.dataset:
-        scale = scale_of(predictor.image_model.scenario, args.dataset)
-        return lambda score: on_scale(score, scale)
+        from cliqa.inference.evaluation_request import scale_of  # noqa: PLC0415  imports torch
+
+        return scale_of(predictor.scenario, args.dataset).place
+    if predictor.scale is not None and not args.scale:
+        return predictor.scale.place
     low, high = args.scale or (0.0, 1.0)
     return lambda score: low + (high - low) * score
 

@@ -10,8 +10,9 @@ import pandas as pd
 
 from cliqa.api.models import HasWorkDir, path_of
 from cliqa.config.trust import trusting
+from cliqa.datasets.labels.scale import Scale
 from cliqa.inference.evaluate import evaluate_checkpoints
-from cliqa.inference.evaluation_request import EvalRequest, Scale
+from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.transforms.protocol import parse_protocol
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ConfigError

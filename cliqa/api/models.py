@@ -13,8 +13,8 @@ from PIL import Image
 from torch import nn
 
 from cliqa.config.trust import trusting
-from cliqa.inference.evaluation_request import on_scale, scale_of
-from cliqa.inference.image_paths import find_images
+from cliqa.datasets.image_listing import find_images
+from cliqa.inference.evaluation_request import scale_of
 from cliqa.inference.predict import Predictor
 from cliqa.inference.scores import Score
 from cliqa.transforms.protocol import EvaluationProtocol, parse_protocol
@@ -79,19 +79,19 @@ class Model:
         dataset: str | None = None,
         recursive: bool = False,
         batch_size: int | None = None,
-        num_workers: int = 0,
+        num_workers: int | None = None,
     ) -> pd.DataFrame:
         """Score images, or classify them.
 
         Args:
             images: Files, folders, patterns, Pillow images, or arrays (H, W) or (H, W, 3); one of
                 them or a list.
-            scale: Range of the scores that are returned, (low, high); by default (0, 1). Higher is
-                better.
+            scale: Range of the scores that are returned, (low, high); by default (0, 1), or the
+                own one of a self-contained file. Higher is better.
             dataset: Return scores on the scale of this data set of the run instead.
             recursive: Look into folders of folders too.
             batch_size: Images per batch; by default 32.
-            num_workers: Processes that read images.
+            num_workers: Processes that read images; by default threads do, one a CPU.
 
         Returns:
             A row per image, in order: ``image`` and ``score``; of a classifier ``image``, ``class``
@@ -113,14 +113,14 @@ class Model:
     ) -> Callable[[float], float]:
         """Return the function that brings a score of 0..1 to the scale that is asked for."""
         if scale is None and dataset is None:
-            return lambda score: score
+            own_scale = self._predictor.scale
+            return (lambda score: score) if own_scale is None else own_scale.place
         if self.classes:
             raise ConfigError(f"{self.path}: gives classes, not scores. Leave the scale out.")
         if scale is not None and dataset is not None:
             raise ConfigError("predict: scale and dataset both give the scale. Choose one.")
         if dataset is not None:
-            own = scale_of(self._predictor.image_model.scenario, dataset)
-            return lambda score: on_scale(score, own)
+            return scale_of(self._predictor.scenario, dataset).place
         low, high = scale or (0.0, 1.0)
         if not low < high:
             raise ConfigError(f"predict: scale=({low:g}, {high:g}): the first must be lower.")

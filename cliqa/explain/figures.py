@@ -12,12 +12,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from cliqa.datasets.image_listing import find_images
 from cliqa.explain import attention_figure
 from cliqa.explain.attention import explain
 from cliqa.explain.embedding import Method, draw_embedding, embed_data_sets, embed_images
 from cliqa.explain.ranking import draw_ranking, draw_strip, rank_degradations
 from cliqa.explain.words import draw_words, explain_words
-from cliqa.inference.image_paths import find_images
 from cliqa.inference.predict import Predictor
 from cliqa.visualization.modes import Target
 

@@ -27,6 +27,7 @@ from cliqa.inference.evaluation_request import EvalRequest, is_new_data_set
 from cliqa.inference.exported_model import (
     ExportedModel,
     check_fits_export,
+    check_protocol,
     check_same_names,
     own_config,
 )
@@ -230,6 +231,9 @@ class ExportedEvaluation(EvaluationModel):
         self.model = ExportedModel(path)
         config = own_config(self.model) if config is None else config
         check_fits_export(self.model, config)
+        check_protocol(self.model, request.protocol)
+        if self.model.takes_pixels:
+            config = {**config, "scenario": {**config["scenario"], "eval_transform": []}}
         names, about = self.model.names, self.model.metadata
         super().__init__(
             *(path, config, config_file, CPU, request),

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cliqa.config.option_values import parse_value
 from cliqa.config.trust import vouch
 from cliqa.datasets.base import QualityDataset
-from cliqa.datasets.labels.scale import from_unit
+from cliqa.datasets.labels.scale import Scale
 from cliqa.engine.sections import data_set_sections
 from cliqa.registry import DATASETS, build_component, find
 from cliqa.transforms.protocol import EvaluationProtocol
@@ -22,21 +20,6 @@ from cliqa.utils.paths import home_path
 
 FILES = (".csv", ".json", ".xlsx")
 """Suffixes of score files; any other word before the ``=`` is a type of data set."""
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The scale of a data set's scores.
-
-    Attributes:
-        low: The lowest possible score.
-        high: The highest possible score.
-        higher_is_better: The direction.
-    """
-
-    low: float
-    high: float
-    higher_is_better: bool = True
 
 
 @dataclass(frozen=True)
@@ -160,13 +143,3 @@ def scale_of(scenario: Mapping[str, Any], name: str) -> Scale:
         has = f"has {', '.join(known)}" if known else "has no data sets of scores"
         raise ConfigError(f"--dataset {name}: the model's config {has}. Or use --scale LOW HIGH.")
     return known[name]
-
-
-def on_scale(score: float, scale: Scale) -> float:
-    """Return a score of 0..1 (others are clipped) in a data set's units and direction.
-
-    >>> on_scale(0.25, Scale(0, 100)), on_scale(0.25, Scale(0, 100, higher_is_better=False))
-    (25.0, 75.0)
-    """
-    clipped = np.clip(score, 0.0, 1.0)
-    return float(from_unit(clipped, (scale.low, scale.high), scale.higher_is_better))

@@ -11,10 +11,13 @@ from torch import Tensor
 
 from cliqa.config.trust import without_weights
 from cliqa.config.values import config_differences
+from cliqa.datasets.labels.scale import Scale
 from cliqa.deploy.backends import backend_of, open_exported
 from cliqa.deploy.description import scenario_of
+from cliqa.deploy.onnx.file import PIXELS
 from cliqa.inference.evaluation_request import scales_of
-from cliqa.utils.errors import ArtifactError, CheckpointError
+from cliqa.transforms.protocol import EvaluationProtocol
+from cliqa.utils.errors import ArtifactError, CheckpointError, ConfigError
 
 Config = dict[str, Any]
 
@@ -32,6 +35,7 @@ class ExportedModel:
     Attributes:
         metadata: The file's description.
         backend: ``"onnxruntime"`` or ``"openvino"``.
+        takes_pixels: The file holds its preprocessing, so that nothing is left to be done.
 
     Raises:
         ArtifactError: The file is missing, damaged, or its description lacks a key.
@@ -49,10 +53,12 @@ class ExportedModel:
                 f"{path}: does not state its {', '.join(missing)}, which prediction needs. Export "
                 "a run's checkpoint with tools/compress.py export."
             )
+        self.takes_pixels: bool = self.metadata.get("input") == PIXELS
         self.names: list[str] = self.metadata["names"]
         self.classes: list[str] = self.metadata["classes"]
-        self.channels: int = self.metadata["channels"]
-        self.eval_transform: Sequence[Mapping[str, Any]] = self.metadata["eval_transform"]
+        self.channels: int = 3 if self.takes_pixels else self.metadata["channels"]
+        self.eval_transform: Sequence[Mapping[str, Any]]
+        self.eval_transform = [] if self.takes_pixels else self.metadata["eval_transform"]
 
     @property
     def scenario(self) -> Mapping[str, Any]:
@@ -62,6 +68,12 @@ class ExportedModel:
             TrustError: It asks for more than that of an untrusted file may.
         """
         return scenario_of(self.metadata, self.path)
+
+    @property
+    def scale(self) -> Scale | None:
+        """The scale of the file's own scores, if it holds its preprocessing."""
+        own = self.metadata.get("scale") if self.takes_pixels else None
+        return Scale(**own) if own else None
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,) or logits (B, K) of preprocessed images (B, C, H, W).
@@ -100,10 +112,10 @@ def check_fits_export(model: ExportedModel, config: Config) -> None:
         found: Config = json.loads(json.dumps(whole))  # tuples become lists, as in the file
         return found
 
-    scenario = config["scenario"]
+    scenario, own_steps = config["scenario"], model.metadata["eval_transform"]
     section = without_weights(config["model"])
     differing = config_differences(
-        compared(without_weights(model.metadata.get("model", section)), model.eval_transform),
+        compared(without_weights(model.metadata.get("model", section)), own_steps),
         compared(section, scenario.get("eval_transform")),
     )
     if differing:
@@ -113,6 +125,20 @@ def check_fits_export(model: ExportedModel, config: Config) -> None:
         )
     if "datasets" in scenario:
         check_same_names(model.path, "data sets", model.names, list(scales_of(scenario)))
+
+
+def check_protocol(model: object, protocol: EvaluationProtocol) -> None:
+    """Refuse to change the preprocessing of a file that holds its own.
+
+    Raises:
+        ConfigError: The protocol does so.
+    """
+    changes = protocol.changes_crops or protocol.resize is not None
+    if changes and getattr(model, "takes_pixels", False):
+        raise ConfigError(
+            "--crops and --resize: a self-contained file holds its own preprocessing. Give the run "
+            "or its plain export."
+        )
 
 
 def check_same_names(path: Path, what: str, own: list[str], given: list[str]) -> None:

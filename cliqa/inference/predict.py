@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from torchvision.transforms.v2.functional import rgb_to_grayscale
 from tqdm import tqdm
 
 from cliqa.config.trust import built_from
+from cliqa.datasets.labels.scale import Scale
+from cliqa.inference.exported_model import check_protocol
 from cliqa.inference.image_model import ImageModel, open_model
 from cliqa.inference.scores import Score
 from cliqa.training.loop.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
 from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
+from cliqa.utils.ahead import ahead, default_threads
 from cliqa.utils.errors import CliqaError, DatasetError, MachineError, ModelError
 from cliqa.utils.memory import InPieces
 
@@ -66,6 +70,20 @@ class _Images(Dataset["tuple[torch.Tensor | None, str | None]"]):
             raise DatasetError(f"{path}: {error}") from error
 
 
+def _batches(
+    images: _Images, size: int, num_workers: int | None
+) -> Iterator[list[tuple[torch.Tensor | None, str | None]]]:
+    """Yield batches of images, which threads or processes read ahead."""
+    if num_workers is not None:
+        loader: DataLoader[Any] = DataLoader(images, size, num_workers=num_workers, collate_fn=list)
+        yield from loader
+        return
+    threads = default_threads(len(images))
+    samples = ahead(images.__getitem__, range(len(images)), threads, 2 * max(threads, size))
+    while batch := list(islice(samples, size)):
+        yield batch
+
+
 class Predictor:
     """A trained model with the preprocessing it was trained with.
 
@@ -99,6 +117,7 @@ class Predictor:
         self.checkpoint, self.device = self.image_model.path, device
         self.names, self.classes = self.image_model.names, self.image_model.classes
         protocol = protocol or EvaluationProtocol()
+        check_protocol(self.image_model, protocol)
         scenario = self.image_model.scenario if protocol.changes_crops else {}
         with built_from(self.checkpoint):
             self.views = build_views(
@@ -112,6 +131,17 @@ class Predictor:
         if self.image_model.channels == 1:
             self.views.pipeline = _Grey(self.views.pipeline)
         self.transform: Transform = self.views.pipeline
+
+    @property
+    def scenario(self) -> Mapping[str, Any]:
+        """The config's section of the data that the model was trained on."""
+        return self.image_model.scenario
+
+    @property
+    def scale(self) -> Scale | None:
+        """The scale of a self-contained file's scores; None for others, which give 0..1."""
+        own: Scale | None = getattr(self.image_model, "scale", None)
+        return own
 
     @property
     def model(self) -> nn.Module:
@@ -140,27 +170,25 @@ class Predictor:
         return apply_model(self.image_model, shown)
 
     def predict(
-        self, paths: Sequence[str | Path], batch_size: int | None = None, num_workers: int = 0
+        self,
+        paths: Sequence[str | Path],
+        batch_size: int | None = None,
+        num_workers: int | None = None,
     ) -> Iterator[Score]:
         """Yield the score of every image, or its class with the probability, in order.
 
         Args:
             paths: Image files; `find_images` lists those of folders and patterns.
             batch_size: Images a batch; None for 32, in which crops count as images.
-            num_workers: Processes that read images.
+            num_workers: Processes that read images; None for threads instead, one for each CPU.
 
         Raises:
             MachineError: Memory does not suffice for the first image; a later one has an error.
         """
         model, files = InPieces(self.image_model), [Path(path) for path in paths]
-        loader: DataLoader[Any] = DataLoader(
-            _Images(files, self.views),
-            batch_size or max(1, BATCH // self.protocol.count),
-            num_workers=num_workers,
-            collate_fn=list,
-        )
+        size = batch_size or max(1, BATCH // self.protocol.count)
         images = iter(files)
-        for samples in loader:
+        for samples in _batches(_Images(files, self.views), size, num_workers):
             batch = [(next(images), image, error) for image, error in samples]
             try:
                 yield from self._scores(model, batch)

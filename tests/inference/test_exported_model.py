@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from cliqa.compress.export import export_checkpoint
+from cliqa.datasets.image_listing import find_images
 from cliqa.deploy.file_checksum import seal_onnx
 from cliqa.deploy.onnx.file import describe, load_proto, read_metadata
 from cliqa.inference.evaluate import evaluate
 from cliqa.inference.exported_model import ExportedModel, check_same_names
 from cliqa.inference.image_model import open_model
-from cliqa.inference.image_paths import find_images
 from cliqa.inference.predict import Predictor
 from cliqa.utils.errors import ArtifactError, CheckpointError, ModelError
 

@@ -1,0 +1,171 @@
+"""Scores of an ONNX file's images without torch, which takes longer to import than some images.
+
+The scores are those of `cliqa.inference.predict.Predictor`, to the last bit for up to four crops of
+an image; the mean of more is rounded in another order.
+
+Legend: B images, N crops an image, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cliqa.config.trust import is_trusting
+from cliqa.datasets.labels.scale import Scale
+from cliqa.deploy.description import scenario_of
+from cliqa.deploy.onnx.file import OnnxModel
+from cliqa.inference.scores import Score
+from cliqa.transforms.array_pipeline import OtherSize, array_pipeline
+from cliqa.transforms.pixels import read_pixels
+from cliqa.utils.ahead import ahead, default_threads
+from cliqa.utils.errors import CliqaError, DatasetError, ModelError
+
+BATCH = 32
+"""Images a batch, as in `predict`."""
+
+NEEDED = ("names", "classes", "channels", "eval_transform", "scenario")
+
+Sample = tuple[Path, "np.ndarray | None", "str | None"]
+"""A file with its preprocessed image, or with the error."""
+
+
+class FastPredictor:
+    """An ONNX file whose preprocessing numpy can do, or that holds its own.
+
+    Args:
+        model: The file.
+        prepare: Its preprocessing: uint8 (3, H, W) -> (3, h, w) or (N, 3, h, w) in float32; None
+            if the file takes pixels.
+
+    Attributes:
+        classes: Its classes; empty if it predicts scores.
+        scale: Of its scores, if it holds its preprocessing; None for 0..1.
+    """
+
+    def __init__(
+        self, model: OnnxModel, prepare: Callable[[np.ndarray], np.ndarray] | None
+    ) -> None:
+        self._model, self._prepare = model, prepare
+        self.classes: list[str] = model.metadata["classes"]
+        scale = model.metadata.get("scale")
+        self.scale = Scale(**scale) if scale and model.takes_pixels else None
+
+    @property
+    def scenario(self) -> Mapping[str, Any]:
+        """The section of the data that it was trained on."""
+        return scenario_of(self._model.metadata, self._model.path)
+
+    def predict(
+        self, paths: Sequence[Path], batch_size: int | None = None, num_workers: int | None = None
+    ) -> Iterator[Score]:
+        """Yield the score of every image, or its class with the probability, in order.
+
+        Args:
+            paths: Image files.
+            batch_size: Images a batch; None for 32. Images of different sizes are scored singly.
+            num_workers: Threads that read images; None for one a CPU, 0 for none.
+        """
+        threads = default_threads(len(paths)) if num_workers is None else num_workers
+        size = batch_size or BATCH
+        samples = ahead(self._read, paths, threads, 2 * max(threads, size))
+        while batch := list(islice(samples, size)):
+            yield from self._scores(batch)
+
+    def _read(self, path: Path) -> Sample:
+        """Return a file's image as the model takes it, or the error."""
+        try:
+            pixels = read_pixels(path)
+            if self._prepare is None:
+                return path, pixels, None
+            return path, self._prepare(pixels.transpose(2, 0, 1)), None
+        except OtherSize:
+            return path, None, self._reason(path, pixels)
+        except CliqaError as error:
+            return path, None, str(error) if str(path) in str(error) else f"{path}: {error}"
+
+    def _reason(self, path: Path, pixels: np.ndarray) -> str:
+        """Return why the pipeline refuses an image."""
+        from cliqa.transforms.pipeline import build_pipeline  # noqa: PLC0415  imports torch
+
+        steps = self._model.metadata["eval_transform"]
+        pipeline = build_pipeline(steps, "scenario.eval_transform", quality=False)
+        import torch  # noqa: PLC0415
+
+        try:
+            pipeline(torch.from_numpy(pixels).permute(2, 0, 1))
+        except DatasetError as error:
+            return f"{path}: {error}"
+        return f"{path}: the image is smaller than the crop."
+
+    def _scores(self, batch: Sequence[Sample]) -> list[Score]:
+        """Return the scores of a batch of images, in order."""
+        if self._prepare is None:
+            return [self._alone(*sample) for sample in batch]
+        images = [image for _, image, _ in batch if image is not None]
+        same = all(image.shape == images[0].shape for image in images)
+        groups = [np.stack(images)] if same and images else [image[None] for image in images]
+        outputs = iter([row for group in groups for row in self._outputs(group)])
+        return [
+            Score(path, None, error) if error else self._score(path, next(outputs))
+            for path, _, error in batch
+        ]
+
+    def _alone(self, path: Path, pixels: np.ndarray | None, error: str | None) -> Score:
+        """Return the score of an image by a file that takes pixels, or its error."""
+        if pixels is None:
+            return Score(path, None, error)
+        try:
+            return self._score(path, self._model.run(pixels[None])[0])
+        except ModelError as why:
+            size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels"
+            return Score(path, None, f"{path}: the image is {size} (width x height): {why}")
+
+    def _outputs(self, images: np.ndarray) -> np.ndarray:
+        """Return the outputs (B,) or (B, K) of images of one size; crops are averaged."""
+        if images.ndim < 5:
+            return self._model.run(images)
+        flat = self._model.run(images.reshape(-1, *images.shape[2:]))
+        mean: np.ndarray = flat.reshape(*images.shape[:2], *flat.shape[1:]).mean(1)
+        return mean
+
+    def _score(self, path: Path, output: np.ndarray) -> Score:
+        """Return the score of 0..1, or the class, of one image's output."""
+        if self.classes:
+            shares = output if self._model.takes_pixels else _softmax(output[: len(self.classes)])
+            best = int(shares.argmax())
+            return Score(path, float(shares[best]), None, self.classes[best])
+        if self.scale is None:
+            return Score(path, float(output))
+        share = (float(output) - self.scale.low) / (self.scale.high - self.scale.low)
+        return Score(path, share if self.scale.higher_is_better else 1 - share)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities (K,) of logits."""
+    powers = np.exp(logits - logits.max())
+    shares: np.ndarray = powers / powers.sum()
+    return shares
+
+
+def open_fast(path: str | Path) -> FastPredictor | None:
+    """Return the predictor of an ONNX file, None for one that needs torch: `Predictor` opens it.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, or not one of this package's.
+        ConfigError: The package onnxruntime is not installed.
+    """
+    if Path(path).suffix != ".onnx" or is_trusting():
+        return None
+    model = OnnxModel(path)
+    about = model.metadata
+    if any(about.get(key) is None for key in NEEDED):
+        return None
+    if model.takes_pixels:
+        return FastPredictor(model, None)
+    prepare = array_pipeline(about["eval_transform"]) if about["channels"] == 3 else None
+    return None if prepare is None else FastPredictor(model, prepare)
