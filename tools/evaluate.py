@@ -31,6 +31,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="data sets of the checkpoint's config by name, others as TYPE=ROOT, or a csv or json "
         "file of scores as FILE=IMAGE_ROOT (default: all of the config)",
     )
+    parser.add_argument(
+        "--dataset-root", metavar="FOLDER", help="where the config's data sets lie now"
+    )
     add_arguments(parser, "--split", "--score-range", "--lower-is-better", *PROTOCOL)
     parser.add_argument("--seed", type=seed, default=0, help="seed of random crops (default: 0)")
     add_arguments(parser, "--allow-changed-data")
@@ -48,6 +51,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--batch-size", type=int, help="images a batch (default: the run's)")
     add_arguments(parser, "--num-workers", "--device", "--trust")
+    parser.set_defaults(num_workers=None)  # threads, which start at once
     return parser.parse_args(argv)
 
 
@@ -72,6 +76,7 @@ def main(args: argparse.Namespace) -> None:
         batch_size=args.batch_size,
         num_workers=args.num_workers,
         allow_changed_data=args.allow_changed_data,
+        dataset_root=args.dataset_root,
     )
     device = resolve_device(args.device)
     results, comparisons = evaluate_checkpoints(args.checkpoints, request, device, args.out)

@@ -84,7 +84,7 @@ def main(args: argparse.Namespace) -> int:
     from cliqa.inference.scores import ScoreTable  # noqa: PLC0415
 
     paths = find_images(args.paths, args.recursive)
-    predictor = open_predictor(args)
+    predictor = open_predictor(args, len(paths))
     to_scale = scaling(args, predictor)
     scores = predictor.predict(paths, args.batch_size, args.num_workers)
     table = ScoreTable(args.out, bool(predictor.classes))
@@ -105,12 +105,12 @@ def main(args: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def open_predictor(args: argparse.Namespace) -> Predictor | FastPredictor:
-    """Return the model: without torch where that is possible, in a fraction of the time."""
+def open_predictor(args: argparse.Namespace, images: int) -> Predictor | FastPredictor:
+    """Return the model; an ONNX file without what training needs, in a fraction of the time."""
     if args.crops is None and args.resize is None and args.device in ("auto", "cpu"):
         from cliqa.inference.fast_predictor import open_fast  # noqa: PLC0415
 
-        fast = open_fast(args.model)
+        fast = open_fast(args.model, images)
         if fast is not None:
             return fast
     from cliqa.inference.predict import Predictor  # noqa: PLC0415  imports torch

@@ -32,9 +32,10 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
     batch_size: int | None = None,
-    num_workers: int = 0,
+    num_workers: int | None = None,
     out: str | Path | None = None,
     allow_changed_data: bool = False,
+    dataset_root: str | Path | None = None,
     trust: bool = False,
 ) -> pd.DataFrame:
     """Measure one or several models on data sets, each with its own preprocessing.
@@ -54,10 +55,11 @@ def evaluate(
         seed: Seed of random crops.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         batch_size: Images per batch; by default the run's.
-        num_workers: Processes that read images.
+        num_workers: Processes that read images; by default threads do, one for each CPU.
         out: Where to write: a ``.json`` file for one model, else a folder; by default each
             run's own folder.
         allow_changed_data: Measure the run's data sets although their files have changed.
+        dataset_root: Where the run's data sets lie now; by default where it read them.
         trust: Let the files name any component and import their run's modules.
 
     Returns:
@@ -83,6 +85,7 @@ def evaluate(
             batch_size=batch_size,
             num_workers=num_workers,
             allow_changed_data=allow_changed_data,
+            dataset_root=None if dataset_root is None else str(dataset_root),
         )
         paths = [path_of(model) for model in several]
         found, comparisons = evaluate_checkpoints(paths, request, resolve_device(device), out)

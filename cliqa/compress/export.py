@@ -10,6 +10,7 @@ from torch import nn
 
 from cliqa.compress.image_size import SIZE, crops_and_size
 from cliqa.config.trust import without_weights
+from cliqa.deploy.description import hide_places
 from cliqa.deploy.onnx.export import DynamicSize, ExportReport, export_onnx
 from cliqa.deploy.onnx.file import read_metadata
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, sha256_of
@@ -140,8 +141,8 @@ def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dic
         "names": list(model.names),
         "classes": list(model.classes),
         "eval_transform": model.eval_transform,
-        "scenario": model.scenario,
-        "model": without_weights(state["config"]["model"]),
+        "scenario": hide_places(model.scenario),
+        "model": hide_places(without_weights(state["config"]["model"])),
     }
     if state["config"].get("custom_imports"):
         about["custom_imports"] = state["config"]["custom_imports"]
@@ -149,7 +150,7 @@ def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dic
         config = state["config"]  # its evaluations: the file is evaluated in the same way
         strategy = {key: v for key, v in config["cl_strategy"].items() if key == "eval_mb_size"}
         about |= {"experiences_learnt": experiences_learnt(state), "cl_strategy": strategy}
-        about |= {"evaluation": config.get("evaluation") or {}, "seed": config["seed"]}
+        about |= {"evaluation": hide_places(config.get("evaluation") or {}), "seed": config["seed"]}
         data = read_record(state.get("data"), "the checkpoint")
         about |= {"data": data.digests()} if data is not None else {}
     return about

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from cliqa.config.trust import Names, check_names, check_plain, import_custom_modules, is_trusting
@@ -14,6 +14,10 @@ PLAIN_STEPS = frozenset(
     + ("Normalize", "HyperIQAResize", "RGB")
 )
 """Steps that are admitted without a look at the registries, whose rooms import torch."""
+
+
+HIDDEN = "(not in the file)"
+"""In place of a folder of the machine that exported a file."""
 
 
 def _list_of(kind: type) -> Callable[[object], bool]:
@@ -92,6 +96,41 @@ def _is_plain(step: Mapping[str, Any]) -> bool:
         value is None or isinstance(value, (bool, int, float)) or str(value).isalpha()
         for value in values
     )
+
+
+def hide_places(value: Any) -> Any:  # noqa: ANN401  plain values at any depth
+    """Return a section without the folders of this machine: of such paths the name is left.
+
+    >>> hide_places({"dataset_root": "/home/me/data", "images": "images", "n": 3})
+    {'dataset_root': '(not in the file)/data', 'images': 'images', 'n': 3}
+    """
+    if isinstance(value, Mapping):
+        return {key: hide_places(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [hide_places(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    paths = (PurePosixPath(value), PureWindowsPath(value))
+    outside = any(path.is_absolute() or ".." in path.parts for path in paths)
+    return f"{HIDDEN}/{paths[1].name}" if outside or value.startswith("~") else value
+
+
+def show_places(value: Any, folder: str) -> Any:  # noqa: ANN401  plain values at any depth
+    """Return a section with a folder in place of each that `hide_places` has left out."""
+    if isinstance(value, Mapping):
+        return {key: show_places(one, folder) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [show_places(one, folder) for one in value]
+    return folder + value[len(HIDDEN) :] if hides_places(value) else value
+
+
+def hides_places(value: object) -> bool:
+    """Return whether a section has lost a folder to `hide_places`."""
+    if isinstance(value, Mapping):
+        return any(map(hides_places, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(hides_places, value))
+    return isinstance(value, str) and value.startswith(HIDDEN)
 
 
 def of_scenarios() -> tuple[Names, ...]:

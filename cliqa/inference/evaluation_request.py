@@ -34,8 +34,9 @@ class EvalRequest:
         scale: Of the score files among the data sets.
         batch_size: Images a batch; None for the run's own, in which the crops of a `protocol` count
             as images.
-        num_workers: Processes that read images.
+        num_workers: Processes that read images; None for threads instead, one for each CPU.
         allow_changed_data: Evaluate the run's own data sets even if they have changed since.
+        dataset_root: Where the run's own data sets lie; None where the run read them.
 
     Raises:
         ConfigError: A number is out of range.
@@ -46,13 +47,14 @@ class EvalRequest:
     protocol: EvaluationProtocol = field(default_factory=EvaluationProtocol)
     scale: Scale | None = None
     batch_size: int | None = None
-    num_workers: int = 0
+    num_workers: int | None = None
     allow_changed_data: bool = False
+    dataset_root: str | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
             raise ConfigError(f"--batch-size {self.batch_size}: must be at least 1.")
-        check_workers(self.num_workers, "--num-workers")
+        check_workers(self.num_workers or 0, "--num-workers")
 
 
 def is_new_data_set(text: str) -> bool:

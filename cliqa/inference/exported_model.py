@@ -9,14 +9,16 @@ from typing import Any
 
 from torch import Tensor
 
-from cliqa.config.trust import without_weights
+from cliqa.config.trust import check_names, without_weights
 from cliqa.config.values import config_differences
 from cliqa.datasets.labels.scale import Scale
 from cliqa.deploy.backends import backend_of, open_exported
-from cliqa.deploy.description import scenario_of
+from cliqa.deploy.description import hides_places, of_scenarios, scenario_of, show_places
 from cliqa.deploy.onnx.file import PIXELS
+from cliqa.engine.work_dir.checkpoints import sha256_of
 from cliqa.inference.evaluation_request import scales_of
 from cliqa.transforms.protocol import EvaluationProtocol
+from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ArtifactError, CheckpointError, ConfigError
 
 Config = dict[str, Any]
@@ -84,8 +86,10 @@ class ExportedModel:
         return self._model(images)
 
 
-def own_config(model: ExportedModel) -> Config:
+def own_config(model: ExportedModel, dataset_root: str | None = None) -> Config:
     """Return the parts of its run's config that a file holds: those that an evaluation needs.
+
+    `dataset_root` is as in `run_scenario`.
 
     Raises:
         ArtifactError: It is of a pretraining.
@@ -97,7 +101,49 @@ def own_config(model: ExportedModel) -> Config:
             "tools/predict.py scores images with it."
         )
     defaults = {"model": {}, "cl_strategy": {}, "evaluation": {}, "seed": 0}
-    return {"scenario": dict(model.scenario), **{k: about.get(k, v) for k, v in defaults.items()}}
+    scenario = run_scenario(about, model.path, dataset_root)
+    return {"scenario": scenario, **{k: about.get(k, v) for k, v in defaults.items()}}
+
+
+def run_scenario(about: Mapping[str, Any], path: Path, dataset_root: str | None = None) -> Config:
+    """Return the section of the data that a file's model was trained on, with its folders.
+
+    A file names no folders of the machine that exported it. They are those of its run, if the file
+    lies in the run's work_dir, or in a folder of it.
+
+    Args:
+        about: The file's description.
+        path: The file.
+        dataset_root: Where the data lie now; None where the run read them.
+
+    Raises:
+        TrustError: It asks for more than that of an untrusted file may.
+    """
+    scenario = scenario_of(about, path)
+    if dataset_root is not None:
+        return {**show_places(scenario, dataset_root), "dataset_root": dataset_root}
+    if not hides_places(scenario):
+        return scenario
+    for folder in (path.parent, path.parent.parent):
+        for checkpoint in sorted((folder / "checkpoints").glob("*.pth"), reverse=True):
+            if sha256_of(checkpoint) == about.get("checkpoint_sha256"):
+                found: Config = dict(load_checkpoint(checkpoint)["config"]["scenario"])
+                check_names({"scenario": found}, checkpoint, {"scenario": of_scenarios()})
+                return found
+    return scenario
+
+
+def check_places(path: Path, scenario: Mapping[str, Any], others: str) -> None:
+    """Refuse to read the data of a run whose folders are not known.
+
+    Raises:
+        ConfigError: They are not.
+    """
+    if hides_places(scenario):
+        raise ConfigError(
+            f"{path}: does not name the folders of its run's data, and does not lie in its run's "
+            f"work_dir. Add --dataset-root FOLDER, or {others}."
+        )
 
 
 def check_fits_export(model: ExportedModel, config: Config) -> None:

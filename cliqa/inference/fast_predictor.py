@@ -1,4 +1,4 @@
-"""Scores of an ONNX file's images without torch, which takes longer to import than some images.
+"""Scores of an ONNX file's images without what training needs: torch, if a few images are scored.
 
 The scores are those of `cliqa.inference.predict.Predictor`, to the last bit for up to four crops of
 an image; the mean of more is rounded in another order.
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from cliqa.config.trust import is_trusting
+from cliqa.config.trust import built_from, is_trusting
 from cliqa.datasets.labels.scale import Scale
 from cliqa.deploy.description import scenario_of
 from cliqa.deploy.onnx.file import OnnxModel
@@ -23,10 +23,13 @@ from cliqa.inference.scores import Score
 from cliqa.transforms.array_pipeline import OtherSize, array_pipeline
 from cliqa.transforms.pixels import read_pixels
 from cliqa.utils.ahead import ahead, default_threads
-from cliqa.utils.errors import CliqaError, DatasetError, ModelError
+from cliqa.utils.errors import CliqaError, ModelError
 
 BATCH = 32
 """Images a batch, as in `predict`."""
+
+MANY = 250
+"""From so many images on torch's faster resampling outweighs the two seconds of its import."""
 
 NEEDED = ("names", "classes", "channels", "eval_transform", "scenario")
 
@@ -35,22 +38,20 @@ Sample = tuple[Path, "np.ndarray | None", "str | None"]
 
 
 class FastPredictor:
-    """An ONNX file whose preprocessing numpy can do, or that holds its own.
+    """An ONNX file with its preprocessing, or one that holds its own.
 
     Args:
         model: The file.
-        prepare: Its preprocessing: uint8 (3, H, W) -> (3, h, w) or (N, 3, h, w) in float32; None
-            if the file takes pixels.
+        show: From an image's file to what the model takes: (C, h, w) or (N, C, h, w) in float32, or
+            pixels, uint8 (H, W, 3).
 
     Attributes:
         classes: Its classes; empty if it predicts scores.
         scale: Of its scores, if it holds its preprocessing; None for 0..1.
     """
 
-    def __init__(
-        self, model: OnnxModel, prepare: Callable[[np.ndarray], np.ndarray] | None
-    ) -> None:
-        self._model, self._prepare = model, prepare
+    def __init__(self, model: OnnxModel, show: Callable[[Path], np.ndarray]) -> None:
+        self._model, self._show = model, show
         self.classes: list[str] = model.metadata["classes"]
         scale = model.metadata.get("scale")
         self.scale = Scale(**scale) if scale and model.takes_pixels else None
@@ -79,32 +80,13 @@ class FastPredictor:
     def _read(self, path: Path) -> Sample:
         """Return a file's image as the model takes it, or the error."""
         try:
-            pixels = read_pixels(path)
-            if self._prepare is None:
-                return path, pixels, None
-            return path, self._prepare(pixels.transpose(2, 0, 1)), None
-        except OtherSize:
-            return path, None, self._reason(path, pixels)
+            return path, self._show(path), None
         except CliqaError as error:
             return path, None, str(error) if str(path) in str(error) else f"{path}: {error}"
 
-    def _reason(self, path: Path, pixels: np.ndarray) -> str:
-        """Return why the pipeline refuses an image."""
-        from cliqa.transforms.pipeline import build_pipeline  # noqa: PLC0415  imports torch
-
-        steps = self._model.metadata["eval_transform"]
-        pipeline = build_pipeline(steps, "scenario.eval_transform", quality=False)
-        import torch  # noqa: PLC0415
-
-        try:
-            pipeline(torch.from_numpy(pixels).permute(2, 0, 1))
-        except DatasetError as error:
-            return f"{path}: {error}"
-        return f"{path}: the image is smaller than the crop."
-
     def _scores(self, batch: Sequence[Sample]) -> list[Score]:
         """Return the scores of a batch of images, in order."""
-        if self._prepare is None:
+        if self._model.takes_pixels:
             return [self._alone(*sample) for sample in batch]
         images = [image for _, image, _ in batch if image is not None]
         same = all(image.shape == images[0].shape for image in images)
@@ -152,12 +134,52 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return shares
 
 
-def open_fast(path: str | Path) -> FastPredictor | None:
-    """Return the predictor of an ONNX file, None for one that needs torch: `Predictor` opens it.
+def with_numpy(about: Mapping[str, Any]) -> Callable[[Path], np.ndarray] | None:
+    """Return how a file sees images, by numpy; None if that cannot do its preprocessing."""
+    pipeline = array_pipeline(about["eval_transform"]) if about["channels"] == 3 else None
+    if pipeline is None:
+        return None
+
+    def show(path: Path) -> np.ndarray:
+        try:
+            return pipeline(np.ascontiguousarray(read_pixels(path).transpose(2, 0, 1)))
+        except OtherSize:
+            return with_torch(about)(path)
+
+    return show
+
+
+def with_torch(about: Mapping[str, Any]) -> Callable[[Path], np.ndarray]:
+    """Return how a file sees images, by torch: slow to import, faster at resampling."""
+    from torchvision.transforms.v2.functional import rgb_to_grayscale  # noqa: PLC0415
+
+    from cliqa.transforms.decode import read_image  # noqa: PLC0415
+    from cliqa.transforms.pipeline import build_pipeline  # noqa: PLC0415
+
+    quality = not about["classes"]
+    steps = about["eval_transform"]
+    pipeline = build_pipeline(steps, "scenario.eval_transform", quality=quality)
+
+    def show(path: Path) -> np.ndarray:
+        image = read_image(path)
+        image = rgb_to_grayscale(image) if about["channels"] == 1 else image
+        found: np.ndarray = pipeline(image).numpy()
+        return found
+
+    return show
+
+
+def open_fast(path: str | Path, images: int = 1) -> FastPredictor | None:
+    """Return the predictor of an ONNX file; None for other models: `Predictor` opens them.
+
+    Args:
+        path: The file.
+        images: How many images will be scored; for `MANY` torch is imported, as it pays.
 
     Raises:
         ArtifactError: The file is missing, damaged, or not one of this package's.
         ConfigError: The package onnxruntime is not installed.
+        TrustError: Its preprocessing asks for more than an untrusted file may.
     """
     if Path(path).suffix != ".onnx" or is_trusting():
         return None
@@ -166,6 +188,10 @@ def open_fast(path: str | Path) -> FastPredictor | None:
     if any(about.get(key) is None for key in NEEDED):
         return None
     if model.takes_pixels:
-        return FastPredictor(model, None)
-    prepare = array_pipeline(about["eval_transform"]) if about["channels"] == 3 else None
-    return None if prepare is None else FastPredictor(model, prepare)
+        return FastPredictor(model, read_pixels)
+    resamples = any("Resize" in str(step["type"]) for step in about["eval_transform"])
+    show = None if images >= MANY and resamples else with_numpy(about)
+    if show is None:
+        with built_from(model.path):
+            show = with_torch(about)
+    return FastPredictor(model, show)
