@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
 from cliqa.utils.cli import add_arguments, command, run_entry_point
+from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_file, check_output_folder
 
 Commands = argparse._SubParsersAction
@@ -36,8 +37,23 @@ def add_export(commands: Commands) -> None:
         description="Write a checkpoint's model as one ONNX file, compared with it at several "
         "batch sizes. Adapters are merged; a gate among experiences is in the file.",
     )
-    parser.add_argument("checkpoint", help="work_dir or checkpoint")
+    parser.add_argument(
+        "checkpoint", help="work_dir or checkpoint; with --self-contained an .onnx file too"
+    )
     parser.add_argument("--out", help="file to write (default: model.onnx in the work_dir)")
+    parser.add_argument(
+        "--self-contained",
+        action="store_true",
+        help="put preprocessing and scale into the graph: it takes 8-bit pixels of any size",
+    )
+    parser.add_argument(
+        "--scale",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="of a self-contained file's scores (default: the run's data sets', else 0 1)",
+    )
+    parser.add_argument("--dataset", metavar="NAME", help="the scale of this data set instead")
     parser.add_argument(
         "--size", help="224, or height x width as 384x512 (default: what the preprocessing gives)"
     )
@@ -62,20 +78,28 @@ def add_export(commands: Commands) -> None:
 def export(args: argparse.Namespace) -> None:
     """Export a checkpoint and print the report."""
     check_output_file(args.out, inputs=[args.checkpoint])
+    if not args.self_contained and (args.scale or args.dataset):
+        raise ConfigError("--scale and --dataset are of a file that is exported --self-contained.")
     from cliqa.compress.export import (  # noqa: PLC0415  --help answers without it
         export_checkpoint,
         report_lines,
     )
     from cliqa.compress.image_size import parse_size  # noqa: PLC0415
 
-    report = export_checkpoint(
-        args.checkpoint,
-        args.out,
-        size=parse_size(args.size, "--size") if args.size else None,
-        dynamic_size={"always": True, "never": False}.get(args.dynamic_size, args.dynamic_size),
-        tolerance=args.tolerance,
-    )
-    print("\n".join(report_lines(report)))
+    options = {
+        "size": parse_size(args.size, "--size") if args.size else None,
+        "dynamic_size": {"always": True, "never": False}.get(args.dynamic_size, args.dynamic_size),
+        "tolerance": args.tolerance,
+    }
+    if args.self_contained:
+        from cliqa.compress.self_contained import export_self_contained  # noqa: PLC0415
+
+        scale = {"scale": args.scale, "dataset": args.dataset}
+        print(
+            "\n".join(export_self_contained(args.checkpoint, args.out, **scale, **options).lines())
+        )
+        return
+    print("\n".join(report_lines(export_checkpoint(args.checkpoint, args.out, **options))))
 
 
 def add_quantize(commands: Commands) -> None:

@@ -39,6 +39,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     add_arguments(
         parser, "--checkpoint", "--split", "--score-range", "--lower-is-better", *PROTOCOL
     )
+    parser.add_argument(
+        "--dataset-root", metavar="FOLDER", help="where the config's data sets lie now"
+    )
     parser.add_argument("--seed", type=seed, default=0, help="seed of random crops (default: 0)")
     add_arguments(parser, "--allow-changed-data")
     parser.add_argument(
@@ -55,6 +58,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--batch-size", type=int, help="images a batch (default: the run's)")
     add_arguments(parser, "--num-workers", "--device", "--trust")
+    parser.set_defaults(num_workers=None)  # threads, which start at once
     return parser.parse_args(argv)
 
 
@@ -64,9 +68,10 @@ def main(args: argparse.Namespace) -> None:
     args.checkpoints = [named_checkpoint(path, args.named) for path in args.checkpoints]
     _check_outputs(args)
     low, high = check_range("--score-range", args.score_range)
+    from cliqa.datasets.labels.scale import Scale  # noqa: PLC0415
     from cliqa.evaluation.records.eval_results import evaluation_report  # noqa: PLC0415
     from cliqa.inference.evaluate import evaluate_checkpoints  # noqa: PLC0415  --help is fast
-    from cliqa.inference.evaluation_request import EvalRequest, Scale  # noqa: PLC0415
+    from cliqa.inference.evaluation_request import EvalRequest  # noqa: PLC0415
     from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
     from cliqa.utils.io import write_text  # noqa: PLC0415
@@ -79,6 +84,7 @@ def main(args: argparse.Namespace) -> None:
         batch_size=args.batch_size,
         num_workers=args.num_workers,
         allow_changed_data=args.allow_changed_data,
+        dataset_root=args.dataset_root,
     )
     device = resolve_device(args.device)
     results, comparisons = evaluate_checkpoints(args.checkpoints, request, device, args.out)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -29,7 +27,8 @@ from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_file, check_output_is_open, named_checkpoint
 
 if TYPE_CHECKING:
-    from cliqa.inference.predict import Predictor, Score
+    from cliqa.inference.fast_predictor import FastPredictor
+    from cliqa.inference.predict import Predictor
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -52,7 +51,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         type=float,
         metavar=("LOW", "HIGH"),
         help="range of the scores, e.g. 0 10; higher is better (default: the scale and direction "
-        "of the run's data set if it has only one, else 0 1)",
+        "of the run's data set if it has only one, or of a self-contained file; else 0 1)",
     )
     parser.add_argument(
         "--dataset", metavar="NAME", help="give scores on the scale of this data set of the config"
@@ -62,6 +61,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--recursive", action="store_true", help="look into folders' folders")
     parser.add_argument("--batch-size", type=int, help="images a batch (default: 32 or crops)")
     add_arguments(parser, "--num-workers", "--device", "--trust")
+    parser.set_defaults(num_workers=None)  # threads, which start at once
     args = parser.parse_args(argv)
     if args.model is None:
         args.model, *args.paths = args.paths
@@ -74,32 +74,53 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> int:
     """Score images and write a table; the status is 1 if an image could not be scored.
 
-    If the work is interrupted, the scores so far are written.
+    Rows are written as they come. If the work is interrupted, the scores so far are in the table;
+    if it is killed, they are in ``NAME.part`` beside it.
     """
     args.model = named_checkpoint(args.model, args.named)
     _check(args)
-    from cliqa.engine.interrupts import stop_on_signals  # noqa: PLC0415  --help is fast
-    from cliqa.inference.predict import Predictor, find_images  # noqa: PLC0415
-    from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
-    from cliqa.utils.device import resolve_device  # noqa: PLC0415
+    from cliqa.datasets.image_listing import find_images  # noqa: PLC0415  --help is fast
+    from cliqa.engine.interrupts import stop_on_signals  # noqa: PLC0415
+    from cliqa.inference.scores import ScoreTable  # noqa: PLC0415
     from cliqa.utils.progress import track  # noqa: PLC0415
 
-    protocol = parse_protocol(args.crops, args.crop_size, args.resize, args.seed)
     paths = find_images(args.paths, args.recursive)
-    predictor = Predictor(args.model, resolve_device(args.device), protocol)
+    predictor = open_predictor(args, len(paths))
     to_scale = scaling(args, predictor)
     scores = predictor.predict(paths, args.batch_size, args.num_workers)
-    rows: list[Score] = []
+    table = ScoreTable(args.out, bool(predictor.classes))
+    bad: list[str] = []
+    if args.out or not sys.stdout.isatty():  # rows on a terminal show the progress themselves
+        scores = track(scores, "score", len(paths), "image")
     with stop_on_signals("what is scored is written"):
         try:
-            for row in track(scores, "score", len(paths), "image"):
-                rows.append(row if row.score is None else replace(row, score=to_scale(row.score)))
+            for row in scores:
+                table.add([row if row.score is None else replace(row, score=to_scale(row.score))])
+                bad += [row.error] if row.error else []
         finally:
-            _write(args, rows, len(paths), bool(predictor.classes))
-    bad = [row for row in rows if row.error]
-    for row in bad:
-        sys.stderr.write(f"not scored: {row.error}\n")
+            table.finish()
+            if 0 < table.count < len(paths):
+                where = args.out or "the table"
+                print_error(f"{table.count} of {len(paths)} images are in {where}")
+    for error in bad:
+        sys.stderr.write(f"not scored: {error}\n")
     return 1 if bad else 0
+
+
+def open_predictor(args: argparse.Namespace, images: int) -> Predictor | FastPredictor:
+    """Return the model; an ONNX file without what training needs, in a fraction of the time."""
+    if args.crops is None and args.resize is None and args.device in ("auto", "cpu"):
+        from cliqa.inference.fast_predictor import open_fast  # noqa: PLC0415
+
+        fast = open_fast(args.model, images)
+        if fast is not None:
+            return fast
+    from cliqa.inference.predict import Predictor  # noqa: PLC0415  imports torch
+    from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
+    from cliqa.utils.device import resolve_device  # noqa: PLC0415
+
+    protocol = parse_protocol(args.crops, args.crop_size, args.resize, args.seed)
+    return Predictor(args.model, resolve_device(args.device), protocol)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -118,78 +139,25 @@ def _check(args: argparse.Namespace) -> None:
         check_output_is_open("Give a file with --out.")
 
 
-def _write(args: argparse.Namespace, rows: Sequence[Score], total: int, of_classes: bool) -> None:
-    """Write the scores, and report how many images have one if not all do."""
-    from cliqa.utils.io import write_text  # noqa: PLC0415  needs numpy
-
-    if not rows:
-        return
-    as_json = bool(args.out) and Path(args.out).suffix == ".json"
-    text = (to_json if as_json else to_csv)(rows, of_classes)
-    if args.out:
-        write_text(args.out, text)
-    else:
-        sys.stdout.write(text)
-    if len(rows) < total:
-        print_error(f"{len(rows)} of {total} images are in {args.out or 'the table'}")
-
-
-def scaling(args: argparse.Namespace, predictor: Predictor) -> Callable[[float], float]:
+def scaling(
+    args: argparse.Namespace, predictor: Predictor | FastPredictor
+) -> Callable[[float], float]:
     """Return a function that converts a score of 0..1 to the requested scale.
 
     Raises:
         ConfigError: The model gives classes, or its config has no such data set.
     """
-    from cliqa.inference.evaluation_request import (  # noqa: PLC0415
-        on_scale,
-        only_scale,
-        scale_of,
-    )
-
     if predictor.classes and (args.scale or args.dataset):
         option = "--scale" if args.scale else "--dataset"
         raise ConfigError(f"{option}: this model gives classes, not scores.")
-    scenario = predictor.image_model.scenario
-    scale = scale_of(scenario, args.dataset) if args.dataset else None
-    if not (args.dataset or args.scale or predictor.classes):
-        scale = only_scale(scenario)
-    if scale is not None:
-        return partial(on_scale, scale=scale)
+    if args.dataset:
+        from cliqa.inference.evaluation_request import scale_of  # noqa: PLC0415  imports torch
+
+        return scale_of(predictor.scenario, args.dataset).place
+    if predictor.scale is not None and not args.scale:
+        return predictor.scale.place
     low, high = args.scale or (0.0, 1.0)
     return lambda score: low + (high - low) * score
-
-
-def to_csv(rows: Sequence[Score], of_classes: bool = False) -> str:
-    """Return ``image,score`` or ``image,class,probability`` lines.
-
-    An image that could not be scored has empty fields.
-    """
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    # a bare carriage return, which a name may hold, is not quoted by default
-    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    table.writerow(["image", "class", "probability"] if of_classes else ["image", "score"])
-    for row in rows:
-        score = "" if row.score is None else f"{row.score:.6f}"
-        cells = [str(row.image), row.label or "", score] if of_classes else [str(row.image), score]
-        (quoted if "\r" in "".join(cells) else table).writerow(cells)
-    return out.getvalue()
-
-
-def to_json(rows: Sequence[Score], of_classes: bool = False) -> str:
-    """Return a list of ``{"image", "score"}`` or ``{"image", "class", "probability"}``.
-
-    An image that could not be scored has an ``"error"`` too.
-    """
-    from cliqa.utils.io import to_json as as_json  # noqa: PLC0415  needs numpy
-
-    listed = []
-    for row in rows:
-        value = row.score
-        output = {"class": row.label, "probability": value} if of_classes else {"score": value}
-        error = {"error": row.error} if row.error else {}
-        listed.append({"image": str(row.image), **output, **error})
-    return as_json(listed, indent=2) + "\n"
 
 
 if __name__ == "__main__":

@@ -28,7 +28,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1], help="default: 1")
     parser.add_argument(
-        "--sizes", nargs="+", help="224, or height x width as 384x512 (default: the config's)"
+        "--sizes",
+        nargs="+",
+        help="224, or height x width as 384x512 (default: the run's own)",
     )
     parser.add_argument("--threads", type=int, help="threads of the CPU (default: PyTorch's)")
     parser.add_argument("--warmup", type=int, default=3, help="passes that do not count")

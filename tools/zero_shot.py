@@ -54,7 +54,7 @@ def main(args: argparse.Namespace) -> None:
     """Test a model on new candidates and print a table."""
     _check(args)
     low, high = check_range("--score-range", args.score_range)
-    from cliqa.inference.evaluation_request import Scale  # noqa: PLC0415  --help answers without these
+    from cliqa.datasets.labels.scale import Scale  # noqa: PLC0415  --help answers without these
     from cliqa.inference.few_shot import few_shot, few_shot_table  # noqa: PLC0415
     from cliqa.inference.predict import Predictor  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415

@@ -10,8 +10,9 @@ import pandas as pd
 
 from cliqa.api.models import HasWorkDir, path_of
 from cliqa.config.trust import trusting
+from cliqa.datasets.labels.scale import Scale
 from cliqa.inference.evaluate import evaluate_checkpoints
-from cliqa.inference.evaluation_request import EvalRequest, Scale
+from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.transforms.protocol import parse_protocol
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ConfigError
@@ -27,13 +28,14 @@ def evaluate(
     score_range: tuple[float, float] | None = None,
     higher_is_better: bool = True,
     crops: str | None = None,
-    crop_size: int = 224,
+    crop_size: int | None = None,
     seed: int = 0,
     device: str = "auto",
     batch_size: int | None = None,
-    num_workers: int = 0,
+    num_workers: int | None = None,
     out: str | Path | None = None,
     allow_changed_data: bool = False,
+    dataset_root: str | Path | None = None,
     trust: bool = False,
 ) -> pd.DataFrame:
     """Measure one or several models on data sets, each with its own preprocessing.
@@ -49,14 +51,15 @@ def evaluate(
         score_range: Scale of the scores in files, (low, high).
         higher_is_better: Direction of the scores in files.
         crops: Average over crops: ``"grid:5x5"`` or ``"random:25"``; by default as trained.
-        crop_size: Edge of a crop in pixels.
+        crop_size: Edge of a crop in pixels; by default that of the model's own crops.
         seed: Seed of random crops.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         batch_size: Images per batch; by default the run's.
-        num_workers: Processes that read images.
+        num_workers: Processes that read images; by default threads do, one for each CPU.
         out: Where to write: a ``.json`` file for one model, else a folder; by default each
             run's own folder.
         allow_changed_data: Measure the run's data sets although their files have changed.
+        dataset_root: Where the run's data sets lie now; by default where it read them.
         trust: Let the files name any component and import their run's modules.
 
     Returns:
@@ -82,6 +85,7 @@ def evaluate(
             batch_size=batch_size,
             num_workers=num_workers,
             allow_changed_data=allow_changed_data,
+            dataset_root=None if dataset_root is None else str(dataset_root),
         )
         paths = [path_of(model) for model in several]
         found, comparisons = evaluate_checkpoints(paths, request, resolve_device(device), out)

@@ -14,8 +14,10 @@ from PIL import Image
 from torch import nn
 
 from cliqa.config.trust import trusting
-from cliqa.inference.evaluation_request import on_scale, only_scale, scale_of
-from cliqa.inference.predict import Predictor, Score, find_images
+from cliqa.datasets.image_listing import find_images
+from cliqa.inference.evaluation_request import only_scale, scale_of
+from cliqa.inference.predict import Predictor
+from cliqa.inference.scores import Score
 from cliqa.transforms.protocol import EvaluationProtocol, parse_protocol
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ConfigError, DatasetError
@@ -79,7 +81,7 @@ class Model:
         dataset: str | None = None,
         recursive: bool = False,
         batch_size: int | None = None,
-        num_workers: int = 0,
+        num_workers: int | None = None,
     ) -> pd.DataFrame:
         """Score images, or classify them.
 
@@ -88,11 +90,11 @@ class Model:
                 them or a list.
             scale: Range of the scores that are returned, (low, high), where higher is better. By
                 default ``"dataset"``, the scale and direction of the run's data set, if it has
-                only one, else (0, 1).
+                only one, or of a self-contained file; else (0, 1).
             dataset: Return scores on the scale of this data set of the run instead.
             recursive: Look into folders of folders too.
             batch_size: Images per batch; by default 32.
-            num_workers: Processes that read images.
+            num_workers: Processes that read images; by default threads do, one a CPU.
 
         Returns:
             A row per image, in order: ``image`` and ``score``; of a classifier ``image``, ``class``
@@ -115,8 +117,8 @@ class Model:
         """Return the function that brings a score of 0..1 to the scale that is asked for."""
         scenario = self._predictor.image_model.scenario
         if scale is None and dataset is None:
-            only = None if self.classes else only_scale(scenario)
-            return (lambda score: score) if only is None else partial(on_scale, scale=only)
+            own_scale = None if self.classes else self._predictor.scale
+            return (lambda score: score) if own_scale is None else own_scale.place
         if self.classes:
             raise ConfigError(f"{self.path}: gives classes, not scores. Leave the scale out.")
         if scale is not None and dataset is not None:
@@ -128,9 +130,9 @@ class Model:
                     "predict: scale='dataset' needs a run of one data set of scores. Name one: "
                     "dataset='...'."
                 )
-            return partial(on_scale, scale=only)
+            return only.place
         if dataset is not None:
-            return partial(on_scale, scale=scale_of(scenario, dataset))
+            return scale_of(scenario, dataset).place
         low, high = scale or (0.0, 1.0)
         if not low < high:
             raise ConfigError(f"predict: scale=({low:g}, {high:g}): the first must be lower.")
@@ -155,7 +157,7 @@ def load(
     checkpoint: str | None = None,
     device: str = "auto",
     crops: str | None = None,
-    crop_size: int = 224,
+    crop_size: int | None = None,
     resize: int | tuple[int, int] | str | None = None,
     seed: int = 0,
     trust: bool = False,
@@ -169,7 +171,7 @@ def load(
             ``"exp_0"`` ...; by default the last one.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         crops: Average over crops: ``"grid:5x5"`` or ``"random:25"``; by default as trained.
-        crop_size: Edge of a crop in pixels.
+        crop_size: Edge of a crop in pixels; by default that of the model's own crops.
         resize: Resize to this shorter edge, to (height, width), or ``"none"``; by default as
             trained.
         seed: Seed of random crops.

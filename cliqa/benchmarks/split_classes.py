@@ -151,6 +151,8 @@ class PublishedSplit(SplitClasses):
     """
 
     usual_experiences: ClassVar[int] = 5
+    side: ClassVar[int] = 32
+    """Height and width of the images, in pixels."""
 
     def __init__(
         self,
@@ -180,6 +182,7 @@ class SplitFashionMNIST(PublishedSplit):
     arguments are those of `PublishedSplit`.
     """
 
+    side = 28
     read = staticmethod(read_fashion_mnist)
 
 

@@ -135,7 +135,7 @@ def _write(outcome: Outcome, own: Deployments, batch: torch.Tensor) -> None:
     folder = own.folder
     table = deployments_table(outcome, own.measure)
     about = {
-        "checkpoint": str(own.checkpoint),
+        "checkpoint": f"{own.checkpoint.parent.name}/{own.checkpoint.name}",  # no local folders
         "processor": processor_name(),
         "threads": own.options.threads,
         "batch": list(batch.shape),

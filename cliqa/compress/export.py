@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from torch import nn
 
 from cliqa.compress.image_size import SIZE, crops_and_size
 from cliqa.config.trust import without_weights
+from cliqa.deploy.description import hide_places
 from cliqa.deploy.onnx.export import DynamicSize, ExportReport, export_onnx
 from cliqa.deploy.onnx.file import read_metadata
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, sha256_of
 from cliqa.engine.work_dir.data_record import read_record
 from cliqa.inference.evaluation_model import experiences_learnt
+from cliqa.inference.evaluation_request import only_scale
 from cliqa.inference.image_model import CheckpointModel, ZeroShotModel, model_from_state
 from cliqa.training.views.gate import GatedViews
 from cliqa.utils.checkpoint import load_checkpoint
@@ -140,16 +143,19 @@ def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dic
         "names": list(model.names),
         "classes": list(model.classes),
         "eval_transform": model.eval_transform,
-        "scenario": model.scenario,
-        "model": without_weights(state["config"]["model"]),
+        "scenario": hide_places(model.scenario),
+        "model": hide_places(without_weights(state["config"]["model"])),
     }
+    scale = None if model.classes else only_scale(model.scenario)
+    if scale is not None:
+        about["scale"] = asdict(scale)  # predictions are shown on it
     if state["config"].get("custom_imports"):
         about["custom_imports"] = state["config"]["custom_imports"]
     if "pretraining" not in state:
         config = state["config"]  # its evaluations: the file is evaluated in the same way
         strategy = {key: v for key, v in config["cl_strategy"].items() if key == "eval_mb_size"}
         about |= {"experiences_learnt": experiences_learnt(state), "cl_strategy": strategy}
-        about |= {"evaluation": config.get("evaluation") or {}, "seed": config["seed"]}
+        about |= {"evaluation": hide_places(config.get("evaluation") or {}), "seed": config["seed"]}
         data = read_record(state.get("data"), "the checkpoint")
         about |= {"data": data.digests()} if data is not None else {}
     return about

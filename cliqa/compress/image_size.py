@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
+from cliqa.registry import SCENARIOS, find
 from cliqa.transforms.pipeline import build_pipeline
+from cliqa.transforms.protocol import own_crop_size
 from cliqa.utils.errors import ConfigError
 
 SIZE = (224, 224)
@@ -32,6 +34,25 @@ def crops_and_size(
         return crops, None
     height, width = wide.shape[-2:]
     return crops, (int(height), int(width))
+
+
+def own_size(scenario: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the H and W of the images that a run's model works on.
+
+    Args:
+        scenario: The config's section of the data.
+
+    Returns:
+        What its evaluation's preprocessing gives; else the crops that it trains on; else the size
+        of a published data set's images. None where they have sizes of their own.
+    """
+    size = crops_and_size(scenario.get("eval_transform"))[1]
+    if size is not None:
+        return size
+    side = own_crop_size(scenario.get("train_transform") or ())
+    if side is None and "type" in scenario:
+        side = getattr(find(SCENARIOS, scenario, "scenario"), "side", None)
+    return None if side is None else (side, side)
 
 
 def parse_size(text: str, option: str = "--sizes") -> tuple[int, int]:

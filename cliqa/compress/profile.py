@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cliqa.compress.image_size import SIZE, crops_and_size
+from cliqa.compress.image_size import SIZE, crops_and_size, own_size
 from cliqa.config.load import load_config
 from cliqa.config.trust import without_weights
 from cliqa.deploy.backends import backend_of, open_exported
@@ -45,7 +45,7 @@ class ProfiledModel:
         file_bytes: Size of the checkpoint, with all that training needs, or of the exported file;
             None for a config.
         channels: Channels of its images.
-        size: H and W that its preprocessing gives.
+        size: H and W of the images that it works on.
         crops: Crops that an evaluation makes of an image: as many passes.
         exported: The description of an exported file; None for a PyTorch model.
     """
@@ -121,7 +121,8 @@ def load_profiled(path: str | Path, device: torch.device) -> ProfiledModel:
         )
     convolution = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     channels = 3 if convolution is None else convolution.in_channels
-    crops, size = crops_and_size(scenario.get("eval_transform"))
+    crops, _ = crops_and_size(scenario.get("eval_transform"))
+    size = own_size(scenario)
     return ProfiledModel(name, model.to(device), file_bytes, channels, size or SIZE, crops)
 
 
@@ -136,7 +137,7 @@ def profile_model(
 ) -> list[Profile]:
     """Measure a model at every size (H, W) and batch; an exported one on the CPU.
 
-    Without sizes it is measured at the one that its preprocessing gives.
+    Without sizes it is measured at the run's own (`own_size`).
 
     Raises:
         ModelError: The model fails at one of them.
@@ -170,9 +171,9 @@ def _exported(path: Path) -> ProfiledModel:
             f"{path}: its {path.stem}.json, which describes its images, is missing or "
             "incomplete. Write the model again with tools/compress.py."
         )
-    crops, own = crops_and_size(about.get("eval_transform"))
-    fixed = about.get("size")
-    size = (int(fixed[0]), int(fixed[1])) if fixed else own or SIZE
+    crops, _ = crops_and_size(about.get("eval_transform"))
+    fixed = about.get("size") or about.get("macs_size")
+    size = (int(fixed[0]), int(fixed[1])) if fixed else SIZE
     return ProfiledModel(
         name=path.name,
         model=model,

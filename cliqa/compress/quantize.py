@@ -12,11 +12,11 @@ from cliqa.compress.calibration_images import check_count, folder_images, traini
 from cliqa.compress.export import default_out, export_unless_present
 from cliqa.config.trust import built_from
 from cliqa.deploy.backends import SUFFIXES, convert
-from cliqa.deploy.description import scenario_of
 from cliqa.deploy.onnx.file import read_metadata
 from cliqa.deploy.onnx.mixed_precision import FEWEST, HELD_BACK
 from cliqa.deploy.search.recipes import PRECISIONS
 from cliqa.engine.work_dir.checkpoints import find_checkpoint
+from cliqa.inference.exported_model import check_places, run_scenario
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_file
 
@@ -97,7 +97,7 @@ def _batches(
     """Return the images to calibrate with."""
     if images is not None:
         return folder_images(images, metadata["eval_transform"], count)
-    scenario = scenario_of(metadata, source)
-    if dataset_root is not None:
-        scenario["dataset_root"] = str(dataset_root)
+    root = None if dataset_root is None else str(dataset_root)
+    scenario = run_scenario(metadata, source, root)
+    check_places(source, scenario, "--images FOLDER")
     return training_images(scenario, count)

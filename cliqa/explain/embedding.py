@@ -15,10 +15,11 @@ from torch.utils.data import DataLoader
 
 from cliqa.config.trust import built_from
 from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.image_listing import find_images
 from cliqa.engine.work_dir.checkpoints import load_run
 from cliqa.inference.evaluation_data import ScoreData
 from cliqa.inference.evaluation_request import EvalRequest
-from cliqa.inference.predict import Predictor, find_images
+from cliqa.inference.predict import Predictor
 from cliqa.models.backbones.extractor import FeatureExtractor
 from cliqa.training.loop.batching import apply_model, collate_eval
 from cliqa.utils.errors import ArtifactError, ModelError

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cliqa.datasets.image_listing import find_images
 from cliqa.explain import attention_figure
 from cliqa.explain.attention import explain
 from cliqa.explain.embedding import Method, draw_embedding, embed_data_sets, embed_images
 from cliqa.explain.ranking import draw_ranking, draw_strip, rank_degradations
 from cliqa.explain.words import draw_words, explain_words
-from cliqa.inference.predict import Predictor, find_images
+from cliqa.inference.predict import Predictor
 from cliqa.utils.progress import track
 from cliqa.visualization.modes import Target
 

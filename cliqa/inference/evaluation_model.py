@@ -27,6 +27,8 @@ from cliqa.inference.evaluation_request import EvalRequest, is_new_data_set
 from cliqa.inference.exported_model import (
     ExportedModel,
     check_fits_export,
+    check_places,
+    check_protocol,
     check_same_names,
     own_config,
 )
@@ -92,6 +94,7 @@ class EvaluationModel:
             request.protocol,
             "scenario.eval_transform",
             quality=self.data.kind == "scores",
+            train_steps=scenario.get("train_transform"),
         )
 
     @property
@@ -128,7 +131,7 @@ class EvaluationModel:
     ) -> dict[str, Any]:
         """Return the content of ``eval_results.json``."""
         bootstrap, seed = resamples(self.config), self.config["seed"]
-        protocol = self.request.protocol
+        protocol = self.views.protocol
         return {
             "model_type": self.config["model"].get("type", "ImageClassifier"),
             "eval_time": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S"),
@@ -228,8 +231,13 @@ class ExportedEvaluation(EvaluationModel):
         self, path: Path, config: Config | None, config_file: str, request: EvalRequest
     ) -> None:
         self.model = ExportedModel(path)
-        config = own_config(self.model) if config is None else config
+        config = own_config(self.model, request.dataset_root) if config is None else config
+        if not request.data_sets or not all(map(is_new_data_set, request.data_sets)):
+            check_places(self.model.path, config["scenario"], "--datasets TYPE=ROOT")
         check_fits_export(self.model, config)
+        check_protocol(self.model, request.protocol)
+        if self.model.takes_pixels:
+            config = {**config, "scenario": {**config["scenario"], "eval_transform": []}}
         names, about = self.model.names, self.model.metadata
         super().__init__(
             *(path, config, config_file, CPU, request),
@@ -267,6 +275,8 @@ def open_evaluation(path: Path, request: EvalRequest, device: torch.device) -> E
     state = load_run(path)
     config = config_to_build(state)
     with built_from(path):
+        if request.dataset_root is not None:
+            config["scenario"] = {**config["scenario"], "dataset_root": request.dataset_root}
         config = check_config({**config, "num_workers": 0})
         folder = path.parent.parent
         name = f"{path}: config"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cliqa.inference.eval_session import EvalSession, Images
 from cliqa.inference.evaluation_model import EvaluationModel
 from cliqa.training.loop.batching import collate_eval
 from cliqa.transforms.protocol import Views
+from cliqa.utils.ahead import ahead, default_threads
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.memory import InPieces
 from cliqa.utils.progress import track
@@ -105,6 +107,26 @@ def _identity(source: Source) -> Hashable:
     return id(source)
 
 
+def _batches(
+    samples: SharedViews, size: int, num_workers: int | None, on_gpu: bool
+) -> Iterator[Batch]:
+    """Yield batches that threads, or as many processes, read ahead."""
+    if num_workers is not None:
+        loader: DataLoader[Any] = DataLoader(
+            samples,
+            size,
+            num_workers=num_workers,
+            collate_fn=collate_views,
+            pin_memory=on_gpu,
+        )
+        yield from loader
+        return
+    threads = default_threads(len(samples))
+    read = ahead(samples.__getitem__, range(len(samples)), threads, 2 * max(threads, size))
+    while batch := list(islice(read, size)):
+        yield collate_views(batch)
+
+
 @torch.no_grad()
 def run_pass(
     name: str, models: Sequence[EvaluationModel], sessions: Sequence[EvalSession]
@@ -127,17 +149,14 @@ def run_pass(
         session.start(model.data.experiences[name])
     shown = [signatures.index(model.views.signature()) for model in models]
     first = models[0]
-    loader: DataLoader[Any] = DataLoader(
-        SharedViews(first.data.sources[name], views),
-        first.batch_size,
-        num_workers=first.request.num_workers,
-        collate_fn=collate_views,
-        pin_memory=sessions[0].device.type == "cuda",
-    )
+    samples = SharedViews(first.data.sources[name], views)
+    on_gpu = sessions[0].device.type == "cuda"
+    batches = _batches(samples, first.batch_size, first.request.num_workers, on_gpu)
+    total = -(-len(samples) // first.batch_size)
     networks = [InPieces(session.outputs) for session in sessions]
     outputs: list[list[Tensor]] = [[] for _ in models]
     targets: list[Tensor] = []
-    for images, target in track(loader, f"evaluate {name}"):
+    for images, target in track(batches, f"evaluate {name}", total):
         for kept, network, view in zip(outputs, networks, shown, strict=True):
             kept.append(network(images[view], target, first.data.task_labels[name]))
         targets.append(target)

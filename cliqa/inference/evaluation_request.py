@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cliqa.config.option_values import parse_value
 from cliqa.config.trust import vouch
 from cliqa.datasets.base import QualityDataset
-from cliqa.datasets.labels.scale import from_unit
+from cliqa.datasets.labels.scale import Scale
 from cliqa.engine.sections import data_set_sections
 from cliqa.registry import DATASETS, build_component, find
 from cliqa.transforms.protocol import EvaluationProtocol
@@ -25,20 +23,6 @@ FILES = (".csv", ".json", ".xlsx")
 
 
 @dataclass(frozen=True)
-class Scale:
-    """The scale of a data set's scores.
-
-    Attributes:
-        low: The lowest possible score.
-        high: The highest possible score.
-        higher_is_better: The direction.
-    """
-
-    low: float
-    high: float
-    higher_is_better: bool = True
-
-
 ALL = "all"
 """Stands for every data set of the config, also beside others."""
 
@@ -55,8 +39,9 @@ class EvalRequest:
         scale: Of the score files among the data sets.
         batch_size: Images a batch; None for the run's own, in which the crops of a `protocol` count
             as images.
-        num_workers: Processes that read images.
+        num_workers: Processes that read images; None for threads instead, one for each CPU.
         allow_changed_data: Evaluate the run's own data sets even if they have changed since.
+        dataset_root: Where the run's own data sets lie; None where the run read them.
 
     Raises:
         ConfigError: A number is out of range.
@@ -67,13 +52,14 @@ class EvalRequest:
     protocol: EvaluationProtocol = field(default_factory=EvaluationProtocol)
     scale: Scale | None = None
     batch_size: int | None = None
-    num_workers: int = 0
+    num_workers: int | None = None
     allow_changed_data: bool = False
+    dataset_root: str | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
             raise ConfigError(f"--batch-size {self.batch_size}: must be at least 1.")
-        check_workers(self.num_workers, "--num-workers")
+        check_workers(self.num_workers or 0, "--num-workers")
 
     @property
     def takes_own(self) -> bool:
@@ -186,13 +172,3 @@ def only_scale(scenario: Mapping[str, Any]) -> Scale | None:
     except CliqaError:
         return None
     return next(iter(known.values())) if len(known) == 1 else None
-
-
-def on_scale(score: float, scale: Scale) -> float:
-    """Return a score of 0..1 (others are clipped) in a data set's units and direction.
-
-    >>> on_scale(0.25, Scale(0, 100)), on_scale(0.25, Scale(0, 100, higher_is_better=False))
-    (25.0, 75.0)
-    """
-    clipped = np.clip(score, 0.0, 1.0)
-    return float(from_unit(clipped, (scale.low, scale.high), scale.higher_is_better))

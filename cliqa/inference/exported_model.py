@@ -9,12 +9,17 @@ from typing import Any
 
 from torch import Tensor
 
-from cliqa.config.trust import without_weights
+from cliqa.config.trust import check_names, without_weights
 from cliqa.config.values import config_differences
+from cliqa.datasets.labels.scale import Scale
 from cliqa.deploy.backends import backend_of, open_exported
-from cliqa.deploy.description import scenario_of
+from cliqa.deploy.description import hides_places, of_scenarios, scenario_of, show_places
+from cliqa.deploy.onnx.file import PIXELS
+from cliqa.engine.work_dir.checkpoints import sha256_of
 from cliqa.inference.evaluation_request import scales_of
-from cliqa.utils.errors import ArtifactError, CheckpointError
+from cliqa.transforms.protocol import EvaluationProtocol
+from cliqa.utils.checkpoint import load_checkpoint
+from cliqa.utils.errors import ArtifactError, CheckpointError, ConfigError
 
 Config = dict[str, Any]
 
@@ -32,6 +37,7 @@ class ExportedModel:
     Attributes:
         metadata: The file's description.
         backend: ``"onnxruntime"`` or ``"openvino"``.
+        takes_pixels: The file holds its preprocessing, so that nothing is left to be done.
 
     Raises:
         ArtifactError: The file is missing, damaged, or its description lacks a key.
@@ -49,10 +55,12 @@ class ExportedModel:
                 f"{path}: does not state its {', '.join(missing)}, which prediction needs. Export "
                 "a run's checkpoint with tools/compress.py export."
             )
+        self.takes_pixels: bool = self.metadata.get("input") == PIXELS
         self.names: list[str] = self.metadata["names"]
         self.classes: list[str] = self.metadata["classes"]
-        self.channels: int = self.metadata["channels"]
-        self.eval_transform: Sequence[Mapping[str, Any]] = self.metadata["eval_transform"]
+        self.channels: int = 3 if self.takes_pixels else self.metadata["channels"]
+        self.eval_transform: Sequence[Mapping[str, Any]]
+        self.eval_transform = [] if self.takes_pixels else self.metadata["eval_transform"]
 
     @property
     def scenario(self) -> Mapping[str, Any]:
@@ -63,6 +71,12 @@ class ExportedModel:
         """
         return scenario_of(self.metadata, self.path)
 
+    @property
+    def scale(self) -> Scale | None:
+        """The scale of the file's own scores, if it holds its preprocessing."""
+        own = self.metadata.get("scale") if self.takes_pixels else None
+        return Scale(**own) if own else None
+
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,) or logits (B, K) of preprocessed images (B, C, H, W).
 
@@ -72,8 +86,10 @@ class ExportedModel:
         return self._model(images)
 
 
-def own_config(model: ExportedModel) -> Config:
+def own_config(model: ExportedModel, dataset_root: str | None = None) -> Config:
     """Return the parts of its run's config that a file holds: those that an evaluation needs.
+
+    `dataset_root` is as in `run_scenario`.
 
     Raises:
         ArtifactError: It is of a pretraining.
@@ -85,7 +101,49 @@ def own_config(model: ExportedModel) -> Config:
             "tools/predict.py scores images with it."
         )
     defaults = {"model": {}, "cl_strategy": {}, "evaluation": {}, "seed": 0}
-    return {"scenario": dict(model.scenario), **{k: about.get(k, v) for k, v in defaults.items()}}
+    scenario = run_scenario(about, model.path, dataset_root)
+    return {"scenario": scenario, **{k: about.get(k, v) for k, v in defaults.items()}}
+
+
+def run_scenario(about: Mapping[str, Any], path: Path, dataset_root: str | None = None) -> Config:
+    """Return the section of the data that a file's model was trained on, with its folders.
+
+    A file names no folders of the machine that exported it. They are those of its run, if the file
+    lies in the run's work_dir, or in a folder of it.
+
+    Args:
+        about: The file's description.
+        path: The file.
+        dataset_root: Where the data lie now; None where the run read them.
+
+    Raises:
+        TrustError: It asks for more than that of an untrusted file may.
+    """
+    scenario = scenario_of(about, path)
+    if dataset_root is not None:
+        return {**show_places(scenario, dataset_root), "dataset_root": dataset_root}
+    if not hides_places(scenario):
+        return scenario
+    for folder in (path.parent, path.parent.parent):
+        for checkpoint in sorted((folder / "checkpoints").glob("*.pth"), reverse=True):
+            if sha256_of(checkpoint) == about.get("checkpoint_sha256"):
+                found: Config = dict(load_checkpoint(checkpoint)["config"]["scenario"])
+                check_names({"scenario": found}, checkpoint, {"scenario": of_scenarios()})
+                return found
+    return scenario
+
+
+def check_places(path: Path, scenario: Mapping[str, Any], others: str) -> None:
+    """Refuse to read the data of a run whose folders are not known.
+
+    Raises:
+        ConfigError: They are not.
+    """
+    if hides_places(scenario):
+        raise ConfigError(
+            f"{path}: does not name the folders of its run's data, and does not lie in its run's "
+            f"work_dir. Add --dataset-root FOLDER, or {others}."
+        )
 
 
 def check_fits_export(model: ExportedModel, config: Config) -> None:
@@ -100,10 +158,10 @@ def check_fits_export(model: ExportedModel, config: Config) -> None:
         found: Config = json.loads(json.dumps(whole))  # tuples become lists, as in the file
         return found
 
-    scenario = config["scenario"]
+    scenario, own_steps = config["scenario"], model.metadata["eval_transform"]
     section = without_weights(config["model"])
     differing = config_differences(
-        compared(without_weights(model.metadata.get("model", section)), model.eval_transform),
+        compared(without_weights(model.metadata.get("model", section)), own_steps),
         compared(section, scenario.get("eval_transform")),
     )
     if differing:
@@ -113,6 +171,20 @@ def check_fits_export(model: ExportedModel, config: Config) -> None:
         )
     if "datasets" in scenario:
         check_same_names(model.path, "data sets", model.names, list(scales_of(scenario)))
+
+
+def check_protocol(model: object, protocol: EvaluationProtocol) -> None:
+    """Refuse to change the preprocessing of a file that holds its own.
+
+    Raises:
+        ConfigError: The protocol does so.
+    """
+    changes = protocol.changes_crops or protocol.resize is not None
+    if changes and getattr(model, "takes_pixels", False):
+        raise ConfigError(
+            "--crops and --resize: a self-contained file holds its own preprocessing. Give the run "
+            "or its plain export."
+        )
 
 
 def check_same_names(path: Path, what: str, own: list[str], given: list[str]) -> None:

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cliqa.datasets.labels.scale import Scale
 from cliqa.evaluation.classification import accuracy, wilson_interval
 from cliqa.evaluation.functional import srcc
 from cliqa.evaluation.mean_interval import mean_interval
 from cliqa.evaluation.quality import quality_metrics
 from cliqa.evaluation.records.tables import Table, number, render
-from cliqa.inference.evaluation_request import Scale
 from cliqa.inference.predict import Predictor
 from cliqa.inference.unseen_data import (
     Unseen,

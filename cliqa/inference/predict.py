@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,15 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2.functional import rgb_to_grayscale
 
 from cliqa.config.trust import built_from
-from cliqa.datasets.image_listing import find_path, is_hidden, is_image, list_images, log_others
+from cliqa.datasets.labels.scale import Scale
+from cliqa.inference.evaluation_request import only_scale
+from cliqa.inference.exported_model import check_protocol
 from cliqa.inference.image_model import ImageModel, open_model
+from cliqa.inference.scores import Score
 from cliqa.training.loop.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image
 from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
+from cliqa.utils.ahead import ahead, default_threads
 from cliqa.utils.errors import CliqaError, DatasetError, MachineError, ModelError
 from cliqa.utils.memory import InPieces
 from cliqa.utils.progress import track
@@ -30,70 +33,6 @@ Sample = tuple[Path, "torch.Tensor | None", "str | None"]
 
 BATCH = 32
 """Images or crops a batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One image's score.
-
-    Args:
-        image: The file.
-        score: 0..1 in training's terms, higher = better; of a classifier the probability of the
-            class. None where the image cannot be read.
-        error: Why it cannot be read.
-        label: The class, of a classifier.
-    """
-
-    image: Path
-    score: float | None
-    error: str | None = None
-    label: str | None = None
-
-
-def find_images(paths: Sequence[str | Path], recursive: bool = False) -> list[Path]:
-    """Return the images that files and folders name, sorted within each folder.
-
-    Args:
-        paths: Files, taken whatever their suffix, folders, and patterns such as ``set/**/*.jpg``
-            (``**`` for any folders), of which the images are taken. How many other files these
-            hold is logged; hidden files, and those of operating systems, are skipped.
-        recursive: Look into folders' folders too.
-
-    Raises:
-        DatasetError: A path does not exist, or a folder or pattern leads to no image.
-    """
-    found: list[Path] = []
-    for path in map(find_path, paths):
-        others: list[str] = []
-        if path.is_dir():
-            inside = sorted(map(Path, list_images(path, others, recursive)))
-            log_others(path, others)
-            if not inside:
-                hint = "" if recursive else " Use --recursive to look into its folders."
-                raise DatasetError(f"{path}: no image in this folder.{hint}")
-            found.extend(inside)
-        elif path.is_file():
-            found.append(path)
-        elif glob.has_magic(str(path)):
-            matched = sorted(_matching(path, others))
-            log_others(path, others)
-            if not matched:
-                raise DatasetError(f"{path}: no image matches this pattern.")
-            found.extend(matched)
-        else:
-            raise DatasetError(f"{path}: no such file or folder.")
-    return list(dict.fromkeys(found))
-
-
-def _matching(pattern: Path, others: list[str]) -> Iterator[Path]:
-    """Yield the images that a pattern leads to; the names of other files go to `others`."""
-    for path in map(Path, glob.iglob(str(pattern), recursive=True)):
-        if not path.is_file() or is_hidden(path.name):
-            continue
-        if is_image(path.name):
-            yield path
-        else:
-            others.append(path.name)
 
 
 class _Grey:
@@ -132,6 +71,20 @@ class _Images(Dataset["tuple[torch.Tensor | None, str | None]"]):
             raise DatasetError(f"{path}: {error}") from error
 
 
+def _batches(
+    images: _Images, size: int, num_workers: int | None
+) -> Iterator[list[tuple[torch.Tensor | None, str | None]]]:
+    """Yield batches of images, which threads or processes read ahead."""
+    if num_workers is not None:
+        loader: DataLoader[Any] = DataLoader(images, size, num_workers=num_workers, collate_fn=list)
+        yield from loader
+        return
+    threads = default_threads(len(images))
+    samples = ahead(images.__getitem__, range(len(images)), threads, 2 * max(threads, size))
+    while batch := list(islice(samples, size)):
+        yield batch
+
+
 class Predictor:
     """A trained model with the preprocessing it was trained with.
 
@@ -146,6 +99,7 @@ class Predictor:
         device: Where it computes.
         names: The experiences that it has been trained on.
         classes: Its classes; empty if it predicts scores.
+        protocol: The changes, with the size of the crops.
         views: The whole preprocessing of an image: `transform`, then the crops of the protocol.
         transform: Preprocessing of the whole image.
 
@@ -163,17 +117,35 @@ class Predictor:
         self.image_model = open_model(source, device) if isinstance(source, (str, Path)) else source
         self.checkpoint, self.device = self.image_model.path, device
         self.names, self.classes = self.image_model.names, self.image_model.classes
-        self.protocol = protocol or EvaluationProtocol()
+        protocol = protocol or EvaluationProtocol()
+        check_protocol(self.image_model, protocol)
+        scenario = self.image_model.scenario if protocol.changes_crops else {}
         with built_from(self.checkpoint):
             self.views = build_views(
                 self.image_model.eval_transform,
-                self.protocol,
+                protocol,
                 "scenario.eval_transform",
                 quality=not self.classes,
+                train_steps=scenario.get("train_transform"),
             )
+        self.protocol = self.views.protocol
         if self.image_model.channels == 1:
             self.views.pipeline = _Grey(self.views.pipeline)
         self.transform: Transform = self.views.pipeline
+
+    @property
+    def scenario(self) -> Mapping[str, Any]:
+        """The config's section of the data that the model was trained on."""
+        return self.image_model.scenario
+
+    @property
+    def scale(self) -> Scale | None:
+        """The scale that scores are shown on unless another is asked for; None for 0..1.
+
+        It is that of a self-contained file, or of the only data set of the run.
+        """
+        own: Scale | None = getattr(self.image_model, "scale", None)
+        return own or (None if self.classes else only_scale(self.scenario))
 
     @property
     def model(self) -> nn.Module:
@@ -202,27 +174,25 @@ class Predictor:
         return apply_model(self.image_model, shown)
 
     def predict(
-        self, paths: Sequence[str | Path], batch_size: int | None = None, num_workers: int = 0
+        self,
+        paths: Sequence[str | Path],
+        batch_size: int | None = None,
+        num_workers: int | None = None,
     ) -> Iterator[Score]:
         """Yield the score of every image, or its class with the probability, in order.
 
         Args:
             paths: Image files; `find_images` lists those of folders and patterns.
             batch_size: Images a batch; None for 32, in which crops count as images.
-            num_workers: Processes that read images.
+            num_workers: Processes that read images; None for threads instead, one for each CPU.
 
         Raises:
             MachineError: Memory does not suffice for the first image; a later one has an error.
         """
         model, files = InPieces(self.image_model), [Path(path) for path in paths]
-        loader: DataLoader[Any] = DataLoader(
-            _Images(files, self.views),
-            batch_size or max(1, BATCH // self.protocol.count),
-            num_workers=num_workers,
-            collate_fn=list,
-        )
+        size = batch_size or max(1, BATCH // self.protocol.count)
         images = iter(files)
-        for samples in loader:
+        for samples in _batches(_Images(files, self.views), size, num_workers):
             batch = [(next(images), image, error) for image, error in samples]
             try:
                 yield from self._scores(model, batch)

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliqa.datasets.image_listing import list_folders
-from cliqa.inference.evaluation_request import Scale, is_new_data_set, parse_data_set
-from cliqa.inference.predict import Predictor, find_images
+from cliqa.datasets.image_listing import find_images, list_folders
+from cliqa.datasets.labels.scale import Scale
+from cliqa.inference.evaluation_request import is_new_data_set, parse_data_set
+from cliqa.inference.predict import Predictor
 from cliqa.losses.contrastive import level_shares
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.models.language.image_text_model import ImageTextModel

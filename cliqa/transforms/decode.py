@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import stat
 from pathlib import Path
 from typing import Literal
 
@@ -11,17 +9,12 @@ import numpy as np
 import torch
 from torchvision.io import ImageReadMode, decode_image
 
-from cliqa.transforms.image_file import check_size, max_pixels, open_image
+from cliqa.transforms.image_file import check_size
 from cliqa.transforms.image_header import read_header
-from cliqa.transforms.levels import to_rgb
-from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.transforms.pixels import pixels_of, read_bytes
+from cliqa.utils.errors import ConfigError
 
 Backend = Literal["auto", "pil"]
-
-_LARGEST_PIXEL = 16
-"""Bytes of a pixel in the largest kind of file, four bands of 32 bits."""
-_ROOM = 2**26
-"""Bytes that a file may have beside its pixels: thumbnails, profiles."""
 
 
 def read_image(path: str | Path, backend: Backend = "auto") -> torch.Tensor:
@@ -58,34 +51,9 @@ def read_image(path: str | Path, backend: Backend = "auto") -> torch.Tensor:
     if backend not in ("auto", "pil"):
         raise ConfigError(f"image backend '{backend}' is unknown. Use 'auto' or 'pil'.")
     path = Path(path)
-    data = _read(path)
+    data = read_bytes(path)
     image = _decode_with_torchvision(data, path) if backend == "auto" else None
     return image if image is not None else _decode_with_pillow(data, path)
-
-
-def _read(path: Path) -> bytes:
-    """Return the content of a plain file that is no larger than any image."""
-    try:
-        status = path.stat()
-        limit = max_pixels()
-        if not stat.S_ISREG(status.st_mode):
-            raise DatasetError(
-                f"{path}: cannot be read (it is not a regular file). Give an image file."
-            )
-        if limit is not None and status.st_size > _ROOM + _LARGEST_PIXEL * limit:
-            raise DatasetError(
-                f"{path}: {status.st_size} bytes, more than an image of {limit} pixels can have. "
-                "Downscale the image before using it."
-            )
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path}: no such image file.") from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise DatasetError(f"{path}: cannot be read ({reason}).") from error
-    if not data:
-        raise DatasetError(f"{path}: the image file is empty. Copy or download it again.")
-    return data
 
 
 def _decode_with_torchvision(data: bytes, path: Path) -> torch.Tensor | None:
@@ -115,6 +83,4 @@ def _to_8_bits(image: torch.Tensor) -> torch.Tensor:
 
 def _decode_with_pillow(data: bytes, path: Path) -> torch.Tensor:
     """Return uint8 (3, H, W), or raise a DatasetError that names the file."""
-    with open_image(path, data) as image:
-        pixels = to_rgb(image, path, functools.partial(open_image, path, data))
-        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(pixels_of(data, path)).permute(2, 0, 1).contiguous()

@@ -5,9 +5,10 @@ An image is decoded and normalised once, and its crops are cut from the result.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from cliqa.transforms.pipeline import Pipeline, build_pipeline, preprocessing_si
 from cliqa.transforms.resize import enlarge
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
+
+logger = logging.getLogger(__name__)
 
 RESIZES = frozenset({"Resize", "AdaptiveResize", "ResizePad"})
 """Steps that `EvaluationProtocol.resize` replaces."""
@@ -35,7 +38,7 @@ class EvaluationProtocol:
         grid: (rows, columns) of evenly spaced crops that reach from edge to edge.
         draws: Number of crops at random places. They follow from `seed` and the image's file name,
             so that every model sees the same ones, in whatever order images are read.
-        crop_size: Edge of a crop, in pixels.
+        crop_size: Edge of a crop, in pixels; None for that of the model's own crops.
         resize: Resizing before cropping: None for the model's own, () for
             nothing, (short edge,) or (height, width) in pixels.
         seed: Of the draws.
@@ -46,7 +49,7 @@ class EvaluationProtocol:
 
     grid: tuple[int, int] | None = None
     draws: int | None = None
-    crop_size: int = 224
+    crop_size: int | None = None
     resize: tuple[int, ...] | None = None
     seed: int = 0
 
@@ -55,7 +58,7 @@ class EvaluationProtocol:
             raise ConfigError("--crops: choose a grid or random crops, not both.")
         if self.changes_crops and self.count < 1:
             raise ConfigError("--crops: there must be at least one crop.")
-        if self.crop_size < 1:
+        if self.crop_size is not None and self.crop_size < 1:
             raise ConfigError(f"--crop-size {self.crop_size}: must be at least 1 pixel.")
         if len(self.resize or ()) > 2 or min(self.resize or (1,)) < 1:
             given = " ".join(map(str, self.resize or ()))
@@ -94,7 +97,7 @@ class EvaluationProtocol:
     def describe(self) -> str:
         """Return the protocol in words.
 
-        >>> EvaluationProtocol(grid=(5, 5)).describe()
+        >>> EvaluationProtocol(grid=(5, 5), crop_size=224).describe()
         'crops grid:5x5 of 224 px'
         >>> EvaluationProtocol(resize=(384, 512)).describe()
         'resized to 384 x 512 (height x width)'
@@ -105,15 +108,36 @@ class EvaluationProtocol:
             text = sizes.get(len(self.resize), "resized to {} x {} (height x width)")
             parts.append(text.format(*self.resize))
         if self.changes_crops:
-            parts.append(f"crops {self.crops} of {self.crop_size} px")
+            size = "" if self.crop_size is None else f" of {self.crop_size} px"
+            parts.append(f"crops {self.crops}{size}")
         if self.draws is not None:
             parts.append(f"seed {self.seed}")
         return ", ".join(parts) or "each model's own preprocessing"
 
+    def for_model(self, own: int | None) -> EvaluationProtocol:
+        """Return the protocol with the size of its crops; another than the model's own is told.
+
+        Raises:
+            ConfigError: The size is not given, and the model has none of its own.
+        """
+        if not self.changes_crops:
+            return self
+        if self.crop_size is None and own is None:
+            why = "the model was trained without crops of one size"
+            raise ConfigError(f"--crops {self.crops}: {why}. Add --crop-size PIXELS.")
+        if self.crop_size is not None and own not in (None, self.crop_size):
+            logger.warning(
+                "--crop-size %d: the model's own crops are %d px. It scores what it was not "
+                "trained on, and images smaller than a crop are enlarged.",
+                self.crop_size,
+                own,
+            )
+        return replace(self, crop_size=self.crop_size or own)
+
 
 def parse_protocol(
     crops: str | None,
-    crop_size: int = 224,
+    crop_size: int | None = None,
     resize: Sequence[str] | None = None,
     seed: int = 0,
 ) -> EvaluationProtocol:
@@ -121,7 +145,7 @@ def parse_protocol(
 
     Args:
         crops: ``"grid:5x5"``, ``"random:25"``, or None.
-        crop_size: Edge of a crop, in pixels.
+        crop_size: Edge of a crop, in pixels; None for that of the model's own crops.
         resize: ``["256"]``, ``["384", "512"]`` (height, width), ``["none"]``, or None.
         seed: Of random crops.
 
@@ -129,7 +153,7 @@ def parse_protocol(
         ConfigError: The text cannot be read.
 
     >>> parse_protocol("random:25", resize=["none"])
-    EvaluationProtocol(grid=None, draws=25, crop_size=224, resize=(), seed=0)
+    EvaluationProtocol(grid=None, draws=25, crop_size=None, resize=(), seed=0)
     """
     sizes: tuple[int, ...] | None = None
     if resize is not None:
@@ -165,7 +189,7 @@ class Views:
 
     Args:
         pipeline: Preprocessing of the whole image.
-        protocol: The crops of the result.
+        protocol: The crops of the result, with their size.
     """
 
     def __init__(
@@ -174,8 +198,9 @@ class Views:
         self.pipeline = pipeline
         self.protocol = protocol
         self._grid = None
+        self._size = protocol.crop_size or 0
         if protocol.grid is not None:
-            self._grid = GridCrop(protocol.crop_size, *protocol.grid)
+            self._grid = GridCrop(self._size, *protocol.grid)
 
     def __call__(self, image: torch.Tensor, key: str) -> torch.Tensor:
         """Return the model's input.
@@ -192,14 +217,14 @@ class Views:
             return self._grid(shown)
         if self.protocol.draws is not None:
             draw = generator(self.protocol.seed, "crops", key)
-            return random_crops(shown, self.protocol.draws, self.protocol.crop_size, draw)
+            return random_crops(shown, self.protocol.draws, self._size, draw)
         return shown
 
     def signature(self) -> list[dict[str, Any]]:
         """Return the steps in plain values; equal signatures give equal inputs."""
         built = self.pipeline
         steps = preprocessing_signature(built) if isinstance(built, Pipeline) else []
-        size, seed = self.protocol.crop_size, self.protocol.seed
+        size, seed = self._size, self.protocol.seed
         if self._grid is not None:
             rows, columns = self._grid.rows, self._grid.columns
             steps.append({"type": "GridCrop", "size": size, "rows": rows, "columns": columns})
@@ -215,6 +240,7 @@ def build_views(
     where: str,
     *,
     quality: bool = True,
+    train_steps: Sequence[Mapping[str, Any]] | None = None,
 ) -> Views:
     """Build a model's preprocessing under a protocol.
 
@@ -224,14 +250,18 @@ def build_views(
             crops replace the model's, at the end.
         where: The steps' key path, for messages.
         quality: As `build_pipeline`.
+        train_steps: The model's training transform, for the size of its crops if `steps` crop
+            nothing.
 
     Raises:
-        ConfigError: A step is wrong, or features are to be resized or cropped.
+        ConfigError: A step is wrong, features are to be resized or cropped, or the size of the
+            crops is not known.
     """
     if steps is None:
         if protocol.changes_crops or protocol.resize is not None:
             raise ConfigError("--crops and --resize need images, but this model takes features.")
         return Views(_as_it_is, protocol)
+    protocol = protocol.for_model(own_crop_size(steps, train_steps or ()))
     kept = [dict(step) for step in steps]
     if protocol.resize is not None:
         kept = [step for step in kept if _name(step) not in RESIZES]
@@ -241,6 +271,23 @@ def build_views(
     if protocol.changes_crops:
         kept = [step for step in kept if _name(step) not in CROPS]
     return Views(build_pipeline(kept, where, quality=quality), protocol)
+
+
+def own_crop_size(*pipelines: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return the edge of the square that a pipeline crops last, in pixels.
+
+    Of several lists of steps the first that crops decides.
+
+    >>> own_crop_size([{"type": "Resize", "size": 256}], [{"type": "RandomCrop", "size": [96]}])
+    96
+    """
+    for steps in pipelines:
+        for step in reversed(steps):
+            if _name(step) in CROPS | {"RandomResizedCrop"}:
+                size = step.get("size", 224)  # of `GridCrop` and `QualityRandomCrop`
+                edges = {size} if isinstance(size, int) else set(size)
+                return edges.pop() if len(edges) == 1 else None
+    return None
 
 
 def _as_it_is(features: torch.Tensor) -> torch.Tensor:

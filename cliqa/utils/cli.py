@@ -149,7 +149,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "metavar": "grid:5x5|random:25",
         "help": "average over a grid from edge to edge, or over random crops (default: as trained)",
     },
-    "--crop-size": {"type": int, "default": 224, "help": "in pixels (default: 224)"},
+    "--crop-size": {"type": int, "help": "of --crops, in pixels (default: the model's own)"},
     "--resize": {
         "nargs": "+",
         "metavar": "PIXELS",

@@ -32,7 +32,7 @@ def test_a_run_with_its_file(tiny_run: Path) -> None:
     profiled = load_profiled(tiny_run, CPU)
     assert profiled.name == "tiny"
     assert profiled.file_bytes == (tiny_run / "checkpoints" / "last.pth").stat().st_size
-    assert (profiled.channels, profiled.size, profiled.crops) == (3, SIZE, 1)  # ToTensor alone
+    assert (profiled.channels, profiled.size, profiled.crops) == (3, (12, 12), 1)  # as trained
     assert isinstance(profiled.model, nn.Module)
     assert not profiled.model.training
     of_file = load_profiled(tiny_run / "checkpoints" / "exp_0.pth", CPU)
@@ -54,8 +54,10 @@ def test_grey_images_have_one_channel() -> None:
     profiled = load_profiled(CONFIG / "fmnist_naive.py", CPU)
     assert profiled.channels == 1
     assert profiled.batch(2, (28, 28), CPU).shape == (2, 1, 28, 28)
+    (row,) = profile_model(profiled, [1], [], CPU, warmup=0, repeats=1)
+    assert (row.height, row.width) == (28, 28)
     with pytest.raises(ModelError, match="fmnist_naive: fails at batch 1, 224 x 224 pixels"):
-        profile_model(profiled, [1], [], CPU, warmup=0, repeats=1)
+        profile_model(profiled, [1], [SIZE], CPU, warmup=0, repeats=1)
 
 
 def test_every_size_with_every_batch(tiny_run: Path) -> None:

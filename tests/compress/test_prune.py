@@ -20,10 +20,11 @@ from cliqa.compress.prune import (
 )
 from cliqa.compress.pruning_record import FILE_NAME, pruning_table
 from cliqa.config.load import load_config
+from cliqa.datasets.image_listing import find_images
 from cliqa.engine.work_dir.checkpoints import load_run, model_of
 from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.inference.evaluate import evaluate
-from cliqa.inference.predict import Predictor, find_images
+from cliqa.inference.predict import Predictor
 from cliqa.models.lora.adapters import lora_layers
 from cliqa.models.pruned import pruning_of
 from cliqa.utils.errors import ArtifactError, CheckpointError, CliqaError, ConfigError

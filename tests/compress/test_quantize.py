@@ -32,10 +32,13 @@ def exported(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory, quick_exp
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
 def test_a_file_becomes_smaller_and_says_what_it_is(
-    precision: str, exported: Path, tmp_path: Path
+    precision: str, exported: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "small.onnx"
-    lines = quantize_model(exported, target, precision=precision, count=36)
+    with pytest.raises(ConfigError, match=r"does not name the folders .* Add --dataset-root FOLD"):
+        quantize_model(exported, target, precision=precision, count=36)
+    data = {"dataset_root": tiny_data}  # the file lies outside its run's folder
+    lines = quantize_model(exported, target, precision=precision, count=36, **data)
     before, after = exported.stat().st_size, target.stat().st_size
     assert after < before
     assert lines[-1] == f"written: {target} ({after:,} bytes, {before / after:.2f} times smaller)"

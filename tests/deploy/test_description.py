@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cliqa.config.trust import trusting
-from cliqa.deploy.description import check_description, scenario_of
+from cliqa.deploy.description import check_description, hide_places, hides_places, scenario_of
 from cliqa.deploy.onnx.file import parse_metadata
 from cliqa.utils.errors import ArtifactError, ConfigError, TrustError
 
@@ -111,3 +111,49 @@ def test_a_trusted_files_modules_are_imported(
     about["custom_imports"] = {"imports": ["no_such_module"]}
     with trusting(), pytest.raises(ConfigError, match=r"m\.onnx: custom_imports: .*PYTHONPATH"):
         check_description(about, "m.onnx")
+
+
+def test_no_folder_of_this_machine_is_described() -> None:
+    section = {
+        "dataset_root": "/home/someone/data",
+        "datasets": [{"root": "eva", "labels": "C:\\Users\\someone\\scores.csv"}],
+        "more": ("../someone/x", "~/y", "images/a", 3, None),
+    }
+    hidden = hide_places(section)
+    assert hides_places(hidden)
+    assert not hides_places(section)
+    assert hidden["dataset_root"] == "(not in the file)/data"
+    assert hidden["datasets"] == [{"root": "eva", "labels": "(not in the file)/scores.csv"}]
+    assert hidden["more"][2:] == ["images/a", 3, None]
+    assert "someone" not in str(hidden)
+
+
+def test_steps_that_are_known_need_no_registry() -> None:
+    plain = [
+        {"type": "GridCrop", "size": 16, "small": "error"},
+        {"type": "Normalize", "mean": [0.5]},
+    ]
+    assert check_description({"eval_transform": plain}, "f")["eval_transform"] == plain
+    for odd in ({"type": "Resize", "size": "hf-hub:me/x"}, {"type": "os.system"}):
+        with pytest.raises(TrustError):
+            check_description({"eval_transform": [*plain, odd]}, "f")
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"scale": {"low": 1, "high": 0, "higher_is_better": True}},
+        {"scale": {"low": 0, "high": 1}},
+        {"scale": 5},
+        {"input": 3},
+        {"input": "pixels", "classes": [], "scale": None},
+        {
+            "input": "pixels",
+            "classes": ["a"],
+            "scale": {"low": 0, "high": 1, "higher_is_better": 1},
+        },
+    ],
+)
+def test_a_damaged_scale_is_refused(about: dict[str, Any]) -> None:
+    with pytest.raises(ArtifactError, match="its description is damaged"):
+        check_description(about, "f")

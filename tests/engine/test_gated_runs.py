@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
+from cliqa.datasets.image_listing import find_images
 from cliqa.engine.work_dir.checkpoints import deployed_of, load_run, model_of
 from cliqa.evaluation.records.predictions import load_predictions
-from cliqa.inference.predict import Predictor, find_images
+from cliqa.inference.predict import Predictor
 from cliqa.training.views.gate import GatedViews
 
 Config = dict[str, Any]

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from cliqa.datasets.image_listing import find_images
 from cliqa.engine.build import build
 from cliqa.engine.work_dir.checkpoints import load_run, model_of
 from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.inference.evaluate import evaluate
-from cliqa.inference.predict import Predictor, find_images
+from cliqa.inference.predict import Predictor
 from cliqa.models.lora.adapters import lora_layers, merge
 from cliqa.utils.checkpoint import load_checkpoint
 

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import torch
 
+from cliqa.datasets.image_listing import find_images
 from cliqa.deploy.fidelity import compare_models
 from cliqa.deploy.onnx.graph import onnx_forward
 from cliqa.deploy.onnx.quantization import quantize_int8
 from cliqa.engine.work_dir.checkpoints import load_run, model_of
 from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.inference.evaluate import evaluate
-from cliqa.inference.predict import Predictor, find_images
+from cliqa.inference.predict import Predictor
 from cliqa.models.fake_quantization import is_rounded, remove_rounding, rounding_layers
 
 Config = dict[str, Any]

@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cliqa.explain.attention import attention_layers, explain
-from cliqa.inference.predict import Predictor, Score
+from cliqa.inference.predict import Predictor
+from cliqa.inference.scores import Score
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.errors import ModelError
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.datasets import base
+from cliqa.inference import evaluation_pass
 from cliqa.inference.eval_session import StrategySession
 from cliqa.inference.evaluation_model import CheckpointEvaluation, open_evaluation
 from cliqa.inference.evaluation_pass import SharedViews, collate_views, evaluate_models, run_pass
@@ -141,6 +142,20 @@ def test_an_image_that_cannot_be_shown_is_named() -> None:
     views = build_views([{"type": "CenterCrop", "size": 12}], PLAIN, "scenario.eval_transform")
     with pytest.raises(DatasetError, match=r"^set/a\.png: scenario\.eval_transform\[0\]"):
         SharedViews(SOURCE, [views])[0]
+
+
+def test_threads_and_processes_read_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation_pass, "default_threads", lambda _: 3)
+    views = [build_views(steps, PLAIN, "x") for steps in ([], [{"type": "CenterCrop", "size": 8}])]
+    found = [
+        list(evaluation_pass._batches(SharedViews(SOURCE, views), 2, workers, False))
+        for workers in (None, 0)
+    ]
+    assert [len(target) for _, target in found[0]] == [2, 1]
+    for (images, target), (others, wanted) in zip(*found, strict=True):
+        assert torch.equal(target, wanted)
+        for one, other in zip(images, others, strict=True):
+            assert all(map(torch.equal, one, other))
 
 
 class Cramped(StrategySession):

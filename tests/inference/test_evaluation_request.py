@@ -11,7 +11,6 @@ from cliqa.datasets.quality.score_file import ScoreFile
 from cliqa.inference.evaluation_request import (
     Scale,
     is_new_data_set,
-    on_scale,
     only_scale,
     parse_data_set,
     scale_of,
@@ -117,7 +116,7 @@ def test_a_preset_and_a_stream_of_classes() -> None:
 
 def test_scores_outside_are_clipped_and_a_dmos_is_turned_round() -> None:
     dmos = Scale(10, 30, higher_is_better=False)
-    assert [on_scale(score, dmos) for score in (-0.5, 0, 0.25, 1.5)] == [30, 30, 25, 10]
+    assert [dmos.place(score) for score in (-0.5, 0, 0.25, 1.5)] == [30, 30, 25, 10]
 
 
 def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:

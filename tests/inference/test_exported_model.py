@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ import pytest
 import torch
 
 from cliqa.compress.export import export_checkpoint
+from cliqa.datasets.image_listing import find_images
 from cliqa.deploy.file_checksum import seal_onnx
 from cliqa.deploy.onnx.file import describe, load_proto, read_metadata
-from cliqa.inference.evaluate import evaluate
+from cliqa.inference.evaluate import evaluate, evaluate_checkpoints
+from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.inference.exported_model import ExportedModel, check_same_names
 from cliqa.inference.image_model import open_model
-from cliqa.inference.predict import Predictor, find_images
-from cliqa.utils.errors import ArtifactError, CheckpointError, ModelError
+from cliqa.inference.predict import Predictor
+from cliqa.utils.errors import ArtifactError, CheckpointError, ConfigError, ModelError
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
@@ -62,6 +65,23 @@ def test_a_file_that_says_too_little_is_refused(file: Path) -> None:
     write_metadata(file, {key: about[key] for key in about if key not in ("names", "scenario")})
     with pytest.raises(ArtifactError, match=r"does not state its names, scenario, which"):
         ExportedModel(file)
+
+
+def test_it_names_no_folder_but_finds_them_in_its_run(
+    file: Path, tiny_run: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    text = str(load_proto(file).metadata_props)
+    assert str(tiny_data) not in text
+    assert str(tmp_path) not in text
+    about = read_metadata(file)
+    assert about["scenario"]["dataset_root"].startswith("(not in the file)/")
+    told = r"m\.onnx: does not name the folders of its run's data, .* Add --dataset-root FOLDER"
+    with pytest.raises(ConfigError, match=told):
+        evaluate_checkpoints([file], EvalRequest(), CPU, tmp_path / "e.json")
+    shutil.copytree(tiny_run / "checkpoints", tmp_path / "checkpoints")
+    found, _ = evaluate_checkpoints([file], EvalRequest(), CPU, tmp_path / "e.json")
+    (entry,) = found.values()
+    assert list(entry["datasets"]) == ["a", "b", "c"]
 
 
 Config = dict[str, Any]

@@ -12,9 +12,10 @@ import pytest
 import torch
 from torchvision.io import write_png
 
+from cliqa.datasets.image_listing import find_images
 from cliqa.engine.streams import build_benchmark
 from cliqa.inference.evaluate import evaluate
-from cliqa.inference.predict import Predictor, find_images
+from cliqa.inference.predict import Predictor
 from cliqa.transforms.protocol import parse_protocol
 from cliqa.utils.errors import CheckpointError, DatasetError, MachineError, ModelError
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cliqa.inference.evaluation_request import Scale
+from cliqa.datasets.labels.scale import Scale
 from cliqa.inference.predict import Predictor
 from cliqa.inference.unseen_data import embed_paths, image_text_model, read_unseen
 from cliqa.models.build import build_model

@@ -194,8 +194,9 @@ def test_help_imports_no_torch() -> None:
     assert " torch\n" not in found.stderr
 
 
-def test_a_file_is_quantized(file: Path, call: Call) -> None:
-    status, text, _ = call(main, "quantize", file, "--precision", "fp16", "--count", 4)
+def test_a_file_is_quantized(file: Path, tiny_data: Path, call: Call) -> None:
+    options = ("--precision", "fp16", "--count", 4, "--dataset-root", tiny_data)
+    status, text, _ = call(main, "quantize", file, *options)
     assert status == 0
     small = file.with_name("m_fp16.onnx")
     assert text.splitlines()[-1].startswith(f"written: {small} ")

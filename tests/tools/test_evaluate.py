@@ -144,7 +144,7 @@ def test_by_default_the_files_lie_in_the_work_dirs(
 
 
 def test_exported_files_are_compared_with_their_run(
-    call: Call, tiny_run: Path, tmp_path: Path
+    call: Call, tiny_run: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     for library in ("onnxscript", "onnxruntime", "openvino"):
         pytest.importorskip(library)
@@ -152,7 +152,8 @@ def test_exported_files_are_compared_with_their_run(
     to_float16(file, tmp_path / "half.onnx", [torch.rand(4, 3, 16, 16)])
     to_openvino(file, tmp_path / "m.xml")
     files = [tmp_path / name for name in ("m.onnx", "half.onnx", "m.xml")]
-    status, text, told = call(tiny_run, *files, "--out", tmp_path / "e")
+    root = ("--dataset-root", tiny_data)  # files that lie outside their run's folder
+    status, text, told = call(tiny_run, *files, "--out", tmp_path / "e", *root)
     assert status == 0, told
     own = read(tmp_path / "e", "tiny")
     known = json.loads((tiny_run / "results.json").read_text())["matrix"]["srcc"][-1]
@@ -181,12 +182,12 @@ def test_exported_files_are_compared_with_their_run(
 
 
 def test_exported_files_of_no_use_are_told_with_the_rest(
-    call: Call, tiny_run: Path, tmp_path: Path
+    call: Call, tiny_run: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     for library in ("onnxscript", "onnxruntime"):
         pytest.importorskip(library)
     file = export_checkpoint(tiny_run, tmp_path / "m.onnx", size=(16, 16)).path
-    status, _, told = call(file, "--datasets", "a")
+    status, _, told = call(file, "--datasets", "a", "--dataset-root", tiny_data)
     assert status == 0, told
     written = json.loads((tmp_path / "eval_results_m_onnx.json").read_text())
     assert list(written["datasets"]) == ["a"]

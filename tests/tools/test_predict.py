@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.inference.predict import Predictor, Score
+from cliqa.inference.predict import Predictor
 from cliqa.utils.cli import run_entry_point
 from tools.evaluate import main as evaluate
-from tools.predict import main, to_csv, to_json
+from tools.predict import main
 
 pytestmark = pytest.mark.integration
 
@@ -197,28 +197,6 @@ def test_a_folder_without_a_checkpoint_is_named(
 ) -> None:
     assert run_entry_point(lambda: main([str(tmp_path), str(tiny_data / "a")])) == 2
     assert "work_dir without a checkpoint" in capfd.readouterr().err
-
-
-def test_formats() -> None:
-    rows = [Score(Path("a, b.png"), 2.5), Score(Path("ä.png"), None, "broken")]
-    assert to_csv(rows) == 'image,score\n"a, b.png",2.500000\nä.png,\n'
-    assert json.loads(to_json(rows)) == [
-        {"image": "a, b.png", "score": 2.5},
-        {"image": "ä.png", "score": None, "error": "broken"},
-    ]
-
-
-def test_tables_of_classes() -> None:
-    rows = [
-        Score(Path("a.png"), 0.75, None, "bus"),
-        Score(Path("b.png"), None, "cannot be read"),
-    ]
-    lines = to_csv(rows, of_classes=True).splitlines()
-    assert lines == ["image,class,probability", "a.png,bus,0.750000", "b.png,,"]
-    first, second = json.loads(to_json(rows, of_classes=True))
-    assert first == {"image": "a.png", "class": "bus", "probability": 0.75}
-    assert second["class"] is second["probability"] is None
-    assert second["error"] == "cannot be read"
 
 
 def test_images_are_classified_and_have_no_scale(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cliqa.transforms import decode
+from cliqa.transforms import decode, pixels
 from cliqa.transforms.decode import read_image
 from cliqa.utils.errors import ConfigError, DatasetError
 
@@ -100,7 +100,7 @@ def test_the_size_is_checked_before_anything_is_decoded(
 ) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "a.img", kind)
     monkeypatch.setenv("CLIQA_MAX_IMAGE_PIXELS", "599")
-    for module, name in ((decode, "decode_image"), (decode, "to_rgb")):
+    for module, name in ((decode, "decode_image"), (pixels, "to_rgb")):
         monkeypatch.setattr(module, name, lambda *_: pytest.fail("decoded"))
     with pytest.raises(DatasetError, match=r"a\.img: declares 30 x 20 pixels, more than the 599"):
         read_image(tmp_path / "a.img", backend)

@@ -102,12 +102,50 @@ def test_equal_preprocessing_has_equal_signatures() -> None:
     plain = EvaluationProtocol()
     first = build_views([{"type": "Resize", "size": 20}, *STEPS], plain, "x").signature()
     assert first == build_views([{"size": 20, "type": "Resize"}, *STEPS], plain, "y").signature()
-    for protocol in (parse_protocol("grid:5x5"), parse_protocol("random:5"), parse_protocol(None)):
+    for protocol in (
+        parse_protocol("grid:5x5", 9),
+        parse_protocol("random:5", 9),
+        parse_protocol(None),
+    ):
         assert build_views(STEPS, protocol, "x").signature() != first
     seeds = [
-        build_views(STEPS, parse_protocol("random:5", seed=s), "x").signature() for s in (0, 1)
+        build_views(STEPS, parse_protocol("random:5", 9, seed=s), "x").signature() for s in (0, 1)
     ]
     assert seeds[0] != seeds[1]
+
+
+OWN: list[tuple[list[dict[str, Any]], list[dict[str, Any]], int]] = [
+    ([{"type": "CenterCrop", "size": 96}], [{"type": "RandomCrop", "size": 88}], 96),
+    ([{"type": "AdaptiveResize", "size": 96}], [{"type": "RandomCrop", "size": [88]}], 88),
+    ([{"type": "GridCrop"}], [], 224),
+    ([], [{"type": "torchvision.RandomResizedCrop", "size": (40, 40)}, *STEPS], 40),
+]
+
+
+@pytest.mark.parametrize(("steps", "train", "size"), OWN)
+@pytest.mark.parametrize("crops", ["grid:2x2", "random:4"])
+def test_crops_are_of_the_models_own_size(
+    crops: str, steps: list[dict[str, Any]], train: list[dict[str, Any]], size: int
+) -> None:
+    views = build_views(steps, parse_protocol(crops), "x", train_steps=train)
+    assert views(picture(300, 240), "a").shape == (4, 3, size, size)
+    assert views.protocol.crop_size == size
+    assert views.protocol.to_row()["crop_size"] == size
+
+
+def test_another_size_is_told_and_an_unknown_one_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    steps = [{"type": "CenterCrop", "size": 96}]
+    for size in (None, 96):
+        build_views(steps, parse_protocol("grid:2x2", size), "x")
+    assert not caplog.records
+    assert build_views(steps, parse_protocol("grid:2x2", 40), "x").protocol.crop_size == 40
+    (row,) = caplog.records
+    assert row.getMessage().startswith("--crop-size 40: the model's own crops are 96 px")
+    for unknown in ([], [{"type": "CenterCrop", "size": (96, 128)}]):
+        with pytest.raises(ConfigError, match=r"crops of one size. Add --crop-size PIXELS"):
+            build_views(unknown, parse_protocol("grid:2x2"), "x")
 
 
 def test_features_pass() -> None:
@@ -120,7 +158,7 @@ def test_features_pass() -> None:
 
 def test_words() -> None:
     assert parse_protocol(None).describe() == "each model's own preprocessing"
-    said = parse_protocol("random:25", resize=["512"], seed=7).describe()
+    said = parse_protocol("random:25", 224, resize=["512"], seed=7).describe()
     assert said == "resized to a shorter edge of 512, crops random:25 of 224 px, seed 7"
     assert parse_protocol("grid:2x3", resize=["none"]).describe().startswith("not resized, crops")
     assert (parse_protocol("grid:2x3").count, parse_protocol("random:9").count) == (6, 9)

@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The scale of a data set's scores.
+
+    Attributes:
+        low: The lowest possible score.
+        high: The highest possible score.
+        higher_is_better: The direction.
+    """
+
+    low: float
+    high: float
+    higher_is_better: bool = True
+
+    def place(self, score: float) -> float:
+        """Return a score of 0..1 (others are clipped) in the scale's units and direction.
+
+        >>> Scale(0, 100).place(0.25), Scale(0, 100, higher_is_better=False).place(0.25)
+        (25.0, 75.0)
+        """
+        clipped = np.clip(score, 0.0, 1.0)
+        return float(from_unit(clipped, (self.low, self.high), self.higher_is_better))
 
 
 def to_unit(

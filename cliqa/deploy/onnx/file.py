@@ -19,18 +19,26 @@ The description is JSON under the key ``cliqa`` of the file's own metadata:
 Other keys may stand beside them: the config's ``model``, ``experiences_learnt``,
 ``checkpoint_sha256``. A checksum of the whole file follows (`cliqa.deploy.file_checksum`). The
 input is ``images``, float32 (B, C, H, W), and the output ``output``: scores (B,) or logits (B, K).
+
+A file whose description has ``input="pixels"`` holds its preprocessing too. Its input is
+``pixels``, uint8 (B, H, W, 3) of any size, and its output ``score`` (B,) on the description's
+``scale`` (``{"low", "high", "higher_is_better"}``), or of a classifier ``probability`` (B, K).
+
+Torch is imported when tensors are computed, so that arrays are scored without it.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from cliqa.datasets.labels.scale import to_unit
 from cliqa.deploy.description import check_description
 from cliqa.deploy.file_checksum import check_onnx, strip_checksum
 from cliqa.deploy.libraries import library
@@ -40,6 +48,7 @@ from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 if TYPE_CHECKING:
     from onnx import ModelProto
     from onnxruntime import InferenceSession as Session
+    from torch import Tensor
 
 KEY = "cliqa"
 """The property of a file that holds its description."""
@@ -47,6 +56,7 @@ KEY = "cliqa"
 FORMAT = 1
 
 INPUT = "images"
+PIXELS = "pixels"
 OUTPUT = "output"
 
 
@@ -138,6 +148,7 @@ class OnnxModel:
     Attributes:
         path: The file.
         metadata: Its description.
+        takes_pixels: It holds its preprocessing, and takes 8-bit pixels.
 
     Raises:
         ArtifactError: The file is missing, damaged, or not one of this package's.
@@ -155,39 +166,59 @@ class OnnxModel:
         except (UnicodeDecodeError, IndexError) as error:  # of names; of a file without an input
             raise damaged(self.path, error) from error
         self.metadata = parse_metadata(properties, self.path)
+        self.takes_pixels = self.metadata.get("input") == PIXELS
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,) or logits (B, K), float32, of images (B, C, H, W).
 
+        A file that takes pixels gets whole images in 0..1; its scores are of 0..1 too.
+
         Raises:
             ModelError: The images have other channels or another size than the file takes.
         """
-        self._check(images)
+        import torch  # noqa: PLC0415  arrays are scored without it
+
+        values = images.detach().float().cpu()
+        if not self.takes_pixels:
+            return torch.from_numpy(self.run(values.contiguous().numpy())).float()
+        pixels = (255 * values).round().to(torch.uint8).permute(0, 2, 3, 1)
+        found = self.run(pixels.contiguous().numpy())
+        scale = self.metadata["scale"]
+        if scale is None:
+            return torch.from_numpy(found).clamp(min=1e-30).log()
+        low, high, higher = scale["low"], scale["high"], scale["higher_is_better"]
+        return torch.from_numpy(to_unit(found, (low, high), higher))
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Return the first output of images as the file itself takes them.
+
+        Raises:
+            ModelError: They have other channels, or another size or type.
+        """
+        if not self.takes_pixels:
+            self._check(images.shape)
         try:
-            return run_session(self._session, self._input, images)
+            found: np.ndarray = self._session.run(None, {self._input: images})[0]
         except Exception as error:  # noqa: BLE001  its own errors have no common class
             raise ModelError(
                 f"{self.path}: fails on images of shape {tuple(images.shape)}: "
                 f"{first_line(error)}. Export the checkpoint again with tools/compress.py export."
             ) from error
+        return found
 
-    def _check(self, images: Tensor) -> None:
+    def _check(self, shape: tuple[int, ...]) -> None:
         """Refuse images that the file does not take."""
-        if images.dim() != 4:
-            raise ModelError(
-                f"{self.path}: takes images (B, C, H, W), got shape {tuple(images.shape)}."
-            )
+        if len(shape) != 4:
+            raise ModelError(f"{self.path}: takes images (B, C, H, W), got shape {tuple(shape)}.")
         _, channels, *size = self._shape
-        if images.shape[1] != channels:
-            raise ModelError(
-                f"{self.path}: takes images of {channels} channel(s), got {images.shape[1]}."
-            )
-        for wanted, given in zip(size, images.shape[2:], strict=True):
+        if shape[1] != channels:
+            raise ModelError(f"{self.path}: takes images of {channels} channel(s), got {shape[1]}.")
+        for wanted, given in zip(size, shape[2:], strict=True):
             if isinstance(wanted, int) and wanted != given:
                 raise ModelError(
                     f"{self.path}: takes images of {size[0]} x {size[1]} pixels (height x width), "
-                    f"got {images.shape[2]} x {images.shape[3]}. Resize or crop them to that size, "
-                    "or export with --dynamic-size."
+                    f"got {shape[2]} x {shape[3]}. Resize or crop them to that size, or export "
+                    "with --dynamic-size."
                 )
 
 
@@ -207,7 +238,7 @@ def open_session(
     """
     runtime = library("onnxruntime")
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads() if threads is None else threads
+    options.intra_op_num_threads = _own_threads() if threads is None else threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised; its log adds nothing
     try:
@@ -223,8 +254,19 @@ def open_session(
 
 def run_session(session: Session, name: str, images: Tensor) -> Tensor:
     """Return the first output, in float32, for images (B, C, H, W) as the input of this name."""
+    import torch  # noqa: PLC0415  arrays are scored without it
+
     values = images.detach().float().cpu().contiguous().numpy()
     return torch.from_numpy(session.run(None, {name: values})[0]).float()
+
+
+def _own_threads() -> int:
+    """Return PyTorch's number of threads; 0, ONNX Runtime's own, if it is not imported."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() else 0
 
 
 def _existing(path: str | Path) -> Path:

@@ -18,7 +18,7 @@ from cliqa.config.trust import (
     refuse_imports,
     without_weights,
 )
-from cliqa.deploy.description import KINDS, OF_SCENARIOS
+from cliqa.deploy.description import KINDS, of_scenarios
 from cliqa.engine.sections import with_command_line
 from cliqa.registry import LOSSES, LR_SCHEDULERS, MODELS, OPTIMIZERS, PLUGINS, STRATEGIES
 from cliqa.utils.errors import CheckpointError
@@ -26,7 +26,7 @@ from cliqa.utils.errors import CheckpointError
 BUILT: dict[str, tuple[Names, ...]] = {
     "model": (MODELS,),
     "cl_strategy": (STRATEGIES, PLUGINS, OPTIMIZERS, LR_SCHEDULERS, LOSSES),
-    "scenario": OF_SCENARIOS,
+    "scenario": of_scenarios(),
     "pretrain": (LOSSES,),
 }
 """Sections that parts are built from, and where their names are looked up."""

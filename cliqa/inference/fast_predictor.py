@@ -1,0 +1,205 @@
+"""Scores of an ONNX file's images without what training needs: torch, if a few images are scored.
+
+The scores are those of `cliqa.inference.predict.Predictor`, to the last bit for up to four crops of
+an image; the mean of more is rounded in another order.
+
+Legend: B images, N crops an image, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cliqa.config.trust import built_from, is_trusting
+from cliqa.datasets.labels.scale import Scale
+from cliqa.deploy.description import scenario_of
+from cliqa.deploy.onnx.file import OnnxModel
+from cliqa.inference.scores import Score
+from cliqa.transforms.array_pipeline import OtherSize, array_pipeline
+from cliqa.transforms.pixels import read_pixels
+from cliqa.utils.ahead import ahead, default_threads
+from cliqa.utils.errors import CliqaError, ModelError
+
+BATCH = 32
+"""Images a batch, as in `predict`."""
+
+MANY = 250
+"""From so many images on torch's faster resampling outweighs the two seconds of its import."""
+
+NEEDED = ("names", "classes", "channels", "eval_transform", "scenario")
+
+Sample = tuple[Path, "np.ndarray | None", "str | None"]
+"""A file with its preprocessed image, or with the error."""
+
+
+class FastPredictor:
+    """An ONNX file with its preprocessing, or one that holds its own.
+
+    Args:
+        model: The file.
+        show: From an image's file to what the model takes: (C, h, w) or (N, C, h, w) in float32, or
+            pixels, uint8 (H, W, 3).
+
+    Attributes:
+        classes: Its classes; empty if it predicts scores.
+        scale: That scores are shown on unless another is asked for; None for 0..1. See `Predictor`.
+    """
+
+    def __init__(self, model: OnnxModel, show: Callable[[Path], np.ndarray]) -> None:
+        self._model, self._show = model, show
+        self.classes: list[str] = model.metadata["classes"]
+        scale = model.metadata.get("scale")
+        self.scale = Scale(**scale) if scale else None
+
+    @property
+    def scenario(self) -> Mapping[str, Any]:
+        """The section of the data that it was trained on."""
+        return scenario_of(self._model.metadata, self._model.path)
+
+    def predict(
+        self, paths: Sequence[Path], batch_size: int | None = None, num_workers: int | None = None
+    ) -> Iterator[Score]:
+        """Yield the score of every image, or its class with the probability, in order.
+
+        Args:
+            paths: Image files.
+            batch_size: Images a batch; None for 32. Images of different sizes are scored singly.
+            num_workers: Threads that read images; None for one a CPU, 0 for none.
+        """
+        threads = default_threads(len(paths)) if num_workers is None else num_workers
+        size = batch_size or BATCH
+        samples = ahead(self._read, paths, threads, 2 * max(threads, size))
+        while batch := list(islice(samples, size)):
+            yield from self._scores(batch)
+
+    def _read(self, path: Path) -> Sample:
+        """Return a file's image as the model takes it, or the error."""
+        try:
+            return path, self._show(path), None
+        except CliqaError as error:
+            return path, None, str(error) if str(path) in str(error) else f"{path}: {error}"
+
+    def _scores(self, batch: Sequence[Sample]) -> list[Score]:
+        """Return the scores of a batch of images, in order."""
+        if self._model.takes_pixels:
+            return [self._alone(*sample) for sample in batch]
+        images = [image for _, image, _ in batch if image is not None]
+        same = all(image.shape == images[0].shape for image in images)
+        groups = [np.stack(images)] if same and images else [image[None] for image in images]
+        outputs = iter([row for group in groups for row in self._outputs(group)])
+        return [
+            Score(path, None, error) if error else self._score(path, next(outputs))
+            for path, _, error in batch
+        ]
+
+    def _alone(self, path: Path, pixels: np.ndarray | None, error: str | None) -> Score:
+        """Return the score of an image by a file that takes pixels, or its error."""
+        if pixels is None:
+            return Score(path, None, error)
+        try:
+            return self._score(path, self._model.run(pixels[None])[0])
+        except ModelError as why:
+            size = f"{pixels.shape[1]} x {pixels.shape[0]} pixels"
+            return Score(path, None, f"{path}: the image is {size} (width x height): {why}")
+
+    def _outputs(self, images: np.ndarray) -> np.ndarray:
+        """Return the outputs (B,) or (B, K) of images of one size; crops are averaged."""
+        if images.ndim < 5:
+            return self._model.run(images)
+        flat = self._model.run(images.reshape(-1, *images.shape[2:]))
+        mean: np.ndarray = flat.reshape(*images.shape[:2], *flat.shape[1:]).mean(1)
+        return mean
+
+    def _score(self, path: Path, output: np.ndarray) -> Score:
+        """Return the score of 0..1, or the class, of one image's output."""
+        if self.classes:
+            shares = output if self._model.takes_pixels else _softmax(output[: len(self.classes)])
+            best = int(shares.argmax())
+            return Score(path, float(shares[best]), None, self.classes[best])
+        if self.scale is None or not self._model.takes_pixels:
+            return Score(path, float(output))
+        share = (float(output) - self.scale.low) / (self.scale.high - self.scale.low)
+        return Score(path, share if self.scale.higher_is_better else 1 - share)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities (K,) of logits."""
+    powers = np.exp(logits - logits.max())
+    shares: np.ndarray = powers / powers.sum()
+    return shares
+
+
+def with_numpy(about: Mapping[str, Any]) -> Callable[[Path], np.ndarray] | None:
+    """Return how a file sees images, by numpy; None if that cannot do its preprocessing."""
+    pipeline = array_pipeline(about["eval_transform"]) if about["channels"] == 3 else None
+    if pipeline is None:
+        return None
+
+    def show(path: Path) -> np.ndarray:
+        try:
+            return pipeline(np.ascontiguousarray(read_pixels(path).transpose(2, 0, 1)))
+        except OtherSize:
+            return with_torch(about)(path)
+
+    return show
+
+
+def with_torch(about: Mapping[str, Any]) -> Callable[[Path], np.ndarray]:
+    """Return how a file sees images, by torch: slow to import, faster at resampling."""
+    from torchvision.transforms.v2.functional import rgb_to_grayscale  # noqa: PLC0415
+
+    from cliqa.transforms.decode import read_image  # noqa: PLC0415
+    from cliqa.transforms.pipeline import build_pipeline  # noqa: PLC0415
+
+    quality = not about["classes"]
+    steps = about["eval_transform"]
+    pipeline = build_pipeline(steps, "scenario.eval_transform", quality=quality)
+
+    def show(path: Path) -> np.ndarray:
+        image = read_image(path)
+        image = rgb_to_grayscale(image) if about["channels"] == 1 else image
+        found: np.ndarray = pipeline(image).numpy()
+        return found
+
+    return show
+
+
+def _data_sets(about: Mapping[str, Any]) -> Sequence[object]:
+    """Return the data sets of the run that a file is from."""
+    found = about["scenario"].get("datasets") if isinstance(about["scenario"], Mapping) else None
+    return found if isinstance(found, list) else []
+
+
+def open_fast(path: str | Path, images: int = 1) -> FastPredictor | None:
+    """Return the predictor of an ONNX file; None for other models: `Predictor` opens them.
+
+    Args:
+        path: The file.
+        images: How many images will be scored; for `MANY` torch is imported, as it pays.
+
+    Raises:
+        ArtifactError: The file is missing, damaged, or not one of this package's.
+        ConfigError: The package onnxruntime is not installed.
+        TrustError: Its preprocessing asks for more than an untrusted file may.
+    """
+    if Path(path).suffix != ".onnx" or is_trusting():
+        return None
+    model = OnnxModel(path)
+    about = model.metadata
+    if any(about.get(key) is None for key in NEEDED):
+        return None
+    if model.takes_pixels:
+        return FastPredictor(model, read_pixels)
+    if not about["classes"] and "scale" not in about and len(_data_sets(about)) == 1:
+        return None  # an earlier version's file: the scale is that of its config's data set
+    resamples = any("Resize" in str(step["type"]) for step in about["eval_transform"])
+    show = None if images >= MANY and resamples else with_numpy(about)
+    if show is None:
+        with built_from(model.path):
+            show = with_torch(about)
+    return FastPredictor(model, show)
