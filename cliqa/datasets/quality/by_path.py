@@ -29,7 +29,7 @@ class EVADataset(EVA):
         label_file: The label file.
         image_size: S, the edge in pixels: the shorter edge is resized to it, and the centre
             cropped. None for images as they are stored, uint8 (3, H, W).
-        common: Further arguments of `EVA`: ``score_range``, ``seed``, ``fractions``, ``missing`` ...
+        common: Further arguments of `EVA`: ``score_range``, ``seed``, ``fractions`` ...
 
     Raises:
         ConfigError: An option is wrong.
