@@ -21,9 +21,9 @@ import cliqa
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reference" / "earlier_interface.md").read_text(encoding="utf-8")
-SECTIONS = dict(re.findall(r"^## (.*)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+SECTIONS = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 
-PYTHON = re.compile(r"from \w[\w.]* import |[A-Za-z_][\w.]*\(|[a-z_]+\.[a-z_]+( = .*)?$")
+PYTHON = re.compile(r"from \w[\w.]* import |[A-Za-z_][\w.]*\(|trainer\.[a-z_]+( = .*)?$")
 """How a span of code begins that is Python."""
 
 NO_CODE = re.compile(r'[a-z_]+=.*|"[\w.]+"|[\w{}./]+\.(json|jsonl|pth|log|py)|\w+')

@@ -45,7 +45,10 @@ SHELL = re.compile(r"```shell\n(.*?)```", re.DOTALL)
 INLINE = re.compile(r"`(python [\w/]+\.py [^`]*)`")
 WITH_PYTHON = [name for name, text in PAGES.items() if "```python" in text]
 PLACEHOLDERS = ("config/x.py", "CONFIG")
-COMING = (*("deploy.preset=", "pretrain.loss_type=", "pretrain.data.table=", "compare-training"),)
+COMING = (
+    *("deploy.preset=", "pretrain.loss_type=", "pretrain.data.table=", "compare-training"),
+    *("pretrain.data.families=", "pretrain.anchors.weights="),
+)
 """Parts of commands that the package does not have yet."""
 
 
