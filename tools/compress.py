@@ -224,12 +224,15 @@ def auto(args: argparse.Namespace) -> None:
 
     names = ("max_drop", "max_mib", "max_ms", "min_smaller", "min_faster")
     budget = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    asked = {
+        "preset": args.preset,
+        "target": args.target,
+        "budget": budget or None,
+        "prunings": args.prune or None,
+        "backends": args.backends,
+    }
     options = DeployOptions(
-        preset=args.preset,
-        target=args.target,
-        budget=budget or None,
-        prunings=args.prune or None,
-        backends=args.backends,
+        **{name: value for name, value in asked.items() if value is not None},
         distil=not args.no_distillation,
         epochs=args.epochs,
         images=args.count,

@@ -28,8 +28,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--data",
         metavar="DATA",
-        help="measure: FILE.csv=IMAGE_ROOT with the columns image and text, or a folder of images "
-        "for each class in it",
+        help="measure on FILE=IMAGE_ROOT, a csv with the columns image and text, or on a folder of "
+        "images for each class in it",
     )
     parser.add_argument(
         "--texts", metavar="FILE", help="texts of the classes: a .yaml file, or a package's name"

@@ -52,7 +52,7 @@ class ContinualTrainer:
     Args:
         model: The model: inputs (B, ...) -> logits (B, K) or scores (B,). It is changed.
         lora_rank: Rank of low-rank adapters: the first task trains the whole network, later ones
-            adapters, head and normalisation layers (`LoRA`); None for none.
+            adapters, normalisation layers and the part ``head``, if any (`LoRA`); None for none.
         use_replay: Replay earlier tasks' samples (`Replay`).
         buffer_size: Samples in that memory.
         use_contrastive: Add a contrastive loss between images and texts, of new samples and of
@@ -119,7 +119,8 @@ class ContinualTrainer:
         elif self.use_replay:
             wanted.append({"type": "Replay", "mem_size": self.buffer_size})
         if self.lora_rank is not None:
-            adapters = {"mode": "shared", "first": "full", "norm": "train"}
+            heads = ["head"] if hasattr(self.model, "head") else []
+            adapters = {"mode": "shared", "first": "full", "norm": "train", "heads": heads}
             wanted.append({"type": "LoRA", "rank": self.lora_rank, **adapters})
         if self.enable_pruning:
             wanted.append({"type": "ChannelPruning", "ratio": self.pruning_ratio, "round_to": 8})

@@ -101,7 +101,7 @@ def test_batches_of_a_loader() -> None:
         (lambda n: cliqa.AutoOptimizer().optimize_model(n), "Give images=.*evaluate=..., a"),
         (lambda n: cliqa.AutoOptimizer().optimize_model("run", IMAGES), "on its own stream"),
         (
-            lambda n: cliqa.AutoOptimizer(prunings=[0.5]).optimize_model(n, IMAGES, float),
+            lambda n: cliqa.AutoOptimizer(prunings=[0.5]).optimize_model(n, IMAGES, lambda _: 0.0),
             "a pruned network must be fine-tuned",
         ),
     ],

@@ -7,6 +7,8 @@ assignment is made, section by section, in a folder with small data.
 from __future__ import annotations
 
 import re
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import cliqa
+from tools.clear_dataset import create_dataset, get_fewshot_indices, get_pretrained_features
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reference" / "earlier_interface.md").read_text(encoding="utf-8")
@@ -187,3 +190,16 @@ def test_a_row_says_what_to_write_or_that_there_is_nothing() -> None:
 
 def test_levels_of_brightness_are_those_of_the_table() -> None:
     assert cliqa.SyntheticDegradation("brightness").strengths == (0.7, 0.5, 0.3, 1.3, 1.5)
+
+
+def test_functions_for_the_console_take_the_arguments_as_they_were_written() -> None:
+    root = "dataset/CLEAR-10-PUBLIC"
+    named = signature(get_pretrained_features).bind(
+        root, "intern_r50", "intern-r50.pth", arch="resnet50"
+    )
+    assert list(named.arguments) == ["root", "name", "checkpoint", "arch"]
+    few = signature(get_fewshot_indices).bind(root, shot=5, seed=0)
+    assert list(few.arguments) == ["root", "shot", "seed"]
+    by_date = partial(sorted, key=lambda x: x["date_taken"])
+    new = signature(create_dataset).bind(root, "dataset/clear-10-date", process=by_date)
+    assert list(new.arguments) == ["root", "out", "process"]

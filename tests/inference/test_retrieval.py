@@ -49,7 +49,7 @@ class Reader:
 def taught(kind: str, texts: tuple[str, ...], belong: np.ndarray, paths: list[Path]) -> Any:
     """Return a reader whose model was trained to match images and texts."""
     torch.manual_seed(0)
-    model = create_multimodal_model(kind, texts=list(COLOURS), in_channels=3, image_size=16)
+    model: Any = create_multimodal_model(kind, texts=list(COLOURS), in_channels=3, image_size=16)
     model.text_encoder.learn(texts)
     reader: Any = Reader(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cliqa.config.suggest import closest
-from cliqa.models.language.candidate_texts import CandidateTexts
+from cliqa.models.language.candidate_texts import CandidateTexts, texts_of_names
 from cliqa.models.language.fusion_model import FusionModel
 from cliqa.models.language.image_text_model import ImageTextModel
-from cliqa.models.language.text_files import load_texts, parse_texts
+from cliqa.models.language.text_files import load_texts
 from cliqa.utils.errors import ConfigError
 
 KINDS = {"clip": ImageTextModel, "fusion": FusionModel}
@@ -86,8 +84,4 @@ def _texts(texts: Texts) -> CandidateTexts:
     """Return the candidates of a name, a file, or classes' names."""
     if isinstance(texts, (str, Path)):
         return load_texts(texts)
-    if len(set(texts)) < len(texts):
-        twice = next(name for name in texts if list(texts).count(name) > 1)
-        raise ConfigError(f"create_multimodal_model: the class {twice!r} is given twice.")
-    document = {"templates": ["a photo of a {}."], "classes": dict.fromkeys(texts)}
-    return parse_texts(yaml.safe_dump(document, sort_keys=False), "of these classes")
+    return texts_of_names(texts, "of these classes")

@@ -15,7 +15,6 @@ from cliqa.models.wrappers import unwrapped
 from cliqa.registry import PLUGINS, build_component
 from cliqa.training.own_loop.strategies import (
     Criterion,
-    OwnLoop,
     PluginStrategy,
     device_of,
     on_device,
@@ -69,14 +68,14 @@ class PackNetStrategy(PluginStrategy):
         self._criterion: Criterion | None = None
         self._tasks: list[int] = []  # the finished ones, in their order
 
-    def loop(self, model: nn.Module, task_id: int, data: Iterable[Batch] | None = None) -> OwnLoop:
+    def loop(self, model: nn.Module, task_id: int, data: Iterable[Batch] | None = None) -> Any:  # noqa: ANN401
         """Return the loop: as long as the shares that were given, or with one more task to come."""
         loop: Any = super().loop(model, task_id, data)
         prune = self.plugin.prune
         count = len(prune) if isinstance(prune, Sequence) else self.plugin.learnt + 2
         loop.experience = SimpleNamespace(origin_stream=range(count))
         loop.train_epochs, loop.epochs_done = (self.plugin.post_epochs or 0) + 1, 0
-        return loop  # type: ignore[no-any-return]
+        return loop
 
     def before_task(self, model: nn.Module, task_id: int) -> None:
         """Hold the weights of the tasks so far.
@@ -120,7 +119,7 @@ class PackNetStrategy(PluginStrategy):
         Raises:
             ConfigError: No step of an optimizer was seen, or there are no data to retrain with.
         """
-        loop: Any = self.loop(model, task_id, dataloader)
+        loop = self.loop(model, task_id, dataloader)
         loop.optimizer = self._optimizer(dataloader)
         self.plugin.after_training_epoch(loop)  # prunes
         before = model.training

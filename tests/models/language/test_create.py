@@ -47,7 +47,7 @@ def test_the_model_is_that_of_the_config() -> None:
             {"num_classes": 4},
             "num_classes=4, but the texts fashion_mnist are of 10. Give the names",
         ),
-        ({"texts": ["a", "b", "a"]}, "the class 'a' is given twice"),
+        ({"texts": ["a", "b", "a"]}, "'a photo of a a.' is a text of 'a' and"),
         ({"image_size": 4}, "image_size must be at least 8, got 4"),
     ],
 )

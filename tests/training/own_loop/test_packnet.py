@@ -96,7 +96,8 @@ def test_kept_weights_are_retrained_after_the_pruning() -> None:
     for epochs in (0, 2):
         framework = ContinualLearningFramework(network(), "packnet", prune=0.5, post_epochs=epochs)
         train(framework, 0)
-        found[epochs] = framework.model[0].weight.detach().clone()
+        first: Any = framework.model
+        found[epochs] = first[0].weight.detach().clone()
     assert torch.equal(found[0] == 0, found[2] == 0)
     assert int((found[0] == 0).sum()) == 48
     kept = found[0] != 0
