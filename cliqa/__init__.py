@@ -8,16 +8,26 @@ from cliqa.moved import install as _install
 
 __version__ = "0.1.0"
 
-__all__ = ["evaluate", "extend", "load", "plugin", "results", "train"]
-
 _HOMES = {
+    "AVADataset": "cliqa.datasets.quality.by_path",
+    "AutoOptimizer": "cliqa.api.deployment",
+    "ContinualLearningFramework": "cliqa.training.own_loop.framework",
+    "ContinualLearningStrategy": "cliqa.training.own_loop.strategies",
+    "ContinualTrainer": "cliqa.api.trainer",
+    "EVADataset": "cliqa.datasets.quality.by_path",
+    "SyntheticDegradation": "cliqa.transforms.degradations.synthetic",
+    "create_lightweight_model": "cliqa.models.lightweight",
+    "create_multimodal_model": "cliqa.models.language.create",
     "evaluate": "cliqa.api.evaluation",
     "extend": "cliqa.api.extension",
     "load": "cliqa.api.models",
     "plugin": "cliqa.api.avalanche_plugins",
+    "quantize_model": "cliqa.api.deployment",
     "results": "cliqa.api.results",
     "train": "cliqa.api.runs",
 }
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605
 
 _install()
 

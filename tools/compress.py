@@ -208,7 +208,12 @@ def add_auto(commands: Commands) -> None:
         "resumes after a stop.",
     )
     parser.add_argument("checkpoint", help="work_dir or checkpoint")
-    parser.add_argument("--target", choices=("size", "latency", "quality"), default="size")
+    parser.add_argument(
+        "--preset",
+        choices=("research", "cloud", "edge", "mobile", "production"),
+        help="target, budget and prunings by where the model is used",
+    )
+    parser.add_argument("--target", choices=("size", "latency", "quality"), help="default: size")
     limits = parser.add_argument_group("budget (default: --max-drop 0.02)")
     limits.add_argument("--max-drop", type=float, help="SRCC or accuracy that may be lost")
     limits.add_argument("--max-mib", type=float, help="size of the file, in MiB")
@@ -243,11 +248,15 @@ def auto(args: argparse.Namespace) -> None:
 
     names = ("max_drop", "max_mib", "max_ms", "min_smaller", "min_faster")
     budget = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    asked = {
+        "preset": args.preset,
+        "target": args.target,
+        "budget": budget or None,
+        "prunings": args.prune or None,
+        "backends": args.backends,
+    }
     options = DeployOptions(
-        target=args.target,
-        budget=budget or None,
-        prunings=args.prune,
-        backends=args.backends,
+        **{name: value for name, value in asked.items() if value is not None},
         distil=not args.no_distillation,
         epochs=args.epochs,
         images=args.count,

@@ -18,14 +18,11 @@ from cliqa.datasets.labels.scale import Scale
 from cliqa.inference.evaluation_request import is_new_data_set, parse_data_set
 from cliqa.inference.predict import Predictor
 from cliqa.losses.contrastive import level_shares
-from cliqa.models.language.candidate_texts import CandidateTexts
+from cliqa.models.language.candidate_texts import CandidateTexts, texts_of_names
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.models.language.text_files import load_texts
 from cliqa.utils.errors import ConfigError, DatasetError, ModelError
 from cliqa.utils.paths import home_path
-
-TEMPLATE = "a photo of a {}."
-"""The prompt of a class that has no text but its name."""
 
 LEVELS = "quality_levels"
 """The texts of scores, where a model has none of its own."""
@@ -138,8 +135,7 @@ def _named(names: Sequence[str], texts: CandidateTexts | None, folder: Path) -> 
         ConfigError: The texts are of other classes, or of levels.
     """
     if texts is None:
-        prompts = tuple((TEMPLATE.format(name.replace("_", " ")),) for name in names)
-        return CandidateTexts(tuple(names), prompts, None, str(folder))
+        return texts_of_names(names, str(folder))
     if texts.values is not None:
         raise ConfigError(
             f"--texts {texts.source}: names 'levels', but {folder} has classes. Give a file with "

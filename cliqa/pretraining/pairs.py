@@ -15,11 +15,14 @@ from torch.utils.data import Dataset
 
 from cliqa.datasets.unlabelled import UnlabelledFolder
 from cliqa.models.arguments import check_integer, check_share
-from cliqa.transforms.degradations.ladders import family_names
+from cliqa.transforms.degradations.ladders import family_names, find_family
 from cliqa.transforms.degradations.synthetic import SyntheticDegradation
 from cliqa.transforms.resize import enlarge
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
 from cliqa.utils.seed import generator
+
+logger = get_logger(__name__)
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -83,6 +86,7 @@ class PairDataset(Dataset[Tensor]):
         self.degradations = {
             name: SyntheticDegradation(name, num_levels, table, pristine) for name in names
         }
+        warn_of_no_ladder(names)
         self.mean, self.std = (torch.tensor(value).view(-1, 1, 1) for value in (mean, std))
         if self.mean.shape != self.std.shape or not (self.std > 0).all():
             raise ConfigError(f"mean={mean}, std={std}: one positive std per mean is needed.")
@@ -135,3 +139,14 @@ def _two_starts(last: int, reach: int, draw: torch.Generator) -> tuple[int, int]
     first = int(torch.randint(last + 1, (), generator=draw))
     low, high = max(0, first - reach), min(last, first + reach)
     return first, int(torch.randint(low, high + 1, (), generator=draw))
+
+
+def warn_of_no_ladder(families: Sequence[str]) -> None:
+    """Warn of families whose error does not rise: the loss takes a later level for a worse one."""
+    for name in families:
+        if not find_family(name).rises:
+            logger.warning(
+                "degradation '%s': its levels do not rise, and the loss takes each for worse than "
+                "the one before. 'darken' and 'brighten' are two ladders that do.",
+                name,
+            )

@@ -103,6 +103,15 @@ def test_every_pair_has_one_kind_of_damage(monkeypatch: pytest.MonkeyPatch) -> N
     assert {seen.count(name) > 8 for name in data.degradations} == {True}
 
 
+def test_a_family_that_does_not_rise_is_accepted_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    data = PairDataset(Grains(), crop_size=32, families=["blur", "brightness"])
+    assert data[0].shape == (2, 5, 3, 32, 32)
+    (warning,) = caplog.messages
+    assert "degradation 'brightness': its levels do not rise" in warning
+
+
 def test_a_family_that_changes_nothing_is_drawn_anew() -> None:
     data = PairDataset(Grains(grey=True), crop_size=16, families=["saturation", "noise"])
     for index in range(len(data)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from cliqa.config.arguments import checked_arguments
@@ -17,14 +17,33 @@ from cliqa.utils.errors import ConfigError
 LEAST = {"epochs": 0, "images": 32, "batch_size": 1, "threads": 1, "rounds": 1}
 
 
+PRESETS: dict[str, dict[str, Any]] = {
+    "research": {"target": "quality", "budget": {}},
+    "cloud": {"target": "latency", "budget": {"max_drop": 0.01}},
+    "edge": {"target": "size", "budget": {"max_drop": 0.05}, "backends": ("onnxruntime",)},
+    "mobile": {
+        "target": "size",
+        "budget": {"max_drop": 0.05},
+        "prunings": (0.3, 0.5),
+        "backends": ("onnxruntime",),
+    },
+    "production": {"target": "size", "budget": {"max_drop": 0.02}, "prunings": (0.3, 0.5)},
+}
+"""Options by where a model is used; options that are given win."""
+
+
 @dataclass(frozen=True)
 class DeployOptions:
     """What a search tries, how it measures, and what it optimizes.
 
     Attributes:
-        target: The measure to optimize: ``"size"``, ``"latency"`` or ``"quality"``.
+        preset: Where the model is used: ``"research"`` (the best quality), ``"cloud"`` (the least
+            time, .01 may be lost), ``"edge"`` (the smallest file, .05 may be lost, ONNX Runtime),
+            ``"mobile"`` (the same with prunings of .3 and .5) or ``"production"`` (the smallest
+            file, .02 may be lost, with prunings); it gives the next four where they are None.
+        target: The measure to optimize: ``"size"``, ``"latency"`` or ``"quality"``; None: size.
         budget: Limits by name, see `Budget`; None: at most 0.02 of SRCC or accuracy may be lost.
-        prunings: Shares of the channels to prune, beside none; each is fine-tuned.
+        prunings: Shares of the channels to prune, beside none; each is fine-tuned. None: none.
         backends: ``"onnxruntime"``, ``"openvino"``, ``"torch"`` (bfloat16); None for the first two
             where they are installed.
         distil: The unpruned model teaches a pruned one.
@@ -38,9 +57,10 @@ class DeployOptions:
         ConfigError: A name is unknown, or a number out of range.
     """
 
-    target: str = "size"
+    preset: str | None = None
+    target: str = None  # type: ignore[assignment]  # a string when it is made
     budget: Mapping[str, float] | None = None
-    prunings: Sequence[float] = field(default=())
+    prunings: Sequence[float] = None  # type: ignore[assignment]  # likewise
     backends: Sequence[str] | None = None
     distil: bool = True
     epochs: int = 4
@@ -50,6 +70,9 @@ class DeployOptions:
     rounds: int = 15
 
     def __post_init__(self) -> None:
+        for name, value in {"target": "size", "prunings": (), **self._of_preset()}.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         for name, least in LEAST.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
@@ -61,6 +84,21 @@ class DeployOptions:
                 raise ConfigError(f"deploy.prunings: a share lies between 0 and 1, got {share!r}.")
         standard_recipes(self.prunings, self.backends or list(PRECISIONS))
         AutoOptimizer(self.target, self.limits)
+
+    def _of_preset(self) -> dict[str, Any]:
+        """Return the preset's options.
+
+        Raises:
+            ConfigError: It is unknown.
+        """
+        if self.preset is None:
+            return {}
+        if self.preset not in PRESETS:
+            raise ConfigError(
+                f"deploy: unknown preset {self.preset!r}.{closest(str(self.preset), PRESETS)} Use "
+                f"{', '.join(PRESETS)}."
+            )
+        return PRESETS[self.preset]
 
     @property
     def limits(self) -> Budget | None:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from cliqa.utils.errors import ConfigError
 
+TEMPLATE = "a photo of a {}."
+"""The prompt of a class that has no text but its name."""
+
 
 @dataclass(frozen=True)
 class CandidateTexts:
@@ -93,6 +96,23 @@ class CandidateTexts:
             f"{''.join(told)}"
             "Copy the file, name the stream's classes in their order in it, and give its path."
         )
+
+
+def texts_of_names(names: Sequence[str], source: str) -> CandidateTexts:
+    """Return the texts of classes that have no text but their names.
+
+    Args:
+        names: The classes, in the order of their labels.
+        source: Their source, for error messages.
+
+    Raises:
+        ConfigError: There are fewer than two, or one is given twice.
+
+    >>> texts_of_names(["cat", "polar_bear"], "texts").flat
+    ('a photo of a cat.', 'a photo of a polar bear.')
+    """
+    prompts = tuple((TEMPLATE.format(name.replace("_", " ")),) for name in names)
+    return CandidateTexts(tuple(names), prompts, None, source)
 
 
 def _check(texts: CandidateTexts) -> None:

@@ -14,7 +14,8 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,21 +23,29 @@ from torch import Tensor, nn
 from cliqa.config.suggest import closest
 from cliqa.models.wrappers import unwrapped
 from cliqa.registry import PLUGINS, build_component
+from cliqa.training.own_loop.packnet import PackNetStrategy
+from cliqa.training.own_loop.replay import ReplayStrategy
 from cliqa.training.own_loop.strategies import (
     ContinualLearningStrategy,
     Criterion,
     PluginStrategy,
     device_of,
+    on_device,
 )
 from cliqa.training.state import copied_to
 from cliqa.training.strategy import Batch
 from cliqa.utils.errors import CheckpointError, ConfigError
 
-BUILT_IN = {"ewc": "EWC", "l2": "L2", "lwf": "LwF", "mas": "MAS", "naive": None}
-"""The plugin of each strategy; they need only the loss of a batch and the data of a task."""
+PLUGIN_OF = {"ewc": "EWC", "l2": "L2", "lwf": "LwF", "mas": "MAS", "si": "SI"}
+"""The plugin of each strategy that is one, as it is."""
 
-OF_THE_LOOP = ("der", "lora", "packnet", "replay", "si")
-"""Methods that also change the batches, the weights or the optimizer's steps."""
+BUILT_IN = (*PLUGIN_OF, "naive", "packnet", "replay")
+
+OF_THE_LOOP = ("der", "lora")
+"""Methods that know each sample's place in its data set, or change the model."""
+
+WORDS = {("ewc", "ewc_lambda"): "strength"}
+"""Other words for arguments."""
 
 
 class ContinualLearningFramework:
@@ -48,12 +57,15 @@ class ContinualLearningFramework:
         model: The model, whose forward gives a tensor (B,) or (B, K); it stays the caller's to
             train and to save. Of a model in ``nn.DataParallel``, ``DistributedDataParallel`` or
             ``torch.compile``, strategies use the wrapped model and its parameter names.
-        strategy: ``"naive"``, ``"l2"``, ``"ewc"``, ``"mas"`` or ``"lwf"``, or an object of your
-            own.
+        strategy: ``"naive"``, ``"l2"``, ``"ewc"``, ``"mas"``, ``"si"``, ``"lwf"``, ``"replay"`` or
+            ``"packnet"`` (`PackNetStrategy`), or an object of your own.
         criterion: The loss of a task, (outputs, targets) -> a scalar; None for the mean squared
             error of scores.
         seed: Seed of the strategy's random numbers.
-        strategy_params: Arguments of the built-in strategy's plugin: `L2`, `EWC`, `MAS`, `LwF`.
+        strategy_params: Arguments of the built-in strategy, as a dict; EWC's ``ewc_lambda`` is its
+            ``strength``.
+        arguments: The same, by keyword: those of `L2`, `EWC`, `MAS`, `SI`, `LwF`, `Replay`,
+            `PackNet`.
 
     Raises:
         ConfigError: The strategy or an argument of it is unknown, or a value is out of range.
@@ -65,11 +77,12 @@ class ContinualLearningFramework:
         strategy: str | ContinualLearningStrategy = "naive",
         criterion: Criterion | None = None,
         seed: int = 0,
-        **strategy_params: object,
+        strategy_params: Mapping[str, Any] | None = None,
+        **arguments: object,
     ) -> None:
         self.model = model
         self.criterion: Criterion = criterion or nn.MSELoss()
-        self.strategy = _strategy(strategy, seed, strategy_params)
+        self.strategy = _strategy(strategy, seed, {**(strategy_params or {}), **arguments})
         self._task: int | None = None
 
     def before_task(self, task_id: int) -> None:
@@ -104,17 +117,25 @@ class ContinualLearningFramework:
             raise ConfigError(
                 f"compute_loss: expected a batch (inputs, targets), got {type(batch).__name__}."
             )
-        device = device_of(self.model)
-        moved = [part.to(device) if hasattr(part, "to") else part for part in batch]
+        moved = on_device(batch, device_of(self.model))
         return self.strategy.compute_loss(self.model, moved, task, self.criterion)
+
+    def after_backward(self) -> None:
+        """Let the strategy read the gradients; needed only before they are clipped, by ``"si"``.
+
+        Raises:
+            ConfigError: No task has begun.
+        """
+        self.strategy.after_backward(self.model, self._running(None, "after_backward"))
 
     def after_task(self, task_id: int, dataloader: Iterable[Batch] | None = None) -> None:
         """End a task: the strategy keeps what it needs to protect the task.
 
         Args:
             task_id: The task that has begun.
-            dataloader: Batches of its data, for strategies that measure them, best with
-                evaluation transforms.
+            dataloader: Batches of its data: for strategies that measure them, best with
+                evaluation transforms; for ``"replay"`` and ``"packnet"``, which train on them, with
+                training ones.
 
         Raises:
             ConfigError: No task, or another one, has begun, or data are needed and missing.
@@ -122,6 +143,20 @@ class ContinualLearningFramework:
         task = self._running(task_id, "after_task")
         self.strategy.after_task(self.model, task, dataloader)
         self._task = None
+
+    @contextmanager
+    def view(self, task_id: int) -> Iterator[None]:
+        """Show the model with the weights of a finished task, inside a ``with`` block.
+
+        Raises:
+            ConfigError: The strategy is not ``"packnet"``, or the task has not ended.
+        """
+        if not isinstance(self.strategy, PackNetStrategy):
+            raise ConfigError(
+                f"view: {self._name} has one set of weights for all tasks. Use the model as it is."
+            )
+        with self.strategy.view(self.model, task_id):
+            yield
 
     def state_dict(self) -> dict[str, Any]:
         """Return the strategy's state and the task that has begun, without the model's weights."""
@@ -145,6 +180,8 @@ class ContinualLearningFramework:
         self._check_names(state["strategy"])
         self.strategy.load_state_dict(copied_to(state["strategy"], device_of(self.model)))
         self._task = state["task"]
+        if self._task is not None:
+            self.strategy.resume(self.model, self._task)
 
     @property
     def _name(self) -> str:
@@ -197,17 +234,26 @@ def _strategy(
     if name in OF_THE_LOOP:
         raise ConfigError(
             f"strategy '{strategy}' changes the training loop itself. Train a config with "
-            f"cl_strategy.type; in your own loop use one of {', '.join(BUILT_IN)}."
+            f"cl_strategy.type; in your own loop use one of {', '.join(sorted(BUILT_IN))}."
         )
     if name not in BUILT_IN:
         raise ConfigError(
             f"unknown strategy {strategy!r}.{closest(name, (*BUILT_IN, *OF_THE_LOOP))} Use "
-            f"{', '.join(BUILT_IN)}, or an object of a subclass of ContinualLearningStrategy."
+            f"{', '.join(sorted(BUILT_IN))}, or an object of a subclass of "
+            "ContinualLearningStrategy."
         )
-    plugin = BUILT_IN[name]
-    if plugin is None:
+    return _built_in(name, seed, {WORDS.get((name, key), key): arguments[key] for key in arguments})
+
+
+def _built_in(name: str, seed: int, arguments: dict[str, Any]) -> ContinualLearningStrategy:
+    """Return the strategy of a name."""
+    if name == "naive":
         if arguments:
             raise ConfigError(f"strategy 'naive' takes no argument, got {', '.join(arguments)}.")
         return ContinualLearningStrategy()
-    section = {"type": plugin, **arguments}
+    if name == "replay":
+        return ReplayStrategy(arguments, seed)
+    if name == "packnet":
+        return PackNetStrategy(arguments, seed)
+    section = {"type": PLUGIN_OF[name], **arguments}
     return PluginStrategy(build_component(PLUGINS, section, f"strategy '{name}'"), seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +14,7 @@ from cliqa.models.wrappers import unwrapped
 from cliqa.training.loop.batching import model_output
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.stream_data import drawn_samples
+from cliqa.training.own_loop.steps import OptimizerSteps, needs_steps
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Batch
 from cliqa.utils.errors import ConfigError
@@ -69,6 +70,22 @@ class ContinualLearningStrategy:
             dataloader: Batches of the task's data.
         """
 
+    def after_backward(self, model: nn.Module, task_id: int) -> None:
+        """Read the gradients before they are clipped.
+
+        Args:
+            model: The model, after a loss's backward pass.
+            task_id: The task's number.
+        """
+
+    def resume(self, model: nn.Module, task_id: int) -> None:
+        """Go on with a task whose state was loaded.
+
+        Args:
+            model: The model.
+            task_id: The task's number.
+        """
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state: tensors and plain types only."""
         return {}
@@ -94,6 +111,11 @@ def task_loss(outputs: Tensor, targets: Tensor, criterion: Criterion) -> Tensor:
     return criterion(outputs, targets)
 
 
+def on_device(batch: Batch, device: torch.device) -> list[Any]:
+    """Return a batch with everything that can be moved on a device."""
+    return [part.to(device) if hasattr(part, "to") else part for part in batch]
+
+
 def device_of(model: nn.Module) -> torch.device:
     """Return the device of a model's first parameter; the CPU if it has none."""
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))
@@ -102,8 +124,9 @@ def device_of(model: nn.Module) -> torch.device:
 class PluginStrategy(ContinualLearningStrategy):
     """One of the package's plugins in your own training loop.
 
-    It works for plugins that use the loss of a batch and the data of a finished task, but not the
-    optimizer's steps; see `OwnLoop`.
+    It works for plugins that use the loss of a batch, the gradients, the weights after a step, and
+    the data of a finished task; see `OwnLoop`. Any optimizer over the model's weights is watched
+    while a task is trained, if the plugin needs its steps.
 
     Args:
         plugin: The method.
@@ -114,10 +137,48 @@ class PluginStrategy(ContinualLearningStrategy):
         self.plugin = plugin
         self._seed = seed
         self._classes: set[int] = set()  # seen so far; empty for scores
+        self._steps: OptimizerSteps | None = None
+        self._read = False  # the gradients of the coming step have been read
+
+    def loop(self, model: nn.Module, task_id: int, data: Iterable[Batch] | None = None) -> OwnLoop:
+        """Return the loop as the plugin sees it."""
+        return OwnLoop(model, task_id, self._seed, data, [self.plugin])
 
     def before_task(self, model: nn.Module, task_id: int) -> None:
         """Call the plugin's hook at the start of a task."""
-        self.plugin.before_training_exp(OwnLoop(model, task_id, self._seed))
+        self.plugin.before_training_exp(self.loop(model, task_id))
+        self._watch(model, task_id)
+
+    def resume(self, model: nn.Module, task_id: int) -> None:
+        """Go on with a task whose state was loaded."""
+        self._watch(model, task_id)
+
+    def _watch(self, model: nn.Module, task_id: int) -> None:
+        """Watch the optimizer's steps, if the plugin needs them."""
+        if not needs_steps(self.plugin):
+            return
+
+        def before() -> None:
+            if not self._read:
+                self.after_backward(model, task_id)
+
+        def after() -> None:
+            self.plugin.after_update(self.loop(model, task_id))
+            self._read = False
+
+        self.finish()
+        self._steps = OptimizerSteps(model, before, after)
+
+    def after_backward(self, model: nn.Module, task_id: int) -> None:
+        """Let the plugin read the gradients."""
+        self.plugin.after_backward(self.loop(model, task_id))
+        self._read = True
+
+    def finish(self) -> None:
+        """Stop watching steps."""
+        if self._steps is not None:
+            self._steps.end()
+        self._steps, self._read = None, False
 
     def compute_loss(
         self,
@@ -128,7 +189,7 @@ class PluginStrategy(ContinualLearningStrategy):
         **_: object,
     ) -> Tensor:
         """Return the criterion's loss with what the plugin adds, a scalar."""
-        loop = OwnLoop(model, task_id, self._seed)
+        loop = self.loop(model, task_id)
         loop.mbatch = batch
         loop.mb_output = loop.output_of(batch)
         if not batch[1].is_floating_point():
@@ -143,9 +204,10 @@ class PluginStrategy(ContinualLearningStrategy):
         self, model: nn.Module, task_id: int, dataloader: Iterable[Batch] | None = None
     ) -> None:
         """Call the plugin's hook at the end of a task."""
-        loop = OwnLoop(model, task_id, self._seed, dataloader)
+        loop = self.loop(model, task_id, dataloader)
         loop.experience = SimpleNamespace(classes_seen_so_far=sorted(self._classes))
         self.plugin.after_training_exp(loop)
+        self.finish()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the plugin's state, and the classes seen so far."""
@@ -179,9 +241,10 @@ class OwnLoop:
         task_id: The task's number.
         seed: Seed of what a plugin draws.
         dataloader: Batches of the task's data, if the caller gave some.
+        plugins: The method.
     """
 
-    optimizer = None
+    optimizer: Any = None
     experience: Any = None
     mbatch: Batch
     mb_output: Tensor
@@ -193,8 +256,10 @@ class OwnLoop:
         task_id: int,
         seed: int,
         dataloader: Iterable[Batch] | None = None,
+        plugins: Sequence[ContinualPlugin] = (),
     ) -> None:
         self.model = unwrapped(model)
+        self.plugins = plugins
         self._whole = model
         self.step_index = task_id
         self.options = TrainingOptions(seed=seed)

@@ -23,10 +23,13 @@ class Degradation(ABC):
             the families where they are a ladder; ``"swin_hyperiqa"`` those of the pretraining of a
             Swin HyperIQA.
         whole: The strengths are whole numbers.
+        rises: The error rises from level to level. A family that does not rise is used only where
+            it is named.
     """
 
     ladders: ClassVar[Mapping[str, tuple[float, ...]]]
     whole: ClassVar[bool] = False
+    rises: ClassVar[bool] = True
 
     @abstractmethod
     def __call__(self, images: Tensor, strength: float, generator: torch.Generator) -> Tensor:

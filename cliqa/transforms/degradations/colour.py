@@ -42,6 +42,22 @@ class Darken(Degradation):
         return images * strength
 
 
+@DEGRADATIONS.register_module(name="brightness")
+class Brightness(Degradation):
+    """Darker at three levels, then brighter at two: not a ladder, as level 4 is a milder error.
+
+    The table is that of a Swin HyperIQA's pretraining. For rankings, `Darken` and `Brighten` are
+    two ladders that rise.
+    """
+
+    ladders = {"standard": (0.7, 0.5, 0.3, 1.3, 1.5), "swin_hyperiqa": (0.7, 0.5, 0.3, 1.3, 1.5)}
+    rises = False
+
+    def __call__(self, images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+        """Return darker or brighter images (N, C, H, W)."""
+        return images * strength
+
+
 @DEGRADATIONS.register_module(name="contrast")
 class Contrast(Degradation):
     """A flat picture; the strength is the share of the contrast around the mean that is left."""

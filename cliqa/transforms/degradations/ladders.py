@@ -17,22 +17,17 @@ def find_family(name: str) -> Degradation:
     Raises:
         ConfigError: There is none.
     """
-    if name == "brightness":
-        raise ConfigError(
-            "degradation 'brightness': too dark and too bright are two ladders, as a mixture of "
-            "both does not rise. Use 'darken' and 'brighten'."
-        )
     return find(DEGRADATIONS, {"type": name}, "degradation")()
 
 
 def family_names(table: str = "standard") -> list[str]:
-    """Return the names of all families that a table has, sorted.
+    """Return the names of all families that rise in a table, sorted.
 
     Raises:
         ConfigError: No family has the table.
     """
     families = {name: find_family(name) for name in DEGRADATIONS.names()}
-    found = [name for name, family in families.items() if table in family.ladders]
+    found = [n for n, family in families.items() if family.rises and table in family.ladders]
     if not found:
         known = sorted({key for family in families.values() for key in family.ladders})
         raise ConfigError(f"unknown table of degradations '{table}'. Use {', '.join(known)}.")
@@ -49,7 +44,7 @@ def rungs(name: str, num_levels: int = 5, table: str = "standard") -> tuple[floa
         table: ``"standard"``, ``"kadid"`` or ``"swin_hyperiqa"``.
 
     Raises:
-        ConfigError: The family or its table is unknown, or there are fewer different strengths.
+        ConfigError: The family or its table is unknown, or it has no such number of strengths.
 
     >>> rungs("blur")
     (0.5, 1.0, 1.5, 2.0, 2.5)
@@ -66,6 +61,12 @@ def rungs(name: str, num_levels: int = 5, table: str = "standard") -> tuple[floa
         raise ConfigError(
             f"degradation '{name}' has no table '{table}'. It has {', '.join(family.ladders)}; "
             f"'{table}' is for {', '.join(family_names(table))}."
+        )
+    if not family.rises and num_levels != len(family.ladders[table]):
+        raise ConfigError(
+            f"degradation '{name}' does not rise from level to level, so there is nothing between "
+            f"its {len(family.ladders[table])} strengths: num_levels must be "
+            f"{len(family.ladders[table])}, got {num_levels}. Use 'darken' and 'brighten'."
         )
     found = _interpolate(family.ladders[table], num_levels)
     if not family.whole:

@@ -23,14 +23,15 @@ _SEEDS = 2**62
 
 @TRANSFORMS.register_module()
 class SyntheticDegradation(nn.Module):
-    """Degrade an image by one distortion at rising levels, each with a larger error.
+    """Degrade an image by one distortion at several levels, each with a larger error.
 
     ``SyntheticDegradation('blur', num_levels=5)(image)`` is a list of five images, the mildest
     first. All levels share their randomness: the same grain, only stronger.
 
     Args:
         family: The distortion: blur, defocus, motion_blur, jpeg, jpeg2000, webp, noise, speckle,
-            impulse, brighten, darken, contrast, saturation, pixelate or quantise.
+            impulse, brighten, darken, contrast, saturation, pixelate or quantise; or brightness,
+            whose five levels do not rise (three darker ones, then two brighter ones).
         num_levels: L; see `rungs`.
         table: The strengths: ``"standard"``, ``"kadid"`` or ``"swin_hyperiqa"``.
         pristine: Put the image itself before the levels: L + 1 images.

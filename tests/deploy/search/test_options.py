@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cliqa.deploy.search.options import DeployOptions, deploy_options
+from cliqa.deploy.search.options import PRESETS, DeployOptions, deploy_options
 from cliqa.deploy.search.pareto import Budget
 from cliqa.engine.check import check_config
 from cliqa.utils.errors import ConfigError
@@ -67,3 +67,30 @@ def test_a_missing_library_is_told_before_training(
 def test_pytorch_alone_needs_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     deploy_options({"backends": ["torch"]})
+
+
+def test_a_preset_gives_what_is_not_given() -> None:
+    found = deploy_options({"preset": "mobile", "target": "latency"})
+    assert (found.target, found.prunings, found.backends) == (
+        "latency",
+        (0.3, 0.5),
+        ("onnxruntime",),
+    )
+    assert found.limits == Budget(max_drop=0.05)
+    own = DeployOptions(preset="mobile", budget={"max_ms": 5}, prunings=[])
+    assert own.limits == Budget(max_ms=5)
+    assert list(own.prunings) == []
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_options(name: str) -> None:
+    assert DeployOptions(preset=name).limits is not None
+
+
+def test_the_research_preset_has_no_limit() -> None:
+    assert DeployOptions(preset="research").limits == Budget()
+
+
+def test_an_unknown_preset() -> None:
+    with pytest.raises(ConfigError, match="unknown preset 'edgy'. Did you mean 'edge'"):
+        DeployOptions(preset="edgy")

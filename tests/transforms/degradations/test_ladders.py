@@ -8,7 +8,7 @@ from cliqa.utils.errors import ConfigError
 
 
 def test_every_family_has_the_standard_table() -> None:
-    assert family_names() == DEGRADATIONS.names()
+    assert family_names() == [name for name in DEGRADATIONS.names() if find_family(name).rises]
     assert len(family_names()) >= 14
 
 
@@ -50,6 +50,8 @@ def test_mistakes_are_named(name: str, levels: int, table: str, message: str) ->
         rungs(name, levels, table)
 
 
-def test_brightness_is_told_apart() -> None:
-    with pytest.raises(ConfigError, match="Use 'darken' and 'brighten'"):
-        find_family("brightness")
+def test_brightness_has_the_published_levels_and_is_used_only_where_it_is_named() -> None:
+    assert rungs("brightness") == (0.7, 0.5, 0.3, 1.3, 1.5)
+    assert "brightness" not in family_names()
+    with pytest.raises(ConfigError, match="num_levels must be 5, got 3. Use 'darken' and"):
+        rungs("brightness", 3)
