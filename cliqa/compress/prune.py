@@ -12,7 +12,6 @@ from torch import nn
 
 from cliqa.compress.pruning_record import FILE_NAME, NOT_FINE_TUNED, PruningRecord, pruning_table
 from cliqa.config.trust import built_from
-from cliqa.deploy.pruning.prunable import check_kind
 from cliqa.deploy.pruning.prune import check_values, prune_channels
 from cliqa.engine.build import Parts, build
 from cliqa.engine.experiment import evaluate_stream
@@ -109,7 +108,6 @@ def prune_run(
         "ignore": list(ignore),
     }
     _check_folder(out, source, settings)
-    check_kind(merged(state))
     return _prune(state, source, out, settings, device, allow_changed_data)
 
 

@@ -24,6 +24,7 @@ from cliqa.deploy.pruning.prunable import (
     hidden_layers,
     plain_copy,
     probed,
+    prunable_part,
 )
 from cliqa.models.complexity import count_macs
 from cliqa.models.pruned import Step, apply_pruning, pruning_of
@@ -84,7 +85,8 @@ def prune_channels(
 
     The outputs of the head stay as they are, and so does what cannot lose channels: the neck and
     the head of the HyperIQA family. Of a transformer the hidden units of its feed-forward networks
-    are pruned, and nothing else.
+    are pruned, and nothing else; of a model of images and texts its image encoder alone. Adapters
+    of LoRA that have not been trained shrink with their layers.
 
     Args:
         model: The model; it is left alone if it cannot be pruned. The step is added to
@@ -111,10 +113,11 @@ def prune_channels(
     """
     check_values(ratio, round_to, importance)
     check_prunable(model, example)
+    part = prunable_part(model)
     how = (fixed_layers(model, ignore), importance, seed)
     groups: ChannelGroups | FeedForwardGroups = (
         FeedForwardGroups(probed(model), *how)
-        if hidden_layers(model)
+        if hidden_layers(part)
         else ChannelGroups(probed(model), example, *how)
     )
     chosen: Any = groups
