@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cliqa.models.lora.layer import LoRALayer, cut_adapter, limit_rank
+from cliqa.models.lora.layer import LoRALayer
+from cliqa.models.lora.narrow import cut_adapter, limit_rank
 from cliqa.utils.errors import ModelError
 
 Step = dict[str, Any]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from cliqa.config.arguments import checked_arguments
@@ -61,6 +62,11 @@ class DeployOptions:
                 raise ConfigError(f"deploy.prunings: a share lies between 0 and 1, got {share!r}.")
         standard_recipes(self.prunings, self.backends or list(PRECISIONS))
         AutoOptimizer(self.target, self.limits)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all options in plain types, as a file of JSON holds them."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
 
     @property
     def limits(self) -> Budget | None:
