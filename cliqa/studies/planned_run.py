@@ -129,23 +129,30 @@ class PlannedRun:
         held = read_deployments(self.folder) or {}
         return bool(held.get("options") == deploy_options(section).to_dict())
 
-    def check_start(self) -> None:
-        """Refuse a ``load_from`` whose file is missing or damaged, before other runs are trained.
-
-        Raises:
-            CheckpointError: With what to train first.
-        """
+    @property
+    def start(self) -> Path | None:
+        """The file of ``load_from``, that of an own pretraining apart; None for none."""
         source = self.config.get("load_from")
         if not source or self.before is not None:
-            return
-        path = home_path(source["path"] if isinstance(source, Mapping) else source)
-        if not path.is_file():
+            return None
+        return home_path(source["path"] if isinstance(source, Mapping) else source)
+
+
+def check_starts(runs: Iterable[PlannedRun]) -> None:
+    """Refuse runs whose ``load_from`` is missing or damaged, before any of them is trained.
+
+    Raises:
+        CheckpointError: With what to train first.
+    """
+    for path, run in {run.start: run for run in runs}.items():
+        if path is not None and not path.is_file():
             raise CheckpointError(
-                f"{self.file}: load_from: {path} is missing. Train it first (python "
+                f"{run.file}: load_from: {path} is missing. Train it first (python "
                 "train_config.py CONFIG), or give its pretraining's config, which is then run for "
                 "every seed: --pretraining config/qualiclip_demo.py"
             )
-        load_checkpoint(path)
+        if path is not None:
+            load_checkpoint(path)
 
 
 def check_study_data(runs: Iterable[PlannedRun], allowed: bool = False) -> list[str]:

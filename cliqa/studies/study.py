@@ -23,7 +23,7 @@ from cliqa.evaluation.records.study_tables import label_table, study_report
 from cliqa.evaluation.records.table_styles import SUFFIXES, Style
 from cliqa.studies.bracket import Bracket
 from cliqa.studies.plan import Plan, plan_study
-from cliqa.studies.planned_run import PlannedRun, check_study_data
+from cliqa.studies.planned_run import PlannedRun, check_starts, check_study_data
 from cliqa.studies.processes import Command, run_commands
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json, write_text
@@ -76,9 +76,7 @@ def run_study(
     if jobs < 1:
         raise ConfigError(f"--jobs {jobs}: must be at least 1.")
     finished = [run for run in plan.runs if run.is_finished()]
-    for run in plan.runs:
-        if run not in finished:
-            run.check_start()
+    check_starts(run for run in plan.runs if run not in finished)
     plan.notes[:] = check_study_data(finished, allow_changed_data)
     # a mistake leaves no folder behind
     with only_one(plan.out, "study"):

@@ -13,9 +13,9 @@ from cliqa.models.fake_quantization import remove_rounding
 from cliqa.models.feature_classifier import FeatureClassifier
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.models.hyperiqa.hyper_model import HyperModel
+from cliqa.models.language.fusion_model import FusionModel
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.models.lora.adapters import lora_layers, merge
-from cliqa.models.outputs import run_backbone
 from cliqa.utils.errors import ModelError
 
 FEED_FORWARD = ("FFN", "MLP", "MLPBlock", "Mlp")
@@ -61,17 +61,17 @@ class ImageTower(nn.Module):
         model: The model; its modules are shared.
     """
 
+    regions = FusionModel.regions  # that its `features` calls
+
     def __init__(self, model: ImageTextModel) -> None:
         super().__init__()
         self.backbone, self.neck, self.head = model.backbone, model.neck, model.head
+        self.kind = type(model)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return what the head, a `ProbeHead`, gives for images (B, C, H, W)."""
-        outputs: Any = run_backbone(self.backbone, images)
-        if self.neck is not None:
-            outputs = self.neck(outputs)
-        last = outputs if isinstance(outputs, Tensor) else outputs[-1]
-        found: Tensor = self.head(last.mean(dim=(2, 3)) if last.ndim == 4 else last)
+        features = self.kind.features(self, images)  # type: ignore[arg-type]  # has what it needs
+        found: Tensor = self.head(features)
         return found
 
 
