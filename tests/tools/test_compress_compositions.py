@@ -175,7 +175,7 @@ def test_the_full_stack_ends_in_one_small_file(
     adapters = {"type": "LoRA", "rank": 2, "first": "full"}
     rounding = {"type": "QAT", "start_experience": 1, "exclude": ["head", "text_encoder"]}
     pruning = {**PRUNING, "after": [0], "ratio": 0.5}
-    config["cl_strategy"] |= {"type": "TextReplay", "mem_size": 10, "train_epochs": 2}
+    config["cl_strategy"] |= {"type": "TextReplay", "mem_size": 10}
     config["cl_strategy"]["plugins"] = [adapters, pruning, rounding]
     folder = run_config(config)
     check_files(folder, tmp_path, exact=False)

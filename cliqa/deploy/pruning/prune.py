@@ -130,13 +130,13 @@ def prune_channels(
             f"the {type(model).__name__} has nothing left to prune with ratio={ratio:g} and "
             f"round_to={round_to}. Set a larger ratio, or a smaller round_to such as 8 or 1."
         )
-    pruned = plain_copy(model)
+    whole, pruned = plain_copy(model), plain_copy(model)  # what adapters add is no part of either
     apply_pruning(pruned, [*pruning_of(model), step])
     groups.kept.check_equal(pruned, example)
     report = PruningReport(
         ratio,
-        (count_parameters(model)["total"][0], count_parameters(pruned)["total"][0]),
-        (_macs(model, example), _macs(pruned, example)),
+        (count_parameters(whole)["total"][0], count_parameters(pruned)["total"][0]),
+        (_macs(whole, example), _macs(pruned, example)),
         groups.kept.widths(),
         step,
     )
