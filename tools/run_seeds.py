@@ -55,12 +55,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         action="append",
         default=[],
-        metavar="NAME [KEY=VALUE ...]",
+        metavar=("NAME", "KEY=VALUE"),
         help="a variant of the configs (with --pretraining of those that start from it), which "
         "takes their place; give it once for each: --arm short pretrain.epochs=3",
     )
     parser.add_argument(
-        "--labels", nargs="+", default=[], help="names to show, one for each row of the table"
+        "--labels", nargs="+", default=[], help="names to show, one for each config or variant"
     )
     parser.add_argument("--out", type=Path, default=Path("work_dirs/study"), help="study's folder")
     add_arguments(parser, *STUDY, "--format")

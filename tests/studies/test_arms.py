@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from cliqa.config.load import dump_config, load_config
+from cliqa.engine.pretrain.run import pretrain
 from cliqa.studies.arms import Variant, variants_of
 from cliqa.studies.bracket import Bracket
 from cliqa.studies.plan import plan_study
@@ -103,6 +104,27 @@ def test_numbers_of_images_share_the_pretraining(tmp_path: Path) -> None:
     (first,), (same,) = (plan.first for plan in plans.values())
     assert first.folder == same.folder == tmp_path / "pretraining" / "qualiclip_demo" / "seed_0"
     assert "max_train" not in first.config["scenario"]
+
+
+def test_a_finished_pretraining_is_kept(tiny_config: dict[str, Any], tmp_path: Path) -> None:
+    del tiny_config["scenario"]["datasets"][1:]
+    shared = {key: tiny_config[key] for key in ("scenario", "model", "seed")}
+    data = {"crop_size": 12, "families": ["blur"], "num_levels": 2, "held_out": 4}
+    parts = {"anchors": {"anchors": "antipodal", "dim": 8}, "projection": {"hidden": 8}}
+    section = {"data": data, **parts, "epochs": 1, "batch_size": 4}
+    dump_config({**shared, "pretrain": section}, tmp_path / "stage.py")
+    dump_config({**tiny_config, "load_from": "nowhere.pth"}, tmp_path / "tuned.py")
+    more: dict[str, Any] = {"bracket": ALONE, "pretraining": tmp_path / "stage.py"}
+    plan = plan_study([tmp_path / "tuned.py"], [3], tmp_path / "out", **more)
+    (first,) = plan.first
+    assert not first.is_finished()
+    pretrain(dict(first.config), config_file=first.file, work_dir=first.folder, device="cpu")
+    assert first.is_finished()
+    assert plan.runs[0].config["load_from"] == first.encoder.as_posix()
+    more["options"] = ["pretrain.epochs=2"]
+    (other,) = plan_study([tmp_path / "tuned.py"], [3], tmp_path / "out", **more).first
+    with pytest.raises(ConfigError, match=r"holds a run of another config.*pretrain\.epochs"):
+        other.is_finished()
 
 
 def test_a_pretraining_that_is_none_or_not_used_is_refused(tmp_path: Path) -> None:
