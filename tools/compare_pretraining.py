@@ -43,9 +43,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="labelled training images of each data set (default: 50 150 500)",
     )
     parser.add_argument(
+        "--pretraining",
+        metavar="CONFIG",
+        help="run this pretraining first for every seed; the second config starts from its encoder",
+    )
+    parser.add_argument("--labels", nargs=2, default=[], help="names to show for the two configs")
+    parser.add_argument(
         "--out", type=Path, default=Path("work_dirs/label_study"), help="study's folder"
     )
-    add_arguments(parser, *STUDY)
+    add_arguments(parser, *STUDY, "--format")
     return parser.parse_args(argv)
 
 
@@ -56,6 +62,7 @@ def main(args: argparse.Namespace) -> int:
     check_output_folder(args.out)
     from cliqa.evaluation.records.study_tables import label_table  # noqa: PLC0415
     from cliqa.studies.study import (  # noqa: PLC0415  --help is fast
+        labels_of,
         plan_label_study,
         run_study,
         write_label_study,
@@ -64,8 +71,15 @@ def main(args: argparse.Namespace) -> int:
 
     resolve_device(args.device)
     plans = plan_label_study(
-        args.baseline, args.pretrained, args.images, args.seeds, args.out, args.cfg_options
+        args.baseline,
+        args.pretrained,
+        args.images,
+        args.seeds,
+        args.out,
+        args.cfg_options,
+        args.pretraining,
     )
+    labels = labels_of([Path(f).stem for f in (args.baseline, args.pretrained)], args.labels)
     failures = [
         failure
         for plan in plans.values()
@@ -79,8 +93,8 @@ def main(args: argparse.Namespace) -> int:
     ]
     for failure in failures:
         print_error(f"failed: {failure}")
-    study, files = write_label_study(plans, args.out)
-    print(label_table(study))
+    study, files = write_label_study(plans, args.out, labels, [args.format])
+    print(label_table(study, args.format))
     for file in files:
         print(file)
     return 1 if failures else 0

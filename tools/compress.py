@@ -168,7 +168,7 @@ def add_prune(commands: Commands) -> None:
         help="parts to leave out: backbone.layer1",
     )
     parser.add_argument("--out", help="new work_dir (default: WORK_DIR_pruned_RATIO)")
-    add_arguments(parser, "--device", "--allow-changed-data", "--trust")
+    add_arguments(parser, "--device", "--allow-changed-data", "--format", "--trust")
     parser.set_defaults(run=prune)
 
 
@@ -176,13 +176,14 @@ def prune(args: argparse.Namespace) -> None:
     """Prune and fine-tune a run."""
     check_output_folder(args.out)
     from cliqa.compress.prune import prune_run  # noqa: PLC0415
+    from cliqa.compress.pruning_record import pruning_table  # noqa: PLC0415
     from cliqa.engine.work_dir.checkpoints import find_checkpoint  # noqa: PLC0415  --help is fast
 
     out = args.out
     if out is None:
         folder = find_checkpoint(args.checkpoint).resolve().parent.parent
         out = folder.with_name(f"{folder.name}_pruned_{100 * args.ratio:g}")
-    prune_run(
+    content = prune_run(
         args.checkpoint,
         ratio=args.ratio,
         out=out,
@@ -195,6 +196,8 @@ def prune(args: argparse.Namespace) -> None:
         device=args.device,
         allow_changed_data=args.allow_changed_data,
     )
+    if args.format != "text":  # which the log has
+        print(pruning_table(content, args.format))
     print(out)
 
 
@@ -236,7 +239,7 @@ def add_auto(commands: Commands) -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the CPU (default: 1, steadiest)")
     parser.add_argument("--rounds", type=int, default=15, help="passes timed (default: 15)")
     parser.add_argument("--out", help="folder to write to (default: deploy in the work_dir)")
-    add_arguments(parser, "--allow-changed-data", "--trust")
+    add_arguments(parser, "--allow-changed-data", "--format", "--trust")
     parser.set_defaults(run=auto)
 
 
@@ -264,7 +267,9 @@ def auto(args: argparse.Namespace) -> None:
         threads=args.threads,
         rounds=args.rounds,
     )
-    search_deployments(args.checkpoint, args.out, options, args.allow_changed_data)
+    search_deployments(
+        args.checkpoint, args.out, options, args.allow_changed_data, style=args.format
+    )
 
 
 @command(parse_args, trusting)

@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
+from cliqa.evaluation.records.table_styles import STYLES
 from cliqa.utils.cli import PROTOCOL, add_arguments, check_range, command, run_entry_point, seed
 from cliqa.utils.paths import (
     check_output_file,
@@ -17,8 +18,6 @@ from cliqa.utils.paths import (
     check_output_folder,
     named_checkpoint,
 )
-
-STYLES = {".md": "markdown", ".txt": "text", ".csv": "csv"}
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -54,10 +53,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="tables to write: .md or .txt for people, .csv with every digit",
+        help="tables to write: .md, .txt, .tex or .html for people, .csv with every digit",
     )
     parser.add_argument("--batch-size", type=int, help="images a batch (default: the run's)")
-    add_arguments(parser, "--num-workers", "--device", "--trust")
+    add_arguments(parser, "--num-workers", "--device", "--format", "--trust")
     parser.set_defaults(num_workers=None)  # threads, which start at once
     return parser.parse_args(argv)
 
@@ -90,8 +89,8 @@ def main(args: argparse.Namespace) -> None:
     results, comparisons = evaluate_checkpoints(args.checkpoints, request, device, args.out)
     for name in args.table:
         style = STYLES[Path(name).suffix]
-        write_text(name, evaluation_report(results, comparisons, style))  # type: ignore[arg-type]
-    sys.stdout.write(evaluation_report(results, comparisons))
+        write_text(name, evaluation_report(results, comparisons, style))
+    sys.stdout.write(evaluation_report(results, comparisons, args.format))
 
 
 def _check_outputs(args: argparse.Namespace) -> None:

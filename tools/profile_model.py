@@ -10,8 +10,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
+from cliqa.evaluation.records.table_styles import STYLES
 from cliqa.utils.cli import add_arguments, check_at_least, command, run_entry_point
 from cliqa.utils.paths import check_output_file
+
+REPORTS = (".json", *STYLES)
+"""Endings of a report's file."""
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -35,8 +39,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="threads of the CPU (default: PyTorch's)")
     parser.add_argument("--warmup", type=int, default=3, help="passes that do not count")
     parser.add_argument("--repeats", type=int, default=20, help="passes that count (default: 20)")
-    parser.add_argument("--out", type=Path, help="file to write: .json, .csv or .md")
-    add_arguments(parser, "--device", "--trust")
+    parser.add_argument("--out", type=Path, help=f"file to write: {', '.join(REPORTS)}")
+    add_arguments(parser, "--device", "--format", "--trust")
     return parser.parse_args(argv)
 
 
@@ -48,7 +52,7 @@ def main(args: argparse.Namespace) -> None:
 
     from cliqa.compress import profile  # noqa: PLC0415
     from cliqa.compress.image_size import parse_size  # noqa: PLC0415
-    from cliqa.evaluation.records.tables import render  # noqa: PLC0415
+    from cliqa.evaluation.records.table_styles import render  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
     sizes = [parse_size(text) for text in args.sizes or ()]
@@ -62,8 +66,8 @@ def main(args: argparse.Namespace) -> None:
         for model in models
         for row in profile.profile_model(model, args.batch_sizes, sizes, device, **passes)
     ]
-    print(render(profile.parameter_table(models)))
-    print(render(profile.profile_table(rows)), end="")
+    print(render(profile.parameter_table(models), args.format))
+    print(render(profile.profile_table(rows), args.format), end="")
     for model in models:
         if model.crops > 1:
             print(f"{model.name}: an evaluation makes {model.crops} crops of every image.")
@@ -78,7 +82,7 @@ def _check(args: argparse.Namespace) -> None:
     check_at_least(1, "--threads", args.threads)
     check_at_least(1, "--batch-sizes", *args.batch_sizes)
     check_at_least(0, "--warmup", args.warmup)
-    check_output_file(args.out, suffixes=(".json", ".csv", ".md"), inputs=args.models)
+    check_output_file(args.out, suffixes=REPORTS, inputs=args.models)
 
 
 if __name__ == "__main__":

@@ -45,8 +45,26 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="A,B,C",
         help="orders of the data sets; every one is run with every seed",
     )
+    parser.add_argument(
+        "--pretraining",
+        metavar="CONFIG",
+        help="a pretraining that is run first for every seed; the configs that have load_from "
+        "start from its encoder",
+    )
+    parser.add_argument(
+        "--arm",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("NAME", "KEY=VALUE"),
+        help="a variant of the configs (with --pretraining of those that start from it), which "
+        "takes their place; give it once for each: --arm short pretrain.epochs=3",
+    )
+    parser.add_argument(
+        "--labels", nargs="+", default=[], help="names to show, one for each config or variant"
+    )
     parser.add_argument("--out", type=Path, default=Path("work_dirs/study"), help="study's folder")
-    add_arguments(parser, "--data", *STUDY)
+    add_arguments(parser, "--data", *STUDY, "--format")
     return parser.parse_args(argv)
 
 
@@ -60,8 +78,10 @@ def main(args: argparse.Namespace) -> int:
     from cliqa.config.load import load_config  # noqa: PLC0415
     from cliqa.datasets.own.options import data_options  # noqa: PLC0415
     from cliqa.evaluation.records.study_tables import study_report  # noqa: PLC0415
-    from cliqa.studies.plan import Bracket, plan_study  # noqa: PLC0415
-    from cliqa.studies.study import run_study, write_study  # noqa: PLC0415  --help is fast
+    from cliqa.studies.arms import variants_of  # noqa: PLC0415  --help is fast
+    from cliqa.studies.bracket import Bracket  # noqa: PLC0415
+    from cliqa.studies.plan import plan_study  # noqa: PLC0415
+    from cliqa.studies.study import labels_of, run_study, write_study  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
     resolve_device(args.device)
@@ -73,7 +93,10 @@ def main(args: argparse.Namespace) -> int:
         bracket=Bracket(args.naive, args.joint, look=not args.no_bracket),
         orders=[tuple(order.split(",")) for order in args.orders],
         options=data_options(args.data, load, args.cfg_options),
+        variants=variants_of(args.arm),
+        pretraining=args.pretraining,
     )
+    labels = labels_of(plan.names, args.labels, bounds=plan.bounds)
     failures = run_study(
         plan,
         ROOT / "train_config.py",
@@ -82,8 +105,8 @@ def main(args: argparse.Namespace) -> int:
         allow_changed_data=args.allow_changed_data,
     )
     if any(run.is_finished() for run in plan.runs):
-        study, files = write_study(plan)
-        print(study_report(study))
+        study, files = write_study(plan, labels, [args.format])
+        print(study_report(study, args.format))
         for file in files:
             print(file)
     for failure in failures:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
+from cliqa.evaluation.records.table_styles import STYLES
 from cliqa.utils.cli import add_arguments, check_at_least, command, run_entry_point
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.paths import check_output_folder
+from cliqa.utils.paths import check_output_files, check_output_folder
 
 if TYPE_CHECKING:
     from cliqa.visualization.modes import Target
@@ -37,6 +38,7 @@ FROM_MODELS = {
 }
 ONLY_FOR = {
     "labels": ("training", "compare-training", "evaluation", "compare", ""),
+    "table": ("",),
     "images": ("attention", "words", "embedding", "ranking"),
     "layer": ("attention",),
     "datasets": ("embedding",),
@@ -71,6 +73,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--format", default="png", choices=("png", "pdf", "svg"))
     parser.add_argument("--dpi", type=int, default=200, help="pixels per inch (default: 200)")
     parser.add_argument("--labels", nargs="+", help="names to show, one for each WORK_DIR")
+    parser.add_argument(
+        "--table",
+        nargs="+",
+        metavar="FILE",
+        help="files for the table of several runs: .md, .txt, .tex, .html or .csv",
+    )
     parser.add_argument("--images", nargs="+", help="image files and folders")
     parser.add_argument("--layer", help="layer for --mode attention, e.g. backbone.layer3")
     parser.add_argument(
@@ -97,6 +105,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     """Draw, and print the files written (of a comparison of runs, its table too)."""
     check_output_folder(args.out)
+    check_output_files(args.table or [], "--table", tuple(STYLES), inputs=args.inputs)
     _check(args)
     from cliqa.visualization.modes import Target, figure_folder  # noqa: PLC0415  --help is fast
 
@@ -115,7 +124,8 @@ def _check(args: argparse.Namespace) -> None:
     for option, modes in ONLY_FOR.items():
         if getattr(args, option) is not None and args.mode not in modes:
             named = ", ".join(mode for mode in modes if mode)
-            raise ConfigError(f"--{option}: applies only to --mode {named}.")
+            where = f"to --mode {named}" if named else "without --mode"
+            raise ConfigError(f"--{option}: applies only {where}.")
     if args.mode in FROM_MODELS and len(args.inputs) > 1:
         raise ConfigError(f"--mode {args.mode}: give one work_dir or checkpoint.")
     if args.mode in ("attention", "words", "ranking") and not args.images:
@@ -126,15 +136,23 @@ def _check(args: argparse.Namespace) -> None:
 
 def _draw_runs(args: argparse.Namespace, target: Target) -> list[Path]:
     """Draw one run's figures, or the comparison of several with its table."""
-    from cliqa.evaluation.records.tables import comparison_table, render  # noqa: PLC0415
+    from cliqa.evaluation.records.table_styles import render  # noqa: PLC0415
+    from cliqa.evaluation.records.tables import comparison_table  # noqa: PLC0415
+    from cliqa.utils.io import write_text  # noqa: PLC0415
     from cliqa.visualization.modes import draw_compared, load_runs  # noqa: PLC0415
     from cliqa.visualization.run import draw_run  # noqa: PLC0415
 
     if len(args.inputs) == 1:
+        if args.table:
+            raise ConfigError("--table: compares runs; give two or more.")
         return draw_run(args.inputs[0], args.out, file_format=args.format, dpi=args.dpi)
     files = draw_compared(args.inputs, args.labels or (), target)
     if files[0].stem == "comparison":
-        print(render(comparison_table(load_runs(args.inputs, args.labels or ()))))
+        table = comparison_table(load_runs(args.inputs, args.labels or ()))
+        print(render(table))
+        for name in args.table or ():
+            write_text(name, render(table, STYLES[Path(name).suffix]))
+            files.append(Path(name))
     return files
 
 

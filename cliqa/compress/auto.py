@@ -18,7 +18,8 @@ from cliqa.deploy.search.recipes import Recipe, standard_recipes
 from cliqa.engine.sections import run_folder
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, sha256_of
 from cliqa.engine.work_dir.holding import only_one
-from cliqa.evaluation.records.tables import LABELS, Table, number, render
+from cliqa.evaluation.records.table_styles import SUFFIXES, Style, Table, render, render_notes
+from cliqa.evaluation.records.tables import LABELS, number
 from cliqa.utils.device import processor_name
 from cliqa.utils.io import write_json, write_text
 from cliqa.utils.locks import remove_leftovers
@@ -45,6 +46,7 @@ def search_deployments(
     out: str | Path | None = None,
     options: DeployOptions | None = None,
     allow_changed_data: bool = False,
+    style: Style = "text",
 ) -> Outcome:
     """Try every recipe on a run's model, write the files, a table and a figure, and choose.
 
@@ -55,6 +57,7 @@ def search_deployments(
         out: Where the files go; None for ``deploy`` in the work_dir.
         options: The options of the search; None for the defaults.
         allow_changed_data: Measure on other data than the run's; the table says so.
+        style: How the table is logged; LaTeX and HTML are written too.
 
     Raises:
         CliqaError: The run, the data or a library is missing or wrong.
@@ -71,10 +74,10 @@ def search_deployments(
             held.enter_context(only_one(home, "training"))
         held.enter_context(only_one(folder, "search"))
         remove_leftovers(folder, "*.onnx", "*.pth", STATE, f"{NAME}.*")
-        return _search(own)
+        return _search(own, style)
 
 
-def _search(own: Deployments) -> Outcome:
+def _search(own: Deployments, style: Style) -> Outcome:
     """Search in a folder that is held."""
     asked = own.options
     installed = can_be_made(("onnxruntime", "openvino"))
@@ -94,7 +97,7 @@ def _search(own: Deployments) -> Outcome:
         outcome = optimizer.search(own.build, own.evaluate, batch)
     finally:
         torch.set_num_threads(before)
-    _write(outcome, own, batch)
+    _write(outcome, own, batch, style)
     return outcome
 
 
@@ -130,7 +133,7 @@ def _of_one_size(batches: Sequence[torch.Tensor], count: int) -> torch.Tensor:
     return same.repeat(-(-count // len(same)), 1, 1, 1)[:count]
 
 
-def _write(outcome: Outcome, own: Deployments, batch: torch.Tensor) -> None:
+def _write(outcome: Outcome, own: Deployments, batch: torch.Tensor, style: Style) -> None:
     """Write the table and the figure, and log them."""
     folder = own.folder
     table = deployments_table(outcome, own.measure)
@@ -142,6 +145,7 @@ def _write(outcome: Outcome, own: Deployments, batch: torch.Tensor) -> None:
         "measure": own.measure,
         "chosen_on": own.split,
         "changed_data": list(own.data.changes),
+        "options": own.options.to_dict(),
         "target": outcome.target,
         "budget": outcome.budget.__dict__,
         "best": None if outcome.best is None else outcome.best.recipe.key,
@@ -155,7 +159,11 @@ def _write(outcome: Outcome, own: Deployments, batch: torch.Tensor) -> None:
     label = LABELS.get(own.measure, own.measure)
     figure = draw_pareto(outcome.rows, outcome.front, outcome.best, label)
     save_figure(figure, folder / f"{NAME}.png")
-    for line in f"{render(table)}\n{notes}".splitlines():
+    shown = notes if style == "text" else render_notes(notes.splitlines(), style)
+    report = f"{render(table, style)}\n{shown}"
+    if style in ("latex", "html"):
+        write_text(folder / f"{NAME}{SUFFIXES[style]}", report)
+    for line in report.splitlines():
         logger.info("%s", line)
     logger.info("files: %s", folder)
 

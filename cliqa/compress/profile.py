@@ -25,13 +25,14 @@ from cliqa.deploy.profiling import (
     weight_bytes,
 )
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run, model_of
-from cliqa.evaluation.records.tables import Table, number, render
+from cliqa.evaluation.records.table_styles import STYLES, Table, render
+from cliqa.evaluation.records.tables import number
 from cliqa.models.build import build_model
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import write_json, write_text
 from cliqa.utils.progress import track
 
-SUFFIXES = (".json", ".csv", ".md")
+SUFFIXES = (".json", *STYLES)
 """Of a profile's file."""
 
 
@@ -250,8 +251,8 @@ def write_report(path: Path, models: Sequence[ProfiledModel], rows: Sequence[Pro
     """Write a profile atomically.
 
     Args:
-        path: ``.json`` (everything, unrounded), ``.csv`` (a line a size, unrounded) or ``.md`` (the
-            tables).
+        path: ``.json`` (everything, unrounded), ``.csv`` (a line a size, unrounded), or ``.md``,
+            ``.txt``, ``.tex`` or ``.html`` (the tables).
         models: The models.
         rows: Their profiles.
 
@@ -268,7 +269,8 @@ def write_report(path: Path, models: Sequence[ProfiledModel], rows: Sequence[Pro
         write_text(path, render(Table("Profile", names, tuple(map(tuple, cells))), "csv"))
     else:
         tables = (parameter_table(models), profile_table(rows))
-        write_text(path, "\n".join(render(table, "markdown") for table in tables))
+        style = STYLES[path.suffix]
+        write_text(path, "\n".join(render(table, style) for table in tables))
 
 
 def _facts(profiled: ProfiledModel) -> dict[str, Any]:

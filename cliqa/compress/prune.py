@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from cliqa.compress.pruning_record import FILE_NAME, NOT_FINE_TUNED, PruningRecord, pruning_table
+from cliqa.compress.pruning_start import START, parts_of, state_of
 from cliqa.config.trust import built_from
-from cliqa.deploy.pruning.prunable import check_kind
 from cliqa.deploy.pruning.prune import check_values, prune_channels
 from cliqa.engine.build import Parts, build
 from cliqa.engine.experiment import evaluate_stream
@@ -28,7 +28,6 @@ from cliqa.engine.work_dir.saved_config import config_to_build
 from cliqa.evaluation.records.results import read_artifact
 from cliqa.models.fake_quantization import remove_rounding
 from cliqa.models.lora.adapters import merge
-from cliqa.models.pruned import pruning_of
 from cliqa.training.loop.batching import collate_train
 from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.device import resolve_device
@@ -37,9 +36,6 @@ from cliqa.utils.io import write_json
 from cliqa.utils.logging import get_logger, setup_logging
 
 logger = get_logger(__name__)
-
-START = "pruned.pth"
-"""The pruned network before its fine-tuning."""
 
 PRUNING_LOCK = ".pruning.lock"
 """Held throughout; the run of the fine-tuning in the same folder holds its own."""
@@ -109,7 +105,6 @@ def prune_run(
         "ignore": list(ignore),
     }
     _check_folder(out, source, settings)
-    check_kind(merged(state))
     return _prune(state, source, out, settings, device, allow_changed_data)
 
 
@@ -125,10 +120,10 @@ def _prune(
     epochs, steps, distil = settings["epochs"], settings["steps"], settings["distil"]
     teacher = source if distil else None
     config = fine_tuning(config_to_build(state), epochs, teacher, settings["strength"])
-    with built_from(source):
-        parts = build({**config, "load_from": None}, resolve_device(device), out)
-    data = check_same_data(source, state.get("data"), record_of(parts.benchmark), changed)
     model = merged(state)
+    with built_from(source):
+        parts = parts_of(model, config, out, resolve_device(device))
+    data = check_same_data(source, state.get("data"), record_of(parts.benchmark), changed)
     record = PruningRecord(settings, parts, model, data.changes)
     example = _example(parts)
     options = {key: settings[key] for key in ("round_to", "importance", "ignore")}
@@ -158,8 +153,7 @@ def _tune(
     """Fine-tune a pruned network in a run of its own, or only measure it."""
     start = (folder / START).resolve()
     start.parent.mkdir(parents=True, exist_ok=True)
-    state = {"model": model.state_dict(), "pruning": pruning_of(model)}
-    save_checkpoint(start, {"strategy": state})
+    save_checkpoint(start, state_of(model))
     own = {**config, "load_from": {"path": str(start), "strict": True}}
     with built_from(start):
         if epochs:

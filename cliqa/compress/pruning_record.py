@@ -9,7 +9,8 @@ from torch import nn
 
 from cliqa.deploy.pruning.prune import PruningReport
 from cliqa.engine.build import Parts
-from cliqa.evaluation.records.tables import Table, number, render
+from cliqa.evaluation.records.table_styles import Style, Table, render, render_notes
+from cliqa.evaluation.records.tables import number
 
 FILE_NAME = "pruning.json"
 
@@ -22,21 +23,21 @@ NOT_FINE_TUNED = (
 )
 
 
-def pruning_table(report: Mapping[str, Any]) -> str:
-    """Return a report as people read it."""
+def pruning_table(report: Mapping[str, Any], style: Style = "text") -> str:
+    """Return a report as people read it, in a style of `render`."""
     measure = str(report["measure"]).upper()
     rows = tuple(
         (name, *(number(values[stage]) for stage in STAGES))
         for name, values in report["datasets"].items()
     )
     before, after = report["parameters"]
-    lines = [
-        render(Table(f"{measure} on the test sets", ("", *STAGES), rows)).rstrip(),
+    table = render(Table(f"{measure} on the test sets", ("", *STAGES), rows), style)
+    notes = [
         f"parameters {before:,} -> {after:,}, GMACs {report['macs'][0] / 1e9:.4f} -> "
         f"{report['macs'][1] / 1e9:.4f}",
         *report["notes"],
     ]
-    return "\n".join(lines)
+    return table + ("\n".join(notes) if style == "text" else render_notes(notes, style).rstrip())
 
 
 class PruningRecord:

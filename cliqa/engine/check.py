@@ -116,6 +116,17 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
         yield lambda: check_start(config["load_from"])
     if config.get("deploy") is not None:
         yield lambda: deploy_options(config["deploy"])
+        yield lambda: _check_deployed(config["scenario"])
+
+
+def _check_deployed(scenario: dict[str, Any]) -> None:
+    """Refuse to deploy a model that takes no images, before it is trained."""
+    feature = scenario.get("feature_type")
+    if feature is not None:
+        raise ConfigError(
+            f"deploy: scenario.feature_type='{feature}': the model takes features, and a deployed "
+            "file takes images. Leave deploy out, or set scenario.feature_type=None."
+        )
 
 
 def _scenario_checks(scenario: dict[str, Any]) -> Iterable[Check]:

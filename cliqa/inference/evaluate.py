@@ -14,7 +14,8 @@ from cliqa.engine.sections import run_folder, with_command_line
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run
 from cliqa.engine.work_dir.same_run import check_fits
 from cliqa.evaluation.comparison import compare_evaluations
-from cliqa.evaluation.records.tables import Table, number, render
+from cliqa.evaluation.records.table_styles import Table, render
+from cliqa.evaluation.records.tables import number
 from cliqa.inference.evaluation_model import (
     CheckpointEvaluation,
     EvaluationModel,

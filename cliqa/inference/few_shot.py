@@ -18,7 +18,8 @@ from cliqa.evaluation.classification import accuracy, wilson_interval
 from cliqa.evaluation.functional import srcc
 from cliqa.evaluation.mean_interval import mean_interval
 from cliqa.evaluation.quality import quality_metrics
-from cliqa.evaluation.records.tables import Table, number, render
+from cliqa.evaluation.records.table_styles import Table, render
+from cliqa.evaluation.records.tables import number
 from cliqa.inference.predict import Predictor
 from cliqa.inference.unseen_data import (
     Unseen,

@@ -11,12 +11,14 @@ This module does not need the library that selects channels (`cliqa.deploy.pruni
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cliqa.models.lora.layer import LoRALayer
+from cliqa.models.lora.narrow import cut_adapter, limit_rank
 from cliqa.utils.errors import ModelError
 
 Step = dict[str, Any]
@@ -55,7 +57,7 @@ def apply_pruning(
 
     Args:
         model: The model. Parameters that shrink are replaced by new ones, and the steps are stored
-            in ``model.pruning``.
+            in ``model.pruning``. Adapters of LoRA, which no step names, shrink with their layers.
         steps: All steps of the other model.
 
     Returns:
@@ -87,6 +89,8 @@ def _apply(model: nn.Module, steps: Sequence[Step]) -> dict[str, tuple[nn.Parame
         for name in step["tensors"]:
             _replace(model, name, step, replaced)
         _set_attributes(model, step, after=True)
+        for layer, pair in _fitted_adapters(model, step):
+            _note(replaced, layer, pair)
         own.append(step)
         model.pruning = list(own)  # type: ignore[assignment]  # a plain attribute, no tensor
     return replaced
@@ -168,14 +172,40 @@ def _replace(
     """
     path, _, key = name.rpartition(".")
     owner = model.get_submodule(path)
-    tensor = getattr(owner, key)
+    tensor = {**owner._parameters, **owner._buffers}[key]  # an adapted layer computes its `weight`
+    if tensor is None:
+        raise KeyError(name)
+    if isinstance(owner, LoRALayer) and key == "weight":
+        for dimension, which in step["tensors"][name]:
+            kept = torch.tensor(step["kept"][which], device=tensor.device)
+            _note(replaced, path, cut_adapter(owner, dimension, kept))
     left = slice_of(tensor.detach(), name, step).clone()
     if not isinstance(tensor, nn.Parameter):
         setattr(owner, key, left)
         return
     new = nn.Parameter(left, requires_grad=tensor.requires_grad)
-    setattr(owner, key, new)
-    replaced[name] = (replaced[name][0] if name in replaced else tensor, new)
+    owner._parameters[key] = new
+    _note(replaced, path, {key: (tensor, new)})
+
+
+def _note(
+    replaced: dict[str, tuple[nn.Parameter, nn.Parameter]],
+    path: str,
+    pairs: Mapping[str, tuple[nn.Parameter, nn.Parameter]],
+) -> None:
+    """Note replaced parameters of a module; the first one before and the last one after count."""
+    for key, (before, after) in pairs.items():
+        name = f"{path}.{key}" if path else key
+        replaced[name] = (replaced[name][0] if name in replaced else before, after)
+
+
+def _fitted_adapters(
+    model: nn.Module, step: Step
+) -> Iterator[tuple[str, dict[str, tuple[nn.Parameter, nn.Parameter]]]]:
+    """Yield adapted layers that a step has made smaller than their rank, and what was replaced."""
+    for name, layer in model.named_modules():
+        if isinstance(layer, LoRALayer) and f"{name}.weight" in step["tensors"]:
+            yield name, limit_rank(layer)
 
 
 def _set_attributes(model: nn.Module, step: Step, *, after: bool) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from cliqa.benchmarks.random_splits import check_split
 from cliqa.config.load import load_config
-from cliqa.config.values import config_differences
 from cliqa.engine.check import check_config
 from cliqa.engine.sections import data_set_sections, with_command_line
 from cliqa.registry import DATASETS, find
+from cliqa.studies.arms import Arm, Arms, Stage, Variant, starting_from
+from cliqa.studies.bracket import Bracket, Configs
 from cliqa.studies.planned_run import PlannedRun, Replicate
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
@@ -21,56 +22,6 @@ from cliqa.utils.logging import get_logger
 logger = get_logger(__name__)
 
 Item = TypeVar("Item", bound=Hashable)
-
-Configs = dict[Path, Mapping[str, Any]]
-"""Loaded configs by their files, in order."""
-
-FREE_OF_METHOD = ("train_transform", "eval_transform")
-"""Keys of the scenario that a method may choose for itself."""
-
-
-@dataclass(frozen=True)
-class Bracket:
-    """The configs of the lower and the upper bound (naive and joint training).
-
-    Args:
-        naive: The lower bound's config; None to look for it.
-        joint: The upper bound's config; None to look for it.
-        look: Look for a bound that is not named: ``X_naive.py`` and ``X_joint.py`` beside a config
-            that is called ``X`` or ``X_method``, over the same data.
-    """
-
-    naive: str | Path | None = None
-    joint: str | Path | None = None
-    look: bool = True
-
-    def find(
-        self, configs: Configs, load: Callable[[Path], Mapping[str, Any]]
-    ) -> tuple[Path | None, Path | None]:
-        """Return the files of the lower and the upper bound, after adding them to `configs`.
-
-        Args:
-            configs: The study's configs; the bounds may stand among them.
-            load: Loads one more.
-
-        Raises:
-            ConfigError: A bound is missing or wrong, both are one, or several are found.
-        """
-        methods = dict(configs)
-        found: list[Path | None] = []
-        for name, given in (("naive", self.naive), ("joint", self.joint)):
-            file = Path(given) if given else None
-            if file is None and self.look:
-                file = _look(name, methods, load)
-            if file is not None:
-                known = (one for one in configs if one.resolve() == file.resolve())
-                file = next(known, file)
-                if file not in configs:
-                    configs[file] = load(file)
-            found.append(file)
-        if found[0] is not None and found[0] == found[1]:
-            raise ConfigError(f"{found[0]}: cannot be both --naive and --joint.")
-        return found[0], found[1]
 
 
 @dataclass(frozen=True)
@@ -81,10 +32,12 @@ class Plan:
         out: The study's folder.
         runs: Replicate by replicate, in each of them all configs: what is stopped early can be
             compared all the same.
-        names: The configs' names in the order of the table.
+        names: The names of the configs, or of their variants, in the order of the table.
         naive: The name of the lower bound, None if there is none.
         joint: The name of the upper bound, None if there is none.
         notes: Notes for the table in addition to its own; finished runs that are kept add them.
+        first: The pretrainings, which run before all others.
+        bounds: How many of the names, the last ones, are bounds that were looked for.
     """
 
     out: Path
@@ -93,6 +46,8 @@ class Plan:
     naive: str | None
     joint: str | None
     notes: list[str] = field(default_factory=list)
+    first: tuple[PlannedRun, ...] = ()
+    bounds: int = 0
 
     @property
     def replicates(self) -> list[str]:
@@ -108,6 +63,10 @@ def plan_study(
     bracket: Bracket | None = None,
     orders: Sequence[Sequence[str]] = (),
     options: Sequence[str] = (),
+    variants: Sequence[Variant] = (),
+    pretraining: str | Path | None = None,
+    stages: str | Path | None = None,
+    own: Sequence[str] = (),
 ) -> Plan:
     """Return the runs of a study.
 
@@ -116,49 +75,125 @@ def plan_study(
         seeds: At least one. With ``scenario.splits=N`` the replicates are N random splits of the
             data instead: run k has the seed ``seeds[0] + k`` and the data sets' k-th split; with
             ``scenario.folds=K`` the K folds of one split.
-        out: The study's folder; a run goes to ``OUT/<config name>/seed_<S>``, with an order to
-            ``OUT/<config name>/order_<names>/seed_<S>``.
+        out: The study's folder; a run goes to ``OUT/<name>/seed_<S>``, with an order to
+            ``OUT/<name>/order_<names>/seed_<S>``; the name is that of the config, and of the
+            variant: ``demo_short``.
         bracket: Where the lower and the upper bound come from; by default they are looked for.
         orders: Orders of a `QualityStream`'s data sets; every one is run with every seed.
         options: ``key=value`` for every config.
+        variants: Run the configs in these variants; see `Arms`. Bounds are not varied.
+        pretraining: The config of a pretraining that is run first for every seed; configs with
+            ``load_from`` start from its encoder.
+        stages: Where the pretrainings go, as ``STAGES/<name>/seed_<S>``; None for `out`.
+        own: ``key=value`` for the configs, but for no pretraining.
 
     Raises:
         ConfigError: A config is missing or wrong, two are called the same, a seed or an order is
-            given twice, an order does not fit, or a run's folder belongs to another config.
+            given twice, an order does not fit, a run's folder belongs to another config, or no
+            config starts from the pretraining.
     """
     if not seeds:
         raise ConfigError("--seeds: name at least one.")
     _check_once(seeds, "--seeds")
     _check_once([tuple(order) for order in orders], "--orders")
+    making = Arms(variants, pretraining, options, own)
     loaded: Configs = {}
     for file in map(Path, configs):
         if any(known.resolve() == file.resolve() for known in loaded):
             raise ConfigError(f"{file}: given twice.")
-        loaded[file] = _load(file, options)
-    naive, joint = (bracket or Bracket()).find(loaded, lambda file: _load(file, options))
+        loaded[file] = _load(file, making.of_configs)
+    given = len(loaded)
+    bounds = (bracket or Bracket()).find(loaded, lambda file: _load(file, making.of_configs))
     _check_configs(loaded)
     for order in orders:
         for file, config in loaded.items():
             _check_order(order, file, config["scenario"])
-    replicates = [Replicate(s, tuple(order)) for order in orders or ((),) for s in seeds]
-    splits, folds = _splits(loaded)
-    if splits or folds:
-        if orders:
-            raise ConfigError("--orders and random splits: repeat one of them at a time.")
-        replicates = [
-            Replicate(seeds[0] + split, split=split, folds=bool(folds))
-            for split in range(splits or folds)
-        ]
+    arms = [
+        arm
+        for file, config in loaded.items()
+        for arm in ([Arm(file, file.stem)] if file in bounds else making.of(file, config))
+    ]
+    _check_names(arms, pretraining)
+    planned = _Runs(making, Path(out), Path(stages or out))
     runs = tuple(
-        PlannedRun(file, replicate, all_options, Path(out) / file.stem / replicate.folder, config)
-        for replicate in replicates
-        for file in loaded
-        for all_options in [(*options, *replicate.options)]
-        for config in [with_command_line(_load(file, all_options), seed=replicate.seed)]
+        planned.run(arm, replicate)
+        for replicate in _replicates(loaded, seeds, orders)
+        for arm in arms
     )
-    names = tuple(file.stem for file in loaded)
-    low, high = (file.stem if file else None for file in (naive, joint))
-    return Plan(Path(out), runs, names, low, high)
+    names = tuple(arm.name for arm in arms)
+    low, high = (file.stem if file else None for file in bounds)
+    first = tuple(planned.first.values())
+    return Plan(Path(out), runs, names, low, high, first=first, bounds=len(loaded) - given)
+
+
+class _Runs:
+    """Makes the runs of arms in replicates, and the pretrainings that they need.
+
+    Args:
+        making: What the arms came from.
+        out: Where runs go.
+        stages: Where pretrainings go.
+
+    Attributes:
+        first: The pretrainings so far, by their folder.
+    """
+
+    def __init__(self, making: Arms, out: Path, stages: Path) -> None:
+        self.making, self.out, self.stages = making, out, stages
+        self.first: dict[Path, PlannedRun] = {}
+
+    def run(self, arm: Arm, replicate: Replicate) -> PlannedRun:
+        """Return the run of an arm in a replicate."""
+        folder = self.out / arm.name / replicate.folder
+        options = (*self.making.of_configs, *arm.options, *replicate.options)
+        before = None
+        if arm.stage is not None:
+            before = self._pretraining(arm.stage, replicate.seed)
+            options = (*options, starting_from(_load(arm.file, options), before.encoder))
+        config = with_command_line(_load(arm.file, options), seed=replicate.seed)
+        return PlannedRun(arm.file, replicate, options, folder, config, arm.name, before)
+
+    def _pretraining(self, stage: Stage, seed: int) -> PlannedRun:
+        """Return a pretraining with a seed; several runs may share it."""
+        replicate = Replicate(seed)
+        folder = self.stages / stage.name / replicate.folder
+        if folder not in self.first:
+            config = with_command_line(self.making.load(stage), seed=seed)
+            self.first[folder] = PlannedRun(
+                stage.file, replicate, stage.options, folder, config, stage.name
+            )
+        return self.first[folder]
+
+
+def _check_names(arms: Sequence[Arm], pretraining: str | Path | None) -> None:
+    """Refuse rows of one name, and a pretraining that nothing starts from."""
+    names = Counter([*(arm.name for arm in arms), *{arm.stage.name for arm in arms if arm.stage}])
+    twice = next((name for name, count in names.items() if count > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"two rows of the study are called '{twice}', and runs are distinguished by that name. "
+            "Rename a config, or name a variant (--arm) otherwise."
+        )
+    if pretraining is not None and not any(arm.stage for arm in arms):
+        raise ConfigError(
+            f"--pretraining {pretraining}: no config starts from its encoder. Give one that has "
+            "load_from, such as config/demo_pretrained.py."
+        )
+
+
+def _replicates(
+    loaded: Configs, seeds: Sequence[int], orders: Sequence[Sequence[str]]
+) -> list[Replicate]:
+    """Return what every arm is run with: seeds, in each order, or random splits of the data."""
+    splits, folds = _splits(loaded)
+    if not splits and not folds:
+        return [Replicate(s, tuple(order)) for order in orders or ((),) for s in seeds]
+    if orders:
+        raise ConfigError("--orders and random splits: repeat one of them at a time.")
+    return [
+        Replicate(seeds[0] + split, split=split, folds=bool(folds))
+        for split in range(splits or folds)
+    ]
 
 
 def _splits(configs: Configs) -> tuple[int, int]:
@@ -191,7 +226,7 @@ def _load(file: Path, options: Sequence[str]) -> dict[str, Any]:
     if config.get("pretrain") is not None:
         raise ConfigError(
             f"{file}: pretrains without scores, and a study compares what was learnt from them. "
-            "tools/compare_pretraining.py compares a random start with a pretrained one."
+            f"Give the config that fine-tunes, and this one as --pretraining {file}."
         )
     try:
         return check_config(config)
@@ -244,43 +279,3 @@ def _check_order(order: Sequence[str], file: Path, scenario: Mapping[str, Any]) 
         raise ConfigError(
             f"--orders {given}: must name each data set of {file} once: {','.join(names)}."
         )
-
-
-def _look(
-    name: str, configs: Mapping[Path, Mapping[str, Any]], load: Callable[[Path], Mapping[str, Any]]
-) -> Path | None:
-    """Return the bound found next to the configs, None if there is none."""
-    found: dict[Path, Path] = {}
-    for file, config in configs.items():
-        beside = sibling(file, name)
-        if beside is None:
-            continue
-        own, other = (
-            {key: value for key, value in part["scenario"].items() if key not in FREE_OF_METHOD}
-            for part in (config, load(beside))
-        )
-        differing = config_differences({"scenario": own}, {"scenario": other})
-        if differing:
-            keys = dict.fromkeys(".".join(key.split(".")[:2]) for key in differing)
-            logger.warning(
-                "%s is not used as %s's bound: its data differ (%s)", beside, file, ", ".join(keys)
-            )
-        else:
-            found.setdefault(beside.resolve(), beside)
-    if len(found) > 1:
-        listed = " and ".join(map(str, found.values()))
-        raise ConfigError(
-            f"--{name}: {listed} are found beside the configs. Name one of them, or none with "
-            "--no-bracket."
-        )
-    return next(iter(found.values()), None)
-
-
-def sibling(file: Path, name: str) -> Path | None:
-    """Return the file ``X_<name>.py`` beside ``X.py`` or ``X_method.py``, with the longest X."""
-    words = file.stem.split("_")
-    for count in range(len(words), 0, -1):
-        beside = file.with_name(f"{'_'.join(words[:count])}_{name}.py")
-        if beside.is_file():
-            return beside
-    return None

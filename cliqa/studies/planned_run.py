@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.config.load import load_config
+from cliqa.deploy.search.options import deploy_options
+from cliqa.engine.pretrain.run import ENCODER
 from cliqa.engine.streams import build_benchmark
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run
 from cliqa.engine.work_dir.data_record import DataRecord, read_record, record_of
 from cliqa.engine.work_dir.same_run import OPTION, check_same_texts, differing_keys, listed
 from cliqa.evaluation.records.results import FILE_NAME, load_results
+from cliqa.evaluation.records.study_deployed import read_deployments
+from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError, DatasetError
 from cliqa.utils.logging import get_logger
+from cliqa.utils.paths import home_path
 
 logger = get_logger(__name__)
 
@@ -70,6 +75,8 @@ class PlannedRun:
         options: The values for ``--cfg-options``, including the replicate's.
         folder: The run's work_dir.
         config: What the config resolves to.
+        arm: Its name among the study's rows; by default the config's.
+        before: The pretraining whose encoder it starts from, None for none.
     """
 
     file: Path
@@ -77,10 +84,22 @@ class PlannedRun:
     options: tuple[str, ...]
     folder: Path
     config: Mapping[str, Any]
+    arm: str = ""
+    before: PlannedRun | None = None
 
     def __str__(self) -> str:
         """Return its name in messages."""
-        return f"{self.file.stem}, {self.replicate}"
+        return f"{self.name}, {self.replicate}"
+
+    @property
+    def name(self) -> str:
+        """Its name among the study's rows."""
+        return self.arm or self.file.stem
+
+    @property
+    def encoder(self) -> Path:
+        """Where a pretraining's encoder lies once it has finished."""
+        return self.folder / "checkpoints" / ENCODER
 
     @property
     def log(self) -> Path:
@@ -88,7 +107,7 @@ class PlannedRun:
         return self.folder.with_name(f"{self.folder.name}.log")
 
     def is_finished(self) -> bool:
-        """Return whether the work_dir holds this run's finished results.
+        """Return whether the work_dir holds this run's finished results, and what it deploys.
 
         Raises:
             ConfigError: It holds a run of another config.
@@ -103,6 +122,8 @@ class PlannedRun:
                 f"{self.folder}: holds a run of another config; these keys differ: "
                 f"{listed(differing)}. Choose another folder with --out, or move this one away."
             )
+        if self.config.get("pretrain") is not None:
+            return self.encoder.is_file()
         if not (self.folder / FILE_NAME).is_file():
             return False
         results = load_results(self.folder)
@@ -110,7 +131,40 @@ class PlannedRun:
         if finished and self.config["model"].get("texts"):
             checkpoint = find_checkpoint(self.folder)
             check_same_texts(checkpoint, load_run(checkpoint), dict(self.config))
-        return finished
+        return finished and self._is_deployed()
+
+    def _is_deployed(self) -> bool:
+        """Return whether the search that the config asks for, if any, has finished."""
+        section = self.config.get("deploy")
+        if section is None:
+            return True
+        held = read_deployments(self.folder) or {}
+        return bool(held.get("options") == deploy_options(section).to_dict())
+
+    @property
+    def start(self) -> Path | None:
+        """The file of ``load_from``, that of an own pretraining apart; None for none."""
+        source = self.config.get("load_from")
+        if not source or self.before is not None:
+            return None
+        return home_path(source["path"] if isinstance(source, Mapping) else source)
+
+
+def check_starts(runs: Iterable[PlannedRun]) -> None:
+    """Refuse runs whose ``load_from`` is missing or damaged, before any of them is trained.
+
+    Raises:
+        CheckpointError: With what to train first.
+    """
+    for path, run in {run.start: run for run in runs}.items():
+        if path is not None and not path.is_file():
+            raise CheckpointError(
+                f"{run.file}: load_from: {path} is missing. Train it first (python "
+                "train_config.py CONFIG), or give its pretraining's config, which is then run for "
+                "every seed: --pretraining config/qualiclip_demo.py"
+            )
+        if path is not None:
+            load_checkpoint(path)
 
 
 def check_study_data(runs: Iterable[PlannedRun], allowed: bool = False) -> list[str]:

@@ -18,10 +18,12 @@ from cliqa.engine.work_dir.holding import only_one
 from cliqa.engine.work_dir.same_run import OPTION
 from cliqa.evaluation.records.results import Results, load_results
 from cliqa.evaluation.records.study import LabelStudy, Study, build_label_study, build_study
+from cliqa.evaluation.records.study_deployed import add_deployed, read_deployments
 from cliqa.evaluation.records.study_tables import label_table, study_report
-from cliqa.evaluation.records.tables import Style
-from cliqa.studies.plan import Bracket, Plan, plan_study
-from cliqa.studies.planned_run import PlannedRun, check_study_data
+from cliqa.evaluation.records.table_styles import SUFFIXES, Style
+from cliqa.studies.bracket import Bracket
+from cliqa.studies.plan import Plan, plan_study
+from cliqa.studies.planned_run import PlannedRun, check_starts, check_study_data
 from cliqa.studies.processes import Command, run_commands
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json, write_text
@@ -76,25 +78,37 @@ def run_study(
     if jobs < 1:
         raise ConfigError(f"--jobs {jobs}: must be at least 1.")
     finished = [run for run in plan.runs if run.is_finished()]
+    check_starts(run for run in plan.runs if run not in finished)
     plan.notes[:] = check_study_data(finished, allow_changed_data)
     for run in {run.file: run for run in plan.runs if run not in finished}.values():
         check_data(run.config)
     # a mistake leaves no folder behind
     with only_one(plan.out, "study"):
         waiting = [run for run in plan.runs if not run.is_finished()]
+        needed = [run.before for run in waiting if run.before is not None]
+        first = [run for run in plan.first if run in needed and not run.is_finished()]
         more = ("--device", device, *([OPTION] if allow_changed_data else []))
-        return _run(waiting, script, jobs, more, len(plan.runs))
+        failures = _run(first, script, jobs, more, "pretrainings") if first else []
+        failed = [failure.run for failure in failures]
+        ready = [run for run in waiting if run.before not in failed]
+        kept = len(plan.runs) - len(waiting)
+        if kept:
+            logger.info("%d of %d runs have finished before and are kept", kept, len(plan.runs))
+        return failures + _run(ready, script, jobs, more, "runs", kept)
 
 
 def _run(
-    waiting: Sequence[PlannedRun], script: Path, jobs: int, more: Sequence[str], total: int
+    waiting: Sequence[PlannedRun],
+    script: Path,
+    jobs: int,
+    more: Sequence[str],
+    what: str,
+    kept: int = 0,
 ) -> list[Failure]:
     """Run the unfinished runs, with a progress bar over all."""
     failures: list[Failure] = []
-    kept = total - len(waiting)
-    if kept:
-        logger.info("%d of %d runs have finished before and are kept", kept, total)
-    with Phase("runs", total, "run") as bar:
+    total = len(waiting) + kept
+    with Phase(what, total, "run") as bar:
         bar.update(kept)
 
         def on_end(place: int, status: int) -> None:
@@ -138,12 +152,30 @@ def finished_runs(plan: Plan) -> dict[str, dict[str, Results]]:
     found: dict[str, dict[str, Results]] = {name: {} for name in plan.names}
     for run in plan.runs:
         if run.is_finished():
-            found[run.file.stem][str(run.replicate)] = load_results(run.folder)
+            found[run.name][str(run.replicate)] = load_results(run.folder)
     return found
 
 
-def write_study(plan: Plan) -> tuple[Study, list[Path]]:
+def deployed_runs(plan: Plan) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return what the finished runs' searches for a deployment found, by config and replicate."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for run in plan.runs:
+        if run.config.get("deploy") is not None and run.is_finished():
+            held = read_deployments(run.folder)
+            if held is not None:
+                found.setdefault(run.name, {})[str(run.replicate)] = held
+    return found
+
+
+def write_study(
+    plan: Plan, labels: Mapping[str, str] | None = None, styles: Sequence[Style] = ()
+) -> tuple[Study, list[Path]]:
     """Summarise the finished runs; return the study and the files ``study.*`` that are written.
+
+    Args:
+        plan: The study.
+        labels: What tables and the figure call a config in place of its name.
+        styles: Styles of the table beside Markdown and CSV.
 
     Raises:
         EvaluationError: Nothing has finished, or the runs measure different things.
@@ -155,8 +187,33 @@ def write_study(plan: Plan) -> tuple[Study, list[Path]]:
         joint=plan.joint,
         splits=any(run.replicate.split is not None for run in plan.runs),
     )
+    add_deployed(study, deployed_runs(plan))
     study["notes"] += plan.notes
-    return study, _write(plan.out / "study", study, partial(study_report, study), draw_study(study))
+    study["labels"] = dict(labels or {})
+    table = partial(study_report, study)
+    return study, _write(plan.out / "study", study, table, draw_study(study), styles)
+
+
+def labels_of(names: Sequence[str], given: Sequence[str], bounds: int = 0) -> dict[str, str]:
+    """Return labels by the names of a study's rows.
+
+    Args:
+        names: The names, in their order; bounds that were looked for come last.
+        given: A label for each, those `bounds` last ones apart or not.
+        bounds: How many names may go without.
+
+    Raises:
+        ConfigError: There is another number of them.
+
+    >>> labels_of(["a", "b", "a_naive"], ["A", "B"], bounds=1)
+    {'a': 'A', 'b': 'B'}
+    """
+    if given and len(given) not in (len(names), len(names) - bounds):
+        raise ConfigError(
+            f"--labels: {len(given)} for the rows {', '.join(names)}. Give one for each, in this "
+            "order."
+        )
+    return dict(zip(names, given, strict=False))
 
 
 def plan_label_study(
@@ -166,11 +223,13 @@ def plan_label_study(
     seeds: Sequence[int],
     out: str | Path,
     options: Sequence[str] = (),
+    pretraining: str | Path | None = None,
 ) -> dict[int, Plan]:
     """Return the runs of a study by the number of training images of each data set.
 
     Both configs should differ in their start alone: equal epochs, rates and data. The numbers are
-    values of ``scenario.max_train``; runs go to ``OUT/<N>_images/<config>/seed_<S>``.
+    values of ``scenario.max_train``; runs go to ``OUT/<N>_images/<config>/seed_<S>``. A pretraining
+    is run once for every seed, on all images.
 
     Raises:
         ConfigError: A config or an option is wrong, or a number is below 1 or given twice.
@@ -183,14 +242,24 @@ def plan_label_study(
             seeds,
             Path(out) / f"{count}_images",
             bracket=Bracket(None, None, look=False),
-            options=[*options, f"scenario.max_train={count}"],
+            options=options,
+            own=[f"scenario.max_train={count}"],
+            pretraining=pretraining,
+            stages=Path(out) / "pretraining",
         )
         for count in sorted(images)
     }
 
 
-def write_label_study(plans: Mapping[int, Plan], out: str | Path) -> tuple[LabelStudy, list[Path]]:
+def write_label_study(
+    plans: Mapping[int, Plan],
+    out: str | Path,
+    labels: Mapping[str, str] | None = None,
+    styles: Sequence[Style] = (),
+) -> tuple[LabelStudy, list[Path]]:
     """Summarise the finished runs; return the study and the files ``label_study.*``.
+
+    The arguments are those of `write_study`, by the number of images.
 
     Raises:
         EvaluationError: Nothing has finished in both configs.
@@ -198,19 +267,28 @@ def write_label_study(plans: Mapping[int, Plan], out: str | Path) -> tuple[Label
     first, second = next(iter(plans.values())).names
     found = {count: finished_runs(plan) for count, plan in plans.items()}
     study = build_label_study(found, first, second)
+    study["labels"] = dict(labels or {})
     changed = [note for plan in plans.values() for note in plan.notes]
     content = {**study, "changed_data": changed} if changed else study
     figure = draw_label_study(study)
-    return study, _write(Path(out) / "label_study", content, partial(label_table, study), figure)
+    table = partial(label_table, study)
+    return study, _write(Path(out) / "label_study", content, table, figure, styles)
 
 
 def _write(
-    path: Path, content: Mapping[str, Any], table: Callable[[Style], str], figure: Figure
+    path: Path,
+    content: Mapping[str, Any],
+    table: Callable[[Style], str],
+    figure: Figure,
+    styles: Sequence[Style],
 ) -> list[Path]:
     """Write a study's values, its table for people and for machines, and its figure."""
-    files = [path.with_name(f"{path.name}.{suffix}") for suffix in ("json", "md", "csv", "png")]
+    files = [path.with_suffix(".json")]
     write_json(files[0], content)
-    write_text(files[1], table("markdown"))
-    write_text(files[2], table("csv"))
-    save_figure(figure, files[3])
+    for style in dict.fromkeys(("markdown", "csv", *styles)):
+        if style != "text":  # that is printed
+            files.append(path.with_suffix(SUFFIXES[style]))
+            write_text(files[-1], table(style))
+    files.append(path.with_suffix(".png"))
+    save_figure(figure, files[-1])
     return files

@@ -155,6 +155,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "metavar": "PIXELS",
         "help": "resize to this shorter edge, to HEIGHT WIDTH, or 'none' (default: as trained)",
     },
+    "--format": {
+        "default": "text",
+        "choices": ("text", "markdown", "latex", "html", "csv"),
+        "help": "of the tables that are printed (default: text)",
+    },
     "--allow-changed-data": {
         "action": "store_true",
         "help": "continue if labels or images differ from those of the run; the results say so",

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cliqa.evaluation.records.study import SUFFIX_TASK_IL, LabelStudy, Study
-from cliqa.evaluation.records.study_tables import head_of
+from cliqa.evaluation.records.study_tables import head_of, shown_name
 from cliqa.visualization.style import (
     FAINT,
     INK,
@@ -51,7 +51,8 @@ def draw_study(study: Study) -> Figure:
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)
         axes.margins(x=0.2)  # room for the lines' names
-    panels[0].set_yticks(range(len(rows)), [shortened(row["config"], 28) for row in rows])
+    names = [shortened(shown_name(study, row["config"]), 28) for row in rows]
+    panels[0].set_yticks(range(len(rows)), names)
     panels[0].set_ylim(len(rows) - 0.4, -0.9)  # the first row on top, under the lines' names
     return figure
 
@@ -115,7 +116,8 @@ def draw_label_study(study: LabelStudy) -> Figure:
     names = (study["baseline"], study["other"])
     for index, name in enumerate(names):
         places = [row["images"] * (1 / ASIDE if index == 0 else ASIDE) for row in rows]
-        _draw_means(upper, places, [row[name] for row in rows], color(index), "os"[index], name)
+        shown = shown_name(study, name)
+        _draw_means(upper, places, [row[name] for row in rows], color(index), "os"[index], shown)
     upper.set_ylabel(f"final {head_of(study['final'])}")
     upper.legend(loc="lower right")
     lower.axhline(0, color=MUTED, linewidth=0.8)

@@ -109,5 +109,9 @@ def test_files_hold_unrounded_numbers(tmp_path: Path) -> None:
     assert float(line["p50_ms"]) == 1.234
     text = (tmp_path / "p.md").read_text()
     assert text.index("**Parameters**") < text.index("**One forward pass")
-    with pytest.raises(ConfigError, match=r"p\.txt: the name must end in \.json, \.csv, \.md"):
-        write_report(tmp_path / "p.txt", [RUN], [ROW])
+    write_report(tmp_path / "p.tex", [RUN], [ROW])
+    write_report(tmp_path / "p.html", [RUN], [ROW])
+    assert (tmp_path / "p.tex").read_text().count(r"\end{tabular}") == 2
+    assert "<caption>Parameters</caption>" in (tmp_path / "p.html").read_text()
+    with pytest.raises(ConfigError, match=r"p\.rtf: the name must end in \.json, \.txt, \.md"):
+        write_report(tmp_path / "p.rtf", [RUN], [ROW])

@@ -270,6 +270,10 @@ def test_what_cannot_learn_scores_is_refused(strategy: Config, message: str) -> 
             r"plugins\[0\] 'BiCPlugin': .*does not run.*ReplayPlugin",
         ),
         ({"load_from": {"path": "x.pth", "frezze": []}}, r"load_from: unknown key 'frezze'"),
+        (
+            {"scenario.feature_type": "moco_b0", "deploy": {"target": "size"}},
+            r"deploy: scenario\.feature_type='moco_b0': the model takes features.*Leave deploy out",
+        ),
         ({"scenario.train_transform": [{"type": "Resiz", "size": 3}]}, r"Did you mean 'Resize'"),
         ({"scenario.generate": {"type": "ClearData", "clases": 3}}, r"scenario\.generate.*clases"),
     ],

@@ -12,7 +12,8 @@ import pytest
 from cliqa.config.load import dump_config, load_config
 from cliqa.engine.sections import with_command_line
 from cliqa.engine.streams import build_data_sets
-from cliqa.studies.plan import Bracket, Plan, plan_study, sibling
+from cliqa.studies.bracket import Bracket, sibling
+from cliqa.studies.plan import Plan, plan_study
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json
 
@@ -213,7 +214,7 @@ def test_a_folder_of_another_config_is_refused(write: Write, tmp_path: Path) -> 
 
 def test_a_pretraining_is_refused(tmp_path: Path) -> None:
     config = Path(__file__).parents[2] / "config" / "qualiclip_demo.py"
-    with pytest.raises(ConfigError, match=r"qualiclip_demo.*pretrains without scores.*compare_pre"):
+    with pytest.raises(ConfigError, match=r"qualiclip_demo.*pretrains without.*--pretraining"):
         plan_study([config], [0], tmp_path)
 
 

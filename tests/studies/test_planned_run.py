@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cliqa.config.load import dump_config
+from cliqa.deploy.search.options import deploy_options
 from cliqa.engine.train import train
-from cliqa.studies.plan import Bracket, Plan, plan_study
+from cliqa.studies.bracket import Bracket
+from cliqa.studies.plan import Plan, plan_study
 from cliqa.studies.planned_run import check_study_data
 from cliqa.studies.study import run_study, write_study
 from cliqa.utils.errors import CheckpointError
+from cliqa.utils.io import write_json
 
 SCRIPT = """
 import sys
@@ -118,3 +122,15 @@ def test_data_that_are_not_there_and_older_runs_are_told(
     path.write_text(json.dumps(results))
     assert check_study_data(plan.runs[:1]) == []
     assert "x, seed 0: holds no record of its data: they may have changed" in caplog.text
+
+
+def test_a_run_whose_search_has_not_ended_is_not_finished(plan: Plan) -> None:
+    section = {"target": "latency", "budget": {"max_drop": 0.1}}
+    run = replace(plan.runs[0], config={**plan.runs[0].config, "deploy": section})
+    assert not run.is_finished()
+    held = {"rows": [], "options": deploy_options(section).to_dict()}
+    (run.folder / "deploy").mkdir()
+    write_json(run.folder / "deploy" / "deployments.json", held)
+    assert run.is_finished()
+    other = replace(run, config={**run.config, "deploy": {"target": "latency"}})
+    assert not other.is_finished()  # found within another budget

@@ -18,7 +18,7 @@ from cliqa.evaluation.functional import srcc
 from cliqa.inference.evaluate import evaluate_checkpoints
 from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.models.fake_quantization import rounding_layers
-from cliqa.utils.errors import ModelError
+from cliqa.models.lora.adapters import lora_layers
 from tools.compress import main
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -166,17 +166,22 @@ def test_a_run_with_rounding_and_adapters_is_pruned_as_well(
     assert not rounding_layers(pruned)
 
 
-def test_what_cannot_be_pruned_is_said_once(
+def test_the_full_stack_ends_in_one_small_file(
     small_config: Config, run_config: Run, tmp_path: Path
 ) -> None:
     config = with_texts(small_config, MODELS["fusion, frozen prompts"])
-    config["cl_strategy"]["train_epochs"] = 2
+    config["model"] |= {"backbone": {**TEXTS["backbone"], "channels": [8, 32]}, "in_channels": 32}
+    config["cl_strategy"].pop("mem_size")
+    adapters = {"type": "LoRA", "rank": 2, "first": "full"}
+    rounding = {"type": "QAT", "start_experience": 1, "exclude": ["head", "text_encoder"]}
+    pruning = {**PRUNING, "after": [0], "ratio": 0.5}
+    config["cl_strategy"] |= {"type": "TextReplay", "mem_size": 10}
+    config["cl_strategy"]["plugins"] = [adapters, pruning, rounding]
     folder = run_config(config)
-    table = search(folder, tmp_path)
-    assert all(table[key]["quality"] is not None for key in UNPRUNED)
-    text = (tmp_path / "deployments.md").read_text()
-    assert text.count("the FusionModel compares images with texts in one space") == 1
-    config["cl_strategy"]["plugins"] = [PRUNING]
-    with pytest.raises(ModelError, match=r"channels cannot be taken apart\. Quantize it"):
-        run_config(config, "refused")
-    assert not (tmp_path / "refused" / "checkpoints" / "exp_0.pth").exists()
+    check_files(folder, tmp_path, exact=False)
+    model = model_of(load_run(folder / "checkpoints" / "last.pth"))
+    layers = lora_layers(model)
+    assert layers["backbone.blocks.1.0"].base_weight.shape[:2] == (16, 4)
+    assert layers["backbone.blocks.1.0"].is_trained
+    table = search(folder, tmp_path)  # which merges the adapters, and prunes once more
+    assert all(row["quality"] is not None for row in table.values()), table

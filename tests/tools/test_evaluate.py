@@ -96,10 +96,12 @@ def test_without_a_config_the_numbers_of_the_run_are_found_again(
 def test_several_checkpoints_are_compared_on_the_same_images(
     call: Call, tiny_run: Path, first: Path, tmp_path: Path
 ) -> None:
-    tables = ("--table", tmp_path / "t.csv", tmp_path / "t.txt")
+    tables = ("--table", tmp_path / "t.csv", tmp_path / "t.tex", "--format", "latex")
     status, text, told = call(first, tiny_run, "--out", tmp_path / "e", *tables)
     assert status == 0, told
-    assert (tmp_path / "t.txt").read_text() == text
+    assert (tmp_path / "t.tex").read_text() == text
+    assert text.count(r"\end{tabular}") == 2
+    assert "\n% protocol: " in text
     results = json.loads((tiny_run / "results.json").read_text())
     files = [read(tmp_path / "e", label) for label in ("tiny-exp_0", "tiny")]
     assert [content["experiences_learnt"] for content in files] == [1, 3]
@@ -281,7 +283,10 @@ def test_all_mistakes_are_told_before_anything_is_evaluated(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--table", "t.html"], "error: --table t.html: the name must end in .md, .txt or .csv."),
+        (
+            ["--table", "t.rtf"],
+            "error: --table t.rtf: the name must end in .txt, .md, .tex, .html or",
+        ),
         (["--score-range", "5", "1"], "error: --score-range 5 1: LOW must be below HIGH."),
         (["--crops", "25"], "error: --crops 25: write grid:ROWSxCOLUMNS or random:COUNT"),
         (["--batch-size", "0"], "error: --batch-size 0: must be at least 1."),

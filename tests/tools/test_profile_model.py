@@ -112,7 +112,7 @@ def test_mistakes_are_short(capsys: pytest.CaptureFixture[str]) -> None:
         (["--repeats", "0"], "--repeats 0: must be at least 1"),
         (["--warmup", "-1"], "--warmup -1: must be at least 0"),
         (["--sizes", "big"], "--sizes big: write 224"),
-        (["--out", "a.txt"], r"--out a\.txt: the name must end in"),
+        (["--out", "a.rtf"], r"--out a\.rtf: the name must end in"),
     ],
 )
 def test_options_are_checked_before_a_model_is_read(arguments: list[str], message: str) -> None:

@@ -89,6 +89,72 @@ def test_a_study_that_is_stopped_ends_as_an_uninterrupted_one(
     assert results["matrix"] == uninterrupted["matrix"]
 
 
+@pytest.fixture
+def stages(tiny_config: dict[str, Any], folder: Path) -> Path:
+    """Return the folder with the configs of a pretraining and of a run that it starts."""
+    del tiny_config["scenario"]["datasets"][1:]
+    tiny_config["scenario"]["eval_transform"].insert(0, {"type": "Resize", "size": (16, 16)})
+    shared = {key: tiny_config[key] for key in ("scenario", "model", "seed")}
+    data = {"crop_size": 12, "families": ["blur"], "num_levels": 2, "held_out": 4}
+    parts = {"anchors": {"anchors": "antipodal", "dim": 8}, "projection": {"hidden": 8}}
+    first = {"data": data, **parts, "epochs": 2, "batch_size": 4}
+    dump_config({**shared, "pretrain": first}, folder / "stage.py")
+    tiny_config["load_from"] = {"path": "nowhere.pth", "drop": ["head"]}
+    tiny_config["deploy"] = {"target": "size", "backends": ["onnxruntime"], "rounds": 1}
+    dump_config(tiny_config, folder / "tuned.py")
+    return folder
+
+
+@pytest.mark.slow
+def test_both_stages_and_the_deployed_files_in_one_command(
+    stages: Path, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    pytest.importorskip("onnxruntime")
+    arguments = ["tuned.py", "--seeds", "5", "--no-bracket", "--device", "cpu", "--out", "out"]
+    status, _, told = call(*arguments)
+    assert status == 2
+    assert "tuned.py: load_from: nowhere.pth is missing. Train it first" in told
+    assert not (stages / "out").exists()
+    arguments += ["--pretraining", "stage.py", "--labels", "Plain & short", "--format", "latex"]
+    arguments += ["--arm", "short", "pretrain.epochs=1", "cl_strategy.train_epochs=1"]
+    status, out, told = call(*arguments)
+    assert status == 0, told
+    assert r"Plain \& short" in out
+    assert "out/study.tex" in out.splitlines()
+    study = json.loads((stages / "out" / "study.json").read_text())
+    (row,) = study["deployed"]
+    folder = stages / "out" / "tuned_short" / "seed_5"
+    own = json.loads((folder / "results.json").read_text())
+    columns = {name: column["mean"] for name, column in row["columns"].items()}
+    assert columns["float_quality"] == pytest.approx(own["summary"]["msrcc"], abs=1e-6)
+    assert columns["deployed_mib"] < columns["float_mib"]
+    first = stages / "out" / "stage_short" / "seed_5"
+    start = json.loads((folder / "run.json").read_text())["start"]
+    assert start["path"].endswith("out/stage_short/seed_5/checkpoints/encoder.pth")
+    assert len((first / "metrics.jsonl").read_text().splitlines()) == 1
+    (first / "checkpoints" / "encoder.pth").unlink()  # no run needs it any more
+    deployments = folder / "deploy" / "deployments.json"
+    before = deployments.stat().st_mtime_ns
+    assert call(*arguments)[0] == 0
+    assert deployments.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--labels", "a", "b"], "--labels: 2 for the rows tiny_l2. Give one for each"),
+        (["--arm", "x", "y"], "--arm x: 'y' is no KEY=VALUE"),
+        (["--pretraining", "tiny_naive.py"], "tiny_naive.py: has no section pretrain"),
+    ],
+)
+def test_wrong_rows_are_told(
+    call: Callable[..., tuple[int, str, str]], arguments: list[str], text: str
+) -> None:
+    status, _, told = call("tiny_l2.py", "--no-bracket", "--device", "cpu", *arguments)
+    assert status == 2
+    assert text in told
+
+
 def test_failed_runs_are_listed_and_the_status_tells(
     folder: Path, call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,10 +48,12 @@ def test_draws_one_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_compares_several_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [str(make_run(tmp_path / name, final)) for name, final in (("a", 0.7), ("b", 0.4))]
-    main([*runs, "--out", str(tmp_path), "--format", "pdf"])
+    table = str(tmp_path / "t.html")
+    main([*runs, "--out", str(tmp_path), "--format", "pdf", "--table", table])
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "Final SRCC"
-    assert printed[-1] == str(tmp_path / "comparison.pdf")
+    assert printed[-2:] == [str(tmp_path / "comparison.pdf"), table]
+    assert "<caption>Final SRCC</caption>" in Path(table).read_text()
     assert any(line.split() == ["b", "0.400", "0.900", "0.650", "0.400"] for line in printed)
 
 
@@ -79,6 +81,9 @@ def test_runs_from_any_folder(tmp_path: Path) -> None:
     [
         (["--layer", "x"], "--layer: applies only to --mode attention"),
         (["--mode", "matrix", "--labels", "a"], "--labels: applies only to --mode training, co"),
+        (["--mode", "matrix", "--table", "t.md"], "--table: applies only without --mode"),
+        (["--table", "t.md"], "--table: compares runs; give two or more"),
+        (["--table", "t.png"], r"--table t\.png: the name must end in \.txt, \.md"),
         (["--mode", "attention"], "--mode attention: give --images"),
         (["b", "--mode", "embedding"], "--mode embedding: give one work_dir"),
         (["--mode", "embedding", "--samples", "1"], "--samples 1: must be at least 2"),

@@ -87,7 +87,12 @@ class ChannelGroups:
             found = self._graph.get_all_groups(
                 ignored_layers=self._fixed, root_module_types=list(ROOTS)
             )
-            return list(found)
+            return [group for group in found if not self._is_fixed_features(group)]
+
+    def _is_fixed_features(self, group: Group) -> bool:
+        """Return whether a head compares a group's channels as they are, without a layer."""
+        heads = [m for m in self.kept.names if isinstance(m, ProbeHead) and m.compares]
+        return any(item.target.module is head.fc for item, _ in group.items for head in heads)
 
     def width(self, group: Group) -> int:
         """Return the channels of a group."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from cliqa.deploy.pruning.prunable import ProbeHead, head_tensors
+from cliqa.deploy.pruning.prunable import ProbeHead, head_layers, head_tensors
 from cliqa.models.pruned import Step
 from cliqa.utils.errors import ModelError
 
@@ -174,9 +174,11 @@ def _head_attributes(head: nn.Module, width: int) -> dict[str, dict[str, list[in
     """Return what a head and its first layer know of their inputs, before and after."""
     found = {}
     now = int(head.in_channels)  # type: ignore[arg-type]
+    layers = set(head_layers(head, now))
     for name, module in head.named_modules():
-        key = "in_features" if isinstance(module, nn.Linear) else "in_channels"
-        if getattr(module, key, None) == now:
+        is_layer = isinstance(module, nn.Linear)
+        key = "in_features" if is_layer else "in_channels"
+        if getattr(module, key, None) == now and (not is_layer or name in layers):
             found[f"head.{name}" if name else "head"] = {key: [now, width]}
     return found
 

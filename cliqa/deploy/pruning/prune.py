@@ -24,6 +24,7 @@ from cliqa.deploy.pruning.prunable import (
     hidden_layers,
     plain_copy,
     probed,
+    prunable_part,
 )
 from cliqa.models.complexity import count_macs
 from cliqa.models.pruned import Step, apply_pruning, pruning_of
@@ -84,7 +85,8 @@ def prune_channels(
 
     The outputs of the head stay as they are, and so does what cannot lose channels: the neck and
     the head of the HyperIQA family. Of a transformer the hidden units of its feed-forward networks
-    are pruned, and nothing else.
+    are pruned, and nothing else; of a model of images and texts its image encoder alone. Adapters
+    of LoRA that have not been trained shrink with their layers.
 
     Args:
         model: The model; it is left alone if it cannot be pruned. The step is added to
@@ -111,10 +113,11 @@ def prune_channels(
     """
     check_values(ratio, round_to, importance)
     check_prunable(model, example)
+    part = prunable_part(model)
     how = (fixed_layers(model, ignore), importance, seed)
     groups: ChannelGroups | FeedForwardGroups = (
         FeedForwardGroups(probed(model), *how)
-        if hidden_layers(model)
+        if hidden_layers(part)
         else ChannelGroups(probed(model), example, *how)
     )
     chosen: Any = groups
@@ -127,13 +130,13 @@ def prune_channels(
             f"the {type(model).__name__} has nothing left to prune with ratio={ratio:g} and "
             f"round_to={round_to}. Set a larger ratio, or a smaller round_to such as 8 or 1."
         )
-    pruned = plain_copy(model)
+    whole, pruned = plain_copy(model), plain_copy(model)  # what adapters add is no part of either
     apply_pruning(pruned, [*pruning_of(model), step])
     groups.kept.check_equal(pruned, example)
     report = PruningReport(
         ratio,
-        (count_parameters(model)["total"][0], count_parameters(pruned)["total"][0]),
-        (_macs(model, example), _macs(pruned, example)),
+        (count_parameters(whole)["total"][0], count_parameters(pruned)["total"][0]),
+        (_macs(whole, example), _macs(pruned, example)),
         groups.kept.widths(),
         step,
     )

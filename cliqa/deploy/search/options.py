@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from cliqa.config.arguments import checked_arguments
@@ -99,6 +100,10 @@ class DeployOptions:
                 f"{', '.join(PRESETS)}."
             )
         return PRESETS[self.preset]
+    def to_dict(self) -> dict[str, Any]:
+        """Return all options in plain types, as a file of JSON holds them."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
 
     @property
     def limits(self) -> Budget | None:

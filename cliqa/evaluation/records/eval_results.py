@@ -17,16 +17,8 @@ import numpy as np
 from cliqa.evaluation.comparison import Evaluation, same_protocol
 from cliqa.evaluation.records.predictions import ScorePredictions
 from cliqa.evaluation.records.results import read_artifact
-from cliqa.evaluation.records.tables import (
-    LABELS,
-    NOT_DEFINED,
-    Style,
-    Table,
-    exact,
-    number,
-    render,
-    verdict,
-)
+from cliqa.evaluation.records.table_styles import NOT_DEFINED, Style, Table, noted, render
+from cliqa.evaluation.records.tables import LABELS, exact, number, verdict
 from cliqa.utils.errors import ArtifactError
 
 FILE_NAME = "eval_results.json"
@@ -191,8 +183,8 @@ def evaluation_report(
     Args:
         evaluations: Contents of ``eval_results.json`` by the models' names.
         comparisons: What `compare_evaluations` returned.
-        style: ``"text"`` or ``"markdown"`` for people; ``"csv"`` for machines: one line a number,
-            with all digits, without the notes.
+        style: See `render`; ``"csv"`` is for machines: one line a number, with all digits, without
+            the notes.
     """
     if style == "csv":
         return render(_long_table(evaluations, comparisons), style)
@@ -200,7 +192,7 @@ def evaluation_report(
     if comparisons:
         tables.append(comparison_lines(comparisons))
     parts = [render(table, style) for table in tables]
-    parts.append("\n".join(["Notes", "", *_notes(evaluations, comparisons)]) + "\n")
+    parts.append(noted(_notes(evaluations, comparisons), style, gap="\n"))
     return "\n".join(parts)
 
 
@@ -210,21 +202,21 @@ def _notes(
     """Return the notes below the tables, a line each: the protocol and all warnings."""
     protocols = list(dict.fromkeys(e["protocol"]["shown"] for e in evaluations.values()))
     splits = list(dict.fromkeys(e["protocol"]["split"] for e in evaluations.values()))
-    lines = [f"- protocol: {'; '.join(protocols)}; split {', '.join(splits)}"]
+    lines = [f"protocol: {'; '.join(protocols)}; split {', '.join(splits)}"]
     if not same_protocol(list(evaluations.values())):
         lines.append(
-            "- the models saw the images in different ways (their preprocessing differs), which "
+            "the models saw the images in different ways (their preprocessing differs), which "
             "moves scores as well: compare with care"
         )
     many = sum(row["interval"] is not None for row in comparisons)
     if many >= CHANCE // 4:
         lines.append(
-            f"- {many} comparisons at 95 %: {many / CHANCE:.1f} of them are expected to show a "
+            f"{many} comparisons at 95 %: {many / CHANCE:.1f} of them are expected to show a "
             "difference by chance alone"
         )
     for model, evaluation in evaluations.items():
         for dataset, data in evaluation["datasets"].items():
-            lines += [f"- {model}, {dataset}: {text}" for text in data["metrics"]["warnings"]]
+            lines += [f"{model}, {dataset}: {text}" for text in data["metrics"]["warnings"]]
     return lines
 
 

@@ -163,7 +163,7 @@ def _differences(rows: Sequence[dict[str, Any]], first: str) -> list[dict[str, A
         for name, column in row["columns"].items():
             if name.startswith((GAP, *COSTS)):
                 continue
-            columns[name] = _estimate(_paired(column["values"], base[name]["values"]))
+            columns[name] = estimate(_paired(column["values"], base[name]["values"]))
         runs = max((len(column["values"]) for column in columns.values()), default=0)
         found.append({"config": row["config"], "runs": runs, "columns": columns})
     return found
@@ -229,10 +229,10 @@ def _column(
         if value.value is None and not runs[key]["joint"]:
             keys = undefined.setdefault(f"{whose}{column}: {value.reason or 'not defined'}", [])
             keys += [] if key in keys else [key]
-    return _estimate(values)
+    return estimate(values)
 
 
-def _estimate(values: Mapping[str, float | None]) -> dict[str, Any]:
+def estimate(values: Mapping[str, float | None]) -> dict[str, Any]:
     """Return values by replicate with mean, low and high; None where a value is not defined."""
     known = [value for value in values.values() if value is not None]
     estimate = mean_interval(known if len(known) == len(values) else [])
@@ -286,7 +286,7 @@ def build_label_study(runs: Mapping[int, Runs], baseline: str, other: str) -> La
         }
         values["difference"] = _paired(values[other], values[baseline])
         found = {
-            name: {**_estimate(own), "values": list(own.values())} for name, own in values.items()
+            name: {**estimate(own), "values": list(own.values())} for name, own in values.items()
         }
         rows.append({"images": images, "seeds": seeds, **found})
     head = {"measure": measure, "final": final, "baseline": baseline, "other": other}

@@ -6,16 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cliqa.evaluation.records.study import COSTS, SUFFIX_TASK_IL, LabelStudy, Study
-from cliqa.evaluation.records.tables import (
-    LABELS,
-    NOT_DEFINED,
-    Style,
-    Table,
-    exact,
-    number,
-    render,
-    verdict,
-)
+from cliqa.evaluation.records.table_styles import NOT_DEFINED, Style, Table, render, render_notes
+from cliqa.evaluation.records.tables import LABELS, exact, number, verdict
 
 HEADS = {
     "gap_closed": "gap closed",
@@ -51,7 +43,7 @@ def study_table(study: Study) -> Table:
         title = f"Final {measure} over random splits, median [95 % interval]"
         return _table(title, "splits", study["rows"], _median_cell)
     title = f"Final {LABELS.get(study['measure'], study['measure'])}, mean ± 95 % interval"
-    return _table(title, "runs", study["rows"], _cell)
+    return _table(title, "runs", study, study["rows"], _cell)
 
 
 def difference_table(study: Study) -> Table | None:
@@ -59,20 +51,56 @@ def difference_table(study: Study) -> Table | None:
     rows = [row for row in study["differences"] if row["runs"] > 1]
     if not rows:
         return None
-    title = f"Difference to {study['first']}, paired, mean ± 95 % interval"
-    return _table(title, "pairs", rows, _difference)
+    first = shown_name(study, study["first"])
+    title = f"Difference to {first}, paired, mean ± 95 % interval"
+    return _table(title, "pairs", study, rows, _difference)
+
+
+def deployed_table(study: Study) -> Table | None:
+    """Return a row a config that was deployed: float32 in PyTorch, the file, and both compared."""
+    rows = study.get("deployed")
+    if not rows:
+        return None
+    digits = {"quality": 3, "lost": 4, "mib": 2, "ms": 2, "smaller": 2, "faster": 2}
+    measure = LABELS.get(study["measure"], study["measure"])
+    heads = [f"{measure}, float", "file", "lost", "MiB, float", "file", "smaller"]
+    heads += ["CPU ms, float", "file", "faster"]
+    lines = [
+        (
+            shown_name(study, row["config"]),
+            str(row["runs"]),
+            ", ".join(f"{key} ({count}x)" for key, count in row["recipes"].items()),
+            *(
+                mean_cell(column, digits[name.rpartition("_")[2]])
+                for name, column in row["columns"].items()
+            ),
+        )
+        for row in rows
+    ]
+    title = "Deployed file beside PyTorch in float32, test sets, mean ± 95 % interval"
+    return Table(title, ("", "runs", "chosen", *heads), tuple(lines))
+
+
+def shown_name(study: Mapping[str, Any], config: str) -> str:
+    """Return how a study calls a config for people: its label, else its name."""
+    return str(study.get("labels", {}).get(config, config))
 
 
 def _table(
     title: str,
     count: str,
+    study: Study,
     rows: Sequence[Mapping[str, Any]],
     cell: Callable[[Mapping[str, Any], str], str],
 ) -> Table:
     """Return a row a config with a cell for every column, written by `cell`."""
     columns = list(rows[0]["columns"])
     lines = [
-        (row["config"], str(row["runs"]), *(cell(row["columns"][name], name) for name in columns))
+        (
+            shown_name(study, row["config"]),
+            str(row["runs"]),
+            *(cell(row["columns"][name], name) for name in columns),
+        )
         for row in rows
     ]
     return Table(title, ("", count, *map(head_of, columns)), tuple(lines))
@@ -115,17 +143,16 @@ def mean_cell(column: Mapping[str, Any], digits: int = 3) -> str:
 
 
 def study_report(study: Study, style: Style = "text") -> str:
-    """Return a study for people (``"text"``, ``"markdown"``) or machines (``"csv"``).
+    """Return a study for people, in a style of `render`, or for machines (``"csv"``).
 
     ``"csv"`` has all digits, ends of intervals in columns of their own, empty cells where a number
     is not defined, and no notes.
     """
     if style == "csv":
         return render(_exact_table(study), style)
-    lines = "\n".join(f"- {note}" for note in (*_legend(study), *study["notes"]))
-    tables = [table for table in (study_table(study), difference_table(study)) if table]
-    shown = "\n".join(render(table, style) for table in tables)
-    return f"{shown}\n{lines}\n"
+    found = (study_table(study), difference_table(study), deployed_table(study))
+    shown = "\n".join(render(table, style) for table in found if table)
+    return f"{shown}\n{render_notes((*_legend(study), *study['notes']), style)}"
 
 
 def _legend(study: Study) -> list[str]:
@@ -142,7 +169,8 @@ def _legend(study: Study) -> list[str]:
         ]
     if difference_table(study) is not None:
         legend.append(
-            f"difference: config - {study['first']}, within each replicate that both have finished"
+            f"difference: config - {shown_name(study, study['first'])}, within each replicate that "
+            "both have finished"
         )
     if any("order" in replicate for replicate in replicates):
         legend.append(
@@ -169,14 +197,17 @@ def _legend(study: Study) -> list[str]:
 
 def _exact_table(study: Study) -> Table:
     """Return a row a config with every mean and the ends of its interval in all digits."""
+    deployed = {row["config"]: row["columns"] for row in study.get("deployed", ())}
     columns = list(study["rows"][0]["columns"])
+    columns += list(next(iter(deployed.values()), ()))
     parts = {"": "mean", "_low": "low", "_high": "high"}
     if study.get("splits"):
         parts |= {f"_{name}": name for name in ("median", "median_low", "median_high")}
     header = ("config", "runs", *(f"{name}{end}" for name in columns for end in parts))
     rows = []
     for row in study["rows"]:
-        cells = [row["columns"][name][part] for name in columns for part in parts.values()]
+        own = {**row["columns"], **deployed.get(row["config"], {})}
+        cells = [own.get(name, {}).get(part) for name in columns for part in parts.values()]
         rows.append((row["config"], str(row["runs"]), *exact(*cells)))
     return Table("", header, tuple(rows))
 
@@ -191,5 +222,5 @@ def label_table(study: LabelStudy, style: Style = "text") -> str:
         counts = (str(row["images"]), str(len(row["seeds"])))
         rows.append((*counts, *(mean_cell(row[name]) for name in columns), shown))
     title = f"Final {LABELS.get(study['final'], study['final'])}, mean ± 95 % interval over seeds"
-    header = ("training images", "seeds", *columns, "")
+    header = ("training images", "seeds", *(shown_name(study, name) for name in columns), "")
     return render(Table(title, header, tuple(rows)), style)

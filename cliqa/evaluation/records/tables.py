@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
-
-from tabulate import tabulate
 
 from cliqa.evaluation.matrix import ValueOrReason, gap_closed
 from cliqa.evaluation.records.results import Results, main_measure, row_labels
+from cliqa.evaluation.records.table_styles import NOT_DEFINED, Style, Table, noted, render
 from cliqa.evaluation.summary import MEANINGS, mean_name
 from cliqa.utils.errors import EvaluationError
-
-Style = Literal["text", "markdown", "csv"]
-
-NOT_DEFINED = "n/a"
 
 LABELS = {"srcc": "SRCC", "plcc": "PLCC", "krcc": "KRCC", "rmse": "RMSE", "msrcc": "mSRCC"}
 """How the field writes a measure; other measures keep their names."""
@@ -28,15 +19,6 @@ MOST_WITH_INTERVALS = 6
 
 COMPARES = ("bwt", "forgetting")
 """How numbers begin that compare experiences: one data set alone has none of them."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A title, column heads and lines of cells."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -70,43 +52,6 @@ def verdict(interval: Sequence[float] | None, better: str = "better", worse: str
     if interval[0] > 0:
         return better
     return worse if interval[1] < 0 else "no difference shown"
-
-
-def render(table: Table, style: Style = "text") -> str:
-    """Return a table as aligned text, as Markdown or as CSV, ending with a line break.
-
-    Raises:
-        ValueError: `style` is unknown.
-    """
-    if style == "csv":
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([table.header, *table.rows])
-        return text.getvalue()
-    lines = [table.header, *table.rows]
-    if style == "text":
-        right = [all(map(_is_number, column[1:])) for column in zip(*lines, strict=True)]
-        shown = [line.rstrip() for line in _aligned(lines, right, "plain")]
-        return "\n".join([table.title, "-" * max(map(len, shown)), *shown]) + "\n"
-    if style == "markdown":
-        lines = [tuple(cell.replace("|", "\\|") for cell in line) for line in lines]
-        right = [column > 0 for column in range(len(table.header))]
-        shown = _aligned(lines, right, "pipe", headers="firstrow")
-        return "\n".join([f"**{table.title}**", "", *shown]) + "\n"
-    raise ValueError(f"style must be 'text', 'markdown' or 'csv', got {style!r}")
-
-
-def _aligned(
-    lines: Sequence[Sequence[str]], right: Sequence[bool], form: str, headers: str = ""
-) -> list[str]:
-    """Return lines of cells as tabulate aligns them in one of its formats."""
-    sides = ["right" if one else "left" for one in right]
-    text: str = tabulate(lines, headers or (), tablefmt=form, colalign=sides, disable_numparse=True)
-    return text.split("\n")
-
-
-def _is_number(cell: str) -> bool:
-    """Return whether a cell belongs to a column of numbers."""
-    return cell.startswith(NOT_DEFINED) or cell.lstrip("-")[:1].isdigit()
 
 
 def score_table(results: Results, measure: str) -> Table:
@@ -172,7 +117,7 @@ def report(results: Results, style: Style = "text") -> str:
     summary = set(results["summary"])
     notes = [note for note in results["warnings"] if note.partition(": ")[0] not in summary]
     if notes:
-        parts.append("\n".join(["Notes", *(f"- {note}" for note in notes)]) + "\n")
+        parts.append(noted(notes, style))
     return "\n".join(parts)
 
 

@@ -68,6 +68,8 @@ class FusionHead(ImageTextHead):
         ConfigError: A value is not above 0, or `heads` does not divide D.
     """
 
+    of_images = ("image", "key")
+
     def __init__(
         self,
         in_channels: int,

@@ -27,9 +27,14 @@ class ImageTextHead(nn.Module):
         width: D, their common length; None for no projections.
         temperature: Initial 1 / s; s is trained through its logarithm, and at most 100.
 
+    Attributes:
+        of_images: The names of the layers whose inputs are an image's features.
+
     Raises:
         ConfigError: A value is not above 0, or there are no projections and the lengths differ.
     """
+
+    of_images: tuple[str, ...] = ("image",)
 
     def __init__(
         self,

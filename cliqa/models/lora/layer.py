@@ -68,6 +68,12 @@ class LoRALayer(nn.Module):
         """The adapter's rank r per group."""
         return self.lora_B.shape[1]
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether the adapter, or the sum of earlier ones, changes the weight."""
+        earlier = self.lora_sum is not None and bool(self.lora_sum.any())
+        return earlier or bool(self.lora_B.any())
+
     def factors(self) -> tuple[Tensor, Tensor]:
         """Return B (groups, out / groups, r) and A (groups, r, in / groups * k * k)."""
         groups = getattr(self, "groups", 1)
@@ -138,7 +144,7 @@ def adapt(
     """
     weight: Any = layer.weight
     groups: Any = getattr(layer, "groups", 1)
-    rank = min(rank, len(weight) // groups, weight[0].numel())
+    rank = min(rank, most_rank(weight, groups))
     down = fresh_rows((groups * rank, *weight.shape[1:]), random).to(weight)
     parts = {
         "lora_A": nn.Parameter(down),
@@ -146,6 +152,11 @@ def adapt(
         "lora_sum": torch.zeros_like(weight) if accumulate else None,
     }
     attach(layer, {**parts, "scale": scale})
+
+
+def most_rank(weight: Tensor, groups: int) -> int:
+    """Return the largest rank that the weight of a group can have."""
+    return min(len(weight) // groups, weight[0].numel())
 
 
 def attach(layer: nn.Module, parts: dict[str, Any]) -> None:

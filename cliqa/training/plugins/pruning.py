@@ -8,13 +8,13 @@ from typing import Any
 from avalanche.training.plugins import EarlyStoppingPlugin
 from avalanche.training.plugins.clock import Clock
 
-from cliqa.deploy.pruning.prunable import check_kind
 from cliqa.deploy.pruning.prune import check_values, prune_channels
 from cliqa.models.arguments import check_integer
 from cliqa.models.pruned import pruning_of
 from cliqa.registry import PLUGINS
 from cliqa.training.cut_channels import cut_channels
 from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.plugins.lora import LoRA
 from cliqa.training.state import STATELESS
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
@@ -22,10 +22,14 @@ from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
 
+LORA = (
+    "below trained adapters the layers are frozen and cannot recover. Prune while the whole "
+    "network trains: ChannelPruning after=[0] with LoRA first='full'; or prune the finished run "
+    "(tools/compress.py prune), which merges the adapters first"
+)
+"""Why adapters come after pruning."""
+
 ADVICE = {
-    "LoRA": "adapters depend on the widths of the layers, which are frozen and cannot recover. "
-    "Prune the network first, and use its checkpoint as load_from of the run with LoRA; or prune "
-    "the finished run of LoRA, which merges the adapters first",
     "PackNet": "its weights belong to experiences, whose outputs must stay bit-identical. "
     "Prune the network first, and use its checkpoint as load_from of the run with PackNet",
 }
@@ -39,7 +43,8 @@ class ChannelPruning(ContinualPlugin):
     The last `recover_epochs` of such an experience's epochs retrain the smaller network, which is
     then evaluated and anchored. It can be combined with memories (`Replay`, `DER`), a teacher
     (`LwF`, which keeps its channels) and weight penalties (`EWC`, `L2`, `SI`, `MAS`, whose anchors
-    are pruned too).
+    are pruned too), and with `LoRA` in this order: ``after=[0]`` prunes while the whole network
+    trains (``first="full"``), and the adapters of later experiences have the smaller widths.
 
     See `cliqa.deploy.pruning.prune.prune_channels` for the supported networks.
 
@@ -92,7 +97,7 @@ class ChannelPruning(ContinualPlugin):
         """Refuse plugins whose state would not fit the smaller network."""
         for plugin in plugins:
             if isinstance(plugin, ContinualPlugin):
-                goes = plugin.follows_pruning
+                goes = plugin.follows_pruning or self._comes_before(plugin)
             else:
                 goes = isinstance(plugin, (*STATELESS, Clock, EarlyStoppingPlugin))
             if not goes:
@@ -104,14 +109,27 @@ class ChannelPruning(ContinualPlugin):
                 )
                 raise ConfigError(f"ChannelPruning cannot be combined with {name}: {why}.")
 
+    def _comes_before(self, plugin: ContinualPlugin) -> bool:
+        """Return whether the network is pruned before a LoRA's adapters are trained.
+
+        Raises:
+            ConfigError: It is a LoRA, and would be pruned later.
+        """
+        if not isinstance(plugin, LoRA):
+            return False
+        if plugin.first != "full" or self.experiences != (0,):
+            after = None if self.experiences is None else list(self.experiences)
+            raise ConfigError(
+                f"ChannelPruning after={after} with LoRA first='{plugin.first}': {LORA}."
+            )
+        return True
+
     def before_training_exp(self, strategy: Strategy, **_: object) -> None:
-        """Refuse models that cannot be pruned, and options that leave no epoch before pruning.
+        """Refuse options that leave no epoch before pruning.
 
         Raises:
             ConfigError: There are too few epochs.
-            ModelError: Models of this kind cannot be pruned.
         """
-        check_kind(strategy.model)
         self._done = False
         if self._is_due(strategy) and self.recover_epochs >= strategy.train_epochs:
             raise ConfigError(

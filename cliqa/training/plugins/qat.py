@@ -14,6 +14,9 @@ from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Strategy
 from cliqa.training.views.views import TaskViews
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
 
 HEAD = "head"
 """The part that is not rounded by default: in eight bits it has few distinct scores."""
@@ -112,6 +115,8 @@ class QAT(ContinualPlugin):
         """Activate rounding from the configured epoch on."""
         experience = strategy.clock.train_exp_counter
         begun = (experience, strategy.epochs_done) >= self.start
+        if (experience, strategy.epochs_done) == self.start:
+            logger.info("QAT: training rounds to %d bits from now on", self.bits)
         self._active = begun and not (self._first_only and experience)
 
     def before_forward(self, strategy: Strategy, **_: object) -> None:

@@ -301,14 +301,79 @@ def test_other_values_are_checked_too() -> None:
         prune_channels(small(), image(), ratio=0.5, ignore=["backbon"])
 
 
-def test_adapters_have_to_be_merged_first() -> None:
+def test_trained_adapters_have_to_be_merged_first() -> None:
     pytest.importorskip("torch_pruning")
     model = small()
-    inject(model, rank=2, exclude=["head"])
-    with pytest.raises(ModelError, match=r"has LoRA adapters.*merge\(model\) first"):
+    nn.init.ones_(inject(model, rank=2, exclude=["head"])["backbone.blocks.0.0"].lora_B)
+    with pytest.raises(ModelError, match=r"LoRA adapters that have been.*merge\(model\) first"):
         prune_channels(model, image(), ratio=0.5, round_to=8)
     merge(model)
     assert prune_channels(model, image(), ratio=0.5, round_to=8).widths
+
+
+@pytest.mark.parametrize("backbone", ["plain", "depthwise"])
+def test_untrained_adapters_shrink_with_their_layers(backbone: str) -> None:
+    pytest.importorskip("torch_pruning")
+    plain = small() if backbone == "plain" else scores(*FAMILIES["MobileNetV3"])
+    adapted, x = copy.deepcopy(plain), image() if backbone == "plain" else image(32, 3)
+    inject(adapted, rank=12, exclude=["head"], accumulate=True)
+    reports = [prune_channels(m, x, ratio=0.5, round_to=8) for m in (plain, adapted)]
+    assert reports[0] == reports[1]  # adapters are counted in neither
+    assert pruning_of(adapted) == pruning_of(plain)
+    assert torch.equal(adapted(x), plain(x))
+    fresh = small() if backbone == "plain" else scores(*FAMILIES["MobileNetV3"])
+    apply_pruning(fresh, pruning_of(plain))  # as a checkpoint is opened: adapters come last
+    inject(fresh, rank=12, exclude=["head"], accumulate=True)
+    fresh.load_state_dict(adapted.state_dict())
+    assert torch.equal(fresh(x), plain(x))
+
+
+TEXTS: Any = {
+    "text_encoder": {"type": "TextTransformer", "dim": 32, "layers": 1, "heads": 2},
+    "texts": "fashion_mnist",
+}
+MAPS: Any = {"type": "SmallConvNet", "channels": (16, 32)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "flat", "width", "kept"),
+    [
+        (
+            "FusionModel",
+            False,
+            16,
+            {"backbone.blocks.0.0": (16, 8), "backbone.blocks.1.0": (32, 16)},
+        ),
+        ("FusionModel", False, None, {"backbone.blocks.0.0": (16, 8)}),  # compared as they are
+        (
+            "ImageTextModel",
+            True,
+            16,
+            {"backbone.blocks.0.0": (16, 8), "backbone.blocks.1.0": (32, 16)},
+        ),
+        ("ImageTextModel", False, None, {"backbone.blocks.0.0": (16, 8)}),
+    ],
+)
+def test_of_images_and_texts_the_images_encoder_is_pruned(
+    kind: str, flat: bool, width: int | None, kept: dict[str, tuple[int, int]]
+) -> None:
+    pytest.importorskip("torch_pruning")
+    channels = 32 * 7 * 7 if flat else 32
+    section = {"type": kind, "backbone": {**MAPS, "flatten": flat}, "in_channels": channels}
+    model = model_of(**section, **TEXTS, width=width)
+    if not flat and kind == "ImageTextModel":
+        model = model_of(**section, **TEXTS, width=width, neck=POOL)
+    texts = copy.deepcopy(model.text_encoder.state_dict())
+    quiet = [model.backbone.blocks[0][0], model.backbone.blocks[1][0]][: len(kept)]
+    with torch.no_grad():
+        for layer in quiet:  # every second channel says nothing
+            layer.weight[::2] = 0
+            layer.bias[::2] = 0
+        before = model(image())
+        report = prune_channels(model, image(), ratio=0.5, round_to=8)
+    assert report.widths == kept
+    torch.testing.assert_close(model(image()), before)
+    assert all(torch.equal(model.text_encoder.state_dict()[k], v) for k, v in texts.items())
 
 
 def test_models_that_cannot_be_taken_apart_are_refused_and_left_alone() -> None:

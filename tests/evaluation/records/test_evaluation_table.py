@@ -15,7 +15,7 @@ from cliqa.evaluation.records.eval_results import (
     evaluation_report,
     measures_table,
 )
-from cliqa.evaluation.records.tables import render
+from cliqa.evaluation.records.table_styles import render
 
 
 def evaluation(srcc: float | None, shift: int = 0, step: str = "ToTensor") -> dict[str, Any]:
@@ -113,4 +113,4 @@ def test_classifiers() -> None:
 
 def test_an_unknown_style_is_refused() -> None:
     with pytest.raises(ValueError, match="style must be"):
-        evaluation_report({"x": evaluation(0.5)}, [], "html")  # type: ignore[arg-type]
+        evaluation_report({"x": evaluation(0.5)}, [], "rtf")  # type: ignore[arg-type]

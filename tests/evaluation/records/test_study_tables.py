@@ -84,8 +84,18 @@ def test_machines_get_all_digits(study: Study) -> None:
 
 
 def test_an_unknown_style_is_refused(study: Study) -> None:
-    with pytest.raises(ValueError, match="style must be 'text', 'markdown' or 'csv', got 'html'"):
-        study_report(study, "html")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="style must be one of text, markdown, .*got 'rtf'"):
+        study_report(study, "rtf")  # type: ignore[arg-type]
+
+
+def test_labels_stand_for_names(study: Study) -> None:
+    study["labels"] = {"replay": "Replay_{200}"}
+    for style, shown in (("text", "Replay_{200}"), ("latex", r"Replay\_\{200\}")):
+        report = study_report(study, style)  # type: ignore[arg-type]
+        assert f"Difference to {shown}, paired" in report
+        assert f"config - {'Replay_{200}'}, within" in report  # LaTeX's notes are comments
+        assert "\nnaive " in report or "\n naive " in report
+    assert study_report(study, "csv").splitlines()[2].startswith("replay,")
 
 
 def test_random_splits_give_medians(make_results: Make) -> None:

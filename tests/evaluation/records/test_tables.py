@@ -10,12 +10,11 @@ import pytest
 
 from cliqa.evaluation.records.build_results import build_results
 from cliqa.evaluation.records.results import Results
+from cliqa.evaluation.records.table_styles import Table, render
 from cliqa.evaluation.records.tables import (
-    Table,
     common_measure,
     comparison_table,
     number,
-    render,
     report,
     score_table,
     summary_table,
@@ -148,8 +147,8 @@ def test_refuses_what_cannot_be_compared_or_shown() -> None:
         common_measure({"a": FORGETS, "b": run([[0.5, 0.5]], "accuracy")})
     with pytest.raises(EvaluationError, match=r"no measure 'krcc'\. They have srcc, plcc"):
         score_table(FORGETS, "krcc")
-    with pytest.raises(ValueError, match="style must be 'text', 'markdown' or 'csv', got 'html'"):
-        report(FORGETS, "html")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="style must be one of text, markdown, .*got 'rtf'"):
+        report(FORGETS, "rtf")  # type: ignore[arg-type]
 
 
 def test_numbers_have_no_negative_zero() -> None:

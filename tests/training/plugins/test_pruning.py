@@ -146,6 +146,40 @@ def test_a_stopped_run_ends_as_one_that_was_not(
     assert_resumable(make, tiny_stream, every={"alone": 1, "LwF": 2}.get(name, 4))
 
 
+def stacked(make_strategy: Make) -> Any:
+    """Return a strategy that prunes, then learns adapters with rounding and replay."""
+    adapters, rounding = LoRA(rank=8, first="full"), QAT(start_experience=1)
+    plugins = [adapters, pruning(after=[0]), rounding, Replay(mem_size=6)]
+    strategy = make_strategy(plugins, epochs=2)
+    for plugin in (adapters, rounding):
+        plugin.prepare(strategy.model)
+    strategy.make_optimizer(reset_optimizer_state=True)  # over the adapters, too
+    return strategy
+
+
+def test_adapters_follow_on_a_pruned_network(
+    make_strategy: Make, tiny_stream: QualityStream, learn: Any
+) -> None:
+    strategy = stacked(make_strategy)
+    learn(strategy, tiny_stream, 0, 1)
+    layer = strategy.model.body[0]
+    assert layer.base_weight.shape[0] == layer.lora_B.shape[0] == 6
+    assert layer.rank == 6  # of 8: no weight of six rows has more
+    assert not layer.is_trained
+    frozen = layer.base_weight.detach().clone()
+    learn(strategy, tiny_stream, 1, 3)
+    assert torch.equal(layer.base_weight, frozen)
+    assert layer.is_trained
+    listed = [id(p) for group in strategy.optimizer.param_groups for p in group["params"]]
+    assert sorted(listed) == sorted(id(p) for p in strategy.model.parameters())
+
+
+def test_a_stopped_stack_ends_as_one_that_was_not(
+    make_strategy: Make, tiny_stream: QualityStream, assert_resumable: Any
+) -> None:
+    assert_resumable(lambda: stacked(make_strategy), tiny_stream, every=1)
+
+
 @pytest.mark.parametrize("plugin", [EWC(), SI(), MAS(), L2()])
 def test_anchors_lose_the_same_channels(
     plugin: Any, make_strategy: Make, tiny_stream: QualityStream, learn: Any
@@ -190,7 +224,8 @@ def test_a_teacher_keeps_its_channels(
 @pytest.mark.parametrize(
     ("plugins", "text"),
     [
-        ([LoRA(rank=2)], "cannot be combined with LoRA: adapters depend.*load_from"),
+        ([LoRA(rank=2)], r"after=None with LoRA first='adapters': .*after=\[0\] with LoRA first="),
+        ([LoRA(rank=2, first="full")], "after=None with LoRA first='full': below trained adapters"),
         ([PackNet()], "cannot be combined with PackNet: its weights belong.*load_from"),
         ([ReplayPlugin(mem_size=4)], "cannot be combined with ReplayPlugin: its state may"),
     ],
