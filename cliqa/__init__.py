@@ -13,7 +13,7 @@ __all__ = ["evaluate", "load", "plugin", "results", "train"]
 _HOMES = {
     "evaluate": "cliqa.api.evaluation",
     "load": "cliqa.api.models",
-    "plugin": "cliqa.api.avalanche_plugins",
+    "plugin": "cliqa.api.plugins",
     "results": "cliqa.api.results",
     "train": "cliqa.api.runs",
 }

@@ -1,7 +1,7 @@
 """One of Avalanche's own loops as this package's plugins see it, and its settings.
 
-A plugin of this package (`cliqa.training.plugins.base.ContinualPlugin`) in a strategy of Avalanche's
-gets a `HostedLoop` in its hooks: the strategy, and what our loop adds to it.
+A plugin of this package (`cliqa.training.plugins.base.ContinualPlugin`) gets a `HostedLoop` in its
+hooks where the strategy is Avalanche's own: the strategy, and what our loop adds to it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ OF_LOADERS = {"num_workers", "pin_memory", "persistent_workers"}
 class RunSettings(SupervisedPlugin):
     """Seed and evaluation transform of a run in a script of your own.
 
-    Our plugins bring one along; put one into ``plugins=[...]`` to choose other values. In Avalanche's
-    strategies it seeds every epoch by the seed and the epoch's place in the stream, and loads
-    batches as our loop does, so that a script ends with the same bits as a config. Worker processes
-    are an argument of Avalanche's: ``strategy.train(experience, num_workers=4)``.
+    Our plugins bring one along; put one into ``plugins=[...]`` to choose other values. In
+    Avalanche's strategies it seeds every epoch by the seed and the epoch's place in the stream, and
+    loads batches as our loop does, so that a script ends with the same bits as a config. Worker
+    processes are an argument of Avalanche's: ``strategy.train(experience, num_workers=4)``.
 
     Args:
         seed: Seed of everything random; None for that of ``torch.manual_seed``, as it is when the

@@ -51,10 +51,10 @@ class SavedState:
 class ContinualPlugin(SavedState, SupervisedPlugin):
     """A continual-learning method: hooks, and a state that a checkpoint can hold.
 
-    A hook gets the strategy (`cliqa.training.strategy.Strategy`): one of this package, or one of
-    Avalanche's own in a plain script, with what it lacks (`as_loop`). Avalanche looks hooks up by name
-    and ignores unknown ones; here a misspelt hook is an error when the class is defined. So is a
-    missing state: every method names the attributes in `saved`, ``()`` for none, or has its own
+    A hook gets the strategy (`cliqa.training.strategy.Strategy`): one of this package, or in a
+    plain script one of Avalanche's own with what it lacks (`as_loop`). Avalanche looks hooks up by
+    name and ignores unknown ones; here a misspelt hook is an error when the class is defined. So is
+    a missing state: every method names the attributes in `saved`, ``()`` for none, or has its own
     `state_dict` and `load_state_dict`. A base class for methods is defined with ``abstract=True``.
 
     Attributes:

@@ -83,8 +83,18 @@ class LwF(ContinualPlugin):
         """Use a copy of the current model as the teacher from now on."""
         if self.alpha > 0:
             self._teacher, self._weights = _frozen(strategy.model), None
-            self._classes = list(getattr(strategy.experience, "classes_seen_so_far", []))
+            self._classes = self._seen_classes(strategy)
             self._pruned = len(pruning_of(strategy.model))
+
+    def _seen_classes(self, strategy: Strategy) -> list[int]:
+        """Return the classes up to this experience; an experience that does not say counts its own.
+
+        They are not used over scores.
+        """
+        seen = getattr(strategy.experience, "classes_seen_so_far", None)
+        if seen is None and strategy.mb_output.dim() > 1:
+            seen = {*self._classes, *map(int, strategy.experience.dataset.targets)}
+        return sorted(seen or [])
 
     def teacher(self, model: nn.Module) -> nn.Module | None:
         """Return the teacher; after a restore it is built from the architecture of `model`.

@@ -116,7 +116,8 @@ class Replay(SampleMemory):
         Raises:
             ConfigError: The policy balances classes, and there are none.
         """
-        has_classes = hasattr(strategy.experience, "classes_in_this_experience")
+        first = strategy.experience.dataset.targets[0]
+        has_classes = not isinstance(first, float)
         if self.policy == "class_balanced" and not has_classes:
             raise ConfigError(
                 "Replay: policy='class_balanced' needs classes, and this stream has "
