@@ -41,6 +41,14 @@ def tasks_of(experience: object) -> Collection[int]:
     return found
 
 
+def classes_of(experience: object) -> set[int]:
+    """Return the classes of an experience's samples; none of scores."""
+    targets = getattr(getattr(experience, "dataset", None), "targets", ())
+    if not len(targets) or torch.as_tensor(targets[0]).is_floating_point():
+        return set()
+    return {int(target) for target in targets}
+
+
 if TYPE_CHECKING:
     Base = Strategy
 else:  # at run time Avalanche's template has these attributes, and a protocol would hide them

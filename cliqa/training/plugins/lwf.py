@@ -13,6 +13,7 @@ from cliqa.losses.pairwise import FidelityLoss
 from cliqa.models.arguments import check_choice, check_least, check_positive
 from cliqa.models.pruned import pruning_of, widen
 from cliqa.registry import PLUGINS
+from cliqa.training.loop.stream_data import classes_of
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
@@ -83,18 +84,11 @@ class LwF(ContinualPlugin):
         """Use a copy of the current model as the teacher from now on."""
         if self.alpha > 0:
             self._teacher, self._weights = _frozen(strategy.model), None
-            self._classes = self._seen_classes(strategy)
+            seen = getattr(strategy.experience, "classes_seen_so_far", None)
+            if seen is None:  # some of Avalanche's experiences do not say
+                seen = sorted({*self._classes, *classes_of(strategy.experience)})
+            self._classes = list(seen)
             self._pruned = len(pruning_of(strategy.model))
-
-    def _seen_classes(self, strategy: Strategy) -> list[int]:
-        """Return the classes up to this experience; an experience that does not say counts its own.
-
-        They are not used over scores.
-        """
-        seen = getattr(strategy.experience, "classes_seen_so_far", None)
-        if seen is None and strategy.mb_output.dim() > 1:
-            seen = {*self._classes, *map(int, strategy.experience.dataset.targets)}
-        return sorted(seen or [])
 
     def teacher(self, model: nn.Module) -> nn.Module | None:
         """Return the teacher; after a restore it is built from the architecture of `model`.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cliqa.models.arguments import check_integer
 from cliqa.registry import PLUGINS
+from cliqa.training.loop.stream_data import classes_of
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Experience, Samples, Strategy
 from cliqa.utils.errors import ConfigError
@@ -116,9 +117,7 @@ class Replay(SampleMemory):
         Raises:
             ConfigError: The policy balances classes, and there are none.
         """
-        first = strategy.experience.dataset.targets[0]
-        has_classes = not isinstance(first, float)
-        if self.policy == "class_balanced" and not has_classes:
+        if self.policy == "class_balanced" and not classes_of(strategy.experience):
             raise ConfigError(
                 "Replay: policy='class_balanced' needs classes, and this stream has "
                 "scores. Use 'experience_balanced' or 'reservoir'."
