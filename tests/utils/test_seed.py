@@ -8,7 +8,7 @@ import random
 import numpy as np
 import torch
 
-from cliqa.utils.seed import derive_seed, generator, seed_everything
+from cliqa.utils.seed import derive_seed, generator, script_seed, seed_everything
 
 
 def draw() -> tuple[float, float, float]:
@@ -53,3 +53,13 @@ def test_a_generator_leaves_the_global_ones_alone() -> None:
     assert torch.equal(torch.rand(2), expected)
     assert torch.equal(torch.rand(2, generator=generator(5, "split")), first)
     assert not torch.equal(torch.rand(2, generator=generator(5, "other")), first)
+
+
+def test_a_scripts_seed_is_that_of_torch_or_of_the_run_before() -> None:
+    torch.manual_seed(5)
+    assert script_seed() == 5
+    seed_everything(5, "step", 3)
+    seed_everything(6, "step", 4)
+    assert script_seed() == 6
+    torch.manual_seed(7)
+    assert script_seed() == 7

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from avalanche.benchmarks import OnlineCLExperience
 from avalanche.training.plugins import SupervisedPlugin
 from avalanche.training.templates.base_sgd import BaseSGDTemplate
@@ -20,7 +19,7 @@ from cliqa.training.loop.precision import Precision
 from cliqa.training.loop.stream_data import StreamData, tasks_of
 from cliqa.training.strategy import Samples
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.seed import seed_everything
+from cliqa.utils.seed import script_seed, seed_everything
 
 OF_LOADERS = {"num_workers", "pin_memory", "persistent_workers"}
 """Arguments of ``strategy.train(...)`` that change how batches are loaded, not which."""
@@ -62,7 +61,7 @@ class RunSettings(SupervisedPlugin):
     def seed(self) -> int:
         """The run's seed."""
         if self._seed is None:
-            self._seed = torch.initial_seed()
+            self._seed = script_seed()
         return self._seed
 
     # ---------------------------------------------------------------- hooks
@@ -126,9 +125,9 @@ def _loads_as_avalanche(strategy: BaseSGDTemplate) -> bool:
 
 
 def settings_of(strategy: BaseSGDTemplate) -> RunSettings:
-    """Return the settings of a strategy; where there are none, new ones are put before all plugins.
+    """Return the settings of a strategy; where there are none, new ones.
 
-    They come first, because they seed what other plugins draw.
+    They are put before all plugins, because they seed what other plugins draw.
     """
     first = strategy.plugins[0] if strategy.plugins else None
     if isinstance(first, RunSettings):

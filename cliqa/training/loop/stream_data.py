@@ -171,7 +171,7 @@ class StreamData(Base):
             yield batch[0].to(self.device), batch[1].to(self.device)
 
     def measured(self, data: Samples) -> Samples:
-        """Return samples with the transform that methods measure them through."""
+        """Return samples with the evaluation transform."""
         return data.eval()
 
     def task_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:

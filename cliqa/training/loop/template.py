@@ -28,7 +28,7 @@ from cliqa.training.loop.selection import BestEpoch
 from cliqa.training.plugins.base import ContinualPlugin, prepare_all
 from cliqa.training.state import restore_plugins
 from cliqa.utils.errors import CliqaError
-from cliqa.utils.seed import seed_everything
+from cliqa.utils.seed import script_seed, seed_everything
 
 
 class TrainingError(CliqaError):
@@ -114,8 +114,9 @@ class StreamTemplate(Resumable):
         """Prepare the model, and set defaults, where `configure` was not called."""
         if not hasattr(self, "selection"):
             prepare_all(self.model, self.plugins)
-            found = [plugin for plugin in self.plugins if isinstance(plugin, RunSettings)]
-            self.configure(TrainingOptions(seed=(found or [RunSettings()])[0].seed), Schedule(None))
+            found = [p.seed for p in self.plugins if isinstance(p, RunSettings)]
+            seed = found[0] if found else script_seed()
+            self.configure(TrainingOptions(seed=seed), Schedule(None))
 
     # ---------------------------------------------------------------- the stream
 
