@@ -16,7 +16,7 @@ import sys, cliqa.training
 heavy = {"torch", "avalanche", "numpy", "mmengine"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 from cliqa.training import EWC
-assert not {"mmpretrain", "wandb", "cliqa.pretraining", "cliqa.engine"} & set(sys.modules)
+assert not {"mmpretrain", "cliqa.pretraining", "cliqa.engine"} & set(sys.modules)
 """
 
 

@@ -70,6 +70,7 @@ class RunSettings(SupervisedPlugin):
         """Seed the beginning of the training, where the model may be adapted."""
         if isinstance(strategy, StreamData):
             return
+        settings_of(strategy)
         workers = kwargs.get("num_workers", 0)
         self.options = TrainingOptions(seed=self.seed, num_workers=workers)
         self._seed_place(strategy, "start")

@@ -151,16 +151,17 @@ def as_loop(strategy: object, **kwargs: object) -> Any:  # noqa: ANN401
 
 
 def prepare_all(model: nn.Module, plugins: Sequence[object]) -> None:
-    """Let plugins change a model of a plain script, unless they have done so, and check them.
+    """Check plugins, and let them change the model of a plain script unless they have done so.
 
     Raises:
         CliqaError: A plugin does not fit the model, or another plugin.
     """
     own = [plugin for plugin in plugins if isinstance(plugin, ContinualPlugin)]
     for plugin in own:
+        plugin.check(plugins)
+    for plugin in own:
         if not plugin.is_prepared(model):
             plugin.prepare(model)
-        plugin.check(plugins)
 
 
 def _in_any_loop(hook: Callable[..., None]) -> Callable[..., None]:
