@@ -23,6 +23,6 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(ConfigError, match="Avalanche's own plugin"):
         cliqa.plugin("ReplayPlugin")
     with pytest.raises(ConfigError, match=r"put the L2\(...\) itself into plugins"):
-        cliqa.plugin(L2())  # type: ignore[arg-type]
+        cliqa.plugin(L2())
     with pytest.raises(ConfigError, match=r"Put cliqa.training.RunSettings\(seed=...\)"):
         cliqa.plugin("L2", run_seed=3)

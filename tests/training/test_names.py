@@ -42,4 +42,4 @@ def test_names_are_loaded_on_their_first_use() -> None:
 
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(AttributeError, match=r"no attribute 'EWX'. It has \[.*'EWC'"):
-        _ = cliqa.training.EWX
+        _ = cliqa.training.EWX  # type: ignore[attr-defined]

@@ -97,7 +97,7 @@ class RunSettings(SupervisedPlugin):
         self._begun = False
         strategy.clock.train_exp_epochs = 0  # as Avalanche's clock does after all plugins
         if _loads_as_avalanche(strategy) and set(kwargs) <= OF_LOADERS:
-            loop = HostedLoop(strategy, self)
+            loop = hosted(strategy, self)
             strategy.dataloader = loop.loader(loop.adapted_dataset, train=True)
 
     def before_training_epoch(self, strategy: BaseSGDTemplate, **_: object) -> None:
@@ -189,3 +189,9 @@ class HostedLoop(StreamData):
         if transform is None:
             return evaluated
         return evaluated.replace_current_transform_group((transform, None))
+
+
+def hosted(strategy: BaseSGDTemplate, settings: RunSettings) -> HostedLoop:
+    """Return one of Avalanche's strategies as the package's plugins expect a strategy."""
+    # what it does not define itself is found by its __getattr__
+    return HostedLoop(strategy, settings)  # type: ignore[abstract]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -43,7 +43,7 @@ def tasks_of(experience: object) -> Collection[int]:
 
 def classes_of(experience: object) -> set[int]:
     """Return the classes of an experience's samples; none of scores."""
-    targets = getattr(getattr(experience, "dataset", None), "targets", ())
+    targets: Sequence[Any] = getattr(getattr(experience, "dataset", None), "targets", ())
     if not len(targets) or torch.as_tensor(targets[0]).is_floating_point():
         return set()
     return {int(target) for target in targets}

@@ -83,7 +83,7 @@ class StreamTemplate(Resumable):
 
     # ---------------------------------------------------------------- a script of one's own
 
-    def train(  # type: ignore[override]
+    def train(
         self,
         experiences: CLExperience | Iterable[CLExperience],
         eval_streams: Sequence[Any] | None = None,
@@ -104,7 +104,7 @@ class StreamTemplate(Resumable):
         metrics: dict[str, Any] = self.evaluator.get_last_metrics()
         return metrics
 
-    def eval(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]  # noqa: ANN401
+    def eval(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401
         """Evaluate, as Avalanche's method does, and return the last value of every metric."""
         self._complete()
         metrics: dict[str, Any] = super().eval(*args, **kwargs)

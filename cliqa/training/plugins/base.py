@@ -11,7 +11,7 @@ from avalanche.training.templates.base_sgd import BaseSGDTemplate
 from torch import nn
 
 from cliqa.models.pruned import Step
-from cliqa.training.loop.avalanche_loop import HostedLoop, settings_of
+from cliqa.training.loop.avalanche_loop import hosted, settings_of
 from cliqa.training.loop.stream_data import StreamData
 from cliqa.training.strategy import Strategy
 
@@ -128,7 +128,7 @@ _BASES = (ContinualPlugin, *ContinualPlugin.__mro__[1:])
 _STATE = {"state_dict", "load_state_dict"}
 
 
-def as_loop(strategy: object, **kwargs: object) -> Any:  # noqa: ANN401
+def as_loop(strategy: Any, **kwargs: object) -> Any:  # noqa: ANN401
     """Return a strategy as a plugin of this package expects it.
 
     Args:
@@ -143,11 +143,11 @@ def as_loop(strategy: object, **kwargs: object) -> Any:  # noqa: ANN401
         return strategy
     settings = settings_of(strategy)
     if not settings.ready:
-        prepare_all(strategy.model, HostedLoop(strategy, settings).plugins)
+        prepare_all(strategy.model, hosted(strategy, settings).plugins)
         settings.ready = True
         if strategy.is_training:
             settings.before_training(strategy, **kwargs)
-    return HostedLoop(strategy, settings)
+    return hosted(strategy, settings)
 
 
 def prepare_all(model: nn.Module, plugins: Sequence[object]) -> None:

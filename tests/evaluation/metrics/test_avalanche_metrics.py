@@ -67,7 +67,7 @@ def with_everything(config: dict[str, Any], names: set[str]) -> dict[str, Any]:
     """Return a config with metrics that emit at every place they can, trained for one epoch."""
     places = ("minibatch", "epoch", "epoch_running", "experience", "trained_experience", "stream")
     config["metrics"] = [
-        {"type": n} | {k: True for k in places if k in parameters_of(METRICS.get(n))[0]}
+        {"type": n} | {k: True for k in places if k in parameters_of(METRICS.get(n))[0]}  # type: ignore[arg-type]
         for n in sorted(names)
     ]
     config["cl_strategy"]["train_epochs"] = 1

@@ -31,7 +31,7 @@ from cliqa.models.build import build_model
 from cliqa.models.fake_quantization import rounding_layers
 from cliqa.models.lora.adapters import lora_layers
 from cliqa.training import SI, Replay
-from cliqa.training.loop.avalanche_loop import HostedLoop, RunSettings
+from cliqa.training.loop.avalanche_loop import RunSettings, hosted
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
 from cliqa.utils.errors import CliqaError, ConfigError
@@ -308,9 +308,10 @@ def test_methods_measure_through_the_evaluation_transform_that_is_given() -> Non
     data = AvalancheDataset([images], transform_groups=groups)
     strategy = script()
     for transform, most in ((None, 103), (lambda x: x * 2, 6)):
-        loop = HostedLoop(strategy, RunSettings(eval_transform=transform))
+        loop = hosted(strategy, RunSettings(eval_transform=transform))
         strategy.adapted_dataset = data
-        assert max(float(x.max()) for x, _ in loop.training_samples()) == most
+        found = [torch.as_tensor(x) for x, _ in loop.training_samples()]
+        assert max(float(x.max()) for x in found) == most
 
 
 def test_what_does_not_fit_is_named_before_anything_is_trained(points: Any) -> None:
