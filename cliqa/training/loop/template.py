@@ -27,7 +27,7 @@ from cliqa.training.loop.schedule import Schedule
 from cliqa.training.loop.selection import BestEpoch
 from cliqa.training.plugins.base import ContinualPlugin, prepare_all
 from cliqa.training.state import restore_plugins
-from cliqa.utils.errors import CliqaError
+from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.seed import script_seed, seed_everything
 
 
@@ -88,12 +88,27 @@ class StreamTemplate(Resumable):
         experiences: CLExperience | Iterable[CLExperience],
         eval_streams: Sequence[Any] | None = None,
         num_workers: int | None = None,
+        **others: object,
     ) -> dict[str, Any]:
-        """Train on one experience or several, as Avalanche's method does, with its arguments.
+        """Train on one experience or several, as Avalanche's method does.
+
+        Args:
+            experiences: Each is a step; `steps` may join them.
+            eval_streams: What ``eval_every`` evaluates; None for the experience that is trained.
+            num_workers: Worker processes that load samples, from now on.
+            others: Avalanche's other arguments for loaders; ours have none.
 
         Returns:
             The last value of every metric.
+
+        Raises:
+            ConfigError: There are other arguments.
         """
+        if others:
+            raise ConfigError(
+                f"{type(self).__name__}.train: {', '.join(others)} cannot be set, as batches are "
+                "loaded in an order that repeats. It takes num_workers."
+            )
         self._complete()
         if num_workers is not None:
             self.options = replace(self.options, num_workers=num_workers)

@@ -272,6 +272,8 @@ def test_a_strategy_of_ours_takes_options_and_workers(points: Any) -> None:
     assert strategy.options.num_workers == 1
     assert strategy.options.seed == 7
     assert strategy.last_lr < 0.1
+    with pytest.raises(ConfigError, match=r"Naive.train: shuffle cannot be set.*num_workers"):
+        strategy.train(points.train_stream[0], shuffle=False)
     plain = script(cliqa.training.EMA(0.5))
     plain.train(points.train_stream[0], num_workers=1)
     assert plain.plugins[0].options.num_workers == 1
@@ -334,7 +336,8 @@ def test_what_does_not_fit_is_named_before_anything_is_trained(points: Any) -> N
     )
     stream = benchmark_from_datasets(train=[scores]).train_stream
     assert "this stream has scores" in refused(ours.Replay(policy="class_balanced"), stream=stream)
-    assert "no epoch" not in refused(ours.PackNet(post_epochs=5))
+    assert "leaves none of the 2 epochs" in refused(ours.PackNet(post_epochs=5))
+    assert "cliqa.load('runs/a').network" in refused(ours.Distillation("runs/a"))
 
 
 def test_a_memory_is_of_one_benchmark(points: Any) -> None:
