@@ -148,7 +148,7 @@ class InterferenceFree(AdapterMemory):
             chosen = torch.randperm(len(data), generator=random)[: self.samples]
             data = data.subset(chosen.sort().values.tolist())
         batches = (b[0].to(strategy.device) for b in strategy.loader(data, train=False))
-        with one_head(strategy.model, strategy.experience):
+        with one_head(strategy):
             return input_covariances(strategy.model, layers, batches)
 
 

@@ -152,7 +152,7 @@ class EWC(QuadraticPenalty):
 
     def measure(self, strategy: Strategy) -> Weights:
         """Return F on the experience's data alone."""
-        with one_head(strategy.model, strategy.experience):
+        with one_head(strategy):
             return fisher_diagonal(
                 strategy.model,
                 strategy.training_samples(self.n_samples),

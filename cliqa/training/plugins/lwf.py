@@ -14,8 +14,8 @@ from cliqa.losses.pairwise import FidelityLoss
 from cliqa.models.arguments import check_choice, check_least, check_positive
 from cliqa.models.pruned import pruning_of, widen
 from cliqa.registry import PLUGINS
-from cliqa.training.loop.stream_data import classes_of, tasks_of
-from cliqa.training.loop.tasks import outputs_by_task
+from cliqa.training.loop.stream_data import classes_of
+from cliqa.training.loop.tasks import classes_by_task, outputs_by_task
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
@@ -80,7 +80,7 @@ class LwF(ContinualPlugin):
         teacher = self.teacher(strategy.model)
         if teacher is None:
             return
-        heads = outputs_by_task(strategy.model, teacher, strategy.mb_x)
+        heads = outputs_by_task(strategy.model, teacher, strategy.mbatch)
         if heads is None:
             with torch.no_grad():
                 truth = strategy.output_of(strategy.mbatch, teacher)
@@ -98,9 +98,8 @@ class LwF(ContinualPlugin):
             if seen is None:  # some of Avalanche's experiences do not say
                 seen = sorted({*self._classes, *classes_of(strategy.experience)})
             self._classes = list(seen)
-            for task in tasks_of(strategy.experience):
-                own = {*self._tasks.get(task, ()), *classes_of(strategy.experience)}
-                self._tasks[task] = sorted(own)
+            for task, own in classes_by_task(strategy.model, strategy.experience).items():
+                self._tasks[task] = sorted({*self._tasks.get(task, ()), *own})
             self._pruned = len(pruning_of(strategy.model))
 
     def teacher(self, model: nn.Module) -> nn.Module | None:

@@ -60,7 +60,7 @@ class MAS(QuadraticPenalty):
         """Return the importances on the experience's data alone."""
         gradients = PerSampleGradients(strategy.model, power=1)
         count = 0
-        with one_head(strategy.model, strategy.experience):
+        with one_head(strategy):
             for inputs, targets in strategy.training_samples(self.n_samples):
                 gradients.add(squared_norm, inputs, targets)
                 count += len(targets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,7 +76,7 @@ def test_a_teacher_of_heads_is_restored(benchmark: Any) -> None:
     inputs = Points(8).tensors[0]
     teacher = fresh.teacher(model)
     assert teacher is not None
-    found = outputs_by_task(model, teacher, inputs)
+    found = outputs_by_task(model, teacher, [inputs])
     assert found is not None
     for output, truth in found.values():
         assert torch.equal(output, truth)
@@ -97,7 +98,9 @@ def test_methods_learn_with_a_head_for_each_task(plugin: Any, benchmark: Any) ->
         samples = [experience.dataset[k] for k in range(len(experience.dataset))]
         inputs = torch.stack([sample[0] for sample in samples])
         classes = torch.tensor([sample[1] for sample in samples])
-        with torch.no_grad(), one_head(strategy.model.eval(), experience):
+        strategy.model.eval()
+        strategy.experience = experience
+        with torch.no_grad(), one_head(strategy):
             right = (strategy.model(inputs).argmax(1) == classes).float().mean()
         assert float(right) > 0.6, task
 
@@ -112,16 +115,17 @@ def test_importances_are_those_of_the_tasks_own_head(benchmark: Any) -> None:
 
 def test_several_tasks_in_one_experience_are_refused() -> None:
     model = as_multitask(SimpleMLP(4, 6), "classifier")
-    experience = type("Experience", (), {"task_labels": [0, 1]})()
+    holder: Any = SimpleNamespace(model=model, experience=SimpleNamespace(task_labels=[0, 1]))
     with (
         pytest.raises(ConfigError, match=r"tasks \[0, 1\].*one task at a time"),
-        one_head(model, experience),
+        one_head(holder),
     ):
         pass
 
 
 def test_a_single_head_is_left_alone() -> None:
     model = SimpleMLP(4, 6)
-    with one_head(model, object()):
+    holder: Any = SimpleNamespace(model=model)
+    with one_head(holder):
         assert "forward" not in vars(model)
-    assert outputs_by_task(model, model, torch.rand(2, 6)) is None
+    assert outputs_by_task(model, model, [torch.rand(2, 6)]) is None
