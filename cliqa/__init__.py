@@ -21,7 +21,7 @@ _HOMES = {
     "evaluate": "cliqa.api.evaluation",
     "extend": "cliqa.api.extension",
     "load": "cliqa.api.models",
-    "plugin": "cliqa.api.avalanche_plugins",
+    "plugin": "cliqa.api.plugins",
     "quantize_model": "cliqa.api.deployment",
     "results": "cliqa.api.results",
     "train": "cliqa.api.runs",

@@ -1,9 +1,9 @@
-from cliqa.api.avalanche_plugins import plugin as plugin
 from cliqa.api.deployment import AutoOptimizer as AutoOptimizer
 from cliqa.api.deployment import quantize_model as quantize_model
 from cliqa.api.evaluation import evaluate as evaluate
 from cliqa.api.extension import extend as extend
 from cliqa.api.models import load as load
+from cliqa.api.plugins import plugin as plugin
 from cliqa.api.results import results as results
 from cliqa.api.runs import train as train
 from cliqa.api.trainer import ContinualTrainer as ContinualTrainer

@@ -37,6 +37,7 @@ MOVED = {
     for (old, new), names in _ROOMS.items()
     for name in names.split()
 } | {
+    "cliqa.api.avalanche_plugins": "cliqa.api.plugins",
     "cliqa.engine.inference": "cliqa.inference.predict",
     "cliqa.engine.study": "cliqa.studies.study",
     "cliqa.training.task_strategy": "cliqa.training.own_loop.strategies",

@@ -27,6 +27,7 @@ from cliqa.engine.sections import (
     strategy_component,
 )
 from cliqa.engine.streams import TRANSFORMS
+from cliqa.evaluation.metrics.avalanche_metrics import NEED_A_SCRIPT
 from cliqa.models.build import check_model, check_unused
 from cliqa.models.weights.start import check_start
 from cliqa.registry import (
@@ -258,6 +259,9 @@ def _check_metrics(config: dict[str, Any]) -> None:
                 f"metrics[{index}] '{name}': measures quality scores, and this stream has classes. "
                 "Use dict(type='accuracy_metrics', experience=True, stream=True)."
             )
+        needed = NEED_A_SCRIPT.get(str(name).removeprefix("avalanche."))
+        if kind == "classes" and needed:
+            raise ConfigError(f"metrics[{index}] '{name}': {needed}.")
         if kind == "scores" and is_class_metric(name):
             raise ConfigError(
                 f"metrics[{index}] '{section['type']}': compares class labels, and this stream has "

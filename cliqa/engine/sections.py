@@ -51,6 +51,7 @@ def strategy_component(section: Mapping[str, Any]) -> tuple[ComponentRegistry, C
     """
     name = section.get("type")
     STRATEGIES.import_from_location()
+    PLUGINS.import_from_location()  # of other rooms than the strategies'
     if name not in STRATEGIES.module_dict and name in PLUGINS.module_dict:
         return PLUGINS, find(PLUGINS, section, "cl_strategy")
     return STRATEGIES, find(STRATEGIES, section, "cl_strategy")

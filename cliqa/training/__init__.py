@@ -1,5 +1,64 @@
 """Training: the loop, strategies and continual-learning methods.
 
-Start at `strategy` (what a plugin may use) and `plugins` (the methods). Building a training from a
-config is in `cliqa.engine`, pretraining without scores in `cliqa.pretraining`.
+Methods and strategies are constructed as Avalanche's own are, in any script of Avalanche's::
+
+    from cliqa.training import EWC, Replay
+
+    strategy = Naive(model=model, ..., plugins=[Replay(mem_size=500), EWC(strength=100.0)])
+
+The names in ``__all__`` are loaded on first use. Start at `strategy` (what a plugin may use) and
+`plugins` (the methods). Building a training from a config is in `cliqa.engine`, pretraining without
+scores in `cliqa.pretraining`.
 """
+
+from importlib import import_module
+from typing import Any
+
+_PLUGINS = {
+    "ChannelPruning": "pruning",
+    "ContinualPlugin": "base",
+    "DER": "der",
+    "Distillation": "distillation",
+    "EMA": "ema",
+    "EWC": "ewc",
+    "L2": "l2",
+    "LoRA": "lora",
+    "LwF": "lwf",
+    "MAS": "mas",
+    "PackNet": "packnet",
+    "QAT": "qat",
+    "Replay": "replay",
+    "SI": "si",
+    "TaskSpecificParts": "task_specific",
+    "TextReplay": "text_replay",
+}
+_STRATEGIES = {
+    "Cumulative": "cumulative",
+    "JointTraining": "joint",
+    "Naive": "naive",
+    "NearestClassMean": "nearest_class_mean",
+}
+_LOOP = {"RunSettings": "avalanche_loop", "Schedule": "schedule", "TrainingOptions": "options"}
+_HOMES = {
+    **{name: f"plugins.{home}" for name, home in _PLUGINS.items()},
+    **{name: f"supervised.{home}" for name, home in _STRATEGIES.items()},
+    **{name: f"loop.{home}" for name, home in _LOOP.items()},
+}
+_REGISTERED = ("LabelFreePretraining",)
+"""Plugins of other rooms, which this one must not import."""
+
+__all__ = sorted([*_HOMES, *_REGISTERED])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    """Load a method or a strategy."""
+    if name in _HOMES:
+        return getattr(import_module(f"cliqa.training.{_HOMES[name]}"), name)
+    if name in _REGISTERED:
+        return import_module("cliqa.registry").PLUGINS.get(name)
+    raise AttributeError(f"module 'cliqa.training' has no attribute '{name}'. It has {__all__}.")
+
+
+def __dir__() -> list[str]:
+    """Return the names of the module, those that are not loaded yet too."""
+    return sorted({*globals(), *__all__})

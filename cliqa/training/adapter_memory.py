@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from cliqa.models.lora.layer import ROW_NORM, LoRALayer
 from cliqa.training.importance.per_sample import evaluation_mode
 from cliqa.training.loop.batching import RaggedImages, apply_model
+from cliqa.training.loop.tasks import one_head
 from cliqa.training.plugins.base import SavedState
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ModelError
@@ -142,14 +143,15 @@ class InterferenceFree(AdapterMemory):
         self, strategy: Strategy, layers: Layers, experience: int
     ) -> dict[str, Tensor]:
         """Return the covariances of the layers' inputs over some of the experience's samples."""
-        data = strategy.adapted_dataset.eval()
+        data = strategy.measured(strategy.adapted_dataset)
         if len(data) > self.samples:
             random = generator(strategy.options.seed, "inflora", experience)
             chosen = torch.randperm(len(data), generator=random)[: self.samples]
             data = data.subset(chosen.sort().values.tolist())
         loader = track(strategy.loader(data, train=False), "pass over the training samples")
         batches = (b[0].to(strategy.device) for b in loader)
-        return input_covariances(strategy.model, layers, batches)
+        with one_head(strategy):
+            return input_covariances(strategy.model, layers, batches)
 
 
 ROUNDING = 1e-10

@@ -9,9 +9,10 @@ from avalanche.training.plugins import EvaluationPlugin
 from avalanche.training.plugins.clock import Clock
 from avalanche.training.templates.base_sgd import PeriodicEval
 
+from cliqa.training.loop.avalanche_loop import RunSettings
 from cliqa.training.strategy import Strategy
 
-STATELESS = (EvaluationPlugin, PeriodicEval)
+STATELESS = (EvaluationPlugin, PeriodicEval, RunSettings)
 """Plugins without a state that training depends on."""
 
 

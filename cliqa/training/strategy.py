@@ -212,6 +212,9 @@ class Strategy(Protocol):
     def new_places(self) -> list[int]:
         """Return the indices of the batch's new samples in `adapted_dataset`; a memory's not."""
 
+    def measured(self, data: Samples) -> Samples:
+        """Return samples as methods measure them: with the evaluation transform."""
+
     def training_samples(self, count: int = 0) -> Iterator[tuple[Tensor | RaggedImages, Tensor]]:
         """Yield inputs (B, ...) and targets (B,) of the step's training samples, on the device.
 

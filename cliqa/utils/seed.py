@@ -41,6 +41,22 @@ def seed_everything(seed: int, *place: str | int) -> None:
     random.seed(value)
     np.random.seed(value % 2**32)
     torch.manual_seed(value)
+    _origin.clear()
+    _origin[value] = seed
+
+
+_origin: dict[int, int] = {}
+"""The seed that PyTorch was last given by `seed_everything`, and the run's seed behind it."""
+
+
+def script_seed() -> int:
+    """Return the seed that a script has given to ``torch.manual_seed``.
+
+    Where `seed_everything` was the last to set one, it is the run's seed that it was called with: a
+    second training in a script has the seed of the first.
+    """
+    current = torch.initial_seed()
+    return _origin.get(current, current)
 
 
 def generator(seed: int, *place: str | int) -> torch.Generator:

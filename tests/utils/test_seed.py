@@ -8,7 +8,7 @@ import random
 import numpy as np
 import torch
 
-from cliqa.utils.seed import derive_seed, generator, numerics, seed_everything
+from cliqa.utils.seed import derive_seed, generator, numerics, script_seed, seed_everything
 
 
 def draw() -> tuple[float, float, float]:
@@ -66,3 +66,13 @@ def test_algorithms_are_chosen_for_a_run_alone() -> None:
         assert torch.backends.cudnn.benchmark
     assert not torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cudnn.benchmark
+
+
+def test_a_scripts_seed_is_that_of_torch_or_of_the_run_before() -> None:
+    torch.manual_seed(5)
+    assert script_seed() == 5
+    seed_everything(5, "step", 3)
+    seed_everything(6, "step", 4)
+    assert script_seed() == 6
+    torch.manual_seed(7)
+    assert script_seed() == 7

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.transforms.functional import pil_to_tensor
 
+from cliqa.benchmarks.experience import NamedExperience
 from cliqa.models.arguments import check_integer
 from cliqa.pretraining.pairs import IMAGENET_MEAN, IMAGENET_STD, Images, PairDataset
 from cliqa.pretraining.pretrainer import Pretrainer, Row
@@ -146,17 +150,52 @@ class LabelFreePretraining(ContinualPlugin):
         )
 
 
-def images_of(experience: object) -> Images:
-    """Return the training images of an experience.
+def images_of(experience: Any) -> Images:  # noqa: ANN401
+    """Return the training images of an experience, of this package's streams or of Avalanche's.
 
     Raises:
-        ConfigError: It has no images with scores.
+        ConfigError: It has no images with scores, or its data set gives them transformed only.
     """
-    source: Images | None = getattr(experience, "source", None)
-    if source is None:
-        raise ConfigError(
-            "LabelFreePretraining: needs one data set of images with scores at a time "
-            "(scenario.type='QualityStream', and no joint training). Drop the plugin, or pretrain "
-            "before the stream with a config's pretrain section."
-        )
-    return source
+    if isinstance(experience, NamedExperience):
+        source: Images | None = experience.source
+        if source is None:
+            raise ConfigError(
+                "LabelFreePretraining: needs one data set of images with scores at a time "
+                "(scenario.type='QualityStream', and no joint training). Drop the plugin, or "
+                "pretrain before the stream with a config's pretrain section."
+            )
+        return source
+    return Untransformed(experience.dataset)
+
+
+class Untransformed:
+    """The images of an Avalanche data set before its transforms, for `PairDataset`.
+
+    Args:
+        dataset: Its samples begin with a Pillow image or a uint8 tensor (3, H, W).
+
+    Raises:
+        ConfigError: They do not.
+    """
+
+    def __init__(self, dataset: Any) -> None:  # noqa: ANN401
+        self._data = dataset.eval().replace_current_transform_group((None, None))
+        self.image(0)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def image(self, index: int) -> Tensor:
+        """Return image `index`, uint8 (3, H, W)."""
+        image = self._data[index][0]
+        if isinstance(image, Image.Image):
+            image = pil_to_tensor(image.convert("RGB"))
+        if not isinstance(image, Tensor) or image.dtype != torch.uint8 or image.shape[0] != 3:
+            got = getattr(image, "dtype", type(image).__name__)
+            raise ConfigError(
+                "LabelFreePretraining: needs images before their transforms, a Pillow image or a "
+                f"uint8 tensor (3, H, W), and the data set gives {got}. Give it no transform, and "
+                "give the transforms to the benchmark: nc_benchmark(train_transform=..., "
+                "eval_transform=...), or transform_groups of an AvalancheDataset."
+            )
+        return image

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -34,6 +34,20 @@ def drawn_samples(total: int, count: int, seed: int, step: int) -> list[int]:
     """Return the indices of `count` out of `total` samples, drawn by seed and step."""
     random = generator(seed, "importance", step)
     return torch.randperm(total, generator=random)[:count].sort().values.tolist()
+
+
+def tasks_of(experience: object) -> Collection[int]:
+    """Return the task labels of an experience's samples; none where it has no tasks."""
+    found: Collection[int] = getattr(experience, "task_labels", ())
+    return found
+
+
+def classes_of(experience: object) -> set[int]:
+    """Return the classes of an experience's samples; none of scores."""
+    targets: Sequence[Any] = getattr(getattr(experience, "dataset", None), "targets", ())
+    if not len(targets) or torch.as_tensor(targets[0]).is_floating_point():
+        return set()
+    return {int(target) for target in targets}
 
 
 if TYPE_CHECKING:
@@ -73,7 +87,7 @@ class StreamData(Base):
     _after_training_epoch: Callable[..., None]
 
     def make_train_dataloader(self, num_workers: int = 0, **kwargs: object) -> None:
-        """Make the loader of the current step (Avalanche's own for its task-labelled streams)."""
+        """Make the loader of the current step (Avalanche's own for several tasks in one)."""
         if self._is_task_labelled_by_others():
             super().make_train_dataloader(num_workers=num_workers, **kwargs)  # type: ignore[misc]
             return
@@ -87,9 +101,9 @@ class StreamData(Base):
         self.dataloader = self.loader(self.adapted_dataset, train=False)
 
     def _is_task_labelled_by_others(self) -> bool:
-        """Return whether the experience has task labels and comes from another library's stream."""
+        """Return whether another library's experience has samples of several tasks."""
         experience = self.experience
-        return hasattr(experience, "task_labels") and not isinstance(experience, NamedExperience)
+        return len(tasks_of(experience)) > 1 and not isinstance(experience, NamedExperience)
 
     def loader(
         self,
@@ -149,7 +163,7 @@ class StreamData(Base):
 
     def training_samples(self, count: int = 0) -> Iterator[tuple[Tensor | RaggedImages, Tensor]]:
         """Yield inputs and targets of the step's training samples, with evaluation transforms."""
-        data = self.adapted_dataset.eval()
+        data = self.measured(self.adapted_dataset)
         if 0 < count < len(data):
             drawn = drawn_samples(len(data), count, self.options.seed, self.step_index)
             data = data.subset(drawn)
@@ -157,6 +171,10 @@ class StreamData(Base):
         loader = self.loader(data, train=False, batch_size=self.train_mb_size)
         for batch in track(loader, "pass over the training samples"):
             yield batch[0].to(self.device), batch[1].to(self.device)
+
+    def measured(self, data: Samples) -> Samples:
+        """Return samples with the evaluation transform."""
+        return data.eval()
 
     def task_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the run's loss function of outputs and targets."""

@@ -7,7 +7,8 @@ is stopped and resumed repeats the unfinished epoch and ends with bit-identical 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,26 +17,25 @@ from avalanche.training.supervised import Naive
 from avalanche.training.templates import SupervisedTemplate
 
 from cliqa.models.freezing import set_training
-from cliqa.models.pruned import pruning_of
-from cliqa.training.cut_channels import cut_channels
+from cliqa.training.loop.avalanche_loop import RunSettings
 from cliqa.training.loop.batching import is_one_value, one_value_error
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.parameter_groups import ParameterGroups
 from cliqa.training.loop.precision import Precision
+from cliqa.training.loop.resuming import Resumable
 from cliqa.training.loop.schedule import Schedule
 from cliqa.training.loop.selection import BestEpoch
-from cliqa.training.loop.steps import Steps
-from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.state import capture_plugins, copied_to, restore_plugins
-from cliqa.utils.errors import CliqaError
-from cliqa.utils.seed import seed_everything
+from cliqa.training.plugins.base import ContinualPlugin, prepare_all
+from cliqa.training.state import restore_plugins
+from cliqa.utils.errors import CliqaError, ConfigError
+from cliqa.utils.seed import script_seed, seed_everything
 
 
 class TrainingError(CliqaError):
     """The loss is no longer a finite number."""
 
 
-class StreamTemplate(Steps):
+class StreamTemplate(Resumable):
     """What this package adds to Avalanche's template; mixed in before the strategy's class.
 
     Attributes:
@@ -81,6 +81,58 @@ class StreamTemplate(Steps):
             if isinstance(plugin, ContinualPlugin):
                 plugin.check(self.plugins)
 
+    # ---------------------------------------------------------------- a script of one's own
+
+    def train(
+        self,
+        experiences: CLExperience | Iterable[CLExperience],
+        eval_streams: Sequence[Any] | None = None,
+        num_workers: int | None = None,
+        **others: object,
+    ) -> dict[str, Any]:
+        """Train on one experience or several, as Avalanche's method does.
+
+        Args:
+            experiences: Each is a step; `steps` may join them.
+            eval_streams: What ``eval_every`` evaluates; None for the experience that is trained.
+            num_workers: Worker processes that load samples, from now on.
+            others: Avalanche's other arguments for loaders; ours have none.
+
+        Returns:
+            The last value of every metric.
+
+        Raises:
+            ConfigError: There are other arguments.
+        """
+        if others:
+            raise ConfigError(
+                f"{type(self).__name__}.train: {', '.join(others)} cannot be set, as batches are "
+                "loaded in an order that repeats. It takes num_workers."
+            )
+        self._complete()
+        if num_workers is not None:
+            self.options = replace(self.options, num_workers=num_workers)
+        chosen = list(experiences) if isinstance(experiences, Iterable) else [experiences]
+        watched = None if eval_streams is None else list(eval_streams)
+        for step in self.steps(chosen):
+            self.run_step(self.clock.train_exp_counter, step, watched)
+        metrics: dict[str, Any] = self.evaluator.get_last_metrics()
+        return metrics
+
+    def eval(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Evaluate, as Avalanche's method does, and return the last value of every metric."""
+        self._complete()
+        metrics: dict[str, Any] = super().eval(*args, **kwargs)
+        return metrics
+
+    def _complete(self) -> None:
+        """Prepare the model, and set defaults, where `configure` was not called."""
+        if not hasattr(self, "selection"):
+            prepare_all(self.model, self.plugins)
+            found = [p.seed for p in self.plugins if isinstance(p, RunSettings)]
+            seed = found[0] if found else script_seed()
+            self.configure(TrainingOptions(seed=seed), Schedule(None))
+
     # ---------------------------------------------------------------- the stream
 
     def steps(self, stream: Sequence[CLExperience]) -> list[list[CLExperience]]:
@@ -111,14 +163,23 @@ class StreamTemplate(Steps):
             experiences: The experiences to train on.
             validation: The experiences that ``eval_every`` evaluates.
         """
+        self.run_step(index, experiences, [list(validation)] if validation else [])
+
+    def run_step(
+        self, index: int, experiences: list[CLExperience], watched: list[Any] | None
+    ) -> None:
+        """Train one step; `watched` are the streams that ``eval_every`` evaluates, as Avalanche's.
+
+        Raises:
+            ConfigError: A batch has one value a channel, and the model normalises over batches.
+        """
         self.step_index = index
         self.epochs_done = 0
         self.selection.start()
         loaders = {"num_workers": self.options.num_workers}
         chosen = experiences if len(experiences) > 1 else experiences[0]
-        watched = [list(validation)] if validation else []
         try:
-            self.train(chosen, eval_streams=watched, **loaders)
+            super().train(chosen, eval_streams=watched, **loaders)
         except ValueError as error:
             if not is_one_value(error):
                 raise
@@ -204,69 +265,6 @@ class StreamTemplate(Steps):
         self.optimized_param_id = dict(self.model.named_parameters())
         if reset_optimizer_state:
             self.optimizer.state.clear()
-
-    # ---------------------------------------------------------------- state
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state that the rest of the run depends on: tensors and plain types only."""
-        return {
-            "step_index": self.step_index,
-            "epochs_done": self.epochs_done,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "precision": self.precision.state_dict(),
-            "plugins": capture_plugins(self),
-            "selection": self.selection.state_dict(),
-            **({"pruning": pruning_of(self.model)} if pruning_of(self.model) else {}),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load a state: the model and the plugins now, the rest when training resumes."""
-        cut_channels(self, state.get("pruning", ()))
-        self.model.load_state_dict(state["model"])
-        restore_plugins(self, state["plugins"])
-        self._pending = state
-
-    @property
-    def resumes_mid_step(self) -> bool:
-        """Whether this step is resumed after one of its epochs.
-
-        The restored state then replaces what a hook at the step's start changes.
-        """
-        state = self._pending
-        return (
-            state is not None
-            and state["step_index"] == self.step_index
-            and state["epochs_done"] > 0
-        )
-
-    def _start(self) -> None:
-        """Start the schedule, from the beginning or from a restored state.
-
-        Where a step is resumed after an epoch, the model and the plugins are restored once more,
-        because the hooks at the step's start have changed them.
-        """
-        mid_step = self.resumes_mid_step
-        state, self._pending = self._pending, None
-        if state is None:
-            self.schedule.start(self.optimizer, self.train_epochs, self.steps_per_epoch)
-            return
-        # a state from before any training has no optimizer state
-        trained = state["step_index"] > 0 or state["epochs_done"] > 0
-        self.precision.load_state_dict(state["precision"])
-        if trained and (mid_step or not self.options.reset_optimizer):
-            self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.start(self.optimizer, self.train_epochs, self.steps_per_epoch)
-        if mid_step:
-            self.epochs_done = state["epochs_done"]
-            self.model.load_state_dict(state["model"])
-            restore_plugins(self, state["plugins"])
-            if "selection" in state:
-                self.selection.load_state_dict(copied_to(state["selection"], self.device))
-            self.schedule.load_state_dict(state["schedule"])
-            # restores the rates that start() reset
-            self.optimizer.load_state_dict(state["optimizer"])
 
 
 def with_stream_template(strategy: type[SupervisedTemplate]) -> type[SupervisedTemplate]:

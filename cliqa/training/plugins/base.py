@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from avalanche.training.plugins import SupervisedPlugin
+from avalanche.training.templates.base_sgd import BaseSGDTemplate
 from torch import nn
 
 from cliqa.models.pruned import Step
+from cliqa.training.loop.avalanche_loop import hosted, settings_of
+from cliqa.training.loop.stream_data import StreamData
+from cliqa.training.strategy import Strategy
 
 HOOKS = frozenset(name for name in dir(SupervisedPlugin) if name.startswith(("before_", "after_")))
 """The names that Avalanche's training and evaluation loops call."""
@@ -46,9 +51,10 @@ class SavedState:
 class ContinualPlugin(SavedState, SupervisedPlugin):
     """A continual-learning method: hooks, and a state that a checkpoint can hold.
 
-    A hook gets the strategy (`cliqa.training.strategy.Strategy`). Avalanche looks hooks up by name
-    and ignores unknown ones; here a misspelt hook is an error when the class is defined. So is a
-    missing state: every method names the attributes in `saved`, ``()`` for none, or has its own
+    A hook gets the strategy (`cliqa.training.strategy.Strategy`): one of this package, or in a
+    plain script one of Avalanche's own with what it lacks (`as_loop`). Avalanche looks hooks up by
+    name and ignores unknown ones; here a misspelt hook is an error when the class is defined. So is
+    a missing state: every method names the attributes in `saved`, ``()`` for none, or has its own
     `state_dict` and `load_state_dict`. A base class for methods is defined with ``abstract=True``.
 
     Attributes:
@@ -69,12 +75,14 @@ class ContinualPlugin(SavedState, SupervisedPlugin):
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
-        for name in vars(cls):
+        for name in list(vars(cls)):
             if name.startswith(("before_", "after_")) and name not in HOOKS:
                 raise TypeError(
                     f"{cls.__name__}.{name} is not a hook of Avalanche and would never run. "
                     f"Hooks: {', '.join(sorted(HOOKS))}."
                 )
+            if name in HOOKS:
+                setattr(cls, name, _in_any_loop(vars(cls)[name]))
         declared = {name for base in cls.__mro__ for name in vars(base) if base not in _BASES}
         if not abstract and "saved" not in declared and not declared >= _STATE:
             raise TypeError(
@@ -88,6 +96,18 @@ class ContinualPlugin(SavedState, SupervisedPlugin):
 
         The change must depend on the plugin's arguments and the model alone.
         """
+
+    def is_prepared(self, model: nn.Module) -> bool:
+        """Return whether `prepare` has changed this model; where not, a plain script calls it."""
+        return False
+
+    def before_training(self, strategy: Strategy, **kwargs: object) -> None:
+        """Complete a plain strategy of Avalanche's."""
+        as_loop(strategy, **kwargs)
+
+    def before_eval(self, strategy: Strategy, **_: object) -> None:
+        """Complete a plain strategy of Avalanche's that has not been trained."""
+        as_loop(strategy)
 
     def check(self, plugins: Sequence[object]) -> None:
         """Refuse incompatible plugins, before data are read.
@@ -122,3 +142,49 @@ class ContinualPlugin(SavedState, SupervisedPlugin):
 
 _BASES = (ContinualPlugin, *ContinualPlugin.__mro__[1:])
 _STATE = {"state_dict", "load_state_dict"}
+
+
+def as_loop(strategy: Any, **kwargs: object) -> Any:  # noqa: ANN401
+    """Return a strategy as a plugin of this package expects it.
+
+    Args:
+        strategy: One of this package, which is returned, or one of Avalanche's own, whose model is
+            prepared and whose plugins are checked the first time.
+        kwargs: The arguments of ``strategy.train``.
+
+    Raises:
+        CliqaError: A plugin does not fit the model, or another plugin.
+    """
+    if isinstance(strategy, StreamData) or not isinstance(strategy, BaseSGDTemplate):
+        return strategy
+    settings = settings_of(strategy)
+    if not settings.ready:
+        prepare_all(strategy.model, hosted(strategy, settings).plugins)
+        settings.ready = True
+        if strategy.is_training:
+            settings.before_training(strategy, **kwargs)
+    return hosted(strategy, settings)
+
+
+def prepare_all(model: nn.Module, plugins: Sequence[object]) -> None:
+    """Check plugins, and let them change the model of a plain script unless they have done so.
+
+    Raises:
+        CliqaError: A plugin does not fit the model, or another plugin.
+    """
+    own = [plugin for plugin in plugins if isinstance(plugin, ContinualPlugin)]
+    for plugin in own:
+        plugin.check(plugins)
+    for plugin in own:
+        if not plugin.is_prepared(model):
+            plugin.prepare(model)
+
+
+def _in_any_loop(hook: Callable[..., None]) -> Callable[..., None]:
+    """Return a hook that gets its strategy by `as_loop`."""
+
+    @functools.wraps(hook)
+    def call(self: ContinualPlugin, strategy: object, *args: object, **kwargs: object) -> None:
+        hook(self, as_loop(strategy, **kwargs), *args, **kwargs)
+
+    return call

@@ -69,9 +69,10 @@ class DER(SampleMemory):
         """Refuse a strategy that trains on several experiences at once."""
         if len(strategy.adapted_dataset) != len(strategy.experience.dataset):
             raise ConfigError(
-                f"DER: {type(strategy).__name__} trains on several experiences at once, and the "
-                "memory is of earlier ones. Use cl_strategy.type='DER', or drop the plugin."
+                "DER: the strategy trains on several experiences at once, and the memory is of "
+                "earlier ones. Use cl_strategy.type='DER' (in a script Naive), or drop the plugin."
             )
+        self.check_stream(strategy)
 
     def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
         """Start loading memory batches, unless the memory is empty."""

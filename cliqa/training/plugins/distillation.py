@@ -82,6 +82,11 @@ class Distillation(ContinualPlugin):
             return
         if self.path is not None and self.opener is not None:
             self.set_teacher(self.opener(self.path))
+        elif self.path is not None:
+            raise ConfigError(
+                f"Distillation: teacher='{self.path}' is opened where a config is trained. In a "
+                f"script give the model: teacher=cliqa.load('{self.path}').network."
+            )
         else:
             raise ConfigError(
                 "Distillation: there is no teacher. Set a run's checkpoint in the config: "

@@ -18,6 +18,7 @@ from cliqa.training.importance.quadratic import (
     trainable,
     without,
 )
+from cliqa.training.loop.tasks import one_head
 from cliqa.training.strategy import Strategy
 from cliqa.utils.seed import generator
 
@@ -151,10 +152,11 @@ class EWC(QuadraticPenalty):
 
     def measure(self, strategy: Strategy) -> Weights:
         """Return F on the experience's data alone."""
-        return fisher_diagonal(
-            strategy.model,
-            strategy.training_samples(self.n_samples),
-            kind=self.fisher,
-            sigma=self.sigma,
-            random=generator(strategy.options.seed, "fisher", strategy.step_index),
-        )
+        with one_head(strategy):
+            return fisher_diagonal(
+                strategy.model,
+                strategy.training_samples(self.n_samples),
+                kind=self.fisher,
+                sigma=self.sigma,
+                random=generator(strategy.options.seed, "fisher", strategy.step_index),
+            )

@@ -167,6 +167,10 @@ class LoRA(TaskViews):
         )
         self._set_trainable(model)
 
+    def is_prepared(self, model: nn.Module) -> bool:
+        """Return whether the model has adapters."""
+        return bool(lora_layers(model))
+
     def own_names(self, model: nn.Module) -> list[str]:
         """Return the tensors of adapters, heads and trained norms; empty unless ``per_task``."""
         if self.mode != "per_task":

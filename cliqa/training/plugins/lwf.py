@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from cliqa.losses.pairwise import FidelityLoss
 from cliqa.models.arguments import check_choice, check_least, check_positive
 from cliqa.models.pruned import pruning_of, widen
 from cliqa.registry import PLUGINS
+from cliqa.training.loop.stream_data import classes_of
+from cliqa.training.loop.tasks import classes_by_task, outputs_by_task
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
@@ -64,6 +67,7 @@ class LwF(ContinualPlugin):
         self._teacher: nn.Module | None = None
         self._weights: dict[str, Tensor] | None = None  # of a teacher that is not built yet
         self._classes: list[int] = []  # the classes that the teacher knows
+        self._tasks: dict[int, list[int]] = {}  # the same by task, for a head of each
         self._pruned = 0  # pruning steps of the model that the teacher has
 
     def before_backward(self, strategy: Strategy, **_: object) -> None:
@@ -74,16 +78,28 @@ class LwF(ContinualPlugin):
                 f"{strategy.mb_output.shape[1]} outputs per sample. Use None or 'mse'."
             )
         teacher = self.teacher(strategy.model)
-        if teacher is not None:
+        if teacher is None:
+            return
+        heads = outputs_by_task(strategy.model, teacher, strategy.mbatch)
+        if heads is None:
             with torch.no_grad():
                 truth = strategy.output_of(strategy.mbatch, teacher)
-            strategy.loss = strategy.loss + self.alpha * self.distance(strategy.mb_output, truth)
+            distance = self.distance(strategy.mb_output, truth)
+        else:
+            known = [self.distance(*heads[t], self._tasks[t]) for t in heads if t in self._tasks]
+            distance = torch.stack(known).sum()
+        strategy.loss = strategy.loss + self.alpha * distance
 
     def after_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Use a copy of the current model as the teacher from now on."""
         if self.alpha > 0:
             self._teacher, self._weights = _frozen(strategy.model), None
-            self._classes = list(getattr(strategy.experience, "classes_seen_so_far", []))
+            seen = getattr(strategy.experience, "classes_seen_so_far", None)
+            if seen is None:  # some of Avalanche's experiences do not say
+                seen = sorted({*self._classes, *classes_of(strategy.experience)})
+            self._classes = list(seen)
+            for task, own in classes_by_task(strategy.model, strategy.experience).items():
+                self._tasks[task] = sorted({*self._tasks.get(task, ()), *own})
             self._pruned = len(pruning_of(strategy.model))
 
     def teacher(self, model: nn.Module) -> nn.Module | None:
@@ -102,18 +118,21 @@ class LwF(ContinualPlugin):
             self._weights = None
         return self._teacher
 
-    def distance(self, outputs: Tensor, truth: Tensor) -> Tensor:
+    def distance(
+        self, outputs: Tensor, truth: Tensor, classes: Sequence[int] | None = None
+    ) -> Tensor:
         """Return how far outputs are from the teacher's, a scalar.
 
         Args:
             outputs: The student's, (B,) scores or (B, K) logits.
             truth: The teacher's, (B,) or (B, k) with k <= K.
+            classes: The classes that the teacher knows; None for those of a single head.
         """
         if outputs.dim() == 1:
             if self.distill == "fidelity":
                 return FidelityLoss(SPREAD, SPREAD)(outputs, truth)
             return output_distance(outputs, truth)
-        learnt = self._classes or list(range(truth.shape[1]))
+        learnt = classes or self._classes or list(range(truth.shape[1]))
         outputs, truth = outputs[:, learnt], truth[:, learnt]
         if self.distill == "mse":
             return output_distance(outputs, truth)
@@ -122,12 +141,14 @@ class LwF(ContinualPlugin):
     def state_dict(self) -> dict[str, Any]:
         """Return the teacher's weights and statistics, and its classes."""
         weights = self._weights if self._teacher is None else self._teacher.state_dict()
-        return {"teacher": weights, "classes": self._classes, "pruned": self._pruned}
+        tasks = {"tasks": self._tasks} if self._tasks else {}
+        return {"teacher": weights, "classes": self._classes, "pruned": self._pruned, **tasks}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load a teacher; it is built when the student is available."""
         self._teacher, self._weights = None, state["teacher"]
         self._classes = list(state["classes"])
+        self._tasks = dict(state.get("tasks", {}))
         self._pruned = state.get("pruned", 0)
 
 

@@ -14,6 +14,7 @@ from cliqa.training.importance.quadratic import (
     grown,
     trainable,
 )
+from cliqa.training.loop.tasks import one_head
 from cliqa.training.strategy import Strategy
 
 
@@ -59,9 +60,10 @@ class MAS(QuadraticPenalty):
         """Return the importances on the experience's data alone."""
         gradients = PerSampleGradients(strategy.model, power=1)
         count = 0
-        for inputs, targets in strategy.training_samples(self.n_samples):
-            gradients.add(squared_norm, inputs, targets)
-            count += len(targets)
+        with one_head(strategy):
+            for inputs, targets in strategy.training_samples(self.n_samples):
+                gradients.add(squared_norm, inputs, targets)
+                count += len(targets)
         return gradients.means(count)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from cliqa.models.arguments import check_integer
-from cliqa.models.fake_quantization import add_rounding, observe
+from cliqa.models.fake_quantization import add_rounding, observe, rounding_layers
 from cliqa.models.freezing import check_patterns
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
@@ -77,6 +77,10 @@ class QAT(ContinualPlugin):
             exclude = self.exclude
             check_patterns(model, exclude, "QAT: exclude")
         add_rounding(model, self.bits, self.momentum, exclude)
+
+    def is_prepared(self, model: nn.Module) -> bool:
+        """Return whether the model has rounding."""
+        return bool(rounding_layers(model))
 
     def check(self, plugins: Sequence[object]) -> None:
         """Check for methods with views of earlier experiences.

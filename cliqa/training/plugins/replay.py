@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cliqa.models.arguments import check_integer
 from cliqa.registry import PLUGINS
+from cliqa.training.loop.stream_data import classes_of
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Experience, Samples, Strategy
 from cliqa.utils.errors import ConfigError
@@ -46,6 +47,7 @@ class SampleMemory(ContinualPlugin, abstract=True):
         self.seed = seed
         self._experience = torch.zeros(0, dtype=torch.long)  # (M,) the experience of each sample
         self._index = torch.zeros(0, dtype=torch.long)  # (M,) its index in that experience
+        self._stream: Sequence[Experience] | None = None
 
     def __len__(self) -> int:
         return len(self._index)
@@ -53,6 +55,24 @@ class SampleMemory(ContinualPlugin, abstract=True):
     def seed_of(self, strategy: Strategy) -> int:
         """Return the seed of the draw."""
         return strategy.options.seed if self.seed is None else self.seed
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes to copy or to pickle: not the stream, which has the data."""
+        return {**vars(self), "_stream": None}
+
+    def check_stream(self, strategy: Strategy) -> None:
+        """Refuse the experience of another stream than that of the samples in the memory.
+
+        Raises:
+            ConfigError: It is one.
+        """
+        stream = strategy.experience.origin_stream
+        if len(self) and self._stream is not None and stream is not self._stream:
+            raise ConfigError(
+                f"{type(self).__name__}: the memory has samples of another stream, which this one "
+                "cannot give. Train on experiences of one benchmark: make it of all data sets."
+            )
+        self._stream = stream
 
     def memory(self, stream: Sequence[Experience]) -> Samples:
         """Return the remembered samples as one data set over the stream's experiences."""
@@ -116,8 +136,8 @@ class Replay(SampleMemory):
         Raises:
             ConfigError: The policy balances classes, and there are none.
         """
-        has_classes = hasattr(strategy.experience, "classes_in_this_experience")
-        if self.policy == "class_balanced" and not has_classes:
+        self.check_stream(strategy)
+        if self.policy == "class_balanced" and not classes_of(strategy.experience):
             raise ConfigError(
                 "Replay: policy='class_balanced' needs classes, and this stream has "
                 "scores. Use 'experience_balanced' or 'reservoir'."

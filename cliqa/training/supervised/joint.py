@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from avalanche.benchmarks import CLExperience
 from avalanche.benchmarks.utils.utils import concat_datasets
@@ -25,15 +26,12 @@ class JointTraining(Template):
         """Return the whole stream as the only step."""
         return [list(stream)]
 
-    def train_step(
-        self,
-        index: int,
-        experiences: list[CLExperience],
-        validation: Sequence[CLExperience] = (),
+    def run_step(
+        self, index: int, experiences: list[CLExperience], watched: list[Any] | None
     ) -> None:
         """Train on the union; hooks see the last experience as the current one."""
         self._joined = experiences
-        super().train_step(index, experiences[-1:], validation)
+        super().run_step(index, experiences[-1:], watched)
 
     def train_dataset_adaptation(self, **_: object) -> None:
         """Join the data of all experiences."""

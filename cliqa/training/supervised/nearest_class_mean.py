@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cliqa.models.heads.prototype import PrototypeHead
 from cliqa.models.outputs import last_output
@@ -32,6 +32,8 @@ class NearestClassMean(Template):
     needs_optimizer = False
 
     def __init__(self, **arguments: object) -> None:
+        if arguments.get("optimizer") is None:  # a script need not give one
+            arguments["optimizer"] = torch.optim.SGD([nn.Parameter(torch.zeros(()))], lr=0.0)
         super().__init__(**arguments)
         heads = [m for m in self.model.modules() if isinstance(m, PrototypeHead)]
         if len(heads) != 1 or not hasattr(self.model, "extract_feat"):

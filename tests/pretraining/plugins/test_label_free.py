@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from avalanche.benchmarks import benchmark_from_datasets
+from avalanche.benchmarks.utils import AvalancheDataset, TransformGroups
+from PIL import Image
+from torch.utils.data import TensorDataset
 
+from cliqa.benchmarks.experience import NamedExperience
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.pretraining.plugins.label_free import LabelFreePretraining, images_of
 from cliqa.training.plugins.packnet import PackNet
@@ -112,8 +117,21 @@ def test_a_model_without_features_is_refused(
 
 
 def test_what_is_no_data_set_of_images_is_refused() -> None:
+    data = AvalancheDataset([TensorDataset(torch.rand(4, 3, 8, 8), torch.rand(4))])
     with pytest.raises(ConfigError, match="needs one data set of images"):
-        images_of(object())
+        images_of(NamedExperience("features", data, 0))
+    with pytest.raises(ConfigError, match="before their transforms, .* gives torch.float32"):
+        images_of(benchmark_from_datasets(train=[data]).train_stream[0])
+
+
+def test_images_of_avalanches_own_streams_are_seen_before_their_transforms() -> None:
+    photos = [Image.new("L", (9, 7), grey) for grey in (10, 200)]
+    groups = TransformGroups({"train": lambda _: 1 / 0, "eval": lambda _: 1 / 0})
+    data = AvalancheDataset([list(zip(photos, [0.1, 0.9], strict=True))], transform_groups=groups)
+    images = images_of(benchmark_from_datasets(train=[data]).train_stream[0])
+    assert len(images) == 2
+    assert images.image(1).shape == (3, 7, 9)
+    assert images.image(1).unique().tolist() == [200]
 
 
 @pytest.mark.parametrize("name", ["epochs", "batch_size", "dim"])

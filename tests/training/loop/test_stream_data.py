@@ -12,7 +12,7 @@ import torch
 from avalanche.benchmarks import benchmark_from_datasets
 from avalanche.benchmarks.scenarios import with_task_labels
 from avalanche.benchmarks.utils import AvalancheDataset
-from avalanche.benchmarks.utils.data_attribute import ConstantSequence, DataAttribute
+from avalanche.benchmarks.utils.data_attribute import DataAttribute
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
@@ -131,14 +131,18 @@ def test_a_memory_follows_every_new_batch(make_strategy: Make, tiny_stream: Qual
     assert torch.isin(distinct, earlier).all()
 
 
-def test_benchmarks_with_task_labels_keep_avalanches_loaders(make_strategy: Make) -> None:
+@pytest.mark.parametrize(
+    ("tasks", "loader"), [((0, 1), "TaskBalancedDataLoader"), ((0, 0), "DataLoader")]
+)
+def test_experiences_of_several_tasks_keep_avalanches_loaders(
+    tasks: tuple[int, int], loader: str, make_strategy: Make
+) -> None:
     torch.manual_seed(0)
 
     def labelled(count: int) -> AvalancheDataset:
         data = TensorDataset(torch.rand(count, 3, 8, 8), torch.rand(count))
-        label = DataAttribute(
-            ConstantSequence(0, count), "targets_task_labels", use_in_getitem=True
-        )
+        labels = [tasks[k % 2] for k in range(count)]
+        label = DataAttribute(labels, "targets_task_labels", use_in_getitem=True)
         return AvalancheDataset([data], data_attributes=[label])
 
     both = benchmark_from_datasets(train=[labelled(24)], test=[labelled(8)])
@@ -154,7 +158,7 @@ def test_benchmarks_with_task_labels_keep_avalanches_loaders(make_strategy: Make
     strategy.on_epoch = watch
     strategy.train_step(0, [benchmark.train_stream[0]])
     strategy.eval(benchmark.test_stream)
-    assert loaders == ["TaskBalancedDataLoader"] * 3
+    assert loaders == [loader] * 3
     assert losses[-1] < losses[0]
     prediction, target = next(iter(strategy.evaluator.metrics[0].result().values()))
     assert prediction.shape == target.shape == (8,)

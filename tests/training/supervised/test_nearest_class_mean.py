@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from avalanche.benchmarks import benchmark_from_datasets, with_classes_timeline
+from avalanche.training.plugins import EvaluationPlugin
 
 from cliqa.benchmarks.clear import CLEAR
 from cliqa.engine.build import build
+from cliqa.models.build import build_model
+from cliqa.training import NearestClassMean
 from cliqa.utils.errors import ConfigError
 
 Config = dict[str, Any]
@@ -61,6 +65,23 @@ def test_the_order_of_the_stream_does_not_matter_in_the_end(
     assert torch.allclose(heads[0][0], heads[1][0], atol=1e-12)
     assert torch.equal(heads[0][1], heads[1][1])
     assert heads[0][1].sum() == 3 * 3 * 7  # every training sample once
+
+
+def test_a_script_without_an_optimizer_finds_the_same_means(
+    config: Config, assert_same: Callable[..., None]
+) -> None:
+    parts = build(config, torch.device("cpu"))
+    for index, step in enumerate(parts.strategy.steps(parts.benchmark.train_stream)):
+        parts.strategy.train_step(index, step)
+    data = [experience.dataset for experience in parts.benchmark.train_stream]
+    stream = with_classes_timeline(benchmark_from_datasets(train=data)).train_stream
+    script = NearestClassMean(
+        model=build_model(config["model"]),
+        eval_mb_size=config["cl_strategy"]["eval_mb_size"],
+        evaluator=EvaluationPlugin(loggers=[]),
+    )
+    script.train(stream)
+    assert_same(script.model.state_dict(), parts.model.state_dict())
 
 
 def test_images_go_through_the_evaluation_transform_and_the_network_stays_as_it_is(
