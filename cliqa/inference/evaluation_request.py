@@ -22,7 +22,6 @@ FILES = (".csv", ".json", ".xlsx")
 """Suffixes of score files; any other word before the ``=`` is a type of data set."""
 
 
-@dataclass(frozen=True)
 ALL = "all"
 """Stands for every data set of the config, also beside others."""
 

@@ -100,6 +100,7 @@ class DeployOptions:
                 f"{', '.join(PRESETS)}."
             )
         return PRESETS[self.preset]
+
     def to_dict(self) -> dict[str, Any]:
         """Return all options in plain types, as a file of JSON holds them."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))

@@ -10,8 +10,8 @@ from typing import Any
 from cliqa.config.load import dump_config
 from cliqa.engine.interrupts import memory_advice, stop_on_signals
 from cliqa.engine.loggers.build import build_loggers, close_loggers
-from cliqa.engine.options import RunOptions
 from cliqa.engine.loggers.run_logger import Audience
+from cliqa.engine.options import RunOptions
 from cliqa.engine.pretrain.check import check_pretraining
 from cliqa.engine.pretrain.parts import build_pretraining
 from cliqa.engine.sections import run_folder, with_command_line
