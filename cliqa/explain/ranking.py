@@ -107,11 +107,9 @@ def draw_strip(ladders: Sequence[Ladder]) -> Figure:
     cell = PAGE / levels
     curve = 1.5  # inches
     figure = new_figure(PAGE, (cell + 0.28) * len(ladders) + curve + 0.9)
-    images, curves = figure.add_gridspec(
-        2, 1, height_ratios=[(cell + 0.28) * len(ladders), curve + 0.4]
-    )
-    grid = images.subgridspec(len(ladders), levels)
-    below = curves.subgridspec(1, len(ladders))
+    halves = figure.add_gridspec(2, 1, height_ratios=[(cell + 0.28) * len(ladders), curve + 0.4])
+    grid = halves[0].subgridspec(len(ladders), levels)
+    below = halves[1].subgridspec(1, len(ladders))
     shared: Axes | None = None
     for row, ladder in enumerate(ladders):
         for level, (image, score) in enumerate(zip(ladder.images, ladder.scores, strict=True)):

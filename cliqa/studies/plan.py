@@ -202,8 +202,10 @@ def _splits(configs: Configs) -> tuple[int, int]:
     Raises:
         ConfigError: They ask for different numbers, or for none that can be.
     """
-    keys = ("splits", "folds")
-    asked = {file: tuple(c["scenario"].get(key) for key in keys) for file, c in configs.items()}
+    asked = {
+        file: (config["scenario"].get("splits"), config["scenario"].get("folds"))
+        for file, config in configs.items()
+    }
     for number in asked.values():
         check_split(*number, 0 if any(number) else None)
     if len(set(asked.values())) > 1:

@@ -84,7 +84,7 @@ def draw_scatter(
         _add_header(panels[index], shortened(name, 26), color(index), facts[index], lines)
     for axes in panels[count:]:
         axes.remove()
-    _add_legend(panels[:count])
+    _add_legend(list(panels[:count]))
     return figure
 
 

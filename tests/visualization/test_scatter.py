@@ -123,7 +123,7 @@ def test_scores_on_another_scale_have_axes_of_that_scale() -> None:
     assert low < 100 * data.target.min()
     assert 100 * data.target.max() < high < 105
     ends = [100 * data.target.min(), 100 * data.target.max()]
-    assert list(axes.lines[0].get_xdata()) == ends
+    assert np.ravel(axes.lines[0].get_xdata()).tolist() == ends
     assert corner(axes) == corner(draw_scatter({"koniq": data}).axes[0])
 
 
@@ -137,7 +137,7 @@ def test_one_data_set_is_drawn_on_its_own_scale(ends: tuple[float, float]) -> No
     points = axes.collections[0].get_offsets()
     predicted = worst + (best - worst) * data.prediction
     np.testing.assert_allclose(points, np.stack([predicted, raw], axis=1), rtol=1e-4)
-    assert list(axes.lines[0].get_xdata()) == sorted(ends)
+    assert np.ravel(axes.lines[0].get_xdata()).tolist() == sorted(ends)
     lower = ", lower is better" if worst > best else ""
     assert axes.get_ylabel() == f"true score{lower}"
     assert corner(axes) == corner(draw_scatter({"mine": own}, scale="unit").axes[0])

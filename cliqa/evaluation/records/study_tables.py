@@ -41,7 +41,7 @@ def study_table(study: Study) -> Table:
     if study.get("splits"):
         measure = LABELS.get(study["measure"], study["measure"])
         title = f"Final {measure} over random splits, median [95 % interval]"
-        return _table(title, "splits", study["rows"], _median_cell)
+        return _table(title, "splits", study, study["rows"], _median_cell)
     title = f"Final {LABELS.get(study['measure'], study['measure'])}, mean ± 95 % interval"
     return _table(title, "runs", study, study["rows"], _cell)
 
