@@ -242,9 +242,14 @@ def track(
             phase.update()
 
 
+def on_terminal() -> bool:
+    """Return whether standard error is a terminal; a bar of another library needs one too."""
+    return bool(getattr(sys.stderr, "isatty", lambda: False)())
+
+
 def _new_bar(title: str, total: int | None, unit: str) -> tqdm[Any] | None:
     """Return a bar on the terminal; None where standard error is none."""
-    if not getattr(sys.stderr, "isatty", lambda: False)():
+    if not on_terminal():
         return None
     columns = min(COLUMNS, _columns())
     room = max(8, columns - BESIDE_TITLE)
