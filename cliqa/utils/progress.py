@@ -40,7 +40,7 @@ logger = logging.getLogger(NAME)
 
 
 class Phase:
-    """A piece of work in progress; open inside a ``with`` block, or from `open` to `close`.
+    """A piece of work in progress; open inside a ``with`` block, or from `begin` to `close`.
 
     Args:
         title: What is done, e.g. ``"train eva epoch 2/8"``.
@@ -70,7 +70,7 @@ class Phase:
         self._wants_bar = bar
         self._started = time.monotonic()
 
-    def open(self) -> Phase:
+    def begin(self) -> Phase:
         """Begin."""
         self._started = time.monotonic()
         if self._wants_bar and not bar_is_shown():
@@ -83,7 +83,7 @@ class Phase:
         _lines.close(self)
 
     def __enter__(self) -> Phase:
-        return self.open()
+        return self.begin()
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -242,9 +242,14 @@ def track(
             phase.update()
 
 
+def on_terminal() -> bool:
+    """Return whether standard error is a terminal; a bar of another library needs one too."""
+    return bool(getattr(sys.stderr, "isatty", lambda: False)())
+
+
 def _new_bar(title: str, total: int | None, unit: str) -> tqdm[Any] | None:
     """Return a bar on the terminal; None where standard error is none."""
-    if not getattr(sys.stderr, "isatty", lambda: False)():
+    if not on_terminal():
         return None
     columns = min(COLUMNS, _columns())
     room = max(8, columns - BESIDE_TITLE)

@@ -48,7 +48,7 @@ def test_items_are_counted() -> None:
 
 
 def test_an_unknown_number_is_no_share() -> None:
-    phase = Phase("read", unit="image").open()
+    phase = Phase("read", unit="image").begin()
     assert phase.line() == "read: for 1 s now"
     phase.update(1234)
     phase.note = "slow"
@@ -59,7 +59,7 @@ def test_an_unknown_number_is_no_share() -> None:
 def test_an_error_closes_what_is_open_in_a_phase() -> None:
     def work() -> None:
         with Phase("outer", 2):
-            Phase("inner", 3).open()
+            Phase("inner", 3).begin()
             raise KeyError
 
     with pytest.raises(KeyError):

@@ -72,7 +72,7 @@ class ProgressBar(BaseLogger):
 
     def _open(self, strategy: SupervisedTemplate, title: str) -> None:
         self.close()
-        self._phase = Phase(title, len(strategy.dataloader), bar=self._bars).open()
+        self._phase = Phase(title, len(strategy.dataloader), bar=self._bars).begin()
 
 
 def with_progress(loggers: list[Any]) -> list[Any]:

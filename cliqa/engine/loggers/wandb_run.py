@@ -63,6 +63,9 @@ class WandBLogger(AvalancheWandBLogger, RunLogger):
         ConfigError: `mode` is unknown.
     """
 
+    step: int
+    """The library's step: training iterations so far."""
+
     def __init__(
         self,
         project_name: str = "cliqa",

@@ -15,6 +15,7 @@ from cliqa.config.suggest import closest
 from cliqa.models.weights.weights import load_weights
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
+from cliqa.utils.progress import on_terminal
 
 CONTAINERS = ("features", "trunk_output", "layers", "blocks")
 """Children of torchvision's models that contain the layers."""
@@ -152,7 +153,7 @@ def _model(arch: str, weights: str | None) -> nn.Module:
         load_weights(model, weights)
         return model
     try:
-        return torchvision.models.get_model(arch, weights=weights)
+        return torchvision.models.get_model(arch, weights=weights, progress=on_terminal())
     except (OSError, RuntimeError) as error:  # no network; a file whose hash is wrong
         raise NoDownloadError(arch, weights, str(error), published[weights].url) from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recorded import record
+from recorded import record  # type: ignore[import-not-found]  # found by the tests alone
 
 
 class Experiment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from recorded import record
+from recorded import record  # type: ignore[import-not-found]  # found by the tests alone
 
 set_experiment = record("project")
 log_dict = record("config")

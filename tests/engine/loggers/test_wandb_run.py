@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from cliqa.engine.loggers import wandb_run
-from cliqa.engine.loggers.build import build_loggers
+from cliqa.engine.loggers.build import build_loggers, close_loggers
 from cliqa.engine.loggers.guard import guarded
+from cliqa.engine.loggers.run_logger import Audience
 from cliqa.engine.loggers.wandb_run import WandBLogger, is_logged_in, is_reachable
 from cliqa.utils.errors import ConfigError
 
@@ -25,8 +26,17 @@ Trained = Callable[[list[Any]], dict[str, Any]]
 @pytest.mark.slow
 def test_wandb_runs_offline(trained: Trained, tmp_path: Path) -> None:
     loggers = build_loggers({"loggers": [{"type": "WandBLogger", "project_name": "t"}]}, tmp_path)
+    facts = Audience(loggers).begin({"seed": 0}, tmp_path)
     trained(loggers)
-    assert list(tmp_path.rglob("*.wandb"))
+    (file,) = tmp_path.rglob("*.wandb")
+    first = facts["WandBLogger"]
+    assert first["link"] == f"wandb sync --append {file.parent}"
+    assert file.name == f"run-{first['id']}.wandb"
+    (tmp_path / "run.json").write_text(json.dumps({"loggers": facts}))
+    again = build_loggers({"loggers": [{"type": "WandBLogger"}]}, tmp_path)  # of a resumed run
+    second = Audience(again).begin({"seed": 0}, tmp_path)["WandBLogger"]
+    close_loggers(again)
+    assert second["id"] == first["id"]
 
 
 def test_wandb_refuses_an_unknown_mode(tmp_path: Path) -> None:

@@ -68,7 +68,8 @@ def test_pretrained_takes_a_backbone_or_the_whole_model(tmp_path: Path) -> None:
 def test_true_asks_for_imagenet_weights(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, Any]] = []
 
-    def get_model(arch: str, weights: Any) -> Any:
+    def get_model(arch: str, weights: Any, progress: bool) -> Any:
+        assert not progress  # no bar of a download where there is no terminal
         asked.append((arch, weights))
         raise OSError("no network")
 
