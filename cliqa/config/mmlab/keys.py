@@ -245,4 +245,9 @@ def translate(name: str, value: object) -> Translation | None:
     >>> str(translate("randomness", {"seed": 3, "deterministic": True}))
     'Set seed=3, deterministic=True.'
     """
-    return KEYS[name](value) if name in KEYS else None
+    if name not in KEYS:
+        return None
+    try:
+        return KEYS[name](value)
+    except (TypeError, ValueError):  # numbers that are none
+        return Translation(lost=[f"{name} cannot be read"])

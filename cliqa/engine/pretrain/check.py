@@ -21,6 +21,7 @@ from cliqa.pretraining.text_anchors import build_anchors
 from cliqa.registry import LOGGERS, LOSSES, check_component, parameters_of
 from cliqa.transforms.degradations.ladders import find_family
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
 
 BY_ENGINE = {
     "data": ("seed",),
@@ -62,6 +63,8 @@ def check_pretraining(config: Mapping[str, Any]) -> dict[str, Any]:
             train on.
     """
     section = config["pretrain"]
+    if config.get("cl_strategy"):
+        get_logger(__name__).warning("cl_strategy: not used, as the config has 'pretrain'.")
     for place in listed(LOGGERS, config, "loggers", provided=PROVIDED):
         place.check()
     check_model(config["model"])

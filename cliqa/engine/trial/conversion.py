@@ -45,7 +45,11 @@ def convert_checked(source: str, out: str | Path, experiences: int = 10) -> Conv
         raise ConfigError(f"--out {out}: exists. Give another name, or remove it first.")
     if experiences < 1:
         raise ConfigError(f"--experiences {experiences}: must be at least 1.")
-    conversion = convert(source, experiences)
+    try:
+        conversion = convert(source, experiences)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ConfigError(f"{source}: cannot be converted: a value is wrong ({reason}).") from error
     text = as_text(conversion, source, str(out))
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder) / target.name

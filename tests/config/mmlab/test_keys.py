@@ -98,8 +98,11 @@ def test_no_key_is_a_section_of_ours() -> None:
     assert translate("scenario", {}) is None
 
 
+BROKEN = {"mean": ["a"], "std": 3, "type": "EMAHook", "momentum": "x", "checkpoint": 3}
+
+
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("value", [None, {}, [], 3, "x", [1], {"a": {"b": 1}}, True])
+@pytest.mark.parametrize("value", [None, {}, [], 3, "x", [1], {"a": {"b": 1}}, True, BROKEN])
 def test_every_value_has_an_answer(key: str, value: object) -> None:
     found = translate(key, value)
     assert found is not None

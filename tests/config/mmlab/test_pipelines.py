@@ -78,7 +78,10 @@ def test_a_step_has_a_counterpart_that_runs(
 
 
 def test_normalisation_comes_last_but_for_erasing() -> None:
-    given = [{"type": "RandomErasing"}, {"type": "CenterCrop", "crop_size": 8}]
+    given: list[dict[str, Any]] = [
+        {"type": "RandomErasing"},
+        {"type": "CenterCrop", "crop_size": 8},
+    ]
     steps = translate_pipeline(given, IMAGENET).steps
     assert [step["type"] for step in steps] == [
         "CenterCrop", "ToTensor", "Normalize", "RandomErasing",

@@ -56,6 +56,11 @@ def test_wrong_kinds_are_refused(key: str, value: Any, message: str) -> None:
         check_pretraining(changed(key, value))
 
 
+def test_a_strategy_beside_a_pretraining_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    check_pretraining({**CONFIG, "cl_strategy": {"type": "Naive"}})
+    assert "cl_strategy: not used, as the config has 'pretrain'." in caplog.text
+
+
 def test_the_scenario_is_checked_too() -> None:
     config = copy.deepcopy(CONFIG)
     config["scenario"]["eval_transform"][0]["unheard_of"] = 1

@@ -62,6 +62,16 @@ def test_outputs_are_checked_first(tmp_path: Path) -> None:
     assert (tmp_path / "there.py").read_text() == "seed = 1\n"
 
 
+def test_values_of_the_wrong_kind_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.py"
+    path.write_text(
+        "_base_ = ['mmpretrain::resnet/resnet18_8xb32_in1k.py']\n"
+        "auto_scale_lr = dict(base_batch_size='many')\n"
+    )
+    with pytest.raises(ConfigError, match="cannot be converted: a value is wrong .*many"):
+        convert_checked(str(path), tmp_path / "y.py")
+
+
 def test_a_model_that_cannot_be_built_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "x.py"
     path.write_text(
