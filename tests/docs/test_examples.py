@@ -48,7 +48,13 @@ INLINE = re.compile(r"`(python [\w/]+\.py [^`]*)`")
 WITH_PYTHON = [name for name, text in PAGES.items() if "```python" in text]
 PLACEHOLDERS = ("config/x.py", "CONFIG")
 COMING = (
-    *("deploy.preset=", "pretrain.loss_type=", "pretrain.data.table=", "compare-training"),
+    *(
+        "deploy.preset=",
+        "--pretraining",
+        "pretrain.loss_type=",
+        "pretrain.data.table=",
+        "compare-training",
+    ),
     *("pretrain.data.families=", "pretrain.anchors.weights=", "pretrain.final_share="),
 )
 """Parts of commands that the package does not have yet."""
