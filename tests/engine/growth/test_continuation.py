@@ -139,7 +139,11 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(Run, "_write"), (experiment, "evaluate_stream"), (Run, "_write_history")],
+    [
+        (experiment, "evaluate_stream"),
+        pytest.param(Run, "_write", marks=pytest.mark.slow),
+        pytest.param(Run, "_write_history", marks=pytest.mark.slow),
+    ],
 )
 def test_a_killed_extension_is_finished_by_resume(
     owner: Any,
@@ -265,7 +269,7 @@ def test_images_that_were_learnt_leave_later_test_data(
     assert work(config, two, resume="auto")["matrix"] == grown["matrix"]
 
 
-@pytest.mark.parametrize("protocol", ["iid", "streaming"])
+@pytest.mark.parametrize("protocol", ["streaming", pytest.param("iid", marks=pytest.mark.slow)])
 def test_buckets_of_clear_are_added(
     protocol: str,
     features_config: Config,
