@@ -45,6 +45,11 @@ METHODS: dict[str, dict[str, Any]] = {
         "plugins": [{"type": "ChannelPruning", "ratio": 0.3, "round_to": 1, "recover_epochs": 1}]
     },
     "QAT": {"plugins": [{"type": "QAT"}]},
+    "LabelFreePretraining": {
+        "plugins": [{"type": "LabelFreePretraining", "crop_size": 12, "epochs": 1}]
+    },
+    "two methods": {"plugins": [{"type": "SI"}, {"type": "Replay", "mem_size": 8}]},
+    "Avalanche's": {"type": "avalanche.EWC", "ewc_lambda": 1.0},
     "keep_best": {"type": "Naive", "keep_best": True},
     "fresh optimizer": {"type": "EWC", "reset_optimizer": True},
 }
@@ -65,6 +70,18 @@ def test_so_it_is_with_every_method(
     method: str, tmp_path: Path, of_sets: OfSets, work: Work, assert_equal_runs: Equal
 ) -> None:
     own = {"train_epochs": 2, **METHODS[method]}
+    whole, grown = tmp_path / "whole", tmp_path / "grown"
+    work(of_sets(3, **own), whole)
+    work(of_sets(2, **own), grown)
+    work(of_sets(3, **own), grown, extend=True)
+    assert_equal_runs(whole, grown)
+
+
+@pytest.mark.slow
+def test_so_it_is_with_a_teacher(
+    tiny_run: Path, tmp_path: Path, of_sets: OfSets, work: Work, assert_equal_runs: Equal
+) -> None:
+    own = {"plugins": [{"type": "Distillation", "teacher": str(tiny_run)}]}
     whole, grown = tmp_path / "whole", tmp_path / "grown"
     work(of_sets(3, **own), whole)
     work(of_sets(2, **own), grown)
@@ -122,7 +139,11 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(Run, "_write"), (experiment, "evaluate_stream"), (Run, "_write_history")],
+    [
+        (experiment, "evaluate_stream"),
+        pytest.param(Run, "_write", marks=pytest.mark.slow),
+        pytest.param(Run, "_write_history", marks=pytest.mark.slow),
+    ],
 )
 def test_a_killed_extension_is_finished_by_resume(
     owner: Any,
@@ -248,7 +269,7 @@ def test_images_that_were_learnt_leave_later_test_data(
     assert work(config, two, resume="auto")["matrix"] == grown["matrix"]
 
 
-@pytest.mark.parametrize("protocol", ["iid", "streaming"])
+@pytest.mark.parametrize("protocol", ["streaming", pytest.param("iid", marks=pytest.mark.slow)])
 def test_buckets_of_clear_are_added(
     protocol: str,
     features_config: Config,

@@ -47,6 +47,7 @@ def test_a_schedule_over_the_epochs_starts_the_experience_anew(
         work(of_sets(1, train_epochs=3), tmp_path / "one", extend=True)
 
 
+@pytest.mark.slow
 def test_what_counts_on_the_epochs_starts_the_experience_anew(
     tmp_path: Path, of_sets: Callable[..., Config], work: Work
 ) -> None:

@@ -316,6 +316,32 @@ def test_in_a_clear_stream(clear_config: Config, run_config: Run, tmp_path: Path
     assert len(memory["prompt"]) == len(memory["target"]) == 9
 
 
+@pytest.mark.slow
+def test_a_stream_that_grows_ends_with_the_same_bits(
+    clear_config: Config,
+    run_config: Run,
+    tmp_path: Path,
+    assert_same: Callable[[Any, Any], None],
+) -> None:
+    own = tmp_path / "own.yaml"
+    names = build(clear_config, torch.device("cpu")).benchmark.class_names
+    own.write_text("classes:\n" + "".join(f"  {name}: {name}\n" for name in names))
+    clear_config["model"] = text_model(3, str(own))
+    clear_config["cl_strategy"] |= {"type": "TextReplay", "mem_size": 9, "train_epochs": 1}
+    shorter = copy.deepcopy(clear_config)
+    shorter["scenario"]["buckets"] = [1, 2]
+    clear_config["scenario"]["buckets"] = [1, 2, 3]
+    whole = run_config(copy.deepcopy(clear_config), "whole")
+    run_config(shorter, "grown")
+    grown = run_config(clear_config, "grown", extend=True)
+    final, state = (
+        torch.load(folder / "checkpoints" / "last.pth", weights_only=True)
+        for folder in (whole, grown)
+    )
+    assert_same(state["strategy"], final["strategy"])
+    assert (whole / "matrix.csv").read_bytes() == (grown / "matrix.csv").read_bytes()
+
+
 def test_a_model_without_texts_is_refused_before_data_are_read(split_config: Config) -> None:
     split_config["cl_strategy"]["type"] = "TextReplay"
     split_config["scenario"]["dataset_root"] = "nowhere"
