@@ -12,7 +12,7 @@ from cliqa.compress.calibration_images import check_count, folder_images, traini
 from cliqa.compress.export import default_out, export_unless_present
 from cliqa.config.trust import built_from
 from cliqa.deploy.backends import SUFFIXES, convert
-from cliqa.deploy.onnx.file import read_metadata
+from cliqa.deploy.onnx.file import PIXELS, read_metadata
 from cliqa.deploy.onnx.mixed_precision import FEWEST, HELD_BACK
 from cliqa.deploy.search.recipes import PRECISIONS
 from cliqa.engine.work_dir.checkpoints import find_checkpoint
@@ -58,10 +58,15 @@ def quantize_model(
     if checkpoint is not None:
         export_unless_present(checkpoint, source)
     metadata = read_metadata(source)
+    if metadata.get("input") == PIXELS:
+        raise ConfigError(
+            f"{source}: self-contained. Quantize the run or its plain export, then put the result "
+            "into a self-contained file: tools/compress.py export FILE.onnx --self-contained."
+        )
 
     def calibration() -> list[Tensor]:
         with built_from(source):
-            return _batches(metadata, source, images, count, dataset_root)
+            return _batches(metadata, source, checkpoint, images, count, dataset_root)
 
     return convert(source, target, backend, precision, calibration).lines()
 
@@ -90,6 +95,7 @@ def _check(out: str | Path | None, precision: str, backend: str, count: int) -> 
 def _batches(
     metadata: Mapping[str, Any],
     source: Path,
+    checkpoint: Path | None,
     images: str | Path | None,
     count: int,
     dataset_root: str | Path | None,
@@ -98,6 +104,6 @@ def _batches(
     if images is not None:
         return folder_images(images, metadata["eval_transform"], count)
     root = None if dataset_root is None else str(dataset_root)
-    scenario = run_scenario(metadata, source, root)
+    scenario = run_scenario(metadata, source, root, checkpoint)
     check_places(source, scenario, "--images FOLDER")
     return training_images(scenario, count)

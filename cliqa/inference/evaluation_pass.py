@@ -122,7 +122,7 @@ def _batches(
         yield from loader
         return
     threads = default_threads(len(samples))
-    read = ahead(samples.__getitem__, range(len(samples)), threads, 2 * max(threads, size))
+    read = ahead(samples.__getitem__, range(len(samples)), threads)
     while batch := list(islice(read, size)):
         yield collate_views(batch)
 

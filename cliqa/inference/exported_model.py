@@ -105,7 +105,12 @@ def own_config(model: ExportedModel, dataset_root: str | None = None) -> Config:
     return {"scenario": scenario, **{k: about.get(k, v) for k, v in defaults.items()}}
 
 
-def run_scenario(about: Mapping[str, Any], path: Path, dataset_root: str | None = None) -> Config:
+def run_scenario(
+    about: Mapping[str, Any],
+    path: Path,
+    dataset_root: str | None = None,
+    checkpoint: Path | None = None,
+) -> Config:
     """Return the section of the data that a file's model was trained on, with its folders.
 
     A file names no folders of the machine that exported it. They are those of its run, if the file
@@ -115,6 +120,7 @@ def run_scenario(about: Mapping[str, Any], path: Path, dataset_root: str | None 
         about: The file's description.
         path: The file.
         dataset_root: Where the data lie now; None where the run read them.
+        checkpoint: That of the run, if it is known.
 
     Raises:
         TrustError: It asks for more than that of an untrusted file may.
@@ -124,12 +130,14 @@ def run_scenario(about: Mapping[str, Any], path: Path, dataset_root: str | None 
         return {**show_places(scenario, dataset_root), "dataset_root": dataset_root}
     if not hides_places(scenario):
         return scenario
+    own = [] if checkpoint is None else [checkpoint]
     for folder in (path.parent, path.parent.parent):
-        for checkpoint in sorted((folder / "checkpoints").glob("*.pth"), reverse=True):
-            if sha256_of(checkpoint) == about.get("checkpoint_sha256"):
-                found: Config = dict(load_checkpoint(checkpoint)["config"]["scenario"])
-                check_names({"scenario": found}, checkpoint, {"scenario": of_scenarios()})
-                return found
+        own += sorted((folder / "checkpoints").glob("*.pth"), reverse=True)
+    for file in own:
+        if sha256_of(file) == about.get("checkpoint_sha256"):
+            found: Config = dict(load_checkpoint(file)["config"]["scenario"])
+            check_names({"scenario": found}, file, {"scenario": of_scenarios()})
+            return found
     return scenario
 
 

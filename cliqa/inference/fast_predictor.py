@@ -72,8 +72,8 @@ class FastPredictor:
             num_workers: Threads that read images; None for one a CPU, 0 for none.
         """
         threads = default_threads(len(paths)) if num_workers is None else num_workers
-        size = batch_size or BATCH
-        samples = ahead(self._read, paths, threads, 2 * max(threads, size))
+        size = 1 if self._model.takes_pixels else batch_size or BATCH
+        samples = ahead(self._read, paths, threads)
         while batch := list(islice(samples, size)):
             yield from self._scores(batch)
 

@@ -80,7 +80,7 @@ def _batches(
         yield from loader
         return
     threads = default_threads(len(images))
-    samples = ahead(images.__getitem__, range(len(images)), threads, 2 * max(threads, size))
+    samples = ahead(images.__getitem__, range(len(images)), threads)
     while batch := list(islice(samples, size)):
         yield batch
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 from cliqa.utils.io import named_error, sync_folder
 from cliqa.utils.io import to_json as as_json
@@ -39,8 +39,9 @@ def csv_line(row: Score, of_classes: bool = False) -> str:
     score = "" if row.score is None else f"{row.score:.6f}"
     cells = [str(row.image), row.label or "", score] if of_classes else [str(row.image), score]
     # a bare carriage return, which a name may hold, is not quoted by default
-    quoting: Literal[0, 1] = csv.QUOTE_ALL if "\r" in "".join(cells) else csv.QUOTE_MINIMAL
-    csv.writer(out, lineterminator="\n", quoting=quoting).writerow(cells)
+    plain = csv.writer(out, lineterminator="\n")
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    (quoted if "\r" in "".join(cells) else plain).writerow(cells)
     return out.getvalue()
 
 

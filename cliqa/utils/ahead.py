@@ -15,6 +15,9 @@ B = TypeVar("B")
 MOST = 8
 """Threads at most without being asked: then reading is no longer what takes the time."""
 
+WAITING = 4
+"""Results and calls of each thread that may wait."""
+
 
 def default_threads(items: int) -> int:
     """Return how many threads read images: one for each CPU, 8 at most; 0 for a few images."""
@@ -24,16 +27,16 @@ def default_threads(items: int) -> int:
     return min(MOST, usable or 1)
 
 
-def ahead(function: Callable[[A], B], items: Iterable[A], threads: int, most: int) -> Iterator[B]:
+def ahead(function: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[B]:
     """Yield the function's results in order, while threads work on the next items.
 
     Args:
         function: It must let go of Python's lock to gain anything, as decoders of images do.
         items: Its arguments.
-        threads: 0 calls it here.
-        most: Results and calls that may wait at a time.
+        threads: 0 calls it here. Four results and calls may wait for each, so that few large
+            images are in memory.
 
-    >>> list(ahead(str, range(5), 2, 3))
+    >>> list(ahead(str, range(5), 2))
     ['0', '1', '2', '3', '4']
     """
     if threads < 1:
@@ -43,7 +46,9 @@ def ahead(function: Callable[[A], B], items: Iterable[A], threads: int, most: in
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[B]] = deque()
         try:
-            waiting.extend(pool.submit(function, item) for item in islice(remaining, most))
+            waiting.extend(
+                pool.submit(function, item) for item in islice(remaining, WAITING * threads)
+            )
             while waiting:
                 yield waiting.popleft().result()
                 waiting.extend(pool.submit(function, item) for item in islice(remaining, 1))

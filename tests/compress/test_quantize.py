@@ -37,8 +37,9 @@ def test_a_file_becomes_smaller_and_says_what_it_is(
     target = tmp_path / "small.onnx"
     with pytest.raises(ConfigError, match=r"does not name the folders .* Add --dataset-root FOLD"):
         quantize_model(exported, target, precision=precision, count=36)
-    data = {"dataset_root": tiny_data}  # the file lies outside its run's folder
-    lines = quantize_model(exported, target, precision=precision, count=36, **data)
+    lines = quantize_model(  # a file outside its run's folder
+        exported, target, precision=precision, count=36, dataset_root=tiny_data
+    )
     before, after = exported.stat().st_size, target.stat().st_size
     assert after < before
     assert lines[-1] == f"written: {target} ({after:,} bytes, {before / after:.2f} times smaller)"
@@ -96,14 +97,19 @@ def test_the_data_may_have_moved(exported: Path, tiny_data: Path, tmp_path: Path
     quantize_model(exported, tmp_path / "s.onnx", precision="fp16", dataset_root=moved, count=4)
 
 
+def test_a_loose_checkpoint_names_its_data(tiny_run: Path, tmp_path: Path) -> None:
+    loose = shutil.copy(tiny_run / "checkpoints" / "last.pth", tmp_path / "loose.pth")
+    assert quantize_model(loose, precision="fp16", count=4)[-1].startswith("written: ")
+
+
 @pytest.mark.slow
 def test_openvino_files_predict_and_are_evaluated(
-    exported: Path, tiny_config: dict[str, Any], tmp_path: Path
+    exported: Path, tiny_data: Path, tiny_config: dict[str, Any], tmp_path: Path
 ) -> None:
     pytest.importorskip("nncf")
     assert quantize_model(exported, precision="bf16", backend="openvino")[0].endswith("bfloat16")
     target = tmp_path / "s.xml"
-    lines = quantize_model(exported, target, backend="openvino", count=36)
+    lines = quantize_model(exported, target, backend="openvino", count=36, dataset_root=tiny_data)
     assert lines[-1].endswith(" times larger)")  # of so small a network
     assert open_model(target, torch.device("cpu"))(torch.rand(2, 3, 16, 16)).shape == (2,)
     found = evaluate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 
 import cliqa
+from cliqa.compress.quantize import quantize_model
 from cliqa.compress.self_contained import SIZES, SelfContained, export_self_contained
 from cliqa.deploy.onnx.file import read_metadata
 from cliqa.inference.predict import Predictor
@@ -113,7 +115,7 @@ def test_our_own_tools_take_it(
     for scale, expected in ([], on_scale), (["--scale", "0", "1"], wanted):
         out = tmp_path / "s.json"
         given = [str(exported.path), *map(str, photos), "--out", str(out), *scale]
-        assert run_entry_point(lambda given=given: predict(given)) == 0
+        assert run_entry_point(partial(predict, given)) == 0
         found = [row["score"] for row in json.loads(out.read_text())]
         assert found == pytest.approx(np.clip(expected, 0, 5), abs=1e-4)
 
@@ -166,6 +168,8 @@ def test_what_does_not_fit_is_refused(
         export_self_contained(exported.path, tmp_path / "x.onnx")
     with pytest.raises(ConfigError, match=r"x\.xml: the name of an ONNX file must end in \.onnx"):
         export_self_contained(exported.path, tmp_path / "x.xml")
+    with pytest.raises(ConfigError, match=r"self-contained\. Quantize the run or its plain export"):
+        quantize_model(exported.path, tmp_path / "q.onnx")
     for options, message in (
         (["--scale", "1", "5"], "--scale and --dataset are of a file that is exported --self"),
         (["--self-contained", "--scale", "5", "1"], "--scale 5 1: LOW must be below HIGH"),
@@ -173,6 +177,6 @@ def test_what_does_not_fit_is_refused(
         (["--self-contained", "--dataset", "x"], "--dataset x: the model's config has a, b, c"),
     ):
         given = ["export", str(exported.path.parent), "--out", str(tmp_path / "n.onnx"), *options]
-        assert run_entry_point(lambda given=given: compress(given)) == 2
+        assert run_entry_point(partial(compress, given)) == 2
         assert message in capsys.readouterr().err
         assert not (tmp_path / "n.onnx").exists()
