@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from cliqa.config.trust import trusting
-from cliqa.utils.cli import CONFIG, add_arguments, command, run_entry_point
+from cliqa.utils.arguments import CONFIG, add_arguments
+from cliqa.utils.cli import command, run_entry_point
 from cliqa.utils.paths import check_output_file, named_checkpoint
 
 

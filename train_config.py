@@ -9,7 +9,8 @@ from functools import partial
 
 from cliqa.api.launch import launch
 from cliqa.config.trust import trusting
-from cliqa.utils.cli import CONFIG, add_arguments, command, run_entry_point
+from cliqa.utils.arguments import CONFIG, add_arguments
+from cliqa.utils.cli import command, run_entry_point
 from cliqa.utils.paths import check_output_folder
 
 

@@ -22,7 +22,8 @@ import torch
 from cliqa.config.load import load_config
 from cliqa.models.build import build_model
 from cliqa.training.loop.precision import Precision
-from cliqa.utils.cli import add_arguments, run_entry_point
+from cliqa.utils.arguments import add_arguments
+from cliqa.utils.cli import run_entry_point
 
 ARMS: dict[str, bool | str] = {"float32": False, "bfloat16": "bfloat16"}
 

@@ -25,7 +25,8 @@ from torch.utils.data import DataLoader
 
 from cliqa.config.load import load_config
 from cliqa.engine.build import Parts, build
-from cliqa.utils.cli import add_arguments, run_entry_point
+from cliqa.utils.arguments import add_arguments
+from cliqa.utils.cli import run_entry_point
 
 CPU = torch.device("cpu")
 

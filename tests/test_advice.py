@@ -25,7 +25,7 @@ from cliqa.models.backbones.extractor import build_extractor
 from cliqa.models.build import build_model
 from cliqa.registry import ComponentRegistry, build_component, parameters_of
 from cliqa.training.loop.options import TrainingOptions
-from cliqa.utils.cli import ARGUMENTS
+from cliqa.utils.arguments import ARGUMENTS
 from cliqa.utils.errors import ModelError
 
 ROOT = Path(__file__).resolve().parents[1]

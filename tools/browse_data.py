@@ -9,7 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a file, without installing
 
-from cliqa.utils.cli import add_arguments, check_at_least, run_entry_point
+from cliqa.utils.arguments import add_arguments, check_at_least
+from cliqa.utils.cli import run_entry_point
 from cliqa.utils.paths import check_output_folder
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.option_values import parse_value
-from cliqa.utils.cli import add_arguments, run_entry_point
+from cliqa.utils.arguments import add_arguments
+from cliqa.utils.cli import run_entry_point
 from cliqa.utils.paths import check_new_folder
 
 if TYPE_CHECKING:

@@ -14,14 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cliqa.config.trust import trusting
-from cliqa.utils.cli import (
-    STUDY,
-    add_arguments,
-    check_at_least,
-    command,
-    print_error,
-    run_entry_point,
-)
+from cliqa.utils.arguments import STUDY, add_arguments, check_at_least
+from cliqa.utils.cli import command, print_error, run_entry_point
 from cliqa.utils.paths import check_output_folder
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
-from cliqa.utils.cli import add_arguments, command, run_entry_point
+from cliqa.utils.arguments import add_arguments
+from cliqa.utils.cli import command, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_file, check_output_folder
 

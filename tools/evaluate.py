@@ -11,7 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
 from cliqa.evaluation.records.table_styles import STYLES
-from cliqa.utils.cli import PROTOCOL, add_arguments, check_range, command, run_entry_point, seed
+from cliqa.utils.arguments import PROTOCOL, add_arguments, check_range, seed
+from cliqa.utils.cli import command, run_entry_point
 from cliqa.utils.paths import (
     check_output_file,
     check_output_files,

@@ -12,16 +12,8 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
-from cliqa.utils.cli import (
-    PROTOCOL,
-    add_arguments,
-    check_at_least,
-    check_range,
-    command,
-    print_error,
-    run_entry_point,
-    seed,
-)
+from cliqa.utils.arguments import PROTOCOL, add_arguments, check_at_least, check_range, seed
+from cliqa.utils.cli import command, print_error, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_file, check_output_is_open, named_checkpoint
 

@@ -17,6 +17,7 @@ from cliqa.engine.costs import Costs
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.targets import Outputs, targets_of
 from cliqa.engine.work_dir.artifacts import WorkDir
+from cliqa.engine.work_dir.checkpoints import is_best
 from cliqa.engine.work_dir.data_record import DataRecord
 from cliqa.engine.work_dir.same_run import check_same_config, check_same_data, check_same_texts
 from cliqa.engine.work_dir.source import FORMAT, Source, read_source
@@ -134,7 +135,7 @@ class Run:
             )
             source = None
         if source is None:
-            self._save(strategy)
+            self._save(strategy.state_dict())
             return
         self._restore(source)
         self._adopt(source)
@@ -176,7 +177,7 @@ class Run:
             return
         if not self.files.owns(source.path):
             self.files.take_over(source.path, self.next_step)
-        self._store(source.state["strategy"])
+        self._save(source.state["strategy"])
 
     def finish_epoch(
         self,
@@ -192,7 +193,7 @@ class Run:
         interval = options.get("interval")
         kept = bool(interval) and row["epoch"] % interval == 0
         path = self.files.checkpoint_of(row["experience"], row["epoch"]) if kept else None
-        self._save(strategy, path)
+        self._save(strategy.state_dict(), path)
         self._mark_best()
         if keep:  # the hooks at the experience's end are still to come
             replace_by_link(self.files.last, self.files.before_end)
@@ -217,7 +218,7 @@ class Run:
         """Save the state after a step of the stream was trained and evaluated."""
         self.costs.finish_step(strategy, seconds)
         self.next_step = step + 1
-        self._save(strategy, self.files.checkpoint_of(step))
+        self._save(strategy.state_dict(), self.files.checkpoint_of(step))
         self._mark_best()
         self._write()
 
@@ -227,12 +228,8 @@ class Run:
         self._finished = True
         return load_results(self.files.results)
 
-    def _save(self, strategy: SupervisedTemplate, keep: Path | None = None) -> None:
-        """Write the checkpoint to resume from, and a copy that is kept if `keep` names one."""
-        self._store(strategy.state_dict(), keep)
-
-    def _store(self, strategy: dict[str, Any], keep: Path | None = None) -> None:
-        """Write the checkpoint with a strategy's state; see `_save`.
+    def _save(self, strategy: dict[str, Any], keep: Path | None = None) -> None:
+        """Write the checkpoint with a strategy's state, and a copy that is kept, `keep`.
 
         The kept file comes first: a run killed between the two does the last piece again and
         writes both.
@@ -260,18 +257,9 @@ class Run:
             replace_by_link(keep, self.files.last)
 
     def _mark_best(self) -> None:
-        """Keep the last checkpoint as the best if its epoch is the best of its experience.
-
-        With ``keep_best`` the weights at an experience's end are always those of the best epoch.
-        """
-        rows = [row for row in self.epochs if row["experience"] == self.epochs[-1]["experience"]]
-        values = [row.get(self._targets.validation_key) for row in rows]
-        known = [value for value in values if value is not None]
-        if not known:
-            return
-        ended = self.next_step > rows[-1]["experience"]
-        kept = ended and self.config.get("cl_strategy", {}).get("keep_best")
-        if kept or values.index(max(known)) == len(rows) - 1:
+        """Keep the last checkpoint as the best if its epoch is the best of its experience."""
+        keeps_best = bool(self.config.get("cl_strategy", {}).get("keep_best"))
+        if is_best(self.epochs, self._targets.validation_key, self.next_step, keeps_best):
             replace_by_link(self.files.last, self.files.best)
 
     def _write_history(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import cliqa
-from cliqa.training import L2, Replay
+from cliqa.training.plugins.l2 import L2
+from cliqa.training.plugins.replay import Replay
 from cliqa.utils.errors import ConfigError
 
 

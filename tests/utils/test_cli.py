@@ -16,13 +16,8 @@ from typing import NoReturn
 import pytest
 import torch
 
-from cliqa.utils.cli import (
-    CONFIG,
-    add_arguments,
-    print_error,
-    quiet_upstream,
-    run_entry_point,
-)
+from cliqa.utils.arguments import CONFIG, add_arguments
+from cliqa.utils.cli import print_error, quiet_upstream, run_entry_point
 from cliqa.utils.device import most_workers
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.logging import get_logger, setup_logging

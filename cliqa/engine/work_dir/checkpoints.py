@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,27 @@ def _models_of(state: dict[str, Any]) -> tuple[nn.Module, list[Any]]:
 def open_teacher(path: Path) -> nn.Module:
     """Return the model of a run (its work_dir, or a checkpoint) as a teacher of `Distillation`."""
     return model_of(load_run(find_checkpoint(path)))
+
+
+def is_best(
+    epochs: Sequence[Mapping[str, Any]], measure: str, next_step: int, keeps_best: bool
+) -> bool:
+    """Return whether the last epoch's state is the best of its experience.
+
+    Args:
+        epochs: The rows of all epochs so far.
+        measure: Their key that is compared; epochs without a value do not count.
+        next_step: The step that comes next: behind the last row's, its experience has ended.
+        keeps_best: The weights at an experience's end are always those of its best epoch.
+
+    >>> rows = [{"experience": 0, "val_srcc": 0.5}, {"experience": 0, "val_srcc": 0.4}]
+    >>> is_best(rows[:1], "val_srcc", 0, False), is_best(rows, "val_srcc", 0, False)
+    (True, False)
+    """
+    rows = [row for row in epochs if row["experience"] == epochs[-1]["experience"]]
+    values = [row.get(measure) for row in rows]
+    known = [value for value in values if value is not None]
+    if not known:
+        return False
+    ended = next_step > rows[-1]["experience"]
+    return (ended and keeps_best) or values.index(max(known)) == len(rows) - 1

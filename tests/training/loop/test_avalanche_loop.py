@@ -30,10 +30,11 @@ from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.models.build import build_model
 from cliqa.models.fake_quantization import rounding_layers
 from cliqa.models.lora.adapters import lora_layers
-from cliqa.training import SI, Replay
 from cliqa.training.loop.avalanche_loop import RunSettings, hosted
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
+from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.si import SI
 from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.seed import seed_everything
 

@@ -15,8 +15,14 @@ from avalanche.training.supervised import Naive
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from cliqa.training import DER, EWC, MAS, LoRA, LwF, Replay, RunSettings
+from cliqa.training.loop.avalanche_loop import RunSettings
 from cliqa.training.loop.tasks import one_head, outputs_by_task
+from cliqa.training.plugins.der import DER
+from cliqa.training.plugins.ewc import EWC
+from cliqa.training.plugins.lora import LoRA
+from cliqa.training.plugins.lwf import LwF
+from cliqa.training.plugins.mas import MAS
+from cliqa.training.plugins.replay import Replay
 from cliqa.utils.errors import ConfigError
 
 

@@ -16,7 +16,7 @@ from avalanche.training.plugins import EvaluationPlugin
 from cliqa.benchmarks.clear import CLEAR
 from cliqa.engine.build import build
 from cliqa.models.build import build_model
-from cliqa.training import NearestClassMean
+from cliqa.training.supervised.nearest_class_mean import NearestClassMean
 from cliqa.utils.errors import ConfigError
 
 Config = dict[str, Any]

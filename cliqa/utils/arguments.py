@@ -1,0 +1,155 @@
+"""The command-line arguments that several entry points share, and checks of their values."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from cliqa.utils.device import check_workers
+from cliqa.utils.errors import ConfigError
+
+
+def seed(text: str) -> int:
+    """Return a seed.
+
+    Raises:
+        argparse.ArgumentTypeError: It is not an integer >= 0.
+    """
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected an integer >= 0, got {text!r}")
+    return int(text)
+
+
+def _one_of_seeds(text: str) -> int:
+    """Return one of several seeds; others than integers >= 0 are a `ConfigError`."""
+    if not text.isdecimal():
+        raise ConfigError(f"--seeds {text}: a seed is an integer >= 0.")
+    return int(text)
+
+
+def _workers(text: str) -> int:
+    """Return a number of worker processes; others are a `ConfigError`."""
+    number = int(text) if re.fullmatch(r"-?\d{1,9}", text) else text
+    check_workers(number, "--num-workers")
+    return int(text)
+
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "config": {"help": "config file, e.g. config/demo.py"},
+    "--cfg-options": {
+        "nargs": "+",
+        "action": "extend",
+        "default": [],
+        "metavar": "KEY=VALUE",
+        "help": "change keys of the config (in a study: of every config), e.g. "
+        "cl_strategy.optimizer.lr=1e-3 loggers.0.file=a.log",
+    },
+    "--data": {
+        "nargs": "+",
+        "action": "extend",
+        "metavar": "FILE",
+        "help": "your own scores (csv, xlsx, json, parquet) in place of the config's data sets",
+    },
+    "--work-dir": {"help": "folder of the run (default: work_dirs/<config name>)"},
+    "--seed": {"type": seed, "help": "seed of all randomness (default: the config's)"},
+    "--seeds": {
+        "nargs": "+",
+        "type": _one_of_seeds,
+        "default": [0, 1, 2],
+        "metavar": "S",
+        "help": "default: 0 1 2",
+    },
+    "--jobs": {"type": int, "default": 1, "help": "parallel runs (default: 1)"},
+    "--device": {
+        "default": "auto",
+        "help": "auto (default: the first GPU, else the CPU), cpu, cuda or cuda:N",
+    },
+    "--num-workers": {
+        "type": _workers,
+        "default": 0,
+        "metavar": "N",
+        "help": "processes that load images",
+    },
+    "--split": {
+        "default": "test",
+        "choices": ("test", "val", "train", "all"),
+        "help": "default: test",
+    },
+    "--score-range": {
+        "nargs": 2,
+        "type": float,
+        "metavar": ("LOW", "HIGH"),
+        "help": "of files of scores",
+    },
+    "--lower-is-better": {"action": "store_true", "help": "files of scores hold a DMOS"},
+    "--checkpoint": {
+        "dest": "named",
+        "metavar": "NAME",
+        "help": "of a work_dir: best (by the validation measure), exp_0 ... (default: last)",
+    },
+    "--crops": {
+        "metavar": "grid:5x5|random:25",
+        "help": "average over a grid from edge to edge, or over random crops (default: as trained)",
+    },
+    "--crop-size": {"type": int, "help": "of --crops, in pixels (default: the model's own)"},
+    "--resize": {
+        "nargs": "+",
+        "metavar": "PIXELS",
+        "help": "resize to this shorter edge, to HEIGHT WIDTH, or 'none' (default: as trained)",
+    },
+    "--format": {
+        "default": "text",
+        "choices": ("text", "markdown", "latex", "html", "csv"),
+        "help": "of the tables that are printed (default: text)",
+    },
+    "--allow-changed-data": {
+        "action": "store_true",
+        "help": "continue if labels or images differ from those of the run; the results say so",
+    },
+    "--trust": {
+        "action": "store_true",
+        "help": "let the files that are opened name any component and import their run's modules: "
+        "they can then run code (docs/security.md)",
+    },
+}
+"""The arguments that several entry points share."""
+
+CONFIG = ("config", "--cfg-options", "--work-dir", "--seed", "--device", "--trust")
+"""The arguments of an entry point that runs a config."""
+
+PROTOCOL = ("--crops", "--crop-size", "--resize")
+"""The arguments of the evaluation protocol, besides the seed of random crops."""
+
+STUDY = ("--seeds", "--jobs", "--device", "--allow-changed-data", "--cfg-options", "--trust")
+"""The arguments of a study."""
+
+
+def add_arguments(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add arguments of `ARGUMENTS` to a parser, in that order."""
+    for name in names:
+        parser.add_argument(name, **ARGUMENTS[name])
+
+
+def check_range(option: str, given: Sequence[float] | None) -> tuple[float, float]:
+    """Return the LOW and HIGH of an option, 0 and 1 if it is not given.
+
+    Raises:
+        ConfigError: LOW is not below HIGH.
+    """
+    low, high = given or (0.0, 1.0)
+    if not low < high:
+        raise ConfigError(f"{option} {low:g} {high:g}: LOW must be below HIGH.")
+    return low, high
+
+
+def check_at_least(least: float, option: str, *given: float | None) -> None:
+    """Refuse values of an option below `least`; None is a value that is not given.
+
+    Raises:
+        ConfigError: A value is lower, or NaN.
+    """
+    for value in given:
+        if value is not None and not value >= least:
+            raise ConfigError(f"{option} {value:g}: must be at least {least:g}.")
