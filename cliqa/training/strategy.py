@@ -102,7 +102,7 @@ class Clock(Protocol):
 
 
 class Strategy(Protocol):
-    """The training loop as a plugin sees it; `StreamTemplate` is the implementation.
+    """The training loop as a plugin sees it: `StreamTemplate`, or `HostedLoop` over Avalanche's.
 
     The first group is always valid. The other groups say from which hook on.
     """

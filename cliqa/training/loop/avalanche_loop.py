@@ -163,6 +163,11 @@ class HostedLoop(StreamData):
         setattr(vars(self)["_strategy"], name, value)
 
     @property
+    def name(self) -> str:
+        """The class of the strategy."""
+        return type(vars(self)["_strategy"]).__name__
+
+    @property
     def plugins(self) -> list[object]:  # type: ignore[override]
         """The strategy's plugins without its settings."""
         return [p for p in vars(self)["_strategy"].plugins if not isinstance(p, RunSettings)]

@@ -149,9 +149,10 @@ def batch_places(loader: Loader, batch: int) -> list[int]:
     sampler = getattr(loader, "sampler", None)
     if not isinstance(sampler, KnownOrder):
         raise ConfigError(
-            "cl_strategy.plugins: a plugin replaced the training loader by a "
-            f"{type(loader).__name__}, but another plugin must know which samples a batch holds. "
-            "Use this package's 'Replay' instead of Avalanche's."
+            f"cl_strategy.plugins: the training loader is a {type(loader).__name__} of Avalanche's "
+            "or of another plugin's, but a plugin must know which samples a batch holds. Use this "
+            "package's 'Replay' instead of Avalanche's, experiences of one task each, and in a "
+            "script no arguments for loaders but num_workers."
         )
     size: int = loader.batch_size  # type: ignore[attr-defined]
     return list(sampler.order[batch * size : (batch + 1) * size])

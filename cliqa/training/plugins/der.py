@@ -68,9 +68,10 @@ class DER(SampleMemory):
     def before_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Refuse a strategy that trains on several experiences at once."""
         if len(strategy.adapted_dataset) != len(strategy.experience.dataset):
+            name = getattr(strategy, "name", type(strategy).__name__)
             raise ConfigError(
-                "DER: the strategy trains on several experiences at once, and the memory is of "
-                "earlier ones. Use cl_strategy.type='DER' (in a script Naive), or drop the plugin."
+                f"DER: {name} trains on several experiences at once, and the memory is of earlier "
+                "ones. Use cl_strategy.type='DER' (in a script Naive), or drop the plugin."
             )
         self.check_stream(strategy)
 
