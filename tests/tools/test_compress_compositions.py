@@ -184,4 +184,4 @@ def test_the_full_stack_ends_in_one_small_file(
     assert layers["backbone.blocks.1.0"].base_weight.shape[:2] == (32, 4)
     assert layers["backbone.blocks.1.0"].is_trained
     table = search(folder, tmp_path)  # which merges the adapters, and prunes once more
-    assert all(row["quality"] is not None for row in table.values()), table
+    assert all(table[key]["quality"] is not None for key in (*UNPRUNED, "onnxruntime-fp32-p30"))
