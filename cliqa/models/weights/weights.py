@@ -23,6 +23,9 @@ from cliqa.utils.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
+TEXTS = "_extra_state"
+"""The name under which a state holds the texts of a model of images and texts."""
+
 SHOWN = 4
 """Names shown of each list in a report."""
 
@@ -132,8 +135,10 @@ def load_weights(
     check_patterns(model, drop, "drop")
     content = load_checkpoint(path)
     apply_pruning(model, pruning_in(content) or pruning_of(model))
+    held = _below(_tensors(content), prefix, path)
+    _take_texts(model, held)
     state = model.state_dict()
-    file, layout = from_published(_below(_tensors(content), prefix, path), state)
+    file, layout = from_published(held, state)
     own = {name: tensor for name, tensor in state.items() if not matches(name, drop)}
     names, renaming = best_match(file, own)
     if len(names) < least_matched * len(own):
@@ -151,6 +156,13 @@ def load_weights(
     if log:
         logger.log(logging.WARNING if report.is_doubtful else logging.INFO, "%s", report)
     return report
+
+
+def _take_texts(model: nn.Module, file: Mapping[str, torch.Tensor]) -> None:
+    """Give a model of images and texts that has no texts yet those of a checkpoint."""
+    own, theirs = model.state_dict().get(TEXTS), file.get(TEXTS)
+    if own is not None and theirs is not None and not len(own):
+        model.set_extra_state(theirs)
 
 
 def _report(
