@@ -45,6 +45,7 @@ def run(folder: Path, script: str, *arguments: object, status: int = 0) -> str:
     return done.stderr + done.stdout
 
 
+@pytest.mark.slow
 def test_from_a_csv_to_predictions(folder: Path) -> None:
     config = ROOT / "config/my_data.py"
     told = run(folder, "train_config.py", config, "--data", "my.csv", "--cfg-options", *SMALL)
