@@ -83,6 +83,8 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         DatasetError: The label file, or an image, is wrong or missing.
     """
 
+    drawn: bool = False
+
     def __init__(
         self,
         name: str,

@@ -96,9 +96,8 @@ class Run:
         source = self._source
         here = source is not None and self.files.owns(source.path)
         read_as = None if source is None else source.read_as
-        self._held.enter_context(
-            self.files.held(resumes=here, resumed=read_as, resumable=self._resumable)
-        )
+        held = self.files.held(resumes=here, resumed=read_as, resumable=self._resumable)
+        self._held.enter_context(held)
         return self
 
     def begin(self, device: str, warnings: list[str], **facts: object) -> None:

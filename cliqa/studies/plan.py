@@ -202,12 +202,10 @@ def _splits(configs: Configs) -> tuple[int, int]:
     Raises:
         ConfigError: They ask for different numbers, or for none that can be.
     """
-    asked = {
-        file: (config["scenario"].get("splits"), config["scenario"].get("folds"))
-        for file, config in configs.items()
-    }
-    for number in asked.values():
-        check_split(*number, 0 if any(number) else None)
+    sections = {file: config["scenario"] for file, config in configs.items()}
+    asked = {file: (own.get("splits"), own.get("folds")) for file, own in sections.items()}
+    for splits, folds in asked.values():
+        check_split(splits, folds, None if splits is None and folds is None else 0)
     if len(set(asked.values())) > 1:
         listed = ", ".join(f"{file}: {number}" for file, number in asked.items())
         raise ConfigError(

@@ -143,7 +143,8 @@ def test_one_data_set_is_drawn_on_its_own_scale(ends: tuple[float, float]) -> No
     assert corner(axes) == corner(draw_scatter({"mine": own}, scale="unit").axes[0])
     panels: list[Any] = draw_scatter({"mine": own, "other": own}).axes
     assert list(panels[0].lines[0].get_xdata()) == [0, 1]
-    panels = draw_scatter({"mine": own, "other": data}, scale="dataset").axes
+    both: Any = draw_scatter({"mine": own, "other": data}, scale="dataset")
+    panels = both.axes
     assert [list(panel.lines[0].get_xdata()) for panel in panels] == [sorted(ends), [0, 10]]
 
 

@@ -62,15 +62,16 @@ def guess_columns(sheet: Sheet, given: Mapping[str, Any], place: int) -> Columns
         DatasetError: Several columns, or none, may hold the images or the scores; both questions
             come in one error.
     """
-    found: Columns = {}
+    keys = {what: f"{what}_column" for what in NAMES}
+    found: Columns = {what: given[key] for what, key in keys.items() if key in given}
     for what in ("split", "group", "std"):
-        key = f"{what}_column"
-        found[what] = given[key] if key in given else _optional(sheet, what, found)
+        if what not in found:
+            found[what] = _optional(sheet, what, found)
     mistakes = Mistakes()
     for what, guess in (("image", _image_column), ("score", _score_column)):
-        key = f"{what}_column"
         with mistakes.noted():
-            found[what] = given[key] if key in given else guess(sheet, found, place)
+            if what not in found:
+                found[what] = guess(sheet, found, place)
     mistakes.raise_as(DatasetError)
     if found["group"] is None and "group_column" not in given:
         found["group"] = _references(sheet, found)

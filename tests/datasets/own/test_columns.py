@@ -113,3 +113,8 @@ def test_the_users_columns_are_kept() -> None:
     given = {"image_column": "right", "group_column": None, "score_column": "b"}
     found, _ = guess(given, left="image", right="other image", group="word", a="number", b="number")
     assert (found["image"], found["score"], found["group"]) == ("right", "b", None)
+
+
+def test_a_column_that_the_user_takes_is_nothing_else() -> None:
+    found, unused = guess({"score_column": "SD"}, image="image", mos="number", SD="number")
+    assert (found["score"], found["std"], unused) == ("SD", None, ["mos"])
