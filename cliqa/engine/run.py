@@ -198,7 +198,7 @@ class Run:
             replace_by_link(self.files.last, self.files.before_end)
         if options.get("keep"):
             self.files.forget_epochs(options["keep"])
-        self._write_history()
+        self.files.write_metrics([*self.epochs, *self.evaluations])
 
     def record(self, step: int, name: str, prediction: np.ndarray, target: np.ndarray) -> None:
         """Measure and store what the model after `step` gives for one data set."""
@@ -261,13 +261,9 @@ class Run:
         if is_best(self.epochs, self._targets.validation_key, self.next_step, keeps_best):
             replace_by_link(self.files.last, self.files.best)
 
-    def _write_history(self) -> None:
-        """Write the rows of all epochs and evaluations."""
-        self.files.write_metrics([*self.epochs, *self.evaluations])
-
     def _write(self, status: str = "running") -> None:
         """Write the history and, once there is an evaluation, the results."""
-        self._write_history()
+        self.files.write_metrics([*self.epochs, *self.evaluations])
         if not self.evaluations:
             return
         results = self._targets.results(
