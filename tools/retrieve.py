@@ -47,10 +47,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     """Search, or measure, and print the result."""
     _check(args)
-    from cliqa.inference.predict import (  # noqa: PLC0415  --help answers without these
-        Predictor,
-        find_images,
-    )
+    from cliqa.datasets.image_listing import find_images  # noqa: PLC0415  --help is fast
+    from cliqa.inference.predict import Predictor  # noqa: PLC0415
     from cliqa.inference.retrieval import (  # noqa: PLC0415
         read_pairs,
         retrieval,
