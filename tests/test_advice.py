@@ -37,10 +37,20 @@ REVIEWED = {
     "FILE": "any file of scores",
     "scores.csv": "a file of scores",
     "dataset_type": "an older word for the scenario's type, which is understood",
+    "base_batch_size": "of auto_scale_lr, as mmengine calls it",
+    "auto_scale_lr.base_batch_size": "of auto_scale_lr",
+    "enable": "of auto_scale_lr",
+    "auto_scale_lr.enable": "of auto_scale_lr",
+    "keep_ratio": "of mmcv's Resize, in a message about its config",
 }
 """Words before a ``=`` that are no key of ours, and what they are."""
 
-REVIEWED_OPTIONS = {"--force-reinstall": "pip's", "--shm-size": "docker's"}
+REVIEWED_OPTIONS = {
+    "--force-reinstall": "pip's",
+    "--shm-size": "docker's",
+    "--logdir": "TensorBoard's",
+    "--append": "WandB's",
+}
 """Options of other programs."""
 
 _KEY = re.compile(r"(?<![\w.\-])((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)=(?![=>])")

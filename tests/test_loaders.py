@@ -133,6 +133,7 @@ def _full_name(node: ast.expr, names: dict[str, str]) -> str:
 REVIEWED: dict[str, tuple[str, ...]] = {
     "A config that the user names is code, and so is what it imports.": (
         "cliqa/config/load.py::_run mmengine.config.Config.fromfile",
+        "cliqa/config/load.py::_mmengine mmengine.config.Config._get_cfg_path",
         "cliqa/config/inheritance.py::_base_names compile",
         "cliqa/config/inheritance.py::_base_names eval",
         "cliqa/registry.py::from_dotted_path importlib.import_module",
@@ -140,6 +141,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Modules by names that stand in the sources: our own rooms, and optional libraries.": (
         "cliqa/__init__.py::__getattr__ __import__",
+        "cliqa/training/__init__.py::__getattr__ importlib.import_module",
         "tools/clear_dataset.py::__getattr__ __import__",
         "cliqa/config/__init__.py::__getattr__ __import__",
         "cliqa/moved.py::OldPaths.exec_module importlib.import_module",

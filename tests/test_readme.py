@@ -14,9 +14,10 @@ def test_it_is_short() -> None:
 
 
 def test_it_names_the_command_that_the_checks_run() -> None:
-    command = (ROOT / ".ci" / "run").read_text().split("\n")[-2]
-    assert command == "make test"
-    assert f"\n{command} " in README
+    commands = (ROOT / ".ci" / "run").read_text().splitlines()[-2:]
+    assert commands == ["make test", "make versions"]
+    for command in commands:
+        assert f"\n{command} " in README
 
 
 def test_commands_of_make_exist() -> None:

@@ -100,10 +100,10 @@ def check_files(folder: Path, out: Path, exact: bool = True) -> None:
 
     Args:
         folder: The run.
-        out: Where the files go.
+        out: Where the results go.
         exact: Whether the run's model does not round by itself.
     """
-    whole, small = out / "m.onnx", out / "m_int8.onnx"
+    whole, small = folder / "m.onnx", folder / "m_int8.onnx"  # beside the run: its data are known
     main(["export", str(folder), "--out", str(whole), "--tolerance", "1e-5"])
     main(["quantize", str(whole), "--out", str(small), "--count", "36"])
     assert read_metadata(small)["precision"] in ("int8", "a16w8")
@@ -145,7 +145,7 @@ def test_models_of_texts_compose(
 ) -> None:
     folder = run_config(with_texts(small_config, MODELS[name]))
     check_files(folder, tmp_path)
-    held = [row.name for row in load_proto(tmp_path / "m.onnx").graph.initializer]
+    held = [row.name for row in load_proto(folder / "m.onnx").graph.initializer]
     assert any("backbone" in part for part in held)
     assert not any("text_encoder" in part for part in held)  # its features are constants
 
