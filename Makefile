@@ -25,7 +25,7 @@ versions:  ## the oldest and the newest Python and packages that pyproject.toml 
 	PYTHON=$(PYTHON) .ci/versions
 
 fuzz: $(VENV)/.installed  ## thousands of damaged configs, labels, checkpoints, images and commands
-	CLIQA_FUZZ=long $(RUN) -m pytest -n 2 tests/fuzz
+	CLIQA_FUZZ=long $(RUN) -m pytest -n 2 tests/fuzz tests/engine/trial
 
 soak: $(VENV)/.installed  ## kill runs of every method, resume them, compare to the bit: SOAK="--kills 50"
 	OMP_NUM_THREADS=1 $(RUN) -m perf.soak $(SOAK)

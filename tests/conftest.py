@@ -28,6 +28,9 @@ from cliqa.training.loop.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
 from cliqa.transforms.pipeline import build_pipeline
 
+# A process whose first backward pass comes after an export by torch.onnx cannot train in a fork.
+torch.ones(1, requires_grad=True).sum().backward()
+
 Outputs = Callable[[Any, Any], dict[str, Tensor]]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -64,6 +64,7 @@ def test_work_dir_holds_what_is_promised(
     for name in ("run.json", "train.log", "metrics.log", "metrics.csv", "matrix.csv"):
         assert (folder / name).stat().st_size > 0
     assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == [
+        "best.pth",
         "exp_0.pth",
         "exp_1.pth",
         "exp_2.pth",
@@ -216,7 +217,7 @@ def test_interval_keeps_checkpoints_inside_experiences(tiny_config: Config, tmp_
     tiny_config["scenario"]["datasets"] = tiny_config["scenario"]["datasets"][:1]
     run(tiny_config, tmp_path)
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    assert names == ["exp_0.pth", "exp_0_epoch_2.pth", "last.pth"]
+    assert names == ["best.pth", "exp_0.pth", "exp_0_epoch_2.pth", "last.pth"]
 
 
 def test_keep_limits_them(tiny_config: Config, tmp_path: Path) -> None:
@@ -225,7 +226,7 @@ def test_keep_limits_them(tiny_config: Config, tmp_path: Path) -> None:
     tiny_config["scenario"]["datasets"] = tiny_config["scenario"]["datasets"][:1]
     run(tiny_config, tmp_path)
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    assert names == ["exp_0.pth", "exp_0_epoch_3.pth", "exp_0_epoch_4.pth", "last.pth"]
+    assert names == ["best.pth", "exp_0.pth", "exp_0_epoch_3.pth", "exp_0_epoch_4.pth", "last.pth"]
 
 
 def test_a_signal_stops_and_resume_resumes(

