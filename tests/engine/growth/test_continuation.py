@@ -17,6 +17,7 @@ from PIL import Image
 
 from cliqa.engine import experiment
 from cliqa.engine.run import Run
+from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.training.plugins.packnet import CapacityError
 from cliqa.utils.errors import CheckpointError, ConfigError, DatasetError
 
@@ -142,7 +143,7 @@ class Killed(BaseException):
     [
         (experiment, "evaluate_stream"),
         pytest.param(Run, "_write", marks=pytest.mark.slow),
-        pytest.param(Run, "_write_history", marks=pytest.mark.slow),
+        pytest.param(WorkDir, "write_metrics", marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_extension_is_finished_by_resume(
