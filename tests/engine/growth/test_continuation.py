@@ -18,6 +18,7 @@ from PIL import Image
 from cliqa.engine import experiment
 from cliqa.engine.run import Run
 from cliqa.engine.work_dir.artifacts import WorkDir
+from cliqa.inference.evaluate import evaluate
 from cliqa.training.plugins.packnet import CapacityError
 from cliqa.utils.errors import CheckpointError, ConfigError, DatasetError
 
@@ -268,6 +269,9 @@ def test_images_that_were_learnt_leave_later_test_data(
     saved = torch.load(two / "checkpoints" / "last.pth", weights_only=True)
     assert saved["config"]["scenario"]["learnt_before"] == [2]
     assert work(config, two, resume="auto")["matrix"] == grown["matrix"]
+    found = evaluate(config, config_file="tiny.py", checkpoint=two, device="cpu")["datasets"]
+    measured = [data["metrics"]["srcc"] for data in found.values()]
+    assert measured == pytest.approx(grown["matrix"]["srcc"][-1], abs=1e-9)
 
 
 @pytest.mark.parametrize("protocol", ["streaming", pytest.param("iid", marks=pytest.mark.slow)])
