@@ -158,6 +158,7 @@ def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dic
         about |= {"evaluation": hide_places(config.get("evaluation") or {}), "seed": config["seed"]}
         data = read_record(state.get("data"), "the checkpoint")
         about |= {"data": data.digests()} if data is not None else {}
+        about |= {"absent": state["absent"]} if state.get("absent") else {}
     return about
 
 

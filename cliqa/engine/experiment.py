@@ -41,6 +41,8 @@ def train_stream(parts: Parts, run: Run, stop_after: int | None = None) -> dict[
         return evaluate_stream(parts, run, index, learnt(index), names)
 
     run.start(strategy, benchmark, labels, partial(catch_up, strategy, run, tested, evaluate))
+    if run.moved:  # into a folder whose loggers have seen nothing of it
+        Audience(strategy.evaluator.loggers).earlier(run.epochs, run.evaluations)
     end = len(steps) if stop_after is None else min(stop_after, len(steps))
     forecast = Forecast(strategy, benchmark, steps[:end], run.next_step)
     every = parts.config.get("progress_seconds", EVERY)

@@ -75,6 +75,7 @@ class Run:
         self.evaluations: list[dict[str, Any]] = []
         self.costs = Costs()
         self.next_step = 0
+        self.moved = False
         self.notes: list[str] = []
         self.data = data or DataRecord({})
         self.absent = absent
@@ -137,6 +138,7 @@ class Run:
             self._save(strategy.state_dict())
             return
         self._restore(source)
+        self.moved = not self.files.owns(source.path)
         self._adopt(source)
         catch_up(source.state["strategy"])
         strategy.load_state_dict(source.state["strategy"])

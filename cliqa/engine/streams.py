@@ -33,7 +33,7 @@ def build_benchmark(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> CLS
 
     Args:
         scenario: The section.
-        learnt: Names of data sets that need not be there any more; see `build_data_sets`.
+        learnt: Data sets that need not be there any more; see `build_data_sets`.
 
     Raises:
         ConfigError: An argument is wrong.
@@ -75,7 +75,12 @@ def generate(scenario: dict[str, Any]) -> None:
 def build_data_sets(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> list[QualityDataset]:
     """Write generated data if the section asks for them, and read its data sets.
 
-    Those that are `learnt` may be gone: an `AbsentDataset` then has their place.
+    An `AbsentDataset` has the place of one that cannot be read and need not be.
+
+    Args:
+        scenario: The section.
+        learnt: Names of the data sets that may be gone, each at its place in the stream, ``""`` at
+            the places of the others.
 
     Raises:
         DatasetError: With what is wrong in every data set, if more than one cannot be read.
@@ -92,7 +97,7 @@ def build_data_sets(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> lis
             if scenario.get("split_index") is not None and not built[-1].drawn:
                 raise DatasetError(given_split(built[-1].name))
         except CliqaError as error:
-            if isinstance(error, DatasetError) and name in learnt:
+            if isinstance(error, DatasetError) and name and name in learnt:
                 built.append(AbsentDataset(str(name), first_line(error)))
                 logger.warning("%s", built[-1].score_warnings[0])
             else:

@@ -55,7 +55,7 @@ def embed_data_sets(
     run = load_run(predictor.checkpoint)
     with built_from(predictor.checkpoint):
         request = EvalRequest(data_sets=data_sets)
-        sources = ScoreData(run["config"], request, run["names"], 0).sources
+        sources = ScoreData(run["config"], request, run["names"], 0, run.get("absent", ())).sources
     chosen = {}
     for name, data in sources.items():
         order = np.random.default_rng(seed).permutation(len(data))[:samples]

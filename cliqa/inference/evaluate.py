@@ -12,9 +12,10 @@ from cliqa.deploy.backends import backend_of
 from cliqa.engine.check import check_config
 from cliqa.engine.sections import run_folder, with_command_line
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run
+from cliqa.engine.work_dir.config_growth import with_stages
 from cliqa.engine.work_dir.same_run import check_fits
 from cliqa.evaluation.comparison import compare_evaluations
-from cliqa.evaluation.records.table_styles import Table, render
+from cliqa.evaluation.records.table_styles import Table, noted, render
 from cliqa.evaluation.records.tables import number
 from cliqa.inference.evaluation_model import (
     CheckpointEvaluation,
@@ -88,6 +89,7 @@ def evaluate(
         config = check_config(config)
         state = load_run(path)
         check_fits(state, config, path)
+        config = with_stages(config, state["config"])
         model = CheckpointEvaluation(path, state, config, str(config_file), target, request, folder)
         default = path.parent.parent / FILE_NAME
     else:
@@ -265,5 +267,8 @@ def evaluation_table(results: Mapping[str, Any]) -> str:
         interval = f"{band[0]:.3f}..{band[1]:.3f}" if band else "n/a"
         values = [number(metrics.get(key)) for key in others]
         rows.append((name, str(metrics["n"]), number(metrics[main]), interval, *values))
+    absent = results.get("absent", {})
+    rows += [(name, *["n/a"] * (len(header) - 1)) for name in absent]
     title = f"After {results['experiences_learnt']} experience(s)"
-    return render(Table(title, header, tuple(rows)))
+    notes = noted([f"{name}: not there any more: {why}" for name, why in absent.items()], "text")
+    return render(Table(title, header, tuple(rows))) + (notes if absent else "")

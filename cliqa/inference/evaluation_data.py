@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
 from scipy.special import softmax
 from torch import Tensor
 
+from cliqa.benchmarks.absent import AbsentDataset
 from cliqa.benchmarks.experience import NamedExperience
 from cliqa.benchmarks.quality_stream import with_transforms
 from cliqa.datasets.base import QualityDataset
@@ -18,7 +20,7 @@ from cliqa.engine.streams import build_benchmark, build_data_sets, build_stream
 from cliqa.engine.targets import ClassTargets, Outputs, score_measures
 from cliqa.evaluation.classification import predicted_classes
 from cliqa.inference.evaluation_request import ALL, EvalRequest, is_new_data_set, parse_data_set
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -34,6 +36,7 @@ class EvaluationData:
         request: The data sets and the split.
         names: The experiences of the model's stream, in order.
         learnt: How many of them the model has learnt.
+        absent: Of data of scores: those that were gone when it learnt the last ones.
 
     Attributes:
         kind: ``"scores"`` or ``"classes"``.
@@ -42,6 +45,8 @@ class EvaluationData:
             sets come after all that the model has learnt.
         task_labels: The samples' task label by name; None for scores, which have none.
         class_names: The classes; empty for scores.
+        absent: By name, why a data set that is wanted cannot be evaluated: it is not there any
+            more.
     """
 
     kind: str
@@ -49,6 +54,7 @@ class EvaluationData:
     experiences: dict[str, NamedExperience]
     task_labels: dict[str, int | None]
     class_names: Sequence[str] = ()
+    absent: Mapping[str, str] = MappingProxyType({})
 
     def metrics(
         self, name: str, outputs: np.ndarray, targets: np.ndarray, bootstrap: int, seed: int
@@ -75,7 +81,8 @@ class ScoreData(EvaluationData):
     """Data sets of quality scores.
 
     The config's data sets are read only if one of them is wanted, and then all of them, so that
-    images that they share are treated as in training. Others are evaluated whole.
+    images that they share are treated as in training; only those that are not asked for, or were
+    gone in training, may be gone. Others are evaluated whole.
 
     Raises:
         ConfigError: A name is unknown or given to two data sets, or a split is empty.
@@ -85,9 +92,17 @@ class ScoreData(EvaluationData):
     sources: dict[str, QualityDataset]
 
     def __init__(
-        self, config: dict[str, Any], request: EvalRequest, names: Sequence[str], learnt: int
+        self,
+        config: dict[str, Any],
+        request: EvalRequest,
+        names: Sequence[str],
+        learnt: int,
+        absent: Collection[str] = (),
     ) -> None:
-        self.sources = _score_sources(config["scenario"], request)
+        needed = set(names) - set(absent) if request.takes_own else set()
+        needed.update(request.named)
+        may_be_gone = ["" if name in needed else name for name in names]
+        self.sources, self.absent = _score_sources(config["scenario"], request, may_be_gone)
         self.experiences = {
             name: NamedExperience(
                 name,
@@ -224,11 +239,17 @@ def _check_known(name: str, names: Sequence[str]) -> None:
     raise ConfigError(f"--datasets {name}: no experience is called so. {advice}")
 
 
-def _score_sources(scenario: dict[str, Any], request: EvalRequest) -> dict[str, QualityDataset]:
-    """Return the split of the wanted data sets by name, in the order asked for."""
+def _score_sources(
+    scenario: dict[str, Any], request: EvalRequest, may_be_gone: Sequence[str]
+) -> tuple[dict[str, QualityDataset], dict[str, str]]:
+    """Return the split of the wanted data sets by name, in the order asked for.
+
+    Also return why others that are wanted are not there; see `build_data_sets`.
+    """
     wanted, split = request.data_sets, request.split
     named, takes_own = request.named, request.takes_own
-    own = {data.name: data for data in build_data_sets(scenario)} if named or takes_own else {}
+    built = build_data_sets(scenario, may_be_gone) if named or takes_own else []
+    own = {data.name: data for data in built}
     for name in named:
         if name not in own:
             raise ConfigError(
@@ -237,7 +258,8 @@ def _score_sources(scenario: dict[str, Any], request: EvalRequest) -> dict[str, 
             )
     others = [parse_data_set(text, request.scale) for text in wanted if is_new_data_set(text)]
     _report_seen(list(own.values()), others)
-    chosen = {name: own[name] for name in (own if takes_own else named)}
+    absent = {name: d.reason for name, d in own.items() if isinstance(d, AbsentDataset)}
+    chosen = {n: own[n] for n in (own if takes_own else named) if n not in absent}
     if split != "all" and own:
         stream = build_stream(scenario, list(own.values()))
         chosen = {name: stream.sources[name, split] for name in chosen}
@@ -251,7 +273,9 @@ def _score_sources(scenario: dict[str, Any], request: EvalRequest) -> dict[str, 
     for name, data in chosen.items():
         if not len(data):
             raise ConfigError(f"--split {split}: {name} has no such split. Use --split all.")
-    return chosen
+    if not chosen:
+        raise DatasetError("\n".join(absent.values()))
+    return chosen, absent if takes_own else {}
 
 
 def _report_seen(own: Sequence[QualityDataset], others: Sequence[QualityDataset]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -57,6 +57,7 @@ class EvaluationModel:
         names: The experiences of the model's stream, in order.
         learnt: How many of them the model has been trained on to their end.
         record: The data record that `path` holds; None if it has none.
+        absent: The experiences whose data were gone when the model learnt the last ones.
 
     Attributes:
         data: The data sets.
@@ -81,13 +82,16 @@ class EvaluationModel:
         names: list[str],
         learnt: int,
         record: Mapping[str, Any] | None,
+        absent: Collection[str] = (),
     ) -> None:
         self.path, self.config, self.config_file = path, config, config_file
         self.device, self.request, self.learnt = device, request, learnt
         scenario = config["scenario"]
         kind = getattr(find(SCENARIOS, scenario, "scenario"), "target_kind", "scores")
-        data_of = ClassData if kind == "classes" else ScoreData
-        self.data: EvaluationData = data_of(config, request, names, learnt)
+        own = (config, request, names, learnt)
+        self.data: EvaluationData = (
+            ClassData(*own) if kind == "classes" else ScoreData(*own, absent)
+        )
         self.record = self._checked_record(record)
         self.views = build_views(
             None if scenario.get("feature_type") else scenario.get("eval_transform"),
@@ -132,6 +136,7 @@ class EvaluationModel:
         """Return the content of ``eval_results.json``."""
         bootstrap, seed = resamples(self.config), self.config["seed"]
         protocol = self.views.protocol
+        absent = {"absent": dict(self.data.absent)} if self.data.absent else {}
         return {
             "model_type": self.config["model"].get("type", "ImageClassifier"),
             "eval_time": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S"),
@@ -153,6 +158,7 @@ class EvaluationModel:
             "seconds": seconds,
             "data": self.record.digests(),
             "warnings": list(self.record.changes),
+            **absent,
             "datasets": {
                 name: self.data.entry(name, *pair, bootstrap, seed)
                 for name, pair in outputs.items()
@@ -195,6 +201,7 @@ class CheckpointEvaluation(EvaluationModel):
             names=state["names"],
             learnt=experiences_learnt(state),
             record=state.get("data"),
+            absent=state.get("absent", ()),
         )
         plain = {**config, "load_from": None}
         built = build_model_and_strategy(plain, device, work_dir, pruning_in(state))
@@ -244,6 +251,7 @@ class ExportedEvaluation(EvaluationModel):
             names=names,
             learnt=int(about.get("experiences_learnt", len(names))),
             record=about.get("data"),
+            absent=about.get("absent", ()),
         )
         if self.data.kind == "classes":
             check_same_names(path, "classes", self.model.classes, list(self.data.class_names))

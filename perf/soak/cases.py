@@ -17,17 +17,20 @@ from cliqa.demo_data.fashion import FashionData
 from cliqa.deploy.search.options import DeployOptions
 from cliqa.engine.pretrain.run import pretrain
 from cliqa.engine.train import train
+from cliqa.engine.work_dir.artifacts import WorkDir
+from cliqa.utils.checkpoint import load_checkpoint
 from perf.soak.trial import Work, reference
 
 ROOT = Path(__file__).resolve().parents[2]
 
 SCORES = (
     *("naive", "ewc", "l2", "si", "mas", "lwf", "packnet", "lora", "inflora", "der", "tsn"),
-    *("joint", "clip_replay", "label_free", "hardware_aware"),
+    *("joint", "clip_replay", "label_free", "hardware_aware", "stack"),
 )
 CLASSES = (
     *("naive", "replay", "ewc", "lwf", "der", "lora_replay", "joint"),
     *("clip_replay", "fusion_replay", "replay_pooled"),
+    *("stack_replay", "stack_lora", "stack_pruned", "stack"),
 )
 CLEAR = ("", "_naive", "_joint", "_clip")
 OTHERS = {
@@ -55,7 +58,7 @@ VARIANTS: Mapping[str, Sequence[str]] = {
 }
 """What a run may have besides its method; each case has one of them, in turn."""
 
-PLANNED = ("demo_hardware_aware", "demo_packnet")
+PLANNED = ("demo_hardware_aware", "demo_packnet", "demo_stack")
 """Methods that change weights by a plan over an experience's epochs, of which none is the best."""
 
 
@@ -111,6 +114,9 @@ OF_FILE = {
         *("cl_strategy.plugins.0.crop_size=32", "cl_strategy.plugins.0.epochs=1"),
     ],
     "demo_hardware_aware.py": ["cl_strategy.plugins.0.recover_epochs=1"],
+    "demo_stack.py": ["cl_strategy.plugins.0.recover_epochs=1"],
+    "fmnist_stack_pruned.py": ["cl_strategy.plugins.1.recover_epochs=1"],
+    "fmnist_stack.py": ["cl_strategy.plugins.1.recover_epochs=1"],
 }
 """What one config needs for that besides."""
 
@@ -124,6 +130,25 @@ def training(data: Path, file: str, options: Sequence[str]) -> Work:
 
     def work(folder: Path) -> None:
         train(config, config_file=f"config/{file}", work_dir=folder, device="cpu", resume="auto")
+
+    return work
+
+
+def extension(data: Path, file: str) -> Work:
+    """Return what trains a config's first data set, and then lets the run learn the others."""
+    config = load_config(ROOT / "config" / file, [*data_options(data, file), *SMALL])
+    scenario = config["scenario"]
+    begun = {**config, "scenario": {**scenario, "datasets": scenario["datasets"][:1]}}
+    common = {"config_file": f"config/{file}", "device": "cpu"}
+
+    def work(folder: Path) -> None:
+        last = WorkDir(folder).last
+        known = load_checkpoint(last)["names"] if last.is_file() else []
+        if len(known) < len(scenario["datasets"]):
+            train(begun, work_dir=folder, resume="auto", **common)
+            train(config, work_dir=folder, extend=True, **common)
+        else:
+            train(config, work_dir=folder, resume="auto", **common)
 
     return work
 
@@ -192,6 +217,7 @@ def cases(root: Path, turn: int = 0) -> Iterator[Case]:
         fitting = [key for key in VARIANTS if selects or key != "keep_best"]
         variant = fitting[(index + turn) % len(fitting)]
         yield Case(name, training(data, file, [*options, *VARIANTS[variant]]), variant)
+    yield Case("extension", extension(data, "demo.py"), "plain")
     yield Case("pretraining", pretraining(data, ["num_workers=0"]), "plain")
     yield Case("pretraining_workers", pretraining(data, ["num_workers=1"]), "workers")
     yield Case("compress_prune", pruning(sources / "run"))

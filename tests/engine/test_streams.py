@@ -82,6 +82,20 @@ def test_mistakes_name_their_place(
         build_data_sets(tiny_config["scenario"])
 
 
+def test_data_sets_without_a_name_have_that_of_their_place_when_they_are_gone(
+    tiny_config: dict[str, Any],
+) -> None:
+    scenario = tiny_config["scenario"]
+    del scenario["datasets"][1]["name"]
+    scenario["datasets"][1]["root"] = "nowhere"
+    built = build_data_sets(scenario, ["", "b", ""])
+    assert [type(data).__name__ for data in built] == ["ScoreFile", "AbsentDataset", "ScoreFile"]
+    assert [data.name for data in built] == ["a", "b", "c"]
+    for others in (["a", "", "c"], ["b"], ["", "", "b"]):
+        with pytest.raises(DatasetError, match="nowhere"):
+            build_data_sets(scenario, others)
+
+
 def test_a_wrong_transform_is_named(tiny_config: dict[str, Any]) -> None:
     scenario = tiny_config["scenario"]
     scenario["eval_transform"] = [{"type": "ToTensr"}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ import torch
 from scipy import stats
 
 from cliqa.config.load import load_config
+from cliqa.evaluation.records.eval_results import evaluation_report
 from cliqa.inference.evaluate import evaluate, evaluate_checkpoints, evaluation_table, labels_of
 from cliqa.inference.evaluation_model import CheckpointEvaluation, open_evaluation
 from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.transforms.protocol import parse_protocol
-from cliqa.utils.errors import CheckpointError, ConfigError
+from cliqa.utils.errors import CheckpointError, ConfigError, DatasetError
 
 Config = dict[str, Any]
 
@@ -116,6 +118,57 @@ def test_the_configs_own_data_need_not_be_there_for_another_data_set(
     config["scenario"]["dataset_root"] = "nowhere"
     results = run(config, tiny_run, tmp_path, data_sets=[other(tiny_data)])
     assert results["datasets"]["other"]["metrics"]["n"] == 40
+
+
+def test_data_that_were_gone_in_training_are_not_there_here_either(
+    config: Config, tiny_run: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "data"
+    shutil.copytree(tiny_data, moved, ignore=shutil.ignore_patterns("b"))
+    config["scenario"]["dataset_root"] = str(moved)
+    with pytest.raises(DatasetError, match="^b: no folder"):  # it was there
+        run(config, tiny_run, tmp_path)
+    state = torch.load(tiny_run / "checkpoints" / "last.pth", weights_only=True)
+    state["absent"], state["config"]["scenario"]["dataset_root"] = ["b"], str(moved)
+    grown = tmp_path / "grown.pth"
+    torch.save(state, grown)
+    whole = run(load_config(tiny_run / "config.py"), tiny_run, tmp_path)["datasets"]
+    found = run(config, tiny_run, tmp_path, checkpoint=grown)
+    assert found["datasets"] == {name: whole[name] for name in "ac"}
+    assert list(found["absent"]) == ["b"]
+    assert found["absent"]["b"].startswith("b: no folder")
+    *_, row, _, note = evaluation_table(found).splitlines()
+    assert row.split() == ["b", *["n/a"] * 7]
+    assert "b: not there any more: b: no folder" in note
+    request = EvalRequest()
+    results, _ = evaluate_checkpoints([grown], request, torch.device("cpu"), tmp_path / "own.json")
+    (own,) = results.values()
+    assert own["absent"] == found["absent"]
+    report = evaluation_report(results, [])
+    assert "b: not there any more: b: no folder" in report
+    assert [line.split()[2:] for line in report.splitlines() if line.startswith("b  ")] == [
+        ["n/a"] * 7
+    ]
+    with pytest.raises(DatasetError, match="^b: no folder"):
+        run(config, tiny_run, tmp_path, checkpoint=grown, data_sets=["b"])
+    shutil.copytree(tiny_data / "b", moved / "b")
+    back = run(config, tiny_run, tmp_path, checkpoint=grown)
+    assert back["datasets"] == whole
+    assert "absent" not in back
+
+
+def test_data_that_are_not_asked_for_may_be_gone(
+    config: Config, tiny_run: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    whole = run(config, tiny_run, tmp_path, data_sets=["c"])["datasets"]
+    shutil.copytree(tiny_data, tmp_path / "data", ignore=shutil.ignore_patterns("a", "b"))
+    config["scenario"]["dataset_root"] = str(tmp_path / "data")
+    found = run(config, tiny_run, tmp_path, data_sets=["c"])
+    assert found["datasets"] == whole
+    assert "absent" not in found
+    for names in (["a"], ["all"], ["b", "c"]):
+        with pytest.raises(DatasetError, match="^[ab]: no folder"):
+            run(config, tiny_run, tmp_path, data_sets=names)
 
 
 def test_predictions_that_are_no_numbers_are_null(

@@ -10,7 +10,7 @@ from cliqa.engine.build import Parts
 from cliqa.engine.growth.epochs import for_more_epochs
 from cliqa.engine.options import RunOptions
 from cliqa.engine.work_dir.artifacts import WorkDir
-from cliqa.engine.work_dir.config_growth import EPOCHS, Growth
+from cliqa.engine.work_dir.config_growth import BEFORE, EPOCHS, Growth, with_stages
 from cliqa.engine.work_dir.same_run import check_growth
 from cliqa.engine.work_dir.source import Source, read_source
 from cliqa.training.plugins.base import ContinualPlugin
@@ -21,9 +21,6 @@ from cliqa.utils.errors import CheckpointError, ConfigError
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
-
-BEFORE = "learnt_before"
-"""The key of a scenario that only an extension sets."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +37,13 @@ class Continuation:
 
     @property
     def learnt(self) -> list[str]:
-        """The data sets that need not be there any more; of a resumed run those that were gone."""
+        """The data sets that need not be there any more; of a resumed run those that were gone.
+
+        Each is at its place in the stream; see `build_data_sets`.
+        """
         if self.source is None:
             return []
-        return self.source.learnt if self.growth else list(self.source.state.get("absent", ()))
+        return self.source.learnt if self.growth else self.source.gone
 
 
 def find_continuation(
@@ -64,14 +64,12 @@ def find_continuation(
     if source is None:
         return Continuation(), config
     saved = source.state["config"]
-    before = (saved.get("scenario") or {}).get(BEFORE)
-    if before and not config["scenario"].get(BEFORE):
-        config = {**config, "scenario": {**config["scenario"], BEFORE: before}}
+    config = with_stages(config, saved)
     if not asked.continues:
         return Continuation(source), config
     growth = check_growth(source.path, saved, config)
     if growth.stream and "datasets" in config["scenario"]:
-        stages = [*(before or ()), len(source.state["names"])]
+        stages = [*config["scenario"].get(BEFORE, ()), len(source.state["names"])]
         config = {**config, "scenario": {**config["scenario"], BEFORE: stages}}
     return Continuation(source, growth), config
 

@@ -121,6 +121,15 @@ class Audience:
         }
         self._values(values, "experience", step + 1)
 
+    def earlier(
+        self, epochs: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Show the rows of a run that has gone on in another folder."""
+        for number, row in enumerate(epochs, 1):
+            self.epoch(row, number)
+        for step in sorted({row["experience"] for row in evaluations}):
+            self.evaluation((row for row in evaluations if row["experience"] == step), step)
+
     def finish(self, results: Results | None, figures: Iterable[Path]) -> None:
         """Show the score matrices, their summary, and the figures."""
         matrices = results["matrix"] if results else {}

@@ -158,6 +158,9 @@ class WorkDir:
 
     def take_over(self, checkpoint: Path, steps: int) -> None:
         """Link what another run keeps of its first steps: checkpoints and predictions."""
+        best = checkpoint.parent / self.best.name
+        if best.is_file():
+            replace_by_link(best, self.best)
         for step in range(steps):
             path = self.checkpoint_of(step)
             kept = checkpoint.parent / path.name

@@ -10,6 +10,9 @@ from cliqa.benchmarks.presets import preset
 
 EPOCHS = "cl_strategy.train_epochs"
 
+BEFORE = "learnt_before"
+"""The key of a scenario that only an extension sets."""
+
 LISTS = ("datasets", "order", "buckets", "fixed_class_order")
 """Lists of a scenario whose end may grow."""
 
@@ -65,6 +68,14 @@ def with_listed_data_sets(config: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(scenario, Mapping) or not isinstance(scenario.get("datasets"), str):
         return dict(config)
     return {**config, "scenario": {**scenario, "datasets": preset(scenario["datasets"])}}
+
+
+def with_stages(config: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config with where the stream once ended, which only a checkpoint's config knows."""
+    before = (saved.get("scenario") or {}).get(BEFORE)
+    if not before or config["scenario"].get(BEFORE):
+        return dict(config)
+    return {**config, "scenario": {**config["scenario"], BEFORE: before}}
 
 
 def _lengthened(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:

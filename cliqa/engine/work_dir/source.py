@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,25 @@ class Source:
         return list(self.state["names"][: self.state["next_step"]])
 
     @property
+    def gone(self) -> list[str]:
+        """The names of the experiences whose data were gone, ``""`` in place of the others."""
+        return absent_in(self.state)
+
+    @property
     def mid_step(self) -> bool:
         """Whether it was written between two epochs of an experience."""
         inside: bool = self.state["strategy"].get("step_index") == self.state["next_step"]
         return inside and bool(self.state["strategy"].get("epochs_done"))
+
+
+def absent_in(state: Mapping[str, Any]) -> list[str]:
+    """Return a checkpoint's experiences whose data were gone, ``""`` in place of the others.
+
+    >>> absent_in({"names": ["a", "b", "c"], "absent": ["b"]})
+    ['', 'b', '']
+    """
+    absent = state.get("absent", ())
+    return [name if name in absent else "" for name in state["names"]]
 
 
 def read_source(path: Path) -> Source:

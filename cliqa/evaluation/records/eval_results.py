@@ -140,6 +140,9 @@ def measures_table(evaluations: Mapping[str, Evaluation]) -> Table:
                 )
     heads = [HEADS.get(measure, measure) for measure in measures]
     header = ("data set", "model", "n", heads[0], "95 %", *heads[1:])
+    for model, evaluation in evaluations.items():
+        undefined = [NOT_DEFINED] * (len(header) - 2)
+        rows += [(name, model, *undefined) for name in evaluation.get("absent", ())]
     return Table("Evaluation", header, tuple(rows))
 
 
@@ -217,6 +220,8 @@ def _notes(
     for model, evaluation in evaluations.items():
         for dataset, data in evaluation["datasets"].items():
             lines += [f"{model}, {dataset}: {text}" for text in data["metrics"]["warnings"]]
+        for dataset, reason in evaluation.get("absent", {}).items():
+            lines.append(f"{model}, {dataset}: not there any more: {reason}")
     return lines
 
 

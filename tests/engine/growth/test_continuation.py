@@ -14,9 +14,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cliqa.engine import experiment
+from cliqa.engine import run as run_of_engine
 from cliqa.engine.run import Run
+from cliqa.engine.work_dir.artifacts import WorkDir
+from cliqa.inference.evaluate import evaluate
 from cliqa.training.plugins.packnet import CapacityError
 from cliqa.utils.errors import CheckpointError, ConfigError, DatasetError
 
@@ -122,6 +126,30 @@ def test_a_new_folder_begins_with_all_that_the_other_run_has(
         work(of_sets(3), two, start_from="nowhere")
 
 
+def test_a_new_folder_shows_the_earlier_curves_and_has_the_best_checkpoint(
+    tmp_path: Path, of_sets: OfSets, work: Work
+) -> None:
+    def config(epochs: int) -> Config:
+        made = of_sets(2, type="Naive", train_epochs=epochs, scheduler=None)
+        return {**made, "loggers": [{"type": "TensorboardLogger"}]}
+
+    whole, new = tmp_path / "whole", tmp_path / "new"
+    work(config(2), whole)
+    best = whole / "checkpoints" / "best.pth"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_of_engine, "is_best", lambda *_: False)  # the new epoch is none
+        work(config(3), new, start_from=str(whole))
+    assert (new / "checkpoints" / "best.pth").read_bytes() == best.read_bytes()
+    curves = EventAccumulator(str(new / "tensorboard"))
+    curves.Reload()
+    rows = [json.loads(line) for line in (new / "metrics.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in rows if row["kind"] == "epoch"]
+    shown = curves.Scalars("train/loss")
+    assert [event.step for event in shown] == [1, 2, 3, 4, 5]
+    assert [event.value for event in shown] == pytest.approx(losses)
+    assert [event.step for event in curves.Scalars("test/srcc/a")] == [1, 2]
+
+
 def test_a_run_that_stopped_goes_on(
     three: Path, tmp_path: Path, of_sets: OfSets, work: Work, assert_equal_runs: Equal
 ) -> None:
@@ -142,7 +170,7 @@ class Killed(BaseException):
     [
         (experiment, "evaluate_stream"),
         pytest.param(Run, "_write", marks=pytest.mark.slow),
-        pytest.param(Run, "_write_history", marks=pytest.mark.slow),
+        pytest.param(WorkDir, "write_metrics", marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_extension_is_finished_by_resume(
@@ -267,6 +295,9 @@ def test_images_that_were_learnt_leave_later_test_data(
     saved = torch.load(two / "checkpoints" / "last.pth", weights_only=True)
     assert saved["config"]["scenario"]["learnt_before"] == [2]
     assert work(config, two, resume="auto")["matrix"] == grown["matrix"]
+    found = evaluate(config, config_file="tiny.py", checkpoint=two, device="cpu")["datasets"]
+    measured = [data["metrics"]["srcc"] for data in found.values()]
+    assert measured == pytest.approx(grown["matrix"]["srcc"][-1], abs=1e-9)
 
 
 @pytest.mark.parametrize("protocol", ["streaming", pytest.param("iid", marks=pytest.mark.slow)])
