@@ -224,14 +224,14 @@ def check_argument_names(
     """
     parameters, open_ended = parameters_of(component)
     shown = {name: p for name, p in parameters.items() if name not in provided}
-    unknown = sorted(set(given) - set(parameters))
-    accepts = f"It accepts {describe(parameters, provided)}."
-    if unknown and not open_ended:
-        hint = closest(unknown[0], shown)
-        raise ConfigError(f"{where}: unexpected argument '{unknown[0]}'.{hint} {accepts}")
-    for name, parameter in shown.items():
-        if parameter.default is inspect.Parameter.empty and name not in given:
-            raise ConfigError(f"{where}: missing argument '{name}'. {accepts}")
+    unknown = sorted(set(given) - set(parameters)) if not open_ended else []
+    mistakes = [f"unexpected argument '{name}'.{closest(name, shown)}" for name in unknown]
+    if not mistakes:
+        needed = (n for n, p in shown.items() if p.default is inspect.Parameter.empty)
+        mistakes = [f"missing argument '{name}'." for name in needed if name not in given]
+    if mistakes:
+        accepts = f"It accepts {describe(parameters, provided)}."
+        raise ConfigError("\n".join(f"{where}: {m}" for m in mistakes) + f" {accepts}")
 
 
 class _Rule(NamedTuple):

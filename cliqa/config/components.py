@@ -153,12 +153,15 @@ def _check(part: Part, names: NameIndex, *, certain: bool) -> None:
     signatures = (names.signature(registry, name) for registry in part.registries)
     signature = next((one for one in signatures if one and one.complete), None)
     known = {*signature.annotations, *part.taken, "type"} if signature else set()
-    for key in part.section if signature else ():
-        near = None if key in known else misspelt(str(key), known)
-        if near:
-            raise ConfigError(
+    unknown = [str(key) for key in part.section if key not in known] if signature else []
+    found = {key: near for key in unknown if (near := misspelt(key, known))}
+    if found:
+        raise ConfigError(
+            "\n".join(
                 f"{part.where} '{name}': unexpected argument '{key}'. Did you mean '{near}'?"
+                for key, near in found.items()
             )
+        )
 
 
 def _advice(part: Part, name: str, names: NameIndex) -> str:

@@ -119,6 +119,22 @@ def base_path(name: str, path: Path) -> Path:
     return Path(os.path.normpath(configs / rest))
 
 
+def whole_config(name: str, file: ConfigFile) -> str:
+    """Return how to use a whole config of another package if it sets the name; nothing if not."""
+    for base in file.bases:
+        parts = base.path.parts
+        whole = ".mim" in parts and "_base_" not in parts[parts.index(".mim") :]
+        if whole and name in base.names and name not in file.assigned:
+            at = parts.index(".mim")
+            found = f"{parts[at - 1]}::{'/'.join(parts[at + 2 :])}"
+            return (
+                f"{file.path}: its base {found} is a whole config of mmengine. Convert it: python "
+                f"tools/from_mmpretrain.py {found} --out config/NAME.py. Or inherit its model "
+                "alone, such as mmpretrain::_base_/models/resnet18.py."
+            )
+    return ""
+
+
 def _base_names(tree: ast.Module, path: Path) -> list[str]:
     """Return the paths in ``_base_``, as mmengine reads them: the first assignment."""
     found = [

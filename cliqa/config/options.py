@@ -34,22 +34,27 @@ def apply_options(
         ConfigError: An option has no ``=`` or an unknown key, or replaces a section by a scalar.
     """
     config = copy.deepcopy(config)
+    mistakes = []
     for option in options:
-        key, equals, text = option.partition("=")
-        key = key.strip()
-        if not equals or not all(key.split(".")):
-            raise ConfigError(
-                f"--cfg-options {option}: expected KEY=VALUE, such as cl_strategy.optimizer.lr=0.01"
-                " (no spaces around '=')."
-            )
-        _apply(config, key, text, f"--cfg-options {key}", variables)
+        try:
+            _apply(config, option, variables)
+        except ConfigError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
     return config
 
 
-def _apply(
-    config: dict[str, Any], key: str, text: str, where: str, variables: Sequence[str]
-) -> None:
+def _apply(config: dict[str, Any], option: str, variables: Sequence[str]) -> None:
     """Set one key of `config`."""
+    key, equals, text = option.partition("=")
+    key = key.strip()
+    if not equals or not all(key.split(".")):
+        raise ConfigError(
+            f"--cfg-options {option}: expected KEY=VALUE, such as cl_strategy.optimizer.lr=0.01"
+            " (no spaces around '=')."
+        )
+    where = f"--cfg-options {key}"
     first, *rest = key.split(".")
     if first not in SECTIONS:
         raise ConfigError(f"{where}: {_no_section(key, text, config, variables)}")

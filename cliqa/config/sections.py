@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from cliqa.config.annotations import as_flag
-from cliqa.config.inheritance import ConfigFile, check_overrides
+from cliqa.config.inheritance import ConfigFile, check_overrides, whole_config
 from cliqa.config.mmlab.keys import translate
 from cliqa.config.mmlab.translation import as_dict
 from cliqa.config.suggest import closest, nearest
@@ -190,14 +190,17 @@ def check_sections(config: Mapping[str, Any], where: str) -> None:
     Raises:
         ConfigError: A section is missing, has a wrong value, or an unknown key.
     """
+    mistakes: list[str] = []
     for name, section in SECTIONS.items():
         if name in config:
-            _check_section(name, section, config[name], where)
+            mistakes += _section_mistakes(name, section, config[name], where)
         elif section.base and (name == "model" or "pretrain" not in config):
-            raise ConfigError(
+            mistakes.append(
                 f"{where}: no section '{name}' ({section.description}). Write {name} = dict(...), "
                 f"or inherit it from a file of {section.base}: _base_ = ['{section.base}...py']."
             )
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
     if config.get("deterministic") and config.get("cudnn_benchmark"):
         raise ConfigError(
             f"{where}: deterministic and cudnn_benchmark are both set, and the algorithms that "
@@ -208,8 +211,8 @@ def check_sections(config: Mapping[str, Any], where: str) -> None:
             raise ConfigError(f"{where}: {path}: to replace an inherited dict write _delete_=True.")
 
 
-def _check_section(name: str, section: Section, value: object, where: str) -> None:
-    """Check one section's value, and its keys if they are known."""
+def _section_mistakes(name: str, section: Section, value: object, where: str) -> Iterator[str]:
+    """Yield what is wrong with one section's value, and its keys if they are known."""
     checks = {name: section.check}
     values = {name: value}
     if section.keys and isinstance(value, dict):
@@ -217,14 +220,10 @@ def _check_section(name: str, section: Section, value: object, where: str) -> No
         values |= {f"{name}.{key}": item for key, item in value.items()}
     for path, item in values.items():
         if path not in checks:
-            key = path.partition(".")[2]
-            raise ConfigError(
-                f"{where}: {path}: unknown key.{closest(key, section.keys)} "
-                f"{name} has {', '.join(section.keys)}."
-            )
-        expected = checks[path](item)
-        if expected:
-            raise ConfigError(f"{where}: {path}: expected {expected}, got {reprlib.repr(item)}.")
+            near = closest(path.partition(".")[2], section.keys)
+            yield f"{where}: {path}: unknown key.{near} {name} has {', '.join(section.keys)}."
+        elif expected := checks[path](item):
+            yield f"{where}: {path}: expected {expected}, got {reprlib.repr(item)}."
 
 
 def check_top_level(values: Mapping[str, Any], file: ConfigFile) -> None:
@@ -252,9 +251,9 @@ def check_top_level(values: Mapping[str, Any], file: ConfigFile) -> None:
             try:
                 _check_unused(name, values, file)
             except ConfigError as error:
-                mistakes.append(str(error))
+                mistakes.append(whole_config(name, file) or str(error))
     if mistakes:
-        raise ConfigError("\n".join(mistakes))
+        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
     check_overrides(file, set(SECTIONS) - set(COPIES))
 
 

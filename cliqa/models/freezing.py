@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
-from cliqa.config.suggest import closest
+from cliqa.config.suggest import closest, listed
 from cliqa.utils.errors import ModelError
 
 
@@ -106,9 +106,10 @@ def check_patterns(model: nn.Module, patterns: Sequence[str], option: str) -> No
     tensors = {*model.state_dict(), *(name for name, _ in model.named_parameters())}
     for pattern in patterns:
         if not any(matches(name, [pattern]) for name in (*modules, *tensors)):
+            parts = listed(f"'{name}'" for name, _ in model.named_children())
+            hint = closest(pattern, modules) or f" Its parts are {parts}."
             raise ModelError(
-                f"{option}: '{pattern}' names no part of the {type(model).__name__}."
-                f"{closest(pattern, modules)}"
+                f"{option}: '{pattern}' names no part of the {type(model).__name__}.{hint}"
             )
 
 

@@ -67,10 +67,12 @@ def draw_training(paths: Sequence[Path], labels: Sequence[str], target: Target) 
         target: Where to write.
 
     Raises:
-        ArtifactError: A run has no epoch, or a file is damaged.
+        ArtifactError: A run is missing or has no epoch, or a file is damaged.
         ConfigError: The labels do not fit.
     """
     names = run_names(paths, labels)
+    if missing := [path for path in paths if not path.exists()]:
+        raise ArtifactError(f"{missing[0]}: no such work_dir. Give a run's: work_dirs/NAME.")
     rows = {name: load_metrics(path) for name, path in zip(names, paths, strict=True)}
     figure = draw_histories(rows) if len(rows) > 1 else draw_history(rows[names[0]])
     return target.save({"training": figure}, paths)

@@ -130,3 +130,14 @@ def test_numbers_stay_numbers_where_no_name_is_held() -> None:
 def test_what_no_config_can_hold_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="levels are allowed|64 are allowed|nested too deeply"):
         changed(f"model.neck={text}")
+
+
+def test_mistakes_of_several_options_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        changed("sed=1", "cl_strategy.optimizer.lr", "seed=3", "loggers.4.file=a.log")
+    lines = str(caught.value).split("\n")
+    assert [line.split(": ")[0] for line in lines] == [
+        "--cfg-options sed",
+        "--cfg-options cl_strategy.optimizer.lr",
+        "--cfg-options loggers.4.file",
+    ]

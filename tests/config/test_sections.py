@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cliqa.config.inheritance import read_chain
+from cliqa.config.load import load_config
 from cliqa.config.sections import ELSEWHERE, SECTIONS, check_sections, check_top_level, with_flags
 from cliqa.utils.errors import ConfigError
 
@@ -171,3 +172,26 @@ def test_a_variable_for_heirs_has_an_effect(tmp_path: Path) -> None:
 
 def test_a_section_that_a_base_has_used_may_be_set_again(tmp_path: Path) -> None:
     check(tmp_path, x="_base_ = 'b.py'\nseed = 2", b="seed = 1\nscenario = dict(seed=seed)")
+
+
+def test_mistakes_of_several_sections_are_told_at_once() -> None:
+    config = {**NEEDED, "seed": -1, "checkpoint_config": {"intervall": 2}, "num_workers": -3}
+    del config["model"]
+    with pytest.raises(ConfigError) as caught:
+        check_sections(config, "x.py")
+    lines = str(caught.value).split("\n")
+    starts = ("no section 'model'", "checkpoint_config.intervall", "seed", "num_workers")
+    assert len(lines) == 4
+    assert all(any(line.startswith(f"x.py: {start}") for line in lines) for start in starts)
+
+
+def test_a_whole_config_of_mmpretrain_is_to_be_converted(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "_base_ = ['mmpretrain::resnet/resnet18_8xb16_cifar10.py']\nenv_cfg = dict(mp_cfg={})\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    whole, own = sorted(str(caught.value).split("\n"), key=lambda line: "line 2" in line)
+    assert "from_mmpretrain.py mmpretrain::resnet/resnet18_8xb16_cifar10.py --out" in whole
+    assert "mine.py, line 2: env_cfg: is a key of mmengine" in own

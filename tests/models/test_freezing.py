@@ -103,3 +103,10 @@ def test_patterns_may_name_buffers() -> None:
         ModelError, match=r"drop: 'fcc' names no part of the Net\. Did you mean 'fc'"
     ):
         check_patterns(Net(), ["fcc"], "drop")
+
+
+def test_without_a_near_name_the_parts_are_listed() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    parts = r"'head' names no part of the Sequential\. Its parts are '0', '1'\.$"
+    with pytest.raises(ModelError, match=parts):
+        check_patterns(model, ["head"], "LoRA: heads")

@@ -90,3 +90,8 @@ def test_runs_get_names_that_differ(tmp_path: Path, make_run: MakeRun) -> None:
     assert run_names(files) == ["x", "y"]
     files = [tmp_path / "x" / "a.json", tmp_path / "x" / "b.json"]
     assert run_names(files) == ["a.json", "b.json"]
+
+
+def test_training_of_a_missing_run_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"nothing: no such work_dir"):
+        draw_training([tmp_path / "nothing"], [], Target(tmp_path))

@@ -193,7 +193,8 @@ def normalisation(preprocessor: Mapping[str, Any]) -> dict[str, Any]:
 
 def evaluator(value: object) -> Translation:
     """Return our metrics for a ``val_evaluator``."""
-    names = ", ".join(str(metric.get("type")) for metric in as_dicts(value)) or "an evaluator"
+    types = [str(metric["type"]) for metric in as_dicts(value) if "type" in metric]
+    names = ", ".join(types) or "an evaluator"
     return Translation(
         lost=[
             f"instead of {names} write metrics=[dict(type='accuracy_metrics', experience=True)], "

@@ -31,8 +31,10 @@ def optim_wrapper(value: object) -> Translation:
     given = as_dict(value)
     found = Translation()
     optimizer = as_dict(given.get("optimizer"))
-    if optimizer:
-        name = str(optimizer.get("type"))
+    if optimizer and "type" not in optimizer:  # single options of the command line
+        found.settings |= {f"cl_strategy.optimizer.{key}": item for key, item in optimizer.items()}
+    elif optimizer:
+        name = str(optimizer["type"])
         found.settings["cl_strategy.optimizer"] = {
             **optimizer,
             "type": OF_MMPRETRAIN.get(name, name),
@@ -82,7 +84,15 @@ def param_scheduler(value: object, rate: object = None) -> Translation:
     warm, main = None, None
     for scheduler in as_dicts(value):
         name = scheduler.get("type")
-        if name == "LinearLR" and warm is None and not scheduler.get("begin"):
+        if name is None:  # single options of the command line
+            found.settings |= {
+                f"cl_strategy.scheduler.{key}": item
+                for key, item in scheduler.items()
+                if any(key in known for known in SCHEDULERS.values())
+            }
+            if len(found.settings) < len(scheduler):
+                found.lost.append("the schedule is cl_strategy.scheduler=dict(type=...)")
+        elif name == "LinearLR" and warm is None and not scheduler.get("begin"):
             warm = scheduler
         elif name in SCHEDULERS and main is None:
             main = scheduler

@@ -30,11 +30,19 @@ class Translation:
 
         >>> str(Translation({"seed": 3}, ["ranks have one seed"]))
         'Set seed=3. Ranks have one seed.'
+        >>> str(Translation(lost=["dist_cfg: a run is one process"]))
+        'dist_cfg: a run is one process.'
         """
         settings = [f"{key}={as_code(value)}" for key, value in self.settings.items()]
         parts = [f"Set {', '.join(settings)}."] if settings else []
-        parts += [f"{reason[0].upper()}{reason[1:]}." for reason in self.lost]
+        parts += [f"{_capital(reason)}." for reason in self.lost]
         return " ".join(parts) or "It has no effect here: leave it out."
+
+
+def _capital(clause: str) -> str:
+    """Return a clause as a sentence begins; a key or a value of code stays as it is."""
+    is_word = clause.split()[0].strip(",").isalpha()
+    return f"{clause[0].upper()}{clause[1:]}" if is_word else clause
 
 
 def as_dict(value: object) -> dict[str, Any]:
@@ -43,7 +51,15 @@ def as_dict(value: object) -> dict[str, Any]:
 
 
 def as_dicts(value: object) -> list[dict[str, Any]]:
-    """Return the dicts of a list, or a dict alone as a list."""
+    """Return the dicts of a list, or a dict alone as a list.
+
+    Options of the command line give an item by its index (``param_scheduler.0.gamma=0.1``).
+
+    >>> as_dicts({"0": {"gamma": 0.1}})
+    [{'gamma': 0.1}]
+    """
+    if isinstance(value, dict) and value and all(str(key).isdecimal() for key in value):
+        value = list(value.values())
     listed = value if isinstance(value, (list, tuple)) else [value]
     return [as_dict(item) for item in listed if isinstance(item, dict)]
 

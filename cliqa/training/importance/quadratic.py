@@ -120,7 +120,7 @@ class QuadraticPenalty(WeightPenalty, abstract=True):
             logger.warning(
                 "%s: strength * learning rate * largest importance = %.3g; at 1 or more, training "
                 "is likely to diverge. Set its strength below %.3g, lower the learning rate, or "
-                "set cl_strategy.clip_grad_norm.",
+                "clip the gradients (in a config cl_strategy.clip_grad_norm).",
                 type(self).__name__,
                 step,
                 self.strength / step,

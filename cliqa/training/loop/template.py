@@ -226,7 +226,8 @@ class StreamTemplate(Resumable):
             raise TrainingError(
                 f"the loss became {loss} in epoch {self.epochs_done} of step "
                 f"{self.step_index + 1}. "
-                "Lower cl_strategy.optimizer.lr, or set cl_strategy.clip_grad_norm=1.0."
+                "Lower the learning rate (cl_strategy.optimizer.lr), or clip the gradients "
+                "(cl_strategy.clip_grad_norm=1.0)."
             )
         self.schedule.after_epoch(loss)
         if self.on_epoch is not None:

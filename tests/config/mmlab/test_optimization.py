@@ -76,3 +76,10 @@ def test_a_cosine_alone_steps_by_epoch() -> None:
 )
 def test_schedules_that_lose_something(schedule: list[dict[str, Any]], lost: str) -> None:
     assert lost in " ".join(param_scheduler(schedule).lost)
+
+
+def test_single_options_of_a_command_line() -> None:
+    assert optim_wrapper({"optimizer": {"lr": 0.1}}).settings == {"cl_strategy.optimizer.lr": 0.1}
+    found = param_scheduler({"0": {"gamma": 0.1}})
+    assert (found.settings, found.lost) == ({"cl_strategy.scheduler.gamma": 0.1}, [])
+    assert "cl_strategy.scheduler=dict(type=...)" in param_scheduler({"end": 5}).lost[0]
