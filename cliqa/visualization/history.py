@@ -62,8 +62,8 @@ def draw_history(rows: Rows) -> Figure:
     """Draw the training loss and the scores of every epoch, experience by experience.
 
     There is one panel a measure; a score of the training images is dotted with hollow markers, one
-    of the validation images full. Rows of kind ``"epoch"`` are drawn: they have ``experience``, ``name``, ``loss``,
-    and scores whose keys begin with ``train_`` and ``val_``.
+    of the validation images full. Rows of kind ``"epoch"`` are drawn: they have ``experience``,
+    ``name``, ``loss``, and scores whose keys begin with ``train_`` and ``val_``.
 
     Raises:
         ArtifactError: There is no row of an epoch.
