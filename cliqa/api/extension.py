@@ -12,9 +12,14 @@ from cliqa.benchmarks.presets import FOLDERS, preset
 from cliqa.config.components import quick_check
 from cliqa.config.load import load_config
 from cliqa.config.trust import trusting
-from cliqa.utils.errors import ConfigError
-from cliqa.utils.logging import close_logging
-from cliqa.utils.paths import check_output_folder, home_path
+from cliqa.datasets.labels.score_columns import read_scores
+from cliqa.datasets.labels.sheet import MissingColumnsError
+from cliqa.datasets.own.guess import READING, guess_section
+from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.logging import close_logging, get_logger
+from cliqa.utils.paths import check_output_folder, home_path, name_after
+
+logger = get_logger(__name__)
 
 LABELS = (".csv", ".json", ".xlsx", ".parquet")
 """Endings of label files."""
@@ -47,7 +52,8 @@ def extend(
         run: The run, or its folder, whose ``config.py`` is executed as a config.
         data: What to learn next, one data set or several in their order: a label file of scores
             like the run's last one, which has its own folder's images and the last one's columns
-            and scale; ``"KonIQ10k=/data/koniq"``; or ``dict(type=..., root=...)``.
+            and scale (where it has other columns, these and the scale are guessed as by
+            ``--data``); ``"KonIQ10k=/data/koniq"``; or ``dict(type=..., root=...)``.
         train_epochs: Epochs of the experience learnt last, more than it had.
         work_dir: A new folder, so that `run` stays as it is; by default it grows in its own.
         device: As in `train`.
@@ -99,7 +105,9 @@ def _with_data(scenario: Mapping[str, Any], data: Sequence[Data]) -> dict[str, A
             "n_experiences in the config, and use train_config.py --extend."
         )
     sections = preset(known) if isinstance(known, str) else list(known)
-    added = [_section(one, sections[-1]) for one in data]
+    added: list[dict[str, Any]] = []
+    for one in data:
+        added.append(_section(one, [*sections, *added]))
     order = scenario.get("order")
     if order:
         names = [section.get("name") for section in added]
@@ -109,25 +117,62 @@ def _with_data(scenario: Mapping[str, Any], data: Sequence[Data]) -> dict[str, A
     return {**scenario, "datasets": [*sections, *added]}
 
 
-def _section(data: Data, last: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a data set's section; a label file is described by the run's last data set."""
+def _section(data: Data, known: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a data set's section; a label file is described by the last of the known ones."""
     if isinstance(data, Mapping):
         return dict(data)
     kind, _, root = str(data).partition("=")
     path = home_path(data).resolve()
     if path.suffix.lower() in LABELS:
-        if "labels" not in last:
-            raise ConfigError(
-                f"extend: {data}: the run's last data set is a {last.get('type')}, which does not "
-                "tell how to read it. Give dict(type='ScoreFile', root=..., labels=..., "
-                "score_range=(LOW, HIGH), higher_is_better=True)."
-            )
-        own = {"root": str(path.parent), "labels": path.name, "name": path.stem}
-        like = {key: value for key, value in last.items() if key not in OF_SPLITS}
-        return {**like, **own}
+        return _label_file(data, path, known)
     if not root and kind not in FOLDERS:
         raise ConfigError(
             f"extend: {data!r} is no data set. Give a label file ({', '.join(LABELS)}), TYPE=ROOT "
             "such as 'KADID10k=/data/kadid10k', or dict(type=..., root=...)."
         )
     return {"type": kind, "root": root or FOLDERS[kind]}
+
+
+def _label_file(data: object, path: Path, known: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the section of a label file; its columns are guessed where the last one's are missing.
+
+    Raises:
+        ConfigError: The run's last data set has no label file.
+        DatasetError: What the columns mean cannot be guessed.
+    """
+    last = known[-1]
+    if "labels" not in last:
+        raise ConfigError(
+            f"extend: {data}: the run's last data set is a {last.get('type')}, which does not "
+            "tell how to read it. Give dict(type='ScoreFile', root=..., labels=..., "
+            "score_range=(LOW, HIGH), higher_is_better=True)."
+        )
+    name, used = name_after(path), {_name(section) for section in known}
+    if name in used:
+        name = f"{name_after(path.parent)}_{name}"
+    own = {"root": str(path.parent), "labels": path.name, "name": name}
+    like = {key: value for key, value in last.items() if key not in OF_SPLITS}
+    try:
+        read_scores(path, **{key: like[key] for key in READING if key in like})
+    except DatasetError as error:
+        if isinstance(error.__cause__, MissingColumnsError):
+            return {**_guessed(path, len(known)), **own}
+    return {**like, **own}
+
+
+def _name(section: Mapping[str, Any]) -> object:
+    """Return a data set's name, which is its label file's where none is given."""
+    return section.get("name") or name_after(str(section.get("labels") or ""))
+
+
+def _guessed(path: Path, place: int) -> dict[str, Any]:
+    """Return a label file's columns and scale as ``--data`` guesses them."""
+    guess = guess_section(path, {}, place)
+    if guess.mistakes.lines:
+        raise DatasetError(
+            "\n".join(guess.mistakes.lines) + "\nFrom Python, give these keys in cliqa.extend(run, "
+            f"dict(type='ScoreFile', root='{path.parent}', labels='{path.name}', ...))."
+        )
+    for line in guess.lines:
+        logger.info("%s: %s", path.name, line)
+    return guess.section

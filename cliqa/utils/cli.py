@@ -36,6 +36,7 @@ QUIET = (
     ("Fail to import", UserWarning),  # mmcv without compiled operators, which nothing here uses
     ("pkg_resources is deprecated", UserWarning),  # which CLIP's package imports
     ("Metric .* used by the EarlyStopping plugin", UserWarning),  # even with its first value
+    ("This DataLoader will create", UserWarning),  # the start of a run says how many it uses
     ("", DeprecationWarning),
     ("", PendingDeprecationWarning),
 )

@@ -55,7 +55,8 @@ def draw_scores(results: Results) -> Figure:
         axes.set_title(shortened(results["datasets"][k], 26), loc="left", color=color(k))
         axes.grid(axis="y")
     low = min(0.0, float(np.nanmin(np.r_[bands.ravel(), scores.ravel()], initial=0.0)))
-    panels[0].set_ylim(low - 0.03 * (low < 0), 1.03)  # a marker at 1 is not cut
+    room = 0.05 * (1 - low)  # a marker at an end is not cut
+    panels[0].set_ylim(low - room * (low < 0), 1 + room)
     panels[0].set_xlim(-0.4, rows - 0.6)
     _label_steps(panels, columns, across, row_labels(results))
     figure.supylabel(LABELS.get(measure, measure), fontsize=8)

@@ -61,9 +61,9 @@ def load_metrics(path: str | Path) -> list[dict[str, Any]]:
 def draw_history(rows: Rows) -> Figure:
     """Draw the training loss and the scores of every epoch, experience by experience.
 
-    There is one panel a measure; a score of the training images is dotted, one of the validation
-    images full. Rows of kind ``"epoch"`` are drawn: they have ``experience``, ``name``, ``loss``,
-    and scores whose keys begin with ``train_`` and ``val_``.
+    There is one panel a measure; a score of the training images is dotted with hollow markers, one
+    of the validation images full. Rows of kind ``"epoch"`` are drawn: they have ``experience``,
+    ``name``, ``loss``, and scores whose keys begin with ``train_`` and ``val_``.
 
     Raises:
         ArtifactError: There is no row of an epoch.
@@ -98,7 +98,7 @@ def draw_histories(runs: Mapping[str, Rows]) -> Figure:
                 _plot(axes, values, LINES[kind], color(index), marker(index))
     first, *others = map(_borders, histories.values())
     for axes in panels:
-        axes.grid(axis="y")
+        axes.grid(visible=True, axis="y")
         for border in first if all(other == first for other in others) else ():
             axes.axvline(border, color=FAINT, linewidth=0.8, zorder=0)
     handles = [
@@ -141,9 +141,15 @@ def measures_of(histories: Sequence[Rows]) -> dict[str, list[str]]:
 def _kinds_legend() -> list[Line2D]:
     """Return the legend of the two kinds of lines."""
     return [
-        Line2D([], [], color=MUTED, linestyle=line, label=WORDS[kind])
+        Line2D([], [], color=MUTED, linestyle=line, label=WORDS[kind], **_marks(line, MUTED))
         for kind, line in LINES.items()
     ]
+
+
+def _marks(line: str, own: str, shape: str = "o") -> dict[str, Any]:
+    """Return the look of a kind's markers: those of training are hollow, for single epochs."""
+    inside = "white" if line == LINES["train"] else own
+    return {"marker": shape, "markersize": 2.8, "markerfacecolor": inside}
 
 
 def _panels(
@@ -183,8 +189,7 @@ def _plot(axes: Axes, values: np.ndarray, line: str, own: str, shape: str = "o")
         values[drawn],
         line,
         color=own,
-        marker=shape,
-        markersize=2.8,
+        **_marks(line, own, shape),
         markevery=-(-max(drawn.size, 1) // 40),
     )
 
@@ -212,5 +217,5 @@ def _draw_epochs(axes: Axes, epochs: Rows, key: str, line: str = "-", named: boo
                 weight="bold",
                 size=8 if len(order) < 8 else 6.5,
             )
-    axes.grid(axis="y")
+    axes.grid(visible=True, axis="y")
     axes.tick_params(colors=INK)

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 import cliqa
+from cliqa.api.extension import _section
 from cliqa.engine import train as engine_train
 from cliqa.engine.train import train
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.paths import name_after
 
 
 @pytest.fixture
@@ -37,6 +39,26 @@ def test_next_week_there_is_a_second_csv(run: Path, tiny_data: Path, tmp_path: P
     }
     more = cliqa.extend(grown, train_epochs=2, device="cpu")
     assert list(more.results.history["epoch"]) == [1, 1, 2]
+
+
+def test_another_layout_is_guessed_or_asked_for(tmp_path: Path) -> None:
+    like = {"type": "ScoreFile", "root": "x", "labels": "a.csv", "score_column": "mos"}
+    rows = [f"p{k}.png,{20 + k},s{k // 2}" for k in range(60)]
+    for k in range(60):
+        (tmp_path / f"p{k}.png").write_bytes(b"")
+    csv = tmp_path / "a.csv"
+    csv.write_text("\n".join(["Filename,DMOS,Scene", *rows]))
+    folder = name_after(tmp_path)
+    assert _section(csv, [like]) == {
+        **{"type": "ScoreFile", "root": str(tmp_path), "labels": "a.csv", "name": f"{folder}_a"},
+        **{"image_column": "Filename", "score_column": "DMOS", "group_column": "Scene"},
+        **{"score_range": (0.0, 100.0), "higher_is_better": False},
+    }
+    csv.write_text("\n".join(["Filename,Value,Scene", *rows]))
+    with pytest.raises(
+        DatasetError, match=r"datasets\.1\.higher_is_better=(?s:.*)dict\(type='Scor"
+    ):
+        _section(csv, [like])
 
 
 def test_a_new_folder_leaves_the_run_as_it_is(run: Path, tiny_data: Path, tmp_path: Path) -> None:

@@ -213,6 +213,7 @@ def test_warnings_of_upstream_are_quiet_and_others_are_not() -> None:
         quiet_upstream()
         warnings.warn("no QP solver found on your system", UserWarning, stacklevel=1)
         warnings.warn("Fail to import ``MultiScaleDeformableAttention``", UserWarning, stacklevel=1)
+        torch.utils.data.DataLoader(range(4), num_workers=4096)  # type: ignore[arg-type]
         warnings.warn("old", DeprecationWarning, stacklevel=1)
         warnings.warn("the loss is not finite", UserWarning, stacklevel=1)
     assert [str(warning.message) for warning in caught] == ["the loss is not finite"]

@@ -71,6 +71,16 @@ def test_each_measure_has_a_panel_with_training_and_validation() -> None:
     assert figure.axes[2].get_legend() is None
 
 
+def test_a_single_epoch_tells_training_from_validation() -> None:
+    figure: Any = draw_history([epoch(0, 1, loss=0.1, train_srcc=0.5, val_srcc=0.4)])
+    training, validation = figure.axes[1].lines
+    assert training.get_markerfacecolor() == "white"
+    assert validation.get_markerfacecolor() == validation.get_color()
+    shown = [line.get_markerfacecolor() for line in figure.axes[1].get_legend().legend_handles]
+    assert shown[0] == "white" != shown[1]
+    assert all(axes.get_ygridlines()[0].get_visible() for axes in figure.axes)
+
+
 def test_the_loss_fills_its_panel_and_no_marker_is_cut() -> None:
     rows = [epoch(0, e, loss=5 + 0.01 * e, val_srcc=0.1 * e) for e in (1, 2, 3)]
     for figure in (draw_history(rows), draw_histories({"a": rows, "b": rows})):

@@ -104,7 +104,7 @@ def _guess(paths: Sequence[Path], options: Sequence[str]) -> list[Guess]:
     guesses = []
     for place, path in enumerate(paths):
         options_of = {key: value for key, value in given[place].items() if key != "type"}
-        if names.count(names[place]) > 1:
+        if names[place] in names[:place]:  # the first keeps its name: a stream may grow by others
             folder = name_after(path.absolute().parent.name or "data")
             options_of.setdefault("name", f"{folder}_{names[place]}")
         guesses.append(guess_section(path, options_of, place))
@@ -122,5 +122,5 @@ def _raise_all(paths: Sequence[Path], guesses: Sequence[Guess]) -> None:
     for path, guess in zip(paths, guesses, strict=True):
         mistakes.add(guess.mistakes.lines)
         if guess.readable:
-            mistakes.add(examine(guess.section, path.absolute().parent).mistakes)
+            mistakes.add(examine(guess.section, path.parent).mistakes)
     mistakes.raise_as(DatasetError)

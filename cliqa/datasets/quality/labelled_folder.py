@@ -74,8 +74,9 @@ class LabelledFolder(QualityDataset):
         table = check_table(self.read_table(self.label_file(labels)), self.score_range)
         table = self.complete_split(table)
         folders = (images,) if images is not None else self.image_folders
-        advice = f" Set images='...' to its path, or use the official layout:\n{self.layout()}"
-        folder = find_folder(self.root, folders, table.images, self.name, advice)
+        folder = find_folder(
+            self.root, folders, table.images, self.name, f" {self._advice('images')}"
+        )
         super().__init__(
             self.name,
             self.arrange(table, folder),
@@ -141,15 +142,19 @@ class LabelledFolder(QualityDataset):
         if found is not None:
             return found
         if not self.root.is_dir():
+            option = "root"
             problem = f"no folder {self.root} (from {Path.cwd()})."
         else:
             problem = f"no label file {' or '.join(map(str, paths))} (from {Path.cwd()})."
             if paths[0].parent.is_dir():
                 problem += closest(paths[0].name, (p.name for p in paths[0].parent.iterdir()))
-        raise DatasetError(
-            f"{self.name}: {problem} Set {option}='...' to its path, or use the official layout:\n"
-            f"{self.layout()}"
-        )
+        raise DatasetError(f"{self.name}: {problem} {self._advice(option)}")
+
+    def _advice(self, option: str) -> str:
+        """Return how a user says where something lies; a user's own files have no layout."""
+        own = not self.label_files
+        layout = "." if own else f", or use the official layout:\n{self.layout()}"
+        return f"Set {option}='...' to its path{layout}"
 
 
 def _folder(root: str | Path, where: str) -> Path:

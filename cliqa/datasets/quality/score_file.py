@@ -61,6 +61,7 @@ class ScoreFile(LabelledFolder):
         ConfigError: The split is given both by files and by a column.
     """
 
+    label_files = ()
     image_folders = ("",)
 
     def __init__(

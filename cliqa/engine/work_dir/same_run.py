@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,7 @@ from cliqa.models.language.text_files import load_texts
 from cliqa.registry import MODELS, find
 from cliqa.utils.errors import CheckpointError, ConfigError
 from cliqa.utils.logging import get_logger
+from cliqa.utils.paths import home_path
 
 logger = get_logger(__name__)
 
@@ -30,6 +33,8 @@ OF_PRETRAINING = ("pretrain", "model", "scenario", "seed", "load_from", "amp")
 
 FREE = ("scenario.dataset_root", "pretrain.data.root")
 """Keys in those sections that may differ: they say where the data are, not which."""
+
+_ROOT = re.compile(r"scenario\.datasets\.(\d+)\.root")
 
 OPTION = "--allow-changed-data"
 """The option of every tool that resumes a run or evaluates it again."""
@@ -46,7 +51,23 @@ def differing_keys(saved: Mapping[str, Any], config: Mapping[str, Any]) -> list[
     sections = OF_TRAINING if config.get("pretrain") is None else OF_PRETRAINING
     whole = (with_listed_data_sets(one) for one in (saved, config))
     old, new = ({key: one.get(key) for key in sections} for one in whole)
-    return [key for key in config_differences(old, new) if key not in FREE]
+    differing = (key for key in config_differences(old, new) if key not in FREE)
+    return [key for key in differing if not _same_folder(key, old, new)]
+
+
+def _same_folder(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Return whether a key is a data set's root that is one folder, seen from two dataset_roots."""
+    found = _ROOT.fullmatch(key)
+    if not found:
+        return False
+    folders = []
+    for scenario in (old["scenario"], new["scenario"]):
+        sections = scenario["datasets"]
+        if int(found[1]) >= len(sections):
+            return False
+        parts = (scenario.get("dataset_root") or "", sections[int(found[1])].get("root") or "")
+        folders.append(os.path.abspath(os.path.join(*map(home_path, parts))))
+    return folders[0] == folders[1]
 
 
 def listed(keys: Sequence[str]) -> str:
@@ -89,7 +110,8 @@ def check_growth(path: Path, saved: Mapping[str, Any], config: Mapping[str, Any]
             f"{path}: what the run has learnt cannot change; these keys differ: "
             f"{listed(growth.other)}. A run grows by data sets at the end of scenario.datasets "
             "(or of order, buckets, n_experiences, fixed_class_order), or by a larger "
-            "cl_strategy.train_epochs. Set the other keys back, or train in another folder."
+            "cl_strategy.train_epochs. Set the other keys back (after a run with --data: its files "
+            "first, then the new one, and the same options), or train in another folder."
         )
     if growth.stream and growth.epochs:
         raise ConfigError(

@@ -117,8 +117,22 @@ def report(results: Results, style: Style = "text") -> str:
     summary = set(results["summary"])
     notes = [note for note in results["warnings"] if note.partition(": ")[0] not in summary]
     if notes:
-        parts.append(noted(notes, style))
+        parts.append(noted(_gathered(notes, row_labels(results)), style))
     return "\n".join(parts)
+
+
+def _gathered(notes: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Return the notes; what is so on a data set after every experience is said once."""
+    found: dict[str, list[str]] = {}
+    for note in notes:
+        label = next((label for label in labels if note.startswith(f"{label} on ")), None)
+        text = note if label is None else note.removeprefix(f"{label} ")
+        found.setdefault(text, []).append(note)
+    always = {text for text, alike in found.items() if 1 < len(labels) == len(alike)}
+    lines = []
+    for text, alike in found.items():
+        lines += [f"each time {text}"] if text in always else alike
+    return sorted(lines, key=lambda line: line.startswith("each time "))
 
 
 def _long_table(results: Results) -> Table:

@@ -47,7 +47,9 @@ def test_several_files_are_a_stream(own: Own) -> None:
     scenario = load([str(first), second], ("scenario.datasets.1.name=late",))
     assert scenario["dataset_root"] == str(first.parent)
     names = [(part.get("name"), part["root"]) for part in scenario["datasets"]]
-    assert names == [(f"{first.parent.name}_my", "."), ("late", "b")]
+    assert names == [(None, "."), ("late", "b")]
+    grown = load([str(first), second])["datasets"]
+    assert [part.get("name") for part in grown] == [None, "b_my"]  # as in a run of the first alone
 
 
 def test_the_users_options_answer_what_is_open(own: Own) -> None:

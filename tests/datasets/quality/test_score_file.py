@@ -163,6 +163,14 @@ def test_a_missing_second_file_is_named(layout: Layout) -> None:
         make(layout("ScoreFile"), test_labels="t.json")
 
 
+def test_a_users_own_files_have_no_official_layout(layout: Layout) -> None:
+    root = layout("ScoreFile")
+    with pytest.raises(DatasetError, match=r"no folder .*gone .*Set root='\.\.\.' to its path\.$"):
+        make(root / "gone")
+    with pytest.raises(DatasetError, match=r"no label file .*Set labels='\.\.\.' to its path\.$"):
+        make(root, labels="gone.csv")
+
+
 def test_an_image_outside_the_root_may_be_named_by_its_whole_path(
     layout: Layout, tmp_path: Path
 ) -> None:

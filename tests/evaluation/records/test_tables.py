@@ -54,6 +54,17 @@ def test_text_report_word_by_word() -> None:
     assert lines.count("PLCC") == 1
 
 
+def test_what_is_so_after_every_experience_is_said_once() -> None:
+    labels = ["after eva", "after ava"]
+    few = [f"{label} on a: no interval below 10 images (there are 8)" for label in labels]
+    notes = [few[0], f"{labels[0]} on b: constant prediction", few[1]]
+    told = report({**FORGETS, "warnings": notes}).splitlines()
+    assert told[told.index("Notes") + 1 :] == [
+        f"- {notes[1]}",
+        "- each time on a: no interval below 10 images (there are 8)",
+    ]
+
+
 def test_undefined_is_n_a_with_its_reason() -> None:
     text = report(UNDEFINED)
     assert "n/a" in text.splitlines()[3]
