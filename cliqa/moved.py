@@ -38,12 +38,14 @@ MOVED = {
     for name in names.split()
 } | {
     "cliqa.api.avalanche_plugins": "cliqa.api.plugins",
-    "cliqa.engine.inference": "cliqa.inference.predict",
+    "cliqa.engine.inference": (
+        "cliqa.inference.predict cliqa.inference.scores cliqa.datasets.image_listing"
+    ),
     "cliqa.engine.study": "cliqa.studies.study",
     "cliqa.training.task_strategy": "cliqa.training.own_loop.strategies",
     "cliqa.training.templates": "cliqa.training.loop.template",
 }
-"""Old path -> new path."""
+"""Old path -> new path, or several with a blank between."""
 
 
 class OldPaths(MetaPathFinder, Loader):
@@ -57,10 +59,13 @@ class OldPaths(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Fill the module with the names of the one at the new path."""
-        new = MOVED[module.__name__]
-        warnings.warn(f"{module.__name__} is now {new}", DeprecationWarning, stacklevel=2)
-        found = vars(import_module(new))
-        vars(module).update({name: found[name] for name in found if not name.startswith("__")})
+        new = MOVED[module.__name__].split()
+        warnings.warn(
+            f"{module.__name__} is now {' and '.join(new)}", DeprecationWarning, stacklevel=2
+        )
+        for path in new:
+            found = vars(import_module(path))
+            vars(module).update({name: found[name] for name in found if not name.startswith("__")})
 
 
 def install() -> None:

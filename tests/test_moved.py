@@ -15,7 +15,7 @@ from cliqa.config.load import load_config
 
 @pytest.mark.parametrize(("old", "new"), moved.MOVED.items())
 def test_an_old_path_leads_to_a_module_that_exists(old: str, new: str) -> None:
-    assert find_spec(new) is not None
+    assert all(find_spec(path) is not None for path in new.split())
     spec = find_spec(old)
     assert spec is not None
     assert isinstance(spec.loader, moved.OldPaths)
@@ -29,6 +29,15 @@ def test_an_old_path_has_the_names_of_the_new_one_and_warns(
         old = importlib.import_module("cliqa.datasets.koniq")
     new = importlib.import_module("cliqa.datasets.quality.koniq")
     assert old.KonIQ10k is new.KonIQ10k
+
+
+def test_a_module_that_was_divided_has_the_names_of_its_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "cliqa.engine.inference", raising=False)
+    with pytest.warns(DeprecationWarning, match=r"now cliqa\.inference\.predict and cliqa\.inf"):
+        old = importlib.import_module("cliqa.engine.inference")
+    assert all(hasattr(old, name) for name in ("Predictor", "Score", "find_images"))
 
 
 def test_other_names_are_not_found() -> None:

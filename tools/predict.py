@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
+from cliqa.inference.scores import to_csv as to_csv  # for scripts that import them from here
+from cliqa.inference.scores import to_json as to_json
 from cliqa.utils.arguments import PROTOCOL, add_arguments, check_at_least, check_range, seed
 from cliqa.utils.cli import command, print_error, run_entry_point
 from cliqa.utils.errors import ConfigError

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -51,6 +51,17 @@ def json_row(row: Score, of_classes: bool = False) -> dict[str, str | float | No
     found: dict[str, str | float | None] = {"image": str(row.image)}
     found |= {"class": row.label, "probability": value} if of_classes else {"score": value}
     return found | ({"error": row.error} if row.error else {})
+
+
+def to_csv(rows: Iterable[Score], of_classes: bool = False) -> str:
+    """Return a whole csv table, as `ScoreTable` writes it row by row."""
+    columns = "image,class,probability\n" if of_classes else "image,score\n"
+    return columns + "".join(csv_line(row, of_classes) for row in rows)
+
+
+def to_json(rows: Iterable[Score], of_classes: bool = False) -> str:
+    """Return a whole JSON table, as `ScoreTable` writes it row by row."""
+    return as_json([json_row(row, of_classes) for row in rows], indent=2) + "\n"
 
 
 class ScoreTable:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.inference.scores import Score, ScoreTable
+from cliqa.inference.scores import Score, ScoreTable, to_csv, to_json
 
 SCORES = [Score(Path("a, b.png"), 2.5), Score(Path("ä.png"), None, "broken")]
 CLASSES = [Score(Path("a.png"), 0.75, None, "bus"), Score(Path("b.png"), None, "cannot be read")]
@@ -24,6 +24,8 @@ def written(path: Path, rows: list[Score], of_classes: bool = False) -> str:
     table.finish()
     assert table.count == len(rows)
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+    text = path.read_bytes().decode()
+    assert text == (to_json if path.suffix == ".json" else to_csv)(rows, of_classes)
     return path.read_text(encoding="utf-8")
 
 
