@@ -167,7 +167,8 @@ def _with_fold(
     index, folds = fold
     if len(order) < folds:
         raise DatasetError(
-            f"{where}: {len(order)} images or groups cannot fill {folds} folds. Add images."
+            f"{where}: {len(order)} images or groups cannot fill {folds} folds. "
+            "Add images, or lower scenario.folds."
         )
     first, last = (round(k * len(order) / folds) for k in (index, index + 1))
     rest = [*order[last:], *order[:first]]
@@ -188,9 +189,11 @@ def _counts(total: int, shares: Sequence[float], where: str) -> list[int]:
     filled = sum(share > 0.0 for share in shares)
     if total < filled:
         named = " and ".join(name for name, share in zip(SPLITS, shares, strict=True) if share)
+        without = shares[1] > 0.0 and total == filled - 1
+        also = ", or set fractions=(0.8, 0, 0.2) to do without val" if without else ""
         raise DatasetError(
             f"{where}: {total} image{'s' * (total != 1)} or groups cannot fill {filled} splits "
-            f"({named}). Add images."
+            f"({named}). Add images{also}."
         )
     ends = [round(sum(shares[: k + 1]) * total) for k in range(len(shares))]
     counts = [end - start for start, end in zip([0, *ends], ends, strict=False)]

@@ -151,9 +151,7 @@ def with_numpy(about: Mapping[str, Any]) -> Callable[[Path], np.ndarray] | None:
 
 def with_torch(about: Mapping[str, Any]) -> Callable[[Path], np.ndarray]:
     """Return how a file sees images, by torch: slow to import, faster at resampling."""
-    from torchvision.transforms.v2.functional import rgb_to_grayscale  # noqa: PLC0415
-
-    from cliqa.transforms.decode import read_image  # noqa: PLC0415
+    from cliqa.transforms.decode import read_image, to_grey  # noqa: PLC0415
     from cliqa.transforms.pipeline import build_pipeline  # noqa: PLC0415
 
     quality = not about["classes"]
@@ -162,7 +160,7 @@ def with_torch(about: Mapping[str, Any]) -> Callable[[Path], np.ndarray]:
 
     def show(path: Path) -> np.ndarray:
         image = read_image(path)
-        image = rgb_to_grayscale(image) if about["channels"] == 1 else image
+        image = to_grey(image) if about["channels"] == 1 else image
         found: np.ndarray = pipeline(image).numpy()
         return found
 

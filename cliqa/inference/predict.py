@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms.v2.functional import rgb_to_grayscale
 
 from cliqa.config.trust import built_from
 from cliqa.datasets.labels.scale import Scale
@@ -19,7 +18,7 @@ from cliqa.inference.exported_model import check_protocol
 from cliqa.inference.image_model import ImageModel, open_model
 from cliqa.inference.scores import Score
 from cliqa.training.loop.batching import apply_model, collate_eval
-from cliqa.transforms.decode import read_image
+from cliqa.transforms.decode import read_image, to_grey
 from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
 from cliqa.utils.ahead import ahead, default_threads
 from cliqa.utils.errors import CliqaError, DatasetError, MachineError, ModelError
@@ -42,7 +41,7 @@ class _Grey:
         self.transform = transform
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        return self.transform(rgb_to_grayscale(image))
+        return self.transform(to_grey(image))
 
 
 class _Images(Dataset["tuple[torch.Tensor | None, str | None]"]):

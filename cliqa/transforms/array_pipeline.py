@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from cliqa.transforms.elongated import check_enlarged
+
 Array = np.ndarray
 Step = Callable[[Array], Array]
 
@@ -62,9 +64,13 @@ def resize_levels(image: Array, height: int, width: int) -> Array:
     Weights are a triangle as wide as a new pixel, rounded to 16 bits; levels are rounded after the
     width and after the height.
 
+    Raises:
+        DatasetError: The new size has more pixels than an image may have.
+
     >>> resize_levels(np.array([[0, 10, 20, 30]], dtype=np.uint8), 1, 2).tolist()
     [[7, 23]]
     """
+    check_enlarged(height, width)
     for axis, new in ((-1, width), (-2, height)):
         old = image.shape[axis]
         if old == new:

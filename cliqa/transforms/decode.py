@@ -11,7 +11,7 @@ from torchvision.io import ImageReadMode, decode_image
 
 from cliqa.transforms.image_file import check_size
 from cliqa.transforms.image_header import read_header
-from cliqa.transforms.pixels import pixels_of, read_bytes
+from cliqa.transforms.pixels import GREY_SHARES, GREY_WHOLE, pixels_of, read_bytes
 from cliqa.utils.errors import ConfigError
 
 Backend = Literal["auto", "pil"]
@@ -54,6 +54,17 @@ def read_image(path: str | Path, backend: Backend = "auto") -> torch.Tensor:
     data = read_bytes(path)
     image = _decode_with_torchvision(data, path) if backend == "auto" else None
     return image if image is not None else _decode_with_pillow(data, path)
+
+
+def to_grey(image: torch.Tensor) -> torch.Tensor:
+    """Return RGB pixels, uint8 (..., 3, H, W), as grey ones (..., 1, H, W), as Pillow's ``L``.
+
+    An image without colour keeps its levels. Torchvision's shares of red, green and blue sum to
+    0.9999 and its result is cut, not rounded: it darkens such an image by one level.
+    """
+    shares = torch.tensor(GREY_SHARES, dtype=torch.int32, device=image.device).view(3, 1, 1)
+    total = (image.to(torch.int32) * shares).sum(-3, keepdim=True, dtype=torch.int32)
+    return total.add_(GREY_WHOLE // 2).div_(GREY_WHOLE, rounding_mode="floor").to(torch.uint8)
 
 
 def _decode_with_torchvision(data: bytes, path: Path) -> torch.Tensor | None:

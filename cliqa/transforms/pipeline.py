@@ -15,6 +15,7 @@ from torchvision.transforms.v2 import functional as F
 
 from cliqa.registry import TRANSFORMS, build_component, find, parameters_of
 from cliqa.transforms.checks import check_order, warn_about_quality
+from cliqa.transforms.elongated import check_enlarged, single_size
 from cliqa.utils.errors import CliqaError, ConfigError, DatasetError
 
 CROPS = ("RandomCrop", "CenterCrop", "FiveCrop", "TenCrop")
@@ -83,6 +84,8 @@ def apply_step(step: Step, image: Pixels) -> Pixels:
     try:
         if step.name in CROPS and isinstance(image, torch.Tensor):
             _check_fits(step, image)
+        if step.name == "Resize" and isinstance(image, torch.Tensor):
+            _check_resized(step, image)
         image = step.transform(image)
         return torch.stack(list(image)) if isinstance(image, tuple | list) else image
     except (CliqaError, ValueError, TypeError, RuntimeError, KeyError, IndexError) as error:
@@ -103,6 +106,15 @@ def _check_fits(step: Step, image: torch.Tensor) -> None:
             f"{crop_width} x {crop_height}. Put dict(type='Resize', size={max(crop.size)}) before "
             "this step, or use 'QualityRandomCrop' or 'GridCrop', which enlarge small images."
         )
+
+
+def _check_resized(step: Step, image: torch.Tensor) -> None:
+    """Raise a DatasetError if an image (..., H, W) would be huge after torchvision's ``Resize``."""
+    size = single_size(step.arguments.get("size"))
+    if size is not None and step.arguments.get("max_size") is None:
+        height, width = image.shape[-2:]
+        shorter = min(height, width)
+        check_enlarged(size * height // shorter, size * width // shorter)
 
 
 def build_pipeline(

@@ -12,6 +12,10 @@ from cliqa.transforms.image_file import max_pixels, open_image
 from cliqa.transforms.levels import to_rgb
 from cliqa.utils.errors import DatasetError
 
+GREY_WHOLE = 65536
+GREY_SHARES = (19595, 38470, 7471)
+"""Shares of red, green and blue in grey (ITU-R BT.601) of `GREY_WHOLE`, to which they sum."""
+
 _LARGEST_PIXEL = 16
 """Bytes of a pixel in the largest kind of file, four bands of 32 bits."""
 _ROOM = 2**26

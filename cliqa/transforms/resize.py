@@ -9,6 +9,7 @@ from torch import nn
 from torchvision.transforms.v2 import functional as F
 
 from cliqa.registry import TRANSFORMS
+from cliqa.transforms.elongated import check_enlarged
 
 Padding = Literal["edge", "constant"]
 
@@ -17,12 +18,16 @@ def enlarge(image: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """Return an image scaled up, aspect kept, so that it is at least `height` x `width`.
 
     It is the image itself where it is large enough; else one edge fits exactly.
+
+    Raises:
+        DatasetError: It would have more pixels than an image may have.
     """
     old_height, old_width = image.shape[-2:]
     scale = max(height / old_height, width / old_width)
     if scale <= 1:
         return image
     new_size = [max(height, round(old_height * scale)), max(width, round(old_width * scale))]
+    check_enlarged(*new_size)
     return F.resize(image, new_size, antialias=True)
 
 

@@ -205,7 +205,7 @@ def test_classes_are_those_of_the_evaluation(
     expected = results["datasets"]["0+1"]["predictions"]
     assert [score.label for score in found] == [row["prediction"] for row in expected]
     sure = [row["probability"] for row in expected]
-    assert [score.score for score in found] == pytest.approx(sure, abs=2e-2)  # grey from RGB
+    assert [score.score for score in found] == pytest.approx(sure, abs=1e-6)  # grey in RGB
 
 
 def test_a_model_of_features_takes_no_images(

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from cliqa.transforms import decode, pixels
-from cliqa.transforms.decode import read_image
+from cliqa.transforms.decode import read_image, to_grey
 from cliqa.utils.errors import ConfigError, DatasetError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -180,3 +180,11 @@ def test_a_huge_image_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_an_unknown_backend_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"backend 'cv2' is unknown\. Use 'auto' or 'pil'"):
         read_image(tmp_path / "a.png", "cv2")  # type: ignore[arg-type]
+
+
+def test_grey_is_pillows_and_keeps_grey_levels() -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+    wanted = np.asarray(Image.fromarray(colours).convert("L"))
+    assert np.array_equal(to_grey(torch.from_numpy(colours).permute(2, 0, 1))[0].numpy(), wanted)
+    levels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    assert torch.equal(to_grey(levels.expand(2, 3, 16, 16)), levels.expand(2, 1, 16, 16))

@@ -167,7 +167,7 @@ def _check_has_header(
         advice = f"Write {other.join(required)!r} above it"
         if option:
             also = f" and delimiter={other!r}" if other != delimiter else ""
-            names = _guess_names(cells, required)
+            names = names_of_cells(cells, required)
             advice = f"Set {option}={names}{also} in the data set's config ('' skips a column)"
         raise DatasetError(
             f"{path}, row 1: {shown} are data and no names of columns: the file has no header "
@@ -184,7 +184,7 @@ def names_without_header(first: Sequence[str]) -> list[str] | None:
     cells = [cell.strip() for cell in first]
     if len(cells) < 2 or not _are_data(cells):
         return None
-    return _guess_names(cells, ("image", "score"))
+    return names_of_cells(cells, ("image", "score"))
 
 
 def _are_data(cells: Sequence[str]) -> bool:
@@ -200,7 +200,7 @@ def _are_data(cells: Sequence[str]) -> bool:
     return bool(numbers) and (telling or len(numbers) == len(cells))
 
 
-def _guess_names(cells: Sequence[str], required: Sequence[str]) -> list[str]:
+def names_of_cells(cells: Sequence[str], required: Sequence[str]) -> list[str]:
     """Return names for a row's cells, those `required` for the image (no number) and the score."""
     numeric = [is_number(cell) for cell in cells]
     image = numeric.index(False) if False in numeric else 0

@@ -79,11 +79,15 @@ def _as_table(sheet: Sheet, options: Mapping[str, str | None], suffix: str) -> S
     for key, name in options.items():
         if name is None or name not in sheet.columns:
             continue
-        with mistakes.noted():
+        try:
             if key in ("score_column", "std_column"):
                 numbers[key] = sheet.numbers(name)
             else:
                 texts[key] = sheet.text(name)
+        except DatasetError as error:
+            needed = key in ("image_column", "score_column")
+            also = "" if needed else f" Or set {key}=None to do without this column."
+            mistakes.add([f"{error}{also}"])
     mistakes.raise_as(DatasetError)
     images, groups, splits = (
         tuple(texts[key]) if key in texts else None

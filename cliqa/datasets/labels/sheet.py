@@ -95,7 +95,9 @@ class Sheet:
         cells = self.columns[name]
         if "" in cells:
             index, more = cells.index(""), others(cells.count(""))
-            raise DatasetError(f"{self.where(index)}: '{name}' is empty{more}. Fill it in.")
+            formula = "; a formula has a value once a spreadsheet program has saved the file"
+            hint = formula if self.source.suffix.lower() == ".xlsx" else ""
+            raise DatasetError(f"{self.where(index)}: '{name}' is empty{more}. Fill it in{hint}.")
         return cells
 
     def numbers(self, name: str) -> np.ndarray:
@@ -109,10 +111,11 @@ class Sheet:
             return np.array(list(map(float, cells)), dtype=np.float64)
         bad = [index for index, cell in enumerate(cells) if not is_number(cell)]
         index, cell = bad[0], cells[bad[0]]
-        comma = " Write decimals with a point." if is_number(cell.replace(",", ".")) else ""
+        comma = is_number(cell.replace(",", "."))
+        advice = "Write decimals with a point" if comma else "Correct it, or leave such rows out"
         raise DatasetError(
-            f"{self.where(index)}: '{name}' is '{cell}', which is not a number{others(len(bad))}."
-            f"{comma}"
+            f"{self.where(index)}: '{name}' is '{cell}', which is not a number{others(len(bad))}. "
+            f"{advice}."
         )
 
 

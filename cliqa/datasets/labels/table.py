@@ -105,13 +105,18 @@ def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
     )
 
 
+def has_suffix(name: str) -> bool:
+    """Return whether a name ends with a suffix, which has a letter: ``v1.2`` has none."""
+    return re.search("[A-Za-z]", posixpath.splitext(name)[1]) is not None
+
+
 def with_suffix(names: Sequence[str], suffix: str = ".jpg") -> tuple[str, ...]:
     """Return image names, with `suffix` after those that have none.
 
     >>> with_suffix(["a", "b.png"])
     ('a.jpg', 'b.png')
     """
-    return tuple(name if posixpath.splitext(name)[1] else f"{name}{suffix}" for name in names)
+    return tuple(name if has_suffix(name) else f"{name}{suffix}" for name in names)
 
 
 def check_range(score_range: Sequence[float], where: str) -> tuple[float, float]:
@@ -179,9 +184,18 @@ def check_scores(table: ScoreTable, score_range: tuple[float, float] | None) -> 
         wider = min(low, math.floor(table.raw.min())), max(high, math.ceil(table.raw.max()))
         raise DatasetError(
             f"{table.where(bad[0])}: score {table.raw[bad[0]]:g} is outside the declared range "
-            f"{low:g}..{high:g}{_others(bad)}. Set score_range=({wider[0]:g}, {wider[1]:g}) in the "
-            "data set's config if the file is right."
+            f"{low:g}..{high:g}{_others(bad)}. Set score_range=({exact(wider[0])}, "
+            f"{exact(wider[1])}) in the data set's config if the file is right."
         )
+
+
+def exact(number: float) -> str:
+    """Return a number with all digits that matter, for an option to copy.
+
+    >>> exact(5.0), exact(1234567.0), exact(0.1 + 0.2)
+    ('5', '1234567', '0.3')
+    """
+    return f"{number:.12g}"
 
 
 def _others(bad: np.ndarray) -> str:

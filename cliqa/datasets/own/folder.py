@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from cliqa.datasets.image_files import match_images
 from cliqa.datasets.image_listing import is_hidden, is_image
-from cliqa.datasets.labels.table import with_suffix
+from cliqa.datasets.labels.table import has_suffix, with_suffix
 from cliqa.datasets.own.asked import OpenQuestion
 
 PROBED = 100
@@ -94,7 +94,7 @@ def _folders(base: Path) -> list[str]:
 def _find(base: Path, folder: str, names: Sequence[str], suffix: str | None) -> Place:
     """Return how many of the images are in a folder, with a suffix if the names have none."""
     own = suffix or ""
-    if suffix is None and not any(posixpath.splitext(name)[1] for name in names):
+    if suffix is None and not any(map(has_suffix, names)):
         own = _suffix(base / folder, names)
     matched = match_images(base / folder, with_suffix(names, own) if own else names)
     return Place(folder, own, sum(image is not None for image in matched))

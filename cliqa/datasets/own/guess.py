@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cliqa.config.suggest import listed
 from cliqa.datasets.image_listing import find_path
-from cliqa.datasets.labels.csv_labels import DELIMITERS, names_without_header
+from cliqa.datasets.labels.csv_labels import DELIMITERS, names_of_cells, names_without_header
 from cliqa.datasets.labels.label_file import read_lines
 from cliqa.datasets.labels.score_columns import NAMED, name_options, read_scores, read_sheet
-from cliqa.datasets.labels.sheet import MissingColumnsError, Sheet
+from cliqa.datasets.labels.sheet import MissingColumnsError, Sheet, is_number
 from cliqa.datasets.labels.table import check_range
 from cliqa.datasets.own.asked import OpenQuestion
 from cliqa.datasets.own.columns import (
@@ -25,6 +27,7 @@ from cliqa.datasets.own.columns import (
 )
 from cliqa.datasets.own.folder import guess_folder
 from cliqa.datasets.own.scale import guess_direction, guess_range
+from cliqa.transforms.image_file import IMAGE_SUFFIXES
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.mistakes import Mistakes
 
@@ -33,6 +36,9 @@ READING = ("delimiter", "columns", "suffix", *(f"{what}_column" for what in NAME
 
 USUAL = {"delimiter": ",", "suffix": "", **{f"{what}_column": what for what in NAMES}}
 """Their values where none is given."""
+
+KNOWN = frozenset().union(*NAMES.values())
+"""All usual names of columns."""
 
 
 @dataclass
@@ -102,34 +108,61 @@ def _matters(key: str, value: object, sheet: Sheet) -> bool:
 def _read(path: Path, given: Mapping[str, Any], place: int) -> tuple[Sheet, str]:
     """Return a label file and the character between its columns."""
     if path.suffix.lower() in NAMED:
-        return read_sheet(path), ","
-    delimiter = given["delimiter"] if "delimiter" in given else _delimiter(path)
+        sheet = read_sheet(path)
+        if path.suffix.lower() == ".xlsx" and _are_labels(list(sheet.columns)):
+            raise DatasetError(
+                f"{path}: its first row ({listed(sheet.columns)}) holds data, not the names of the "
+                "columns. Write a row of names such as image, mos above it."
+            )
+        return sheet, ","
+    delimiter = given["delimiter"] if "delimiter" in given else _delimiter(path, place)
     if "columns" in given:
         return read_sheet(path, (), delimiter, given["columns"]), delimiter
-    names = names_without_header(read_lines(path)[0][0].split(delimiter))
-    if names is not None:
+    first = [cell.strip(' "') for cell in read_lines(path)[0][0].split(delimiter)]
+    first = [point if is_number(point := cell.replace(",", ".")) else cell for cell in first]
+    if names_without_header(first) is not None or _are_labels(first):
+        names = names_of_cells(first, ("image", "mos"))
+        lower = ["dmos" if name == "mos" else name for name in names]
         raise OpenQuestion(
             path,
             "its first row holds data, not the names of the columns. What are they, in their "
-            "order ('' for one that is not needed)?",
+            "order ('' for one that is not needed; 'mos' for scores of which higher is better, "
+            "'dmos' for others)?",
             "columns",
-            [f'"{names}"'.replace(" ", "")],
+            [f'"{one}"'.replace(" ", "") for one in (names, lower)],
             place,
         )
     return read_sheet(path, (), delimiter), delimiter
 
 
-def _delimiter(path: Path) -> str:
-    """Return the character that parts the first row into the most known columns, then cells."""
+def _are_labels(cells: Sequence[str]) -> bool:
+    """Return whether a first row holds an image's file, or a number and no known name."""
+    if any(cell.lower().endswith(IMAGE_SUFFIXES) for cell in cells):
+        return True
+    return any(map(is_number, cells)) and not any(plain_name(cell) in KNOWN for cell in cells)
+
+
+def _delimiter(path: Path, place: int) -> str:
+    """Return the character that parts the first row into the most known columns, then cells.
+
+    Raises:
+        OpenQuestion: The columns are parted by blanks.
+        DatasetError: There is one column alone.
+    """
     first = read_lines(path)[0][0]
-    known = frozenset().union(*NAMES.values())
+    if re.fullmatch("sep=.?", first):
+        raise DatasetError(f"{path}, row 1: '{first}' is for Excel alone. Delete this row.")
 
     def parted(delimiter: str) -> tuple[int, int]:
         cells = first.split(delimiter)
-        return sum(plain_name(cell) in known for cell in cells), len(cells)
+        return sum(plain_name(cell) in KNOWN for cell in cells), len(cells)
 
-    best = max(",;\t|=", key=parted)  # the first of equals
+    best = max("\t;,|=", key=parted)  # the first of equals: a comma may part decimals
     if parted(best)[1] < 2:
+        blanks = first.split()
+        if len(blanks) > 1 and (parted(" ")[0] > 1 or _are_labels(blanks)):
+            question = "its columns are parted by blanks."
+            raise OpenQuestion(path, question, "delimiter", ["'\" \"'"], place)
         signs = " ".join(repr(sign) for sign in DELIMITERS)
         raise DatasetError(
             f"{path}, row 1: one column alone ('{first[:60]}'), or columns parted by none of "

@@ -101,12 +101,20 @@ def _guess(paths: Sequence[Path], options: Sequence[str]) -> list[Guess]:
     own = [option for option in options if _OF_DATA_SET.match(option)]
     given = apply_options(empty, own)["scenario"]["datasets"]
     names = [name_after(path) for path in paths]
+    taken: set[str] = set()
     guesses = []
     for place, path in enumerate(paths):
         options_of = {key: value for key, value in given[place].items() if key != "type"}
         if names[place] in names[:place]:  # the first keeps its name: a stream may grow by others
             folder = name_after(path.absolute().parent.name or "data")
-            options_of.setdefault("name", f"{folder}_{names[place]}")
+            if "name" not in options_of and path.absolute() in map(Path.absolute, paths[:place]):
+                raise ConfigError(
+                    f"--data: {path} is given twice. Leave one out, or give it another name: "
+                    f"--cfg-options scenario.datasets.{place}.name=NAME."
+                )
+            name = f"{folder}_{names[place]}"
+            name = f"{name}_{place + 1}" if name in taken else name
+            taken.add(options_of.setdefault("name", name))
         guesses.append(guess_section(path, options_of, place))
     return guesses
 

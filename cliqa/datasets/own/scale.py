@@ -13,7 +13,7 @@ from cliqa.datasets.labels.score_warnings import (
     USUAL_RANGES,
     direction_by_content,
 )
-from cliqa.datasets.labels.table import ScoreTable
+from cliqa.datasets.labels.table import ScoreTable, exact
 from cliqa.datasets.own.asked import OpenQuestion
 from cliqa.utils.errors import DatasetError
 
@@ -62,10 +62,10 @@ def guess_range(
         why = "no usual scale fits: 0..1, 1..5, 0..5, 1..10, 0..10, 0..100"
     raise OpenQuestion(
         where,
-        f"scores lie in {least:g}..{most:g}: which is their scale, worst to best or best to worst "
-        f"({why})?",
+        f"scores lie in {exact(least)}..{exact(most)}: which is their scale, worst to best or best "
+        f"to worst ({why})?",
         "score_range",
-        [f'"({low:g},{high:g})"' for low, high in dict.fromkeys(asked)],
+        [f'"({exact(low)},{exact(high)})"' for low, high in dict.fromkeys(asked)],
         place,
     )
 
@@ -85,8 +85,9 @@ def _shown(ends: tuple[float, float]) -> str:
 
 def _round(least: float, most: float) -> tuple[float, float]:
     """Return the scores' own range in round numbers."""
-    if least == most:
-        return math.floor(least) - 1.0, math.ceil(most) + 1.0
+    if most - least <= 1e-9 * max(abs(least), abs(most)):
+        margin = max(1.0, abs(most) / 1e9)
+        return math.floor(least) - margin, math.ceil(most) + margin
     step = 10.0 ** math.floor(math.log10((most - least) / 2))
     return math.floor(least / step) * step, math.ceil(most / step) * step
 

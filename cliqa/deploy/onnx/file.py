@@ -43,6 +43,7 @@ from cliqa.deploy.description import check_description
 from cliqa.deploy.file_checksum import check_onnx, strip_checksum
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.tensors import check_tensors
+from cliqa.transforms.elongated import check_weights
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -195,7 +196,9 @@ class OnnxModel:
         Raises:
             ModelError: They have other channels, or another size or type.
         """
-        if not self.takes_pixels:
+        if self.takes_pixels:
+            check_weights(self.metadata.get("eval_transform") or [], *images.shape[1:3])
+        else:
             self._check(images.shape)
         try:
             found: np.ndarray = self._session.run(None, {self._input: images})[0]

@@ -14,13 +14,11 @@ from cliqa.deploy.onnx.pixel_graph import (
     per_channel,
     resize,
 )
+from cliqa.transforms.pixels import GREY_SHARES, GREY_WHOLE
 from cliqa.utils.errors import ConfigError
 
 Arguments = Mapping[str, Any]
 Node = Callable[[GraphBuilder, Shown, Arguments], Shown]
-
-GREY = (0.2989, 0.587, 0.114)
-"""Shares of red, green and blue in torchvision's grey."""
 
 
 def add_steps(
@@ -43,9 +41,7 @@ def add_steps(
     planes = graph.op("Transpose", graph.cast(pixels, "float32"), perm=[0, 3, 1, 2])
     shown = Shown(planes)
     if channels == 1:
-        parts = per_channel(graph, "Mul", planes, GREY)
-        total = graph.op("ReduceSum", parts, graph.whole(1))
-        shown = Shown(graph.op("Floor", total), channels=1)
+        shown = Shown(_grey(graph, planes), channels=1)
     for step in steps:
         name = str(step["type"])
         if name not in STEPS:
@@ -55,6 +51,14 @@ def add_steps(
             )
         shown = STEPS[name](graph, shown, step)
     return finished(graph, shown)
+
+
+def _grey(graph: GraphBuilder, planes: str) -> str:
+    """Return `to_grey` of RGB levels: its whole numbers below 2^24 are exact in float32."""
+    parts = per_channel(graph, "Mul", planes, GREY_SHARES)
+    total = graph.op("ReduceSum", parts, graph.whole(1))
+    half = graph.op("Add", total, graph.constant(GREY_WHOLE // 2, "float32"))
+    return graph.op("Floor", graph.op("Div", half, graph.constant(GREY_WHOLE, "float32")))
 
 
 def _edges(graph: GraphBuilder, shown: Shown) -> tuple[str, str]:

@@ -75,7 +75,7 @@ def test_a_delimiter_is_one_character(tmp_path: Path, wrong: Any) -> None:
     ("cell", "message"),
     [
         ('"7,5"', r"row 3: 'score' is '7,5', which is not a number\. Write decimals with a point"),
-        ("good", r"row 3: 'score' is 'good', which is not a number\.$"),
+        ("good", r"row 3: 'score' is 'good', which is not a number\. Correct it, or"),
         ("", "row 3: 'score' is empty"),
     ],
 )

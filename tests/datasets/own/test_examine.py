@@ -46,8 +46,10 @@ def test_all_mistakes_come_together(own: Own) -> None:
 def test_wrong_cells_of_all_columns_come_together(own: Own) -> None:
     path = own("image,score,std", lambda k: f"{k}.png,{'x' if k < 3 else k},{'' if k else 1}")
     assert examine(section(), path.parent).mistakes == [
-        f"{path}, row 2: 'score' is 'x', which is not a number (and 2 more rows).",
-        f"{path}, row 3: 'std' is empty (and 18 more rows). Fill it in.",
+        f"{path}, row 2: 'score' is 'x', which is not a number (and 2 more rows). Correct it, or "
+        "leave such rows out.",
+        f"{path}, row 3: 'std' is empty (and 18 more rows). Fill it in. Or set "
+        "std_column=None to do without this column.",
     ]
 
 

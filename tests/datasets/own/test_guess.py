@@ -65,14 +65,52 @@ def test_other_formats_are_read_alike(own: Own) -> None:
         assert {**found.section, "labels": None} == expected
 
 
-def test_a_file_without_a_header_row(own: Own) -> None:
-    path = own("0.png;3.5;0.2", lambda k: f"{k}.png;3.5;0.2")
+@pytest.mark.parametrize("cells", ["{}.png;3.5;0.2", "{};4;1", "{}.png;3,5;"])
+def test_a_file_without_a_header_row(own: Own, cells: str) -> None:
+    path = own(cells.format("0" if ".png" in cells else "a"), cells.format)
     (line,) = guess_section(path, {}, 0).mistakes.lines
-    assert line.endswith("Add --cfg-options scenario.datasets.0.columns=\"['image','score','']\".")
-    given = {"columns": ["image", "score", ""], "score_range": (1, 5)}
-    guess = guess_section(path, given, 0)
+    columns = ["['image','mos','']", "['image','dmos','']"]
+    first, second = (f'scenario.datasets.0.columns="{names}"' for names in columns)
+    assert line.endswith(f"Add --cfg-options {first} (or {second}).")
+
+
+@pytest.mark.parametrize("name", ["mos", "dmos"])
+def test_the_names_of_columns_without_a_header_tell_the_direction(own: Own, name: str) -> None:
+    path = own("0.png;3.5;0.2", lambda k: f"{k}.png;3.5;0.2")
+    guess = guess_section(path, {"columns": ["image", name, ""], "score_range": (1, 5)}, 0)
     assert guess.mistakes.lines == []
     assert guess.section["score_range"] == (1, 5)
+    assert guess.section["higher_is_better"] == (name == "mos")
+
+
+def test_a_workbook_without_a_header_row_loses_no_image(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.worksheets[0].append(("0.png", 3.5))
+    book.worksheets[0].append(("1.png", 2.5))
+    book.save(tmp_path / "my.xlsx")
+    (line,) = guess_section(tmp_path / "my.xlsx", {}, 0).mistakes.lines
+    assert "its first row (0.png, 3.5) holds data" in line
+
+
+def test_columns_parted_by_blanks_are_asked_for(own: Own) -> None:
+    path = own("image  mos", lambda k: f"{k}.png  {1 + k / 5}")
+    (line,) = guess_section(path, {}, 0).mistakes.lines
+    assert line.endswith("Add --cfg-options scenario.datasets.0.delimiter='\" \"'.")
+    assert guess_section(path, {"delimiter": " "}, 0).mistakes.lines == []
+
+
+def test_a_row_for_excel_alone(own: Own) -> None:
+    path = own("sep=;", lambda k: f"{k}.png;{k}")
+    (line,) = guess_section(path, {}, 0).mistakes.lines
+    assert "row 1: 'sep=;' is for Excel alone. Delete this row." in line
+
+
+def test_names_with_a_number_after_a_point_have_no_suffix(own: Own) -> None:
+    path = own("image,mos", lambda k: f"v1.{k},{1 + k / 5}")
+    for k in range(20):
+        (path.parent / f"{k}.png").rename(path.parent / f"v1.{k}.png")
+    guess = guess_section(path, {}, 0)
+    assert (guess.mistakes.lines, guess.section["suffix"]) == ([], ".png")
 
 
 def test_one_column_alone(tmp_path: Path) -> None:

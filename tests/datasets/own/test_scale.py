@@ -33,6 +33,8 @@ def test_plain_scales(ends: tuple[float, float], expected: tuple[float, float]) 
         ((-2.6, 111.8), r'no usual scale fits.*="\(-10,120\)"'),
         ((48.0, 52.5), r'no usual scale fits.*="\(48,53\)" \(or .*="\(0,100\)"\)'),
         ((3.0, 3.0), r'="\(2,4\)"'),
+        ((1234567.5, 1234569.5), r'lie in 1234567\.5\.\.1234569\.5: .*="\(1234567,1234570\)"'),
+        ((1e20, 1e20), r'="\(9\.99999999e\+19,1\.000000001e\+20\)"'),
     ],
 )
 def test_open_scales_are_asked_for(ends: tuple[float, float], message: str) -> None:
