@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
-from cliqa.inference.scores import to_csv as to_csv  # for scripts that import them from here
-from cliqa.inference.scores import to_json as to_json
 from cliqa.utils.arguments import PROTOCOL, add_arguments, check_at_least, check_range, seed
 from cliqa.utils.cli import command, print_error, run_entry_point
 from cliqa.utils.errors import ConfigError
@@ -22,6 +20,15 @@ from cliqa.utils.paths import check_output_file, check_output_is_open, named_che
 if TYPE_CHECKING:
     from cliqa.inference.fast_predictor import FastPredictor
     from cliqa.inference.predict import Predictor
+
+
+def __getattr__(name: str) -> object:
+    """Import what earlier scripts take from here; ``--help`` needs none of it."""
+    if name not in ("to_csv", "to_json"):
+        raise AttributeError(f"{__file__} has no '{name}'.")
+    from cliqa.inference import scores  # noqa: PLC0415
+
+    return getattr(scores, name)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

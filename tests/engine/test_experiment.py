@@ -23,6 +23,7 @@ class Records:
 
     def __init__(self, next_step: int = 0) -> None:
         self.next_step = next_step
+        self.moved = False
         self.kept: list[bool] = []
         self.labels: list[str] = []
         self.events: list[tuple[Any, ...]] = []

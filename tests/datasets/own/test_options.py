@@ -55,13 +55,14 @@ def test_several_files_are_a_stream(own: Own) -> None:
 def test_files_of_one_name_in_folders_of_one_name(own: Own) -> None:
     paths = [
         own("image,mos", lambda k: f"{k}.png,{k / 4}", name=f"{a}/data/my.csv", folder=f"{a}/data")
-        for a in "xy"
+        for a in "xyz"
     ]
-    assert [part["name"] for part in load(paths)["datasets"]] == ["data_my", "data_my_2"]
+    names = [part.get("name") for part in load(paths)["datasets"]]
+    assert names == [None, "data_my", "data_my_3"]  # the first has its file's, my
     with pytest.raises(ConfigError, match=r"my\.csv is given twice.*scenario\.datasets\.1\.name="):
         load([paths[0], paths[0]])
     twice = load([paths[0], paths[0]], ("scenario.datasets.1.name=again",))["datasets"]
-    assert [part["name"] for part in twice] == ["data_my", "again"]
+    assert [part.get("name") for part in twice] == [None, "again"]
 
 
 def test_the_users_options_answer_what_is_open(own: Own) -> None:
