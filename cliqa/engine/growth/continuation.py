@@ -1,4 +1,4 @@
-"""A run that goes on from a checkpoint: its config, its data, and where it takes up the thread."""
+"""A run that continues from a checkpoint: its config, its data, and where it resumes."""
 
 from __future__ import annotations
 
