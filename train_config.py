@@ -59,7 +59,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     """Train a config's model over its stream, or pretrain it."""
     check_output_folder(args.work_dir, "--work-dir")
-    from cliqa.benchmarks.data_check import check_data  # noqa: PLC0415
     from cliqa.config.components import quick_check  # noqa: PLC0415
     from cliqa.config.load import default_work_dir, load_config  # noqa: PLC0415  --help is fast
     from cliqa.datasets.own.options import load_with_data  # noqa: PLC0415
@@ -68,12 +67,11 @@ def main(args: argparse.Namespace) -> None:
     quick_check(config)
     if args.work_dir is None:
         check_output_folder(config.get("work_dir") or default_work_dir(args.config), "work_dir")
-    if not (args.extend or args.start_from):  # whose earlier data may be gone
-        check_data(config, tell=bool(args.data))
     launch(
         config,
         args.config,
         args.work_dir,
+        tell_data=bool(args.data),
         device=args.device,
         seed=args.seed,
         resume=args.resume,

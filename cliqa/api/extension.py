@@ -81,10 +81,16 @@ def extend(
         quick_check(config)
         folder = root if work_dir is None else home_path(work_dir)
         check_output_folder(folder, "work_dir")
-        how = {"extend": True} if work_dir is None else {"start_from": str(root)}
-        common = {"device": device, "allow_changed_data": allow_changed_data}
         try:
-            launch(config, own, folder, **how, **common)
+            launch(
+                config,
+                own,
+                folder,
+                device=device,
+                extend=work_dir is None,
+                start_from=None if work_dir is None else str(root),
+                allow_changed_data=allow_changed_data,
+            )
         finally:
             close_logging()
     return TrainedRun(folder, config)

@@ -13,22 +13,29 @@ def launch(
     config: Mapping[str, Any],
     config_file: str | Path,
     work_dir: str | Path | None = None,
+    *,
+    tell_data: bool = False,
     **options: Any,  # noqa: ANN401
 ) -> None:
     """Train or pretrain a config, and deploy the trained model if it says so.
 
-    The libraries are imported here, once the options are known to be possible.
+    The libraries are imported here, once the options and the data are known to be possible.
 
     Args:
         config: The config, as loaded and checked.
         config_file: Where it was loaded from.
         work_dir: Where the run's files go; None for the config's own.
+        tell_data: Log what the label files hold; see `check_data`.
         options: Those of `RunOptions`.
 
     Raises:
         CliqaError: The options, the config, the data or a checkpoint is wrong.
     """
-    RunOptions(**options)  # what cannot be is refused before torch is imported
+    asked = RunOptions(**options)  # what cannot be is refused before torch is imported
+    if not asked.continues:  # whose earlier data may be gone
+        from cliqa.benchmarks.data_check import check_data  # noqa: PLC0415  --help is fast
+
+        check_data(config, tell=tell_data)
     work: Callable[..., object]
     if "pretrain" in config:
         from cliqa.engine.pretrain.run import pretrain as work  # noqa: PLC0415  torch takes seconds

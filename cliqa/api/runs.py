@@ -15,7 +15,6 @@ import pandas as pd
 from cliqa.api.launch import launch
 from cliqa.api.models import Images, Model, load
 from cliqa.api.results import RunResults, results
-from cliqa.benchmarks.data_check import check_data
 from cliqa.config.components import quick_check
 from cliqa.config.load import dump_config, load_config
 from cliqa.config.trust import trusting
@@ -123,13 +122,12 @@ def train(
             )
         folder = run_folder(loaded, config_file, work_dir)
         check_output_folder(folder, "work_dir")
-        if not (extend or start_from):  # whose earlier data may be gone
-            check_data(loaded, tell=bool(data))
         try:
             launch(
                 loaded,
                 config_file,
                 folder,
+                tell_data=bool(data),
                 device=device,
                 seed=seed,
                 resume=_checkpoint(resume),
