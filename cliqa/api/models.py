@@ -114,7 +114,7 @@ class Model:
         self, scale: tuple[float, float] | Literal["dataset"] | None, dataset: str | None
     ) -> Callable[[float], float]:
         """Return the function that brings a score of 0..1 to the scale that is asked for."""
-        scenario = self._predictor.image_model.scenario
+        scenario = self._predictor.scenario
         if scale is None and dataset is None:
             own_scale = None if self.classes else self._predictor.scale
             return (lambda score: score) if own_scale is None else own_scale.place

@@ -53,10 +53,14 @@ def json_row(row: Score, of_classes: bool = False) -> dict[str, str | float | No
     return found | ({"error": row.error} if row.error else {})
 
 
+def _csv_header(of_classes: bool) -> str:
+    """Return the first line of a csv table."""
+    return "image,class,probability\n" if of_classes else "image,score\n"
+
+
 def to_csv(rows: Iterable[Score], of_classes: bool = False) -> str:
     """Return a whole csv table, as `ScoreTable` writes it row by row."""
-    columns = "image,class,probability\n" if of_classes else "image,score\n"
-    return columns + "".join(csv_line(row, of_classes) for row in rows)
+    return _csv_header(of_classes) + "".join(csv_line(row, of_classes) for row in rows)
 
 
 def to_json(rows: Iterable[Score], of_classes: bool = False) -> str:
@@ -136,5 +140,5 @@ class ScoreTable:
         if self._as_json:
             lines = as_json(json_row(row, self.of_classes), indent=2).replace("\n", "\n  ")
             return ("[\n  " if self.count == 1 else ",\n  ") + lines
-        columns = "image,class,probability\n" if self.of_classes else "image,score\n"
-        return (columns if self.count == 1 else "") + csv_line(row, self.of_classes)
+        header = _csv_header(self.of_classes) if self.count == 1 else ""
+        return header + csv_line(row, self.of_classes)

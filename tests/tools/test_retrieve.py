@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from cliqa.config.load import load_config
-from cliqa.engine.train import train
 from cliqa.utils.cli import run_entry_point
 from tools.retrieve import main
 
@@ -19,29 +17,13 @@ pytestmark = pytest.mark.integration
 Call = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture(scope="module")
-def work_dir(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the work_dir of a model of images and texts."""
-    config: dict[str, Any] = load_config(tiny_run / "config.py")
-    config["model"] = {
-        "type": "ImageTextModel",
-        "backbone": {"type": "SmallConvNet", "in_channels": 3, "channels": [8, 8]},
-        "text_encoder": {"type": "TextTransformer", "dim": 16, "layers": 1, "heads": 2},
-        "texts": "quality_levels",
-        "in_channels": 8,
-    }
-    folder = tmp_path_factory.mktemp("retrieve") / "run"
-    train(config, config_file="config/tiny.py", work_dir=folder, device="cpu")
-    return folder
-
-
 @pytest.fixture
-def call(work_dir: Path, capfd: pytest.CaptureFixture[str]) -> Call:
+def call(text_run: Path, capfd: pytest.CaptureFixture[str]) -> Call:
     """Return a function that calls the tool: exit status, stdout and stderr."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
         capfd.readouterr()
-        given = [str(work_dir), *map(str, arguments), "--device", "cpu"]
+        given = [str(text_run), *map(str, arguments), "--device", "cpu"]
         return run_entry_point(lambda: main(given)), *capfd.readouterr()
 
     return run
