@@ -29,6 +29,12 @@ _ROOMS = {
     ("training", "training.importance"): "fisher per_sample",
     ("training", "training.loop"): "batching options parameter_groups precision schedule selection",
     ("training", "training.own_loop"): "framework",
+    ("training.plugins", "training.plugins.averaging"): "ema",
+    ("training.plugins", "training.plugins.compression"): "pruning qat",
+    ("training.plugins", "training.plugins.isolation"): "lora packnet task_specific",
+    ("training.plugins", "training.plugins.regularization"): "ewc l2 mas si",
+    ("training.plugins", "training.plugins.rehearsal"): "der replay text_replay",
+    ("training.plugins", "training.plugins.teachers"): "distillation lwf",
 }
 """Old and new room, and the modules that moved with their names."""
 

@@ -32,7 +32,7 @@ from cliqa.models.build import build_model
 from cliqa.training.importance.fisher import fisher_diagonal
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
-from cliqa.training.plugins.ewc import EWC
+from cliqa.training.plugins.regularization.ewc import EWC
 from cliqa.training.supervised.naive import Naive
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.cli import run_entry_point

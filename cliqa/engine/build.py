@@ -47,7 +47,7 @@ from cliqa.training.loop.options import training_options
 from cliqa.training.loop.parameter_groups import ParameterGroups, without_groups
 from cliqa.training.loop.schedule import Schedule
 from cliqa.training.loop.template import with_stream_template
-from cliqa.training.plugins.distillation import Distillation
+from cliqa.training.plugins.teachers.distillation import Distillation
 from cliqa.training.supervised.naive import Naive
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger

@@ -25,7 +25,7 @@ from cliqa.training.loop.batching import (
     one_value_error,
     smallest_batch,
 )
-from cliqa.training.plugins.distillation import Distillation
+from cliqa.training.plugins.teachers.distillation import Distillation
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError, is_out_of_memory
 
 IMAGES = 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import cliqa
-from cliqa.training.plugins.l2 import L2
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.regularization.l2 import L2
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.utils.errors import ConfigError
 
 

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 
 import cliqa
 from cliqa.models.lora.adapters import lora_layers
-from cliqa.training.plugins.ewc import EWC
+from cliqa.training.plugins.regularization.ewc import EWC
 from cliqa.utils.errors import CliqaError, ConfigError
 
 

@@ -13,9 +13,9 @@ from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.datasets import base
 from cliqa.engine.check import check_config
 from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.plugins.der import DER
-from cliqa.training.plugins.ewc import EWC
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.regularization.ewc import EWC
+from cliqa.training.plugins.rehearsal.der import DER
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.training.supervised.joint import JointTraining
 from cliqa.utils.errors import ConfigError
 

@@ -21,8 +21,8 @@ from cliqa.engine.build import (
 from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.evaluation.metrics.quality import QualityMetric
 from cliqa.losses.scores import ScoreLoss
-from cliqa.training.plugins.l2 import L2
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.regularization.l2 import L2
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.training.supervised.cumulative import Cumulative
 from cliqa.training.supervised.naive import Naive
 from cliqa.utils.checkpoint import save_checkpoint

@@ -18,7 +18,7 @@ from cliqa.engine.sections import (
     with_command_line,
 )
 from cliqa.registry import PLUGINS, STRATEGIES
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.training.supervised.naive import Naive
 from cliqa.utils.errors import ConfigError
 

@@ -36,7 +36,7 @@ def test_every_plugin_and_strategy_of_ours_is_there() -> None:
 
 def test_names_are_loaded_on_their_first_use() -> None:
     subprocess.run([sys.executable, "-c", LIGHT], check=True)
-    assert cliqa.training.EWC.__module__ == "cliqa.training.plugins.ewc"
+    assert cliqa.training.EWC.__module__ == "cliqa.training.plugins.regularization.ewc"
 
 
 def test_an_unknown_name_is_refused() -> None:

@@ -14,8 +14,8 @@ from avalanche.training.supervised import EWC
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.training.loop.template import with_stream_template
 from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.plugins.l2 import L2
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.regularization.l2 import L2
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.training.state import capture_plugins, plugin_keys, restore_plugins, without_state
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 

@@ -19,7 +19,7 @@ from cliqa.training.own_loop.strategies import (
     device_of,
     on_device,
 )
-from cliqa.training.plugins.packnet import PackNet
+from cliqa.training.plugins.isolation.packnet import PackNet
 from cliqa.training.strategy import Batch
 from cliqa.training.views.views import copied_tensors, restore_tensors
 from cliqa.utils.errors import ConfigError

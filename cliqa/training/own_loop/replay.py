@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cliqa.registry import PLUGINS, build_component
 from cliqa.training.own_loop.strategies import ContinualLearningStrategy, Criterion
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.training.strategy import Batch
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import derive_seed, generator

@@ -1,4 +1,5 @@
 """Plugins: one continual-learning method per file, over `base.ContinualPlugin`.
 
-What they share is in `importance`, `views` and `adapter_memory`.
+A room for each kind of method; what they share is in `cliqa.training.importance`,
+`cliqa.training.views` and `cliqa.training.adapter_memory`.
 """

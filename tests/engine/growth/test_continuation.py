@@ -21,7 +21,7 @@ from cliqa.engine import run as run_of_engine
 from cliqa.engine.run import Run
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.inference.evaluate import evaluate
-from cliqa.training.plugins.packnet import CapacityError
+from cliqa.training.plugins.isolation.packnet import CapacityError
 from cliqa.utils.errors import CheckpointError, ConfigError, DatasetError
 
 Config = dict[str, Any]

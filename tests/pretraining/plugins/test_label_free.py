@@ -16,8 +16,8 @@ from torch.utils.data import TensorDataset
 from cliqa.benchmarks.experience import NamedExperience
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.pretraining.plugins.label_free import LabelFreePretraining, images_of
-from cliqa.training.plugins.packnet import PackNet
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.isolation.packnet import PackNet
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.utils.errors import ConfigError
 
 Make = Callable[..., Any]

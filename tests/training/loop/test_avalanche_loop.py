@@ -33,8 +33,8 @@ from cliqa.models.lora.adapters import lora_layers
 from cliqa.training.loop.avalanche_loop import RunSettings, hosted
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
-from cliqa.training.plugins.replay import Replay
-from cliqa.training.plugins.si import SI
+from cliqa.training.plugins.regularization.si import SI
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.seed import seed_everything
 

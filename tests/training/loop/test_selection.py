@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.training.plugins.averaging.ema import EMA
 from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.plugins.der import DER
-from cliqa.training.plugins.ema import EMA
-from cliqa.training.plugins.ewc import EWC
-from cliqa.training.plugins.packnet import PackNet
-from cliqa.training.plugins.replay import Replay
-from cliqa.training.plugins.si import SI
+from cliqa.training.plugins.isolation.packnet import PackNet
+from cliqa.training.plugins.regularization.ewc import EWC
+from cliqa.training.plugins.regularization.si import SI
+from cliqa.training.plugins.rehearsal.der import DER
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.utils.errors import ConfigError
 
 Make = Callable[..., Any]

@@ -14,12 +14,12 @@ from torch import nn
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.training.loop.template import with_stream_template
 from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.plugins.der import DER
-from cliqa.training.plugins.ewc import EWC
-from cliqa.training.plugins.l2 import L2
-from cliqa.training.plugins.packnet import PackNet
-from cliqa.training.plugins.replay import Replay
-from cliqa.training.plugins.si import SI
+from cliqa.training.plugins.isolation.packnet import PackNet
+from cliqa.training.plugins.regularization.ewc import EWC
+from cliqa.training.plugins.regularization.l2 import L2
+from cliqa.training.plugins.regularization.si import SI
+from cliqa.training.plugins.rehearsal.der import DER
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.errors import ConfigError
 

@@ -20,7 +20,7 @@ from torch.utils.data import TensorDataset
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.datasets.quality.score_file import ScoreFile
 from cliqa.training.loop.batching import MixedLoader
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.transforms.pipeline import build_pipeline
 
 Make = Callable[..., Any]

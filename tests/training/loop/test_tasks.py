@@ -17,12 +17,12 @@ from torch.utils.data import TensorDataset
 
 from cliqa.training.loop.avalanche_loop import RunSettings
 from cliqa.training.loop.tasks import one_head, outputs_by_task
-from cliqa.training.plugins.der import DER
-from cliqa.training.plugins.ewc import EWC
-from cliqa.training.plugins.lora import LoRA
-from cliqa.training.plugins.lwf import LwF
-from cliqa.training.plugins.mas import MAS
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.isolation.lora import LoRA
+from cliqa.training.plugins.regularization.ewc import EWC
+from cliqa.training.plugins.regularization.mas import MAS
+from cliqa.training.plugins.rehearsal.der import DER
+from cliqa.training.plugins.rehearsal.replay import Replay
+from cliqa.training.plugins.teachers.lwf import LwF
 from cliqa.utils.errors import ConfigError
 
 

@@ -15,11 +15,11 @@ from torch import nn
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.training.loop.template import StreamTemplate, TrainingError, with_stream_template
-from cliqa.training.plugins.der import DER
-from cliqa.training.plugins.ema import EMA
-from cliqa.training.plugins.l2 import L2
-from cliqa.training.plugins.replay import Replay
-from cliqa.training.plugins.si import SI
+from cliqa.training.plugins.averaging.ema import EMA
+from cliqa.training.plugins.regularization.l2 import L2
+from cliqa.training.plugins.regularization.si import SI
+from cliqa.training.plugins.rehearsal.der import DER
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.training.supervised.cumulative import Cumulative
 from cliqa.training.supervised.joint import JointTraining
 from cliqa.training.supervised.naive import Naive

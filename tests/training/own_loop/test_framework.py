@@ -27,11 +27,11 @@ from cliqa.training.own_loop.framework import (
     ContinualLearningFramework,
     ContinualLearningStrategy,
 )
-from cliqa.training.plugins.ewc import EWC
-from cliqa.training.plugins.l2 import L2
-from cliqa.training.plugins.lwf import LwF
-from cliqa.training.plugins.mas import MAS
-from cliqa.training.plugins.si import SI
+from cliqa.training.plugins.regularization.ewc import EWC
+from cliqa.training.plugins.regularization.l2 import L2
+from cliqa.training.plugins.regularization.mas import MAS
+from cliqa.training.plugins.regularization.si import SI
+from cliqa.training.plugins.teachers.lwf import LwF
 from cliqa.utils.errors import CheckpointError, ConfigError, ModelError
 from cliqa.utils.seed import seed_everything
 

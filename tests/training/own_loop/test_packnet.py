@@ -13,7 +13,7 @@ from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.models.freezing import set_training
 from cliqa.training.loop.batching import make_loader
 from cliqa.training.own_loop.framework import ContinualLearningFramework
-from cliqa.training.plugins.packnet import PackNet
+from cliqa.training.plugins.isolation.packnet import PackNet
 from cliqa.utils.errors import CliqaError, ConfigError
 from cliqa.utils.seed import seed_everything
 

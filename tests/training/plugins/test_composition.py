@@ -12,12 +12,12 @@ from cliqa.models.lora.adapters import lora_parameters
 from cliqa.training.importance.quadratic import WeightPenalty
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
-from cliqa.training.plugins.ewc import EWC
-from cliqa.training.plugins.l2 import L2
-from cliqa.training.plugins.lora import LoRA
-from cliqa.training.plugins.mas import MAS
-from cliqa.training.plugins.replay import Replay
-from cliqa.training.plugins.si import SI
+from cliqa.training.plugins.isolation.lora import LoRA
+from cliqa.training.plugins.regularization.ewc import EWC
+from cliqa.training.plugins.regularization.l2 import L2
+from cliqa.training.plugins.regularization.mas import MAS
+from cliqa.training.plugins.regularization.si import SI
+from cliqa.training.plugins.rehearsal.replay import Replay
 
 Make = Callable[..., Any]
 Learn = Callable[..., None]

@@ -12,7 +12,7 @@ from torch import nn
 
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
-from cliqa.training.plugins.task_specific import TaskSpecificParts
+from cliqa.training.plugins.isolation.task_specific import TaskSpecificParts
 from cliqa.utils.errors import ConfigError, ModelError
 
 Make = Callable[..., Any]

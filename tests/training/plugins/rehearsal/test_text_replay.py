@@ -15,15 +15,15 @@ from torch import Tensor
 from cliqa.engine.build import build
 from cliqa.models.build import build_model
 from cliqa.models.language.candidate_texts import CandidateTexts
-from cliqa.training.plugins.lwf import LwF
-from cliqa.training.plugins.replay import Replay
-from cliqa.training.plugins.text_replay import (
+from cliqa.training.plugins.rehearsal.replay import Replay
+from cliqa.training.plugins.rehearsal.text_replay import (
     TextReplay,
     _of_samples,
     candidate_shares,
     drawn_prompts,
     prompt_positives,
 )
+from cliqa.training.plugins.teachers.lwf import LwF
 from cliqa.utils.errors import ConfigError
 
 Config = dict[str, Any]

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.training.loop.options import TrainingOptions
-from cliqa.training.plugins.ewc import EWC
-from cliqa.training.plugins.l2 import L2
-from cliqa.training.plugins.mas import MAS
-from cliqa.training.plugins.si import SI, task_gradient
+from cliqa.training.plugins.regularization.ewc import EWC
+from cliqa.training.plugins.regularization.l2 import L2
+from cliqa.training.plugins.regularization.mas import MAS
+from cliqa.training.plugins.regularization.si import SI, task_gradient
 from cliqa.utils.errors import ConfigError
 
 Make = Callable[..., Any]

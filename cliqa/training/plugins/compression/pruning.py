@@ -14,7 +14,7 @@ from cliqa.models.pruned import pruning_of
 from cliqa.registry import PLUGINS
 from cliqa.training.cut_channels import cut_channels
 from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.plugins.lora import LoRA
+from cliqa.training.plugins.isolation.lora import LoRA
 from cliqa.training.state import STATELESS
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError

@@ -20,7 +20,7 @@ from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.models.language.image_text_model import ImageTextModel
 from cliqa.registry import PLUGINS
 from cliqa.training.loop.batching import MixedLoader, batch_places
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from cliqa.training.importance.per_sample import PerSampleGradients
-from cliqa.training.plugins.mas import MAS, squared_norm
+from cliqa.training.plugins.regularization.mas import MAS, squared_norm
 from cliqa.utils.errors import ConfigError
 
 

@@ -13,18 +13,18 @@ from avalanche.training.plugins import ReplayPlugin
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.models.fake_quantization import is_rounded, remove_rounding, rounding_layers
 from cliqa.models.pruned import pruning_of, slice_of
-from cliqa.training.plugins.der import DER
-from cliqa.training.plugins.ema import EMA
-from cliqa.training.plugins.ewc import EWC
-from cliqa.training.plugins.l2 import L2
-from cliqa.training.plugins.lora import LoRA
-from cliqa.training.plugins.lwf import LwF
-from cliqa.training.plugins.mas import MAS
-from cliqa.training.plugins.packnet import PackNet
-from cliqa.training.plugins.pruning import ChannelPruning
-from cliqa.training.plugins.qat import QAT
-from cliqa.training.plugins.replay import Replay
-from cliqa.training.plugins.si import SI
+from cliqa.training.plugins.averaging.ema import EMA
+from cliqa.training.plugins.compression.pruning import ChannelPruning
+from cliqa.training.plugins.compression.qat import QAT
+from cliqa.training.plugins.isolation.lora import LoRA
+from cliqa.training.plugins.isolation.packnet import PackNet
+from cliqa.training.plugins.regularization.ewc import EWC
+from cliqa.training.plugins.regularization.l2 import L2
+from cliqa.training.plugins.regularization.mas import MAS
+from cliqa.training.plugins.regularization.si import SI
+from cliqa.training.plugins.rehearsal.der import DER
+from cliqa.training.plugins.rehearsal.replay import Replay
+from cliqa.training.plugins.teachers.lwf import LwF
 from cliqa.utils.errors import ConfigError
 
 pytest.importorskip("torch_pruning")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from cliqa.benchmarks.quality_stream import QualityStream
-from cliqa.training.plugins.l2 import L2
+from cliqa.training.plugins.regularization.l2 import L2
 from cliqa.utils.errors import ConfigError
 
 

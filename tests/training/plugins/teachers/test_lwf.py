@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.engine.build import build
 from cliqa.losses.pairwise import FidelityLoss
-from cliqa.training.plugins.lwf import LwF
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.rehearsal.replay import Replay
+from cliqa.training.plugins.teachers.lwf import LwF
 from cliqa.utils.errors import ConfigError
 
 Make = Callable[..., Any]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cliqa.training.importance.fisher import fisher_diagonal
 from cliqa.training.loop.options import TrainingOptions
-from cliqa.training.plugins.ewc import EWC
+from cliqa.training.plugins.regularization.ewc import EWC
 from cliqa.training.supervised.cumulative import Cumulative
 from cliqa.utils.errors import ConfigError
 

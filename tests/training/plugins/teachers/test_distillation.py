@@ -13,7 +13,7 @@ from torch import nn
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.losses.distillation import distillation_loss
-from cliqa.training.plugins.distillation import Distillation, pairwise_distance
+from cliqa.training.plugins.teachers.distillation import Distillation, pairwise_distance
 from cliqa.utils.errors import ConfigError
 
 Make = Callable[..., Any]

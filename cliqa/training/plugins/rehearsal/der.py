@@ -12,7 +12,7 @@ from cliqa.losses.distillation import output_distance
 from cliqa.models.arguments import check_least
 from cliqa.registry import PLUGINS
 from cliqa.training.loop.batching import batch_places
-from cliqa.training.plugins.replay import SampleMemory, joined_samples
+from cliqa.training.plugins.rehearsal.replay import SampleMemory, joined_samples
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from cliqa.models.fake_quantization import RANGE, is_rounded, remove_rounding, rounding_layers
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
-from cliqa.training.plugins.der import DER
-from cliqa.training.plugins.ema import EMA
-from cliqa.training.plugins.ewc import EWC
-from cliqa.training.plugins.lora import LoRA
-from cliqa.training.plugins.lwf import LwF
-from cliqa.training.plugins.packnet import PackNet
-from cliqa.training.plugins.qat import QAT
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.averaging.ema import EMA
+from cliqa.training.plugins.compression.qat import QAT
+from cliqa.training.plugins.isolation.lora import LoRA
+from cliqa.training.plugins.isolation.packnet import PackNet
+from cliqa.training.plugins.regularization.ewc import EWC
+from cliqa.training.plugins.rehearsal.der import DER
+from cliqa.training.plugins.rehearsal.replay import Replay
+from cliqa.training.plugins.teachers.lwf import LwF
 from cliqa.utils.errors import ConfigError, ModelError
 
 Make = Callable[..., Any]

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.training.plugins.averaging.ema import EMA
 from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.plugins.ema import EMA
-from cliqa.training.plugins.l2 import L2
-from cliqa.training.plugins.packnet import PackNet
-from cliqa.training.plugins.task_specific import TaskSpecificParts
+from cliqa.training.plugins.isolation.packnet import PackNet
+from cliqa.training.plugins.isolation.task_specific import TaskSpecificParts
+from cliqa.training.plugins.regularization.l2 import L2
 from cliqa.training.views.views import tensors_of
 from cliqa.utils.errors import ConfigError
 

@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.engine.build import build
 from cliqa.losses.distillation import output_distance
-from cliqa.training.plugins.der import DER
-from cliqa.training.plugins.lwf import LwF
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.rehearsal.der import DER
+from cliqa.training.plugins.rehearsal.replay import Replay
+from cliqa.training.plugins.teachers.lwf import LwF
 from cliqa.training.supervised.cumulative import Cumulative
 from cliqa.utils.errors import ConfigError
 

@@ -13,7 +13,7 @@ from scipy import stats
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.engine.build import build
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.utils.errors import ConfigError
 
 

@@ -12,8 +12,13 @@ from torch import nn
 
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
-from cliqa.training.plugins.packnet import CapacityError, PackNet, assign_largest, occupancy
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.isolation.packnet import (
+    CapacityError,
+    PackNet,
+    assign_largest,
+    occupancy,
+)
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.training.views.views import tensors_of
 from cliqa.utils.errors import ConfigError, ModelError
 

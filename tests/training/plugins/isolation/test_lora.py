@@ -15,8 +15,8 @@ from cliqa.training.adapter_memory import InterferenceFree, input_rows
 from cliqa.training.loop.batching import apply_model
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
-from cliqa.training.plugins.lora import LoRA
-from cliqa.training.plugins.replay import Replay
+from cliqa.training.plugins.isolation.lora import LoRA
+from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.training.views.views import tensors_of
 from cliqa.utils.errors import ConfigError, ModelError
 
