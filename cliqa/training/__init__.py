@@ -37,6 +37,7 @@ _STRATEGIES = {
     "JointTraining": "joint",
     "Naive": "naive",
     "NearestClassMean": "nearest_class_mean",
+    "StreamingRidge": "streaming_ridge",
 }
 _LOOP = {"RunSettings": "avalanche_loop", "Schedule": "schedule", "TrainingOptions": "options"}
 _HOMES = {

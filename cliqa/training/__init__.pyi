@@ -22,5 +22,6 @@ from cliqa.training.supervised.cumulative import Cumulative as Cumulative
 from cliqa.training.supervised.joint import JointTraining as JointTraining
 from cliqa.training.supervised.naive import Naive as Naive
 from cliqa.training.supervised.nearest_class_mean import NearestClassMean as NearestClassMean
+from cliqa.training.supervised.streaming_ridge import StreamingRidge as StreamingRidge
 
 __all__: list[str]
