@@ -151,6 +151,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/compress/deployments.py::can_be_made importlib.util.find_spec",
         "cliqa/datasets/labels/parquet.py::read_parquet importlib.import_module",
         "cliqa/models/language/byte_pairs.py::_library tokenizers",
+        "cliqa/models/backbones/timm_models.py::import_timm importlib.import_module",
         "cliqa/models/mmpretrain_bridge.py::_import_advice importlib.util.find_spec",
         "cliqa/models/mmpretrain_bridge.py::import_mmpretrain importlib.import_module",
         "cliqa/transforms/image_file.py::_image_suffixes importlib.util.find_spec",
@@ -217,6 +218,14 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     "Networks by torchvision's names, with weights only where the user's own config has them.": (
         "cliqa/models/backbones/extractor.py::last_node torchvision.models.get_model",
         "cliqa/models/backbones/torchvision_backbone.py::_model torchvision.models.get_model",
+    ),
+    "Networks by names in timm's list, no address; weights_only=True, and as of torchvision.": (
+        "cliqa/models/backbones/timm_models.py::_check_name timm.list_models",
+        "cliqa/models/backbones/timm_models.py::_check_name timm.list_pretrained",
+        "cliqa/models/backbones/timm_models.py::_downloaded timm.create_model",
+        "cliqa/models/backbones/timm_models.py::_downloaded timm.get_pretrained_cfg",
+        "cliqa/models/backbones/timm_models.py::timm_model timm",
+        "cliqa/models/backbones/timm_models.py::timm_model timm.create_model",
     ),
     "Processes of our own: git in the package's folder, and train_config.py of a study.": (
         "cliqa/engine/work_dir/artifacts.py::_git_revision subprocess.run",

@@ -30,6 +30,7 @@ from cliqa.engine.targets import Targets, targets_of
 from cliqa.engine.work_dir.checkpoints import open_teacher
 from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.models.build import build_model
+from cliqa.models.input_statistics import check_normalisation
 from cliqa.models.pruned import Step, apply_pruning
 from cliqa.models.weights.start import StartReport, start_from
 from cliqa.registry import (
@@ -109,6 +110,7 @@ def build(
     config = check_config(config)
     benchmark = build_benchmark(config["scenario"], learnt)  # first: weights may have to be fetched
     built = build_model_and_strategy(config, device, work_dir)
+    check_normalisation(built.model, _transforms(config["scenario"]))
     check_classes = getattr(built.model, "check_classes", None)
     if check_classes is not None:  # a model that calls the classes by their names
         check_classes(getattr(benchmark, "class_names", None))
@@ -122,6 +124,11 @@ def build(
         targets_of(benchmark),
         built.start,
     )
+
+
+def _transforms(scenario: dict[str, Any]) -> dict[str, Any]:
+    """Return a scenario's transforms by their key paths."""
+    return {f"scenario.{key}": scenario.get(key) for key in ("train_transform", "eval_transform")}
 
 
 class Built(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from cliqa.config.arguments import arguments_of
-from cliqa.models.backbones.torchvision_backbone import keys_below
+from cliqa.models.backbones.downloads import keys_below
 from cliqa.models.mmpretrain_bridge import initialise, model_scope
 from cliqa.models.weights.weights import load_weights
 from cliqa.registry import MODELS, Component, build_component, check_component

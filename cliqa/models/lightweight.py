@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cliqa.config.suggest import closest
-from cliqa.models.backbones.torchvision_backbone import file_given_as
+from cliqa.models.backbones.downloads import file_given_as
 from cliqa.models.quality_model import QualityModel
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError

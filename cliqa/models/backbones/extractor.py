@@ -11,11 +11,8 @@ import torchvision
 from torch import nn
 
 from cliqa.config.suggest import closest
-from cliqa.models.backbones.torchvision_backbone import (
-    TorchvisionBackbone,
-    file_given_as,
-    layer_names,
-)
+from cliqa.models.backbones.downloads import file_given_as
+from cliqa.models.backbones.torchvision_backbone import TorchvisionBackbone, layer_names
 from cliqa.models.build import build_model
 from cliqa.models.outputs import as_vector, checked_outputs, last_output
 from cliqa.models.quality_model import QualityModel

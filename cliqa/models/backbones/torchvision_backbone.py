@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 from torchvision.models import SwinTransformer, VisionTransformer
 
 from cliqa.config.suggest import closest
+from cliqa.models.backbones.downloads import NoDownloadError
 from cliqa.models.weights.weights import load_weights
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
@@ -155,59 +155,6 @@ def _model(arch: str, weights: str | None) -> nn.Module:
     try:
         return torchvision.models.get_model(arch, weights=weights, progress=on_terminal())
     except (OSError, RuntimeError) as error:  # no network; a file whose hash is wrong
-        raise NoDownloadError(arch, weights, str(error), published[weights].url) from error
-
-
-class NoDownloadError(ModelError):
-    """torchvision's weights cannot be downloaded.
-
-    Args:
-        arch: torchvision's name of the model.
-        weights: The weights' name.
-        reason: The error of the download.
-        url: The weights' address.
-        option: The option that takes a file instead.
-    """
-
-    def __init__(
-        self, arch: str, weights: str, reason: str, url: str, option: str = "weights"
-    ) -> None:
-        reason = " ".join(reason.split())
-        super().__init__(
-            f"torchvision's weights '{weights}' for {arch} cannot be downloaded ({reason}). "
-            f"Download {url.rpartition('/')[2]} on another machine and give that file instead: "
-            f"{option}='path/of/the/file'."
-        )
-        self.details = arch, weights, reason, url
-        self.option = option
-
-
-@contextmanager
-def file_given_as(option: str) -> Iterator[None]:
-    """Name another option in the advice for a failed download.
-
-    Args:
-        option: The option that takes a file of weights.
-    """
-    try:
-        yield
-    except NoDownloadError as error:
-        raise NoDownloadError(*error.details, option) from error
-
-
-@contextmanager
-def keys_below(where: str) -> Iterator[None]:
-    """Name the config's key in the advice for a failed download, and how to do without weights.
-
-    Args:
-        where: The model's key path.
-    """
-    try:
-        yield
-    except NoDownloadError as error:
-        weights = error.option == "weights"
-        key, none = ("backbone.weights", "None") if weights else (error.option, "False")
-        shown = str(error).replace(f" {error.option}=", f" {where}.{key}=")
-        raise ModelError(
-            f"{shown.rstrip('.')}; or {where}.{key}={none} to start from random weights."
-        ) from error
+        what = f"torchvision's weights '{weights}' for {arch}"
+        file = published[weights].url.rpartition("/")[2]
+        raise NoDownloadError(what, str(error), file) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -10,7 +11,7 @@ from torchvision.ops import StochasticDepth
 
 from cliqa.config.annotations import TwoNumbers
 from cliqa.models.arguments import check_below_one, check_choice
-from cliqa.models.backbones.torchvision_backbone import file_given_as
+from cliqa.models.backbones.downloads import file_given_as
 from cliqa.models.hyperiqa.hyper_model import HyperModel
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ConfigError
@@ -68,7 +69,7 @@ class PublishedHyperModel(HyperModel):
             "nodes": list(self.nodes),
             "weights": "DEFAULT" if pretrained is True else None,
         }
-        with file_given_as("pretrained" if backbone is None else "weights"):
+        with file_given_as("pretrained") if backbone is None else nullcontext():
             super().__init__(
                 backbone=own if backbone is None else backbone,
                 neck={

@@ -1,4 +1,4 @@
-"""Weights in the layout of HyperIQA's published code, of its descendants and of pyiqa, as ours.
+"""Weights in published layouts as ours: HyperIQA's, its descendants' and pyiqa's; EfficientNets'.
 
 pyiqa (IQA-PyTorch) retrained HyperIQA on scores of 0..1, and uses other names.
 """
@@ -6,9 +6,15 @@ pyiqa (IQA-PyTorch) retrained HyperIQA on scores of 0..1, and uses other names.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 from torch import Tensor
+
+from cliqa.models.weights.efficientnet_layout import WORDS as OF_EFFICIENTNET
+from cliqa.models.weights.efficientnet_layout import (
+    from_efficientnet_pytorch,
+    is_efficientnet_pytorch,
+)
 
 WORDS = (
     "read in the layout of HyperIQA's published code (where its scores are 0..100, the model needs "
@@ -73,7 +79,9 @@ BLOCK = (
 """timm's names of a Swin transformer's layers as torchvision's; all matches are replaced."""
 
 
-def from_published(file: dict[str, Tensor], model: Iterable[str]) -> tuple[dict[str, Tensor], str]:
+def from_published(
+    file: dict[str, Tensor], model: Collection[str]
+) -> tuple[dict[str, Tensor], str]:
     """Return a file's tensors under this package's names, if it is in the published layout.
 
     Args:
@@ -84,6 +92,8 @@ def from_published(file: dict[str, Tensor], model: Iterable[str]) -> tuple[dict[
         The tensors under our names and a description; the file itself and "" if it has another
         layout.
     """
+    if is_efficientnet_pytorch(file, model):
+        return from_efficientnet_pytorch(file, model), OF_EFFICIENTNET
     found = [(name, mark) for mark in MARKS for name in file if f".{name}".endswith(f".{mark}")]
     if not found:
         return file, ""
