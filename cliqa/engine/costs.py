@@ -37,7 +37,9 @@ class Costs:
         # an earlier process of a resumed run may have had a higher peak
         peak = max([peak_memory(strategy.device), *self.memory["peak"]])
         self.memory["peak"].append(peak)
-        self.memory["kept"].append(tensor_bytes([state["model"], state["plugins"], state.get("ridge")]))
+        self.memory["kept"].append(
+            tensor_bytes([state["model"], state["plugins"], state.get("ridge")])
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return all of it in plain types."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from cliqa.models.heads.ridge import RidgeHead
 from cliqa.training.supervised.ridge_sums import SetSums, StreamSums, total_of
 from cliqa.utils.errors import ModelError
 from cliqa.utils.seed import generator
@@ -152,6 +153,25 @@ def solve(
         )
     slope, bias = _mean_scale(parts, mean, inverse_std, weight)
     return Solution(mean, inverse_std, weight * slope, bias, used)
+
+
+def fit_head(
+    head: RidgeHead, sums: StreamSums, held: StreamSums, strength: float | str, align: str | None
+) -> float:
+    """Give a head the solution of some sums, and return its strength; see `solve`.
+
+    Args:
+        head: The head.
+        sums: Of the samples to learn from.
+        held: Of validation samples; may be empty.
+        strength: See `solve`.
+        align: See `solve`.
+    """
+    found = solve(sums, strength, align, held if held.sets else None)
+    total = total_of(sums.ordered()).y
+    seen = torch.ones_like(total) if head.num_classes is None else total
+    head.assign(found.mean, found.inverse_std, found.weight, found.bias, seen > 0)
+    return found.strength
 
 
 @dataclass(frozen=True)

@@ -228,6 +228,26 @@ class StreamSums:
         self.products = dict(state["products"])
 
 
+def check_removable(sums: StreamSums, name: str, first_session: int, standardize: str) -> None:
+    """Refuse to remove the set that the features of all others depend on.
+
+    Args:
+        sums: The sums.
+        name: The set to remove.
+        first_session: The strategy's argument.
+        standardize: The strategy's argument.
+
+    Raises:
+        ModelError: It is the first one, and the network or what is projected was fitted to it.
+    """
+    why = "first_session" if first_session else "standardize='first'"
+    if (first_session or standardize == "first") and name == next(iter(sums.sets), None):
+        raise ModelError(
+            f"StreamingRidge with {why}: the features of all sets depend on the first one, "
+            f"'{name}', so it cannot be removed. Train again without it."
+        )
+
+
 def total_of(sets: Iterable[SetSums]) -> SetSums:
     """Return the sum of several sets' small sums, added in their order."""
     first, *others = sets

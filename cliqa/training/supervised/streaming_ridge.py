@@ -16,8 +16,8 @@ from cliqa.training.loop.batching import Loader, RaggedImages, apply_model
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.template import Template
 from cliqa.training.state import copied_to
-from cliqa.training.supervised.ridge_solution import ALIGN, CHOSEN, solve
-from cliqa.training.supervised.ridge_sums import Accumulator, StreamSums, packed
+from cliqa.training.supervised.ridge_solution import ALIGN, CHOSEN, fit_head
+from cliqa.training.supervised.ridge_sums import Accumulator, StreamSums, check_removable, packed
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
@@ -58,6 +58,7 @@ class StreamingRidge(Template):
         sums: The sums of all data sets.
         held: Those of their validation splits, with ``strength="validation"``.
         strength_used: The strength of the current solution; None before it.
+        given: What is projected was standardised before, by ``load_from``, and stays so.
 
     Raises:
         ConfigError: The model has no `RidgeHead`, or an argument is wrong.
@@ -96,6 +97,7 @@ class StreamingRidge(Template):
         self._watched: Sequence[Any] = ()
         self._passes: Loader
         self._check()
+        self.given = bool(self.head.fixed) and first_session == 0
 
     def _check(self) -> None:
         """Refuse models without a head, and arguments that do not go together."""
@@ -163,7 +165,7 @@ class StreamingRidge(Template):
             return
         self.model.eval()
         with torch.no_grad():
-            if self.standardize == "first" and not self.sums.sets:
+            if self.standardize == "first" and not self.sums.sets and not self.given:
                 self._normalise()
             added, held = self._pass(**kwargs), self._validation()
             # a first session starts from the solution for the network as it is
@@ -253,12 +255,9 @@ class StreamingRidge(Template):
 
     def _assign(self, sums: StreamSums, held: StreamSums) -> None:
         """Give the head the solution of some sums."""
-        found = solve(sums, self.strength, self.align, held if held.sets else None)
-        total = sum(one.y for one in sums.sets.values())
-        seen = torch.ones_like(total) if self.head.num_classes is None else total
-        self.strength_used = found.strength
-        self.head.assign(found.mean, found.inverse_std, found.weight, found.bias, seen > 0)
-        logger.info("ridge over %d features: strength %.2g", self.head.length, found.strength)
+        self.strength_used = fit_head(self.head, sums, held, self.strength, self.align)
+        size = self.head.length
+        logger.info("ridge over %d features: strength %.2g", size, self.strength_used)
 
     def forget(self, name: str) -> None:
         """Remove a data set: the solution is the one of never having seen it.
@@ -270,16 +269,9 @@ class StreamingRidge(Template):
             ConfigError: Other parts of the model depend on the set.
             ModelError: There are no sums of it, or they were not kept by themselves.
         """
-        if name == next(iter(self.sums.sets), "") and (
-            self.first_session or self.standardize == "first"
-        ):
-            why = "first_session" if self.first_session else "standardize='first'"
-            raise ConfigError(
-                f"cl_strategy.{why}: the features of all sets depend on the first one, '{name}', "
-                "so it cannot be removed. Train again without it."
-            )
+        check_removable(self.sums, name, self.first_session, self.standardize)
         self.sums.remove(name)
-        if name in self.held.sets:
+        if self.held.sets:
             self.held.remove(name)
         self._assign(self.sums, self.held)
 

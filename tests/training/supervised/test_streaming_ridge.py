@@ -240,7 +240,7 @@ def test_what_cannot_be_forgotten_is_refused(features: Config) -> None:
     with pytest.raises(ModelError, match=r"were not kept by themselves"):
         parts.strategy.forget(name)
     features["cl_strategy"] |= {"keep_sets": True, "standardize": "first"}
-    with pytest.raises(ConfigError, match=r"standardize='first': .* so it cannot be removed"):
+    with pytest.raises(ModelError, match=r"standardize='first': .* so it cannot be removed"):
         trained(features).strategy.forget(name)
 
 
