@@ -4,4 +4,4 @@ python train_config.py config/demo_multi_head.py
 """
 
 _base_ = ["demo_naive.py"]
-cl_strategy = dict(type="MultiHead", inference="gate")
+cl_strategy = dict(type="MultiHead", strength=3.0, distill="mse", inference="gate")

@@ -4,4 +4,4 @@ python train_config.py config/photos_multi_head.py --cfg-options scenario.genera
 """
 
 _base_ = ["photos_naive.py"]
-cl_strategy = dict(type="MultiHead", inference="gate")
+cl_strategy = dict(type="MultiHead", strength=3.0, distill="mse", inference="gate")

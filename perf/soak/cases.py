@@ -27,6 +27,7 @@ SCORES = (
     *("naive", "ewc", "l2", "si", "mas", "lwf", "packnet", "lora", "inflora", "der", "tsn"),
     "multi_head",
     *("joint", "clip_replay", "label_free", "hardware_aware", "stack"),
+    "distribution",
 )
 CLASSES = (
     *("naive", "replay", "ewc", "lwf", "der", "lora_replay", "joint"),

@@ -263,7 +263,7 @@ def test_a_resumed_run_ends_with_the_same_bits(
     case: str, make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
     arguments: dict[str, Any] = {"warmup_epochs": 1} if case == "alone" else {}
-    every = 1 if case == "alone" else 3
+    every = 2 if case == "alone" else 4
     assert_resumable(
         lambda: make(*COMPANY[case](), amp=case == "replay-ema", **arguments), tiny_stream, every
     )
