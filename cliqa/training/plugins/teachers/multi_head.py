@@ -90,7 +90,7 @@ class MultiHead(TaskViews):
         centroids: int = 128,
         temperature: float = 32.0,
     ) -> None:
-        super().__init__(inference, centroids, temperature)
+        super().__init__(inference=inference, centroids=centroids, temperature=temperature)
         check_least("MultiHead", 0, strength=strength)
         check_choice("MultiHead", DISTILL, distill=distill)
         check_choice("MultiHead", STARTS, start=start)
