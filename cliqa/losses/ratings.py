@@ -54,9 +54,8 @@ def missing_ratings(loss: nn.Module) -> ConfigError:
     """Return the error for a training batch without what a loss reads of raters."""
     return ConfigError(
         f"{type(loss).__name__}: the batch has no ratings. A config's QualityStream adds them to "
-        "each sample, as a third entry; in a script use a strategy of cliqa.training and give the "
-        "data set a DataAttribute(rows, 'ratings', use_in_getitem=True), with the rows (1 + K,) of "
-        "cliqa.datasets.labels.ratings.rating_rows as tensors."
+        "each sample as a third entry; in a script use a strategy of cliqa.training, and add the "
+        "rows of cliqa.datasets.labels.ratings.rating_rows to the samples."
     )
 
 
