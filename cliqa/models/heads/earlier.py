@@ -67,13 +67,13 @@ def heads_said(
     """
     said: list[Tensor] = []
 
-    def say(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def say(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
         found = [getattr(h, "raw", h.forward) if raw else h.forward for h in others]
-        outputs = [of_head(call(*inputs)) for call in found]
+        outputs = [of_head(call(*inputs, **named)) for call in found]
         if outputs:
             said.append(torch.stack(outputs, dim=1))
 
-    handle = head.register_forward_pre_hook(say)
+    handle = head.register_forward_pre_hook(say, with_kwargs=True)
     try:
         yield said
     finally:
