@@ -189,12 +189,6 @@ class StreamData(Base):
             return self._criterion(outputs, targets)
         return self._criterion(outputs, targets, ratings.to(outputs.device))
 
-    def criterion(self) -> Tensor:
-        """Return the loss of the current batch; Avalanche's own but for losses of ratings."""
-        if wanted_by(self._criterion) is None:
-            return super().criterion()  # type: ignore[misc,no-any-return]
-        return self.task_loss(self.mb_output, self.mb_y, ratings_in(self.mbatch))
-
     @torch.no_grad()
     def predict(self, dataset: Samples) -> tuple[np.ndarray, np.ndarray]:
         """Return outputs and targets of a data set, without hooks, metrics or loggers."""
