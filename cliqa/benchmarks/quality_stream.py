@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from avalanche.benchmarks import CLScenario
 from avalanche.benchmarks.scenarios.generic_scenario import EagerCLStream
@@ -17,9 +18,12 @@ from cliqa.benchmarks.overlap import without_overlap
 from cliqa.benchmarks.patches import Patches, ReadFirst, StoredImages
 from cliqa.benchmarks.random_splits import check_split
 from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.labels.ratings import rating_rows
+from cliqa.losses.ratings import Wanted
 from cliqa.registry import SCENARIOS
 from cliqa.transforms.fixed_start import FixedStart
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.mistakes import Mistakes
 from cliqa.utils.seed import generator
 
 Transform = Callable[[Tensor], Tensor]
@@ -112,6 +116,7 @@ class QualityStream(CLScenario):
         self.train_transform = train_transform
         self.eval_transform = eval_transform
         self.patches = patches if patches_per_image > 1 else None
+        self._ratings: Wanted | None = None
         streams = [self._stream(split) for split in SPLITS]
         super().__init__([stream for stream in streams if len(stream)])
 
@@ -138,11 +143,27 @@ class QualityStream(CLScenario):
         warnings = [text for n in self.names for text in self.sources[n, "train"].score_warnings]
         return [*map(str, self.overlaps), *warnings]
 
+    def rate(self, wanted: Wanted) -> None:
+        """Add what a loss reads of raters to each training sample, as a third entry.
+
+        Raises:
+            DatasetError: With a line for each data set whose labels do not tell it.
+        """
+        self._ratings = wanted
+        mistakes = Mistakes()
+        for experience in self.streams.get("train", ()):
+            with mistakes.noted():
+                experience._dataset = self.dataset(experience.name, "train")
+        mistakes.raise_as(DatasetError)
+
     def dataset(self, name: str, split: str) -> AvalancheDataset:
         """Return a data set's split with both transforms, in evaluation mode unless it is train."""
         train, own = split == "train", self.sources[name, split]
         patches = self.patches if train else None
-        data = with_transforms(own, self.train_transform, self.eval_transform, patches)
+        rows = None
+        if train and self._ratings is not None and name not in self.absent:
+            rows = rating_rows(own, self._ratings.levels, self._ratings.default_std)
+        data = with_transforms(own, self.train_transform, self.eval_transform, patches, rows)
         return data.train() if train else data
 
     def validation(self, index: int) -> AvalancheDataset | None:
@@ -166,10 +187,12 @@ def with_transforms(
     train_transform: Transform,
     eval_transform: Transform,
     patches: Patches | None = None,
+    ratings: np.ndarray | None = None,
 ) -> AvalancheDataset:
     """Return Avalanche's view of a data set, in evaluation mode.
 
-    `patches` is how training draws patches of the images; None for one sample per image.
+    `patches` is how training draws patches of the images; None for one sample per image. `ratings`
+    (N, 1 + K) is a third entry of the samples; None for none.
     """
     transforms: dict[str, Any] = {"train": train_transform, "eval": eval_transform}
     source: Any = data
@@ -180,8 +203,24 @@ def with_transforms(
     groups = TransformGroups(transforms)
     # explicit, as Avalanche 0.6 ignores the current group and starts in training mode
     targets = DataAttribute(data.scores.tolist(), "targets")  # known without reading an image
-    made = AvalancheDataset([source], data_attributes=[targets], transform_groups=groups)
+    attributes = [targets]
+    if ratings is not None:
+        attributes.append(DataAttribute(_Rows(ratings), "ratings", use_in_getitem=True))
+    made = AvalancheDataset([source], data_attributes=attributes, transform_groups=groups)
     return made.eval()
+
+
+class _Rows(Sequence[Tensor]):
+    """The rows of an array as tensors; of a tensor Avalanche makes lists of numbers."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, index: int) -> Tensor:  # type: ignore[override]
+        return torch.from_numpy(self._array[index])
 
 
 def _in_order(

@@ -258,8 +258,8 @@ def _check_run(state: dict[str, Any], path: Path) -> None:
             "prune. Prune a run with scenario.feature_type=None."
         )
     for key, own in state["strategy"]["plugins"].items():
-        if isinstance(own, Mapping) and any(own.get("views") or []):
-            name = key.partition(".")[2]
+        name = key.partition(".")[2]
+        if name == "MultiHead" or (isinstance(own, Mapping) and any(own.get("views") or [])):
             raise CheckpointError(
                 f"{path}: {name} keeps weights for each experience, and pruning knows one network "
                 f"alone. Prune a run before it, and train {name} over that one's checkpoint: "

@@ -25,7 +25,7 @@ from cliqa.engine.sections import (
     strategy_component,
     template_arguments,
 )
-from cliqa.engine.streams import build_benchmark
+from cliqa.engine.streams import add_ratings, build_benchmark
 from cliqa.engine.targets import Targets, targets_of
 from cliqa.engine.work_dir.checkpoints import open_teacher
 from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
@@ -109,6 +109,9 @@ def build(
     """
     config = check_config(config)
     benchmark = build_benchmark(config["scenario"], learnt)  # first: weights may have to be fetched
+    add_ratings(
+        benchmark, build_component(LOSSES, config["cl_strategy"]["loss"], "cl_strategy.loss")
+    )
     built = build_model_and_strategy(config, device, work_dir)
     check_normalisation(built.model, _transforms(config["scenario"]))
     check_classes = getattr(built.model, "check_classes", None)

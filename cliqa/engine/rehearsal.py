@@ -16,6 +16,7 @@ from torch import nn
 
 from cliqa.engine.build import Parts
 from cliqa.models.freezing import set_training
+from cliqa.models.heads.distribution import scores_of
 from cliqa.training.loop.batching import (
     RaggedImages,
     apply_model,
@@ -25,6 +26,7 @@ from cliqa.training.loop.batching import (
     one_value_error,
     smallest_batch,
 )
+from cliqa.training.loop.stream_data import ratings_in
 from cliqa.training.plugins.teachers.distillation import Distillation
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError, is_out_of_memory
 
@@ -109,11 +111,13 @@ def _try_training(parts: Parts, name: str, count: int) -> None:
     """Run a training batch of a data set forward and backward."""
     learns = getattr(parts.strategy, "needs_optimizer", True)
     set_training(parts.model, learns)
-    images, targets = collate_train(_batch(parts.benchmark.dataset(name, "train"), count))[:2]
+    batch = collate_train(_batch(parts.benchmark.dataset(name, "train"), count))
     with torch.set_grad_enabled(learns):
-        outputs = _try(parts, images, f"training {_inputs(parts)} of {name}")
+        outputs = _try(parts, batch[0], f"training {_inputs(parts)} of {name}")
         with _as_error(ConfigError, "cl_strategy.loss: cannot be computed"):  # some check only here
-            loss = parts.strategy._criterion(outputs.float(), targets.to(outputs.device))
+            loss = parts.strategy.task_loss(
+                outputs.float(), batch[1].to(outputs.device), ratings_in(batch)
+            )
     if learns and loss.requires_grad:
         with _as_error(ModelError, "model, cl_strategy.loss: the gradient cannot be computed"):
             loss.backward()
@@ -174,7 +178,8 @@ def _try(parts: Parts, images: torch.Tensor | RaggedImages, what: str) -> torch.
         raise ModelError(
             f"model: gives a {type(scores).__name__} for {what}, not a tensor. Has it no head?"
         )
-    parts.targets.check_outputs(scores, len(images), what, parts.benchmark)
+    shown = scores_of(parts.model, scores)
+    parts.targets.check_outputs(shown, len(images), what, parts.benchmark)
     return scores
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from avalanche.benchmarks import CLScenario
+from torch import nn
 
 from cliqa.benchmarks.absent import AbsentDataset
 from cliqa.benchmarks.quality_stream import QualityStream
@@ -14,9 +15,10 @@ from cliqa.config.trust import TRUST, untrusted_source
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.storage import MANIFEST
 from cliqa.engine.sections import data_set_sections
+from cliqa.losses.ratings import wanted_by
 from cliqa.registry import DATASETS, GENERATORS, SCENARIOS, build_component, find, parameters_of
 from cliqa.transforms.pipeline import build_pipeline
-from cliqa.utils.errors import CliqaError, DatasetError, TrustError, first_line
+from cliqa.utils.errors import CliqaError, ConfigError, DatasetError, TrustError, first_line
 from cliqa.utils.logging import get_logger
 from cliqa.utils.paths import home_path
 
@@ -116,3 +118,21 @@ def build_stream(scenario: dict[str, Any], data: Sequence[QualityDataset]) -> Qu
         section[key] = build_pipeline(section[key], f"scenario.{key}")
     stream: QualityStream = build_component(SCENARIOS, section, "scenario", datasets=data)
     return stream
+
+
+def add_ratings(benchmark: CLScenario, loss: nn.Module) -> None:
+    """Add what a loss reads of raters to a stream's training samples, if it reads anything.
+
+    Raises:
+        ConfigError: The stream has no raters.
+        DatasetError: The labels of a data set do not tell.
+    """
+    wanted = wanted_by(loss)
+    if wanted is None:
+        return
+    if not isinstance(benchmark, QualityStream):
+        raise ConfigError(
+            f"cl_strategy.loss: {type(loss).__name__} reads what raters said of each image, and a "
+            f"{type(benchmark).__name__} has none. Use it over a 'QualityStream'."
+        )
+    benchmark.rate(wanted)

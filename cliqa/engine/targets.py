@@ -26,6 +26,7 @@ from cliqa.evaluation.records.predictions import (
 from cliqa.evaluation.records.results import Results
 from cliqa.evaluation.summary import JOINT
 from cliqa.losses.classes import as_class_loss
+from cliqa.losses.ratings import DistributionLoss
 from cliqa.losses.scores import as_score_loss
 from cliqa.utils.errors import ArtifactError, EvaluationError, ModelError
 
@@ -130,7 +131,7 @@ class ScoreTargets(Targets):
 
     def loss(self, loss: nn.Module) -> nn.Module:
         """Return the loss over scores (B,) and targets (B,)."""
-        return as_score_loss(loss)
+        return loss if isinstance(loss, DistributionLoss) else as_score_loss(loss)
 
     def check_outputs(self, outputs: Tensor, count: int, what: str, benchmark: CLScenario) -> None:
         """Refuse anything but one score an image."""

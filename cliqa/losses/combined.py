@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cliqa.losses.ratings import wanted_by
 from cliqa.losses.scores import as_score_loss, paired_scores
 from cliqa.registry import LOSSES, build_component
 from cliqa.utils.errors import ConfigError
@@ -44,12 +45,23 @@ class CombinedLoss(nn.Module):
             as_score_loss(build_component(LOSSES, section, f"CombinedLoss.losses[{index}]"))
             for index, section in enumerate(sections)
         )
+        used = zip(self.losses, self.weights, strict=True)
+        reading = [wanted_by(loss) for loss, weight in used if weight]
+        self.ratings = next((wanted for wanted in reading if wanted is not None), None)
 
-    def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Return the weighted sum of prediction (B,) against target (B,)."""
+    def forward(
+        self,
+        prediction: torch.Tensor,
+        target: torch.Tensor,
+        ratings: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return the weighted sum of prediction (B,) against target (B,).
+
+        `ratings` (B, 1) is the raters' standard deviation, for a loss that reads it.
+        """
         prediction, target = paired_scores(prediction, target)
         terms = [
-            weight * loss(prediction, target)
+            weight * loss(prediction, target, ratings)
             for weight, loss in zip(self.weights, self.losses, strict=True)
             if weight
         ]

@@ -65,19 +65,28 @@ class ScoreLoss(nn.Module):
     def __init__(self, loss: nn.Module) -> None:
         super().__init__()
         self.loss = loss
+        self.ratings = getattr(loss, "ratings", None)  # what it reads of raters
 
-    def forward(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        prediction: torch.Tensor,
+        target: torch.Tensor,
+        ratings: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return the loss, a scalar.
 
         Args:
             prediction: (B,), any float dtype.
             target: (B,), 0..1.
+            ratings: What the raters of each said, for a loss that reads it; see
+                `cliqa.losses.ratings`.
 
         Raises:
             ModelError: The shapes differ.
             ConfigError: The loss returns one value per image.
         """
-        return one_number(self.loss, self.loss(*paired_scores(prediction, target)))
+        read = () if self.ratings is None or ratings is None else (ratings,)
+        return one_number(self.loss, self.loss(*paired_scores(prediction, target), *read))
 
 
 def as_score_loss(loss: nn.Module) -> ScoreLoss:

@@ -122,6 +122,39 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, p) or fnmatchcase(name, f"{p}.*") for p in patterns)
 
 
+class Rest:
+    """Parts of a model that are not trained for a while.
+
+    Attributes:
+        parameters: Those at rest.
+        modules: Those kept in evaluation mode.
+    """
+
+    def __init__(self) -> None:
+        self.parameters: list[nn.Parameter] = []
+        self.modules: list[nn.Module] = []
+
+    def begin(self, parameters: Iterable[nn.Parameter], modules: Iterable[nn.Module]) -> None:
+        """Stop the gradients of parameters, and the statistics of normalisation layers.
+
+        What is frozen already, or in evaluation mode, stays so when the rest ends.
+        """
+        self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
+        self.modules = [module for module in modules if module.training]
+        for parameter in self.parameters:
+            parameter.requires_grad_(False)
+        for module in self.modules:
+            module.eval()
+
+    def end(self) -> None:
+        """Train everything again."""
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+        for module in self.modules:
+            module.train()
+        self.parameters, self.modules = [], []
+
+
 def _outermost(names: Iterable[str]) -> tuple[str, ...]:
     """Return the names that are not inside another one; parents come before their children."""
     kept: list[str] = []

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from cliqa.models.freezing import freeze_parts, keep_frozen
+from cliqa.models.heads.distribution import DistributionHead
 from cliqa.models.mmpretrain_bridge import build_part
 from cliqa.models.outputs import as_vector, check_branches, flat_outputs, run_backbone
 from cliqa.models.weights.weights import load_weights
@@ -97,6 +98,8 @@ class QualityModel(nn.Module):
             ModelError: The head returns more than one score per image.
         """
         scores = self.head((self.features(images),))
+        if self.training and isinstance(self.head, DistributionHead):
+            return scores  # (B, P), which its loss reads
         if scores.ndim == 2 and scores.shape[1] == 1:
             scores = scores[:, 0]
         if scores.ndim != 1:
@@ -105,6 +108,22 @@ class QualityModel(nn.Module):
                 "of one score per image. Set its num_classes=1, or use 'LinearScoreHead'."
             )
         return scores
+
+    def spread(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the predicted standard deviation of the scores (B,), in their units.
+
+        Args:
+            images: (B, 3, H, W).
+
+        Raises:
+            ModelError: The head predicts scores alone.
+        """
+        if not isinstance(self.head, DistributionHead):
+            raise ModelError(
+                f"the head {type(self.head).__name__} predicts a score and no spread. Train with "
+                "'LevelScoreHead' or 'GaussianScoreHead'."
+            )
+        return self.head.spread((self.features(images),))
 
     def train(self, mode: bool = True) -> QualityModel:
         """Set training mode; frozen parts stay in evaluation mode."""

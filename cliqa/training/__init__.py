@@ -25,6 +25,7 @@ _PLUGINS = {
     "LoRA": "isolation.lora",
     "LwF": "teachers.lwf",
     "MAS": "regularization.mas",
+    "MultiHead": "teachers.multi_head",
     "PackNet": "isolation.packnet",
     "QAT": "compression.qat",
     "Replay": "rehearsal.replay",

@@ -18,6 +18,7 @@ from cliqa.training.plugins.rehearsal.replay import Replay as Replay
 from cliqa.training.plugins.rehearsal.text_replay import TextReplay as TextReplay
 from cliqa.training.plugins.teachers.distillation import Distillation as Distillation
 from cliqa.training.plugins.teachers.lwf import LwF as LwF
+from cliqa.training.plugins.teachers.multi_head import MultiHead as MultiHead
 from cliqa.training.supervised.cumulative import Cumulative as Cumulative
 from cliqa.training.supervised.joint import JointTraining as JointTraining
 from cliqa.training.supervised.naive import Naive as Naive

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from cliqa.training.loop.options import TrainingOptions
 
 Batch = Sequence[Any]
-"""``[inputs (B, ...), targets (B,), ...]``, as a loader gives it."""
+"""``[inputs (B, ...), targets (B,), ...]``, as a loader gives it. Third come ratings (B, 1 + K)
+where the loss reads them (`cliqa.losses.ratings`)."""
 
 
 class Samples(Protocol):
@@ -190,8 +191,11 @@ class Strategy(Protocol):
     def output_of(self, batch: Batch, model: nn.Module | None = None) -> Tensor:
         """Return the output (B,) or (B, K) for any batch, or of another model such as a teacher."""
 
-    def task_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss function of the run for outputs and targets, a scalar."""
+    def task_loss(self, outputs: Tensor, targets: Tensor, ratings: Tensor | None = None) -> Tensor:
+        """Return the loss function of the run for outputs and targets, a scalar.
+
+        `ratings` is what raters said of the samples, which some losses read: ``ratings_in(batch)``.
+        """
 
     def loader(
         self,

@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SCORES = (
     *("naive", "ewc", "l2", "si", "mas", "lwf", "packnet", "lora", "inflora", "der", "tsn"),
-    *("joint", "clip_replay", "label_free", "hardware_aware", "stack", "pretrained_imagenet"),
+    *("multi_head", "distribution", "pretrained_imagenet"),
+    *("joint", "clip_replay", "label_free", "hardware_aware", "stack"),
 )
 CLASSES = (
     *("naive", "replay", "ewc", "lwf", "der", "lora_replay", "joint"),

@@ -279,6 +279,10 @@ def test_runs_that_cannot_be_pruned_are_told(
     tiny_config["cl_strategy"].pop("mem_size")
     tiny_config["cl_strategy"] |= {"type": "PackNet"}
     folder = run_config(tiny_config, "packnet")
+    tiny_config["cl_strategy"] |= {"type": "MultiHead", "train_epochs": 1}
+    heads = run_config(tiny_config, "heads")
+    with pytest.raises(CheckpointError, match="MultiHead keeps weights for each experience"):
+        prune_run(heads, **how)
     with pytest.raises(CheckpointError, match="PackNet keeps weights for each experience.*before"):
         prune_run(folder, **how)
     assert not (tmp_path / "out").exists()

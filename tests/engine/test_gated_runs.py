@@ -22,6 +22,7 @@ Run = Callable[..., Path]
 METHODS: dict[str, Config] = {
     "packnet": {"type": "PackNet", "norm": "per_task"},
     "norms and heads": {"type": "TaskSpecificParts"},
+    "heads": {"type": "MultiHead", "strength": 0.1},
     "lora": {"type": "LoRA", "rank": 2, "mode": "per_task", "norm": "train", "first": "full"},
 }
 

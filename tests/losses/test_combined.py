@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from cliqa.losses.combined import CombinedLoss
 from cliqa.losses.correlation import PLCCLoss
+from cliqa.losses.pairwise import FidelityLoss
+from cliqa.losses.ratings import Wanted, wanted_by
 from cliqa.utils.errors import ConfigError, ModelError
 
 
@@ -55,3 +58,18 @@ def test_the_shapes_are_checked() -> None:
 def test_a_wrong_list_is_refused(losses: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         CombinedLoss(losses)
+
+
+def test_what_a_term_reads_of_raters_reaches_it() -> None:
+    terms: list[dict[str, Any]] = [
+        {"type": "L1Loss"},
+        {"type": "FidelityLoss", "raters": True, "weight": 2.0},
+    ]
+    loss = CombinedLoss(terms)
+    prediction, target = torch.tensor([0.2, 0.9, 0.4]), torch.tensor([0.3, 0.5, 0.9])
+    ratings = torch.tensor([[0.1], [0.2], [0.3]])
+    expected = nn.L1Loss()(prediction, target)
+    expected = expected + 2 * FidelityLoss(raters=True)(prediction, target, ratings)
+    assert torch.allclose(loss(prediction, target, ratings), expected)
+    assert wanted_by(loss) == Wanted(0)
+    assert wanted_by(CombinedLoss(terms[:1])) is None

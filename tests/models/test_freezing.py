@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from cliqa.models.freezing import check_patterns, freeze_parts, keep_frozen, set_training
+from cliqa.models.freezing import Rest, check_patterns, freeze_parts, keep_frozen, set_training
 from cliqa.utils.errors import ModelError
 
 
@@ -110,3 +110,18 @@ def test_without_a_near_name_the_parts_are_listed() -> None:
     parts = r"'head' names no part of the Sequential\. Its parts are '0', '1'\.$"
     with pytest.raises(ModelError, match=parts):
         check_patterns(model, ["head"], "LoRA: heads")
+
+
+def test_a_rest_ends_as_it_began() -> None:
+    model = Net().train()
+    freeze_parts(model, ["fc.bias"])
+    model.layer1[1].eval()
+    rest = Rest()
+    rest.begin(model.parameters(), [model.stem[1], model.layer1[1]])
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert not model.stem[1].training
+    rest.end()
+    assert frozen_names(model) == ["fc.bias"]
+    assert model.stem[1].training
+    assert not model.layer1[1].training
+    assert rest.parameters == rest.modules == []

@@ -37,6 +37,9 @@ class ScoreTable:
         splits: ``"train"``, ``"val"`` or ``"test"`` for each image, or None where the file has no
             split.
         sources: Each row's label file where there are several, or None.
+        shares: float64 (N, V), the share of an image's raters that gave each of the V ratings; rows
+            sum to 1. None where the file does not tell.
+        ratings: The V ratings in the units of `raw`, rising.
         score_name: The scores' name in a user's file; empty for official formats.
 
     Raises:
@@ -52,9 +55,11 @@ class ScoreTable:
     splits: tuple[str, ...] | None = None
     sources: tuple[Path, ...] | None = None
     score_name: str = ""
+    shares: np.ndarray | None = None
+    ratings: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("raw", "std", "groups", "splits", "rows", "sources"):
+        for name in ("raw", "std", "groups", "splits", "rows", "sources", "shares"):
             column = getattr(self, name)
             if column is not None and len(column) != len(self.images):
                 raise DatasetError(
@@ -83,6 +88,7 @@ class ScoreTable:
             splits=None if self.splits is None else tuple(self.splits[i] for i in picked),
             rows=tuple(self.rows[i] for i in picked),
             sources=None if self.sources is None else tuple(self.sources[i] for i in picked),
+            shares=None if self.shares is None else self.shares[order],
         )
 
 
@@ -91,7 +97,9 @@ def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
     stds = [table.std for table in tables if table.std is not None]
     groups = [table.groups for table in tables if table.groups is not None]
     splits = [table.splits for table in tables if table.splits is not None]
+    shares = [table.shares for table in tables if table.shares is not None]
     everywhere = len(tables)
+    rated_alike = len(shares) == everywhere and len({table.ratings for table in tables}) == 1
     return ScoreTable(
         images=tuple(image for table in tables for image in table.images),
         raw=np.concatenate([table.raw for table in tables]),
@@ -102,6 +110,8 @@ def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
         source=tables[0].source,
         sources=tuple(table.source for table in tables for _ in table.rows),
         score_name=tables[0].score_name,
+        shares=np.concatenate(shares) if rated_alike else None,
+        ratings=tables[0].ratings if rated_alike else (),
     )
 
 

@@ -61,6 +61,8 @@ def read_ava(path: Path) -> ScoreTable:
         images=tuple(f"{identifier}.jpg" for identifier in values[:, 1].tolist()),
         raw=mean,
         std=np.sqrt(variance),
+        shares=share,
+        ratings=tuple(_RATINGS.tolist()),
         rows=tuple(rows),
         source=path,
     )

@@ -15,6 +15,9 @@ from cliqa.datasets.quality.ava import ava_identity
 from cliqa.datasets.quality.labelled_folder import LabelledFolder
 from cliqa.registry import DATASETS
 
+_MOST_RATINGS = 101
+"""Different votes above which they are taken for those of a slider, which has no levels."""
+
 
 def read_eva_votes(
     path: Path, delimiter: str = "=", score_range: tuple[float, float] = (0.0, 10.0)
@@ -35,10 +38,17 @@ def read_eva_votes(
     counts = np.bincount(image_of)
     mean = np.bincount(image_of, votes) / counts
     variance = np.bincount(image_of, (votes - mean[image_of]) ** 2) / counts
+    ratings, rating_of = np.unique(votes, return_inverse=True)
+    of_levels = len(ratings) <= _MOST_RATINGS  # votes on a slider have no levels
+    if of_levels:
+        shares = np.zeros((len(counts), len(ratings)))
+        np.add.at(shares, (image_of, rating_of), 1 / counts[image_of])
     table = ScoreTable(
         images=tuple(f"{ids[i]}.jpg" for i in first),
         raw=mean,
         std=np.sqrt(variance),
+        shares=shares if of_levels else None,
+        ratings=tuple(ratings.tolist()) if of_levels else (),
         rows=tuple(sheet.rows[i] for i in first),
         source=path,
     )

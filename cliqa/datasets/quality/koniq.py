@@ -46,13 +46,16 @@ def read_koniq(path: Path, score: Score = "mos") -> ScoreTable:
         else None
     )
     std = sheet.numbers("SD") if "SD" in sheet.columns else None
+    ratings = _RATINGS
     if score == "distribution" and shares is not None:
         raw = shares @ _RATINGS
     else:
         raw = _read_mos(sheet, shares)
-        if std is not None and not _are_ratings(raw):
-            with np.errstate(over="ignore"):  # an infinite one is refused with the others
-                std = std * _MOS_UNITS_PER_RATING
+        if not _are_ratings(raw):
+            ratings = (_RATINGS - _RATINGS[0]) * _MOS_UNITS_PER_RATING
+            if std is not None:
+                with np.errstate(over="ignore"):  # an infinite one is refused with the others
+                    std = std * _MOS_UNITS_PER_RATING
     table = ScoreTable(
         images=tuple(sheet.text("image_name")),
         raw=raw,
@@ -60,6 +63,8 @@ def read_koniq(path: Path, score: Score = "mos") -> ScoreTable:
         splits=tuple(sheet.text("set")) if "set" in sheet.columns else None,
         rows=sheet.rows,
         source=path,
+        shares=shares,
+        ratings=() if shares is None else tuple(ratings.tolist()),
     )
     return with_known_splits(table)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch.optim import Optimizer
+
 from cliqa.models.pruned import pruning_of
 from cliqa.training.cut_channels import cut_channels
 from cliqa.training.loop.schedule import Schedule
@@ -77,7 +79,7 @@ class Resumable(Steps):
         trained = state["step_index"] > 0 or state["epochs_done"] > 0
         self.precision.load_state_dict(state["precision"])
         if trained and (mid_step or not self.options.reset_optimizer):
-            self.optimizer.load_state_dict(state["optimizer"])
+            self.optimizer.load_state_dict(grown_state(state["optimizer"], self.optimizer))
         self.schedule.start(self.optimizer, self.train_epochs, self.steps_per_epoch)
         if mid_step:
             self.epochs_done = state["epochs_done"]
@@ -88,3 +90,28 @@ class Resumable(Steps):
             self.schedule.load_state_dict(state["schedule"])
             # restores the rates that start() reset
             self.optimizer.load_state_dict(state["optimizer"])
+
+
+def grown_state(state: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """Return an optimizer's state with room for the parameters that came after it.
+
+    A method that adds a head for each experience adds it before the state is loaded; its parameters
+    follow the others of their group, and have no statistics yet.
+
+    Args:
+        state: A state of the optimizer.
+        optimizer: Has the same groups, with as many parameters or more.
+    """
+    free = 1 + max(
+        (place for group in state["param_groups"] for place in group["params"]), default=-1
+    )
+    groups, known = [], dict(state["state"])
+    for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=False):
+        places = list(saved["params"])
+        for parameter in own["params"][len(places) :]:
+            places.append(free)
+            if parameter in optimizer.state:
+                known[free] = {}
+            free += 1
+        groups.append({**saved, "params": places})
+    return {"state": known, "param_groups": [*groups, *state["param_groups"][len(groups) :]]}

@@ -11,8 +11,9 @@ from avalanche.training.plugins.clock import Clock
 from avalanche.training.templates.update_type.sgd_update import SGDUpdate
 from torch import Tensor
 
+from cliqa.losses.ratings import wanted_by
 from cliqa.training.loop.batching import apply_model
-from cliqa.training.loop.stream_data import StreamData
+from cliqa.training.loop.stream_data import StreamData, ratings_in
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.state import plugin_keys
 from cliqa.utils.errors import ConfigError
@@ -118,6 +119,12 @@ class Steps(StreamData):
             else:
                 output = apply_model(self.model, self.mb_x)
         return output.float() if self.precision.amp else output
+
+    def criterion(self) -> Tensor:
+        """Return the loss of the current batch; Avalanche's own but for losses of ratings."""
+        if wanted_by(self._criterion) is None:
+            return super().criterion()  # type: ignore[misc,no-any-return]
+        return self.task_loss(self.mb_output, self.mb_y, ratings_in(self.mbatch))
 
     def backward(self) -> None:
         """Run the backward pass."""

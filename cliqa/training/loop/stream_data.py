@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from cliqa.benchmarks.experience import NamedExperience
+from cliqa.losses.ratings import wanted_by
 from cliqa.models.freezing import set_training
 from cliqa.training.loop.batching import (
     Loader,
@@ -34,6 +35,12 @@ def drawn_samples(total: int, count: int, seed: int, step: int) -> list[int]:
     """Return the indices of `count` out of `total` samples, drawn by seed and step."""
     random = generator(seed, "importance", step)
     return torch.randperm(total, generator=random)[:count].sort().values.tolist()
+
+
+def ratings_in(batch: Batch) -> Tensor | None:
+    """Return what raters said of a batch's images (B, 1 + K), where the samples have it."""
+    third = batch[2] if len(batch) > 2 else None
+    return third if isinstance(third, Tensor) and third.dim() == 2 else None
 
 
 def tasks_of(experience: object) -> Collection[int]:
@@ -81,7 +88,7 @@ class StreamData(Base):
     eval: Callable[..., Any]
     training_epoch: Callable[..., None]
     evaluator: Any
-    _criterion: Callable[[Tensor, Tensor], Tensor]
+    _criterion: Callable[..., Tensor]
     _stop_training: bool
     _before_training_epoch: Callable[..., None]
     _after_training_epoch: Callable[..., None]
@@ -176,9 +183,11 @@ class StreamData(Base):
         """Return samples with the evaluation transform."""
         return data.eval()
 
-    def task_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the run's loss function of outputs and targets."""
-        return self._criterion(outputs, targets)
+    def task_loss(self, outputs: Tensor, targets: Tensor, ratings: Tensor | None = None) -> Tensor:
+        """Return the run's loss function of outputs, targets and, where it reads them, ratings."""
+        if ratings is None or wanted_by(self._criterion) is None:
+            return self._criterion(outputs, targets)
+        return self._criterion(outputs, targets, ratings.to(outputs.device))
 
     @torch.no_grad()
     def predict(self, dataset: Samples) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,10 @@ def test_the_score_is_the_mean_rating(tmp_path: Path) -> None:
     assert table.std is not None
     np.testing.assert_allclose(table.std, [ratings.std(), 4.5], rtol=1e-12)
     assert table.images == ("953619.jpg", "7.jpg")
+    assert table.ratings == tuple(range(1, 11))
+    assert table.shares is not None
+    np.testing.assert_allclose(table.shares[0] * 124, [0, 1, 5, 17, 38, 36, 15, 6, 5, 1])
+    np.testing.assert_allclose(table.shares @ np.arange(1, 11), table.raw)
 
 
 def test_test_is_the_official_list_and_val_a_share_of_the_rest(layout: Layout) -> None:

@@ -23,6 +23,19 @@ def test_an_images_score_is_the_mean_of_its_votes(tmp_path: Path) -> None:
     assert table.std is not None
     np.testing.assert_allclose(table.std, [6.0**0.5, 0.0])
     assert table.rows == (2, 3)
+    assert table.ratings == (4, 7, 10)
+    assert table.shares is not None
+    np.testing.assert_allclose(table.shares, [[1 / 3, 1 / 3, 1 / 3], [0, 0, 1]])
+
+
+def test_votes_on_a_slider_have_no_levels(tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    rows = [f"7=u{k}={k / 20}" for k in range(150)]
+    path.write_text("\n".join(["image_id=user_id=score", *rows]))
+    table = read_eva_votes(path)
+    assert table.shares is None
+    assert table.ratings == ()
+    assert table.std is not None
 
 
 def test_a_single_vote_out_of_range_is_named_with_its_own_row(tmp_path: Path) -> None:

@@ -25,6 +25,12 @@ def test_the_official_split_and_both_scores(layout: Layout) -> None:
     assert ratings.score_range == (1.0, 5.0)
     assert ratings.std is not None
     assert ratings.std[0] == 0.5
+    assert ratings.table.ratings == (1, 2, 3, 4, 5)
+    assert data.table.ratings == (0, 25, 50, 75, 100)  # in the units of the MOS
+    assert data.table.shares is not None
+    assert ratings.table.shares is not None
+    np.testing.assert_allclose(data.table.shares.sum(1), 1)
+    np.testing.assert_allclose(ratings.table.shares @ np.arange(1, 6), ratings.raw_scores)
 
 
 def test_the_file_without_a_split_gets_a_seeded_one_and_a_warning(

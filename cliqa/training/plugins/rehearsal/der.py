@@ -12,6 +12,7 @@ from cliqa.losses.distillation import output_distance
 from cliqa.models.arguments import check_least
 from cliqa.registry import PLUGINS
 from cliqa.training.loop.batching import batch_places
+from cliqa.training.loop.stream_data import ratings_in
 from cliqa.training.plugins.rehearsal.replay import SampleMemory, joined_samples
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
@@ -88,7 +89,8 @@ class DER(SampleMemory):
             strategy.loss = strategy.loss + self.alpha * distance
         if self.beta > 0 and (drawn := next(self._batches, None)) is not None:
             batch, _stored = drawn
-            task = strategy.task_loss(strategy.output_of(batch), batch[1].to(strategy.device))
+            targets = batch[1].to(strategy.device)
+            task = strategy.task_loss(strategy.output_of(batch), targets, ratings_in(batch))
             strategy.loss = strategy.loss + self.beta * task
 
     def after_training_iteration(self, strategy: Strategy, **_: object) -> None:

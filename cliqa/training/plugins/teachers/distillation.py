@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from cliqa.losses.distillation import distillation_loss, output_distance
 from cliqa.models.arguments import check_choice, check_least, check_positive
+from cliqa.models.heads.distribution import scores_of
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Strategy
@@ -104,7 +105,8 @@ class Distillation(ContinualPlugin):
         if self.strength > 0:
             with torch.no_grad():
                 truth = strategy.output_of(strategy.mbatch, self._teacher[0])
-            distance = self.distance(strategy.mb_output, truth)
+            outputs = scores_of(strategy.model, strategy.mb_output)
+            distance = self.distance(outputs, truth)
             strategy.loss = strategy.loss + self.strength * distance
 
     def distance(self, outputs: Tensor, truth: Tensor) -> Tensor:

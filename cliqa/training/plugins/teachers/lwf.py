@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cliqa.losses.distillation import distillation_loss, output_distance
 from cliqa.losses.pairwise import FidelityLoss
 from cliqa.models.arguments import check_choice, check_least, check_positive
+from cliqa.models.heads.distribution import scores_of
 from cliqa.models.pruned import pruning_of, widen
 from cliqa.registry import PLUGINS
 from cliqa.training.loop.stream_data import classes_of
@@ -72,10 +73,11 @@ class LwF(ContinualPlugin):
 
     def before_backward(self, strategy: Strategy, **_: object) -> None:
         """Add the distance to the loss."""
-        if self.distill == "fidelity" and strategy.mb_output.dim() > 1:
+        outputs = scores_of(strategy.model, strategy.mb_output)
+        if self.distill == "fidelity" and outputs.dim() > 1:
             raise ConfigError(
                 "LwF: distill='fidelity' compares quality scores, and this model has "
-                f"{strategy.mb_output.shape[1]} outputs per sample. Use None or 'mse'."
+                f"{outputs.shape[1]} outputs per sample. Use None or 'mse'."
             )
         teacher = self.teacher(strategy.model)
         if teacher is None:
@@ -84,7 +86,7 @@ class LwF(ContinualPlugin):
         if heads is None:
             with torch.no_grad():
                 truth = strategy.output_of(strategy.mbatch, teacher)
-            distance = self.distance(strategy.mb_output, truth)
+            distance = self.distance(outputs, truth)
         else:
             known = [self.distance(*heads[t], self._tasks[t]) for t in heads if t in self._tasks]
             distance = torch.stack(known).sum()
