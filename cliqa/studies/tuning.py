@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ class Tuning:
             raise ConfigError("--seeds: name at least one, each once.")
         if self.prune and len(self.seeds) < 2:
             raise ConfigError("--prune: leaves out further seeds. Give two --seeds or more.")
-        if self.config().get("cl_strategy", {}).get("type") == "JointTraining":
+        if self.settings.get("cl_strategy", {}).get("type") == "JointTraining":
             raise ConfigError(
                 f"{self.file}: JointTraining learns all data sets at once, so nothing can be "
                 "chosen on the first ones. Tune the config of a method."
@@ -119,13 +120,18 @@ class Tuning:
         for corner in _corners(self.space):
             self.config(corner)
 
-    def config(self, values: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the checked config, as it is or under some values.
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The checked config without a trial's values."""
+        return self.config({})
+
+    def config(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the checked config under some values.
 
         Raises:
             ConfigError: It is wrong under them.
         """
-        options = (*self.options, *as_options(values or {}))
+        options = (*self.options, *as_options(values))
         try:
             return check_config(load_config(self.file, options))
         except ConfigError as error:
@@ -145,7 +151,7 @@ class Tuning:
         """Return the content of ``tune.json``."""
         return {
             "config": self.file.as_posix(),
-            "settings": self.config(),
+            "settings": self.settings,
             "space": {key: str(rule) for key, rule in self.space.items()},
             "experiences": self.experiences,
             "seeds": list(self.seeds),
@@ -158,9 +164,10 @@ class Tuning:
 def _corners(space: Space) -> Iterator[dict[str, Any]]:
     """Yield values that show whether a config takes those of a space: both ends, every choice."""
     for key, rule in space.items():
-        ends = (rule.rounded(rule.low), rule.rounded(rule.high))
-        for value in ends if isinstance(rule, Interval) else rule.values:
-            yield {key: value}
+        if isinstance(rule, Interval):
+            yield from ({key: rule.rounded(value)} for value in (rule.low, rule.high))
+        else:
+            yield from ({key: value} for value in rule.values)
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
@@ -207,7 +214,7 @@ def run_tuning(
 
 def start_of(tuning: Tuning) -> dict[str, Any]:
     """Return the first trial's values: the config's own where they lie in the space, else drawn."""
-    own = {key: _value_of(tuning.config(), key) for key in tuning.space}
+    own = {key: _value_of(tuning.settings, key) for key in tuning.space}
     if all(rule.holds(own[key]) for key, rule in tuning.space.items()):
         return {
             key: float(value) if isinstance(rule, Interval) and not rule.whole else value

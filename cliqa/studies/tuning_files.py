@@ -57,7 +57,7 @@ def load_trials(tuning: Tuning) -> list[Trial]:
             if trial.reason.startswith(KILLED):  # from outside: it goes on
                 trial.state, trial.reason = "running", ""
         settings, shared = found["settings"], {key: found[key] for key in SAME}
-        differing = differing_keys(settings, tuning.config())
+        differing = differing_keys(settings, tuning.settings)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
             f"{path}: is damaged ({error}). Choose another folder with --out, or move it away."

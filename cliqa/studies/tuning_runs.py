@@ -50,7 +50,7 @@ def tune(
     library("optuna", extra="tune")
     trials = load_trials(tuning)
     check_starts([tuning.run(Trial(0, {}), tuning.seeds[0])])
-    check_data(tuning.config())
+    check_data(tuning.settings)
     check_validation(tuning)
     known = [tuning.run(trial, int(seed)) for trial in trials for seed in trial.reached]
     check_study_data([run for run in known if run.folder.is_dir()], allow_changed_data)
@@ -69,7 +69,7 @@ def check_validation(tuning: Tuning) -> None:
         ConfigError: With what to set.
         DatasetError: The data are wrong or missing.
     """
-    benchmark = build_benchmark(dict(tuning.config()["scenario"]))
+    benchmark = build_benchmark(dict(tuning.settings["scenario"]))
     names = list(benchmark.names)
     if tuning.experiences >= len(names):
         raise ConfigError(
