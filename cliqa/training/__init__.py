@@ -25,6 +25,7 @@ _PLUGINS = {
     "LoRA": "isolation.lora",
     "LwF": "teachers.lwf",
     "MAS": "regularization.mas",
+    "ModelMerging": "averaging.merging",
     "PackNet": "isolation.packnet",
     "QAT": "compression.qat",
     "Replay": "rehearsal.replay",

@@ -3,6 +3,7 @@ from cliqa.training.loop.avalanche_loop import RunSettings as RunSettings
 from cliqa.training.loop.options import TrainingOptions as TrainingOptions
 from cliqa.training.loop.schedule import Schedule as Schedule
 from cliqa.training.plugins.averaging.ema import EMA as EMA
+from cliqa.training.plugins.averaging.merging import ModelMerging as ModelMerging
 from cliqa.training.plugins.base import ContinualPlugin as ContinualPlugin
 from cliqa.training.plugins.compression.pruning import ChannelPruning as ChannelPruning
 from cliqa.training.plugins.compression.qat import QAT as QAT

@@ -58,6 +58,7 @@ SCORES: dict[str, tuple[str, Config]] = {
     "InfLoRA": ("LoRA", {"rank": 2, "mode": "inflora", "samples": 8}),
     "TaskSpecificParts": ("TaskSpecificParts", {"inference": "oracle"}),
     "EMA": ("EMA", {"decay": 0.9}),
+    "ModelMerging": ("ModelMerging", {"method": "fisher", "start": "base", "n_samples": 16}),
     "Distillation": ("Distillation", {"kind": "pairwise"}),
     "QAT": ("QAT", {"start_epoch": 1}),
     "ChannelPruning": ("ChannelPruning", {"round_to": 1, "after": None}),

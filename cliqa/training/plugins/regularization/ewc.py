@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cliqa.models.arguments import check_choice, check_positive, check_share
 from cliqa.registry import PLUGINS
-from cliqa.training.importance.fisher import KINDS, fisher_diagonal
+from cliqa.training.importance.fisher import KINDS, experience_fisher
 from cliqa.training.importance.per_sample import Weights
 from cliqa.training.importance.quadratic import (
     QuadraticPenalty,
@@ -17,9 +17,7 @@ from cliqa.training.importance.quadratic import (
     grown,
     without,
 )
-from cliqa.training.loop.tasks import one_head
 from cliqa.training.strategy import Strategy
-from cliqa.utils.seed import generator
 
 MODES = ("separate", "online", "single")
 
@@ -149,11 +147,4 @@ class EWC(QuadraticPenalty):
 
     def measure(self, strategy: Strategy) -> Weights:
         """Return F on the experience's data alone."""
-        with one_head(strategy):
-            return fisher_diagonal(
-                strategy.model,
-                strategy.training_samples(self.n_samples),
-                kind=self.fisher,
-                sigma=self.sigma,
-                random=generator(strategy.options.seed, "fisher", strategy.step_index),
-            )
+        return experience_fisher(strategy, self.fisher, self.sigma, self.n_samples)
