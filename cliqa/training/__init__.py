@@ -16,6 +16,7 @@ from typing import Any
 
 _PLUGINS = {
     "ChannelPruning": "compression.pruning",
+    "ClassifierAlignment": "rehearsal.alignment",
     "ContinualPlugin": "base",
     "DER": "rehearsal.der",
     "Distillation": "teachers.distillation",

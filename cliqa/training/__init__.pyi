@@ -14,6 +14,7 @@ from cliqa.training.plugins.regularization.ewc import EWC as EWC
 from cliqa.training.plugins.regularization.l2 import L2 as L2
 from cliqa.training.plugins.regularization.mas import MAS as MAS
 from cliqa.training.plugins.regularization.si import SI as SI
+from cliqa.training.plugins.rehearsal.alignment import ClassifierAlignment as ClassifierAlignment
 from cliqa.training.plugins.rehearsal.der import DER as DER
 from cliqa.training.plugins.rehearsal.replay import Replay as Replay
 from cliqa.training.plugins.rehearsal.text_replay import TextReplay as TextReplay

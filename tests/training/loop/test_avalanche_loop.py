@@ -71,6 +71,7 @@ CLASSES = {case: SCORES[case] for case in SCORES if case != "LabelFreePretrainin
     "LwF": ("LwF", {"alpha": 2.0}),
     "EWC": ("EWC", {"strength": 1.0}),
     "LoRA": ("LoRA", {"rank": 2, "alpha": 1.0}),
+    "ClassifierAlignment": ("ClassifierAlignment", {"epochs": 2, "samples": 16}),
 }
 
 
