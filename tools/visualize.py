@@ -1,6 +1,6 @@
 """Draw a run's figures, or compare runs: ``python tools/visualize.py work_dirs/demo [MORE]``.
 
-``--mode`` chooses others: ``training evaluation compare matrix`` are drawn from files,
+``--mode`` chooses others: ``training evaluation compare matrix tradeoff`` are drawn from files,
 ``attention words embedding ranking`` with the trained model.
 """
 
@@ -30,6 +30,7 @@ FROM_FILES = {
     "evaluation": "predictions against scores, from eval_results.json",
     "compare": "final scores of several runs, or of several eval_results.json",
     "matrix": "score matrices and forgetting",
+    "tradeoff": "plasticity against stability; --labels EWC=0.1 EWC=1 makes a line over values",
 }
 FROM_MODELS = {
     "attention": "where in --images the model looks: spatial attention, else Grad-CAM",
@@ -38,7 +39,7 @@ FROM_MODELS = {
     "ranking": "scores of --images at rising degradation",
 }
 ONLY_FOR = {
-    "labels": ("training", "compare-training", "evaluation", "compare", ""),
+    "labels": ("training", "compare-training", "evaluation", "compare", "tradeoff", ""),
     "table": ("",),
     "images": ("attention", "words", "embedding", "ranking"),
     "layer": ("attention",),
@@ -167,6 +168,7 @@ def _draw_files(args: argparse.Namespace, target: Target) -> list[Path]:
         "evaluation": modes.draw_evaluated,
         "compare": modes.draw_compared,
         "matrix": modes.draw_matrices,
+        "tradeoff": modes.draw_tradeoffs,
     }
     return draw[args.mode](args.inputs, args.labels or (), target)
 

@@ -116,17 +116,17 @@ def _run(
             if status == 0 and run.is_finished():
                 message = f"{run}: finished"
             else:
-                failures.append(Failure(run, _reason(run.log, status)))
+                failures.append(Failure(run, reason_of(run.log, status)))
                 message = f"{run}: failed"
                 bar.note = f"{len(failures)} failed"
             logger.info("%s", message)
             bar.update()
 
-        run_commands([_command(run, script, more) for run in waiting], jobs, on_end)
+        run_commands([command_of(run, script, more) for run in waiting], jobs, on_end)
     return failures
 
 
-def _command(run: PlannedRun, script: Path, more: Sequence[str]) -> Command:
+def command_of(run: PlannedRun, script: Path, more: Sequence[str]) -> Command:
     """Return how a run is started or resumed, with more arguments."""
     arguments = [sys.executable, str(script), str(run.file), "--seed", str(run.replicate.seed)]
     arguments += ["--work-dir", str(run.folder), "--resume", "auto", *more]
@@ -137,7 +137,7 @@ def _command(run: PlannedRun, script: Path, more: Sequence[str]) -> Command:
     return Command(tuple(arguments), run.log)
 
 
-def _reason(log: Path, status: int) -> str:
+def reason_of(log: Path, status: int) -> str:
     """Return the last line of a log that reports an error, else its last line."""
     text = log.read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]

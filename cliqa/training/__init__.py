@@ -16,6 +16,7 @@ from typing import Any
 
 _PLUGINS = {
     "ChannelPruning": "compression.pruning",
+    "ClassifierAlignment": "rehearsal.alignment",
     "ContinualPlugin": "base",
     "DER": "rehearsal.der",
     "Distillation": "teachers.distillation",
@@ -25,6 +26,7 @@ _PLUGINS = {
     "LoRA": "isolation.lora",
     "LwF": "teachers.lwf",
     "MAS": "regularization.mas",
+    "ModelMerging": "averaging.merging",
     "MultiHead": "teachers.multi_head",
     "PackNet": "isolation.packnet",
     "QAT": "compression.qat",

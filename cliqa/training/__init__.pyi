@@ -3,6 +3,7 @@ from cliqa.training.loop.avalanche_loop import RunSettings as RunSettings
 from cliqa.training.loop.options import TrainingOptions as TrainingOptions
 from cliqa.training.loop.schedule import Schedule as Schedule
 from cliqa.training.plugins.averaging.ema import EMA as EMA
+from cliqa.training.plugins.averaging.merging import ModelMerging as ModelMerging
 from cliqa.training.plugins.base import ContinualPlugin as ContinualPlugin
 from cliqa.training.plugins.compression.pruning import ChannelPruning as ChannelPruning
 from cliqa.training.plugins.compression.qat import QAT as QAT
@@ -13,6 +14,7 @@ from cliqa.training.plugins.regularization.ewc import EWC as EWC
 from cliqa.training.plugins.regularization.l2 import L2 as L2
 from cliqa.training.plugins.regularization.mas import MAS as MAS
 from cliqa.training.plugins.regularization.si import SI as SI
+from cliqa.training.plugins.rehearsal.alignment import ClassifierAlignment as ClassifierAlignment
 from cliqa.training.plugins.rehearsal.der import DER as DER
 from cliqa.training.plugins.rehearsal.replay import Replay as Replay
 from cliqa.training.plugins.rehearsal.text_replay import TextReplay as TextReplay

@@ -21,6 +21,7 @@ from cliqa.visualization.matrix import draw_matrix
 from cliqa.visualization.run import FileFormat
 from cliqa.visualization.scatter import draw_scatter
 from cliqa.visualization.style import save_figure
+from cliqa.visualization.tradeoff import draw_tradeoff, named_runs, points_of
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,21 @@ def draw_compared(paths: Sequence[Path], labels: Sequence[str], target: Target) 
     if of_evaluation == {True}:
         return draw_evaluated(paths, labels, target)
     return target.save({"comparison": draw_comparison(load_runs(paths, labels))}, paths)
+
+
+def draw_tradeoffs(paths: Sequence[Path], labels: Sequence[str], target: Target) -> list[Path]:
+    """Draw plasticity against stability (``tradeoff``), a line a method over its settings.
+
+    A run whose label, or folder, ends in a number (``EWC=0.1``, ``photos_ewc_0.1``) is one setting
+    of a method; runs of one name, such as seeds, are averaged.
+
+    Raises:
+        ArtifactError: A file is missing or damaged, or no run has both numbers.
+        ConfigError: The labels do not fit.
+    """
+    runs = named_runs(paths, labels)
+    figure = draw_tradeoff(points_of(runs), main_measure(runs[0][1]))
+    return target.save({"tradeoff": figure}, paths)
 
 
 def draw_matrices(paths: Sequence[Path], labels: Sequence[str], target: Target) -> list[Path]:

@@ -14,6 +14,9 @@ from torch.nn import functional as F
 from cliqa.models.arguments import check_choice, check_positive
 from cliqa.training.importance.per_sample import Objective, PerSampleGradients, Weights
 from cliqa.training.loop.batching import RaggedImages
+from cliqa.training.loop.tasks import one_head
+from cliqa.training.strategy import Strategy
+from cliqa.utils.seed import generator
 
 KINDS = ("empirical", "sampled", "exact")
 
@@ -67,6 +70,27 @@ def fisher_diagonal(
             gradients.add(objective, inputs, labels)
         count += len(targets)
     return gradients.means(count)
+
+
+def experience_fisher(
+    strategy: Strategy, kind: str | None = None, sigma: float = 0.1, n_samples: int = 2048
+) -> Weights:
+    """Return F on the training samples of the current experience alone.
+
+    Args:
+        strategy: In its hook ``after_training_exp``.
+        kind: As `fisher_diagonal`.
+        sigma: As `fisher_diagonal`.
+        n_samples: Samples to estimate F on; 0 for all.
+    """
+    with one_head(strategy):
+        return fisher_diagonal(
+            strategy.model,
+            strategy.training_samples(n_samples),
+            kind=kind,
+            sigma=sigma,
+            random=generator(strategy.options.seed, "fisher", strategy.step_index),
+        )
 
 
 def _passes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -13,8 +13,10 @@ from torch.autograd.function import once_differentiable
 from cliqa.models.arguments import check_least
 from cliqa.models.pruned import Step, sliced
 from cliqa.training.importance.per_sample import Weights
+from cliqa.training.importance.shaping import Layers, Shaping
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Strategy
+from cliqa.training.views.views import TaskViews
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
@@ -36,17 +38,46 @@ def check_count(who: str, n_samples: int) -> None:
 class WeightPenalty(ContinualPlugin, abstract=True):
     """A penalty that depends on the weights alone, not on samples.
 
+    A part of which another plugin keeps a copy for each experience, such as one head per data set,
+    is not penalised where these copies predict (``inference="gate"`` or ``"oracle"``): they hold
+    what was learnt before.
+
     Args:
         strength: Factor of the penalty, >= 0.
+        layers: Factors of the strength by part of the model, see `Layers`; None for 1 everywhere.
 
     Raises:
-        ConfigError: `strength` is negative.
+        ConfigError: `strength` is negative, or `layers` has a wrong factor.
     """
 
-    def __init__(self, strength: float) -> None:
+    def __init__(self, strength: float, layers: Mapping[str, float] | None = None) -> None:
         super().__init__()
         check_least(type(self).__name__, 0, strength=strength)
         self.strength = strength
+        self.layers = Layers(type(self).__name__, {} if layers is None else layers)
+
+    def prepare(self, model: nn.Module) -> None:
+        """Refuse factors of parts that the model does not have.
+
+        Raises:
+            ModelError: A name in `layers` matches nothing.
+        """
+        self.layers.check(model)
+
+    def held(self, strategy: Strategy) -> Weights:
+        """Return a copy of the weights that the next experiences are compared with, by name.
+
+        Those are the trainable ones, without parts that are free (a factor of 0) or that each
+        experience predicts with a copy of.
+        """
+        views = [p for p in getattr(strategy, "plugins", ()) if isinstance(p, TaskViews)]
+        used = [plugin for plugin in views if plugin.inference != "last"]
+        own = {name for plugin in used for name in plugin.own_names(strategy.model)}
+        return {
+            name: weight
+            for name, weight in trainable(strategy.model).items()
+            if name not in own and self.layers.of(name) > 0
+        }
 
     @property
     @abstractmethod
@@ -82,6 +113,16 @@ class QuadraticPenalty(WeightPenalty, abstract=True):
 
     Weights that are newer than the anchor are not penalised; of enlarged ones, the old part is.
 
+    Args:
+        strength: Factor of the penalty, >= 0.
+        importance_power: Exponent of each experience's importances; see `Shaping`, as for the next.
+        importance_clip: Share of the weights whose importances stay below the limit.
+        normalize: What each experience's importances are divided by.
+        layers: As `WeightPenalty`.
+
+    Raises:
+        ConfigError: A value is out of range or unknown.
+
     Attributes:
         by_weight: The attributes that have a tensor for each parameter, of its shape.
     """
@@ -91,8 +132,16 @@ class QuadraticPenalty(WeightPenalty, abstract=True):
     by_weight: ClassVar[tuple[str, ...]] = ("_importance", "_anchor")
     saved = by_weight
 
-    def __init__(self, strength: float) -> None:
-        super().__init__(strength)
+    def __init__(
+        self,
+        strength: float,
+        importance_power: float = 1.0,
+        importance_clip: float = 1.0,
+        normalize: str | bool = False,
+        layers: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(strength, layers)
+        self.shaping = Shaping(type(self).__name__, importance_clip, importance_power, normalize)
         self._importance: Weights = {}
         self._anchor: Weights = {}  # theta*
 
@@ -105,6 +154,13 @@ class QuadraticPenalty(WeightPenalty, abstract=True):
     def importance(self) -> Weights:
         """The weights' importances by parameter name."""
         return self._importance
+
+    def shaped(self, strategy: Strategy, measured: Weights) -> Weights:
+        """Return an experience's importances for the penalty, of the weights that it holds."""
+        own = self.held(strategy)
+        found = self.shaping({name: part for name, part in measured.items() if name in own})
+        factors = {name: self.layers.of(name) for name in found}
+        return {n: part if factors[n] == 1 else factors[n] * part for n, part in found.items()}
 
     def before_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Warn if plain gradient descent would overshoot the anchor more at every step."""
@@ -169,7 +225,7 @@ def squared_distance(
     Args:
         model: Has the weights theta.
         anchor: theta* by parameter name.
-        importance: By parameter name, of the anchor's shapes; None for ones.
+        importance: By parameter name, of the anchor's shapes or scalars; None for ones.
     """
     found = list(compared(model, anchor))
     if not found:

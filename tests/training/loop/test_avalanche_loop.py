@@ -59,6 +59,7 @@ SCORES: dict[str, tuple[str, Config]] = {
     "MultiHead": ("MultiHead", {"strength": 1.0, "warmup_epochs": 1, "centroids": 2}),
     "TaskSpecificParts": ("TaskSpecificParts", {"inference": "oracle"}),
     "EMA": ("EMA", {"decay": 0.9}),
+    "ModelMerging": ("ModelMerging", {"method": "fisher", "start": "base", "n_samples": 16}),
     "Distillation": ("Distillation", {"kind": "pairwise"}),
     "QAT": ("QAT", {"start_epoch": 1}),
     "ChannelPruning": ("ChannelPruning", {"round_to": 1, "after": None}),
@@ -71,6 +72,7 @@ CLASSES = {case: SCORES[case] for case in SCORES if case != "LabelFreePretrainin
     "LwF": ("LwF", {"alpha": 2.0}),
     "EWC": ("EWC", {"strength": 1.0}),
     "LoRA": ("LoRA", {"rank": 2, "alpha": 1.0}),
+    "ClassifierAlignment": ("ClassifierAlignment", {"epochs": 2, "samples": 16}),
 }
 
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from cliqa.models.arguments import check_choice, check_positive, check_share
 from cliqa.registry import PLUGINS
-from cliqa.training.importance.fisher import KINDS, fisher_diagonal
+from cliqa.training.importance.fisher import KINDS, experience_fisher
 from cliqa.training.importance.per_sample import Weights
 from cliqa.training.importance.quadratic import (
     QuadraticPenalty,
     check_count,
     grown,
-    trainable,
     without,
 )
-from cliqa.training.loop.tasks import one_head
 from cliqa.training.strategy import Strategy
-from cliqa.utils.seed import generator
 
 MODES = ("separate", "online", "single")
 
@@ -48,9 +45,16 @@ class EWC(QuadraticPenalty):
         fisher: Which labels the gradients are at: ``"empirical"``, ``"sampled"`` or ``"exact"``, as
             in `fisher_diagonal`; None for ``"exact"`` over scores, ``"empirical"`` over classes.
         n_samples: Training samples to estimate F on; 0 for all.
-        normalize: Divide each experience's F by its ``"max"`` or ``"mean"``, so that a strength
-            suits different networks; False: do not.
+        normalize: Divide each experience's F by its ``"max"`` or ``"mean"``, or in every parameter
+            tensor by its own mean (``"layer"``), so that a strength suits different networks;
+            False: do not.
         sigma: Standard deviation of scores in 0..1 around the output, > 0.
+        importance_power: Exponent of each experience's F, above 0; 0.5 for the root. The
+            measured ones are very uneven, so that most weights are free; see `Shaping`.
+        importance_clip: Share of the weights, above 0 and up to 1; the importances of the others
+            are set to the largest of theirs. 1 for no limit.
+        layers: Factors of the strength by part of the model, e.g. ``{"head": 0}``; the first name
+            that matches counts, ``*`` is any text. None for 1 everywhere.
 
     Raises:
         ConfigError: A value is out of range or unknown.
@@ -68,12 +72,14 @@ class EWC(QuadraticPenalty):
         n_samples: int = 2048,
         normalize: str | bool = False,
         sigma: float = 0.1,
+        importance_power: float = 1.0,
+        importance_clip: float = 1.0,
+        layers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(strength)
+        super().__init__(strength, importance_power, importance_clip, normalize, layers)
         check_choice("EWC", MODES, mode=mode)
         check_share("EWC", gamma=gamma)
         check_choice("EWC", (None, *KINDS), fisher=fisher)
-        check_choice("EWC", (False, "max", "mean"), normalize=normalize)
         check_positive("EWC", sigma=sigma)
         check_count("EWC", n_samples)
         self.mode = mode
@@ -82,7 +88,6 @@ class EWC(QuadraticPenalty):
             self.scale = 0.5 * gamma  # eq. 9: F has decayed when the next experience begins
         self.fisher = fisher
         self.n_samples = n_samples
-        self.normalize = normalize
         self.sigma = sigma
         self._learnt = 0
         # the constant between the sum of penalties and one around their mean anchor, by parameter
@@ -105,22 +110,12 @@ class EWC(QuadraticPenalty):
 
     def after_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Estimate F, and merge it and the current weights with those of earlier experiences."""
-        measured = self._normalized(self.measure(strategy))
-        for name, weight in trainable(strategy.model).items():
+        measured = self.shaped(strategy, self.measure(strategy))
+        for name, weight in self.held(strategy).items():
             self._merge(name, measured[name], weight)
         self._learnt += 1
 
     # ---------------------------------------------------------------- over experiences
-
-    def _normalized(self, fisher: Weights) -> Weights:
-        """Return F divided by its maximum or mean, where asked for."""
-        if not self.normalize:
-            return fisher
-        values = torch.cat([part.flatten() for part in fisher.values()])
-        most = values.max() if self.normalize == "max" else values.mean()
-        return {
-            n: part / most.clamp_min(torch.finfo(part.dtype).tiny) for n, part in fisher.items()
-        }
 
     def _merge(self, name: str, new: Tensor, weight: Tensor) -> None:
         """Merge a parameter's new F and weights with the earlier ones."""
@@ -152,11 +147,4 @@ class EWC(QuadraticPenalty):
 
     def measure(self, strategy: Strategy) -> Weights:
         """Return F on the experience's data alone."""
-        with one_head(strategy):
-            return fisher_diagonal(
-                strategy.model,
-                strategy.training_samples(self.n_samples),
-                kind=self.fisher,
-                sigma=self.sigma,
-                random=generator(strategy.options.seed, "fisher", strategy.step_index),
-            )
+        return experience_fisher(strategy, self.fisher, self.sigma, self.n_samples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,6 @@ from cliqa.training.importance.per_sample import Weights
 from cliqa.training.importance.quadratic import (
     WeightPenalty,
     squared_distance,
-    trainable,
     without,
 )
 from cliqa.training.strategy import Strategy
@@ -32,6 +31,8 @@ class L2(WeightPenalty):
         anchor: ``"last"``: the weights after the last experience; ``"init"``: the weights before
             the first (L2-SP, Li et al., 2018), from the first experience on; ``"all"``: the sum
             over the weights after every earlier experience.
+        layers: Factors of the strength by part of the model, e.g. ``{"head": 0}``; the first name
+            that matches counts, ``*`` is any text. None for 1 everywhere.
 
     Raises:
         ConfigError: `strength` is negative or `anchor` is unknown.
@@ -40,8 +41,13 @@ class L2(WeightPenalty):
     follows_pruning = True
     saved = ("_anchors",)
 
-    def __init__(self, strength: float = 0.01, anchor: str = "last") -> None:
-        super().__init__(strength)
+    def __init__(
+        self,
+        strength: float = 0.01,
+        anchor: str = "last",
+        layers: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(strength, layers)
         check_choice("L2", ("last", "init", "all"), anchor=anchor)
         self.anchor = anchor
         self._anchors: list[Weights] = []
@@ -49,14 +55,14 @@ class L2(WeightPenalty):
     def before_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Use the first weights as the anchor with ``anchor="init"``."""
         if self.anchor == "init" and not self._anchors:
-            self._anchors = [trainable(strategy.model)]
+            self._anchors = [self.held(strategy)]
 
     def after_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Use the current weights as an anchor."""
         if self.anchor == "last":
-            self._anchors = [trainable(strategy.model)]
+            self._anchors = [self.held(strategy)]
         elif self.anchor == "all":
-            self._anchors.append(trainable(strategy.model))
+            self._anchors.append(self.held(strategy))
 
     @property
     def active(self) -> bool:
@@ -76,5 +82,13 @@ class L2(WeightPenalty):
 
         Weights that are newer than an anchor are not penalised; of enlarged ones, the old part is.
         """
-        distances = [squared_distance(model, anchor) for anchor in self._anchors]
+        distances = [
+            squared_distance(model, anchor, self._factors(anchor)) for anchor in self._anchors
+        ]
         return self.strength / 2 * torch.stack(distances).sum()
+
+    def _factors(self, anchor: Weights) -> Weights | None:
+        """Return the strength's factors, scalars by parameter name; None for ones."""
+        if not self.layers.factors:
+            return None
+        return {name: weight.new_tensor(self.layers.of(name)) for name, weight in anchor.items()}

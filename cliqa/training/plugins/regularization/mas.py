@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -12,7 +14,6 @@ from cliqa.training.importance.quadratic import (
     QuadraticPenalty,
     check_count,
     grown,
-    trainable,
 )
 from cliqa.training.loop.tasks import one_head
 from cliqa.training.strategy import Strategy
@@ -31,6 +32,15 @@ class MAS(QuadraticPenalty):
         strength: Factor of the penalty, >= 0.
         alpha: Weight of the earlier experiences in the running mean, 0..1, below 1.
         n_samples: Training samples to estimate the importances on; 0 for all.
+        importance_power: Exponent of each experience's importances, above 0; 0.5 for the root. The
+            measured ones are very uneven, so that most weights are free; see `Shaping`.
+        importance_clip: Share of the weights, above 0 and up to 1; the importances of the others
+            are set to the largest of theirs. 1 for no limit.
+        normalize: Divide each experience's importances by their ``"max"`` or ``"mean"``, or in
+            every parameter tensor by its own mean (``"layer"``), so that a strength suits different
+            networks; False: do not.
+        layers: Factors of the strength by part of the model, e.g. ``{"head": 0}``; the first name
+            that matches counts, ``*`` is any text. None for 1 everywhere.
 
     Raises:
         ConfigError: A value is out of range.
@@ -38,8 +48,17 @@ class MAS(QuadraticPenalty):
 
     scale = 1.0  # the paper's penalty has no 1/2
 
-    def __init__(self, strength: float = 1.0, alpha: float = 0.5, n_samples: int = 2048) -> None:
-        super().__init__(strength)
+    def __init__(
+        self,
+        strength: float = 1.0,
+        alpha: float = 0.5,
+        n_samples: int = 2048,
+        importance_power: float = 1.0,
+        importance_clip: float = 1.0,
+        normalize: str | bool = False,
+        layers: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(strength, importance_power, importance_clip, normalize, layers)
         check_below_one("MAS", alpha=alpha)
         check_count("MAS", n_samples)
         self.alpha = alpha
@@ -47,8 +66,8 @@ class MAS(QuadraticPenalty):
 
     def after_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Estimate the importances, and use the current weights as the anchor."""
-        found = self.measure(strategy)
-        for name, weight in trainable(strategy.model).items():
+        found = self.shaped(strategy, self.measure(strategy))
+        for name, weight in self.held(strategy).items():
             new = found[name]
             if name in self._importance:
                 old = grown(self._importance[name], torch.zeros_like(new))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +14,6 @@ from cliqa.training.importance.quadratic import (
     QuadraticPenalty,
     WeightPenalty,
     grown,
-    trainable,
 )
 from cliqa.training.strategy import Strategy
 
@@ -30,6 +31,15 @@ class SI(QuadraticPenalty):
     Args:
         strength: Factor of the penalty, >= 0; the paper's c.
         xi: Keeps the importance of a weight that hardly moved finite, > 0.
+        importance_power: Exponent of each experience's importances, above 0; 0.5 for the root. The
+            measured ones are very uneven, so that most weights are free; see `Shaping`.
+        importance_clip: Share of the weights, above 0 and up to 1; the importances of the others
+            are set to the largest of theirs. 1 for no limit.
+        normalize: Divide each experience's importances by their ``"max"`` or ``"mean"``, or in
+            every parameter tensor by its own mean (``"layer"``), so that a strength suits different
+            networks; False: do not.
+        layers: Factors of the strength by part of the model, e.g. ``{"head": 0}``; the first name
+            that matches counts, ``*`` is any text. None for 1 everywhere.
 
     Raises:
         ConfigError: A value is out of range.
@@ -38,8 +48,16 @@ class SI(QuadraticPenalty):
     scale = 1.0  # the paper's penalty has no 1/2
     by_weight = saved = (*QuadraticPenalty.by_weight, "_start", "_omega")
 
-    def __init__(self, strength: float = 1.0, xi: float = 0.1) -> None:
-        super().__init__(strength)
+    def __init__(
+        self,
+        strength: float = 1.0,
+        xi: float = 0.1,
+        importance_power: float = 1.0,
+        importance_clip: float = 1.0,
+        normalize: str | bool = False,
+        layers: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(strength, importance_power, importance_clip, normalize, layers)
         check_positive("SI", xi=xi)
         self.xi = xi
         self._start: Weights = {}  # the weights when the experience began
@@ -72,15 +90,17 @@ class SI(QuadraticPenalty):
 
     def after_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Compute importances, and use the current weights as the anchor."""
-        for name, weight in trainable(strategy.model).items():
-            if name not in self._omega:
-                continue
-            moved = weight - self._start[name]
-            new = self._omega[name].relu() / (moved.square() + self.xi)
+        weights = {n: w for n, w in self.held(strategy).items() if n in self._omega}
+        found = {
+            name: self._omega[name].relu() / ((weight - self._start[name]).square() + self.xi)
+            for name, weight in weights.items()
+        }
+        for name, new in self.shaped(strategy, found).items():
             if name in self._importance:
-                new = new + grown(self._importance[name], torch.zeros_like(new))
-            self._importance[name] = new
-            self._anchor[name] = weight
+                self._importance[name] = new + grown(self._importance[name], torch.zeros_like(new))
+            else:
+                self._importance[name] = new
+            self._anchor[name] = weights[name]
 
 
 def task_gradient(strategy: Strategy) -> Weights:

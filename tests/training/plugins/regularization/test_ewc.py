@@ -310,7 +310,7 @@ def test_state_is_tensors_and_plain_types_and_comes_back(tmp_path: Any) -> None:
             {"fisher": "true"},
             "fisher must be one of None, 'empirical', 'sampled', 'exact', got 'true'",
         ),
-        ({"normalize": "sum"}, "normalize must be one of False, 'max', 'mean', got 'sum'"),
+        ({"normalize": "sum"}, "normalize must be one of False, 'max', 'mean', 'layer', got 'sum'"),
         ({"sigma": 0}, "sigma must be above 0, got 0"),
         ({"n_samples": 2.5}, r"EWC: n_samples must be an integer >= 0 .*got 2\.5"),
     ],

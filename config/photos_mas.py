@@ -1,0 +1,7 @@
+"""Degraded photographs with memory aware synapses (MAS).
+
+python train_config.py config/photos_mas.py --cfg-options scenario.generate.photos=PHOTOS
+"""
+
+_base_ = ["photos_naive.py"]
+cl_strategy = dict(type="MAS", strength=0.1, normalize="mean")

@@ -1,0 +1,7 @@
+"""Degraded photographs; after each data set the weights are averaged with the earlier ones.
+
+python train_config.py config/photos_merging.py --cfg-options scenario.generate.photos=PHOTOS
+"""
+
+_base_ = ["photos_naive.py"]
+cl_strategy = dict(type="ModelMerging", method="uniform")

@@ -1,0 +1,101 @@
+"""Tune a config: ``python tools/tune.py config/demo_ewc.py --tune cl_strategy.strength=1..1e5``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from cliqa.config.trust import trusting
+from cliqa.utils.arguments import add_arguments, check_at_least
+from cliqa.utils.cli import command, run_entry_point
+from cliqa.utils.paths import check_output_folder
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Choose values of a config's keys on the validation data of the first data "
+        "sets of its stream: what a user can know before the others come. No test data are used. "
+        "The same command continues where it was stopped; a larger --trials goes on."
+    )
+    parser.add_argument("config", metavar="CONFIG", help="e.g. config/demo_ewc.py")
+    parser.add_argument(
+        "--tune",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=RANGE",
+        help="what to try: cl_strategy.strength=1e1..1e5:log cl_strategy.train_epochs=4..12 "
+        "'cl_strategy.mode=[separate, online]'",
+    )
+    parser.add_argument("--space", metavar="FILE", help="config with the same as a dict: tune")
+    parser.add_argument("--trials", type=int, default=12, help="default: 12")
+    parser.add_argument(
+        "--experiences", type=int, default=2, metavar="N", help="learn the first N (default: 2)"
+    )
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="train further seeds only of trials that reach the median of earlier ones",
+    )
+    parser.add_argument("--sampler-seed", type=int, default=0, metavar="S", help="default: 0")
+    parser.add_argument("--out", type=Path, help="default: work_dirs/tune_<config name>")
+    add_arguments(parser, "--seeds", "--jobs", "--device", "--data", "--allow-changed-data")
+    add_arguments(parser, "--cfg-options", "--trust", "--format")
+    parser.set_defaults(seeds=[0])
+    return parser.parse_args(argv)
+
+
+@command(parse_args, trusting)
+def main(args: argparse.Namespace) -> int:
+    """Tune, write and print the table; the status is 1 if no trial has finished."""
+    check_at_least(1, "--trials", args.trials)
+    check_at_least(1, "--jobs", args.jobs)
+    check_output_folder(args.out)
+    from cliqa.config.load import load_config  # noqa: PLC0415  --help is fast
+    from cliqa.datasets.own.options import data_options  # noqa: PLC0415
+    from cliqa.evaluation.records.table_styles import render  # noqa: PLC0415
+    from cliqa.inference.validation import validated  # noqa: PLC0415
+    from cliqa.studies.search_space import as_options, read_space  # noqa: PLC0415
+    from cliqa.studies.tuning import Tuning  # noqa: PLC0415
+    from cliqa.studies.tuning_files import trial_table, write_tuning  # noqa: PLC0415
+    from cliqa.studies.tuning_runs import tune  # noqa: PLC0415
+    from cliqa.utils.device import resolve_device  # noqa: PLC0415
+
+    device = resolve_device(args.device)
+    load = partial(load_config, args.config)
+    tuning = Tuning(
+        file=Path(args.config),
+        out=args.out or Path("work_dirs") / f"tune_{Path(args.config).stem}",
+        space=read_space(args.tune, args.space),
+        trials=args.trials,
+        seeds=tuple(args.seeds),
+        experiences=args.experiences,
+        options=tuple(data_options(args.data, load, args.cfg_options)),
+        seed=args.sampler_seed,
+        jobs=args.jobs,
+        prune=args.prune,
+    )
+    trials = tune(
+        tuning,
+        ROOT / "train_config.py",
+        lambda run: validated(run.folder, args.experiences, device, args.allow_changed_data),
+        device=args.device,
+        allow_changed_data=args.allow_changed_data,
+    )
+    print(render(trial_table(tuning, trials), args.format))
+    best, files = write_tuning(tuning, trials, [args.format])
+    print(f"best: {' '.join(as_options(best.values))}")
+    for file in files:
+        print(file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))
