@@ -15,16 +15,22 @@ from importlib import import_module
 from typing import Any
 
 _PLUGINS = {
+    "AGEM": "rehearsal.agem",
     "ChannelPruning": "compression.pruning",
     "ContinualPlugin": "base",
     "DER": "rehearsal.der",
     "Distillation": "teachers.distillation",
     "EMA": "averaging.ema",
+    "ER_ACE": "rehearsal.er_ace",
     "EWC": "regularization.ewc",
+    "FeatureReplay": "rehearsal.feature_replay",
+    "GDumb": "rehearsal.gdumb",
+    "ICaRL": "rehearsal.icarl",
     "L2": "regularization.l2",
     "LoRA": "isolation.lora",
     "LwF": "teachers.lwf",
     "MAS": "regularization.mas",
+    "MIR": "rehearsal.mir",
     "PackNet": "isolation.packnet",
     "QAT": "compression.qat",
     "Replay": "rehearsal.replay",
