@@ -15,17 +15,23 @@ from importlib import import_module
 from typing import Any
 
 _PLUGINS = {
+    "AGEM": "rehearsal.agem",
     "ChannelPruning": "compression.pruning",
     "ClassifierAlignment": "rehearsal.alignment",
     "ContinualPlugin": "base",
     "DER": "rehearsal.der",
     "Distillation": "teachers.distillation",
     "EMA": "averaging.ema",
+    "ER_ACE": "rehearsal.er_ace",
     "EWC": "regularization.ewc",
+    "FeatureReplay": "rehearsal.feature_replay",
+    "GDumb": "rehearsal.gdumb",
+    "ICaRL": "rehearsal.icarl",
     "L2": "regularization.l2",
     "LoRA": "isolation.lora",
     "LwF": "teachers.lwf",
     "MAS": "regularization.mas",
+    "MIR": "rehearsal.mir",
     "ModelMerging": "averaging.merging",
     "MultiHead": "teachers.multi_head",
     "PackNet": "isolation.packnet",

@@ -14,8 +14,14 @@ from cliqa.training.plugins.regularization.ewc import EWC as EWC
 from cliqa.training.plugins.regularization.l2 import L2 as L2
 from cliqa.training.plugins.regularization.mas import MAS as MAS
 from cliqa.training.plugins.regularization.si import SI as SI
+from cliqa.training.plugins.rehearsal.agem import AGEM as AGEM
 from cliqa.training.plugins.rehearsal.alignment import ClassifierAlignment as ClassifierAlignment
 from cliqa.training.plugins.rehearsal.der import DER as DER
+from cliqa.training.plugins.rehearsal.er_ace import ER_ACE as ER_ACE
+from cliqa.training.plugins.rehearsal.feature_replay import FeatureReplay as FeatureReplay
+from cliqa.training.plugins.rehearsal.gdumb import GDumb as GDumb
+from cliqa.training.plugins.rehearsal.icarl import ICaRL as ICaRL
+from cliqa.training.plugins.rehearsal.mir import MIR as MIR
 from cliqa.training.plugins.rehearsal.replay import Replay as Replay
 from cliqa.training.plugins.rehearsal.text_replay import TextReplay as TextReplay
 from cliqa.training.plugins.teachers.distillation import Distillation as Distillation

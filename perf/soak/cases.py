@@ -31,6 +31,7 @@ SCORES = (
 CLASSES = (
     *("naive", "replay", "ewc", "lwf", "der", "lora_replay", "joint"),
     *("clip_replay", "fusion_replay", "replay_pooled"),
+    *("icarl", "er_ace", "gdumb", "mir", "agem", "feature_replay"),
     *("stack_replay", "stack_lora", "stack_pruned", "stack"),
 )
 CLEAR = ("", "_naive", "_joint", "_clip")
@@ -39,7 +40,27 @@ OTHERS = {
     "demo_ema": ("demo_naive.py", ["cl_strategy.plugins=[dict(type='EMA')]"]),
     "clear_demo_agem": (
         "clear_demo_naive.py",
-        ["cl_strategy.type=AGEM", "cl_strategy.patterns_per_exp=20", "cl_strategy.sample_size=20"],
+        [
+            *("cl_strategy.type=avalanche.AGEM", "cl_strategy.patterns_per_exp=20"),
+            "cl_strategy.sample_size=20",
+        ],
+    ),
+    "demo_agem": ("demo_naive.py", ["cl_strategy.type=AGEM", "cl_strategy.mem_size=9"]),
+    "demo_mir": ("demo_naive.py", ["cl_strategy.type=MIR", "cl_strategy.mem_size=9"]),
+    "demo_gdumb": ("demo_naive.py", ["cl_strategy.type=GDumb", "cl_strategy.mem_size=9"]),
+    "demo_feature_replay": (
+        "demo_naive.py",
+        [
+            *("cl_strategy.type=FeatureReplay", "cl_strategy.layer=backbone.layer2"),
+            "cl_strategy.mem_size=9",
+        ],
+    ),
+    "demo_selection": (
+        "demo_naive.py",
+        [
+            *("cl_strategy.type=DER", "cl_strategy.mem_size=9", "cl_strategy.selection=rainbow"),
+            "cl_strategy.policy=experience_balanced",
+        ],
     ),
     "clear_demo_packnet": ("clear_demo_naive.py", ["cl_strategy.type=PackNet"]),
     "clear_demo_upstream": (

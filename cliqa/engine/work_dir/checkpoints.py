@@ -15,7 +15,6 @@ from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.saved_config import admit_config, check_form, load_own_weights
 from cliqa.models.build import build_model
 from cliqa.models.pruned import apply_pruning, pruning_in
-from cliqa.training.views.views import TaskViews
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
 
@@ -93,7 +92,7 @@ def deployed_of(state: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
     states = {key.partition(".")[2]: value for key, value in state["strategy"]["plugins"].items()}
     network = model
     for plugin in plugins:
-        if isinstance(plugin, TaskViews) and type(plugin).__name__ in states:
+        if hasattr(plugin, "deployed") and type(plugin).__name__ in states:
             plugin.load_state_dict(states[type(plugin).__name__])
             found = plugin.deployed(model)
             network = network if found is model else found

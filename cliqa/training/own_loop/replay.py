@@ -90,6 +90,12 @@ class ReplayStrategy(ContinualLearningStrategy):
 
     def __init__(self, arguments: Mapping[str, Any], seed: int = 0) -> None:
         build_component(PLUGINS, {"type": "Replay", **arguments}, "strategy 'replay'")  # checks
+        chosen = arguments.get("selection", "random")
+        if chosen != "random":
+            raise ConfigError(
+                f"strategy 'replay': selection={chosen!r} looks at whole data sets, "
+                "and a loop of one's own gives batches. Use selection='random'."
+            )
         self.plugin = SampleStore(**arguments)
         self._seed = seed if self.plugin.seed is None else self.plugin.seed
         self._tasks = 0  # finished

@@ -50,7 +50,13 @@ SCORES: dict[str, tuple[str, Config]] = {
     "LwF": ("LwF", {"distill": "fidelity"}),
     "Replay": ("Replay", {"mem_size": 12}),
     "TextReplay": ("TextReplay", {"mem_size": 12}),
+    "Coverage": ("Replay", {"mem_size": 12, "selection": "coverage"}),
     "DER": ("DER", {"mem_size": 12}),
+    "DER, uncertainty": ("DER", {"mem_size": 12, "selection": "uncertainty"}),
+    "AGEM": ("AGEM", {"mem_size": 12}),
+    "MIR": ("MIR", {"mem_size": 12, "candidates": 16}),
+    "GDumb": ("GDumb", {"mem_size": 12}),
+    "FeatureReplay": ("FeatureReplay", {"mem_size": 12, "layer": "backbone.blocks.0"}),
     "PackNet": ("PackNet", {"inference": "gate", "norm": "per_task"}),
     "LoRA": ("LoRA", {"rank": 2}),
     "LoRA per task": ("LoRA", {"rank": 2, "mode": "per_task", "first": "full", "norm": "train"}),
@@ -69,6 +75,8 @@ SCORES: dict[str, tuple[str, Config]] = {
 
 CLASSES = {case: SCORES[case] for case in SCORES if case != "LabelFreePretraining"} | {
     "Replay": ("Replay", {"mem_size": 12, "policy": "class_balanced"}),
+    "ER_ACE": ("ER_ACE", {"mem_size": 12}),
+    "ICaRL": ("ICaRL", {"mem_size": 12}),
     "LwF": ("LwF", {"alpha": 2.0}),
     "EWC": ("EWC", {"strength": 1.0}),
     "LoRA": ("LoRA", {"rank": 2, "alpha": 1.0}),

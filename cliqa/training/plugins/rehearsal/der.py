@@ -13,9 +13,9 @@ from cliqa.models.arguments import check_least
 from cliqa.registry import PLUGINS
 from cliqa.training.loop.batching import batch_places
 from cliqa.training.loop.stream_data import ratings_in
-from cliqa.training.plugins.rehearsal.replay import SampleMemory, joined_samples
+from cliqa.training.plugins.rehearsal.memory import SampleMemory, joined_samples
+from cliqa.training.plugins.rehearsal.selection import outputs_over
 from cliqa.training.strategy import Strategy
-from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 
 
@@ -30,6 +30,9 @@ class DER(SampleMemory):
     stored outputs are those of the training step, of the augmented sample in training mode. Memory
     batches are separate forward passes.
 
+    With another `policy` or `selection` the memory is filled when an experience ends, as that of
+    `Replay`, and the stored outputs are those of the model then, with the evaluation transform.
+
     Samples are references into the stream's data sets, not copies, and are augmented again whenever
     they are drawn. An epoch draws from the memory as it was at the epoch's start, so that worker
     processes can load ahead.
@@ -40,10 +43,12 @@ class DER(SampleMemory):
         beta: Factor of the task loss on memory samples, >= 0.
         batch_size_mem: Samples of a memory batch; None for as many as of new ones.
         seed: Seed of the reservoir; None for the run's.
+        policy: ``"reservoir"``, or as in `Replay`.
+        selection: Which samples are kept first; see `Replay`.
 
     Raises:
-        ConfigError: A number is out of range, or the strategy does not train on one experience
-            at a time.
+        ConfigError: A number is out of range, a name is unknown, or the strategy does not train on
+            one experience at a time.
     """
 
     saved = (*SampleMemory.columns, "_seen", "_output")
@@ -55,9 +60,12 @@ class DER(SampleMemory):
         beta: float = 0.5,
         batch_size_mem: int | None = None,
         seed: int | None = None,
+        policy: str = "reservoir",
+        selection: str = "random",
     ) -> None:
-        super().__init__(mem_size, batch_size_mem, seed)
+        super().__init__(mem_size, policy, batch_size_mem, seed, selection)
         check_least("DER", 0, alpha=alpha, beta=beta)
+        self._online = policy == "reservoir" and selection == "random"
         self.alpha = alpha
         self.beta = beta
         self._seen = 0  # samples offered so far
@@ -68,12 +76,7 @@ class DER(SampleMemory):
 
     def before_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Refuse a strategy that trains on several experiences at once."""
-        if len(strategy.adapted_dataset) != len(strategy.experience.dataset):
-            name = getattr(strategy, "name", type(strategy).__name__)
-            raise ConfigError(
-                f"DER: {name} trains on several experiences at once, and the memory is of earlier "
-                "ones. Use cl_strategy.type='DER' (in a script Naive), or drop the plugin."
-            )
+        self.check_single(strategy)
         self.check_stream(strategy)
 
     def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
@@ -94,19 +97,31 @@ class DER(SampleMemory):
             strategy.loss = strategy.loss + self.beta * task
 
     def after_training_iteration(self, strategy: Strategy, **_: object) -> None:
-        """Offer the batch's new samples and their outputs to the memory."""
+        """Offer the batch's new samples and their outputs to the reservoir."""
+        if not self._online:
+            return
         places = strategy.new_places()
         outputs = strategy.mb_output[: len(places)].detach().float()
-        self.add(strategy.experience.current_experience, places, outputs, self.seed_of(strategy))
+        self.offer(strategy.experience.current_experience, places, outputs, self.seed_of(strategy))
 
     def after_training_epoch(self, strategy: Strategy, **_: object) -> None:
         """Release the loader and its workers."""
         self._batches = iter(())
 
+    def after_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Offer the experience's samples and their outputs to a memory that is no reservoir."""
+        if self._online:
+            return
+        data = strategy.measured(strategy.experience.dataset)
+        outputs = outputs_over(strategy, data).to(strategy.device)
+        self._widen_for(outputs)
+        joined = torch.cat([self._output, _widened(outputs, self._output.shape)])
+        self._output = joined[self.remember(strategy).to(joined.device)]
+
     # ---------------------------------------------------------------- memory
 
-    def add(self, experience: int, places: list[int], outputs: Tensor, seed: int) -> None:
-        """Offer samples to the memory: Vitter's algorithm R.
+    def offer(self, experience: int, places: list[int], outputs: Tensor, seed: int) -> None:
+        """Offer samples to the reservoir: Vitter's algorithm R.
 
         The n-th sample takes a free slot, or replaces a stored one with probability M / n.
 
@@ -136,13 +151,18 @@ class DER(SampleMemory):
     def _make_room(self, size: int, outputs: Tensor) -> None:
         """Enlarge the memory to `size` slots if needed, and to the outputs' width."""
         new = max(0, size - len(self))
-        self._experience = torch.cat([self._experience, self._experience.new_zeros(new)])
-        self._index = torch.cat([self._index, self._index.new_zeros(new)])
+        for name in self.columns:
+            column = getattr(self, name)
+            setattr(self, name, torch.cat([column, column.new_zeros(new)]))
+        self._widen_for(outputs)
+        own = self._output
+        self._output = torch.cat([own, own.new_zeros(new, *own.shape[1:])])
+
+    def _widen_for(self, outputs: Tensor) -> None:
+        """Widen the stored outputs to the width of new ones."""
         if not len(self._output):
             self._output = outputs.new_zeros(0, *outputs.shape[1:])
-        shape = torch.Size([len(self), *outputs.shape[1:]])
-        own = _widened(self._output, shape)
-        self._output = torch.cat([own, own.new_zeros(new, *own.shape[1:])])
+        self._output = _widened(self._output, outputs.shape)
 
     def _drawn(self, strategy: Strategy, terms: int) -> Iterator[tuple[list[Any], Tensor]]:
         """Yield memory batches and their stored outputs, `terms` of them for every step."""

@@ -50,6 +50,7 @@ class TextReplay(Replay):
         policy: Which samples are stored; see `Replay`.
         batch_size_mem: Samples of a memory batch; None for as many as of new ones.
         seed: Seed of the memory and of the prompts; None for the run's.
+        selection: Which samples are stored first; see `Replay`.
 
     Raises:
         ConfigError: A value is out of range, the model has no texts, or another plugin also adds
@@ -67,8 +68,9 @@ class TextReplay(Replay):
         policy: str = "experience_balanced",
         batch_size_mem: int | None = None,
         seed: int | None = None,
+        selection: str = "random",
     ) -> None:
-        super().__init__(mem_size, policy, batch_size_mem, seed)
+        super().__init__(mem_size, policy, batch_size_mem, seed, selection)
         check_least("TextReplay", 0, beta=beta)
         check_share("TextReplay", text_weight=text_weight)
         check_choice("TextReplay", ON, on=on)
@@ -89,6 +91,7 @@ class TextReplay(Replay):
                 f"TextReplay: a {type(model).__name__} has no texts. Use model.type="
                 "'ImageTextModel' or 'FusionModel', or the plugin 'Replay'."
             )
+        super().prepare(model)
 
     def check(self, plugins: Sequence[object]) -> None:
         """Refuse a second memory, as its samples could not be told apart in a batch."""

@@ -44,7 +44,7 @@ def test_every_place_of_the_stream_is_equally_likely_to_be_remembered(
     for seed in range(runs):
         memory = DER(size)
         for start in range(0, places, step):
-            memory.add(0, list(range(start, start + step)), torch.zeros(step), seed)
+            memory.offer(0, list(range(start, start + step)), torch.zeros(step), seed)
         hits.update(memory.state_dict()["index"].tolist())
     observed = [hits[place] for place in range(places)]
     assert sum(observed) == runs * size
@@ -54,8 +54,8 @@ def test_every_place_of_the_stream_is_equally_likely_to_be_remembered(
 
 def test_a_memory_that_is_not_full_holds_what_came_by_in_order() -> None:
     memory = DER(10)
-    memory.add(0, [4, 2], torch.tensor([0.4, 0.2]), seed=0)
-    memory.add(1, [7, 2, 3], torch.tensor([0.7, 0.1, 0.3]), seed=0)
+    memory.offer(0, [4, 2], torch.tensor([0.4, 0.2]), seed=0)
+    memory.offer(1, [7, 2, 3], torch.tensor([0.7, 0.1, 0.3]), seed=0)
     state = memory.state_dict()
     assert len(memory) == state["seen"] == 5
     assert state["experience"].tolist() == [0, 0, 1, 1, 1]
@@ -69,7 +69,7 @@ def test_a_sample_and_its_outputs_stay_together() -> None:
         for start in range(0, 40, 5):
             places = list(range(start, start + 5))
             outputs = torch.tensor([[experience, place] for place in places], dtype=torch.float32)
-            memory.add(experience, places, outputs, seed=1)
+            memory.offer(experience, places, outputs, seed=1)
     state = memory.state_dict()
     pairs = torch.stack([state["experience"], state["index"]], dim=1).float()
     assert len(memory) == 6
@@ -79,19 +79,19 @@ def test_a_sample_and_its_outputs_stay_together() -> None:
 
 def test_outputs_of_a_head_that_has_grown_are_widened_with_nan() -> None:
     memory = DER(4)
-    memory.add(0, [0, 1], torch.ones(2, 2), seed=0)
-    memory.add(1, [0, 1], torch.ones(2, 3), seed=0)
+    memory.offer(0, [0, 1], torch.ones(2, 2), seed=0)
+    memory.offer(1, [0, 1], torch.ones(2, 3), seed=0)
     output = memory.state_dict()["output"]
     assert output.shape == (4, 3)
     assert output.isnan().tolist() == [[False, False, True]] * 2 + [[False] * 3] * 2
-    memory.add(2, [0] * 40, torch.full((40, 2), 5.0), seed=0)  # another model may be narrower
+    memory.offer(2, [0] * 40, torch.full((40, 2), 5.0), seed=0)  # another model may be narrower
     assert memory.state_dict()["output"].shape == (4, 3)
 
 
 def test_the_seed_decides(assert_same: Same) -> None:
     memories = [DER(5) for _ in range(3)]
     for memory, seed in zip(memories, (1, 1, 2), strict=True):
-        memory.add(0, list(range(100)), torch.zeros(100), seed)
+        memory.offer(0, list(range(100)), torch.zeros(100), seed)
     first, again, other = (memory.state_dict() for memory in memories)
     assert_same(first, again)
     assert not torch.equal(first["index"], other["index"])
@@ -313,7 +313,7 @@ def test_drawn_outputs_belong_to_the_drawn_samples(split_config: dict[str, Any])
     for experience in (1, 0, 2):  # a reservoir is in no order
         classes = [c for _, c, _ in parts.benchmark.train_stream[experience].dataset]
         logits = F.one_hot(torch.tensor(classes), 10).float()
-        memory.add(experience, list(range(len(classes))), logits, seed=0)
+        memory.offer(experience, list(range(len(classes))), logits, seed=0)
     strategy.experience = parts.benchmark.train_stream[2]
     strategy.dataloader = range(6)
     drawn = list(memory._drawn(strategy, terms=2))

@@ -1,0 +1,84 @@
+"""ER-ACE: new samples compete among their own classes, remembered ones among all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cliqa.registry import PLUGINS
+from cliqa.training.loop.stream_data import classes_of
+from cliqa.training.plugins.rehearsal.memory import SampleMemory
+from cliqa.training.strategy import Strategy
+from cliqa.utils.errors import ConfigError
+
+
+@PLUGINS.register_module()
+class ER_ACE(SampleMemory):  # noqa: N801  as the paper and Avalanche write it
+    """Replay with an asymmetric loss, over classes.
+
+    Caccia et al., "New insights on reducing abrupt representation change in online continual
+    learning", ICLR 2022, eq. 3: the task loss of the new samples over the logits of the classes in
+    their batch alone, so that they do not push the old classes away, plus the task loss of a memory
+    batch over all logits. The memory batch is a separate forward pass. The first experience is
+    plain training.
+
+    Over scores there are no logits to leave out, and the method would be `Replay`.
+
+    Args:
+        mem_size: Samples in the memory, over all experiences, > 0.
+        batch_size_mem: Samples of a memory batch; None for as many as of new ones.
+        policy: Who shares the memory; see `Replay`.
+        selection: Which samples are kept first; see `Replay`.
+        seed: Seed of the draw; None for the run's.
+
+    Raises:
+        ConfigError: A size is not positive, a name is unknown, or the stream has scores.
+        ModelError: The selection needs features, and the model has none.
+    """
+
+    saved = SampleMemory.columns
+    reads_classes = True
+
+    def __init__(
+        self,
+        mem_size: int = 200,
+        batch_size_mem: int | None = None,
+        policy: str = "class_balanced",
+        selection: str = "random",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(mem_size, policy, batch_size_mem, seed, selection)
+        self._batches: Iterator[list[Any]] = iter(())
+
+    def before_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Refuse scores, and a stream that does not fit the memory."""
+        if not classes_of(strategy.experience):
+            raise ConfigError(
+                "ER_ACE: it leaves out logits of old classes, and this stream has scores. Use "
+                "'Replay'."
+            )
+        self.check_stream(strategy)
+
+    def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Start loading memory batches."""
+        self._batches = self.batches(strategy)
+
+    def before_backward(self, strategy: Strategy, **_: object) -> None:
+        """Replace the task loss by that of the batch's classes, and add the memory's."""
+        batch = next(self._batches, None)
+        if batch is None:
+            return
+        outputs, targets = strategy.mb_output, strategy.mb_y
+        present, places = targets.unique(return_inverse=True)
+        own = strategy.task_loss(outputs[:, present], places)
+        old = strategy.task_loss(strategy.output_of(batch), batch[1].to(strategy.device))
+        task = strategy.task_loss(outputs, targets)
+        strategy.loss = strategy.loss + (own - task) + old
+
+    def after_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Release the loader and its workers."""
+        self._batches = iter(())
+
+    def after_training_exp(self, strategy: Strategy, **_: object) -> None:
+        """Offer the experience's samples to the memory."""
+        self.remember(strategy)

@@ -1,0 +1,65 @@
+"""ER-ACE: the asymmetric loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from cliqa.utils.errors import ConfigError
+
+Make = Callable[..., Any]
+
+
+def test_the_loss_is_that_of_the_paper(
+    over_classes: Make, teach: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = over_classes(type="ER_ACE", mem_size=12, batch_size_mem=6, train_epochs=1)
+    strategy = parts.strategy
+    teach(parts, 1)
+    gaps: list[float] = []
+    memory: list[Any] = []
+    output_of, backward = strategy.output_of, strategy.backward
+
+    def watch(batch: Any) -> torch.Tensor:
+        output: torch.Tensor = output_of(batch)
+        memory.append((output, batch[1]))
+        return output
+
+    def check() -> None:
+        outputs, targets = strategy.mb_output, strategy.mb_y
+        shares = outputs.exp() * F.one_hot(targets.unique(), 10).sum(0)  # of present classes alone
+        own = -(outputs.gather(1, targets[:, None])[:, 0] - shares.sum(1).log()).mean()
+        (old, labels) = memory.pop()
+        expected = own + F.cross_entropy(old, labels)
+        gaps.append(float(strategy.loss.detach() - expected.detach()))
+        assert len(labels) == 6
+        absent = [k for k in range(10) if k not in targets]
+        outputs.retain_grad()
+        backward()
+        assert float(outputs.grad[:, absent].abs().max()) < 1e-6  # they are not pushed away
+        assert float(outputs.grad[:, targets.unique()].abs().max()) > 1e-3
+
+    monkeypatch.setattr(strategy, "output_of", watch)
+    monkeypatch.setattr(strategy, "backward", check)
+    teach(parts, 2, first=1)
+    assert gaps == pytest.approx([0.0] * len(gaps), abs=1e-5)
+    assert len(gaps) >= 3
+
+
+def test_the_first_experience_is_naive_to_the_bit(
+    over_classes: Make, teach: Make, assert_same: Make
+) -> None:
+    plain, own = over_classes(), over_classes(type="ER_ACE", mem_size=12)
+    for parts in (plain, own):
+        teach(parts, 1)
+    assert_same(own.model.state_dict(), plain.model.state_dict())
+
+
+def test_scores_are_refused(over_scores: Make, teach: Make) -> None:
+    parts = over_scores(type="ER_ACE", mem_size=12)
+    with pytest.raises(ConfigError, match=r"ER_ACE: .* this stream has scores\. Use 'Replay'"):
+        teach(parts, 1)
