@@ -16,6 +16,7 @@ from cliqa.engine.loggers.forecast import Forecast
 from cliqa.engine.loggers.run_logger import Audience
 from cliqa.engine.run import Run
 from cliqa.engine.targets import Targets
+from cliqa.training.views.trace import gate_rows
 from cliqa.utils.logging import get_logger
 from cliqa.utils.progress import EVERY, duration, progress_lines
 
@@ -89,8 +90,11 @@ def evaluate_stream(
         return 0.0
     chosen = [experience for experience in stream if experience.name in wanted]
     parts.strategy.eval(stream if len(chosen) == len(stream) else chosen)
+    gates = gate_rows(parts.strategy.plugins, parts.targets.score)
     for name, (prediction, target) in parts.predictions.result().items():
         run.record(step, name, prediction, target)
+        if name in gates:
+            run.evaluations[-1]["gate"] = gates[name]
     return time.monotonic() - started
 
 

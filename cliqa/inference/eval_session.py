@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cliqa.benchmarks.experience import NamedExperience
 from cliqa.training.loop.batching import RaggedImages, apply_model
+from cliqa.training.views.trace import Score, gate_rows
 
 CPU = torch.device("cpu")
 
@@ -40,6 +41,10 @@ class EvalSession:
 
     def end(self) -> None:
         """Restore the model's state from before the evaluation."""
+
+    def gates(self, score: Score) -> dict[str, dict[str, Any]]:
+        """Return what gates did, by data set; see `gate_rows`."""
+        return {}
 
 
 class ForwardSession(EvalSession):
@@ -89,6 +94,10 @@ class StrategySession(EvalSession):
     def end(self) -> None:
         """Restore the strategy's state from before the evaluation."""
         self._call("after_eval")
+
+    def gates(self, score: Score) -> dict[str, dict[str, Any]]:
+        """Return what the plugins' gates did, by data set."""
+        return gate_rows(self.strategy.plugins, score)
 
     def _call(self, hook: str) -> None:
         """Run a hook of every plugin but the metrics."""

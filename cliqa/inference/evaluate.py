@@ -15,6 +15,7 @@ from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run
 from cliqa.engine.work_dir.config_growth import with_stages
 from cliqa.engine.work_dir.same_run import check_fits
 from cliqa.evaluation.comparison import compare_evaluations
+from cliqa.evaluation.records.gates import gate_notes
 from cliqa.evaluation.records.table_styles import Table, noted, render
 from cliqa.evaluation.records.tables import number
 from cliqa.inference.evaluation_model import (
@@ -270,5 +271,6 @@ def evaluation_table(results: Mapping[str, Any]) -> str:
     absent = results.get("absent", {})
     rows += [(name, *["n/a"] * (len(header) - 1)) for name in absent]
     title = f"After {results['experiences_learnt']} experience(s)"
-    notes = noted([f"{name}: not there any more: {why}" for name, why in absent.items()], "text")
-    return render(Table(title, header, tuple(rows))) + (notes if absent else "")
+    notes = [f"{name}: not there any more: {why}" for name, why in absent.items()]
+    notes += gate_notes(results.get("gate", {}))
+    return render(Table(title, header, tuple(rows))) + (noted(notes, "text") if notes else "")

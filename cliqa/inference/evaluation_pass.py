@@ -15,6 +15,8 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
+from cliqa.evaluation.classification import accuracy
+from cliqa.evaluation.functional import srcc
 from cliqa.inference.eval_session import EvalSession, Images
 from cliqa.inference.evaluation_model import EvaluationModel
 from cliqa.training.loop.batching import collate_eval
@@ -82,9 +84,18 @@ def evaluate_models(models: Sequence[EvaluationModel]) -> list[dict[str, Any]]:
     for session in sessions:
         session.end()
     return [
-        model.results({name: outputs[k][name] for name in model.data.sources}, seconds[k])
+        {
+            **model.results({name: outputs[k][name] for name in model.data.sources}, seconds[k]),
+            **_gates(model, sessions[k]),
+        }
         for k, model in enumerate(models)
     ]
+
+
+def _gates(model: EvaluationModel, session: EvalSession) -> dict[str, Any]:
+    """Return the part ``gate`` of a run with one: what it did on each data set."""
+    rows = session.gates(accuracy if model.data.kind == "classes" else srcc)
+    return {"gate": rows} if rows else {}
 
 
 def _passes(models: Sequence[EvaluationModel]) -> list[tuple[str, list[int]]]:

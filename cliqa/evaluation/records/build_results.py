@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cliqa.evaluation.records.gates import gate_section, gate_warnings
 from cliqa.evaluation.records.results import Results, main_measure, row_labels
 from cliqa.evaluation.summary import summarize
 from cliqa.utils.errors import EvaluationError
@@ -89,6 +90,9 @@ def build_results(
         bands = [[_interval(cells.get((t, k)), measure) for k in datasets] for t in range(count)]
         if any(band is not None for line in bands for band in line):
             results["interval"][measure] = bands
+    gates = gate_section(cells, datasets)
+    if gates:
+        results["gate"] = gates
     if not results["matrix"]:
         raise EvaluationError("no row holds a measure, so there is nothing to summarise.")
     labels = [label.removeprefix("after ") for label in row_labels(results)]
@@ -113,6 +117,7 @@ def build_results(
     results["warnings"] = [
         *warnings,
         *_row_warnings(results, cells, measure, ahead_only is not None),
+        *gate_warnings(cells),
         *(f"{name}: {reason}" for name, reason in reasons.items()),
     ]
     return results

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cliqa.evaluation.comparison import Evaluation, same_protocol
+from cliqa.evaluation.records.gates import gate_notes
 from cliqa.evaluation.records.predictions import ScorePredictions
 from cliqa.evaluation.records.results import read_artifact
 from cliqa.evaluation.records.table_styles import NOT_DEFINED, Style, Table, noted, render
@@ -220,6 +221,7 @@ def _notes(
     for model, evaluation in evaluations.items():
         for dataset, data in evaluation["datasets"].items():
             lines += [f"{model}, {dataset}: {text}" for text in data["metrics"]["warnings"]]
+        lines += [f"{model}, {line}" for line in gate_notes(evaluation.get("gate", {}))]
         for dataset, reason in evaluation.get("absent", {}).items():
             lines.append(f"{model}, {dataset}: not there any more: {reason}")
     return lines

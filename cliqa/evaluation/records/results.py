@@ -15,6 +15,7 @@ The form, with T finished experiences and K data sets; ``null`` = not defined, w
      "summary": {"msrcc": 0.81, "mpi": 0.84, "msi": 0.9, "bwt": -0.03, "forgetting": 0.03},
      "seconds": {"train": [...], "eval": [...]},
      "memory": {"peak": [...], "kept": [...]},  bytes: highest so far; of weights and state
+     "gate": {"own_weight": [[...], ...]},      T x K, only of runs with a gate: see `gates`
      "warnings": ["after eva on ava: constant prediction", "bwt: it needs two experiences ..."]}
 
 Row t is the model after experience t. The measures are those of the rows: ``srcc plcc plcc_fit krcc

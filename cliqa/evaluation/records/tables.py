@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cliqa.evaluation.matrix import ValueOrReason, gap_closed
+from cliqa.evaluation.records.gates import gate_table
 from cliqa.evaluation.records.results import Results, main_measure, row_labels
 from cliqa.evaluation.records.table_styles import NOT_DEFINED, Style, Table, noted, render
 from cliqa.evaluation.summary import MEANINGS, mean_name
@@ -113,6 +114,8 @@ def report(results: Results, style: Style = "text") -> str:
     main = main_measure(results)
     second = [name for name in ("plcc", "accuracy_task_il") if name in results["matrix"]]
     tables = [score_table(results, measure) for measure in (main, *second)]
+    if results.get("gate"):
+        tables.append(gate_table(results["gate"], results["datasets"], results["matrix"][main]))
     parts = [render(table, style) for table in (*tables, summary_table(results))]
     summary = set(results["summary"])
     notes = [note for note in results["warnings"] if note.partition(": ")[0] not in summary]
@@ -138,7 +141,8 @@ def _gathered(notes: Sequence[str], labels: Sequence[str]) -> list[str]:
 def _long_table(results: Results) -> Table:
     """Return every number of the results in a line of its own."""
     rows = []
-    for measure, matrix in results["matrix"].items():
+    gates = {f"gate_{name}": grid for name, grid in results.get("gate", {}).items()}
+    for measure, matrix in {**results["matrix"], **gates}.items():
         bands = results["interval"].get(measure)
         for t, label in enumerate(row_labels(results)):
             for k, dataset in enumerate(results["datasets"]):

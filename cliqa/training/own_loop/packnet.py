@@ -27,7 +27,7 @@ from cliqa.utils.errors import ConfigError
 PRUNE = 0.2
 """Share of the free weights that stays free after a task, unless another one is given."""
 
-OF_EVALUATIONS = ("centroids", "inference", "temperature")
+OF_EVALUATIONS = ("centroids", "gate", "inference", "temperature")
 
 
 class PackNetStrategy(PluginStrategy):

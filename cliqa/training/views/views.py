@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from cliqa.models.arguments import check_choice
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Strategy
-from cliqa.training.views.gate import DomainGate, GatedViews
+from cliqa.training.views.gate import GatedViews
+from cliqa.training.views.gates import GateConfig, build_gate, gate_of
+from cliqa.training.views.trace import GateTrace
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -32,27 +34,42 @@ class TaskViews(ContinualPlugin, abstract=True):
     Args:
         inference: Which view predicts a test sample: ``"last"``: the newest one; ``"oracle"``: that
             of the sample's own experience, which is unknown in practice: an upper bound;
-            ``"gate"``: all of them, weighted by the distance of the sample to each experience's
-            training data (`DomainGate`).
-        centroids: Centroids per experience, for the gate.
-        temperature: Sharpness of the gate's weights.
+            ``"gate"``: all of them, weighted by `gate`.
+        gate: How samples are weighed: ``"lda"`` (None; `DiscriminantGate`), ``"qda"``, which blends
+            in a covariance of each experience's own, or ``"kmeans"`` (`DomainGate`); or one of them
+            with arguments: ``dict(type="lda", hard=True)``.
+        centroids: Of the gate of earlier versions (squared distances to k-means centroids), which
+            this argument or `temperature` chooses where `gate` is None.
+        temperature: See `centroids`.
 
     Raises:
-        ConfigError: `inference` is unknown, or a number is not positive.
+        ConfigError: `inference` or `gate` is unknown, or a value is out of range.
     """
 
     saved: ClassVar[tuple[str, ...]] = ("_views",)
     saved_parts: ClassVar[tuple[str, ...]] = ("gate",)
 
     def __init__(
-        self, inference: str = "last", centroids: int = 8, temperature: float = 32.0
+        self,
+        inference: str = "last",
+        gate: GateConfig = None,
+        centroids: int | None = None,
+        temperature: float | None = None,
     ) -> None:
         super().__init__()
         check_choice(type(self).__name__, INFERENCE, inference=inference)
         self.inference = inference
-        self.gate = DomainGate(centroids, temperature) if inference == "gate" else None
+        chosen = build_gate(type(self).__name__, gate, centroids, temperature)
+        self.gate = chosen if inference == "gate" else None
         self._views: list[Tensors] = []
         self._held: Tensors | None = None
+        self.traces: dict[str, GateTrace] = {}  # of the last evaluation, by data set
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Load a state; one of earlier versions brings their gate."""
+        if self.gate is not None and state["gate"]:
+            self.gate = gate_of(state["gate"], self.gate)
+        super().load_state_dict(state)
 
     @abstractmethod
     def own_names(self, model: nn.Module) -> list[str]:
@@ -112,6 +129,7 @@ class TaskViews(ContinualPlugin, abstract=True):
 
     def before_eval(self, strategy: Strategy, **_: object) -> None:
         """Store the model, to be restored after the evaluation."""
+        self.traces = {}
         if self.gate is not None:
             self.gate.keep(strategy.model)
         if self.inference != "last" and self._views:
@@ -132,12 +150,19 @@ class TaskViews(ContinualPlugin, abstract=True):
             return
         weights = self.gate.weights(strategy.mb_x)  # (B, T)
         total = torch.zeros_like(strategy.mb_output)
+        outputs = []
         for view in range(self.learnt):
             self.show(strategy.model, view)
             share = weights[:, view].view(-1, *[1] * (total.dim() - 1))
-            total += share * strategy.forward()
+            outputs.append(strategy.forward())
+            total += share * outputs[-1]
         restore_tensors(strategy.model, self._held)
         strategy.mb_output = total
+        if self.learnt > 1:
+            place = strategy.experience.current_experience
+            name = getattr(strategy.experience, "name", str(place))
+            trace = self.traces.setdefault(name, GateTrace(place))
+            trace.add(weights, torch.stack(outputs, dim=1), strategy.mb_y)
 
     def after_eval(self, strategy: Strategy, **_: object) -> None:
         """Restore the model."""

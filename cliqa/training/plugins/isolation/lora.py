@@ -15,6 +15,7 @@ from cliqa.registry import PLUGINS
 from cliqa.training.adapter_memory import AdapterMemory, InterferenceFree, Orthogonality
 from cliqa.training.importance.quadratic import WeightPenalty
 from cliqa.training.strategy import Strategy
+from cliqa.training.views.gates import GateConfig
 from cliqa.training.views.views import TaskViews, norm_modules, tensors_of
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.logging import get_logger
@@ -68,6 +69,7 @@ class LoRA(TaskViews):
         threshold: Share of the inputs' energy that ``"inflora"`` protects at first, 0..1.
         samples: Samples of an experience that ``"inflora"`` uses, > 0.
         inference: As `TaskViews`; other than ``"last"`` with ``"per_task"`` alone.
+        gate: As `TaskViews`.
         centroids: As `TaskViews`.
         temperature: As `TaskViews`.
 
@@ -97,10 +99,11 @@ class LoRA(TaskViews):
         threshold: float = 0.95,
         samples: int = 256,
         inference: str = "last",
-        centroids: int = 8,
-        temperature: float = 32.0,
+        gate: GateConfig = None,
+        centroids: int | None = None,
+        temperature: float | None = None,
     ) -> None:
-        super().__init__(inference, centroids, temperature)
+        super().__init__(inference, gate, centroids, temperature)
         for name, value in (("mode", mode), ("first", first), ("start", start), ("norm", norm)):
             check_choice("LoRA", CHOICES[name], **{name: value})
         if isinstance(heads, str):

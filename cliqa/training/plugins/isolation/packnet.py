@@ -11,6 +11,7 @@ from cliqa.models.arguments import check_choice, check_integer
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.registry import PLUGINS
 from cliqa.training.strategy import Strategy
+from cliqa.training.views.gates import GateConfig
 from cliqa.training.views.views import (
     TaskViews,
     Tensors,
@@ -52,6 +53,7 @@ class PackNet(TaskViews):
         norm: ``"frozen"``, or ``"per_task"`` normalisation layers.
         heads: Names of the parts that each experience has its own copy of.
         inference: As `TaskViews`.
+        gate: As `TaskViews`.
         centroids: As `TaskViews`.
         temperature: As `TaskViews`.
 
@@ -69,10 +71,11 @@ class PackNet(TaskViews):
         norm: str = "frozen",
         heads: Sequence[str] = ("head",),
         inference: str = "last",
-        centroids: int = 8,
-        temperature: float = 32.0,
+        gate: GateConfig = None,
+        centroids: int | None = None,
+        temperature: float | None = None,
     ) -> None:
-        super().__init__(inference, centroids, temperature)
+        super().__init__(inference, gate, centroids, temperature)
         shares = [prune] if isinstance(prune, (int, float)) else list(prune or [])
         if any(not 0 <= share < 1 for share in shares):
             raise ConfigError(f"PackNet: prune must lie in 0..1, below 1, got {prune!r}.")

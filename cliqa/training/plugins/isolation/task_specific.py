@@ -10,6 +10,7 @@ from cliqa.models.arguments import check_choice
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.registry import PLUGINS
 from cliqa.training.strategy import Strategy
+from cliqa.training.views.gates import GateConfig
 from cliqa.training.views.views import (
     TaskViews,
     Tensors,
@@ -38,6 +39,7 @@ class TaskSpecificParts(TaskViews):
         shared: The rest is ``"frozen"``, or trained in the first experience and then fixed:
             ``"first"``.
         inference: As `TaskViews`.
+        gate: As `TaskViews`.
         centroids: As `TaskViews`.
         temperature: As `TaskViews`.
 
@@ -50,10 +52,11 @@ class TaskSpecificParts(TaskViews):
         parts: Sequence[str] = (NORMS, "head"),
         shared: str = "first",
         inference: str = "last",
-        centroids: int = 8,
-        temperature: float = 32.0,
+        gate: GateConfig = None,
+        centroids: int | None = None,
+        temperature: float | None = None,
     ) -> None:
-        super().__init__(inference, centroids, temperature)
+        super().__init__(inference, gate, centroids, temperature)
         if not parts or isinstance(parts, str):
             raise ConfigError(
                 f"TaskSpecificParts: parts must be a list of names, e.g. ['norm', 'head'], got "
