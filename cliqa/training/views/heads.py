@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from torch import Tensor, nn
+from torch import Tensor
 
 from cliqa.models.heads.earlier import heads_said
-from cliqa.training.views.gate import DomainGate, GatedViews
+from cliqa.training.views.gate import GatedViews
 
 
 class GatedHeads(GatedViews):
@@ -18,12 +16,12 @@ class GatedHeads(GatedViews):
     Args:
         views: The model with each experience's head.
         gate: The gate.
+
+    Attributes:
         head: The name of the head in a view.
     """
 
-    def __init__(self, views: Sequence[nn.Module], gate: DomainGate, head: str) -> None:
-        super().__init__(views, gate)
-        self.head = head
+    head = "head"
 
     def forward(self, images: Tensor) -> Tensor:
         """Return scores (B,) or logits (B, K) for images (B, C, H, W)."""

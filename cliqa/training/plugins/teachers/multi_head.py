@@ -168,7 +168,9 @@ class MultiHead(TaskViews):
         for index, view in enumerate(views):
             self.show(view, index)
             delattr(view, HEADS)
-        return GatedHeads(views, self.gate, self.head).eval()
+        network = GatedHeads(views, self.gate).eval()
+        network.head = self.head
+        return network
 
     # ---------------------------------------------------------------- learning
 
