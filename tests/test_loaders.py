@@ -32,6 +32,7 @@ LIBRARIES = (
     *("numpy.load", "numpy.fromfile", "numpy.genfromtxt", "numpy.memmap"),
     *("PIL.Image.open", "cv2", "imageio", "torchvision.io", "skimage.io", "pillow_heif"),  # images
     *("onnx", "onnxruntime", "openvino", "tokenizers", "timm", "transformers"),
+    "safetensors",
 )
 """How the full names of what reads or runs begin."""
 
@@ -163,6 +164,8 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Tensors and plain types alone: weights_only=True, allow_pickle=False.": (
         "cliqa/datasets/clear/features.py::_load torch.load",
+        "cliqa/utils/checkpoint.py::_read_safetensors importlib.import_module",
+        "cliqa/utils/checkpoint.py::_read_safetensors safetensors.load_file",
         "cliqa/utils/checkpoint.py::load_checkpoint torch.load",
     ),
     "An unpickler of our own, which knows tensors and lists, over uncompressed members.": (

@@ -21,6 +21,7 @@ from cliqa.datasets.clear.prepare import join_features, prepare
 from cliqa.datasets.image_files import join_paths, match_images
 from cliqa.inference.feature_origin import claim_folder, describe_origin
 from cliqa.models.backbones.extractor import FeatureExtractor, build_extractor
+from cliqa.models.input_statistics import statistics_of, with_statistics
 from cliqa.transforms.pipeline import Pipeline, build_pipeline
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.device import check_workers, resolve_device
@@ -39,7 +40,10 @@ PREPROCESSING: list[dict[str, Any]] = [
     {"type": "ToTensor"},
     {"type": "Normalize", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
 ]
-"""The preprocessing of CLEAR's authors, with ImageNet's mean and standard deviation."""
+"""The preprocessing of CLEAR's authors, with ImageNet's mean and standard deviation.
+
+Pretrained weights that are known to expect others get theirs.
+"""
 
 INDEX, WEIGHTS = "features.json", "state_dict.pth.tar"
 
@@ -110,7 +114,8 @@ def get_pretrained_features(
     if layout == "old":
         _prepare_lists(root, files[root])
     extractor = build_extractor(arch, checkpoint).to(place)
-    pipeline = build_pipeline(PREPROCESSING, "preprocessing", quality=False)
+    steps = with_statistics(PREPROCESSING, statistics_of(extractor))
+    pipeline = build_pipeline(steps, "preprocessing", quality=False)
     origin = describe_origin(arch, checkpoint, extractor, pipeline)
     for part in parts:
         claim_folder(part, name, origin, overwrite)

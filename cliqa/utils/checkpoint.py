@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import re
 import struct
@@ -22,6 +23,9 @@ DAMAGE = (
 )
 """Errors of ``torch.load`` for damaged files."""
 
+SAFETENSORS = ".safetensors"
+"""The suffix of files that Hugging Face's hub has."""
+
 FOLDER = "checkpoints"
 """The folder of a run's checkpoints."""
 
@@ -40,7 +44,7 @@ def save_checkpoint(path: str | Path, state: object) -> None:
 
 
 def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") -> dict[str, Any]:
-    """Read a checkpoint with ``weights_only=True``, after checking its checksum.
+    """Read a checkpoint with ``weights_only=True``, after checking its checksum; or safetensors.
 
     Args:
         path: The file.
@@ -55,6 +59,8 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file.")
+    if path.suffix == SAFETENSORS:
+        return _read_safetensors(path, map_location)
     try:
         damage = saved_damage(path)
         if damage:
@@ -73,6 +79,29 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a dict of tensors.")
     _check_tensors(state, path)
     return state
+
+
+def _read_safetensors(path: Path, map_location: str | torch.device) -> dict[str, Any]:
+    """Read a file of the format safetensors, which holds tensors alone.
+
+    Raises:
+        CheckpointError: The package safetensors is missing, or the file is damaged.
+    """
+    try:
+        safetensors = importlib.import_module("safetensors.torch")
+    except ImportError as error:
+        raise CheckpointError(
+            f"{path}: reading it needs the package safetensors ({error}). Install it with: "
+            "pip install safetensors"
+        ) from error
+    try:
+        tensors: dict[str, Any] = safetensors.load_file(path, device=str(map_location))
+    except Exception as error:  # noqa: BLE001  its own error class is that of a compiled module
+        raise CheckpointError(
+            f"{path}: damaged or not in the format safetensors ({first_line(error)}). Copy it "
+            "again from its source."
+        ) from error
+    return tensors
 
 
 def saved_damage(path: Path) -> str | None:

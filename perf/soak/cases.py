@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SCORES = (
     *("naive", "ewc", "l2", "si", "mas", "lwf", "packnet", "lora", "inflora", "der", "tsn"),
-    *("joint", "clip_replay", "label_free", "hardware_aware", "stack"),
+    *("joint", "clip_replay", "label_free", "hardware_aware", "stack", "pretrained_imagenet"),
 )
 CLASSES = (
     *("naive", "replay", "ewc", "lwf", "der", "lora_replay", "joint"),

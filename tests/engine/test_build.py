@@ -21,6 +21,7 @@ from cliqa.engine.build import (
 from cliqa.evaluation.metrics.prediction_collector import PredictionCollector
 from cliqa.evaluation.metrics.quality import QualityMetric
 from cliqa.losses.scores import ScoreLoss
+from cliqa.models.input_statistics import InputStatistics
 from cliqa.training.plugins.regularization.l2 import L2
 from cliqa.training.plugins.rehearsal.replay import Replay
 from cliqa.training.supervised.cumulative import Cumulative
@@ -52,6 +53,19 @@ def test_parts_are_those_of_the_config(tiny_config: Config) -> None:
     assert strategy.schedule.config == {"type": "CosineAnnealingLR"}
     assert parts.predictions in strategy.evaluator.metrics
     assert strategy.evaluator.loggers == []
+
+
+def test_images_of_another_mean_than_the_weights_expect_are_told(
+    tiny_config: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    half = InputStatistics((0.9,) * 3, (0.5,) * 3, "timm's 'x'")
+    monkeypatch.setattr(nn.Module, "input_statistics", half, raising=False)
+    build(tiny_config, CPU)
+    told = [r.getMessage() for r in caplog.records if "timm's 'x' expects" in r.getMessage()]
+    assert [line.split()[0] for line in told] == [
+        "scenario.train_transform",
+        "scenario.eval_transform",
+    ]
 
 
 def test_a_plugin_as_the_type_is_naive_with_that_plugin_first(tiny_config: Config) -> None:

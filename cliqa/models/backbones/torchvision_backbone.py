@@ -12,6 +12,7 @@ from torchvision.models import SwinTransformer, VisionTransformer
 
 from cliqa.config.suggest import closest
 from cliqa.models.backbones.downloads import NoDownloadError
+from cliqa.models.input_statistics import InputStatistics
 from cliqa.models.weights.weights import load_weights
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
@@ -22,6 +23,9 @@ CONTAINERS = ("features", "trunk_output", "layers", "blocks")
 
 AFTER_THE_MAPS = ("avgpool", "permute", "fc", "classifier", "head", "heads")
 """Children after the last feature map."""
+
+TOKEN = "encoder"
+"""The node of a vision transformer's class token."""
 
 NOT_IN_ORDER = ("googlenet", "inception_v3")
 """Models whose forward pass is not the sequence of their children."""
@@ -38,15 +42,19 @@ class TorchvisionBackbone(nn.Module):
     Args:
         arch: torchvision's name: ``"resnet50"``, ``"swin_t"``, ``"efficientnet_b0"`` ...
         nodes: The layers whose outputs are returned: ``["layer3", "layer4"]``, ``["features.7"]``.
-            Layers after the last of them are dropped. A vision transformer has the one node
-            ``"encoder"``, its class token.
+            Layers after the last of them are dropped. A vision transformer has a map of its
+            patches per block (``"encoder.layers.encoder_layer_5"``) and, as the last node, its
+            class token, the vector ``"encoder"``.
         weights: None for random weights, a file, or the name of torchvision's own weights
-            (``"DEFAULT"``, ``"IMAGENET1K_V1"``), which are downloaded on first use.
+            (``"DEFAULT"``, ``"IMAGENET1K_V2"``, ``"ResNet50_Weights.IMAGENET1K_V2"``), which are
+            downloaded on first use.
         channels_last_out: The model's maps are (B, h, w, C) and must be permuted. None: True for
             Swin transformers.
 
     Attributes:
         cut_layers: The layers after the last node, which a file of weights may still have.
+        input_statistics: Mean and deviation of the images that torchvision's own weights expect;
+            None for others. A run warns if its transforms differ.
 
     Raises:
         ModelError: The model, a node or the weights do not exist, or the download fails.
@@ -63,18 +71,20 @@ class TorchvisionBackbone(nn.Module):
         known = set(torchvision.models.list_models(module=torchvision.models)) - set(NOT_IN_ORDER)
         if arch not in known:
             raise ModelError(f"torchvision has no backbone '{arch}'.{closest(arch, known)}")
-        self.body = _model(arch, weights)
+        self.body, self.input_statistics = _model(arch, weights)
         is_swin = isinstance(self.body, SwinTransformer)
         self.channels_last_out = is_swin if channels_last_out is None else channels_last_out
         self.nodes = [nodes] if isinstance(nodes, str) else list(nodes)
         self.layers = _layers_up_to(self.body, self.nodes, arch)
-        self.cut_layers = [f"body.{name}" for name in layer_names(self.body)[len(self.layers) :]]
+        cut = layer_names(self.body)[len(self.layers) :]
+        # the whole encoder is the node of what comes after the blocks
+        self.cut_layers = [f"body.{'encoder.ln' if n == 'encoder' else n}" for n in cut]
         _drop_others(self.body, self.layers)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return one map (B, C, h, w) per node, shallow to deep, for images (B, 3, H, W)."""
         if isinstance(self.body, VisionTransformer):
-            return (self.body(images),)
+            return self._of_tokens(self.body, images)
         outputs = []
         for name in self.layers:
             images = self.body.get_submodule(name)(images)
@@ -84,19 +94,36 @@ class TorchvisionBackbone(nn.Module):
             return tuple(outputs)
         return tuple(output.permute(0, 3, 1, 2) for output in outputs)
 
+    def _of_tokens(self, body: VisionTransformer, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return a vision transformer's maps (B, D, h, w), and its class token (B, D)."""
+        if self.nodes == [TOKEN]:
+            return (body(images),)
+        grid = [size // body.patch_size for size in images.shape[-2:]]
+        x = body._process_input(images)  # (B, h w, D)
+        x = torch.cat([body.class_token.expand(len(x), -1, -1), x], dim=1)
+        x = body.encoder.dropout(x + body.encoder.pos_embedding)
+        outputs = []
+        for name in self.layers:
+            x = body.encoder.ln(x) if name == TOKEN else body.get_submodule(name)(x)
+            if name in self.nodes:
+                maps = x[:, 0] if name == TOKEN else x[:, 1:].transpose(1, 2).unflatten(2, grid)
+                outputs.append(maps)
+        return tuple(outputs)
+
 
 def layer_names(model: nn.Module) -> list[str]:
     """Return the names of a torchvision model's layers up to its last map, in order.
 
     Args:
-        model: One of torchvision's classification models. A vision transformer counts as one
-            layer, ``"encoder"``, which gives its class token.
+        model: One of torchvision's classification models. A vision transformer's last layer is
+            ``"encoder"``, which gives its class token.
 
     >>> layer_names(torchvision.models.squeezenet1_1(weights=None))[-2:]
     ['features.11', 'features.12']
     """
     if isinstance(model, VisionTransformer):
-        return ["encoder"]
+        blocks = [f"encoder.layers.{name}" for name, _ in model.encoder.layers.named_children()]
+        return [*blocks, TOKEN]
     layers: list[str] = []
     for name, child in model.named_children():
         if name in AFTER_THE_MAPS:
@@ -128,6 +155,9 @@ def _drop_others(model: nn.Module, layers: Sequence[str]) -> None:
     """Remove every layer of a model that is not in the list."""
     if isinstance(model, VisionTransformer):
         model.heads = nn.Sequential()
+        if layers[-1] != TOKEN:
+            model.encoder.layers = model.encoder.layers[: len(layers)]
+            model.encoder.ln = nn.Identity()
         return
     for name, child in list(model.named_children()):
         if name in CONTAINERS:
@@ -138,23 +168,28 @@ def _drop_others(model: nn.Module, layers: Sequence[str]) -> None:
             delattr(model, name)
 
 
-def _model(arch: str, weights: str | None) -> nn.Module:
-    """Return the whole torchvision model with its weights."""
+def _model(arch: str, weights: str | None) -> tuple[nn.Module, InputStatistics | None]:
+    """Return the whole torchvision model with its weights, and what these expect of images."""
     if weights is None:
-        return torchvision.models.get_model(arch, weights=None)
+        return torchvision.models.get_model(arch, weights=None), None
     published = torchvision.models.get_model_weights(arch)
-    if weights != "DEFAULT" and weights not in published.__members__:
+    name = weights.removeprefix(f"{published.__name__}.")
+    if name != "DEFAULT" and name not in published.__members__:
         model = torchvision.models.get_model(arch, weights=None)
         if not Path(weights).is_file():
             names = ", ".join(["DEFAULT", *published.__members__])
             raise ModelError(
                 f"weights '{weights}': no file, and not torchvision's for {arch} ({names})."
+                f"{closest(weights, published.__members__)}"
             )
         load_weights(model, weights)
-        return model
+        return model, None
     try:
-        return torchvision.models.get_model(arch, weights=weights, progress=on_terminal())
+        model = torchvision.models.get_model(arch, weights=name, progress=on_terminal())
     except (OSError, RuntimeError) as error:  # no network; a file whose hash is wrong
         what = f"torchvision's weights '{weights}' for {arch}"
-        file = published[weights].url.rpartition("/")[2]
+        file = published[name].url.rpartition("/")[2]
         raise NoDownloadError(what, str(error), file) from error
+    steps = published[name].transforms()
+    source = f"torchvision's '{published[name]}'"
+    return model, InputStatistics(tuple(steps.mean), tuple(steps.std), source)

@@ -282,8 +282,8 @@ def test_without_a_network_it_says_which_file_to_bring(
         build_model(config)
     assert str(caught.value) == (
         "timm's weights for 'convnext_tiny' cannot be downloaded (no route to the hub). Download "
-        "the file pytorch_model.bin of timm/convnext_tiny.in12k_ft_in1k on another machine and "
-        "give that file instead: model.backbone.pretrained='path/of/the/file'; or "
+        "model.safetensors (or pytorch_model.bin) of timm/convnext_tiny.in12k_ft_in1k on another "
+        "machine and give that file instead: model.backbone.pretrained='path/of/the/file'; or "
         "model.backbone.pretrained=False to start from random weights."
     )
     config["backbone"] = {"type": "TimmBackbone", "name": "gernet_xx", "pretrained": True}

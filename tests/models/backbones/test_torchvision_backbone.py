@@ -147,3 +147,60 @@ def test_a_failed_download_names_the_file(
 def test_a_wrong_name_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         TorchvisionBackbone(**arguments)
+
+
+def test_blocks_of_a_vision_transformer_give_maps() -> None:
+    torch.manual_seed(0)
+    whole = torchvision.models.VisionTransformer(32, 8, 3, 2, 16, 32).eval()
+    backbone = of_transformer(whole, ["encoder.layers.encoder_layer_0", "encoder"])
+    images = torch.rand(2, 3, 32, 32)
+    kept: list[torch.Tensor] = []
+    whole.encoder.layers[0].register_forward_hook(lambda *a: kept.append(a[2]))
+    whole.heads = torch.nn.Identity()
+    token = whole(images)
+    maps, vector = backbone(images)
+    torch.testing.assert_close(vector, token)
+    torch.testing.assert_close(maps.flatten(2), kept[0][:, 1:].transpose(1, 2))
+    cut = of_transformer(whole, ["encoder.layers.encoder_layer_0"])
+    torch.testing.assert_close(cut(images)[0], maps)
+    assert cut.cut_layers == [
+        "body.encoder.layers.encoder_layer_1",
+        "body.encoder.layers.encoder_layer_2",
+        "body.encoder.ln",
+    ]
+
+
+def of_transformer(whole: Any, nodes: list[str]) -> TorchvisionBackbone:
+    """Return a backbone over a copy of a small vision transformer."""
+    with pytest.MonkeyPatch.context() as patch:
+        model = copy.deepcopy(whole)
+        patch.setattr(torchvision.models, "get_model", lambda *_, **__: model)
+        return TorchvisionBackbone("vit_b_16", nodes).eval()
+
+
+@pytest.mark.parametrize(
+    ("weights", "name"),
+    [
+        ("IMAGENET1K_V2", "IMAGENET1K_V2"),
+        ("ResNet50_Weights.IMAGENET1K_V1", "IMAGENET1K_V1"),
+        ("DEFAULT", "IMAGENET1K_V2"),
+    ],
+)
+def test_torchvisions_weights_by_their_names(
+    weights: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+
+    def fetch(url: str, **options: Any) -> Any:
+        fetched.append(url)
+        return torchvision.models.resnet50(weights=None).state_dict()
+
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", fetch)
+    backbone = TorchvisionBackbone("resnet50", ["layer1"], weights=weights)
+    assert fetched == [torchvision.models.ResNet50_Weights[name].url]
+    expected = backbone.input_statistics
+    assert expected is not None
+    assert expected.source == f"torchvision's 'ResNet50_Weights.{name}'"
+    assert expected.mean == (0.485, 0.456, 0.406)
+    with pytest.raises(ModelError, match=r"'ResNet18_Weights.IMAGENET1K_V1': no file, and not to"):
+        TorchvisionBackbone("resnet50", ["layer1"], weights="ResNet18_Weights.IMAGENET1K_V1")
