@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SCORES = (
     *("naive", "ewc", "l2", "si", "mas", "lwf", "packnet", "lora", "inflora", "der", "tsn"),
-    *("multi_head", "distribution", "pretrained_imagenet"),
+    *("multi_head", "distribution", "pretrained_imagenet", "ridge"),
     *("joint", "clip_replay", "label_free", "hardware_aware", "stack"),
 )
 CLASSES = (
@@ -33,6 +33,7 @@ CLASSES = (
     *("clip_replay", "fusion_replay", "replay_pooled"),
     *("icarl", "er_ace", "gdumb", "mir", "agem", "feature_replay"),
     *("stack_replay", "stack_lora", "stack_pruned", "stack"),
+    "ridge",
 )
 CLEAR = ("", "_naive", "_joint", "_clip")
 OTHERS = {
@@ -80,8 +81,8 @@ VARIANTS: Mapping[str, Sequence[str]] = {
 }
 """What a run may have besides its method; each case has one of them, in turn."""
 
-PLANNED = ("demo_hardware_aware", "demo_packnet", "demo_stack")
-"""Methods that change weights by a plan over an experience's epochs, of which none is the best."""
+PLANNED = ("demo_hardware_aware", "demo_packnet", "demo_stack", "demo_ridge")
+"""Methods that follow a plan over an experience's epochs, of which none is the best."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,8 @@ OF_FILE = {
     "demo_stack.py": ["cl_strategy.plugins.0.recover_epochs=1"],
     "fmnist_stack_pruned.py": ["cl_strategy.plugins.1.recover_epochs=1"],
     "fmnist_stack.py": ["cl_strategy.plugins.1.recover_epochs=1"],
+    "demo_ridge.py": ["cl_strategy.train_epochs=1", "cl_strategy.first_session=1"],
+    "fmnist_ridge.py": ["cl_strategy.train_epochs=1"],
 }
 """What one config needs for that besides."""
 

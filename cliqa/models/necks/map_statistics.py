@@ -99,7 +99,9 @@ def _statistic(level: Tensor, name: str) -> Tensor:
     if name == "mean":
         return flat.mean(2)
     if name == "std":
-        return flat.var(2, unbiased=False).sqrt()
+        variance = flat.var(2, unbiased=False)
+        # a constant map has gradient 0 in place of the square root's infinite one
+        return torch.where(variance > 0, variance.clamp(min=EPSILON**2).sqrt(), 0.0)
     if name == "quantiles":
         return torch.cat([_quantile(flat, share) for share in QUANTILES], dim=1)
     if name == "high_pass":

@@ -15,7 +15,9 @@ from avalanche.benchmarks import benchmark_from_datasets, with_classes_timeline
 from avalanche.training.plugins import EvaluationPlugin
 from torch import Tensor
 
+from cliqa.compress.export import export_checkpoint
 from cliqa.engine.build import Parts, build
+from cliqa.inference.image_model import open_model
 from cliqa.models.build import build_model
 from cliqa.training.supervised.ridge_solution import solve
 from cliqa.training.supervised.streaming_ridge import StreamingRidge
@@ -316,3 +318,14 @@ def test_a_model_without_the_head_is_refused(features: Config) -> None:
     features["model"].pop("head")
     with pytest.raises(ConfigError, match=r"the model needs one RidgeHead"):
         build(features, CPU)
+
+
+@pytest.mark.usefixtures("quick_exports")
+def test_the_exported_file_holds_the_whole_model(scores: Config, run_config: Run) -> None:
+    scores["cl_strategy"]["standardize"] = "first"
+    folder = run_config(scores)
+    export_checkpoint(folder, size=(16, 16))
+    images = torch.rand(5, 3, 16, 16)
+    file, checkpoint = (open_model(path, CPU) for path in (folder / "model.onnx", folder))
+    assert torch.allclose(file(images), checkpoint(images), atol=1e-5)
+    assert checkpoint(images).std() > 1e-3
