@@ -14,12 +14,13 @@ normalize = dict(type="Normalize", mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5])  #
 
 scenario = dict(
     train_transform=[
-        dict(type="RandomCrop", size=88),
-        dict(type="RandomHorizontalFlip", p=0.5),
-        dict(type="ToTensor"),
-        normalize,
+        *(dict(type="RandomCrop", size=88), dict(type="RandomHorizontalFlip", p=0.5)),
+        *(dict(type="ToTensor"), normalize),
     ],
     eval_transform=[dict(type="CenterCrop", size=96), dict(type="ToTensor"), normalize],
 )
-cl_strategy = dict(optimizer=dict(lr=1e-3, paramwise=[dict(match="backbone", lr_mult=0.1)]))
+cl_strategy = dict(
+    train_epochs=4,
+    optimizer=dict(lr=1e-3, paramwise=[dict(match="backbone", lr_mult=0.1)]),
+)
 num_workers = 0  # the images fit into memory

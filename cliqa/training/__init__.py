@@ -22,6 +22,7 @@ _PLUGINS = {
     "EMA": "averaging.ema",
     "EWC": "regularization.ewc",
     "L2": "regularization.l2",
+    "L2P": "prompts.l2p",
     "LoRA": "isolation.lora",
     "LwF": "teachers.lwf",
     "MAS": "regularization.mas",
