@@ -14,8 +14,10 @@ normalize = dict(type="Normalize", mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5])  #
 
 scenario = dict(
     train_transform=[
-        *(dict(type="RandomCrop", size=88), dict(type="RandomHorizontalFlip", p=0.5)),
-        *(dict(type="ToTensor"), normalize),
+        dict(type="RandomCrop", size=88),
+        dict(type="RandomHorizontalFlip", p=0.5),
+        dict(type="ToTensor"),
+        normalize,
     ],
     eval_transform=[dict(type="CenterCrop", size=96), dict(type="ToTensor"), normalize],
 )
