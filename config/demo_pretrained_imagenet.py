@@ -21,5 +21,5 @@ scenario = dict(
     ],
     eval_transform=[dict(type="CenterCrop", size=96), dict(type="ToTensor"), normalize],
 )
-cl_strategy = dict(optimizer=dict(lr=1e-3, paramwise=[dict(match="backbone", lr_mult=0.1)]))
+cl_strategy = dict(train_epochs=4, optimizer=dict(paramwise=[dict(match="backbone", lr_mult=0.1)]))
 num_workers = 0  # the images fit into memory

@@ -28,6 +28,7 @@ _PLUGINS = {
     "GDumb": "rehearsal.gdumb",
     "ICaRL": "rehearsal.icarl",
     "L2": "regularization.l2",
+    "L2P": "prompts.l2p",
     "LoRA": "isolation.lora",
     "LwF": "teachers.lwf",
     "MAS": "regularization.mas",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,6 @@ class TimmBackbone(nn.Module):
         layers = _layers(self.body)
         self._cut(name)
         self.cut_layers = [f"body.{layer}" for layer in sorted(layers - _layers(self.body))]
-        self._taken: dict[str, torch.Tensor] = {}
-        for node in self.nodes:
-            self.body.get_submodule(node).register_forward_hook(_Tap(node, self._taken))
 
     def _levels(self, out_indices: Sequence[int] | None) -> list[int]:
         """Return the levels to compute, counted from 0; the last one for `nodes`.
@@ -118,12 +116,13 @@ class TimmBackbone(nn.Module):
         """
         if self.indices is None:
             return (self.body(images),)
-        levels = self.body.forward_intermediates(
-            images, indices=self.indices, intermediates_only=True
-        )
+        with _kept({node: self.body.get_submodule(node) for node in self.nodes}) as outputs:
+            levels = self.body.forward_intermediates(
+                images, indices=self.indices, intermediates_only=True
+            )
         if not self.nodes:
             return tuple(levels)
-        return tuple(self._map(self._taken.pop(node, None), node, images) for node in self.nodes)
+        return tuple(self._map(outputs.get(node), node, images) for node in self.nodes)
 
     def _map(self, output: object, node: str, images: torch.Tensor) -> torch.Tensor:
         """Return a node's output as a map (B, C, h, w), or as a vector (B, D)."""
@@ -151,16 +150,23 @@ class TimmBackbone(nn.Module):
         return output.permute(0, 3, 1, 2) if last else output
 
 
-class _Tap:
-    """A hook that keeps a layer's output until the forward pass ends; a copy keeps its own."""
+@contextmanager
+def _kept(layers: Mapping[str, nn.Module]) -> Iterator[dict[str, object]]:
+    """Collect what layers give within this context, by their names.
 
-    def __init__(self, name: str, taken: dict[str, Any]) -> None:
-        self.name = name
-        self.taken = taken
+    The hooks do not stay: copies for teachers and export files have none.
+    """
+    found: dict[str, object] = {}
 
-    def __call__(self, module: nn.Module, inputs: object, output: object) -> None:
-        """Keep the output."""
-        self.taken[self.name] = output
+    def keep(name: str) -> Callable[..., None]:
+        return lambda module, inputs, output: found.update({name: output})
+
+    handles = [layer.register_forward_hook(keep(name)) for name, layer in layers.items()]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _layers(model: nn.Module) -> set[str]:

@@ -14,6 +14,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from cliqa.deploy.onnx.export import export_onnx
 from cliqa.models.backbones import timm_models
 from cliqa.models.backbones.timm_backbone import TIMMBackbone, TimmBackbone
 from cliqa.models.build import build_model
@@ -197,11 +198,21 @@ def test_named_layers_are_levels_between_the_stages(timm: Any) -> None:
     batch = images(64, 64)
     own = body(timm, "efficientnet_lite0", backbone)
     expected = own.forward_intermediates(batch, extra_blocks=True, intermediates_only=True)
-    for model in (backbone, copy.deepcopy(backbone)):  # a teacher is a copy, with hooks of its own
+    for model in (backbone, copy.deepcopy(backbone)):  # a teacher is a copy
         for ours, theirs in zip(model(batch), expected, strict=True):
             torch.testing.assert_close(ours, theirs)
-        assert not model._taken
+        assert not any(layer._forward_hooks for layer in model.modules())
     assert "body.conv_head" in backbone.cut_layers
+
+
+def test_levels_between_the_stages_are_exported(timm: Any, tmp_path: Path) -> None:
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name)
+    backbone = {"type": "TimmBackbone", "name": "test_resnet", "nodes": ["act1", "layer1"]}
+    head = {"type": "LinearScoreHead", "in_channels": 64}
+    model = build_model({"type": "QualityModel", "backbone": backbone, "head": head})
+    report = export_onnx(model, tmp_path / "a.onnx", channels=3, size=(32, 32), metadata={})
+    assert max(report.parity.values()) < 1e-5
 
 
 def test_layers_of_transformers_give_maps_too(timm: Any) -> None:

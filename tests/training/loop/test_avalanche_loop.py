@@ -66,6 +66,7 @@ SCORES: dict[str, tuple[str, Config]] = {
     "TaskSpecificParts": ("TaskSpecificParts", {"inference": "oracle"}),
     "EMA": ("EMA", {"decay": 0.9}),
     "ModelMerging": ("ModelMerging", {"method": "fisher", "start": "base", "n_samples": 16}),
+    "L2P": ("L2P", {"strength": 0.5}),
     "Distillation": ("Distillation", {"kind": "pairwise"}),
     "QAT": ("QAT", {"start_epoch": 1}),
     "ChannelPruning": ("ChannelPruning", {"round_to": 1, "after": None}),
@@ -100,6 +101,13 @@ def with_plugin(config: Config, case: tuple[str, Config], texts: str) -> Config:
             "in_channels": 8,
             "width": 8,
         }
+    if name == "L2P":
+        arch = {"embed_dims": 8, "num_layers": 1, "num_heads": 2, "feedforward_channels": 8}
+        vit: Config = {"type": "VisionTransformer", "arch": arch, "img_size": 16, "patch_size": 4}
+        vit["in_channels"] = config["model"]["backbone"].get("in_channels", 3)
+        head = {**config["model"]["head"], "in_channels": 8}
+        prompted = {"type": "PromptedTransformer", "backbone": vit}
+        config["model"] |= {"backbone": prompted, "neck": None, "head": head}
     return config
 
 

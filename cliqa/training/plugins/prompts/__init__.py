@@ -1,0 +1,1 @@
+"""Methods that learn prompts beside a frozen transformer: the model is `PromptedTransformer`."""
