@@ -22,6 +22,7 @@ _PLUGINS = {
     "EMA": "averaging.ema",
     "EWC": "regularization.ewc",
     "L2": "regularization.l2",
+    "LadderRehearsal": "teachers.ladder_rehearsal",
     "LoRA": "isolation.lora",
     "LwF": "teachers.lwf",
     "MAS": "regularization.mas",

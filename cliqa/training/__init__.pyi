@@ -17,6 +17,7 @@ from cliqa.training.plugins.rehearsal.der import DER as DER
 from cliqa.training.plugins.rehearsal.replay import Replay as Replay
 from cliqa.training.plugins.rehearsal.text_replay import TextReplay as TextReplay
 from cliqa.training.plugins.teachers.distillation import Distillation as Distillation
+from cliqa.training.plugins.teachers.ladder_rehearsal import LadderRehearsal as LadderRehearsal
 from cliqa.training.plugins.teachers.lwf import LwF as LwF
 from cliqa.training.supervised.cumulative import Cumulative as Cumulative
 from cliqa.training.supervised.joint import JointTraining as JointTraining

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SCORES = (
     *("naive", "ewc", "l2", "si", "mas", "lwf", "packnet", "lora", "inflora", "der", "tsn"),
+    *("ladder",),
     *("joint", "clip_replay", "label_free", "hardware_aware", "stack"),
 )
 CLASSES = (
