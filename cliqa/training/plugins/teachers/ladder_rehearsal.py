@@ -87,9 +87,9 @@ class LadderRehearsal(ContinualPlugin):
 
     def __init__(
         self,
-        strength: float = 1.0,
+        strength: float = 5.0,
         families: Sequence[str] | None = None,
-        threshold: float = 0.8,
+        threshold: float = 0.75,
         better: float = 0.3,
         copies: int | None = None,
         distance: str = "pairs",
