@@ -73,8 +73,8 @@ class LadderRehearsal(ContinualPlugin):
         std: Its standard deviations.
 
     Attributes:
-        rows: What was found out about every family before each data set: ``experience``, ``name``
-            and the values of a `FamilyResult`. They are written into a run's ``metrics.jsonl``.
+        rows: What was found out about every family before each data set: the ``experience``, from
+            0, and the values of a `FamilyResult`. They are written into a run's ``metrics.jsonl``.
 
     Raises:
         ConfigError: A number is out of range or a family is unknown; the samples are classes or no
@@ -176,11 +176,9 @@ class LadderRehearsal(ContinualPlugin):
             self.threshold,
             strict=self._named,
         )
-        name = str(getattr(strategy.experience, "name", place))
-        facts = {"experience": place, "name": name}
         earlier = [row for row in self.rows if row["experience"] != place]
-        self.rows = [*earlier, *({**facts, **one.to_row()} for one in found)]
-        _tell(name, found)
+        self.rows = [*earlier, *({"experience": place, **one.to_row()} for one in found)]
+        _tell(str(getattr(strategy.experience, "name", f"experience {place}")), found)
 
     def _scored(self, strategy: Strategy, batch: Sequence[Any]) -> ScoredImages:
         """Return a batch's pixels, and how the teacher scores them or degraded ones."""
