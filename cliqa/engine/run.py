@@ -24,7 +24,7 @@ from cliqa.engine.work_dir.source import FORMAT, Source, read_source
 from cliqa.evaluation.records.results import Results, load_results
 from cliqa.evaluation.records.tables import report
 from cliqa.training.plugins.base import ContinualPlugin
-from cliqa.training.state import without_state
+from cliqa.training.state import plugin_records, without_state
 from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.io import replace_by_link, write_json, write_text
@@ -83,6 +83,7 @@ class Run:
         self._bootstrap = bootstrap
         self._held = ExitStack()
         self._finished = False
+        self._found: Callable[[], list[dict[str, Any]]] = list
         self._resumable = resume == "auto"
         self._grows = grows
         path = self.files.checkpoint_to_resume(resume) if resume and source is None else None
@@ -104,9 +105,8 @@ class Run:
     def begin(self, device: str, warnings: list[str], **facts: object) -> None:
         """Write the config and run.json with these facts; `warnings` are for the results."""
         dump_config(self.config, self.files.config)
-        seed = self.config["seed"]
-        facts |= self.data.facts()
-        self.files.write_run(seed=seed, device=device, config=self.config_file, **facts)
+        facts = {"device": device, "config": self.config_file, **facts, **self.data.facts()}
+        self.files.write_run(seed=self.config["seed"], **facts)
         self.notes = [*warnings, *self.data.changes]
 
     def start(
@@ -126,6 +126,7 @@ class Run:
         self._labels = labels
         self._benchmark = benchmark
         self._targets = targets_of(benchmark)
+        self._found = lambda: plugin_records(strategy)
         lacking = without_state(strategy)
         source, self._source = self._source, None
         if lacking and (source is None or source.state["next_step"] < len(labels)):
@@ -200,7 +201,7 @@ class Run:
             replace_by_link(self.files.last, self.files.before_end)
         if options.get("keep"):
             self.files.forget_epochs(options["keep"])
-        self.files.write_metrics([*self.epochs, *self.evaluations])
+        self.files.write_metrics([*self.epochs, *self.evaluations, *self._found()])
 
     def record(self, step: int, name: str, prediction: np.ndarray, target: np.ndarray) -> None:
         """Measure and store what the model after `step` gives for one data set."""
@@ -265,7 +266,7 @@ class Run:
 
     def _write(self, status: str = "running") -> None:
         """Write the history and, once there is an evaluation, the results."""
-        self.files.write_metrics([*self.epochs, *self.evaluations])
+        self.files.write_metrics([*self.epochs, *self.evaluations, *self._found()])
         if not self.evaluations:
             return
         results = self._targets.results(

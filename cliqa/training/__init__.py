@@ -29,6 +29,7 @@ _PLUGINS = {
     "ICaRL": "rehearsal.icarl",
     "L2": "regularization.l2",
     "L2P": "prompts.l2p",
+    "LadderRehearsal": "teachers.ladder_rehearsal",
     "LoRA": "isolation.lora",
     "LwF": "teachers.lwf",
     "MAS": "regularization.mas",

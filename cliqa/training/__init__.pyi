@@ -26,6 +26,7 @@ from cliqa.training.plugins.rehearsal.mir import MIR as MIR
 from cliqa.training.plugins.rehearsal.replay import Replay as Replay
 from cliqa.training.plugins.rehearsal.text_replay import TextReplay as TextReplay
 from cliqa.training.plugins.teachers.distillation import Distillation as Distillation
+from cliqa.training.plugins.teachers.ladder_rehearsal import LadderRehearsal as LadderRehearsal
 from cliqa.training.plugins.teachers.lwf import LwF as LwF
 from cliqa.training.plugins.teachers.multi_head import MultiHead as MultiHead
 from cliqa.training.supervised.cumulative import Cumulative as Cumulative

@@ -41,6 +41,12 @@ def without_state(strategy: Strategy) -> list[str]:
     return own + lacking
 
 
+def plugin_records(strategy: Strategy) -> list[dict[str, Any]]:
+    """Return what the plugins have found out, as rows of ``metrics.jsonl``."""
+    found = [getattr(plugin, "records", list) for _, plugin in plugin_keys(strategy)]
+    return [row for records in found for row in records()]
+
+
 def capture_plugins(strategy: Strategy) -> dict[str, Any]:
     """Return the state of every plugin that has one, by key."""
     states: dict[str, Any] = {}

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SCORES = (
     *("naive", "ewc", "l2", "si", "mas", "lwf", "packnet", "lora", "inflora", "der", "tsn"),
-    *("multi_head", "distribution", "pretrained_imagenet", "ridge"),
+    *("multi_head", "distribution", "pretrained_imagenet", "ridge", "ladder"),
     *("joint", "clip_replay", "label_free", "hardware_aware", "stack"),
 )
 CLASSES = (

@@ -132,6 +132,15 @@ class ContinualPlugin(SavedState, SupervisedPlugin):
         """
         return ""
 
+    def records(self) -> list[dict[str, Any]]:
+        """Return what the method has found out, for a run's ``metrics.jsonl``.
+
+        Returns:
+            Rows of plain values with a ``kind`` of their own. They are asked for after every epoch,
+            so they must follow from the state.
+        """
+        return []
+
     def cut(self, step: Step) -> None:
         """Slice the state that has the shapes of the model's weights, after channels were pruned.
 

@@ -19,9 +19,10 @@ class Degradation(ABC):
 
     Attributes:
         ladders: By the table's name, the strengths from the mildest to the harshest. Every family
-            has ``"standard"``; ``"kadid"`` has the strengths usual for KADID-10k's distortions, for
-            the families where they are a ladder; ``"swin_hyperiqa"`` those of the pretraining of a
-            Swin HyperIQA.
+            has ``"wide"``, from hardly visible to destroyed, for rehearsal; most have the milder
+            ``"standard"``, for pretraining; ``"kadid"`` has the strengths usual for KADID-10k's
+            distortions, for the families where they are a ladder; ``"swin_hyperiqa"`` those of the
+            pretraining of a Swin HyperIQA.
         whole: The strengths are whole numbers.
         rises: The error rises from level to level. A family that does not rise is used only where
             it is named.

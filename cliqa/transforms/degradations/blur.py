@@ -61,6 +61,7 @@ class GaussianBlur(Degradation):
         "standard": (0.5, 1.0, 1.5, 2.0, 2.5),
         "swin_hyperiqa": (0.5, 1.0, 1.5, 2.0, 2.5),
         "kadid": (0.35, 0.5, 1.0, 2.0, 5.0),  # KADID-10k begins at 0.1: no level changes
+        "wide": (0.4, 0.8, 1.4, 2.2, 3.5),
     }
 
     def __call__(self, images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
@@ -73,7 +74,11 @@ class GaussianBlur(Degradation):
 class DefocusBlur(Degradation):
     """The blur of a lens out of focus; the strength is the radius of a point's disk in pixels."""
 
-    ladders = {"standard": (1.0, 2.0, 3.0, 4.5, 6.0), "kadid": (1.0, 2.0, 4.0, 6.0, 8.0)}
+    ladders = {
+        "standard": (1.0, 2.0, 3.0, 4.5, 6.0),
+        "kadid": (1.0, 2.0, 4.0, 6.0, 8.0),
+        "wide": (0.8, 1.5, 2.5, 4.0, 6.0),
+    }
 
     def __call__(self, images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
         """Return blurred images (N, C, H, W)."""
@@ -84,7 +89,11 @@ class DefocusBlur(Degradation):
 class MotionBlur(Degradation):
     """The blur of a moving camera; the strength is the way in pixels, its direction is drawn."""
 
-    ladders = {"standard": (2.0, 4.0, 7.0, 11.0, 16.0), "kadid": (3.0, 5.0, 9.0, 13.0, 21.0)}
+    ladders = {
+        "standard": (2.0, 4.0, 7.0, 11.0, 16.0),
+        "kadid": (3.0, 5.0, 9.0, 13.0, 21.0),
+        "wide": (2.0, 4.0, 7.0, 11.0, 16.0),
+    }
 
     def __call__(self, images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
         """Return images (N, C, H, W), all blurred in one direction."""

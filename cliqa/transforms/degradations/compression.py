@@ -52,6 +52,7 @@ class Jpeg(_Codec):
         "standard": (85, 70, 55, 40, 25),
         "swin_hyperiqa": (85, 70, 55, 40, 25),
         "kadid": (43, 36, 24, 7, 4),
+        "wide": (60, 40, 25, 12, 4),
     }
 
     def send(self, image: Tensor, strength: int) -> Tensor:
@@ -99,7 +100,11 @@ class _PillowCodec(_Codec):
 class Jpeg2000(_PillowCodec):
     """JPEG 2000; the strength is the compression rate of the pixels, the file's header aside."""
 
-    ladders = {"standard": (16, 32, 64, 110, 170), "kadid": (16, 32, 45, 120, 170)}
+    ladders = {
+        "standard": (16, 32, 64, 110, 170),
+        "kadid": (16, 32, 45, 120, 170),
+        "wide": (16, 32, 64, 110, 170),
+    }
     file_format, feature = "JPEG2000", "jpg_2000"
 
     def options(self, strength: int, levels: int) -> dict[str, Any]:
@@ -112,7 +117,7 @@ class Jpeg2000(_PillowCodec):
 class Webp(_PillowCodec):
     """WebP; the strength is its quality, 0..100."""
 
-    ladders = {"standard": (80, 55, 35, 15, 1)}
+    ladders = {"standard": (80, 55, 35, 15, 1), "wide": (80, 55, 35, 15, 1)}
     file_format, feature = "WEBP", "webp"
 
     def options(self, strength: int, levels: int) -> dict[str, Any]:

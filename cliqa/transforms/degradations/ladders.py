@@ -41,7 +41,7 @@ def rungs(name: str, num_levels: int = 5, table: str = "standard") -> tuple[floa
         name: The family.
         num_levels: How many. Another number than the table's is interpolated between its first
             and last strength; a single one is the middle.
-        table: ``"standard"``, ``"kadid"`` or ``"swin_hyperiqa"``.
+        table: ``"standard"``, ``"wide"``, ``"kadid"`` or ``"swin_hyperiqa"``.
 
     Raises:
         ConfigError: The family or its table is unknown, or it has no such number of strengths.
@@ -86,3 +86,20 @@ def _interpolate(ladder: Sequence[float], num_levels: int) -> tuple[float, ...]:
     last = len(ladder) - 1
     places = np.linspace(0, last, num_levels) if num_levels > 1 else [last / 2]
     return tuple(float(value) for value in np.interp(places, range(len(ladder)), ladder))
+
+
+def strength_at(name: str, place: float, table: str = "wide") -> float:
+    """Return a family's strength anywhere on its ladder.
+
+    Args:
+        name: The family.
+        place: 0 is the mildest strength, 1 the harshest.
+        table: As in `rungs`.
+
+    >>> strength_at("blur", 0.0), strength_at("blur", 0.5), strength_at("jpeg", 1.0)
+    (0.4, 1.4, 4.0)
+    """
+    family = find_family(name)
+    ladder = family.ladders[table]
+    strength = float(np.interp(place * (len(ladder) - 1), range(len(ladder)), ladder))
+    return float(np.rint(strength)) if family.whole else strength

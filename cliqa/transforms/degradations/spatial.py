@@ -13,7 +13,7 @@ from cliqa.transforms.degradations.base import DEGRADATIONS, Degradation
 class Pixelate(Degradation):
     """Blocks of one colour, the mean of their pixels; the strength is a block's side in pixels."""
 
-    ladders = {"standard": (2, 3, 4, 6, 8)}
+    ladders = {"standard": (2, 3, 4, 6, 8), "wide": (2, 3, 4, 6, 8)}
     whole = True
 
     def __call__(self, images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
@@ -31,7 +31,11 @@ class Pixelate(Degradation):
 class Quantise(Degradation):
     """Few levels per channel (banding); the strength is their number."""
 
-    ladders = {"standard": (32, 16, 8, 5, 3), "kadid": (20, 16, 13, 10, 7)}
+    ladders = {
+        "standard": (32, 16, 8, 5, 3),
+        "kadid": (20, 16, 13, 10, 7),
+        "wide": (32, 16, 8, 5, 3),
+    }
     whole = True
 
     def __call__(self, images: Tensor, strength: float, generator: torch.Generator) -> Tensor:

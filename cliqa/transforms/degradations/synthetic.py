@@ -30,10 +30,11 @@ class SyntheticDegradation(nn.Module):
 
     Args:
         family: The distortion: blur, defocus, motion_blur, jpeg, jpeg2000, webp, noise, speckle,
-            impulse, brighten, darken, contrast, saturation, pixelate or quantise; or brightness,
+            impulse, brighten, darken, contrast, saturation, pixelate or quantise; with
+            ``table="wide"`` also colour_cast, grain, overdrive, resample or sharpen; or brightness,
             whose five levels do not rise (three darker ones, then two brighter ones).
         num_levels: L; see `rungs`.
-        table: The strengths: ``"standard"``, ``"kadid"`` or ``"swin_hyperiqa"``.
+        table: The strengths: ``"standard"``, ``"wide"``, ``"kadid"`` or ``"swin_hyperiqa"``.
         pristine: Put the image itself before the levels: L + 1 images.
         level: Return this one alone (0 is the mildest), instead of a list.
         seed: Of the randomness, the same at every call. None: it follows the generator of the

@@ -44,6 +44,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "MAS": {"type": "MAS"},
     "L2": {"type": "L2"},
     "LwF": {"type": "LwF"},
+    "LadderRehearsal": {"type": "LadderRehearsal", "probe": 4, "levels": 2, "threshold": 0.5},
     "PackNet": {"type": "PackNet", "prune": [0.67, 0.5, 0], "inference": "gate"},
     "LoRA per task": {**LORA, "mode": "per_task", "inference": "gate"},
     "LoRA sum": {**LORA, "mode": "sum", "first": "full"},

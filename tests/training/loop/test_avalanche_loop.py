@@ -40,6 +40,7 @@ from cliqa.utils.seed import seed_everything
 
 Config = dict[str, Any]
 
+LADDERS: Config = {"families": ["blur", "darken"], "probe": 6, "levels": 2, "threshold": 0.5}
 LABEL_FREE: Config = {"epochs": 1, "crop_size": 12, "families": ["blur"], "num_levels": 2, "dim": 4}
 
 SCORES: dict[str, tuple[str, Config]] = {
@@ -71,10 +72,12 @@ SCORES: dict[str, tuple[str, Config]] = {
     "QAT": ("QAT", {"start_epoch": 1}),
     "ChannelPruning": ("ChannelPruning", {"round_to": 1, "after": None}),
     "LabelFreePretraining": ("LabelFreePretraining", LABEL_FREE),
+    "LadderRehearsal": ("LadderRehearsal", LADDERS),
 }
 """A plugin and its arguments, by case."""
 
-CLASSES = {case: SCORES[case] for case in SCORES if case != "LabelFreePretraining"} | {
+OF_SCORES = ("LabelFreePretraining", "LadderRehearsal")
+CLASSES = {case: SCORES[case] for case in SCORES if case not in OF_SCORES} | {
     "Replay": ("Replay", {"mem_size": 12, "policy": "class_balanced"}),
     "ER_ACE": ("ER_ACE", {"mem_size": 12}),
     "ICaRL": ("ICaRL", {"mem_size": 12}),

@@ -6,7 +6,15 @@ from PIL import ImageEnhance
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
 
-from cliqa.transforms.degradations.colour import Brighten, Contrast, Darken, Saturation, luma
+from cliqa.transforms.degradations.colour import (
+    Brighten,
+    ColourCast,
+    Contrast,
+    Darken,
+    Overdrive,
+    Saturation,
+    luma,
+)
 from cliqa.transforms.degradations.synthetic import SyntheticDegradation
 from cliqa.utils.errors import DatasetError
 
@@ -49,3 +57,19 @@ def test_brightness_works_on_any_channels() -> None:
 def test_grey_images_have_no_colour_to_lose() -> None:
     with pytest.raises(DatasetError, match="'saturation': the image has 1 channels.*RGB"):
         SyntheticDegradation("saturation")(torch.zeros(1, 8, 8))
+
+
+def test_overdrive_undoes_a_loss_of_contrast(painted: Tensor) -> None:
+    image = painted[None].double() / 255
+    flat = Contrast()(image, 0.5, torch.Generator())
+    assert torch.allclose(Overdrive()(flat, 2.0, torch.Generator()), image)
+
+
+def test_a_cast_has_its_strength_and_keeps_the_mean_of_the_channels() -> None:
+    grey = torch.full((4, 3, 6, 6), 0.5)
+    cast = ColourCast()(grey, 0.1, torch.Generator().manual_seed(0)) - grey
+    assert torch.allclose(cast.mean(dim=1), torch.zeros(4, 6, 6), atol=1e-6)
+    assert torch.allclose(cast.square().mean(dim=(1, 2, 3)).sqrt(), torch.full((4,), 0.1))
+    assert not torch.allclose(cast[0], cast[1])  # each image has a direction of its own
+    with pytest.raises(DatasetError, match="'colour_cast': the image has 1 channels.*RGB"):
+        SyntheticDegradation("colour_cast", table="wide")(torch.zeros(1, 8, 8))

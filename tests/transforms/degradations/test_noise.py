@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cliqa.transforms.degradations.noise import GaussianNoise, Impulse, Speckle
+from cliqa.transforms.degradations.noise import GaussianNoise, Grain, Impulse, Speckle
 
 GREY = torch.full((2, 3, 200, 200), 0.4)
 
@@ -37,3 +37,13 @@ def test_impulses_hit_whole_pixels_half_of_them_white() -> None:
 def test_a_pixel_that_was_hit_stays_hit() -> None:
     weak, strong = (Impulse()(GREY, share, seeded()) for share in (0.05, 0.2))
     assert torch.equal(weak[weak != GREY], strong[weak != GREY])
+
+
+def test_grain_is_of_the_brightness_and_reaches_over_neighbours() -> None:
+    grain = Grain()(GREY, 0.1, seeded()) - GREY
+    assert grain.std().item() == pytest.approx(0.1, rel=0.02)
+    assert torch.allclose(grain[:, 0], grain[:, 2], atol=1e-6)
+    near = (grain[..., 1:] * grain[..., :-1]).mean() / grain.square().mean()
+    far = (grain[..., 8:] * grain[..., :-8]).mean() / grain.square().mean()
+    assert float(near) > 0.5
+    assert abs(float(far)) < 0.03
