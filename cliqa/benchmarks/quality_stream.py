@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -12,7 +12,8 @@ from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, Transfor
 from torch import Tensor
 
 from cliqa.benchmarks.absent import AbsentDataset
-from cliqa.benchmarks.experience import NamedExperience
+from cliqa.benchmarks.attribute_split import split_data_sets
+from cliqa.benchmarks.experience import NamedExperience, evaluated_names
 from cliqa.benchmarks.overlap import without_overlap
 from cliqa.benchmarks.patches import Patches, ReadFirst, StoredImages
 from cliqa.benchmarks.random_splits import check_split
@@ -24,6 +25,9 @@ from cliqa.utils.seed import generator
 
 Transform = Callable[[Tensor], Tensor]
 SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
+
+UNSEEN = "unseen"
+"""The name of the stream of the data sets that are only evaluated."""
 
 
 @SCENARIOS.register_module()
@@ -53,19 +57,31 @@ class QualityStream(CLScenario):
             matters: of images that a data set before such a position trains or validates on and one
             behind it tests on, the test images are taken out, as the model has seen them.
         splits: How many random splits a study runs (`cliqa.studies`); a run is of one of them.
+        evaluate_only: Data sets that are tested on after every experience and never trained on:
+            their test splits (``fractions=(0, 0, 1)`` makes all images of a data set one). They are
+            the stream ``unseen_stream``, with the places after all experiences. `split_index` does
+            not change them.
+        evaluated_before: How many of these there were at each position of `learnt_before`, set by
+            ``--extend`` too.
+        split_by: Cut the data sets into experiences by an attribute of their images; see
+            `split_data_sets`.
+        groups: Values of that attribute that are learnt together.
+        min_images: Images of the smallest such experience, to train on and to test on.
         folds: Or how many folds: each image is in one of their test splits.
         split_index: Which of them, from 0. It is added to the seed of every data set's drawn split,
             or is its fold.
 
     Attributes:
         names: The data sets' names in the order of the stream.
+        unseen: The names of the data sets that are only evaluated.
         absent: By name, why a data set that was learnt before cannot be read any more.
         sources: By name and split, the data behind the streams.
         overlaps: The shared images, by pair of splits.
 
     Raises:
         ConfigError: Two data sets share a name, `order` does not name each once, `shared` is
-            unknown, or images are shared and must not be.
+            unknown, images are shared and must not be, or nothing of `evaluate_only` is a test
+            split.
     """
 
     target_kind: ClassVar[str] = "scores"
@@ -86,6 +102,11 @@ class QualityStream(CLScenario):
         splits: int | None = None,
         folds: int | None = None,
         split_index: int | None = None,
+        evaluate_only: Sequence[QualityDataset] = (),
+        evaluated_before: Sequence[int] = (),
+        split_by: str | Mapping[str, str] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        min_images: int = 10,
     ) -> None:
         check_split(splits, folds, split_index)
         patches = Patches(patches_per_image, patch_pool)
@@ -97,13 +118,17 @@ class QualityStream(CLScenario):
             raise ConfigError(
                 f"scenario.shared: expected 'remove', 'keep' or 'error', got {shared!r}."
             )
+        datasets = split_data_sets(datasets, split_by, groups, min_images)
         ordered = _in_order(datasets, order)
         self.names = [dataset.name for dataset in ordered]
-        self.absent = {d.name: d.reason for d in ordered if isinstance(d, AbsentDataset)}
+        self.unseen = _unseen_names(evaluate_only, self.names)
+        every = [*ordered, *evaluate_only]
+        self.absent = {d.name: d.reason for d in every if isinstance(d, AbsentDataset)}
         parts: dict[tuple[str, str], QualityDataset] = {
             (data.name, part): data.subset(part) for data in ordered for part in SPLITS
         }
-        stages = {name: sum(k >= p for p in learnt_before) for k, name in enumerate(self.names)}
+        parts |= {(data.name, "test"): data.subset("test") for data in evaluate_only}
+        stages = _stages(self.names, learnt_before) | _stages(self.unseen, evaluated_before)
         self.sources, self.overlaps = without_overlap(parts, shared, stages)
         if max_train is not None:
             for name in self.names:
@@ -112,7 +137,7 @@ class QualityStream(CLScenario):
         self.train_transform = train_transform
         self.eval_transform = eval_transform
         self.patches = patches if patches_per_image > 1 else None
-        streams = [self._stream(split) for split in SPLITS]
+        streams = [*(self._stream(split) for split in SPLITS), self._unseen_stream()]
         super().__init__([stream for stream in streams if len(stream)])
 
     def _stream(self, split: str) -> EagerCLStream[NamedExperience]:
@@ -132,10 +157,20 @@ class QualityStream(CLScenario):
             experience.current_experience = place  # Avalanche numbers the existing ones
         return stream
 
+    def _unseen_stream(self) -> EagerCLStream[NamedExperience]:
+        """Return the stream of the data sets that are only evaluated."""
+        there = [name for name in self.unseen if name not in self.absent]
+        experiences = [NamedExperience(name, self.dataset(name, "test"), 0) for name in there]
+        stream = EagerCLStream(UNSEEN, experiences)
+        for experience in experiences:
+            experience.current_experience = evaluated_names(self).index(experience.name)
+        return stream
+
     @property
     def notes(self) -> list[str]:
         """Notes on the data for readers of the results."""
-        warnings = [text for n in self.names for text in self.sources[n, "train"].score_warnings]
+        own = [*((n, "train") for n in self.names), *((n, "test") for n in self.unseen)]
+        warnings = [text for part in own for text in self.sources[part].score_warnings]
         return [*map(str, self.overlaps), *warnings]
 
     def dataset(self, name: str, split: str) -> AvalancheDataset:
@@ -151,8 +186,35 @@ class QualityStream(CLScenario):
         return self.dataset(name, "val") if len(self.sources[name, "val"]) else None
 
     def tested(self, learnt: Collection[int]) -> list[int]:
-        """Return the data sets that a model may be tested on: all there are, whatever it learnt."""
-        return [place for place, name in enumerate(self.names) if name not in self.absent]
+        """Return the data sets that a model may be tested on: all there are, whatever it learnt.
+
+        They are places in the stream; those of data sets that are only evaluated come after it.
+        """
+        return [k for k, name in enumerate(evaluated_names(self)) if name not in self.absent]
+
+
+def _stages(names: Sequence[str], before: Sequence[int]) -> dict[str, int]:
+    """Return the stage of a stream that grew in which each data set came, from 0."""
+    return {name: sum(k >= p for p in before) for k, name in enumerate(names)}
+
+
+def _unseen_names(evaluate_only: Sequence[QualityDataset], learnt: Sequence[str]) -> list[str]:
+    """Return the names of the data sets that are only evaluated, each of which has a test split."""
+    names: list[str] = []
+    for data in evaluate_only:
+        if data.name in (*learnt, *names):
+            raise ConfigError(
+                f"scenario.evaluate_only: another data set is called '{data.name}' already. What "
+                "is learnt is evaluated anyway; give a further one a name of its own: "
+                "dict(type=..., name='...')."
+            )
+        if not len(data.subset("test")) and not isinstance(data, AbsentDataset):
+            raise ConfigError(
+                f"scenario.evaluate_only: {data.name} has no test split. To test on all of its "
+                "images, set fractions=(0, 0, 1) (and split_column=None)."
+            )
+        names.append(data.name)
+    return names
 
 
 def _drawn(data: QualityDataset, count: int, seed: int) -> QualityDataset:

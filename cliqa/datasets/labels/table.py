@@ -6,8 +6,8 @@ import logging
 import math
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,8 @@ class ScoreTable:
             split.
         sources: Each row's label file where there are several, or None.
         score_name: The scores' name in a user's file; empty for official formats.
+        attributes: What else is known of each image, such as its ``distortion``, by the attribute;
+            ``""`` for an image of which it is not known.
 
     Raises:
         DatasetError: The columns differ in length.
@@ -52,6 +54,7 @@ class ScoreTable:
     splits: tuple[str, ...] | None = None
     sources: tuple[Path, ...] | None = None
     score_name: str = ""
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("raw", "std", "groups", "splits", "rows", "sources"):
@@ -83,6 +86,9 @@ class ScoreTable:
             splits=None if self.splits is None else tuple(self.splits[i] for i in picked),
             rows=tuple(self.rows[i] for i in picked),
             sources=None if self.sources is None else tuple(self.sources[i] for i in picked),
+            attributes={
+                name: tuple(column[i] for i in picked) for name, column in self.attributes.items()
+            },
         )
 
 
@@ -102,6 +108,11 @@ def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
         source=tables[0].source,
         sources=tuple(table.source for table in tables for _ in table.rows),
         score_name=tables[0].score_name,
+        attributes={
+            name: tuple(value for table in tables for value in table.attributes[name])
+            for name in tables[0].attributes
+            if all(name in table.attributes for table in tables)
+        },
     )
 
 

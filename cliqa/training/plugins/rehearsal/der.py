@@ -75,6 +75,10 @@ class DER(SampleMemory):
             )
         self.check_stream(strategy)
 
+    def needs_boundaries(self) -> str:
+        """Return nothing: every batch is offered to the memory as it comes."""
+        return ""
+
     def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
         """Start loading memory batches, unless the memory is empty."""
         terms = (self.alpha > 0) + (self.beta > 0)

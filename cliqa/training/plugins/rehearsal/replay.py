@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cliqa.models.arguments import check_integer
 from cliqa.registry import PLUGINS
+from cliqa.training.loop.batching import MixedLoader
 from cliqa.training.loop.stream_data import classes_of
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Experience, Samples, Strategy
@@ -142,18 +143,54 @@ class Replay(SampleMemory):
                 "Replay: policy='class_balanced' needs classes, and this stream has "
                 "scores. Use 'experience_balanced' or 'reservoir'."
             )
+        if strategy.arrived is None:
+            self._mix_in(strategy)
+
+    def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Add the memory as it is now to a chunk's batches, where nobody tells boundaries."""
+        if strategy.arrived is None:
+            return
+        while isinstance(strategy.dataloader, MixedLoader):
+            strategy.dataloader = strategy.dataloader.new
+        self._mix_in(strategy)
+
+    def _mix_in(self, strategy: Strategy) -> None:
+        """Add the memory to the new batches, unless it is empty."""
         if len(self):
             memory = self.memory(strategy.experience.origin_stream)
             strategy.mix_in(memory, self.batch_size_mem or strategy.train_mb_size)
 
+    def after_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Offer a chunk's samples to the memory, where nobody tells boundaries."""
+        if strategy.arrived is not None:
+            count = len(strategy.experience.dataset)
+            experience, seed = strategy.experience.current_experience, self.seed_of(strategy)
+            self.add(experience, count, seed, samples=strategy.arrived)
+
+    def needs_boundaries(self) -> str:
+        """Return why an experience's end must be known: shares of experiences, or of classes."""
+        if type(self) is not Replay:
+            return super().needs_boundaries()
+        needed = "it shares the memory equally (policy='reservoir' does not)"
+        return "" if self.policy == "reservoir" else needed
+
     def after_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Offer the experience's samples to the memory."""
+        if strategy.arrived is not None:
+            return  # all of its chunks were
         experience, data = strategy.experience.current_experience, strategy.experience.dataset
         balanced = self.policy == "class_balanced"
         classes = torch.tensor([int(c) for c in data.targets]) if balanced else None
         self.add(experience, len(data), self.seed_of(strategy), classes)
 
-    def add(self, experience: int, count: int, seed: int, classes: Tensor | None = None) -> None:
+    def add(
+        self,
+        experience: int,
+        count: int,
+        seed: int,
+        classes: Tensor | None = None,
+        samples: Sequence[int] | None = None,
+    ) -> None:
         """Draw the memory from its samples and an experience's.
 
         Args:
@@ -161,12 +198,18 @@ class Replay(SampleMemory):
             count: Its number of samples.
             seed: Seed of the keys.
             classes: (N,), int64, if classes are balanced.
+            samples: Indices of those that are offered now; None for all. A sample's key is the same
+                in both cases, and so is the memory once all have been offered.
         """
         keys = torch.rand(
             count, generator=generator(seed, "replay", experience), dtype=torch.float64
         )
+        index = torch.arange(count) if samples is None else torch.tensor(sorted(set(samples)))
+        fresh = ~torch.isin(index, self._index[self._experience == experience])
+        index = index[fresh] if samples is not None else index  # a further epoch over a chunk
+        keys, count = keys[index], len(index)
         self._experience = torch.cat([self._experience, torch.full((count,), experience)])
-        self._index = torch.cat([self._index, torch.arange(count)])
+        self._index = torch.cat([self._index, index])
         own = torch.full((count,), -1) if classes is None else classes
         self._class = torch.cat([self._class, own])
         self._key = torch.cat([self._key, keys])
