@@ -144,8 +144,7 @@ class _Epochs:
         seconds = time.monotonic() - self._lap
         self._forecast.trained(self._index, strategy.epochs_done, seconds)
         _report(row, self._parts.targets, strategy.train_epochs, seconds, self._forecast.left())
-        told = {key: value for key, value in row.items() if key != "anytime"}
-        Audience(strategy.evaluator.loggers).epoch(told, len(self._run.epochs) + 1)
+        Audience(strategy.evaluator.loggers).epoch(row, len(self._run.epochs) + 1)
         ends = strategy.epochs_done == strategy.train_epochs or strategy.selection.stopped
         self._run.finish_epoch(strategy, row, seconds, ends and not spanning(strategy))
         self._lap = time.monotonic()

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from avalanche.training.templates import SupervisedTemplate
 
 from cliqa.engine.plugins import build_plugins
 from cliqa.engine.sections import strategy_component
 from cliqa.engine.streams import online_of
-from cliqa.registry import PLUGINS
+from cliqa.registry import PLUGINS, Component
+from cliqa.training.loop.stream_data import StreamData
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.utils.errors import ConfigError
 
@@ -44,6 +46,11 @@ def _mistakes(section: Mapping[str, Any]) -> Iterator[str]:
             f"cl_strategy '{section['type']}': Avalanche's makes batches of its own. With "
             f"scenario.online use one of this package's, or {ALONE}."
         )
+    elif _loads_itself(component):
+        yield (
+            f"cl_strategy '{section['type']}': loads whole experiences. Let it load "
+            f"self.new_samples() in training_epoch and set takes_chunks=True, or {ALONE}."
+        )
     for index, plugin in enumerate(_plugins(section)):
         if not isinstance(plugin, ContinualPlugin):
             yield (
@@ -56,6 +63,17 @@ def _mistakes(section: Mapping[str, Any]) -> Iterator[str]:
                 f"cl_strategy.{key}: chooses among epochs over the same images, and with "
                 f"scenario.online every epoch has new ones. Drop it, or {ALONE}."
             )
+
+
+def _loads_itself(component: Component) -> bool:
+    """Return whether a strategy makes a training loader of its own, and not one of a chunk."""
+    own = getattr(component, "make_train_dataloader", None)
+    known = own in (
+        None,
+        StreamData.make_train_dataloader,
+        SupervisedTemplate.make_train_dataloader,
+    )
+    return not known and not getattr(component, "takes_chunks", False)
 
 
 def _of_boundaries(section: Mapping[str, Any]) -> Iterator[str]:

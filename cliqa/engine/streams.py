@@ -13,7 +13,7 @@ from cliqa.benchmarks.attribute_split import KEYS, split_data_sets
 from cliqa.benchmarks.online import OnlineStream, as_online
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.benchmarks.random_splits import given_split
-from cliqa.config.arguments import checked_arguments
+from cliqa.config.arguments import check_argument_names, checked_arguments
 from cliqa.config.trust import TRUST, untrusted_source
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.storage import MANIFEST
@@ -75,6 +75,7 @@ def online_of(scenario: Mapping[str, Any]) -> OnlineStream | None:
         return None
     if not isinstance(section, Mapping):
         raise ConfigError(f"scenario.online: expected dict(chunk_size=..., ...), got {section!r}.")
+    check_argument_names(OnlineStream, [str(key) for key in section], (), "scenario.online")
     return OnlineStream(**checked_arguments(OnlineStream, section, "scenario.online."))
 
 

@@ -14,9 +14,11 @@ import torch
 
 from cliqa.engine import train as engine_train
 from cliqa.engine.check import check_config
+from cliqa.engine.online import check_online
 from cliqa.engine.run import Run
 from cliqa.engine.train import train
 from cliqa.evaluation.anytime import anytime_area, anytime_points
+from cliqa.training.supervised.nearest_class_mean import NearestClassMean
 from cliqa.utils.errors import ConfigError
 from cliqa.visualization.history import load_metrics
 
@@ -145,7 +147,7 @@ def test_a_reservoir_needs_no_boundaries(of_chunks: Callable[..., Config], work:
         ({"reset_optimizer": True}, {"boundaries": "hidden"}, "reset_optimizer: resets at"),
         ({"type": "Cumulative"}, {"seed": 0}, "'Cumulative': trains on all earlier images"),
         ({"keep_best": True}, {"seed": 0}, r"cl_strategy\.keep_best: chooses among epochs"),
-        ({}, {"chunk_sise": 4}, r"scenario\.online\..*chunk_sise"),
+        ({}, {"chunk_sise": 4}, r"online: unexpected argument 'chunk_sise'\. Did you mean"),
         ({}, {"chunk_size": 0}, r"scenario\.online\.chunk_size=0: must be at least 2"),
     ],
 )
@@ -167,6 +169,31 @@ def test_the_section_is_a_dict(of_chunks: Callable[..., Config]) -> None:
 def test_methods_without_boundaries_are_taken(of_chunks: Callable[..., Config], name: str) -> None:
     own = {"DER": {"mem_size": 5}, "Replay": {"mem_size": 5, "policy": "reservoir"}}.get(name, {})
     check_config(of_chunks({"type": name, **own}, boundaries="hidden"))
+
+
+def test_a_strategy_that_loads_whole_experiences_is_refused(
+    of_chunks: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NearestClassMean, "takes_chunks", False)
+    with pytest.raises(ConfigError, match=r"'NearestClassMean': loads whole experiences"):
+        check_online(of_chunks({"type": "NearestClassMean"}, seed=0))
+
+
+def test_class_means_take_every_sample_once(
+    split_config: Config, work: Work, assert_same: Callable[[Any, Any], None]
+) -> None:
+    head = {"type": "PrototypeHead", "num_classes": 10, "in_channels": 8}
+    split_config["model"]["head"] = head
+    del split_config["cl_strategy"]["mem_size"], split_config["cl_strategy"]["scheduler"]
+    split_config["cl_strategy"] |= {"type": "NearestClassMean", "train_epochs": 1}
+    found = []
+    for size in (10000, 40):
+        split_config["scenario"] |= {"n_experiences": 2, "online": {"chunk_size": size}}
+        config = {**split_config, "loggers": [], "metrics": []}
+        found.append(final(work(config, f"chunks{size}"))["model"])
+    for key in found[0]:
+        if "head" in key:
+            assert torch.allclose(found[0][key].float(), found[1][key].float(), atol=1e-5)
 
 
 def test_classes_come_in_chunks_too(split_config: Config, work: Work) -> None:

@@ -123,6 +123,16 @@ class StreamData(Base):
         last = len(self.chunks_of([self.experience])) - 1
         return max(0, min(self.epochs_done // max(1, self.passes), last))
 
+    takes_chunks = False
+    """A strategy that makes loaders of its own loads `new_samples` alone."""
+
+    def new_samples(self) -> Samples:
+        """Return the samples that this epoch trains on: the current chunk's, or all of the step."""
+        chunks = self.chunks_of([self.experience])
+        if not self.passes or not chunks:
+            return self.adapted_dataset
+        return self.adapted_dataset.subset(chunks[self.chunk_index])
+
     @property
     def arrived(self) -> Sequence[int] | None:  # type: ignore[override]
         """Indices of the chunk that is trained on, where boundaries are hidden; see `Strategy`."""
