@@ -3,11 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 Row = Mapping[str, Any]
+
+
+class AnytimeScores(NamedTuple):
+    """The scores of a model during an online stream.
+
+    Attributes:
+        images: How many images have arrived in all.
+        step: The experience that is being learnt.
+        scores: The measure by data set.
+    """
+
+    images: int
+    step: int
+    scores: Mapping[str, float | None]
+
+
+def anytime_scores(rows: Sequence[Row], measure: str) -> list[AnytimeScores]:
+    """Return the scores of every evaluation, in time: within experiences and at their ends.
+
+    Args:
+        rows: Those of ``metrics.jsonl``. Of an epoch they have ``images``, how many of the
+            experience have arrived, and ``anytime``, the measure by data set, if it was evaluated.
+        measure: ``"srcc"`` or ``"accuracy"``.
+    """
+    before, found = 0, []
+    epochs = [row for row in rows if row["kind"] == "epoch" and "images" in row]
+    for step in sorted({row["experience"] for row in epochs}):
+        own = [row for row in epochs if row["experience"] == step]
+        inside = [row for row in own if "anytime" in row]
+        found += [AnytimeScores(before + r["images"], step, r["anytime"]) for r in inside]
+        before += own[-1]["images"]
+        ends = [row for row in rows if row["kind"] == "eval" and row["experience"] == step]
+        if ends:
+            scores = {row["dataset"]: row[measure] for row in ends}
+            found.append(AnytimeScores(before, step, scores))
+    return found
 
 
 def anytime_points(
@@ -16,8 +52,7 @@ def anytime_points(
     """Return the model's mean measure over what was seen so far, against the images seen.
 
     Args:
-        rows: Those of ``metrics.jsonl``. Of an epoch they have ``images``, how many of the
-            experience have arrived, and ``anytime``, the measure by data set, if it was evaluated.
+        rows: As `anytime_scores`.
         names: The experiences.
         measure: ``"srcc"`` or ``"accuracy"``.
 
@@ -25,19 +60,10 @@ def anytime_points(
         (images that have arrived in all, mean over the experiences so far, the current one too;
         None where one of them is not defined).
     """
-    before, points = 0, []
-    epochs = [row for row in rows if row["kind"] == "epoch"]
-    evaluations = [row for row in rows if row["kind"] == "eval"]
-    for step in sorted({row["experience"] for row in epochs if "images" in row}):
-        own = [row for row in epochs if row["experience"] == step]
-        scores = {row["dataset"]: row[measure] for row in evaluations if row["experience"] == step}
-        seen = names[: step + 1]
-        inside = [row for row in own if "anytime" in row]
-        points += [(before + row["images"], _mean(row["anytime"], seen)) for row in inside]
-        before += own[-1]["images"]
-        if scores:
-            points.append((before, _mean(scores, seen)))
-    return points
+    return [
+        (point.images, _mean(point.scores, names[: point.step + 1]))
+        for point in anytime_scores(rows, measure)
+    ]
 
 
 def anytime_area(points: Sequence[tuple[int, float | None]]) -> float | None:

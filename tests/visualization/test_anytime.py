@@ -1,0 +1,37 @@
+"""The curve of an online stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cliqa.visualization.anytime import draw_anytime
+
+ROWS: list[dict[str, Any]] = [
+    {"kind": "epoch", "experience": 0, "images": 10, "anytime": {"a": 0.2, "b": 0.9, "c": None}},
+    {"kind": "epoch", "experience": 0, "images": 30},
+    {"kind": "epoch", "experience": 1, "images": 20},
+    *(
+        {"kind": "eval", "experience": t, "dataset": name, "srcc": value}
+        for t, scores in enumerate(((0.5, -1.0, 0.1), (0.3, 0.7, 0.2)))
+        for name, value in zip("abc", scores, strict=True)
+    ),
+]
+RESULTS: dict[str, Any] = {
+    "matrix": {"srcc": [[0.5, -1.0, 0.1], [0.3, 0.7, 0.2]]},
+    "experiences": ["a", "b"],
+    "datasets": ["a", "b", "c"],
+    "unseen": ["c"],
+}
+
+
+def test_every_set_has_a_line_and_the_seen_a_mean() -> None:
+    axes = draw_anytime(ROWS, RESULTS).axes[0]
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert lines["a"].get_xdata().tolist() == [10, 30, 50]
+    assert lines["b"].get_ydata().tolist() == [0.9, -1.0, 0.7]
+    assert "c (unseen)" in lines
+    assert lines["mean of the seen"].get_ydata().tolist() == pytest.approx([0.2, 0.5, 0.5])
+    (border,) = [line for line in axes.get_lines() if line.get_xdata()[0] == line.get_xdata()[-1]]
+    assert border.get_xdata()[0] == 30
