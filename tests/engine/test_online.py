@@ -167,7 +167,8 @@ def test_the_section_is_a_dict(of_chunks: Callable[..., Config]) -> None:
 
 @pytest.mark.parametrize("name", ["DER", "Replay", "Naive"])
 def test_methods_without_boundaries_are_taken(of_chunks: Callable[..., Config], name: str) -> None:
-    own = {"DER": {"mem_size": 5}, "Replay": {"mem_size": 5, "policy": "reservoir"}}.get(name, {})
+    known: dict[str, Config] = {"DER": {}, "Replay": {"policy": "reservoir"}}
+    own = {"mem_size": 5, **known[name]} if name in known else {}
     check_config(of_chunks({"type": name, **own}, boundaries="hidden"))
 
 

@@ -77,6 +77,7 @@ class StreamData(Base):
     loss_sum: Tensor
     loss_count: int
     retain_graph: bool
+    train_epochs: int
     eval_mb_size: int
     train: Callable[..., Any]
     eval: Callable[..., Any]
@@ -134,7 +135,7 @@ class StreamData(Base):
         return self.adapted_dataset.subset(chunks[self.chunk_index])
 
     @property
-    def arrived(self) -> Sequence[int] | None:  # type: ignore[override]
+    def arrived(self) -> Sequence[int] | None:
         """Indices of the chunk that is trained on, where boundaries are hidden; see `Strategy`."""
         arrival = getattr(self.experience, "arrival", None) if self.passes else None
         return arrival.chunks[self.chunk_index] if arrival is not None and arrival.hidden else None
