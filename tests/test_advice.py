@@ -19,6 +19,7 @@ import torch
 import torchvision
 
 from cliqa import registry
+from cliqa.benchmarks.online import OnlineStream
 from cliqa.config.names import parse_file
 from cliqa.config.options import apply_options
 from cliqa.models.backbones.extractor import build_extractor
@@ -102,7 +103,7 @@ def all_texts() -> tuple[tuple[Path, int, str], ...]:
 @cache
 def known_keys() -> frozenset[str]:
     """Return every name that a config, a function or a class of the package takes."""
-    names = {"type", *TrainingOptions.__dataclass_fields__}
+    names = {"type", *TrainingOptions.__dataclass_fields__, *OnlineStream.__dataclass_fields__}
     registries = [v for v in vars(registry).values() if isinstance(v, ComponentRegistry)]
     for each in registries:
         for name in each.names():

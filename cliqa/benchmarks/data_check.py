@@ -16,6 +16,9 @@ from cliqa.utils.paths import home_path
 
 logger = get_logger(__name__)
 
+UNSEEN = "evaluate_only"
+"""The key of data sets that are tested on and never trained on: in every random split the same."""
+
 TYPES: dict[str, tuple[type, ...]] = {
     "labels": (str,),
     "seed": (int,),
@@ -58,7 +61,8 @@ def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
         if section["type"] == "ScoreFile":
             found = examine(section, root, copies=tell)
             mistakes.add(found.mistakes)
-            if isinstance(split, int) and found.table is not None and not found.drawn:
+            drawn = found.drawn or where.startswith(f"scenario.{UNSEEN}")
+            if isinstance(split, int) and found.table is not None and not drawn:
                 mistakes.add([given_split(section["labels"])])
             file = Path(section["labels"]).name
             lines += [f"{file}: {line}" for line in found.lines(section.get("seed", 0))]
@@ -80,13 +84,14 @@ def _sections(scenario: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]
     listed, base = scenario.get("datasets"), scenario.get("dataset_root") or "."
     if isinstance(listed, str):
         listed = preset(listed) if listed in PRESETS else []
-    if not isinstance(listed, (list, tuple)) or not isinstance(base, str):
+    if not isinstance(base, str):
         return
-    for index, section in enumerate(listed):
-        if isinstance(section, Mapping) and _is_plain(section):
-            root = str(home_path(base) / home_path(section["root"]))
-            seeded = with_split(section, scenario)
-            yield f"scenario.datasets[{index}]", {**seeded, "root": root}
+    for key, sections in (("datasets", listed), (UNSEEN, scenario.get(UNSEEN))):
+        for index, section in enumerate(sections if isinstance(sections, (list, tuple)) else ()):
+            if isinstance(section, Mapping) and _is_plain(section):
+                root = str(home_path(base) / home_path(section["root"]))
+                own = section if key == UNSEEN else with_split(section, scenario)
+                yield f"scenario.{key}[{index}]", {**own, "root": root}
 
 
 def _is_plain(section: Mapping[str, Any]) -> bool:

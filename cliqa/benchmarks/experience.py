@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from avalanche.benchmarks import DatasetExperience
+from avalanche.benchmarks import CLScenario, DatasetExperience
 from avalanche.benchmarks.utils import AvalancheDataset
 
+from cliqa.benchmarks.online import Arrival
 from cliqa.benchmarks.patches import Patches
 from cliqa.datasets.base import QualityDataset
 
@@ -18,6 +19,9 @@ class NamedExperience(DatasetExperience):
         index: Its place in the stream.
         patches: How training draws patches of its images; None for one sample per image.
         source: The data set itself, without transforms, where it is of images.
+
+    Attributes:
+        arrival: The chunks in which the samples arrive (`as_online`); None for all at once.
     """
 
     def __init__(
@@ -31,4 +35,15 @@ class NamedExperience(DatasetExperience):
         super().__init__(dataset=dataset, current_experience=index)
         self.name = name
         self.patches = patches
+        self.arrival: Arrival | None = None
         self.source = source
+
+
+def unseen_names(benchmark: CLScenario) -> list[str]:
+    """Return the names of the data sets of a benchmark that are evaluated and never learnt."""
+    return list(getattr(benchmark, "unseen", ()))
+
+
+def evaluated_names(benchmark: CLScenario) -> list[str]:
+    """Return the names of all data sets that a benchmark evaluates, those it learns first."""
+    return [*benchmark.names, *unseen_names(benchmark)]

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 from avalanche.benchmarks import CLScenario
 from avalanche.benchmarks.scenarios.generic_scenario import EagerCLStream
-from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TransformGroups
-from torch import Tensor
+from avalanche.benchmarks.utils import AvalancheDataset
 
 from cliqa.benchmarks.absent import AbsentDataset
-from cliqa.benchmarks.experience import NamedExperience
+from cliqa.benchmarks.attribute_split import split_data_sets
+from cliqa.benchmarks.experience import NamedExperience, evaluated_names
 from cliqa.benchmarks.overlap import without_overlap
-from cliqa.benchmarks.patches import Patches, ReadFirst, StoredImages
+from cliqa.benchmarks.patches import Patches
 from cliqa.benchmarks.random_splits import check_split
+from cliqa.benchmarks.samples import Transform, with_transforms
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.labels.ratings import rating_rows
 from cliqa.losses.ratings import Wanted
 from cliqa.registry import SCENARIOS
-from cliqa.transforms.fixed_start import FixedStart
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.mistakes import Mistakes
 from cliqa.utils.seed import generator
 
-Transform = Callable[[Tensor], Tensor]
 SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
+
+UNSEEN = "unseen"
+"""The name of the stream of the data sets that are only evaluated."""
 
 
 @SCENARIOS.register_module()
@@ -57,19 +58,31 @@ class QualityStream(CLScenario):
             matters: of images that a data set before such a position trains or validates on and one
             behind it tests on, the test images are taken out, as the model has seen them.
         splits: How many random splits a study runs (`cliqa.studies`); a run is of one of them.
+        evaluate_only: Data sets that are tested on after every experience and never trained on:
+            their test splits (``fractions=(0, 0, 1)`` makes all images of a data set one). They are
+            the stream ``unseen_stream``, with the places after all experiences. `split_index` does
+            not change them.
+        evaluated_before: How many of these there were at each position of `learnt_before`, set by
+            ``--extend`` too.
+        split_by: Cut the data sets into experiences by an attribute of their images; see
+            `split_data_sets`.
+        groups: Values of that attribute that are learnt together.
+        min_images: Images of the smallest such experience, to train on and to test on.
         folds: Or how many folds: each image is in one of their test splits.
         split_index: Which of them, from 0. It is added to the seed of every data set's drawn split,
             or is its fold.
 
     Attributes:
         names: The data sets' names in the order of the stream.
+        unseen: The names of the data sets that are only evaluated.
         absent: By name, why a data set that was learnt before cannot be read any more.
         sources: By name and split, the data behind the streams.
         overlaps: The shared images, by pair of splits.
 
     Raises:
         ConfigError: Two data sets share a name, `order` does not name each once, `shared` is
-            unknown, or images are shared and must not be.
+            unknown, images are shared and must not be, or nothing of `evaluate_only` is a test
+            split.
     """
 
     target_kind: ClassVar[str] = "scores"
@@ -90,6 +103,11 @@ class QualityStream(CLScenario):
         splits: int | None = None,
         folds: int | None = None,
         split_index: int | None = None,
+        evaluate_only: Sequence[QualityDataset] = (),
+        evaluated_before: Sequence[int] = (),
+        split_by: str | Mapping[str, str] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        min_images: int = 10,
     ) -> None:
         check_split(splits, folds, split_index)
         patches = Patches(patches_per_image, patch_pool)
@@ -101,13 +119,17 @@ class QualityStream(CLScenario):
             raise ConfigError(
                 f"scenario.shared: expected 'remove', 'keep' or 'error', got {shared!r}."
             )
+        datasets = split_data_sets(datasets, split_by, groups, min_images)
         ordered = _in_order(datasets, order)
         self.names = [dataset.name for dataset in ordered]
-        self.absent = {d.name: d.reason for d in ordered if isinstance(d, AbsentDataset)}
+        self.unseen = _unseen_names(evaluate_only, self.names)
+        every = [*ordered, *evaluate_only]
+        self.absent = {d.name: d.reason for d in every if isinstance(d, AbsentDataset)}
         parts: dict[tuple[str, str], QualityDataset] = {
             (data.name, part): data.subset(part) for data in ordered for part in SPLITS
         }
-        stages = {name: sum(k >= p for p in learnt_before) for k, name in enumerate(self.names)}
+        parts |= {(data.name, "test"): data.subset("test") for data in evaluate_only}
+        stages = _stages(self.names, learnt_before) | _stages(self.unseen, evaluated_before)
         self.sources, self.overlaps = without_overlap(parts, shared, stages)
         if max_train is not None:
             for name in self.names:
@@ -117,7 +139,7 @@ class QualityStream(CLScenario):
         self.eval_transform = eval_transform
         self.patches = patches if patches_per_image > 1 else None
         self._ratings: Wanted | None = None
-        streams = [self._stream(split) for split in SPLITS]
+        streams = [*(self._stream(split) for split in SPLITS), self._unseen_stream()]
         super().__init__([stream for stream in streams if len(stream)])
 
     def _stream(self, split: str) -> EagerCLStream[NamedExperience]:
@@ -137,10 +159,20 @@ class QualityStream(CLScenario):
             experience.current_experience = place  # Avalanche numbers the existing ones
         return stream
 
+    def _unseen_stream(self) -> EagerCLStream[NamedExperience]:
+        """Return the stream of the data sets that are only evaluated."""
+        there = [name for name in self.unseen if name not in self.absent]
+        experiences = [NamedExperience(name, self.dataset(name, "test"), 0) for name in there]
+        stream = EagerCLStream(UNSEEN, experiences)
+        for experience in experiences:
+            experience.current_experience = evaluated_names(self).index(experience.name)
+        return stream
+
     @property
     def notes(self) -> list[str]:
         """Notes on the data for readers of the results."""
-        warnings = [text for n in self.names for text in self.sources[n, "train"].score_warnings]
+        own = [*((n, "train") for n in self.names), *((n, "test") for n in self.unseen)]
+        warnings = [text for part in own for text in self.sources[part].score_warnings]
         return [*map(str, self.overlaps), *warnings]
 
     def rate(self, wanted: Wanted) -> None:
@@ -172,55 +204,41 @@ class QualityStream(CLScenario):
         return self.dataset(name, "val") if len(self.sources[name, "val"]) else None
 
     def tested(self, learnt: Collection[int]) -> list[int]:
-        """Return the data sets that a model may be tested on: all there are, whatever it learnt."""
-        return [place for place, name in enumerate(self.names) if name not in self.absent]
+        """Return the data sets that a model may be tested on: all there are, whatever it learnt.
+
+        They are places in the stream; those of data sets that are only evaluated come after it.
+        """
+        return [k for k, name in enumerate(evaluated_names(self)) if name not in self.absent]
+
+
+def _stages(names: Sequence[str], before: Sequence[int]) -> dict[str, int]:
+    """Return the stage of a stream that grew in which each data set came, from 0."""
+    return {name: sum(k >= p for p in before) for k, name in enumerate(names)}
+
+
+def _unseen_names(evaluate_only: Sequence[QualityDataset], learnt: Sequence[str]) -> list[str]:
+    """Return the names of the data sets that are only evaluated, each of which has a test split."""
+    names: list[str] = []
+    for data in evaluate_only:
+        if data.name in (*learnt, *names):
+            raise ConfigError(
+                f"scenario.evaluate_only: another data set is called '{data.name}' already. What "
+                "is learnt is evaluated anyway; give a further one a name of its own: "
+                "dict(type=..., name='...')."
+            )
+        if not len(data.subset("test")) and not isinstance(data, AbsentDataset):
+            raise ConfigError(
+                f"scenario.evaluate_only: {data.name} has no test split. To test on all of its "
+                "images, set fractions=(0, 0, 1) (and split_column=None)."
+            )
+        names.append(data.name)
+    return names
 
 
 def _drawn(data: QualityDataset, count: int, seed: int) -> QualityDataset:
     """Return `count` images of a data set in their order, or all where there are fewer."""
     order = torch.randperm(len(data), generator=generator(seed, "max_train", data.name))
     return data.select(sorted(order[:count].tolist()))
-
-
-def with_transforms(
-    data: QualityDataset,
-    train_transform: Transform,
-    eval_transform: Transform,
-    patches: Patches | None = None,
-    ratings: np.ndarray | None = None,
-) -> AvalancheDataset:
-    """Return Avalanche's view of a data set, in evaluation mode.
-
-    `patches` is how training draws patches of the images; None for one sample per image. `ratings`
-    (N, 1 + K) is a third entry of the samples; None for none.
-    """
-    transforms: dict[str, Any] = {"train": train_transform, "eval": eval_transform}
-    source: Any = data
-    if patches is not None:
-        source = StoredImages(data)
-        start = FixedStart(train_transform, patches.pool)
-        transforms = {"train": start, "eval": ReadFirst(eval_transform)}
-    groups = TransformGroups(transforms)
-    # explicit, as Avalanche 0.6 ignores the current group and starts in training mode
-    targets = DataAttribute(data.scores.tolist(), "targets")  # known without reading an image
-    attributes = [targets]
-    if ratings is not None:
-        attributes.append(DataAttribute(_Rows(ratings), "ratings", use_in_getitem=True))
-    made = AvalancheDataset([source], data_attributes=attributes, transform_groups=groups)
-    return made.eval()
-
-
-class _Rows(Sequence[Tensor]):
-    """The rows of an array as tensors; of a tensor Avalanche makes lists of numbers."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        self._array = array
-
-    def __len__(self) -> int:
-        return len(self._array)
-
-    def __getitem__(self, index: int) -> Tensor:  # type: ignore[override]
-        return torch.from_numpy(self._array[index])
 
 
 def _in_order(

@@ -35,7 +35,7 @@ class Part:
     taken: tuple[str, ...] = ()
 
 
-SCENARIO_KEYS = ("dataset_type", "dataset_root", "generate")
+SCENARIO_KEYS = ("dataset_type", "dataset_root", "generate", "online")
 STRATEGY_KEYS = (
     *("optimizer", "scheduler", "loss", "plugins"),
     *("train_mb_size", "train_epochs", "eval_mb_size", "eval_every"),
@@ -92,7 +92,8 @@ def _scenario_parts(scenario: Mapping[str, Any]) -> Iterator[Part]:
     """Yield the components of the scenario; ``dataset_type`` is an alias of its ``type``."""
     name = scenario.get("type", scenario.get("dataset_type"))
     yield Part(("SCENARIOS",), {**scenario, "type": name}, "scenario", SCENARIO_KEYS)
-    yield from _list_parts("DATASETS", scenario, "datasets", "scenario.")
+    for key in ("datasets", "evaluate_only"):
+        yield from _list_parts("DATASETS", scenario, key, "scenario.")
     if scenario.get("generate") is not None:
         yield Part(("GENERATORS",), scenario["generate"], "scenario.generate")
     for key in ("train_transform", "eval_transform"):

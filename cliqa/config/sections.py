@@ -145,7 +145,7 @@ ELSEWHERE = {
     "reset_optimizer": "cl_strategy.{}",
     **dict.fromkeys(("backbone", "neck", "head", "text_encoder"), "model.{}"),
     **dict.fromkeys(("datasets", "train_transform", "eval_transform"), "scenario.{}"),
-    **dict.fromkeys(("dataset_root", "patches_per_image"), "scenario.{}"),
+    **dict.fromkeys(("dataset_root", "patches_per_image", "evaluate_only"), "scenario.{}"),
     "optimizer_config": "cl_strategy.optimizer",
     "lr_config": "cl_strategy.scheduler",
     **dict.fromkeys(("checkpoint", "checkpoint_interval"), "checkpoint_config"),

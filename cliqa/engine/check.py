@@ -11,6 +11,7 @@ from avalanche.training.templates import SupervisedTemplate
 from cliqa.benchmarks.patches import Patches
 from cliqa.benchmarks.presets import preset
 from cliqa.deploy.search.options import deploy_options
+from cliqa.engine.online import check_online
 from cliqa.engine.places import (
     Place,
     as_used,
@@ -113,6 +114,7 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
     yield lambda: _check_metrics(config)
     yield lambda: _check_learners(config)
     yield lambda: _check_patches(config)
+    yield lambda: check_online(config)
     if config.get("load_from"):
         yield lambda: check_start(config["load_from"])
     if config.get("deploy") is not None:
@@ -149,6 +151,13 @@ def _scenario_checks(scenario: dict[str, Any]) -> Iterable[Check]:
 
 def _check_scenario(scenario: dict[str, Any]) -> None:
     """Check the scenario's own arguments; streams of data sets leave the folder to those."""
+    if scenario.get("evaluate_only") and kind_of(scenario) == "classes":
+        raise ConfigError(
+            f"scenario.evaluate_only: '{scenario['type']}' is a stream of classes, and another "
+            "data set has other classes. Leave it out, and measure a trained model on other images "
+            "of the same classes: python tools/evaluate.py WORK_DIR --dataset-root FOLDER "
+            "--allow-changed-data."
+        )
     scenario_place(scenario).check()
     root = scenario.get("dataset_root")
     if root is not None and not isinstance(root, str):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from cliqa.benchmarks.experience import evaluated_names
+from cliqa.benchmarks.quality_stream import UNSEEN
 from cliqa.engine.build import Parts
 from cliqa.engine.growth.catch_up import catch_up
 from cliqa.engine.growth.epochs import spanning
@@ -36,7 +38,8 @@ def train_stream(parts: Parts, run: Run, stop_after: int | None = None) -> dict[
         return {e.current_experience for step in steps[: index + 1] for e in step}
 
     def tested(index: int) -> list[str]:
-        return [benchmark.names[place] for place in benchmark.tested(learnt(index))]
+        names = evaluated_names(benchmark)
+        return [names[place] for place in benchmark.tested(learnt(index))]
 
     def evaluate(index: int, names: Collection[str]) -> float:
         return evaluate_stream(parts, run, index, learnt(index), names)
@@ -83,19 +86,30 @@ def evaluate_stream(
     `only`, other data sets than these are left out.
     """
     started = time.monotonic()
-    stream, names = parts.benchmark.test_stream, parts.benchmark.names
-    tested = {names[place] for place in parts.benchmark.tested(learnt)}
+    benchmark, names = parts.benchmark, evaluated_names(parts.benchmark)
+    tested = {names[place] for place in benchmark.tested(learnt)}
     wanted = tested if only is None else tested & set(only)
     if not wanted:  # the last bucket of a stream that is tested on what lies ahead
         return 0.0
-    chosen = [experience for experience in stream if experience.name in wanted]
-    parts.strategy.eval(stream if len(chosen) == len(stream) else chosen)
-    gates = gate_rows(parts.strategy.plugins, parts.targets.score)
-    for name, (prediction, target) in parts.predictions.result().items():
+    for name, prediction, target in _predictions(parts, wanted):
+        gates = gate_rows(parts.strategy.plugins, parts.targets.score)
         run.record(step, name, prediction, target)
         if name in gates:
             run.evaluations[-1]["gate"] = gates[name]
     return time.monotonic() - started
+
+
+def _predictions(
+    parts: Parts, wanted: Collection[str]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Evaluate on some data sets, and yield what is predicted and the targets by their names."""
+    benchmark = parts.benchmark
+    for stream in (benchmark.test_stream, benchmark.streams.get(UNSEEN, ())):
+        chosen = [experience for experience in stream if experience.name in wanted]
+        if chosen:
+            parts.strategy.eval(stream if len(chosen) == len(stream) else chosen)
+            for name, (prediction, target) in parts.predictions.result().items():
+                yield name, prediction, target
 
 
 class _Epochs:
@@ -125,6 +139,7 @@ class _Epochs:
             "lr": strategy.last_lr,
             **self._trained(),
             **measured,
+            **self._arrived(),
         }
         if strategy.selection.active and self._is_due(strategy.epochs_done):
             strategy.selection.look(strategy, value)
@@ -137,6 +152,26 @@ class _Epochs:
         ends = strategy.epochs_done == strategy.train_epochs or strategy.selection.stopped
         self._run.finish_epoch(strategy, row, seconds, ends and not spanning(strategy))
         self._lap = time.monotonic()
+
+    def _arrived(self) -> dict[str, Any]:
+        """Return an online stream's images so far, and the measures if it is time for them."""
+        strategy, parts = self._parts.strategy, self._parts
+        chunks = strategy.chunks_of(self._experiences)
+        if not chunks:
+            return {}
+        number, within = divmod(strategy.epochs_done, strategy.passes)
+        images = sum(map(len, chunks[: number + (within > 0)]))
+        every = self._experiences[0].arrival.evaluate_every
+        if not every or within or number % every or number == len(chunks):
+            return {"images": images}  # the experience's end is evaluated anyway
+        names = evaluated_names(parts.benchmark)
+        learnt = set(range(self._index + 1))
+        wanted = {names[place] for place in parts.benchmark.tested(learnt)}
+        scores = {
+            name: parts.targets.validate(prediction, target)
+            for name, prediction, target in _predictions(parts, wanted)
+        }
+        return {"images": images, "anytime": scores}
 
     def _is_due(self, epoch: int) -> bool:
         """Return whether an epoch is validated."""

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cliqa.benchmarks.online import OnlineStream
 from cliqa.config.arguments import checked_arguments
 from cliqa.deploy.search.options import DeployOptions
 from cliqa.engine.loggers.build import PROVIDED
@@ -168,7 +169,8 @@ def listed(
 
 def scenario_place(scenario: Mapping[str, Any]) -> Place:
     """Return the place of a scenario's own arguments: data sets read the data themselves."""
-    of_data = ("dataset_root", "generate") if takes_data_sets(scenario) else ("generate",)
+    root = ("dataset_root",) if takes_data_sets(scenario) else ()
+    of_data = ("generate", "online", *root)
     own = {key: value for key, value in scenario.items() if key not in of_data}
     return Place(("scenario",), own, SCENARIOS)
 
@@ -177,6 +179,10 @@ def data_places(scenario: Mapping[str, Any]) -> Iterator[Place]:
     """Yield the places of a scenario's data sets and of their generator."""
     if not isinstance(scenario.get("datasets"), str):
         yield from listed(DATASETS, scenario, "datasets", ("scenario",))
+    if takes_data_sets(scenario):
+        yield from listed(DATASETS, scenario, "evaluate_only", ("scenario",))
+    if isinstance(scenario.get("online"), Mapping):
+        yield Place(("scenario", "online"), scenario["online"], OnlineStream)
     if scenario.get("generate") is not None:
         yield Place(("scenario", "generate"), scenario["generate"], GENERATORS, built=True)
 

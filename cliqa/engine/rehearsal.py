@@ -14,6 +14,7 @@ from avalanche.benchmarks.utils import AvalancheDataset
 from avalanche.training.plugins import EarlyStoppingPlugin
 from torch import nn
 
+from cliqa.benchmarks.experience import evaluated_names
 from cliqa.engine.build import Parts
 from cliqa.models.freezing import set_training
 from cliqa.models.heads.distribution import scores_of
@@ -61,6 +62,7 @@ def rehearse(parts: Parts) -> None:
             if absent & {experience.name for experience in step}:
                 continue
             samples = parts.strategy.samples_of(steps, index)
+            samples = min([samples, *map(len, parts.strategy.chunks_of(step))])
             size = _smallest_batch(parts, samples, index)
             try:
                 for experience in step:
@@ -71,7 +73,7 @@ def rehearse(parts: Parts) -> None:
                 names = "+".join(experience.name for experience in step)
                 raise one_value_error(names, samples, parts.strategy.train_mb_size) from error
         parts.model.eval()
-        for name in [name for name in parts.benchmark.names if name not in absent]:
+        for name in [name for name in evaluated_names(parts.benchmark) if name not in absent]:
             test = parts.benchmark.dataset(name, "test")
             images = collate_eval(_batch(test, min(IMAGES, len(test))))[0]
             with torch.no_grad():

@@ -12,6 +12,7 @@ import numpy as np
 from avalanche.benchmarks import CLScenario
 from avalanche.training.templates import SupervisedTemplate
 
+from cliqa.benchmarks.experience import evaluated_names, unseen_names
 from cliqa.config.load import dump_config
 from cliqa.engine.costs import Costs
 from cliqa.engine.interrupts import Interrupted
@@ -21,6 +22,7 @@ from cliqa.engine.work_dir.checkpoints import is_best
 from cliqa.engine.work_dir.data_record import DataRecord
 from cliqa.engine.work_dir.same_run import check_same_config, check_same_data, check_same_texts
 from cliqa.engine.work_dir.source import FORMAT, Source, read_source
+from cliqa.evaluation.anytime import anytime_summary
 from cliqa.evaluation.records.results import Results, load_results
 from cliqa.evaluation.records.tables import report
 from cliqa.training.plugins.base import ContinualPlugin
@@ -67,25 +69,20 @@ class Run:
         grows: bool = False,
         absent: Collection[str] = (),
     ) -> None:
-        self.config_file = config_file
+        self.config_file, self.config = config_file, config
         self.files = WorkDir(work_dir)
-        self.config = config
-        self.names: list[str] = []
+        self.names, self.evaluated = list[str](), list[str]()
         self.epochs: list[dict[str, Any]] = []
         self.evaluations: list[dict[str, Any]] = []
         self.costs = Costs()
-        self.next_step = 0
-        self.moved = False
+        self.next_step, self.moved = 0, False
         self.notes: list[str] = []
         self.data = data or DataRecord({})
-        self.absent = absent
+        self.absent, self._bootstrap = absent, bootstrap
         self._allow_changed_data = allow_changed_data
-        self._bootstrap = bootstrap
-        self._held = ExitStack()
-        self._finished = False
+        self._held, self._grows = ExitStack(), grows
         self._found: Callable[[], list[dict[str, Any]]] = list
-        self._resumable = resume == "auto"
-        self._grows = grows
+        self._finished, self._resumable = False, resume == "auto"
         path = self.files.checkpoint_to_resume(resume) if resume and source is None else None
         if self._resumable and path is None and source is None:
             logger.info("%s has no checkpoint yet: the run starts from scratch", self.files.root)
@@ -122,7 +119,7 @@ class Run:
         in the same numbers. `catch_up` gets the strategy's state before it is loaded, with the
         records restored: it may load and evaluate the models of earlier steps.
         """
-        self.names = list(benchmark.names)
+        self.names, self.evaluated = list(benchmark.names), evaluated_names(benchmark)
         self._labels = labels
         self._benchmark = benchmark
         self._targets = targets_of(benchmark)
@@ -142,6 +139,8 @@ class Run:
         self.moved = not self.files.owns(source.path)
         self._adopt(source)
         catch_up(source.state["strategy"])
+        if self._grows and self.next_step == len(labels):  # by data sets to evaluate alone
+            self._save(source.state["strategy"], self.files.checkpoint_of(self.next_step - 1))
         strategy.load_state_dict(source.state["strategy"])
         for plugin in strategy.plugins:
             if isinstance(plugin, ContinualPlugin) and self.next_step < len(labels):
@@ -192,8 +191,7 @@ class Run:
         self.epochs.append(row)
         self.costs.add_epoch(seconds)
         options = self.config.get("checkpoint_config") or {}
-        interval = options.get("interval")
-        kept = bool(interval) and row["epoch"] % interval == 0
+        kept = bool(options.get("interval")) and row["epoch"] % options["interval"] == 0
         path = self.files.checkpoint_of(row["experience"], row["epoch"]) if kept else None
         self._save(strategy.state_dict(), path)
         self._mark_best()
@@ -211,9 +209,9 @@ class Run:
             found, bootstrap=self._bootstrap, seed=self.config["seed"]
         )
         row = {"kind": "eval", "experience": step, "after": self._labels[step], "dataset": name}
+        row |= {"unseen": True} if name in unseen_names(self._benchmark) else {}
         self.evaluations.append({**row, **measured})
-        for warning in measured["warnings"]:
-            # for the log file: the table at the end lists them all
+        for warning in measured["warnings"]:  # for the log file: the table at the end lists them
             logger.debug("after %s on %s: %s", self._labels[step], name, warning)
 
     def finish_step(self, strategy: SupervisedTemplate, step: int, seconds: float) -> None:
@@ -266,7 +264,8 @@ class Run:
 
     def _write(self, status: str = "running") -> None:
         """Write the history and, once there is an evaluation, the results."""
-        self.files.write_metrics([*self.epochs, *self.evaluations, *self._found()])
+        rows = [*self.epochs, *self.evaluations, *self._found()]
+        self.files.write_metrics(rows)
         if not self.evaluations:
             return
         results = self._targets.results(
@@ -280,6 +279,7 @@ class Run:
             seconds=self.costs.seconds,
             memory=self.costs.memory,
             warnings=self.notes,
+            anytime=anytime_summary(rows, self.names, self._targets.measure),
         )
         write_json(self.files.results, {**results, "data": self.data.digests()})
         write_text(self.files.matrix, report(results, "csv"))

@@ -28,19 +28,20 @@ OPTIONS = tuple(field.name for field in fields(TrainingOptions) if field.name no
 """Options in the strategy section."""
 
 
-def data_set_sections(scenario: Mapping[str, Any]) -> list[dict[str, Any]]:
+def data_set_sections(scenario: Mapping[str, Any], key: str = "datasets") -> list[dict[str, Any]]:
     """Return the data sets of a scenario (or of its preset) with folders below its root.
 
-    With ``split_index`` they have that random split, or that fold.
+    With ``split_index`` they have that random split, or that fold; those of ``evaluate_only``, the
+    other `key`, are the same in all splits.
     """
-    listed = scenario["datasets"]
+    listed = scenario["datasets"] if key == "datasets" else scenario.get(key) or []
     sections = preset(listed) if isinstance(listed, str) else listed
     base = home_path(scenario.get("dataset_root") or ".")
     found = [
         {**s, "root": str(base / home_path(s["root"]))} if "root" in s else dict(s)
         for s in sections
     ]
-    return [with_split(section, scenario) for section in found]
+    return [with_split(section, scenario) if key == "datasets" else section for section in found]
 
 
 def strategy_component(section: Mapping[str, Any]) -> tuple[ComponentRegistry, Component]:

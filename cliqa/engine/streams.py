@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from avalanche.benchmarks import CLScenario
 from torch import nn
 
 from cliqa.benchmarks.absent import AbsentDataset
+from cliqa.benchmarks.attribute_split import KEYS, split_data_sets
+from cliqa.benchmarks.online import OnlineStream, as_online
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.benchmarks.random_splits import given_split
+from cliqa.config.arguments import check_argument_names, checked_arguments
 from cliqa.config.trust import TRUST, untrusted_source
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.storage import MANIFEST
@@ -24,7 +28,7 @@ from cliqa.utils.paths import home_path
 
 logger = get_logger(__name__)
 
-OF_DATA = ("dataset_root", "generate", "datasets")
+OF_DATA = ("dataset_root", "generate", "datasets", "evaluate_only", "online")
 """Keys of the section that describe where the data come from."""
 
 TRANSFORMS = ("train_transform", "eval_transform")
@@ -41,14 +45,40 @@ def build_benchmark(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> CLS
         ConfigError: An argument is wrong.
         DatasetError: Data are wrong or missing.
     """
+    online = online_of(scenario)
+    benchmark = _build_benchmark(scenario, learnt)
+    return benchmark if online is None else as_online(benchmark, online)
+
+
+def _build_benchmark(scenario: dict[str, Any], learnt: Sequence[str]) -> CLScenario:
+    """Build a section's stream, whose samples all arrive at once."""
     if takes_data_sets(scenario):
-        return build_stream(scenario, build_data_sets(scenario, learnt))
+        generate(scenario)
+        data, errors = _read_data_sets(scenario, learnt)
+        unseen, more = _read_unseen(scenario)
+        _raise_all([*errors, *more])
+        return build_stream(scenario, _cut(scenario, data), unseen)
     generate(scenario)
-    section = {key: value for key, value in scenario.items() if key != "generate"}
+    section = {key: value for key, value in scenario.items() if key not in ("generate", "online")}
     for key in TRANSFORMS:
         if section.get(key) is not None:
             section[key] = build_pipeline(section[key], f"scenario.{key}", quality=False)
     return build_component(SCENARIOS, section, "scenario")
+
+
+def online_of(scenario: Mapping[str, Any]) -> OnlineStream | None:
+    """Return the options of a scenario's online stream; None where it is none.
+
+    Raises:
+        ConfigError: One is wrong.
+    """
+    section = scenario.get("online")
+    if section is None:
+        return None
+    if not isinstance(section, Mapping):
+        raise ConfigError(f"scenario.online: expected dict(chunk_size=..., ...), got {section!r}.")
+    check_argument_names(OnlineStream, [str(key) for key in section], (), "scenario.online")
+    return OnlineStream(**checked_arguments(OnlineStream, section, "scenario.online."))
 
 
 def takes_data_sets(scenario: Mapping[str, Any]) -> bool:
@@ -75,7 +105,7 @@ def generate(scenario: dict[str, Any]) -> None:
 
 
 def build_data_sets(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> list[QualityDataset]:
-    """Write generated data if the section asks for them, and read its data sets.
+    """Write generated data if the section asks for them, read its data sets, and cut them.
 
     An `AbsentDataset` has the place of one that cannot be read and need not be.
 
@@ -88,8 +118,59 @@ def build_data_sets(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> lis
         DatasetError: With what is wrong in every data set, if more than one cannot be read.
     """
     generate(scenario)
+    built, errors = _read_data_sets(scenario, learnt)
+    _raise_all(errors)
+    return _cut(scenario, built)
+
+
+def _cut(scenario: Mapping[str, Any], data: Sequence[QualityDataset]) -> list[QualityDataset]:
+    """Return data sets as the section's ``split_by`` cuts them into experiences."""
+    given = {key: scenario[key] for key in KEYS if key in scenario}
+    return split_data_sets(data, **{"split_by": None, **given})
+
+
+def build_unseen(scenario: dict[str, Any]) -> list[QualityDataset]:
+    """Read the data sets that the section's stream only evaluates.
+
+    An `AbsentDataset` has the place of one that cannot be read: what a model has learnt does not
+    depend on it.
+
+    Raises:
+        ConfigError: An argument is wrong.
+    """
+    built, errors = _read_unseen(scenario, may_be_gone=True)
+    _raise_all(errors)
+    return built
+
+
+def _read_unseen(
+    scenario: dict[str, Any], may_be_gone: bool = False
+) -> tuple[list[QualityDataset], list[CliqaError]]:
+    """Return the data sets that are only evaluated, and the errors of those that are not there."""
     built: list[QualityDataset] = []
     errors: list[CliqaError] = []
+    for index, section in enumerate(data_set_sections(scenario, "evaluate_only")):
+        where = f"scenario.evaluate_only[{index}]"
+        try:
+            built.append(build_component(DATASETS, section, where))
+        except CliqaError as error:
+            if isinstance(error, DatasetError) and may_be_gone:
+                default = getattr(find(DATASETS, section, where), "default_name", None)
+                name = section.get("name") or default or Path(str(section.get("labels"))).stem
+                built.append(AbsentDataset(str(name), first_line(error)))
+            else:
+                errors.append(error)
+    return built, errors
+
+
+def _read_data_sets(
+    scenario: dict[str, Any], learnt: Sequence[str] = ()
+) -> tuple[list[QualityDataset], list[CliqaError]]:
+    """Return the data sets that are learnt, and the errors; see `build_data_sets`."""
+    built: list[QualityDataset] = []
+    errors: list[CliqaError] = []
+    if scenario.get("split_by") is not None:
+        learnt = ()  # names of experiences, which are parts of these data sets
     for index, section in enumerate(data_set_sections(scenario)):
         name = section.get("name")
         if name is None and not scenario.get("order"):
@@ -104,19 +185,28 @@ def build_data_sets(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> lis
                 logger.warning("%s", built[-1].score_warnings[0])
             else:
                 errors.append(error)
+    return built, errors
+
+
+def _raise_all(errors: Sequence[CliqaError]) -> None:
+    """Raise what is wrong in any of the data sets, in one error."""
     if len(errors) == 1:
         raise errors[0]
     if errors:
         raise DatasetError("\n".join(map(str, errors)))
-    return built
 
 
-def build_stream(scenario: dict[str, Any], data: Sequence[QualityDataset]) -> QualityStream:
-    """Build the section's stream over data sets."""
-    section = {key: value for key, value in scenario.items() if key not in OF_DATA}
+def build_stream(
+    scenario: dict[str, Any],
+    data: Sequence[QualityDataset],
+    unseen: Sequence[QualityDataset] = (),
+) -> QualityStream:
+    """Build the section's stream over data sets, and over `unseen`, those only evaluated."""
+    section = {key: value for key, value in scenario.items() if key not in (*OF_DATA, *KEYS)}
     for key in TRANSFORMS:
         section[key] = build_pipeline(section[key], f"scenario.{key}")
-    stream: QualityStream = build_component(SCENARIOS, section, "scenario", datasets=data)
+    sources: dict[str, Any] = {"datasets": data, **({"evaluate_only": unseen} if unseen else {})}
+    stream: QualityStream = build_component(SCENARIOS, section, "scenario", **sources)
     return stream
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from avalanche.benchmarks import CLScenario
 from torch import Tensor, nn
 
+from cliqa.benchmarks.experience import unseen_names
 from cliqa.evaluation.classification import accuracy, class_metrics
 from cliqa.evaluation.functional import plcc, srcc
 from cliqa.evaluation.matrix import clear_measures, final_mean, forgetting, stability
@@ -114,9 +115,10 @@ class Targets(ABC):
             joint: The model saw all data at once.
             facts: Status, seed, config, seconds, memory, warnings.
         """
-        names = benchmark.names
+        names, unseen = benchmark.names, unseen_names(benchmark)
         given: dict[str, Any] = {**self._summary(benchmark, rows, work_dir, joint), **facts}
-        return build_results(rows, experiences=names, datasets=names, joint=joint, **given)
+        given |= {"experiences": names, "datasets": [*names, *unseen], "unseen": unseen}
+        return build_results(rows, joint=joint, **given)
 
     @abstractmethod
     def _summary(self, benchmark: CLScenario, rows: Rows, work_dir: Path, joint: bool) -> Row:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from cliqa.evaluation import matrix
 from cliqa.evaluation.matrix import ScoreMatrix, ValueOrReason
 
@@ -16,6 +18,7 @@ MEANINGS = {
     "average_accuracy_task_il": "the same where each experience's classes compete alone",
     "forgetting_task_il": "best before the end minus final, of that",
     "anytime": "mean over time of the mean over what was learnt so far",
+    "aaa": "mean over all images as they came of the mean over what was seen so far",
     "mpi": "plasticity: mean SRCC right after learning",
     "learning_accuracy": "mean accuracy right after learning",
     "msi": "stability: agreement with each data set's first model",
@@ -23,6 +26,8 @@ MEANINGS = {
     "forgetting": "best before the end minus final",
     "forgetting_from_first": "right after learning minus final",
     "unseen": "final mean over data sets never learnt",
+    "unseen_anytime": "the same, mean over all experiences",
+    "unseen_gain": "the same, final minus after the first experience",
     "in_domain": "CLEAR: mean of the diagonal",
     "next_domain": "CLEAR: mean just above the diagonal",
     "accuracy": "CLEAR: mean of the diagonal and below",
@@ -50,6 +55,7 @@ def summarize(
     measure: str = "srcc",
     *,
     joint: bool = False,
+    unseen: int = 0,
     stability: Sequence[float | None] | None = None,
     experiences: Sequence[str] | None = None,
     datasets: Sequence[str] | None = None,
@@ -61,19 +67,23 @@ def summarize(
         measure: ``"srcc"`` gives ``msrcc``, ``mpi`` and ``msi``; any other measure is called
             ``average_<measure>`` and ``learning_<measure>``, and has no ``msi``.
         joint: The model saw all data at once: only the last row counts.
+        unseen: How many of the last columns are of data sets that are never learnt, however long
+            the stream is; 0 if all columns beyond the experiences are.
         stability: Stability index of every experience, (T,), as `matrix.stability` gives them.
         experiences: Names of the T experiences, for the reasons.
         datasets: Names of the K data sets, for the reasons.
 
     Returns:
-        The numbers; ``unseen`` only where a data set was never learnt.
+        The numbers; ``unseen`` only where a data set was never learnt, ``unseen_anytime`` and
+        ``unseen_gain`` only where some are declared so.
 
     Raises:
         EvaluationError: `scores` is no matrix.
     """
     table = matrix.as_matrix(scores)
     rows, columns = table.shape
-    learnt = columns if joint else min(rows, columns)
+    known = columns - unseen
+    learnt = known if joint else min(rows, known)
     final = mean_name(measure)
     found = {
         final: matrix.final_mean(table, learnt),
@@ -87,7 +97,9 @@ def summarize(
     found["forgetting_from_first"] = matrix.forgetting_from_first(table)
     if joint:
         found = {**{name: ValueOrReason(None, JOINT) for name in found}, final: found[final]}
-    if columns > learnt:
+    if unseen:
+        found |= _generalization(table, known, joint)
+    elif columns > learnt:
         found["unseen"] = matrix.unseen_mean(table, learnt)
     return Summary(
         values={name: measured.value for name, measured in found.items()},
@@ -97,6 +109,19 @@ def summarize(
             if measured.value is None
         },
     )
+
+
+def _generalization(table: np.ndarray, known: int, joint: bool) -> dict[str, ValueOrReason]:
+    """Return the means over the columns from `known` on, of data sets that are never learnt."""
+    means = [matrix.unseen_mean(table[: t + 1], known) for t in range(len(table))]
+    found = {"unseen": means[-1]}
+    if joint:
+        return found
+    missing = next((mean for mean in means if mean.value is None), None)
+    values = [mean.value for mean in means if mean.value is not None]
+    found["unseen_anytime"] = missing or ValueOrReason(float(np.mean(values)))
+    found["unseen_gain"] = missing or ValueOrReason(values[-1] - values[0])
+    return found
 
 
 def mean_name(measure: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from cliqa.benchmarks.experience import evaluated_names
 from cliqa.engine.check import check_config
 from cliqa.engine.pretrain.check import check_pretraining
 from cliqa.engine.pretrain.images import build_images
@@ -77,13 +78,13 @@ def browse(
     benchmark = build_benchmark(checked["scenario"])
     if getattr(benchmark, "has_features", False):
         raise ConfigError("scenario: its samples are feature vectors, which cannot be shown.")
-    unknown = [name for name in data_sets if name not in benchmark.names]
+    names = evaluated_names(benchmark)
+    unknown = [name for name in data_sets if name not in names]
     if unknown:
         raise ConfigError(
-            f"--datasets {unknown[0]}: no such data set. The config has "
-            f"{', '.join(benchmark.names)}."
+            f"--datasets {unknown[0]}: no such data set. The config has {', '.join(names)}."
         )
-    for name in benchmark.names:
+    for name in names:
         for split in splits:
             source = benchmark.sources.get((name, split))
             if (not data_sets or name in data_sets) and source is not None and len(source):

@@ -76,6 +76,11 @@ def learning_rates(config: dict[str, Any], samples: Sequence[int] | None = None)
             for k, n in enumerate(samples, start=1)
         ]
     steps = strategy.steps(stream)
+    if any(len(strategy.chunks_of(step)) > 1 for step in steps):
+        raise ConfigError(
+            "scenario.online: a scheduler spans the chunks of each experience. To see its shape, "
+            "leave scenario.online out; a run's own rates are in metrics.jsonl."
+        )
     counts = [strategy.samples_of(steps, index) for index in range(len(steps))]
     labels = ["+".join(str(experience.name) for experience in step) for step in steps]
     batch = strategy.train_mb_size * strategy.options.accumulate

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 from torch import Tensor
 
-from cliqa.benchmarks.absent import AbsentDataset
 from cliqa.benchmarks.experience import NamedExperience
-from cliqa.benchmarks.quality_stream import with_transforms
+from cliqa.benchmarks.samples import with_transforms
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.classes.class_dataset import ClassDataset
-from cliqa.datasets.sharing import find_shared
-from cliqa.engine.streams import build_benchmark, build_data_sets, build_stream
+from cliqa.engine.streams import build_benchmark
 from cliqa.engine.targets import ClassTargets, Outputs, score_measures
 from cliqa.evaluation.classification import predicted_classes
-from cliqa.inference.evaluation_request import ALL, EvalRequest, is_new_data_set, parse_data_set
-from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.inference.evaluation_request import ALL, EvalRequest, is_new_data_set, score_sources
+from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -102,7 +100,7 @@ class ScoreData(EvaluationData):
         needed = set(names) - set(absent) if request.takes_own else set()
         needed.update(request.named)
         may_be_gone = ["" if name in needed else name for name in names]
-        self.sources, self.absent = _score_sources(config["scenario"], request, may_be_gone)
+        self.sources, self.absent = score_sources(config["scenario"], request, may_be_gone)
         self.experiences = {
             name: NamedExperience(
                 name,
@@ -237,60 +235,6 @@ def _check_known(name: str, names: Sequence[str]) -> None:
         else f"The stream has {', '.join(names)}."
     )
     raise ConfigError(f"--datasets {name}: no experience is called so. {advice}")
-
-
-def _score_sources(
-    scenario: dict[str, Any], request: EvalRequest, may_be_gone: Sequence[str]
-) -> tuple[dict[str, QualityDataset], dict[str, str]]:
-    """Return the split of the wanted data sets by name, in the order asked for.
-
-    Also return why others that are wanted are not there; see `build_data_sets`.
-    """
-    wanted, split = request.data_sets, request.split
-    named, takes_own = request.named, request.takes_own
-    built = build_data_sets(scenario, may_be_gone) if named or takes_own else []
-    own = {data.name: data for data in built}
-    for name in named:
-        if name not in own:
-            raise ConfigError(
-                f"--datasets {name}: the config has {', '.join(own)}. For another data set write "
-                "TYPE=ROOT, e.g. KADID10k=/data/kadid10k."
-            )
-    others = [parse_data_set(text, request.scale) for text in wanted if is_new_data_set(text)]
-    _report_seen(list(own.values()), others)
-    absent = {name: d.reason for name, d in own.items() if isinstance(d, AbsentDataset)}
-    chosen = {n: own[n] for n in (own if takes_own else named) if n not in absent}
-    if split != "all" and own:
-        stream = build_stream(scenario, list(own.values()))
-        chosen = {name: stream.sources[name, split] for name in chosen}
-    for data in others:
-        if data.name in chosen:
-            raise ConfigError(
-                f"--datasets: two data sets are called '{data.name}'. Give one of them another "
-                f"name: dict(type='{type(data).__name__}', root=..., name='...')."
-            )
-        chosen[data.name] = data.subset(cast("Any", split))
-    for name, data in chosen.items():
-        if not len(data):
-            raise ConfigError(f"--split {split}: {name} has no such split. Use --split all.")
-    if not chosen:
-        raise DatasetError("\n".join(absent.values()))
-    return chosen, absent if takes_own else {}
-
-
-def _report_seen(own: Sequence[QualityDataset], others: Sequence[QualityDataset]) -> None:
-    """Warn about images of other data sets that are among the config's training data."""
-    train = [data.subset("train") for data in own]
-    for other in others:
-        shared = find_shared([*train, other])
-        seen = {row.second_index for row in shared if row.second == len(train)}
-        if seen:
-            logger.warning(
-                "%d of the %d images of %s are in the training data of this config",
-                len(seen),
-                len(other),
-                other.name,
-            )
 
 
 def _finite(value: float) -> float | None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from cliqa.benchmarks.absent import AbsentDataset
 from cliqa.config.option_values import parse_value
 from cliqa.config.trust import vouch
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.labels.scale import Scale
+from cliqa.datasets.sharing import find_shared
 from cliqa.engine.sections import data_set_sections
+from cliqa.engine.streams import build_data_sets, build_stream, build_unseen
 from cliqa.registry import DATASETS, build_component, find
 from cliqa.transforms.protocol import EvaluationProtocol
 from cliqa.utils.device import check_workers
-from cliqa.utils.errors import CliqaError, ConfigError
+from cliqa.utils.errors import CliqaError, ConfigError, DatasetError
+from cliqa.utils.logging import get_logger
 from cliqa.utils.paths import home_path
+
+logger = get_logger(__name__)
 
 FILES = (".csv", ".json", ".xlsx")
 """Suffixes of score files; any other word before the ``=`` is a type of data set."""
@@ -171,3 +177,71 @@ def only_scale(scenario: Mapping[str, Any]) -> Scale | None:
     except CliqaError:
         return None
     return next(iter(known.values())) if len(known) == 1 else None
+
+
+def score_sources(
+    scenario: dict[str, Any], request: EvalRequest, may_be_gone: Sequence[str]
+) -> tuple[dict[str, QualityDataset], dict[str, str]]:
+    """Return the split of the wanted data sets by name, in the order asked for.
+
+    Also return why others that are wanted are not there; see `build_data_sets`.
+    """
+    wanted, split = request.data_sets, request.split
+    named, takes_own = request.named, request.takes_own
+    built = build_data_sets(scenario, may_be_gone) if named or takes_own else []
+    unseen = build_unseen(scenario) if built else []
+    own = {data.name: data for data in [*built, *unseen]}
+    for name in named:
+        if name not in own:
+            raise ConfigError(
+                f"--datasets {name}: the config has {', '.join(own)}. For another data set write "
+                "TYPE=ROOT, e.g. KADID10k=/data/kadid10k."
+            )
+    others = [parse_data_set(text, request.scale) for text in wanted if is_new_data_set(text)]
+    _report_seen(built, others)
+    absent = {name: d.reason for name, d in own.items() if isinstance(d, AbsentDataset)}
+    chosen = {n: own[n] for n in (own if takes_own else named) if n not in absent}
+    if split != "all" and own:
+        sources = build_stream(scenario, built, unseen).sources
+        chosen = {
+            name: sources[name, split] for name in chosen if _has(sources, name, split, named)
+        }
+    for data in others:
+        if data.name in chosen:
+            raise ConfigError(
+                f"--datasets: two data sets are called '{data.name}'. Give one of them another "
+                f"name: dict(type='{type(data).__name__}', root=..., name='...')."
+            )
+        chosen[data.name] = data.subset(cast("Any", split))
+    for name, data in chosen.items():
+        if not len(data):
+            raise ConfigError(f"--split {split}: {name} has no such split. Use --split all.")
+    if not chosen:
+        raise DatasetError("\n".join(absent.values()))
+    return chosen, absent if takes_own else {}
+
+
+def _has(sources: Container[tuple[str, str]], name: str, split: str, named: Sequence[str]) -> bool:
+    """Return whether a data set has a split in the stream: one only evaluated has test alone.
+
+    Raises:
+        ConfigError: It has not, and is asked for by its name.
+    """
+    if (name, split) not in sources and name in named:
+        raise ConfigError(f"--split {split}: {name} is only evaluated. Use --split test or all.")
+    return (name, split) in sources
+
+
+def _report_seen(own: Sequence[QualityDataset], others: Sequence[QualityDataset]) -> None:
+    """Warn about images of other data sets that are among the config's training data."""
+    train = [data.subset("train") for data in own]
+    for other in others:
+        shared = find_shared([*train, other])
+        seen = {row.second_index for row in shared if row.second == len(train)}
+        if seen:
+            logger.warning(
+                "%d of the %d images of %s are in the training data of this config",
+                len(seen),
+                len(other),
+                other.name,
+            )

@@ -177,7 +177,7 @@ def check_fits_export(model: ExportedModel, config: Config) -> None:
             f"{model.path}: exported from a run of another config; these keys differ: "
             f"{', '.join(differing[:8])}. Use the config of its run."
         )
-    if "datasets" in scenario:
+    if "datasets" in scenario and scenario.get("split_by") is None:
         check_same_names(model.path, "data sets", model.names, list(scales_of(scenario)))
 
 

@@ -270,12 +270,12 @@ def _check_order(order: Sequence[str], file: Path, scenario: Mapping[str, Any]) 
         raise ConfigError(
             f"--orders {given}: {file} is no QualityStream, and only its data sets can be ordered."
         )
-    sections = data_set_sections(scenario)
+    sections = data_set_sections(scenario) if scenario.get("split_by") is None else []
     names = [
         str(section.get("name") or getattr(find(DATASETS, section, "scenario"), "default_name", ""))
         for section in sections
     ]
-    if all(names) and sorted(order) != sorted(names):
+    if names and all(names) and sorted(order) != sorted(names):
         raise ConfigError(
             f"--orders {given}: must name each data set of {file} once: {','.join(names)}."
         )

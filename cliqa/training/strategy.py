@@ -155,6 +155,14 @@ class Strategy(Protocol):
     """Epochs of this step that are finished; in `after_training_epoch` without the current one."""
 
     @property
+    def arrived(self) -> Sequence[int] | None:
+        """Indices of the chunk in `adapted_dataset` that this epoch trains on, of an online stream.
+
+        None where methods are told when an experience starts and ends: always but with
+        ``scenario.online.boundaries="hidden"``.
+        """
+
+    @property
     def resumes_mid_step(self) -> bool:
         """This step is resumed after one of its epochs (only in `before_training_exp`).
 

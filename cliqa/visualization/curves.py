@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from cliqa.evaluation.records.results import Results, main_measure, row_labels
+from cliqa.evaluation.records.results import Results, column_labels, main_measure, row_labels
 from cliqa.evaluation.records.tables import LABELS
 from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.style import (
@@ -45,14 +45,15 @@ def draw_scores(results: Results) -> Figure:
     scores = np.array(results["matrix"][measure], dtype=float)  # (T, K)
     bands = _bands(results, measure)  # (T, K, 2)
     rows, columns = scores.shape
+    own = columns - len(results.get("unseen", ()))
     across = panels_across(columns)
     down = -(-columns // across)
     figure = new_figure(PAGE if across > 1 else COLUMN, 0.6 + 1.7 * down)
     panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel()
     for k, axes in enumerate(panels[:columns]):
-        learnt = k if k < rows and not results.get("joint") else None
+        learnt = k if k < min(rows, own) and not results.get("joint") else None
         _draw_panel(axes, scores[:, k], bands[:, k], learnt, k)
-        axes.set_title(shortened(results["datasets"][k], 26), loc="left", color=color(k))
+        axes.set_title(shortened(column_labels(results)[k], 26), loc="left", color=color(k))
         axes.grid(axis="y")
     low = min(0.0, float(np.nanmin(np.r_[bands.ravel(), scores.ravel()], initial=0.0)))
     room = 0.05 * (1 - low)  # a marker at an end is not cut

@@ -9,7 +9,7 @@ from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from cliqa.evaluation.records.results import Results, main_measure, row_labels
+from cliqa.evaluation.records.results import Results, column_labels, main_measure, row_labels
 from cliqa.evaluation.records.tables import LABELS
 from cliqa.visualization.style import FAINT, INK, MUTED, new_figure, signed, styled, wrapped
 
@@ -45,12 +45,15 @@ def draw_matrix(results: Results, measure: str | None = None) -> Figure:
         for k in range(columns):
             band = bands[t][k] if bands else None
             _annotate(axes, t, k, scores[t, k], band, colors(norm(scores[t, k])))
+    unseen = len(results.get("unseen", ()))
+    if unseen:
+        axes.axvline(columns - unseen - 0.5, color=INK, linewidth=1.3)
     if not results.get("joint"):
-        for k in range(min(rows, columns)):
+        for k in range(min(rows, columns - unseen)):
             place = (k - 0.47, k - 0.45)
             axes.add_patch(Rectangle(place, 0.94, 0.9, fill=False, edgecolor=INK, linewidth=1.3))
     axes.set_xticks(
-        range(columns), [wrapped(name, 14 if bands else 9) for name in results["datasets"]]
+        range(columns), [wrapped(name, 14 if bands else 9) for name in column_labels(results)]
     )
     axes.set_yticks(range(rows), labels)
     axes.set_xlabel("evaluated on")

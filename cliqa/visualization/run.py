@@ -15,6 +15,7 @@ from cliqa.evaluation.records.predictions import (
     prediction_path,
 )
 from cliqa.evaluation.records.results import Results, load_results, main_measure, row_labels
+from cliqa.visualization.anytime import draw_anytime
 from cliqa.visualization.confusion import draw_confusion
 from cliqa.visualization.curves import draw_scores
 from cliqa.visualization.history import draw_history, load_metrics
@@ -31,7 +32,8 @@ def draw_run(
     """Draw all figures that a run's files allow, and return the files in this order.
 
     ``score_matrix`` always; ``scores`` (curves) from two experiences on; ``history`` where
-    ``metrics.jsonl`` has epochs; ``scatter`` (of scores) or ``confusion`` (of classes) where the
+    ``metrics.jsonl`` has epochs; ``anytime`` where an online stream was evaluated within its
+    experiences; ``scatter`` (of scores) or ``confusion`` (of classes) where the
     last model's predictions are stored. They go to `out`, by default the run's ``figures`` folder.
 
     Raises:
@@ -43,9 +45,12 @@ def draw_run(
     figures: dict[str, Figure] = {"score_matrix": draw_matrix(results)}
     if len(labels) > 1:
         figures["scores"] = draw_scores(results)
-    history = [row for row in load_metrics(work_dir) if row.get("kind") == "epoch"]
+    rows = load_metrics(work_dir)
+    history = [row for row in rows if row.get("kind") == "epoch"]
     if history:
         figures["history"] = draw_history(history)
+    if any("anytime" in row for row in history):
+        figures["anytime"] = draw_anytime(rows, results)
     predictions = _last_predictions(work_dir, results)
     if predictions:
         figures["scatter"] = draw_scatter(predictions, labels[-1], _intervals(results))

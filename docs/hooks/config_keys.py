@@ -8,6 +8,7 @@ from typing import Any
 
 from docstrings import argument_rows, code, entries_of, table, text_of
 
+from cliqa.benchmarks.online import OnlineStream
 from cliqa.benchmarks.presets import PRESETS
 from cliqa.config.sections import SECTIONS
 from cliqa.deploy.search.options import DeployOptions
@@ -69,10 +70,14 @@ def sections() -> Iterator[tuple[str, str, list[tuple[str, str, str, str]]]]:
         ("`dataset_root`", "a path", "`'.'`", "folder that the data sets' `root` is below"),
         ("`datasets`", "list of `dict(type=...)` or a string", "required for scores",
          f"data sets, or the name of a stream: {streams}"),
+        ("`evaluate_only`", "list of `dict(type=...)`", "`[]`",
+         "data sets of scores that are tested and never trained on"),
+        ("`online`", "`dict(chunk_size=...)`", "not set", "images arrive in chunks; see below"),
         ("`generate`", "`dict(type=...)`", "not set", "paint the data first: a generator"),
         ("`train_transform`, `eval_transform`", "list of `dict(type=...)`", "required",
          "image transforms, in order"),
     ]  # fmt: skip
+    yield "scenario.online", text_of(OnlineStream), list(argument_rows(OnlineStream))
     naive = {row[0].strip("`"): row for row in argument_rows(STRATEGIES.get("Naive"))}
     options = {row[0].strip("`"): row for row in argument_rows(TrainingOptions)}
     parts = [

@@ -102,6 +102,7 @@ def _as_table(sheet: Sheet, options: Mapping[str, str | None], suffix: str) -> S
         rows=sheet.rows,
         source=sheet.source,
         score_name=str(options["score_column"]),
+        attributes={name: tuple(cells) for name, cells in sheet.columns.items()},
     )
 
 

@@ -6,12 +6,13 @@ import logging
 import math
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from cliqa.datasets.labels.columns import joined_columns, picked_entries
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.mistakes import Mistakes
 
@@ -21,6 +22,10 @@ SPLITS = ("train", "val", "test")
 
 _NO_NAME = re.compile("\0|[\ud800-\udc7f\udd00-\udfff]|[^/]{256}|.{4000}")
 """Names that file systems refuse: with NUL, half a character, or too long."""
+
+
+_COLUMNS = ("raw", "std", "groups", "splits", "rows", "sources", "shares")
+"""Columns with an entry for each image, beside the images' names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,8 @@ class ScoreTable:
             sum to 1. None where the file does not tell.
         ratings: The V ratings in the units of `raw`, rising.
         score_name: The scores' name in a user's file; empty for official formats.
+        attributes: What else is known of each image, such as its ``distortion``, by the attribute;
+            ``""`` for an image of which it is not known.
 
     Raises:
         DatasetError: The columns differ in length.
@@ -57,9 +64,10 @@ class ScoreTable:
     score_name: str = ""
     shares: np.ndarray | None = None
     ratings: tuple[float, ...] = ()
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("raw", "std", "groups", "splits", "rows", "sources", "shares"):
+        for name in _COLUMNS:
             column = getattr(self, name)
             if column is not None and len(column) != len(self.images):
                 raise DatasetError(
@@ -77,41 +85,38 @@ class ScoreTable:
 
     def take(self, indices: Iterable[int]) -> ScoreTable:
         """Return the rows at `indices`, in their order."""
-        order = np.asarray(list(indices), dtype=np.intp)
-        picked = order.tolist()
-        return replace(
-            self,
-            images=tuple(self.images[i] for i in picked),
-            raw=self.raw[order],
-            std=None if self.std is None else self.std[order],
-            groups=None if self.groups is None else tuple(self.groups[i] for i in picked),
-            splits=None if self.splits is None else tuple(self.splits[i] for i in picked),
-            rows=tuple(self.rows[i] for i in picked),
-            sources=None if self.sources is None else tuple(self.sources[i] for i in picked),
-            shares=None if self.shares is None else self.shares[order],
-        )
+        picked = list(indices)
+        found = {
+            name: picked_entries(getattr(self, name), picked) for name in ("images", *_COLUMNS)
+        }
+        known = {name: picked_entries(column, picked) for name, column in self.attributes.items()}
+        return replace(self, **found, attributes=known)
 
 
 def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
     """Return the rows of several label files as one table; a column that one lacks is dropped."""
-    stds = [table.std for table in tables if table.std is not None]
-    groups = [table.groups for table in tables if table.groups is not None]
-    splits = [table.splits for table in tables if table.splits is not None]
-    shares = [table.shares for table in tables if table.shares is not None]
-    everywhere = len(tables)
-    rated_alike = len(shares) == everywhere and len({table.ratings for table in tables}) == 1
+    std, groups, splits, shares = (
+        joined_columns([getattr(table, name) for table in tables])
+        for name in ("std", "groups", "splits", "shares")
+    )
+    rated_alike = shares is not None and len({table.ratings for table in tables}) == 1
     return ScoreTable(
         images=tuple(image for table in tables for image in table.images),
         raw=np.concatenate([table.raw for table in tables]),
-        std=np.concatenate(stds) if len(stds) == everywhere else None,
-        groups=tuple(g for part in groups for g in part) if len(groups) == everywhere else None,
-        splits=tuple(s for part in splits for s in part) if len(splits) == everywhere else None,
+        std=std,
+        groups=groups,
+        splits=splits,
         rows=tuple(row for table in tables for row in table.rows),
         source=tables[0].source,
         sources=tuple(table.source for table in tables for _ in table.rows),
         score_name=tables[0].score_name,
-        shares=np.concatenate(shares) if rated_alike else None,
+        shares=shares if rated_alike else None,
         ratings=tables[0].ratings if rated_alike else (),
+        attributes={
+            name: tuple(value for table in tables for value in table.attributes[name])
+            for name in tables[0].attributes
+            if all(name in table.attributes for table in tables)
+        },
     )
 
 

@@ -13,6 +13,9 @@ from cliqa.utils.errors import ConfigError
 
 Score = Literal["quality", "align"]
 
+WORDS = ("prompt", "adj1", "adj2", "style")
+"""Columns of the official file that describe an image; cells may be empty."""
+
 
 def read_agiqa(path: Path, score: Score = "quality") -> ScoreTable:
     """Read the scores of ``data.csv`` with their standard deviations, and the prompts.
@@ -31,6 +34,10 @@ def read_agiqa(path: Path, score: Score = "quality") -> ScoreTable:
         groups=tuple(sheet.text("prompt")),
         rows=sheet.rows,
         source=path,
+        attributes={
+            "generator": tuple(name.split("_")[0] for name in sheet.text("name")),
+            **{key: tuple(sheet.columns[key]) for key in WORDS if key in sheet.columns},
+        },
     )
 
 
@@ -44,7 +51,9 @@ class AGIQA3K(LabelledFolder):
             data.csv
             <name>.jpg   or images/<name>.jpg
 
-    There is no official split: it is seeded, by prompt.
+    There is no official split: it is seeded, by prompt. ``scenario.split_by`` may be
+    ``"generator"`` (AttnGAN, DALLE2, glide, midjourney, sd1.5, xl2.2, as the images' names begin),
+    ``"prompt"``, ``"adj1"``, ``"adj2"`` or ``"style"``.
 
     Args:
         root: The data set's folder.

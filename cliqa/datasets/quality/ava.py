@@ -23,6 +23,8 @@ from cliqa.utils.errors import DatasetError
 logger = logging.getLogger(__name__)
 
 _COLUMNS = 15
+TAGS = {"tag": 12, "challenge": 14}
+"""Columns of ``AVA.txt`` that describe an image: its first semantic tag, and its challenge."""
 _LONGEST_ID = 18  # digits of a 64-bit number
 _RATINGS = np.arange(1.0, 11.0)
 
@@ -65,6 +67,10 @@ def read_ava(path: Path) -> ScoreTable:
         ratings=tuple(_RATINGS.tolist()),
         rows=tuple(rows),
         source=path,
+        attributes={
+            name: tuple(str(value) if value else "" for value in values[:, place].tolist())
+            for name, place in TAGS.items()
+        },
     )
 
 
@@ -132,7 +138,8 @@ class AVA(LabelledFolder):
     Test is the official list, and a seeded share of all other images is val. ``labels`` may also
     name a json file ``{"files": [{"image": "ava_001.jpg", "score": 8.1}, ...]}``, which gets a
     seeded split by `fractions`. A few of AVA's images are commonly missing or damaged: see
-    `missing` and `on_bad_image`.
+    `missing` and `on_bad_image`. ``scenario.split_by`` may be ``"tag"`` (the first one) or
+    ``"challenge"``, as numbers.
 
     Args:
         root: The data set's folder.

@@ -23,7 +23,9 @@ class CSIQ(LabelledFolder):
             dst_imgs_all/<name>                  all images in one folder
             dst_imgs/awgn/1600.AWGN.1.png        or as published, one folder per type
 
-    There is no official split: it is seeded, by reference image.
+    There is no official split: it is seeded, by reference image. ``scenario.split_by`` may be
+    ``"distortion"`` (awgn, blur, contrast, fnoise, jpeg, jpeg2000 as the names have them),
+    ``"level"`` or ``"reference"``.
     """
 
     default_name = "csiq"
@@ -49,6 +51,11 @@ class CSIQ(LabelledFolder):
             groups=tuple(image.split(".")[0] for image in images),
             rows=sheet.rows,
             source=path,
+            attributes={
+                "distortion": tuple(image.split(".")[1].lower() for image in images),
+                "level": tuple(image.split(".")[2] for image in images),
+                "reference": tuple(image.split(".")[0] for image in images),
+            },
         )
 
     def arrange(self, table: ScoreTable, folder: Path) -> ScoreTable:

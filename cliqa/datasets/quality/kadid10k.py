@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -11,6 +13,29 @@ from cliqa.datasets.labels.table import ScoreTable
 from cliqa.datasets.quality.labelled_folder import LabelledFolder
 from cliqa.registry import DATASETS
 from cliqa.utils.errors import DatasetError
+
+DISTORTIONS = (
+    *("gaussian blur", "lens blur", "motion blur"),
+    *("color diffusion", "color shift", "color quantization"),
+    *("color saturation 1", "color saturation 2"),
+    *("jpeg2000", "jpeg"),
+    *("white noise", "white noise in color component", "impulse noise", "multiplicative noise"),
+    *("denoise", "brighten", "darken", "mean shift"),
+    *("jitter", "non-eccentricity patch", "pixelate", "quantization", "color block"),
+    *("high sharpen", "contrast change"),
+)
+"""The official names of the types 01 to 25."""
+
+CATEGORIES = {
+    **dict.fromkeys(range(1, 4), "blur"),
+    **dict.fromkeys(range(4, 9), "color"),
+    **dict.fromkeys(range(9, 11), "compression"),
+    **dict.fromkeys(range(11, 16), "noise"),
+    **dict.fromkeys(range(16, 19), "brightness"),
+    **dict.fromkeys(range(19, 24), "spatial"),
+    **dict.fromkeys(range(24, 26), "sharpness and contrast"),
+}
+"""The official category of each type."""
 
 
 @DATASETS.register_module()
@@ -25,7 +50,8 @@ class KADID10k(LabelledFolder):
             dmos.csv
             images/I01_01_01.png   reference _ type _ level
 
-    There is no official split: it is seeded, by reference image.
+    There is no official split: it is seeded, by reference image. ``scenario.split_by`` may be
+    ``"distortion"`` (the 25 names), ``"category"`` (the 7 kinds), ``"level"`` or ``"reference"``.
     """
 
     default_name = "kadid"
@@ -44,11 +70,28 @@ class KADID10k(LabelledFolder):
                 f"{sheet.where(bad[0])}: the variance 'var' is {variance[bad[0]]:g}; it must be at "
                 "least 0. Use the official file."
             )
+        images = sheet.text("dist_img")
         return ScoreTable(
-            images=tuple(sheet.text("dist_img")),
+            images=tuple(images),
             raw=sheet.numbers("dmos"),
             std=np.sqrt(variance),
             groups=tuple(sheet.text("ref_img")),
             rows=sheet.rows,
             source=path,
+            attributes=_attributes(images),
         )
+
+
+def _attributes(images: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return what names such as I01_01_01.png say; none where names are others."""
+    found = [re.fullmatch(r"(I\d+)_(\d\d)_(\d\d)", PurePath(image).stem) for image in images]
+    parts = [match.groups() for match in found if match and int(match[2]) in CATEGORIES]
+    if len(parts) < len(images):
+        return {}
+    types = [int(kind) for _, kind, _ in parts]
+    return {
+        "distortion": tuple(DISTORTIONS[kind - 1] for kind in types),
+        "category": tuple(CATEGORIES[kind] for kind in types),
+        "level": tuple(str(int(level)) for *_, level in parts),
+        "reference": tuple(reference for reference, *_ in parts),
+    }

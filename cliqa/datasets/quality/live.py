@@ -28,7 +28,8 @@ class LIVE(LabelledFolder):
             refnames_all.mat
             jp2k/img1.bmp   and jpeg, wn, gblur, fastfading
 
-    There is no official split: it is seeded, by reference image.
+    There is no official split: it is seeded, by reference image. ``scenario.split_by`` may be
+    ``"distortion"`` (the folders' names) or ``"reference"``.
     """
 
     default_name = "live"
@@ -56,12 +57,17 @@ class LIVE(LabelledFolder):
         originals = as_numbers(path, "orgs", content["orgs"])
         if not np.isin(originals, (0.0, 1.0)).all():
             raise DatasetError(f"{path}: 'orgs' must be 0 or 1. Use the official file.")
+        groups = tuple(as_strings(reference_file, "refnames_all", references))
         table = ScoreTable(
             images=tuple(images),
             raw=as_numbers(path, "dmos_new", content["dmos_new"]),
             std=as_numbers(path, "dmos_std", content["dmos_std"]),
-            groups=tuple(as_strings(reference_file, "refnames_all", references)),
+            groups=groups,
             rows=tuple(range(1, len(images) + 1)),
             source=path,
+            attributes={
+                "distortion": tuple(image.split("/")[0] for image in images),
+                "reference": groups,
+            },
         )
         return table.take(np.flatnonzero(originals == 0.0))

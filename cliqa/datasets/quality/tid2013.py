@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 
 from cliqa.datasets.labels.csv_labels import read_columns
 from cliqa.datasets.labels.table import ScoreTable
 from cliqa.datasets.quality.labelled_folder import LabelledFolder
 from cliqa.registry import DATASETS
 from cliqa.utils.errors import DatasetError
+
+DISTORTIONS = (
+    *("additive Gaussian noise", "additive noise in color components"),
+    *("spatially correlated noise", "masked noise", "high frequency noise", "impulse noise"),
+    *("quantization noise", "Gaussian blur", "image denoising"),
+    *("JPEG compression", "JPEG2000 compression"),
+    *("JPEG transmission errors", "JPEG2000 transmission errors"),
+    *("non eccentricity pattern noise", "local block-wise distortions", "mean shift"),
+    *("contrast change", "change of color saturation", "multiplicative Gaussian noise"),
+    *("comfort noise", "lossy compression of noisy images"),
+    *("image color quantization with dither", "chromatic aberrations"),
+    "sparse sampling and reconstruction",
+)
+"""The official names of the types 1 to 24."""
 
 
 @DATASETS.register_module()
@@ -21,7 +37,8 @@ class TID2013(LabelledFolder):
             mos_with_names.txt
             distorted_images/I01_01_1.bmp
 
-    There is no official split: it is seeded, by reference image.
+    There is no official split: it is seeded, by reference image. ``scenario.split_by`` may be
+    ``"distortion"`` (the 24 names), ``"level"`` or ``"reference"``.
     """
 
     default_name = "tid2013"
@@ -46,4 +63,18 @@ class TID2013(LabelledFolder):
             groups=tuple(image.split("_")[0].upper() for image in images),
             rows=sheet.rows,
             source=path,
+            attributes=_attributes(images),
         )
+
+
+def _attributes(images: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return what names such as I01_01_1.bmp say; none where names are others."""
+    found = [re.fullmatch(r"[iI](\d+)_(\d+)_(\d)", PurePath(image).stem) for image in images]
+    parts = [m.groups() for m in found if m and 1 <= int(m[2]) <= len(DISTORTIONS)]
+    if len(parts) < len(images):
+        return {}
+    return {
+        "distortion": tuple(DISTORTIONS[int(kind) - 1] for _, kind, _ in parts),
+        "level": tuple(level for *_, level in parts),
+        "reference": tuple(f"I{reference}" for reference, *_ in parts),
+    }

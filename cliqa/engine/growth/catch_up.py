@@ -35,7 +35,7 @@ def catch_up(
             and returns the seconds.
         state: The strategy's state, to be loaded afterwards; its clock counts evaluations too.
     """
-    place = {name: index for index, name in enumerate(run.names)}
+    place = {name: index for index, name in enumerate(run.evaluated)}
     rows = {(row["experience"], row["dataset"]) for row in run.evaluations}
     loggers, strategy.evaluator.loggers = strategy.evaluator.loggers, []  # these show what is new
     for step in range(run.next_step):

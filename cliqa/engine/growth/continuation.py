@@ -10,7 +10,14 @@ from cliqa.engine.build import Parts
 from cliqa.engine.growth.epochs import for_more_epochs
 from cliqa.engine.options import RunOptions
 from cliqa.engine.work_dir.artifacts import WorkDir
-from cliqa.engine.work_dir.config_growth import BEFORE, EPOCHS, Growth, with_stages
+from cliqa.engine.work_dir.config_growth import (
+    BEFORE,
+    EPOCHS,
+    Growth,
+    with_stage,
+    with_stages,
+    without_stage,
+)
 from cliqa.engine.work_dir.same_run import check_growth
 from cliqa.engine.work_dir.source import Source, read_source
 from cliqa.training.plugins.base import ContinualPlugin
@@ -69,8 +76,7 @@ def find_continuation(
         return Continuation(source), config
     growth = check_growth(source.path, saved, config)
     if growth.stream and "datasets" in config["scenario"]:
-        stages = [*config["scenario"].get(BEFORE, ()), len(source.state["names"])]
-        config = {**config, "scenario": {**config["scenario"], BEFORE: stages}}
+        config = with_stage(config, saved, len(source.state["names"]))
     return Continuation(source, growth), config
 
 
@@ -113,6 +119,7 @@ def settle(parts: Parts, continuation: Continuation) -> Continuation:
     if growth is None:
         return continuation
     _check_begins(parts, source)
+    _check_online(parts, growth)
     _keep_learnt(parts, source)
     if growth.stream:
         _tell_differences(parts)
@@ -163,16 +170,30 @@ def _check_begins(parts: Parts, source: Source) -> None:
         )
 
 
+def _check_online(parts: Parts, growth: Growth) -> None:
+    """Refuse more epochs over images that have passed, and data that would have been mixed in."""
+    online = parts.config["scenario"].get("online") or {}
+    if online and growth.epochs:
+        raise ConfigError(
+            f"{EPOCHS}: the images of an online stream have passed, so none can be trained on for "
+            "longer. Train again, without --extend."
+        )
+    if online.get("blur") and growth.stream:
+        raise ConfigError(
+            "scenario.online.blur: new data would have been mixed with what was learnt, so the "
+            "stream cannot grow. Train again, without --extend, or set blur=0 from the start."
+        )
+
+
 def _keep_learnt(parts: Parts, source: Source) -> None:
     """Forget where the stream ended, if no image that was learnt is in the later test data.
 
     A run over the whole stream would have taken it out of the training data. Here it has left the
     test data, and the config says so.
     """
-    scenario = parts.config["scenario"]
-    stages = list(scenario.get(BEFORE, ()))
+    stages = parts.config["scenario"].get(BEFORE, ())
     known, names = len(source.state["names"]), parts.benchmark.names
-    if known not in stages:
+    if not stages or stages[-1] != known:
         return
     earlier = set(names[:known])
     taken = [
@@ -183,10 +204,7 @@ def _keep_learnt(parts: Parts, source: Source) -> None:
         and overlap.second[0] not in earlier
     ]
     if not taken:
-        stages.remove(known)
-        scenario = {key: value for key, value in scenario.items() if key != BEFORE}
-        own = {BEFORE: stages} if stages else {}
-        parts.config = {**parts.config, "scenario": {**scenario, **own}}
+        parts.config = without_stage(parts.config)
 
 
 def _tell_differences(parts: Parts) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from avalanche.benchmarks import CLScenario
 from avalanche.training.templates import SupervisedTemplate
 
+from cliqa.benchmarks.experience import evaluated_names
 from cliqa.utils.progress import duration
 
 FORWARD_SHARE = 1 / 3
@@ -35,7 +36,7 @@ class Forecast:
         first: int = 0,
     ) -> None:
         self._strategy = strategy
-        self._epochs = [strategy.train_epochs] * len(steps)
+        self._epochs = [strategy.epochs_of(step) for step in steps]
         self._trained = [strategy.samples_of(steps, index) for index in range(len(steps))]
         every = strategy.options.validate_every
         self._validated = [_validated(benchmark, step) if every else 0 for step in steps]
@@ -98,7 +99,8 @@ def _validated(benchmark: CLScenario, step: Sequence[Any]) -> int:
 def _tested(benchmark: CLScenario, learnt: Sequence[Sequence[Any]]) -> int:
     """Return how many samples are tested after the last of these steps."""
     known = {experience.current_experience for step in learnt for experience in step}
-    return sum(_size(benchmark, benchmark.names[k], "test") for k in benchmark.tested(known))
+    names = evaluated_names(benchmark)
+    return sum(_size(benchmark, names[k], "test") for k in benchmark.tested(known))
 
 
 def _size(benchmark: CLScenario, name: str, split: str) -> int:

@@ -12,6 +12,7 @@ from avalanche.benchmarks import CLScenario
 from avalanche.training.templates import SupervisedTemplate
 from torch import nn
 
+from cliqa.benchmarks.experience import unseen_names
 from cliqa.utils.device import processor_name
 from cliqa.utils.memory import peak_memory, tensor_bytes
 
@@ -71,6 +72,7 @@ def _data_lines(strategy: SupervisedTemplate, benchmark: CLScenario) -> list[str
     if len(lines) > MOST:
         left = len(lines) - MOST
         lines = [*lines[: MOST - 1], f"... and {left} more like these", lines[-1]]
+    lines += [f"{n}  {_counts(benchmark, n)}, never trained on" for n in unseen_names(benchmark)]
     if len(steps) != len(rows):
         lines.append(f"all at once{_work(strategy, steps, 0)}" if len(steps) == 1 else "")
     return [line for line in lines if line]
@@ -78,7 +80,9 @@ def _data_lines(strategy: SupervisedTemplate, benchmark: CLScenario) -> list[str
 
 def _counts(benchmark: CLScenario, name: str) -> str:
     """Return a data set's numbers of samples."""
-    sizes = {split: len(benchmark.sources[name, split]) for split in ("train", "val", "test")}
+    sources = benchmark.sources
+    splits = [split for split in ("train", "val", "test") if (name, split) in sources]
+    sizes = {split: len(sources[name, split]) for split in splits}
     return ", ".join(f"{split} {size:,}" for split, size in sizes.items() if size)
 
 
@@ -88,7 +92,7 @@ def _work(strategy: SupervisedTemplate, steps: Sequence[Any], index: int) -> str
     batches = max(1, samples // size + (samples % size > 1 or 0 < samples < size))
     whole = strategy.options.accumulate
     count = -(-batches // whole)
-    epochs = strategy.train_epochs
+    epochs = strategy.epochs_of(steps[index])
     return f": {count:,} step{'s' * (count != 1)} x {epochs} epoch{'s' * (epochs != 1)}"
 
 

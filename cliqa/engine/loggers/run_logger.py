@@ -21,7 +21,7 @@ Facts = dict[str, Any]
 MATRICES = ("srcc", "plcc", "accuracy", "accuracy_task_il")
 """The matrices that are shown."""
 
-LEFT_OUT = ("kind", "experience", "name", "epoch", "best_epoch")
+LEFT_OUT = ("kind", "experience", "name", "epoch", "best_epoch", "anytime")
 """Parts of an epoch's row that are no curve of their own."""
 
 

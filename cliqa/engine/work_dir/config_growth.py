@@ -13,8 +13,17 @@ EPOCHS = "cl_strategy.train_epochs"
 BEFORE = "learnt_before"
 """The key of a scenario that only an extension sets."""
 
-LISTS = ("datasets", "order", "buckets", "fixed_class_order")
+EVALUATED = "evaluated_before"
+"""Another one, where data sets are only evaluated."""
+
+UNSEEN = "evaluate_only"
+"""The key of these data sets."""
+
+LISTS = ("datasets", "order", "buckets", "fixed_class_order", UNSEEN)
 """Lists of a scenario whose end may grow."""
+
+GROUPS = "groups"
+"""The key of the values of an attribute that are learnt together; a group is an experience."""
 
 COUNTS = ("n_experiences",)
 """Numbers of a scenario that may grow."""
@@ -72,10 +81,37 @@ def with_listed_data_sets(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_stages(config: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
     """Return a config with where the stream once ended, which only a checkpoint's config knows."""
-    before = (saved.get("scenario") or {}).get(BEFORE)
-    if not before or config["scenario"].get(BEFORE):
+    old, new = saved.get("scenario") or {}, config["scenario"]
+    if not old.get(BEFORE) or new.get(BEFORE):
         return dict(config)
-    return {**config, "scenario": {**config["scenario"], BEFORE: before}}
+    known = {key: old[key] for key in (BEFORE, EVALUATED) if old.get(key)}
+    return {**config, "scenario": {**new, **known}}
+
+
+def with_stage(config: Mapping[str, Any], saved: Mapping[str, Any], learnt: int) -> dict[str, Any]:
+    """Return a config with one more place where the stream ended: after `learnt` experiences.
+
+    Of what is only evaluated there are as many data sets there as the saved config has.
+    """
+    new = config["scenario"]
+    stages = list(new.get(BEFORE, ()))
+    added: dict[str, Any] = {BEFORE: [*stages, learnt]}
+    if new.get(UNSEEN):
+        counts = list(new.get(EVALUATED, ()))
+        counts += [0] * (len(stages) - len(counts))
+        added[EVALUATED] = [*counts, len(saved["scenario"].get(UNSEEN) or ())]
+    return {**config, "scenario": {**config["scenario"], **added}}
+
+
+def without_stage(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config without the last place that `with_stage` has added."""
+    scenario = dict(config["scenario"])
+    for key in (BEFORE, EVALUATED):
+        if key in scenario:
+            scenario[key] = list(scenario[key])[:-1]
+            if not scenario[key]:
+                del scenario[key]
+    return {**config, "scenario": scenario}
 
 
 def _lengthened(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
@@ -85,6 +121,11 @@ def _lengthened(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str
     before, after = old.get(name), new.get(name)
     if section != "scenario":
         return None
+    if name == UNSEEN and not before and after:
+        return f"scenario.{name}"
+    if name == GROUPS and isinstance(before, Mapping) and isinstance(after, Mapping):
+        added = [str(key) for key in after if key not in before]
+        return next((f"scenario.{name}.{k}" for k in added if f"{rest}.".startswith(f"{k}.")), None)
     if name in COUNTS and _is_more(before, after):
         return f"scenario.{name}"
     index = rest.partition(".")[0]

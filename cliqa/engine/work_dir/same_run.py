@@ -34,7 +34,7 @@ OF_PRETRAINING = ("pretrain", "model", "scenario", "seed", "load_from", "amp")
 FREE = ("scenario.dataset_root", "pretrain.data.root")
 """Keys in those sections that may differ: they say where the data are, not which."""
 
-_ROOT = re.compile(r"scenario\.datasets\.(\d+)\.root")
+_ROOT = re.compile(r"scenario\.(datasets|evaluate_only)\.(\d+)\.root")
 
 OPTION = "--allow-changed-data"
 """The option of every tool that resumes a run or evaluates it again."""
@@ -62,10 +62,10 @@ def _same_folder(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bo
         return False
     folders = []
     for scenario in (old["scenario"], new["scenario"]):
-        sections = scenario["datasets"]
-        if int(found[1]) >= len(sections):
+        sections, index = scenario.get(found[1]) or (), int(found[2])
+        if index >= len(sections):
             return False
-        parts = (scenario.get("dataset_root") or "", sections[int(found[1])].get("root") or "")
+        parts = (scenario.get("dataset_root") or "", sections[index].get("root") or "")
         folders.append(os.path.abspath(os.path.join(*map(home_path, parts))))
     return folders[0] == folders[1]
 
@@ -109,9 +109,9 @@ def check_growth(path: Path, saved: Mapping[str, Any], config: Mapping[str, Any]
         raise CheckpointError(
             f"{path}: what the run has learnt cannot change; these keys differ: "
             f"{listed(growth.other)}. A run grows by data sets at the end of scenario.datasets "
-            "(or of order, buckets, n_experiences, fixed_class_order), or by a larger "
-            "cl_strategy.train_epochs. Set the other keys back (after a run with --data: its files "
-            "first, then the new one, and the same options), or train in another folder."
+            "(or of order, buckets, n_experiences, fixed_class_order, groups, evaluate_only), or "
+            "by more cl_strategy.train_epochs. Set the other keys back (after a run with --data: "
+            "its files first, then the new one, and the same options), or train in another folder."
         )
     if growth.stream and growth.epochs:
         raise ConfigError(

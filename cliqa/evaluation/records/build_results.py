@@ -29,9 +29,11 @@ def build_results(
     seed: int,
     config: str,
     joint: bool = False,
+    unseen: Sequence[str] = (),
     stability: Sequence[float | None] | None = None,
     extra_summary: Mapping[str, float | None] | None = None,
     extra_reasons: Mapping[str, str] | None = None,
+    anytime: Mapping[str, float | None] | None = None,
     ahead_only: str | None = None,
     seconds: Mapping[str, Sequence[float]] | None = None,
     memory: Mapping[str, Sequence[int]] | None = None,
@@ -49,9 +51,11 @@ def build_results(
         seed: The run's seed.
         config: The config file.
         joint: The model saw all data at once: one row, experience 0.
+        unseen: Those of `datasets`, its last ones, that are never trained on.
         stability: Stability index of every experience, from `matrix.stability`.
         extra_summary: Further summary numbers (CLEAR's five).
         extra_reasons: Why those of them that are None are not defined.
+        anytime: Summary numbers of an online stream.
         ahead_only: Why a model is tested on nothing that it has learnt, where that is so.
         seconds: ``train`` and ``eval`` time of every experience.
         memory: ``peak`` and ``kept`` bytes after every experience.
@@ -74,6 +78,7 @@ def build_results(
         "joint": joint,
         "experiences": list(experiences),
         "datasets": list(datasets),
+        **({"unseen": list(unseen)} if unseen else {}),
         "images": [_images(cells, name) for name in datasets],
         "matrix": {},
         "interval": {},
@@ -101,11 +106,12 @@ def build_results(
         results["matrix"][measure],
         measure,
         joint=joint,
+        unseen=len(unseen),
         stability=stability,
         experiences=labels,
         datasets=datasets,
     )
-    extra = extra_summary or {}
+    extra = {**(extra_summary or {}), **(anytime or {})}
     missing = {name: "not defined" for name, value in extra.items() if value is None}
     reasons = {**summary.reasons, **missing, **(extra_reasons or {})}
     if ahead_only:

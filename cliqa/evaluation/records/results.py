@@ -9,6 +9,7 @@ The form, with T finished experiences and K data sets; ``null`` = not defined, w
      "joint": false,                           true: one row, after training on all data at once
      "experiences": ["eva", "ava", "koniq"],   all that the stream has, finished or not
      "datasets": ["eva", "ava", "koniq"],      number k < T is the one of experience k; then others
+     "unseen": ["kadid"],                      of them, those never trained on; absent: none
      "images": [814, 19930, 2015],             test images per data set
      "matrix": {"srcc": [[...], ...], "plcc": [[...], ...]},            T x K
      "interval": {"srcc": [[[low, high], ...], ...]},                   T x K, 95 % bootstrap
@@ -50,6 +51,16 @@ def row_labels(results: Results) -> list[str]:
         return ["after joint training"]
     count = len(next(iter(results["matrix"].values())))
     return [f"after {name}" for name in results["experiences"][:count]]
+
+
+def column_labels(results: Results) -> list[str]:
+    """Return a label for every column: the data set, marked if it is never trained on.
+
+    >>> column_labels({"datasets": ["eva", "kadid"], "unseen": ["kadid"]})
+    ['eva', 'kadid (unseen)']
+    """
+    unseen = results.get("unseen", ())
+    return [f"{name} (unseen)" if name in unseen else name for name in results["datasets"]]
 
 
 def load_results(path: str | Path) -> Results:

@@ -198,7 +198,7 @@ def _readers(measure: str, finished: Sequence[Results], bracket: _Bracket) -> di
         readers[name] = partial(_from_summary, name=name)
         if bracket.naive and bracket.joint:
             readers[GAP + suffix] = partial(bracket.gap, name=name)
-    for name in ("next_domain", "forgetting", "forgetting_from_first", plasticity):
+    for name in ("next_domain", "forgetting", "forgetting_from_first", plasticity, "unseen"):
         if name in known:
             readers[name] = partial(_from_summary, name=name)
     for name, (part, key, _) in COSTS.items():

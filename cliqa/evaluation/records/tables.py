@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cliqa.evaluation.matrix import ValueOrReason, gap_closed
 from cliqa.evaluation.records.gates import gate_table
-from cliqa.evaluation.records.results import Results, main_measure, row_labels
+from cliqa.evaluation.records.results import Results, column_labels, main_measure, row_labels
 from cliqa.evaluation.records.table_styles import NOT_DEFINED, Style, Table, noted, render
 from cliqa.evaluation.summary import MEANINGS, mean_name
 from cliqa.utils.errors import EvaluationError
@@ -79,7 +79,7 @@ def score_table(results: Results, measure: str) -> Table:
             )
         rows.append(tuple(cells))
     title = LABELS.get(measure, measure) + (" [95 % interval]" if bands else "")
-    return Table(title, ("", *results["datasets"]), tuple(rows))
+    return Table(title, ("", *column_labels(results)), tuple(rows))
 
 
 def summary_table(results: Results) -> Table:
@@ -92,7 +92,7 @@ def summary_table(results: Results) -> Table:
         name, _, reason = warning.partition(": ")
         reasons[name] = reason
     rows = []
-    single = len(results["datasets"]) == 1
+    single = len(results["datasets"]) - len(results.get("unseen", ())) == 1
     for name, value in results["summary"].items():
         if value is None and single and name.startswith(COMPARES):
             continue

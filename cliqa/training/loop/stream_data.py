@@ -21,6 +21,7 @@ from cliqa.training.loop.batching import (
     batch_places,
     make_loader,
 )
+from cliqa.training.loop.chunk_order import ChunkOrder
 from cliqa.training.loop.feature_loader import FeatureLoader, feature_tensors
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.patch_order import PatchOrder
@@ -83,6 +84,7 @@ class StreamData(Base):
     loss_sum: Tensor
     loss_count: int
     retain_graph: bool
+    train_epochs: int
     eval_mb_size: int
     train: Callable[..., Any]
     eval: Callable[..., Any]
@@ -98,7 +100,52 @@ class StreamData(Base):
         if self._is_task_labelled_by_others():
             super().make_train_dataloader(num_workers=num_workers, **kwargs)  # type: ignore[misc]
             return
-        self.dataloader = self.loader(self.adapted_dataset, train=True)
+        chunks = self.chunks_of([self.experience])
+        if len(chunks) < 2:
+            self.dataloader = self.loader(self.adapted_dataset, train=True)
+            return
+        self.dataloader = make_loader(
+            cast("Dataset[Any]", self.adapted_dataset),
+            self.train_mb_size,
+            train=True,
+            num_workers=self.options.num_workers,
+            pin_memory=self.device.type == "cuda",
+            sampler=ChunkOrder(
+                self.adapted_dataset, chunks, self.train_mb_size, lambda: self.chunk_index
+            ),
+        )
+
+    # ---------------------------------------------------------------- chunks of an online stream
+
+    passes = 0
+    """Epochs over each chunk; 0 where the experience does not arrive in chunks."""
+
+    def chunks_of(self, experiences: Sequence[Any]) -> Sequence[Sequence[int]]:
+        """Return the chunks in which the samples of a step arrive; none for all at once."""
+        arrival = getattr(experiences[0], "arrival", None) if len(experiences) == 1 else None
+        return () if arrival is None else arrival.chunks
+
+    @property
+    def chunk_index(self) -> int:
+        """The number of the chunk that is trained on, or was last."""
+        last = len(self.chunks_of([self.experience])) - 1
+        return max(0, min(self.epochs_done // max(1, self.passes), last))
+
+    takes_chunks = False
+    """A strategy that makes loaders of its own loads `new_samples` alone."""
+
+    def new_samples(self) -> Samples:
+        """Return the samples that this epoch trains on: the current chunk's, or all of the step."""
+        chunks = self.chunks_of([self.experience])
+        if not self.passes or not chunks:
+            return self.adapted_dataset
+        return self.adapted_dataset.subset(chunks[self.chunk_index])
+
+    @property
+    def arrived(self) -> Sequence[int] | None:
+        """Indices of the chunk that is trained on, where boundaries are hidden; see `Strategy`."""
+        arrival = getattr(self.experience, "arrival", None) if self.passes else None
+        return arrival.chunks[self.chunk_index] if arrival is not None and arrival.hidden else None
 
     def make_eval_dataloader(self, num_workers: int = 0, **kwargs: object) -> None:
         """Make the loader of an evaluation; images may have different sizes."""

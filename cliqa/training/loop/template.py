@@ -146,9 +146,16 @@ class StreamTemplate(Resumable):
             steps: All steps of the stream.
             index: The step's index among them.
         """
+        chunks = self.chunks_of(steps[index])
+        if chunks:
+            return len(chunks[0])
         patches = getattr(steps[index][-1], "patches", None)
         count = sum(len(experience.dataset) for experience in steps[index])
         return count * (patches.per_image if patches is not None else 1)
+
+    def epochs_of(self, experiences: Sequence[CLExperience]) -> int:
+        """Return the epochs of a step: over each of its chunks, one after the other."""
+        return int(self.train_epochs) * max(1, len(self.chunks_of(experiences)))
 
     def train_step(
         self,
@@ -176,6 +183,9 @@ class StreamTemplate(Resumable):
         self.step_index = index
         self.epochs_done = 0
         self.selection.start()
+        epochs = self.train_epochs
+        self.passes = epochs if self.chunks_of(experiences) else 0
+        self.train_epochs = self.epochs_of(experiences)
         loaders = {"num_workers": self.options.num_workers}
         chosen = experiences if len(experiences) > 1 else experiences[0]
         try:
@@ -186,6 +196,8 @@ class StreamTemplate(Resumable):
             names = "+".join(str(getattr(e, "name", e.current_experience)) for e in experiences)
             count = self.samples_of([experiences], 0)
             raise one_value_error(names, count, self.train_mb_size) from error
+        finally:
+            self.train_epochs, self.passes = epochs, 0
 
     def _before_training(self, **kwargs: object) -> None:
         seed_everything(self.options.seed, "step", self.step_index, "start")

@@ -125,6 +125,15 @@ class ContinualPlugin(SavedState, SupervisedPlugin):
             to_come: Experiences that are still to be learnt, one in progress too.
         """
 
+    def needs_boundaries(self) -> str:
+        """Return why the method must know where an experience ends, in words; empty if it need not.
+
+        A stream with ``scenario.online.boundaries="hidden"`` does not tell it.
+        """
+        of_experiences = ("before_training", "before_training_exp", "after_training_exp")
+        own = [k for k in of_experiences if getattr(type(self), k) is not _inherited(k)]
+        return "it acts where an experience starts or ends" if own else ""
+
     def uses_length(self) -> str:
         """Return what depends on how many experiences the stream has, in words; empty for nothing.
 
@@ -151,6 +160,11 @@ class ContinualPlugin(SavedState, SupervisedPlugin):
 
 _BASES = (ContinualPlugin, *ContinualPlugin.__mro__[1:])
 _STATE = {"state_dict", "load_state_dict"}
+
+
+def _inherited(hook: str) -> object:
+    """Return the hook of a plugin that does not define it."""
+    return getattr(ContinualPlugin, hook)
 
 
 def as_loop(strategy: Any, **kwargs: object) -> Any:  # noqa: ANN401

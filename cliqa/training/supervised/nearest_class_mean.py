@@ -30,6 +30,7 @@ class NearestClassMean(Template):
     """
 
     needs_optimizer = False
+    takes_chunks = True
 
     def __init__(self, **arguments: object) -> None:
         if arguments.get("optimizer") is None:  # a script need not give one
@@ -60,6 +61,8 @@ class NearestClassMean(Template):
     def training_epoch(self, **kwargs: object) -> None:
         """Add the experience's samples to the class means."""
         self.model.eval()
+        if self.passes:  # only what has come: the loader is of the whole experience
+            self.dataloader = self.loader(self.new_samples().eval(), train=False)
         for batch in self.dataloader:
             self.mbatch = batch
             self._unpack_minibatch()

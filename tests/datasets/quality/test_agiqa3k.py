@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,3 +38,13 @@ def test_the_official_file(shared_data: Path) -> None:
     assert (table.raw.min(), table.raw.max()) == pytest.approx((0.0, 4.489), abs=1e-3)
     align = read_agiqa(table.source, "align")
     assert (align.raw.min(), align.raw.max()) == pytest.approx((0.021, 4.286), abs=1e-3)
+
+
+def test_the_official_file_names_six_generators(shared_data: Path) -> None:
+    known = read_agiqa(shared_data / "labels/agiqa3k_data.csv").attributes
+    assert sorted(known) == ["adj1", "adj2", "generator", "prompt", "style"]
+    assert Counter(known["generator"]) == {
+        **{"AttnGAN": 300, "DALLE2": 290, "glide": 300},
+        **{"midjourney": 592, "sd1.5": 1200, "xl2.2": 300},
+    }
+    assert Counter(known["style"])[""] == 1587

@@ -92,3 +92,11 @@ def test_as_many_rows_as_the_real_file_has_are_read_in_seconds(tmp_path: Path) -
     table = read_ava(path)
     assert time.process_time() - start < 3.0
     assert len(table) == 255_530
+
+
+def test_lines_tell_the_tag_and_the_challenge(layout: Layout) -> None:
+    known = AVA(layout("AVA")).table.attributes
+    assert {name: set(column) for name, column in known.items()} == {
+        "tag": {"1"},
+        "challenge": {"1396"},
+    }

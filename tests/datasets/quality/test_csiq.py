@@ -30,3 +30,12 @@ def test_images_in_one_folder_or_sorted_by_type(layout: Callable[[str], Path]) -
     assert by_type.keys == flat.keys
     np.testing.assert_array_equal(by_type.scores, flat.scores)
     assert by_type.splits == flat.splits
+
+
+def test_names_tell_distortion_level_and_reference(layout: Callable[[str], Path]) -> None:
+    known = CSIQ.read_table(layout("CSIQ") / "csiq_label.txt").attributes
+    assert {name: column[5] for name, column in known.items()} == {
+        "distortion": "awgn",
+        "level": "2",
+        "reference": "ref_1",
+    }

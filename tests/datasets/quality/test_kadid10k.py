@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.datasets.quality.kadid10k import KADID10k
+from cliqa.datasets.quality.kadid10k import CATEGORIES, DISTORTIONS, KADID10k
 
 
 def test_scores_references_and_deviations(layout: Callable[[str], Path]) -> None:
@@ -19,3 +19,22 @@ def test_scores_references_and_deviations(layout: Callable[[str], Path]) -> None
     data = KADID10k(root)
     assert data.higher_is_better  # whatever the column is called
     assert data.scores[4] == pytest.approx((table.raw[4] - 1.0) / 4.0)
+
+
+def test_names_tell_distortion_category_level_and_reference(layout: Callable[[str], Path]) -> None:
+    root = layout("KADID10k")
+    known = KADID10k.read_table(root / "dmos.csv").attributes
+    assert {name: column[4] for name, column in known.items()} == {
+        "distortion": "lens blur",
+        "category": "blur",
+        "level": "1",
+        "reference": "I02",
+    }
+    text = (root / "dmos.csv").read_text().replace("I01_01_01.png", "other.png")
+    (root / "dmos.csv").write_text(text)
+    assert KADID10k.read_table(root / "dmos.csv").attributes == {}
+
+
+def test_the_official_list_is_complete() -> None:
+    assert (len(DISTORTIONS), len(set(DISTORTIONS)), list(CATEGORIES)) == (25, 25, [*range(1, 26)])
+    assert len(set(CATEGORIES.values())) == 7

@@ -30,3 +30,10 @@ def test_equal_names_of_different_folders_are_different_images(
     data = LIVE(layout("LIVE"))
     assert {"live/jp2k/img1.bmp", "live/wn/img1.bmp"} <= set(data.keys)
     assert data.scores[0] > data.scores[-1]  # the DMOS rises
+
+
+def test_folders_are_the_distortions(layout: Callable[[str], Path]) -> None:
+    data = LIVE(layout("LIVE"))
+    known = data.table.attributes
+    assert known["distortion"] == tuple(path.parent.name for path in data.paths)
+    assert known["reference"] == data.groups

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cliqa.datasets.quality.tid2013 import TID2013
+from cliqa.datasets.quality.tid2013 import DISTORTIONS, TID2013
 
 
 def test_scores_come_before_names(layout: Callable[[str], Path]) -> None:
@@ -24,3 +24,13 @@ def test_capitals_do_not_part_a_reference(tmp_path: Path) -> None:
     path = tmp_path / "mos_with_names.txt"
     path.write_text("1.5 I25_01_1.bmp\n2.5 i25_01_2.bmp\n")
     assert TID2013.read_table(path).groups == ("I25", "I25")
+
+
+def test_names_tell_distortion_level_and_reference(layout: Callable[[str], Path]) -> None:
+    known = TID2013.read_table(layout("TID2013") / "mos_with_names.txt").attributes
+    assert {name: column[3] for name, column in known.items()} == {
+        "distortion": "additive noise in color components",
+        "level": "1",
+        "reference": "I02",
+    }
+    assert (len(DISTORTIONS), len(set(DISTORTIONS))) == (24, 24)

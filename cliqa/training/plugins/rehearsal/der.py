@@ -79,6 +79,10 @@ class DER(SampleMemory):
         self.check_single(strategy)
         self.check_stream(strategy)
 
+    def needs_boundaries(self) -> str:
+        """Return nothing for the reservoir: every batch is offered to it as it comes."""
+        return "" if self._online else super().needs_boundaries()
+
     def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
         """Start loading memory batches, unless the memory is empty."""
         terms = (self.alpha > 0) + (self.beta > 0)

@@ -199,6 +199,7 @@ class SampleMemory(ContinualPlugin, abstract=True):
         seed: int,
         classes: Tensor | None = None,
         values: Tensor | None = None,
+        samples: Sequence[int] | None = None,
     ) -> Tensor:
         """Draw the memory from its samples and an experience's.
 
@@ -208,6 +209,8 @@ class SampleMemory(ContinualPlugin, abstract=True):
             seed: Seed of the keys.
             classes: (N,), int64, if classes are balanced.
             values: (N,) or (N, D), what the selection orders the samples by.
+            samples: Indices of those that are offered now; None for all. A sample's random key is
+                the same in both cases, and so is the memory once all have been offered.
 
         Returns:
             (M,), int64: the kept ones among the memory's samples and then the experience's.
@@ -218,8 +221,14 @@ class SampleMemory(ContinualPlugin, abstract=True):
         own = torch.full((count,), -1) if classes is None else classes
         if values is not None:
             keys = selected_keys(self.selection, keys, own, values, self.mem_size)
+        index = torch.arange(count)
+        if samples is not None:
+            index = torch.tensor(sorted(set(samples)))
+            known = self._index[self._experience == experience]  # in a further epoch over a chunk
+            index = index[~torch.isin(index, known)]
+            keys, own, count = keys[index], own[index], len(index)
         self._experience = torch.cat([self._experience, torch.full((count,), experience)])
-        self._index = torch.cat([self._index, torch.arange(count)])
+        self._index = torch.cat([self._index, index])
         self._class = torch.cat([self._class, own])
         self._key = torch.cat([self._key, keys])
         kept = self._chosen().sort().values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cliqa.registry import PLUGINS
+from cliqa.training.loop.batching import MixedLoader
 from cliqa.training.plugins.rehearsal.memory import SampleMemory
 from cliqa.training.strategy import Strategy
 
@@ -46,10 +47,40 @@ class Replay(SampleMemory):
     def before_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Add the memory to the new batches; it is empty in the first experience."""
         self.check_stream(strategy)
+        if strategy.arrived is None:
+            self._mix_in(strategy)
+
+    def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Add the memory as it is now to a chunk's batches, where nobody tells boundaries."""
+        if strategy.arrived is None:
+            return
+        while isinstance(strategy.dataloader, MixedLoader):
+            strategy.dataloader = strategy.dataloader.new
+        self._mix_in(strategy)
+
+    def _mix_in(self, strategy: Strategy) -> None:
+        """Add the memory to the new batches, unless it is empty."""
         if len(self):
             memory = self.memory(strategy.experience.origin_stream)
             strategy.mix_in(memory, self.batch_size_mem or strategy.train_mb_size)
 
+    def after_training_epoch(self, strategy: Strategy, **_: object) -> None:
+        """Offer a chunk's samples to the memory, where nobody tells boundaries."""
+        if strategy.arrived is not None:
+            count = len(strategy.experience.dataset)
+            experience, seed = strategy.experience.current_experience, self.seed_of(strategy)
+            self.add(experience, count, seed, samples=strategy.arrived)
+
+    def needs_boundaries(self) -> str:
+        """Return why an experience's end must be known: for shares, or for a selection."""
+        if type(self) is not Replay:
+            return super().needs_boundaries()
+        if self.selection != "random":
+            return "it compares an experience's samples (selection='random' does not)"
+        needed = "it shares the memory equally (policy='reservoir' does not)"
+        return "" if self.policy == "reservoir" else needed
+
     def after_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Offer the experience's samples to the memory."""
-        self.remember(strategy)
+        if strategy.arrived is None:  # else all of its chunks were
+            self.remember(strategy)

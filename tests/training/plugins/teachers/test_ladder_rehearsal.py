@@ -15,7 +15,8 @@ from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cliqa.benchmarks.quality_stream import QualityStream, with_transforms
+from cliqa.benchmarks.quality_stream import QualityStream
+from cliqa.benchmarks.samples import with_transforms
 from cliqa.engine.build import build
 from cliqa.training.plugins.rehearsal.der import DER
 from cliqa.training.plugins.rehearsal.replay import Replay
