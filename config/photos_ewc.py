@@ -4,4 +4,4 @@ python train_config.py config/photos_ewc.py --cfg-options scenario.generate.phot
 """
 
 _base_ = ["photos_naive.py"]
-cl_strategy = dict(type="EWC", strength=0.1, normalize="mean")
+cl_strategy = dict(type="EWC", strength=1.483, normalize="mean", mode="single")

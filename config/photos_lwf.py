@@ -4,4 +4,4 @@ python train_config.py config/photos_lwf.py --cfg-options scenario.generate.phot
 """
 
 _base_ = ["photos_naive.py"]
-cl_strategy = dict(type="LwF", alpha=1.0)
+cl_strategy = dict(type="LwF", alpha=1.233)

@@ -4,4 +4,4 @@ python train_config.py config/photos_mas.py --cfg-options scenario.generate.phot
 """
 
 _base_ = ["photos_naive.py"]
-cl_strategy = dict(type="MAS", strength=0.1, normalize="mean")
+cl_strategy = dict(type="MAS", strength=0.001672, normalize="mean", importance_power=0.5)

@@ -4,4 +4,4 @@ python train_config.py config/photos_si.py --cfg-options scenario.generate.photo
 """
 
 _base_ = ["photos_naive.py"]
-cl_strategy = dict(type="SI", strength=0.1, normalize="mean")
+cl_strategy = dict(type="SI", strength=0.001903, normalize="mean")

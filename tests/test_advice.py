@@ -36,6 +36,7 @@ REVIEWED = {
     "TYPE": "any data set",
     "KADID10k": "a data set",
     "FILE": "any file of scores",
+    "EWC": "the label of a run, with the value of its setting",
     "scores.csv": "a file of scores",
     "dataset_type": "an older word for the scenario's type, which is understood",
     "base_batch_size": "of auto_scale_lr, as mmengine calls it",

@@ -58,10 +58,10 @@ def main(args: argparse.Namespace) -> int:
     check_at_least(1, "--trials", args.trials)
     check_at_least(1, "--jobs", args.jobs)
     check_output_folder(args.out)
+    from cliqa.api.validation import validated  # noqa: PLC0415
     from cliqa.config.load import load_config  # noqa: PLC0415  --help is fast
     from cliqa.datasets.own.options import data_options  # noqa: PLC0415
     from cliqa.evaluation.records.table_styles import render  # noqa: PLC0415
-    from cliqa.inference.validation import validated  # noqa: PLC0415
     from cliqa.studies.search_space import as_options, read_space  # noqa: PLC0415
     from cliqa.studies.tuning import Tuning  # noqa: PLC0415
     from cliqa.studies.tuning_files import trial_table, write_tuning  # noqa: PLC0415

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from cliqa.evaluation.records.results import Results, load_results, main_measure
 from cliqa.utils.errors import ArtifactError, ConfigError
-from cliqa.visualization.style import INK, MUTED, PAGE, color, marker, new_figure, shortened, styled
+from cliqa.visualization.style import INK, PAGE, color, marker, new_figure, shortened, styled
 
 VALUED = re.compile(
     r"(?P<name>.+)[_= ](?P<value>[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)", re.IGNORECASE
@@ -140,12 +140,12 @@ def _draw(axes: Axes, points: Sequence[Point], index: int) -> None:
     for point in points:
         if point.value is not None:
             axes.annotate(
-                f"{point.value:g}",
+                f"{point.value:.3g}",
                 (point.stability, point.plasticity),
                 (3, 4),
                 textcoords="offset points",
                 fontsize=6.5,
-                color=MUTED,
+                color=color(index),
             )
 
 

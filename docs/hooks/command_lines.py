@@ -11,7 +11,8 @@ from docstrings import table
 
 TOOLS = (
     *("train_config", "test_config", "tools.predict", "tools.evaluate", "tools.visualize"),
-    *("tools.run_seeds", "tools.compress", "tools.profile_model", "tools.print_config"),
+    *("tools.run_seeds", "tools.tune", "tools.compress", "tools.profile_model"),
+    "tools.print_config",
     *("tools.clear_dataset", "tools.make_demo_data", "tools.make_fashion_data"),
     *("tools.compare_pretraining", "tools.zero_shot", "tools.retrieve"),
     *("tools.from_mmpretrain", "tools.browse_data", "tools.vis_schedule"),

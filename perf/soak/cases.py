@@ -39,6 +39,7 @@ CLEAR = ("", "_naive", "_joint", "_clip")
 OTHERS = {
     "demo_cumulative": ("demo_naive.py", ["cl_strategy.type=Cumulative"]),
     "demo_ema": ("demo_naive.py", ["cl_strategy.plugins=[dict(type='EMA')]"]),
+    "demo_merging": ("demo_naive.py", ["cl_strategy.plugins=[dict(type='ModelMerging')]"]),
     "clear_demo_agem": (
         "clear_demo_naive.py",
         [

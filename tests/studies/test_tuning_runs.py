@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import torch
 
+from cliqa.api.validation import validated
 from cliqa.config.load import dump_config
 from cliqa.engine.streams import build_benchmark
 from cliqa.engine.train import train
-from cliqa.inference.validation import validated
 from cliqa.studies import tuning_runs
 from cliqa.studies.planned_run import PlannedRun
 from cliqa.studies.search_space import read_space

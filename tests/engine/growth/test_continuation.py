@@ -52,6 +52,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "MultiHead": {"type": "MultiHead", "centroids": 2},
     "TaskSpecificParts": {"type": "TaskSpecificParts", "inference": "gate"},
     "EMA": {"plugins": [{"type": "EMA"}]},
+    "ModelMerging": {"type": "ModelMerging", "method": "ties", "start": "base"},
     "ChannelPruning": {
         "plugins": [{"type": "ChannelPruning", "ratio": 0.3, "round_to": 1, "recover_epochs": 1}]
     },

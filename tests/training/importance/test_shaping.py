@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 from typing import Any
 
@@ -128,7 +129,7 @@ def test_the_penalty_is_that_of_the_shaped_and_weighted_importances() -> None:
 
 
 def test_l2_with_factors_is_the_weighted_distance() -> None:
-    model = network()
+    model: Any = network()
     plugin = L2(2.0, layers={"0": 3.0, "2.bias": 0})
     plugin.after_training_exp(SimpleNamespace(model=model, plugins=[plugin]))
     moved(model)
@@ -167,7 +168,7 @@ def test_heads_that_each_experience_predicts_with_are_free(
     plugin: WeightPenalty, inference: str, free: bool, make_strategy: Any, tiny_stream: Any
 ) -> None:
     views = TaskSpecificParts(parts=["head"], inference=inference)
-    plugin = type(plugin)(2.0)
+    plugin = copy.deepcopy(plugin)
     strategy = make_strategy([plugin, views], epochs=1)
     strategy.train_step(0, [tiny_stream.train_stream[0]])
     names = {name for name, _ in strategy.model.named_parameters()}

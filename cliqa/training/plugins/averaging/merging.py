@@ -94,13 +94,12 @@ class ModelMerging(ContinualPlugin):
         check_integer("ModelMerging", 0, n_samples=n_samples)
         self.method, self.start, self.base, self.norm = method, start, base, norm
         self.n_samples = n_samples
-        self.rule: Rule = {
-            "uniform": lambda: WeightedMean(),
-            "ema": lambda: Interpolation(decay),
-            "fisher": lambda: WeightedMean(needs_importance=True),
-            "ties": lambda: Ties(keep, scale),
-        }[method]()
-        self.statistics = Interpolation(decay) if method == "ema" else WeightedMean()
+        self.rule: Rule = WeightedMean(needs_importance=method == "fisher")
+        self.statistics: Rule = WeightedMean()
+        if method == "ema":
+            self.rule, self.statistics = Interpolation(decay), Interpolation(decay)
+        elif method == "ties":
+            self.rule = Ties(keep, scale)
         self._base: Tensors = {}  # where experiences start from
         self._learnt = 0
 

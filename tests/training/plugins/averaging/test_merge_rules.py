@@ -92,11 +92,9 @@ def test_what_never_moves_keeps_its_bits_and_new_rows_start_where_they_are(
 @pytest.mark.parametrize("kind", ["mean", "ema", "ties"])
 def test_the_state_does_not_grow_and_goes_on(kind: str) -> None:
     def make() -> WeightedMean | Interpolation | Ties:
-        return {
-            "mean": lambda: WeightedMean(True),
-            "ema": lambda: Interpolation(0.3),
-            "ties": lambda: Ties(0.5, 1.0),
-        }[kind]()
+        if kind == "ema":
+            return Interpolation(0.3)
+        return WeightedMean(True) if kind == "mean" else Ties(0.5, 1.0)
 
     def size(rule: WeightedMean | Interpolation | Ties) -> int:
         parts = torch.utils._pytree.tree_leaves(rule.state_dict())

@@ -149,7 +149,7 @@ def test_classes_resume_and_their_head_grows(
 
 def test_statistics_are_measured_anew_on_the_newest_samples() -> None:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout(), nn.Flatten())
+    model: Any = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout(), nn.Flatten())
     images = 3 * torch.randn(12, 3, 5, 5) + 1
     strategy: Any = type("Holder", (), {"model": model, "plugins": []})()
     strategy.training_samples = lambda _: ((part, part) for part in images.split(4))

@@ -9,9 +9,9 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
+from cliqa.api.validation import validated
 from cliqa.engine.build import build
 from cliqa.engine.work_dir.checkpoints import load_run
-from cliqa.inference.validation import validated
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.errors import EvaluationError
 
