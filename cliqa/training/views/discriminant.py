@@ -28,8 +28,8 @@ FLOOR = 0.01
 """Added to variances, of vectors whose variance is about 1: no constant number decides alone."""
 
 UNCHOSEN = (0.5, 64)
-"""The shrinkage unless held-out vectors speak against it. Without any also the temperature: 1 for so
-many numbers of a vector, which tell the same thing many times over."""
+"""The shrinkage unless held-out vectors speak against it; and, without any, the temperature: 1 for
+so many numbers of a vector, which tell the same thing many times over."""
 
 BLOCK = 25
 """Images of a block, about."""

@@ -232,24 +232,16 @@ class PackNet(TaskViews):
             )
 
     def _warn_of_few_steps(self, strategy: Strategy) -> None:
-        """Warn of an experience too small to train and retrain its weights.
-
-        More retraining within the same epochs does not help; more steps do.
-        """
-        batches = getattr(strategy, "dataloader", ())
-        epoch = -(-len(batches) // getattr(strategy.options, "accumulate", 1))
-        steps, after = epoch * strategy.train_epochs, epoch * self._post(strategy)
+        """Warn of an experience too small to train and retrain its weights."""
+        epochs, batch = strategy.train_epochs, strategy.train_mb_size
+        batches = len(getattr(strategy, "dataloader", ()))  # none in a loop of one's own
+        steps = epochs * -(-batches // strategy.options.accumulate)
         if 0 < steps < LEAST_STEPS:
             factor = -(-LEAST_STEPS // steps)
             logger.warning(
-                "PackNet: experience %d has %d optimizer steps, %d of them after the pruning, too "
-                "few for weights that are pruned. Set cl_strategy.train_mb_size=%d or "
-                "cl_strategy.train_epochs=%d, or a smaller share prune=... that it gives back.",
-                self.learnt,
-                steps,
-                after,
-                max(1, strategy.train_mb_size // factor),
-                strategy.train_epochs * factor,
+                "PackNet: experience %d has %d optimizer steps, too few for weights that are "
+                "pruned. Set cl_strategy.train_mb_size=%d, or cl_strategy.train_epochs=%d.",
+                *(self.learnt, steps, max(1, batch // factor), epochs * factor),
             )
 
     def _warn(self, strategy: Strategy) -> None:
