@@ -13,4 +13,4 @@ _base_ = [
     "_base_/schedules/adam_fidelity_9e.py",
     "_base_/default_runtime.py",
 ]
-cl_strategy = dict(type="MultiHead", strength=10.0, sigma=1.0, warmup_epochs=3)
+cl_strategy = dict(type="MultiHead", strength=10.0, sigma=1.0, warmup_epochs=3, gate="kmeans")

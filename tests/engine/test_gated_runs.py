@@ -32,7 +32,10 @@ def gated(config: Config, method: str, **more: Any) -> Config:
     config = copy.deepcopy(config)
     config["cl_strategy"].pop("mem_size")
     config["cl_strategy"]["optimizer"]["lr"] = 3e-2  # views that differ
-    config["cl_strategy"] |= {**METHODS[method], "inference": "gate", "centroids": 3, **more}
+    own: Config = {"centroids": 3, **more}
+    if method == "heads":  # it takes no argument of earlier versions
+        own = {"gate": {"type": "kmeans", **own}}
+    config["cl_strategy"] |= {**METHODS[method], "inference": "gate", **own}
     return config
 
 

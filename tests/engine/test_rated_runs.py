@@ -39,7 +39,7 @@ METHODS: dict[str, Config] = {
         **{"type": "DER", "mem_size": 10, "beta": 1.0},
         "plugins": [{"type": "LwF", "distill": "fidelity"}],
     },
-    "heads": {"type": "MultiHead", "centroids": 2},
+    "heads": {"type": "MultiHead"},
     "joint": {"type": "JointTraining", "plugins": [{"type": "EMA"}]},
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -53,7 +53,7 @@ class EarlierHeads(nn.ModuleList):
 
 @contextmanager
 def heads_said(
-    head: nn.Module, others: Sequence[nn.Module], raw: bool = False
+    head: nn.Module, others: Iterable[nn.Module], raw: bool = False
 ) -> Iterator[list[Tensor]]:
     """Let other heads score what a model's own head is given.
 
@@ -66,9 +66,10 @@ def heads_said(
         A list with the others' scores (B, T) or logits (B, T, K) of every call of the model.
     """
     said: list[Tensor] = []
+    heard = list(others)
 
     def say(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        found = [getattr(h, "raw", h.forward) if raw else h.forward for h in others]
+        found = [getattr(h, "raw", h.forward) if raw else h.forward for h in heard]
         outputs = [of_head(call(*inputs, **named)) for call in found]
         if outputs:
             said.append(torch.stack(outputs, dim=1))

@@ -15,7 +15,7 @@ from scipy.cluster.vq import kmeans2
 from scipy.stats import chi2
 from torch import Tensor
 
-SHRINKAGES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 0.95)
+SHRINKAGES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 """Shares of the diagonal that are tried."""
 
 BLENDS = (0.25, 0.5, 0.75, 0.9, 1.0)
@@ -28,8 +28,8 @@ FLOOR = 0.01
 """Added to variances, of vectors whose variance is about 1: no constant number decides alone."""
 
 UNCHOSEN = (0.5, 64)
-"""Shrinkage without held-out vectors, and the numbers of a vector for each 1 of temperature: they
-tell the same thing many times over."""
+"""The shrinkage unless held-out vectors speak against it; and, without any, the temperature: 1 for
+so many numbers of a vector, which tell the same thing many times over."""
 
 BLOCK = 25
 """Images of a block, about."""
@@ -195,10 +195,10 @@ def choose(
 ) -> Choice:
     """Choose shrinkage, temperature and reach on vectors that the sums do not hold.
 
-    The strongest shrinkage is taken whose log loss, at its own best temperature and averaged over
-    classes, lies within one standard error of the best (Breiman et al., "Classification and
-    regression trees", 1984): the held-out images are more like the others than those of a test. A
-    class's reach is the ``1 - unknown`` quantile of its held-out distances.
+    The log loss of a shrinkage is that at its own best temperature, averaged over classes. Of those
+    within one standard error of the best (Breiman et al., "Classification and regression trees",
+    1984) the one nearest to 0.5 is taken: a few blocks of images cannot tell them apart. A class's
+    reach is the ``1 - unknown`` quantile of its held-out distances.
 
     Where a class has no held-out vector, nothing can be chosen: shrinkage and temperature follow
     `UNCHOSEN`, and the reach is chi-square's at that temperature.
@@ -229,7 +229,7 @@ def choose(
             found.append((loss, error, Choice(share, blend, best, reach)))
     limit = sum(min(found, key=lambda item: item[0])[:2])
     near = [choice for loss, _, choice in found if loss <= limit]
-    return max(near, key=lambda choice: (choice.shrinkage, choice.blend))
+    return min(near, key=lambda choice: (abs(choice.shrinkage - UNCHOSEN[0]), -choice.blend))
 
 
 def _log_loss(logits: Sequence[Tensor], temperature: float) -> tuple[float, float, float]:

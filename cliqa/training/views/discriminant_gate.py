@@ -25,8 +25,9 @@ from cliqa.training.views.discriminant import (
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import derive_seed, generator
 
-CLIP = 5.0
-"""Standardised statistics are cut here: one dead or exploding channel must not decide."""
+BEND = 5.0
+"""From about here on standardised statistics grow by their logarithm: one dead or exploding channel
+must not decide, and data sets far from the first one still differ."""
 
 LEAST_SCALE = 1e-4
 """Of a statistic that hardly differs in the first data set."""
@@ -271,7 +272,7 @@ def fade(beyond: Tensor) -> Tensor:
 
 
 def standardised(raw: Tensor, centre: Tensor, scale: Tensor, projection: Tensor) -> Tensor:
-    """Return statistics (B, D) as vectors (B, d) of about unit variance, without extremes.
+    """Return statistics (B, D) as vectors (B, d) of about unit variance, with bent extremes.
 
     Args:
         raw: Statistics.
@@ -279,5 +280,5 @@ def standardised(raw: Tensor, centre: Tensor, scale: Tensor, projection: Tensor)
         scale: (D,).
         projection: (D, d), or empty for none.
     """
-    vectors = ((raw - centre) / scale).clamp(-CLIP, CLIP)
+    vectors = BEND * ((raw - centre) / (BEND * scale)).asinh()
     return vectors @ projection if projection.numel() else vectors

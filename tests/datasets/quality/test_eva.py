@@ -25,7 +25,7 @@ def test_an_images_score_is_the_mean_of_its_votes(tmp_path: Path) -> None:
     assert table.rows == (2, 3)
     assert table.ratings == (4, 7, 10)
     assert table.shares is not None
-    np.testing.assert_allclose(table.shares, [[1 / 3, 1 / 3, 1 / 3], [0, 0, 1]])
+    np.testing.assert_allclose(table.shares, [[1 / 3, 1 / 3, 1 / 3], [0.0, 0.0, 1.0]])
 
 
 def test_votes_on_a_slider_have_no_levels(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "LoRA per task": {**LORA, "mode": "per_task", "inference": "gate"},
     "LoRA sum": {**LORA, "mode": "sum", "first": "full"},
     "O-LoRA": {**LORA, "mode": "olora"},
-    "MultiHead": {"type": "MultiHead", "centroids": 2},
+    "MultiHead": {"type": "MultiHead"},
     "TaskSpecificParts": {"type": "TaskSpecificParts", "inference": "gate"},
     "EMA": {"plugins": [{"type": "EMA"}]},
     "ModelMerging": {"type": "ModelMerging", "method": "ties", "start": "base"},

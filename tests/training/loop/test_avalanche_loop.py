@@ -63,7 +63,7 @@ SCORES: dict[str, tuple[str, Config]] = {
     "LoRA per task": ("LoRA", {"rank": 2, "mode": "per_task", "first": "full", "norm": "train"}),
     "O-LoRA": ("LoRA", {"rank": 2, "mode": "olora"}),
     "InfLoRA": ("LoRA", {"rank": 2, "mode": "inflora", "samples": 8}),
-    "MultiHead": ("MultiHead", {"strength": 1.0, "warmup_epochs": 1, "centroids": 2}),
+    "MultiHead": ("MultiHead", {"strength": 1.0, "warmup_epochs": 1}),
     "TaskSpecificParts": ("TaskSpecificParts", {"inference": "oracle"}),
     "EMA": ("EMA", {"decay": 0.9}),
     "ModelMerging": ("ModelMerging", {"method": "fisher", "start": "base", "n_samples": 16}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -20,9 +22,11 @@ def stepped(*groups: list[nn.Parameter]) -> torch.optim.Adam:
 
 
 def test_new_parameters_follow_those_of_their_group_without_statistics() -> None:
-    first, second, new = ([nn.Parameter(torch.full((2,), float(k)))] for k in range(3))
+    one, two, three = (nn.Parameter(torch.full((2,), float(k))) for k in range(3))
+    first, second, new = [one], [two], [three]
     old = stepped(first, second)
-    own = torch.optim.Adam([{"params": [*first, *new]}, {"params": second, "lr": 5.0}])
+    groups: list[dict[str, Any]] = [{"params": [one, three]}, {"params": [two], "lr": 5.0}]
+    own = torch.optim.Adam(groups)
     own.load_state_dict(grown_state(old.state_dict(), own))
     assert own.param_groups[1]["lr"] == 0.1
     for parameter in (*first, *second):

@@ -29,6 +29,10 @@ LEAST_FREE = 0.05
 """A smaller share of free weights is warned of before the last experience."""
 
 
+LEAST_STEPS = 100
+"""An experience with fewer optimizer steps is warned of: pruned weights have not learnt much."""
+
+
 class CapacityError(CliqaError):
     """No weight is left for a new experience."""
 
@@ -132,6 +136,7 @@ class PackNet(TaskViews):
                 if weight.dim() > 1 and name not in own
             }
         self._check_values(strategy)
+        self._warn_of_few_steps(strategy)
         self._pruned = False
         self._hold(model)
 
@@ -224,6 +229,19 @@ class PackNet(TaskViews):
             raise CapacityError(
                 f"PackNet: all weights belong to the {self.learnt} experiences learnt so far, none "
                 "is free for the next one. Set a larger prune, or None for equal shares."
+            )
+
+    def _warn_of_few_steps(self, strategy: Strategy) -> None:
+        """Warn of an experience too small to train and retrain its weights."""
+        epochs, batch = strategy.train_epochs, strategy.train_mb_size
+        batches = len(getattr(strategy, "dataloader", ()))  # none in a loop of one's own
+        steps = epochs * -(-batches // strategy.options.accumulate)
+        if 0 < steps < LEAST_STEPS:
+            factor = -(-LEAST_STEPS // steps)
+            logger.warning(
+                "PackNet: experience %d has %d optimizer steps, too few for weights that are "
+                "pruned. Set cl_strategy.train_mb_size=%d, or cl_strategy.train_epochs=%d.",
+                *(self.learnt, steps, max(1, batch // factor), epochs * factor),
             )
 
     def _warn(self, strategy: Strategy) -> None:

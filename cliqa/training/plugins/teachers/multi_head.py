@@ -25,7 +25,9 @@ from cliqa.registry import PLUGINS
 from cliqa.training.importance.quadratic import WeightPenalty
 from cliqa.training.plugins.compression.qat import QAT
 from cliqa.training.strategy import Strategy
+from cliqa.training.views.gates import GateConfig
 from cliqa.training.views.heads import GatedHeads, weighted
+from cliqa.training.views.trace import GateTrace
 from cliqa.training.views.views import (
     TaskViews,
     Tensors,
@@ -37,7 +39,6 @@ from cliqa.training.views.views import (
 from cliqa.utils.errors import ConfigError
 
 DISTILL = ("fidelity", "mse")
-STARTS = ("initial", "previous")
 
 
 @PLUGINS.register_module()
@@ -45,11 +46,11 @@ class MultiHead(TaskViews):
     """A head for each experience over one trunk that is always trained, with distillation.
 
     Zhang et al., "Continual learning for blind image quality assessment", TPAMI 2023, in its
-    authors' code. A new experience opens a new head. While it is learnt, every earlier head must
-    score the new images as it did before the experience: `strength` times the sum over the earlier
-    heads of the distance to their scores then. The gradient goes to the trunk and to the earlier
-    heads. In use all heads score an image, weighted by a gate over features that never change. The
-    trunk is the newest one for all heads: nothing of it is kept.
+    authors' code. A new experience opens a new head, with the weights that the first one had before
+    training. While it is learnt, every earlier head must score the new images as it did before: the
+    loss gets `strength` times the sum of their distances to their scores then, whose gradient goes
+    to the trunk and to the earlier heads. In use all heads score an image over the newest trunk,
+    weighted by a gate.
 
     With ``strength=0`` it is the paper's MH-CL, to which ``plugins=[dict(type="EWC")]`` (or SI,
     MAS, L2) add the paper's other regularisers; they forget a head when a new one opens, so that
@@ -65,12 +66,9 @@ class MultiHead(TaskViews):
             as in the paper.
         warmup_epochs: At first only the new head is trained for this many epochs, fewer than the
             experience has. The paper's code has 3.
-        start: A new head's weights: ``"initial"``: those that the first head had before training,
-            as in the paper; ``"previous"``: those of the head before it.
         head: The name of the model's head.
         inference: As `TaskViews`; ``"gate"`` is the paper's weighted prediction.
-        centroids: As `TaskViews`. The paper has 128.
-        temperature: As `TaskViews`.
+        gate: As `TaskViews`; ``"kmeans"`` is the paper's.
 
     Raises:
         ConfigError: A number is out of range, or a word is unknown.
@@ -84,22 +82,18 @@ class MultiHead(TaskViews):
         distill: str = "fidelity",
         sigma: float = 0.1,
         warmup_epochs: int = 0,
-        start: str = "initial",
         head: str = "head",
         inference: str = "gate",
-        centroids: int = 128,
-        temperature: float = 32.0,
+        gate: GateConfig = None,
     ) -> None:
-        super().__init__(inference=inference, centroids=centroids, temperature=temperature)
+        super().__init__(inference, gate)
         check_least("MultiHead", 0, strength=strength)
         check_choice("MultiHead", DISTILL, distill=distill)
-        check_choice("MultiHead", STARTS, start=start)
         check_positive("MultiHead", sigma=sigma)
         check_integer("MultiHead", 0, warmup_epochs=warmup_epochs)
         self.strength = strength
         self.distill = distill
         self.warmup_epochs = warmup_epochs
-        self.start = start
         self.head = head
         self._fidelity = FidelityLoss(sigma, sigma)
         self._learnt = 0
@@ -181,8 +175,7 @@ class MultiHead(TaskViews):
         if len(earlier_heads(strategy.model)) == self._learnt:
             return  # the first experience, or one that is resumed
         earlier_heads(strategy.model).keep()
-        if self.start == "initial":
-            restore_tensors(own, self._initial)
+        restore_tensors(own, self._initial)
         for plugin in strategy.plugins:
             if isinstance(plugin, WeightPenalty):
                 plugin.forget(self.own_names(strategy.model))
@@ -278,6 +271,7 @@ class MultiHead(TaskViews):
 
     def before_eval(self, strategy: Strategy, **_: object) -> None:
         """Store the model for the oracle, which exchanges its head."""
+        self.traces = {}
         if self.gate is not None:
             self.gate.keep(strategy.model)
         if self.inference == "oracle" and self._learnt:
@@ -296,4 +290,11 @@ class MultiHead(TaskViews):
             return
         outputs = of_images(self._said, len(strategy.mb_y)).float()
         self._said = []
-        strategy.mb_output = weighted(outputs, self.gate.weights(strategy.mb_x))
+        weights = self.gate.weights(strategy.mb_x)  # (B, T)
+        strategy.mb_output = weighted(outputs, weights)
+        if self._learnt > 1:
+            place = strategy.experience.current_experience
+            trace = self.traces.setdefault(
+                getattr(strategy.experience, "name", str(place)), GateTrace(place)
+            )
+            trace.add(weights, outputs, strategy.mb_y)

@@ -274,3 +274,21 @@ def test_equal_weights_are_kept_in_their_order() -> None:
     weights, owners = {"w": torch.ones(4)}, {"w": torch.zeros(4, dtype=torch.uint8)}
     assign_largest(weights, owners, 0.5, 1)
     assert owners["w"].tolist() == [1, 1, 0, 0]
+
+
+def test_an_experience_of_few_steps_is_warned_of(
+    make: Make, tiny_stream: Any, learn: Learn, caplog: pytest.LogCaptureFixture
+) -> None:
+    strategy = make(PackNet(prune=0.5), epochs=3)
+    learn(strategy, tiny_stream, 0, 1)
+    assert "PackNet: experience 0 has" in caplog.text
+    caplog.clear()
+    strategy.train_mb_size, strategy.train_epochs = 32, 8
+    for batches, told in ((7, True), (13, False)):
+        strategy.dataloader = range(batches)
+        strategy.plugins[0]._warn_of_few_steps(strategy)
+        assert bool(caplog.text) is told
+        if told:
+            assert "experience 1 has 56 optimizer steps, too few for weights" in caplog.text
+            assert "train_mb_size=16, or cl_strategy.train_epochs=16." in caplog.text
+        caplog.clear()
