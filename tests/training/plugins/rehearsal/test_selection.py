@@ -38,9 +38,10 @@ def test_herding_keeps_the_mean_as_its_definition_says(cloud: Tensor) -> None:
     order = herding_order(cloud, 12).tolist()
     points = (cloud / cloud.norm(dim=1, keepdim=True)).double().numpy()
     chosen: list[int] = []
+    mean = points.mean(0)
     for _ in range(12):  # algorithm 4 of iCaRL, word by word
         gaps = [
-            np.linalg.norm(points.mean(0) - points[[*chosen, i]].mean(0)) if i not in chosen else 9
+            9.0 if i in chosen else float(np.linalg.norm(mean - points[[*chosen, i]].mean(0)))
             for i in range(60)
         ]
         chosen.append(int(np.argmin(gaps)))
@@ -49,7 +50,7 @@ def test_herding_keeps_the_mean_as_its_definition_says(cloud: Tensor) -> None:
     gap = np.linalg.norm(points[chosen].mean(0) - points.mean(0))
     random = np.random.default_rng(0)
     drawn = [points[random.permutation(60)[:12]].mean(0) for _ in range(50)]
-    assert gap < 0.5 * np.mean([np.linalg.norm(mean - points.mean(0)) for mean in drawn])
+    assert gap < 0.5 * np.mean([np.linalg.norm(other - mean) for other in drawn])
 
 
 def test_coverage_takes_the_farthest_and_leaves_nothing_far(cloud: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Choose images to label: ``python tools/select_images.py work_dirs/demo new/ --count 100``."""
+"""Choose images to label: ``select_images.py work_dirs/demo new/ --count 100 --out x.csv``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from cliqa.config.trust import trusting
 from cliqa.utils.arguments import add_arguments, check_at_least, seed
@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> None:
     check_at_least(1, "--count", args.count)
     check_output_file(args.out, suffixes=(".csv",), inputs=[args.checkpoint])
     from cliqa.datasets.image_listing import find_images  # noqa: PLC0415  --help is fast
-    from cliqa.inference.label_selection import images_to_label  # noqa: PLC0415
+    from cliqa.inference.labelling.image_choice import images_to_label  # noqa: PLC0415
     from cliqa.inference.predict import Predictor  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
     from cliqa.utils.io import atomic_open  # noqa: PLC0415

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.inference.label_selection import images_to_label, looks, uncertainty
+from cliqa.inference.labelling.image_choice import images_to_label, looks, uncertainty
 from cliqa.inference.predict import Predictor
 from cliqa.training.views.gate import pooled_features
 from cliqa.utils.errors import ConfigError
