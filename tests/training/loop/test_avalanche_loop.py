@@ -53,7 +53,6 @@ SCORES: dict[str, tuple[str, Config]] = {
     "TextReplay": ("TextReplay", {"mem_size": 12}),
     "Coverage": ("Replay", {"mem_size": 12, "selection": "coverage"}),
     "DER": ("DER", {"mem_size": 12}),
-    "DER, uncertainty": ("DER", {"mem_size": 12, "selection": "uncertainty"}),
     "AGEM": ("AGEM", {"mem_size": 12}),
     "MIR": ("MIR", {"mem_size": 12, "candidates": 16}),
     "GDumb": ("GDumb", {"mem_size": 12}),
@@ -76,7 +75,9 @@ SCORES: dict[str, tuple[str, Config]] = {
 }
 """A plugin and its arguments, by case."""
 
-OF_SCORES = ("LabelFreePretraining", "LadderRehearsal")
+OF_SCORES = ("LabelFreePretraining", "LadderRehearsal", "Coverage", "AGEM", "GDumb")
+"""Cases that are tried over scores alone; the last three do nothing else over classes."""
+
 CLASSES = {case: SCORES[case] for case in SCORES if case not in OF_SCORES} | {
     "Replay": ("Replay", {"mem_size": 12, "policy": "class_balanced"}),
     "ER_ACE": ("ER_ACE", {"mem_size": 12}),

@@ -116,7 +116,7 @@ class ICaRL(SampleMemory):
             int(each): F.normalize(features[classes == each].mean(0), dim=0)
             for each in classes.unique()
         }
-        self._teacher.after_training_exp(strategy, **kwargs)  # type: ignore[arg-type]
+        self._teacher.after_training_exp(strategy, **kwargs)
 
     def after_eval_forward(self, strategy: Strategy, **_: object) -> None:
         """Replace the logits by the nearness to the classes' means."""

@@ -57,16 +57,17 @@ def herding_order(features: Tensor, count: int) -> Tensor:
     return torch.cat([torch.tensor(picked, dtype=torch.long), free.nonzero().flatten()])
 
 
-def coverage_order(features: Tensor, count: int) -> Tensor:
+def coverage_order(features: Tensor, count: int, known: Tensor | None = None) -> Tensor:
     """Return an order in which each sample is the farthest from all before it.
 
     The greedy solution of the k-centre problem (Gonzalez, 1985; Sener & Savarese, "Active learning
-    for convolutional neural networks: a core-set approach", ICLR 2018, algorithm 1). The first one
-    is the nearest to the mean.
+    for convolutional neural networks: a core-set approach", ICLR 2018, algorithm 1). Where nothing
+    is known the first one is the nearest to the mean.
 
     Args:
         features: (N, D).
         count: How many places are filled so; the other samples follow as they come.
+        known: (M, D), samples that come before all; None for none.
 
     Returns:
         (N,), int64.
@@ -75,14 +76,18 @@ def coverage_order(features: Tensor, count: int) -> Tensor:
     [2, 3, 0, 1]
     """
     points = features.double()
-    distance = -(points - points.mean(0)).square().sum(1)  # only to find the first one
+    alone = known is None or not len(known)
+    if known is None or alone:
+        distance = -(points - points.mean(0)).square().sum(1)  # only to find the first one
+    else:
+        distance = torch.cdist(points, known.double()).square().amin(1)
     free = torch.ones(len(points), dtype=torch.bool)
     picked: list[int] = []
     for place in range(min(count, len(points))):
         picked.append(int(distance.masked_fill(~free, -torch.inf).argmax()))
         free[picked[-1]] = False
         own = (points - points[picked[-1]]).square().sum(1)
-        distance = own if place == 0 else torch.minimum(distance, own)
+        distance = own if alone and place == 0 else torch.minimum(distance, own)
     return torch.cat([torch.tensor(picked, dtype=torch.long), free.nonzero().flatten()])
 
 

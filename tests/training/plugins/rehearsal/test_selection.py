@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cliqa.training.plugins.rehearsal.selection import (
     LOOKS,
@@ -39,16 +38,19 @@ def test_herding_keeps_the_mean_as_its_definition_says(cloud: Tensor) -> None:
     order = herding_order(cloud, 12).tolist()
     points = (cloud / cloud.norm(dim=1, keepdim=True)).double().numpy()
     chosen: list[int] = []
+    mean = points.mean(0)
     for _ in range(12):  # algorithm 4 of iCaRL, word by word
         gaps = [
-            np.linalg.norm(points.mean(0) - points[[*chosen, i]].mean(0)) if i not in chosen else 9
+            9.0 if i in chosen else float(np.linalg.norm(mean - points[[*chosen, i]].mean(0)))
             for i in range(60)
         ]
         chosen.append(int(np.argmin(gaps)))
     assert order[:12] == chosen
     assert sorted(order) == list(range(60))
     gap = np.linalg.norm(points[chosen].mean(0) - points.mean(0))
-    assert gap < 0.2 * np.linalg.norm(points[:12].mean(0) - points.mean(0))
+    random = np.random.default_rng(0)
+    drawn = [points[random.permutation(60)[:12]].mean(0) for _ in range(50)]
+    assert gap < 0.5 * np.mean([np.linalg.norm(other - mean) for other in drawn])
 
 
 def test_coverage_takes_the_farthest_and_leaves_nothing_far(cloud: Tensor) -> None:
@@ -126,6 +128,7 @@ def test_what_is_measured_is_what_the_model_says(over_scores: Make, teach: Make)
     parts = over_scores(train_epochs=1)
     teach(parts, 1)
     strategy = parts.strategy
+    strategy.experience = parts.benchmark.train_stream[0]
     data = strategy.experience.dataset
     scores = torch.tensor([float(score) for score in data.targets])
     said = torch.as_tensor(strategy.predict(data.eval())[0])
@@ -163,4 +166,6 @@ def test_the_rainbow_has_sure_and_unsure_samples() -> None:
     random = torch.rand(100, generator=torch.Generator().manual_seed(0)).double()
     groups = torch.zeros(100, dtype=torch.long)
     kept = selected_keys("rainbow", random, groups, unsure, 100).argsort()[:10]
-    assert F.relu(unsure[kept].sort().values.diff() - 0.13).sum() == 0
+    gaps = unsure[kept].sort().values.diff()
+    assert (gaps < 0.14).all()
+    assert unsure[kept].amax() > 0.85
