@@ -13,7 +13,7 @@ TOOLS = (
     *("train_config", "test_config", "tools.predict", "tools.evaluate", "tools.visualize"),
     *("tools.run_seeds", "tools.compress", "tools.profile_model", "tools.print_config"),
     *("tools.clear_dataset", "tools.make_demo_data", "tools.make_fashion_data"),
-    *("tools.compare_pretraining", "tools.zero_shot", "tools.retrieve"),
+    *("tools.compare_pretraining", "tools.zero_shot", "tools.retrieve", "tools.growth.ridge"),
     *("tools.from_mmpretrain", "tools.browse_data", "tools.vis_schedule"),
 )
 """The scripts of the page about command lines, in its order."""
