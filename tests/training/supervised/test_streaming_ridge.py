@@ -213,6 +213,22 @@ def test_a_first_session_trains_the_network_on_the_first_set_alone(scores: Confi
     assert float(parts.strategy.sums.sets["a"].count) == 24  # the sums of the trained network
 
 
+def test_a_first_session_may_train_adapters_alone(scores: Config) -> None:
+    scores["cl_strategy"] |= {"first_session": 1, "plugins": [{"type": "LoRA", "rank": 2}]}
+    parts = build(scores, CPU)
+    steps = parts.strategy.steps(parts.benchmark.train_stream)
+    before = copy.deepcopy(parts.model.state_dict())
+    parts.strategy.train_step(0, steps[0])
+    first = copy.deepcopy(parts.model.state_dict())
+    parts.strategy.train_step(1, steps[1])
+    last = parts.model.state_dict()
+    moved = {key for key in before if not torch.equal(before[key], first[key])}
+    trained_ones = {key for key in moved if "head" not in key}
+    assert trained_ones
+    assert all("lora" in key for key in trained_ones)
+    assert all(torch.equal(first[key], last[key]) for key in first if "head" not in key)
+
+
 def test_a_longer_stream_is_the_whole_stream(
     scores: Config, run_config: Run, assert_same: Callable[..., None]
 ) -> None:
