@@ -89,7 +89,7 @@ class LadderRehearsal(ContinualPlugin):
         self,
         strength: float = 5.0,
         families: Sequence[str] | None = None,
-        threshold: float = 0.75,
+        threshold: float = 0.8,
         better: float = 0.3,
         copies: int | None = None,
         distance: str = "pairs",
