@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,22 @@ def test_doubts_about_the_scores_are_notes_for_the_results(tiny_data: Path) -> N
     (note,) = QualityStream(data, halve, scale).notes
     assert note.startswith("b: the scores lie in 0.")
     assert "Set score_range=(0, 1)" in note
+
+
+def test_data_sets_that_are_only_evaluated_have_a_stream_of_their_own(
+    tiny_data: Path, make_strategy: Callable[..., Any]
+) -> None:
+    data = [read(tiny_data, name) for name in "ab"]
+    unseen = read(tiny_data, "c", fractions=(0, 0, 1))
+    stream = QualityStream(data, halve, scale, evaluate_only=[unseen])
+    assert (stream.names, stream.unseen) == (["a", "b"], ["c"])
+    assert [len(s) for s in (stream.train_stream, stream.test_stream)] == [2, 2]
+    (experience,) = stream.unseen_stream
+    assert (experience.name, experience.current_experience) == ("c", 2)
+    assert len(experience.dataset) == 40
+    assert experience.dataset[0][0].shape == (3, 16, 16)  # the evaluation's transform
+    assert list(stream.tested({0})) == [0, 1, 2]
+    strategy = make_strategy()
+    strategy.eval(stream.unseen_stream)
+    with pytest.raises(ConfigError, match="another data set is called 'a' already"):
+        QualityStream(data, halve, scale, evaluate_only=[read(tiny_data, "a")])

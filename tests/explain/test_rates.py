@@ -78,3 +78,9 @@ def test_a_figure_names_experiences_and_merges_equal_curves() -> None:
     assert [line.get_label() for line in lines] == ["rest, a", "b"]
     assert [text.get_text() for text in figure.axes[0].texts] == ["koniq", "spaq"]
     assert len(lines[0].get_xdata()) == 2  # type: ignore[arg-type]  # a straight line
+
+
+def test_chunks_of_an_online_stream_are_not_drawn(tiny_config: dict[str, Any]) -> None:
+    tiny_config["scenario"]["online"] = {"chunk_size": 8}
+    with pytest.raises(ConfigError, match=r"scenario\.online: a scheduler spans the chunks"):
+        learning_rates(tiny_config)
