@@ -1,1 +1,4 @@
-"""Methods that learn prompts beside a frozen transformer: the model is `PromptedTransformer`."""
+"""Prompts that are learnt beside a frozen transformer.
+
+The prompts are part of the model, `cliqa.models.backbones.prompted_transformer`; no image is kept.
+"""
