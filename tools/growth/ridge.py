@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from cliqa.config.trust import trusting
 from cliqa.utils.arguments import add_arguments
 from cliqa.utils.cli import command, run_entry_point
+from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_file
 
 
@@ -56,6 +57,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     """Read the runs, change the sums, and write a checkpoint."""
     paths = args.runs if args.command == "merge" else [args.run]
+    if args.command == "merge" and len(paths) < 2:
+        raise ConfigError("merge: one run alone. Give two work_dirs or checkpoints, or more.")
     if args.command != "show":
         check_output_file(args.out, suffixes=(".pth",), inputs=paths)
     from cliqa.engine.growth.ridge_runs import RidgeRun  # noqa: PLC0415  --help answers without it

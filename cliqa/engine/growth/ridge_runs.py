@@ -50,6 +50,8 @@ class RidgeRun:
         kept = bool(self.option("keep_sets"))
         self.sums = _read(ridge.get("sums"), kept, self.path)
         self.held = _read(ridge.get("held"), kept, self.path)
+        if not self.sums.sets:
+            raise CheckpointError(f"{self.path}: has learnt no data set yet. Train it first.")
 
     def option(self, name: str) -> Any:  # noqa: ANN401
         """Return an argument of the strategy; None where it has its default."""

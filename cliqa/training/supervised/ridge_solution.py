@@ -138,7 +138,7 @@ def solve(
     inverse_std = torch.where(constant, 0.0, variance.clamp(min=1e-300).rsqrt())
     equations.scale(inverse_std)
     if strength == "gcv":
-        used = _least(lambda value: _gcv(equations, value, total.count, len(parts)))
+        used = _least(lambda value: _gcv(equations, value, int(total.count), len(parts)))
     elif strength == "validation" and held is not None:
         tested = _equations(held, _held_parts(held, align, sums, (mean, level)))
         tested.scale(inverse_std)
@@ -238,7 +238,7 @@ def _mean_scale(
     parts: Sequence[_Part], mean: Tensor, inverse_std: Tensor, weight: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return the mean slope (K,) and the mean intercept (K,) at the common mean of the features."""
-    whole = sum(part.sums.weight for part in parts)
+    whole = total_of(part.sums for part in parts).weight
     shares = [part.sums.weight / whole for part in parts]
     slope, bias = torch.zeros_like(parts[0].level), torch.zeros_like(parts[0].level)
     for part, share in zip(parts, shares, strict=True):
@@ -272,7 +272,7 @@ def _gcv(equations: Equations, strength: float, count: int, means: int) -> float
     inner = torch.linalg.solve_triangular(factor, signs.to(factor.device), upper=False)
     trace = float(inner.square().sum()) / PROBES
     freedom = size - strength * float(equations.weight) * trace
-    left = 1 - CAUTION * (freedom + means) / float(count)
+    left = 1 - CAUTION * (freedom + means) / count
     return equations.error(weight) / left**2 if left > LEFT else math.inf
 
 

@@ -14,7 +14,7 @@ import cliqa
 from cliqa.training.supervised.ridge_solution import solve
 from cliqa.training.supervised.ridge_sums import StreamSums
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
-from cliqa.utils.errors import CheckpointError
+from cliqa.utils.errors import CheckpointError, ConfigError
 from tools.growth.ridge import main
 
 Config = dict[str, Any]
@@ -128,6 +128,32 @@ def test_other_weights_cannot_be_merged(runs: Run, config: Config, tmp_path: Pat
         CheckpointError, match=r"'backbone\.\S+' differs from .* with the same seed"
     ):
         main(["merge", str(ab), str(other), "--out", str(tmp_path / "x.pth")])
+
+
+def test_a_later_machine_takes_over_the_first_one_s_statistics(
+    runs: Run, config: Config, tmp_path: Path
+) -> None:
+    config["cl_strategy"]["standardize"] = "first"
+    whole, first, alone = runs("ab"), runs("a"), runs("b")
+    out = tmp_path / "x.pth"
+    with pytest.raises(CheckpointError, match=r"'head\.shift' differs .* with load_from="):
+        main(["merge", str(first), str(alone), "--out", str(out)])
+    config["load_from"] = str(first / "checkpoints" / "last.pth")
+    main(["merge", str(first), str(runs("b")), "--out", str(out)])
+    assert torch.allclose(exact(out), exact(whole), rtol=0, atol=1e-8)
+    with pytest.raises(CheckpointError, match=r"standardize='first': .* 'a', so it cannot be"):
+        main(["remove", str(whole), "--set", "a", "--out", str(out)])
+
+
+def test_a_run_without_sums_and_a_single_run_are_refused(runs: Run, tmp_path: Path) -> None:
+    state = load_checkpoint(runs("a") / "checkpoints" / "last.pth")
+    state["strategy"]["ridge"]["sums"] = {"sets": {}, "products": {}}  # as before the first set
+    empty = tmp_path / "empty.pth"
+    save_checkpoint(empty, state)
+    with pytest.raises(CheckpointError, match=r"has learnt no data set yet"):
+        main(["show", str(empty)])
+    with pytest.raises(ConfigError, match=r"merge: one run alone"):
+        main(["merge", str(empty), "--out", str(tmp_path / "x.pth")])
 
 
 def test_parts_of_one_set_are_added_where_that_is_meant(runs: Run, tmp_path: Path) -> None:
