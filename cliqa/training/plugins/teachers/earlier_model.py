@@ -27,7 +27,7 @@ class EarlierModel:
 
     def take(self, model: nn.Module) -> None:
         """Copy a model as it is now."""
-        self._model, self._weights = _frozen(model), None
+        self._model, self._weights = frozen_copy(model), None
         self._pruned = len(pruning_of(model))
 
     def of(self, model: nn.Module) -> nn.Module | None:
@@ -37,7 +37,7 @@ class EarlierModel:
             model: The model as it is now.
         """
         if self._weights is not None:
-            self._model = _frozen(model)
+            self._model = frozen_copy(model)
             widen(self._model, self._weights, self._pruned)
             self._weights = None
         return self._model
@@ -55,7 +55,7 @@ class EarlierModel:
         self._pruned = state.get("pruned", 0)
 
 
-def _frozen(model: nn.Module) -> nn.Module:
+def frozen_copy(model: nn.Module) -> nn.Module:
     """Return a frozen copy of a model in evaluation mode."""
     frozen = copy.deepcopy(model).eval().requires_grad_(False)
     for parameter in frozen.parameters():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from cliqa.registry import PLUGINS
 from cliqa.training.loop.stream_data import classes_of
 from cliqa.training.loop.tasks import classes_by_task, outputs_by_task
 from cliqa.training.plugins.base import ContinualPlugin
+from cliqa.training.plugins.teachers.earlier_model import frozen_copy
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ConfigError
 
@@ -95,7 +95,7 @@ class LwF(ContinualPlugin):
     def after_training_exp(self, strategy: Strategy, **_: object) -> None:
         """Use a copy of the current model as the teacher from now on."""
         if self.alpha > 0:
-            self._teacher, self._weights = _frozen(strategy.model), None
+            self._teacher, self._weights = frozen_copy(strategy.model), None
             seen = getattr(strategy.experience, "classes_seen_so_far", None)
             if seen is None:  # some of Avalanche's experiences do not say
                 seen = sorted({*self._classes, *classes_of(strategy.experience)})
@@ -114,7 +114,7 @@ class LwF(ContinualPlugin):
             The frozen model, None in the first experience.
         """
         if self._weights is not None:
-            self._teacher = _frozen(model)
+            self._teacher = frozen_copy(model)
             # a head may have grown, and channels may have been pruned
             widen(self._teacher, self._weights, self._pruned)
             self._weights = None
@@ -152,11 +152,3 @@ class LwF(ContinualPlugin):
         self._classes = list(state["classes"])
         self._tasks = dict(state.get("tasks", {}))
         self._pruned = state.get("pruned", 0)
-
-
-def _frozen(model: nn.Module) -> nn.Module:
-    """Return a frozen copy of a model in evaluation mode."""
-    frozen = copy.deepcopy(model).eval().requires_grad_(False)
-    for parameter in frozen.parameters():
-        parameter.grad = None
-    return frozen

@@ -330,14 +330,13 @@ def test_a_resumed_run_ends_with_the_same_bits(
     )
 
 
-@pytest.mark.parametrize("plugins", [lambda: [DER(mem_size=6)], lambda: [Replay(mem_size=6)]])
-def test_it_goes_with_a_memory(
-    plugins: Callable[[], list[Any]],
-    make_strategy: Make,
-    tiny_stream: QualityStream,
-    assert_resumable: Callable[..., None],
+def test_it_goes_with_memories(
+    make_strategy: Make, tiny_stream: QualityStream, assert_resumable: Callable[..., None]
 ) -> None:
-    assert_resumable(lambda: make_strategy([*plugins(), small()]), tiny_stream, every=3)
+    def make() -> Any:
+        return make_strategy([Replay(mem_size=6), DER(mem_size=6), small()])
+
+    assert_resumable(make, tiny_stream, every=4)
 
 
 @pytest.mark.parametrize("options", [{"amp": "bfloat16"}, {"accumulate": 2}])
