@@ -66,7 +66,7 @@ def chance(rows: Sequence[Row]) -> str:
     error = math.sqrt(equal * (1 - equal) * sum(1 / row["images"] for row in known)) / len(known)
     advice = (
         "The data sets look alike to it, or its network: try pretrained weights, other levels or "
-        "statistics (gate=dict(type='lda', ...))."
+        "statistics (gate=dict(name='lda', ...))."
     )
     if first < equal + 2 * error:
         return (

@@ -29,7 +29,7 @@ TAKEN = {
 """Their arguments."""
 
 GateConfig = str | Mapping[str, Any] | None
-"""A gate's name, or ``dict(type=name, ...)`` with arguments; None for linear discriminants."""
+"""A gate's name, or ``dict(name=name, ...)`` with arguments; None for linear discriminants."""
 
 
 def build_gate(
@@ -54,13 +54,13 @@ def build_gate(
     if given:
         raise ConfigError(
             f"{owner}: {' and '.join(given)} beside gate={gate!r}. They are arguments of a gate: "
-            "gate=dict(type='kmeans', centroids=128, temperature=32.0)."
+            "gate=dict(name='kmeans', centroids=128, temperature=32.0)."
         )
-    section = {"type": gate} if isinstance(gate, str) else dict(gate)
-    kind = section.pop("type", None)
+    section = {"name": gate} if isinstance(gate, str) else dict(gate)
+    kind = section.pop("name", None)
     if kind not in GATES:
         raise ConfigError(
-            f"{owner}: gate must be one of {', '.join(map(repr, GATES))}, or dict(type=one of "
+            f"{owner}: gate must be one of {', '.join(map(repr, GATES))}, or dict(name=one of "
             f"them, ...), got {gate!r}.{closest(str(kind), GATES)}"
         )
     known = TAKEN["kmeans" if kind == "kmeans" else "lda"]

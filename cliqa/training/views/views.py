@@ -37,7 +37,7 @@ class TaskViews(ContinualPlugin, abstract=True):
             ``"gate"``: all of them, weighted by `gate`.
         gate: How samples are weighed: ``"lda"`` (None; `DiscriminantGate`), ``"qda"``, which blends
             in a covariance of each experience's own, or ``"kmeans"`` (`DomainGate`); or one of them
-            with arguments: ``dict(type="lda", hard=True)``.
+            with arguments: ``dict(name="lda", hard=True)``.
         centroids: Of the gate of earlier versions (squared distances to k-means centroids), which
             this argument or `temperature` chooses where `gate` is None.
         temperature: See `centroids`.

@@ -20,7 +20,7 @@ def test_the_default_is_linear_discriminant_analysis() -> None:
     assert isinstance(gate, DiscriminantGate)
     assert gate.state_dict()["type"] == "lda"
     assert build_gate("PackNet", "qda").state_dict()["type"] == "qda"
-    made: Any = build_gate("PackNet", {"type": "lda", "hard": True, "held": 0})
+    made: Any = build_gate("PackNet", {"name": "lda", "hard": True, "held": 0})
     assert (made.hard, made.held) == (True, 0)
 
 
@@ -42,11 +42,11 @@ def test_arguments_of_earlier_versions_mean_their_gate() -> None:
         ("ldaa", r"LoRA: gate must be one of 'lda', 'qda', 'kmeans', or dict.* Did you mean 'lda'"),
         ({"hard": True}, r"LoRA: gate must be one of"),
         (
-            {"type": "lda", "centroids": 3},
+            {"name": "lda", "centroids": 3},
             r"LoRA: gate 'lda' has no argument 'centroids'\. It",
         ),
         (
-            {"type": "kmeans", "temprature": 3},
+            {"name": "kmeans", "temprature": 3},
             r"no argument 'temprature'\. Did you mean 'tempe",
         ),
     ],
