@@ -13,17 +13,21 @@ import torch
 from cliqa.datasets.image_listing import find_images
 from cliqa.engine.work_dir.checkpoints import deployed_of, load_run, model_of
 from cliqa.evaluation.records.predictions import load_predictions
+from cliqa.evaluation.records.results import load_results
 from cliqa.inference.predict import Predictor
 from cliqa.training.views.gate import GatedViews
 
 Config = dict[str, Any]
 Run = Callable[..., Path]
 
+KMEANS = {"type": "kmeans", "centroids": 3, "temperature": 4.0}
+
 METHODS: dict[str, Config] = {
     "packnet": {"type": "PackNet", "norm": "per_task"},
-    "norms and heads": {"type": "TaskSpecificParts"},
+    "norms and heads": {"type": "TaskSpecificParts", "gate": KMEANS},
     "heads": {"type": "MultiHead", "strength": 0.1},
     "lora": {"type": "LoRA", "rank": 2, "mode": "per_task", "norm": "train", "first": "full"},
+    "earlier gate": {"type": "TaskSpecificParts", "centroids": 3, "temperature": 4.0},
 }
 
 
@@ -32,10 +36,7 @@ def gated(config: Config, method: str, **more: Any) -> Config:
     config = copy.deepcopy(config)
     config["cl_strategy"].pop("mem_size")
     config["cl_strategy"]["optimizer"]["lr"] = 3e-2  # views that differ
-    own: Config = {"centroids": 3, **more}
-    if method == "heads":  # it takes no argument of earlier versions
-        own = {"gate": {"type": "kmeans", **own}}
-    config["cl_strategy"] |= {**METHODS[method], "inference": "gate", **own}
+    config["cl_strategy"] |= {**METHODS[method], "inference": "gate", **more}
     return config
 
 
@@ -43,7 +44,7 @@ def gated(config: Config, method: str, **more: Any) -> Config:
 def test_a_checkpoint_predicts_what_the_run_did(
     method: str, tiny_config: Config, run_config: Run, tiny_data: Path
 ) -> None:
-    folder = run_config(gated(tiny_config, method, temperature=4.0))
+    folder = run_config(gated(tiny_config, method))
     predictor = Predictor(folder, torch.device("cpu"))
     for name in "abc":
         stored = load_predictions(folder, 2, name)
@@ -57,6 +58,10 @@ def test_a_checkpoint_predicts_what_the_run_did(
     plain = model_of(state)(images)
     assert torch.equal(model(images), plain)  # the newest view
     assert (network(images) - plain).abs().max() > 1e-3  # and no other
+    told = load_results(folder)["gate"]
+    assert [len(grid) for grid in told.values()] == [3] * 5
+    assert told["own_weight"][0] == [None] * 3  # one view alone
+    assert 0 < told["own_weight"][2][0] < 1
 
 
 def test_without_a_gate_the_newest_view_predicts_and_an_oracles_run_says_so(

@@ -213,8 +213,8 @@ def choose(
     if not all(len(vectors) for vectors in held):
         dims = len(sums.means[0])
         heat = max(1.0, dims / UNCHOSEN[1]) if temperature is None else temperature
-        reach = heat * float(chi2.ppf(1 - (unknown or 1e-3), dims))
-        return Choice(shrinkage or UNCHOSEN[0], 1.0, heat, [reach] * len(held))
+        edge = heat * float(chi2.ppf(1 - (unknown or 1e-3), dims))
+        return Choice(shrinkage or UNCHOSEN[0], 1.0, heat, [edge] * len(held))
     found: list[tuple[float, float, Choice]] = []
     for blend in BLENDS if sums.own else (1.0,):
         for share in SHRINKAGES if shrinkage is None else (shrinkage,):
