@@ -67,7 +67,7 @@ def test_a_gate_is_in_the_file(
     config = copy.deepcopy(small_config)
     gate: Config = {"centroids": 3, "temperature": 4.0}
     if method == "heads":  # it takes no argument of earlier versions
-        gate = {"gate": {"type": "kmeans", **gate}}
+        gate = {}
     config["cl_strategy"] |= {**GATED[method], "inference": "gate", **gate}
     folder = run_config(config)
     report = export_checkpoint(folder, size=(16, 16))

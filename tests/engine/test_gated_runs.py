@@ -20,16 +20,12 @@ from cliqa.training.views.gate import GatedViews
 Config = dict[str, Any]
 Run = Callable[..., Path]
 
-KMEANS = {"name": "kmeans", "centroids": 3, "temperature": 4.0}
+KMEANS = {"type": "kmeans", "centroids": 3, "temperature": 4.0}
 
 METHODS: dict[str, Config] = {
     "packnet": {"type": "PackNet", "norm": "per_task"},
-<<<<<<< ours
-    "norms and heads": {"type": "TaskSpecificParts"},
-    "heads": {"type": "MultiHead", "strength": 0.1},
-=======
     "norms and heads": {"type": "TaskSpecificParts", "gate": KMEANS},
->>>>>>> theirs
+    "heads": {"type": "MultiHead", "strength": 0.1},
     "lora": {"type": "LoRA", "rank": 2, "mode": "per_task", "norm": "train", "first": "full"},
     "earlier gate": {"type": "TaskSpecificParts", "centroids": 3, "temperature": 4.0},
 }
@@ -40,14 +36,7 @@ def gated(config: Config, method: str, **more: Any) -> Config:
     config = copy.deepcopy(config)
     config["cl_strategy"].pop("mem_size")
     config["cl_strategy"]["optimizer"]["lr"] = 3e-2  # views that differ
-<<<<<<< ours
-    own: Config = {"centroids": 3, **more}
-    if method == "heads":  # it takes no argument of earlier versions
-        own = {"gate": {"type": "kmeans", **own}}
-    config["cl_strategy"] |= {**METHODS[method], "inference": "gate", **own}
-=======
     config["cl_strategy"] |= {**METHODS[method], "inference": "gate", **more}
->>>>>>> theirs
     return config
 
 
