@@ -44,6 +44,7 @@ REVIEWED = {
     "enable": "of auto_scale_lr",
     "auto_scale_lr.enable": "of auto_scale_lr",
     "keep_ratio": "of mmcv's Resize, in a message about its config",
+    "takes_chunks": "an attribute that the author of a strategy sets",
 }
 """Words before a ``=`` that are no key of ours, and what they are."""
 
