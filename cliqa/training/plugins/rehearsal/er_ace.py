@@ -19,8 +19,9 @@ class ER_ACE(SampleMemory):  # noqa: N801  as the paper and Avalanche write it
     Caccia et al., "New insights on reducing abrupt representation change in online continual
     learning", ICLR 2022, eq. 3: the task loss of the new samples over the logits of the classes in
     their batch alone, so that they do not push the old classes away, plus the task loss of a memory
-    batch over all logits. The memory batch is a separate forward pass. The first experience is
-    plain training.
+    batch over all logits. As in the paper the memory holds samples of the new classes too, or these
+    would never compete with the old: the experience's samples are offered before its training. The
+    memory batch is a separate forward pass. The first experience is plain training.
 
     Over scores there are no logits to leave out, and the method would be `Replay`.
 
@@ -28,15 +29,13 @@ class ER_ACE(SampleMemory):  # noqa: N801  as the paper and Avalanche write it
         mem_size: Samples in the memory, over all experiences, > 0.
         batch_size_mem: Samples of a memory batch; None for as many as of new ones.
         policy: Who shares the memory; see `Replay`.
-        selection: Which samples are kept first; see `Replay`.
         seed: Seed of the draw; None for the run's.
 
     Raises:
-        ConfigError: A size is not positive, a name is unknown, or the stream has scores.
-        ModelError: The selection needs features, and the model has none.
+        ConfigError: A size is not positive, `policy` is unknown, or the stream has scores.
     """
 
-    saved = SampleMemory.columns
+    saved = (*SampleMemory.columns, "_added")
     reads_classes = True
 
     def __init__(
@@ -44,24 +43,26 @@ class ER_ACE(SampleMemory):  # noqa: N801  as the paper and Avalanche write it
         mem_size: int = 200,
         batch_size_mem: int | None = None,
         policy: str = "class_balanced",
-        selection: str = "random",
         seed: int | None = None,
     ) -> None:
-        super().__init__(mem_size, policy, batch_size_mem, seed, selection)
+        super().__init__(mem_size, policy, batch_size_mem, seed)
         self._batches: Iterator[list[Any]] = iter(())
 
     def before_training_exp(self, strategy: Strategy, **_: object) -> None:
-        """Refuse scores, and a stream that does not fit the memory."""
+        """Refuse scores and another stream, and offer the samples to the memory."""
         if not classes_of(strategy.experience):
             raise ConfigError(
                 "ER_ACE: it leaves out logits of old classes, and this stream has scores. Use "
                 "'Replay'."
             )
         self.check_stream(strategy)
+        self.remember_first(strategy)
 
     def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
-        """Start loading memory batches."""
-        self._batches = self.batches(strategy)
+        """Start loading memory batches, if there are earlier experiences in the memory."""
+        own = strategy.experience.current_experience
+        earlier = bool((self._experience != own).any())
+        self._batches = self.batches(strategy) if earlier else iter(())
 
     def before_backward(self, strategy: Strategy, **_: object) -> None:
         """Replace the task loss by that of the batch's classes, and add the memory's."""
@@ -78,7 +79,3 @@ class ER_ACE(SampleMemory):  # noqa: N801  as the paper and Avalanche write it
     def after_training_epoch(self, strategy: Strategy, **_: object) -> None:
         """Release the loader and its workers."""
         self._batches = iter(())
-
-    def after_training_exp(self, strategy: Strategy, **_: object) -> None:
-        """Offer the experience's samples to the memory."""
-        self.remember(strategy)

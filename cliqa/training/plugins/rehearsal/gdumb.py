@@ -55,7 +55,6 @@ class GDumb(SampleMemory):
             mem_size, policy or "experience_balanced", None, seed, selection or "random"
         )
         self._given = policy, selection
-        self._added: list[int] = []  # experiences whose samples were offered
         self._initial: dict[str, Tensor] | None = None  # the model's tensors before any training
 
     def after_train_dataset_adaptation(self, strategy: Strategy, **_: object) -> None:
@@ -66,10 +65,7 @@ class GDumb(SampleMemory):
         self.policy = policy or ("class_balanced" if classes else "experience_balanced")
         self.selection = selection or ("random" if classes else "score_balanced")
         self.check_stream(strategy)
-        experience = strategy.experience.current_experience
-        if experience not in self._added:  # it is there if the run was resumed after an epoch
-            self.remember(strategy)
-            self._added = [*self._added, experience]
+        self.remember_first(strategy)
         strategy.adapted_dataset = self.memory(strategy.experience.origin_stream)
 
     def before_training_exp(self, strategy: Strategy, **_: object) -> None:

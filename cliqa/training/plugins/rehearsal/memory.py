@@ -90,6 +90,7 @@ class SampleMemory(ContinualPlugin, abstract=True):
         self._index = torch.zeros(0, dtype=torch.long)  # (M,) its index in that experience
         self._class = torch.zeros(0, dtype=torch.long)  # (M,) its class, -1 where it is not needed
         self._key = torch.zeros(0, dtype=torch.float64)  # (M,) its key, 0..1
+        self._added: list[int] = []  # experiences that were offered before their training
         self._stream: Sequence[Experience] | None = None
 
     def __len__(self) -> int:
@@ -191,6 +192,16 @@ class SampleMemory(ContinualPlugin, abstract=True):
         chosen = self.selection != "random"
         values = measured_values(strategy, self.selection) if chosen else None
         return self.add(experience, len(data), self.seed_of(strategy), classes, values)
+
+    def remember_first(self, strategy: Strategy) -> None:
+        """Offer the experience's samples before its training; once, if a run is resumed in it.
+
+        The method's `saved` must have ``"_added"``.
+        """
+        experience = strategy.experience.current_experience
+        if experience not in self._added:
+            self.remember(strategy)
+            self._added = [*self._added, experience]
 
     def add(
         self,

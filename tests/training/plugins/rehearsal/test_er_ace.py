@@ -13,6 +13,8 @@ from cliqa.utils.errors import ConfigError
 
 Make = Callable[..., Any]
 
+METHOD = {"type": "ER_ACE", "mem_size": 12}
+
 
 def test_the_loss_is_that_of_the_paper(
     over_classes: Make, teach: Make, monkeypatch: pytest.MonkeyPatch
@@ -63,3 +65,16 @@ def test_scores_are_refused(over_scores: Make, teach: Make) -> None:
     parts = over_scores(type="ER_ACE", mem_size=12)
     with pytest.raises(ConfigError, match=r"ER_ACE: .* this stream has scores\. Use 'Replay'"):
         teach(parts, 1)
+
+
+def test_the_newest_classes_are_in_the_memory_and_are_learnt(
+    over_classes: Make, teach: Make
+) -> None:
+    parts = over_classes(
+        **METHOD, train_epochs=15, scheduler=None, optimizer={"type": "SGD", "lr": 0.1}
+    )
+    teach(parts, 2)
+    strategy = parts.strategy
+    assert strategy.plugins[0]._class.bincount().tolist() == [3, 3, 3, 3]
+    said, _ = strategy.predict(parts.benchmark.train_stream[1].dataset.eval())
+    assert (said.argmax(1) >= 2).mean() > 0.7  # not an old class for each of them
