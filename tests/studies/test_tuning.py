@@ -130,7 +130,7 @@ def test_failed_runs_and_measures_are_told_and_left_out(
     def undefined(_: PlannedRun) -> dict[str, float]:
         raise EvaluationError("srcc on a: constant prediction")
 
-    work.measure = undefined  # type: ignore[method-assign]
+    work.measure = undefined  # type: ignore[method-assign, assignment]
     trials = tuned(replace(tuning, out=tuning.out / "other", trials=2), work)
     assert [trial.reason for trial in trials] == ["srcc on a: constant prediction"] * 2
     with pytest.raises(ArtifactError, match="no trial has finished"):
