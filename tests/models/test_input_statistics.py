@@ -54,7 +54,7 @@ def test_the_right_one_and_roundings_are_silent(caplog: pytest.LogCaptureFixture
 
 
 def test_steps_with_the_weights_own_values() -> None:
-    steps = [{"type": "ToTensor"}, IMAGENET]
+    steps: list[dict[str, Any]] = [{"type": "ToTensor"}, IMAGENET]
     found = with_statistics(steps, HALF)
     assert found == [steps[0], {"type": "Normalize", "mean": [0.5] * 3, "std": [0.5] * 3}]
     assert with_statistics(steps, None) == steps

@@ -124,11 +124,11 @@ def pooled_features(network: nn.Module, images: Tensor) -> Tensor:
 
 def _run(network: nn.Module, images: Tensor) -> None:
     """Run the backbone, or what gives the features of a network without one."""
-    backbone = backbone_of(network)
-    if backbone is not network or not hasattr(network, "features"):
+    backbone, own = backbone_of(network), getattr(network, "features", None)
+    if backbone is not network or own is None:
         backbone(images)
     else:
-        network.features(images)
+        own(images)
 
 
 def _calls(network: nn.Module, images: Tensor) -> list[_Call]:

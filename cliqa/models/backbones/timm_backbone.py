@@ -67,6 +67,7 @@ class TimmBackbone(nn.Module):
         super().__init__()
         if out_indices is not None and nodes is not None:
             raise ConfigError("TimmBackbone: set out_indices or nodes, not both.")
+        self.body: Any
         self.body, self.input_statistics = timm_model(name, pretrained, dict(model_args or {}))
         self.nodes = [nodes] if isinstance(nodes, str) else list(nodes or ())
         self.indices = None if out_indices is None and nodes is None else self._levels(out_indices)

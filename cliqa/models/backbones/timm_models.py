@@ -71,7 +71,7 @@ def timm_model(
             "Use name, out_indices and pretrained of the TimmBackbone."
         )
     if pretrained is True:
-        model = _downloaded(timm, name, arguments)
+        model: Any = _downloaded(timm, name, arguments)
         tag = model.pretrained_cfg.get("tag")
         return model, _statistics(model, f"timm's '{'.'.join(filter(None, (_arch(name), tag)))}'")
     model = timm.create_model(name, **arguments)

@@ -27,7 +27,7 @@ def results(first: float, weight: float) -> dict[str, Any]:
             row = {"kind": "eval", "experience": t, "dataset": name, "srcc": 0.8, "n": 200}
             rows.append({**row, **({"gate": gate(first, weight)} if t else {})})
     names = ["a", "b"]
-    facts = {"status": "finished", "seed": 0, "config": "c.py"}
+    facts: dict[str, Any] = {"status": "finished", "seed": 0, "config": "c.py"}
     return build_results(rows, experiences=names, datasets=names, **facts)
 
 

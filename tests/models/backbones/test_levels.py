@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -16,7 +18,7 @@ from cliqa.utils.errors import ModelError
 RESNET = {"type": "ResNet", "depth": 18, "base_channels": 4, "stem_channels": 4}
 
 
-def resnet() -> nn.Module:
+def resnet() -> Any:
     network = build_part({**RESNET, "norm_cfg": {"type": "GN", "num_groups": 2}}, "backbone")
     network.eval()  # which returns None in mmpretrain
     return network

@@ -187,7 +187,7 @@ def test_a_constant_statistic_decides_nothing() -> None:
     """A dead channel has no variance in any data set but one image."""
     gate = DiscriminantGate(unknown=None)
     torch.manual_seed(0)
-    network = Net()
+    network: Any = Net()
     with torch.no_grad():
         network.backbone.blocks[0][0].bias[0] = -50.0
     gate.keep(network)

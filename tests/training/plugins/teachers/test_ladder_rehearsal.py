@@ -122,7 +122,7 @@ def test_families_are_tried_on_the_better_images_alone(
             return super().forward(images)
 
     teacher = Watch()
-    plugin._teacher.of = lambda _: teacher  # type: ignore[method-assign]
+    plugin._teacher.of = lambda _: teacher  # type: ignore[method-assign, assignment]
     begin(make_strategy([plugin]), tiny_stream, plugin, teacher)
     data = tiny_stream.train_stream[1].dataset
     scores = torch.as_tensor(list(data.targets))
