@@ -151,7 +151,7 @@ class Trained:
             patch.setattr(
                 CheckpointEvaluation,
                 "results",
-                lambda _, outputs, seconds: kept.extend(outputs.values()),
+                lambda _, outputs, seconds: kept.extend(outputs.values()) or {},
             )
             evaluate_models([model])
         return kept[0][0]

@@ -36,7 +36,6 @@ Row = dict[str, Any]
 
 Rows = Sequence[Row]
 Grid = list[list[float | None]]
-
 MEASURES = ("srcc", "plcc", "plcc_fit", "krcc", "rmse", "rmse_fit")
 
 AHEAD_ONLY = "streaming tests later buckets alone; evaluation_protocol='iid' measures it"
@@ -116,9 +115,9 @@ class Targets(ABC):
             facts: Status, seed, config, seconds, memory, warnings.
         """
         names, unseen = benchmark.names, unseen_names(benchmark)
-        given: dict[str, Any] = {**self._summary(benchmark, rows, work_dir, joint), **facts}
-        given |= {"experiences": names, "datasets": [*names, *unseen], "unseen": unseen}
-        return build_results(rows, joint=joint, **given)
+        given: Any = {**self._summary(benchmark, rows, work_dir, joint), **facts, "unseen": unseen}
+        every = [*names, *unseen]
+        return build_results(rows, joint=joint, experiences=names, datasets=every, **given)
 
     @abstractmethod
     def _summary(self, benchmark: CLScenario, rows: Rows, work_dir: Path, joint: bool) -> Row:

@@ -20,7 +20,7 @@ from cliqa.training.views.gate import GatedViews
 Config = dict[str, Any]
 Run = Callable[..., Path]
 
-KMEANS = {"type": "kmeans", "centroids": 3, "temperature": 4.0}
+KMEANS = {"name": "kmeans", "centroids": 3, "temperature": 4.0}
 
 METHODS: dict[str, Config] = {
     "packnet": {"type": "PackNet", "norm": "per_task"},

@@ -18,6 +18,7 @@ Make = Callable[..., Any]
 
 IN_A_BATCH = {"mbatch", "mb_x", "mb_y"}
 AFTER_FORWARD = {"mb_output"}
+ONLINE = {"arrived"}
 IN_A_STEP = {"experience", "adapted_dataset", "dataloader", "epochs_done", "resumes_mid_step"}
 
 
@@ -44,7 +45,7 @@ class Observer(ContinualPlugin):
         self.parts: dict[type, set[str]] = {}
 
     def look(self, hook: str, strategy: Any) -> None:
-        found = {name for name in members(Strategy) if not has(strategy, name)}
+        found = {n for n in members(Strategy) - ONLINE if not has(strategy, n)}
         self.missing[hook] = self.missing.get(hook, set()) | found
         if hook == "before_backward":
             for kind, part in (

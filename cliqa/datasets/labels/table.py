@@ -95,11 +95,11 @@ class ScoreTable:
 
 def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
     """Return the rows of several label files as one table; a column that one lacks is dropped."""
-    std, groups, splits, shares = (
+    std, groups, splits = (
         joined_columns([getattr(table, name) for table in tables])
-        for name in ("std", "groups", "splits", "shares")
+        for name in ("std", "groups", "splits")
     )
-    rated_alike = shares is not None and len({table.ratings for table in tables}) == 1
+    rated_alike = len({table.ratings for table in tables}) == 1
     return ScoreTable(
         images=tuple(image for table in tables for image in table.images),
         raw=np.concatenate([table.raw for table in tables]),
@@ -110,7 +110,7 @@ def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
         source=tables[0].source,
         sources=tuple(table.source for table in tables for _ in table.rows),
         score_name=tables[0].score_name,
-        shares=shares if rated_alike else None,
+        shares=joined_columns([table.shares for table in tables]) if rated_alike else None,
         ratings=tables[0].ratings if rated_alike else (),
         attributes={
             name: tuple(value for table in tables for value in table.attributes[name])

@@ -28,7 +28,6 @@ logger = get_logger(__name__)
 LEAST_FREE = 0.05
 """A smaller share of free weights is warned of before the last experience."""
 
-
 LEAST_STEPS = 100
 """An experience with fewer optimizer steps is warned of: pruned weights have not learnt much."""
 
@@ -233,9 +232,10 @@ class PackNet(TaskViews):
 
     def _warn_of_few_steps(self, strategy: Strategy) -> None:
         """Warn of an experience too small to train and retrain its weights."""
+        if not hasattr(strategy, "dataloader"):
+            return  # a loop of one's own
         epochs, batch = strategy.train_epochs, strategy.train_mb_size
-        batches = len(getattr(strategy, "dataloader", ()))  # none in a loop of one's own
-        steps = epochs * -(-batches // strategy.options.accumulate)
+        steps = epochs * -(-len(strategy.dataloader) // strategy.options.accumulate)
         if 0 < steps < LEAST_STEPS:
             factor = -(-LEAST_STEPS // steps)
             logger.warning(

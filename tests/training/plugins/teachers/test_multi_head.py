@@ -30,7 +30,7 @@ Outputs = Callable[[Any, Any], dict[str, Tensor]]
 Said = Callable[[Any, Any], list[dict[str, Tensor]]]
 
 
-GATE: dict[str, Any] = {"type": "kmeans", "centroids": 2, "starts": 1}
+GATE: dict[str, Any] = {"name": "kmeans", "centroids": 2, "starts": 1}
 
 
 class Net(nn.Module):
@@ -243,7 +243,7 @@ def test_a_penalty_forgets_the_head_that_is_opened_again(
     make: Make, tiny_stream: Any, learn: Learn
 ) -> None:
     penalties = [EWC(2.0, n_samples=8), SI()]
-    strategy = make(*penalties, strength=0.0, epochs=1)
+    strategy = make(*penalties, strength=0.0, epochs=1, inference="last")
     learn(strategy, tiny_stream, 0, 1)
     assert "head.weight" in penalties[0].importance
     seen: list[set[str]] = []
