@@ -147,12 +147,13 @@ class Trained:
         own = (path, load_run(path), self.over(root), "x.py", torch.device("cpu"), request)
         model = CheckpointEvaluation(*own)
         kept: list[Any] = []
+
+        def keep(_: object, outputs: dict[str, Any], seconds: float) -> dict[str, Any]:
+            kept.extend(outputs.values())
+            return {}
+
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                CheckpointEvaluation,
-                "results",
-                lambda _, outputs, seconds: kept.extend(outputs.values()) or {},
-            )
+            patch.setattr(CheckpointEvaluation, "results", keep)
             evaluate_models([model])
         return kept[0][0]
 
