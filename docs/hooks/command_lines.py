@@ -15,7 +15,7 @@ TOOLS = (
     "tools.print_config",
     *("tools.clear_dataset", "tools.make_demo_data", "tools.make_fashion_data"),
     *("tools.compare_pretraining", "tools.zero_shot", "tools.retrieve"),
-    *("tools.growth.ridge", "tools.labelling.select_images"),
+    *("tools.ridge", "tools.select_images"),
     *("tools.from_mmpretrain", "tools.browse_data", "tools.vis_schedule"),
 )
 """The scripts of the page about command lines, in its order."""

@@ -1,4 +1,4 @@
-"""Remove data sets from StreamingRidge runs, or merge them: ``python tools/growth/ridge.py``.
+"""Remove data sets from StreamingRidge runs, or merge them: ``python tools/ridge.py``.
 
 ``remove`` makes the model that has never seen a data set; ``merge`` makes the one that one machine
 would have learnt from the data of several. No image is read.
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
 from cliqa.utils.arguments import add_arguments

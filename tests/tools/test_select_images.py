@@ -1,4 +1,4 @@
-"""``tools/labelling/select_images.py`` as a user calls it."""
+"""``tools/select_images.py`` as a user calls it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cliqa.utils.cli import run_entry_point
-from tools.labelling.select_images import main
+from tools.select_images import main
 
 pytestmark = pytest.mark.integration
 

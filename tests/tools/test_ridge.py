@@ -15,7 +15,7 @@ from cliqa.training.supervised.ridge_solution import solve
 from cliqa.training.supervised.ridge_sums import StreamSums
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.errors import CheckpointError, ConfigError
-from tools.growth.ridge import main
+from tools.ridge import main
 
 Config = dict[str, Any]
 Run = Callable[..., Path]
