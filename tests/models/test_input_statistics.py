@@ -15,7 +15,11 @@ from cliqa.models.input_statistics import (
 )
 
 HALF = InputStatistics((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "timm's 'x'")
-IMAGENET = {"type": "Normalize", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+IMAGENET: dict[str, Any] = {
+    "type": "Normalize",
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+}
 
 
 def model(statistics: InputStatistics | None = HALF) -> nn.Module:
@@ -54,7 +58,7 @@ def test_the_right_one_and_roundings_are_silent(caplog: pytest.LogCaptureFixture
 
 
 def test_steps_with_the_weights_own_values() -> None:
-    steps = [{"type": "ToTensor"}, IMAGENET]
+    steps: list[dict[str, Any]] = [{"type": "ToTensor"}, IMAGENET]
     found = with_statistics(steps, HALF)
     assert found == [steps[0], {"type": "Normalize", "mean": [0.5] * 3, "std": [0.5] * 3}]
     assert with_statistics(steps, None) == steps

@@ -72,7 +72,8 @@ def timm_model(
         )
     if pretrained is True:
         model = _downloaded(timm, name, arguments)
-        tag = model.pretrained_cfg.get("tag")
+        published: Any = model.pretrained_cfg
+        tag = published.get("tag")
         return model, _statistics(model, f"timm's '{'.'.join(filter(None, (_arch(name), tag)))}'")
     model = timm.create_model(name, **arguments)
     if not pretrained:

@@ -66,7 +66,7 @@ def test_the_transformer_is_frozen_and_prompts_and_keys_are_not() -> None:
 
 def test_other_libraries_transformers() -> None:
     pytest.importorskip("timm")
-    args = {"img_size": 16, "patch_size": 4}
+    args: dict[str, Any] = {"img_size": 16, "patch_size": 4}
     timm = prompted({"type": "TimmBackbone", "name": "test_vit", "model_args": args})
     assert timm(images())[0].shape == (5, 64)
     args |= {"global_pool": "avg"}
