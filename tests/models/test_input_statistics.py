@@ -15,7 +15,11 @@ from cliqa.models.input_statistics import (
 )
 
 HALF = InputStatistics((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "timm's 'x'")
-IMAGENET = {"type": "Normalize", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+IMAGENET: dict[str, Any] = {
+    "type": "Normalize",
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+}
 
 
 def model(statistics: InputStatistics | None = HALF) -> nn.Module:

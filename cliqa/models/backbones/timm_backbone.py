@@ -56,6 +56,8 @@ class TimmBackbone(nn.Module):
         CheckpointError: The file cannot be read safely.
     """
 
+    body: Any  # timm's classes have no common type
+
     def __init__(
         self,
         name: str,

@@ -71,8 +71,9 @@ def timm_model(
             "Use name, out_indices and pretrained of the TimmBackbone."
         )
     if pretrained is True:
-        model: Any = _downloaded(timm, name, arguments)
-        tag = model.pretrained_cfg.get("tag")
+        model = _downloaded(timm, name, arguments)
+        published: Any = model.pretrained_cfg
+        tag = published.get("tag")
         return model, _statistics(model, f"timm's '{'.'.join(filter(None, (_arch(name), tag)))}'")
     model = timm.create_model(name, **arguments)
     if not pretrained:
