@@ -195,8 +195,9 @@ def domain_weights(
         temperature: Sharpness of the weights.
         squared: Whether distances are squared.
     """
-    exact = "donot_use_mm_for_euclid_dist"  # else a distance depends on the batch
-    apart = [torch.cdist(features, c, compute_mode=exact).amin(1) for c in centroids]
+    # a plain distance by a matrix product depends on the batch; earlier versions' squared ones stay
+    mode = "use_mm_for_euclid_dist_if_necessary" if squared else "donot_use_mm_for_euclid_dist"
+    apart = [torch.cdist(features, c, compute_mode=mode).amin(1) for c in centroids]
     nearest = torch.stack(apart, dim=1)
     return (-temperature * (nearest.square() if squared else nearest)).softmax(1)
 
