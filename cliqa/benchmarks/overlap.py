@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.sharing import find_shared
@@ -27,7 +28,7 @@ class Overlap:
     Args:
         first: One split.
         second: The other one.
-        images: Images that both hold.
+        images: Images of the split that they are taken out of, else of the first, that both hold.
         removed_from: The split that they are taken out of, or None.
     """
 
@@ -68,22 +69,22 @@ def without_overlap(
     """
     names = [split for split, data in splits.items() if len(data)]
     stage = stages or {}
-    counts: Counter[tuple[Split, Split]] = Counter()
+    found: dict[tuple[Split, Split], set[int]] = defaultdict(set)
     taken: dict[tuple[Split, Split], Split] = {}
     drop: dict[Split, set[int]] = defaultdict(set)
-    for _, first, index_first, second, index_second in find_shared([splits[n] for n in names]):
-        pair = [(names[first], index_first), (names[second], index_second)]
-        low, high = sorted(pair, key=lambda place: RANK[place[0][1]])
-        both = low[0], high[0]
-        counts[both] += 1
-        if _leaks(*both):
-            learnt = stage.get(low[0][0], 0) < stage.get(high[0][0], 0)
-            loser, index = high if learnt else low
-            drop[loser].add(index)
-            taken[both] = loser
+    for image in find_shared([splits[n] for n in names]):
+        indices = {names[position]: held for position, held in image.by_dataset().items()}
+        for pair in combinations(indices, 2):
+            low, high = sorted(pair, key=lambda split: RANK[split[1]])
+            loser = low
+            if _leaks(low, high):
+                learnt = stage.get(low[0], 0) < stage.get(high[0], 0)
+                loser = taken[low, high] = high if learnt else low
+                drop[loser].update(indices[loser])
+            found[low, high].update(indices[loser])
     overlaps = [
-        Overlap(*both, n, taken.get(both) if shared == "remove" else None)
-        for both, n in counts.items()
+        Overlap(*both, len(images), taken.get(both) if shared == "remove" else None)
+        for both, images in found.items()
     ]
     for overlap in overlaps:
         logger.warning("%s.", overlap)

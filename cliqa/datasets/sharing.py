@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from cliqa.datasets.base import QualityDataset
@@ -17,29 +16,30 @@ Place = tuple[int, int]
 
 
 class SharedImage(NamedTuple):
-    """One image that two data sets hold.
+    """One image that at least two data sets hold.
 
     Attributes:
         key: The identity key (``ava/12345``), or ``sha256:...`` of the files' equal content.
-        first: The earlier data set's position in the sequence that was searched.
-        first_index: The image's index in it.
-        second: The later data set's position.
-        second_index: The image's index in it.
+        places: Where it is, in the order of the sequence that was searched.
     """
 
     key: str
-    first: int
-    first_index: int
-    second: int
-    second_index: int
+    places: tuple[Place, ...]
+
+    def by_dataset(self) -> dict[int, list[int]]:
+        """Return the indices of the image in each data set that holds it."""
+        indices: dict[int, list[int]] = defaultdict(list)
+        for position, index in self.places:
+            indices[position].append(index)
+        return dict(indices)
 
 
 def find_shared(datasets: Sequence[QualityDataset], by_content: bool = True) -> list[SharedImage]:
-    """Return the images that two of the data sets share, by identity and, if asked, by content.
+    """Return the images that data sets share, by identity and, if asked, by content.
 
     Of the files only the sizes are looked at, except those whose size occurs in two data sets:
-    these are read. There is one row per shared image and pair of data sets; a pair found by its key
-    is not listed again for its content.
+    these are read. There is one row per image, however many copies of it there are; an image whose
+    copies were all found by their key is not listed again for its content.
 
     Raises:
         DatasetError: An image file cannot be read.
@@ -48,19 +48,23 @@ def find_shared(datasets: Sequence[QualityDataset], by_content: bool = True) -> 
     for position, dataset in enumerate(datasets):
         for index, key in enumerate(dataset.keys):
             by_key[key].append((position, index))
-    shared = list(_pairs(by_key))
+    shared = _held_twice(by_key)
     if by_content:
-        known = {row[1:] for row in shared}
-        shared += [row for row in _pairs(_by_hash(datasets)) if row[1:] not in known]
+        row_of = {place: row for row, image in enumerate(shared) for place in image.places}
+        for image in _held_twice(_by_hash(datasets)):
+            rows = {row_of.get(place) for place in image.places}
+            if len(rows) > 1 or None in rows:
+                shared.append(image)
     return shared
 
 
-def _pairs(places: Mapping[str, Sequence[Place]]) -> Iterator[SharedImage]:
-    """Yield every pair of places of one key that are in different data sets."""
-    for key, holders in places.items():
-        for (first, i), (second, j) in combinations(holders, 2):
-            if first != second:
-                yield SharedImage(key, first, i, second, j)
+def _held_twice(places: Mapping[str, Sequence[Place]]) -> list[SharedImage]:
+    """Return the images that are in at least two data sets."""
+    return [
+        SharedImage(key, tuple(holders))
+        for key, holders in places.items()
+        if len({position for position, _ in holders}) > 1
+    ]
 
 
 def _by_hash(datasets: Sequence[QualityDataset]) -> dict[str, list[Place]]:

@@ -237,7 +237,7 @@ def _report_seen(own: Sequence[QualityDataset], others: Sequence[QualityDataset]
     train = [data.subset("train") for data in own]
     for other in others:
         shared = find_shared([*train, other])
-        seen = {row.second_index for row in shared if row.second == len(train)}
+        seen = {index for image in shared for index in image.by_dataset().get(len(train), ())}
         if seen:
             logger.warning(
                 "%d of the %d images of %s are in the training data of this config",

@@ -84,6 +84,14 @@ def test_images_shared_by_training_splits_stay(two_sets: Path) -> None:
     assert "p/train and q/train share 1 image" in [str(o) for o in overlaps]
 
 
+def test_copies_count_once_each(two_sets: Path) -> None:
+    for name, k in (("p", 1), ("p", 2), ("q", 1), ("q", 2), ("q", 3)):
+        shutil.copy(two_sets / "p" / "p0.png", two_sets / name / f"{name}{k}.png")
+    kept, overlaps = without_overlap(splits_of(two_sets), "remove")
+    assert [str(o) for o in overlaps] == ["p/train and q/test share 3 images; removed from p/train"]
+    assert len(kept["p", "train"]) == 3
+
+
 def test_an_emptied_training_split_is_an_error(two_sets: Path) -> None:
     for k in (4, 5):
         shutil.copy(two_sets / "p" / f"p{k}.png", two_sets / "q" / f"q{k - 4}.png")

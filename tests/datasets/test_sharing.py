@@ -49,33 +49,55 @@ def test_images_are_shared_by_identity_and_by_content(roots: tuple[Path, Path, P
     b = dataset(roots[1], "b", ["8.jpg", "9.jpg", "1.jpg"], "same")
     c = dataset(roots[2], "c", ["1.jpg"])
     shared = find_shared([a, b, c])
-    assert shared[0] == SharedImage("same/1.jpg", 0, 0, 1, 2)
-    assert shared[0].key == "same/1.jpg"
-    assert shared[1][1:] == (0, 2, 1, 1)
+    assert shared[0] == SharedImage("same/1.jpg", ((0, 0), (1, 2)))
+    assert shared[1].places == ((0, 2), (1, 1))
     assert shared[1].key.startswith("sha256:")
     assert len(shared) == 2
     assert find_shared([a, b, c], by_content=False) == shared[:1]
 
 
-def test_a_pair_known_by_its_key_is_not_listed_for_its_content(
+def test_an_image_known_by_its_key_is_not_listed_for_its_content(
     roots: tuple[Path, Path, Path],
 ) -> None:
     shutil.copy(roots[0] / "1.jpg", roots[1] / "1.jpg")
     a = dataset(roots[0], "a", ["1.jpg"], "same")
     b = dataset(roots[1], "b", ["1.jpg"], "same")
-    assert find_shared([a, b]) == [SharedImage("same/1.jpg", 0, 0, 1, 0)]
+    assert find_shared([a, b]) == [SharedImage("same/1.jpg", ((0, 0), (1, 0)))]
 
 
-def test_three_data_sets_give_every_pair(roots: tuple[Path, Path, Path]) -> None:
+def test_a_copy_under_another_name_is_listed_beside_the_key(
+    roots: tuple[Path, Path, Path],
+) -> None:
+    for name in ("1.jpg", "7.jpg"):
+        shutil.copy(roots[0] / "1.jpg", roots[1] / name)
+    a = dataset(roots[0], "a", ["1.jpg"], "same")
+    b = dataset(roots[1], "b", ["1.jpg", "7.jpg"], "same")
+    by_key, by_content = find_shared([a, b])
+    assert by_key.places == ((0, 0), (1, 0))
+    assert by_content.places == ((0, 0), (1, 0), (1, 1))
+
+
+def test_an_image_has_one_row_in_all_data_sets(roots: tuple[Path, Path, Path]) -> None:
     sets = [dataset(root, "n", ["1.jpg"], "same") for root in roots]
-    assert [row[1::2] for row in find_shared(sets)] == [(0, 1), (0, 2), (1, 2)]
+    (image,) = find_shared(sets)
+    assert image.places == ((0, 0), (1, 0), (2, 0))
+    assert image.by_dataset() == {0: [0], 1: [0], 2: [0]}
+
+
+def test_copies_of_one_file_are_one_row(tmp_path: Path) -> None:
+    names = [f"{index}.jpg" for index in range(300)]
+    for name in names:
+        (tmp_path / name).write_bytes(b"one file")
+    (image,) = find_shared([dataset(tmp_path, side, names) for side in ("first", "second")])
+    assert len(image.places) == 600
+    assert image.by_dataset() == {0: list(range(300)), 1: list(range(300))}
 
 
 def test_indices_are_those_of_the_view(roots: tuple[Path, Path, Path]) -> None:
     a = dataset(roots[0], "a", ["1.jpg", "2.jpg", "3.jpg"])
     b = dataset(roots[1], "b", ["9.jpg"])
     (row,) = find_shared([a.select([2, 0]), b])
-    assert row[1:] == (0, 0, 1, 0)
+    assert row.places == ((0, 0), (1, 0))
 
 
 def test_only_files_of_a_size_in_two_data_sets_are_read(roots: tuple[Path, Path, Path]) -> None:

@@ -65,7 +65,10 @@ def test_eva_images_are_found_in_ava(layout: Layout) -> None:
     eva, ava = EVA(layout("EVA")), AVA(layout("AVA"))
     shared = find_shared([eva, ava], by_content=False)
     assert [row.key for row in shared] == [f"ava/{k}" for k in range(110, 120)]
-    assert all(eva.keys[row.first_index] == ava.keys[row.second_index] for row in shared)
+    for row in shared:
+        (first, one), (second, other) = row.places
+        assert (first, second) == (0, 1)
+        assert eva.keys[one] == ava.keys[other]
 
 
 def test_a_list_holds_ids(tmp_path: Path) -> None:
