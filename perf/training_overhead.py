@@ -72,8 +72,8 @@ def by_avalanche(parts: Parts) -> Callable[[], None]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    add_arguments(parser, "config", "--cfg-options")
-    parser.set_defaults(config="config/demo.py")
+    parser.add_argument("config", nargs="?", default="config/demo.py")
+    add_arguments(parser, "--cfg-options")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
