@@ -19,8 +19,12 @@ from cliqa.models.arguments import check_integer
 from cliqa.models.backbones.frozen_transformer import TransformerLayers
 from cliqa.utils.errors import ConfigError
 
-LIBRARIES = ("timm", "mmpretrain")
-"""Libraries whose plain attention, with one projection ``qkv``, is known."""
+PLAIN = (
+    "timm.layers.attention.Attention",
+    "timm.models.vision_transformer.Attention",  # of earlier versions
+    "mmpretrain.models.utils.attention.MultiheadAttention",
+)
+"""Attention with one projection ``qkv`` and nothing else; BEiT's adds a bias of positions."""
 
 
 @contextmanager
@@ -105,8 +109,7 @@ def check_blocks(
         attention = _attention(layers, index)
         if not _is_known(attention, layers.width):
             raise ConfigError(
-                f"{owner}: block {index} attends by "
-                f"'{type(attention).__module__}.{type(attention).__qualname__}', which takes no "
+                f"{owner}: block {index} attends by '{_name_of(attention)}', which takes no "
                 "prefix. Use a plain vision transformer (timm's vit_..., torchvision's vit_..., "
                 "mmpretrain's VisionTransformer), or the backbone 'PromptedTransformer'."
             )
@@ -118,14 +121,17 @@ def _attention(layers: TransformerLayers, index: int) -> nn.Module:
     return getattr(block, layers.attention, block)
 
 
+def _name_of(attention: nn.Module) -> str:
+    """Return the full name of an attention's class."""
+    return f"{type(attention).__module__}.{type(attention).__qualname__}"
+
+
 def _is_known(attention: Any, width: int) -> bool:  # noqa: ANN401
     """Return whether `attend` computes what this attention does."""
     if isinstance(attention, nn.MultiheadAttention):
         plain = attention.bias_k is None and not attention.add_zero_attn
         return bool(plain and attention.batch_first and attention.in_proj_weight is not None)
-    if type(attention).__module__.split(".")[0] not in LIBRARIES:
-        return False
-    if type(attention).__name__ not in ("Attention", "MultiheadAttention"):
+    if _name_of(attention) not in PLAIN:
         return False
     plain = getattr(attention, "gate", None) is None and not getattr(attention, "v_shortcut", False)
     scaled = not isinstance(getattr(attention, "norm", nn.Identity()), nn.Identity)

@@ -124,8 +124,10 @@ def test_what_takes_no_prefix_is_refused() -> None:
             check_blocks(layers_with(other), "Owner", "blocks", [0])
     timm = pytest.importorskip("timm")
     gated = timm.layers.attention.Attention(16, 2, gated=True)
-    with pytest.raises(ConfigError, match=r"block 0 attends by 'timm\.layers\.attention\.Att"):
-        check_blocks(layers_with(gated), "Owner", "blocks", [0])
+    beit = timm.models.beit.Attention(16, 2)  # with other biases of the same names
+    for other, name in ((gated, "layers.attention"), (beit, "models.beit")):
+        with pytest.raises(ConfigError, match=f"block 0 attends by 'timm.{name}.Attention'"):
+            check_blocks(layers_with(other), "Owner", "blocks", [0])
 
 
 @pytest.mark.parametrize(
