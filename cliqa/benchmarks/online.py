@@ -72,11 +72,13 @@ class Arrival:
         chunks: Indices of each chunk's samples in the experience's data set.
         hidden: The start and the end of the experience are not told to methods.
         evaluate_every: The chunks between two evaluations; 0: none within the experience.
+        mixed: There are samples of other experiences among them.
     """
 
     chunks: tuple[tuple[int, ...], ...]
     hidden: bool = False
     evaluate_every: int = 0
+    mixed: bool = False
 
 
 def as_online(benchmark: CLScenario, options: OnlineStream) -> CLScenario:
@@ -116,7 +118,8 @@ def as_online(benchmark: CLScenario, options: OnlineStream) -> CLScenario:
     for experience, order in zip(stream, orders, strict=True):
         chunks = _chunks(order, options.chunk_size)
         hidden = options.boundaries == "hidden"
-        experience.arrival = Arrival(chunks, hidden, options.evaluate_every)
+        mixed = options.blur > 0
+        experience.arrival = Arrival(chunks, hidden, options.evaluate_every, mixed)
     return benchmark
 
 

@@ -16,6 +16,7 @@ from cliqa.engine.growth.catch_up import catch_up
 from cliqa.engine.growth.epochs import spanning
 from cliqa.engine.loggers.forecast import Forecast
 from cliqa.engine.loggers.run_logger import Audience
+from cliqa.engine.plugins import check_room
 from cliqa.engine.run import Run
 from cliqa.engine.targets import Targets
 from cliqa.training.views.trace import gate_rows
@@ -45,6 +46,7 @@ def train_stream(parts: Parts, run: Run, stop_after: int | None = None) -> dict[
         return evaluate_stream(parts, run, index, learnt(index), names)
 
     run.start(strategy, benchmark, labels, partial(catch_up, strategy, run, tested, evaluate))
+    check_room(strategy, len(steps) - run.next_step)
     if run.moved:  # into a folder whose loggers have seen nothing of it
         Audience(strategy.evaluator.loggers).earlier(run.epochs, run.evaluations)
     end = len(steps) if stop_after is None else min(stop_after, len(steps))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from avalanche.training.templates import SupervisedTemplate
 
+from cliqa.benchmarks.online import OnlineStream
 from cliqa.engine.plugins import build_plugins
 from cliqa.engine.sections import strategy_component
 from cliqa.engine.streams import online_of
@@ -29,14 +30,14 @@ def check_online(config: Mapping[str, Any]) -> None:
     if options is None:
         return
     section = config["cl_strategy"]
-    found = [*_mistakes(section)]
+    found = [*_mistakes(section, options)]
     if options.boundaries == "hidden":
         found += _of_boundaries(section)
     if found:
         raise ConfigError("\n".join(found))
 
 
-def _mistakes(section: Mapping[str, Any]) -> Iterator[str]:
+def _mistakes(section: Mapping[str, Any], options: OnlineStream) -> Iterator[str]:
     """Yield what does not go with chunks."""
     _, component = strategy_component(section)
     if component.__name__ == "Cumulative":
@@ -51,6 +52,9 @@ def _mistakes(section: Mapping[str, Any]) -> Iterator[str]:
             f"cl_strategy '{section['type']}': loads whole experiences. Let it load "
             f"self.new_samples() in training_epoch and set takes_chunks=True, or {ALONE}."
         )
+    elif isinstance(component, type) and issubclass(component, StreamData):
+        hidden, mixed = options.boundaries == "hidden", options.blur > 0
+        yield from component.chunk_mistakes(section, hidden, mixed)
     for index, plugin in enumerate(_plugins(section)):
         if not isinstance(plugin, ContinualPlugin):
             yield (

@@ -31,3 +31,18 @@ def prepare_model(model: nn.Module, plugins: Sequence[Any]) -> nn.Module:
         if isinstance(plugin, ContinualPlugin):
             plugin.prepare(model)
     return model
+
+
+def check_room(strategy: Any, to_come: int) -> None:  # noqa: ANN401  Avalanche's or ours
+    """Refuse a stream that a method cannot learn to its end, before anything is trained.
+
+    Args:
+        strategy: With its state, where a run continues.
+        to_come: Steps of the stream that are still to be trained.
+
+    Raises:
+        CliqaError: From a plugin.
+    """
+    for plugin in strategy.plugins:
+        if isinstance(plugin, ContinualPlugin) and to_come:
+            plugin.check_room(to_come)

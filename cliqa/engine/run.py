@@ -25,7 +25,6 @@ from cliqa.engine.work_dir.source import FORMAT, Source, read_source
 from cliqa.evaluation.anytime import anytime_summary
 from cliqa.evaluation.records.results import Results, load_results
 from cliqa.evaluation.records.tables import report
-from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.state import plugin_records, without_state
 from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.errors import CheckpointError
@@ -142,9 +141,6 @@ class Run:
         if self._grows and self.next_step == len(labels):  # by data sets to evaluate alone
             self._save(source.state["strategy"], self.files.checkpoint_of(self.next_step - 1))
         strategy.load_state_dict(source.state["strategy"])
-        for plugin in strategy.plugins:
-            if isinstance(plugin, ContinualPlugin) and self.next_step < len(labels):
-                plugin.check_room(len(labels) - self.next_step)
         self._mark_best()  # a kill may have come between the two
         self._write()
         done = (source.path, self.next_step, len(self.epochs))

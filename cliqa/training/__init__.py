@@ -16,11 +16,13 @@ from typing import Any
 
 _PLUGINS = {
     "AGEM": "rehearsal.agem",
+    "CODAPrompt": "prompts.coda_prompt",
     "ChannelPruning": "compression.pruning",
     "ClassifierAlignment": "rehearsal.alignment",
     "ContinualPlugin": "base",
     "DER": "rehearsal.der",
     "Distillation": "teachers.distillation",
+    "DualPrompt": "prompts.dual_prompt",
     "EMA": "averaging.ema",
     "ER_ACE": "rehearsal.er_ace",
     "EWC": "regularization.ewc",

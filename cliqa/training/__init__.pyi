@@ -10,6 +10,8 @@ from cliqa.training.plugins.compression.qat import QAT as QAT
 from cliqa.training.plugins.isolation.lora import LoRA as LoRA
 from cliqa.training.plugins.isolation.packnet import PackNet as PackNet
 from cliqa.training.plugins.isolation.task_specific import TaskSpecificParts as TaskSpecificParts
+from cliqa.training.plugins.prompts.coda_prompt import CODAPrompt as CODAPrompt
+from cliqa.training.plugins.prompts.dual_prompt import DualPrompt as DualPrompt
 from cliqa.training.plugins.prompts.l2p import L2P as L2P
 from cliqa.training.plugins.regularization.ewc import EWC as EWC
 from cliqa.training.plugins.regularization.l2 import L2 as L2

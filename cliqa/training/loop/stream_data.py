@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -133,6 +133,17 @@ class StreamData(Base):
 
     takes_chunks = False
     """A strategy that makes loaders of its own loads `new_samples` alone."""
+
+    @staticmethod
+    def chunk_mistakes(arguments: Mapping[str, Any], hidden: bool, mixed: bool) -> list[str]:
+        """Return what of a strategy's arguments cannot be done in chunks, a line each.
+
+        Args:
+            arguments: By name.
+            hidden: ``scenario.online.boundaries="hidden"``.
+            mixed: ``scenario.online.blur`` is above 0.
+        """
+        return []
 
     def new_samples(self) -> Samples:
         """Return the samples that this epoch trains on: the current chunk's, or all of the step."""

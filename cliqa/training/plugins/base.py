@@ -117,9 +117,9 @@ class ContinualPlugin(SavedState, SupervisedPlugin):
         """
 
     def check_room(self, to_come: int) -> None:
-        """Refuse a stream that has become longer than the method can learn.
+        """Refuse a stream that is longer than the method can learn.
 
-        Called when a run continues, once its state is loaded and before anything is trained.
+        Called before anything is trained; when a run continues, once its state is loaded.
 
         Args:
             to_come: Experiences that are still to be learnt, one in progress too.

@@ -16,6 +16,7 @@ from cliqa.training.loop.batching import Loader, RaggedImages, apply_model
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.template import Template
 from cliqa.training.state import copied_to
+from cliqa.training.supervised.ridge_checks import check_head, chunk_mistakes
 from cliqa.training.supervised.ridge_solution import ALIGN, CHOSEN, fit_head
 from cliqa.training.supervised.ridge_sums import Accumulator, StreamSums, check_removable, packed
 from cliqa.utils.errors import ConfigError
@@ -36,7 +37,9 @@ class StreamingRidge(Template):
     (random features, first session); Hayes & Kanan, "SLDA", 2020.
 
     Give the model a `RidgeHead` and weights; images go through the evaluation transform. Features
-    are standardised by the sums over all sets, in closed form. Set ``train_epochs=1``.
+    are standardised by the sums over all sets, in closed form. Set ``train_epochs=1``. In an online
+    stream (`cliqa.benchmarks.online`) every chunk is added once and solved for; after the last one
+    the solution is that without chunks.
 
     Args:
         strength: Of the penalty, above 0, for features of variance 1 and a mean over samples.
@@ -65,6 +68,8 @@ class StreamingRidge(Template):
     """
 
     needs_optimizer = False
+    takes_chunks = True
+    chunk_mistakes = staticmethod(chunk_mistakes)
 
     def __init__(
         self,
@@ -96,28 +101,8 @@ class StreamingRidge(Template):
         self.strength_used: float | None = None
         self._watched: Sequence[Any] = ()
         self._passes: Loader
-        self._check()
+        check_head(self.model, self.train_epochs, align)
         self.given = bool(self.head.fixed) and first_session == 0
-
-    def _check(self) -> None:
-        """Refuse models without a head, and arguments that do not go together."""
-        heads = [m for m in self.model.modules() if isinstance(m, RidgeHead)]
-        if len(heads) != 1 or not hasattr(self.model, "head"):
-            raise ConfigError(
-                "cl_strategy 'StreamingRidge': the model needs one RidgeHead. Set "
-                "model.head=dict(type='RidgeHead', in_channels=...), with num_classes=... for "
-                "classes."
-            )
-        if self.train_epochs != 1:
-            raise ConfigError(
-                f"cl_strategy.train_epochs={self.train_epochs}: StreamingRidge uses every sample "
-                "once. Set it to 1; first_session=... trains the network on the first experience."
-            )
-        if self.align and heads[0].num_classes is not None:
-            raise ConfigError(
-                f"cl_strategy.align={self.align!r}: aligns scales of scores, and the head has "
-                "classes. Leave align out."
-            )
 
     def configure(self, options: TrainingOptions, *others: Any, **named: Any) -> None:  # noqa: ANN401
         """Set the run's options.
@@ -143,12 +128,33 @@ class StreamingRidge(Template):
     def run_step(
         self, index: int, experiences: list[CLExperience], watched: list[Any] | None
     ) -> None:
-        """Train one step: a pass; before it, in the first one, the first session's epochs."""
+        """Train one step: a pass; before it, in the first one, the first session's epochs.
+
+        Raises:
+            ConfigError: It arrives in chunks that an argument cannot do with, or there are no
+                validation data, and the strength is to be chosen by them.
+        """
         flat = [e for item in watched or () for e in (item if isinstance(item, list) else [item])]
         self._watched = flat
+        self._check_step(experiences)
         first = index == 0 and self.first_session > 0
         self.train_epochs = self.first_session + 2 if first else 1
         super().run_step(index, experiences, watched)
+
+    def _check_step(self, experiences: list[CLExperience]) -> None:
+        """Refuse a step that cannot be learnt with these arguments."""
+        if self.chunks_of(experiences):
+            arrival: Any = experiences[0].arrival
+            own = {**vars(self), "keep_sets": self.sums.keep_sets}
+            mistakes = chunk_mistakes(own, arrival.hidden, arrival.mixed)
+            if mistakes:
+                raise ConfigError("\n".join(mistakes))
+        if self.strength == "validation" and not self._watched:
+            raise ConfigError(
+                f"cl_strategy.strength='validation': {name_of(experiences[-1])} has no validation "
+                "data. Give it a validation split (a fraction in its section, or "
+                "scenario.val_fraction; in a script eval_streams=[...]), or set strength='gcv'."
+            )
 
     def make_train_dataloader(self, num_workers: int = 0, **kwargs: object) -> None:
         """Load every sample once, as in an evaluation; in a first session as in training too."""
@@ -158,16 +164,21 @@ class StreamingRidge(Template):
             super().make_train_dataloader(num_workers=num_workers, **kwargs)
 
     def training_epoch(self, **kwargs: object) -> None:
-        """Add the experience's sums and solve, or train the network in a first session."""
-        last = self.epochs_done == self.train_epochs - 1
+        """Add the sums of what is new and solve, or train the network in a first session."""
+        last = self.epochs_done == self.train_epochs - 1 or self.passes > 0
         if not last and self.epochs_done > 0:
             super().training_epoch(**kwargs)
             return
         self.model.eval()
+        if len(self.chunks_of([self.experience])) > 1:  # only what has come
+            self._passes = self.loader(self.measured(self.new_samples()), train=False)
+            self.dataloader = self._passes
         with torch.no_grad():
             if self.standardize == "first" and not self.sums.sets and not self.given:
                 self._normalise()
-            added, held = self._pass(**kwargs), self._validation()
+            added = self._pass(**kwargs)
+            # the validation samples come with the first chunk, once
+            held = self._validation() if self.epochs_done == 0 or not self.passes else None
             # a first session starts from the solution for the network as it is
             sums, tested = (self.sums, self.held) if last else (StreamSums(), StreamSums())
             sums.add(self.set_name, *added)
@@ -178,7 +189,7 @@ class StreamingRidge(Template):
     @property
     def set_name(self) -> str:
         """The name of the current experience's sums."""
-        return str(getattr(self.experience, "name", self.experience.current_experience))
+        return name_of(self.experience)
 
     # ---------------------------------------------------------------- sums
 
@@ -202,19 +213,9 @@ class StreamingRidge(Template):
         return found.sums, packed(found.products)
 
     def _validation(self) -> tuple[Any, Tensor] | None:
-        """Return the sums over the validation samples; None where they are not used.
-
-        Raises:
-            ConfigError: There are none, and the strength is to be chosen by them.
-        """
+        """Return the sums over the validation samples; None where they are not used."""
         if self.strength != "validation":
             return None
-        if not self._watched:
-            raise ConfigError(
-                f"cl_strategy.strength='validation': {self.set_name} has no validation data. Give "
-                "it a validation split (a fraction in its section, or scenario.val_fraction; in a "
-                "script eval_streams=[...]), or set strength='gcv'."
-            )
         found = self._accumulator()
         count = sum(len(experience.dataset) for experience in self._watched)
         weight = 1.0 / count if self.weighting == "sets" else 1.0
@@ -290,3 +291,8 @@ class StreamingRidge(Template):
         self.sums.load_state_dict(own["sums"])
         self.held.load_state_dict(own["held"])
         self.strength_used = own["strength_used"]
+
+
+def name_of(experience: Any) -> str:  # noqa: ANN401  Avalanche's or ours
+    """Return the name of an experience, or its number."""
+    return str(getattr(experience, "name", experience.current_experience))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.deploy.onnx.trace import reason_of, trace
+from cliqa.models.mmpretrain_bridge import build_part
 from cliqa.utils.errors import ModelError
 
 pytest.importorskip("onnxscript")
@@ -62,3 +63,36 @@ def test_nothing_is_said_and_others_may_speak_again(
 def test_what_cannot_be_traced_is_named() -> None:
     with pytest.raises(ModelError, match=r"export the Branch for batches of any size \(.+\)"):
         trace(Branch(), torch.zeros(2, 3, 8, 8), any_size=False)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"type": "DualPromptTransformer", "general_blocks": [0], "expert_blocks": [0, 1]},
+        {"type": "CODAPromptTransformer", "pool_size": 9, "blocks": [0, 1]},
+    ],
+    ids=lambda own: own["type"],
+)
+def test_prompts_chosen_by_the_image_are_traced(own: dict[str, Any]) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    arch = {"embed_dims": 16, "num_layers": 2, "num_heads": 2, "feedforward_channels": 32}
+    vit = {"type": "VisionTransformer", "arch": arch, "img_size": 16, "patch_size": 4}
+    torch.manual_seed(0)
+    network: Any = build_part({**own, "backbone": vit, "experiences": 3}, "backbone")
+    for weight in network.parameters():
+        nn.init.normal_(weight, std=0.5)
+    network.learnt.fill_(2)
+    network.eval()
+    model = nn.Sequential(network, OnlyOne()).eval()
+    proto = trace(model, torch.rand(2, 3, 16, 16), any_size=False)
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    images = torch.rand(7, 3, 16, 16)
+    (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    torch.testing.assert_close(torch.tensor(found), model(images), rtol=1e-3, atol=1e-3)
+
+
+class OnlyOne(nn.Module):
+    """The one output of a backbone."""
+
+    def forward(self, outputs: tuple[Tensor]) -> Tensor:
+        return outputs[0]

@@ -90,6 +90,33 @@ def test_so_it_is_with_every_method(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("method", ["DualPrompt", "CODAPrompt"])
+def test_so_it_is_with_prompts_until_there_is_no_room(
+    method: str, tmp_path: Path, of_sets: OfSets, work: Work, assert_equal_runs: Equal
+) -> None:
+    arch = {"embed_dims": 32, "num_layers": 1, "num_heads": 2, "feedforward_channels": 32}
+    vit = {"type": "VisionTransformer", "arch": arch, "img_size": 16, "patch_size": 4}
+    blocks = {"DualPrompt": {"general_blocks": [0], "expert_blocks": [0]}}
+    own = blocks.get(method, {"blocks": [0], "pool_size": 6})
+    prompted = {"type": f"{method}Transformer", "backbone": vit, "experiences": 3, **own}
+
+    def config(count: int, experiences: int = 3) -> Config:
+        found = of_sets(count, type=method)
+        found["model"] |= {"backbone": {**prompted, "experiences": experiences}, "neck": None}
+        found["scenario"]["train_transform"] = found["scenario"]["eval_transform"]
+        return found
+
+    whole, grown = tmp_path / "whole", tmp_path / "grown"
+    work(config(3), whole)
+    work(config(2), grown)
+    work(config(3), grown, extend=True)
+    assert_equal_runs(whole, grown)
+    with pytest.raises(ConfigError, match=f"{method}: the stream has 3 experiences, and the promp"):
+        work(config(3, experiences=2), tmp_path / "new")
+    assert not (tmp_path / "new" / "metrics.jsonl").read_text()
+
+
+@pytest.mark.slow
 def test_so_it_is_with_a_teacher(
     tiny_run: Path, tmp_path: Path, of_sets: OfSets, work: Work, assert_equal_runs: Equal
 ) -> None:

@@ -67,6 +67,8 @@ SCORES: dict[str, tuple[str, Config]] = {
     "EMA": ("EMA", {"decay": 0.9}),
     "ModelMerging": ("ModelMerging", {"method": "fisher", "start": "base", "n_samples": 16}),
     "L2P": ("L2P", {"strength": 0.5}),
+    "DualPrompt": ("DualPrompt", {"strength": 0.5}),
+    "CODAPrompt": ("CODAPrompt", {"strength": 0.1}),
     "Distillation": ("Distillation", {"kind": "pairwise"}),
     "QAT": ("QAT", {"start_epoch": 1}),
     "ChannelPruning": ("ChannelPruning", {"round_to": 1, "after": None}),
@@ -74,6 +76,23 @@ SCORES: dict[str, tuple[str, Config]] = {
     "LadderRehearsal": ("LadderRehearsal", LADDERS),
 }
 """A plugin and its arguments, by case."""
+
+PROMPTED: dict[str, Config] = {
+    "L2P": {"type": "PromptedTransformer"},
+    "DualPrompt": {
+        "type": "DualPromptTransformer",
+        "experiences": 2,
+        "general_blocks": [0],
+        "expert_blocks": [0],
+    },
+    "CODAPrompt": {
+        "type": "CODAPromptTransformer",
+        "pool_size": 6,
+        "experiences": 2,
+        "blocks": [0],
+    },
+}
+"""The backbones of methods with prompts, without the transformer."""
 
 OF_SCORES = ("LabelFreePretraining", "LadderRehearsal", "Coverage", "AGEM", "GDumb")
 """Cases that are tried over scores alone; the last three do nothing else over classes."""
@@ -105,12 +124,12 @@ def with_plugin(config: Config, case: tuple[str, Config], texts: str) -> Config:
             "in_channels": 8,
             "width": 8,
         }
-    if name == "L2P":
+    if name in PROMPTED:
         arch = {"embed_dims": 8, "num_layers": 1, "num_heads": 2, "feedforward_channels": 8}
         vit: Config = {"type": "VisionTransformer", "arch": arch, "img_size": 16, "patch_size": 4}
         vit["in_channels"] = config["model"]["backbone"].get("in_channels", 3)
         head = {**config["model"]["head"], "in_channels": 8}
-        prompted = {"type": "PromptedTransformer", "backbone": vit}
+        prompted = {**PROMPTED[name], "backbone": vit}
         config["model"] |= {"backbone": prompted, "neck": None, "head": head}
     return config
 
