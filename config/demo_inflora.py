@@ -8,4 +8,4 @@ A minute on a core; mSRCC 0.591 / 0.749 / 0.630 for the seeds 0 / 1 / 2.
 """
 
 _base_ = ["demo_naive.py"]
-cl_strategy = dict(type="LoRA", rank=8, mode="inflora", first="full", heads=[])
+cl_strategy = dict(type="LoRA", rank=8, mode="inflora", measure="inputs", first="full", heads=[])

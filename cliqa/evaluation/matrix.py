@@ -234,6 +234,20 @@ def stability_mean(indices: Sequence[float | None]) -> ValueOrReason:
     return ValueOrReason(float(np.mean([value for value in indices if value is not None])))
 
 
+def plasticity_stability_mean(
+    scores: ScoreMatrix, indices: Sequence[float | None]
+) -> ValueOrReason:
+    """Return mPSI, ``mean_t (R[t, t] + SI_t) / 2``: half plasticity (mPI), half stability (mSI).
+
+    The plasticity-stability index of Zhang et al. (TPAMI 2023), as far as is known: their code does
+    not have it, and the article's text was not at hand. `indices` (T,) are those of `stability`.
+    """
+    plasticity, kept = learning_mean(scores), stability_mean(indices)
+    if plasticity.value is None or kept.value is None:
+        return plasticity if plasticity.value is None else kept
+    return ValueOrReason((plasticity.value + kept.value) / 2)
+
+
 def gap_closed(value: float, naive: float, joint: float) -> ValueOrReason:
     """Return how much of the way from naive to joint training a method's final mean goes.
 

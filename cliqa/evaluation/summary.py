@@ -22,6 +22,7 @@ MEANINGS = {
     "mpi": "plasticity: mean SRCC right after learning",
     "learning_accuracy": "mean accuracy right after learning",
     "msi": "stability: agreement with each data set's first model",
+    "mpsi": "half plasticity, half stability: mean of mpi and msi",
     "bwt": "backward transfer: final minus right after learning",
     "forgetting": "best before the end minus final",
     "forgetting_from_first": "right after learning minus final",
@@ -64,8 +65,8 @@ def summarize(
 
     Args:
         scores: R (T, K) as in `matrix`; NaN or None where not defined.
-        measure: ``"srcc"`` gives ``msrcc``, ``mpi`` and ``msi``; any other measure is called
-            ``average_<measure>`` and ``learning_<measure>``, and has no ``msi``.
+        measure: ``"srcc"`` gives ``msrcc``, ``mpi``, ``msi`` and ``mpsi``; any other measure is
+            called ``average_<measure>`` and ``learning_<measure>``, and has neither of the last.
         joint: The model saw all data at once: only the last row counts.
         unseen: How many of the last columns are of data sets that are never learnt, however long
             the stream is; 0 if all columns beyond the experiences are.
@@ -92,6 +93,7 @@ def summarize(
     }
     if measure == "srcc":
         found["msi"] = matrix.stability_mean(stability or ())
+        found["mpsi"] = matrix.plasticity_stability_mean(table, stability or ())
     found["bwt"] = matrix.bwt(table)
     found["forgetting"] = matrix.forgetting(table)
     found["forgetting_from_first"] = matrix.forgetting_from_first(table)

@@ -89,8 +89,11 @@ class InterferenceFree(AdapterMemory):
     """Fix A to directions orthogonal to earlier inputs, so that B cannot change their outputs.
 
     Liang & Li, "InfLoRA: Interference-free low-rank adaptation for continual learning", CVPR 2024.
-    The share of the earlier inputs' energy that is protected grows from `threshold` to 1 over the
-    stream, as in the paper.
+    The share of the earlier inputs that is protected grows from `threshold` to 1 over the stream,
+    as in the paper. What it is a share of is `measure`: with C the mean of x x^T over a layer's
+    inputs x, the authors' code takes the squared singular values of C, Saha et al. (eq. 9) those of
+    the inputs themselves, which are the singular values of C. Squares favour the strongest
+    directions, so that the same share protects fewer. The rows of A follow the same measure.
 
     A layer's covariance has n x n values of float64 for the n = in * k * k inputs of a weight's row
     (170 MB for 3 x 3 over 512 channels), and is decomposed twice an experience: choose targets.
@@ -98,14 +101,16 @@ class InterferenceFree(AdapterMemory):
     Args:
         threshold: The share after the first experience, 0..1.
         samples: Maximum number of samples per experience.
+        measure: ``"covariance"``, as in the authors' code, or ``"inputs"``.
     """
 
     of_inputs = True
-    saved = ("_bases",)
+    saved = ("_bases", "measure")
 
-    def __init__(self, threshold: float, samples: int) -> None:
+    def __init__(self, threshold: float, samples: int, measure: str = "covariance") -> None:
         self.threshold = threshold
         self.samples = samples
+        self.measure = measure
         self._bases: dict[str, list[Tensor]] = {}  # (n, m) of each group, float64
 
     def begin(self, strategy: Strategy, layers: Layers, experience: int) -> None:
@@ -114,7 +119,8 @@ class InterferenceFree(AdapterMemory):
         for name, found in self._covariances(strategy, layers, experience).items():
             layer = layers[name]
             bases = self._of(name, found)
-            rows = [new_directions(c, b, layer.rank) for c, b in zip(found, bases, strict=True)]
+            energies = found if self.measure == "inputs" else found @ found
+            rows = [new_directions(e, b, layer.rank) for e, b in zip(energies, bases, strict=True)]
             full += sum(not bool(row.any()) for row in rows)
             with torch.no_grad():
                 stacked = torch.stack(rows) * ROW_NORM
@@ -130,9 +136,20 @@ class InterferenceFree(AdapterMemory):
         """Protect the directions of the experience's inputs."""
         stream = len(strategy.experience.origin_stream)
         share = self.threshold + (1 - self.threshold) * experience / stream
+        whole = share >= 1  # every direction with inputs, and the covariance tells weaker ones
         for name, found in self._covariances(strategy, layers, experience).items():
-            pairs = zip(self._of(name, found), found, strict=True)
-            self._bases[name] = [grown(basis, c, share) for basis, c in pairs]
+            energies = found if whole or self.measure == "inputs" else found @ found
+            pairs = zip(self._of(name, found), energies, strict=True)
+            self._bases[name] = [grown(basis, energy, share) for basis, energy in pairs]
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Load a state; one without a measure is of an earlier version, which had inputs alone."""
+        if "measure" not in state:
+            logger.warning(
+                "LoRA: the checkpoint is of an earlier version, whose threshold was a share of the "
+                "inputs' energy. The run goes on so (measure='inputs')."
+            )
+        super().load_state_dict({"measure": "inputs", **state})
 
     def _of(self, name: str, covariance: Tensor) -> list[Tensor]:
         """Return a layer's bases, empty before the first experience."""
@@ -223,7 +240,7 @@ def input_covariances(
     return {name: total / counts[name] for name, total in sums.items()}
 
 
-def new_directions(covariance: Tensor, basis: Tensor, rank: int) -> Tensor:
+def new_directions(energy: Tensor, basis: Tensor, rank: int) -> Tensor:
     """Return the strongest directions of inputs that are orthogonal to a basis.
 
     Liang & Li, "InfLoRA: Interference-free low-rank adaptation for continual learning", CVPR 2024:
@@ -231,7 +248,8 @@ def new_directions(covariance: Tensor, basis: Tensor, rank: int) -> Tensor:
     it even where the inputs have no energy there.
 
     Args:
-        covariance: (n, n), float64.
+        energy: C or, as in the authors' code, C^2 (whose projected eigenvectors are the left
+            singular vectors of the projected C), (n, n), float64.
         basis: (n, m), orthonormal.
         rank: r.
 
@@ -239,32 +257,33 @@ def new_directions(covariance: Tensor, basis: Tensor, rank: int) -> Tensor:
         (r, n), orthonormal rows; zeros where the complement has no more directions.
     """
     n, m = basis.shape
-    rest = torch.linalg.qr(basis, mode="complete").Q[:, m:] if m else torch.eye(n).to(covariance)
-    _, vectors = torch.linalg.eigh(rest.T @ covariance @ rest)  # ascending
+    rest = torch.linalg.qr(basis, mode="complete").Q[:, m:] if m else torch.eye(n).to(energy)
+    _, vectors = torch.linalg.eigh(rest.T @ energy @ rest)  # ascending
     found = (rest @ vectors.flip(1)[:, :rank]).T
     return F.pad(found, (0, 0, 0, rank - len(found)))
 
 
-def grown(basis: Tensor, covariance: Tensor, share: float) -> Tensor:
-    """Return a basis extended until it captures a share of the inputs' energy.
+def grown(basis: Tensor, energy: Tensor, share: float) -> Tensor:
+    """Return a basis extended until it captures a share of an energy.
 
-    Saha et al., "Gradient projection memory for continual learning", ICLR 2021, eq. 8 and 9, as in
-    InfLoRA; here from the covariance, so that no input has to be stored.
+    Saha et al., "Gradient projection memory for continual learning", ICLR 2021, eq. 8 and 9; from
+    the covariance C of the inputs x, so that no input has to be stored.
 
     Args:
         basis: (n, m), orthonormal.
-        covariance: Of inputs x, (n, n), float64.
-        share: Of the mean of |x|^2, 0..1.
+        energy: C for the energy of the inputs (the trace is the mean of |x|^2), or C^2 for that of
+            C itself (the trace is its squared Frobenius norm), (n, n), float64.
+        share: Of the trace, 0..1.
 
     Returns:
         (n, m + k), orthonormal.
     """
     n, m = basis.shape
-    total = float(covariance.trace())
+    total = float(energy.trace())
     if m == n or total <= 0:
         return basis
-    rest = torch.linalg.qr(basis, mode="complete").Q[:, m:] if m else torch.eye(n).to(covariance)
-    values, vectors = torch.linalg.eigh(rest.T @ covariance @ rest)
+    rest = torch.linalg.qr(basis, mode="complete").Q[:, m:] if m else torch.eye(n).to(energy)
+    values, vectors = torch.linalg.eigh(rest.T @ energy @ rest)
     values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
     missing = float(values.sum()) - values.cumsum(0)  # outside of the first k + 1 more
     allowed = max(1 - share, ROUNDING) * total

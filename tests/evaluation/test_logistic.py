@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.optimize import curve_fit
 from scipy.special import expit
 
 from cliqa.evaluation.functional import plcc, rmse
@@ -94,6 +95,54 @@ def test_random_data_never_fails_without_a_reason() -> None:
         assert raw is not None
         assert fitted is not None
         assert fitted >= abs(raw) - 1e-3
+
+
+def generated(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return predictions and targets of a random relation, noise, scale and number of images."""
+    random = np.random.default_rng(seed)
+    n = int(random.integers(8, 200))
+    x = random.random(n) if seed % 3 else random.normal(size=n)
+    curves = [x, expit(12 * (x - 0.5)), expit(30 * (x - 0.7)), np.exp(4 * x), np.log1p(20 * abs(x))]
+    y = curves[seed % 5] * random.choice([1, 4, 100]) + random.choice([0.05, 1]) * random.normal(
+        size=n
+    )
+    return x * 10.0 ** random.integers(-2, 3) + random.choice([0, 1, 50]), y
+
+
+STARTS = {
+    "pyiqa": lambda x, y: (y.max(), y.min(), x.mean(), x.std() / 4),
+    "VIDEVAL": lambda x, y: (y.max(), y.min(), x.mean(), 0.5),
+    "EGVQA": lambda x, y: (y.max(), y.min(), x.mean(), 0.1),
+}
+"""The published starts of the four parameters; the optimizer behind them is scipy's curve_fit."""
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_never_above_the_error_from_a_published_start(start: str) -> None:
+    ended = 0
+    for seed in range(40):
+        x, y = generated(seed)
+        own = rmse(logistic_fit(x, y)(x), y)
+        assert own is not None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found, _ = curve_fit(logistic, x, y, p0=STARTS[start](x, y), maxfev=2000)
+        except RuntimeError:  # it did not end
+            continue
+        ended += 1
+        mapped = logistic(x, *found)
+        agrees = np.dot(mapped - mapped.mean(), x) * np.dot(y - y.mean(), x) >= 0
+        if agrees:  # a curve against the correlation is no mapping
+            assert own <= np.sqrt(np.mean((mapped - y) ** 2)) * (1 + 1e-5), seed
+    assert ended >= 20
+
+
+def test_tails_and_far_middles_lose_no_digits() -> None:
+    """Exponentials, which are logistics whose middle lies far beyond the data, on either side."""
+    for x, y in ((X, np.exp(6 * X)), (X, -np.exp(-6 * X))):
+        fit = logistic_fit(x, y)
+        np.testing.assert_allclose(fit(x), y, atol=1e-3 * y.std())
 
 
 def test_rmse_of_the_fit_is_in_the_targets_units() -> None:

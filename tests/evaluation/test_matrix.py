@@ -17,6 +17,7 @@ from cliqa.evaluation.matrix import (
     fwt,
     gap_closed,
     learning_mean,
+    plasticity_stability_mean,
     stability,
     stability_mean,
     unseen_mean,
@@ -147,6 +148,16 @@ def test_stability_refuses_missing_predictions() -> None:
         stability([[[1, 2]], [[1, 2]]])
     with pytest.raises(EvaluationError, match="3 predictions for 2 targets"):
         stability([[[1, 2]], [[1, 2, 3], [1, 2]]])
+
+
+def test_plasticity_and_stability_count_alike() -> None:
+    indices = [1.0, 0.9, 0.5]
+    by_hand = np.mean([(0.80 + 1.0) / 2, (0.70 + 0.9) / 2, (0.95 + 0.5) / 2])
+    assert plasticity_stability_mean(R, indices).value == pytest.approx(by_hand)
+    assert plasticity_stability_mean(R, [1.0, None, 0.5]).reason == (
+        "the stability after experience 1 is not defined"
+    )
+    assert plasticity_stability_mean([[NAN]], [1.0]).cell == (0, 0)
 
 
 def test_gap_closed() -> None:

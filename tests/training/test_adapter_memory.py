@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -126,6 +127,43 @@ def test_a_basis_grows_to_a_share_of_the_energy(share: float, width: int) -> Non
     assert torch.allclose(basis.T @ basis, torch.eye(width).double())
     assert float((basis.T @ spread @ basis).trace()) >= 10 * share - 1e-9
     assert torch.equal(grown(basis, spread, share), basis)
+
+
+def official_directions(found: np.ndarray, basis: np.ndarray, share: float) -> tuple[int, Any]:
+    """Return how many directions the authors' rule adds, and the strongest new one.
+
+    ``update_GPM`` of InfLoRA's code in formulas: S are the singular values of (I - M M^T) C, and
+    sum S^2 over those taken, with ||C||^2 - ||(I - M M^T) C||^2, must reach the share of ||C||^2.
+    """
+    rest = found - basis @ basis.T @ found
+    left, values, _ = np.linalg.svd(rest)
+    whole = (found**2).sum()
+    reached, count = 1 - (rest**2).sum() / whole, 0
+    while reached < share:
+        reached += values[count] ** 2 / whole
+        count += 1
+    return count, left[:, 0]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.95, 0.98, 0.999])
+def test_squares_of_the_covariance_are_the_authors_measure(share: float) -> None:
+    mix = torch.randn(12, 12, dtype=torch.float64) * torch.logspace(0, -2, 12).double()
+    first, second = (covariance(torch.randn(90, 12).double() @ mix.roll(k, 1).T) for k in (0, 3))
+    none = torch.zeros(12, 0, dtype=torch.float64)
+    basis = grown(none, first @ first, share)
+    assert basis.shape[1] == official_directions(first.numpy(), none.numpy(), share)[0]
+    count, strongest = official_directions(second.numpy(), basis.numpy(), share)
+    assert grown(basis, second @ second, share).shape[1] == basis.shape[1] + count
+    [row] = new_directions(second @ second, basis, 1)
+    assert abs(float(row @ torch.tensor(strongest))) == pytest.approx(1)
+    assert basis.shape[1] <= grown(none, first, share).shape[1]  # squares favour the strongest
+
+
+def test_the_published_threshold_protects_fewer_directions_than_of_the_inputs_energy() -> None:
+    spread = torch.diag(torch.logspace(0, -3, 64).double())  # a spectrum like that of features
+    none = torch.zeros(64, 0, dtype=torch.float64)
+    assert grown(none, spread @ spread, 0.95).shape[1] == 14
+    assert grown(none, spread, 0.95).shape[1] == 28
 
 
 def test_a_basis_keeps_what_it_had_and_counts_it() -> None:

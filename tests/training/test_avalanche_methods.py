@@ -85,6 +85,16 @@ def test_it_trains_on_scores_and_is_not_plain_fine_tuning(
     assert list(strategy.evaluator.metrics[0].result()) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("delta_t", [4, 5])
+def test_rwalk_needs_as_many_batches_as_its_scores_are_apart(
+    delta_t: int, make_strategy: Make, tiny_stream: QualityStream
+) -> None:
+    """Four batches an experience; its default is 10. ``docs/how-to/methods.md`` says so."""
+    section = {"type": "avalanche.RWalkPlugin", "delta_t": delta_t}
+    strategy = make_strategy([build_component(PLUGINS, section, "plugin")], epochs=1)
+    assert bool(trained(strategy, tiny_stream).isfinite().all()) is (delta_t <= 4)
+
+
 @pytest.mark.parametrize("name", ["AGEM", "GEM"])
 def test_no_step_on_scores_goes_against_the_memory(
     name: str, make_strategy: Make, tiny_stream: QualityStream

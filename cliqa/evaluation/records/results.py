@@ -13,7 +13,7 @@ The form, with T finished experiences and K data sets; ``null`` = not defined, w
      "images": [814, 19930, 2015],             test images per data set
      "matrix": {"srcc": [[...], ...], "plcc": [[...], ...]},            T x K
      "interval": {"srcc": [[[low, high], ...], ...]},                   T x K, 95 % bootstrap
-     "summary": {"msrcc": 0.81, "mpi": 0.84, "msi": 0.9, "bwt": -0.03, "forgetting": 0.03},
+     "summary": {"msrcc": 0.81, "mpi": 0.84, "msi": 0.9, "mpsi": 0.87, "bwt": -0.03, ...},
      "seconds": {"train": [...], "eval": [...]},
      "memory": {"peak": [...], "kept": [...]},  bytes: highest so far; of weights and state
      "gate": {"own_weight": [[...], ...]},      T x K, only of runs with a gate: see `gates`

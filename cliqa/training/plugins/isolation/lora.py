@@ -28,6 +28,7 @@ CHOICES = {
     "first": ("adapters", "full"),
     "start": ("fresh", "last"),
     "norm": ("frozen", "train"),
+    "measure": ("covariance", "inputs"),
 }
 """Allowed values of these arguments."""
 
@@ -66,7 +67,10 @@ class LoRA(TaskViews):
         energy: After an experience, reduce each adapter to the smallest rank with this share of its
             squared singular values, above 0, up to 1. None: do not.
         orthogonality: Factor of the penalty of ``"olora"``, >= 0.
-        threshold: Share of the inputs' energy that ``"inflora"`` protects at first, 0..1.
+        threshold: Share of the inputs that ``"inflora"`` protects at first, 0..1.
+        measure: What that is a share of: the squared singular values of the inputs'
+            ``"covariance"``, as in the authors' code, so that published thresholds carry over; or
+            the energy of the ``"inputs"``, of which the same share takes more directions.
         samples: Samples of an experience that ``"inflora"`` uses, > 0.
         inference: As `TaskViews`; other than ``"last"`` with ``"per_task"`` alone.
         gate: As `TaskViews`.
@@ -97,6 +101,7 @@ class LoRA(TaskViews):
         energy: float | None = None,
         orthogonality: float = 0.5,
         threshold: float = 0.95,
+        measure: str = "covariance",
         samples: int = 256,
         inference: str = "last",
         gate: GateConfig = None,
@@ -104,7 +109,8 @@ class LoRA(TaskViews):
         temperature: float | None = None,
     ) -> None:
         super().__init__(inference, gate, centroids, temperature)
-        for name, value in (("mode", mode), ("first", first), ("start", start), ("norm", norm)):
+        chosen = {"mode": mode, "first": first, "start": start, "norm": norm, "measure": measure}
+        for name, value in chosen.items():
             check_choice("LoRA", CHOICES[name], **{name: value})
         if isinstance(heads, str):
             raise ConfigError(f"LoRA: heads must be a list of names, e.g. ['head'], got {heads!r}.")
@@ -129,7 +135,7 @@ class LoRA(TaskViews):
         if mode == "olora":
             self._memory = Orthogonality(orthogonality)
         elif mode == "inflora":
-            self._memory = InterferenceFree(threshold, samples)
+            self._memory = InterferenceFree(threshold, samples, measure)
         self._free: frozenset[str] = frozenset()  # parameters that are trainable without LoRA
         self._logged = False
 

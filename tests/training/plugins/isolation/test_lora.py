@@ -409,6 +409,36 @@ def test_the_share_that_inflora_protects_grows_over_the_stream(
     assert shares == pytest.approx([0.7, 0.8, 0.9])
 
 
+def test_inflora_measures_the_covariance_unless_told_otherwise(
+    make: Make, tiny_stream: Any, learn: Learn
+) -> None:
+    widths = {}
+    for measure in ("covariance", "inputs"):
+        strategy = make(mode="inflora", measure=measure, threshold=0.9)
+        learn(strategy, tiny_stream, 0, 1)
+        memory = strategy.plugins[0]._memory.state_dict()
+        assert memory["measure"] == measure
+        widths[measure] = sum(basis.shape[1] for own in memory["bases"].values() for basis in own)
+    assert 0 < widths["covariance"] < widths["inputs"]
+    assert LoRA(mode="inflora")._memory.state_dict()["measure"] == "covariance"
+
+
+def test_an_earlier_checkpoint_of_inflora_goes_on_with_its_measure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whose threshold was a share of the inputs' energy."""
+    plugin, basis = LoRA(mode="inflora"), torch.eye(3, 1, dtype=torch.float64)
+    state = plugin.state_dict()
+    plugin.load_state_dict({**state, "memory": {"bases": {"hidden": [basis]}}})
+    assert plugin._memory.state_dict()["measure"] == "inputs"
+    assert "of an earlier version" in caplog.text
+    assert "The run goes on so (measure='inputs')" in caplog.text
+    caplog.clear()
+    plugin.load_state_dict({**state, "memory": {"bases": {}, "measure": "covariance"}})
+    assert plugin._memory.state_dict()["measure"] == "covariance"
+    assert not caplog.text
+
+
 def test_few_samples_are_enough_for_inflora(make: Make, tiny_stream: Any, learn: Learn) -> None:
     seen: list[int] = []
     strategy = make(mode="inflora", samples=5)
@@ -527,6 +557,7 @@ def test_beside_replay_and_in_mixed_precision(
     [
         ({"mode": "task"}, r"LoRA: mode must be one of 'shared', 'per_task', .*, got 'task'"),
         ({"mode": "inflore"}, r"got 'inflore'\. Did you mean 'inflora'\?"),
+        ({"measure": "input"}, r"measure must be .*got 'input'\. Did you mean 'inputs'\?"),
         ({"first": "all"}, r"first must be one of 'adapters', 'full', got 'all'"),
         ({"start": "first"}, r"start must be one of 'fresh', 'last', got 'first'"),
         ({"norm": "per_task"}, r"norm must be one of 'frozen', 'train', got 'per_task'"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from avalanche.training.regularization import ACECriterion
 from torch.nn import functional as F
 
 from cliqa.utils.errors import ConfigError
@@ -39,6 +40,8 @@ def test_the_loss_is_that_of_the_paper(
         expected = own + F.cross_entropy(old, labels)
         gaps.append(float(strategy.loss.detach() - expected.detach()))
         assert len(labels) == 6
+        avalanches = ACECriterion()(outputs, targets, old, labels)  # the mean of both terms
+        assert float(expected.detach()) == pytest.approx(2 * float(avalanches.detach()), rel=1e-4)
         absent = [k for k in range(10) if k not in targets]
         outputs.retain_grad()
         backward()

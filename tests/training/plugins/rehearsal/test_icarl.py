@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from avalanche.training.losses import ICaRLLossPlugin
 from torch import nn
 from torch.nn import functional as F
 
@@ -36,6 +37,15 @@ def test_the_loss_is_a_sum_of_binary_cross_entropies() -> None:
     assert float(later) == pytest.approx(expected, rel=1e-5)
     twice = icarl_loss(outputs.repeat(2, 1), torch.tensor([1, 1]), [0, 1], None, [])
     assert float(twice) == pytest.approx(float(first))
+
+
+def test_the_loss_is_as_many_times_avalanches_as_there_are_outputs() -> None:
+    torch.manual_seed(0)
+    outputs, truth, targets = torch.randn(6, 5), torch.randn(6, 5), torch.tensor([3, 4, 0, 3, 1, 4])
+    theirs: Any = ICaRLLossPlugin()
+    theirs.old_logits, theirs.old_classes = truth, [0, 1, 2]
+    ours = icarl_loss(outputs, targets, list(range(5)), truth, [0, 1, 2])
+    assert float(ours) == pytest.approx(5 * float(theirs(outputs, targets)), rel=1e-5)
 
 
 class Flat(nn.Module):
