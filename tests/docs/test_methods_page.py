@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cliqa.config.load import load_config
 from cliqa.registry import PLUGINS, STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,3 +64,10 @@ def test_the_arguments_and_defaults_it_quotes_are_those_of_the_code() -> None:
         assert inspect.signature(PLUGINS.get(name)).parameters[argument].default == value, name
         shown = f"{value:g}" if isinstance(value, (int, float)) else value
         assert shown in sections()[name], name
+
+
+@pytest.mark.parametrize("name", ["clear_lwf", "fmnist_lwf"])
+def test_the_configs_over_classes_distil_as_hinton_does(name: str) -> None:
+    assert f"`config/{name}.py`" in sections()["LwF"]
+    section = load_config(ROOT / "config" / f"{name}.py")["cl_strategy"]
+    assert section["alpha"] == section["temperature"] ** 2
