@@ -10,6 +10,7 @@ _base_ = [
     "_base_/schedules/ridge.py",
     "_base_/default_runtime.py",
 ]
-model = dict(head=dict(_delete_=True, type="RidgeHead", in_channels=352, random_features=0))
+model = dict(head=dict(_delete_=True, type="RidgeHead", in_channels=352))
+cl_strategy = dict(align="affine")  # every data set has its own scale of scores
 load_from = dict(path="work_dirs/qualiclip_photos/checkpoints/encoder.pth", drop=["head"])
 num_workers = 0  # the images fit into memory

@@ -13,6 +13,7 @@ _base_ = [
 cl_strategy = dict(
     type="JointTraining",
     train_epochs=60,
+    validate_every=0,
     optimizer=dict(lr=3e-3),
     scheduler=dict(type="OneCycleLR", max_lr=3e-3, by="iteration"),
 )

@@ -1,4 +1,4 @@
-"""Four convolutions with batch normalisation; mean and deviation of all four levels, 352 features."""
+"""Four convolutions with batch normalisation; mean and deviation of all levels: 352 features."""
 
 model = dict(
     type="QualityModel",
