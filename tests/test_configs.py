@@ -55,6 +55,24 @@ def test_small_models_are_built(name: str) -> None:
     build_model(load_config(FOLDER / f"{name}.py")["model"])
 
 
+@pytest.mark.parametrize(
+    ("pretraining", "name"),
+    [("qualiclip_demo", "demo_pretrained"), ("qualiclip_photos", "photos_label_free")],
+)
+def test_a_pretraining_gives_all_weights_but_the_heads(pretraining: str, name: str) -> None:
+    encoder, model = (load_config(FOLDER / f"{file}.py") for file in (pretraining, name))
+    assert model["load_from"]["path"] == f"work_dirs/{pretraining}/checkpoints/encoder.pth"
+    given, wanted = (
+        {key: value.shape for key, value in build_model(config["model"]).state_dict().items()}
+        for config in (encoder, model)
+    )
+    heads = ("head.",)
+    assert {k: v for k, v in given.items() if not k.startswith(heads)} == {
+        k: v for k, v in wanted.items() if not k.startswith(heads)
+    }
+    assert encoder["scenario"] == model["scenario"]  # the images and their normalisation
+
+
 def test_bases_share_no_section() -> None:
     """One section a folder of bases, so that any data set goes with any model and schedule."""
     own = {

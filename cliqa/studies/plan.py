@@ -67,6 +67,7 @@ def plan_study(
     pretraining: str | Path | None = None,
     stages: str | Path | None = None,
     own: Sequence[str] = (),
+    draws: bool = False,
 ) -> Plan:
     """Return the runs of a study.
 
@@ -86,6 +87,8 @@ def plan_study(
             ``load_from`` start from its encoder.
         stages: Where the pretrainings go, as ``STAGES/<name>/seed_<S>``; None for `out`.
         own: ``key=value`` for the configs, but for no pretraining.
+        draws: Draw the training images of ``scenario.max_train`` by the seed, so that seeds differ
+            in their labels too; not with random splits.
 
     Raises:
         ConfigError: A config is missing or wrong, two are called the same, a seed or an order is
@@ -117,7 +120,7 @@ def plan_study(
     planned = _Runs(making, Path(out), Path(stages or out))
     runs = tuple(
         planned.run(arm, replicate)
-        for replicate in _replicates(loaded, seeds, orders)
+        for replicate in _replicates(loaded, seeds, orders, draws)
         for arm in arms
     )
     names = tuple(arm.name for arm in arms)
@@ -182,12 +185,12 @@ def _check_names(arms: Sequence[Arm], pretraining: str | Path | None) -> None:
 
 
 def _replicates(
-    loaded: Configs, seeds: Sequence[int], orders: Sequence[Sequence[str]]
+    loaded: Configs, seeds: Sequence[int], orders: Sequence[Sequence[str]], draws: bool
 ) -> list[Replicate]:
     """Return what every arm is run with: seeds, in each order, or random splits of the data."""
     splits, folds = _splits(loaded)
     if not splits and not folds:
-        return [Replicate(s, tuple(order)) for order in orders or ((),) for s in seeds]
+        return [Replicate(s, tuple(order), draws=draws) for order in orders or ((),) for s in seeds]
     if orders:
         raise ConfigError("--orders and random splits: repeat one of them at a time.")
     return [

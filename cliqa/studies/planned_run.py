@@ -28,12 +28,16 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Replicate:
-    """A repetition of every config: a seed, an order of the data sets with one, or a split."""
+    """A repetition of every config: a seed, an order of the data sets with one, or a split.
+
+    With `draws` the seed also draws the training images of ``scenario.max_train``.
+    """
 
     seed: int
     order: tuple[str, ...] = ()
     split: int | None = None
     folds: bool = False
+    draws: bool = False
 
     def __str__(self) -> str:
         """Return its name in tables."""
@@ -53,7 +57,8 @@ class Replicate:
         if self.split is not None:
             return (f"scenario.split_index={self.split}",)
         names = ",".join(f"'{name}'" for name in self.order)
-        return (f"scenario.order=[{names}]",) if self.order else ()
+        order = (f"scenario.order=[{names}]",) if self.order else ()
+        return (*order, f"scenario.max_train_seed={self.seed}") if self.draws else order
 
     @property
     def folder(self) -> Path:

@@ -228,8 +228,9 @@ def plan_label_study(
     """Return the runs of a study by the number of training images of each data set.
 
     Both configs should differ in their start alone: equal epochs, rates and data. The numbers are
-    values of ``scenario.max_train``; runs go to ``OUT/<N>_images/<config>/seed_<S>``. A pretraining
-    is run once for every seed, on all images.
+    values of ``scenario.max_train``, and every seed draws images of its own, the same for both
+    configs; runs go to ``OUT/<N>_images/<config>/seed_<S>``. A pretraining is run once for every
+    seed, on all images.
 
     Raises:
         ConfigError: A config or an option is wrong, or a number is below 1 or given twice.
@@ -246,6 +247,7 @@ def plan_label_study(
             own=[f"scenario.max_train={count}"],
             pretraining=pretraining,
             stages=Path(out) / "pretraining",
+            draws=True,
         )
         for count in sorted(images)
     }

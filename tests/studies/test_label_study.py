@@ -34,9 +34,10 @@ def test_every_number_of_images_is_a_study_of_both_configs(
     for count, plan in plans.items():
         assert plan.names == ("plain", "tuned")
         assert (plan.naive, plan.joint) == (None, None)
-        assert len(plan.runs) == 4
+        assert [run.config["seed"] for run in plan.runs] == [0, 0, 1, 1]
         for run in plan.runs:
             assert run.config["scenario"]["max_train"] == count
+            assert run.config["scenario"]["max_train_seed"] == run.config["seed"]
             assert run.config["cl_strategy"]["train_epochs"] == 1
             assert run.folder.is_relative_to(tmp_path / "out" / f"{count}_images")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import nn
@@ -30,10 +31,13 @@ class SmallConvNet(nn.Module):
         channels: Channels of each block. Each block halves the height and the width.
         norm: None, ``"BN"`` (batch) or ``"GN"`` (group normalisation).
         flatten: Return vectors (B, C h w) instead of maps (B, C, h, w), for a head without a neck.
+        out_indices: The blocks whose maps are returned, 0 the first; None for the last one. Weights
+            have the same names for any choice.
 
     Raises:
-        ConfigError: There is no block, a number of channels is not above 0, or the normalisation
-            is unknown.
+        ConfigError: There is no block, a number of channels is not above 0, the normalisation is
+            unknown, or a block of `out_indices` does not exist or does not come after the one
+            before.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class SmallConvNet(nn.Module):
         channels: Sequence[int] = (16, 32, 64),
         norm: str | None = None,
         flatten: bool = False,
+        out_indices: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         widths = [in_channels, *channels]
@@ -52,12 +57,21 @@ class SmallConvNet(nn.Module):
             )
         self.in_channels = in_channels
         self.flatten = flatten
+        self.out_indices = None if out_indices is None else tuple(out_indices)
+        known = range(len(channels))
+        if self.out_indices is not None and (
+            not self.out_indices or self.out_indices != tuple(k for k in known if k in out_indices)
+        ):
+            raise ConfigError(
+                f"SmallConvNet: out_indices={out_indices!r}: expected some of {[*known]}, the "
+                "numbers of blocks, each once and in this order. Leave it out for the last block."
+            )
         self.blocks = nn.Sequential(
             *(_block(*pair, norm) for pair in zip(widths, widths[1:], strict=False))
         )
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
-        """Return one map (B, C, h, w), or vectors (B, C h w), for images (B, in_channels, H, W).
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return maps (B, C, h, w), or vectors (B, C h w), for images (B, in_channels, H, W).
 
         Raises:
             ModelError: The images have another number of channels, or are too small.
@@ -74,8 +88,12 @@ class SmallConvNet(nn.Module):
                 f"pixels a side, but have {tuple(images.shape[-2:])}. Resize them, or set fewer "
                 "channels=(...) in model.backbone."
             )
-        features = self.blocks(images)
-        return (features.flatten(1) if self.flatten else features,)
+        if self.out_indices is None:
+            found = [self.blocks(images)]
+        else:
+            levels = accumulate(self.blocks, lambda maps, block: block(maps), initial=images)
+            found = [maps for k, maps in enumerate(levels, -1) if k in self.out_indices]
+        return tuple(maps.flatten(1) if self.flatten else maps for maps in found)
 
 
 def _block(in_channels: int, out_channels: int, norm: str | None) -> nn.Sequential:

@@ -52,6 +52,19 @@ def test_any_width_has_a_group_normalisation() -> None:
     assert groups == [2, 4]
 
 
+@pytest.mark.parametrize("flatten", [False, True])
+def test_every_block_is_a_level_of_the_same_weights(flatten: bool) -> None:
+    torch.manual_seed(0)
+    whole = SmallConvNet(channels=(4, 6, 8), norm="BN").eval()
+    net = SmallConvNet(channels=(4, 6, 8), norm="BN", flatten=flatten, out_indices=(0, 2)).eval()
+    net.load_state_dict(whole.state_dict())
+    wanted = [whole.blocks[0](images()), *whole(images())]
+    found = net(images())
+    assert [maps.shape[1:] for maps in wanted] == [(4, 14, 14), (8, 3, 3)]
+    for maps, own in zip(wanted, found, strict=True):
+        torch.testing.assert_close(own, maps.flatten(1) if flatten else maps)
+
+
 def test_the_initialisation_keeps_the_variance() -> None:
     torch.manual_seed(0)
     net = SmallConvNet(channels=(64, 64, 64, 64))
@@ -96,6 +109,9 @@ def test_other_images_are_refused() -> None:
     [
         ({"channels": ()}, "channels is empty"),
         ({"channels": (4, 0)}, "SmallConvNet: channels must be above 0, got 0"),
+        ({"out_indices": ()}, r"out_indices=\(\): expected some of \[0, 1, 2\]"),
+        ({"out_indices": (1, 0)}, r"out_indices=\(1, 0\): .* each once and in this order"),
+        ({"out_indices": (0, 3)}, "out_indices=.*Leave it out for the last block"),
         ({"norm": "LN"}, "unknown norm 'LN'. Use None, 'BN' or 'GN'"),
     ],
 )
