@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from avalanche.benchmarks import CLScenario
 from avalanche.training.templates import SupervisedTemplate
 
 from cliqa.engine.plugins import build_plugins
@@ -16,7 +17,7 @@ from cliqa.training.loop.stream_data import StreamData
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.utils.errors import ConfigError
 
-ALONE = "leave scenario.online out"
+ALONE = "leave scenario.online (or split_online_stream) out"
 
 
 def check_online(config: Mapping[str, Any]) -> None:
@@ -26,11 +27,25 @@ def check_online(config: Mapping[str, Any]) -> None:
         ConfigError: With a line for each of them.
     """
     options = online_of(config["scenario"])
-    if options is None:
-        return
-    section = config["cl_strategy"]
+    if options is not None:
+        _check(config["cl_strategy"], options.boundaries == "hidden")
+
+
+def check_arrival(config: Mapping[str, Any], benchmark: CLScenario) -> None:
+    """Refuse the same for a benchmark of Avalanche's that is an online stream itself.
+
+    Raises:
+        ConfigError: With a line for each of them.
+    """
+    found = [getattr(e, "arrival", None) for e in benchmark.train_stream]
+    if config["scenario"].get("online") is None and any(found):
+        _check(config["cl_strategy"], any(arrival.hidden for arrival in found if arrival))
+
+
+def _check(section: Mapping[str, Any], hidden: bool) -> None:
+    """Refuse what does not go with chunks, or with boundaries that are hidden."""
     found = [*_mistakes(section)]
-    if options.boundaries == "hidden":
+    if hidden:
         found += _of_boundaries(section)
     if found:
         raise ConfigError("\n".join(found))
@@ -78,7 +93,7 @@ def _loads_itself(component: Component) -> bool:
 
 def _of_boundaries(section: Mapping[str, Any]) -> Iterator[str]:
     """Yield what has to know where an experience ends."""
-    known = "Set scenario.online.boundaries='known'"
+    known = "Set scenario.online.boundaries='known' (access_task_boundaries=True in Avalanche)"
     for plugin in _plugins(section):
         why = plugin.needs_boundaries() if isinstance(plugin, ContinualPlugin) else ""
         if why:

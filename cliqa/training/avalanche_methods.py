@@ -10,6 +10,7 @@ import avalanche.training.plugins as avalanche_plugins
 import avalanche.training.supervised as avalanche_strategies
 import torch
 from avalanche.core import BaseSGDPlugin
+from avalanche.models import MultiTaskModule
 from avalanche.models.base_model import BaseModel
 from avalanche.training.plugins import RWalkPlugin, SynapticIntelligencePlugin
 from avalanche.training.templates import SupervisedMetaLearningTemplate, SupervisedTemplate
@@ -26,7 +27,7 @@ from cliqa.registry import (
     ComponentRegistry,
 )
 from cliqa.training.avalanche_advice import advice
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import ConfigError, ModelError
 
 LEARN_SCORES = {
     STRATEGIES: ("AGEM", "Cumulative", "EWC", "FromScratchTraining", "GEM", "Naive", "Replay")
@@ -94,7 +95,7 @@ def cannot_learn(registry: ComponentRegistry, component: Component, kind: str) -
 
 
 def check_model(parts: Iterable[object], model: nn.Module) -> None:
-    """Refuse a model that one of Avalanche's methods cannot use.
+    """Refuse a model that one of Avalanche's methods cannot use, or that no checkpoint can hold.
 
     Args:
         parts: The strategy's class, and the plugins.
@@ -102,7 +103,14 @@ def check_model(parts: Iterable[object], model: nn.Module) -> None:
 
     Raises:
         ConfigError: With what to use.
+        ModelError: It grows a head for each task.
     """
+    if isinstance(model, MultiTaskModule):
+        raise ModelError(
+            f"model: a {type(model).__name__} of Avalanche's grows a head for each task, which no "
+            "checkpoint would fit. Use a model with a single head, and cl_strategy=dict(type="
+            "'TaskSpecificParts', parts=['head'], inference='oracle', ...): its heads are kept."
+        )
     names = {getattr(part, "__name__", type(part).__name__) for part in parts if _is_upstream(part)}
     if names & {"LFL", "LFLPlugin"} and not isinstance(model, BaseModel):
         raise ConfigError(
