@@ -157,9 +157,7 @@ def chunks_of_sizes(sizes: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     if len(sizes) > 1 and sizes[-1] == 1:
         sizes[-2:] = [sizes[-2] + 1]
     ends = list(accumulate(sizes))
-    return tuple(
-        tuple(range(end - size, end)) for size, end in zip(sizes, ends, strict=True)
-    )
+    return tuple(tuple(range(end - size, end)) for size, end in zip(sizes, ends, strict=True))
 
 
 def _mix(stream: Sequence[CLScenario], orders: Sequence[list[int]], options: OnlineStream) -> None:

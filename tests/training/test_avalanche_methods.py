@@ -217,7 +217,9 @@ def test_what_needs_classes() -> None:
 
 def test_a_config_with_what_needs_classes_is_refused(tiny_config: dict[str, Any]) -> None:
     tiny_config["cl_strategy"]["plugins"] = [{"type": "MASPlugin"}]
-    with pytest.raises(ConfigError, match=r"plugins\[0\] 'MASPlugin': Avalanche's needs class.*'MAS'"):
+    with pytest.raises(
+        ConfigError, match=r"plugins\[0\] 'MASPlugin': Avalanche's needs class.*'MAS'"
+    ):
         check_config(tiny_config)
 
 

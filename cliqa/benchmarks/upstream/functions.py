@@ -76,9 +76,7 @@ def avalanche_scenario(function: Callable[..., Any]) -> Component:
     own = list(signature.parameters.values())
     takes_download = "download" in signature.parameters
     if not takes_download:
-        own.append(
-            inspect.Parameter("download", inspect.Parameter.KEYWORD_ONLY, default=False)
-        )
+        own.append(inspect.Parameter("download", inspect.Parameter.KEYWORD_ONLY, default=False))
         own.sort(key=lambda parameter: parameter.kind)
     scenario: Any = make
     scenario.__name__, scenario.__doc__ = function.__name__, function.__doc__
@@ -106,7 +104,12 @@ def _check_trust(function: Callable[..., Any]) -> None:
         TrustError: Avalanche's readers unpickle, and may download.
     """
     source, name = untrusted_source(), function.__name__
-    names = (name, f"avalanche.{name}", f"{function.__module__}.{name}", f"{classic.__name__}.{name}")
+    names = (
+        name,
+        f"avalanche.{name}",
+        f"{function.__module__}.{name}",
+        f"{classic.__name__}.{name}",
+    )
     if source and not any(map(is_vouched, names)):
         raise TrustError(
             f"scenario '{name}' of {source}: Avalanche's readers unpickle data, which may run code "
@@ -122,11 +125,13 @@ def _downloads(function: Callable[..., Any], root: object, download: bool) -> It
         return
     place = root or "the folder that Avalanche keeps data in, " + str(_default(function.__name__))
     folder = None if root is None else home_path(str(root))
-    new = [] if folder is None else [path for path in (folder, *folder.parents) if not path.exists()]
+    new = (
+        [] if folder is None else [path for path in (folder, *folder.parents) if not path.exists()]
+    )
     message = (
-        f"scenario '{function.__name__}': its data are not in {place}, and Avalanche would download "
-        "them. Set scenario.download=True to let it, or scenario.dataset_root to the folder that "
-        "has them."
+        f"scenario '{function.__name__}': its data are not in {place}, and Avalanche would "
+        "download them. Set scenario.download=True to let it, or scenario.dataset_root to the "
+        "folder that has them."
     )
     try:
         with no_downloads(message):

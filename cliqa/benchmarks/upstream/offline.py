@@ -12,7 +12,7 @@ from typing import Any
 from cliqa.utils.errors import DatasetError
 
 
-class _Asked(Exception):
+class _AskedError(Exception):
     """An address was looked up. It is no OSError: Avalanche tries other addresses after those."""
 
 
@@ -29,7 +29,7 @@ def no_downloads(message: str) -> Iterator[None]:
 
     def refuse(host: object, *_: Any, **__: Any) -> Any:  # noqa: ANN401
         asked.append(host)
-        raise _Asked(message)
+        raise _AskedError(message)
 
     said = io.StringIO()
     lookup = socket.getaddrinfo

@@ -65,7 +65,9 @@ class AvalancheStream(ClassStream):
         disjoint = len(set().union(*classes)) == sum(map(len, classes))
         self._fit_tests(classes, disjoint, where)
         self._tasks = [_task(data, k) for k, data in enumerate(self._data["train"])]
-        count = 1 + max(int(_targets(data).max()) for parts in self._data.values() for data in parts)
+        count = 1 + max(
+            int(_targets(data).max()) for parts in self._data.values() for data in parts
+        )
         names = [str(k) for k in range(count)]
         sources = {
             split: [AvalancheSamples(data, split, names) for data in parts]
@@ -203,9 +205,7 @@ def _labelled(data: AvalancheDataset, where: str) -> AvalancheDataset:
         )
     if hasattr(data, "targets_task_labels"):
         return data
-    task = DataAttribute(
-        ConstantSequence(0, len(data)), "targets_task_labels", use_in_getitem=True
-    )
+    task = DataAttribute(ConstantSequence(0, len(data)), "targets_task_labels", use_in_getitem=True)
     classes = DataAttribute(_targets(data).tolist(), "targets")
     return TaskAwareSupervisedClassificationDataset([data], data_attributes=[classes, task])
 
