@@ -56,3 +56,4 @@ for name in ("StreamingRidge", *methods):
     strategy = (StreamingRidge if ridge else Smoothed)(**given)
     for experience in benchmark.train_stream:
         strategy.train(experience)
+    print(f"{name:15s}", *strategy.eval(benchmark.test_stream).values())

@@ -17,12 +17,9 @@ from cliqa.datasets.quality.score_file import ScoreFile
 from cliqa.evaluation.metrics.quality import quality_metrics
 from cliqa.transforms.pipeline import build_pipeline
 
-CROPS = ("RandomCrop", "CenterCrop")
-
 
 def write_data(root: Path, channel: int, count: int = 120) -> None:
     """Write images and a table, which stand for yours: a score is the level of one channel."""
-    root.mkdir()
     rows = ["image,score"]
     for k in range(count):
         level = (37 * k % count) / count
@@ -37,11 +34,13 @@ torch.manual_seed(0)
 base = Path(tempfile.mkdtemp())
 data = []
 for channel, name in enumerate(("red", "green", "blue")):
+    (base / name).mkdir()
     write_data(base / name, channel)
     options = {"score_range": (1, 5), "higher_is_better": True, "fractions": (0.6, 0, 0.4)}
     data.append(ScoreFile(root=base / name, labels="scores.csv", name=name, **options))
 
-steps = [[{"type": name, "size": 32}, {"type": "ToTensor"}] for name in CROPS]
+crops = "RandomCrop", "CenterCrop"
+steps = [[{"type": name, "size": 32}, {"type": "ToTensor"}] for name in crops]
 pipelines = [build_pipeline(each, "transform") for each in steps]
 stream = QualityStream(data, *pipelines)  # an experience a data set: images, scores in 0..1
 layers = [nn.Conv2d(3, 8, 3, 2), nn.LeakyReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
@@ -58,3 +57,4 @@ strategy = Naive(
 )
 for experience in stream.train_stream:
     strategy.train(experience)
+    print(f"after {experience.name}:", strategy.eval(stream.test_stream))

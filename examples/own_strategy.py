@@ -48,3 +48,4 @@ if __name__ == "__main__":
     root = Path(__file__).resolve().parents[1]
     config.write_text(CONFIG.format(root=root.as_posix(), folder=folder.as_posix()))
     run = cliqa.train(config, work_dir=folder / "run", device="cpu")
+    print(run.results.matrix("accuracy"), run.results.summary, f"{folder}/run", sep="\n")

@@ -93,7 +93,7 @@ def _loads_itself(component: Component) -> bool:
 
 def _of_boundaries(section: Mapping[str, Any]) -> Iterator[str]:
     """Yield what has to know where an experience ends."""
-    known = "Set scenario.online.boundaries='known' (access_task_boundaries=True in Avalanche)"
+    known = "Set scenario.online.boundaries='known' (Avalanche's access_task_boundaries)"
     for plugin in _plugins(section):
         why = plugin.needs_boundaries() if isinstance(plugin, ContinualPlugin) else ""
         if why:

@@ -98,7 +98,7 @@ INSTEAD = {
     "TrainGeneratorAfterExpPlugin": _GENERATOR,
     "VAETraining": Instead(_NO_LABELS, "Naive"),
 }
-"""By the name of the strategy, and of the plugin without ``Plugin`` where they are of one method."""
+"""By the name of the strategy, and of the plugin, without ``Plugin`` where both are one method."""
 
 INSTEAD_OF_CLASSES = {
     name: _of_scores(use)

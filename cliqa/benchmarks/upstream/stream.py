@@ -178,8 +178,8 @@ def _training(
     if any(origin is None for origin in origins):
         raise ConfigError(
             "scenario: pieces of an online stream belong to no experience, as those of "
-            "split_continuous_linear_decay_stream. Use split_online_stream, or scenario.online="
-            "dict(chunk_size=...) over the whole experiences."
+            "split_continuous_linear_decay_stream. Use split_online_stream, or the key "
+            "scenario.online over the whole experiences."
         )
     trained, arrivals = [], []
     for _, group in groupby(experiences, key=lambda e: id(e.origin_experience)):

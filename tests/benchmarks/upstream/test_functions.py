@@ -62,7 +62,8 @@ def test_arguments_are_checked_before_data_are_read() -> None:
         check_scenario({"type": "avalanche.SplitMNIST", "n_experience": 5})
     with pytest.raises(ConfigError, match=r"missing argument 'n_experiences'"):
         check_scenario({"type": "avalanche.SplitMNIST"})
-    quick_check({"scenario": {"type": "SplitMNIST", "n_experiences": 5}})
+    sections = {"model": {"type": "HyperIQA"}, "cl_strategy": {"type": "Naive"}}
+    quick_check({"scenario": {"type": "SplitMNIST", "n_experiences": 5}, **sections})
 
 
 @pytest.mark.parametrize(
