@@ -43,12 +43,18 @@ class ComponentRegistry(Registry):
     Args:
         kind: What it holds, for error messages ("data set", "optimizer").
         locations: Packages with its components.
+
+    Attributes:
+        upstream: Components of libraries by their names.
+        for_files: Whether an untrusted file may name a component of a library.
+        adapt: What `get` returns for a component that was found.
     """
 
     def __init__(self, kind: str, locations: Iterable[str]) -> None:
         super().__init__(kind, scope="cliqa", locations=list(locations))
         self.upstream: dict[str, Component] = {}
         self.for_files: Callable[[Component], bool] = lambda _: False
+        self.adapt: Callable[[Component], Component] = lambda found: found
         self._imported: bool = False
 
     def import_from_location(self) -> None:
@@ -110,8 +116,8 @@ class ComponentRegistry(Registry):
             raise refusal(key, self.name, source)
         if found is None and "." in key:
             imported = from_dotted_path(key)
-            return None if isinstance(imported, str) else imported
-        return found
+            found = None if isinstance(imported, str) else imported
+        return None if found is None else self.adapt(found)
 
     def registered(self, key: str) -> Component | None:
         """Return the registered component called `key`, or None; dotted paths are not imported."""

@@ -49,6 +49,8 @@ class ClassStream(CLScenario):
         seed: Of the draw of the validation data.
         task_labels: Give experience k the task label k, as Avalanche's own benchmarks do; models
             with several heads and Avalanche's task-aware methods need them.
+        notes: On the data, for readers of the results.
+        val: Validation data of each experience, instead of a share of its training data.
 
     Attributes:
         names: The experiences' names.
@@ -83,6 +85,7 @@ class ClassStream(CLScenario):
         seed: int = 0,
         task_labels: bool = False,
         notes: Sequence[str] = (),
+        val: Sequence[ClassDataset] | None = None,
     ) -> None:
         self.names = list(names)
         self.class_names = train[0].class_names
@@ -98,6 +101,7 @@ class ClassStream(CLScenario):
         self.sources: dict[tuple[str, str], ClassDataset] = {}
         for index, name in enumerate(self.names):
             kept, validated = _without_validation(train[index], val_fraction, seed, name)
+            validated = validated if val is None else val[index]
             self.sources[name, "train"], self.sources[name, "val"] = kept, validated
             self.sources[name, "test"] = test[index]
         self._check_samples()
@@ -172,15 +176,22 @@ class ClassStream(CLScenario):
             experience.classes_seen_so_far = sorted(seen)
             experience.future_classes = sorted(everything - seen)
             if self.task_labels:
-                experience.task_label, experience.task_labels = index, [index]
+                task = self.task_of(name)
+                experience.task_label, experience.task_labels = task, [task]
             experiences.append(experience)
         return EagerCLStream(split, experiences)
 
+    def task_of(self, name: str) -> int:
+        """Return the task label of an experience: its index, 0 without task labels."""
+        return self.names.index(name) if self.task_labels else 0
+
     def dataset(self, name: str, split: str) -> TaskAwareSupervisedClassificationDataset:
         """Return an experience's split with its transforms, in evaluation mode unless train."""
-        task = self.names.index(name) if self.task_labels else 0
         data = with_class_transforms(
-            self.sources[name, split], self.train_transform, self.eval_transform, task
+            self.sources[name, split],
+            self.train_transform,
+            self.eval_transform,
+            self.task_of(name),
         )
         return data.train() if split == "train" else data
 

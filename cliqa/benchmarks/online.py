@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from avalanche.benchmarks import CLScenario
@@ -97,6 +98,11 @@ def as_online(benchmark: CLScenario, options: OnlineStream) -> CLScenario:
             image.
     """
     stream = list(benchmark.train_stream)
+    if any(getattr(experience, "arrival", None) for experience in stream):
+        raise ConfigError(
+            "scenario.online: the benchmark is an online stream already. Leave scenario.online "
+            "out, or make the benchmark without split_online_stream."
+        )
     if any(getattr(experience, "patches", None) for experience in stream):
         raise ConfigError(
             "scenario.patches_per_image: an image of an online stream arrives once. Set it to 1, "
@@ -139,11 +145,22 @@ def _chunks(order: Sequence[int], size: int) -> tuple[tuple[int, ...], ...]:
     >>> _chunks([3, 1, 0, 2, 4], 2)
     ((3, 1), (0, 2, 4))
     """
-    starts = list(range(0, len(order), size))
-    if len(starts) > 1 and len(order) - starts[-1] == 1:
-        starts.pop()
-    ends = [*starts[1:], len(order)]
-    return tuple(tuple(order[start:end]) for start, end in zip(starts, ends, strict=True))
+    whole, left = divmod(len(order), size)
+    chunks = chunks_of_sizes([size] * whole + [left] * (left > 0))
+    return tuple(tuple(order[place] for place in chunk) for chunk in chunks)
+
+
+def chunks_of_sizes(sizes: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Return places 0, 1, ... in chunks of these sizes; a last one of 1 joins the one before.
+
+    >>> chunks_of_sizes([2, 2, 1])
+    ((0, 1), (2, 3, 4))
+    """
+    sizes = list(sizes)
+    if len(sizes) > 1 and sizes[-1] == 1:
+        sizes[-2:] = [sizes[-2] + 1]
+    ends = list(accumulate(sizes))
+    return tuple(tuple(range(end - size, end)) for size, end in zip(sizes, ends, strict=True))
 
 
 def _mix(stream: Sequence[CLScenario], orders: Sequence[list[int]], options: OnlineStream) -> None:

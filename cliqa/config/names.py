@@ -22,6 +22,7 @@ LIBRARIES = {
     "METRICS": "avalanche.evaluation.metrics",
     "OPTIMIZERS": "torch.optim",
     "PLUGINS": "avalanche.training.plugins",
+    "SCENARIOS": "avalanche.benchmarks.classic",
     "STRATEGIES": "avalanche.training.supervised",
     "TRANSFORMS": "torchvision.transforms.v2",
 }

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from cliqa.engine.check import check_config
 from cliqa.engine.loggers.build import build_loggers, close_loggers
 from cliqa.engine.loggers.progress import with_progress
+from cliqa.engine.online import check_arrival
 from cliqa.engine.plugins import build_plugins, prepare_model
 from cliqa.engine.sections import (
     OF_RUN,
@@ -44,6 +45,8 @@ from cliqa.registry import (
     find,
     parameters_of,
 )
+from cliqa.training.avalanche_methods import check_iterations, check_model
+from cliqa.training.loop.batching import batches_of
 from cliqa.training.loop.options import training_options
 from cliqa.training.loop.parameter_groups import ParameterGroups, without_groups
 from cliqa.training.loop.schedule import Schedule
@@ -109,11 +112,16 @@ def build(
     """
     config = check_config(config)
     benchmark = build_benchmark(config["scenario"], learnt)  # first: weights may have to be fetched
+    check_arrival(config, benchmark)
     add_ratings(
         benchmark, build_component(LOSSES, config["cl_strategy"]["loss"], "cl_strategy.loss")
     )
     built = build_model_and_strategy(config, device, work_dir)
     check_normalisation(built.model, _transforms(config["scenario"]))
+    steps = built.strategy.steps(benchmark.train_stream)
+    samples = built.strategy.samples_of(steps, 0)
+    batches = batches_of(samples, built.strategy.train_mb_size)
+    check_iterations(built.strategy.plugins, batches * built.strategy.epochs_of(steps[0]))
     check_classes = getattr(built.model, "check_classes", None)
     if check_classes is not None:  # a model that calls the classes by their names
         check_classes(getattr(benchmark, "class_names", None))
@@ -234,6 +242,7 @@ def build_strategy(
             plugin.opener = open_teacher
     if registry is PLUGINS:
         own, component = {"type": "Naive", **template_arguments(section)}, Naive
+    check_model([component, *plugins], model)
     loss = build_component(LOSSES, section["loss"], "cl_strategy.loss")
     arguments = {key: value for key, value in own.items() if key != "type"}
     groups = ParameterGroups(section["optimizer"])

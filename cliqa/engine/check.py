@@ -41,7 +41,7 @@ from cliqa.registry import (
     find,
     parameters_of,
 )
-from cliqa.training.avalanche_methods import LEARN, cannot_learn
+from cliqa.training.avalanche_methods import cannot_learn
 from cliqa.training.loop.options import TrainingOptions, training_options
 from cliqa.training.loop.parameter_groups import ParameterGroups
 from cliqa.training.loop.schedule import Schedule
@@ -233,29 +233,15 @@ def _check_learners(config: dict[str, Any]) -> None:
     _check_learner(strategy_component(section)[0], section, "cl_strategy", kind)
     for index, plugin in enumerate(plugins):
         _check_learner(PLUGINS, plugin, f"cl_strategy.plugins[{index}]", kind)
-    stopping = any(plugin["type"].endswith("EarlyStoppingPlugin") for plugin in plugins)
-    if stopping and section.get("eval_every", -1) in (-1, 0):
-        raise ConfigError(
-            "cl_strategy 'EarlyStoppingPlugin': no metric is computed during training, so "
-            "it would never stop. Set cl_strategy.eval_every=1."
-        )
 
 
 def _check_learner(
     registry: ComponentRegistry, section: dict[str, Any], where: str, kind: str
 ) -> None:
     """Refuse an Avalanche strategy or plugin that cannot learn the stream's kind of labels."""
-    if not cannot_learn(registry, find(registry, section, where), kind):
-        return
-    known = ", ".join(LEARN[kind][registry])
-    why = (
-        "Avalanche's needs class or task labels, and this stream has scores"
-        if kind == "scores"
-        else "Avalanche's needs a model or parts of its own, or does not run"
-    )
-    raise ConfigError(
-        f"{where} '{section['type']}': {why}. Of Avalanche's these learn {kind}: {known}."
-    )
+    why = cannot_learn(registry, find(registry, section, where), kind)
+    if why:
+        raise ConfigError(f"{where} '{section['type']}': {why}")
 
 
 def _check_metrics(config: dict[str, Any]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from avalanche.benchmarks import CLScenario
 from avalanche.training.templates import SupervisedTemplate
 
-from cliqa.benchmarks.online import OnlineStream
 from cliqa.engine.plugins import build_plugins
 from cliqa.engine.sections import strategy_component
 from cliqa.engine.streams import online_of
@@ -17,7 +17,7 @@ from cliqa.training.loop.stream_data import StreamData
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.utils.errors import ConfigError
 
-ALONE = "leave scenario.online out"
+ALONE = "leave scenario.online (or split_online_stream) out"
 
 
 def check_online(config: Mapping[str, Any]) -> None:
@@ -27,17 +27,32 @@ def check_online(config: Mapping[str, Any]) -> None:
         ConfigError: With a line for each of them.
     """
     options = online_of(config["scenario"])
-    if options is None:
-        return
-    section = config["cl_strategy"]
-    found = [*_mistakes(section, options)]
-    if options.boundaries == "hidden":
+    if options is not None:
+        _check(config["cl_strategy"], options.boundaries == "hidden", options.blur > 0)
+
+
+def check_arrival(config: Mapping[str, Any], benchmark: CLScenario) -> None:
+    """Refuse the same for a benchmark of Avalanche's that is an online stream itself.
+
+    Raises:
+        ConfigError: With a line for each of them.
+    """
+    found = [a for e in benchmark.train_stream if (a := getattr(e, "arrival", None)) is not None]
+    if config["scenario"].get("online") is None and found:
+        hidden, mixed = any(a.hidden for a in found), any(a.mixed for a in found)
+        _check(config["cl_strategy"], hidden, mixed)
+
+
+def _check(section: Mapping[str, Any], hidden: bool, mixed: bool) -> None:
+    """Refuse what does not go with chunks, with hidden boundaries, or with mixed experiences."""
+    found = [*_mistakes(section, hidden, mixed)]
+    if hidden:
         found += _of_boundaries(section)
     if found:
         raise ConfigError("\n".join(found))
 
 
-def _mistakes(section: Mapping[str, Any], options: OnlineStream) -> Iterator[str]:
+def _mistakes(section: Mapping[str, Any], hidden: bool, mixed: bool) -> Iterator[str]:
     """Yield what does not go with chunks."""
     _, component = strategy_component(section)
     if component.__name__ == "Cumulative":
@@ -53,7 +68,6 @@ def _mistakes(section: Mapping[str, Any], options: OnlineStream) -> Iterator[str
             f"self.new_samples() in training_epoch and set takes_chunks=True, or {ALONE}."
         )
     elif isinstance(component, type) and issubclass(component, StreamData):
-        hidden, mixed = options.boundaries == "hidden", options.blur > 0
         yield from component.chunk_mistakes(section, hidden, mixed)
     for index, plugin in enumerate(_plugins(section)):
         if not isinstance(plugin, ContinualPlugin):
@@ -82,7 +96,7 @@ def _loads_itself(component: Component) -> bool:
 
 def _of_boundaries(section: Mapping[str, Any]) -> Iterator[str]:
     """Yield what has to know where an experience ends."""
-    known = "Set scenario.online.boundaries='known'"
+    known = "Set scenario.online.boundaries='known' (Avalanche's access_task_boundaries)"
     for plugin in _plugins(section):
         why = plugin.needs_boundaries() if isinstance(plugin, ContinualPlugin) else ""
         if why:

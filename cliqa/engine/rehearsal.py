@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from avalanche.benchmarks import CLScenario
 from avalanche.benchmarks.utils import AvalancheDataset
-from avalanche.training.plugins import EarlyStoppingPlugin
 from torch import nn
 
 from cliqa.benchmarks.experience import evaluated_names
@@ -146,12 +145,9 @@ def _check_tested(parts: Parts) -> None:
 def _check_validated(parts: Parts) -> None:
     """Refuse to choose epochs by validation splits that do not exist."""
     options = parts.strategy.options
-    stopping = any(isinstance(plugin, EarlyStoppingPlugin) for plugin in parts.strategy.plugins)
-    if not parts.strategy.selection.active and not stopping:
+    if not parts.strategy.selection.active:
         return
     option = "keep_best" if options.keep_best else "patience"
-    if not parts.strategy.selection.active:
-        option = "plugins 'EarlyStoppingPlugin'"
     for step in parts.strategy.steps(parts.benchmark.train_stream):
         for experience in [e for e in step if e.name not in absent_of(parts.benchmark)]:
             if parts.benchmark.validation(experience.current_experience) is None:

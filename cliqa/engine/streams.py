@@ -14,6 +14,7 @@ from cliqa.benchmarks.attribute_split import KEYS, split_data_sets
 from cliqa.benchmarks.online import OnlineStream, as_online
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.benchmarks.random_splits import given_split
+from cliqa.benchmarks.upstream import functions as functions  # makes scenarios of functions
 from cliqa.config.arguments import check_argument_names, checked_arguments
 from cliqa.config.trust import TRUST, untrusted_source
 from cliqa.datasets.base import QualityDataset

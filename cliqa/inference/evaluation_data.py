@@ -165,16 +165,15 @@ class ClassData(EvaluationData):
                     "or use --split test."
                 )
         self.experiences = {name: self._experience(name, split) for name in chosen}
-        self.task_labels = {
-            name: names.index(name) if self.benchmark.task_labels else 0 for name in chosen
-        }
+        self.task_labels = {name: self.benchmark.task_of(name) for name in chosen}
 
     def _experience(self, name: str, split: str) -> NamedExperience:
         """Return an experience as the stream has it."""
         index = self.benchmark.names.index(name)
         experience = NamedExperience(name, self.benchmark.dataset(name, split).eval(), index)
         if self.benchmark.task_labels:  # a model with a head for each task asks for it
-            experience.task_label, experience.task_labels = index, [index]
+            task = self.benchmark.task_of(name)
+            experience.task_label, experience.task_labels = task, [task]
         return experience
 
     def _tested(self, split: str, learnt: int) -> list[str]:

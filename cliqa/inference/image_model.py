@@ -105,6 +105,12 @@ class CheckpointModel(TorchModel):
                 f"{path}: its model was trained on the features '{features}' and takes no "
                 "images. Train on images (scenario.feature_type=None) to predict them."
             )
+        if "eval_transform" not in self.scenario:  # one of Avalanche's benchmarks
+            raise CheckpointError(
+                f"{path}: its benchmark brought transforms of its own, which no image file goes "
+                "through. Train with scenario.eval_transform=[dict(type='...'), ...] to predict "
+                "images."
+            )
         parts = image_parts(state, path)
         self.names: list[str] = parts["names"]
         self.classes: list[str] = parts["classes"]

@@ -95,6 +95,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     replace_in(bases / "schedules" / "sgd_15e.py", "train_epochs=15", "train_epochs=1")
     replace_in(bases / "default_runtime.py", "num_workers = 4", "num_workers = 0")
     FashionData(train=120, test=60).write(root / "data" / "fashion")
+    (root / "data" / "mnist" / "MNIST").mkdir(parents=True)
+    (root / "data" / "mnist" / "MNIST" / "raw").symlink_to(  # the same files, by their contents
+        root / "data" / "fashion" / "FashionMNIST" / "raw"
+    )
     fashion = bases / "datasets" / "fashion_mnist.py"
     text = re.sub(r'dataset_root="[^"]*"', 'dataset_root="data/fashion"', fashion.read_text())
     fashion.write_text(text)

@@ -144,30 +144,6 @@ def test_joint_training_is_one_step_of_all_names(tiny_config: Config) -> None:
     assert [event for event in records.events if event[0] == "step"] == [("step", 0)]
 
 
-def test_early_stopping_watches_the_validation_stream(tiny_config: Config, tmp_path: Path) -> None:
-    tiny_config["cl_strategy"].update(
-        train_epochs=6,
-        eval_every=1,
-        optimizer={"type": "SGD", "lr": 0.0},  # nothing ever gets better
-        plugins=[
-            {
-                "type": "EarlyStoppingPlugin",
-                "patience": 2,
-                "val_stream_name": "val_stream",
-                "metric_name": "SRCC_Mean",
-            }
-        ],
-    )
-    parts, records = parts_of(tiny_config), Records(next_step=1)
-    parts.attach_loggers(tmp_path)
-    train_stream(parts, records)  # type: ignore[arg-type]
-    parts.close_loggers()
-    assert [row["epoch"] for row in records.rows] == [1, 2]
-    metrics = (tmp_path / "metrics.csv").read_text()
-    assert "SRCC_Exp/eval_phase/val_stream/b" in metrics
-    assert "val_stream/a" not in metrics  # of the data set that is trained on alone
-
-
 def test_evaluation_leaves_the_model_as_it_was(tiny_config: Config) -> None:
     parts, records = parts_of(tiny_config), Records()
     parts.model.train()

@@ -209,15 +209,6 @@ def test_the_advice_is_that_of_the_splits_origin(tiny_config: Config, tmp_path: 
     rehearse(build(config, CPU))
 
 
-def test_early_stopping_needs_validation_splits(tiny_config: Config) -> None:
-    stop = {"type": "EarlyStoppingPlugin", "patience": 2, "val_stream_name": "val_stream"}
-    tiny_config["cl_strategy"].update(eval_every=1, plugins=[{**stop, "metric_name": "SRCC_Mean"}])
-    rehearse(build(tiny_config, CPU))
-    tiny_config["scenario"]["datasets"][1]["fractions"] = (0.7, 0.0, 0.3)
-    with pytest.raises(ConfigError, match=r"'EarlyStoppingPlugin': b has no validation split"):
-        rehearse(build(tiny_config, CPU))
-
-
 class _NoGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, scores: torch.Tensor) -> torch.Tensor:

@@ -130,8 +130,7 @@ def test_no_step_on_scores_goes_against_the_memory(
 
 def test_every_name_that_is_said_to_learn_scores_is_tried() -> None:
     told = {name for names in LEARN_SCORES.values() for name in names}
-    elsewhere = {"EarlyStoppingPlugin", "LRSchedulerPlugin"}
-    assert told == set(ARGUMENTS) | elsewhere
+    assert told == set(ARGUMENTS)
 
 
 def test_early_stopping_stops_and_gives_the_best_weights_back(
@@ -228,7 +227,9 @@ def test_what_needs_classes() -> None:
 
 def test_a_config_with_what_needs_classes_is_refused(tiny_config: dict[str, Any]) -> None:
     tiny_config["cl_strategy"]["plugins"] = [{"type": "MASPlugin"}]
-    with pytest.raises(ConfigError, match=r"plugins\[0\] 'MASPlugin': Avalanche's needs class"):
+    with pytest.raises(
+        ConfigError, match=r"plugins\[0\] 'MASPlugin': Avalanche's needs class.*'MAS'"
+    ):
         check_config(tiny_config)
 
 
@@ -248,14 +249,18 @@ CLASS_ARGUMENTS: dict[str, dict[str, Any]] = {
     "GEM": {"patterns_per_exp": 8, "memory_strength": 0.5},
     "GEMPlugin": {"patterns_per_experience": 8, "memory_strength": 0.5},
     "GenerativeReplay": {},
+    "LFL": {"lambda_e": 100.0},
+    "LFLPlugin": {"lambda_e": 100.0},
     "LwF": {"alpha": 1.0, "temperature": 2.0},
     "LwFPlugin": {"alpha": 1.0, "temperature": 2.0},
     "MAS": {"lambda_reg": 100.0},
     "MASPlugin": {"lambda_reg": 100.0},
+    "MER": {"mem_size": 20, "batch_size_mem": 4, "n_inner_steps": 2},
     # MIR replays no class of the last batch (4 images): of 5 classes of 4 images, one is left
     "MIR": {"mem_size": 20, "subsample": 8, "batch_size_mem": 3},
     "MIRPlugin": {"mem_size": 20, "subsample": 8, "batch_size_mem": 3},
     "Naive": {},
+    "RARPlugin": {"mem_size": 20, "batch_size_mem": 8},
     "RWalkPlugin": {"ewc_lambda": 0.1, "delta_t": 2},
     "Replay": {"mem_size": 20},
     "ReplayPlugin": {"mem_size": 20},
@@ -264,12 +269,21 @@ CLASS_ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def over_classes(config: dict[str, Any], name: str) -> dict[str, Any]:
+MLP = {"type": "avalanche.models.SimpleMLP", "num_classes": 10, "input_size": 784}
+OF_AVALANCHE = ("LFL", "LFLPlugin", "RARPlugin")
+"""What needs a model that has get_features, or that torch.fx can trace."""
+
+
+def over_classes(
+    config: dict[str, Any], name: str, model: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return a config with one of Avalanche's, as a strategy or as a plugin of Naive."""
     config["scenario"]["n_experiences"] = 2
     config["cl_strategy"] |= {"type": "avalanche.Naive", "train_epochs": 1, "scheduler": None}
     config["cl_strategy"].pop("mem_size")
     section = {"type": f"avalanche.{name}", **CLASS_ARGUMENTS[name]}
+    if model:
+        config["model"] = model
     if name.endswith("Plugin"):
         config["cl_strategy"]["plugins"] = [section]
     else:
@@ -291,12 +305,39 @@ def trained_over_classes(config: dict[str, Any]) -> torch.Tensor:
 def test_it_trains_on_classes_and_is_not_plain_fine_tuning(
     name: str, split_config: dict[str, Any]
 ) -> None:
-    plain = trained_over_classes(over_classes(copy.deepcopy(split_config), "Naive"))
-    weights = trained_over_classes(over_classes(split_config, name))
+    model = {**MLP, "hidden_size": 8} if name in OF_AVALANCHE else None
+    plain = trained_over_classes(over_classes(copy.deepcopy(split_config), "Naive", model))
+    weights = trained_over_classes(over_classes(split_config, name, model))
     assert torch.isfinite(weights).all()
     assert torch.equal(weights, plain) is (name == "Naive")
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("LFL", r"needs a model with get_features.*SimpleMLP.*ImageClassifier\. Use .*'LwF'"),
+        ("LFLPlugin", r"needs a model with get_features"),
+        ("RARPlugin", r"torch\.fx can trace, and this ImageClassifier is none\. Use .*'MIR'"),
+    ],
+)
+def test_a_model_that_does_not_do_is_named(
+    name: str, message: str, split_config: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build(over_classes(split_config, name), torch.device("cpu"))
+
+
+def test_a_random_walk_without_a_score_is_refused(split_config: dict[str, Any]) -> None:
+    """60 images of the first experience in batches of 8 are 8 iterations."""
+    config = over_classes(split_config, "RWalkPlugin")
+    [section] = config["cl_strategy"]["plugins"]
+    section["delta_t"] = 9
+    with pytest.raises(ConfigError, match=r"'RWalkPlugin': delta_t=9.*8 iterations.*delta_t to 8"):
+        build(config, torch.device("cpu"))
+    section["delta_t"] = 8
+    assert torch.isfinite(trained_over_classes(config)).all()
+
+
 def test_every_name_that_is_said_to_learn_classes_is_tried() -> None:
     told = {name for names in LEARN["classes"].values() for name in names}
-    assert told == set(CLASS_ARGUMENTS) | {"EarlyStoppingPlugin", "LRSchedulerPlugin"}
+    assert told == set(CLASS_ARGUMENTS)

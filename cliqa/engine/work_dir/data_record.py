@@ -188,7 +188,12 @@ def samples_of(data: object) -> Samples | None:
         return Samples(list(data.table.images), data.raw_scores, file_sizes(data.files))
     if isinstance(data, ClassDataset):
         inputs = data.inputs
-        sizes = file_sizes(inputs.paths) if isinstance(inputs, ImageFiles) else _checks(inputs)
+        if isinstance(inputs, ImageFiles):
+            sizes = file_sizes(inputs.paths)
+        elif isinstance(inputs, torch.Tensor):
+            sizes = _checks(inputs)
+        else:  # Avalanche's, which would all have to be read
+            sizes = np.zeros(len(data), np.int64)
         return Samples(list(data.keys), data.targets, sizes)
     return None
 

@@ -14,11 +14,12 @@ from avalanche.training.plugins import SupervisedPlugin
 from avalanche.training.templates.base_sgd import BaseSGDTemplate
 
 from cliqa.models.freezing import FreezeReport, keep_frozen
+from cliqa.training.loop.batching import as_tensor
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.precision import Precision
 from cliqa.training.loop.stream_data import StreamData, tasks_of
 from cliqa.training.strategy import Samples
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.seed import script_seed, seed_everything
 
 OF_LOADERS = {"num_workers", "pin_memory", "persistent_workers"}
@@ -56,6 +57,7 @@ class RunSettings(SupervisedPlugin):
         self.options = TrainingOptions()
         self.ready = False
         self._begun = False  # the seed of the experience's start is set
+        self._looked = False
 
     @property
     def seed(self) -> int:
@@ -108,6 +110,22 @@ class RunSettings(SupervisedPlugin):
         report = getattr(strategy.model, "frozen", None)
         if isinstance(report, FreezeReport):
             keep_frozen(strategy.model, report)
+
+    def after_forward(self, strategy: BaseSGDTemplate, **_: object) -> None:
+        """Look at the first output of a training.
+
+        Raises:
+            ModelError: It is no tensor, and a plugin of ours computes with it.
+        """
+        if self._looked or isinstance(strategy, StreamData):
+            return
+        self._looked = True
+        readers = [p for p in strategy.plugins if getattr(p, "reads_outputs", False)]
+        if readers:
+            try:
+                as_tensor(strategy.mb_output)
+            except ModelError as error:
+                raise ModelError(f"{type(readers[0]).__name__}: {error}") from None
 
     def after_training_exp(self, strategy: BaseSGDTemplate, **_: object) -> None:
         """Seed what methods draw at the end."""

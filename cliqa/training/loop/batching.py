@@ -214,6 +214,16 @@ def smallest_batch(samples: int, batch_size: int) -> int:
     return left if left > 1 else batch_size
 
 
+def batches_of(samples: int, batch_size: int) -> int:
+    """Return how many training batches an epoch has, as `make_loader` makes them.
+
+    >>> [batches_of(n, 8) for n in (1, 7, 16, 17, 18)]
+    [1, 1, 2, 2, 3]
+    """
+    full, left = divmod(samples, batch_size)
+    return full + (left > 1 or not full)
+
+
 class MixedLoader:
     """Batches of new data, each joined with a batch from a memory.
 

@@ -63,6 +63,7 @@ class ContinualPlugin(SavedState, SupervisedPlugin):
         follows_pruning: The method supports channel pruning during training: its state does not
             depend on the weights' shapes, or `cut` slices it.
         reads_classes: The method treats several outputs per sample as the logits of classes.
+        reads_outputs: The method computes with the model's outputs, which have to be a tensor.
 
     Raises:
         TypeError: A public method is called ``before_...`` or ``after_...`` but is not a hook, or
@@ -72,6 +73,7 @@ class ContinualPlugin(SavedState, SupervisedPlugin):
     needs_all_epochs: ClassVar[bool] = False
     follows_pruning: ClassVar[bool] = False
     reads_classes: bool = False
+    reads_outputs: bool = False
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)

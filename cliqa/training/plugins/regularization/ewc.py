@@ -61,6 +61,7 @@ class EWC(QuadraticPenalty):
     """
 
     reads_classes = True
+    reads_outputs = True
     saved = (*QuadraticPenalty.saved, "_rest", "_learnt")
 
     def __init__(

@@ -46,6 +46,7 @@ class MAS(QuadraticPenalty):
         ConfigError: A value is out of range.
     """
 
+    reads_outputs = True
     scale = 1.0  # the paper's penalty has no 1/2
 
     def __init__(

@@ -36,6 +36,7 @@ class AGEM(SampleMemory):
     """
 
     saved = SampleMemory.columns
+    reads_outputs = True
 
     def __init__(
         self,

@@ -51,6 +51,7 @@ class ClassifierAlignment(ContinualPlugin):
 
     saved = ("_means", "_covariances")
     reads_classes = True
+    reads_outputs = True
 
     def __init__(
         self,

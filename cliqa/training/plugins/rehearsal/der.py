@@ -52,6 +52,7 @@ class DER(SampleMemory):
     """
 
     saved = (*SampleMemory.columns, "_seen", "_output")
+    reads_outputs = True
 
     def __init__(
         self,

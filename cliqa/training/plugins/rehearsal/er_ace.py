@@ -36,6 +36,7 @@ class ER_ACE(SampleMemory):  # noqa: N801  as the paper and Avalanche write it
     """
 
     saved = (*SampleMemory.columns, "_added")
+    reads_outputs = True
     reads_classes = True
 
     def __init__(

@@ -12,6 +12,7 @@ from cliqa.config.suggest import closest
 from cliqa.models.arguments import check_least
 from cliqa.models.freezing import set_training
 from cliqa.registry import PLUGINS
+from cliqa.training.loop.batching import as_tensor
 from cliqa.training.plugins.rehearsal.memory import SampleMemory
 from cliqa.training.strategy import Batch, Samples, Strategy
 from cliqa.utils.errors import ModelError
@@ -50,6 +51,7 @@ class FeatureReplay(SampleMemory):
     """
 
     follows_pruning = False
+    reads_outputs = True
     columns = saved = (*SampleMemory.columns, "_features", "_target")
 
     def __init__(
@@ -173,7 +175,7 @@ class FeatureReplay(SampleMemory):
         module = strategy.model.get_submodule(self.layer)
         hook = module.register_forward_hook(lambda _, __, output: found.append(_only(output)))
         try:
-            output = strategy.output_of(batch)
+            output = as_tensor(strategy.output_of(batch))
         finally:
             hook.remove()
         given = found[0] if len(found) == 1 else None

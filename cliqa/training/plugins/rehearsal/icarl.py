@@ -50,6 +50,7 @@ class ICaRL(SampleMemory):
 
     follows_pruning = False
     reads_classes = True
+    reads_outputs = True
     saved = (*SampleMemory.columns, "_means", "_outputs")
     saved_parts = ("_teacher",)
 

@@ -86,6 +86,8 @@ class SampleMemory(ContinualPlugin, abstract=True):
         self.batch_size_mem = batch_size_mem
         self.seed = seed
         self.selection = selection
+        asks = selection not in ("random", "score_balanced")  # the model, about its samples
+        self.reads_outputs = asks or type(self).reads_outputs
         self._experience = torch.zeros(0, dtype=torch.long)  # (M,) the experience of each sample
         self._index = torch.zeros(0, dtype=torch.long)  # (M,) its index in that experience
         self._class = torch.zeros(0, dtype=torch.long)  # (M,) its class, -1 where it is not needed

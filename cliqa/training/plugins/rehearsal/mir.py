@@ -44,6 +44,7 @@ class MIR(Replay):
     """
 
     columns = saved = Replay.columns
+    reads_outputs = True
 
     def __init__(
         self,

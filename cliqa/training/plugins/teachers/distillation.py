@@ -47,6 +47,7 @@ class Distillation(ContinualPlugin):
 
     opener: Callable[[Path], nn.Module] | None = None
     follows_pruning = True
+    reads_outputs = True
     saved = ()  # the teacher does not change and is loaded again
 
     def __init__(

@@ -84,6 +84,7 @@ class LadderRehearsal(ContinualPlugin):
     saved = ("rows",)
     saved_parts = ("_teacher",)
     follows_pruning = True
+    reads_outputs = True
 
     def __init__(
         self,

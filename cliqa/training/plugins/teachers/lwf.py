@@ -53,6 +53,7 @@ class LwF(ContinualPlugin):
     """
 
     follows_pruning = True
+    reads_outputs = True
 
     def __init__(
         self, alpha: float = 1.0, temperature: float = 2.0, distill: str | None = None

@@ -60,8 +60,7 @@ class MultiHead(TaskViews):
     Args:
         strength: Factor of the distance, >= 0; the paper's lambda, 10.
         distill: The distance over scores. ``"fidelity"``: of the probabilities that one image is
-            better than another, the paper's; ``"mse"``: the mean squared difference. Over classes
-            it is `distillation_loss`.
+            better than another, the paper's; ``"mse"``. Over classes it is `distillation_loss`.
         sigma: Spread of a score in the fidelity, > 0: 1 with `UnitScoreHead` and a loss of sigma 1,
             as in the paper.
         warmup_epochs: At first only the new head is trained for this many epochs, fewer than the
@@ -75,6 +74,7 @@ class MultiHead(TaskViews):
     """
 
     saved = ("_learnt", "_initial", "_teacher_weights")
+    reads_outputs = True
 
     def __init__(
         self,
