@@ -58,6 +58,7 @@ class KADID10k(LabelledFolder):
     label_files = ("dmos.csv",)
     image_folders = ("images", "distorted_images")
     official_range = (1.0, 5.0)
+    official_count = 10125
 
     @staticmethod
     def read_table(path: Path) -> ScoreTable:
