@@ -12,10 +12,12 @@ from cliqa.registry import DATASETS
 WORDS = ("object", "action", "place", "style")
 """Parts of a prompt such as ``bird, driving aircraft, city, anime style``."""
 
+_TWICE = "dreamStudio_8_9_1_1.jpg"
+
 
 @DATASETS.register_module()
 class AGIQA1K(LabelledFolder):
-    """AGIQA-1K: 1080 images that two generators made, scores 0..5, higher is better.
+    """AGIQA-1K: 1078 images that two generators made, scores 0..5, higher is better.
 
     The official layout::
 
@@ -27,6 +29,9 @@ class AGIQA1K(LabelledFolder):
     ``"generator"`` (deepai, dreamStudio), ``"prompt"``, ``"object"``, ``"action"``, ``"place"`` or
     ``"style"``.
 
+    The workbook names dreamStudio_8_9_1_1.jpg in its last two rows, with the scores 0.44 and 2.08;
+    one of them is another image's, nobody can tell which. Both are left out.
+
     Source: lcysyzxdxc/AGIQA-1k-Database, whose workbook was read: 1080 rows, MOS 0..5.
     """
 
@@ -34,7 +39,7 @@ class AGIQA1K(LabelledFolder):
     label_files = ("AIGC_MOS_Zscore.xlsx",)
     image_folders = ("file", "images", "")
     official_range = (0.0, 5.0)
-    official_count = 1080
+    official_count = 1078
 
     @staticmethod
     def read_table(path: Path) -> ScoreTable:
@@ -43,7 +48,7 @@ class AGIQA1K(LabelledFolder):
         images, prompts = tuple(sheet.text("Image")), tuple(sheet.text("Prompt"))
         words = [prompt.split(", ") for prompt in prompts]
         regular = all(len(parts) == len(WORDS) for parts in words)
-        return ScoreTable(
+        table = ScoreTable(
             images=images,
             raw=sheet.numbers("MOS"),
             groups=prompts,
@@ -55,3 +60,6 @@ class AGIQA1K(LabelledFolder):
                 **({w: tuple(p[k] for p in words) for k, w in enumerate(WORDS)} if regular else {}),
             },
         )
+        if images.count(_TWICE) != 2:
+            return table
+        return table.take([k for k, image in enumerate(images) if image != _TWICE])
