@@ -36,7 +36,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Say which data set each folder holds, what is missing, unreadable or left "
         "over, and what its scores are like. The exit status is 1 where something is wrong.",
     )
-    check.add_argument("roots", nargs="+", metavar="ROOT", help="folders of data sets")
+    check.add_argument(
+        "roots", nargs="+", metavar="ROOT", help="data sets' folders, or a folder of them"
+    )
     check.add_argument(
         "--images", action="store_true", help="decode every image (default: read their headers)"
     )
@@ -84,7 +86,7 @@ def _section(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check(args: argparse.Namespace, section: dict[str, Any]) -> int:
-    from cliqa.datasets.folders.known import find_set, scenario_text  # noqa: PLC0415  --help is fast
+    from cliqa.datasets.folders.known import find_sets, scenario_text  # noqa: PLC0415  --help is fast
     from cliqa.datasets.folders.report import describe  # noqa: PLC0415
     from cliqa.datasets.folders.shared import shared_lines  # noqa: PLC0415
     from cliqa.datasets.folders.text import HEADER, summary_rows, text_lines  # noqa: PLC0415
@@ -92,7 +94,7 @@ def _check(args: argparse.Namespace, section: dict[str, Any]) -> int:
     from cliqa.utils.io import to_json  # noqa: PLC0415
 
     folders = [root for root in args.roots if not Path(root).is_file()]  # a shell's data/*
-    sets = [find_set(root, section) for root in folders or args.roots]
+    sets = [one for root in folders or args.roots for one in find_sets(root, section)]
     reports = [describe(one, args.images) for one in sets]
     shared = shared_lines(sets)
     if args.json:

@@ -69,6 +69,20 @@ def recognise(root: Path) -> list[str]:
     ]
 
 
+def find_sets(root: str | Path, options: Mapping[str, Any] | None = None) -> list[Found]:
+    """Return what a folder holds, as `find_set`; of a folder of data sets, what each of them holds.
+
+    Raises:
+        DatasetError: There is no such folder.
+    """
+    place = find_path(home_path(root))
+    if place.is_dir() and not (options or {}).get("type") and not recognise(place):
+        inside = [place / name for name in list_folders(place) if recognise(place / name)]
+        if inside:
+            return [find_set(folder, options) for folder in inside]
+    return [find_set(root, options)]
+
+
 def find_set(root: str | Path, options: Mapping[str, Any] | None = None) -> Found:
     """Return which data set a folder holds.
 
@@ -135,8 +149,8 @@ def _unknown(root: Path, options: Mapping[str, Any]) -> Found:
     for name in folders:
         if name in UNLABELLED:
             found.notes.append(
-                f"{name}/ looks like {UNLABELLED[name]}: photographs without scores. Pretraining "
-                "takes them; there is nothing to evaluate."
+                f"{name}/ looks like {UNLABELLED[name]}: photographs without scores, for "
+                f"pretraining: pretrain.data.root={root / name}"
             )
         inside = recognise(root / name)
         if inside:

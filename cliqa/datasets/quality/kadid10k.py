@@ -52,6 +52,8 @@ class KADID10k(LabelledFolder):
 
     There is no official split: it is seeded, by reference image. ``scenario.split_by`` may be
     ``"distortion"`` (the 25 names), ``"category"`` (the 7 kinds), ``"level"`` or ``"reference"``.
+    The level is no severity of mean shift and contrast change: their level 3 is the reference, and
+    levels 1 and 5 lie on opposite sides of it (the authors' ``imdist_generator.m``).
     """
 
     default_name = "kadid"
