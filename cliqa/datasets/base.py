@@ -75,6 +75,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         keys: (N,) what identifies each image across data sets.
         files: (N,) image paths as strings.
         split_name: ``"all"``, or the split that this view shows.
+        absent: Labelled images that were left out because they have no file.
         drawn: The splits are drawn by `seed`, not given by the label file.
         score_warnings: Warnings about suspicious scores; they are logged too.
 
@@ -83,6 +84,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         DatasetError: The label file, or an image, is wrong or missing.
     """
 
+    absent: tuple[str, ...] = ()
     drawn: bool = False
 
     def __init__(
@@ -160,6 +162,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
             logger.warning("%s They are left out.", text)
         self.files = join_paths(folder, matched)
         if absent:
+            self.absent = tuple(self.table.images[i] for i in absent)
             lost = set(absent)
             self._keep([i for i in range(len(self.table)) if i not in lost])
 

@@ -13,7 +13,12 @@ TOOLS = (
     *("train_config", "test_config", "tools.predict", "tools.evaluate", "tools.visualize"),
     *("tools.run_seeds", "tools.tune", "tools.compress", "tools.profile_model"),
     "tools.print_config",
-    *("tools.clear_dataset", "tools.make_demo_data", "tools.make_fashion_data"),
+    *(
+        "tools.iqa_dataset",
+        "tools.clear_dataset",
+        "tools.make_demo_data",
+        "tools.make_fashion_data",
+    ),
     *("tools.compare_pretraining", "tools.zero_shot", "tools.retrieve"),
     *("tools.ridge", "tools.select_images"),
     *("tools.from_mmpretrain", "tools.browse_data", "tools.vis_schedule"),

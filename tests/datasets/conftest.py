@@ -38,10 +38,10 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     path.write_bytes("\n".join([*lines, ""]).encode())
 
 
-def write_xlsx(path: Path, rows: Iterable[Iterable[object]]) -> None:
+def write_xlsx(path: Path, rows: Iterable[Iterable[object]], name: str = "") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     book = openpyxl.Workbook()
-    sheet = book.worksheets[0]
+    sheet = book.create_sheet(name) if name else book.worksheets[0]
     for row in rows:
         sheet.append(list(row))
     book.save(path)
@@ -144,6 +144,7 @@ def write_csiq(root: Path) -> None:
 
 def write_tid2013(root: Path) -> None:
     names = [f"I{r:02d}_{t:02d}_1.bmp" for r in range(1, 11) for t in (1, 2)]
+    names[-1] = "I10_24_5.bmp"  # TID2008 has no such type
     rows = [f"{k * 0.45:.5f} {name}" for k, name in enumerate(names)]
     write_lines(root / "mos_with_names.txt", rows)
     spelt = [name.lower() if k % 3 == 0 else name[:-3] + "BMP" for k, name in enumerate(names)]
@@ -171,6 +172,121 @@ def write_bid(root: Path) -> None:
     write_images(root, [f"DatabaseImage{k + 1:04d}.JPG" for k in range(12)])
 
 
+def write_tid2008(root: Path) -> None:
+    names = [f"I{r:02d}_{t:02d}_4.bmp" for r in range(1, 11) for t in (1, 17)]
+    write_lines(root / "mos_with_names.txt", [f"{k * 0.4:.4f} {n}" for k, n in enumerate(names)])
+    write_images(root / "distorted_images", names)
+
+
+def write_mdid(root: Path) -> None:
+    names = [f"img{r:02d}_{k:02d}.bmp" for r in range(1, 21) for k in range(1, 81)]
+    write_lines(root / "mos.txt", [f"{k / 200:.4f}" for k in range(len(names))])
+    write_images(root / "distortion_images", names)
+
+
+def write_nits(root: Path) -> None:
+    names = [f"I{r}D{d}L{n}" for r in range(1, 10) for d in (1, 9) for n in (1, 5)]
+    header = ["Distorted Image Name", "Original Image Name", "Score"]
+    rows = [[f"{name}.bmp", f"{name[:2]}.bmp", 2.5 * k] for k, name in enumerate(names)]
+    write_xlsx(root / "Database/Score.xlsx", [header, *rows])
+    write_images(root / "Database", [f"{name}.bmp" for name in names])
+
+
+def write_pipal(root: Path) -> None:
+    for r in range(10):
+        names = [f"A{r:04d}_{kind:02d}_{k:02d}.bmp" for kind in (0, 6) for k in range(2)]
+        rows = [f"{name},{900 + 40 * r + 150 * k}.5" for k, name in enumerate(names)]
+        write_lines(root / f"Train_Label/A{r:04d}.txt", rows)
+        write_images(root / "Dist_Imgs", names)
+
+
+def write_kadis(root: Path) -> None:
+    types = (1, 18, 9, 25, 11, 2, 3, 4, 5, 6)
+    names = [f"photo-{k}.png" for k in range(len(types))]
+    rows = [f"{name},{kind},{kind}" for name, kind in zip(names, types, strict=True)]
+    write_lines(root / "kadis700k_ref_imgs.csv", ["ref_im,dist_type_1,dist_type_2", *rows])
+    write_images(root / "ref_imgs", names)
+    made = [(name[:-4], kind) for name, kind in zip(names, types, strict=True) if kind < 18]
+    versions = [f"{name}_{kind:02d}_{n:02d}.bmp" for name, kind in made for n in range(1, 6)]
+    write_images(root / "dist_imgs", versions)
+
+
+def write_agiqa1k(root: Path) -> None:
+    rows = []
+    for k in range(20):
+        prompt = f"bird, driving car, {('city', 'wild')[k % 2]}, style {k % 10}"
+        rows.append([f"{('deepai', 'dreamStudio')[k // 10]}_{k}_0_0_0.jpg", prompt, k / 4])
+    write_xlsx(root / "AIGC_MOS_Zscore.xlsx", [["Image", "Prompt", "MOS"], *rows])
+    write_images(root / "file", [str(row[0]) for row in rows])
+
+
+def write_aigciqa2023(root: Path) -> None:
+    (root / "DATA/MOS").mkdir(parents=True)
+    for number in (1, 2, 3):
+        scores = np.linspace(20.0, 80.0, 2400)[:, None] + number
+        scipy.io.savemat(root / f"DATA/MOS/mosz{number}.mat", {"MOSz": scores})
+    write_images(root / "Image/allimg", [f"{k}.png" for k in range(2400)])
+
+
+def write_cid2013(root: Path) -> None:
+    numbers = ("I", "VI")
+    names = [f"IS_{s}_C{c:02d}_D{d:02d}" for s in numbers for c in range(1, 9) for d in (1, 2)]
+    header = ["Source_ID", "Image set specific  MOS", "Realigned MOS"]
+    rows = [[name, 50.0, 3.0 * k - 9.5] for k, name in enumerate(names)]
+    path = root / "CID2013 data - version 12112014.xlsx"
+    write_xlsx(path, [header, *rows], name="CID2013 MOS")
+    folders = {"I": "IS1", "VI": "IS6"}
+    parts = [name.split("_") for name in names]
+    write_images(root, [f"{folders[s]}/co{int(c[1:])}/IS_{s}_{c}_{d}.jpg" for _, s, c, d in parts])
+
+
+def write_uhdiqa(root: Path) -> None:
+    rows, names = [], []
+    for k in range(20):
+        part = ("training", "training", "training", "validation", "test")[k % 5]
+        rows.append(f"{k}.jpg,{0.3 + k / 50:.4f},{part},5515")
+        names.append(f"{part}/{k}.jpg")
+    write_lines(root / "uhd-iqa-metadata.csv", ["image_name,quality_mos,set,orig_width", *rows])
+    write_images(root, names)
+
+
+PIQ_HEADER = "IMAGE PATH,JOD,JOD STD,CI LOW,IMAGE,SCENE,ATTRIBUTE,CONDITION"
+
+
+def write_piq23(root: Path) -> None:
+    scenes = [f"{('Indoor', 'Night')[s % 2]}_Scene_{s}" for s in range(8)]
+    pictures = [
+        (f"{3 * s + k}_{scene}.jpg", scene) for s, scene in enumerate(scenes) for k in (0, 1)
+    ]
+    for part, shift in (("Overall", 0.0), ("Details", 0.5), ("Exposure", -0.5)):
+        rows = [
+            f"{part}\\{name},{k / 2 - 4 + shift},0.4,-1,{name},{scene},{part},{scene.split('_')[0]}"
+            for k, (name, scene) in enumerate(pictures)
+        ]
+        write_lines(root / f"Scores_{part}.csv", [PIQ_HEADER, *rows])
+        write_images(root / part, [name for name, _ in pictures])
+    sides = [("Train", "Test")[s >= 6] for s in range(8)]
+    lines = [f"{scene},{side},2" for scene, side in zip(scenes, sides, strict=True)]
+    write_lines(root / "Scene Split.csv", ["SCENE,SPLIT,NB IMAGES", *lines])
+    lines = [f"{name},{('Train', 'Test')[k % 4 == 1]}" for k, (name, _) in enumerate(pictures)]
+    write_lines(root / "Device Split.csv", ["IMAGE,SPLIT", *lines])
+
+
+def write_flive(root: Path) -> None:
+    data = root / "database"
+    names = [f"{('blur_dataset', 'voc_emotic_ava')[k % 2]}/p{k:02d}.jpg" for k in range(20)]
+    rows = [f"{name},{4.5 * k + 5}" for k, name in enumerate(names)]
+    write_lines(data / "labels_image.csv", ["name,mos", *rows])
+    bases = [name.split("/")[1] for name in names]
+    patches = [f"patches/{base}_patch_{n}.jpg" for base in bases for n in (1, 2, 3)]
+    rows = [f"{name},{1.5 * k + 3}" for k, name in enumerate(patches)]
+    write_lines(data / "labels_patch.csv", ["name,mos", *rows])
+    write_lines(data / "labels640.csv", ["mos_image,name_image", *(f"1,{n}" for n in names[:4])])
+    rows = [f"{name},{k < 3}" for k, name in enumerate(names[4:])]
+    write_lines(data / "labels=640_padded.csv", ["name_image,is_valid", *rows])
+    write_images(data, [*names, *patches])
+
+
 def write_score_file(root: Path) -> None:
     rows = [f"pictures/{k}.png,{k / 2},0.5" for k in range(20)]
     write_lines(root / "scores.csv", ["image,score,std", *rows])
@@ -190,6 +306,17 @@ WRITERS = {
     "TID2013": write_tid2013,
     "LIVE": write_live,
     "BID": write_bid,
+    "TID2008": write_tid2008,
+    "MDID": write_mdid,
+    "NITSIQA": write_nits,
+    "PIPAL": write_pipal,
+    "KADIS700k": write_kadis,
+    "AGIQA1K": write_agiqa1k,
+    "AIGCIQA2023": write_aigciqa2023,
+    "CID2013": write_cid2013,
+    "UHDIQA": write_uhdiqa,
+    "PIQ23": write_piq23,
+    "FLIVE": write_flive,
     "ScoreFile": write_score_file,
 }
 

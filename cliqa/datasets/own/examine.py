@@ -190,17 +190,27 @@ def _images(
 
 
 def unreadable_files(files: Sequence[str]) -> list[str]:
-    """Return why images cannot be read, of those that cannot.
-
-    Their headers are read, and the ends of JPEGs, which tell a download that broke off; what looks
-    cut is decoded. Damage in the middle of a file is found when the image is used.
-    """
+    """Return why images cannot be read, of those that cannot; see `image_size`."""
     mistakes = Mistakes()
     for file in files:
-        with mistakes.noted(), open_image(file) as image:
-            if image.format == "JPEG" and not _has_end(file):
-                image.load()
+        with mistakes.noted():
+            image_size(file)
     return mistakes.lines
+
+
+def image_size(file: str, whole: bool = False) -> tuple[int, int]:
+    """Return an image's width and height in pixels.
+
+    Its header is read, and the end of a JPEG, which tells a download that broke off; what looks cut
+    is decoded. Damage in the middle of a file is found with `whole`, which decodes all of it.
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
+    with open_image(file) as image:
+        if whole or (image.format == "JPEG" and not _has_end(file)):
+            image.load()
+        return image.size
 
 
 def _has_end(file: str) -> bool:
@@ -222,7 +232,12 @@ def _describe(reasons: Sequence[str], count: int, name: str) -> list[str]:
 
 
 def count_copies(files: Sequence[str]) -> int:
-    """Return how many files are equal to an earlier one; only files of equal size are read."""
+    """Return how many files are equal to an earlier one; see `equal_files`."""
+    return sum(len(alike) - 1 for alike in equal_files(files))
+
+
+def equal_files(files: Sequence[str]) -> list[list[str]]:
+    """Return the groups of files of equal content; only files of equal size are read."""
     same: dict[Any, list[str]] = defaultdict(list)
     for file in dict.fromkeys(files):
         with contextlib.suppress(OSError):
@@ -234,7 +249,7 @@ def count_copies(files: Sequence[str]) -> int:
                 with contextlib.suppress(OSError):
                     parted[key, read(file)].append(file)
         same = parted
-    return sum(len(alike) - 1 for alike in same.values())
+    return [alike for alike in same.values() if len(alike) > 1]
 
 
 def _ends_of(file: str) -> bytes:

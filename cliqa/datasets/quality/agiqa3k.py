@@ -66,6 +66,7 @@ class AGIQA3K(LabelledFolder):
     label_files = ("data.csv",)
     image_folders = ("", "images", "AGIQA-3K")
     official_range = (0.0, 5.0)
+    official_count = 2982
 
     def __init__(
         self,

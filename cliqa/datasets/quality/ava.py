@@ -158,6 +158,7 @@ class AVA(LabelledFolder):
     label_files = ("AVA.txt",)
     image_folders = ("ava_images", "images", "image")
     official_range = (1.0, 10.0)
+    official_count = 255530
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ class BID(LabelledFolder):
     label_files = ("DatabaseGrades.xlsx",)
     image_folders = ("", "ImageDatabase", "images")
     official_range = (0.0, 5.0)
+    official_count = 586
 
     @staticmethod
     def read_table(path: Path) -> ScoreTable:

@@ -32,6 +32,7 @@ class CSIQ(LabelledFolder):
     label_files = ("csiq_label.txt",)
     image_folders = ("dst_imgs_all", "dst_imgs")
     official_range = (0.0, 1.0)
+    official_count = 866
     lower_is_better = True
 
     @staticmethod

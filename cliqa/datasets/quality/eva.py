@@ -95,6 +95,7 @@ class EVA(LabelledFolder):
     label_files = ("data/votes_filtered.csv", "votes_filtered.csv")
     image_folders = ("images/EVA_together", "EVA_together", "images")
     official_range = (0.0, 10.0)
+    official_count = 4070
 
     def __init__(
         self,

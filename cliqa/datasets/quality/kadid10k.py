@@ -52,12 +52,15 @@ class KADID10k(LabelledFolder):
 
     There is no official split: it is seeded, by reference image. ``scenario.split_by`` may be
     ``"distortion"`` (the 25 names), ``"category"`` (the 7 kinds), ``"level"`` or ``"reference"``.
+    The level is no severity of mean shift and contrast change: their level 3 is the reference, and
+    levels 1 and 5 lie on opposite sides of it (the authors' ``imdist_generator.m``).
     """
 
     default_name = "kadid"
     label_files = ("dmos.csv",)
     image_folders = ("images", "distorted_images")
     official_range = (1.0, 5.0)
+    official_count = 10125
 
     @staticmethod
     def read_table(path: Path) -> ScoreTable:

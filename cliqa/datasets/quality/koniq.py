@@ -132,6 +132,7 @@ class KonIQ10k(LabelledFolder):
     label_files = ("koniq10k_distributions_sets.csv", "koniq10k_scores_and_distributions.csv")
     image_folders = ("1024x768", "512x384")
     official_range = (0.0, 100.0)
+    official_count = 10073
 
     def __init__(
         self,

@@ -40,11 +40,13 @@ class LabelledFolder(QualityDataset):
     """
 
     default_name: ClassVar[str]
-    label_files: ClassVar[tuple[str, ...]]
+    label_files: tuple[str, ...]
     """Possible paths of the label file, relative to the root; the first that exists is read."""
     image_folders: ClassVar[tuple[str, ...]]
     """Possible image folders; of those that exist, the one that holds the first images."""
     official_range: ClassVar[tuple[float, float]]
+    official_count: int | None = None
+    """Rated images of the complete release."""
     lower_is_better: bool = False
     """The direction of the raw scores."""
     identity: str | None = None
@@ -77,6 +79,7 @@ class LabelledFolder(QualityDataset):
         folder = find_folder(
             self.root, folders, table.images, self.name, f" {self._advice('images')}"
         )
+        self.image_folder = folder
         super().__init__(
             self.name,
             self.arrange(table, folder),
@@ -138,7 +141,7 @@ class LabelledFolder(QualityDataset):
         """
         candidates = (labels,) if labels is not None else self.label_files
         paths = [find_path(self.root / candidate) for candidate in candidates]
-        found = next((path for path in paths if path.is_file()), None)
+        found = next((path for path in paths if self.is_label_file(path)), None)
         if found is not None:
             return found
         if not self.root.is_dir():
@@ -149,6 +152,11 @@ class LabelledFolder(QualityDataset):
             if paths[0].parent.is_dir():
                 problem += closest(paths[0].name, (p.name for p in paths[0].parent.iterdir()))
         raise DatasetError(f"{self.name}: {problem} {self._advice(option)}")
+
+    @classmethod
+    def is_label_file(cls, path: Path) -> bool:
+        """Return whether there is a label file at a path; a set of many files has a folder."""
+        return path.is_file()
 
     def _advice(self, option: str) -> str:
         """Return how a user says where something lies; a user's own files have no layout."""

@@ -36,6 +36,7 @@ class LIVE(LabelledFolder):
     label_files = ("dmos_realigned.mat",)
     image_folders = ("",)
     official_range = (-5.0, 115.0)
+    official_count = 779
     lower_is_better = True
 
     @staticmethod

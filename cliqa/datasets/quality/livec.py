@@ -31,6 +31,7 @@ class LIVEC(LabelledFolder):
     label_files = ("Data/AllMOS_release.mat",)
     image_folders = ("Images",)
     official_range = (0.0, 100.0)
+    official_count = 1162
 
     @staticmethod
     def read_table(path: Path) -> ScoreTable:

@@ -61,6 +61,7 @@ class SPAQ(LabelledFolder):
     )
     image_folders = ("TestImage", "images")
     official_range = (0.0, 100.0)
+    official_count = 11125
 
     def __init__(
         self,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
+from typing import ClassVar
 
 from cliqa.datasets.labels.csv_labels import read_columns
+from cliqa.datasets.labels.sheet import Sheet
 from cliqa.datasets.labels.table import ScoreTable
 from cliqa.datasets.quality.labelled_folder import LabelledFolder
 from cliqa.registry import DATASETS
@@ -45,10 +47,17 @@ class TID2013(LabelledFolder):
     label_files = ("mos_with_names.txt",)
     image_folders = ("distorted_images",)
     official_range = (0.0, 9.0)
+    official_count = 3000
+    distortions: ClassVar[tuple[str, ...]] = DISTORTIONS
+    levels: ClassVar[int] = 5
 
-    @staticmethod
-    def read_table(path: Path) -> ScoreTable:
-        """Read lines such as ``5.51429 I01_01_1.bmp``; references are in capitals."""
+    @classmethod
+    def read_table(cls, path: Path) -> ScoreTable:
+        """Read lines such as ``5.51429 I01_01_1.bmp``; references are in capitals.
+
+        The file ``mos_std.txt`` is not read: it holds the deviation of the mean (about 0.13), not
+        that of the ratings.
+        """
         sheet = read_columns(path, ("mos", "image"))
         images = sheet.text("image")
         for index, image in enumerate(images):
@@ -63,18 +72,29 @@ class TID2013(LabelledFolder):
             groups=tuple(image.split("_")[0].upper() for image in images),
             rows=sheet.rows,
             source=path,
-            attributes=_attributes(images),
+            attributes=cls._attributes(sheet, images),
         )
 
+    @classmethod
+    def _attributes(cls, sheet: Sheet, images: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return what names such as I01_01_1.bmp say; none where names are others.
 
-def _attributes(images: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return what names such as I01_01_1.bmp say; none where names are others."""
-    found = [re.fullmatch(r"[iI](\d+)_(\d+)_(\d)", PurePath(image).stem) for image in images]
-    parts = [m.groups() for m in found if m and 1 <= int(m[2]) <= len(DISTORTIONS)]
-    if len(parts) < len(images):
-        return {}
-    return {
-        "distortion": tuple(DISTORTIONS[int(kind) - 1] for _, kind, _ in parts),
-        "level": tuple(level for *_, level in parts),
-        "reference": tuple(f"I{reference}" for reference, *_ in parts),
-    }
+        Raises:
+            DatasetError: A type or a level is more than the set has.
+        """
+        found = [re.fullmatch(r"[iI](\d+)_(\d+)_(\d)", PurePath(image).stem) for image in images]
+        parts = [m.groups() for m in found if m and int(m[2]) >= 1]
+        if len(parts) < len(images):
+            return {}
+        kinds, count = [int(kind) for _, kind, _ in parts], len(cls.distortions)
+        for index, (kind, (*_, level)) in enumerate(zip(kinds, parts, strict=True)):
+            if kind > count or not 1 <= int(level) <= cls.levels:
+                raise DatasetError(
+                    f"{sheet.where(index)}: '{images[index]}': {cls.__name__} has {count} types of "
+                    f"{cls.levels} levels. Is it the other TID?"
+                )
+        return {
+            "distortion": tuple(cls.distortions[kind - 1] for kind in kinds),
+            "level": tuple(level for *_, level in parts),
+            "reference": tuple(f"I{reference}" for reference, *_ in parts),
+        }

@@ -38,3 +38,25 @@ def test_names_tell_distortion_category_level_and_reference(layout: Callable[[st
 def test_the_official_list_is_complete() -> None:
     assert (len(DISTORTIONS), len(set(DISTORTIONS)), list(CATEGORIES)) == (25, 25, [*range(1, 26)])
     assert len(set(CATEGORIES.values())) == 7
+
+
+def test_the_names_are_in_the_order_of_the_authors_code() -> None:
+    # the functions of cases 1 to 25 of the authors' imdist_generator.m, and a word of each name
+    order = {
+        **{"imblurgauss": "gauss", "imblurlens": "lens", "imblurmotion": "motion"},
+        **{
+            "imcolordiffuse": "diffusion",
+            "imcolorshift": "shift",
+            "imcolorquantize": "color quant",
+        },
+        **{"imcolorsaturate": "saturation 1", "imsaturate": "saturation 2"},
+        **{"imcompressjp2k": "jpeg2000", "imcompressjpeg": "jpeg"},
+        **{"imnoisegauss": "white noise", "imnoisecolorcomp": "color component"},
+        **{"imnoiseimpulse": "impulse", "imnoisemultiplicative": "multiplicative"},
+        **{"imdenoise": "denoise", "imbrighten": "brighten", "imdarken": "darken"},
+        **{"immeanshift": "mean shift", "imjitter": "jitter", "imnoneccentricity": "eccentricity"},
+        **{"impixelate": "pixelate", "imnoisequantize": "quantization", "imcolorblock": "block"},
+        **{"imsharpenHi": "sharpen", "imcontrastc": "contrast"},
+    }
+    pairs = zip(order.values(), DISTORTIONS, strict=True)
+    assert [word for word, name in pairs if word not in name] == []

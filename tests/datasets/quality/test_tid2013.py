@@ -34,3 +34,35 @@ def test_names_tell_distortion_level_and_reference(layout: Callable[[str], Path]
         "reference": "I02",
     }
     assert (len(DISTORTIONS), len(set(DISTORTIONS))) == (24, 24)
+
+
+def test_the_names_are_in_the_order_of_the_readme() -> None:
+    # the abbreviations of a public table of all names (icbcbicc/IQA-Dataset), and their words
+    order = {
+        "AWGN": "additive Gaussian noise",
+        "Chroma_Noise": "color components",
+        "Pink_Noise": "spatially correlated",
+        "Masked_Noise": "masked",
+        "High_Frequency_Noise": "high frequency",
+        "Impulse_Noise": "impulse",
+        "Quantization_Noise": "quantization noise",
+        "GBLUR": "Gaussian blur",
+        "Denoising": "denoising",
+        "JPEG": "JPEG compression",
+        "JP2K": "JPEG2000 compression",
+        "JPEG_Transmission_Error": "JPEG transmission",
+        "JP2K_Transmission_Error": "JPEG2000 transmission",
+        "Non_Eccentricity_Pattern_Noise": "non eccentricity",
+        "Block_Dist.": "block-wise",
+        "Mean_Shift": "mean shift",
+        "Contrast_Dist.": "contrast",
+        "Saturation_Dist.": "saturation",
+        "Multi._Gaussian Noise": "multiplicative",
+        "Comfort_Noise": "comfort",
+        "Multiply_Dist. (21)": "lossy compression of noisy",
+        "Dithering": "dither",
+        "Chroma_Aberrations": "aberrations",
+        "Multiply_Dist. (24)": "sparse sampling",
+    }
+    pairs = zip(order.values(), DISTORTIONS, strict=True)
+    assert [word for word, name in pairs if word not in name] == []
