@@ -1,0 +1,167 @@
+"""The words for label files of other projects, and the options that each stands for."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from cliqa.datasets.labels.layouts.known_sets import (
+    SETS_OF_BIQA_CL,
+    SETS_OF_PYIQA,
+    SETS_OF_TEXT_LISTS,
+    KnownSet,
+)
+from cliqa.datasets.labels.sheet import Sheet, is_number
+from cliqa.registry import closest
+from cliqa.utils.errors import ConfigError, DatasetError
+
+logger = logging.getLogger(__name__)
+
+LayoutName = Literal["pyiqa", "biqa_cl", "liqe", "maniqa", "q_align"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A kind of label file that a project publishes.
+
+    Attributes:
+        where: Whose files these are, and what a row holds.
+        reading: The options of `ScoreFile` that it stands for.
+        by_place: The columns are told by their places, as pyiqa reads them: image and score, or
+            reference image, image and score.
+        images: Names of the images' column, of which a file has one.
+        named: A pattern of the files' names, whose first group names the data set.
+        sets: What is known of the data sets, by the lower-case name that `named` finds.
+        parts: The ends of the names of the files of train, val and test.
+    """
+
+    where: str
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    by_place: bool = False
+    images: tuple[str, ...] = ()
+    named: str = ""
+    sets: Mapping[str, KnownSet] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
+
+    @property
+    def chooses(self) -> bool:
+        """Whether the options depend on the columns that a file has."""
+        return self.by_place or bool(self.images)
+
+    def choice(self, sheet: Sheet) -> dict[str, Any]:
+        """Return the options that follow from a file's columns."""
+        if self.by_place:
+            return _by_place(sheet)
+        found = [name for name in self.images if name in sheet.columns]
+        return {"image_column": found[0]} if found else {}
+
+    def known_set(self, file: str) -> KnownSet | None:
+        """Return what is known of the data set in a file, by the file's name; None for nothing."""
+        name = PurePosixPath(file.replace("\\", "/")).name
+        found = re.match(self.named, name, re.IGNORECASE) if self.named else None
+        return self.sets.get(found[1].lower()) if found else None
+
+    def other_parts(self, file: str) -> dict[str, str]:
+        """Return the files of val and test beside that of train; none for another file."""
+        if not self.parts or not file.endswith(self.parts[0]):
+            return {}
+        stem = file[: -len(self.parts[0])]
+        return {"val": stem + self.parts[1], "test": stem + self.parts[2]}
+
+
+_STD = ("std", "sd")
+_SPLITS = ("official_split", "official split", "split")
+"""Columns of pyiqa's files, the first that a file has."""
+
+
+def _by_place(sheet: Sheet) -> dict[str, Any]:
+    """Return the columns of a file of pyiqa's: image, score, or reference, image, score."""
+    if len(sheet.names) < 2:
+        raise DatasetError(
+            f"{sheet.source}: one column alone. pyiqa's files have image and score, or reference "
+            "image, image and score."
+        )
+    second = sheet.columns.get(sheet.names[1], [])
+    has_reference = bool(second) and not is_number(second[0])
+    own: dict[str, Any] = {
+        "image_column": int(has_reference),
+        "score_column": 1 + has_reference,
+    }
+    if has_reference:
+        own["group_column"] = 0
+    for key, names in (("std_column", _STD), ("split_column", _SPLITS)):
+        found = [name for name in names if name in sheet.columns]
+        own |= {key: found[0]} if found else {}
+    others = [name for name in sheet.names if "split" in name.lower()]
+    if others and "split_column" not in own:
+        logger.info(
+            "%s: the splits %s are there; set split_column='%s' for one of them.",
+            *(sheet.source, ", ".join(others), others[0]),
+        )
+    return own
+
+
+def _lower(sets: Mapping[str, KnownSet]) -> dict[str, KnownSet]:
+    return {name.lower(): known for name, known in sets.items()}
+
+
+LAYOUTS: dict[str, Layout] = {
+    "pyiqa": Layout(
+        where="pyiqa's meta_info_*.csv",
+        by_place=True,
+        named=r"meta_info_(.+)Dataset",
+        sets=_lower(SETS_OF_PYIQA),
+    ),
+    "biqa_cl": Layout(
+        where="the splits of BIQA_CL and UNIQUE: 'path<tab>score<tab>std', no header row",
+        reading={"columns": ("image", "score", "std"), "delimiter": "\t"},
+        named=r"([a-z]+(?:10k)?)_",
+        sets=SETS_OF_BIQA_CL,
+        parts=("_train_score.txt", "_val.txt", "_test.txt"),
+    ),
+    "liqe": Layout(
+        where="the splits of LIQE: path, score, distortion and three scenes, no header row",
+        reading={
+            "columns": ("image", "score", "distortion", "scene", "scene2", "scene3"),
+            "delimiter": "\t",
+        },
+        named=r"([a-z]+(?:10k)?)_",
+        sets=SETS_OF_BIQA_CL,
+        parts=("_train_clip.txt", "_val_clip.txt", "_test_clip.txt"),
+    ),
+    "maniqa": Layout(
+        where="the lists of MANIQA and HyperIQA: 'name score', no header row",
+        reading={"columns": ("image", "score")},
+        named=r"([a-z]+(?:10k|2013)?)(?:\d\d)?_",
+        sets=SETS_OF_TEXT_LISTS,
+    ),
+    "q_align": Layout(
+        where="the JSON lists of Q-Align: 'image' or 'img_path', and 'gt_score'",
+        reading={"score_column": "gt_score"},
+        images=("image", "img_path"),
+    ),
+}
+
+
+def layout_of(name: str) -> Layout:
+    """Return a layout by its word.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if name not in LAYOUTS:
+        raise ConfigError(
+            f"layout={name!r}: no such layout.{closest(str(name), LAYOUTS)} There are "
+            f"{', '.join(LAYOUTS)}."
+        )
+    return LAYOUTS[name]
+
+
+def known_set(layout: str | None, files: str | Sequence[str]) -> KnownSet | None:
+    """Return what is known of the data set in the first of some label files; None for nothing."""
+    first = files if isinstance(files, str) else next(iter(files), "")
+    return None if layout is None else layout_of(layout).known_set(first)
