@@ -11,6 +11,7 @@ from cliqa.benchmarks.absent import AbsentDataset
 from cliqa.config.option_values import parse_value
 from cliqa.config.trust import vouch
 from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.labels.layouts.parts import listed_files
 from cliqa.datasets.labels.scale import Scale
 from cliqa.datasets.sharing import find_shared
 from cliqa.engine.sections import data_set_sections
@@ -148,9 +149,10 @@ def scales_of(scenario: Mapping[str, Any]) -> dict[str, Scale]:
         component: Any = find(DATASETS, section, f"scenario.datasets[{index}]")
         arguments = {key: value for key, value in section.items() if key != "type"}
         low, high = component.declared_range(**arguments)
-        higher = arguments.get("higher_is_better", not component.lower_is_better)
+        higher = component.declared_direction(**arguments)
         name = arguments.get("name") or getattr(component, "default_name", None)
-        found[str(name or Path(arguments["labels"]).stem)] = Scale(low, high, bool(higher))
+        name = str(name or Path(listed_files(arguments["labels"])[0]).stem)
+        found[name] = Scale(low, high, higher)
     return found
 
 

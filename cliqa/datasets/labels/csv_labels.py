@@ -22,6 +22,7 @@ from cliqa.datasets.labels.layouts.shape import (
 from cliqa.datasets.labels.sheet import Sheet, build_sheet
 from cliqa.utils.errors import ConfigError, DatasetError
 
+
 def read_csv(
     path: Path,
     required: Sequence[str],
@@ -107,9 +108,7 @@ def _read_cells(path: Path, delimiter: str) -> tuple[list[list[str]], list[int]]
     text = read_text(path)
     if delimiter == " ":
         text = "\n".join(" ".join(line.split()) for line in text.split("\n"))
-    reader = csv.reader(
-        io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True
-    )
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)
     cells, rows, before = [], [], 0
     try:
         for line in reader:

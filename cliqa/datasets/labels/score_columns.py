@@ -12,7 +12,7 @@ import numpy as np
 from cliqa.datasets.labels.columns import shares_of_votes
 from cliqa.datasets.labels.csv_labels import read_csv
 from cliqa.datasets.labels.json_labels import read_json
-from cliqa.datasets.labels.layouts.layout import Layout, layout_of
+from cliqa.datasets.labels.layouts.layout import layout_of
 from cliqa.datasets.labels.parquet import read_parquet
 from cliqa.datasets.labels.sheet import Decimal, MissingColumnsError, Sheet
 from cliqa.datasets.labels.spreadsheet import read_xlsx
@@ -81,7 +81,7 @@ class Reading:
 
 
 USUAL: dict[str, Any] = {one.name: one.default for one in fields(Reading)}
-"""The options of `ScoreFile` that tell how a file is read, with their values where none is given."""
+"""The options of `ScoreFile` that tell how a file is read, with their usual values."""
 
 
 def read_scores(path: Path, **options: Any) -> ScoreTable:  # noqa: ANN401
@@ -184,9 +184,7 @@ def _as_table(sheet: Sheet, reading: Reading) -> ScoreTable:
     )
 
 
-def _votes(
-    sheet: Sheet, columns: Mapping[Column, float]
-) -> tuple[tuple[float, ...], np.ndarray]:
+def _votes(sheet: Sheet, columns: Mapping[Column, float]) -> tuple[tuple[float, ...], np.ndarray]:
     """Return the V ratings, rising, and the share (N, V) of an image's votes that each got."""
     try:
         order = sorted(((float(rating), str(name)) for name, rating in columns.items()))
@@ -199,9 +197,7 @@ def _votes(
     return tuple(rating for rating, _ in order), shares_of_votes(counts, sheet.where)
 
 
-def read_sheet(
-    path: Path, required: tuple[str, ...] = (), reading: Reading | None = None
-) -> Sheet:
+def read_sheet(path: Path, required: tuple[str, ...] = (), reading: Reading | None = None) -> Sheet:
     """Read a label file by its suffix; see `read_scores`.
 
     Raises:

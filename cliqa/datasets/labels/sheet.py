@@ -14,7 +14,6 @@ from cliqa.config.suggest import listed
 from cliqa.registry import closest
 from cliqa.utils.errors import DatasetError
 
-
 Decimal = Literal[".", ","]
 """The sign before the decimals of a number."""
 

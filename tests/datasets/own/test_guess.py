@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import pytest
 
@@ -92,11 +93,25 @@ def test_a_workbook_without_a_header_row_loses_no_image(tmp_path: Path) -> None:
     assert "its first row (0.png, 3.5) holds data" in line
 
 
-def test_columns_parted_by_blanks_are_asked_for(own: Own) -> None:
+def test_columns_may_be_parted_by_blanks(own: Own) -> None:
     path = own("image  mos", lambda k: f"{k}.png  {1 + k / 5}")
-    (line,) = guess_section(path, {}, 0).mistakes.lines
-    assert line.endswith("Add --cfg-options scenario.datasets.0.delimiter='\" \"'.")
-    assert guess_section(path, {"delimiter": " "}, 0).mistakes.lines == []
+    guess = guess_section(path, {}, 0)
+    assert (guess.mistakes.lines, guess.section["delimiter"]) == ([], " ")
+    del guess.section["type"]
+    assert len(ScoreFile(path.parent, **guess.section)) == 20
+
+
+def test_decimal_commas_are_understood(own: Own) -> None:
+    path = own("image;mos;SD", lambda k: f"{k}.png")
+    rows = [f"{k}.png;{str(1 + k / 5).replace('.', ',')};0,5" for k in range(20)]
+    path.write_text("\n".join(["image;mos;SD", *rows]))
+    guess = guess_section(path, {}, 0)
+    assert guess.mistakes.lines == []
+    del guess.section["type"]
+    data = ScoreFile(path.parent, **guess.section)
+    np.testing.assert_allclose(data.raw_scores, 1 + np.arange(20) / 5)
+    assert data.std is not None
+    assert set(data.std) == {0.5}
 
 
 def test_a_row_for_excel_alone(own: Own) -> None:
@@ -134,7 +149,7 @@ def test_columns_that_the_user_names_must_be_there(own: Own) -> None:
     given = {"image_column": "fil", "score_column": "most"}
     assert guess_section(path, given, 0).mistakes.lines == [
         f"{path}: no column 'fil'. Did you mean 'file'? It has file, mos. Set image_column='...' "
-        "in the data set's config to the column's name.",
+        "in the data set's config to the column's name, or to its place from 0.",
         f"{path}: no column 'most'. Did you mean 'mos'? It has file, mos. Set score_column='...' "
-        "in the data set's config to the column's name.",
+        "in the data set's config to the column's name, or to its place from 0.",
     ]

@@ -9,8 +9,8 @@ import numpy as np
 import openpyxl
 import pytest
 
-from cliqa.datasets.quality.score_file import ScoreFile, read_scores
-from cliqa.registry import DATASETS, check_component
+from cliqa.datasets.labels.score_columns import read_scores
+from cliqa.datasets.quality.score_file import ScoreFile
 from cliqa.utils.errors import ConfigError, DatasetError
 
 Layout = Callable[[str], Path]
@@ -141,12 +141,12 @@ def test_a_renamed_column_must_be_there(layout: Layout) -> None:
     assert read_scores(root / "scores.csv", std_column=None).std is None
 
 
-def test_range_and_direction_must_be_declared() -> None:
-    config = {"type": "ScoreFile", "root": "x", "labels": "y", "score_range": (0, 1)}
+def test_range_and_direction_must_be_declared(layout: Layout) -> None:
+    root = layout("ScoreFile")
     with pytest.raises(ConfigError, match="missing argument 'higher_is_better'"):
-        check_component(DATASETS, config, "here")
+        ScoreFile(root, "scores.csv", (0, 10))
     with pytest.raises(ConfigError, match="missing argument 'score_range'"):
-        check_component(DATASETS, {"type": "ScoreFile", "root": "x", "labels": "y"}, "here")
+        ScoreFile(root, "scores.csv", higher_is_better=True)
 
 
 def test_splits_come_from_files_or_from_a_column(layout: Layout) -> None:

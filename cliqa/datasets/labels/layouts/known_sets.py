@@ -102,7 +102,7 @@ SETS_OF_BIQA_CL = {
     "koniq10k": KONIQ_MEAN,
     "kadid10k": KADID,
 }
-"""By the beginning of the file's name. LIVE's and CSIQ's DMOS are turned round: higher is better."""
+"""By the beginning of the file's name. LIVE's and CSIQ's DMOS are inverted: higher is better."""
 
 SETS_OF_TEXT_LISTS = {
     "csiq": KnownSet("csiq", (0, 1), higher_is_better=False, reference=CSIQ_REFERENCE),

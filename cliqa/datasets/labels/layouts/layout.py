@@ -6,14 +6,21 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from cliqa.datasets.labels.label_file import read_lines
 from cliqa.datasets.labels.layouts.known_sets import (
     SETS_OF_BIQA_CL,
     SETS_OF_PYIQA,
     SETS_OF_TEXT_LISTS,
     KnownSet,
+)
+from cliqa.datasets.labels.layouts.shape import (
+    are_data,
+    fitting_layout,
+    guess_delimiter,
+    parted,
 )
 from cliqa.datasets.labels.sheet import Sheet, is_number
 from cliqa.registry import closest
@@ -165,3 +172,44 @@ def known_set(layout: str | None, files: str | Sequence[str]) -> KnownSet | None
     """Return what is known of the data set in the first of some label files; None for nothing."""
     first = files if isinstance(files, str) else next(iter(files), "")
     return None if layout is None else layout_of(layout).known_set(first)
+
+
+def declared_scale(options: Mapping[str, Any]) -> tuple[Sequence[float], bool]:
+    """Return the range of a label file's scores and whether a higher one is better.
+
+    Args:
+        options: `ScoreFile`'s. Where they do not give it, a layout may know the data set.
+
+    Raises:
+        ConfigError: One of them is not known.
+    """
+    files, layout = options.get("labels") or "", options.get("layout")
+    known = known_set(layout, files)
+    found = []
+    for key, example in (("score_range", "(0, 100)"), ("higher_is_better", "True")):
+        value = options.get(key)
+        if value is None and known is None:
+            also = f" (layout='{layout}' does not know this file's data set)" if layout else ""
+            raise ConfigError(
+                f"ScoreFile {files!r}: missing argument '{key}'{also}. Set {key}={example}, or as "
+                "it is."
+            )
+        found.append(getattr(known, key) if value is None else value)
+    return found[0], bool(found[1])
+
+
+def guess_layout(path: Path) -> str:
+    """Return the layout of a known data set's file, by its name and its first row; empty for none.
+
+    >>> guess_layout(Path("no_such.csv"))
+    ''
+    """
+    fitting = [name for name, one in LAYOUTS.items() if one.known_set(path.name) is not None]
+    if not fitting or not path.is_file():
+        return ""
+    if "pyiqa" in fitting:
+        return "pyiqa"
+    lines, _ = read_lines(path)
+    cells = parted(lines[0], guess_delimiter(lines, ()))
+    shape = fitting_layout(cells) or ("maniqa" if len(cells) == 2 and are_data(cells) else "")
+    return shape if shape in fitting else ""

@@ -32,16 +32,16 @@ def guess_delimiter(lines: Sequence[str], required: Sequence[str], count: int = 
     ';'
     """
     for sign in _GUESSED:
-        if required and set(required) <= {cell.strip() for cell in _parted(lines[0], sign)}:
+        if required and set(required) <= {cell.strip() for cell in parted(lines[0], sign)}:
             return sign
     for sign in _GUESSED:
-        widths = {len(_parted(line, sign)) for line in lines[:_LOOKED_AT]}
+        widths = {len(parted(line, sign)) for line in lines[:_LOOKED_AT]}
         if len(widths) == 1 and (widths == {count} or (not count and min(widths) > 1)):
             return sign
     return ","
 
 
-def _parted(line: str, sign: str) -> list[str]:
+def parted(line: str, sign: str) -> list[str]:
     """Return a line's cells."""
     if sign == " ":
         return line.split()
