@@ -132,6 +132,8 @@ def name_options(error: MissingColumnsError, options: Mapping[str, Column | None
     return "\n".join(
         f"{text} Set {keys[name]}='...' in the data set's config to the column's name, or to its "
         "place from 0."
+        if name in keys
+        else f"{text} Correct vote_columns in the data set's config."
         for name, text in error.texts.items()
     )
 
@@ -153,11 +155,13 @@ def _as_table(sheet: Sheet, reading: Reading) -> ScoreTable:
             needed = key in ("image_column", "score_column")
             also = "" if needed else f" Or set {key}=None to do without this column."
             mistakes.add([f"{error}{also}"])
-    ratings, shares = (), None
-    with mistakes.noted():
-        if reading.vote_columns is not None:
-            ratings, shares = _votes(sheet, reading.vote_columns)
+    votes, shares = _votes(reading.vote_columns), None
+    if votes:
+        with mistakes.noted():
+            counts = np.stack([sheet.numbers(name) for _, name in votes], axis=1)
+            shares = shares_of_votes(counts, sheet.where)
     mistakes.raise_as(DatasetError)
+    ratings = tuple(rating for rating, _ in votes)
     if "score_column" not in numbers:
         if shares is None:
             raise ConfigError(
@@ -184,17 +188,19 @@ def _as_table(sheet: Sheet, reading: Reading) -> ScoreTable:
     )
 
 
-def _votes(sheet: Sheet, columns: Mapping[Column, float]) -> tuple[tuple[float, ...], np.ndarray]:
-    """Return the V ratings, rising, and the share (N, V) of an image's votes that each got."""
+def _votes(columns: Mapping[Column, float] | None) -> list[tuple[float, str]]:
+    """Return the ratings, rising, and the columns that count them; none for no columns.
+
+    Raises:
+        ConfigError: They are not such.
+    """
     try:
-        order = sorted(((float(rating), str(name)) for name, rating in columns.items()))
+        return sorted((float(rating), str(name)) for name, rating in (columns or {}).items())
     except (AttributeError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"vote_columns must give the rating that each column counts, such as dict(c1=1, c2=2), "
+            "vote_columns must give the rating that each column counts, such as dict(c1=1, c2=2), "
             f"got {columns!r}."
         ) from error
-    counts = np.stack([sheet.numbers(name) for _, name in order], axis=1)
-    return tuple(rating for rating, _ in order), shares_of_votes(counts, sheet.where)
 
 
 def read_sheet(path: Path, required: tuple[str, ...] = (), reading: Reading | None = None) -> Sheet:

@@ -60,9 +60,9 @@ class ScoreFile(LabelledFolder):
         split_names: The file's names of the splits, if they are not train, val and test or the
             codes 0, 1 and 2: ``dict(train="a", test=["b", "c"])``.
         layout: The word for a published file: ``"pyiqa"`` (meta_info_*.csv), ``"biqa_cl"`` (and
-            UNIQUE), ``"liqe"``, ``"maniqa"`` (and HyperIQA) or ``"q_align"``. The other options
-            come before it. Files of val and test that are published beside that of train are
-            read too.
+            UNIQUE), ``"liqe"``, ``"maniqa"`` (and HyperIQA), ``"q_align"``, ``"koniq"`` or
+            ``"kadid"`` (the official csv). The other options come before it. Files of val and test
+            that are published beside that of train are read too.
         vote_columns: Columns that count an image's votes, with the rating that each counts in the
             units of the scores: ``dict(c1=1, c2=2)``.
         decimal: ``","`` or ``"."``; None for commas where the scores can mean nothing else.

@@ -90,6 +90,7 @@ PIPAL_REFERENCE = r"(A\d+)_\d+_\d+\."
 
 BID = KnownSet("bid", (0, 5))
 LIVEC = KnownSet("livec", (0, 100))
+KONIQ = KnownSet("koniq", (0, 100), spread="ratings", votes=KONIQ_RATINGS)
 KONIQ_MEAN = KnownSet("koniq", (1, 5))
 KADID = KnownSet("kadid", (1, 5), reference=KADID_REFERENCE)
 PIPAL = KnownSet("pipal", (800, 1900), reference=PIPAL_REFERENCE)
@@ -117,8 +118,8 @@ SETS_OF_PYIQA = {
     "AVA": KnownSet("ava", (1, 10), votes=AVA_RATINGS, exact=True),
     "CSIQ": KnownSet("csiq", (0, 1), higher_is_better=False),
     "FLIVE": KnownSet("flive", (0, 100)),
-    "KADID10k": KnownSet("kadid", (1, 5), spread="variance"),
-    "KonIQ10k": KnownSet("koniq", (0, 100), spread="ratings", votes=KONIQ_RATINGS),
+    "KADID10k": replace(KADID, spread="variance"),
+    "KonIQ10k": KONIQ,
     "KonIQ10k++": KONIQ_MEAN,
     "LIVEChallenge": KnownSet("livec", (0, 100), practice=r"t\d\.bmp"),
     "LIVEIQA": KnownSet("live", (0, 100), higher_is_better=False),

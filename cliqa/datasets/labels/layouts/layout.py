@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from cliqa.datasets.labels.label_file import read_lines
 from cliqa.datasets.labels.layouts.known_sets import (
+    KADID,
+    KONIQ,
     SETS_OF_BIQA_CL,
     SETS_OF_PYIQA,
     SETS_OF_TEXT_LISTS,
@@ -28,7 +30,7 @@ from cliqa.utils.errors import ConfigError, DatasetError
 
 logger = logging.getLogger(__name__)
 
-LayoutName = Literal["pyiqa", "biqa_cl", "liqe", "maniqa", "q_align"]
+LayoutName = Literal["pyiqa", "biqa_cl", "liqe", "maniqa", "q_align", "koniq", "kadid"]
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,20 @@ class Layout:
     """A kind of label file that a project publishes.
 
     Attributes:
-        where: Whose files these are, and what a row holds.
         reading: The options of `ScoreFile` that it stands for.
         by_place: The columns are told by their places, as pyiqa reads them: image and score, or
             reference image, image and score.
-        images: Names of the images' column, of which a file has one.
+        names: Names of a column by the option that names it: the first that a file has is meant.
+        header: Names that the first row of such a file has, where it has a header row.
         named: A pattern of the files' names, whose first group names the data set.
         sets: What is known of the data sets, by the lower-case name that `named` finds.
         parts: The ends of the names of the files of train, val and test.
     """
 
-    where: str
     reading: Mapping[str, Any] = field(default_factory=dict)
     by_place: bool = False
-    images: tuple[str, ...] = ()
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    header: tuple[str, ...] = ()
     named: str = ""
     sets: Mapping[str, KnownSet] = field(default_factory=dict)
     parts: tuple[str, ...] = ()
@@ -57,14 +59,13 @@ class Layout:
     @property
     def chooses(self) -> bool:
         """Whether the options depend on the columns that a file has."""
-        return self.by_place or bool(self.images)
+        return self.by_place or bool(self.names)
 
     def choice(self, sheet: Sheet) -> dict[str, Any]:
         """Return the options that follow from a file's columns."""
         if self.by_place:
             return _by_place(sheet)
-        found = [name for name in self.images if name in sheet.columns]
-        return {"image_column": found[0]} if found else {}
+        return _first_there(sheet, self.names)
 
     def known_set(self, file: str) -> KnownSet | None:
         """Return what is known of the data set in a file, by the file's name; None for nothing."""
@@ -80,9 +81,16 @@ class Layout:
         return {"val": stem + self.parts[1], "test": stem + self.parts[2]}
 
 
-_STD = ("std", "sd")
-_SPLITS = ("official_split", "official split", "split")
-"""Columns of pyiqa's files, the first that a file has."""
+PYIQA_NAMES = {
+    "std_column": ("std", "sd"),
+    "split_column": ("official_split", "official split", "split"),
+}
+
+
+def _first_there(sheet: Sheet, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return, for each option, the first of its names that a file has as a column."""
+    found = {key: [one for one in own if one in sheet.columns] for key, own in names.items()}
+    return {key: own[0] for key, own in found.items() if own}
 
 
 def _by_place(sheet: Sheet) -> dict[str, Any]:
@@ -100,9 +108,7 @@ def _by_place(sheet: Sheet) -> dict[str, Any]:
     }
     if has_reference:
         own["group_column"] = 0
-    for key, names in (("std_column", _STD), ("split_column", _SPLITS)):
-        found = [name for name in names if name in sheet.columns]
-        own |= {key: found[0]} if found else {}
+    own |= _first_there(sheet, PYIQA_NAMES)
     others = [name for name in sheet.names if "split" in name.lower()]
     if others and "split_column" not in own:
         logger.info(
@@ -117,21 +123,21 @@ def _lower(sets: Mapping[str, KnownSet]) -> dict[str, KnownSet]:
 
 
 LAYOUTS: dict[str, Layout] = {
+    # pyiqa's meta_info_*.csv
     "pyiqa": Layout(
-        where="pyiqa's meta_info_*.csv",
         by_place=True,
         named=r"meta_info_(.+)Dataset",
         sets=_lower(SETS_OF_PYIQA),
     ),
+    # the splits of BIQA_CL and UNIQUE: 'path<tab>score<tab>std', no header row
     "biqa_cl": Layout(
-        where="the splits of BIQA_CL and UNIQUE: 'path<tab>score<tab>std', no header row",
         reading={"columns": ("image", "score", "std"), "delimiter": "\t"},
         named=r"([a-z]+(?:10k)?)_",
         sets=SETS_OF_BIQA_CL,
         parts=("_train_score.txt", "_val.txt", "_test.txt"),
     ),
+    # the splits of LIQE: path, score, distortion and three scenes, no header row
     "liqe": Layout(
-        where="the splits of LIQE: path, score, distortion and three scenes, no header row",
         reading={
             "columns": ("image", "score", "distortion", "scene", "scene2", "scene3"),
             "delimiter": "\t",
@@ -140,16 +146,39 @@ LAYOUTS: dict[str, Layout] = {
         sets=SETS_OF_BIQA_CL,
         parts=("_train_clip.txt", "_val_clip.txt", "_test_clip.txt"),
     ),
+    # the lists of MANIQA and HyperIQA: 'name score', no header row
     "maniqa": Layout(
-        where="the lists of MANIQA and HyperIQA: 'name score', no header row",
         reading={"columns": ("image", "score")},
         named=r"([a-z]+(?:10k|2013)?)(?:\d\d)?_",
         sets=SETS_OF_TEXT_LISTS,
     ),
+    # the JSON lists of Q-Align: 'image' or 'img_path', and 'gt_score'
     "q_align": Layout(
-        where="the JSON lists of Q-Align: 'image' or 'img_path', and 'gt_score'",
-        reading={"score_column": "gt_score"},
-        images=("image", "img_path"),
+        names={"image_column": ("image", "img_path"), "score_column": ("gt_score",)},
+    ),
+    # koniq10k_distributions_sets.csv and koniq10k_scores_and_distributions.csv
+    "koniq": Layout(
+        names={
+            "image_column": ("image_name",),
+            "score_column": ("MOS_zscore", "MOS"),
+            "std_column": ("SD",),
+            "split_column": ("set",),
+        },
+        header=("image_name", "MOS"),
+        named="()",
+        sets={"": KONIQ},
+    ),
+    # KADID-10k's dmos.csv, also called kadid10k.csv
+    "kadid": Layout(
+        names={
+            "image_column": ("dist_img",),
+            "score_column": ("dmos",),
+            "std_column": ("var",),
+            "group_column": ("ref_img",),
+        },
+        header=("dist_img", "ref_img", "dmos"),
+        named="()",
+        sets={"": replace(KADID, spread="variance")},
     ),
 }
 
@@ -205,11 +234,14 @@ def guess_layout(path: Path) -> str:
     ''
     """
     fitting = [name for name, one in LAYOUTS.items() if one.known_set(path.name) is not None]
-    if not fitting or not path.is_file():
+    if path.suffix.lower() not in (".csv", ".txt") or not path.is_file():
         return ""
     if "pyiqa" in fitting:
         return "pyiqa"
     lines, _ = read_lines(path)
-    cells = parted(lines[0], guess_delimiter(lines, ()))
+    cells = [cell.strip() for cell in parted(lines[0], guess_delimiter(lines, ()))]
+    for name in fitting:
+        if LAYOUTS[name].header and set(LAYOUTS[name].header) <= set(cells):
+            return name
     shape = fitting_layout(cells) or ("maniqa" if len(cells) == 2 and are_data(cells) else "")
     return shape if shape in fitting else ""
