@@ -140,5 +140,5 @@ def check_no_pairs(path: Path, cells: Sequence[str]) -> None:
     raise DatasetError(
         f"{path}, row 1: a list of pairs (image, image, p, std, std, y), which follow from the "
         f"images' scores: these are in {beside}. Set labels to that file; a pairwise loss such as "
-        "dict(type='FidelityLoss') forms the pairs of every batch."
+        "dict(type='FidelityLoss', raters=True) forms the pairs of every batch."
     )
