@@ -166,7 +166,7 @@ def _as_table(sheet: Sheet, reading: Reading) -> ScoreTable:
         if shares is None:
             raise ConfigError(
                 f"{sheet.source}: score_column=None takes the mean of the votes as the score. Set "
-                "vote_columns=dict(column=rating, ...)."
+                "vote_columns to the columns that count them."
             )
         numbers["score_column"] = shares @ np.asarray(ratings)
     images, groups, splits = (
@@ -198,7 +198,7 @@ def _votes(columns: Mapping[Column, float] | None) -> list[tuple[float, str]]:
         return sorted((float(rating), str(name)) for name, rating in (columns or {}).items())
     except (AttributeError, TypeError, ValueError) as error:
         raise ConfigError(
-            "vote_columns must give the rating that each column counts, such as dict(c1=1, c2=2), "
+            "vote_columns must give the rating that each column counts: {'c1': 1, 'c2': 2}, "
             f"got {columns!r}."
         ) from error
 

@@ -197,7 +197,7 @@ def test_counts_of_votes_are_the_raters_distribution(layout: Layout) -> None:
         make(root, "votes.csv", vote_columns={"best": 1, "bad": 0})
     with pytest.raises(ConfigError, match="vote_columns must give the rating"):
         make(root, "votes.csv", vote_columns={"good": "high", "bad": 0})
-    with pytest.raises(ConfigError, match=r"score_column=None takes the mean .*vote_columns="):
+    with pytest.raises(ConfigError, match=r"score_column=None takes the mean .*vote_columns to"):
         make(root, "votes.csv", score_column=None)
     (root / "votes.csv").write_text("image,good,bad,score\npictures/0.png,0,-1,3\n")
     with pytest.raises(DatasetError, match=r"row 2: the counts of its votes are -1 0"):
