@@ -25,7 +25,7 @@ logger = get_logger(__name__)
 LABELS = (".csv", ".json", ".xlsx", ".parquet")
 """Endings of label files."""
 
-OF_SPLITS = ("val_labels", "test_labels")
+OF_SPLITS = ("val_labels", "test_labels", "split_file", "split_key")
 """Label files that a new data set does not share with another one."""
 
 Data = str | Path | Mapping[str, Any]

@@ -87,9 +87,11 @@ def guess_section(path: str | Path, given: Mapping[str, Any], place: int) -> Gue
             return guess
         reading = {key: given[key] for key in READING if key in given}
         sheet, reading["delimiter"] = _read(path, given, place)
-        _require(sheet, given)
-        columns = guess_columns(sheet, given, place)
+        named = _named(sheet, given)
+        _require(sheet, {**given, **named})
+        columns = guess_columns(sheet, {**given, **named}, place)
         reading |= {f"{what}_column": name for what, name in columns.items()}
+        reading |= {key: given[key] for key in named}  # two columns may share a name
         guess.lines.append(_columns_line(sheet, columns, reading["delimiter"]))
         image = str(columns["image"])
         guess.readable = True
@@ -131,11 +133,17 @@ def _guess_published(
     guess.section = {**known_scale, **guess.section}
 
 
+def _named(sheet: Sheet, given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names of the columns that the user gives by their places."""
+    options = {key: given.get(key) for key in (f"{what}_column" for what in NAMES)}
+    return {key: sheet.named(place) for key, place in options.items() if isinstance(place, int)}
+
+
 def _require(sheet: Sheet, given: Mapping[str, Any]) -> None:
     """Refuse columns that the user names and that are not there."""
     options = {f"{what}_column": given.get(f"{what}_column") for what in NAMES}
     try:
-        sheet.require([name for name in options.values() if isinstance(name, str) and name])
+        sheet.require([name for name in options.values() if name])
     except MissingColumnsError as error:
         raise DatasetError(name_options(error, options)) from error
 
@@ -158,7 +166,8 @@ def _read(path: Path, given: Mapping[str, Any], place: int) -> tuple[Sheet, str]
         return sheet, ","
     delimiter = given["delimiter"] if "delimiter" in given else _delimiter(path)
     reading = replace(given_reading, delimiter=delimiter)
-    if reading.columns is not None or reading.header is not None:
+    numbered = any(isinstance(given.get(f"{what}_column"), int) for what in NAMES)
+    if reading.columns is not None or reading.header is not None or numbered:
         return read_sheet(path, (), reading), delimiter
     first = [cell.strip(' "') for cell in read_lines(path)[0][0].split(delimiter)]
     if names_without_header(first) is not None or _are_labels(first):

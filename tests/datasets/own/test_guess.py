@@ -75,6 +75,17 @@ def test_a_file_without_a_header_row(own: Own, cells: str) -> None:
     assert line.endswith(f"Add --cfg-options {first} (or {second}).")
 
 
+def test_columns_may_be_given_by_their_places(own: Own) -> None:
+    path = own("0.png\t1\t0.2", lambda k: f"{k}.png\t{1 + k / 5}\t0.5")
+    path.write_text(path.read_text().partition("\n")[2])  # no header row
+    given = {"image_column": 0, "score_column": 1, "std_column": 2}
+    guess = guess_section(path, {**given, "higher_is_better": True}, 0)
+    assert guess.mistakes.lines == []
+    assert {key: guess.section[key] for key in given} == given
+    del guess.section["type"]
+    assert ScoreFile(path.parent, **guess.section).score_range == (1.0, 5.0)
+
+
 @pytest.mark.parametrize("name", ["mos", "dmos"])
 def test_the_names_of_columns_without_a_header_tell_the_direction(own: Own, name: str) -> None:
     path = own("0.png;3.5;0.2", lambda k: f"{k}.png;3.5;0.2")
