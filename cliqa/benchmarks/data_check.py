@@ -110,4 +110,7 @@ def _is_plain(section: Mapping[str, Any]) -> bool:
     if section["type"] == "ScoreFile" and not section.get("labels"):
         return False
     known = {key: kinds for key, kinds in TYPES.items() if key in section}
-    return all(isinstance(section[key], kinds) for key, kinds in known.items())
+    if not all(isinstance(section[key], kinds) for key, kinds in known.items()):
+        return False
+    listed = [section.get(key) for key in ("labels", "val_labels", "test_labels", "images")]
+    return all(isinstance(name, str) for one in listed if one for name in one)

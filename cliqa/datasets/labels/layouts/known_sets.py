@@ -93,7 +93,7 @@ LIVEC = KnownSet("livec", (0, 100))
 KONIQ = KnownSet("koniq", (0, 100), spread="ratings", votes=KONIQ_RATINGS)
 KONIQ_MEAN = KnownSet("koniq", (1, 5))
 KADID = KnownSet("kadid", (1, 5), reference=KADID_REFERENCE)
-PIPAL = KnownSet("pipal", (800, 1900), reference=PIPAL_REFERENCE)
+PIPAL = KnownSet("pipal", (850, 1900), reference=PIPAL_REFERENCE)
 
 SETS_OF_BIQA_CL = {
     "live": KnownSet("live", (0, 115)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,11 @@ class LabelFiles:
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> LabelFiles:
         """Return those of a `ScoreFile`'s options, of which others are left aside."""
-        own = {key: options[key] for key in cls.__dataclass_fields__ if key in options}
-        return cls(**own, reading={key: options[key] for key in USUAL if key in options})
+        own = {one.name for one in fields(cls)} - {"reading"}
+        return cls(
+            **{key: options[key] for key in own & set(options)},
+            reading={key: options[key] for key in USUAL if key in options},
+        )
 
     def parts(self, find: Find) -> dict[str, list[str]]:
         """Return the files of each split; of ``"train"`` alone where one file has them all.
