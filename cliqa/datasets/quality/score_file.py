@@ -154,7 +154,7 @@ class ScoreFile(LabelledFolder):
     @property
     def split_advice(self) -> str:
         """How a user gives the data set a split that it lacks."""
-        if self.files.val_labels or self.files.test_labels:
+        if self.table_of_parts:
             return "give labels, val_labels and test_labels, one file per split"
         if not self.has_split_column:
             return super().split_advice
@@ -169,6 +169,7 @@ class ScoreFile(LabelledFolder):
         del path
         table = self.files.read(self.label_file, self.name)
         self.has_split_column = table.splits is not None
+        self.table_of_parts = self.has_split_column and table.sources is not None
         return self.files.with_splits(table)
 
     def complete_split(self, table: ScoreTable) -> ScoreTable:

@@ -45,7 +45,10 @@ def parted(line: str, sign: str) -> list[str]:
     """Return a line's cells."""
     if sign == " ":
         return line.split()
-    return next(csv.reader([line], delimiter=sign, skipinitialspace=True), [])
+    try:
+        return next(csv.reader([line], delimiter=sign, skipinitialspace=True), [])
+    except csv.Error:  # a cell too long to be one
+        return [line]
 
 
 def shown_rows(cells: Sequence[Sequence[str]]) -> str:
