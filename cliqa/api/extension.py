@@ -12,6 +12,7 @@ from cliqa.benchmarks.presets import FOLDERS, preset
 from cliqa.config.components import quick_check
 from cliqa.config.load import load_config
 from cliqa.config.trust import trusting
+from cliqa.datasets.labels.layouts.parts import listed_files
 from cliqa.datasets.labels.score_columns import read_scores
 from cliqa.datasets.labels.sheet import MissingColumnsError
 from cliqa.datasets.own.guess import READING, guess_section
@@ -24,7 +25,7 @@ logger = get_logger(__name__)
 LABELS = (".csv", ".json", ".xlsx", ".parquet")
 """Endings of label files."""
 
-OF_SPLITS = ("val_labels", "test_labels")
+OF_SPLITS = ("val_labels", "test_labels", "split_file", "split_key")
 """Label files that a new data set does not share with another one."""
 
 Data = str | Path | Mapping[str, Any]
@@ -168,7 +169,7 @@ def _label_file(data: object, path: Path, known: Sequence[Mapping[str, Any]]) ->
 
 def _name(section: Mapping[str, Any]) -> object:
     """Return a data set's name, which is its label file's where none is given."""
-    return section.get("name") or name_after(str(section.get("labels") or ""))
+    return section.get("name") or name_after(listed_files(section.get("labels") or "")[0])
 
 
 def _guessed(path: Path, place: int) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from cliqa.benchmarks.presets import PRESETS, preset
 from cliqa.benchmarks.random_splits import KEYS, check_split, given_split, with_split
+from cliqa.datasets.labels.layouts.layout import declared_scale
+from cliqa.datasets.labels.layouts.parts import listed_files
 from cliqa.datasets.own.examine import examine
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.logging import get_logger
@@ -19,17 +21,22 @@ logger = get_logger(__name__)
 UNSEEN = "evaluate_only"
 """The key of data sets that are tested on and never trained on: in every random split the same."""
 
+COLUMNS = ("score_column", "std_column", "group_column", "split_column")
+
 TYPES: dict[str, tuple[type, ...]] = {
-    "labels": (str,),
+    "labels": (str, list, tuple),
     "seed": (int,),
     "fractions": (list, tuple),
-    "score_range": (list, tuple),
-    **dict.fromkeys(("image_column", "score_column", "delimiter", "suffix", "missing"), (str,)),
-    "on_bad_image": (str,),
-    **dict.fromkeys(("std_column", "group_column", "split_column"), (str, type(None))),
-    **dict.fromkeys(("images", "name", "val_labels", "test_labels"), (str, type(None))),
+    "score_range": (list, tuple, type(None)),
+    "higher_is_better": (bool, int, type(None)),
+    **dict.fromkeys(("suffix", "missing", "on_bad_image"), (str,)),
+    "image_column": (str, int),
+    **dict.fromkeys((*COLUMNS, "split_key"), (str, int, type(None))),
+    **dict.fromkeys(("images", "val_labels", "test_labels"), (str, list, tuple, type(None))),
+    **dict.fromkeys(("name", "delimiter", "decimal", "layout", "split_file"), (str, type(None))),
+    "header": (bool, type(None)),
     "columns": (list, tuple, type(None)),
-    "split_names": (dict, type(None)),
+    **dict.fromkeys(("split_names", "vote_columns"), (dict, type(None))),
 }
 """What the options of a `ScoreFile` must be to be read here; others the full check refuses."""
 
@@ -59,12 +66,14 @@ def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
     for where, section in _sections(scenario):
         root = Path(section["root"])
         if section["type"] == "ScoreFile":
+            with mistakes.noted():
+                declared_scale(section)
             found = examine(section, root, copies=tell)
             mistakes.add(found.mistakes)
             drawn = found.drawn or where.startswith(f"scenario.{UNSEEN}")
             if isinstance(split, int) and found.table is not None and not drawn:
-                mistakes.add([given_split(section["labels"])])
-            file = Path(section["labels"]).name
+                mistakes.add([given_split(listed_files(section["labels"])[0])])
+            file = Path(listed_files(section["labels"])[0]).name
             lines += [f"{file}: {line}" for line in found.lines(section.get("seed", 0))]
         elif not root.is_dir():
             mistakes.add(
@@ -96,8 +105,12 @@ def _sections(scenario: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]
 
 def _is_plain(section: Mapping[str, Any]) -> bool:
     """Return whether a section's options are of their types, as the full check will say again."""
-    needed = ("type", "root") + (("labels",) if section.get("type") == "ScoreFile" else ())
-    if not all(isinstance(section.get(key), str) for key in needed):
+    if not all(isinstance(section.get(key), str) for key in ("type", "root")):
+        return False
+    if section["type"] == "ScoreFile" and not section.get("labels"):
         return False
     known = {key: kinds for key, kinds in TYPES.items() if key in section}
-    return all(isinstance(section[key], kinds) for key, kinds in known.items())
+    if not all(isinstance(section[key], kinds) for key, kinds in known.items()):
+        return False
+    listed = [section.get(key) for key in ("labels", "val_labels", "test_labels", "images")]
+    return all(isinstance(name, str) for one in listed if one for name in one)

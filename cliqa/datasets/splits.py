@@ -47,7 +47,8 @@ def with_known_splits(
 
     Args:
         table: Its splits are the file's own words.
-        names: The file's words for ``train``, ``val`` and ``test``; None for the usual words.
+        names: The file's words for ``train``, ``val`` and ``test``, one or a list of each; None
+            for the usual words.
         option: The data set's option for `names`, for the messages; empty where it has none.
 
     Raises:
@@ -83,8 +84,13 @@ def _meaning(names: Mapping[str, Any], option: str) -> dict[str, str]:
             f"{option} must be dict(train='...', val='...', test='...') or a part of it, "
             f"got {names!r}."
         )
-    meaning = {_word(str(word)): split for split, word in names.items()}
-    if len(meaning) < len(names):
+    words = [
+        (_word(str(word)), split)
+        for split, own in names.items()
+        for word in (own if isinstance(own, (list, tuple)) else [own])
+    ]
+    meaning = dict(words)
+    if len(meaning) < len(words):
         raise ConfigError(f"{option} gives two splits one name: {dict(names)!r}.")
     return meaning
 

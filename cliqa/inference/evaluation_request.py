@@ -11,6 +11,8 @@ from cliqa.benchmarks.absent import AbsentDataset
 from cliqa.config.option_values import parse_value
 from cliqa.config.trust import vouch
 from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.labels.layouts.layout import guess_layout, known_set
+from cliqa.datasets.labels.layouts.parts import listed_files
 from cliqa.datasets.labels.scale import Scale
 from cliqa.datasets.sharing import find_shared
 from cliqa.engine.sections import data_set_sections
@@ -24,7 +26,7 @@ from cliqa.utils.paths import home_path
 
 logger = get_logger(__name__)
 
-FILES = (".csv", ".json", ".xlsx")
+FILES = (".csv", ".json", ".xlsx", ".txt", ".tsv")
 """Suffixes of score files; any other word before the ``=`` is a type of data set."""
 
 
@@ -111,21 +113,24 @@ def parse_data_set(text: str, scale: Scale | None = None) -> QualityDataset:
 
 def _score_file(path: Path, root: str, scale: Scale | None, where: str) -> dict[str, Any]:
     """Return the section of a file of scores."""
-    if scale is None:
-        raise ConfigError(
-            f"{where}: the scale of its scores is not known. Add --score-range LOW HIGH (and "
-            f"--lower-is-better for a DMOS), or write dict(type='ScoreFile', root='{root}', "
-            f"labels='{path}', images='.', score_range=(LOW, HIGH), higher_is_better=True)."
-        )
-    return {
-        "type": "ScoreFile",
-        "root": root,
-        "labels": str(home_path(path).resolve()),
-        "images": ".",
-        "score_range": (scale.low, scale.high),
-        "higher_is_better": scale.higher_is_better,
-        "fractions": (0.0, 0.0, 1.0),
-    }
+    own = {"type": "ScoreFile", "root": root, "images": ".", "fractions": (0.0, 0.0, 1.0)}
+    own["labels"] = str(home_path(path).resolve())
+    layout = guess_layout(home_path(path))
+    if layout:
+        own["layout"] = layout
+    if scale is not None:
+        return {
+            **own,
+            "score_range": (scale.low, scale.high),
+            "higher_is_better": scale.higher_is_better,
+        }
+    if known_set(layout or None, path.name) is not None:
+        return own
+    raise ConfigError(
+        f"{where}: the scale of its scores is not known. Add --score-range LOW HIGH (and "
+        f"--lower-is-better for a DMOS), or write dict(type='ScoreFile', root='{root}', "
+        f"labels='{path}', images='.', score_range=(LOW, HIGH), higher_is_better=True)."
+    )
 
 
 def _build(section: dict[str, Any]) -> QualityDataset:
@@ -148,9 +153,10 @@ def scales_of(scenario: Mapping[str, Any]) -> dict[str, Scale]:
         component: Any = find(DATASETS, section, f"scenario.datasets[{index}]")
         arguments = {key: value for key, value in section.items() if key != "type"}
         low, high = component.declared_range(**arguments)
-        higher = arguments.get("higher_is_better", not component.lower_is_better)
+        higher = component.declared_direction(**arguments)
         name = arguments.get("name") or getattr(component, "default_name", None)
-        found[str(name or Path(arguments["labels"]).stem)] = Scale(low, high, bool(higher))
+        name = str(name or Path(listed_files(arguments["labels"])[0]).stem)
+        found[name] = Scale(low, high, higher)
     return found
 
 

@@ -272,7 +272,7 @@ def test_damaged_labels_give_advice_and_nothing_is_written(
         ('[["a.jpg", 5]]', "row 1: expected an object"),
         ('[{"image": "a.jpg", "scor": 5}]', "no column 'score'. Did you mean 'scor'"),
         ('[{"image": "a.jpg", "score": NaN}]', "row 1: score nan is not finite"),
-        ('[{"image": "a.jpg", "score": "5,5"}]', "row 1: 'score' is '5,5'"),
+        ('[{"image": "a.jpg", "score": "5,555"}]', "row 1: 'score' is '5,555'"),
         ('[{"image": "a.jpg", "score": 50}]', "row 1: score 50 is outside"),
         ('[{"image": "", "score": 5}]', "row 1: 'image' is empty"),
         (

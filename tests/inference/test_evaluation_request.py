@@ -47,6 +47,13 @@ def test_a_score_file_and_its_image_root(tmp_path: Path, tiny_data: Path) -> Non
     assert data.paths[3] == tiny_data / "a" / "a03.png"
     with pytest.raises(ConfigError, match=r"not known\. Add --score-range LOW HIGH"):
         parse_data_set(f"{labels}={tiny_data}")
+    published = tmp_path / "meta_info_LIVEMDDataset.csv"
+    published.write_text("ref_name,dist_name,dmos\nr.png,a/a00.png,25\nr.png,a/a01.png,75\n")
+    data = parse_data_set(f"{published}={tiny_data}")
+    assert data.scores == pytest.approx([0.75, 0.25])  # pyiqa's table of LIVE-MD, a DMOS of 0..100
+    published = tmp_path / "koniq10k_test.txt"
+    published.write_text("a/a00.png\t2\t0.5\ra/a01.png\t4\t0.5\r")
+    assert parse_data_set(f"{published}={tiny_data}").scores == pytest.approx([0.25, 0.75])
     with pytest.raises(DatasetError, match=r"gone\.csv"):
         parse_data_set(f"{tmp_path / 'gone.csv'}={tiny_data}", Scale(0, 1))
 

@@ -4,63 +4,111 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from cliqa.datasets.labels.label_file import read_lines, read_text
-from cliqa.datasets.labels.sheet import Sheet, build_sheet, is_number
+from cliqa.datasets.labels.layouts.shape import (
+    DELIMITERS,
+    are_data,
+    check_no_pairs,
+    fitting_layout,
+    guess_delimiter,
+    names_of_cells,
+    names_without_header,
+    plain_names,
+    shown_rows,
+)
+from cliqa.datasets.labels.sheet import Sheet, build_sheet
 from cliqa.utils.errors import ConfigError, DatasetError
-
-DELIMITERS = "=,;\t|"
-"""Characters that may separate columns; tried in this order."""
 
 
 def read_csv(
     path: Path,
     required: Sequence[str],
-    delimiter: str = ",",
+    delimiter: str | None = ",",
     option: str = "",
     columns: Sequence[str] | None = None,
     columns_option: str = "",
+    header: bool | None = None,
 ) -> Sheet:
     """Read a text file with one header row, or without one; blank rows are left out.
 
     Args:
         path: The file.
         required: Columns that must be there.
-        delimiter: The one character between two columns.
+        delimiter: The one character between two columns; a blank stands for any number of them.
+            None for the one that the first rows show.
         option: The config option by which a user may change the delimiter, for the message.
         columns: The columns' names of a file without a header row, in their order; ``""``
             for one that is not needed. None for a file whose first row names them.
         columns_option: The config option that gives `columns`, for the message.
+        header: Whether the first row names the columns; None for what it looks like. Without names
+            the only column of numbers is called as the second of `required`, the only other one
+            as the first, and the rest by their places from 0.
 
     Raises:
         ConfigError: The delimiter is not one character, or `columns` are not names.
         DatasetError: The file cannot be read, a column is missing, or a row is not as long as the
             header.
     """
+    names = None if columns is None else _check_names(columns, required)
+    if delimiter is None:
+        delimiter = guess_delimiter(read_lines(path)[0], required, len(names or ()))
     if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n"':
         raise ConfigError(f"delimiter must be one character such as ',' or '=', got {delimiter!r}.")
-    names = None if columns is None else _check_names(columns, required)
     cells, rows = _read_cells(path, delimiter)
     if not cells:
         raise DatasetError(f"{path}: no header row. Its first row must name the columns.")
+    check_no_pairs(path, cells[0])
     if names is not None:
-        _check_width(path, cells[0], rows[0], names, delimiter)
+        _check_width(path, cells, rows[0], names, delimiter)
         return build_sheet(path, names, cells, rows, required)
-    header = [name.strip() for name in cells[0]]
-    if not set(required) <= set(header):
-        _check_delimiter(path, header, required, delimiter, option)
-        _check_has_header(path, header, required, delimiter, columns_option)
-    return build_sheet(path, header, cells[1:], rows[1:], required)
+    if _has_no_header(cells[0], required, columns_option, header):
+        names = plain_names(cells[0], required)
+        return _with_numbers(path, names, cells, rows, required)
+    first = [name.strip() for name in cells[0]]
+    if not set(required) <= set(first):
+        _check_delimiter(path, first, required, delimiter, option)
+        if header is None:
+            _check_has_header(path, cells, required, delimiter, columns_option)
+    return build_sheet(path, first, cells[1:], rows[1:], required)
+
+
+def _has_no_header(
+    first: Sequence[str], required: Sequence[str], option: str, header: bool | None
+) -> bool:
+    """Return whether a first row is data: as told, or an image and a number, as is asked for."""
+    if header is not None:
+        return not header
+    plain = len(first) == 2 or not required
+    return bool(option) and plain and names_without_header(first) is not None
+
+
+def _with_numbers(
+    path: Path,
+    names: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    rows: Sequence[int],
+    required: Sequence[str],
+) -> Sheet:
+    """Return the sheet of a file without a header row."""
+    missing = [name for name in required if name not in names]
+    if missing:
+        raise DatasetError(
+            f"{path}: without a header row, none of its columns is plainly '{missing[0]}'. Its "
+            f"first rows are read as {shown_rows(cells)}. Set image_column and score_column to the "
+            "places of the columns, from 0: image_column=0, score_column=1."
+        )
+    return build_sheet(path, names, cells, rows)
 
 
 def _read_cells(path: Path, delimiter: str) -> tuple[list[list[str]], list[int]]:
     """Return the cells of a text file's rows that are not blank, and the rows' numbers."""
-    reader = csv.reader(
-        io.StringIO(read_text(path)), delimiter=delimiter, skipinitialspace=True, strict=True
-    )
+    text = read_text(path)
+    if delimiter == " ":
+        text = "\n".join(" ".join(line.split()) for line in text.split("\n"))
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)
     cells, rows, before = [], [], 0
     try:
         for line in reader:
@@ -128,9 +176,10 @@ def _check_names(columns: Sequence[str], required: Sequence[str]) -> list[str]:
 
 
 def _check_width(
-    path: Path, first: Sequence[str], row: int, names: Sequence[str], delimiter: str
+    path: Path, cells: Sequence[Sequence[str]], row: int, names: Sequence[str], delimiter: str
 ) -> None:
     """Raise a DatasetError if a file's first row is a header, or not as long as `names`."""
+    first = cells[0]
     if set(filter(None, names)) <= {cell.strip() for cell in first}:
         raise DatasetError(
             f"{path}, row {row}: this row names the columns already. Leave columns=... out."
@@ -146,22 +195,27 @@ def _check_width(
             )
     raise DatasetError(
         f"{path}, row {row}: {len(first)} columns, and columns={list(names)} names {len(names)}. "
-        "Name each of them, '' for one that is not needed."
+        "Name each of them, '' for one that is not needed. The first rows are read as "
+        f"{shown_rows(cells)}."
     )
 
 
 def _check_has_header(
-    path: Path, first: Sequence[str], required: Sequence[str], delimiter: str, option: str
+    path: Path,
+    rows: Sequence[Sequence[str]],
+    required: Sequence[str],
+    delimiter: str,
+    option: str,
 ) -> None:
     """Raise a DatasetError if a first row without the required names holds data.
 
     That is a number beside something else. `option` names the columns of a file without a header
     row.
     """
-    line = delimiter.join(first)
+    line = delimiter.join(rows[0])
     for other in (delimiter, *DELIMITERS.replace(delimiter, ""), " "):
         cells = [cell.strip() for cell in line.split(other)]
-        if len(cells) < 2 or not _are_data(cells):
+        if len(cells) < 2 or not are_data(cells):
             continue
         shown = ", ".join(f"'{cell}'" for cell in cells[:4])
         advice = f"Write {other.join(required)!r} above it"
@@ -169,41 +223,10 @@ def _check_has_header(
             also = f" and delimiter={other!r}" if other != delimiter else ""
             names = names_of_cells(cells, required)
             advice = f"Set {option}={names}{also} in the data set's config ('' skips a column)"
+            layout = fitting_layout(cells)
+            advice += f", or layout='{layout}'" if layout else ""
+            advice += f". Its first rows are read as {shown_rows(rows)}"
         raise DatasetError(
             f"{path}, row 1: {shown} are data and no names of columns: the file has no header "
             f"row. {advice}."
         )
-
-
-def names_without_header(first: Sequence[str]) -> list[str] | None:
-    """Return names for the columns of a file whose first row holds data; None for a header row.
-
-    >>> names_without_header(["a.jpg", "3.5"]), names_without_header(["image", "score"])
-    (['image', 'score'], None)
-    """
-    cells = [cell.strip() for cell in first]
-    if len(cells) < 2 or not _are_data(cells):
-        return None
-    return names_of_cells(cells, ("image", "score"))
-
-
-def _are_data(cells: Sequence[str]) -> bool:
-    """Return whether cells are an image and a number rather than names, of which some are digits.
-
-    >>> _are_data(["a.jpg", "3"]), _are_data(["image_name", "1", "2", "mos"])
-    (True, False)
-    """
-    numbers = [cell for cell in cells if is_number(cell)]
-    telling = any("." in cell for cell in numbers) or any(
-        "/" in cell or re.search(r"\.[A-Za-z]\w{1,4}$", cell) for cell in cells
-    )
-    return bool(numbers) and (telling or len(numbers) == len(cells))
-
-
-def names_of_cells(cells: Sequence[str], required: Sequence[str]) -> list[str]:
-    """Return names for a row's cells, those `required` for the image (no number) and the score."""
-    numeric = [is_number(cell) for cell in cells]
-    image = numeric.index(False) if False in numeric else 0
-    score = next((i for i, yes in enumerate(numeric) if yes and i != image), None)
-    names = {image: required[0], score: required[1]}
-    return [names.get(place, "") for place in range(len(cells))]

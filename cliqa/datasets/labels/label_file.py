@@ -12,11 +12,18 @@ from typing import Any
 from cliqa.registry import closest
 from cliqa.utils.errors import DatasetError
 
+_PICKLE = (
+    "a Python pickle, which runs whatever code is in it and is never read. Save its labels as csv "
+    "or JSON"
+)
+
 _NOT_TEXT = (
     (b"PK\x03\x04", "a zip archive or an Excel workbook. Unzip it, or save the sheet as csv"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook. Save the sheet as csv"),
     (b"\x1f\x8b", "a gzip archive. Unpack it"),
     (b"version https://git-lfs", "a Git LFS pointer and not the file itself. Run 'git lfs pull'"),
+    *((magic, _PICKLE) for magic in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")),
+    (b"\x93NUMPY", "a NumPy array. Save the labels as csv, with a column of image names"),
     (b"<!doctype html", "a web page: the download went wrong. Download the file again"),
     (b"<html", "a web page: the download went wrong. Download the file again"),
 )

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cliqa.config.suggest import listed
-from cliqa.datasets.labels.sheet import Sheet, is_number
+from cliqa.datasets.labels.layouts.shape import is_plain_number
+from cliqa.datasets.labels.sheet import Sheet
 from cliqa.datasets.own.asked import OpenQuestion
 from cliqa.datasets.splits import is_split_word
 from cliqa.transforms.image_file import IMAGE_SUFFIXES
@@ -101,7 +102,7 @@ def _optional(sheet: Sheet, what: str, taken: Columns) -> str | None:
 
 
 def _is_deviation(cell: str) -> bool:
-    return is_number(cell) and float(cell) >= 0
+    return is_plain_number(cell) and not cell.startswith("-")
 
 
 def _image_column(sheet: Sheet, taken: Columns, place: int) -> str:
@@ -160,7 +161,7 @@ def _score_column(sheet: Sheet, taken: Columns, place: int) -> str:
 
 def _numeric(cells: Sequence[str]) -> bool:
     """Return whether most cells are numbers."""
-    return sum(map(is_number, cells)) > len(cells) / 2
+    return sum(map(is_plain_number, cells)) > len(cells) / 2
 
 
 def _counts(name: str, cells: Sequence[str]) -> bool:

@@ -14,15 +14,11 @@ from typing import Any
 
 from cliqa.datasets.image_files import describe_missing, find_folder, join_paths, match_images
 from cliqa.datasets.image_listing import find_path
-from cliqa.datasets.labels.score_columns import read_scores
-from cliqa.datasets.labels.table import SPLITS, ScoreTable, check_range, check_table, join_tables
-from cliqa.datasets.own.guess import READING
-from cliqa.datasets.splits import (
-    check_fractions,
-    seeded_splits,
-    with_known_splits,
-    with_validation,
-)
+from cliqa.datasets.image_roots import placed_in
+from cliqa.datasets.labels.layouts.layout import known_set
+from cliqa.datasets.labels.layouts.parts import LabelFiles, listed_files
+from cliqa.datasets.labels.table import SPLITS, ScoreTable, check_range, check_table
+from cliqa.datasets.splits import check_fractions, seeded_splits, with_validation
 from cliqa.transforms.image_file import open_image
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.mistakes import Mistakes
@@ -86,13 +82,14 @@ def examine(section: Mapping[str, Any], root: Path, copies: bool = False) -> Con
         copies: Count equal files too.
     """
     mistakes = Mistakes()
-    name = str(section.get("name") or name_after(str(section["labels"])))
+    first = listed_files(section["labels"])[0]
+    name = str(section.get("name") or name_after(first))
     found: dict[str, Any] = {}
     with _quiet(), mistakes.noted():
         raw = _read(section, root, name, mistakes)
         found["drawn"] = raw.splits is None
         found["table"] = raw
-        ends = section.get("score_range")
+        ends = section.get("score_range") or _known_range(section.get("layout"), first)
         table = check_table(raw, None if ends is None else check_range(ends, name))
         found["repeated"] = len(raw) - len(table)
         found["table"] = _with_splits(table, section, name)
@@ -129,24 +126,19 @@ def _quiet() -> Iterator[None]:
 
 def _read(section: Mapping[str, Any], root: Path, name: str, mistakes: Mistakes) -> ScoreTable:
     """Return the rows of a data set's label files, with known splits."""
-    reading = {key: section[key] for key in READING if key in section}
-    files = {"train": section["labels"]}
-    files |= {s: section[f"{s}_labels"] for s in ("val", "test") if section.get(f"{s}_labels")}
-    tables = {}
-    for split, file in files.items():
-        with mistakes.noted():
-            tables[split] = read_scores(_label_file(root, file, name), **reading)
-    if len(tables) < len(files):
-        raise DatasetError("\n".join(mistakes.lines))
-    if len(files) > 1:
-        own = [replace(t, splits=(split,) * len(t)) for split, t in tables.items()]
-        return join_tables(own)
-    table = tables["train"]
+    files = LabelFiles.of(section)
+    table = files.read(lambda file, option: _label_file(root, file, name), name)
     try:
-        return with_known_splits(table, section.get("split_names"), "split_names")
+        return files.with_splits(table)
     except DatasetError as error:
         mistakes.add([str(error)])
         return replace(table, splits=None)
+
+
+def _known_range(layout: str | None, file: str) -> tuple[float, float] | None:
+    """Return the range of a published file's scores, None where a layout does not tell it."""
+    known = known_set(layout, file)
+    return None if known is None else known.score_range
 
 
 def _label_file(root: Path, file: str, name: str) -> Path:
@@ -176,7 +168,10 @@ def _images(
 ) -> tuple[Path, list[str]]:
     """Return the folder of the images, and the files that are there."""
     advice = " Set images='...' to its path."
-    folder = find_folder(root, (section.get("images") or "",), table.images, name, advice)
+    images = section.get("images") or ""
+    if not isinstance(images, str):
+        table, images = placed_in(table, root, images, name), ""
+    folder = find_folder(root, (images,), table.images, name, advice)
     matched = match_images(folder, table.images)
     absent = [index for index, image in enumerate(matched) if image is None]
     if absent and (section.get("missing", "error") == "error" or len(absent) == len(table)):

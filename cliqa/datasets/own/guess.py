@@ -12,11 +12,25 @@ import numpy as np
 
 from cliqa.config.suggest import listed
 from cliqa.datasets.image_listing import find_path
-from cliqa.datasets.labels.csv_labels import DELIMITERS, names_of_cells, names_without_header
 from cliqa.datasets.labels.label_file import read_lines
-from cliqa.datasets.labels.score_columns import NAMED, name_options, read_scores, read_sheet
-from cliqa.datasets.labels.sheet import MissingColumnsError, Sheet, is_number
-from cliqa.datasets.labels.table import check_range
+from cliqa.datasets.labels.layouts.layout import guess_layout, known_set
+from cliqa.datasets.labels.layouts.shape import (
+    DELIMITERS,
+    guess_delimiter,
+    is_plain_number,
+    names_of_cells,
+    names_without_header,
+)
+from cliqa.datasets.labels.score_columns import (
+    NAMED,
+    USUAL,
+    Reading,
+    name_options,
+    read_scores,
+    read_sheet,
+)
+from cliqa.datasets.labels.sheet import MissingColumnsError, Sheet
+from cliqa.datasets.labels.table import ScoreTable, check_range
 from cliqa.datasets.own.asked import OpenQuestion
 from cliqa.datasets.own.columns import (
     NAMES,
@@ -31,11 +45,8 @@ from cliqa.transforms.image_file import IMAGE_SUFFIXES
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.mistakes import Mistakes
 
-READING = ("delimiter", "columns", "suffix", *(f"{what}_column" for what in NAMES))
+READING = tuple(USUAL)
 """The options of `ScoreFile` that `read_scores` takes."""
-
-USUAL = {"delimiter": ",", "suffix": "", **{f"{what}_column": what for what in NAMES}}
-"""Their values where none is given."""
 
 KNOWN = frozenset().union(*NAMES.values())
 """All usual names of columns."""
@@ -70,11 +81,17 @@ def guess_section(path: str | Path, given: Mapping[str, Any], place: int) -> Gue
     guess = Guess({"type": "ScoreFile", "labels": path.name, **given})
     mistakes = guess.mistakes
     with mistakes.noted():
+        layout = given.get("layout") or guess_layout(path)
+        if layout:
+            _guess_published(guess, path, layout, given, place)
+            return guess
         reading = {key: given[key] for key in READING if key in given}
         sheet, reading["delimiter"] = _read(path, given, place)
-        _require(sheet, given)
-        columns = guess_columns(sheet, given, place)
+        named = _named(sheet, given)
+        _require(sheet, {**given, **named})
+        columns = guess_columns(sheet, {**given, **named}, place)
         reading |= {f"{what}_column": name for what, name in columns.items()}
+        reading |= {key: given[key] for key in named}  # two columns may share a name
         guess.lines.append(_columns_line(sheet, columns, reading["delimiter"]))
         image = str(columns["image"])
         guess.readable = True
@@ -85,10 +102,41 @@ def guess_section(path: str | Path, given: Mapping[str, Any], place: int) -> Gue
         guess.section |= {
             key: value
             for key, value in reading.items()
-            if value != USUAL.get(key) and _matters(key, value, sheet)
+            if value not in (USUAL.get(key), ",") and _matters(key, value, sheet)
         }
-        _guess_scale(guess, path, reading, given, place)
+        _guess_scale(guess, read_scores(path, **reading), given, place)
     return guess
+
+
+def _guess_published(
+    guess: Guess, path: Path, layout: str, given: Mapping[str, Any], place: int
+) -> None:
+    """Add what a published layout tells; the scale of a data set that is not known is guessed."""
+    reading = {"layout": layout, **{key: given[key] for key in READING if key in given}}
+    table = read_scores(path, **reading)
+    guess.section["layout"] = layout
+    guess.lines.append(f"layout: '{layout}', {len(table)} images")
+    guess.readable = True
+    with guess.mistakes.noted():
+        folder, suffix = guess_folder(path, table.images, given, place)
+        guess.section |= {"images": folder} if folder else {}
+        guess.section |= {"suffix": suffix} if suffix else {}
+    known = known_set(layout, path.name)
+    known_scale = {}
+    if known is not None:
+        known_scale = {
+            "score_range": known.score_range,
+            "higher_is_better": known.higher_is_better,
+        }
+        guess.lines.append(f"known data set: '{known.identity}'")
+    _guess_scale(guess, table, {**known_scale, **given}, place)
+    guess.section = {**known_scale, **guess.section}
+
+
+def _named(sheet: Sheet, given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names of the columns that the user gives by their places."""
+    options = {key: given.get(key) for key in (f"{what}_column" for what in NAMES)}
+    return {key: sheet.named(place) for key, place in options.items() if isinstance(place, int)}
 
 
 def _require(sheet: Sheet, given: Mapping[str, Any]) -> None:
@@ -107,19 +155,21 @@ def _matters(key: str, value: object, sheet: Sheet) -> bool:
 
 def _read(path: Path, given: Mapping[str, Any], place: int) -> tuple[Sheet, str]:
     """Return a label file and the character between its columns."""
+    given_reading = Reading(**{key: given[key] for key in READING if key in given})
     if path.suffix.lower() in NAMED:
-        sheet = read_sheet(path)
+        sheet = read_sheet(path, (), given_reading)
         if path.suffix.lower() == ".xlsx" and _are_labels(list(sheet.columns)):
             raise DatasetError(
                 f"{path}: its first row ({listed(sheet.columns)}) holds data, not the names of the "
                 "columns. Write a row of names such as image, mos above it."
             )
         return sheet, ","
-    delimiter = given["delimiter"] if "delimiter" in given else _delimiter(path, place)
-    if "columns" in given:
-        return read_sheet(path, (), delimiter, given["columns"]), delimiter
+    delimiter = given["delimiter"] if "delimiter" in given else _delimiter(path)
+    reading = replace(given_reading, delimiter=delimiter)
+    numbered = any(isinstance(given.get(f"{what}_column"), int) for what in NAMES)
+    if reading.columns is not None or reading.header is not None or numbered:
+        return read_sheet(path, (), reading), delimiter
     first = [cell.strip(' "') for cell in read_lines(path)[0][0].split(delimiter)]
-    first = [point if is_number(point := cell.replace(",", ".")) else cell for cell in first]
     if names_without_header(first) is not None or _are_labels(first):
         names = names_of_cells(first, ("image", "mos"))
         lower = ["dmos" if name == "mos" else name for name in names]
@@ -132,21 +182,20 @@ def _read(path: Path, given: Mapping[str, Any], place: int) -> tuple[Sheet, str]
             [f'"{one}"'.replace(" ", "") for one in (names, lower)],
             place,
         )
-    return read_sheet(path, (), delimiter), delimiter
+    return read_sheet(path, (), replace(reading, header=True)), delimiter
 
 
 def _are_labels(cells: Sequence[str]) -> bool:
     """Return whether a first row holds an image's file, or a number and no known name."""
     if any(cell.lower().endswith(IMAGE_SUFFIXES) for cell in cells):
         return True
-    return any(map(is_number, cells)) and not any(plain_name(cell) in KNOWN for cell in cells)
+    return any(map(is_plain_number, cells)) and not any(plain_name(cell) in KNOWN for cell in cells)
 
 
-def _delimiter(path: Path, place: int) -> str:
+def _delimiter(path: Path) -> str:
     """Return the character that parts the first row into the most known columns, then cells.
 
     Raises:
-        OpenQuestion: The columns are parted by blanks.
         DatasetError: There is one column alone.
     """
     first = read_lines(path)[0][0]
@@ -159,10 +208,8 @@ def _delimiter(path: Path, place: int) -> str:
 
     best = max("\t;,|=", key=parted)  # the first of equals: a comma may part decimals
     if parted(best)[1] < 2:
-        blanks = first.split()
-        if len(blanks) > 1 and (parted(" ")[0] > 1 or _are_labels(blanks)):
-            question = "its columns are parted by blanks."
-            raise OpenQuestion(path, question, "delimiter", ["'\" \"'"], place)
+        if guess_delimiter(read_lines(path)[0], ()) == " ":
+            return " "
         signs = " ".join(repr(sign) for sign in DELIMITERS)
         raise DatasetError(
             f"{path}, row 1: one column alone ('{first[:60]}'), or columns parted by none of "
@@ -180,11 +227,9 @@ def _columns_line(sheet: Sheet, columns: Columns, delimiter: str) -> str:
     return f"columns{sign}: {used}{f'; not used: {shown}' if unused else ''}"
 
 
-def _guess_scale(
-    guess: Guess, path: Path, reading: Mapping[str, Any], given: Mapping[str, Any], place: int
-) -> None:
+def _guess_scale(guess: Guess, table: ScoreTable, given: Mapping[str, Any], place: int) -> None:
     """Add the range and the direction of the scores."""
-    table, scale = replace(read_scores(path, **reading), splits=None), ""
+    table, path, scale = replace(table, splits=None), table.source, ""
     with guess.mistakes.noted():
         if "score_range" not in given:
             ends, others = guess_range(table.raw[np.isfinite(table.raw)], path, place)

@@ -47,7 +47,7 @@ class KADID10k(LabelledFolder):
     The official layout::
 
         root/
-            dmos.csv
+            dmos.csv               or kadid10k.csv
             images/I01_01_01.png   reference _ type _ level
 
     There is no official split: it is seeded, by reference image. ``scenario.split_by`` may be
@@ -57,7 +57,7 @@ class KADID10k(LabelledFolder):
     """
 
     default_name = "kadid"
-    label_files = ("dmos.csv",)
+    label_files = ("dmos.csv", "kadid10k.csv")
     image_folders = ("images", "distorted_images")
     official_range = (1.0, 5.0)
     official_count = 10125

@@ -160,6 +160,11 @@ class KonIQ10k(LabelledFolder):
         Raises:
             DatasetError: The file is wrong, or one of its splits is empty.
         """
+        if path.name == "koniq10k_indicators.csv":
+            raise DatasetError(
+                f"{path}: it describes the images and has no scores. Set labels to "
+                "koniq10k_distributions_sets.csv or koniq10k_scores_and_distributions.csv."
+            )
         table = read_koniq(path, self.score)
         if table.splits is None:
             logger.warning(

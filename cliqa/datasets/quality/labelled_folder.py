@@ -133,6 +133,16 @@ class LabelledFolder(QualityDataset):
         """
         return check_range(cls.official_range if score_range is None else score_range, cls.__name__)
 
+    @classmethod
+    def declared_direction(cls, higher_is_better: bool | None = None, **options: object) -> bool:
+        """Return whether a higher raw score is better, without reading the data.
+
+        Args:
+            higher_is_better: As in the constructor, where it takes it.
+            options: The constructor's other arguments.
+        """
+        return not cls.lower_is_better if higher_is_better is None else bool(higher_is_better)
+
     def label_file(self, labels: str | None, option: str = "labels") -> Path:
         """Return the path of the label file that an option gave, or of an official one.
 

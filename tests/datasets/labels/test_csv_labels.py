@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from cliqa.datasets.labels.csv_labels import read_csv
+from cliqa.datasets.labels.score_columns import read_scores
 from cliqa.datasets.labels.sheet import is_number
-from cliqa.datasets.quality.score_file import ScoreFile, read_scores
+from cliqa.datasets.quality.score_file import ScoreFile
 from cliqa.utils.errors import ConfigError, DatasetError
 
 ROWS = [f"ImageDatabase/D{k}.JPG\t{1 + k / 5:.6f}\t0.593217" for k in range(20)]
@@ -59,13 +60,31 @@ def test_the_advice_for_a_missing_header_works(published: Path) -> None:
     assert len(make(published, columns=[c.strip(" '") for c in advised[1].split(",")])) == 20
 
 
-def test_the_advice_names_the_delimiter_too(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.txt", "5.5 I01.bmp\n4.5 I02.bmp\n")
-    message = r"columns=\['score', 'image'\] and delimiter=' '"
+@pytest.mark.parametrize("row", ["{1} {0}", "{0}, {1}", "{0};{2}", "{0}\t{1}", " {0}   {1} "])
+def test_an_image_and_a_number_need_no_names(tmp_path: Path, row: str) -> None:
+    rows = [row.format(f"I0{k}.bmp", f"{k}.25", f"{k},25") for k in range(3)]
+    table = read_scores(write(tmp_path / "a.txt", "\n".join(rows)))
+    assert table.images == ("I00.bmp", "I01.bmp", "I02.bmp")
+    assert table.raw.tolist() == [0.25, 1.25, 2.25]
+
+
+def test_columns_may_be_numbered(published: Path) -> None:
+    data = make(published, image_column=0, score_column=1, std_column=2)
+    assert data.std is not None
+    np.testing.assert_allclose(data.raw_scores, 1 + np.arange(20) / 5)
+    assert make(published, header=False, score_column=1).split_table() == data.split_table()
+    path = write(published / "named.csv", "name,mos,mos\na,1,2\n")
+    assert read_scores(path, image_column=0, score_column=2).raw.tolist() == [2.0]
+    with pytest.raises(DatasetError, match=r"no column 3\. It has 3, numbered from 0"):
+        read_scores(path, image_column=0, score_column=3)
+    with pytest.raises(DatasetError, match=r"two columns are called 'mos' .*those at 1 and 2"):
+        read_scores(path, image_column=0, score_column="mos")
+
+
+def test_without_names_the_rows_are_shown_as_read(published: Path) -> None:
+    message = r"none of its columns is plainly 'score'.*\['ImageDatabase/D0\.JPG', '1\.0.*\]"
     with pytest.raises(DatasetError, match=message):
-        read_scores(path)
-    table = read_scores(path, columns=["score", "image"], delimiter=" ")
-    assert table.images == ("I01.bmp", "I02.bmp")
+        make(published, header=False)
 
 
 def test_without_an_option_the_row_itself_is_advised(tmp_path: Path) -> None:
@@ -98,8 +117,10 @@ def test_columns_are_as_many_as_the_file_has(published: Path) -> None:
     with pytest.raises(DatasetError, match=r"row 1: 3 columns, and columns=.* names 2\. Name each"):
         make(published, columns=["image", "score"])
     message = r"separated by '\\t', not by ','\. Set delimiter='\\t'"
+    columns = ["image", "score", "std"]
     with pytest.raises(DatasetError, match=message):
-        read_scores(published / "bid_test.txt", columns=["image", "score", "std"])
+        read_scores(published / "bid_test.txt", columns=columns, delimiter=",")
+    assert len(read_scores(published / "bid_test.txt", columns=columns)) == 20
 
 
 def test_a_header_that_is_there_is_not_named_again(tmp_path: Path) -> None:
@@ -109,7 +130,7 @@ def test_a_header_that_is_there_is_not_named_again(tmp_path: Path) -> None:
 
 
 def test_columns_are_of_text_files_alone(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"columns=\.\.\. is for csv files"):
+    with pytest.raises(ConfigError, match=r"columns=\.\.\. and header=False are for csv files"):
         read_scores(tmp_path / "a.json", columns=["image", "score"])
 
 

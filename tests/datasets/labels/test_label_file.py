@@ -38,6 +38,8 @@ def test_lines_keep_their_row_numbers_and_unusual_separators(tmp_path: Path) -> 
         (b"PK\x03\x04...", "zip archive or an Excel workbook"),
         (b"\xd0\xcf\x11\xe0...", "old Excel workbook"),
         (b"\x1f\x8b...", "gzip"),
+        (b"\x80\x04...", "Python pickle, which runs whatever code"),
+        (b"\x93NUMPY...", "NumPy array"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
         (b"<!DOCTYPE html><html>", "web page"),
         (b"<HTML>", "web page"),

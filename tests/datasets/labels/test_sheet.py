@@ -65,7 +65,7 @@ def test_the_delimiter_option_is_offered_where_there_is_one(tmp_path: Path) -> N
     assert read_csv(path, ("image", "score"), delimiter=";").text("image") == ["a"]
 
 
-@pytest.mark.parametrize("wrong", ["", ";;", "\n", '"', None])
+@pytest.mark.parametrize("wrong", ["", ";;", "\n", '"', 1])
 def test_a_delimiter_is_one_character(tmp_path: Path, wrong: Any) -> None:
     with pytest.raises(ConfigError, match="delimiter must be one character"):
         read_csv(write(tmp_path, "image,score\na,1\n"), ("image",), delimiter=wrong)

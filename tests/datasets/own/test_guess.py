@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import pytest
 
@@ -74,6 +75,17 @@ def test_a_file_without_a_header_row(own: Own, cells: str) -> None:
     assert line.endswith(f"Add --cfg-options {first} (or {second}).")
 
 
+def test_columns_may_be_given_by_their_places(own: Own) -> None:
+    path = own("0.png\t1\t0.2", lambda k: f"{k}.png\t{1 + k / 5}\t0.5")
+    path.write_text(path.read_text().partition("\n")[2])  # no header row
+    given = {"image_column": 0, "score_column": 1, "std_column": 2}
+    guess = guess_section(path, {**given, "higher_is_better": True}, 0)
+    assert guess.mistakes.lines == []
+    assert {key: guess.section[key] for key in given} == given
+    del guess.section["type"]
+    assert ScoreFile(path.parent, **guess.section).score_range == (1.0, 5.0)
+
+
 @pytest.mark.parametrize("name", ["mos", "dmos"])
 def test_the_names_of_columns_without_a_header_tell_the_direction(own: Own, name: str) -> None:
     path = own("0.png;3.5;0.2", lambda k: f"{k}.png;3.5;0.2")
@@ -92,11 +104,25 @@ def test_a_workbook_without_a_header_row_loses_no_image(tmp_path: Path) -> None:
     assert "its first row (0.png, 3.5) holds data" in line
 
 
-def test_columns_parted_by_blanks_are_asked_for(own: Own) -> None:
+def test_columns_may_be_parted_by_blanks(own: Own) -> None:
     path = own("image  mos", lambda k: f"{k}.png  {1 + k / 5}")
-    (line,) = guess_section(path, {}, 0).mistakes.lines
-    assert line.endswith("Add --cfg-options scenario.datasets.0.delimiter='\" \"'.")
-    assert guess_section(path, {"delimiter": " "}, 0).mistakes.lines == []
+    guess = guess_section(path, {}, 0)
+    assert (guess.mistakes.lines, guess.section["delimiter"]) == ([], " ")
+    del guess.section["type"]
+    assert len(ScoreFile(path.parent, **guess.section)) == 20
+
+
+def test_decimal_commas_are_understood(own: Own) -> None:
+    path = own("image;mos;SD", lambda k: f"{k}.png")
+    rows = [f"{k}.png;{str(1 + k / 5).replace('.', ',')};0,5" for k in range(20)]
+    path.write_text("\n".join(["image;mos;SD", *rows]))
+    guess = guess_section(path, {}, 0)
+    assert guess.mistakes.lines == []
+    del guess.section["type"]
+    data = ScoreFile(path.parent, **guess.section)
+    np.testing.assert_allclose(data.raw_scores, 1 + np.arange(20) / 5)
+    assert data.std is not None
+    assert set(data.std) == {0.5}
 
 
 def test_a_row_for_excel_alone(own: Own) -> None:
@@ -134,7 +160,7 @@ def test_columns_that_the_user_names_must_be_there(own: Own) -> None:
     given = {"image_column": "fil", "score_column": "most"}
     assert guess_section(path, given, 0).mistakes.lines == [
         f"{path}: no column 'fil'. Did you mean 'file'? It has file, mos. Set image_column='...' "
-        "in the data set's config to the column's name.",
+        "in the data set's config to the column's name, or to its place from 0.",
         f"{path}: no column 'most'. Did you mean 'mos'? It has file, mos. Set score_column='...' "
-        "in the data set's config to the column's name.",
+        "in the data set's config to the column's name, or to its place from 0.",
     ]

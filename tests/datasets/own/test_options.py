@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cliqa.benchmarks.data_check import check_data
 from cliqa.config.load import load_config
 from cliqa.datasets.own.options import load_with_data
 from cliqa.utils.errors import ConfigError, DatasetError
@@ -22,6 +23,34 @@ def load(files: Any, options: tuple[str, ...] = (), config: str = "my_data.py") 
 
 def test_without_files_the_config_stays() -> None:
     assert load([])["datasets"][0]["labels"] == "scores.csv"
+
+
+def test_a_published_file_is_known_by_its_name_and_shape(
+    own: Own, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [f"{k}.png\t{1 + k / 5}\t0.5" for k in range(20)]
+    path = own(rows[0], lambda k: rows[k], name="kadid10k_train_score.txt", folder="images")
+    path.write_bytes("\r".join(rows[:12]).encode())
+    (path.parent / "kadid10k_val.txt").write_bytes("\r".join(rows[12:15]).encode())
+    (path.parent / "kadid10k_test.txt").write_bytes("\r".join(rows[15:]).encode())
+    with caplog.at_level("INFO", "cliqa"):
+        scenario = load(path)
+    assert scenario["datasets"] == [
+        {
+            "type": "ScoreFile",
+            "labels": path.name,
+            "layout": "biqa_cl",
+            "images": "images",
+            "score_range": (1, 5),
+            "higher_is_better": True,
+            "root": ".",
+        }
+    ]
+    assert f"{path.name}: layout: 'biqa_cl', 12 images" in caplog.messages
+    caplog.clear()
+    with caplog.at_level("INFO", "cliqa"):
+        check_data({"scenario": scenario}, tell=True)
+    assert "train 12, val 3, test 5 (by the file" in caplog.text
 
 
 def test_one_file_becomes_the_configs_data_set(own: Own) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import openpyxl
 import pytest
+from PIL import Image
 
-from cliqa.datasets.quality.score_file import ScoreFile, read_scores
-from cliqa.registry import DATASETS, check_component
+from cliqa.datasets.labels.score_columns import read_scores
+from cliqa.datasets.quality.score_file import ScoreFile
 from cliqa.utils.errors import ConfigError, DatasetError
 
 Layout = Callable[[str], Path]
@@ -141,12 +142,12 @@ def test_a_renamed_column_must_be_there(layout: Layout) -> None:
     assert read_scores(root / "scores.csv", std_column=None).std is None
 
 
-def test_range_and_direction_must_be_declared() -> None:
-    config = {"type": "ScoreFile", "root": "x", "labels": "y", "score_range": (0, 1)}
+def test_range_and_direction_must_be_declared(layout: Layout) -> None:
+    root = layout("ScoreFile")
     with pytest.raises(ConfigError, match="missing argument 'higher_is_better'"):
-        check_component(DATASETS, config, "here")
+        ScoreFile(root, "scores.csv", (0, 10))
     with pytest.raises(ConfigError, match="missing argument 'score_range'"):
-        check_component(DATASETS, {"type": "ScoreFile", "root": "x", "labels": "y"}, "here")
+        ScoreFile(root, "scores.csv", higher_is_better=True)
 
 
 def test_splits_come_from_files_or_from_a_column(layout: Layout) -> None:
@@ -178,3 +179,71 @@ def test_an_image_outside_the_root_may_be_named_by_its_whole_path(
     rows = [f"{pictures}/{k}.png,1" for k in range(20)]
     (tmp_path / "abs.csv").write_text("\n".join(["image,score", *rows]))
     assert make(tmp_path, "abs.csv").paths[0] == pictures / "0.png"
+
+
+def test_counts_of_votes_are_the_raters_distribution(layout: Layout) -> None:
+    root = layout("ScoreFile")
+    rows = [f"{image},{k % 3},1,{score}" for k, (image, score) in enumerate(ROWS)]
+    (root / "votes.csv").write_text("\n".join(["image,good,bad,score", *rows]))
+    votes = {"good": 10, "bad": 0}
+    data = make(root, "votes.csv", vote_columns=votes)
+    assert data.table.ratings == (0.0, 10.0)
+    assert data.table.shares is not None
+    np.testing.assert_allclose(data.table.shares[:3, 1], [0, 1 / 2, 2 / 3])
+    assert data.raw_scores[3] == 1.5
+    mean = make(root, "votes.csv", vote_columns={1: 10, 2: 0}, score_column=None)
+    np.testing.assert_allclose(mean.raw_scores[:3], [0, 5, 20 / 3])
+    with pytest.raises(DatasetError, match=r"no column 'best'"):
+        make(root, "votes.csv", vote_columns={"best": 1, "bad": 0})
+    with pytest.raises(ConfigError, match="vote_columns must give the rating"):
+        make(root, "votes.csv", vote_columns={"good": "high", "bad": 0})
+    with pytest.raises(ConfigError, match=r"score_column=None takes the mean .*vote_columns to"):
+        make(root, "votes.csv", score_column=None)
+    (root / "votes.csv").write_text("image,good,bad,score\npictures/0.png,0,-1,3\n")
+    with pytest.raises(DatasetError, match=r"row 2: the counts of its votes are -1 0"):
+        make(root, "votes.csv", vote_columns=votes)
+
+
+def test_several_words_may_mean_one_split(layout: Layout) -> None:
+    root = layout("ScoreFile")
+    words = ["a", "b", "c", "3"]
+    rows = [f"{image},{score},{words[k % 4]}" for k, (image, score) in enumerate(ROWS)]
+    (root / "own.csv").write_text("\n".join(["image,score,split", *rows]))
+    names = {"train": ["a", "b"], "val": "c", "test": 3}
+    data = make(root, "own.csv", split_names=names)
+    assert data.splits[:4] == ("train", "train", "val", "test")
+
+
+def test_a_published_split_needs_one_word(tmp_path: Path) -> None:
+    names = [f"dst_imgs/awgn/{ref}.AWGN.{k}.png" for ref in "abc" for k in range(1, 5)]
+    for k, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (k, 0, 0)).save(tmp_path / name)
+    for place, part in enumerate(("train_score", "val", "test")):
+        own = names[4 * place : 4 * place + 4]
+        text = "".join(f"{name}\t0.{k}\t0.01\r" for k, name in enumerate(own))
+        (tmp_path / f"csiq_{part}.txt").write_bytes(text.encode())
+    data = ScoreFile(tmp_path, "csiq_train_score.txt", layout="biqa_cl")
+    assert (data.score_range, data.higher_is_better) == ((0.0, 1.0), True)
+    assert [data.splits.count(split) for split in ("train", "val", "test")] == [4, 4, 4]
+    assert data.keys[0] == "csiq/a.AWGN.1.png"
+    assert ScoreFile.declared_range(labels="csiq_val.txt", layout="biqa_cl") == (0.0, 1.0)
+    assert not ScoreFile.declared_direction(labels="csiq_label.txt", layout="maniqa")
+
+
+@pytest.mark.parametrize(
+    ("cell", "decimal", "value"),
+    [("3,5", None, 3.5), ("3,125", ",", 3.125), (".5", None, 0.5), ("-1,5e-1", None, -0.15)],
+)
+def test_decimal_commas(tmp_path: Path, cell: str, decimal: Any, value: float) -> None:
+    (tmp_path / "a.csv").write_text(f"image;score\na;{cell}\nb;2\n")
+    assert read_scores(tmp_path / "a.csv", decimal=decimal).raw.tolist() == [value, 2.0]
+
+
+@pytest.mark.parametrize(("cell", "other"), [("1,250", "2"), ("3,5", "2.5"), ("1.000,5", "2")])
+def test_commas_that_may_mean_something_else(tmp_path: Path, cell: str, other: str) -> None:
+    (tmp_path / "a.csv").write_text(f"image;score\na;{cell}\nb;{other}\n")
+    with pytest.raises(DatasetError, match=rf"a\.csv, row 2: 'score' is '{cell}'"):
+        read_scores(tmp_path / "a.csv")
+    with pytest.raises(DatasetError, match="row 2: 'score' is"):
+        read_scores(tmp_path / "a.csv", decimal=".")
