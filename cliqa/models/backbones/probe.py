@@ -51,11 +51,13 @@ def probed(compute: Callable[[Tensor], T], *parts: nn.Module | None, key: str) -
 def _evaluated(*parts: nn.Module) -> Iterator[None]:
     """Set modules to evaluation mode within this context."""
     modes = [(module, module.training) for part in parts for module in part.modules()]
-    for module, _ in modes:
-        module.training = False  # not .eval(): a class may do more in it
+    for part in parts:
+        part.eval()
     try:
         yield
     finally:
+        for part in parts:  # LeViT and TinyViT drop there what they keep for evaluation
+            part.train()
         for module, mode in modes:
             module.training = mode
 

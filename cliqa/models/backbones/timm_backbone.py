@@ -70,7 +70,9 @@ class TimmBackbone(nn.Module):
         if out_indices is not None and nodes is not None:
             raise ConfigError("TimmBackbone: set out_indices or nodes, not both.")
         self.body: Any
-        self.body, self.input_statistics = timm_model(name, pretrained is True, dict(model_args or {}))
+        self.body, self.input_statistics = timm_model(
+            name, pretrained is True, dict(model_args or {})
+        )
         self.nodes = [nodes] if isinstance(nodes, str) else list(nodes or ())
         self.indices = None if out_indices is None and nodes is None else self._levels(out_indices)
         layers = _layers(self.body)
@@ -206,8 +208,8 @@ class TIMMBackbone(WRAPPER):
     """
 
     instead = (
-        "A vision transformer of timm returns tokens here. Use dict(type='TimmBackbone', name='...'), "
-        "which gives the vector that timm's own classifier gets."
+        "A vision transformer of timm returns tokens here. Use dict(type='TimmBackbone', "
+        "name='...'), which gives the vector that timm's own classifier gets."
     )
     """Advice for outputs that are neither maps nor vectors."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -152,8 +151,8 @@ def load_file(backbone: nn.Module, name: str, source: str) -> InputStatistics | 
     return _statistics(backbone.body, f"timm's '{name}' with {path.name}")
 
 
-def _statistics(model: Any, source: str) -> InputStatistics | None:
+def _statistics(model: object, source: str) -> InputStatistics | None:
     """Return the mean and deviation in a network's own config."""
-    published: Any = model.pretrained_cfg
+    published: Any = getattr(model, "pretrained_cfg", {})
     mean, std = published.get("mean"), published.get("std")
     return InputStatistics(tuple(mean), tuple(std), source) if mean and std else None

@@ -170,9 +170,7 @@ def _drop_others(model: nn.Module, layers: Sequence[str]) -> None:
             delattr(model, name)
 
 
-def _model(
-    arch: str, weights: str | None
-) -> tuple[nn.Module, InputStatistics | None, str | None]:
+def _model(arch: str, weights: str | None) -> tuple[nn.Module, InputStatistics | None, str | None]:
     """Return the whole torchvision model, with its own weights if they are asked for by name.
 
     Returns:

@@ -103,7 +103,5 @@ def _chosen(states: list[tuple[str, Tensors]], path: Path) -> tuple[Tensors, str
 
 def _is_alike(one: Tensors, other: Tensors) -> bool:
     """Return whether two state dicts are of the same model, by their names."""
-    names, others = (
-        {name.removeprefix("module.") for name in tensors} for tensors in (one, other)
-    )
+    names, others = ({name.removeprefix("module.") for name in tensors} for tensors in (one, other))
     return len(names & others) >= ALIKE * max(len(names), len(others))

@@ -44,7 +44,7 @@ LAYOUTS = (
         "layer1.0.downsample.2.weight",
         "layer1.0.downsample.0.weight",
         True,
-        {r"layer1\.0\.downsample\.%d\." % k: f"layer1.0.downsample.{k - 1}." for k in (1, 2)},
+        {rf"layer1\.0\.downsample\.{k}\.": f"layer1.0.downsample.{k - 1}." for k in (1, 2)},
     ),
     Layout(  # SEResNet, SEResNeXt
         "se.fc1.weight",

@@ -54,7 +54,10 @@ def test_features_are_timms(
 
 
 def test_other_files_and_models_are_left_alone() -> None:
-    file: dict[str, Tensor] = {"conv1.weight": torch.zeros(1), "layer1.0.se.fc1.weight": torch.ones(1)}
+    file: dict[str, Tensor] = {
+        "conv1.weight": torch.zeros(1),
+        "layer1.0.se.fc1.weight": torch.ones(1),
+    }
     assert from_timm(file, ["backbone.conv1.weight"]) is None
     assert from_timm(file, ["stem.2.conv.weight", "conv1.weight"]) is None
     names = from_timm(file, ["layer1.0.se_layer.conv1.conv.weight"])
