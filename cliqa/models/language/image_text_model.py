@@ -75,7 +75,7 @@ class ImageTextModel(QualityModel):
                 f"model.text_encoder '{type(encoder).__name__}': is not a text encoder. Use "
                 "'TextTransformer' or 'CLIPText'."
             )
-        head = {"type": "ImageTextHead", "in_channels": in_channels, "width": width}
+        head: dict[str, Any] = {"type": "ImageTextHead", "in_channels": in_channels, "width": width}
         head |= {"text_channels": encoder.output_dim, "temperature": temperature}
         super().__init__(backbone, head, neck)
         self.text_encoder = encoder

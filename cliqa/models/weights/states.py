@@ -49,11 +49,10 @@ def state_of_file(content: Mapping[Any, Any], prefix: str, path: Path) -> tuple[
     states = list(_states(content))
     if prefix:
         start = f"{prefix.rstrip('.')}."
-        named = [(key, *_named(key, tensors)) for key, tensors in states]
         states = [
-            (key, {name[len(start) :]: t for name, t in one.items() if name.startswith(start)})
-            for key, *both in named
-            for one in both
+            (key, {name[len(start) :]: t for name, t in named.items() if name.startswith(start)})
+            for key, tensors in states
+            for named in _named(key, tensors)
         ]
     states = [(key, tensors) for key, tensors in states if tensors]
     if not states:

@@ -89,10 +89,10 @@ def test_the_image_suits_the_backbone_and_nothing_changes(sizes: Any, shape: Any
 
 
 def test_a_failure_says_what_to_set() -> None:
+    backbone = Backbone(img_size=8)
     with pytest.raises(
         ModelError,
         match=r"Backbone cannot process an image of 8 x 8 px to find its channels \(too small\)\. "
         r"Set them: model\.head\.in_channels=\.\.\.\.",
     ):
-        backbone = Backbone(img_size=8)
         probed(backbone, backbone, key="model.head.in_channels=...")

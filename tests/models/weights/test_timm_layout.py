@@ -38,7 +38,7 @@ def test_features_are_timms(
 ) -> None:
     wrapper = "module." if arguments else ""
     torch.manual_seed(0)
-    source = timm.create_model(name, num_classes=5, **arguments).eval()
+    source: Any = timm.create_model(name, num_classes=5, **arguments).eval()
     for tensor in source.state_dict().values():
         if tensor.is_floating_point():  # biases and statistics that are 0 or 1 hide a mistake
             tensor.mul_(1 + 0.1 * torch.rand_like(tensor)).add_(0.01 * torch.rand_like(tensor))
