@@ -252,6 +252,8 @@ def build_component(
     except REFUSALS as error:
         first = error.args[0] if error.args else ""  # str() of a KeyError would add quotes
         reason = str(first) or f"{type(error).__name__} without a message"
+        if isinstance(error, KeyError) and reason.isidentifier():
+            reason = f"it has no value for '{reason}'."
         raise ConfigError(f"{where} '{config['type']}': {reason}") from error
 
 

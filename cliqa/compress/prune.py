@@ -154,7 +154,7 @@ def _tune(
     start = (folder / START).resolve()
     start.parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(start, state_of(model))
-    own = {**config, "load_from": {"path": str(start), "strict": True}}
+    own = {**config, "load_from": str(start)}
     with built_from(start):
         if epochs:
             again: dict[str, Any] = {"resume": "auto", "allow_changed_data": changed}

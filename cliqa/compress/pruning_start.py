@@ -23,7 +23,7 @@ def parts_of(model: nn.Module, config: dict[str, Any], out: Path, device: torch.
     with TemporaryDirectory() as folder:
         start = None
         if isinstance(model, ImageTextModel):
-            start = {"path": str(Path(folder) / START), "strict": True}
+            start = {"path": str(Path(folder) / START)}
             save_checkpoint(Path(folder) / START, state_of(model))
         return build({**config, "load_from": start}, device, out)
 

@@ -6,11 +6,15 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from cliqa.config.arguments import arguments_of
 from cliqa.models.backbones.downloads import keys_below
+from cliqa.models.backbones.pretraining_only import check_backbone
+from cliqa.models.backbones.probe import probed
 from cliqa.models.mmpretrain_bridge import initialise, model_scope
+from cliqa.models.outputs import CHANNELS, last_output, needs_channels
 from cliqa.models.weights.weights import load_weights
 from cliqa.registry import MODELS, Component, build_component, check_component
 from cliqa.utils.errors import ConfigError
@@ -38,7 +42,10 @@ def check_model(config: Mapping[str, Any], where: str = "model") -> None:
         if config.get(part) is not None and not takes_name(component, part):
             listed = part == "neck" and config["type"] == "ImageClassifier"
             for place, section in _sections(config[part], f"{where}.{part}", listed=listed):
-                check_component(MODELS, section, place)
+                found = [CHANNELS] if part == "head" and _may_be_found(section) else []
+                checked = check_component(MODELS, section, place, found)
+                if part == "backbone":
+                    check_backbone(checked, place)
 
 
 def _sections(section: Any, where: str, *, listed: bool) -> list[tuple[str, Any]]:  # noqa: ANN401
@@ -46,6 +53,11 @@ def _sections(section: Any, where: str, *, listed: bool) -> list[tuple[str, Any]
     if listed and isinstance(section, (list, tuple)):
         return [(f"{where}[{index}]", one) for index, one in enumerate(section)]
     return [(where, section)]
+
+
+def _may_be_found(head: object) -> bool:
+    """Return whether a head's ``in_channels`` are left out, and needed."""
+    return isinstance(head, Mapping) and needs_channels(head)
 
 
 def check_unused(config: Mapping[str, Any], loss: object, where: str = "model") -> None:
@@ -105,6 +117,8 @@ def build_model(config: Mapping[str, Any], where: str = "model") -> nn.Module:
     config = with_type(copy.deepcopy(dict(config)), where)  # mmpretrain's classes change theirs
     weights = config.pop("pretrained", None) if config["type"] == "ImageClassifier" else None
     with model_scope(), keys_below(where):
+        if config["type"] == "ImageClassifier" and _may_be_found(config.get("head")):
+            config |= _with_channels(config)
         model = build_component(MODELS, config, where)
     if not isinstance(model, nn.Module):
         raise ConfigError(
@@ -112,8 +126,29 @@ def build_model(config: Mapping[str, Any], where: str = "model") -> nn.Module:
         )
     initialise(model)
     if weights is not None:
-        load_weights(model, weights)
+        load_weights(model, weights, backbone_alone=True)
     return model
+
+
+def _with_channels(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an ``ImageClassifier``'s backbone and neck, built, and its completed head.
+
+    Raises:
+        ModelError: The backbone cannot process a black image.
+    """
+    backbone = MODELS.build(config["backbone"])
+    neck = MODELS.build(config["neck"]) if config.get("neck") else None
+
+    def features(image: torch.Tensor) -> torch.Tensor:
+        outputs = backbone(image)
+        return last_output(outputs if neck is None else neck(outputs), type(backbone).__name__)
+
+    found = probed(features, backbone, neck, key=f"model.head.{CHANNELS}=...")
+    return {
+        "backbone": backbone,
+        "neck": neck,
+        "head": {**config["head"], CHANNELS: found.shape[1]},
+    }
 
 
 def with_type(config: Mapping[str, Any], where: str) -> dict[str, Any]:

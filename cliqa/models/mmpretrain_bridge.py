@@ -116,7 +116,7 @@ class PretrainedInit(weight_init.PretrainedInit):
         if "://" in str(self.checkpoint):
             super().__call__(module)
         else:
-            load_weights(module, self.checkpoint, prefix=self.prefix or "")
+            load_weights(module, self.checkpoint, prefix=self.prefix or "", backbone_alone=True)
 
 
 # found before mmengine's, as `initialise` uses mmpretrain's scope

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
+from cliqa.config.arguments import arguments_of
+from cliqa.models.backbones.pretraining_only import check_backbone
+from cliqa.registry import MODELS, find
 from cliqa.utils.errors import ModelError
 
 SURPRISES = (AssertionError, AttributeError, KeyError)
 """What a backbone's own code raises for unsuitable images. torch's errors are not caught: a lack of
 memory is one, and a batch of one in batch normalisation."""
 
-TOKENS = (
+CHANNELS = "in_channels"
+"""The argument of heads that is found where it is left out."""
+
+TOKENS_LAST = (
     "Where the last axis counts tokens, (B, C, N), average over it with "
     "neck=dict(type='GlobalAveragePooling', dim=1); else choose another backbone."
 )
+TOKENS = (
+    "These are tokens, (B, N, C). Give the class token, tokens[:, 0], or the mean of the patches, "
+    "tokens.mean(1), in a backbone of your own, or choose another one."
+)
+EXTRA = 2
+"""Most tokens beside those of the patches: a class token, and one of a distillation."""
 
 UNLIKE = 1.15
 """Ratio of height and width above which the cells of a map over an image are not square.
@@ -142,12 +156,43 @@ def _skew(cells: Sequence[int], pixels: Sequence[int]) -> float:
     return max(ratio, 1 / ratio)
 
 
+def token_axis(output: torch.Tensor, images: torch.Tensor) -> int | None:
+    """Return which axis of an output (B, N, C) or (B, C, N) counts tokens; None if that is unclear.
+
+    Tokens are as many as the patches of a square grid over the images, and at most `EXTRA` more.
+
+    Args:
+        output: Of three axes.
+        images: (B, 3, H, W).
+
+    >>> images = torch.zeros(1, 3, 224, 224)
+    >>> token_axis(torch.zeros(1, 197, 192), images), token_axis(torch.zeros(1, 448, 49), images)
+    (1, 2)
+    """
+    if torch.compiler.is_compiling():
+        return None
+    height, width = images.shape[-2:]
+    grids = {(height // edge) * (width // edge) for edge in range(4, min(height, width) + 1)}
+    counts = {grid + more for grid in grids for more in range(EXTRA + 1)}
+    first, last = output.shape[1] in counts, output.shape[2] in counts
+    return None if first == last else 1 if first else 2
+
+
+def needs_channels(head: Mapping[str, Any]) -> bool:
+    """Return whether a head's config lacks ``in_channels``, which the head needs."""
+    if head.get(CHANNELS) is not None or "type" not in head:
+        return False
+    argument = arguments_of(find(MODELS, head, "model.head")).get(CHANNELS)
+    return argument is not None and argument.default is inspect.Parameter.empty
+
+
 def check_branches(backbone: nn.Module) -> None:
-    """Refuse a backbone with more outputs in training than in evaluation.
+    """Refuse a backbone with more outputs in training than in evaluation, or of hidden images.
 
     Raises:
-        ModelError: It has an auxiliary classifier.
+        ModelError: It has an auxiliary classifier, or is for pretraining alone.
     """
+    check_backbone(type(backbone))
     if getattr(backbone, "aux_logits", False):
         raise ModelError(
             f"the {type(backbone).__name__} with aux_logits=True returns the outputs of a second "
@@ -155,8 +200,15 @@ def check_branches(backbone: nn.Module) -> None:
         )
 
 
-def as_vector(output: torch.Tensor, source: nn.Module) -> torch.Tensor:
+def as_vector(
+    output: torch.Tensor, source: nn.Module, images: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return a map (B, C, h, w) as its spatial mean (B, C), a vector as it is.
+
+    Args:
+        output: The output.
+        source: The module that gave it.
+        images: The images (B, 3, H, W), for better advice.
 
     Raises:
         ModelError: It is neither.
@@ -167,7 +219,8 @@ def as_vector(output: torch.Tensor, source: nn.Module) -> torch.Tensor:
         return output
     types = getattr(source, "OUT_TYPES", ())
     kinds = [repr(kind) for kind in ("cls_token", "avg_featmap", "featmap") if kind in types]
-    advice = getattr(source, "instead", TOKENS)
+    tokens = images is not None and output.ndim == 3 and token_axis(output, images) == 1
+    advice = getattr(source, "instead", TOKENS if tokens else TOKENS_LAST)
     if kinds:
         advice = f"Set its out_type={' or '.join(kinds)}."
     raise ModelError(

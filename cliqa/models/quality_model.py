@@ -9,10 +9,19 @@ from typing import Any
 import torch
 from torch import nn
 
+from cliqa.models.backbones.probe import probed
 from cliqa.models.freezing import freeze_parts, keep_frozen
 from cliqa.models.heads.distribution import DistributionHead
 from cliqa.models.mmpretrain_bridge import build_part
-from cliqa.models.outputs import as_vector, check_branches, flat_outputs, run_backbone
+from cliqa.models.outputs import (
+    CHANNELS,
+    as_vector,
+    check_branches,
+    flat_outputs,
+    needs_channels,
+    run_backbone,
+    token_axis,
+)
 from cliqa.models.weights.weights import load_weights
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
@@ -33,10 +42,12 @@ class QualityModel(nn.Module):
             used directly, and several outputs are concatenated: those of several layers, a
             Conformer's map and class token, a distilled transformer's two tokens.
         head: Config of a head: ``LinearScoreHead``, ``CosineScoreHead``, or mmpretrain's
-            ``LinearClsHead(num_classes=1)``.
+            ``LinearClsHead(num_classes=1)``. Its ``in_channels`` may be left out: they are found by
+            a forward pass of a black image.
         neck: Config of a neck between the two. A pooling neck is skipped if the backbone has
             pooled already.
-        pretrained: A local file of weights, for the backbone or the whole model.
+        pretrained: A local file of weights: of the backbone alone, with which the other parts start
+            anew, or of the whole model.
         freeze: Names of parts that are not trained: ``["backbone.layer1"]``; see `freeze_parts`.
             Their batch normalisation stays in evaluation mode during training.
 
@@ -58,13 +69,13 @@ class QualityModel(nn.Module):
         self.backbone = build_part(backbone, "model.backbone")
         check_branches(self.backbone)
         self.neck = None if neck is None else build_part(self.complete_neck(neck), "model.neck")
-        self.head = build_part(head, "model.head")
+        self.head = build_part(self.complete_head(head), "model.head")
         self.load_and_freeze(pretrained, freeze)
 
     def load_and_freeze(self, pretrained: str | None, freeze: Sequence[str]) -> None:
         """Load weights and freeze parts, after all parts are built."""
         if pretrained is not None:
-            load_weights(self, pretrained)
+            load_weights(self, pretrained, backbone_alone=True)
         self.frozen = freeze_parts(self, freeze)
         if freeze:
             logger.info("%s", self.frozen)
@@ -72,6 +83,14 @@ class QualityModel(nn.Module):
     def complete_neck(self, neck: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a neck's config, completed from the backbone; here unchanged."""
         return neck
+
+    def complete_head(self, head: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a head's config with the length of the features filled in."""
+        if not needs_channels(head):
+            return head
+        key = f"model.head.{CHANNELS}=..."
+        found = probed(self.features, self.backbone, self.neck, key=key)
+        return {**head, CHANNELS: found.shape[1]}
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Return the vectors that the head scores.
@@ -87,9 +106,9 @@ class QualityModel(nn.Module):
                 a vector.
         """
         outputs, source = run_backbone(self.backbone, images), self.backbone
-        if self.neck is not None and not _is_pooled(outputs, self.neck, source):
+        if self.neck is not None and not _is_pooled(outputs, self.neck, source, images):
             outputs, source = flat_outputs(self.neck(outputs), type(self.neck).__name__), self.neck
-        return torch.cat([as_vector(output, source) for output in outputs], dim=1)
+        return torch.cat([as_vector(output, source, images) for output in outputs], dim=1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return scores (B,) for images (B, 3, H, W).
@@ -132,15 +151,19 @@ class QualityModel(nn.Module):
         return self
 
 
-def _is_pooled(outputs: Sequence[torch.Tensor], neck: nn.Module, source: nn.Module) -> bool:
+def _is_pooled(
+    outputs: Sequence[torch.Tensor], neck: nn.Module, source: nn.Module, images: torch.Tensor
+) -> bool:
     """Return whether to skip a pooling neck because all outputs are vectors already.
 
     Raises:
-        ModelError: It pools maps, and an output is neither a map nor a vector.
+        ModelError: It pools maps, and an output is neither a map nor a vector; or it averages over
+            tokens (B, C, N), and an output is (B, N, C).
     """
     if type(neck).__name__ not in POOLING:
         return False
-    if not isinstance(getattr(neck, "gap", None), nn.AdaptiveAvgPool1d):
-        for output in outputs:
-            as_vector(output, source)
+    over_tokens = isinstance(getattr(neck, "gap", None), nn.AdaptiveAvgPool1d)
+    for output in outputs:
+        if not over_tokens or (output.ndim == 3 and token_axis(output, images) == 1):
+            as_vector(output, source, images)
     return all(output.ndim == 2 for output in outputs)

@@ -90,7 +90,7 @@ def test_pretrained_weights_of_a_classifier_are_checked(tmp_path: Path) -> None:
         ({"head": {"type": "LinearScoreHead"}}, "model: no 'type'"),
         ({"type": "QualtyModel"}, "model: unknown model 'QualtyModel'.*'QualityModel'"),
         (QUALITY | {"necks": None}, "model 'QualityModel': unexpected argument 'necks'.*'neck'"),
-        (QUALITY | {"head": {"type": "LinearScoreHead"}}, r"model\.head .* missing .*in_channels"),
+        (QUALITY | {"head": {"type": "LinearClsHead"}}, r"model\.head .* missing .*num_classes"),
         (CLASSIFIER | {"backbone": {"type": "ResNt"}}, r"model\.backbone: unknown.*'ResNet'"),
         (QUALITY | {"backbone": BACKBONE | {"depth": 19}}, "model.*: invalid depth 19 for resnet"),
         ({"type": "LinearScoreHead", "in_channels": "x"}, "model 'LinearScoreHead': "),

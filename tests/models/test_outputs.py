@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cliqa.models.build import build_model
 from cliqa.models.hyperiqa.hyper_model import HyperModel
-from cliqa.models.outputs import flat_outputs, is_channels_last, run_backbone
+from cliqa.models.outputs import flat_outputs, is_channels_last, run_backbone, token_axis
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
 
@@ -192,3 +192,46 @@ def test_a_head_of_ours_takes_two_tokens_from_mmpretrains_classifier(head: str) 
     ((cls, dist),) = model.backbone(images())
     joined = torch.cat([cls, dist], 1)
     assert torch.equal(model(images()), model.head((joined,)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        ((2, 49, 512), 1),  # 7 x 7 patches of 32 pixels
+        ((2, 197, 192), 1),  # 14 x 14 of 16, and a class token
+        ((2, 198, 192), 1),  # and one of a distillation
+        ((2, 448, 49), 2),
+        ((2, 196, 256), None),  # 14 x 14, or 16 x 16 of 14 pixels
+        ((2, 300, 512), None),
+    ],
+)
+def test_tokens_are_counted_by_the_patches_of_the_image(shape: Any, axis: int | None) -> None:
+    assert token_axis(torch.zeros(shape), torch.zeros(2, 3, 224, 224)) == axis
+
+
+@pytest.mark.parametrize("neck", [None, {**GAP, "dim": 1}])
+@pytest.mark.parametrize("extra", [0, 1])
+def test_tokens_of_values_are_not_averaged_over_their_values(neck: Any, extra: int) -> None:
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(3, 24, 8, 8)
+
+        def forward(self, batch: Tensor) -> Tensor:
+            patches = self.layer(batch).flatten(2).transpose(1, 2)
+            return torch.cat([patches[:, :extra], patches], 1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS.module_dict, "Tokens", Tokens)
+        with pytest.raises(
+            ModelError,
+            match=r"returned shape \(2, 1[67], 24\).*tokens, \(B, N, C\)\. .*tokens\.mean",
+        ):
+            quality({"type": "Tokens"}, 24, neck)(images())
+
+
+def test_a_vision_transformer_of_timm_names_the_wrapper_that_pools() -> None:
+    pytest.importorskip("timm")
+    backbone = {"type": "TIMMBackbone", "model_name": "test_vit", "img_size": 32}
+    with pytest.raises(ModelError, match=r"returns tokens here\. Use dict\(type='TimmBackbone', n"):
+        quality(backbone, 64)(images())

@@ -148,7 +148,7 @@ def test_pretrained_takes_the_backbone_or_the_whole_model(tmp_path: Path) -> Non
 def test_weights_of_another_depth_are_refused(tmp_path: Path) -> None:
     other = QualityModel(backbone=RESNET | {"depth": 50}, head=linear(128))
     torch.save(other.state_dict(), tmp_path / "other.pth")
-    with pytest.raises(ModelError, match="too many shapes differ"):
+    with pytest.raises(ModelError, match=r"29 of the QualityModel's 107 .* no place"):
         QualityModel(backbone=RESNET, head=linear(32), pretrained=str(tmp_path / "other.pth"))
 
 

@@ -19,9 +19,6 @@ from cliqa.models.quality_model import QualityModel
 from cliqa.models.weights.weights import load_weights
 from cliqa.utils.errors import ConfigError, ModelError
 
-COUNTER = "num_batches_tracked"
-"""A tensor of batch normalisation that old files lack and that features do not depend on."""
-
 
 class FeatureExtractor(nn.Module):
     """Images (B, 3, H, W) -> feature vectors (B, D), without gradients, in evaluation mode.
@@ -47,9 +44,9 @@ class FeatureExtractor(nn.Module):
         extract: Any = getattr(self.model, "extract_feat", None)
         if extract is None:
             outputs = checked_outputs(self.model(images), self.model, images)
-            return as_vector(outputs[-1], self.model)
+            return as_vector(outputs[-1], self.model, images)
         source = getattr(self.model, "backbone", self.model)
-        return as_vector(last_output(extract(images), type(source).__name__), source)
+        return as_vector(last_output(extract(images), type(source).__name__), source, images)
 
     def train(self, mode: bool = True) -> FeatureExtractor:
         """Stay in evaluation mode, for any argument."""
@@ -92,7 +89,7 @@ def build_extractor(
     if getattr(model, "head", None) is not None:
         model.head = None  # type: ignore[assignment]  # its weights need not be in the file
     if checkpoint is not None:
-        _load(model, checkpoint)
+        load_weights(model, checkpoint)
     return FeatureExtractor(model)
 
 
@@ -117,17 +114,6 @@ def last_node(arch: str) -> str:
     except NotImplementedError:  # RegNets compute with tensors while they are built
         model = torchvision.models.get_model(arch, weights=None)
     return layer_names(model)[-1]
-
-
-def _load(model: nn.Module, checkpoint: str | Path) -> None:
-    """Load a file, which must have all weights that features depend on."""
-    report = load_weights(model, checkpoint)
-    lacking = [n for n in (*report.missing, *report.mismatched) if not n.endswith(COUNTER)]
-    if lacking:
-        raise ModelError(
-            f"{report}. These weights would stay random, and so would the features. Choose the "
-            "arch that the file was made for."
-        )
 
 
 def _names_weights(config: object) -> bool:

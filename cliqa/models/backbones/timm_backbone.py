@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from cliqa.config.suggest import closest
-from cliqa.models.backbones.timm_models import timm_model
+from cliqa.models.backbones.timm_models import load_file, timm_model
 from cliqa.models.mmpretrain_bridge import import_mmpretrain
 from cliqa.models.outputs import is_channels_last
 from cliqa.registry import MODELS
@@ -70,12 +70,16 @@ class TimmBackbone(nn.Module):
         if out_indices is not None and nodes is not None:
             raise ConfigError("TimmBackbone: set out_indices or nodes, not both.")
         self.body: Any
-        self.body, self.input_statistics = timm_model(name, pretrained, dict(model_args or {}))
+        self.body, self.input_statistics = timm_model(
+            name, pretrained is True, dict(model_args or {})
+        )
         self.nodes = [nodes] if isinstance(nodes, str) else list(nodes or ())
         self.indices = None if out_indices is None and nodes is None else self._levels(out_indices)
         layers = _layers(self.body)
         self._cut(name)
         self.cut_layers = [f"body.{layer}" for layer in sorted(layers - _layers(self.body))]
+        if pretrained and pretrained is not True:
+            self.input_statistics = load_file(self, name, str(pretrained))
 
     def _levels(self, out_indices: Sequence[int] | None) -> list[int]:
         """Return the levels to compute, counted from 0; the last one for `nodes`.
@@ -204,8 +208,8 @@ class TIMMBackbone(WRAPPER):
     """
 
     instead = (
-        "A vision transformer of timm returns tokens; use mmpretrain's 'VisionTransformer', or "
-        "'TorchvisionBackbone' with nodes=['encoder']."
+        "A vision transformer of timm returns tokens here. Use dict(type='TimmBackbone', "
+        "name='...'), which gives the vector that timm's own classifier gets."
     )
     """Advice for outputs that are neither maps nor vectors."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -46,21 +45,19 @@ def import_timm() -> ModuleType:
 
 
 def timm_model(
-    name: str, pretrained: bool | str | Path, arguments: Mapping[str, Any]
+    name: str, pretrained: bool, arguments: Mapping[str, Any]
 ) -> tuple[nn.Module, InputStatistics | None]:
     """Return a whole timm network, and the statistics of images that its weights expect.
 
     Args:
         name: timm's name, with or without a tag of its weights.
-        pretrained: True for timm's own weights, which are downloaded on first use; a file; or a
-            package of `PACKAGES`.
+        pretrained: Whether it has timm's own weights, which are downloaded on first use.
         arguments: More arguments of the network.
 
     Raises:
         ConfigError: An argument is one of `OWN`.
         ModelError: timm is missing or does not know the network, the weights do not exist or do
             not fit, or the download fails.
-        CheckpointError: The file cannot be read safely.
     """
     timm = import_timm()
     _check_name(timm, name)
@@ -70,16 +67,12 @@ def timm_model(
             f"TimmBackbone: model_args: '{min(taken)}' is not an argument of the network itself. "
             "Use name, out_indices and pretrained of the TimmBackbone."
         )
-    if pretrained is True:
+    if pretrained:
         model = _downloaded(timm, name, arguments)
         published: Any = model.pretrained_cfg
         tag = published.get("tag")
         return model, _statistics(model, f"timm's '{'.'.join(filter(None, (_arch(name), tag)))}'")
-    model = timm.create_model(name, **arguments)
-    if not pretrained:
-        return model, None
-    file = _load(model, name, str(pretrained))
-    return model, _statistics(model, f"timm's '{name}' with {file.name}")
+    return timm.create_model(name, **arguments), None
 
 
 def _check_name(timm: ModuleType, name: str) -> None:
@@ -120,8 +113,21 @@ def _downloaded(timm: ModuleType, name: str, arguments: Mapping[str, Any]) -> nn
     return model
 
 
-def _load(model: nn.Module, name: str, source: str) -> Path:
-    """Load a file's weights, or those of a package, into a network; return the file."""
+def load_file(backbone: nn.Module, name: str, source: str) -> InputStatistics | None:
+    """Load a file's weights, or those of a package, into the layers that a backbone kept.
+
+    Args:
+        backbone: The backbone, with timm's network as its ``body``.
+        name: timm's name.
+        source: A file, or a package of `PACKAGES`.
+
+    Returns:
+        The statistics of images that the weights expect.
+
+    Raises:
+        ModelError: There is no such file or package, or the weights do not fit.
+        CheckpointError: The file cannot be read safely.
+    """
     package = PACKAGES.get(source)
     if package is not None and package.architecture != _arch(name):
         raise ModelError(
@@ -135,18 +141,18 @@ def _load(model: nn.Module, name: str, source: str) -> Path:
             f"pretrained '{source}': no file, and not a package of weights ({names})."
             f"{closest(source, PACKAGES)} Use True for timm's own weights."
         )
-    report = load_weights(model, path)
+    report = load_weights(backbone, path)
     if OF_TENSORFLOW in report.renaming and not name.startswith(TF):
         raise ModelError(
             f"{path}: weights of TensorFlow's EfficientNet, whose padding and batch normalisation "
             f"differ from those of '{name}', so that the features would be wrong. Set name='{TF}"
             f"{_arch(name)}'."
         )
-    return path
+    return _statistics(backbone.body, f"timm's '{name}' with {path.name}")
 
 
-def _statistics(model: nn.Module, source: str) -> InputStatistics | None:
+def _statistics(model: object, source: str) -> InputStatistics | None:
     """Return the mean and deviation in a network's own config."""
-    published: Any = model.pretrained_cfg
+    published: Any = getattr(model, "pretrained_cfg", {})
     mean, std = published.get("mean"), published.get("std")
     return InputStatistics(tuple(mean), tuple(std), source) if mean and std else None

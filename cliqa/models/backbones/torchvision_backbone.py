@@ -71,7 +71,7 @@ class TorchvisionBackbone(nn.Module):
         known = set(torchvision.models.list_models(module=torchvision.models)) - set(NOT_IN_ORDER)
         if arch not in known:
             raise ModelError(f"torchvision has no backbone '{arch}'.{closest(arch, known)}")
-        self.body, self.input_statistics = _model(arch, weights)
+        self.body, self.input_statistics, file = _model(arch, weights)
         is_swin = isinstance(self.body, SwinTransformer)
         self.channels_last_out = is_swin if channels_last_out is None else channels_last_out
         self.nodes = [nodes] if isinstance(nodes, str) else list(nodes)
@@ -80,6 +80,8 @@ class TorchvisionBackbone(nn.Module):
         # the whole encoder is the node of what comes after the blocks
         self.cut_layers = [f"body.{'encoder.ln' if n == 'encoder' else n}" for n in cut]
         _drop_others(self.body, self.layers)
+        if file is not None:
+            load_weights(self, file)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return one map (B, C, h, w) per node, shallow to deep, for images (B, 3, H, W)."""
@@ -168,10 +170,14 @@ def _drop_others(model: nn.Module, layers: Sequence[str]) -> None:
             delattr(model, name)
 
 
-def _model(arch: str, weights: str | None) -> tuple[nn.Module, InputStatistics | None]:
-    """Return the whole torchvision model with its weights, and what these expect of images."""
+def _model(arch: str, weights: str | None) -> tuple[nn.Module, InputStatistics | None, str | None]:
+    """Return the whole torchvision model, with its own weights if they are asked for by name.
+
+    Returns:
+        The model, what its weights expect of images, and a file of weights that is still to load.
+    """
     if weights is None:
-        return torchvision.models.get_model(arch, weights=None), None
+        return torchvision.models.get_model(arch, weights=None), None, None
     published = torchvision.models.get_model_weights(arch)
     name = weights.removeprefix(f"{published.__name__}.")
     if name != "DEFAULT" and name not in published.__members__:
@@ -182,8 +188,7 @@ def _model(arch: str, weights: str | None) -> tuple[nn.Module, InputStatistics |
                 f"weights '{weights}': no file, and not torchvision's for {arch} ({names})."
                 f"{closest(weights, published.__members__)}"
             )
-        load_weights(model, weights)
-        return model, None
+        return model, None, weights
     try:
         model = torchvision.models.get_model(arch, weights=name, progress=on_terminal())
     except (OSError, RuntimeError) as error:  # no network; a file whose hash is wrong
@@ -192,4 +197,4 @@ def _model(arch: str, weights: str | None) -> tuple[nn.Module, InputStatistics |
         raise NoDownloadError(what, str(error), file) from error
     steps = published[name].transforms()
     source = f"torchvision's '{published[name]}'"
-    return model, InputStatistics(tuple(steps.mean), tuple(steps.std), source)
+    return model, InputStatistics(tuple(steps.mean), tuple(steps.std), source), None

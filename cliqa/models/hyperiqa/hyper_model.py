@@ -8,13 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from cliqa.models.outputs import SURPRISES, checked_outputs, run_backbone
+from cliqa.models.backbones.probe import probed
+from cliqa.models.outputs import checked_outputs, run_backbone
 from cliqa.models.quality_model import QualityModel
 from cliqa.registry import MODELS
 from cliqa.utils.errors import ModelError
-
-PROBE = 224
-"""Edge of the test image for finding a backbone's channels."""
 
 
 @MODELS.register_module()
@@ -70,7 +68,6 @@ class HyperModel(QualityModel):
         return neck(_maps(run_backbone(self.backbone, images)))
 
 
-@torch.no_grad()
 def channels(backbone: nn.Module) -> tuple[int, ...]:
     """Return the channels of a backbone's maps, from a forward pass that does not change it.
 
@@ -78,22 +75,14 @@ def channels(backbone: nn.Module) -> tuple[int, ...]:
         backbone: Images (B, 3, H, W) -> maps (B, C, h, w).
 
     Raises:
-        ModelError: It cannot process an image of 224 px, or returns no maps.
+        ModelError: It cannot process a black image, or returns no maps.
     """
-    training = backbone.training
-    device = next((p.device for p in backbone.parameters()), torch.device("cpu"))
-    backbone.eval()
-    images = torch.zeros(1, 3, PROBE, PROBE, device=device)
-    try:
-        outputs = backbone(images)
-    except (RuntimeError, ValueError, *SURPRISES) as error:
-        raise ModelError(
-            f"the {type(backbone).__name__} cannot process an image of {PROBE} px to find its "
-            f"channels ({error}). Set them: model.neck.in_channels=(...)."
-        ) from error
-    finally:
-        backbone.train(training)
-    return tuple(level.shape[1] for level in _maps(checked_outputs(outputs, backbone, images)))
+    outputs = probed(
+        lambda image: checked_outputs(backbone(image), backbone, image),
+        backbone,
+        key="model.neck.in_channels=(...)",
+    )
+    return tuple(level.shape[1] for level in _maps(outputs))
 
 
 def _maps(maps: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cliqa.config.suggest import closest
 from cliqa.models.language.torchscript_file import is_torchscript, read_torchscript
+from cliqa.models.weights.gaps import foreign
 from cliqa.utils.archive import ArchiveError
 from cliqa.utils.checkpoint import DAMAGE, load_checkpoint
 from cliqa.utils.errors import ConfigError, ModelError, first_line
@@ -120,6 +121,9 @@ def load_tower(tower: nn.Module, path: str | Path, prefix: str = "") -> None:
         for name, tensor in own.items()
         if _shape(file.get(prefix + name)) != _shape(tensor)
     ]
+    below = {k[len(prefix) :]: v for k, v in file.items() if k.startswith(prefix)}
+    left = {name: tensor for name, tensor in below.items() if name not in own}
+    wrong += [f"{prefix}{name} has no place in it" for name in foreign(tower, left, list(own))]
     if wrong:
         more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise ModelError(

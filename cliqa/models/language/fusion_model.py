@@ -39,7 +39,7 @@ class FusionModel(ImageTextModel):
         width: D of the common space; None to compare both encoders' features as they are.
         heads: Heads of the attention; they share D among them.
         temperature: See `ImageTextModel`.
-        pretrained: A local file of weights, for the backbone or the whole model.
+        pretrained: A local file of weights; see `QualityModel`.
         freeze: Names of parts that are not trained; see `freeze_parts`.
 
     Raises:
@@ -53,7 +53,7 @@ class FusionModel(ImageTextModel):
         self,
         backbone: Mapping[str, Any],
         texts: str | Path | None,
-        in_channels: int,
+        in_channels: int | None = None,
         text_encoder: Mapping[str, Any] | None = None,
         width: int | None = 64,
         heads: int = 4,
@@ -62,7 +62,9 @@ class FusionModel(ImageTextModel):
         freeze: Sequence[str] = (),
     ) -> None:
         super().__init__(backbone, texts, in_channels, text_encoder, width, temperature)
-        self.head = FusionHead(in_channels, self.text_encoder.output_dim, width, temperature, heads)
+        self.head = FusionHead(
+            self.head.in_channels, self.text_encoder.output_dim, width, temperature, heads
+        )
         self._kept_words = KeptFeatures("words")
         self.load_and_freeze(pretrained, freeze)
 

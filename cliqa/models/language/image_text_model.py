@@ -39,7 +39,7 @@ class ImageTextModel(QualityModel):
         width: D of the common space; None to compare both encoders' features as they are.
         temperature: Initial divisor of the cosines; it is trained, and at least 0.01.
         neck: Config of a neck between image encoder and projection.
-        pretrained: A local file of weights, for the backbone or the whole model.
+        pretrained: A local file of weights; see `QualityModel`.
         freeze: Names of parts that are not trained: ``["text_encoder"]``; see `freeze_parts`.
 
     Attributes:
@@ -60,7 +60,7 @@ class ImageTextModel(QualityModel):
         self,
         backbone: Mapping[str, Any],
         texts: str | Path | None,
-        in_channels: int,
+        in_channels: int | None = None,
         text_encoder: Mapping[str, Any] | None = None,
         width: int | None = 64,
         temperature: float = 0.07,
@@ -75,7 +75,7 @@ class ImageTextModel(QualityModel):
                 f"model.text_encoder '{type(encoder).__name__}': is not a text encoder. Use "
                 "'TextTransformer' or 'CLIPText'."
             )
-        head = {"type": "ImageTextHead", "in_channels": in_channels, "width": width}
+        head: dict[str, Any] = {"type": "ImageTextHead", "in_channels": in_channels, "width": width}
         head |= {"text_channels": encoder.output_dim, "temperature": temperature}
         super().__init__(backbone, head, neck)
         self.text_encoder = encoder

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import product
+from pathlib import Path
 
 import torch
 from torch import nn
+
+from cliqa.utils.errors import ModelError
 
 LEAST_SHARE = 0.3
 """Minimum share of names with a prefix for it to count as a wrapper's."""
@@ -21,28 +24,43 @@ SAME_ORDER = frozenset({"MobileNetV2", "MobileNetV3", "VGG"})
 Tensors = Mapping[str, torch.Tensor]
 
 
-def best_match(file: Tensors, model: Tensors) -> tuple[dict[str, str], str]:
+def best_match(
+    file: Tensors, model: Tensors, path: str | Path = "file"
+) -> tuple[dict[str, str], str]:
     """Return the change of prefixes under which most of a file fits a model.
 
     Args:
         file: The file's tensors by name.
         model: The model's tensors by name.
+        path: The file's path, for the message.
 
     Returns:
         The file's name for each of the model's names that the file has (in any shape), and a
         description of the change, empty if the names are equal.
+
+    Raises:
+        ModelError: Several parts of the file fit equally well, such as two encoders, and the names
+            of none are the model's own.
     """
     best: dict[str, str] = {}
     best_fits = 0
-    words = ""
+    change, rivals = ("", ""), [""]
     for strip, add in product(_prefixes(file), _prefixes(model)):
         names = {add + source[len(strip) :]: source for source in file if source.startswith(strip)}
         names = {name: source for name, source in names.items() if name in model}
         fits = sum(model[name].shape == file[source].shape for name, source in names.items())
         if fits > best_fits or (not best and names):
-            best, best_fits = names, fits
-            words = f"renamed '{strip}*' to '{add}*'" if strip or add else ""
-    return best, words
+            best, best_fits, change, rivals = names, fits, (strip, add), [strip]
+        elif fits == best_fits > 0 and not {*names.values()} & {*best.values()}:
+            rivals.append(strip)
+    strip, add = change
+    if len(rivals) > 1 and strip != add:
+        found = ", ".join(f"{one}*" for one in rivals)
+        raise ModelError(
+            f"{path}: several parts of it fit the model equally well: {found}. Choose one: "
+            f"load_from=dict(path='...', prefix='{rivals[0].rstrip('.')}')."
+        )
+    return best, f"renamed '{strip}*' to '{add}*'" if strip or add else ""
 
 
 def _prefixes(names: Iterable[str]) -> list[str]:

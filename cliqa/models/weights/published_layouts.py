@@ -1,6 +1,8 @@
-"""Weights in published layouts as ours: HyperIQA's, its descendants' and pyiqa's; EfficientNets'.
+"""Weights in published layouts as ours: HyperIQA's, its descendants' and pyiqa's; backbones'.
 
-pyiqa (IQA-PyTorch) retrained HyperIQA on scores of 0..1, and uses other names.
+pyiqa (IQA-PyTorch) retrained HyperIQA on scores of 0..1, and uses other names. Its forward pass is
+the published one, with timm's ResNet-50 (torchvision's structure and names); it resizes images to
+224 x 224 (bicubic), where the published code averages 25 random crops of that size.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from cliqa.models.weights.efficientnet_layout import (
     from_efficientnet_pytorch,
     is_efficientnet_pytorch,
 )
+from cliqa.models.weights.timm_layout import WORDS as OF_TIMM
+from cliqa.models.weights.timm_layout import from_timm
 
 WORDS = (
     "read in the layout of HyperIQA's published code (where its scores are 0..100, the model needs "
@@ -94,6 +98,9 @@ def from_published(
     """
     if is_efficientnet_pytorch(file, model):
         return from_efficientnet_pytorch(file, model), OF_EFFICIENTNET
+    of_timm = from_timm(file, model)
+    if of_timm is not None:
+        return of_timm, OF_TIMM
     found = [(name, mark) for mark in MARKS for name in file if f".{name}".endswith(f".{mark}")]
     if not found:
         return file, ""

@@ -13,7 +13,8 @@ from torch import nn
 from cliqa.config.arguments import checked_arguments
 from cliqa.config.suggest import closest, listed
 from cliqa.models.freezing import FreezeReport, check_patterns, freeze_parts
-from cliqa.models.weights.weights import SHOWN, WeightReport, load_weights
+from cliqa.models.weights.gaps import SHOWN
+from cliqa.models.weights.weights import WeightReport, load_weights
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import home_path
 
@@ -31,8 +32,7 @@ class StartOptions:
     prefix: str = ""
     drop: Sequence[str] = ()
     freeze: Sequence[str] = ()
-    strict: bool = False
-    least_matched: float = 0.5
+    strict: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,11 @@ def start_from(model: nn.Module, source: str | Path | Mapping[str, Any]) -> Star
 
             * ``path``: the file.
             * ``prefix``: use only the file's tensors below this name (``"teacher"``).
-            * ``drop``: names of the model's parts that keep their initial values: ``["head"]``, if
-              the file's classes differ.
+            * ``drop``: names of the model's parts that start anew: ``["head"]``, if the file has
+              none, or one of other classes.
             * ``freeze``: names of the model's parts that are not trained; see `freeze_parts`.
-            * ``strict``: refuse a tensor that is missing, unexpected or of another shape.
-            * ``least_matched``: minimum share of the tensors (except dropped ones) that must fit;
-              unless 0, all of the backbone's must fit.
+            * ``strict``: False loads whatever fits; otherwise all that is not dropped must be in
+              the file, and nothing else of these parts.
 
     Returns:
         The loaded and frozen tensors; also logged, as a warning if many are left over.
@@ -143,6 +142,11 @@ def _arguments(source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
         )
     known = [field.name for field in fields(StartOptions)]
     for key in source:
+        if key == "least_matched":
+            raise ConfigError(
+                f"{WHERE}.least_matched: all that is not named in drop must be in the file now. "
+                "Write strict=False in its place to load whatever fits."
+            )
         if key not in known:
             raise ConfigError(
                 f"{WHERE}: unknown key '{key}'.{closest(str(key), known)} "
@@ -153,9 +157,6 @@ def _arguments(source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
             f"{WHERE}.path: expected the path of a file of weights, got {source.get('path')!r}."
         )
     options = StartOptions(**checked_arguments(StartOptions, source, f"{WHERE}."))
-    share = options.least_matched
-    if not 0 <= share <= 1:
-        raise ConfigError(f"{WHERE}.least_matched: expected a share 0..1, got {share!r}.")
     path = home_path(options.path)
     return {
         **vars(options),

@@ -1,23 +1,29 @@
-"""Loading weights from a file into a model, with a report of matched tensors."""
+"""Loading weights from a file into a model: all that it has must be there, or be named as new."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os.path import commonprefix
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from cliqa.config.suggest import listed
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.models.pruned import apply_pruning, pruning_in, pruning_of
-from cliqa.models.weights.gaps import foreign, gap_text, of_backbone, partial_parts
+from cliqa.models.weights.gaps import (
+    foreign,
+    grouped,
+    is_beside,
+    learnt,
+    new_parts,
+    strangers,
+)
 from cliqa.models.weights.names import best_match, match_by_order, resized
 from cliqa.models.weights.published_layouts import from_published
+from cliqa.models.weights.states import state_of_file
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ModelError
 
@@ -26,11 +32,8 @@ logger = logging.getLogger(__name__)
 TEXTS = "_extra_state"
 """The name under which a state holds the texts of a model of images and texts."""
 
-SHOWN = 4
-"""Names shown of each list in a report."""
-
-MOST_MISMATCHED = 0.1
-"""Maximum share of common names with another shape: a new head has few, another depth more."""
+MUCH = 0.1
+"""Share of a file's tensors without a place in the model that is worth a warning."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,8 @@ class WeightReport:
         mismatched: The model's tensors that have another shape in the file.
         renaming: Description of changes of the file's names and shapes; empty if there are none.
         dropped: The model's tensors that kept their values on request; not in the lists above.
-        random: The backbone's trained tensors among the missing and mismatched ones.
-        gaps: A text on how the model's backbone differs from the file's; empty if it does not.
-        partial: Parts beside the backbone of which the file has only some tensors.
+        random: The trained ones among the missing and mismatched tensors.
+        foreign: The unexpected tensors that are weights inside a part of the model.
     """
 
     path: Path
@@ -58,8 +60,7 @@ class WeightReport:
     renaming: str
     dropped: tuple[str, ...] = ()
     random: tuple[str, ...] = ()
-    gaps: str = ""
-    partial: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
     @property
     def fraction(self) -> float:
@@ -73,14 +74,18 @@ class WeightReport:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether more than a new head is left over in the model, or much in the file."""
+        """Whether a part of the model has random weights, or much of the file is not used."""
         source = len(self.matched) + len(self.mismatched) + len(self.unexpected)
-        return bool(self.gaps or self.partial) or len(self.unexpected) > 0.1 * source
+        return bool(self.random or self.foreign) or len(self.unexpected) > MUCH * source
+
+    @property
+    def summary(self) -> str:
+        """How many of the model's tensors matched, under which changes of names."""
+        matched = f"{self.path}: {len(self.matched)} of the model's {self.total} tensors matched"
+        return "; ".join(filter(None, (matched, self.renaming)))
 
     def __str__(self) -> str:
-        parts = [f"{self.path}: {len(self.matched)} of the model's {self.total} tensors matched"]
-        if self.renaming:
-            parts.append(self.renaming)
+        parts = [self.summary]
         for title, names in (
             ("missing", self.missing),
             ("of another shape", self.mismatched),
@@ -88,41 +93,42 @@ class WeightReport:
             ("dropped", self.dropped),
         ):
             if names:
-                parts.append(f"{len(names)} {title} ({listed(names, SHOWN)})")
-        if self.partial:
-            parts.append(f"of {', '.join(self.partial)} a part only")
-        return "; ".join(filter(None, (*parts, self.gaps)))
+                parts.append(f"{len(names)} {title} ({grouped(names)})")
+        return "; ".join(parts)
 
 
 def load_weights(
     model: nn.Module,
     path: str | Path,
     *,
-    strict: bool = False,
+    strict: bool = True,
     prefix: str = "",
-    least_matched: float = 0.5,
     drop: Sequence[str] = (),
+    backbone_alone: bool = False,
     log: bool = True,
 ) -> WeightReport:
     """Load a file's weights into a model.
 
-    Wrappers' prefixes (``module.``, ``backbone.``, ``model.`` ...) are removed or added as
-    needed, the state dict is found inside a training checkpoint, and torchvision's MobileNetV2,
-    MobileNetV3 and VGG weights are renamed for mmpretrain's backbones, those of HyperIQA's
-    published code and of its descendants for this package's models.
+    All that the model has learnt must be in the file, except for what `drop` names; and the file
+    may have no weights that belong inside a part of the model which has no place for them. What
+    else it has (the classifier of a backbone's file, an optimizer's state) is left out.
+
+    The state dict is found inside a training checkpoint (`state_of_file`), wrappers' prefixes
+    (``module.``, ``backbone.``, ``model.`` ...) are removed or added, and the layouts in
+    `cliqa.models.weights.published_layouts` are renamed.
 
     Args:
         model: The model; not changed if the weights do not fit. For the checkpoint of a pruned
             model it is pruned first.
         path: A file of tensors and plain types.
-        strict: Refuse anything missing, unexpected or of another shape.
+        strict: False: load whatever fits, even from another architecture; the rest of the model
+            keeps its initial values, with a warning.
         prefix: Use only the file's tensors below this name (``"teacher"``).
-        least_matched: Minimum share of the model's tensors that must fit. For any value but 0 the
-            backbone must fit completely, and the file must have no other weights inside it. 0
-            loads all matching tensors, even from another architecture.
-        drop: Names of the model's parts, as for `freeze_parts`, that keep their values even if the
-            file has others. They count neither for `strict` nor for `least_matched`.
-        log: Log the report, as a warning if much is left over.
+        drop: Names of the model's parts, as for `freeze_parts`, that keep their initial values:
+            ``["head"]``. They need not be in the file, and are not read if they are.
+        backbone_alone: The file may be that of a backbone or of a classifier with this backbone:
+            a part beside the backbone of which it has nothing keeps its initial values.
+        log: Log the report, as a warning if a part stays random or much is left over.
 
     Returns:
         The report.
@@ -135,22 +141,25 @@ def load_weights(
     check_patterns(model, drop, "drop")
     content = load_checkpoint(path)
     apply_pruning(model, pruning_in(content) or pruning_of(model))
-    held = _below(_tensors(content), prefix, path)
+    held, which = state_of_file(content, prefix, path)
     _take_texts(model, held)
     state = model.state_dict()
     file, layout = from_published(held, state)
     own = {name: tensor for name, tensor in state.items() if not matches(name, drop)}
-    names, renaming = best_match(file, own)
-    if len(names) < least_matched * len(own):
-        by_order = {k: v for k, v in match_by_order(file, model).items() if k in own}
-        if len(by_order) > len(names):
-            names, renaming = by_order, "renamed by order from torchvision's layout"
+    names, renaming = best_match(file, own, path)
+    by_order = {k: v for k, v in match_by_order(file, model).items() if k in own}
+    if len(by_order) > len(names):
+        names, renaming = by_order, "renamed by order from torchvision's layout"
     fitted = resized(file, model, names)
     file = {**file, **fitted}
     words = f"resized {', '.join(fitted)}" if fitted else ""
-    renaming = "; ".join(filter(None, (layout, renaming, words)))
+    renaming = "; ".join(filter(None, (which, layout, renaming, words)))
     report = _report(path, model, file, names, renaming, drop)
-    _refuse_misfit(report, type(model).__name__, strict, least_matched)
+    if strict:
+        report = _of_backbone(report, model, file) if backbone_alone else report
+        _refuse_gaps(report, model)
+    elif not report.matched:
+        raise ModelError(f"{report}. Choose another file.")
     fitting = {name: file[source] for name, source in names.items() if name in report.matched}
     model.load_state_dict(fitting, strict=False)
     if log:
@@ -199,7 +208,6 @@ def _report(
         key for key in file if key not in used and not (key in ours and matches(ours[key], drop))
     )
     left = {ours[key]: file[key] for key in unexpected if key in ours}
-    random = of_backbone(model, (*missing, *mismatched))
     return WeightReport(
         path,
         matched,
@@ -208,67 +216,62 @@ def _report(
         mismatched,
         renaming,
         dropped=tuple(name for name in state if name not in own),
-        random=random,
-        gaps=gap_text(model, random, foreign(model, left, matched)),
-        partial=partial_parts(model, matched, (*missing, *mismatched)),
+        random=learnt(model, (*missing, *mismatched)),
+        foreign=foreign(model, left, matched),
     )
 
 
-def _refuse_misfit(report: WeightReport, model: str, strict: bool, least_matched: float) -> None:
-    """Raise a ModelError if too little fits."""
-    too_little = report.fraction < least_matched
-    common = len(report.matched) + len(report.mismatched)
-    another = len(report.mismatched) > max(2, MOST_MISMATCHED * common)  # another architecture
-    if too_little or (least_matched and another):
-        limit = f"at least {least_matched:.0%} must fit" if too_little else "too many shapes differ"
-        raise ModelError(
-            f"{report}. That is {report.fraction:.0%} of the {model}; {limit}. Choose the file of "
-            "this very architecture; for torchvision's files use 'TorchvisionBackbone'."
-        )
-    if least_matched and report.gaps:
-        raise ModelError(f"{report}. {_way_out(report)}")
-    if strict and (report.missing or report.unexpected or report.mismatched):
-        raise ModelError(f"{report}. With strict=True everything must fit the {model}.")
+def _of_backbone(
+    report: WeightReport, model: nn.Module, file: Mapping[str, torch.Tensor]
+) -> WeightReport:
+    """Return a report in which a backbone's file may lack the other parts.
+
+    A file with other weights than a backbone's and a classifier's is not one: those that have no
+    place in the model count as foreign then.
+    """
+    new = new_parts(model, report.matched, report.random)
+    if not new:
+        return report
+    cut = [layer for part in model.modules() for layer in getattr(part, "cut_layers", ())]
+    more = strangers({name: file[name] for name in report.unexpected}, cut)
+    if more:
+        return replace(report, foreign=more)
+    old = tuple(name for name in report.random if name.partition(".")[0] not in new)
+    return replace(report, random=old)
 
 
-def _way_out(report: WeightReport) -> str:
-    """Return advice for a file that lacks tensors of the backbone."""
-    anyway = "least_matched=0 loads all matching tensors"
+def _refuse_gaps(report: WeightReport, model: nn.Module) -> None:
+    """Raise a ModelError if a trained part of the model stays random, or the file has more."""
+    faults, kind = [], type(model).__name__
     if report.random:
-        part = ".".join(report.random[0].split(".")[:2])
-        anyway = f"drop=['{part}'] reinitialises that part, and {anyway}"
+        count = len(learnt(model, model.state_dict()))
+        faults.append(
+            f"{len(report.random)} of the {kind}'s {count} trained tensors would stay random "
+            f"({grouped(report.random)})"
+        )
+        others = len(set(report.random) & set(report.mismatched))
+        if others:
+            faults[-1] += f", {others} of them because of another shape in the file"
+    if report.foreign:
+        count = len(report.foreign)
+        faults.append(
+            f"{count} of the file's weights have no place in the {kind} ({grouped(report.foreign)})"
+        )
+    if faults:
+        advice = _way_out(model, report.random)
+        raise ModelError(f"{report.summary}; {', and '.join(faults)}. {advice}")
+
+
+def _way_out(model: nn.Module, random: Sequence[str]) -> str:
+    """Return advice for a file that does not fit."""
+    anyway = "strict=False loads whatever fits"
+    parts = {
+        name.partition(".")[0] if is_beside(model, name) else ".".join(name.split(".")[:2])
+        for name in random
+    }
+    if 0 < len(parts) <= len(("backbone", "neck", "head")):
+        anyway = f"drop={sorted(parts)} lets what is named start anew, and {anyway}"
     return (
         "Choose the file of this very architecture. In a config's load_from=dict(path='...'), "
         f"{anyway}."
     )
-
-
-def _below(tensors: dict[str, torch.Tensor], prefix: str, path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors below a prefix, without it.
-
-    Raises:
-        ModelError: There are none.
-    """
-    start = f"{prefix.rstrip('.')}." if prefix else ""
-    found = {name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)}
-    if not found:
-        where = f" below '{prefix}'" if prefix else ""
-        raise ModelError(f"{path}: holds no named tensors{where}.")
-    return found
-
-
-def _tensors(state: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
-    """Return the largest dict of named tensors in a checkpoint: the state dict.
-
-    In a run's checkpoint it is the model's entry: a plugin may have several tensors per weight.
-    """
-    strategy = state.get("strategy")
-    if isinstance(strategy, Mapping) and isinstance(strategy.get("model"), Mapping):
-        return _tensors(strategy["model"])
-    own = {
-        name: value
-        for name, value in state.items()
-        if isinstance(name, str) and isinstance(value, torch.Tensor)
-    }
-    nested = [_tensors(value) for value in state.values() if isinstance(value, Mapping)]
-    return max([own, *nested], key=len)

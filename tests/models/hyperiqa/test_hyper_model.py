@@ -212,7 +212,7 @@ def test_a_backbone_without_maps_is_refused() -> None:
 def test_a_backbone_for_another_size_asks_for_its_channels() -> None:
     large = {**SWIN, "window_size": 14}
     with pytest.raises(
-        ModelError, match=r"cannot process an image of 224 px.*model\.neck\.in_channels"
+        ModelError, match=r"cannot process an image of 224 x 224 px.*model\.neck\.in_channels"
     ):
         build_model(config("deepest", large))
     given = config("deepest", large)

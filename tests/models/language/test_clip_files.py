@@ -75,3 +75,19 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "clip", None)
     with pytest.raises(ModelError, match=r"CLIPText needs the package clip.*'cliqa\[clip\]', or r"):
         import_clip("CLIPText", "read")
+
+
+def test_a_file_with_more_blocks_is_refused(
+    clip_file: Path, tiny_clip: Any, tmp_path: Path
+) -> None:
+    state = dict(tiny_clip.state_dict())
+    more = {
+        name.replace("resblocks.0.", "resblocks.9."): tensor
+        for name, tensor in state.items()
+        if name.startswith("visual.transformer.resblocks.0.")
+    }
+    torch.save({**state, **more}, tmp_path / "deeper.pt")
+    with pytest.raises(
+        ModelError, match=r"visual\.transformer\.resblocks\.9\.\S+ has no place in it"
+    ):
+        load_tower(tiny_clip.visual, tmp_path / "deeper.pt", "visual.")

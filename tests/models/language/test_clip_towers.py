@@ -96,8 +96,7 @@ def test_maps_before_the_projection_are_those_of_the_whole_tower(
         patches = kept[level][1:].permute(1, 2, 0)  # (B, D, h w)
         torch.testing.assert_close(maps.flatten(2), patches)
     first = CLIPVision(clip_arch, out_indices=[0]).eval()
-    report = load_weights(first, clip_file_of(whole, clip_file.parent))
-    assert not report.gaps
+    load_weights(first, clip_file_of(whole, clip_file.parent))
     torch.testing.assert_close(first(images)[0], found[1])
 
 

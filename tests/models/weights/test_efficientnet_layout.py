@@ -80,7 +80,7 @@ def test_the_package_in_timms_network_gives_its_own_outputs(
     file: dict[str, Tensor], size: int
 ) -> None:
     model = timm.create_model("tf_efficientnet_lite0").eval()
-    report = load_weights(model, PACKAGES[NAME].file(NAME), strict=True)
+    report = load_weights(model, PACKAGES[NAME].file(NAME))
     assert (len(report.matched), report.missing, report.unexpected) == (296, (), ())
     images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     levels, logits = reference(file, images)
