@@ -1,6 +1,7 @@
 """Weights in published layouts as ours: HyperIQA's, its descendants' and pyiqa's; EfficientNets'.
 
-pyiqa (IQA-PyTorch) retrained HyperIQA on scores of 0..1, and uses other names.
+pyiqa (IQA-PyTorch) retrained HyperIQA on scores of 0..1, and uses other names. The layouts of
+other quality models are in `cliqa.models.weights.iqa_layouts`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from cliqa.models.weights.efficientnet_layout import (
     from_efficientnet_pytorch,
     is_efficientnet_pytorch,
 )
+from cliqa.models.weights.iqa_layouts import from_iqa_layout
 
 WORDS = (
     "read in the layout of HyperIQA's published code (where its scores are 0..100, the model needs "
@@ -96,12 +98,13 @@ def from_published(
         return from_efficientnet_pytorch(file, model), OF_EFFICIENTNET
     found = [(name, mark) for mark in MARKS for name in file if f".{name}".endswith(f".{mark}")]
     if not found:
-        return file, ""
+        renamed, words = from_iqa_layout(file, model)
+        return (renamed, words) if words else (file, "")
     name, mark = found[0]
     prefix = name.removesuffix(mark)
     own = any(name.startswith("backbone.body.") for name in model)
     backbone = "backbone.body." if own else "backbone."
-    renamed: dict[str, Tensor] = {}
+    renamed = {}
     for name, tensor in file.items():
         if name.endswith("attn.relative_position_index"):
             tensor = tensor.flatten()  # torchvision's has one axis
