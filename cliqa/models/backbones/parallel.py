@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cliqa.models.backbones.downloads import NoDownloadError
 from cliqa.models.mmpretrain_bridge import build_part
 from cliqa.models.outputs import run_backbone
 from cliqa.registry import MODELS
@@ -23,19 +24,17 @@ class ParallelBackbones(nn.Module):
 
     Raises:
         ConfigError: There is none, or a config is wrong.
+        ModelError: The weights of one do not fit, or cannot be downloaded.
     """
 
     def __init__(self, branches: Sequence[Mapping[str, Any]]) -> None:
         super().__init__()
-        if not branches or isinstance(branches, Mapping):
+        if not branches:
             raise ConfigError(
-                f"ParallelBackbones: branches must be a list of backbones, got {branches!r}. Write "
+                "ParallelBackbones: branches is empty. Name backbones: "
                 "branches=[dict(type='TorchvisionBackbone', ...), dict(type='SCNN')]."
             )
-        self.branches = nn.ModuleList(
-            build_part(config, f"model.backbone.branches[{index}]")
-            for index, config in enumerate(branches)
-        )
+        self.branches = nn.ModuleList(_build(index, one) for index, one in enumerate(branches))
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return the maps and vectors of all branches.
@@ -44,3 +43,12 @@ class ParallelBackbones(nn.Module):
             ModelError: A branch cannot process the images.
         """
         return tuple(output for branch in self.branches for output in run_backbone(branch, images))
+
+
+def _build(index: int, config: Mapping[str, Any]) -> nn.Module:
+    """Return a branch; the advice for a failed download names its own key."""
+    try:
+        return build_part(config, f"model.backbone.branches[{index}]")
+    except NoDownloadError as error:
+        option = f"branches.{index}.{error.option}"
+        raise NoDownloadError(*error.details, option, error.none) from error
