@@ -43,12 +43,15 @@ def save_checkpoint(path: str | Path, state: object) -> None:
         seal_zip(file)
 
 
-def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") -> dict[str, Any]:
+def load_checkpoint(
+    path: str | Path, map_location: str | torch.device = "cpu", alone: str | None = None
+) -> dict[str, Any]:
     """Read a checkpoint with ``weights_only=True``, after checking its checksum; or safetensors.
 
     Args:
         path: The file.
         map_location: The device of its tensors.
+        alone: The name that a file of a single tensor gives it; None refuses such a file.
 
     Returns:
         The state that was saved.
@@ -75,6 +78,8 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
         raise CheckpointError(
             f"{path}: damaged or not a PyTorch checkpoint ({first_line(error)}).{_advice(path)}"
         ) from error
+    if alone is not None and isinstance(state, torch.Tensor):
+        state = {alone: state}
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: holds a {type(state).__name__}, not a dict of tensors.")
     _check_tensors(state, path)

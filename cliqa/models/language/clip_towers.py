@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.models.input_statistics import InputStatistics
+from cliqa.models.language.attention_pool import AttentionPool
 from cliqa.models.language.clip_files import import_clip, load_tower, sizes_of
 from cliqa.models.language.text_encoder import TextEncoder
 from cliqa.registry import MODELS
@@ -72,22 +73,26 @@ class CLIPText(TextEncoder):
         Raises:
             ModelError: A text is too long.
         """
-        try:
-            ids: Tensor = import_clip(*NEEDED).tokenize(list(texts), self.length)
-        except RuntimeError as error:
-            raise ModelError(f"CLIPText: a text is too long. {error}.") from error
-        longest = int(ids.argmax(1).max()) + 1
-        return ids[:, :longest].long().to(self.positional_embedding.device)
+        return self.tokenize(texts).to(self.positional_embedding.device)
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """Return the ids as `ids` does, in the CPU's memory."""
+        with torch.device("cpu"):  # also while a model is built without memory
+            try:
+                ids: Tensor = import_clip(*NEEDED).tokenize(list(texts), self.length)
+            except RuntimeError as error:
+                raise ModelError(f"CLIPText: a text is too long. {error}.") from error
+            longest = int(ids.argmax(1).max()) + 1
+            return ids[:, :longest].long()
 
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
         """Return the tokens of each text, the start's and the end's included."""
         import_clip(*NEEDED)
         from clip.clip import _tokenizer as tokenizer  # noqa: PLC0415  the package has no other way
 
-        ids, ends = self.ids(texts), self.ids(texts).argmax(1)
         return [
-            [tokenizer.decoder[int(i)].replace("</w>", "") for i in row[: int(end) + 1]]
-            for row, end in zip(ids, ends, strict=True)
+            [tokenizer.decoder[int(i)].replace("</w>", "") for i in row[: int(row.argmax()) + 1]]
+            for row in self.tokenize(texts)
         ]
 
 
@@ -101,7 +106,7 @@ class CLIPVision(nn.Module):
 
     Images must be normalised with CLIP's mean and deviation (``mean=[0.481, 0.458, 0.408],
     std=[0.269, 0.261, 0.276]``). All but a ResNet's maps need images of the model's own size (224
-    pixels).
+    pixels), unless `positions` is False.
 
     Args:
         arch: Which model; see `CLIPText`.
@@ -110,6 +115,8 @@ class CLIPVision(nn.Module):
             features: the blocks of a vision transformer, whose tokens of the patches are the map,
             or the four stages of a ResNet, counted from 0; negative ones count from the end.
             Layers after the last of them are dropped.
+        positions: Add the learnt positions to a ResNet's last map before it is pooled. False for
+            images of any size: CLIP-IQA's `AttentionPool`.
 
     Attributes:
         input_statistics: Mean and deviation that the weights expect; None without weights. A run
@@ -117,7 +124,8 @@ class CLIPVision(nn.Module):
         cut_layers: The dropped layers, which a file of weights may still have.
 
     Raises:
-        ConfigError: `arch` is unknown, or a level does not exist.
+        ConfigError: `arch` is unknown, a level does not exist, or `positions` is False for a vision
+            transformer.
         ModelError: The package ``clip`` is missing, or the file does not fit.
         CheckpointError: The file cannot be read safely.
     """
@@ -127,6 +135,7 @@ class CLIPVision(nn.Module):
         arch: str | Mapping[str, Any] = "ViT-B/32",
         pretrained: str | Path | None = None,
         out_indices: Sequence[int] | None = None,
+        positions: bool = True,
     ) -> None:
         super().__init__()
         sizes = sizes_of(arch)
@@ -148,11 +157,27 @@ class CLIPVision(nn.Module):
             self.visual = clip.model.ModifiedResNet(
                 sizes["vision_layers"], self.output_dim, width * 32 // 64, self.size, width
             )
+        self.positions = positions
+        if not positions:
+            self._drop_positions(width)
         self.input_statistics: InputStatistics | None = None
         if pretrained is not None:
             load_tower(self.visual, pretrained, "visual.")
             self.input_statistics = InputStatistics(MEAN, STD, f"CLIP's {Path(pretrained).name}")
         self.indices = None if out_indices is None else self._cut(list(out_indices))
+
+    def _drop_positions(self, width: int) -> None:
+        """Pool a ResNet's last map without positions.
+
+        Raises:
+            ConfigError: The model is a vision transformer.
+        """
+        if self.patch is not None:
+            raise ConfigError(
+                "CLIPVision: positions=False is for CLIP's ResNets, whose pool alone has them; a "
+                "vision transformer needs them. Set arch='RN50', or leave positions out."
+            )
+        self.visual.attnpool = AttentionPool(width * 32, self.output_dim, width * 32 // 64)
 
     def _cut(self, out_indices: list[int]) -> list[int]:
         """Drop the layers after the last level; return the levels, counted from 0.
@@ -189,15 +214,17 @@ class CLIPVision(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Return the features (B, D) of images (B, 3, S, S), S being the model's size, or maps.
 
+        Images may have any size for a ResNet's maps, and without `positions`.
+
         Raises:
             ModelError: The images have another size.
         """
-        fixed = self.indices is None or self.patch is not None
+        fixed = self.patch is not None or (self.indices is None and self.positions)
         if fixed and images.shape[1:] != (3, self.size, self.size):
             raise ModelError(
                 f"CLIPVision takes images (B, 3, {self.size}, {self.size}), got shape "
                 f"{tuple(images.shape)}. Add dict(type='Resize', size=({self.size}, {self.size})) "
-                "to the transforms."
+                "to the transforms; a ResNet takes any size with model.backbone.positions=False."
             )
         if self.indices is None:
             found: torch.Tensor = self.visual(images)

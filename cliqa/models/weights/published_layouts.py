@@ -2,7 +2,8 @@
 
 pyiqa (IQA-PyTorch) retrained HyperIQA on scores of 0..1, and uses other names. Its forward pass is
 the published one, with timm's ResNet-50 (torchvision's structure and names); it resizes images to
-224 x 224 (bicubic), where the published code averages 25 random crops of that size.
+224 x 224 (bicubic), where the published code averages 25 random crops of that size. The layouts of
+other quality models are in `cliqa.models.weights.iqa_layouts`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from cliqa.models.weights.efficientnet_layout import (
     from_efficientnet_pytorch,
     is_efficientnet_pytorch,
 )
+from cliqa.models.weights.iqa_layouts import from_iqa_layout
 from cliqa.models.weights.timm_layout import WORDS as OF_TIMM
 from cliqa.models.weights.timm_layout import from_timm
 
@@ -103,12 +105,13 @@ def from_published(
         return of_timm, OF_TIMM
     found = [(name, mark) for mark in MARKS for name in file if f".{name}".endswith(f".{mark}")]
     if not found:
-        return file, ""
+        renamed, words = from_iqa_layout(file, model)
+        return (renamed, words) if words else (file, "")
     name, mark = found[0]
     prefix = name.removesuffix(mark)
     own = any(name.startswith("backbone.body.") for name in model)
     backbone = "backbone.body." if own else "backbone."
-    renamed: dict[str, Tensor] = {}
+    renamed = {}
     for name, tensor in file.items():
         if name.endswith("attn.relative_position_index"):
             tensor = tensor.flatten()  # torchvision's has one axis

@@ -196,7 +196,9 @@ def _report(
     own = {name: tensor for name, tensor in state.items() if not matches(name, drop)}
     fits = {name for name, source in names.items() if own[name].shape == file[source].shape}
     matched = tuple(name for name in own if name in fits)
-    missing = tuple(name for name in own if name not in names)
+    texts = state.get(TEXTS)
+    given = {TEXTS} if texts is not None and len(texts) else set()  # texts are no weights
+    missing = tuple(name for name in own if name not in names and name not in given)
     mismatched = tuple(name for name in own if name in names and name not in fits)
     # what the model's names would be: any pair of names shows how all are renamed
     name, source = next(iter(names.items()), ("", ""))
