@@ -49,7 +49,7 @@ def test_each_has_an_equation_a_source_and_its_file(name: str) -> None:
 
 
 def test_the_arguments_and_defaults_it_quotes_are_those_of_the_code() -> None:
-    quoted = {
+    quoted: dict[str, tuple[str, float | str]] = {
         "L2P": ("strength", 0.5),
         "DER": ("alpha", 0.1),
         "MultiHead": ("strength", 10.0),
@@ -61,8 +61,10 @@ def test_the_arguments_and_defaults_it_quotes_are_those_of_the_code() -> None:
         "ClassifierAlignment": ("samples", 256),
     }
     for name, (argument, value) in quoted.items():
-        assert inspect.signature(PLUGINS.get(name)).parameters[argument].default == value, name
-        shown = f"{value:g}" if isinstance(value, (int, float)) else value
+        assert inspect.signature(PLUGINS.module_dict[name]).parameters[argument].default == value, (
+            name
+        )
+        shown = value if isinstance(value, str) else f"{value:g}"
         assert shown in sections()[name], name
 
 

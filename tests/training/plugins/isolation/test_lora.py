@@ -420,15 +420,16 @@ def test_inflora_measures_the_covariance_unless_told_otherwise(
         assert memory["measure"] == measure
         widths[measure] = sum(basis.shape[1] for own in memory["bases"].values() for basis in own)
     assert 0 < widths["covariance"] < widths["inputs"]
-    assert LoRA(mode="inflora")._memory.state_dict()["measure"] == "covariance"
+    plain: Any = LoRA(mode="inflora")
+    assert plain._memory.measure == "covariance"
 
 
 def test_an_earlier_checkpoint_of_inflora_goes_on_with_its_measure(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Whose threshold was a share of the inputs' energy."""
-    plugin, basis = LoRA(mode="inflora"), torch.eye(3, 1, dtype=torch.float64)
-    state = plugin.state_dict()
+    plugin: Any = LoRA(mode="inflora")
+    basis, state = torch.eye(3, 1, dtype=torch.float64), plugin.state_dict()
     plugin.load_state_dict({**state, "memory": {"bases": {"hidden": [basis]}}})
     assert plugin._memory.state_dict()["measure"] == "inputs"
     assert "of an earlier version" in caplog.text
