@@ -195,8 +195,7 @@ def _labelled(data: AvalancheDataset, where: str) -> AvalancheDataset:
     if not hasattr(data, "targets"):
         raise ConfigError(
             f"scenario: {where}: its data sets have no targets. Make them by "
-            "as_classification_dataset(...), or give each data_attributes=[DataAttribute(classes, "
-            "'targets')]."
+            "as_classification_dataset(...), or give each a DataAttribute(classes, 'targets')."
         )
     if torch.as_tensor(data.targets[0]).is_floating_point():
         raise ConfigError(
