@@ -14,7 +14,7 @@ from cliqa.datasets.image_listing import find_path, is_hidden, is_image, list_fo
 from cliqa.datasets.own.guess import guess_section
 from cliqa.datasets.quality.labelled_folder import LabelledFolder
 from cliqa.registry import DATASETS, build_component
-from cliqa.utils.errors import CliqaError, DatasetError
+from cliqa.utils.errors import CliqaError, ConfigError, DatasetError
 from cliqa.utils.paths import home_path
 
 UNLABELLED = {"pristine_images": "Waterloo Exploration", "ref_imgs": "KADIS-700k"}
@@ -120,7 +120,10 @@ def _read(root: Path, section: dict[str, Any]) -> Found:
     with noted_warnings() as notes:
         try:
             own = {**section, "root": str(root), "missing": "skip"}
-            found.data = build_component(DATASETS, own, str(root))
+            data = build_component(DATASETS, own, str(root))
+            if not isinstance(data, LabelledFolder):
+                raise ConfigError(f"type={section['type']}: no reader of a folder with scores.")
+            found.data = data
         except CliqaError as error:
             found.mistakes = str(error).splitlines()
     found.notes = [text for text in notes if " are missing: " not in text]

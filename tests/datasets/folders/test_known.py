@@ -29,6 +29,11 @@ def test_where_two_readers_fit_the_nearer_number_counts(tmp_path: Path, layout: 
     assert find_set(root, {"type": "TID2013"}).section["type"] == "TID2013"
 
 
+def test_a_type_that_reads_no_scores_is_refused(layout: Layout, tmp_path: Path) -> None:
+    (mistake,) = find_set(tmp_path, {"type": "builtins.dict"}).mistakes
+    assert mistake == "type=builtins.dict: no reader of a folder with scores."
+
+
 def test_a_damaged_set_is_named_with_its_mistakes(layout: Layout) -> None:
     root = layout("KADID10k")
     labels = root / "dmos.csv"
