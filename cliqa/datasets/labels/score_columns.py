@@ -69,7 +69,7 @@ class Reading:
         Raises:
             DatasetError: There is no such column.
         """
-        named = {
+        named: dict[str, Any] = {
             key: sheet.named(place)
             for key, place in self.columns_read().items()
             if isinstance(place, int)
@@ -115,7 +115,7 @@ def read_scores(path: Path, **options: Any) -> ScoreTable:  # noqa: ANN401
     if known is None:
         return _as_table(sheet, reading)
     if known.votes and reading.vote_columns is None and set(known.votes) <= set(sheet.columns):
-        reading = replace(reading, vote_columns=known.votes)
+        reading = replace(reading, vote_columns={name: known.votes[name] for name in known.votes})
         if known.exact and options.get("score_column", "score") == "score":
             reading = replace(reading, score_column=None)
     return known.applied(_as_table(sheet, reading))

@@ -110,7 +110,7 @@ class ScoreFile(LabelledFolder):
         images: str | Sequence[str] | None = None,
         **common: Any,  # noqa: ANN401
     ) -> None:
-        self.files = LabelFiles.of(locals())  # of its options, which this takes under their names
+        self.sources = LabelFiles.of(locals())  # of its options, which this takes under their names
         first = listed_files(labels)[0] if labels else ""
         name = name_after(first) if name is None else name
         self.lower_is_better = not self.declared_direction(
@@ -158,7 +158,7 @@ class ScoreFile(LabelledFolder):
             return "give labels, val_labels and test_labels, one file per split"
         if not self.has_split_column:
             return super().split_advice
-        column = self.files.reading["split_column"]
+        column = self.sources.reading["split_column"]
         return (
             f"mark rows with it in the column '{column}', or set "
             "split_column=None and fractions=(0.8, 0.1, 0.1)"
@@ -167,10 +167,10 @@ class ScoreFile(LabelledFolder):
     def read_table(self, path: Path) -> ScoreTable:
         """Read the label files; `path` is the first one's."""
         del path
-        table = self.files.read(self.label_file, self.name)
+        table = self.sources.read(self.label_file, self.name)
         self.has_split_column = table.splits is not None
         self.table_of_parts = self.has_split_column and table.sources is not None
-        return self.files.with_splits(table)
+        return self.sources.with_splits(table)
 
     def complete_split(self, table: ScoreTable) -> ScoreTable:
         """Return the table with a seeded share of train as val if there is a split without val."""

@@ -150,6 +150,19 @@ def test_range_and_direction_must_be_declared(layout: Layout) -> None:
         ScoreFile(root, "scores.csv", higher_is_better=True)
 
 
+def test_a_missing_split_is_added_where_the_splits_come_from(layout: Layout) -> None:
+    root = layout("ScoreFile")
+    assert make(root).split_advice == "set fractions=(0.8, 0.1, 0.1)"
+    write_json(root / "train.json", ROWS[:15])
+    write_json(root / "test.json", ROWS[15:])
+    parts = make(root, "train.json", test_labels="test.json")
+    assert parts.split_advice == "give labels, val_labels and test_labels, one file per split"
+    write_json(root / "train.json", ROWS, split="train")
+    assert (
+        "in the column 'split', or set split_column=None" in make(root, "train.json").split_advice
+    )
+
+
 def test_splits_come_from_files_or_from_a_column(layout: Layout) -> None:
     root = layout("ScoreFile")
     write_json(root / "train.json", ROWS[:15], split="train")

@@ -41,8 +41,8 @@ def read_split_file(path: Path, table: ScoreTable, key: str | int | None = None)
     split_of: dict[int, str] = {}
     for split, entries in splits.items():
         for entry in entries:
-            place = places.get(entry) if isinstance(entry, str) else entry
-            if not _is_place(place, len(table)):
+            place = _place(entry, places)
+            if not 0 <= place < len(table):
                 raise DatasetError(
                     f"{path}: '{split}' has {entry!r}, and {table.source} has {len(table)} images, "
                     f"from 0 to {len(table) - 1}. Use the split file of this label file."
@@ -59,8 +59,11 @@ def read_split_file(path: Path, table: ScoreTable, key: str | int | None = None)
     return replace(table.take(kept), splits=tuple(split_of[place] for place in kept))
 
 
-def _is_place(place: object, count: int) -> bool:
-    return isinstance(place, int) and not isinstance(place, bool) and 0 <= place < count
+def _place(entry: object, places: Mapping[str, int]) -> int:
+    """Return the place of an entry of a split, which is a place or a name; -1 for none."""
+    if isinstance(entry, str):
+        return places.get(entry, -1)
+    return entry if isinstance(entry, int) and not isinstance(entry, bool) else -1
 
 
 def _chosen(path: Path, content: Any, key: str | int | None) -> dict[str, list[Any]]:  # noqa: ANN401
