@@ -15,6 +15,9 @@ from cliqa.utils.errors import ModelError
 LEAST_SHARE = 0.3
 """Minimum share of names with a prefix for it to count as a wrapper's."""
 
+TRAINED = "encoder_q"
+"""MoCo's trained encoder, which its authors evaluate; ``encoder_k`` is a moving average of it."""
+
 RESIZING = (RuntimeError, AssertionError, ValueError, TypeError, KeyError, IndexError)
 """Errors of a model's own conversion for tensors of another architecture."""
 
@@ -39,8 +42,8 @@ def best_match(
         description of the change, empty if the names are equal.
 
     Raises:
-        ModelError: Several parts of the file fit equally well, such as two encoders, and the names
-            of none are the model's own.
+        ModelError: Several parts of the file fit equally well, such as a student and a teacher,
+            and none has the model's own names or is `TRAINED`.
     """
     best: dict[str, str] = {}
     best_fits = 0
@@ -53,8 +56,10 @@ def best_match(
             best, best_fits, change, rivals = names, fits, (strip, add), [strip]
         elif fits == best_fits > 0 and not {*names.values()} & {*best.values()}:
             rivals.append(strip)
+            if TRAINED in strip.split("."):
+                best, change = names, (strip, add)
     strip, add = change
-    if len(rivals) > 1 and strip != add:
+    if len(rivals) > 1 and strip != add and TRAINED not in strip.split("."):
         found = ", ".join(f"{one}*" for one in rivals)
         raise ModelError(
             f"{path}: several parts of it fit the model equally well: {found}. Choose one: "

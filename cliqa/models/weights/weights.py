@@ -260,20 +260,20 @@ def _refuse_gaps(report: WeightReport, model: nn.Module) -> None:
             f"{count} of the file's weights have no place in the {kind} ({grouped(report.foreign)})"
         )
     if faults:
-        advice = _way_out(model, report.random)
+        advice = _way_out(model, report)
         raise ModelError(f"{report.summary}; {', and '.join(faults)}. {advice}")
 
 
-def _way_out(model: nn.Module, random: Sequence[str]) -> str:
+def _way_out(model: nn.Module, report: WeightReport) -> str:
     """Return advice for a file that does not fit."""
-    anyway = "strict=False loads whatever fits"
     parts = {
         name.partition(".")[0] if is_beside(model, name) else ".".join(name.split(".")[:2])
-        for name in random
+        for name in report.random
     }
-    if 0 < len(parts) <= len(("backbone", "neck", "head")):
-        anyway = f"drop={sorted(parts)} lets what is named start anew, and {anyway}"
-    return (
-        "Choose the file of this very architecture. In a config's load_from=dict(path='...'), "
-        f"{anyway}."
-    )
+    other = "Choose the file of this very architecture"
+    if not 0 < len(parts) <= len(("backbone", "neck", "head")):
+        return f"{other}; or load_from=dict(path='...', strict=False) loads whatever fits."
+    name = f"ame what starts anew: load_from=dict(path='...', drop={sorted(parts)})"
+    only_new = parts == new_parts(model, report.matched, report.random) and not report.foreign
+    begin = f"N{name}" if only_new else f"{other}, or n{name}"
+    return f"{begin}. strict=False in its place loads whatever fits."

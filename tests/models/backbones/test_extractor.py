@@ -50,8 +50,8 @@ def test_prefixes_heads_and_counters_do_not_matter(tmp_path: Path, prefix: str) 
     other = {f"module.encoder_k.{name}": 0 * value for name, value in state.items()}
     state = {prefix + name: value for name, value in state.items()}
     state |= {f"{prefix}head.mlp.weight": torch.zeros(3, 3)}
-    if "encoder_q" in prefix:
-        state |= {**other, "module.queue": torch.zeros(3, 8)}
+    if "encoder_q" in prefix:  # the trained one, in any order
+        state = {**other, **state, "module.queue": torch.zeros(3, 8)}
     torch.save({"epoch": 7, "state_dict": state}, tmp_path / "weights.pth")
     extractor = build_extractor("resnet18", tmp_path / "weights.pth")
     model.fc = torch.nn.Identity()
@@ -165,10 +165,10 @@ def test_a_file_that_leaves_layers_random_is_refused(tmp_path: Path) -> None:
     state = torchvision.models.resnet18(weights=None).state_dict()
     part = {name: value for name, value in state.items() if not name.startswith("layer4.1")}
     with pytest.raises(
-        ModelError, match=r"missing.*10 of the 100 tensors of its backbone stay random"
+        ModelError, match=r"10 of the TorchvisionBackbone's 100 trained tensors would stay random"
     ):
         build_extractor("resnet18", save(tmp_path, part))
-    with pytest.raises(ModelError, match=r"too many shapes differ|at least 50% must fit"):
+    with pytest.raises(ModelError, match=r"23 of them because of another shape"):
         build_extractor("resnet50", save(tmp_path, state))
 
 

@@ -141,7 +141,7 @@ def test_many_left_over_tensors_are_a_warning(
     [
         ({"drop": ["haed"]}, r"load_from\.drop: 'haed' names no part.* Did you mean 'head'\?"),
         ({"freeze": ["backbne"]}, r"load_from\.freeze: 'backbne' names no part.*'backbone'\?"),
-        ({}, r"2 of the ImageClassifier's .* 2 of them because of another .*drop=\['head'\] lets"),
+        ({}, r"2 of the ImageClassifier's .* 2 of them because of another .*drop=\['head'\]\)"),
         ({"prefix": "teacher"}, "holds no named tensors below 'teacher'"),
     ],
 )
