@@ -17,7 +17,7 @@ from cliqa.models.language.liqe import DISTORTIONS, LEVELS, SCENES, window_corne
 from cliqa.models.weights.start import start_from
 from cliqa.utils.errors import ConfigError, ModelError
 
-SMALL = {"scenes": ["human", "night"], "distortions": ["noise", "blur", "other"]}
+SMALL: dict[str, Any] = {"scenes": ["human", "night"], "distortions": ["noise", "blur", "other"]}
 
 
 def model_of(arch: Mapping[str, Any], file: Path | None = None, **arguments: Any) -> Any:
