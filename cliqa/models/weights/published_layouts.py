@@ -1,7 +1,6 @@
 """Weights in published layouts as ours: HyperIQA's, its descendants' and pyiqa's; EfficientNets'.
 
-pyiqa (IQA-PyTorch) retrained HyperIQA on scores of 0..1, and uses other names. The layouts of
-other quality models are in `cliqa.models.weights.iqa_layouts`.
+pyiqa (IQA-PyTorch) retrained HyperIQA on scores of 0..1, and uses other names.
 """
 
 from __future__ import annotations
