@@ -155,7 +155,8 @@ class PublishedTOPIQ(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         maps: list[Tensor] = self.semantic_model(images)
-        size = maps[-1].shape[2:]
+        height, width = maps[-1].shape[2:]
+        size = (height, width)
         h, w = self.h_emb.repeat(1, 1, 1, 32), self.w_emb.repeat(1, 1, 32, 1)
         places = F.interpolate(torch.cat([h, w], 1), size, mode="bicubic", align_corners=False)
         tokens = []
@@ -239,7 +240,7 @@ def test_the_bases_have_the_published_parameters(name: str, parameters: int, tra
 def test_the_encoder_of_arniqa_is_read(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model: Any = build_model(base("arniqa_ridge")).eval()
-    encoder = nn.Module()
+    encoder: Any = nn.Module()
     encoder.model = nn.Sequential(*list(torchvision.models.resnet50(weights=None).children())[:-1])
     encoder.projector = nn.Sequential(nn.Linear(2048, 2048), nn.ReLU(), nn.Linear(2048, 128))
     torch.save(encoder.state_dict(), tmp_path / "ARNIQA.pth")
