@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import combinations
 
 from cliqa.datasets.folders.known import Found
 from cliqa.datasets.sharing import find_shared
@@ -20,8 +21,11 @@ def shared_lines(sets: Sequence[Found]) -> list[str]:
     with Phase("compare the folders", unit="image"):
         rows = find_shared([data for _, data in read])
     pairs: dict[tuple[int, int], list[str]] = defaultdict(list)
-    for row in rows:
-        pairs[row.first, row.second].append(read[row.first][1].table.images[row.first_index])
+    for image in rows:
+        places = image.by_dataset()
+        for first, second in combinations(places, 2):
+            names = read[first][1].table.images
+            pairs[first, second] += [names[index] for index in places[first]]
     return [
         f"{read[first][0]} and {read[second][0]} share {len(names)} images: "
         f"{', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}"

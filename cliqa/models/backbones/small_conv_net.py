@@ -57,11 +57,9 @@ class SmallConvNet(nn.Module):
             )
         self.in_channels = in_channels
         self.flatten = flatten
-        self.out_indices = None if out_indices is None else tuple(out_indices)
+        self.out_indices = given = None if out_indices is None else tuple(out_indices)
         known = range(len(channels))
-        if self.out_indices is not None and (
-            not self.out_indices or self.out_indices != tuple(k for k in known if k in out_indices)
-        ):
+        if given is not None and (not given or given != tuple(k for k in known if k in given)):
             raise ConfigError(
                 f"SmallConvNet: out_indices={out_indices!r}: expected some of {[*known]}, the "
                 "numbers of blocks, each once and in this order. Leave it out for the last block."

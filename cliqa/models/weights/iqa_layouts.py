@@ -1,4 +1,4 @@
-"""Published layouts of DB-CNN, TOPIQ and CLIP's whole state, also with CLIP-IQA+'s context.
+"""Published layouts of DB-CNN, TOPIQ, ARNIQA and CLIP, also with CLIP-IQA+'s context.
 
 Tensors of a file that play no role are left out. Where a model lacks the parts that a layout is
 for, the names stay as they are.
@@ -101,6 +101,18 @@ TOPIQ = Layout(
     ),
 )
 
+ARNIQA = Layout(
+    "read in the layout of ARNIQA's published code",
+    ("model.0.weight", "model.4.0.conv1.weight", "projector.0.weight"),
+    ("backbone.backbone.body.layer1.",),
+    (
+        (r"^model\.0\.", "backbone.backbone.body.conv1."),
+        (r"^model\.1\.", "backbone.backbone.body.bn1."),
+        *((rf"^model\.{k + 3}\.", f"backbone.backbone.body.layer{k}.") for k in range(1, 5)),
+        (r"^projector\.", None),  # of its training
+    ),
+)
+
 CLIP_RULES: tuple[Rule, ...] = (
     (r"^visual\.", "backbone.visual."),
     (r"^logit_scale$", "head.log_scale"),
@@ -128,7 +140,7 @@ CLIP_IQA = Layout(
     ),
 )
 
-LAYOUTS = (DBCNN, TOPIQ, CLIP_IQA, CLIP)
+LAYOUTS = (DBCNN, TOPIQ, ARNIQA, CLIP_IQA, CLIP)
 
 POSITIONS = "backbone.visual.attnpool.positional_embedding"
 """Of a ResNet's pool, which a model with ``positions=False`` does without."""

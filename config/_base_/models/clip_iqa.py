@@ -1,6 +1,6 @@
 """CLIP-IQA: CLIP's RN50 without positions against "Good photo." and "Bad photo."; any image size.
 
-Wang et al., AAAI 2023. It scores without training (tools/zero_shot.py); a stream trains the image
+Wang et al., AAAI 2023. CLIP's own weights give the published scores; a stream trains the image
 encoder. The file is OpenAI's download; it needs pip install -e ".[clip]".
 """
 

@@ -151,7 +151,7 @@ def test_the_published_checkpoint_holds_the_whole_model(
     torch.testing.assert_close(model(IMAGES), expected, atol=2e-6, rtol=0)
     del state["generator.clipmodel_0.prompt_learner.clip_model.text_projection"]
     torch.save(state, tmp_path / "less.pth")
-    with pytest.raises(ModelError, match=r"1 missing \(text_encoder.text_projection"):
+    with pytest.raises(ModelError, match="text_projection"):
         start_from(model, {"path": tmp_path / "less.pth", "strict": True})
 
 

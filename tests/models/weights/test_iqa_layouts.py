@@ -20,6 +20,9 @@ from cliqa.models.weights.weights import load_weights
 from cliqa.utils.errors import ModelError
 
 BASES = Path(__file__).resolve().parents[3] / "config" / "_base_" / "models"
+UNUSED = 4 * (3 * 256 * 256 + 3 * 256 + 256 * 256 + 256)
+"""Parameters of TOPIQ's decoder that are never computed: attention of tokens to themselves."""
+
 NOISE = torch.randn(3, 72, 104, generator=torch.Generator().manual_seed(0))
 IMAGES = torch.stack([NOISE, torch.linspace(-2, 2, 104).expand(3, 72, 104)])
 
@@ -152,7 +155,8 @@ class PublishedTOPIQ(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         maps: list[Tensor] = self.semantic_model(images)
-        size = maps[-1].shape[2:]
+        height, width = maps[-1].shape[2:]
+        size = (height, width)
         h, w = self.h_emb.repeat(1, 1, 1, 32), self.w_emb.repeat(1, 1, 32, 1)
         places = F.interpolate(torch.cat([h, w], 1), size, mode="bicubic", align_corners=False)
         tokens = []
@@ -205,17 +209,49 @@ def test_published_weights_give_the_published_scores(
     assert abs(raw[0] - raw[1]) > 1e-3
     torch.testing.assert_close(scores, raw, atol=1e-5, rtol=1e-5)
 
-    lacking = "module.fc.bias" if name == "dbcnn" else "module.attn_pool.linear1.weight"
-    torch.save({k: v for k, v in state.items() if k != lacking}, tmp_path / "less.pth")
-    with pytest.raises(ModelError, match="1 missing"):
+    of_dbcnn, of_topiq = ("fc.bias", r"head\.fc"), ("attn_pool.linear1.weight", r"neck\.last")
+    lacking, ours = of_dbcnn if name == "dbcnn" else of_topiq
+    torch.save({k: v for k, v in state.items() if k != f"module.{lacking}"}, tmp_path / "less.pth")
+    with pytest.raises(ModelError, match=ours):
         load_weights(model, tmp_path / "less.pth", strict=True)
 
 
-def test_the_unused_attention_of_topiq_is_left_out() -> None:
+@pytest.mark.parametrize(
+    ("name", "parameters", "trained"),
+    [
+        ("dbcnn", 15_311_345, 15_311_345),
+        ("dbcnn_resnet18_unit", 11_773_168, 11_773_168 - 531_120),
+        ("topiq", 45_196_934 - UNUSED, 45_196_934 - UNUSED - 53_120),
+        ("arniqa_ridge", 23_508_032, 23_508_032),
+        ("clip_iqa", 102_007_137 - 50 * 2048, 38_214_497),
+        ("clip_iqa_plus", 102_007_137 - 50 * 2048 + 16 * 512, 16 * 512),
+        ("liqe", 151_277_313, 151_277_312),
+    ],
+)
+def test_the_bases_have_the_published_parameters(name: str, parameters: int, trained: int) -> None:
+    if name in ("clip_iqa", "clip_iqa_plus", "liqe"):
+        pytest.importorskip("clip")
     with torch.device("meta"):
-        own = sum(p.numel() for p in build_model(base("topiq")).parameters())
-    unused = 4 * sum(p.numel() for p in nn.MultiheadAttention(256, 4).parameters())
-    assert own == 45_196_934 - unused
+        model = build_model(base(name))
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == trained
+
+
+def test_the_encoder_of_arniqa_is_read(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model: Any = build_model(base("arniqa_ridge")).eval()
+    encoder: Any = nn.Module()
+    encoder.model = nn.Sequential(*list(torchvision.models.resnet50(weights=None).children())[:-1])
+    encoder.projector = nn.Sequential(nn.Linear(2048, 2048), nn.ReLU(), nn.Linear(2048, 128))
+    torch.save(encoder.state_dict(), tmp_path / "ARNIQA.pth")
+    report = load_weights(model, tmp_path / "ARNIQA.pth")
+    assert {name.partition(".")[0] for name in report.missing} == {"head"}
+    assert report.unexpected == ()
+    with torch.no_grad():
+        half = F.interpolate(IMAGES, scale_factor=0.5, mode="bilinear", align_corners=False)
+        parts = [encoder.eval().model(images).flatten(1) for images in (IMAGES, half)]
+        expected = torch.cat([F.normalize(part) for part in parts], dim=1)
+        torch.testing.assert_close(model.features(IMAGES), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_the_published_scnn_is_read(tmp_path: Path) -> None:
