@@ -170,11 +170,7 @@ HIDDEN: Config = {"boundaries": "hidden"}
         ({"first_session": 2}, {}, r"first_session=2: trains on the whole first .* Set it to 0"),
         ({"standardize": "first"}, {}, r"standardize='first': .* Set standardize='image', or"),
         ({"strength": "validation"}, HIDDEN, r"strength='validation': .* or strength='gcv'"),
-        (
-            {"align": "offset"},
-            HIDDEN,
-            r"align='offset': must know .* Set scenario.online.boundaries='kn",
-        ),
+        ({"align": "offset"}, HIDDEN, r"align='offset': must know .*scenario.online.boundar"),
         (
             {"align": "offset"},
             {"blur": 0.1},
