@@ -103,7 +103,7 @@ def test_the_advice_is_of_avalanches() -> None:
 
 
 def test_what_is_of_someone_else_is_left_alone() -> None:
-    class ICaRL(SupervisedTemplate):  # type: ignore[type-arg]
+    class ICaRL(SupervisedTemplate):
         pass
 
     assert cannot_learn(STRATEGIES, ICaRL, "classes") == ""

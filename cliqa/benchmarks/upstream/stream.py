@@ -181,7 +181,8 @@ def _training(
             "split_continuous_linear_decay_stream. Use split_online_stream, or the key "
             "scenario.online over the whole experiences."
         )
-    trained, arrivals = [], []
+    trained: list[AvalancheDataset] = []
+    arrivals: list[Arrival | None] = []
     for _, group in groupby(experiences, key=lambda e: id(e.origin_experience)):
         pieces = list(group)
         trained.append(concat_datasets([piece.dataset for piece in pieces]))

@@ -53,7 +53,7 @@ class Network(nn.Module):
         return {"logits": self.head(self.body(inputs).relu())}
 
 
-class Own(SupervisedTemplate):  # type: ignore[type-arg]
+class Own(SupervisedTemplate):
     """Computes its loss from that dict, and counts its steps."""
 
     steps = 0
