@@ -19,11 +19,11 @@ def shared_lines(sets: Sequence[Found]) -> list[str]:
         return []
     with Phase("compare the folders", unit="image"):
         rows = find_shared([data for _, data in read])
-    pairs: dict[tuple[int, int], list[str]] = defaultdict(list)
+    pairs: dict[tuple[int, int], dict[str, None]] = defaultdict(dict)  # names in their order
     for row in rows:
-        pairs[row.first, row.second].append(read[row.first][1].table.images[row.first_index])
+        pairs[row.first, row.second][read[row.first][1].table.images[row.first_index]] = None
     return [
         f"{read[first][0]} and {read[second][0]} share {len(names)} images: "
-        f"{', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}"
+        f"{', '.join(list(names)[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}"
         for (first, second), names in sorted(pairs.items())
     ]
