@@ -20,14 +20,14 @@ def shared_lines(sets: Sequence[Found]) -> list[str]:
         return []
     with Phase("compare the folders", unit="image"):
         rows = find_shared([data for _, data in read])
-    pairs: dict[tuple[int, int], list[str]] = defaultdict(list)
+    pairs: dict[tuple[int, int], dict[str, None]] = defaultdict(dict)  # names in their order
     for image in rows:
         places = image.by_dataset()
         for first, second in combinations(places, 2):
             names = read[first][1].table.images
-            pairs[first, second] += [names[index] for index in places[first]]
+            pairs[first, second] |= dict.fromkeys(names[index] for index in places[first])
     return [
         f"{read[first][0]} and {read[second][0]} share {len(names)} images: "
-        f"{', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}"
+        f"{', '.join(list(names)[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''}"
         for (first, second), names in sorted(pairs.items())
     ]
