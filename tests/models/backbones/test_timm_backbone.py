@@ -111,7 +111,7 @@ def test_each_of_several_maps_has_its_own_channels(of: Any) -> None:
 @pytest.mark.parametrize("neck", [None, {"type": "GlobalAveragePooling"}])
 def test_tokens_are_refused_with_what_exists(of: Any, neck: Any) -> None:
     model = of(Net(None, "tokens"), neck=neck)
-    with pytest.raises(ModelError, match=r"TIMMBackbone returned .*'VisionTransformer', or 'Torch"):
+    with pytest.raises(ModelError, match=r"returns tokens here\. Use dict.type='TimmBackbone'"):
         model(images())
     assert MODELS.get("VisionTransformer") is not None
 

@@ -111,7 +111,7 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
     own = backbone.body.get_submodule("features").state_dict()
     assert own.keys() == state.keys()
     assert all(torch.equal(own[name], state[name]) for name in state)
-    with pytest.raises(ModelError, match=r"a\.pth: 0 of .* 100 of the TorchvisionBackbone.s 100"):
+    with pytest.raises(ModelError, match=r"a\.pth: 0 of .* 100 of the TorchvisionBackbone"):
         TorchvisionBackbone("resnet18", ["layer4"], weights=str(tmp_path / "a.pth"))
 
 
