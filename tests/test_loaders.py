@@ -140,8 +140,8 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/registry.py::from_dotted_path importlib.import_module",
         "cliqa/config/trust.py::import_custom_modules importlib.import_module",
     ),
-    "Avalanche's readers, which unpickle, run for a config that the user names (a file's is refused "
-    "without --trust), and look no address up unless it says download=True.": (
+    "Avalanche's readers, which unpickle, run for a config that the user names (a file's needs "
+    "--trust), and look no address up unless it says download=True.": (
         "cliqa/benchmarks/upstream/offline.py::no_downloads socket.getaddrinfo",
     ),
     "Modules by names that stand in the sources: our own rooms, and optional libraries.": (
