@@ -140,8 +140,8 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/registry.py::from_dotted_path importlib.import_module",
         "cliqa/config/trust.py::import_custom_modules importlib.import_module",
     ),
-    "Avalanche's readers, which unpickle, run for a config that the user names (a file's is "
-    "refused without --trust), and look no address up unless it says download=True.": (
+    "Avalanche's readers, which unpickle, run for a config that the user names (a file's needs "
+    "--trust), and look no address up unless it says download=True.": (
         "cliqa/benchmarks/upstream/offline.py::no_downloads socket.getaddrinfo",
     ),
     "Modules by names that stand in the sources: our own rooms, and optional libraries.": (
@@ -202,7 +202,6 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Tables and texts by readers that build plain values.": (
         "cliqa/datasets/labels/csv_labels.py::_read_cells csv.reader",
-        "cliqa/datasets/labels/layouts/shape.py::parted csv.reader",
         "cliqa/datasets/labels/spreadsheet.py::_filled_rows openpyxl.load_workbook",
         "cliqa/models/language/text_files.py::_Loader yaml.SafeLoader",
         "cliqa/models/language/text_files.py::parse_texts yaml.load",

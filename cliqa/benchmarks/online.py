@@ -98,11 +98,6 @@ def as_online(benchmark: CLScenario, options: OnlineStream) -> CLScenario:
             image.
     """
     stream = list(benchmark.train_stream)
-    if any(getattr(experience, "arrival", None) for experience in stream):
-        raise ConfigError(
-            "scenario.online: the benchmark is an online stream already. Leave scenario.online "
-            "out, or make the benchmark without split_online_stream."
-        )
     if any(getattr(experience, "patches", None) for experience in stream):
         raise ConfigError(
             "scenario.patches_per_image: an image of an online stream arrives once. Set it to 1, "

@@ -48,7 +48,14 @@ def build_benchmark(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> CLS
     """
     online = online_of(scenario)
     benchmark = _build_benchmark(scenario, learnt)
-    return benchmark if online is None else as_online(benchmark, online)
+    if online is None:
+        return benchmark
+    if any(getattr(experience, "arrival", None) for experience in benchmark.train_stream):
+        raise ConfigError(
+            "scenario.online: the benchmark is an online stream already. Leave scenario.online "
+            "out, or make the benchmark without split_online_stream."
+        )
+    return as_online(benchmark, online)
 
 
 def _build_benchmark(scenario: dict[str, Any], learnt: Sequence[str]) -> CLScenario:

@@ -51,14 +51,14 @@ LEARN = {"scores": LEARN_SCORES, "classes": LEARN_CLASSES}
 """The same by the kind of a stream's labels."""
 
 
-def _subclass_of(base: type) -> Callable[[str, Any], bool]:
-    """Return a test for concrete subclasses of `base`."""
+def _subclass_of(*bases: type) -> Callable[[str, Any], bool]:
+    """Return a test for concrete subclasses of one of `bases`."""
 
     def keep(_: str, value: object) -> bool:
         return (
             inspect.isclass(value)
-            and issubclass(value, base)
-            and value is not base
+            and issubclass(value, bases)
+            and value not in bases
             and not inspect.isabstract(value)
         )
 
@@ -70,8 +70,11 @@ def _learns(registry: ComponentRegistry, component: Component) -> bool:
     return any(component.__name__ in learn[registry] for learn in LEARN.values())
 
 
-for _template in (SupervisedTemplate, SupervisedMetaLearningTemplate):
-    STRATEGIES.add_upstream(avalanche_strategies, _subclass_of(_template), "avalanche")
+STRATEGIES.add_upstream(
+    avalanche_strategies,
+    _subclass_of(SupervisedTemplate, SupervisedMetaLearningTemplate),
+    "avalanche",
+)
 PLUGINS.add_upstream(avalanche_plugins, _subclass_of(BaseSGDPlugin), "avalanche")
 OPTIMIZERS.add_upstream(torch.optim, _subclass_of(Optimizer), "torch")
 LR_SCHEDULERS.add_upstream(lr_scheduler, _subclass_of(lr_scheduler.LRScheduler), "torch")
