@@ -215,7 +215,14 @@ def _resolve(
     section = dict(config) if isinstance(config, Mapping) else {}
     label = f"{where} '{section.pop('type')}'"
     check_argument_names(component, [str(key) for key in section], {*provided}, label)
-    return component, checked_arguments(component, section, f"{label}: ")
+    arguments = checked_arguments(component, section, f"{label}: ")
+    check = getattr(component, "check_options", None)  # of options that depend on each other
+    if check is not None:
+        try:
+            check(arguments)
+        except ConfigError as error:
+            raise ConfigError(f"{label}: {error}") from error
+    return component, arguments
 
 
 def build_component(

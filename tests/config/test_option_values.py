@@ -192,8 +192,11 @@ def test_annotations(annotation: str, kind: Kind | None) -> None:
         ("scenario.dataset_root", Kind()),
         ("scenario.order", Kind(name=False, lists=True, none=True)),
         ("scenario.datasets.0.root", Kind()),
-        ("scenario.datasets.0.labels", Kind()),
-        ("scenario.datasets.0.images", Kind(none=True)),  # of the class it inherits from
+        ("scenario.datasets.0.labels", Kind(lists=True)),
+        (
+            "scenario.datasets.0.images",
+            Kind(lists=True, none=True),
+        ),  # of the class it inherits from
         ("scenario.datasets.0.higher_is_better", None),
         ("scenario.datasets.1.root", None),
         ("scenario.datasets.7.root", None),

@@ -106,7 +106,7 @@ NAMES = ["2024", "True", "[z]", "~x", "scores (1).csv", "a=b", "a,b", "#1", "Non
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("key", ["scenario.dataset_root", "scenario.datasets.0.labels"])
+@pytest.mark.parametrize("key", ["scenario.dataset_root", "scenario.datasets.0.suffix"])
 def test_a_name_is_a_name_whatever_it_looks_like(key: str, name: str) -> None:
     scenario = {"type": "QualityStream", "dataset_root": "x", "datasets": [{"type": "ScoreFile"}]}
     changed = apply_options({"scenario": scenario}, [f"{key}={name}"])["scenario"]

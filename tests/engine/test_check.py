@@ -308,9 +308,8 @@ def test_arguments_of_another_strategy_are_refused(clear_config: Config, strateg
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("scenario.datasets.0.higher_is_better", None, "true or false, got None"),
-        ("scenario.datasets.0.higher_is_better", "maybe", "true or false, got 'maybe'"),
-        ("scenario.datasets.0.score_range", [1], r"a list of two numbers, got \[1\]"),
+        ("scenario.datasets.0.higher_is_better", "maybe", "true or false or None, got 'maybe'"),
+        ("scenario.datasets.0.score_range", [1], r"a list of two numbers or None, got \[1\]"),
         ("scenario.datasets.1.seed", "abc", "an integer, got 'abc'"),
         ("scenario.datasets.1.cache", "on", "true or false, got 'on'"),
         ("scenario.datasets.1.missing", "skp", "'error' or 'skip', got 'skp'"),
@@ -358,7 +357,7 @@ def test_numbers_out_of_range_are_told_before_anything_is_read(
 
 def test_all_mistakes_are_told_at_once() -> None:
     config = changed("cl_strategy.optimizer.lr", "fast")
-    config["scenario"]["datasets"][0].update(higher_is_better=None, score_range=3)
+    config["scenario"]["datasets"][0].update(higher_is_better="maybe", score_range=3)
     config["cl_strategy"]["reset_optimizer"] = 7
     with pytest.raises(ConfigError) as caught:
         check_config(config)

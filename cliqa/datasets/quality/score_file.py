@@ -130,6 +130,15 @@ class ScoreFile(LabelledFolder):
         )
 
     @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Check that the scale of the scores is given, or known, before anything is read.
+
+        Raises:
+            ConfigError: It is not.
+        """
+        declared_scale(options)
+
+    @classmethod
     def declared_range(
         cls, score_range: TwoNumbers | None = None, **options: object
     ) -> tuple[float, float]:

@@ -220,8 +220,7 @@ def declared_scale(options: Mapping[str, Any]) -> tuple[Sequence[float], bool]:
         if value is None and known is None:
             also = f" (layout='{layout}' does not know this file's data set)" if layout else ""
             raise ConfigError(
-                f"ScoreFile {files!r}: missing argument '{key}'{also}. Set {key}={example}, or as "
-                "it is."
+                f"missing argument '{key}'{also} of {files!r}. Set {key}={example}, or as it is."
             )
         found.append(getattr(known, key) if value is None else value)
     return found[0], bool(found[1])
