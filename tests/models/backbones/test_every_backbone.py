@@ -190,6 +190,9 @@ QUICK = (
     *("MoCoV3ViT", "MobileNetV2", "ResNetV1d", "ShuffleNetV2", "SwinTransformer"),
     *("TIMMBackbone", "VisionTransformer", "ViTEVA02", "XCiT"),
 )
+NOT_EXPORTED = {"MixMIMTransformer": r"with batch 1 .* the ONNX file differs from the model by"}
+"""Those whose file would give other outputs, and the message."""
+
 TOKENS_LAST = ("MlpMixer",)
 
 
@@ -264,11 +267,10 @@ def test_it_builds_and_trains_a_step(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_it_exports_to_onnx(name: str, tmp_path: Path) -> None:
     model, edge = model_of(name).eval(), CASES[name][1]
-    report = export_onnx(
-        model,
-        tmp_path / "model.onnx",
-        channels=channels_of(name),
-        size=(edge, edge),
-        metadata={},
-    )
+    options: dict[str, Any] = {"channels": channels_of(name), "size": (edge, edge), "metadata": {}}
+    if name in NOT_EXPORTED:
+        with pytest.raises(CliqaError, match=NOT_EXPORTED[name]):
+            export_onnx(model, tmp_path / "model.onnx", **options)
+        return
+    report = export_onnx(model, tmp_path / "model.onnx", **options)
     assert max(report.parity.values()) < 1e-3
