@@ -1,7 +1,7 @@
 """ARNIQA: a ResNet-50 over the image and its half, unit features, ridge regression.
 
-Agnolucci et al., WACV 2024; trained on distortions without scores. Add --cfg-options load_from=FILE
-model.backbone.backbone.weights=None for the published encoder; ImageNet's weights are the default.
+Agnolucci et al., WACV 2024; trained on distortions without scores. For the published encoder
+set load_from=dict(path=FILE, drop=["head"]); ImageNet's weights are the default.
 """
 
 model = dict(
