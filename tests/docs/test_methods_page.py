@@ -51,6 +51,7 @@ def test_each_has_an_equation_a_source_and_its_file(name: str) -> None:
 def test_the_arguments_and_defaults_it_quotes_are_those_of_the_code() -> None:
     quoted: dict[str, tuple[str, float | str]] = {
         "L2P": ("strength", 0.5),
+        "CODAPrompt": ("strength", 0.0),
         "DER": ("alpha", 0.1),
         "MultiHead": ("strength", 10.0),
         "LoRA": ("measure", "covariance"),
