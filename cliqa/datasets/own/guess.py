@@ -169,7 +169,8 @@ def _read(path: Path, given: Mapping[str, Any], place: int) -> tuple[Sheet, str]
     numbered = any(isinstance(given.get(f"{what}_column"), int) for what in NAMES)
     if reading.columns is not None or reading.header is not None or numbered:
         return read_sheet(path, (), reading), delimiter
-    first = [cell.strip(' "') for cell in read_lines(path)[0][0].split(delimiter)]
+    row = read_lines(path)[0][0]  # a blank stands for any number of them
+    first = [cell.strip(' "') for cell in row.split(None if delimiter == " " else delimiter)]
     if names_without_header(first) is not None or _are_labels(first):
         names = names_of_cells(first, ("image", "mos"))
         lower = ["dmos" if name == "mos" else name for name in names]

@@ -112,6 +112,13 @@ def test_columns_may_be_parted_by_blanks(own: Own) -> None:
     assert len(ScoreFile(path.parent, **guess.section)) == 20
 
 
+def test_blanks_between_columns_without_names_are_no_column(own: Own) -> None:
+    path = own("0.png  3.5", lambda k: f"{k}.png  {1 + k / 5}")
+    (line,) = guess_section(path, {}, 0).mistakes.lines
+    assert """columns="['image','mos']\"""" in line
+    assert guess_section(path, {"columns": ["image", "mos"]}, 0).mistakes.lines == []
+
+
 def test_decimal_commas_are_understood(own: Own) -> None:
     path = own("image;mos;SD", lambda k: f"{k}.png")
     rows = [f"{k}.png;{str(1 + k / 5).replace('.', ',')};0,5" for k in range(20)]
