@@ -292,7 +292,7 @@ def test_the_config_wins_over_what_the_caller_provides(optimizers: ComponentRegi
     ("error", "message"),
     [
         ("value", r"^x 'Fussy': depth 19 is unknown$"),
-        ("key", r"^x 'Fussy': depth$"),
+        ("key", r"^x 'Fussy': it has no value for 'depth'\.$"),
         ("empty", r"^x 'Fussy': AssertionError without a message$"),
         ("missing", r"^x 'Fussy': a\.pth: No such file or directory$"),
         ("runtime", r"^x 'Fussy': negative dimension -1$"),
