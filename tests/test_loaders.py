@@ -202,6 +202,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Tables and texts by readers that build plain values.": (
         "cliqa/datasets/labels/csv_labels.py::_read_cells csv.reader",
+        "cliqa/datasets/labels/layouts/shape.py::parted csv.reader",
         "cliqa/datasets/labels/spreadsheet.py::_filled_rows openpyxl.load_workbook",
         "cliqa/models/language/text_files.py::_Loader yaml.SafeLoader",
         "cliqa/models/language/text_files.py::parse_texts yaml.load",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -102,13 +102,16 @@ def build_clip(clip: ModuleType, path: Path) -> nn.Module:
         ) from error
 
 
-def load_tower(tower: nn.Module, path: str | Path, prefix: str = "") -> None:
+def load_tower(
+    tower: nn.Module, path: str | Path, prefix: str = "", unused: Collection[str] = ()
+) -> None:
     """Load one of CLIP's two towers, completely, in float32.
 
     Args:
         tower: The tower, with CLIP's tensor names.
         path: As `build_clip`.
         prefix: Prefix of the names in the file: ``"visual."``.
+        unused: Tensors of the file's tower that this one does without, without the prefix.
 
     Raises:
         ModelError: The file is not a CLIP model, or has other sizes.
@@ -122,7 +125,7 @@ def load_tower(tower: nn.Module, path: str | Path, prefix: str = "") -> None:
         if _shape(file.get(prefix + name)) != _shape(tensor)
     ]
     below = {k[len(prefix) :]: v for k, v in file.items() if k.startswith(prefix)}
-    left = {name: tensor for name, tensor in below.items() if name not in own}
+    left = {name: tensor for name, tensor in below.items() if name not in {*own, *unused}}
     wrong += [f"{prefix}{name} has no place in it" for name in foreign(tower, left, list(own))]
     if wrong:
         more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""

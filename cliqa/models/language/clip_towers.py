@@ -18,6 +18,9 @@ from cliqa.utils.errors import ConfigError, ModelError
 
 NEEDED = ("CLIPText", "use text_encoder=dict(type='TextTransformer'), which needs none")
 
+POSITIONS = "attnpool.positional_embedding"
+"""Of a ResNet's pool, which `CLIPVision` does without if asked."""
+
 
 @MODELS.register_module()
 class CLIPText(TextEncoder):
@@ -162,7 +165,7 @@ class CLIPVision(nn.Module):
             self._drop_positions(width)
         self.input_statistics: InputStatistics | None = None
         if pretrained is not None:
-            load_tower(self.visual, pretrained, "visual.")
+            load_tower(self.visual, pretrained, "visual.", () if positions else (POSITIONS,))
             self.input_statistics = InputStatistics(MEAN, STD, f"CLIP's {Path(pretrained).name}")
         self.indices = None if out_indices is None else self._cut(list(out_indices))
 

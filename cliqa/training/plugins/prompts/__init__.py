@@ -1,4 +1,4 @@
 """Prompts that are learnt beside a frozen transformer.
 
-The prompts are part of the model, `cliqa.models.backbones.prompted_transformer`; no image is kept.
+The prompts are part of the model (`cliqa.models.backbones.prompted`); no image is kept.
 """

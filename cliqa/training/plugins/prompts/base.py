@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from cliqa.models.arguments import check_least
-from cliqa.models.backbones.frozen_transformer import FrozenTransformer
+from cliqa.models.backbones.prompted.frozen_transformer import FrozenTransformer
 from cliqa.training.loop.stream_data import classes_of
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Strategy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cliqa.models.backbones.coda_prompt_transformer import CODAPromptTransformer
+from cliqa.models.backbones.prompted.coda_prompt_transformer import CODAPromptTransformer
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.prompts.base import PlannedPrompts
 from cliqa.training.strategy import Strategy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cliqa.models.backbones.dual_prompt_transformer import DualPromptTransformer
+from cliqa.models.backbones.prompted.dual_prompt_transformer import DualPromptTransformer
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.prompts.base import KeyedPlugin, PlannedPrompts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cliqa.models.backbones.prompted_transformer import PromptedTransformer
+from cliqa.models.backbones.prompted.prompted_transformer import PromptedTransformer
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.prompts.base import KeyedPlugin
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cliqa.models.arguments import check_integer
-from cliqa.models.backbones.frozen_transformer import FrozenTransformer
-from cliqa.models.backbones.prefix_attention import check_blocks, prefixed
+from cliqa.models.backbones.prompted.frozen_transformer import FrozenTransformer
+from cliqa.models.backbones.prompted.prefix_attention import check_blocks, prefixed
 from cliqa.registry import MODELS
 
 SPREAD = 0.01

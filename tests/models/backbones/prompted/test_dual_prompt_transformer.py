@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cliqa.models.backbones.dual_prompt_transformer import DualPromptTransformer
+from cliqa.models.backbones.prompted.dual_prompt_transformer import DualPromptTransformer
 from cliqa.utils.errors import ConfigError
 
 

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cliqa.models.backbones.coda_prompt_transformer import CODAPromptTransformer, orthogonal_to
+from cliqa.models.backbones.prompted.coda_prompt_transformer import (
+    CODAPromptTransformer,
+    orthogonal_to,
+)
 from cliqa.utils.errors import ConfigError
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cliqa.models.backbones.frozen_transformer import TransformerLayers, layers_of
-from cliqa.models.backbones.prefix_attention import attend, check_blocks, prefixed
+from cliqa.models.backbones.prompted.frozen_transformer import TransformerLayers, layers_of
+from cliqa.models.backbones.prompted.prefix_attention import attend, check_blocks, prefixed
 from cliqa.models.mmpretrain_bridge import build_part
 from cliqa.utils.errors import ConfigError
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cliqa.models.arguments import check_integer
-from cliqa.models.backbones.frozen_transformer import TransformerLayers
+from cliqa.models.backbones.prompted.frozen_transformer import TransformerLayers
 from cliqa.utils.errors import ConfigError
 
 PLAIN = (

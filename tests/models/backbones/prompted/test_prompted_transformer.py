@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliqa.models.backbones.prompted_transformer import PromptedTransformer
+from cliqa.models.backbones.prompted.prompted_transformer import PromptedTransformer
 from cliqa.utils.errors import ConfigError
 
 ARCH = {"embed_dims": 16, "num_layers": 2, "num_heads": 2, "feedforward_channels": 32}
