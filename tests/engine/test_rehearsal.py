@@ -188,6 +188,13 @@ def test_a_data_set_without_a_split_is_refused(
         rehearse(build(tiny_config, CPU))
 
 
+def test_a_stream_without_any_training_data_is_refused(tiny_config: Config) -> None:
+    for section in tiny_config["scenario"]["datasets"]:
+        section["fractions"] = (0, 0.5, 0.5)
+    with pytest.raises(ConfigError, match=r"scenario\.datasets: a has no training split"):
+        rehearse(build(tiny_config, CPU))
+
+
 def test_the_advice_is_that_of_the_splits_origin(tiny_config: Config, tmp_path: Path) -> None:
     config = with_images(tiny_config, tmp_path, 20)
     section = config["scenario"]["datasets"][1]
