@@ -97,7 +97,7 @@ def as_online(benchmark: CLScenario, options: OnlineStream) -> CLScenario:
         ConfigError: The experiences of classes are to be mixed, or there are several patches of an
             image.
     """
-    stream = list(benchmark.train_stream)
+    stream = list(benchmark.streams.get("train", ()))
     if any(getattr(experience, "patches", None) for experience in stream):
         raise ConfigError(
             "scenario.patches_per_image: an image of an online stream arrives once. Set it to 1, "

@@ -118,8 +118,8 @@ def build(
     )
     built = build_model_and_strategy(config, device, work_dir)
     check_normalisation(built.model, _transforms(config["scenario"]))
-    if hasattr(benchmark, "train_stream"):  # else the trial refuses it, with the split to give
-        steps = built.strategy.steps(benchmark.train_stream)
+    steps = built.strategy.steps(benchmark.streams.get("train", ()))
+    if steps:  # else the trial refuses the stream, with the split to give
         samples = built.strategy.samples_of(steps, 0)
         batches = batches_of(samples, built.strategy.train_mb_size)
         check_iterations(built.strategy.plugins, batches * built.strategy.epochs_of(steps[0]))

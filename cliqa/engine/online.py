@@ -37,7 +37,7 @@ def check_arrival(config: Mapping[str, Any], benchmark: CLScenario) -> None:
     Raises:
         ConfigError: With a line for each of them.
     """
-    stream = getattr(benchmark, "train_stream", ())  # without training data there is none
+    stream = benchmark.streams.get("train", ())
     found = [a for e in stream if (a := getattr(e, "arrival", None)) is not None]
     if config["scenario"].get("online") is None and found:
         hidden, mixed = any(a.hidden for a in found), any(a.mixed for a in found)

@@ -50,7 +50,9 @@ def build_benchmark(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> CLS
     benchmark = _build_benchmark(scenario, learnt)
     if online is None:
         return benchmark
-    if any(getattr(experience, "arrival", None) for experience in benchmark.train_stream):
+    if any(
+        getattr(experience, "arrival", None) for experience in benchmark.streams.get("train", ())
+    ):
         raise ConfigError(
             "scenario.online: the benchmark is an online stream already. Leave scenario.online "
             "out, or make the benchmark without split_online_stream."

@@ -188,7 +188,11 @@ def test_a_data_set_without_a_split_is_refused(
         rehearse(build(tiny_config, CPU))
 
 
-def test_a_stream_without_any_training_data_is_refused(tiny_config: Config) -> None:
+@pytest.mark.parametrize("online", [None, {"chunk_size": 4}])
+def test_a_stream_without_any_training_data_is_refused(
+    tiny_config: Config, online: dict[str, int] | None
+) -> None:
+    tiny_config["scenario"]["online"] = online
     for section in tiny_config["scenario"]["datasets"]:
         section["fractions"] = (0, 0.5, 0.5)
     with pytest.raises(ConfigError, match=r"scenario\.datasets: a has no training split"):
