@@ -1,5 +1,7 @@
 """KonIQ-10k in its official layout and split, with CLIP's normalisation: whole images to score."""
 
+_base_ = ["koniq.py"]
+
 img_norm_cfg = dict(
     mean=[0.48145466, 0.4578275, 0.40821073], std=[0.26862954, 0.26130258, 0.27577711]
 )
@@ -16,13 +18,4 @@ test_pipeline = [
     dict(type="ToTensor"),
     dict(type="Normalize", **img_norm_cfg),
 ]
-scenario = dict(
-    type="QualityStream",
-    dataset_root="data",
-    datasets=[dict(type="KonIQ10k", root="koniq")],
-    train_transform=train_pipeline,
-    eval_transform=test_pipeline,
-    patches_per_image=3,
-    patch_pool=256,
-)
-metrics = [dict(type="quality_metrics")]
+scenario = dict(train_transform=train_pipeline, eval_transform=test_pipeline, patches_per_image=3)
