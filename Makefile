@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test test-fast versions fuzz soak docs lint format type check clean
+.PHONY: demo test test-fast versions fuzz soak perf docs lint format type check clean
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,9 @@ fuzz: $(VENV)/.installed  ## thousands of damaged configs, labels, checkpoints, 
 
 soak: $(VENV)/.installed  ## kill runs of every method, resume them, compare to the bit: SOAK="--kills 50"
 	OMP_NUM_THREADS=1 $(RUN) -m perf.soak $(SOAK)
+
+perf: $(VENV)/.installed  ## time what README and docs claim, against named baselines: PERF="training_overhead"
+	OMP_NUM_THREADS=1 $(RUN) -m perf $(PERF)
 
 docs: $(VENV)/.installed  ## the documentation as a site in build/site, without the network
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict

@@ -8,9 +8,7 @@ take turns; what is compared is the process's CPU time, pair by pair.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +25,7 @@ from cliqa.config.load import load_config
 from cliqa.engine.build import Parts, build
 from cliqa.utils.arguments import add_arguments
 from cliqa.utils.cli import run_entry_point
+from perf.rounds import pairs, print_row, spread, take_turns
 
 CPU = torch.device("cpu")
 
@@ -87,24 +86,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         name: make(build({**config, "seed": 0}, CPU))
         for name, make in (("hand", by_hand), ("cliqa", by_cliqa), ("avalanche", by_avalanche))
     }
-    seconds: dict[str, list[float]] = {name: [] for name in arms}
-    for turn in range(args.rounds + 1):
-        for name, epoch in arms.items():
-            started = time.process_time()
-            epoch()
-            if turn:  # the first round fills caches
-                seconds[name].append(time.process_time() - started)
-    print(
-        f"CPU seconds an epoch, {args.rounds} rounds, {args.threads} threads: median (min .. max)"
-    )
+    seconds = take_turns(arms, args.rounds)
+    print(f"CPU seconds an epoch, {args.rounds} rounds, {args.threads} threads: median, range")
     for name, values in seconds.items():
-        pairs = [a / b for a, b in zip(values, seconds["hand"], strict=True)]
-        print(
-            f"{name:>10}  {statistics.median(values):.2f}"
-            f" ({min(values):.2f} .. {max(values):.2f})"
-            f"  ratio to hand {statistics.median(pairs):.3f}"
-            f" ({min(pairs):.3f} .. {max(pairs):.3f})"
-        )
+        print(f"{name:>10}  {spread(values)}, to hand {spread(pairs(seconds, name, 'hand'), 3)}")
+    ours, theirs = (spread(pairs(seconds, name, "hand")) for name in ("cliqa", "avalanche"))
+    measured = f"{ours} times the CPU time of a hand-written loop, Avalanche's own Naive {theirs}"
+    print_row("the training loop", f"perf/training_overhead.py {args.config}", measured)
 
 
 if __name__ == "__main__":
