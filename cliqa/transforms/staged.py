@@ -1,0 +1,190 @@
+"""A pipeline over stored images in three stages: what is kept, what is drawn, what a batch takes.
+
+1. The deterministic first steps (decode, resize) give the same 8-bit pixels every time: they are
+   looked up in a `PixelStore`.
+2. From the first random step on, each image goes through the steps alone.
+3. The last steps that treat every pixel for itself (to float, normalise) take a whole batch at
+   once, on the model's device; until then an image has 8 bits a value.
+
+A sample outside of a batch goes through all of them, and its values are those of the pipeline, to
+the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple, Protocol, cast
+
+import torch
+from torch import Tensor
+
+from cliqa.transforms.pipeline import Pipeline, Step, apply_step, preprocessing_signature
+from cliqa.transforms.pixel_store.store import NothingKept, PixelStore
+
+FIXED = frozenset(
+    {"Resize", "AdaptiveResize", "HyperIQAResize", "ResizePad", "CenterCrop", "Grayscale"}
+)
+"""Deterministic steps that keep 8-bit pixels: their result can be reused."""
+
+POINTWISE = frozenset({"ToTensor", "ToDtype", "ConvertImageDtype", "Normalize"})
+"""Steps that treat every pixel for itself: a batch may take them as one image."""
+
+UNIFORM = FIXED | POINTWISE | {"GridCrop", "FiveCrop"}
+"""Deterministic steps."""
+
+
+class LazyImage(Protocol):
+    """An image that is read when it is needed."""
+
+    @property
+    def file(self) -> str | None:
+        """The image's file; None for an image that is in memory."""
+
+    def read(self) -> Tensor:
+        """Return its pixels, uint8 (3, H, W)."""
+
+
+class Finish:
+    """The pointwise last steps of a pipeline, and the conversion to float32.
+
+    Args:
+        steps: The steps.
+    """
+
+    def __init__(self, steps: tuple[Step, ...] = ()) -> None:
+        self.steps = steps
+        self._rest = Pipeline(steps)
+        self._levels = _plain_levels(steps)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Finish) and self.steps == other.steps
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return float32 images of any (..., C, H, W), on their device.
+
+        On a CPU a batch is treated image by image, each while it is in the processor's cache.
+        """
+        if images.device.type != "cpu" or images.dim() < 4 or not len(images):
+            return self._rest(images)
+        if self._levels is None or images.dtype != torch.uint8:
+            return torch.stack([self._rest(image) for image in images])
+        made = torch.empty(images.shape, dtype=torch.float32)
+        for target, image in zip(made, images, strict=True):
+            target.copy_(image).mul_(1.0 / 255)  # as torchvision's own conversion, to the bit
+            for mean, std in self._levels:
+                target.sub_(mean).div_(std)
+        return made
+
+
+def _plain_levels(steps: tuple[Step, ...]) -> list[tuple[Tensor, Tensor]] | None:
+    """Return the (C, 1, 1) means and deviations of ``[ToTensor], Normalize``; None for others."""
+    names = [step.name for step in steps]
+    if names[:1] == ["ToTensor"]:
+        names, steps = names[1:], steps[1:]
+    elif names:
+        return None
+    if any(name != "Normalize" for name in names):
+        return None
+    numbers: list[Any] = [(step.arguments["mean"], step.arguments["std"]) for step in steps]
+    if not all(isinstance(value, list) for pair in numbers for value in pair):
+        return None
+    return [tuple(torch.tensor(v)[:, None, None] for v in pair) for pair in numbers]  # type: ignore[misc]
+
+
+class Unfinished(NamedTuple):
+    """Pixels whose last steps are yet to be done.
+
+    Args:
+        pixels: An image (C, h, w) or crops (N, C, h, w), or a batch of either; mostly uint8.
+        finish: The steps.
+    """
+
+    pixels: Tensor
+    finish: Finish
+
+
+_IN_A_BATCH: ContextVar[bool] = ContextVar("_IN_A_BATCH", default=False)
+
+
+@contextmanager
+def unfinished() -> Iterator[None]:
+    """Within this context a `StagedPipeline` leaves its last steps to the batch."""
+    token = _IN_A_BATCH.set(True)
+    try:
+        yield
+    finally:
+        _IN_A_BATCH.reset(token)
+
+
+class StagedPipeline:
+    """A pipeline over stored images.
+
+    Args:
+        transform: The pipeline; of any other function nothing is kept but the decoded image.
+        store: Where the pixels after the first steps are kept.
+    """
+
+    def __init__(
+        self, transform: Callable[[Tensor], Tensor], store: PixelStore | None = None
+    ) -> None:
+        self.transform = transform
+        self.store = NothingKept() if store is None else store
+        self._fixed, self._drawn, self._finish = stages(transform)
+
+    def __call__(self, stored: LazyImage | Tensor) -> Tensor:
+        """Return an image after the whole pipeline; in a batch, without its last steps."""
+        image: Any = self._start_of(stored)
+        if self._finish is None:
+            return self.transform(image)
+        for step in self._drawn:
+            image = apply_step(step, image)
+        if _IN_A_BATCH.get() and isinstance(image, Tensor):
+            return cast(Tensor, Unfinished(image, self._finish))
+        return Pipeline(self._finish.steps)(image)
+
+    def _start_of(self, stored: LazyImage | Tensor) -> Tensor:
+        """Return an image after the fixed steps."""
+        if isinstance(stored, Tensor):
+            return _after(self._fixed, stored)
+        if stored.file is None:
+            return _after(self._fixed, stored.read())
+        image = self.store.get(stored.file)
+        if image is None:
+            image = _after(self._fixed, stored.read())
+            self.store.put(stored.file, image)
+        return image
+
+
+def _after(steps: tuple[Step, ...], image: Tensor) -> Tensor:
+    """Return 8-bit pixels after fixed steps."""
+    for step in steps:
+        image = cast(Tensor, apply_step(step, image))  # no fixed step makes a Pillow image
+    return image
+
+
+def stages(
+    transform: Callable[[Tensor], Tensor],
+) -> tuple[tuple[Step, ...], tuple[Step, ...], Finish | None]:
+    """Return a pipeline's fixed, drawn and last steps; no last ones of any other function."""
+    if not isinstance(transform, Pipeline):
+        return (), (), None
+    steps = transform.steps
+    first = next((k for k, step in enumerate(steps) if step.name not in FIXED), len(steps))
+    last = len(steps)
+    while last > first and steps[last - 1].name in POINTWISE:
+        last -= 1
+    return steps[:first], steps[first:last], Finish(steps[last:])
+
+
+def fixed_signature(transform: Callable[[Tensor], Tensor]) -> list[dict[str, Any]]:
+    """Return what decides about the kept pixels beside the image: the fixed steps' arguments."""
+    return preprocessing_signature(Pipeline(stages(transform)[0]))
+
+
+def on_pixels(transform: Callable[[Tensor], Tensor]) -> Callable[[LazyImage | Tensor], Tensor]:
+    """Return a transform of pixels as one of stored images, of which nothing is kept."""
+    return StagedPipeline(transform)
