@@ -28,7 +28,7 @@ from PIL import Image
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.datasets.quality.score_file import ScoreFile
 from cliqa.training.loop.batching import make_loader
-from cliqa.training.loop.patch_order import PatchOrder
+from cliqa.training.loop.loaders.patch_order import PatchOrder
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.cli import run_entry_point
 

@@ -27,6 +27,5 @@ class AbsentDataset(QualityDataset):
         self.higher_is_better = True
         self.split_name = "all"
         self.transform = None
-        self._cache = None
         self._fill(ScoreTable((), np.zeros(0), (), Path(name), splits=()), [], [])
         self.score_warnings = (f"{name}: not there any more, so it is not evaluated: {reason}",)

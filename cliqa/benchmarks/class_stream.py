@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from avalanche.benchmarks import CLScenario
@@ -17,7 +17,11 @@ from avalanche.benchmarks.utils.flat_data import ConstantSequence
 from torch import Tensor
 
 from cliqa.benchmarks.experience import NamedExperience
+from cliqa.benchmarks.stored import StoredImages, files_of
 from cliqa.datasets.classes.class_dataset import ClassDataset
+from cliqa.transforms.pixel_store.choose import Cache, Part, PixelCache
+from cliqa.transforms.pixel_store.store import PixelStore
+from cliqa.transforms.staged import StagedPipeline
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.logging import get_logger
 from cliqa.utils.seed import generator
@@ -51,6 +55,7 @@ class ClassStream(CLScenario):
             with several heads and Avalanche's task-aware methods need them.
         notes: On the data, for readers of the results.
         val: Validation data of each experience, instead of a share of its training data.
+        cache: Where images are kept once they are decoded and resized; see `PixelCache`.
 
     Attributes:
         names: The experiences' names.
@@ -86,6 +91,7 @@ class ClassStream(CLScenario):
         task_labels: bool = False,
         notes: Sequence[str] = (),
         val: Sequence[ClassDataset] | None = None,
+        cache: Cache = "auto",
     ) -> None:
         self.names = list(names)
         self.class_names = train[0].class_names
@@ -105,6 +111,8 @@ class ClassStream(CLScenario):
             self.sources[name, "train"], self.sources[name, "val"] = kept, validated
             self.sources[name, "test"] = test[index]
         self._check_samples()
+        parts = [self._part(name, split, split == "train") for name, split in self.sources]
+        self._cache = PixelCache(False if self.has_features else cache, parts)
         self._warnings = self._few_classes()
         for text in self._warnings:
             logger.warning("%s", text)
@@ -192,8 +200,14 @@ class ClassStream(CLScenario):
             self.train_transform,
             self.eval_transform,
             self.task_of(name),
+            [self._cache.store(self._part(name, split, mode)) for mode in (True, False)],
         )
         return data.train() if split == "train" else data
+
+    def _part(self, name: str, split: str, train: bool) -> Part:
+        """Return a split's images with the transform of training or of evaluation."""
+        transform = self.train_transform if train else self.eval_transform
+        return Part(name, files_of(self.sources[name, split]), transform)  # type: ignore[arg-type]
 
     def validation(self, index: int) -> TaskAwareSupervisedClassificationDataset | None:
         """Return the validation data of experience `index`, or None if it has none."""
@@ -211,13 +225,20 @@ def with_class_transforms(
     train_transform: Transform | None,
     eval_transform: Transform | None,
     task_label: int = 0,
+    stores: Sequence[PixelStore | None] = (None, None),
 ) -> TaskAwareSupervisedClassificationDataset:
     """Return Avalanche's view of a data set with classes, in evaluation mode.
 
-    The task label is the third part of every sample; features take no transforms.
+    The task label is the third part of every sample; features take no transforms. `stores` are
+    where the pixels are kept in training and in evaluation.
     """
+    source: Any = data if data.has_features else StoredImages(data)
+    staged = [
+        None if transform is None else StagedPipeline(transform, store)
+        for transform, store in zip((train_transform, eval_transform), stores, strict=True)
+    ]
     groups = TransformGroups(
-        {"train": (train_transform, None), "eval": (eval_transform, None)}, current_group="eval"
+        {"train": (staged[0], None), "eval": (staged[1], None)}, current_group="eval"
     )
     attributes = [
         DataAttribute(data.targets.tolist(), "targets"),
@@ -226,7 +247,7 @@ def with_class_transforms(
         ),
     ]
     made = TaskAwareSupervisedClassificationDataset(
-        [data], data_attributes=attributes, transform_groups=groups
+        [source], data_attributes=attributes, transform_groups=groups
     )
     # explicit, as Avalanche 0.6 ignores the current group and starts in training mode
     return made.eval()

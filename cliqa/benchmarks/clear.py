@@ -8,6 +8,7 @@ from pathlib import Path
 from cliqa.benchmarks.class_stream import ClassStream, Transform
 from cliqa.datasets.clear.read import read_clear
 from cliqa.registry import SCENARIOS
+from cliqa.transforms.pixel_store.choose import Cache
 
 
 @SCENARIOS.register_module()
@@ -36,7 +37,7 @@ class CLEAR(ClassStream):
         task_labels: Give every bucket a task label, as Avalanche does. The domain changes, not the
             task, so the default is to give none.
         val_fraction: Share of each bucket's training data to validate on.
-        cache: Keep decoded images in memory.
+        cache: As `ClassStream`.
 
     Raises:
         ConfigError: The arguments do not go together.
@@ -59,7 +60,7 @@ class CLEAR(ClassStream):
         buckets: Sequence[int | str] | None = None,
         task_labels: bool = False,
         val_fraction: float = 0.0,
-        cache: bool = False,
+        cache: Cache = "auto",
     ) -> None:
         splits = read_clear(
             dataset_root,
@@ -69,7 +70,6 @@ class CLEAR(ClassStream):
             shot=shot,
             feature_type=feature_type,
             buckets=buckets,
-            cache=cache,
         )
         self.layout = splits.layout
         self.evaluation_protocol = evaluation_protocol
@@ -83,4 +83,5 @@ class CLEAR(ClassStream):
             val_fraction=val_fraction,
             task_labels=task_labels,
             notes=splits.notes,
+            cache=cache,
         )

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
-
-from cliqa.datasets.base import QualityDataset
-from cliqa.transforms.fixed_start import UNIFORM
+from cliqa.transforms.staged import UNIFORM
 from cliqa.utils.errors import ConfigError
 
 
@@ -20,8 +15,9 @@ class Patches:
 
     Args:
         per_image: Patches of every image in an epoch, each with its image's score, >= 1.
-        pool: Images that a worker holds at a time, >= 1. It takes ``pool`` images in memory, shows
-            all their patches in random order, and continues with the next ones.
+        pool: Images that are in use at a time, >= 1: all their patches are shown in random order
+            before the next ones come. As many are kept in memory, where ``scenario.cache`` does not
+            keep all.
 
     Raises:
         ConfigError: A number is not an integer >= 1.
@@ -62,57 +58,3 @@ class Patches:
                 "would hold many patches of one image. Set it to twice the batch size or more: "
                 f"{2 * batch_size}."
             )
-
-
-@dataclass(frozen=True)
-class StoredImage:
-    """An image of a data set that is read when it is needed.
-
-    Args:
-        source: The data set, without a transform.
-        index: The image's place in it.
-    """
-
-    source: QualityDataset
-    index: int
-
-    @property
-    def key(self) -> str:
-        """The image's file."""
-        return self.source.files[self.index]
-
-    def read(self) -> Tensor:
-        """Return the pixels, uint8 (3, H, W)."""
-        return self.source[self.index][0]
-
-
-class StoredImages(Dataset[tuple[StoredImage, Tensor]]):
-    """A data set whose images are read by the transforms: item i is (`StoredImage`, score).
-
-    Args:
-        source: The data set.
-    """
-
-    def __init__(self, source: QualityDataset) -> None:
-        self.source = source
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> tuple[StoredImage, Tensor]:
-        return StoredImage(self.source, index), torch.tensor(self.source.scores[index])
-
-
-class ReadFirst:
-    """Reads a stored image and transforms its pixels.
-
-    Args:
-        transform: uint8 (3, H, W) -> tensor.
-    """
-
-    def __init__(self, transform: Callable[[Tensor], Tensor]) -> None:
-        self._transform = transform
-
-    def __call__(self, stored: StoredImage) -> Tensor:
-        """Return what the transform makes of the image."""
-        return self._transform(stored.read())

@@ -21,6 +21,7 @@ from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.labels.ratings import rating_rows
 from cliqa.losses.ratings import Wanted
 from cliqa.registry import SCENARIOS
+from cliqa.transforms.pixel_store.choose import Cache, Part, PixelCache, pool
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.mistakes import Mistakes
 from cliqa.utils.seed import generator
@@ -50,7 +51,10 @@ class QualityStream(CLScenario):
         patches_per_image: Training samples of every image in an epoch: it is read once, and the
             random steps of `train_transform` make so many patches of it, which lie in different
             batches (at most two in one, where there are images enough).
-        patch_pool: Images that a worker process holds in memory for that.
+        patch_pool: Images that are in use at a time for that.
+        cache: Where images are kept once they are decoded and resized, so that later epochs begin
+            there: ``"ram"``, ``"disk"``, ``"auto"`` or False; see `PixelCache`. The pixels are
+            the same.
         max_train: Training images of each data set that are used, drawn without replacement; None
             for all. A smaller number is a part of any larger one's draw.
         max_train_seed: Seed of that draw.
@@ -108,6 +112,7 @@ class QualityStream(CLScenario):
         split_by: str | Mapping[str, str] | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
         min_images: int = 10,
+        cache: Cache = "auto",
     ) -> None:
         check_split(splits, folds, split_index)
         patches = Patches(patches_per_image, patch_pool)
@@ -138,9 +143,21 @@ class QualityStream(CLScenario):
         self.train_transform = train_transform
         self.eval_transform = eval_transform
         self.patches = patches if patches_per_image > 1 else None
+        self._cache = self._pixel_cache(cache)
         self._ratings: Wanted | None = None
         streams = [*(self._stream(split) for split in SPLITS), self._unseen_stream()]
         super().__init__([stream for stream in streams if len(stream)])
+
+    def _pixel_cache(self, mode: str | bool) -> PixelCache:
+        """Return where the images of all splits are kept."""
+        train = [self._part(name, "train", True) for name in self.names]
+        rest = [self._part(name, split) for name, split in self.sources if split != "train"]
+        return PixelCache(mode, [*train, *rest])
+
+    def _part(self, name: str, split: str, train: bool = False) -> Part:
+        """Return a split's images with the transform of training or of evaluation."""
+        transform = self.train_transform if train else self.eval_transform
+        return Part(name, self.sources[name, split].files, transform)
 
     def _stream(self, split: str) -> EagerCLStream[NamedExperience]:
         """Return one of the streams: an experience of each data set that has the split.
@@ -191,11 +208,15 @@ class QualityStream(CLScenario):
     def dataset(self, name: str, split: str) -> AvalancheDataset:
         """Return a data set's split with both transforms, in evaluation mode unless it is train."""
         train, own = split == "train", self.sources[name, split]
-        patches = self.patches if train else None
+        stores = [self._cache.store(self._part(name, split, mode)) for mode in (True, False)]
+        if train and self.patches is not None and stores[0] is None:
+            stores[0] = pool(self._part(name, split, True), self.patches.pool)
         rows = None
         if train and self._ratings is not None and name not in self.absent:
             rows = rating_rows(own, self._ratings.levels, self._ratings.default_std)
-        data = with_transforms(own, self.train_transform, self.eval_transform, patches, rows)
+        data = with_transforms(
+            own, self.train_transform, self.eval_transform, rows, (stores[0], stores[1])
+        )
         return data.train() if train else data
 
     def validation(self, index: int) -> AvalancheDataset | None:

@@ -10,9 +10,10 @@ import torch
 from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute, TransformGroups
 from torch import Tensor
 
-from cliqa.benchmarks.patches import Patches, ReadFirst, StoredImages
+from cliqa.benchmarks.stored import StoredImages
 from cliqa.datasets.base import QualityDataset
-from cliqa.transforms.fixed_start import FixedStart
+from cliqa.transforms.pixel_store.store import PixelStore
+from cliqa.transforms.staged import StagedPipeline
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -21,26 +22,30 @@ def with_transforms(
     data: QualityDataset,
     train_transform: Transform,
     eval_transform: Transform,
-    patches: Patches | None = None,
     ratings: np.ndarray | None = None,
+    stores: tuple[PixelStore | None, PixelStore | None] = (None, None),
 ) -> AvalancheDataset:
     """Return Avalanche's view of a data set, in evaluation mode.
 
-    `patches` is how training draws patches of the images; None for one sample per image. `ratings`
-    (N, 1 + K) is a third entry of the samples; None for none.
+    Args:
+        data: The data set.
+        train_transform: uint8 (3, H, W) -> (3, h, w), for training.
+        eval_transform: The same for evaluation.
+        ratings: (N, 1 + K), a third entry of the samples; None for none.
+        stores: Where the pixels are kept in training and in evaluation; None for nowhere.
     """
-    transforms: dict[str, Any] = {"train": train_transform, "eval": eval_transform}
-    source: Any = data
-    if patches is not None:
-        source = StoredImages(data)
-        start = FixedStart(train_transform, patches.pool)
-        transforms = {"train": start, "eval": ReadFirst(eval_transform)}
-    groups = TransformGroups(transforms)
+    groups = TransformGroups(
+        {
+            "train": StagedPipeline(train_transform, stores[0]),
+            "eval": StagedPipeline(eval_transform, stores[1]),
+        }
+    )
     # explicit, as Avalanche 0.6 ignores the current group and starts in training mode
     targets = DataAttribute(data.scores.tolist(), "targets")  # known without reading an image
     attributes = [targets]
     if ratings is not None:
         attributes.append(DataAttribute(_Rows(ratings), "ratings", use_in_getitem=True))
+    source: Any = StoredImages(data)
     made = AvalancheDataset([source], data_attributes=attributes, transform_groups=groups)
     return made.eval()
 

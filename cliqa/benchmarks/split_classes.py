@@ -15,6 +15,7 @@ from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.datasets.classes.fashion_mnist import read_fashion_mnist
 from cliqa.datasets.classes.image_folder import read_image_folder
 from cliqa.registry import SCENARIOS
+from cliqa.transforms.pixel_store.choose import Cache
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 
@@ -38,6 +39,7 @@ class SplitClasses(ClassStream):
         seed: Shuffle the classes by this seed instead.
         task_labels: Give experience k the task label k.
         val_fraction: Share of each experience's training data to validate on.
+        cache: As `ClassStream`.
 
     Raises:
         ConfigError: There are fewer classes than experiences, the order does not name every class
@@ -55,6 +57,7 @@ class SplitClasses(ClassStream):
         seed: int | None = None,
         task_labels: bool = False,
         val_fraction: float = 0.0,
+        cache: Cache = "auto",
     ) -> None:
         train, test = data
         order = class_order(len(train.class_names), fixed_class_order, seed)
@@ -70,6 +73,7 @@ class SplitClasses(ClassStream):
             classes_of=groups,
             val_fraction=val_fraction,
             task_labels=task_labels,
+            cache=cache,
         )
 
 
@@ -218,7 +222,6 @@ class SplitFolder(SplitClasses):
         n_experiences: Number of groups of classes.
         test_fraction: Share of every class to test on, where the folder has no ``test``.
         split_seed: Of that draw.
-        cache: Keep decoded images in memory.
         common: The other arguments of `SplitClasses`.
 
     Raises:
@@ -235,8 +238,7 @@ class SplitFolder(SplitClasses):
         *,
         test_fraction: float = 0.2,
         split_seed: int = 0,
-        cache: bool = False,
         **common: Any,  # noqa: ANN401
     ) -> None:
-        data = read_image_folder(dataset_root, test_fraction, split_seed, cache)
+        data = read_image_folder(dataset_root, test_fraction, split_seed)
         super().__init__(data, train_transform, eval_transform, n_experiences, **common)

@@ -63,8 +63,6 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
             decodes every image at once, leaves such images out, and logs how many.
         missing: Images without a file: ``"error"``, or ``"skip"``, which leaves
             them out and logs how many.
-        cache: Keep the decoded images in memory, shared by all views of the data set. A worker
-            process has a cache of its own.
 
     Attributes:
         raw_scores: float64 (N,), in the units of the label file.
@@ -100,7 +98,6 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         fold: Sequence[int] | None = None,
         on_bad_image: Policy = "error",
         missing: Policy = "error",
-        cache: bool = False,
     ) -> None:
         _check_options(name, on_bad_image=on_bad_image, missing=missing)
         self.name = name
@@ -108,7 +105,6 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self.higher_is_better = bool(higher_is_better)
         self.split_name: str = "all"
         self.transform: Transform | None = None
-        self._cache: dict[str, torch.Tensor] | None = {} if cache else None
         check_fractions(fractions, name)
         table = check_table(table, self.score_range)
         self.drawn = table.splits is None
@@ -206,21 +202,15 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return [Path(file) for file in self.files]
 
     def image(self, index: int) -> torch.Tensor:
-        """Return image `index` as stored, uint8 (3, H, W). Do not write to it: it may be cached.
+        """Return image `index` as stored, uint8 (3, H, W).
 
         Raises:
             DatasetError: It cannot be decoded; the message names the file and the label's row.
         """
-        file = self.files[index]
-        if self._cache is not None and file in self._cache:
-            return self._cache[file]
         try:
-            image = read_image(file)
+            return read_image(self.files[index])
         except DatasetError as error:
             raise DatasetError(f"{self.name}: {self.table.where(index)}: {error}") from error
-        if self._cache is not None:
-            self._cache[file] = image
-        return image
 
     def verify_images(self) -> dict[int, str]:
         """Decode every image and return the reasons of those that fail, by index.
@@ -230,7 +220,7 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return unreadable(self.image, len(self), self.name)
 
     def select(self: Self, indices: Iterable[int]) -> Self:
-        """Return a view of the images at `indices`, in their order; files and cache are shared.
+        """Return a view of the images at `indices`, in their order; files are shared.
 
         Raises:
             IndexError: An index is beyond the end.

@@ -184,7 +184,3 @@ def fixed_signature(transform: Callable[[Tensor], Tensor]) -> list[dict[str, Any
     """Return what decides about the kept pixels beside the image: the fixed steps' arguments."""
     return preprocessing_signature(Pipeline(stages(transform)[0]))
 
-
-def on_pixels(transform: Callable[[Tensor], Tensor]) -> Callable[[LazyImage | Tensor], Tensor]:
-    """Return a transform of pixels as one of stored images, of which nothing is kept."""
-    return StagedPipeline(transform)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
@@ -159,3 +162,44 @@ def shape_of(image: torch.Tensor) -> str:
     ('3 x 224 x 200', '512')
     """
     return " x ".join(map(str, image.shape))
+
+
+def available_memory() -> int:
+    """Return the bytes that this process may still take, of the machine's and of its container's.
+
+    On systems that do not tell, half of the machine's memory.
+    """
+    found = [_machine_memory(), *(limit - used for limit, used in _container_memory())]
+    return max(0, min(found))
+
+
+def _machine_memory() -> int:
+    """Return the machine's available bytes."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        return int(text.split("MemAvailable:")[1].split()[0]) * 1024
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return 2**32
+
+
+def _container_memory() -> Iterator[tuple[int, int]]:
+    """Yield the limit and the use of the control group's memory, where there is a limit."""
+    root = Path("/sys/fs/cgroup")
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        with contextlib.suppress(OSError, ValueError):  # ValueError: "max"
+            numbers = [int((root / name).read_text(encoding="ascii")) for name in (limit, used)]
+            yield numbers[0], numbers[1] - _file_cache((root / used).parent / "memory.stat")
+
+
+def _file_cache(statistics: Path) -> int:
+    """Return the bytes of files that a control group counts as used, and can give back."""
+    with contextlib.suppress(OSError):
+        for line in statistics.read_text(encoding="ascii").splitlines():
+            name, _, value = line.partition(" ")
+            if name in ("inactive_file", "total_inactive_file"):
+                return int(value)
+    return 0

@@ -21,38 +21,29 @@ class ImageFiles(Sequence[torch.Tensor]):
     Args:
         paths: The files.
         sources: The list and line of each image, for messages (``"all.txt, line 3"``); optional.
-        cache: Keep the decoded images in memory, shared by all views. A worker process has a cache
-            of its own.
     """
 
     def __init__(
         self,
         paths: Sequence[str | Path],
         sources: Sequence[str] | None = None,
-        cache: bool = False,
     ) -> None:
         self.paths = [str(path) for path in paths]
         self.sources = None if sources is None else list(sources)
-        self._cache: dict[str, torch.Tensor] | None = {} if cache else None
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> torch.Tensor:  # type: ignore[override]  # no slices
         path = self.paths[index]
-        if self._cache is not None and path in self._cache:
-            return self._cache[path]
         try:
-            image = read_image(path)
+            return read_image(path)
         except DatasetError as error:
             listed = f" (listed in {self.sources[index]})" if self.sources else ""
             raise DatasetError(f"{error}{listed}") from error
-        if self._cache is not None:
-            self._cache[path] = image
-        return image
 
     def select(self, indices: Sequence[int]) -> ImageFiles:
-        """Return a view of some of the images; the cache is shared."""
+        """Return a view of some of the images."""
         view = copy.copy(self)
         view.paths = [self.paths[i] for i in indices]
         view.sources = None if self.sources is None else [self.sources[i] for i in indices]

@@ -30,7 +30,7 @@ Images = Mapping[str, list[str]]
 
 
 def read_image_folder(
-    root: str | Path, test_fraction: float = 0.2, seed: int = 0, cache: bool = False
+    root: str | Path, test_fraction: float = 0.2, seed: int = 0
 ) -> tuple[ClassDataset, ClassDataset]:
     """Read ``root/<class>/...``, or ``root/train/<class>/...`` and ``root/test/<class>/...``.
 
@@ -44,7 +44,6 @@ def read_image_folder(
             has no test part; of each class one image at least is for training and one for testing.
         seed: Another seed splits otherwise. An image's split follows from the seed and the names
             alone.
-        cache: Keep the decoded images in memory.
 
     Returns:
         The training and the test images, with their paths relative to `root` as keys.
@@ -71,7 +70,7 @@ def read_image_folder(
     else:
         train, test = _list_classes(root / "train", root), _list_classes(root / part, root)
         _check_same_classes(train, test, root, part)
-    return _data_set(root, train, cache), _data_set(root, test, cache)
+    return _data_set(root, train), _data_set(root, test)
 
 
 def _test_part(root: Path) -> str | None:
@@ -148,9 +147,9 @@ def _check_same_classes(train: Images, test: Images, root: Path, part: str) -> N
         )
 
 
-def _data_set(root: Path, classes: Images, cache: bool) -> ClassDataset:
+def _data_set(root: Path, classes: Images) -> ClassDataset:
     """Return the images of all classes, class by class."""
     names = sorted(classes)
     keys = [image for name in names for image in classes[name]]
     targets = [target for target, name in enumerate(names) for _ in classes[name]]
-    return ClassDataset(ImageFiles([root / key for key in keys], cache=cache), targets, names, keys)
+    return ClassDataset(ImageFiles([root / key for key in keys]), targets, names, keys)

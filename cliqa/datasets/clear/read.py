@@ -57,7 +57,6 @@ def read_clear(
     shot: int | None = None,
     feature_type: str | None = None,
     buckets: Sequence[int | str] | None = None,
-    cache: bool = False,
 ) -> ClearSplits:
     """Read CLEAR in either layout; the options are those of `cliqa.benchmarks.clear.CLEAR`.
 
@@ -87,7 +86,7 @@ def read_clear(
             notes += describe_shots(drawn, tree.class_names, shot, bucket)
         splits[bucket] = train, test
     whole = (
-        _image_sets(tree, chosen, cache)
+        _image_sets(tree, chosen)
         if feature_type is None
         else _feature_sets(tree, chosen, feature_type)
     )
@@ -137,7 +136,7 @@ def _check_options(data_name: str, protocol: str, seed: int | None, shot: int | 
         )
 
 
-def _image_sets(tree: Tree, buckets: Sequence[str], cache: bool) -> dict[str, ClassDataset]:
+def _image_sets(tree: Tree, buckets: Sequence[str]) -> dict[str, ClassDataset]:
     """Return all images of each bucket; raise a DatasetError if files are missing."""
     listings = {bucket: tree.whole(bucket) for bucket in buckets}
     images = [image for listing in listings.values() for image in listing.images]
@@ -153,7 +152,7 @@ def _image_sets(tree: Tree, buckets: Sequence[str], cache: bool) -> dict[str, Cl
     sets = {}
     for bucket, listing in listings.items():
         own = [f"{tree.root}/{next(paths)}" for _ in listing.images]
-        files = ImageFiles(own, listing.places, cache)
+        files = ImageFiles(own, listing.places)
         sets[bucket] = ClassDataset(files, listing.targets, tree.class_names, listing.images)
     return sets
 

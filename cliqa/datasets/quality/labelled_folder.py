@@ -32,7 +32,6 @@ class LabelledFolder(QualityDataset):
         fold: (k, K) for the k-th of K folds as test, where there is no official split.
         on_bad_image: ``"error"`` or ``"skip"``, as `QualityDataset`.
         missing: ``"error"`` or ``"skip"``, as `QualityDataset`.
-        cache: Keep the decoded images in memory.
 
     Raises:
         ConfigError: An option is wrong.
@@ -64,7 +63,6 @@ class LabelledFolder(QualityDataset):
         fold: Sequence[int] | None = None,
         on_bad_image: Policy = "error",
         missing: Policy = "error",
-        cache: bool = False,
     ) -> None:
         self.name = name if name is not None else self.default_name
         self.seed = seed
@@ -92,7 +90,6 @@ class LabelledFolder(QualityDataset):
             fold=fold,
             on_bad_image=on_bad_image,
             missing=missing,
-            cache=cache,
         )
 
     def read_table(self, path: Path) -> ScoreTable:

@@ -13,6 +13,7 @@ from avalanche.benchmarks import OnlineCLExperience
 from avalanche.training.plugins import SupervisedPlugin
 from avalanche.training.templates.base_sgd import BaseSGDTemplate
 
+from cliqa.benchmarks.stored import OnPixels
 from cliqa.models.freezing import FreezeReport, keep_frozen
 from cliqa.training.loop.batching import as_tensor
 from cliqa.training.loop.options import TrainingOptions
@@ -211,7 +212,7 @@ class HostedLoop(StreamData):
         evaluated: Any = super().measured(data)
         if transform is None:
             return evaluated
-        return evaluated.replace_current_transform_group((transform, None))
+        return evaluated.replace_current_transform_group((OnPixels(transform), None))
 
 
 def hosted(strategy: BaseSGDTemplate, settings: RunSettings) -> HostedLoop:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, RandomSampler, default_collate
+from torch.utils.data import RandomSampler, default_collate
 
 from cliqa.utils.errors import ConfigError, DatasetError, ModelError
 
@@ -156,46 +156,6 @@ def batch_places(loader: Loader, batch: int) -> list[int]:
         )
     size: int = loader.batch_size  # type: ignore[attr-defined]
     return list(sampler.order[batch * size : (batch + 1) * size])
-
-
-def make_loader(
-    dataset: Dataset[Any],
-    batch_size: int,
-    *,
-    train: bool,
-    num_workers: int = 0,
-    pin_memory: bool = False,
-    samples: int | None = None,
-    sampler: KnownOrder | None = None,
-) -> DataLoader[Any]:
-    """Return a loader whose order and workers are seeded by torch's global generator alone.
-
-    Workers are restarted and seeded for every epoch: seeding the global generator at its start
-    makes the epoch reproducible, with and without workers.
-
-    Args:
-        dataset: Samples (image, target, ...).
-        batch_size: Samples a batch.
-        train: Shuffle, and drop a last batch of one sample, which neither batch normalisation nor a
-            ranking loss can use.
-        num_workers: Worker processes; 0 loads in this one.
-        pin_memory: Put batches into pinned memory (for CUDA).
-        samples: Samples per epoch, repeated in new orders if needed; None for each once.
-        sampler: Another order of the training samples.
-    """
-    count = len(dataset) if samples is None else samples  # type: ignore[arg-type]
-    order = KnownOrder(dataset, num_samples=count) if train else None  # type: ignore[arg-type]
-    if sampler is not None:
-        order, count = sampler, sampler.num_samples
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        sampler=order,
-        drop_last=train and count > batch_size and count % batch_size == 1,
-        num_workers=num_workers,
-        pin_memory=pin_memory,
-        collate_fn=collate_train if train else collate_eval,
-    )
 
 
 def smallest_batch(samples: int, batch_size: int) -> int:

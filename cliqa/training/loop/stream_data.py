@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from cliqa.benchmarks.experience import NamedExperience
 from cliqa.losses.ratings import wanted_by
@@ -19,12 +18,12 @@ from cliqa.training.loop.batching import (
     RaggedImages,
     apply_model,
     batch_places,
-    make_loader,
 )
-from cliqa.training.loop.chunk_order import ChunkOrder
-from cliqa.training.loop.feature_loader import FeatureLoader, feature_tensors
+from cliqa.training.loop.loaders.chunk_order import ChunkOrder
+from cliqa.training.loop.loaders.feature_loader import FeatureLoader, feature_tensors
+from cliqa.training.loop.loaders.image_loader import make_loader
 from cliqa.training.loop.options import TrainingOptions
-from cliqa.training.loop.patch_order import PatchOrder
+from cliqa.training.loop.loaders.patch_order import PatchOrder
 from cliqa.training.loop.precision import Precision
 from cliqa.training.strategy import Batch, Samples, Strategy
 from cliqa.utils.memory import InPieces
@@ -102,14 +101,16 @@ class StreamData(Base):
             return
         chunks = self.chunks_of([self.experience])
         if len(chunks) < 2:
-            self.dataloader = self.loader(self.adapted_dataset, train=True)
+            self.dataloader = self.loader(
+                self.adapted_dataset, train=True, keep_workers=self.train_epochs > 1
+            )
             return
         self.dataloader = make_loader(
-            cast("Dataset[Any]", self.adapted_dataset),
+            self.adapted_dataset,
             self.train_mb_size,
             train=True,
             num_workers=self.options.num_workers,
-            pin_memory=self.device.type == "cuda",
+            device=self.device,
             sampler=ChunkOrder(
                 self.adapted_dataset, chunks, self.train_mb_size, lambda: self.chunk_index
             ),
@@ -177,6 +178,7 @@ class StreamData(Base):
         train: bool,
         batch_size: int | None = None,
         samples: int | None = None,
+        keep_workers: bool = False,
     ) -> Loader:
         """Return a loader with this run's workers; precomputed features are sliced from one tensor.
 
@@ -190,16 +192,16 @@ class StreamData(Base):
         patches = getattr(self.experience, "patches", None) if train else None
         order = None
         if patches is not None:
-            shape = (patches.per_image, size, workers, patches.pool)
-            order = PatchOrder(dataset, *shape, samples=samples)
+            order = PatchOrder(dataset, patches.per_image, patches.pool, samples)
         return make_loader(
-            cast("Dataset[Any]", dataset),
+            dataset,
             size,
             train=train,
             num_workers=workers,
-            pin_memory=self.device.type == "cuda",
+            device=self.device,
             samples=samples,
             sampler=order,
+            keep_workers=keep_workers,
         )
 
     def mix_in(self, memory: Samples, batch_size: int) -> None:

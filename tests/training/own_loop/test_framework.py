@@ -21,7 +21,7 @@ from cliqa.datasets.quality.eva import EVA
 from cliqa.losses.distillation import distillation_loss
 from cliqa.models.freezing import set_training
 from cliqa.models.lightweight import create_lightweight_model
-from cliqa.training.loop.batching import make_loader
+from cliqa.training.loop.loaders.image_loader import make_loader
 from cliqa.training.own_loop.framework import (
     BUILT_IN,
     ContinualLearningFramework,

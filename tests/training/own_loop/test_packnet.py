@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.models.freezing import set_training
-from cliqa.training.loop.batching import make_loader
+from cliqa.training.loop.loaders.image_loader import make_loader
 from cliqa.training.own_loop.framework import ContinualLearningFramework
 from cliqa.training.plugins.isolation.packnet import PackNet
 from cliqa.utils.errors import CliqaError, ConfigError

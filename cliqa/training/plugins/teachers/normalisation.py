@@ -16,7 +16,7 @@ from cliqa.utils.errors import ConfigError
 
 _INSIDE = (
     *("_flat_data", "_datasets", "_transform_groups", "_frozen_transform_groups"),
-    *("transform_groups", "transform", "transforms", "steps", "_rest"),
+    *("transform_groups", "transform", "transforms", "steps"),
 )
 """Attributes in which data sets of Avalanche and torchvision, and pipelines, keep transforms."""
 

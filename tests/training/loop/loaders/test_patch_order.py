@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from cliqa.training.loop.patch_order import PatchOrder, patch_order
+from cliqa.training.loop.loaders.patch_order import PatchOrder, patch_order
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -1,0 +1,85 @@
+"""A data set whose images are read by the transforms, and only if nothing is kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
+
+Source = QualityDataset | ClassDataset
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image of a data set that is read when it is needed.
+
+    Args:
+        source: The data set, without a transform.
+        index: The image's place in it.
+    """
+
+    source: Source
+    index: int
+
+    @property
+    def file(self) -> str | None:
+        """The image's file; None where the data set has it in memory."""
+        files = files_of(self.source)
+        return files[self.index] if files else None
+
+    def read(self) -> Tensor:
+        """Return the pixels, uint8 (C, H, W)."""
+        return self.source[self.index][0]
+
+
+class StoredImages(Dataset[tuple[StoredImage, Any]]):
+    """Item i is (`StoredImage`, score () or class).
+
+    Args:
+        source: The data set.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> tuple[StoredImage, Any]:
+        if isinstance(self.source, QualityDataset):
+            return StoredImage(self.source, index), torch.tensor(self.source.scores[index])
+        return StoredImage(self.source, index), int(self.source.targets[index])
+
+
+def files_of(source: Source) -> list[str]:
+    """Return the image files of a data set; none where it has its images in memory."""
+    if isinstance(source, QualityDataset):
+        return source.files
+    return source.inputs.paths if isinstance(source.inputs, ImageFiles) else []
+
+
+class OnPixels:
+    """A transform of pixels, also for images that are not read yet.
+
+    Args:
+        transform: Whatever takes an image of the data set.
+    """
+
+    def __init__(self, transform: Callable[[Any], Any]) -> None:
+        self.transform = transform
+
+    def __call__(self, image: Any) -> Any:  # noqa: ANN401  Avalanche's data sets hold anything
+        """Return what the transform makes of the image."""
+        return self.transform(pixels_of(image))
+
+
+def pixels_of(image: Any) -> Any:  # noqa: ANN401
+    """Return an image, read if it is a `StoredImage`."""
+    return image.read() if isinstance(image, StoredImage) else image
