@@ -20,7 +20,7 @@ from mmengine.config import config as mmengine_config
 
 from cliqa.config.inheritance import ConfigFile, base_path, read_chain
 from cliqa.config.mmlab.scaling import scale_rates
-from cliqa.config.older_names import rename_pretraining, rename_scenario
+from cliqa.config.older_names import rename_cache, rename_pretraining, rename_scenario
 from cliqa.config.options import apply_options, is_copied
 from cliqa.config.sections import (
     COPIES,
@@ -74,6 +74,7 @@ def _load(path: str | Path, overrides: Sequence[str]) -> RunConfig:
     config = with_flags(config)
     rename_scenario(config, str(file.path))
     rename_pretraining(config, str(file.path))
+    rename_cache(config)
     check_sections(config, str(file.path))
     config = scale_rates(config, str(file.path))
     import_custom_modules(config.get("custom_imports"), str(file.path))

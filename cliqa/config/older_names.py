@@ -61,3 +61,27 @@ def rename_pretraining(config: dict[str, Any], where: str) -> None:
     if "num_levels" in section:
         rest["data"] = {**(rest.get("data") or {}), "num_levels": section["num_levels"]}
     config["pretrain"] = rest
+
+
+def rename_cache(config: dict[str, Any]) -> None:
+    """Move the data sets' ``cache`` to the scenario; True, as older configs have it, is "ram"."""
+    scenario = config.get("scenario")
+    if not isinstance(scenario, dict):
+        return
+    rest = dict(scenario)
+    asked = [rest.get("cache")] if isinstance(rest.get("cache"), bool) else []
+    for key in ("datasets", "evaluate_only"):
+        sections = rest.get(key)
+        if isinstance(sections, (list, tuple)):
+            rest[key] = [_without_cache(section, asked) for section in sections]
+    if asked and (isinstance(rest.get("cache"), bool) or "cache" not in rest):
+        rest["cache"] = "ram" if any(asked) else False
+    config["scenario"] = rest
+
+
+def _without_cache(section: Any, asked: list[Any]) -> Any:  # noqa: ANN401  a section, or no section
+    """Return a data set's section without ``cache``, whose value is added to `asked`."""
+    if not isinstance(section, dict) or not isinstance(section.get("cache"), bool):
+        return section
+    asked.append(section["cache"])
+    return {key: value for key, value in section.items() if key != "cache"}

@@ -56,7 +56,12 @@ class Finish:
     def __init__(self, steps: tuple[Step, ...] = ()) -> None:
         self.steps = steps
         self._rest = Pipeline(steps)
-        self._levels = _plain_levels(steps)
+        self._levels = [step.name for step in steps] in (
+            [],
+            ["ToTensor"],
+            ["ToTensor", "Normalize"],
+        )
+        self._normal = _normalisation(steps)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Finish) and self.steps == other.steps
@@ -70,29 +75,28 @@ class Finish:
         """
         if images.device.type != "cpu" or images.dim() < 4 or not len(images):
             return self._rest(images)
-        if self._levels is None or images.dtype != torch.uint8:
+        if not self._is_plain(images):
             return torch.stack([self._rest(image) for image in images])
         made = torch.empty(images.shape, dtype=torch.float32)
         for target, image in zip(made, images, strict=True):
             target.copy_(image).mul_(1.0 / 255)  # as torchvision's own conversion, to the bit
-            for mean, std in self._levels:
-                target.sub_(mean).div_(std)
+            if self._normal is not None:
+                target.sub_(self._normal[0]).div_(self._normal[1])
         return made
 
+    def _is_plain(self, images: Tensor) -> bool:
+        """Return whether the steps are ``[ToTensor, [Normalize]]`` of 8-bit images."""
+        if not self._levels or images.dtype != torch.uint8:
+            return False
+        return self._normal is None or len(self._normal[0]) in (1, images.shape[-3])
 
-def _plain_levels(steps: tuple[Step, ...]) -> list[tuple[Tensor, Tensor]] | None:
-    """Return the (C, 1, 1) means and deviations of ``[ToTensor], Normalize``; None for others."""
-    names = [step.name for step in steps]
-    if names[:1] == ["ToTensor"]:
-        names, steps = names[1:], steps[1:]
-    elif names:
+
+def _normalisation(steps: tuple[Step, ...]) -> tuple[Tensor, Tensor] | None:
+    """Return the means and deviations (C, 1, 1) of a last ``Normalize``."""
+    if not steps or steps[-1].name != "Normalize":
         return None
-    if any(name != "Normalize" for name in names):
-        return None
-    numbers: list[Any] = [(step.arguments["mean"], step.arguments["std"]) for step in steps]
-    if not all(isinstance(value, list) for pair in numbers for value in pair):
-        return None
-    return [tuple(torch.tensor(v)[:, None, None] for v in pair) for pair in numbers]  # type: ignore[misc]
+    mean, std = (torch.tensor(steps[-1].arguments[key])[:, None, None] for key in ("mean", "std"))
+    return mean, std
 
 
 class Unfinished(NamedTuple):
@@ -183,4 +187,3 @@ def stages(
 def fixed_signature(transform: Callable[[Tensor], Tensor]) -> list[dict[str, Any]]:
     """Return what decides about the kept pixels beside the image: the fixed steps' arguments."""
     return preprocessing_signature(Pipeline(stages(transform)[0]))
-

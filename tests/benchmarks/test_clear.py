@@ -241,7 +241,7 @@ def test_what_is_odd_about_the_data_is_noted(root: Path, tmp_path: Path) -> None
 def test_the_cache_keeps_decoded_images(root: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(root, copy)
-    stream = images_of(copy, cache=True)
+    stream = images_of(copy, cache="ram")
     first = stream.test_stream[0].dataset[0][0]
     shutil.rmtree(copy / "labeled_images")
     assert torch.equal(stream.test_stream[0].dataset[0][0], first)

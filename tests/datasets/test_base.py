@@ -4,7 +4,6 @@ import logging
 import pickle
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from cliqa.datasets import base
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.labels.table import ScoreTable
 from cliqa.utils.errors import ConfigError, DatasetError
@@ -125,19 +123,6 @@ def test_a_transform_belongs_to_its_view_alone(folder: Path) -> None:
     assert data[1][0].dtype == torch.uint8
     assert view.subset("val")[0][0].dtype == torch.float32
     assert view.with_transform(None)[1][0].dtype == torch.uint8
-
-
-def test_the_cache_is_shared_by_all_views(folder: Path) -> None:
-    data = make(folder, cache=True)
-    with mock.patch.object(base, "read_image", wraps=base.read_image) as read:
-        first = data[5][0]
-        again = data.select([5])[0][0]
-        data.with_transform(lambda image: image.float())[5]
-        assert read.call_count == 1
-        assert torch.equal(first, again)
-        make(folder)[5]
-        make(folder)[5]
-    assert read.call_count == 3
 
 
 def test_items_are_batched_by_worker_processes(folder: Path) -> None:

@@ -311,7 +311,7 @@ def test_arguments_of_another_strategy_are_refused(clear_config: Config, strateg
         ("scenario.datasets.0.higher_is_better", "maybe", "true or false or None, got 'maybe'"),
         ("scenario.datasets.0.score_range", [1], r"a list of two numbers or None, got \[1\]"),
         ("scenario.datasets.1.seed", "abc", "an integer, got 'abc'"),
-        ("scenario.datasets.1.cache", "on", "true or false, got 'on'"),
+        ("scenario.cache", "on", r"'auto', 'ram', 'disk'"),
         ("scenario.datasets.1.missing", "skp", "'error' or 'skip', got 'skp'"),
         ("scenario.datasets.1.root", 2024, "a path, got 2024. If it is a name, .* '2024'"),
         ("scenario.dataset_root", 2024, "a path, got 2024"),

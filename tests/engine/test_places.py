@@ -29,7 +29,7 @@ def test_the_projects_configs_are_used_as_they_are_written(path: Path) -> None:
 
 
 def test_words_become_truth_values_everywhere(tiny_config: dict[str, Any]) -> None:
-    tiny_config["scenario"]["datasets"][0]["cache"] = "no"
+    tiny_config["scenario"]["datasets"][0]["higher_is_better"] = "yes"
     tiny_config["scenario"]["train_transform"].insert(
         0,
         {
@@ -45,7 +45,7 @@ def test_words_become_truth_values_everywhere(tiny_config: dict[str, Any]) -> No
     before = copy.deepcopy(tiny_config)
     used = as_used(tiny_config, places(tiny_config))
     assert tiny_config == before
-    assert used["scenario"]["datasets"][0]["cache"] is False
+    assert used["scenario"]["datasets"][0]["higher_is_better"] is True
     rotation = used["scenario"]["train_transform"][0]["transforms"][0]
     assert rotation["expand"] is False
     assert used["cl_strategy"]["reset_optimizer"] is True

@@ -315,13 +315,13 @@ def test_words_are_written_as_what_they_mean_and_resume_with_it(
 ) -> None:
     tiny_config["cl_strategy"].update(train_epochs=1, reset_optimizer="yes")
     tiny_config["scenario"]["datasets"] = tiny_config["scenario"]["datasets"][:1]
-    tiny_config["scenario"]["datasets"][0]["cache"] = "no"
+    tiny_config["scenario"]["datasets"][0]["higher_is_better"] = "yes"
     run(tiny_config, tmp_path / "run")
     written = load_config(tmp_path / "run" / "config.py")
     assert written["cl_strategy"]["reset_optimizer"] is True
-    assert written["scenario"]["datasets"][0]["cache"] is False
+    assert written["scenario"]["datasets"][0]["higher_is_better"] is True
     tiny_config["cl_strategy"]["reset_optimizer"] = True
-    tiny_config["scenario"]["datasets"][0]["cache"] = False
+    tiny_config["scenario"]["datasets"][0]["higher_is_better"] = True
     run(tiny_config, tmp_path / "run", resume="auto")
     tiny_config["cl_strategy"]["reset_optimizer"] = "no"
     with pytest.raises(CheckpointError, match=r"cl_strategy\.reset_optimizer"):

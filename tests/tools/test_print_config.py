@@ -59,10 +59,10 @@ def test_names_are_looked_up_on_request_only(
 def test_arguments_are_checked_and_shown_as_they_are_used(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    key = "scenario.datasets.0.cache"
+    key = "cl_strategy.reset_optimizer"
     main([str(config), "--check", "--cfg-options", f"{key}=yes"])
-    assert "cache=True" in capsys.readouterr().out
-    with pytest.raises(ConfigError, match="cache: expected true or false, got 'maybe'"):
+    assert "reset_optimizer=True" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="reset_optimizer: expected true or false, got 'maybe'"):
         main([str(config), "--check", "--cfg-options", f"{key}=maybe"])
 
 

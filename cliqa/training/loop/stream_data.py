@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,8 +22,8 @@ from cliqa.training.loop.batching import (
 from cliqa.training.loop.loaders.chunk_order import ChunkOrder
 from cliqa.training.loop.loaders.feature_loader import FeatureLoader, feature_tensors
 from cliqa.training.loop.loaders.image_loader import make_loader
-from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.loaders.patch_order import PatchOrder
+from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.precision import Precision
 from cliqa.training.strategy import Batch, Samples, Strategy
 from cliqa.utils.memory import InPieces

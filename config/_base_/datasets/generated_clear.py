@@ -17,6 +17,5 @@ scenario = dict(
     seed=0,
     train_transform=train_pipeline,
     eval_transform=test_pipeline,
-    cache=True,
 )
 metrics = [dict(type="accuracy_metrics", epoch=True, experience=True, stream=True)]

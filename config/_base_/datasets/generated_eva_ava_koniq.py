@@ -18,9 +18,9 @@ scenario = dict(
     dataset_root="data/demo",
     generate=dict(type="DemoData"),
     datasets=[
-        dict(type="EVA", root="eva", fractions=(500 / 750, 50 / 750, 200 / 750), cache=True),
-        dict(type="AVA", root="ava", val_fraction=50 / 550, cache=True),
-        dict(type="KonIQ10k", root="koniq", cache=True),
+        dict(type="EVA", root="eva", fractions=(500 / 750, 50 / 750, 200 / 750)),
+        dict(type="AVA", root="ava", val_fraction=50 / 550),
+        dict(type="KonIQ10k", root="koniq"),
     ],
     train_transform=train_pipeline,
     eval_transform=test_pipeline,

@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 
-from cliqa.datasets.classes import class_dataset
 from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
 from cliqa.utils.errors import DatasetError
 
@@ -42,24 +41,6 @@ def test_files_are_read_when_asked_for(paths: list[str]) -> None:
     Path(paths[2]).unlink()
     with pytest.raises(DatasetError, match=r"2\.png: no such image file"):
         data[2]
-
-
-def test_the_cache_reads_a_file_once_for_all_views(
-    paths: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[str] = []
-
-    def count(path: str) -> torch.Tensor:
-        read.append(path)
-        return torch.zeros(3, 1, 1, dtype=torch.uint8)
-
-    monkeypatch.setattr(class_dataset, "read_image", count)
-    cached, plain = ImageFiles(paths, cache=True), ImageFiles(paths)
-    for files in (cached, cached.select([3, 0]).select([0]), cached):
-        _ = files[len(files) - 1]
-    assert read == [paths[3]]
-    _ = plain[3], plain[3]
-    assert read == [paths[3]] * 3
 
 
 def test_an_unreadable_file_is_named_with_its_list(paths: list[str]) -> None:

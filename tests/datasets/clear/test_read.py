@@ -16,7 +16,7 @@ from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
 from cliqa.datasets.clear.fewshot import get_fewshot_indices
 from cliqa.datasets.clear.prepare import prepare
 from cliqa.datasets.clear.read import read_clear
-from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.errors import ConfigError
 
 IID: dict[str, Any] = {"evaluation_protocol": "iid", "seed": 0}
 LAYOUTS = ("old", "new")
@@ -157,16 +157,6 @@ def test_class_names_may_hold_spaces_and_letters_of_all_scripts(
         for key, target in zip(data.keys, data.targets, strict=True):
             assert key.split("/")[2] == data.class_names[target]
     assert read_clear(root).train[0][15][0].shape == (3, 6, 8)
-
-
-def test_decoded_images_are_kept_where_that_is_asked_for(copy_of: Callable[[str], Path]) -> None:
-    root = copy_of("old")
-    splits = read_clear(root, cache=True)
-    first = splits.train[0][0][0]
-    shutil.rmtree(root / "labeled_images")
-    assert torch.equal(splits.test[0][0][0], first)
-    with pytest.raises(DatasetError, match=r"listed in training_folder/filelists/1/all\.txt, li"):
-        splits.train[0][1]
 
 
 def test_features_need_no_images(copy_of: Callable[[str], Path]) -> None:

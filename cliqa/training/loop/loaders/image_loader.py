@@ -27,7 +27,7 @@ MIX = 0x9E3779B97F4A7C15
 
 
 class SeededBatches:
-    """Batches of places; the seeds follow from one number of torch's global generator.
+    """The batches of the epoch that was drawn last, as places.
 
     Args:
         order: The indices of an epoch.
@@ -41,21 +41,20 @@ class SeededBatches:
     ) -> None:
         self._order, self._size = order, batch_size
         self._samples, self._drop_last = samples, drop_last
+        self._places: list[Place] = []
+
+    def draw(self) -> None:
+        """Draw an epoch; its seeds follow from one number of torch's global generator."""
+        epoch = int(torch.empty((), dtype=torch.int64).random_())
+        self._places = [(sample_seed(epoch, k), index) for k, index in enumerate(self._order)]
 
     def __len__(self) -> int:
         full, left = divmod(self._samples, self._size)
         return full + (left > 0 and not self._drop_last)
 
     def __iter__(self) -> Iterator[list[Place]]:
-        epoch = int(torch.empty((), dtype=torch.int64).random_())
-        batch: list[Place] = []
-        for place, index in enumerate(self._order):
-            batch.append((sample_seed(epoch, place), index))
-            if len(batch) == self._size:
-                yield batch
-                batch = []
-        if batch and not self._drop_last:
-            yield batch
+        for batch in range(len(self)):
+            yield self._places[batch * self._size : (batch + 1) * self._size]
 
 
 def sample_seed(epoch: int, place: int) -> int:
@@ -144,9 +143,10 @@ class ImageLoader:
         self._device = device
         collate = collate_eval if order is None else collate_train
         chosen: Any = range(len(dataset)) if order is None else order
+        self._epoch = SeededBatches(chosen, batch_size, samples, drop_last)
         self._batches: DataLoader[Any] = DataLoader(
             SeededSamples(dataset),
-            batch_sampler=SeededBatches(chosen, batch_size, samples, drop_last),
+            batch_sampler=self._epoch,
             num_workers=num_workers,
             pin_memory=device is not None and device.type == "cuda",
             collate_fn=_Collate(collate),
@@ -157,7 +157,11 @@ class ImageLoader:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[list[Any]]:
-        for images, *others in self._batches:
+        self._epoch.draw()
+        before = torch.get_rng_state()
+        batches = iter(self._batches)  # which draws by itself, or not: it depends on the workers
+        torch.set_rng_state(before)
+        for images, *others in batches:
             yield [finished(images, self._device), *others]
 
 

@@ -21,9 +21,7 @@ class PatchOrder(KnownOrder):
         samples: Patches of an epoch; None for `patches` of each image.
     """
 
-    def __init__(
-        self, dataset: Sized, patches: int, pool: int, samples: int | None = None
-    ) -> None:
+    def __init__(self, dataset: Sized, patches: int, pool: int, samples: int | None = None) -> None:
         count = len(dataset) * patches if samples is None else samples
         super().__init__(dataset, num_samples=count)
         self._images = len(dataset)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from cliqa.training.loop.batching import make_loader
 from cliqa.training.loop.loaders.chunk_order import ChunkOrder
+from cliqa.training.loop.loaders.image_loader import make_loader
 
 CHUNKS = ((5, 3, 9), (0, 1, 2, 4, 6), (7, 8))
 

@@ -13,8 +13,9 @@ from torch import nn
 
 from cliqa.benchmarks.class_stream import with_class_transforms
 from cliqa.datasets.classes.class_dataset import ClassDataset
-from cliqa.training.loop.batching import batch_places, make_loader
+from cliqa.training.loop.batching import batch_places
 from cliqa.training.loop.loaders.feature_loader import FeatureLoader, feature_tensors
+from cliqa.training.loop.loaders.image_loader import make_loader
 
 CPU = torch.device("cpu")
 

@@ -13,8 +13,8 @@ from torchvision import transforms
 from torchvision.transforms import v2
 
 from cliqa.training.plugins.teachers.normalisation import Normalisation, read_normalisation
-from cliqa.transforms.fixed_start import FixedStart
 from cliqa.transforms.pipeline import build_pipeline
+from cliqa.transforms.staged import StagedPipeline
 from cliqa.utils.errors import ConfigError
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
@@ -50,7 +50,7 @@ def test_one_value_stands_for_all_channels() -> None:
     "transform",
     [
         build_pipeline(STEPS, "t"),
-        FixedStart(build_pipeline([{"type": "Resize", "size": 4}, *STEPS], "t"), 4),
+        StagedPipeline(build_pipeline([{"type": "Resize", "size": 4}, *STEPS], "t")),
         transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)]),
         v2.Compose([v2.RandomApply([v2.Normalize(MEAN, STD)], p=1.0)]),
     ],
