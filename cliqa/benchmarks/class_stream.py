@@ -56,6 +56,7 @@ class ClassStream(CLScenario):
         notes: On the data, for readers of the results.
         val: Validation data of each experience, instead of a share of its training data.
         cache: Where images are kept once they are decoded and resized; see `PixelCache`.
+        scaled_decode: As `QualityStream`.
 
     Attributes:
         names: The experiences' names.
@@ -92,6 +93,7 @@ class ClassStream(CLScenario):
         notes: Sequence[str] = (),
         val: Sequence[ClassDataset] | None = None,
         cache: Cache = "auto",
+        scaled_decode: bool = False,
     ) -> None:
         self.names = list(names)
         self.class_names = train[0].class_names
@@ -103,6 +105,7 @@ class ClassStream(CLScenario):
         self.has_features = train[0].has_features
         self.channels = _channels(train[0])
         self.train_transform, self.eval_transform = train_transform, eval_transform
+        self.scaled_decode = scaled_decode
         self._check_transforms()
         self.sources: dict[tuple[str, str], ClassDataset] = {}
         for index, name in enumerate(self.names):
@@ -201,13 +204,15 @@ class ClassStream(CLScenario):
             self.eval_transform,
             self.task_of(name),
             [self._cache.store(self._part(name, split, mode)) for mode in (True, False)],
+            self.scaled_decode,
         )
         return data.train() if split == "train" else data
 
     def _part(self, name: str, split: str, train: bool) -> Part:
         """Return a split's images with the transform of training or of evaluation."""
         transform = self.train_transform if train else self.eval_transform
-        return Part(name, files_of(self.sources[name, split]), transform)  # type: ignore[arg-type]
+        files = files_of(self.sources[name, split])
+        return Part(name, files, transform, self.scaled_decode)  # type: ignore[arg-type]
 
     def validation(self, index: int) -> TaskAwareSupervisedClassificationDataset | None:
         """Return the validation data of experience `index`, or None if it has none."""
@@ -226,6 +231,7 @@ def with_class_transforms(
     eval_transform: Transform | None,
     task_label: int = 0,
     stores: Sequence[PixelStore | None] = (None, None),
+    scaled_decode: bool = False,
 ) -> TaskAwareSupervisedClassificationDataset:
     """Return Avalanche's view of a data set with classes, in evaluation mode.
 
@@ -234,7 +240,7 @@ def with_class_transforms(
     """
     source: Any = data if data.has_features else StoredImages(data)
     staged = [
-        None if transform is None else StagedPipeline(transform, store)
+        None if transform is None else StagedPipeline(transform, store, scaled_decode)
         for transform, store in zip((train_transform, eval_transform), stores, strict=True)
     ]
     groups = TransformGroups(

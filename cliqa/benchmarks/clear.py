@@ -38,6 +38,7 @@ class CLEAR(ClassStream):
             task, so the default is to give none.
         val_fraction: Share of each bucket's training data to validate on.
         cache: As `ClassStream`.
+        scaled_decode: As `ClassStream`.
 
     Raises:
         ConfigError: The arguments do not go together.
@@ -61,6 +62,7 @@ class CLEAR(ClassStream):
         task_labels: bool = False,
         val_fraction: float = 0.0,
         cache: Cache = "auto",
+        scaled_decode: bool = False,
     ) -> None:
         splits = read_clear(
             dataset_root,
@@ -84,4 +86,5 @@ class CLEAR(ClassStream):
             task_labels=task_labels,
             notes=splits.notes,
             cache=cache,
+            scaled_decode=scaled_decode,
         )

@@ -55,6 +55,8 @@ class QualityStream(CLScenario):
         cache: Where images are kept once they are decoded and resized, so that later epochs begin
             there: ``"ram"``, ``"disk"``, ``"auto"`` or False; see `PixelCache`. The pixels are
             the same.
+        scaled_decode: Decode a JPEG at a half, a quarter or an eighth of its size where the first
+            step, a resize, shrinks it at least as much. It is faster, and the pixels are others.
         max_train: Training images of each data set that are used, drawn without replacement; None
             for all. A smaller number is a part of any larger one's draw.
         max_train_seed: Seed of that draw.
@@ -113,6 +115,7 @@ class QualityStream(CLScenario):
         groups: Mapping[str, Sequence[str]] | None = None,
         min_images: int = 10,
         cache: Cache = "auto",
+        scaled_decode: bool = False,
     ) -> None:
         check_split(splits, folds, split_index)
         patches = Patches(patches_per_image, patch_pool)
@@ -143,6 +146,7 @@ class QualityStream(CLScenario):
         self.train_transform = train_transform
         self.eval_transform = eval_transform
         self.patches = patches if patches_per_image > 1 else None
+        self.scaled_decode = scaled_decode
         self._cache = self._pixel_cache(cache)
         self._ratings: Wanted | None = None
         streams = [*(self._stream(split) for split in SPLITS), self._unseen_stream()]
@@ -157,7 +161,7 @@ class QualityStream(CLScenario):
     def _part(self, name: str, split: str, train: bool = False) -> Part:
         """Return a split's images with the transform of training or of evaluation."""
         transform = self.train_transform if train else self.eval_transform
-        return Part(name, self.sources[name, split].files, transform)
+        return Part(name, self.sources[name, split].files, transform, self.scaled_decode)
 
     def _stream(self, split: str) -> EagerCLStream[NamedExperience]:
         """Return one of the streams: an experience of each data set that has the split.
@@ -215,7 +219,12 @@ class QualityStream(CLScenario):
         if train and self._ratings is not None and name not in self.absent:
             rows = rating_rows(own, self._ratings.levels, self._ratings.default_std)
         data = with_transforms(
-            own, self.train_transform, self.eval_transform, rows, (stores[0], stores[1])
+            own,
+            self.train_transform,
+            self.eval_transform,
+            rows,
+            (stores[0], stores[1]),
+            self.scaled_decode,
         )
         return data.train() if train else data
 

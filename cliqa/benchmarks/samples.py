@@ -24,6 +24,7 @@ def with_transforms(
     eval_transform: Transform,
     ratings: np.ndarray | None = None,
     stores: tuple[PixelStore | None, PixelStore | None] = (None, None),
+    scaled_decode: bool = False,
 ) -> AvalancheDataset:
     """Return Avalanche's view of a data set, in evaluation mode.
 
@@ -33,11 +34,12 @@ def with_transforms(
         eval_transform: The same for evaluation.
         ratings: (N, 1 + K), a third entry of the samples; None for none.
         stores: Where the pixels are kept in training and in evaluation; None for nowhere.
+        scaled_decode: As `StagedPipeline`.
     """
     groups = TransformGroups(
         {
-            "train": StagedPipeline(train_transform, stores[0]),
-            "eval": StagedPipeline(eval_transform, stores[1]),
+            "train": StagedPipeline(train_transform, stores[0], scaled_decode),
+            "eval": StagedPipeline(eval_transform, stores[1], scaled_decode),
         }
     )
     # explicit, as Avalanche 0.6 ignores the current group and starts in training mode

@@ -40,6 +40,7 @@ class SplitClasses(ClassStream):
         task_labels: Give experience k the task label k.
         val_fraction: Share of each experience's training data to validate on.
         cache: As `ClassStream`.
+        scaled_decode: As `ClassStream`.
 
     Raises:
         ConfigError: There are fewer classes than experiences, the order does not name every class
@@ -58,6 +59,7 @@ class SplitClasses(ClassStream):
         task_labels: bool = False,
         val_fraction: float = 0.0,
         cache: Cache = "auto",
+        scaled_decode: bool = False,
     ) -> None:
         train, test = data
         order = class_order(len(train.class_names), fixed_class_order, seed)
@@ -74,6 +76,7 @@ class SplitClasses(ClassStream):
             val_fraction=val_fraction,
             task_labels=task_labels,
             cache=cache,
+            scaled_decode=scaled_decode,
         )
 
 

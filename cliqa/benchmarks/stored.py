@@ -34,9 +34,13 @@ class StoredImage:
         files = files_of(self.source)
         return files[self.index] if files else None
 
-    def read(self) -> Tensor:
-        """Return the pixels, uint8 (C, H, W)."""
-        return self.source[self.index][0]
+    def read(self, shorter_edge: int | None = None) -> Tensor:
+        """Return the pixels, uint8 (C, H, W), or of a smaller image: see `read_image`."""
+        if isinstance(self.source, QualityDataset):
+            return self.source.training_image(self.index, shorter_edge)
+        if isinstance(self.source.inputs, ImageFiles):
+            return self.source.inputs.read(self.index, shorter_edge)
+        return self.source.inputs[self.index]
 
 
 class StoredImages(Dataset[tuple[StoredImage, Any]]):

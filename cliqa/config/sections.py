@@ -15,7 +15,7 @@ from cliqa.config.mmlab.translation import as_dict
 from cliqa.config.suggest import closest, nearest
 from cliqa.config.text import BASE
 from cliqa.config.values import walk
-from cliqa.utils.device import workers_mistake
+from cliqa.utils.device import config_workers_mistake
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
@@ -125,7 +125,7 @@ SECTIONS: dict[str, Section] = {
         keys={"base_batch_size": _integer(1), "enable": FLAG},
     ),
     "amp": Section("mixed precision training: True, or the name of a type", PRECISION),
-    "num_workers": Section("processes that load images", workers_mistake),
+    "num_workers": Section("processes that load images, or 'auto'", config_workers_mistake),
     "progress_seconds": Section(
         "seconds of silence after which a run writes a line of its progress; 0: none", _integer(0)
     ),

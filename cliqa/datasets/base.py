@@ -174,14 +174,18 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        try:
-            image = self.image(index)
-        except DatasetError as error:
-            advice = "Or set on_bad_image='skip' to leave such images out."
-            raise DatasetError(f"{error} {advice}") from error
+        image = self.training_image(index)
         if self.transform is not None:
             image = self.transform(image)
         return image, torch.tensor(self.scores[index])
+
+    def training_image(self, index: int, shorter_edge: int | None = None) -> torch.Tensor:
+        """Return `image`, with advice where it cannot be decoded."""
+        try:
+            return self.image(index, shorter_edge)
+        except DatasetError as error:
+            advice = "Or set on_bad_image='skip' to leave such images out."
+            raise DatasetError(f"{error} {advice}") from error
 
     def __repr__(self) -> str:
         low, high = self.score_range
@@ -201,14 +205,14 @@ class QualityDataset(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         """The image files."""
         return [Path(file) for file in self.files]
 
-    def image(self, index: int) -> torch.Tensor:
-        """Return image `index` as stored, uint8 (3, H, W).
+    def image(self, index: int, shorter_edge: int | None = None) -> torch.Tensor:
+        """Return image `index` as stored, uint8 (3, H, W), or smaller: see `read_image`.
 
         Raises:
             DatasetError: It cannot be decoded; the message names the file and the label's row.
         """
         try:
-            return read_image(self.files[index])
+            return read_image(self.files[index], shorter_edge=shorter_edge)
         except DatasetError as error:
             raise DatasetError(f"{self.name}: {self.table.where(index)}: {error}") from error
 

@@ -15,6 +15,8 @@ from avalanche.training.templates import SupervisedTemplate
 from torch import nn
 from torch.optim import Optimizer
 
+from cliqa.benchmarks.stored import files_of
+from cliqa.benchmarks.workers import workers_for
 from cliqa.engine.check import check_config
 from cliqa.engine.loggers.build import build_loggers, close_loggers
 from cliqa.engine.loggers.progress import with_progress
@@ -116,7 +118,9 @@ def build(
     add_ratings(
         benchmark, build_component(LOSSES, config["cl_strategy"]["loss"], "cl_strategy.loss")
     )
-    built = build_model_and_strategy(config, device, work_dir)
+    files = [files_of(source) for source in getattr(benchmark, "sources", {}).values()]
+    told = {**config, "num_workers": workers_for(files, config.get("num_workers", 0))}
+    built = build_model_and_strategy(told, device, work_dir)
     check_normalisation(built.model, _transforms(config["scenario"]))
     steps = built.strategy.steps(benchmark.streams.get("train", ()))
     if steps:  # else the trial refuses the stream, with the split to give
@@ -259,6 +263,7 @@ def build_strategy(
         **arguments,
     )
     of_run = {key: config[key] for key in OF_RUN if key in config}
+    of_run["num_workers"] = workers_for((), of_run.get("num_workers", 0))
     training = training_options({**of_run, **options})
     schedule = Schedule(section.get("scheduler"), "cl_strategy.scheduler")
     strategy.configure(training, schedule, groups=groups or None)

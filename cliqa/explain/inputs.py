@@ -135,7 +135,7 @@ def _pairs(config: dict[str, Any], images: int) -> Inputs:
         pair = data[index]  # (2, L, C, h, w)
         for crop, levels in enumerate(pair, start=1):
             for level, image in enumerate(levels, start=1):
-                shown.append(_visible(image * data.std + data.mean))
+                shown.append(_visible(image.float() / 255))
                 labels.append(f"image {index}, crop {crop}, level {level}")
     across = pair.shape[1]
     return Inputs("pretraining", "pairs", len(data), shown, labels, tuple(pair.shape[2:]), across)

@@ -41,9 +41,9 @@ class Images(Protocol):
 class PairDataset(Dataset[Tensor]):
     """Unlabelled images for pretraining.
 
-    Item i is float32 (2, L, C, h, w): two random overlapping crops of image i, both with one
-    random degradation at rising levels, then normalised. Crops, family and noise depend on
-    (seed, epoch, i) alone, not on workers or order.
+    Item i is uint8 (2, L, C, h, w): two random overlapping crops of image i, both with one random
+    degradation at rising levels; `normalised` takes a batch of them. Crops, family and noise depend
+    on (seed, epoch, i) alone, not on workers or order.
 
     Args:
         images: A folder, or a data set whose ``image(i)`` is uint8 (3, H, W); scores are not used.
@@ -107,8 +107,12 @@ class PairDataset(Dataset[Tensor]):
     def __getitem__(self, index: int) -> Tensor:
         draw = generator(self.seed, "pair", self.epoch, index)
         crops = self.crops(self.images.image(index), draw)
-        levels = self._degrade(crops, draw)  # (2, L, C, h, w)
-        return (levels.float() / 255 - self.mean) / self.std
+        return self._degrade(crops, draw)  # (2, L, C, h, w)
+
+    def normalised(self, levels: Tensor) -> Tensor:
+        """Return 8-bit levels (..., C, h, w) as the model sees them, float32, on their device."""
+        mean, std = self.mean.to(levels.device), self.std.to(levels.device)
+        return levels.float().div_(255).sub_(mean).div_(std)
 
     def crops(self, image: Tensor, draw: torch.Generator) -> Tensor:
         """Return two overlapping random crops (2, C, h, w) of an image (C, H, W).

@@ -154,13 +154,14 @@ class Pretrainer:
         return means
 
     def step(self, pairs: Tensor) -> dict[str, float]:
-        """Take one step on a batch (B, 2, L, C, h, w) and return the loss's parts.
+        """Take one step on a batch uint8 (B, 2, L, C, h, w) and return the loss's parts.
 
         Raises:
             ModelError: The loss is not finite.
         """
         shape = pairs.shape[:3]
-        images = pairs.to(self.device, non_blocking=True).flatten(0, 2)  # (B*2*L, C, h, w)
+        levels = pairs.to(self.device, non_blocking=True).flatten(0, 2)  # (B*2*L, C, h, w)
+        images = self.data.normalised(levels)
         with self.precision.autocast():
             cosines = self.model(images).view(*shape, 2)
         total, parts = self.loss(cosines[..., 0], cosines[..., 1])

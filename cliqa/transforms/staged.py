@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import torch
 from torch import Tensor
 
+from cliqa.transforms.elongated import single_size
 from cliqa.transforms.pipeline import Pipeline, Step, apply_step, preprocessing_signature
 from cliqa.transforms.pixel_store.store import NothingKept, PixelStore
 
@@ -42,8 +43,8 @@ class LazyImage(Protocol):
     def file(self) -> str | None:
         """The image's file; None for an image that is in memory."""
 
-    def read(self) -> Tensor:
-        """Return its pixels, uint8 (3, H, W)."""
+    def read(self, shorter_edge: int | None = None) -> Tensor:
+        """Return its pixels, uint8 (3, H, W), or of a smaller image: see `read_image`."""
 
 
 class Finish:
@@ -130,12 +131,17 @@ class StagedPipeline:
     Args:
         transform: The pipeline; of any other function nothing is kept but the decoded image.
         store: Where the pixels after the first steps are kept.
+        scaled_decode: Decode a JPEG at a fraction of its size where the first step shrinks it more.
     """
 
     def __init__(
-        self, transform: Callable[[Tensor], Tensor], store: PixelStore | None = None
+        self,
+        transform: Callable[[Tensor], Tensor],
+        store: PixelStore | None = None,
+        scaled_decode: bool = False,
     ) -> None:
         self.transform = transform
+        self._edge = first_edge(transform) if scaled_decode else None
         self.store = NothingKept() if store is None else store
         self._fixed, self._drawn, self._finish = stages(transform)
 
@@ -158,7 +164,7 @@ class StagedPipeline:
             return _after(self._fixed, stored.read())
         image = self.store.get(stored.file)
         if image is None:
-            image = _after(self._fixed, stored.read())
+            image = _after(self._fixed, stored.read(self._edge))
             self.store.put(stored.file, image)
         return image
 
@@ -182,6 +188,16 @@ def stages(
     while last > first and steps[last - 1].name in POINTWISE:
         last -= 1
     return steps[:first], steps[first:last], Finish(steps[last:])
+
+
+def first_edge(transform: Callable[[Tensor], Tensor]) -> int | None:
+    """Return the shorter edge that a pipeline's first step resizes images to, None for others."""
+    fixed = stages(transform)[0]
+    if not fixed or fixed[0].name not in ("Resize", "AdaptiveResize"):
+        return None
+    if fixed[0].arguments.get("max_size") is not None:
+        return None
+    return single_size(fixed[0].arguments["size"])
 
 
 def fixed_signature(transform: Callable[[Tensor], Tensor]) -> list[dict[str, Any]]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 WORKERS_PER_CPU = 8
 MIN_WORKER_LIMIT = 64
 
+AUTO_WORKERS = "auto"
+"""A config's ``num_workers`` that asks for as many as are worth it."""
+
 
 def resolve_device(name: str) -> torch.device:
     """Return the device called `name`.
@@ -72,6 +75,12 @@ def workers_mistake(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
         return None
     return f"an integer from 0 to {most} (this machine has {os.cpu_count()} CPUs)"
+
+
+def config_workers_mistake(value: object) -> str | None:
+    """Return the expected value if a config's ``num_workers`` cannot be used, else None."""
+    mistake = None if value == AUTO_WORKERS else workers_mistake(value)
+    return mistake and f"'{AUTO_WORKERS}' or {mistake}"
 
 
 def check_workers(value: object, where: str) -> None:

@@ -44,26 +44,23 @@ class Grains:
         return self.pictures[index]
 
 
-def pixels(item: Tensor) -> Tensor:
-    """Return an item (2, L, C, h, w) with its normalisation undone, in 0..255."""
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    return (item * std + mean) * 255
-
-
 def test_both_crops_get_worse_from_level_to_level() -> None:
     data = PairDataset(Grains(), crop_size=32, pristine=True)
     for index in range(len(data)):
-        levels = pixels(data[index])
+        levels = data[index].float()
         assert levels.shape == (2, 6, 3, 32, 32)
         errors = (levels - levels[:, :1]).square().mean(dim=(2, 3, 4))  # (2, L)
         assert (errors.mean(0).diff() > 0).all()
 
 
-def test_degraded_images_are_images_before_they_are_normalised() -> None:
-    levels = pixels(PairDataset(Grains(), crop_size=32)[0])
-    assert torch.allclose(levels, levels.round(), atol=1e-3)
-    assert levels.min() > -1e-3
-    assert levels.max() < 255 + 1e-3
+def test_degraded_images_are_8_bit_until_a_batch_is_normalised() -> None:
+    data = PairDataset(Grains(), crop_size=32)
+    assert data[0].dtype == torch.uint8
+    batch = torch.stack([data[0], data[1]])
+    normal = data.normalised(batch)
+    assert batch.dtype == torch.uint8
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    assert torch.allclose((normal * std + mean) * 255, batch.float(), atol=1e-3)
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.8, 1.0])

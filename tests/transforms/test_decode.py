@@ -188,3 +188,40 @@ def test_grey_is_pillows_and_keeps_grey_levels() -> None:
     assert np.array_equal(to_grey(torch.from_numpy(colours).permute(2, 0, 1))[0].numpy(), wanted)
     levels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
     assert torch.equal(to_grey(levels.expand(2, 3, 16, 16)), levels.expand(2, 1, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("edge", "shape"), [(10, (3, 10, 15)), (11, (3, 20, 30)), (39, (3, 40, 60)), (41, (3, 80, 120))]
+)
+def test_a_jpeg_is_decoded_smaller_where_that_suffices(
+    tmp_path: Path, edge: int, shape: tuple[int, ...]
+) -> None:
+    path = tmp_path / "a.jpg"
+    x = np.linspace(0, 255, 120).astype(np.uint8)
+    pixels = np.broadcast_to(x[None, :, None], (80, 120, 3))
+    Image.fromarray(np.ascontiguousarray(pixels)).save(path, quality=95)
+    image = read_image(path, shorter_edge=edge)
+    assert image.shape == shape
+    assert image.dtype == torch.uint8
+    means = image.float().mean((0, 1))
+    factor = 120 // shape[2]
+    expected = read_image(path).float().mean((0, 1)).view(-1, factor).mean(1)
+    assert (means - expected).abs().max() < 3
+
+
+def test_other_formats_and_kinds_are_decoded_whole(tmp_path: Path) -> None:
+    for name, mode in (("a.png", "RGB"), ("b.jpg", "CMYK")):
+        path = tmp_path / name
+        Image.new(mode, (64, 48)).save(path)
+        assert read_image(path, shorter_edge=8).shape == (3, 48, 64)
+    grey = tmp_path / "c.jpg"
+    Image.new("L", (64, 48), 9).save(grey)
+    assert read_image(grey, shorter_edge=8).shape == (3, 12, 16)
+
+
+def test_a_damaged_jpeg_is_refused_at_any_size(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.effect_noise((64, 48), 50).save(path)
+    path.write_bytes(path.read_bytes()[:400])
+    with pytest.raises(DatasetError, match=r"a\.jpg: cannot be decoded"):
+        read_image(path, shorter_edge=8)

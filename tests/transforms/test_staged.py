@@ -37,8 +37,9 @@ class Stored:
         self.count = 0
         self.pixels = torch.randint(0, 256, (3, 12, 16), dtype=torch.uint8)
 
-    def read(self) -> Tensor:
+    def read(self, shorter_edge: int | None = None) -> Tensor:
         self.count += 1
+        self.edge = shorter_edge
         return self.pixels
 
 
@@ -115,6 +116,26 @@ def test_the_stages_are_found() -> None:
 def test_equal_last_steps_are_equal() -> None:
     pipeline = build_pipeline([CROP, TENSOR, NORMAL], "x")
     assert stages(pipeline)[2] == stages(pipeline)[2] != Finish()
+
+
+@pytest.mark.parametrize(
+    ("step", "edge"),
+    [
+        (RESIZE, 8),
+        ({"type": "Resize", "size": [8]}, 8),
+        ({"type": "AdaptiveResize", "size": 8}, 8),
+        ({"type": "Resize", "size": [8, 9]}, None),
+        ({"type": "Resize", "size": 8, "max_size": 20}, None),
+        ({"type": "CenterCrop", "size": 8}, None),
+    ],
+)
+def test_a_scaled_decode_knows_the_shorter_edge(step: dict[str, Any], edge: int | None) -> None:
+    pipeline = build_pipeline([step, TENSOR], "x")
+    image = Stored("a")
+    StagedPipeline(pipeline, scaled_decode=True)(image)
+    assert image.edge == edge
+    StagedPipeline(pipeline)(image)
+    assert image.edge is None
 
 
 def test_what_decides_about_the_kept_pixels_is_the_fixed_steps() -> None:

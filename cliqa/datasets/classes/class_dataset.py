@@ -35,9 +35,16 @@ class ImageFiles(Sequence[torch.Tensor]):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> torch.Tensor:  # type: ignore[override]  # no slices
-        path = self.paths[index]
+        return self.read(index)
+
+    def read(self, index: int, shorter_edge: int | None = None) -> torch.Tensor:
+        """Return image `index`, uint8 (3, H, W), or smaller: see `read_image`.
+
+        Raises:
+            DatasetError: It cannot be decoded.
+        """
         try:
-            return read_image(path)
+            return read_image(self.paths[index], shorter_edge=shorter_edge)
         except DatasetError as error:
             listed = f" (listed in {self.sources[index]})" if self.sources else ""
             raise DatasetError(f"{error}{listed}") from error

@@ -20,6 +20,7 @@ from cliqa.pretraining.projection import QualityProjection
 from cliqa.pretraining.text_anchors import build_anchors
 from cliqa.registry import LOGGERS, LOSSES, check_component, parameters_of
 from cliqa.transforms.degradations.ladders import find_family
+from cliqa.transforms.pixel_store.choose import Cache
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
@@ -46,10 +47,12 @@ class Source:
     Attributes:
         root: A folder of images; None for the training images of the config's scenario.
         held_out: The share of the images that is held out, or their number.
+        cache: Where images are kept once they are decoded; as ``scenario.cache``.
     """
 
     root: str | Path | None = None
     held_out: float = 0.2
+    cache: Cache = "auto"
 
 
 def check_pretraining(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +108,7 @@ def _places(config: Mapping[str, Any]) -> Iterator[Place]:
     yield Place(("pretrain",), own, Pretrainer)
     for name, component in PARTS.items():
         given = section.get(name) or {}
-        of_source = {key: given[key] for key in ("root", "held_out") if key in given}
+        of_source = {f.name: given[f.name] for f in fields(Source) if f.name in given}
         rest = {key: value for key, value in given.items() if key not in of_source}
         yield Place(("pretrain", name), rest, component)
         yield Place(("pretrain", name), of_source, Source)

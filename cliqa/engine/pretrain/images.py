@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,18 +20,35 @@ from cliqa.engine.work_dir.data_record import (
     record_samples,
 )
 from cliqa.pretraining.pairs import Images
+from cliqa.transforms.pipeline import build_pipeline
+from cliqa.transforms.pixel_store.choose import Part, PixelCache
+from cliqa.transforms.pixel_store.store import NothingKept, PixelStore
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 
 
-class ImageList:
-    """Images of one or several sources, each with its number there."""
+class ImageFiles(Images, Protocol):
+    """Images by index, each of a file."""
 
-    def __init__(self, places: Sequence[tuple[Images, int]]) -> None:
+    files: list[str]
+
+
+class ImageList:
+    """Images of one or several sources.
+
+    Args:
+        places: Each image's source, and its number there.
+        store: Where decoded images are kept; None for nowhere.
+    """
+
+    def __init__(
+        self, places: Sequence[tuple[ImageFiles, int]], store: PixelStore | None = None
+    ) -> None:
         self.places = list(places)
+        self.store = NothingKept() if store is None else store
 
     @classmethod
-    def of(cls, *sources: Images) -> ImageList:
+    def of(cls, *sources: ImageFiles) -> ImageList:
         """Return all images of some sources, one source after the other."""
         return cls([(source, k) for source in sources for k in range(len(source))])
 
@@ -41,7 +58,22 @@ class ImageList:
     def image(self, index: int) -> Tensor:
         """Return image `index`, uint8 (3, H, W)."""
         source, place = self.places[index]
-        return source.image(place)
+        file = source.files[place]
+        image = self.store.get(file)
+        if image is None:
+            image = source.image(place)
+            self.store.put(file, image)
+        return image
+
+    @property
+    def files(self) -> list[str]:
+        """The images' files."""
+        return [source.files[place] for source, place in self.places]
+
+    def kept(self, mode: str | bool) -> ImageList:
+        """Return these images, kept once they are decoded as `PixelCache` does."""
+        part = Part("pretraining", self.files, build_pipeline([], "pretrain.data"))
+        return ImageList(self.places, PixelCache(mode, [part]).store(part))
 
 
 def build_images(
@@ -51,13 +83,13 @@ def build_images(
 ) -> ImageList:
     """Return the unlabelled images: a folder's, or the training images of the config's stream.
 
-    ``on_bad_image`` is taken out of the pairs' arguments.
+    ``on_bad_image`` and ``cache`` are taken out of the pairs' arguments.
     """
-    policy = arguments.pop("on_bad_image", "error")
+    policy, cache = arguments.pop("on_bad_image", "error"), arguments.pop("cache", "auto")
     if root is not None:
-        return ImageList.of(UnlabelledFolder(root, policy))
+        return ImageList.of(UnlabelledFolder(root, policy)).kept(cache)
     stream = build_benchmark(config["scenario"])
-    return ImageList.of(*(stream.sources[name, "train"] for name in stream.names))
+    return ImageList.of(*(stream.sources[name, "train"] for name in stream.names)).kept(cache)
 
 
 def split(source: ImageList, share: float, seed: int) -> tuple[ImageList, ImageList]:
@@ -76,7 +108,7 @@ def split(source: ImageList, share: float, seed: int) -> tuple[ImageList, ImageL
         )
     order = torch.randperm(len(source), generator=generator(seed, "held_out")).tolist()
     train, held_out = (
-        ImageList([source.places[k] for k in sorted(chosen)])
+        ImageList([source.places[k] for k in sorted(chosen)], source.store)
         for chosen in (order[count:], order[:count])
     )
     return train, held_out

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cliqa.benchmarks.workers import workers_for
 from cliqa.engine.pretrain.check import PARTS, loss_section
 from cliqa.engine.pretrain.images import ImageList, build_images, record_images, split
 from cliqa.engine.work_dir.data_record import DataRecord
@@ -76,7 +77,7 @@ def build_pretraining(config: Mapping[str, Any], device: torch.device) -> Pretra
         build_component(LOSSES, loss_section(section), "pretrain.loss"),
         **own,
         amp=config["amp"],
-        num_workers=int(config.get("num_workers") or 0),
+        num_workers=workers_for([train.files], config.get("num_workers") or 0),
         device=device,
         seed=seed,
         validate=held_out_accuracy(held_out, data, device) if len(held_out) else None,

@@ -53,17 +53,20 @@ class Part:
         name: The data set's name.
         files: The images' files.
         transform: The pipeline.
+        scaled_decode: As `StagedPipeline`.
     """
 
     name: str
     files: Sequence[str]
     transform: Callable[[Tensor], Tensor]
+    scaled_decode: bool = False
 
     @property
     def recipe(self) -> str:
         """What decides about the kept pixels beside the image."""
         versions = [FORMAT, torchvision.__version__, PIL.__version__]
-        return json.dumps([*versions, fixed_signature(self.transform)])
+        steps = fixed_signature(self.transform)
+        return json.dumps([*versions, self.scaled_decode, steps])
 
 
 class PixelCache:

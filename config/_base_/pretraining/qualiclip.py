@@ -15,4 +15,4 @@ pretrain = dict(
     weight_decay=1e-4,
 )
 seed = 0
-num_workers = 4
+num_workers = "auto"

@@ -1,0 +1,48 @@
+"""How many processes read a stream's images where that is left to us."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from cliqa.utils.device import AUTO_WORKERS
+
+SMALL = 2**24
+"""Bytes of files that one process reads in about a second, as long as it takes to start others."""
+
+MOST = 8
+"""Processes at most: then reading is no longer what takes the time."""
+
+SAMPLE = 32
+"""Files whose size is looked at, evenly spaced."""
+
+
+def workers_for(sources: Iterable[Sequence[str]], asked: int | str = AUTO_WORKERS) -> int:
+    """Return how many worker processes read images.
+
+    With ``"auto"`` one CPU is left to the training. Nothing else depends on the number: samples are
+    the same with any.
+
+    Args:
+        sources: The image files of each data set; none of one whose samples are in memory.
+        asked: A number, which is returned, or ``"auto"``.
+
+    Returns:
+        With ``"auto"`` 0 where the files of an epoch are few or small.
+    """
+    if asked != AUTO_WORKERS:
+        return int(asked)
+    largest = max((_bytes(files) for files in sources), default=0)
+    return 0 if largest < SMALL else min(MOST, max(1, _cpus() - 1))
+
+
+def _cpus() -> int:
+    """Return the CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _bytes(files: Sequence[str]) -> int:
+    """Return an estimate of the bytes of files."""
+    chosen = files[:: max(1, len(files) // SAMPLE)][:SAMPLE]
+    sizes = [os.stat(file).st_size for file in chosen if os.path.isfile(file)]
+    return len(files) * sum(sizes) // len(sizes) if sizes else 0
