@@ -19,6 +19,8 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 
 COMMANDS = {
+    "image_pipeline": "perf/image_pipeline.py",
+    "patch_sampling": "perf/patch_sampling.py --workers 0",
     "training_overhead": "perf/training_overhead.py",
 }
 """By name, the scripts with their arguments."""

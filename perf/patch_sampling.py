@@ -9,7 +9,6 @@ pair.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
@@ -27,10 +26,11 @@ from PIL import Image
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.datasets.quality.score_file import ScoreFile
-from cliqa.training.loop.batching import make_loader
+from cliqa.training.loop.loaders.image_loader import make_loader
 from cliqa.training.loop.loaders.patch_order import PatchOrder
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.cli import run_entry_point
+from perf.rounds import ROUNDS, pairs, print_row, spread, take_turns
 
 TRANSFORM: list[dict[str, Any]] = [
     {"type": "Resize", "size": 384},
@@ -59,7 +59,7 @@ def stream_over(folder: Path, patches: int) -> QualityStream:
     """Return a stream of the one data set, all of it to train on."""
     data = ScoreFile(folder, "scores.csv", (0, 1), higher_is_better=True, fractions=(1, 0, 0))
     pipeline = build_pipeline(TRANSFORM, "train")
-    return QualityStream([data], pipeline, pipeline, patches_per_image=patches)
+    return QualityStream([data], pipeline, pipeline, patches_per_image=patches, cache=False)
 
 
 def epoch_of(stream: QualityStream, patches: int, batch: int, workers: int) -> Callable[[], int]:
@@ -67,7 +67,7 @@ def epoch_of(stream: QualityStream, patches: int, batch: int, workers: int) -> C
     data = stream.dataset(stream.names[0], "train")
     order = None
     if stream.patches is not None:
-        order = PatchOrder(data, patches, batch, workers, stream.patches.pool)
+        order = PatchOrder(data, patches, stream.patches.pool)
     samples = patches * len(data)
 
     def epoch() -> int:
@@ -87,29 +87,35 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(1024, 768), help="width height")
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    speeds: dict[str, list[float]] = {"once": [], "per patch": []}
     with tempfile.TemporaryDirectory() as name:
         paint(Path(name), args.images, *args.size)
-        for turn in range(args.rounds + 1):
-            for arm, found in speeds.items():
-                stream = stream_over(Path(name), args.patches if arm == "once" else 1)
-                epoch = epoch_of(stream, args.patches, args.batch, args.workers)
-                started = time.perf_counter()
-                count = epoch()
-                if turn:  # the first round fills the file system's cache
-                    found.append(count / (time.perf_counter() - started))
+
+        def arm(patches: int) -> Callable[[], object]:
+            """Return an epoch of a new stream, which has read nothing yet."""
+            return lambda: epoch_of(
+                stream_over(Path(name), patches), args.patches, args.batch, args.workers
+            )()
+
+        arms = {"once": arm(args.patches), "per patch": arm(1)}
+        seconds = take_turns(arms, args.rounds, time.perf_counter)
+    count = args.images * args.patches
     print(
         f"patches a second, {args.patches} of each of {args.images} images of {args.size[0]} x "
-        f"{args.size[1]}, {args.workers} workers, {args.rounds} rounds: median (min .. max)"
+        f"{args.size[1]}, {args.workers} workers, {args.rounds} rounds: median, range"
     )
-    for arm, found in speeds.items():
-        print(f"{arm:>10}  {statistics.median(found):.0f} ({min(found):.0f} .. {max(found):.0f})")
-    ratios = [a / b for a, b in zip(speeds["once"], speeds["per patch"], strict=True)]
-    print(f"     ratio  {statistics.median(ratios):.1f} ({min(ratios):.1f} .. {max(ratios):.1f})")
+    for arm_name, found in seconds.items():
+        print(f"{arm_name:>10}  {spread([count / value for value in found], 0)}")
+    ratio = spread(pairs(seconds, "per patch", "once"), 1)
+    print(f"     ratio  {ratio}")
+    measured = (
+        f"1024 x 768 JPEG, {args.workers} workers, nothing kept: reading an image once gives "
+        f"{ratio} times as many patches a second as reading it for each"
+    )
+    print_row("patches", f"perf/patch_sampling.py --workers {args.workers}", measured)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import PIL
 import torchvision
 from torch import Tensor
 
+from cliqa.config.trust import untrusted_source
 from cliqa.transforms.pixel_store.estimate import mean_bytes
 from cliqa.transforms.pixel_store.on_disk import PixelFile
 from cliqa.transforms.pixel_store.shared_memory import SharedPixels
@@ -168,12 +169,13 @@ def _mean(part: Part) -> int:
 
 def _chosen(mode: str | bool, needed: int) -> tuple[str | None, int]:
     """Return where images go, and the bytes that they may have there."""
-    memory, disk = available_memory(), _free_disk()
+    memory = available_memory()
+    disk = 0 if untrusted_source() else _free_disk()  # a stranger's config writes nothing
     if mode == "ram":
         return "ram", min(needed, int(MOST * memory))
-    if mode == "disk":
+    if mode == "disk" and disk:
         return "disk", min(needed, int(MOST * disk))
-    shared = "fork" in multiprocessing.get_all_start_methods()
+    shared = mode == "auto" and "fork" in multiprocessing.get_all_start_methods()
     if shared and needed <= SHARE * memory:
         return "ram", needed
     return ("disk", needed) if needed <= SHARE * disk else (None, 0)

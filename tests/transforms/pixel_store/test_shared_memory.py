@@ -43,7 +43,7 @@ def test_the_oldest_are_overwritten_where_that_is_asked_for() -> None:
     store = SharedPixels(round(2.5 * SIZE), 10, overwrite=True)
     for k in range(9):
         store.put(str(k), image(k))
-        kept = [j for j in range(9) if (found := store.get(str(j))) is not None]
+        kept = [j for j in range(9) if store.get(str(j)) is not None]
         assert kept == list(range(max(0, k - 1), k + 1))
         assert all(torch.equal(store.get(str(j)), image(j)) for j in kept)  # type: ignore[arg-type]
     store.put("3", image(33))
