@@ -170,10 +170,13 @@ class StagedPipeline:
 
 
 def _after(steps: tuple[Step, ...], image: Tensor) -> Tensor:
-    """Return 8-bit pixels after fixed steps."""
+    """Return 8-bit pixels after fixed steps, in the order in which a store gives them back.
+
+    Decoders leave pixels in other orders, in which the steps that follow may round otherwise.
+    """
     for step in steps:
         image = cast(Tensor, apply_step(step, image))  # no fixed step makes a Pillow image
-    return image
+    return image.contiguous()
 
 
 def stages(

@@ -39,9 +39,9 @@ def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     read: list[str] = []
     original = base.read_image
 
-    def counted(path: Any) -> torch.Tensor:
+    def counted(path: Any, **options: Any) -> torch.Tensor:
         read.append(str(path))
-        return original(path)
+        return original(path, **options)
 
     monkeypatch.setattr(base, "read_image", counted)
     return read

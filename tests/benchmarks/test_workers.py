@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cliqa.benchmarks import workers
 from cliqa.benchmarks.workers import workers_for
 
 
@@ -21,12 +22,22 @@ from cliqa.benchmarks.workers import workers_for
     ],
 )
 def test_it_depends_on_the_files_and_the_cpus(
-    files: int, size: int, cpus: int, expected: int, tmp_path: Path
+    files: int,
+    size: int,
+    cpus: int,
+    expected: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(workers, "_cpus", lambda: cpus)
     (tmp_path / "a.jpg").write_bytes(b"0" * size)
-    assert workers_for([[str(tmp_path / "a.jpg")] * files, []], cpus) == expected
+    assert workers_for([[str(tmp_path / "a.jpg")] * files, []]) == expected
 
 
 def test_files_that_are_not_there_do_not_count(tmp_path: Path) -> None:
-    assert workers_for([[str(tmp_path / "none.jpg")]], 8) == 0
-    assert workers_for([], 8) == 0
+    assert workers_for([[str(tmp_path / "none.jpg")]]) == 0
+    assert workers_for([]) == 0
+
+
+def test_a_number_is_a_number() -> None:
+    assert workers_for([["none.jpg"]], 3) == 3

@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.utils.device import check_workers, most_workers, resolve_device
+from cliqa.utils.device import (
+    check_workers,
+    config_workers_mistake,
+    most_workers,
+    resolve_device,
+)
 from cliqa.utils.errors import ConfigError
 
 
@@ -82,3 +87,14 @@ def test_bad_numbers_are_refused(value: Any, monkeypatch: pytest.MonkeyPatch) ->
     message = r"num_workers: expected an integer from 0 to 64 \(this machine has 4 CPUs\), got "
     with pytest.raises(ConfigError, match=message):
         check_workers(value, "num_workers")
+
+
+@pytest.mark.parametrize("value", ["auto", 0, 64])
+def test_a_config_may_leave_the_number_open(value: Any) -> None:
+    assert config_workers_mistake(value) is None
+
+
+def test_another_word_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    expected = "'auto' or an integer from 0 to 64 (this machine has 4 CPUs)"
+    assert config_workers_mistake("many") == expected
