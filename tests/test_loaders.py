@@ -31,7 +31,7 @@ LIBRARIES = (
     *("torch.load", "torch.jit", "torch.package", "torch.serialization"),
     *("numpy.load", "numpy.fromfile", "numpy.genfromtxt", "numpy.memmap"),
     *("PIL.Image.open", "cv2", "imageio", "torchvision.io", "skimage.io", "pillow_heif"),  # images
-    *("onnx", "onnxruntime", "openvino", "tokenizers", "timm", "transformers"),
+    *("lmdb", "onnx", "onnxruntime", "openvino", "tokenizers", "timm", "transformers"),
     "safetensors",
 )
 """How the full names of what reads or runs begin."""
@@ -50,7 +50,7 @@ OF_RESULTS = frozenset({".load", ".loads", ".open"})
 """Methods of what a call returns: ``library("onnx").load``."""
 
 HARMLESS = (
-    *("Error", "BadZipFile", "InvalidFileException", "zlib.error"),
+    *("Error", "MapFullError", "BadZipFile", "InvalidFileException", "zlib.error"),
     *("DEVNULL", "STDOUT", "ZIP_STORED", "encode_jpeg"),
     *("pandas.DataFrame", "pandas.Index", "pandas.DataFrame.from_dict"),
 )
@@ -256,6 +256,14 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/utils/archive.py::seal_zip zipfile.ZipFile",
         "cliqa/utils/archive.py::seal_zip zipfile.ZipInfo",
         "cliqa/utils/archive.py::zip_damage zipfile.ZipFile",
+    ),
+    "The cache of pixels, in the user's own folder; its length is checked before it is mapped.": (
+        "cliqa/transforms/pixel_store/on_disk.py::_lmdb lmdb.open",
+    ),
+    "How this machine starts processes, and a lock that they share.": (
+        "cliqa/transforms/pixel_store/choose.py::_chosen multiprocessing.get_all_start_methods",
+        "cliqa/transforms/pixel_store/shared_memory.py::_lock multiprocessing.get_all_start_methods",
+        "cliqa/transforms/pixel_store/shared_memory.py::_lock multiprocessing.get_context",
     ),
     "SciPy's MATLAB reader, in a process of its own.": (
         "cliqa/datasets/labels/mat_file.py::main allow_pickle=False",

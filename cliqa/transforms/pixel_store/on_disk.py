@@ -141,7 +141,7 @@ def open_file(path: Path, capacity: int) -> Any:  # noqa: ANN401  lmdb has no ty
         OSError: It cannot be written.
         lmdb.Error: So too.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.is_file() and not _is_whole(path):
         logger.warning("%s: is not whole; its images are decoded again.", path)
         path.unlink(missing_ok=True)
