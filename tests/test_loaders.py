@@ -261,9 +261,9 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/transforms/pixel_store/on_disk.py::_lmdb lmdb.open",
     ),
     "How this machine starts processes, and a lock that they share.": (
-        "cliqa/transforms/pixel_store/choose.py::_chosen multiprocessing.get_all_start_methods",
-        "cliqa/transforms/pixel_store/shared_memory.py::_lock multiprocessing.get_all_start_methods",
         "cliqa/transforms/pixel_store/shared_memory.py::_lock multiprocessing.get_context",
+        "cliqa/transforms/pixel_store/shared_memory.py::workers_are_forked "
+        "multiprocessing.get_all_start_methods",
     ),
     "SciPy's MATLAB reader, in a process of its own.": (
         "cliqa/datasets/labels/mat_file.py::main allow_pickle=False",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from torch import Tensor
 from cliqa.config.trust import untrusted_source
 from cliqa.transforms.pixel_store.estimate import mean_bytes
 from cliqa.transforms.pixel_store.on_disk import PixelFile
-from cliqa.transforms.pixel_store.shared_memory import SharedPixels
+from cliqa.transforms.pixel_store.shared_memory import SharedPixels, workers_are_forked
 from cliqa.transforms.pixel_store.store import PixelStore
 from cliqa.transforms.staged import fixed_signature
 from cliqa.utils.cache_folder import cache_folder
@@ -175,8 +174,7 @@ def _chosen(mode: str | bool, needed: int) -> tuple[str | None, int]:
         return "ram", min(needed, int(MOST * memory))
     if mode == "disk" and disk:
         return "disk", min(needed, int(MOST * disk))
-    shared = mode == "auto" and "fork" in multiprocessing.get_all_start_methods()
-    if shared and needed <= SHARE * memory:
+    if mode == "auto" and workers_are_forked() and needed <= SHARE * memory:
         return "ram", needed
     return ("disk", needed) if needed <= SHARE * disk else (None, 0)
 

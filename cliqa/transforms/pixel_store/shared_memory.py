@@ -149,8 +149,13 @@ def _unpacked(packed: int) -> tuple[int, int, int]:
     return packed >> 2 * BITS, packed >> BITS & edge, packed & edge
 
 
+def workers_are_forked() -> bool:
+    """Return whether worker processes share this one's memory."""
+    return "fork" in multiprocessing.get_all_start_methods()
+
+
 def _lock() -> Any:  # noqa: ANN401  either kind of lock
     """Return a lock that forked processes share, or one of this process where none are forked."""
-    if "fork" in multiprocessing.get_all_start_methods():
+    if workers_are_forked():
         return multiprocessing.get_context("fork").Lock()
     return threading.Lock()
