@@ -270,12 +270,9 @@ def config_over(tiny_data: Path) -> dict[str, Any]:
         },
         "model": {
             "type": "QualityModel",
-            "backbone": {
-                **{"type": "ResNet", "depth": 18, "base_channels": 4, "stem_channels": 4},
-                **{"num_stages": 2, "strides": (1, 2), "dilations": (1, 1), "out_indices": (1,)},
-            },
+            "backbone": {"type": "ResNet", "depth": 18, "base_channels": 4, "stem_channels": 4},
             "neck": {"type": "GlobalAveragePooling"},
-            "head": {"type": "LinearScoreHead", "in_channels": 8},
+            "head": {"type": "LinearScoreHead", "in_channels": 32},
         },
         "cl_strategy": {
             "type": "Replay",
