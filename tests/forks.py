@@ -98,7 +98,7 @@ def _run(arguments: list[str]) -> int:
         runpy.run_path(arguments[0], run_name="__main__")
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  as a new Python would end
         traceback.print_exc()
         status = 1
     sys.stdout.flush()

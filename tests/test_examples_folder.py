@@ -1,4 +1,4 @@
-"""The scripts in examples/, run as a user runs them, but for the imports: short, and with the results that they show."""
+"""The scripts in examples/, run as a user does but for the imports: short, and with what they show."""
 
 from __future__ import annotations
 
