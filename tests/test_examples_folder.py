@@ -1,4 +1,4 @@
-"""The scripts in examples/, run as a user does but for the imports: short, and with what they show."""
+"""The scripts in examples/, run as a user does but for the imports: short, with what they show."""
 
 from __future__ import annotations
 
