@@ -115,4 +115,5 @@ def run_script(*arguments: object, cwd: Path | None = None) -> subprocess.Comple
         status = Fork(arguments, out.fileno(), error.fileno(), cwd).wait()
         out.seek(0)
         error.seek(0)
-        return subprocess.CompletedProcess(arguments, status or 0, out.read(), error.read())
+        words = [str(part) for part in arguments]
+        return subprocess.CompletedProcess(words, status or 0, out.read(), error.read())

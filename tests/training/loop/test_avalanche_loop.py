@@ -106,7 +106,7 @@ CLASSES = {case: SCORES[case] for case in SCORES if case not in OF_SCORES} | {
     "LoRA": ("LoRA", {"rank": 2, "alpha": 1.0}),
     "ClassifierAlignment": ("ClassifierAlignment", {"epochs": 2, "samples": 16}),
 }
-TWICE = {*SCORES} & {*CLASSES} - {"Replay", "EWC", "LoRA", "PackNet", "Distillation"}
+TWICE = {*SCORES} & {*CLASSES} - {"Replay", "EWC", "LwF", "LoRA", "PackNet"}
 """Methods that are compared over scores by default, and over classes too by `make test-all`."""
 
 
