@@ -3,11 +3,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
+# cpu, cuda, or auto: wheels without CUDA where there is no NVIDIA GPU. It counts for a new .venv.
+TORCH ?= auto
 
-.PHONY: demo test test-fast versions fuzz soak perf docs lint format type check clean
+.PHONY: demo test test-fast test-all versions fuzz soak perf docs lint format type check clean
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	.ci/torch $(RUN) $(TORCH)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[clip,openvino,dev]"
 	touch $@
@@ -16,10 +19,13 @@ demo: $(VENV)/.installed  ## train config/demo.py on generated data and show the
 	$(RUN) train_config.py config/demo.py --device auto
 
 test: $(VENV)/.installed  ## the whole default suite
-	$(RUN) -m pytest -n 2 --dist worksteal
+	$(RUN) -m pytest -n 2 --dist worksteal --durations=15
 
 test-fast: $(VENV)/.installed  ## without what takes more than five seconds
-	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow and not integration"
+	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow and not integration and not exhaustive"
+
+test-all: $(VENV)/.installed  ## with the long walks too (every backbone, every method), before a release
+	$(RUN) -m pytest -n 2 --dist worksteal --durations=15 -m "exhaustive or not exhaustive"
 
 versions:  ## the oldest and the newest Python and packages that pyproject.toml promises, by uv
 	PYTHON=$(PYTHON) .ci/versions

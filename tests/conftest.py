@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
+import os
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -31,9 +33,19 @@ from cliqa.transforms.pipeline import build_pipeline
 # A process whose first backward pass comes after an export by torch.onnx cannot train in a fork.
 torch.ones(1, requires_grad=True).sum().backward()
 
+# The libraries leave a million objects that live as long as the process. Looking through them again
+# and again takes a third of the time in which the tests are found, and a part of every test's.
+gc.disable()
+
 Outputs = Callable[[Any, Any], dict[str, Tensor]]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, among what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -53,6 +65,14 @@ def _utf8(text: str) -> str:
 def _one_thread() -> None:
     """Keep torch to one thread: tests run side by side."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Let files reach the disk in their own time: no test outlives a loss of power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session")

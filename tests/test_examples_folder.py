@@ -1,14 +1,13 @@
-"""The scripts in examples/, run as a user runs them: short, and with the results that they show."""
+"""The scripts in examples/, run as a user does but for the imports: short, with what they show."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forks import run_script
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
@@ -16,14 +15,7 @@ SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
 
 def output_of(name: str, *arguments: str) -> str:
     """Run a script in a folder of its own, and return what it prints."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(ROOT / "examples" / name), *arguments],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
+    done = run_script(ROOT / "examples" / name, *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -37,7 +29,6 @@ def test_a_script_is_short_and_says_how_to_run_it(script: Path) -> None:
     assert {path.stem for path in SCRIPTS} == names
 
 
-@pytest.mark.slow
 @pytest.mark.integration
 def test_our_methods_in_ones_own_strategy() -> None:
     rows = dict(line.split() for line in output_of("our_methods.py").splitlines())
@@ -46,7 +37,6 @@ def test_our_methods_in_ones_own_strategy() -> None:
     assert float(rows["StreamingRidge"]) > 0.95
 
 
-@pytest.mark.slow
 @pytest.mark.integration
 def test_our_streams_in_a_strategy_of_avalanches() -> None:
     lines = output_of("our_streams.py").splitlines()
@@ -56,7 +46,6 @@ def test_our_streams_in_a_strategy_of_avalanches() -> None:
     assert min(scores) > 0.8
 
 
-@pytest.mark.slow
 @pytest.mark.integration
 def test_our_measures_for_ones_own_predictions(tmp_path: Path) -> None:
     output = output_of("our_measures.py", str(tmp_path))
@@ -66,7 +55,6 @@ def test_our_measures_for_ones_own_predictions(tmp_path: Path) -> None:
     assert min(figures.values()) > 5000
 
 
-@pytest.mark.slow
 @pytest.mark.integration
 def test_ones_own_strategy_from_a_config(tmp_path: Path) -> None:
     output = output_of("own_strategy.py", str(tmp_path))

@@ -56,6 +56,7 @@ def accuracy(results: dict[str, Any]) -> float:
     return float(results["summary"]["average_accuracy"])
 
 
+@pytest.mark.exhaustive  # `test_on_digits` is the same with painted ones
 def test_on_real_images(real: Path, tmp_path: Path) -> None:
     large = run("fmnist_replay", real, tmp_path, 0)
     dark = run("fmnist_der", real, tmp_path, 0)

@@ -219,7 +219,7 @@ def test_a_run_trains_and_leaves_its_files(config_file: Path) -> None:
     assert any(words[:2] == ["after", "b"] and set(final) <= set(words) for words in table), told
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # bars on narrow terminals are tests/utils/test_progress.py's
 def test_a_terminal_of_80_columns_shows_bars_that_fit(config_file: Path) -> None:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
@@ -245,7 +245,7 @@ def test_a_terminal_of_80_columns_shows_bars_that_fit(config_file: Path) -> None
     assert not [line for line in bars if "epoch 1/1  loss" in line]  # lines of their own
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive  # studies are stopped so by default: tests/tools/test_run_seeds.py
 def test_sigterm_stops_a_run_and_resume_finishes_it(
     config_file: Path, call: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

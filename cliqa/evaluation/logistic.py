@@ -139,11 +139,12 @@ class _Curve:
         self.z, self.v = z, v
         self.sign = -1.0 if np.dot(z, v) < 0 else 1.0
         self.most = float(np.abs(z).max())
+        self.narrow, self.wide = float(np.log(1e-6)), float(np.log(1e3 * self.most))
 
     def residuals(self, at: np.ndarray) -> np.ndarray:
         """Return what the best curve of a middle and a log width leaves, (N,)."""
-        shape, rise = self._shape(*self._inside(at))
-        left: np.ndarray = self.v - rise * (shape - shape.mean())
+        shape, _, rise = self._shape(*self._inside(at))
+        left: np.ndarray = self.v - rise * shape
         return left
 
     def error(self, at: np.ndarray) -> float:
@@ -165,23 +166,25 @@ class _Curve:
     def parameters(self, at: np.ndarray) -> tuple[float, ...]:
         """Return top, bottom, middle and width."""
         middle, width = self._inside(at)
-        shape, rise = self._shape(middle, width)
-        base = -rise * float(shape.mean())  # the targets have the mean 0
+        _, level, rise = self._shape(middle, width)
+        base = -rise * level  # the targets have the mean 0
         ends = (base, base - rise) if middle < 0 else (base + rise, base)
         return (*ends, middle, width)
 
     def _inside(self, at: np.ndarray) -> tuple[float, float]:
         """Return a middle and a width that float64 can tell apart from others."""
-        width = float(np.exp(np.clip(at[1], np.log(1e-6), np.log(1e3 * self.most))))
+        middle, log_width = at.tolist()  # numbers: NumPy takes longer over two than over N images
+        width = float(np.exp(min(max(log_width, self.narrow), self.wide)))
         far = self.most + REACH * width
-        return float(np.clip(at[0], -far, far)), width
+        return min(max(middle, -far), far), width
 
-    def _shape(self, middle: float, width: float) -> tuple[np.ndarray, float]:
-        """Return a curve of height 1 up to a constant, (N,), and its best height."""
+    def _shape(self, middle: float, width: float) -> tuple[np.ndarray, float, float]:
+        """Return a curve of height 1 around its mean, (N,), that mean, and its best height."""
         flip = middle < 0
         steps = (middle - self.z if flip else self.z - middle) / width
         shape = -expit(steps) if flip else expit(steps)  # small: no digits are lost
-        own = shape - shape.mean()
+        level = float(shape.mean())
+        own = shape - level
         power = float(np.dot(own, own))
         rise = float(np.dot(own, self.v)) / power if power > 0 else 0.0
-        return shape, max(0.0, self.sign * rise) * self.sign
+        return own, level, max(0.0, self.sign * rise) * self.sign

@@ -59,8 +59,16 @@ def predictions(config: Config, out: Path, **options: Any) -> dict[str, np.ndarr
     }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", GATED)
+@pytest.mark.parametrize(
+    "method",
+    [
+        *("packnet", "lora"),
+        *(
+            pytest.param(name, marks=pytest.mark.exhaustive)
+            for name in ("norms and heads", "heads")
+        ),
+    ],
+)
 def test_a_gate_is_in_the_file(
     method: str, small_config: Config, run_config: Run, tmp_path: Path
 ) -> None:

@@ -33,7 +33,10 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    ["HyperIQA", *(pytest.param(n, marks=pytest.mark.exhaustive) for n in list(MODELS)[1:])],
+)
 def test_it_fits_its_training_images(name: str, tmp_path: Path) -> None:
     config = load_config(CONFIG)
     normal = config["scenario"]["eval_transform"][1:]

@@ -60,11 +60,11 @@ def with_model(config: Config, model: str, strategy: str) -> Config:
 @pytest.mark.parametrize(
     ("model", "strategy"),
     [
-        ("HyperIQA", "EWC"),
+        pytest.param("HyperIQA", "EWC", marks=pytest.mark.exhaustive),
         ("HyperIQA", "PackNet"),
         ("HyperIQA", "LoRA"),
         ("MSHyperIQA", "InfLoRA"),
-        ("SwinHyperIQA", "PackNet"),
+        pytest.param("SwinHyperIQA", "PackNet", marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_run_goes_through_and_its_checkpoint_says_the_same_again(

@@ -56,7 +56,13 @@ def kill_at_random(config: dict[str, Any], folder: Path, kills: int, longest: fl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("num_workers", "kills"), [(0, KILLS), (1, (KILLS + 1) // 2)])
+@pytest.mark.parametrize(
+    ("num_workers", "kills"),
+    [
+        (0, KILLS),
+        pytest.param(1, (KILLS + 1) // 2, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_killed_and_resumed_is_bit_identical(
     num_workers: int,
     kills: int,

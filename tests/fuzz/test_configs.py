@@ -118,7 +118,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.hub.urlopen", refuse)
 
 
-@cases(short=70, long=3000)
+@cases(short=40, long=3000)
 @given(data=st.data())
 def test_a_damaged_key_in_a_file(data: st.DataObject, folder: Path, attempt: Try) -> None:
     name, place = data.draw(st.sampled_from(PLACES))
@@ -149,7 +149,7 @@ TEXTS = st.one_of(
 )
 
 
-@cases(short=40, long=1500)
+@cases(short=25, long=1500)
 @given(place=st.sampled_from(PLACES), text=TEXTS)
 def test_a_strange_option(place: tuple[str, Any], text: str, folder: Path, attempt: Try) -> None:
     name, keys = place

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.forks import run_script
 
 pytestmark = pytest.mark.integration
 
@@ -134,17 +133,9 @@ def test_a_script_and_a_config_end_with_the_same_weights(tmp_path: Path) -> None
         paint(tmp_path / name, seed)
     (tmp_path / "own.py").write_text(CONFIG)
     (tmp_path / "script.py").write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     train = [str(ROOT / "train_config.py"), "own.py", "--device", "cpu"]
     for command in (train, ["script.py"]):
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_script(*command, cwd=tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
     found = done.stdout.splitlines()[-1]
     assert found.startswith("equal tensors: ")

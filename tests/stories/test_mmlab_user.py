@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forks import run_script
 
 pytestmark = pytest.mark.integration
 
@@ -37,14 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 def shell(folder: Path, script: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Run an entry point as a user does in a folder."""
-    return subprocess.run(
-        [sys.executable, str(ROOT / script), *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    return run_script(ROOT / script, *words, cwd=folder)
 
 
 def test_mmengines_keys_are_answered_at_once(folder: Path) -> None:

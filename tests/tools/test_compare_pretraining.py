@@ -16,7 +16,7 @@ from tools.compare_pretraining import main
 pytestmark = pytest.mark.integration
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("forked_runs")
 def test_a_study_is_run_written_and_kept(
     tiny_config: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

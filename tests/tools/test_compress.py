@@ -22,7 +22,7 @@ from test_config import main as evaluate
 from tools.compress import main
 from tools.predict import main as predict
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quick_exports")]
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
@@ -50,7 +50,7 @@ def call(capfd: pytest.CaptureFixture[str]) -> Call:
 
 
 @pytest.fixture(scope="module")
-def exported(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(tiny_run: Path, quick_exports: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the shared run's model for images of 16 px; only read it."""
     return export_checkpoint(
         tiny_run, tmp_path_factory.mktemp("onnx") / "m.onnx", size=(16, 16)

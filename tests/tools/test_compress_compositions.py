@@ -133,13 +133,25 @@ def search(folder: Path, out: Path) -> dict[str, Any]:
     return {row["key"]: row for row in content["rows"]}
 
 
-@pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "rounding, replay, lora"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rounding, packnet",
+        *(
+            pytest.param(name, marks=pytest.mark.exhaustive)
+            for name in ("lora of each", "norms and heads", "pruning, rounding, replay")
+        ),
+    ],
+)
 def test_methods_compose(name: str, small_config: Config, run_config: Run, tmp_path: Path) -> None:
     folder = run_config(with_strategy(small_config, STRATEGIES[name]))
     check_files(folder, tmp_path, exact="rounding" not in name)
 
 
-@pytest.mark.parametrize("name", ["images and texts", "fusion, frozen prompts"])
+@pytest.mark.parametrize(
+    "name",
+    ["images and texts", pytest.param("fusion, frozen prompts", marks=pytest.mark.exhaustive)],
+)
 def test_models_of_texts_compose(
     name: str, small_config: Config, run_config: Run, tmp_path: Path
 ) -> None:
@@ -153,6 +165,7 @@ def test_models_of_texts_compose(
 UNPRUNED = ("torch-fp32", "onnxruntime-fp32", "onnxruntime-fp16", "onnxruntime-int8")
 
 
+@pytest.mark.exhaustive
 def test_a_run_with_rounding_and_adapters_is_pruned_as_well(
     small_config: Config, run_config: Run, tmp_path: Path
 ) -> None:
@@ -166,6 +179,7 @@ def test_a_run_with_rounding_and_adapters_is_pruned_as_well(
     assert not rounding_layers(pruned)
 
 
+@pytest.mark.exhaustive
 def test_the_full_stack_ends_in_one_small_file(
     small_config: Config, run_config: Run, tmp_path: Path
 ) -> None:

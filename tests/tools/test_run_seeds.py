@@ -55,7 +55,7 @@ def call(
     return run
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("forked_runs")
 def test_a_study_that_is_stopped_ends_as_an_uninterrupted_one(
     folder: Path, call: Callable[..., tuple[int, str, str]], run_config: Callable[..., Path]
 ) -> None:
@@ -105,7 +105,7 @@ def stages(tiny_config: dict[str, Any], folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("forked_runs", "quick_exports")
 def test_both_stages_and_the_deployed_files_in_one_command(
     stages: Path, call: Callable[..., tuple[int, str, str]]
 ) -> None:

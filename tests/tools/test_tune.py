@@ -58,7 +58,7 @@ def test_mistakes_are_one_line_and_begin_nothing(call: Call, tmp_path: Path) -> 
     assert not (tmp_path / "work_dirs").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("forked_runs")
 def test_a_tuning_and_its_continuation(call: Call, tmp_path: Path) -> None:
     arguments = ["--tune", "cl_strategy.strength=1e-2..1e4:log", "cl_strategy.anchor=[last, all]"]
     status, out, told = call(*arguments, "--trials", "1")

@@ -87,11 +87,12 @@ FAMILIES: dict[str, tuple[Config, int]] = {
     "ms hyper": (hyper("MSHyperIQA", pyramid_channels=16), 3),
     "swin hyper": (hyper("SwinHyperIQA", hidden=(16, 16)), 3),
 }
-SLOW = ("resnet18", "mobilenet", "two tokens", "swin", "ms hyper", "hyper")
+SOME = ("linear", "cosine", "grey", "vit")
+"""Of the default suite; `test_generated_weights_take_any_size` has a hyper network."""
 
 
 def marked(name: str) -> Any:
-    return pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
+    return pytest.param(name, marks=() if name in SOME else pytest.mark.exhaustive)
 
 
 @pytest.mark.parametrize("name", map(marked, FAMILIES))

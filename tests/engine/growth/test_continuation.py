@@ -65,6 +65,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "keep_best": {"type": "Naive", "keep_best": True},
     "fresh optimizer": {"type": "EWC", "reset_optimizer": True},
 }
+SOME = ("DER", "EWC", "PackNet", "LoRA per task", "ModelMerging")
+"""Those of the default suite: a memory, a penalty, masks, parts of an experience, old weights."""
 
 
 def test_a_grown_run_is_that_over_the_whole_stream(
@@ -76,8 +78,10 @@ def test_a_grown_run_is_that_over_the_whole_stream(
     assert (two / "config.py").read_text() == (three / "config.py").read_text()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(name, marks=[] if name in SOME else pytest.mark.exhaustive) for name in METHODS],
+)
 def test_so_it_is_with_every_method(
     method: str, tmp_path: Path, of_sets: OfSets, work: Work, assert_equal_runs: Equal
 ) -> None:
@@ -89,8 +93,9 @@ def test_so_it_is_with_every_method(
     assert_equal_runs(whole, grown)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["DualPrompt", "CODAPrompt"])
+@pytest.mark.parametrize(
+    "method", ["DualPrompt", pytest.param("CODAPrompt", marks=pytest.mark.exhaustive)]
+)
 def test_so_it_is_with_prompts_until_there_is_no_room(
     method: str, tmp_path: Path, of_sets: OfSets, work: Work, assert_equal_runs: Equal
 ) -> None:

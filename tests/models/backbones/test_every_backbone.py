@@ -1,6 +1,6 @@
 """Every backbone that mmpretrain registers: it trains and exports, or is refused in one line.
 
-The default suite takes the quick ones, at their smallest setting; `slow` takes all.
+The default suite takes some, at their smallest setting; `make test-all` takes all.
 """
 
 from __future__ import annotations
@@ -190,6 +190,8 @@ QUICK = (
     *("MoCoV3ViT", "MobileNetV2", "ResNetV1d", "ShuffleNetV2", "SwinTransformer"),
     *("TIMMBackbone", "VisionTransformer", "ViTEVA02", "XCiT"),
 )
+EXPORTED = ("LeNet5", "MlpMixer", "MoCoV3ViT")
+"""Those of the default suite; the families of `tests/deploy/onnx` are others."""
 NOT_EXPORTED = {"MixMIMTransformer": r"with batch 1 .* the ONNX file differs from the model by"}
 """Those whose file would give other outputs, and the message."""
 
@@ -242,7 +244,10 @@ def test_networks_for_pretraining_are_refused_before_they_are_built(name: str, m
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in sorted(CASES)],
+    [
+        pytest.param(name, marks=[] if name in QUICK else pytest.mark.exhaustive)
+        for name in sorted(CASES)
+    ],
 )
 def test_it_builds_and_trains_a_step(name: str) -> None:
     model = model_of(name)
@@ -263,8 +268,13 @@ def test_it_builds_and_trains_a_step(name: str) -> None:
     assert model.eval()(images).shape == (2,)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in EXPORTED else pytest.mark.exhaustive)
+        for name in sorted(CASES)
+    ],
+)
 def test_it_exports_to_onnx(name: str, tmp_path: Path) -> None:
     model, edge = model_of(name).eval(), CASES[name][1]
     options: dict[str, Any] = {"channels": channels_of(name), "size": (edge, edge), "metadata": {}}

@@ -106,6 +106,8 @@ CLASSES = {case: SCORES[case] for case in SCORES if case not in OF_SCORES} | {
     "LoRA": ("LoRA", {"rank": 2, "alpha": 1.0}),
     "ClassifierAlignment": ("ClassifierAlignment", {"epochs": 2, "samples": 16}),
 }
+TWICE = {*SCORES} & {*CLASSES} - {"Replay", "EWC", "LwF", "LoRA", "PackNet"}
+"""Methods that are compared over scores by default, and over classes too by `make test-all`."""
 
 
 def with_plugin(config: Config, case: tuple[str, Config], texts: str) -> Config:
@@ -223,7 +225,10 @@ def test_a_plain_script_over_scores_ends_as_a_config_does(
     compare(config, SCORES[case], case < "L", assert_same)
 
 
-@pytest.mark.parametrize("case", CLASSES)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(name, marks=pytest.mark.exhaustive if name in TWICE else ()) for name in CLASSES],
+)
 def test_a_plain_script_over_classes_ends_as_a_config_does(
     case: str, split_config: Config, assert_same: Callable[..., None]
 ) -> None:

@@ -1,0 +1,119 @@
+"""Runs of scripts in copies of the tests' process, which has imported the libraries already.
+
+A script that is started anew imports for five seconds. Each entry point has one test that does so;
+the others are run here, with a console, a folder and variables of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+
+class Fork:
+    """A script that runs in a copy of this process; it is asked as a `subprocess.Popen` is.
+
+    Args:
+        arguments: The script and what it is given.
+        out: The descriptor of its standard output.
+        error: The descriptor of its standard error.
+        cwd: The folder that it works in.
+        variables: Of its environment, beside this process's.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[object],
+        out: int,
+        error: int,
+        cwd: Path | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self.returncode: int | None = None
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                _become(out, error, cwd, variables or {})
+                status = _run([str(part) for part in arguments])
+            finally:
+                os._exit(status)
+
+    def poll(self) -> int | None:
+        """Return the exit status, None while it runs."""
+        return self._wait(os.WNOHANG)
+
+    def wait(self) -> int | None:
+        """Wait for the end and return the exit status."""
+        return self._wait(0)
+
+    def _wait(self, options: int) -> int | None:
+        if self.returncode is None:
+            ended, status = os.waitpid(self.pid, options)
+            self.returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self.returncode
+
+    def terminate(self) -> None:
+        """Ask it to stop."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Stop it at once."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def _become(out: int, error: int, cwd: Path | None, variables: Mapping[str, str]) -> None:
+    """Let this process look like a new one."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for target, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, out), (2, error)):
+        os.dup2(source, target)
+    sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = os.fdopen(1, "w", closefd=False)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = os.fdopen(2, "w", buffering=1, closefd=False)  # type: ignore[misc]
+    os.environ.update(variables)
+    os.chdir(cwd or ".")
+    torch.set_num_threads(1)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a script; return its exit status."""
+    sys.argv = arguments
+    status = 0
+    try:
+        runpy.run_path(arguments[0], run_name="__main__")
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001  as a new Python would end
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return status
+
+
+def run_script(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a script to its end; return its exit status and what it printed."""
+    if not hasattr(os, "fork"):
+        command = [sys.executable, *map(str, arguments)]
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as error:
+        status = Fork(arguments, out.fileno(), error.fileno(), cwd).wait()
+        out.seek(0)
+        error.seek(0)
+        words = [str(part) for part in arguments]
+        return subprocess.CompletedProcess(words, status or 0, out.read(), error.read())
