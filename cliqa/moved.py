@@ -35,6 +35,7 @@ _ROOMS = {
     ("training.plugins", "training.plugins.regularization"): "ewc l2 mas si",
     ("training.plugins", "training.plugins.rehearsal"): "der replay text_replay",
     ("training.plugins", "training.plugins.teachers"): "distillation lwf",
+    ("utils", "utils.threads"): "ahead",
 }
 """Old and new room, and the modules that moved with their names."""
 

@@ -21,10 +21,10 @@ from cliqa.inference.eval_session import EvalSession, Images
 from cliqa.inference.evaluation_model import EvaluationModel
 from cliqa.training.loop.batching import collate_eval
 from cliqa.transforms.protocol import Views
-from cliqa.utils.ahead import ahead, default_threads
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.memory import InPieces
 from cliqa.utils.progress import track
+from cliqa.utils.threads.ahead import ahead, default_threads
 
 Batch = tuple[list[Images], Tensor]
 Source = QualityDataset | ClassDataset

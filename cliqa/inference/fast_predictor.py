@@ -22,8 +22,8 @@ from cliqa.deploy.onnx.file import OnnxModel
 from cliqa.inference.scores import Score
 from cliqa.transforms.array_pipeline import OtherSize, array_pipeline
 from cliqa.transforms.pixels import read_pixels
-from cliqa.utils.ahead import ahead, default_threads
 from cliqa.utils.errors import CliqaError, ModelError
+from cliqa.utils.threads.ahead import ahead, default_threads
 
 BATCH = 32
 """Images a batch, as in `predict`."""

@@ -20,10 +20,10 @@ from cliqa.inference.scores import Score
 from cliqa.training.loop.batching import apply_model, collate_eval
 from cliqa.transforms.decode import read_image, to_grey
 from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
-from cliqa.utils.ahead import ahead, default_threads
 from cliqa.utils.errors import CliqaError, DatasetError, MachineError, ModelError
 from cliqa.utils.memory import InPieces
 from cliqa.utils.progress import track
+from cliqa.utils.threads.ahead import ahead, default_threads
 
 Transform = Callable[[torch.Tensor], torch.Tensor]
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from cliqa.utils.ahead import ahead, default_threads
+from cliqa.utils.threads.ahead import ahead, default_threads
 
 
 @pytest.mark.parametrize("threads", [0, 1, 3])
