@@ -74,7 +74,10 @@ class Recording:
         self._outputs = {}
 
     def results(
-        self, epochs: Sequence[Row], evaluations: Sequence[Row], **facts: Any
+        self,
+        epochs: Sequence[Row],
+        evaluations: Sequence[Row],
+        **facts: Any,  # noqa: ANN401
     ) -> Results:
         """Return the content of results.json; `facts` are those of `Targets.results`."""
         rows = [*epochs, *evaluations]

@@ -72,7 +72,7 @@ def test_work_dir_holds_what_is_promised(
         "last.pth",
     ]
     assert (folder / "last_checkpoint").read_text().strip() == "exp_2.pth"
-    assert len(list((folder / "predictions").iterdir())) == 9
+    assert len(list((folder / "predictions").iterdir())) == 3
     assert list((folder / "figures").glob("*.png"))
     facts = json.loads((folder / "run.json").read_text())
     assert facts["seed"] == 0
