@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 COMMANDS = {
     "training_overhead": "perf/training_overhead.py",
+    "large_streams": "perf/large_streams.py",
+    "many_experiences": "perf/many_experiences.py",
 }
 """By name, the scripts with their arguments."""
 

@@ -77,9 +77,9 @@ def _by_hash(datasets: Sequence[QualityDataset]) -> dict[str, list[Place]]:
             by_size[_size(file)].append((position, index))
     by_hash: dict[str, list[Place]] = defaultdict(list)
     equal = [holders for holders in by_size.values() if len({place[0] for place in holders}) > 1]
-    with open_index() as index:
+    with open_index() as contents:
         for position, number in chain.from_iterable(equal):
-            digest = index.sha256(datasets[position].files[number])
+            digest = contents.sha256(datasets[position].files[number])
             by_hash[f"sha256:{digest.hex()}"].append((position, number))
     return by_hash
 
