@@ -132,7 +132,7 @@ def measure(config: dict[str, Any], folder: Path) -> list[Cost]:
     """Train the config and return what each experience has cost."""
     costs: list[Cost] = []
     evaluating = [0.0, 0.0]  # CPU seconds and bytes of the current experience
-    last = [time.process_time(), float(written())]
+    lap = [time.process_time(), float(written())]
     evaluate, finish = experiment.evaluate_stream, Run.finish_step
 
     def timed(*args: Any, **options: Any) -> float:  # noqa: ANN401
@@ -153,13 +153,13 @@ def measure(config: dict[str, Any], folder: Path) -> list[Cost]:
         now = time.process_time(), float(written())
         costs.append(
             Cost(
-                now[0] - last[0] - evaluating[0],
+                now[0] - lap[0] - evaluating[0],
                 evaluating[0],
-                int(now[1] - last[1] - evaluating[1]),
+                int(now[1] - lap[1] - evaluating[1]),
                 resident(),
             )
         )
-        last[:], evaluating[:] = now, (0.0, 0.0)
+        lap[:], evaluating[:] = now, (0.0, 0.0)
 
     experiment.evaluate_stream, Run.finish_step = timed, sampled  # type: ignore[assignment]
     try:
