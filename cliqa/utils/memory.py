@@ -100,12 +100,18 @@ def _copied(value: object, device: torch.device, storages: dict[int, Any]) -> An
 
 
 def free_memory() -> int | None:
-    """Return the bytes of memory that are free or can be made free, None where nobody tells."""
+    """Return the bytes of memory that this process may still take, None where nobody tells."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(1024 * int(li.split()[1]) for li in lines if li.startswith("MemAvailable"))
+        free = next(1024 * int(li.split()[1]) for li in lines if li.startswith("MemAvailable"))
     except (OSError, ValueError, IndexError, StopIteration):
         return None
+    group = Path("/sys/fs/cgroup")  # a container's own limit
+    try:
+        limit, used = ((group / f"memory.{name}").read_text() for name in ("max", "current"))
+        return min(free, max(0, int(limit) - int(used)))
+    except (OSError, ValueError):  # no such limit, or "max"
+        return free
 
 
 class InPieces:
