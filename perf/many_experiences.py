@@ -37,7 +37,7 @@ from cliqa.visualization.run import draw_run
 from perf.rounds import print_row
 
 AROUND = 3
-"""Experiences on both sides whose median stands for one: a single one is noisy."""
+"""Experiences on both sides whose mean stands for one: results are not written after each."""
 
 
 class Cost(NamedTuple):
@@ -170,9 +170,9 @@ def measure(config: dict[str, Any], folder: Path) -> list[Cost]:
 
 
 def around(costs: Sequence[Cost], place: int, read: Callable[[Cost], float]) -> float:
-    """Return the median of a cost over an experience, counted from 1, and its neighbours."""
+    """Return the mean of a cost over an experience, counted from 1, and its neighbours."""
     first = max(1, min(place - AROUND, len(costs) - 2 * AROUND))
-    return statistics.median(read(cost) for cost in costs[first - 1 :][: 2 * AROUND + 1][1:])
+    return statistics.fmean(read(cost) for cost in costs[first - 1 :][: 2 * AROUND + 1][1:])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -181,6 +181,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--experiences", type=int, default=50)
     parser.add_argument("--images", type=int, default=30, help="of each data set")
     parser.add_argument("--size", type=int, default=24, help="the images' side")
+    parser.add_argument("--figures", action="store_true", help="draw the figures, which takes long")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -199,10 +200,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
         files = sum(path.is_file() for path in (root / "run").rglob("*"))
         predictions = prediction_path(root / "run", args.experiences - 1).stat().st_size / 1024
-        started = time.process_time()
-        draw_run(root / "run")
-        drawn = time.process_time() - started
-        print(f"{files} files; predictions {predictions:.0f} KiB each; figures {drawn:.1f} CPU s")
+        print(f"{files} files; predictions {predictions:.0f} KiB each")
+        if args.figures:
+            started = time.process_time()
+            draw_run(root / "run")
+            print(f"the figures at the end: {time.process_time() - started:.1f} CPU s")
     first, last = places[0], places[-1]
     ratios = [
         around(costs, last, read) / around(costs, first, read)

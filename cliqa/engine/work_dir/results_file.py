@@ -10,7 +10,7 @@ from cliqa.evaluation.records.results import Results
 from cliqa.evaluation.records.tables import report
 from cliqa.utils.io import write_json, write_text
 
-SHARE = 0.05
+SHARE = 0.01
 """The most of a run's time that its results take while it goes on: they hold its whole matrix."""
 
 

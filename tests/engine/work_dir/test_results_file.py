@@ -26,7 +26,7 @@ RESULTS: dict[str, Any] = {
 }
 
 
-def test_results_take_a_twentieth_of_the_time(
+def test_results_take_a_hundredth_of_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
@@ -41,7 +41,7 @@ def test_results_take_a_twentieth_of_the_time(
     for _ in range(100):
         own.later(build)()
         now[0] += 2.0
-    assert built == [0.0, 21.0, 42.0, 63.0, 84.0, 105.0, 126.0, 147.0, 168.0, 189.0]
+    assert built == [0.0, 101.0]
     own.write(build)
-    assert load_results(tmp_path)["seed"] == 11
+    assert load_results(tmp_path)["seed"] == 3
     assert "srcc" in (tmp_path / "matrix.csv").read_text()
