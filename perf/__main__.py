@@ -22,6 +22,8 @@ COMMANDS = {
     "image_pipeline": "perf/image_pipeline.py",
     "patch_sampling": "perf/patch_sampling.py --workers 0",
     "training_overhead": "perf/training_overhead.py",
+    "large_streams": "perf/large_streams.py",
+    "many_experiences": "perf/many_experiences.py",
 }
 """By name, the scripts with their arguments."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from cliqa.benchmarks.presets import PRESETS, preset
 from cliqa.benchmarks.random_splits import KEYS, check_split, given_split, with_split
+from cliqa.datasets.clear.layout import detect_layout
 from cliqa.datasets.labels.layouts.layout import declared_scale
 from cliqa.datasets.labels.layouts.parts import listed_files
 from cliqa.datasets.own.examine import examine
@@ -44,8 +45,8 @@ TYPES: dict[str, tuple[type, ...]] = {
 def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
     """Read the label files of a config's own data sets, and look for all data sets' folders.
 
-    Of a `ScoreFile` everything is checked that does not need its pixels; of other data sets the
-    folder, as reading them takes torch.
+    Of a `ScoreFile` everything is checked that does not need its pixels; of other data sets and of
+    CLEAR the folder, as reading them takes torch.
 
     Args:
         config: A loaded config.
@@ -61,6 +62,8 @@ def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
     check_split(*(scenario.get(key) for key in KEYS))
     if scenario.get("generate") is not None:
         return
+    if scenario.get("type") == "CLEAR" and isinstance(scenario.get("dataset_root"), str):
+        detect_layout(home_path(scenario["dataset_root"]))
     mistakes, lines = Mistakes(), []
     split = scenario.get("split_index")
     for where, section in _sections(scenario):

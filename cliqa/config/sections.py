@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,52 +14,23 @@ from cliqa.config.mmlab.keys import translate
 from cliqa.config.mmlab.translation import as_dict
 from cliqa.config.suggest import closest, nearest
 from cliqa.config.text import BASE
+from cliqa.config.value_checks import (
+    A_DICT,
+    DICTS,
+    EVERY,
+    FLAG,
+    PRECISION,
+    TEXT,
+    TEXT_OR_DICT,
+    TEXTS,
+    Check,
+    integer,
+    or_none,
+)
 from cliqa.config.values import walk
 from cliqa.utils.device import config_workers_mistake
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
-
-Check = Callable[[Any], "str | None"]
-"""Returns the expected value if a value does not fit, else None."""
-
-
-def _expect(words: str, fits: Callable[[Any], bool]) -> Check:
-    return lambda value: None if fits(value) else words
-
-
-def _list_of(kind: type) -> Callable[[Any], bool]:
-    return lambda value: (
-        isinstance(value, (list, tuple)) and all(isinstance(item, kind) for item in value)
-    )
-
-
-def _integer(least: int) -> Check:
-    return _expect(
-        f"an integer >= {least}",
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least,
-    )
-
-
-def _or_none(check: Check) -> Check:
-    def optional(value: object) -> str | None:
-        expected = None if value is None else check(value)
-        return expected and f"{expected} or None"
-
-    return optional
-
-
-A_DICT = _expect("dict(...)", lambda value: isinstance(value, dict))
-DICTS = _expect("a list of dict(type='...')", _list_of(dict))
-TEXT = _expect("a string", lambda value: isinstance(value, str) and value != "")
-TEXTS = _expect("a list of strings", _list_of(str))
-FLAG = _expect("true or false", lambda value: isinstance(value, bool))
-TEXT_OR_DICT = _expect(
-    "a path or dict(path=...)", lambda value: isinstance(value, dict) or TEXT(value) is None
-)
-PRECISION = _expect(
-    "true, false, 'bfloat16' or 'float16'",
-    lambda value: isinstance(value, bool) or value in ("bfloat16", "float16"),
-)
 
 
 @dataclass(frozen=True)
@@ -97,22 +68,26 @@ SECTIONS: dict[str, Section] = {
     "evaluation": Section(
         "evaluation: resamples of the confidence intervals (bootstrap; 0: none)",
         A_DICT,
-        keys={"bootstrap": _integer(0)},
+        keys={"bootstrap": integer(0)},
     ),
     "checkpoint_config": Section(
-        "extra checkpoints beside those at the end of experiences: every interval-th epoch",
+        "how often the state is written to resume from (every), and kept beside the end of "
+        "experiences: every interval-th epoch, the newest `keep` of them",
         A_DICT,
-        keys={"interval": _or_none(_integer(1)), "keep": _or_none(_integer(1))},
+        keys={
+            **dict.fromkeys(("interval", "keep"), or_none(integer(1))),
+            "every": or_none(EVERY),
+        },
     ),
     "load_from": Section(
         "initial weights of the model, with dropped and frozen parameters",
-        _or_none(TEXT_OR_DICT),
+        or_none(TEXT_OR_DICT),
     ),
     "deploy": Section(
         "compression after training: target, budget, prunings, backends, epochs", A_DICT
     ),
-    "work_dir": Section("the output folder of a run", _or_none(TEXT)),
-    "seed": Section("seed of all randomness", _or_none(_integer(0))),
+    "work_dir": Section("the output folder of a run", or_none(TEXT)),
+    "seed": Section("seed of all randomness", or_none(integer(0))),
     "deterministic": Section(
         "on a GPU, only operations that give the same bits every time; others are an error", FLAG
     ),
@@ -121,17 +96,18 @@ SECTIONS: dict[str, Section] = {
     ),
     "auto_scale_lr": Section(
         "scale the learning rates by the batch size, as in mmengine: base_batch_size, enable",
-        _or_none(A_DICT),
-        keys={"base_batch_size": _integer(1), "enable": FLAG},
+        or_none(A_DICT),
+        keys={"base_batch_size": integer(1), "enable": FLAG},
     ),
     "amp": Section("mixed precision training: True, or the name of a type", PRECISION),
     "num_workers": Section("processes that load images, or 'auto'", config_workers_mistake),
+    "figures": Section("draw the figures at a run's end; tools/visualize.py can later", FLAG),
     "progress_seconds": Section(
-        "seconds of silence after which a run writes a line of its progress; 0: none", _integer(0)
+        "seconds of silence after which a run writes a line of its progress; 0: none", integer(0)
     ),
     "custom_imports": Section(
         "your modules to import first, so that their components are registered",
-        _or_none(A_DICT),
+        or_none(A_DICT),
         keys={"imports": TEXTS, "allow_failed_imports": FLAG},
     ),
 }

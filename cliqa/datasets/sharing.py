@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from cliqa.datasets.base import QualityDataset
+from cliqa.datasets.content_index import open_index
 from cliqa.utils.errors import DatasetError
 
 Place = tuple[int, int]
@@ -38,8 +39,9 @@ def find_shared(datasets: Sequence[QualityDataset], by_content: bool = True) -> 
     """Return the images that data sets share, by identity and, if asked, by content.
 
     Of the files only the sizes are looked at, except those whose size occurs in two data sets:
-    these are read. There is one row per image, however many copies of it there are; an image whose
-    copies were all found by their key is not listed again for its content.
+    these are read, once: `ContentIndex` remembers them. There is one row per image, however many
+    copies of it there are; an image whose copies were all found by their key is not listed again
+    for its content.
 
     Raises:
         DatasetError: An image file cannot be read.
@@ -74,10 +76,11 @@ def _by_hash(datasets: Sequence[QualityDataset]) -> dict[str, list[Place]]:
         for index, file in enumerate(dataset.files):
             by_size[_size(file)].append((position, index))
     by_hash: dict[str, list[Place]] = defaultdict(list)
-    for holders in by_size.values():
-        if len({position for position, _ in holders}) > 1:
-            for position, index in holders:
-                by_hash[_sha256(datasets[position].files[index])].append((position, index))
+    equal = [holders for holders in by_size.values() if len({place[0] for place in holders}) > 1]
+    with open_index() as contents:
+        for position, number in chain.from_iterable(equal):
+            digest = contents.sha256(datasets[position].files[number])
+            by_hash[f"sha256:{digest.hex()}"].append((position, number))
     return by_hash
 
 
@@ -86,14 +89,3 @@ def _size(file: str) -> int:
         return os.stat(file).st_size
     except OSError as error:
         raise DatasetError(f"{file}: cannot be read ({error}).") from error
-
-
-def _sha256(file: str) -> str:
-    digest = hashlib.sha256()
-    try:
-        with open(file, "rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise DatasetError(f"{file}: cannot be read ({error}).") from error
-    return f"sha256:{digest.hexdigest()}"

@@ -60,7 +60,7 @@ def train_stream(parts: Parts, run: Run, stop_after: int | None = None) -> dict[
             forecast.evaluated(index, seconds)
             rows = (row for row in run.evaluations if row["experience"] == index)
             Audience(strategy.evaluator.loggers).evaluation(rows, index)
-            run.finish_step(strategy, index, seconds)
+            run.finish_step(strategy, index, seconds, last=index + 1 == end)
     if run.next_step < len(steps):
         done = (run.next_step, len(steps))
         logger.info("stopped after %d of %d experiences: continue with --resume", *done)
@@ -98,6 +98,8 @@ def evaluate_stream(
         run.record(step, name, prediction, target)
         if name in gates:
             run.evaluations[-1]["gate"] = gates[name]
+    if only is not None:
+        run.recording.store(step, add=True)
     return time.monotonic() - started
 
 

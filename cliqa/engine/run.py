@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,23 +13,25 @@ import numpy as np
 from avalanche.benchmarks import CLScenario
 from avalanche.training.templates import SupervisedTemplate
 
-from cliqa.benchmarks.experience import evaluated_names, unseen_names
+from cliqa.benchmarks.experience import evaluated_names
 from cliqa.config.load import dump_config
 from cliqa.engine.costs import Costs
 from cliqa.engine.interrupts import Interrupted
-from cliqa.engine.targets import Outputs, targets_of
+from cliqa.engine.recording import Recording, stream_facts
+from cliqa.engine.targets import targets_of
 from cliqa.engine.work_dir.artifacts import WorkDir
+from cliqa.engine.work_dir.cadence import cadence_of
 from cliqa.engine.work_dir.checkpoints import is_best
 from cliqa.engine.work_dir.data_record import DataRecord
+from cliqa.engine.work_dir.history import History
+from cliqa.engine.work_dir.results_file import ResultsFile
 from cliqa.engine.work_dir.same_run import check_same_config, check_same_data, check_same_texts
+from cliqa.engine.work_dir.saving import LAST, Kept, Saving
 from cliqa.engine.work_dir.source import FORMAT, Source, read_source
-from cliqa.evaluation.anytime import anytime_summary
 from cliqa.evaluation.records.results import Results, load_results
-from cliqa.evaluation.records.tables import report
 from cliqa.training.state import plugin_records, without_state
-from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.errors import CheckpointError
-from cliqa.utils.io import replace_by_link, write_json, write_text
+from cliqa.utils.io import replace_by_link
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -70,9 +73,10 @@ class Run:
     ) -> None:
         self.config_file, self.config = config_file, config
         self.files = WorkDir(work_dir)
+        self._history, self._saving = History(self.files.metrics), Saving(self.files)
+        self.epochs, self.evaluations = self._history.epochs, self._history.evaluations
         self.names, self.evaluated = list[str](), list[str]()
-        self.epochs: list[dict[str, Any]] = []
-        self.evaluations: list[dict[str, Any]] = []
+        self._results = ResultsFile(self.files)
         self.costs = Costs()
         self.next_step, self.moved = 0, False
         self.notes: list[str] = []
@@ -122,6 +126,8 @@ class Run:
         self._labels = labels
         self._benchmark = benchmark
         self._targets = targets_of(benchmark)
+        given = (self.files.root, benchmark, self._targets, labels, self._bootstrap)
+        self.recording = Recording(*given, self.config["seed"])
         self._found = lambda: plugin_records(strategy)
         lacking = without_state(strategy)
         source, self._source = self._source, None
@@ -132,17 +138,29 @@ class Run:
             )
             source = None
         if source is None:
+            self._history.begin()
             self._save(strategy.state_dict())
             return
         self._restore(source)
         self.moved = not self.files.owns(source.path)
+        if self.moved:
+            self._history.begin()  # a checkpoint's rows are there before it is
         self._adopt(source)
+        self._saving.wait()
+        if not self.moved:
+            self._history.begin()  # later checkpoints' rows are there until it is the last one
+        known = len(self.evaluations)
         catch_up(source.state["strategy"])
-        if self._grows and self.next_step == len(labels):  # by data sets to evaluate alone
-            self._save(source.state["strategy"], self.files.checkpoint_of(self.next_step - 1))
         strategy.load_state_dict(source.state["strategy"])
-        self._mark_best()  # a kill may have come between the two
-        self._write()
+        if len(self.evaluations) > known:
+            self._history.rewrite(self._found())
+        if self._grows and self.next_step == len(labels):  # by data sets to evaluate alone
+            kept = self.files.checkpoint_of(self.next_step - 1)
+            self._save(source.state["strategy"], Kept(kept))
+        self._saving.wait()
+        if self._is_best():  # a kill may have come between the two
+            replace_by_link(self.files.last, self.files.best)
+        self._write_results("running")
         done = (source.path, self.next_step, len(self.epochs))
         logger.info("resumed from %s: %d experience(s) and %d epoch(s) done", *done)
 
@@ -152,6 +170,7 @@ class Run:
         if not self._grows:
             check_same_config(path, state["config"], self.config, self.files.config)
         check_same_texts(path, state, self.config)
+        self._rows = source.rows()
         self.data = check_same_data(
             path, state.get("data"), self.data, self._allow_changed_data, self.absent
         )
@@ -163,7 +182,7 @@ class Run:
             raise CheckpointError(
                 f"{source.path}: made over the data sets {state['names']}, not {self.names}."
             )
-        self.epochs, self.evaluations = state["epochs"], state["evaluations"]
+        self._history.restore(self._rows)
         self.costs.load_state_dict(state["costs"])
         self.next_step = state["next_step"]
 
@@ -186,99 +205,78 @@ class Run:
         """Record an epoch and save the state; `keep` it for more epochs, if it was the last one."""
         self.epochs.append(row)
         self.costs.add_epoch(seconds)
+        self._history.append(self._found())
         options = self.config.get("checkpoint_config") or {}
         kept = bool(options.get("interval")) and row["epoch"] % options["interval"] == 0
+        best = self._is_best()
+        if not (kept or best or cadence_of(self.config).after_epoch(row["epoch"], keep)):
+            return
         path = self.files.checkpoint_of(row["experience"], row["epoch"]) if kept else None
-        self._save(strategy.state_dict(), path)
-        self._mark_best()
-        if keep:  # the hooks at the experience's end are still to come
-            replace_by_link(self.files.last, self.files.before_end)
-        if options.get("keep"):
-            self.files.forget_epochs(options["keep"])
-        self.files.write_metrics([*self.epochs, *self.evaluations, *self._found()])
+        # with `keep` the hooks at the experience's end are still to come
+        what = Kept(path, best, before_end=keep, newest=options.get("keep"))
+        self._save(strategy.state_dict(), what)
 
     def record(self, step: int, name: str, prediction: np.ndarray, target: np.ndarray) -> None:
         """Measure and store what the model after `step` gives for one data set."""
-        found = Outputs(self._benchmark, name, prediction, target)
-        self._targets.store(found, self.files.root, step)
-        measured = self._targets.measures(
-            found, bootstrap=self._bootstrap, seed=self.config["seed"]
-        )
-        row = {"kind": "eval", "experience": step, "after": self._labels[step], "dataset": name}
-        row |= {"unseen": True} if name in unseen_names(self._benchmark) else {}
-        self.evaluations.append({**row, **measured})
-        for warning in measured["warnings"]:  # for the log file: the table at the end lists them
-            logger.debug("after %s on %s: %s", self._labels[step], name, warning)
+        self.evaluations.append(self.recording.row(step, name, prediction, target))
 
-    def finish_step(self, strategy: SupervisedTemplate, step: int, seconds: float) -> None:
-        """Save the state after a step of the stream was trained and evaluated."""
+    def finish_step(
+        self, strategy: SupervisedTemplate, step: int, seconds: float, *, last: bool = False
+    ) -> None:
+        """Save the state after a step of the stream; after the `last` one whatever is asked for."""
+        self.recording.store(step)
         self.costs.finish_step(strategy, seconds)
         self.next_step = step + 1
-        self._save(strategy.state_dict(), self.files.checkpoint_of(step))
-        self._mark_best()
-        self._write()
+        self._history.append(self._found())
+        if cadence_of(self.config).after_experience(self.next_step, last):
+            what = Kept(self.files.checkpoint_of(step), self._is_best())
+            write = self._results.later(partial(self._so_far, "running"))
+            self._save(strategy.state_dict(), what, then=write)
 
     def finish(self, status: str = "finished") -> Results:
         """Write the results with the run's status and return them."""
-        self._write(status)
+        self._saving.wait()
+        self._write_results(status)
         self._finished = True
         return load_results(self.files.results)
 
-    def _save(self, strategy: dict[str, Any], keep: Path | None = None) -> None:
-        """Write the checkpoint with a strategy's state, and a copy that is kept, `keep`.
-
-        The kept file comes first: a run killed between the two does the last piece again and
-        writes both.
-        """
+    def _save(
+        self,
+        strategy: dict[str, Any],
+        kept: Kept = LAST,
+        then: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Write the checkpoint with a strategy's state; its history is on the disk already."""
         state = {
             "format": FORMAT,
             "config": self.config,
             "names": self.names,
-            "classes": list(getattr(self._benchmark, "class_names", ())),
-            "channels": getattr(self._benchmark, "channels", 3),
+            **stream_facts(self._benchmark),
             "next_step": self.next_step,
-            "epochs": self.epochs,
-            "evaluations": self.evaluations,
+            "history": self._history.counts(),
             "costs": self.costs.state_dict(),
             "data": self.data.to_state(),
             "absent": list(self.absent),
             "strategy": strategy,
         }
-        if keep is None:
-            save_checkpoint(self.files.last, state)
-            self.files.mark_last(self.files.last)
-        else:
-            save_checkpoint(keep, state)
-            self.files.mark_last(keep)  # before the link: a resumed run marks it, or does it again
-            replace_by_link(keep, self.files.last)
+        self._saving.save(state, kept, then)
 
-    def _mark_best(self) -> None:
-        """Keep the last checkpoint as the best if its epoch is the best of its experience."""
+    def _is_best(self) -> bool:
+        """Return whether the last epoch is the best of its experience."""
         keeps_best = bool(self.config.get("cl_strategy", {}).get("keep_best"))
-        if is_best(self.epochs, self._targets.validation_key, self.next_step, keeps_best):
-            replace_by_link(self.files.last, self.files.best)
+        return is_best(self.epochs, self._targets.validation_key, self.next_step, keeps_best)
 
-    def _write(self, status: str = "running") -> None:
-        """Write the history and, once there is an evaluation, the results."""
-        rows = [*self.epochs, *self.evaluations, *self._found()]
-        self.files.write_metrics(rows)
-        if not self.evaluations:
-            return
-        results = self._targets.results(
-            self._benchmark,
-            self.evaluations,
-            self.files.root,
-            joint=len(self._labels) < len(self.names),
-            status=status,
-            seed=self.config["seed"],
-            config=self.config_file,
-            seconds=self.costs.seconds,
-            memory=self.costs.memory,
-            warnings=self.notes,
-            anytime=anytime_summary(rows, self.names, self._targets.measure),
-        )
-        write_json(self.files.results, {**results, "data": self.data.digests()})
-        write_text(self.files.matrix, report(results, "csv"))
+    def _write_results(self, status: str) -> None:
+        """Write the results, once there is an evaluation."""
+        if self.evaluations:
+            self._results.write(partial(self._so_far, status))
+
+    def _so_far(self, status: str) -> Results:
+        """Return the results so far."""
+        facts = {"status": status, "config": self.config_file, "warnings": self.notes}
+        costs = {"seconds": self.costs.seconds, "memory": self.costs.memory}
+        found = self.recording.results(self.epochs, self.evaluations, **facts, **costs)
+        return {**found, "data": self.data.digests()}
 
     def __exit__(
         self,
@@ -288,9 +286,14 @@ class Run:
     ) -> None:
         """Write the results with the run's final status, and release the folder."""
         with self._held:
+            if kind is None:
+                self._saving.wait()
             if kind is None or self._finished or not self.names:
                 return
             with suppress(OSError):  # of a full disk, which `error` reports already
-                self._write("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
+                self._saving.wait()
+            ended = "interrupted" if issubclass(kind, KeyboardInterrupt) else "failed"
+            with suppress(OSError):
+                self._write_results(ended)
             if isinstance(error, Interrupted):
                 logger.debug("%s", error)  # for the log file; the entry point tells the user

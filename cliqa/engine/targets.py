@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -14,29 +13,26 @@ from torch import Tensor, nn
 from cliqa.benchmarks.experience import unseen_names
 from cliqa.evaluation.classification import accuracy, class_metrics
 from cliqa.evaluation.functional import plcc, srcc
-from cliqa.evaluation.matrix import clear_measures, final_mean, forgetting, stability
-from cliqa.evaluation.quality import quality_metrics
-from cliqa.evaluation.records.build_results import build_results
+from cliqa.evaluation.matrix import clear_measures, final_mean, forgetting, stability_index
+from cliqa.evaluation.quality import score_measures
+from cliqa.evaluation.records.build_results import AGREEMENT, build_results
 from cliqa.evaluation.records.predictions import (
     ClassPredictions,
+    Predictions,
     ScorePredictions,
-    prediction_grid,
-    save_class_predictions,
-    save_predictions,
 )
 from cliqa.evaluation.records.results import Results
 from cliqa.evaluation.summary import JOINT
 from cliqa.losses.classes import as_class_loss
 from cliqa.losses.ratings import DistributionLoss
 from cliqa.losses.scores import as_score_loss
-from cliqa.utils.errors import ArtifactError, EvaluationError, ModelError
+from cliqa.utils.errors import ModelError
 
 Row = dict[str, Any]
 """The measures of one data set after one step, in plain types."""
 
 Rows = Sequence[Row]
 Grid = list[list[float | None]]
-MEASURES = ("srcc", "plcc", "plcc_fit", "krcc", "rmse", "rmse_fit")
 
 AHEAD_ONLY = "streaming tests later buckets alone; evaluation_protocol='iid' measures it"
 
@@ -56,10 +52,12 @@ class Targets(ABC):
     Attributes:
         measure: The main measure: ``"srcc"``, ``"accuracy"``.
         title: The same for people.
+        agrees: Rows tell how far a model agrees with earlier ones: see `Agreement`.
     """
 
     measure: ClassVar[str]
     title: ClassVar[str]
+    agrees: ClassVar[bool] = False
 
     @property
     def validation_key(self) -> str:
@@ -99,28 +97,27 @@ class Targets(ABC):
         """Return the measures of one data set as plain types, with intervals and warnings."""
 
     @abstractmethod
-    def store(self, found: Outputs, work_dir: Path, step: int) -> None:
-        """Write a model's outputs for a data set after a step, finite or not."""
+    def predictions(self, found: Outputs) -> Predictions:
+        """Return a model's outputs for a data set as they are stored, finite or not."""
 
     def results(
-        self, benchmark: CLScenario, rows: Rows, work_dir: Path, *, joint: bool, **facts: object
+        self, benchmark: CLScenario, rows: Rows, *, joint: bool, **facts: object
     ) -> Results:
         """Return the content of results.json.
 
         Args:
             benchmark: The stream.
             rows: One a step and data set.
-            work_dir: The run's folder.
             joint: The model saw all data at once.
             facts: Status, seed, config, seconds, memory, warnings.
         """
         names, unseen = benchmark.names, unseen_names(benchmark)
-        given: Any = {**self._summary(benchmark, rows, work_dir, joint), **facts, "unseen": unseen}
+        given: Any = {**self._summary(benchmark, rows, joint), **facts, "unseen": unseen}
         every = [*names, *unseen]
         return build_results(rows, joint=joint, experiences=names, datasets=every, **given)
 
     @abstractmethod
-    def _summary(self, benchmark: CLScenario, rows: Rows, work_dir: Path, joint: bool) -> Row:
+    def _summary(self, benchmark: CLScenario, rows: Rows, joint: bool) -> Row:
         """Return `build_results`' arguments for this kind of targets; see `results`."""
 
 
@@ -129,6 +126,7 @@ class ScoreTargets(Targets):
 
     measure = "srcc"
     title = "SRCC"
+    agrees = True
 
     def loss(self, loss: nn.Module) -> nn.Module:
         """Return the loss over scores (B,) and targets (B,)."""
@@ -155,39 +153,21 @@ class ScoreTargets(Targets):
         """Return correlations and errors; see `score_measures`."""
         return score_measures(found.outputs, found.targets, bootstrap=bootstrap, seed=seed)
 
-    def store(self, found: Outputs, work_dir: Path, step: int) -> None:
-        """Write predictions, targets, raw scores and file names."""
+    def predictions(self, found: Outputs) -> ScorePredictions:
+        """Return predictions, targets, raw scores and file names."""
         benchmark, name, outputs, targets = found
         source = benchmark.sources[name, "test"]
         images = np.asarray([path.name for path in source.paths])
-        predictions = ScorePredictions(outputs, targets, source.raw_scores, images)
-        save_predictions(work_dir, step, name, predictions)
+        return ScorePredictions(outputs, targets, source.raw_scores, images)
 
-    def _summary(self, benchmark: CLScenario, rows: Rows, work_dir: Path, joint: bool) -> Row:
-        """Return the stability index after every step, None where predictions are not finite."""
-        steps = 1 + max(row["experience"] for row in rows)
-        try:
-            grid = None if joint else prediction_grid(work_dir, benchmark.names, steps)
-            return {"stability": None if grid is None else stability(grid)}
-        except (ArtifactError, EvaluationError):
+    def _summary(self, benchmark: CLScenario, rows: Rows, joint: bool) -> Row:
+        """Return the stability index after every step, None where a prediction is missing."""
+        if joint:
             return {"stability": None}
-
-
-def score_measures(
-    prediction: np.ndarray, target: np.ndarray, *, bootstrap: int, seed: int
-) -> dict[str, Any]:
-    """Return the measures of one data set as plain types; see `quality_metrics`.
-
-    If a diverged model predicts values that are not finite, every measure is None and the warnings
-    give the reason.
-    """
-    try:
-        return quality_metrics(prediction, target, bootstrap=bootstrap, seed=seed).to_row()
-    except EvaluationError as error:
-        if np.isfinite(prediction).all():
-            raise
-        nothing = dict.fromkeys(MEASURES)
-        return {**nothing, "interval": {}, "n": len(target), "warnings": [str(error)]}
+        steps = 1 + max(row["experience"] for row in rows)
+        found = {(row["experience"], row["dataset"]): row.get(AGREEMENT) for row in rows}
+        kept = [[found.get((t, name)) for name in benchmark.names[:t]] for t in range(steps)]
+        return {"stability": [stability_index(row) for row in kept]}
 
 
 class ClassTargets(Targets):
@@ -225,14 +205,13 @@ class ClassTargets(Targets):
         report = class_metrics(found.outputs, found.targets, among, intervals=bootstrap > 0)
         return report.to_row(task_il=among is not None)
 
-    def store(self, found: Outputs, work_dir: Path, step: int) -> None:
-        """Write logits, targets, the samples' keys and the classes' names."""
+    def predictions(self, found: Outputs) -> ClassPredictions:
+        """Return logits, targets, the samples' keys and the classes' names."""
         benchmark, name, outputs, targets = found
         keys = np.asarray(benchmark.sources[name, "test"].keys)
-        predictions = ClassPredictions(outputs, targets, keys, np.asarray(benchmark.class_names))
-        save_class_predictions(work_dir, step, name, predictions)
+        return ClassPredictions(outputs, targets, keys, np.asarray(benchmark.class_names))
 
-    def _summary(self, benchmark: CLScenario, rows: Rows, work_dir: Path, joint: bool) -> Row:
+    def _summary(self, benchmark: CLScenario, rows: Rows, joint: bool) -> Row:
         """Return the summary of task-IL, and CLEAR's measures for CLEAR."""
         extra: dict[str, float | None] = {}
         reasons: dict[str, str] = {}

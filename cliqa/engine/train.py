@@ -20,6 +20,7 @@ from cliqa.engine.rehearsal import rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import resamples, run_folder, with_command_line
 from cliqa.engine.work_dir.artifacts import WorkDir
+from cliqa.engine.work_dir.cadence import cadence_of
 from cliqa.engine.work_dir.data_record import record_of
 from cliqa.evaluation.records.tables import report
 from cliqa.utils.device import resolve_device
@@ -91,13 +92,17 @@ def train(
         run.begin(str(target), parts.benchmark.notes, **start, **origin, loggers=told)
         for line in describe_run(config, parts.strategy, parts.benchmark, target):
             logger.info("%s", line)
+        if loss := cadence_of(config).loss():
+            logger.info("%s", loss)
         try:
             with memory_advice(advice):
                 results = train_stream(parts, run, asked.stop_after)
             for line in report(results).splitlines():
                 logger.info("%s", line)
-            with progress_lines("drawing the figures", every):
-                figures = draw_run(run.files.root)
+            figures = list[Path]()
+            if config.get("figures", True):
+                with progress_lines("drawing the figures", every):
+                    figures = draw_run(run.files.root)
             audience.finish(results, figures)
         finally:
             parts.close_loggers()

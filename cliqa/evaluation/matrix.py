@@ -166,9 +166,7 @@ def forgetting_from_first(scores: ScoreMatrix) -> ValueOrReason:
     The value of Avalanche's forgetting metrics.
     """
     transfer = bwt(scores)
-    if transfer.value is None:
-        return transfer
-    return ValueOrReason(0.0 - transfer.value)
+    return transfer if transfer.value is None else ValueOrReason(0.0 - transfer.value)
 
 
 def fwt(scores: ScoreMatrix, untrained: Sequence[float | None] | None = None) -> ValueOrReason:
@@ -211,17 +209,22 @@ def stability(predictions: Sequence[Sequence[npt.ArrayLike]]) -> list[float | No
     Raises:
         EvaluationError: A row is too short, or two models have seen different numbers of images.
     """
-    values: list[float | None] = []
     for t, row in enumerate(predictions):
         if len(row) <= t:
             raise EvaluationError(
                 f"predictions after experience {t} cover {len(row)} data sets, {t + 1} are needed."
             )
-        kept = [srcc(row[k], predictions[k][k]) for k in range(t)]
-        known = [value for value in kept if value is not None]
-        complete = len(known) == len(kept)
-        values.append((float(np.mean(known)) if known else 1.0) if complete else None)
-    return values
+    return [
+        stability_index([srcc(row[k], predictions[k][k]) for k in range(t)])
+        for t, row in enumerate(predictions)
+    ]
+
+
+def stability_index(agreement: Sequence[float | None]) -> float | None:
+    """Return the index of one experience, from its agreements (t,) with all earlier ones."""
+    known = [value for value in agreement if value is not None]
+    mean = float(np.mean(known)) if known else 1.0
+    return mean if len(known) == len(agreement) else None
 
 
 def stability_mean(indices: Sequence[float | None]) -> ValueOrReason:

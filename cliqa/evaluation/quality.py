@@ -21,6 +21,9 @@ from cliqa.evaluation.functional import (
 from cliqa.evaluation.logistic import logistic_fit
 from cliqa.utils.errors import EvaluationError
 
+NAMES = ("srcc", "plcc", "plcc_fit", "krcc", "rmse", "rmse_fit")
+"""The measures of a report."""
+
 TIED_PREDICTIONS = 0.05
 """From this share of tied predictions on, a warning is given: low precision or saturation."""
 
@@ -59,9 +62,7 @@ class QualityReport:
     def to_row(self) -> dict[str, Any]:
         """Return the report in JSON's own types: a row of ``metrics.jsonl``."""
         return {
-            **{name: getattr(self, name) for name in ("srcc", "plcc", "plcc_fit", "krcc")},
-            "rmse": self.rmse,
-            "rmse_fit": self.rmse_fit,
+            **{name: getattr(self, name) for name in NAMES},
             "interval": {
                 name: None if interval is None else list(interval)
                 for name, interval in self.intervals.items()
@@ -137,3 +138,20 @@ def _caveats(x: np.ndarray) -> list[str]:
     if np.ptp(x) < NARROW_SPREAD * np.abs(x).max():
         found.append("the predictions differ by rounding only: their ranks are noise")
     return found
+
+
+def score_measures(
+    prediction: np.ndarray, target: np.ndarray, *, bootstrap: int, seed: int
+) -> dict[str, Any]:
+    """Return the measures of one data set as plain types; see `quality_metrics`.
+
+    If a diverged model predicts values that are not finite, every measure is None and the warnings
+    give the reason.
+    """
+    try:
+        return quality_metrics(prediction, target, bootstrap=bootstrap, seed=seed).to_row()
+    except EvaluationError as error:
+        if np.isfinite(prediction).all():
+            raise
+        nothing = dict.fromkeys(NAMES)
+        return {**nothing, "interval": {}, "n": len(target), "warnings": [str(error)]}

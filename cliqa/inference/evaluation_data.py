@@ -15,8 +15,9 @@ from cliqa.benchmarks.samples import with_transforms
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.engine.streams import build_benchmark
-from cliqa.engine.targets import ClassTargets, Outputs, score_measures
+from cliqa.engine.targets import ClassTargets, Outputs
 from cliqa.evaluation.classification import predicted_classes
+from cliqa.evaluation.quality import score_measures
 from cliqa.inference.evaluation_request import ALL, EvalRequest, is_new_data_set, score_sources
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger

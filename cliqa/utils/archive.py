@@ -29,7 +29,9 @@ ENTRIES = 2**16
 """The most entries of an archive."""
 
 LARGEST_ARRAYS = 2**30
-"""The most bytes of all arrays of an ``.npz`` file, unpacked."""
+"""The most bytes of the arrays that are read of an ``.npz`` file at once, unpacked."""
+
+_ANY = 2**63
 
 ENTRY = "checksum"
 """Name of the entry, in the same folder as the others."""
@@ -103,7 +105,10 @@ def read_npz(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         KeyError: An array is missing.
         OSError: It cannot be read.
     """
-    sizes = check_archive(path, LARGEST_ARRAYS)
+    sizes = check_archive(path, _ANY)
+    total = sum(sizes.get(f"{name}.npy", 0) for name in names)
+    if total > LARGEST_ARRAYS:
+        raise ArchiveError(f"it would unpack to {total} bytes; the limit is {LARGEST_ARRAYS}")
     arrays = {}
     with zipfile.ZipFile(path) as archive:
         for name in names:
@@ -115,6 +120,17 @@ def read_npz(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
             except Exception as error:  # noqa: BLE001  zipfile, zlib and numpy raise anything
                 raise ArchiveError(f"array '{name}': {error}") from error
     return arrays
+
+
+def array_names(path: str | Path) -> list[str]:
+    """Return the names of the arrays of an ``.npz`` file; see `read_npz`.
+
+    Raises:
+        ArchiveError: It is damaged.
+        OSError: It cannot be read.
+    """
+    sizes = check_archive(path, _ANY)
+    return [name.removesuffix(".npy") for name in sizes if name.endswith(".npy")]
 
 
 def _read_array(entry: IO[bytes], size: int) -> np.ndarray:

@@ -50,6 +50,7 @@ def atomic_open(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             path if fits else path.with_name(path.name[:40]), ".tmp"
         )
     raw = _Raw(descriptor, "w+")
+    locks.keep_from_children(raw)  # one that is forked meanwhile would hold the lock
     try:
         with _written(raw, path), _buffered(raw, mode) as file:
             yield file

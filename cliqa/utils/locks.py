@@ -57,7 +57,8 @@ def lock(file: int | IO[Any], *, wait: bool = False) -> bool | None:
 
 def keep_from_children(file: IO[Any]) -> None:
     """Let forked children close their copy, so that the lock ends with the parent."""
-    _OF_PARENT_ALONE.difference_update({one for one in _OF_PARENT_ALONE if one.closed})
+    closed = [one for one in list(_OF_PARENT_ALONE) if one.closed]  # threads may add some
+    _OF_PARENT_ALONE.difference_update(closed)
     _OF_PARENT_ALONE.add(file)
 
 

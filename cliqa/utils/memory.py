@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -62,6 +63,57 @@ def tensors_in(state: object) -> Iterator[torch.Tensor]:
         elif isinstance(value, (Mapping, list, tuple)) and id(value) not in seen:
             seen.add(id(value))
             waiting += value.values() if isinstance(value, Mapping) else value
+
+
+def copied(state: object, device: str | torch.device = "cpu") -> Any:  # noqa: ANN401
+    """Return a copy of nested dicts, lists and tuples with tensors on a device.
+
+    Tensors that share a storage share one in the copy. Anything else is taken as it is.
+
+    >>> weight = torch.zeros(3)
+    >>> copy = copied({"a": weight, "b": (weight[1:],)})
+    >>> copy["a"][1] = 1.0
+    >>> weight.sum().item(), copy["b"][0][0].item()
+    (0.0, 1.0)
+    """
+    return _copied(state, torch.device(device), {})
+
+
+def _copied(value: object, device: torch.device, storages: dict[int, Any]) -> Any:  # noqa: ANN401
+    """Return a copy; `storages` has the copies of storages by their addresses."""
+    if isinstance(value, torch.Tensor):
+        source = value.detach()
+        if source.layout != torch.strided or source.is_quantized:
+            return source.to(device, copy=True)
+        storage = source.untyped_storage()
+        if storage.data_ptr() not in storages:
+            new = torch.UntypedStorage(storage.nbytes(), device=device)
+            storages[storage.data_ptr()] = new.copy_(storage)
+        place = (source.storage_offset(), source.shape, source.stride())
+        empty = torch.empty(0, dtype=source.dtype, device=device)
+        return empty.set_(storages[storage.data_ptr()], *place)
+    if isinstance(value, Mapping):
+        parts = {key: _copied(part, device, storages) for key, part in value.items()}
+        return OrderedDict(parts) if isinstance(value, OrderedDict) else parts
+    if type(value) in (list, tuple):
+        items = (_copied(part, device, storages) for part in cast(list[Any], value))
+        return list(items) if isinstance(value, list) else tuple(items)
+    return value
+
+
+def free_memory() -> int | None:
+    """Return the bytes of memory that this process may still take, None where nobody tells."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(1024 * int(li.split()[1]) for li in lines if li.startswith("MemAvailable"))
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+    group = Path("/sys/fs/cgroup")  # a container's own limit
+    try:
+        limit, used = ((group / f"memory.{name}").read_text() for name in ("max", "current"))
+        return min(free, max(0, int(limit) - int(used)))
+    except (OSError, ValueError):  # no such limit, or "max"
+        return free
 
 
 class InPieces:

@@ -38,6 +38,8 @@ WORDS = {"train": "training", "val": "validation"}
 def load_metrics(path: str | Path) -> list[dict[str, Any]]:
     """Return the rows of a ``metrics.jsonl``, or of a work_dir's; none where it has no such file.
 
+    A last line without an end is left out: a run writes it, or was killed as it did.
+
     Raises:
         ArtifactError: A line is no object of JSON.
     """
@@ -46,7 +48,8 @@ def load_metrics(path: str | Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     rows = []
-    for index, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    whole, _, _ = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")
+    for index, line in enumerate(whole.splitlines(), start=1):
         try:
             row = json.loads(line)
         except ValueError as error:

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from cliqa.evaluation.records.predictions import (
     ClassPredictions,
     ScorePredictions,
+    has_predictions,
     load_class_predictions,
     load_predictions,
-    prediction_path,
 )
 from cliqa.evaluation.records.results import Results, load_results, main_measure, row_labels
 from cliqa.visualization.anytime import draw_anytime
@@ -77,7 +77,7 @@ def _last_predictions(work_dir: Path, results: Results) -> dict[str, ScorePredic
     return {
         name: load_predictions(work_dir, last, name)
         for name in results["datasets"]
-        if "srcc" in results["matrix"] and prediction_path(work_dir, last, name).is_file()
+        if "srcc" in results["matrix"] and has_predictions(work_dir, last, name)
     }
 
 
@@ -90,5 +90,5 @@ def _last_class_predictions(work_dir: Path, results: Results) -> list[ClassPredi
     return [
         load_class_predictions(work_dir, last, name)
         for name, value in zip(results["datasets"], row, strict=True)
-        if value is not None and prediction_path(work_dir, last, name).is_file()
+        if value is not None and has_predictions(work_dir, last, name)
     ]

@@ -57,7 +57,8 @@ def top_level_defaults() -> dict[str, str]:
         "amp": code(run["amp"]),
         "num_workers": code(TrainingOptions().num_workers),
         "evaluation": f"`dict(bootstrap={resamples({})})`",
-        "checkpoint_config": "`dict(interval=None)`: the end of every experience",
+        "checkpoint_config": "`dict(interval=None, every=1)`: the end of every experience is kept",
+        "figures": "`True`",
         "work_dir": "`work_dirs/<config name>`",
     }
 

@@ -72,6 +72,12 @@ def test_a_preset_without_its_folders(tmp_path: Path) -> None:
     assert len(str(error.value).splitlines()) == 3
 
 
+def test_clear_without_its_folder(tmp_path: Path) -> None:
+    config = {"scenario": {"type": "CLEAR", "dataset_root": str(tmp_path / "none")}}
+    with pytest.raises(DatasetError, match=r"none: no such folder .*dataset_root to CLEAR's"):
+        check_data(config)
+
+
 def test_neither_guess_nor_check_imports_torch() -> None:
     program = (
         "import sys, cliqa.benchmarks.data_check, cliqa.datasets.own.options as own;"

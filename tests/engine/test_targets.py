@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from avalanche.benchmarks.classic.clear import CLEARMetric
-from scipy import stats
 from torch import nn
 
 from cliqa.benchmarks.clear import CLEAR
@@ -19,22 +18,17 @@ from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.benchmarks.split_classes import SplitFolder
 from cliqa.engine.targets import (
     AHEAD_ONLY,
-    MEASURES,
     ClassTargets,
     Outputs,
     ScoreTargets,
-    score_measures,
     targets_of,
 )
+from cliqa.engine.work_dir.agreement import Agreement
 from cliqa.evaluation.matrix import stability
-from cliqa.evaluation.records.predictions import (
-    ScorePredictions,
-    load_class_predictions,
-    prediction_path,
-    save_predictions,
-)
+from cliqa.evaluation.quality import score_measures
+from cliqa.evaluation.records.predictions import ScorePredictions
 from cliqa.losses.classes import ClassLoss
-from cliqa.utils.errors import EvaluationError, ModelError
+from cliqa.utils.errors import ModelError
 
 NAMES = ["a", "b", "c"]
 CLASSES = ClassTargets()
@@ -87,7 +81,7 @@ def class_results(
     benchmark: Any, rows: list[dict[str, Any]], joint: bool = False
 ) -> dict[str, Any]:
     facts = {"status": "running", "seed": 0, "config": "c.py"}
-    return CLASSES.results(benchmark, rows, Path(), joint=joint, **facts)
+    return CLASSES.results(benchmark, rows, joint=joint, **facts)
 
 
 @pytest.mark.parametrize("shape", [(8,), (8, 5), (7, 6), (8, 6, 1)])
@@ -123,11 +117,10 @@ def test_measures_know_the_classes_of_the_experience() -> None:
     assert plain == {"accuracy": 0.0, "interval": {}, "n": 8, "warnings": []}
 
 
-def test_predictions_are_stored_with_their_keys_and_classes(tmp_path: Path) -> None:
+def test_predictions_are_stored_with_their_keys_and_classes() -> None:
     logits = np.random.default_rng(0).normal(size=(8, 6)).astype(np.float32)
     logits[0, 0] = np.nan  # a model that has diverged is stored as it is
-    CLASSES.store(Outputs(stream(), "b", logits, np.arange(8) % 6), tmp_path, 1)
-    stored = load_class_predictions(tmp_path, 1, "b")
+    stored = CLASSES.predictions(Outputs(stream(), "b", logits, np.arange(8) % 6))
     assert np.array_equal(stored.logits, logits, equal_nan=True)
     assert stored.image[7] == "7.png"
     assert "".join(stored.classes) == "uvwxyz"
@@ -194,76 +187,38 @@ def predictions(seed: int, count: int = 20) -> ScorePredictions:
     return ScorePredictions(target + random.normal(0, 0.1, count), target, target * 10, images)
 
 
-def record(work_dir: Path, step: int, name: str, stored: ScorePredictions) -> dict[str, Any]:
-    """Store predictions and return their row."""
-    save_predictions(work_dir, step, name, stored)
-    measured = score_measures(stored.prediction, stored.target, bootstrap=0, seed=0)
-    return {"kind": "eval", "experience": step, "dataset": name, **measured}
+def record(agreement: Agreement, step: int, name: str, found: ScorePredictions) -> dict[str, Any]:
+    """Return the row of predictions."""
+    measured = score_measures(found.prediction, found.target, bootstrap=0, seed=0)
+    row = {"kind": "eval", "experience": step, "dataset": name, **measured}
+    return {**row, **agreement.of(name, step, found.prediction)}
 
 
-def score_results(
-    rows: list[dict[str, Any]], work_dir: Path, joint: bool = False
-) -> dict[str, Any]:
+def score_results(rows: list[dict[str, Any]], joint: bool = False) -> dict[str, Any]:
     facts = {"status": "running", "seed": 0, "config": "c.py"}
     stream = SimpleNamespace(names=NAMES[:2])
-    return ScoreTargets().results(stream, rows, work_dir, joint=joint, **facts)
+    return ScoreTargets().results(stream, rows, joint=joint, **facts)
 
 
-def test_measures_are_scipys_and_fit_into_json() -> None:
-    stored = predictions(0)
-    row = score_measures(stored.prediction, stored.target, bootstrap=30, seed=1)
-    assert row == json.loads(json.dumps(row)) | {"interval": row["interval"]}
-    assert set(MEASURES) <= set(row)
-    expected = stats.spearmanr(stored.prediction, stored.target).statistic
-    assert row["srcc"] == pytest.approx(expected)
-    low, high = row["interval"]["srcc"]
-    assert low < row["srcc"] < high
-    assert row["n"] == 20
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_model_that_has_diverged_has_no_measure(bad: float) -> None:
-    stored = predictions(0)
-    stored.prediction[3] = bad
-    row = score_measures(stored.prediction, stored.target, bootstrap=30, seed=1)
-    assert [row[name] for name in MEASURES] == [None] * len(MEASURES)
-    assert row["interval"] == {}
-    assert row["n"] == 20
-    assert "finite" in row["warnings"][0]
-
-
-def test_other_mistakes_are_not_hidden() -> None:
-    with pytest.raises(EvaluationError):
-        score_measures(np.zeros(3), np.zeros(4), bootstrap=0, seed=0)
-
-
-def test_predictions_that_are_no_numbers_are_stored_as_they_are(tmp_path: Path) -> None:
-    stored = predictions(0)
-    stored.prediction[0] = np.nan
-    save_predictions(tmp_path, 1, "a", stored)
-    with np.load(prediction_path(tmp_path, 1, "a"), allow_pickle=False) as file:
-        assert np.array_equal(file["prediction"], stored.prediction, equal_nan=True)
-        assert np.array_equal(file["target"], stored.target)
-        assert np.array_equal(file["raw"], stored.raw)
-        assert list(file["image"]) == list(stored.image)
-
-
-def test_the_stability_index_is_that_of_the_stored_predictions(tmp_path: Path) -> None:
+def test_the_stability_index_is_that_of_the_predictions(tmp_path: Path) -> None:
     grid = [[predictions(10 * t + k) for k in range(2)] for t in range(2)]
-    rows = [record(tmp_path, t, n, grid[t][k]) for t in range(2) for k, n in enumerate(NAMES[:2])]
-    found = score_results(rows, tmp_path)
+    agreement = Agreement(tmp_path, NAMES[:2])
+    rows = [record(agreement, t, n, grid[t][k]) for t in range(2) for k, n in enumerate(NAMES[:2])]
+    found = score_results(rows)
     expected = stability([[cell.prediction for cell in row] for row in grid])
     values = [value for value in expected if value is not None]
-    assert found["summary"]["msi"] == pytest.approx(np.mean(values))
+    assert found["summary"]["msi"] == pytest.approx(np.mean(values), abs=0)
     matrix = [[rows[2 * t + k]["srcc"] for k in range(2)] for t in range(2)]
     assert found["matrix"]["srcc"] == matrix
     assert found["summary"]["bwt"] == pytest.approx(matrix[1][0] - matrix[0][0])
+    assert "agreement" not in found["matrix"]
 
 
-def test_without_the_files_there_is_no_stability(tmp_path: Path) -> None:
-    rows = [record(tmp_path, t, n, predictions(t)) for t in range(2) for n in NAMES[:2]]
-    prediction_path(tmp_path, 0, "a").unlink()
-    found = score_results(rows, tmp_path)
+def test_without_an_agreement_there_is_no_stability(tmp_path: Path) -> None:
+    agreement = Agreement(tmp_path, NAMES[:2])
+    rows = [record(agreement, t, n, predictions(t)) for t in range(2) for n in NAMES[:2]]
+    del rows[2]["agreement"]
+    found = score_results(rows)
     assert found["summary"]["msi"] is None
     assert found["summary"]["msrcc"] is not None
 
@@ -271,16 +226,18 @@ def test_without_the_files_there_is_no_stability(tmp_path: Path) -> None:
 def test_a_diverged_model_leaves_nulls_that_json_takes(tmp_path: Path) -> None:
     good, bad = predictions(0), predictions(1)
     bad.prediction[:] = np.nan
-    rows = [record(tmp_path, 0, n, good) for n in NAMES[:2]]
-    rows += [record(tmp_path, 1, n, bad) for n in NAMES[:2]]
-    found = score_results(rows, tmp_path)
+    agreement = Agreement(tmp_path, NAMES[:2])
+    rows = [record(agreement, 0, n, good) for n in NAMES[:2]]
+    rows += [record(agreement, 1, n, bad) for n in NAMES[:2]]
+    found = score_results(rows)
     assert found["matrix"]["srcc"][1] == [None, None]
     json.dumps(found, allow_nan=False)
 
 
 def test_joint_training_on_scores_has_one_row_and_no_stability(tmp_path: Path) -> None:
-    rows = [record(tmp_path, 0, n, predictions(k)) for k, n in enumerate(NAMES[:2])]
-    found = score_results(rows, tmp_path, joint=True)
+    agreement = Agreement(tmp_path, [])
+    rows = [record(agreement, 0, n, predictions(k)) for k, n in enumerate(NAMES[:2])]
+    found = score_results(rows, joint=True)
     assert len(found["matrix"]["srcc"]) == 1
     assert found["summary"]["msi"] is None
     assert found["joint"] is True

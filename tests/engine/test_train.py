@@ -20,6 +20,7 @@ from cliqa.engine import experiment
 from cliqa.engine import train as engine_train
 from cliqa.engine.interrupts import Interrupted
 from cliqa.engine.train import train
+from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.inference.evaluate import evaluate
 from cliqa.training.loop import steps
 from cliqa.utils import io as cliqa_io
@@ -71,7 +72,7 @@ def test_work_dir_holds_what_is_promised(
         "last.pth",
     ]
     assert (folder / "last_checkpoint").read_text().strip() == "exp_2.pth"
-    assert len(list((folder / "predictions").iterdir())) == 9
+    assert len(list((folder / "predictions").iterdir())) == 3
     assert list((folder / "figures").glob("*.png"))
     facts = json.loads((folder / "run.json").read_text())
     assert facts["seed"] == 0
@@ -91,10 +92,10 @@ def test_results_are_scipy_on_the_stored_predictions(
     assert results["experiences"] == results["datasets"] == ["a", "b", "c"]
     for t in range(3):
         for k, name in enumerate("abc"):
-            with np.load(folder / "predictions" / f"after_{t}_on_{name}.npz") as stored:
-                prediction, target = stored["prediction"], stored["target"]
-                assert np.allclose(stored["raw"], target)
-                assert stored["image"][0].startswith(name)
+            stored = load_predictions(folder, t, name)
+            prediction, target = stored.prediction, stored.target
+            assert np.allclose(stored.raw, target)
+            assert stored.image[0].startswith(name)
             srcc = stats.spearmanr(prediction, target).statistic
             assert results["matrix"]["srcc"][t][k] == pytest.approx(srcc, abs=1e-12)
             plcc = stats.pearsonr(prediction, target).statistic
@@ -128,10 +129,9 @@ def test_evaluating_again_gives_the_same_numbers(
             data = again["datasets"][name]
             for measure in ("srcc", "plcc", "krcc", "rmse"):
                 assert data["metrics"][measure] == results["matrix"][measure][t][k]
-            with np.load(folder / "predictions" / f"after_{t}_on_{name}.npz") as stored:
-                found = [row["prediction"] for row in data["predictions"]]
-                expected = stored["prediction"].astype(np.float32)
-                assert np.array_equal(np.asarray(found, dtype=np.float32), expected)
+            found = [row["prediction"] for row in data["predictions"]]
+            expected = load_predictions(folder, t, name).prediction.astype(np.float32)
+            assert np.array_equal(np.asarray(found, dtype=np.float32), expected)
 
 
 def test_a_second_run_moves_the_first_aside(tiny_config: Config, tmp_path: Path) -> None:

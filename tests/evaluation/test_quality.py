@@ -11,7 +11,7 @@ from scipy import stats
 from cliqa.evaluation.bootstrap import bootstrap_intervals
 from cliqa.evaluation.functional import plcc, rmse
 from cliqa.evaluation.logistic import logistic_fit
-from cliqa.evaluation.quality import quality_metrics
+from cliqa.evaluation.quality import NAMES, quality_metrics, score_measures
 from cliqa.utils.errors import EvaluationError
 
 
@@ -139,3 +139,31 @@ def test_an_error_beyond_float64_is_told() -> None:
 def logistic_of_extremes() -> tuple[str, ...]:
     values = np.arange(6.0) * 1e200
     return quality_metrics(values, values, bootstrap=0).warnings
+
+
+def test_measures_are_scipys_and_fit_into_json() -> None:
+    x, y = scores(20)
+    row = score_measures(x, y, bootstrap=30, seed=1)
+    assert row == json.loads(json.dumps(row)) | {"interval": row["interval"]}
+    assert set(NAMES) <= set(row)
+    expected = stats.spearmanr(x, y).statistic
+    assert row["srcc"] == pytest.approx(expected)
+    low, high = row["interval"]["srcc"]
+    assert low < row["srcc"] < high
+    assert row["n"] == 20
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_model_that_has_diverged_has_no_measure(bad: float) -> None:
+    x, y = scores(20)
+    x[3] = bad
+    row = score_measures(x, y, bootstrap=30, seed=1)
+    assert [row[name] for name in NAMES] == [None] * len(NAMES)
+    assert row["interval"] == {}
+    assert row["n"] == 20
+    assert "finite" in row["warnings"][0]
+
+
+def test_other_mistakes_are_not_hidden() -> None:
+    with pytest.raises(EvaluationError):
+        score_measures(np.zeros(3), np.zeros(4), bootstrap=0, seed=0)

@@ -267,3 +267,18 @@ def test_json_of_such_a_name_is_valid_and_gives_the_name_back(tmp_path: Path) ->
     with pytest.raises(ValueError, match="not JSON compliant"):
         to_json(float("nan"))
     assert to_json([float("nan")], allow_nan=True) == "[NaN]"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_is_forked_meanwhile_does_not_hold_the_file(tmp_path: Path) -> None:
+    with atomic_open(tmp_path / "a.txt") as file:
+        child = os.fork()
+        if not child:
+            try:
+                os.fstat(file.fileno())
+            except (OSError, ValueError):
+                os._exit(0)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        file.write("whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from typing import Any
+
 import psutil
 import pytest
 import torch
+from torch import nn
 
 from cliqa.training.loop.batching import RaggedImages
 from cliqa.utils.errors import MachineError
-from cliqa.utils.memory import InPieces, peak_memory, tensor_bytes
+from cliqa.utils.memory import InPieces, copied, free_memory, peak_memory, tensor_bytes
 
 
 def test_the_peak_is_no_less_than_what_is_in_use_and_never_falls() -> None:
@@ -89,3 +93,29 @@ def test_other_errors_are_raised_as_they_are() -> None:
 
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         InPieces(broken)(torch.zeros(2, 3))
+
+
+def test_a_copy_shares_what_the_original_shares_and_nothing_with_it() -> None:
+    weight = torch.arange(6.0).reshape(2, 3)
+    state: dict[str, Any] = {
+        "a": OrderedDict(weight=weight, tied=weight.T, half=weight[1:]),
+        "b": [(torch.zeros(0), torch.tensor(3, dtype=torch.int64)), nn.Parameter(weight.clone())],
+        "c": [1, "x", None],
+    }
+    copy = copied(state)
+    assert type(copy["a"]) is OrderedDict
+    assert tensor_bytes(copy) == tensor_bytes(state)
+    assert copy["a"]["tied"].stride() == weight.T.stride()
+    assert torch.equal(copy["a"]["half"], weight[1:])
+    assert not copy["b"][1].requires_grad
+    state["c"].append(2)
+    weight += 1
+    assert copy["c"] == [1, "x", None]
+    copy["a"]["weight"][0, 0] = 9.0
+    assert copy["a"]["tied"][0, 0] == 9.0
+    assert weight[0, 0] == 1.0
+
+
+def test_free_memory_is_told_where_the_system_tells_it() -> None:
+    free = free_memory()
+    assert free is None or free > 2**20

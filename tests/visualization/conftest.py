@@ -50,7 +50,8 @@ def make_run() -> MakeRun:
                 if (t, k) in reversed_:
                     x = 1 - x
                 images = np.array([f"{i}.jpg" for i in range(40)])
-                save_predictions(work_dir, t, name, ScorePredictions(x, y, 1 + 9 * y, images))
+                found = ScorePredictions(x, y, 1 + 9 * y, images)
+                save_predictions(work_dir, t, {name: found}, add=True)
                 report = quality_metrics(x, y, bootstrap=30)
                 rows.append({"kind": "eval", "experience": t, "dataset": name, **report.to_row()})
             for epoch in range(1, 4):

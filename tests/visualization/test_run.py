@@ -14,8 +14,9 @@ from cliqa.evaluation.classification import class_metrics
 from cliqa.evaluation.records.build_results import build_results
 from cliqa.evaluation.records.predictions import (
     ClassPredictions,
+    load_class_predictions,
     prediction_path,
-    save_class_predictions,
+    save_predictions,
 )
 from cliqa.utils.errors import ArtifactError
 from cliqa.utils.io import write_json
@@ -42,7 +43,7 @@ def make_class_run(
                 logits[:] = np.nan
             image, classes = np.array([f"{i}.png" for i in range(20)]), np.array(list("abcd"))
             stored = ClassPredictions(logits, target, image, classes)
-            save_class_predictions(work_dir, t, name, stored)
+            save_predictions(work_dir, t, {name: stored}, add=True)
             row = class_metrics(logits, target).to_row(task_il=False)
             rows.append({"experience": t, "dataset": name, **row})
     facts = {"status": "finished", "seed": 0, "config": "config/fmnist_replay.py"}
@@ -93,8 +94,7 @@ def test_joint_run_has_no_curves_over_experiences(tmp_path: Path, make_run: Make
 def test_draws_what_there_is(tmp_path: Path, make_run: MakeRun) -> None:
     make_run(tmp_path, ["eva", "ava"])
     (tmp_path / "metrics.jsonl").unlink()
-    for name in ("eva", "ava"):
-        prediction_path(tmp_path, 1, name).unlink()
+    prediction_path(tmp_path, 1).unlink()
     assert [file.stem for file in draw_run(tmp_path, dpi=40)] == ["score_matrix", "scores"]
 
 
@@ -107,9 +107,9 @@ def test_a_run_of_classes_has_a_confusion_matrix_of_its_last_model(
     assert all(file.stat().st_size > 2000 for file in files)
     ((predictions, label),) = drawn
     assert label == "after 2+3"
-    expected = [np.load(prediction_path(tmp_path, 1, name)) for name in ("0+1", "2+3")]
+    expected = [load_class_predictions(tmp_path, 1, name) for name in ("0+1", "2+3")]
     for found, stored in zip(predictions, expected, strict=True):
-        np.testing.assert_array_equal(found.logits, stored["logits"])
+        np.testing.assert_array_equal(found.logits, stored.logits)
 
 
 def test_a_model_tested_ahead_has_a_confusion_matrix_of_what_lies_ahead(
@@ -136,8 +136,8 @@ def test_logits_that_are_no_numbers_are_left_out(
 
 def test_damaged_logits_are_named(tmp_path: Path) -> None:
     make_class_run(tmp_path)
-    prediction_path(tmp_path, 1, "2+3").write_bytes(b"PK")
-    with pytest.raises(ArtifactError, match=r"after_1_on_2\+3\.npz: damaged"):
+    prediction_path(tmp_path, 1).write_bytes(b"PK")
+    with pytest.raises(ArtifactError, match=r"after_1\.npz: damaged"):
         draw_run(tmp_path)
 
 
@@ -147,14 +147,14 @@ def test_damaged_files_are_named(tmp_path: Path, make_run: MakeRun) -> None:
     make_run(tmp_path, ["eva"])
     metrics = tmp_path / "metrics.jsonl"
     whole = metrics.read_text()
-    metrics.write_text(whole + '{"kind": "ep')
+    metrics.write_text(whole + '{"kind": "ep\n')
     with pytest.raises(ArtifactError, match=r"metrics\.jsonl, line 5: damaged"):
         draw_run(tmp_path)
     metrics.write_text("[1, 2]\n")
     with pytest.raises(ArtifactError, match=r"line 1: expected an object, got \[1, 2\]"):
         draw_run(tmp_path)
     metrics.write_text(whole)
-    prediction_path(tmp_path, 0, "eva").write_bytes(b"PK")
-    with pytest.raises(ArtifactError, match=r"after_0_on_eva\.npz: damaged"):
+    prediction_path(tmp_path, 0).write_bytes(b"PK")
+    with pytest.raises(ArtifactError, match=r"after_0\.npz: damaged"):
         draw_run(tmp_path)
     assert not (tmp_path / "figures").exists()

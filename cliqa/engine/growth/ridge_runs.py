@@ -175,7 +175,7 @@ class RidgeRun:
         Its records of training are left out, as they are of other data.
         """
         content = {key: value for key, value in self.state.items() if key not in ("file", "data")}
-        return {**content, "epochs": [], "evaluations": []}
+        return {**content, "history": {"epochs": 0, "evaluations": 0, "datasets": []}}
 
 
 def _read(state: object, keep_sets: bool, path: Path) -> StreamSums:

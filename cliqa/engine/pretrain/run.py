@@ -23,6 +23,7 @@ from cliqa.pretraining.pretrainer import Pretrainer, Row
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CheckpointError, ConfigError
+from cliqa.utils.io import write_jsonl
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.utils.progress import EVERY, progress_lines
 from cliqa.utils.seed import numerics
@@ -164,7 +165,7 @@ def _after_epoch(
 
 def _write_rows(files: WorkDir, trainer: Pretrainer) -> None:
     """Write the rows of all epochs."""
-    files.write_metrics([{"kind": "pretraining", **one} for one in trainer.rows])
+    write_jsonl(files.metrics, [{"kind": "pretraining", **one} for one in trainer.rows])
 
 
 def _log(loggers: Sequence[Any], row: Row) -> None:

@@ -6,7 +6,7 @@
 ``train.log``                                  what the console showed
 ``metrics.jsonl``                              a row an epoch, and a row an experience and data set
 ``results.json`` ``matrix.csv``                the score matrix and its summary
-``predictions/after_{t}_on_{name}.npz``        prediction, target, raw, image
+``predictions/after_{t}.npz``                  by data set: prediction, target, raw, image
 ``checkpoints/last.pth`` ``exp_{k}.pth``       states to resume from; see ``last_checkpoint``
 ``checkpoints/last_epoch.pth``                 the state before the last experience's end
 ``checkpoints/best.pth``                       the best epoch of the experience validated last
@@ -23,13 +23,13 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from cliqa.engine.work_dir.earlier_run import LOCK, finish_move, is_shared, move_aside, note_others
 from cliqa.engine.work_dir.holding import ReadCheckpoint, make_folder, training_lock, unusable
+from cliqa.evaluation.records.predictions import prediction_path
 from cliqa.utils import locks
 from cliqa.utils.errors import ArtifactError, CheckpointError
-from cliqa.utils.io import replace_by_link, write_json, write_jsonl, write_text
+from cliqa.utils.io import replace_by_link, write_json, write_text
 from cliqa.utils.locks import remove_leftovers
 from cliqa.utils.logging import get_logger
 
@@ -43,7 +43,7 @@ WRITTEN = {
         *("last_checkpoint", "eval_results*.json", "pruning.json", "pruned.pth", "model*"),
     ),
     "checkpoints": ("last.pth", "last_epoch.pth", "best.pth", "exp_*.pth", "encoder.pth"),
-    "predictions": ("after_*_on_*.npz",),
+    "predictions": ("after_*.npz",),
     "figures": ("*.png", "*.pdf", "*.svg"),
 }
 """The files of a work_dir that are written atomically, by folder."""
@@ -166,9 +166,9 @@ class WorkDir:
             kept = checkpoint.parent / path.name
             if kept.is_file():
                 replace_by_link(kept, path)
-            other = checkpoint.parent.parent / self.predictions.name
+            found = prediction_path(checkpoint.parent.parent, step)
             self.predictions.mkdir(exist_ok=True)
-            for found in sorted(other.glob(f"after_{step}_on_*.npz")):
+            if found.is_file():
                 replace_by_link(found, self.predictions / found.name)
 
     def checkpoint_to_resume(self, wanted: str, option: str = "--resume") -> Path | None:
@@ -187,10 +187,6 @@ class WorkDir:
         if not path.is_file():
             raise CheckpointError(f"{option} {wanted}: no such checkpoint.")
         return path
-
-    def write_metrics(self, rows: list[dict[str, Any]]) -> None:
-        """Write the whole history again: after a resume no row is in it twice."""
-        write_jsonl(self.metrics, rows)
 
     def write_run(self, **facts: object) -> None:
         """Write what is needed to run this again."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cliqa.engine.work_dir.history import read_rows
 from cliqa.engine.work_dir.holding import ReadCheckpoint
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
 
-FORMAT = 2
+FORMAT = 3
 """Version of the checkpoint's layout."""
 
 
@@ -22,12 +23,21 @@ class Source:
     Attributes:
         path: Where it lies.
         read_as: The file as it was then.
-        state: Its content; see `cliqa.engine.run`.
+        state: Its content; see `cliqa.engine.run`. Of its history it has the counts alone: see
+            `rows`.
     """
 
     path: Path
     read_as: ReadCheckpoint
     state: dict[str, Any]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of its history; see `read_rows`.
+
+        Raises:
+            CheckpointError: Some are missing.
+        """
+        return read_rows(self.path, self.state)
 
     @property
     def learnt(self) -> list[str]:

@@ -14,8 +14,12 @@ from cliqa.utils.errors import EvaluationError
 Row = Mapping[str, Any]
 Cells = Mapping[tuple[int, str], Row]
 
+AGREEMENT = "agreement"
+"""Key of a row: the SRCC with what the model gave that had just learnt the data set."""
+
 NO_MEASURE = frozenset(
     ("kind", "experience", "dataset", "name", "epoch", "n", "n_ties", "seconds", "interval")
+    + (AGREEMENT,)
 )
 """Keys of a row that hold a number (or more) but no measure."""
 

@@ -1,27 +1,34 @@
 """Predictions of every model of a run on every data set, as files of its work_dir.
 
-``predictions/after_{t}_on_{name}.npz`` holds what the model after experience t (from 0) predicts
-for the test set of a data set: scores, or logits of classes. Figures and the stability index are
-computed from these files.
+``predictions/after_{t}.npz`` holds what the model after experience t (from 0) predicts for the test
+sets of all data sets: scores, or logits of classes. An array is named after its data set and what
+it is: ``koniq/prediction``. Runs of earlier versions have a file a data set,
+``after_{t}_on_{name}.npz``, which is read too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import numpy as np
 
 from cliqa.evaluation.functional import as_pair, as_scores
-from cliqa.utils.archive import ArchiveError, read_npz
+from cliqa.utils.archive import ArchiveError, array_names, read_npz
 from cliqa.utils.errors import ArtifactError, EvaluationError
 from cliqa.utils.io import write_npz
 
 TEXTS = ("image", "classes")
 """Arrays of text."""
+
+FOLDER = "predictions"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,23 @@ class ScorePredictions:
     target: np.ndarray
     raw: np.ndarray
     image: np.ndarray
+
+    def arrays(self, where: str) -> dict[str, np.ndarray]:
+        """Return the arrays to be stored; `where` is for messages.
+
+        Raises:
+            EvaluationError: They differ in length, or a true score is not finite.
+        """
+        x, y = np.asarray(self.prediction), self.target
+        if np.isfinite(x).all():
+            x, y = as_pair(x, y)
+        raw, image = as_scores(self.raw, "raw"), np.asarray(self.image, dtype=np.str_)
+        if raw.shape != x.shape or image.shape != x.shape:
+            raise EvaluationError(
+                f"{where}: {x.size} predictions with {raw.size} raw scores and {image.size} file "
+                "names."
+            )
+        return {"prediction": x, "target": y, "raw": raw, "image": image}
 
     def scale(self) -> tuple[float, float] | None:
         """Return what 0 and 1 are on the data set's own scale; None where all scores are equal."""
@@ -73,57 +97,83 @@ class ClassPredictions:
     image: np.ndarray
     classes: np.ndarray
 
+    def arrays(self, where: str) -> dict[str, np.ndarray]:
+        """Return the arrays to be stored; `where` is for messages.
 
-def prediction_path(work_dir: str | Path, experience: int, dataset: str) -> Path:
-    """Return where the predictions of the model after an experience lie.
+        Raises:
+            EvaluationError: They do not fit together, or a target is no class.
+        """
+        _check_classes(self, EvaluationError, where)
+        return {
+            "logits": np.asarray(self.logits, dtype=np.float32),
+            "target": np.asarray(self.target, dtype=np.int64),
+            "image": np.asarray(self.image, dtype=np.str_),
+            "classes": np.asarray(self.classes, dtype=np.str_),
+        }
 
-    What a file name cannot hold of the data set's name is percent-quoted.
+
+Predictions = ScorePredictions | ClassPredictions
+
+
+def prediction_path(work_dir: str | Path, experience: int) -> Path:
+    """Return where the predictions of the model after an experience lie."""
+    return Path(work_dir) / FOLDER / f"after_{experience}.npz"
+
+
+def array_name(dataset: str, what: str = "") -> str:
+    """Return the name of a data set's array; what a file's name cannot hold is percent-quoted.
+
+    >>> array_name("koniq", "target"), array_name("a/b", "raw")
+    ('koniq/target', 'a%2Fb/raw')
     """
-    name = quote(dataset, safe=" +,()[]=")
-    return Path(work_dir) / "predictions" / f"after_{experience}_on_{name}.npz"
+    return f"{quote(dataset, safe=' +,()[]=')}/{what}"
 
 
 def save_predictions(
-    work_dir: str | Path, experience: int, dataset: str, predictions: ScorePredictions
+    work_dir: str | Path, experience: int, found: Mapping[str, Predictions], *, add: bool = False
 ) -> Path:
-    """Write the scores predicted after an experience atomically; return the file's path.
+    """Write what is predicted after an experience atomically; return the file's path.
 
     Predictions of a model that has diverged are written as they are.
 
+    Args:
+        work_dir: The run's folder.
+        experience: The experience that was learnt last.
+        found: The predictions by data set.
+        add: Keep what the file has of other data sets.
+
     Raises:
-        EvaluationError: The arrays differ in length, or a true score is not finite.
+        EvaluationError: The arrays of a data set do not fit together, or a true score is not
+            finite.
+        ArtifactError: The file to add to is damaged.
     """
-    x, y = np.asarray(predictions.prediction), predictions.target
-    if np.isfinite(x).all():
-        x, y = as_pair(x, y)
-    raw, image = as_scores(predictions.raw, "raw"), np.asarray(predictions.image, dtype=np.str_)
-    if raw.shape != x.shape or image.shape != x.shape:
-        raise EvaluationError(
-            f"{x.size} predictions with {raw.size} raw scores and {image.size} file names."
-        )
-    path = prediction_path(work_dir, experience, dataset)
-    write_npz(path, prediction=x, target=y, raw=raw, image=image)
+    path = prediction_path(work_dir, experience)
+    arrays = _kept(path, found) if add and path.is_file() else {}
+    for dataset, predictions in found.items():
+        own = predictions.arrays(f"{path}: {dataset}")
+        arrays |= {array_name(dataset, what): array for what, array in own.items()}
+    write_npz(path, **arrays)
     return path
 
 
-def save_class_predictions(
-    work_dir: str | Path, experience: int, dataset: str, predictions: ClassPredictions
-) -> Path:
-    """Write the logits of the model after an experience atomically; return the file's path.
+def _kept(path: Path, found: Mapping[str, Predictions]) -> dict[str, np.ndarray]:
+    """Return a file's arrays, without those of some data sets."""
+    names = _read(path, array_names)
+    replaced = tuple(map(array_name, found))
+    kept = [name for name in names if not name.startswith(replaced)]
+    return _read(path, partial(read_npz, names=kept))
+
+
+def has_predictions(work_dir: str | Path, experience: int, dataset: str) -> bool:
+    """Return whether a run has stored what it predicts for a data set after an experience.
 
     Raises:
-        EvaluationError: The arrays do not fit together, or a target is no class.
+        ArtifactError: The file is damaged.
     """
-    path = prediction_path(work_dir, experience, dataset)
-    _check_classes(predictions, EvaluationError, str(path))
-    write_npz(
-        path,
-        logits=np.asarray(predictions.logits, dtype=np.float32),
-        target=np.asarray(predictions.target, dtype=np.int64),
-        image=np.asarray(predictions.image, dtype=np.str_),
-        classes=np.asarray(predictions.classes, dtype=np.str_),
-    )
-    return path
+    path = prediction_path(work_dir, experience)
+    if not path.is_file():
+        return _earlier_path(work_dir, experience, dataset).is_file()
+    return any(name.startswith(array_name(dataset)) for name in _read(path, array_names))
 
 
 def load_predictions(work_dir: str | Path, experience: int, dataset: str) -> ScorePredictions:
@@ -132,8 +182,7 @@ def load_predictions(work_dir: str | Path, experience: int, dataset: str) -> Sco
     Raises:
         ArtifactError: The file is missing, damaged, or lacks an array.
     """
-    path = prediction_path(work_dir, experience, dataset)
-    arrays = _read_arrays(path, ("prediction", "target", "raw", "image"))
+    path, arrays = _arrays(work_dir, experience, dataset, ("prediction", "target", "raw", "image"))
     shapes = {name: array.shape for name, array in arrays.items()}
     if any(len(shape) != 1 for shape in shapes.values()):
         raise ArtifactError(f"{path}: its arrays must have one dimension, got {shapes}.")
@@ -151,33 +200,39 @@ def load_class_predictions(work_dir: str | Path, experience: int, dataset: str) 
         ArtifactError: The file is missing or damaged, lacks an array, or has some that do not fit
             together.
     """
-    path = prediction_path(work_dir, experience, dataset)
-    arrays = _read_arrays(path, ("logits", "target", "image", "classes"))
+    path, arrays = _arrays(work_dir, experience, dataset, ("logits", "target", "image", "classes"))
     _check_kinds(path, {name: arrays[name] for name in ("logits", "target")})
     predictions = ClassPredictions(**arrays)
-    _check_classes(predictions, ArtifactError, str(path))
+    _check_classes(predictions, ArtifactError, path)
     _check_kinds(path, arrays)
     return predictions
 
 
-def prediction_grid(
-    work_dir: str | Path, datasets: Sequence[str], experiences: int
-) -> list[list[np.ndarray]]:
-    """Return ``grid[t][k]``, (N_k,), for every k <= t < T: what `matrix.stability` takes.
+def _arrays(
+    work_dir: str | Path, experience: int, dataset: str, names: Sequence[str]
+) -> tuple[str, dict[str, np.ndarray]]:
+    """Return where a data set's arrays lie, for messages, and the arrays."""
+    path, earlier = (
+        prediction_path(work_dir, experience),
+        _earlier_path(work_dir, experience, dataset),
+    )
+    if not path.is_file() and earlier.is_file():
+        return str(earlier), _read(earlier, partial(read_npz, names=names))
+    whole = [array_name(dataset, name) for name in names]
+    arrays = _read(path, partial(read_npz, names=whole))
+    return f"{path}: {dataset}", {name: arrays[array_name(dataset, name)] for name in names}
 
-    Raises:
-        ArtifactError: A file is missing or damaged.
-    """
-    return [
-        [load_predictions(work_dir, t, name).prediction for name in datasets[: t + 1]]
-        for t in range(experiences)
-    ]
+
+def _earlier_path(work_dir: str | Path, experience: int, dataset: str) -> Path:
+    """Return where earlier versions put the predictions for a data set."""
+    name = array_name(dataset).removesuffix("/")
+    return Path(work_dir) / FOLDER / f"after_{experience}_on_{name}.npz"
 
 
-def _read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return named arrays of an ``.npz`` file."""
+def _read(path: Path, read: Callable[[Path], T]) -> T:
+    """Return what reading an ``.npz`` file gives."""
     try:
-        return read_npz(path, names)
+        return read(path)
     except FileNotFoundError as error:
         raise ArtifactError(
             f"{path}: missing. Evaluate the run again to write its predictions."
@@ -190,7 +245,7 @@ def _read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _check_kinds(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+def _check_kinds(path: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Refuse arrays that hold text where numbers belong, or the reverse (`TEXTS`)."""
     for name, array in arrays.items():
         if array.dtype.kind not in ("U" if name in TEXTS else "fiu"):

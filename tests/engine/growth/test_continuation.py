@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from cliqa.engine import experiment
 from cliqa.engine import run as run_of_engine
 from cliqa.engine.run import Run
-from cliqa.engine.work_dir.artifacts import WorkDir
+from cliqa.engine.work_dir.history import History
 from cliqa.inference.evaluate import evaluate
 from cliqa.training.plugins.isolation.packnet import CapacityError
 from cliqa.utils.errors import CheckpointError, ConfigError, DatasetError
@@ -209,8 +209,8 @@ class Killed(BaseException):
     ("owner", "name"),
     [
         (experiment, "evaluate_stream"),
-        pytest.param(Run, "_write", marks=pytest.mark.slow),
-        pytest.param(WorkDir, "write_metrics", marks=pytest.mark.slow),
+        pytest.param(Run, "_write_results", marks=pytest.mark.slow),
+        pytest.param(History, "rewrite", marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_extension_is_finished_by_resume(
@@ -238,10 +238,10 @@ def test_a_run_that_was_killed_may_grow(
 ) -> None:
     finish = Run.finish_step
 
-    def kill(run: Run, strategy: Any, step: int, seconds: float) -> None:
+    def kill(run: Run, strategy: Any, step: int, seconds: float, *, last: bool) -> None:
         if step:
             raise Killed
-        finish(run, strategy, step, seconds)
+        finish(run, strategy, step, seconds, last=last)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Run, "finish_step", kill)

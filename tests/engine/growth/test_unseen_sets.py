@@ -15,6 +15,7 @@ import pytest
 from cliqa.benchmarks.data_check import check_data
 from cliqa.config.components import parts_of
 from cliqa.engine.check import check_config
+from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.evaluation.records.tables import report
 from cliqa.inference.evaluate import evaluate
 from cliqa.utils.errors import CheckpointError, ConfigError, DatasetError
@@ -75,8 +76,7 @@ def test_its_rows_and_predictions_are_kept_and_marked(unseen: Path) -> None:
     rows = [row for row in load_metrics(unseen) if row["kind"] == "eval"]
     marks = [(row["experience"], row["dataset"], row.get("unseen", False)) for row in rows]
     assert marks == [(t, name, name == "c") for t in (0, 1) for name in "abc"]
-    with np.load(unseen / "predictions" / "after_1_on_c.npz") as kept:
-        assert len(kept["prediction"]) == 12
+    assert len(load_predictions(unseen, 1, "c").prediction) == 12
     assert "c (unseen)" in report(results_of(unseen))
     assert "srcc,b,c," in (unseen / "matrix.csv").read_text()
 

@@ -63,7 +63,7 @@ def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
     ours = [
         *(".results.json.a1b2c3d4.tmp", "checkpoints/.exp_0.pth.a_b_c_d_.tmp"),
         *("checkpoints/.last.pth.00000000.tmp", "figures/.scatter.png.a1b2c3d4.tmp"),
-        "predictions/.after_0_on_a.npz.a1b2c3d4.tmp",
+        "predictions/.after_0.npz.a1b2c3d4.tmp",
     ]
     users = [
         *(".notes.tmp", ".mine.link", ".thesis.txt.a1b2c3d4.tmp", "checkpoints/.last.pth.link"),
@@ -110,14 +110,6 @@ def test_the_last_checkpoint_has_its_name_in_a_file(tmp_path: Path) -> None:
     files = filled(tmp_path)
     files.mark_last(files.checkpoint_of(1))
     assert (tmp_path / "last_checkpoint").read_text() == "exp_1.pth\n"
-
-
-def test_metrics_are_written_anew(tmp_path: Path) -> None:
-    files = filled(tmp_path)
-    rows: list[dict[str, Any]] = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": None}]
-    for _ in range(2):
-        files.write_metrics(rows)
-    assert [json.loads(line) for line in files.metrics.read_text().splitlines()] == rows
 
 
 def test_run_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,12 +21,12 @@ def test_it_knows_what_was_learnt(tiny_run: Path) -> None:
 def test_it_knows_whether_an_experience_is_in_progress(tmp_path: Path) -> None:
     for done, inside in ((0, False), (2, True)):
         strategy = {"step_index": 1, "epochs_done": done}
-        state = {"format": 2, "names": ["a", "b"], "next_step": 1, "strategy": strategy}
+        state = {"format": 3, "names": ["a", "b"], "next_step": 1, "strategy": strategy}
         save_checkpoint(tmp_path / "x.pth", state)
         assert read_source(tmp_path / "x.pth").mid_step == inside
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path / "x.pth", {"format": 1, "strategy": {}})
+    save_checkpoint(tmp_path / "x.pth", {"format": 2, "strategy": {}})
     with pytest.raises(CheckpointError, match="not a checkpoint of a run of this version"):
         read_source(tmp_path / "x.pth")

@@ -13,8 +13,6 @@ from cliqa.evaluation.records.predictions import (
     ClassPredictions,
     ScorePredictions,
     load_class_predictions,
-    prediction_path,
-    save_class_predictions,
     save_predictions,
 )
 from cliqa.utils.errors import ArtifactError, EvaluationError
@@ -35,7 +33,7 @@ def table(seed: int = 0) -> ClassPredictions:
 
 def written(work_dir: Path, **arrays: Any) -> Path:
     """Write a file of other arrays than the right ones."""
-    path = prediction_path(work_dir, 0, "7+8")
+    path = work_dir / "predictions" / "after_0_on_7+8.npz"  # as earlier versions did
     path.parent.mkdir(exist_ok=True)
     np.savez(path, **arrays)
     return path
@@ -43,8 +41,8 @@ def written(work_dir: Path, **arrays: Any) -> Path:
 
 def test_round_trip(tmp_path: Path) -> None:
     stored = table()
-    path = save_class_predictions(tmp_path, 2, "2+3", stored)
-    assert path == tmp_path / "predictions" / "after_2_on_2+3.npz"
+    path = save_predictions(tmp_path, 2, {"2+3": stored})
+    assert path == tmp_path / "predictions" / "after_2.npz"
     loaded = load_class_predictions(tmp_path, 2, "2+3")
     for name in ("logits", "target", "image", "classes"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(stored, name))
@@ -54,28 +52,28 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_saving_again_replaces_the_file(tmp_path: Path) -> None:
     for seed in (0, 1):
-        save_class_predictions(tmp_path, 0, "a", table(seed))
+        save_predictions(tmp_path, 0, {"a": table(seed)})
     np.testing.assert_array_equal(load_class_predictions(tmp_path, 0, "a").logits, table(1).logits)
 
 
 def test_diverged_logits_and_a_wider_head_are_kept(tmp_path: Path) -> None:
     logits = np.full((N, K + 2), np.nan)
     logits[0] = np.inf
-    save_class_predictions(tmp_path, 0, "a", replace(table(), logits=logits))
+    save_predictions(tmp_path, 0, {"a": replace(table(), logits=logits)})
     loaded = load_class_predictions(tmp_path, 0, "a")
     np.testing.assert_array_equal(loaded.logits, logits.astype(np.float32))
 
 
 def test_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"after_1_on_7\+8\.npz: missing\. Evaluate the run"):
+    with pytest.raises(ArtifactError, match=r"after_1\.npz: missing\. Evaluate the run"):
         load_class_predictions(tmp_path, 1, "7+8")
 
 
 @pytest.mark.parametrize("cut", [0, 10, 300])
 def test_damaged_file_is_named(tmp_path: Path, cut: int) -> None:
-    path = save_class_predictions(tmp_path, 0, "7+8", table())
+    path = save_predictions(tmp_path, 0, {"7+8": table()})
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(ArtifactError, match=r"after_0_on_7\+8\.npz: damaged"):
+    with pytest.raises(ArtifactError, match=r"after_0\.npz: damaged"):
         load_class_predictions(tmp_path, 0, "7+8")
 
 
@@ -89,9 +87,9 @@ def test_objects_are_not_unpickled(tmp_path: Path) -> None:
 def test_predictions_of_scores_are_none_of_classes(tmp_path: Path) -> None:
     scores = np.linspace(0, 1, N)
     save_predictions(
-        tmp_path, 0, "7+8", ScorePredictions(scores, scores, scores, np.array(["a"] * N))
+        tmp_path, 0, {"7+8": ScorePredictions(scores, scores, scores, np.array(["a"] * N))}
     )
-    with pytest.raises(ArtifactError, match=r"7\+8\.npz: logits is not a file in the archive"):
+    with pytest.raises(ArtifactError, match=r"after_0\.npz: 7\+8/logits is not a file"):
         load_class_predictions(tmp_path, 0, "7+8")
 
 
@@ -109,8 +107,8 @@ def test_arrays_that_do_not_fit_are_neither_stored_nor_read(
     tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     wrong = replace(table(), **change)
-    with pytest.raises(EvaluationError, match=rf"after_0_on_7\+8\.npz: {message}"):
-        save_class_predictions(tmp_path, 0, "7+8", wrong)
+    with pytest.raises(EvaluationError, match=rf"after_0\.npz: 7\+8: {message}"):
+        save_predictions(tmp_path, 0, {"7+8": wrong})
     assert not (tmp_path / "predictions").exists()
     written(tmp_path, **vars(wrong))
     with pytest.raises(ArtifactError, match=rf"after_0_on_7\+8\.npz: {message}"):
@@ -130,7 +128,7 @@ def test_targets_that_are_no_class_are_refused(tmp_path: Path, target: int) -> N
     wrong = replace(table(), target=np.array([0, 1, target, 2]))
     message = rf"targets lie in .*, outside 0\.\.{K - 1}"
     with pytest.raises(EvaluationError, match=message):
-        save_class_predictions(tmp_path, 0, "7+8", wrong)
+        save_predictions(tmp_path, 0, {"7+8": wrong})
     written(tmp_path, **vars(wrong))
     with pytest.raises(ArtifactError, match=message):
         load_class_predictions(tmp_path, 0, "7+8")
