@@ -2,8 +2,8 @@
 
 (1) The pass over the data after an experience: squared gradients of single samples, the Fisher
 information, against squared gradients of whole batches, which Avalanche's EWC takes; with --slow
-the same by `vmap` and by batches of one sample. (2) A training epoch with the penalty in its online mode,
-against plain fine-tuning and Avalanche's EWC. The network is a ResNet-18 on random images of 64 px.
+the same by `vmap` and by batches of one sample. (2) A training epoch with the penalty in its online
+mode, against plain fine-tuning and Avalanche's EWC. The network is a ResNet-18 on random images.
 The arms take turns; what is compared is the process's CPU time, pair by pair.
 """
 
@@ -148,13 +148,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     epochs = {
         "Naive": epochs_of(stream, args.batch),
         "EWC": epochs_of(stream, args.batch, [EWC(1e-3, "online", n_samples=1)]),
-        "Avalanche's EWC": epochs_of(stream, args.batch, [EWCPlugin(1e-3, "online", 1.0)]),
+        "Avalanche": epochs_of(stream, args.batch, [EWCPlugin(1e-3, "online", 1.0)]),
     }
     training = report(f"CPU seconds of an epoch, {size}", take_turns(epochs, args.rounds))
     measured = (
         f"its importance pass over single samples takes {passing['samples']} times the CPU time of "
         f"Avalanche's over whole batches (ResNet-18, {size}); its training step "
-        f"{training['EWC']} of plain fine-tuning, Avalanche's {training["Avalanche's EWC"]}"
+        f"{training['EWC']} of plain fine-tuning, Avalanche's {training['Avalanche']}"
     )
     print_row("EWC", "perf/fisher.py", measured)
 
