@@ -48,7 +48,9 @@ def train_stream(parts: Parts, run: Run, stop_after: int | None = None) -> dict[
 
     run.start(strategy, benchmark, labels, partial(catch_up, strategy, run, tested, evaluate))
     if parts.config.get("amp") == AUTO:
-        run.notes = [*run.notes, f"amp='auto': computed in {strategy.precision.computation}"]
+        note = f"amp='auto': computed in {strategy.precision.computation}"
+        logger.info("%s", note)
+        run.notes = [*run.notes, note]
     check_room(strategy, len(steps) - run.next_step)
     if run.moved:  # into a folder whose loggers have seen nothing of it
         Audience(strategy.evaluator.loggers).earlier(run.epochs, run.evaluations)
