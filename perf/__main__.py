@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 COMMANDS = {
     "training_overhead": "perf/training_overhead.py",
+    "training_overhead_bn": "perf/training_overhead.py --norm BN",
+    "fisher": "perf/fisher.py",
+    "precision": "perf/precision.py config/koniq_hyperiqa.py --cfg-options model.pretrained=False",
 }
 """By name, the scripts with their arguments."""
 

@@ -2,7 +2,7 @@
 
 (1) The pass over the data after an experience: squared gradients of single samples, the Fisher
 information, against squared gradients of whole batches, which Avalanche's EWC takes; with --slow
-the same by `vmap` and by batches of one sample. (2) A training epoch with the penalty in its online
+the same by `vmap` and by batches of one sample. (2) Training steps with the penalty in its online
 mode, against plain fine-tuning and Avalanche's EWC. The network is a ResNet-18 on random images.
 The arms take turns; what is compared is the process's CPU time, pair by pair.
 """
@@ -14,6 +14,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ from perf.rounds import Seconds, pairs, print_row, spread, take_turns
 
 CLASSES = 10
 CPU = torch.device("cpu")
+BATCHES = 2
+"""Batches of which training steps are timed."""
 
 
 def random_stream(samples: int, side: int) -> ClassStream:
@@ -90,8 +93,8 @@ def passes(stream: ClassStream, batch: int) -> dict[str, Callable[[], Any]]:
     }
 
 
-def epochs_of(stream: ClassStream, batch: int, plugins: Sequence[Any] = ()) -> Callable[[], None]:
-    """Return an epoch on an experience that is learnt already, so that a penalty is there.
+def steps_of(stream: ClassStream, batch: int, plugins: Sequence[Any] = ()) -> Callable[[], None]:
+    """Return steps on an experience that is learnt already, so that a penalty is there.
 
     Args:
         stream: The stream.
@@ -109,13 +112,17 @@ def epochs_of(stream: ClassStream, batch: int, plugins: Sequence[Any] = ()) -> C
         evaluator=EvaluationPlugin(loggers=[]),
     )
     strategy.configure(TrainingOptions(), Schedule(None))
-    strategy.train_step(0, [stream.train_stream[0]])
+    experience = stream.train_stream[0]
+    strategy.train_step(0, [experience])
+    loader = torch.utils.data.DataLoader(experience.dataset.train(), batch)
+    batches = list(islice(loader, BATCHES))
 
-    def epoch() -> None:
+    def steps() -> None:
         model.train()
+        strategy.dataloader = batches
         strategy.training_epoch()
 
-    return epoch
+    return steps
 
 
 def report(title: str, seconds: Seconds) -> dict[str, str]:
@@ -145,12 +152,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     chosen = {name: ways[name] for name in ways if args.slow or name in ("batches", "samples")}
     found = take_turns(chosen, args.rounds)
     passing = report(f"CPU seconds of a pass for importances, {size}", found)
-    epochs = {
-        "Naive": epochs_of(stream, args.batch),
-        "EWC": epochs_of(stream, args.batch, [EWC(1e-3, "online", n_samples=1)]),
-        "Avalanche": epochs_of(stream, args.batch, [EWCPlugin(1e-3, "online", 1.0)]),
+    steps = {
+        "Naive": steps_of(stream, args.batch),
+        "EWC": steps_of(stream, args.batch, [EWC(1e-3, "online", n_samples=1)]),
+        "Avalanche": steps_of(stream, args.batch, [EWCPlugin(1e-3, "online", 1.0)]),
     }
-    training = report(f"CPU seconds of an epoch, {size}", take_turns(epochs, args.rounds))
+    training = report(f"CPU seconds of {BATCHES} steps", take_turns(steps, args.rounds))
     measured = (
         f"its importance pass over single samples takes {passing['samples']} times the CPU time of "
         f"Avalanche's over whole batches (ResNet-18, {size}); its training step "

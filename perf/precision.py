@@ -66,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     shown = ", ".join(f"{ratios[name]} in {name}" for name in list(ARMS)[1:])
     measured = f"a training step takes as many times as long in float32 ({size}): {shown}"
-    print_row("mixed precision", f"perf/precision.py {args.config}", measured)
+    options = "" if not args.cfg_options else " --cfg-options model.pretrained=False"
+    print_row("mixed precision", f"perf/precision.py {args.config}{options}", measured)
 
 
 def step_in(
