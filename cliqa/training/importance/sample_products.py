@@ -123,8 +123,8 @@ def _by_kernel_position(layer: nn.Conv2d, inputs: Tensor, slopes: Tensor, crops:
             if rows and columns:
                 own = slopes[:, rows[0], columns[0]]
                 theirs = inputs[:, rows[1], columns[1]]
-                flat = (t.reshape(len(t) // crops, -1, t.shape[3]) for t in (own, theirs))
-                total[y, x] = product_sums(*flat, power=2)
+                own, theirs = (t.reshape(len(t) // crops, -1, t.shape[3]) for t in (own, theirs))
+                total[y, x] = product_sums(own, theirs, power=2)
     return total.permute(2, 3, 0, 1)
 
 
