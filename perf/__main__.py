@@ -22,6 +22,9 @@ COMMANDS = {
     "image_pipeline": "perf/image_pipeline.py",
     "patch_sampling": "perf/patch_sampling.py --workers 0",
     "training_overhead": "perf/training_overhead.py",
+    "training_overhead_bn": "perf/training_overhead.py --norm BN",
+    "fisher": "perf/fisher.py",
+    "precision": "perf/precision.py config/koniq_hyperiqa.py --cfg-options model.pretrained=False",
     "large_streams": "perf/large_streams.py",
     "many_experiences": "perf/many_experiences.py",
 }

@@ -1,21 +1,20 @@
 """What EWC costs: ``python perf/fisher.py``.
 
 (1) The pass over the data after an experience: squared gradients of single samples, the Fisher
-information, against squared gradients of whole batches, which Avalanche's EWC takes; and the same
-by `vmap` and by batches of one sample. (2) A training epoch with the penalty in its online mode,
-against plain fine-tuning and Avalanche's EWC. The network is a ResNet-18 on random images of 64 px.
+information, against squared gradients of whole batches, which Avalanche's EWC takes; with --slow
+the same by `vmap` and by batches of one sample. (2) Training steps with the penalty in its online
+mode, against plain fine-tuning and Avalanche's EWC. The network is a ResNet-18 on random images.
 The arms take turns; what is compared is the process's CPU time, pair by pair.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +35,12 @@ from cliqa.training.plugins.regularization.ewc import EWC
 from cliqa.training.supervised.naive import Naive
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.cli import run_entry_point
+from perf.rounds import Seconds, pairs, print_row, spread, take_turns
 
 CLASSES = 10
 CPU = torch.device("cpu")
-EPOCHS = 3
-"""Epochs of a round: the first one's time also holds what is done once an experience."""
+BATCHES = 2
+"""Batches of which training steps are timed."""
 
 
 def random_stream(samples: int, side: int) -> ClassStream:
@@ -93,86 +93,77 @@ def passes(stream: ClassStream, batch: int) -> dict[str, Callable[[], Any]]:
     }
 
 
-class Epochs:
-    """Epochs of a strategy on an experience it has learnt already, so that a penalty is there.
+def steps_of(stream: ClassStream, batch: int, plugins: Sequence[Any] = ()) -> Callable[[], None]:
+    """Return steps on an experience that is learnt already, so that a penalty is there.
 
     Args:
         stream: The stream.
         batch: Samples a batch.
         plugins: What is added to plain fine-tuning.
     """
+    model = network()
+    strategy: Any = Naive(
+        model=model,
+        optimizer=torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9),
+        criterion=nn.CrossEntropyLoss(),
+        train_mb_size=batch,
+        train_epochs=1,
+        plugins=list(plugins),
+        evaluator=EvaluationPlugin(loggers=[]),
+    )
+    strategy.configure(TrainingOptions(), Schedule(None))
+    experience = stream.train_stream[0]
+    strategy.train_step(0, [experience])
+    loader = torch.utils.data.DataLoader(experience.dataset.train(), batch)
+    batches = list(islice(loader, BATCHES))
 
-    def __init__(self, stream: ClassStream, batch: int, plugins: Sequence[Any] = ()) -> None:
-        model = network()
-        self.experience = stream.train_stream[0]
-        self.strategy = Naive(
-            model=model,
-            optimizer=torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9),
-            criterion=nn.CrossEntropyLoss(),
-            train_mb_size=batch,
-            train_epochs=EPOCHS,
-            plugins=list(plugins),
-            evaluator=EvaluationPlugin(loggers=[]),
-        )
-        self.strategy.configure(TrainingOptions(), Schedule(None), lambda _: self._note())
-        self.ends: list[float] = []
-        self()
+    def steps() -> None:
+        model.train()
+        strategy.dataloader = batches
+        strategy.training_epoch()
 
-    def _note(self) -> None:
-        self.ends.append(time.process_time())
-
-    def __call__(self) -> float:
-        """Train, and return the CPU seconds of an epoch, the first one left out."""
-        self.ends.clear()
-        self.strategy.train_step(0, [self.experience])
-        return (self.ends[-1] - self.ends[0]) / (EPOCHS - 1)
+    return steps
 
 
-def timed(work: Callable[[], Any]) -> float:
-    """Return the CPU seconds that something takes."""
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
-def compare(title: str, arms: Mapping[str, Callable[[], float]], rounds: int) -> None:
-    """Let the arms take turns and print their seconds, and their ratios to the first one."""
-    seconds: dict[str, list[float]] = {name: [] for name in arms}
-    for turn in range(rounds + 1):
-        for name, arm in arms.items():
-            used = arm()
-            if turn:  # the first round fills caches
-                seconds[name].append(used)
-    first = next(iter(arms))
+def report(title: str, seconds: Seconds) -> dict[str, str]:
+    """Print the arms' seconds, and return their ratios to the first one."""
+    first = next(iter(seconds))
+    ratios = {name: spread(pairs(seconds, name, first)) for name in seconds}
     print(title)
     for name, values in seconds.items():
-        pairs = [a / b for a, b in zip(values, seconds[first], strict=True)]
-        print(
-            f"{name:>16}  {statistics.median(values):7.3f} s  ratio to {first} "
-            f"{statistics.median(pairs):6.3f} ({min(pairs):.3f} .. {max(pairs):.3f})"
-        )
+        print(f"{name:>16}  {spread(values, 3)} s, to {first} {ratios[name]}")
+    return ratios
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--samples", type=int, default=256, help="images (256)")
     parser.add_argument("--batch", type=int, default=32, help="images a batch (32)")
     parser.add_argument("--side", type=int, default=64, help="their size in px (64)")
+    parser.add_argument("--slow", action="store_true", help="vmap and batches of one sample too")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     stream = random_stream(args.samples, args.side)
     size = f"{args.samples} images of {args.side} px, batches of {args.batch}"
-    ways = {name: partial(timed, work) for name, work in passes(stream, args.batch).items()}
-    compare(f"CPU seconds of a pass for importances, {size}", ways, args.rounds)
-    epochs: dict[str, Callable[[], float]] = {
-        "Naive": Epochs(stream, args.batch),
-        "EWC": Epochs(stream, args.batch, [EWC(1e-3, "online", n_samples=1)]),
-        "Avalanche's EWC": Epochs(stream, args.batch, [EWCPlugin(1e-3, "online", 1.0)]),
+    ways = passes(stream, args.batch)
+    chosen = {name: ways[name] for name in ways if args.slow or name in ("batches", "samples")}
+    found = take_turns(chosen, args.rounds)
+    passing = report(f"CPU seconds of a pass for importances, {size}", found)
+    steps = {
+        "Naive": steps_of(stream, args.batch),
+        "EWC": steps_of(stream, args.batch, [EWC(1e-3, "online", n_samples=1)]),
+        "Avalanche": steps_of(stream, args.batch, [EWCPlugin(1e-3, "online", 1.0)]),
     }
-    compare(f"CPU seconds of a training epoch, {size}", epochs, args.rounds)
+    training = report(f"CPU seconds of {BATCHES} steps", take_turns(steps, args.rounds))
+    measured = (
+        f"its importance pass over single samples takes {passing['samples']} times the CPU time of "
+        f"Avalanche's over whole batches (ResNet-18, {size}); its training step "
+        f"{training['EWC']} of plain fine-tuning, Avalanche's {training['Avalanche']}"
+    )
+    print_row("EWC", "perf/fisher.py", measured)
 
 
 if __name__ == "__main__":

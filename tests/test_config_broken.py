@@ -229,7 +229,7 @@ SECTIONS = {
     ),
     "amp is a word": (
         GOOD + "amp = 'fast'",
-        r"amp: expected true, false, 'bfloat16' or .*got 'fast'",
+        r"amp: expected true, false, 'bfloat16', 'float16' or 'auto'.*got 'fast'",
     ),
     "num_workers": (
         GOOD + "num_workers = -1",

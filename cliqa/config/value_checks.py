@@ -52,8 +52,8 @@ TEXT_OR_DICT = expect(
     "a path or dict(path=...)", lambda value: isinstance(value, dict) or TEXT(value) is None
 )
 PRECISION = expect(
-    "true, false, 'bfloat16' or 'float16'",
-    lambda value: isinstance(value, bool) or value in ("bfloat16", "float16"),
+    "true, false, 'bfloat16', 'float16' or 'auto'",
+    lambda value: isinstance(value, bool) or value in ("bfloat16", "float16", "auto"),
 )
 
 EVERY = expect(

@@ -19,6 +19,7 @@ from cliqa.engine.loggers.run_logger import Audience
 from cliqa.engine.plugins import check_room
 from cliqa.engine.run import Run
 from cliqa.engine.targets import Targets
+from cliqa.training.loop.precision import AUTO
 from cliqa.training.views.trace import gate_rows
 from cliqa.utils.logging import get_logger
 from cliqa.utils.progress import EVERY, duration, progress_lines
@@ -46,6 +47,10 @@ def train_stream(parts: Parts, run: Run, stop_after: int | None = None) -> dict[
         return evaluate_stream(parts, run, index, learnt(index), names)
 
     run.start(strategy, benchmark, labels, partial(catch_up, strategy, run, tested, evaluate))
+    if parts.config.get("amp") == AUTO:
+        note = f"amp='auto': computed in {strategy.precision.computation}"
+        logger.info("%s", note)
+        run.notes = [*run.notes, note]
     check_room(strategy, len(steps) - run.next_step)
     if run.moved:  # into a folder whose loggers have seen nothing of it
         Audience(strategy.evaluator.loggers).earlier(run.epochs, run.evaluations)

@@ -79,6 +79,17 @@ def rehearse(parts: Parts) -> None:
                 _try(parts, images, f"test {_inputs(parts)} of {name}")
 
 
+def choose_precision(parts: Parts) -> None:
+    """Let a measurement choose the precision, with ``amp="auto"``; before the first checkpoint.
+
+    A run that goes on from a checkpoint then takes that one's choice.
+    """
+    names = [name for name in parts.benchmark.names if name not in absent_of(parts.benchmark)]
+    if names and parts.strategy.precision.measures:
+        with unchanged(parts.model):
+            parts.strategy.choose_precision(parts.benchmark.dataset(names[0], "train")[0][0])
+
+
 def absent_of(benchmark: CLScenario) -> set[str]:
     """Return the data sets of a stream that were learnt before and are not there any more."""
     return set(getattr(benchmark, "absent", ()))

@@ -16,7 +16,7 @@ from cliqa.engine.interrupts import memory_advice, stop_on_signals
 from cliqa.engine.loggers.opening import describe_run
 from cliqa.engine.loggers.run_logger import Audience
 from cliqa.engine.options import RunOptions
-from cliqa.engine.rehearsal import rehearse
+from cliqa.engine.rehearsal import choose_precision, rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import resamples, run_folder, with_command_line
 from cliqa.engine.work_dir.artifacts import WorkDir
@@ -69,6 +69,7 @@ def train(
         advice = partial(_memory_advice, parts.strategy, config["amp"])
         with numerics(config), memory_advice(advice):
             rehearse(parts)
+            choose_precision(parts)
     run = Run(
         folder,
         config,

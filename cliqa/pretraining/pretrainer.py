@@ -17,9 +17,9 @@ from cliqa.losses.qualiclip import QualiCLIPLoss
 from cliqa.models.arguments import check_least, check_positive, check_share
 from cliqa.pretraining.pairs import PairDataset
 from cliqa.pretraining.projection import QualityProjection
-from cliqa.training.loop.precision import Precision
+from cliqa.training.loop.precision import AUTO, Precision
 from cliqa.utils.device import check_workers
-from cliqa.utils.errors import CheckpointError, ModelError, first_line
+from cliqa.utils.errors import CheckpointError, ConfigError, ModelError, first_line
 from cliqa.utils.progress import Phase
 from cliqa.utils.seed import generator, seed_everything
 
@@ -57,7 +57,7 @@ class Pretrainer:
         rows: One row per finished epoch.
 
     Raises:
-        ConfigError: A number is out of range.
+        ConfigError: A number is out of range, or `amp` is ``"auto"``.
     """
 
     def __init__(
@@ -104,6 +104,11 @@ class Pretrainer:
             ],
             weight_decay=weight_decay,
         )
+        if amp == AUTO:
+            raise ConfigError(
+                "amp='auto': is measured for the steps of a stream, and a pretraining has others. "
+                "Set amp='bfloat16' or amp=False."
+            )
         self.precision = Precision(self.device, amp)
         self.rows: list[Row] = []
 

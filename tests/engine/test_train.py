@@ -23,6 +23,7 @@ from cliqa.engine.train import train
 from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.inference.evaluate import evaluate
 from cliqa.training.loop import steps
+from cliqa.training.loop.precision import Computation
 from cliqa.utils import io as cliqa_io
 from cliqa.utils.errors import (
     ArtifactError,
@@ -456,3 +457,18 @@ def test_a_missing_split_leaves_no_folder_behind(tiny_config: Config, tmp_path: 
     with pytest.raises(ConfigError, match="a has no test split"):
         run(tiny_config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_measured_precision_is_told_and_kept_by_a_resumed_run(
+    tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen, other = Computation("bfloat16", channels_last=True), Computation()
+    tiny_config["amp"] = "auto"
+    monkeypatch.setattr(steps, "fastest_step", lambda *_: (chosen, {chosen: 0.1, other: 0.2}))
+    results = run(tiny_config, tmp_path, stop_after=1)
+    assert "amp='auto': computed in bfloat16, channels last" in results["warnings"]
+    monkeypatch.setattr(steps, "fastest_step", lambda *_: (other, {chosen: 0.2, other: 0.1}))
+    again = run(tiny_config, tmp_path, resume="auto", stop_after=2)
+    assert "amp='auto': computed in bfloat16, channels last" in again["warnings"]
+    assert not any("float32" in line for line in again["warnings"])
+    assert "amp='auto': computed in bfloat16" in (tmp_path / "train.log").read_text()

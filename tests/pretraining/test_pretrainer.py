@@ -212,6 +212,7 @@ def test_other_states_are_refused(
         ({"clip_norm": -1.0}, "clip_norm must be above 0, got -1"),
         ({"lr_encoder": -1.0}, "lr_encoder must be >= 0, got -1"),
         ({"final_share": 2.0}, r"final_share must lie in 0\.\.1, got 2"),
+        ({"amp": "auto"}, r"amp='auto': is measured for the steps of a stream.*amp='bfloat16'"),
     ],
 )
 def test_wrong_numbers_are_refused(

@@ -133,8 +133,8 @@ def _machine_line(strategy: SupervisedTemplate, device: torch.device) -> str:
     else:
         threads = torch.get_num_threads()
         name = f"CPU ({processor_name()}), {threads} thread{'s' * (threads != 1)}"
-    amp = strategy.precision.amp
-    precision = f"mixed {strategy.precision.dtype}".replace("torch.", "") if amp else "float32"
+    mixed = "mixed " if strategy.precision.amp else ""
+    precision = f"{mixed}{strategy.precision.computation}"
     workers = strategy.options.num_workers
     readers = f"{workers} process{'es' * (workers != 1)} that read{'s' * (workers == 1)}"
     return f"{name}; {precision}; {readers if workers else 'images are read in this process'}"

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from cliqa.training.importance.sample_products import convolution_sums, product_sums
 from cliqa.training.loop.batching import model_output
 from cliqa.utils.errors import ModelError
 
@@ -128,13 +129,6 @@ class LayerGradients:
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 NORMS = (*BATCH_NORMS, nn.LayerNorm, nn.GroupNorm)
-FEW_PLACES = 6
-"""Up to this many positions, squares are summed over pairs of positions, without per-sample
-gradients: measured on convolutions of a ResNet-18."""
-CACHE = 2**20
-"""Bytes of gradients at a time on a CPU, to fit into its cache."""
-UNFOLDED = 2**26
-"""Bytes of a convolution's unfolded input at a time."""
 
 
 def layer_sums(
@@ -156,57 +150,12 @@ def layer_sums(
         shape = layer.weight.shape
         return {"weight": own.view(shape), "bias": bias.view(shape)}
     if isinstance(layer, nn.Conv2d):
-        return _convolution_sums(layer, value, slope, crops, power)
-    value, slope = (t.reshape(len(t), -1, t.shape[-1]).transpose(1, 2) for t in (value, slope))
-    value, slope = _joined(value, crops), _joined(slope, crops)  # (B, I, L) and (B, O, L)
-    bias = slope.sum(2).abs().pow(power).sum(0)
-    return {"weight": _products(slope, value, power), "bias": bias}
-
-
-def _convolution_sums(
-    layer: nn.Conv2d, value: Tensor, slope: Tensor, crops: int, power: int
-) -> dict[str, Tensor]:
-    """Return the sums of a convolution's weight and bias; see `layer_sums`."""
-    slope = slope.flatten(2)
-    places = layer.weight[0].numel() * layer.groups * slope.shape[2]
-    step = crops * max(1, UNFOLDED // (4 * places * crops))
-    total, bias = (
-        torch.zeros_like(layer.weight.detach()).flatten(1),
-        slope.new_zeros(len(layer.weight)),
-    )
-    padding: tuple[int, ...] = layer.padding  # type: ignore[assignment]
-    for some, inputs in zip(slope.split(step), value.split(step), strict=True):
-        spread = F.unfold(inputs, layer.kernel_size, layer.dilation, padding, layer.stride)
-        own, spread = _joined(some, crops), _joined(spread, crops)  # (b, O, L) and (b, I, L)
-        parts = zip(own.chunk(layer.groups, 1), spread.chunk(layer.groups, 1), strict=True)
-        products = [_products(one, other, power) for one, other in parts]
-        total += products[0] if len(products) == 1 else torch.cat(products)
-        bias += own.sum(2).abs().pow(power).sum(0)
-    return {"weight": total.view_as(layer.weight), "bias": bias}
-
-
-def _products(slope: Tensor, value: Tensor, power: int) -> Tensor:
-    """Return ``sum_b |slope_b value_b^T| ** power`` (O, I) of (B, O, L) and (B, I, L)."""
-    places = slope.shape[2]
-    if power == 2 and places <= FEW_PLACES:
-        first, second = torch.triu_indices(places, places, device=slope.device)
-        twice = 1 + (first != second).to(slope.dtype)[:, None, None]
-        slopes, values = (t.permute(2, 0, 1).contiguous() for t in (slope, value))  # (L, B, ...)
-        slopes = slopes[first] * slopes[second] * twice  # (pairs, B, O)
-        values = values[first] * values[second]  # (pairs, B, I)
-        return slopes.flatten(0, 1).T @ values.flatten(0, 1)
-    total = slope.new_zeros(slope.shape[1], value.shape[1])
-    size = 1 if slope.device.type == "cpu" else 64
-    size = max(size, CACHE // (4 * total.numel()))
-    for some, theirs in zip(slope.split(size), value.split(size), strict=True):
-        products = torch.bmm(some, theirs.transpose(1, 2))  # (b, O, I)
-        if power == 1:
-            total += products.abs_().sum(0)
-        elif len(products) == 1:
-            total.addcmul_(products[0], products[0])
-        else:
-            total += products.square_().sum(0)
-    return total
+        bias = _joined(slope.flatten(2), crops).sum(2).abs().pow(power).sum(0)
+        return {"weight": convolution_sums(layer, value, slope, crops, power), "bias": bias}
+    count = len(value) // crops
+    value, slope = (t.reshape(count, -1, t.shape[-1]) for t in (value, slope))  # (B, L, I), (.., O)
+    bias = slope.sum(1).abs().pow(power).sum(0)
+    return {"weight": product_sums(slope, value, power), "bias": bias}
 
 
 def is_known(layer: nn.Module) -> bool:

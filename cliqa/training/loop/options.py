@@ -20,7 +20,8 @@ class TrainingOptions:
         seed: The run's seed; an epoch's random numbers depend on it and on the epoch alone.
         num_workers: Worker processes that load images; 0 loads in the training process.
         amp: Train and evaluate in mixed precision: True (float16 on CUDA, bfloat16 on a CPU),
-            ``"bfloat16"`` or ``"float16"``.
+            ``"bfloat16"`` or ``"float16"``; ``"auto"``: what is fastest here, float32 included,
+            measured before the training.
         accumulate: Batches per optimizer step (gradient accumulation): ``train_mb_size=8`` and
             ``accumulate=4`` step as ``train_mb_size=32`` does, in a quarter of the memory. Batch
             normalisation, and losses that compare samples, still see a batch at a time.

@@ -39,6 +39,7 @@ class Resumable(Steps):
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "precision": self.precision.state_dict(),
+            **({"computed_in": self.precision.choice()} if self.precision.choice() else {}),
             "plugins": capture_plugins(self),
             "selection": self.selection.state_dict(),
             **({"pruning": pruning_of(self.model)} if pruning_of(self.model) else {}),
@@ -47,6 +48,8 @@ class Resumable(Steps):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load a state: the model and the plugins now, the rest when training resumes."""
         cut_channels(self, state.get("pruning", ()))
+        self.precision.adopt(state.get("computed_in"))
+        self.precision.arrange(self.model)
         self.model.load_state_dict(state["model"])
         restore_plugins(self, state["plugins"])
         self._pending = state

@@ -13,10 +13,15 @@ from torch import Tensor
 
 from cliqa.losses.ratings import wanted_by
 from cliqa.training.loop.batching import apply_model
+from cliqa.training.loop.fastest_step import fastest_step
+from cliqa.training.loop.precision import Computation
 from cliqa.training.loop.stream_data import StreamData, ratings_in
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.state import plugin_keys
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
 
 OF_ONE_BATCH = (
     "before_training_iteration",
@@ -65,6 +70,27 @@ class Steps(StreamData):
                 f"cl_strategy.accumulate={self.options.accumulate}: {found[0]} treats every batch "
                 "as an optimizer step. Set accumulate=1, or use one of this package's "
                 "plugins instead."
+            )
+
+    def choose_precision(self, image: Tensor) -> None:
+        """Let a measurement choose the precision, with ``amp="auto"`` before any training.
+
+        Args:
+            image: A training sample (...), which is repeated to a batch.
+        """
+        if not getattr(self, "needs_optimizer", True):
+            self.precision.use(Computation())  # it takes no training step
+        if self.precision.measures:
+            images = image.expand(self.train_mb_size, *image.shape).contiguous()
+            chosen, seconds = fastest_step(self.model, images, self.device)
+            self.precision.use(chosen)
+            self.precision.arrange(self.model)
+            shown = "; ".join(
+                f"{kind}: {1000 * seconds[kind]:.1f} ms" for kind in seconds if kind != chosen
+            )
+            logger.info(
+                "amp='auto': computes in %s (%.1f ms a pass when measured; %s)",
+                *(chosen, 1000 * seconds[chosen], shown),
             )
 
     @property

@@ -69,6 +69,7 @@ class StreamTemplate(Resumable):
         self.groups = groups
         self.on_epoch = on_epoch
         self.precision = Precision(self.device, options.amp)
+        self.precision.arrange(self.model)
         self.step_index = 0
         self.epochs_done = 0
         self.last_lr = float(self.optimizer.param_groups[0]["lr"])
@@ -213,11 +214,14 @@ class StreamTemplate(Resumable):
         **kwargs: object,
     ) -> None:
         self._start()
+        if self.precision.measures:
+            self.choose_precision(self.adapted_dataset[0][0])
         for epoch in range(self.epochs_done, self.train_epochs):
             if self.selection.stopped:
                 break
             seed_everything(self.options.seed, "step", self.step_index, "epoch", epoch)
             self._reset_loss()
+            self.precision.arrange(self.model)  # methods may have made weights anew
             set_training(self.model, True)  # Avalanche's own call thaws frozen statistics
             self._before_training_epoch(**kwargs)
             if self._stop_training:

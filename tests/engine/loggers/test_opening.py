@@ -29,7 +29,7 @@ def test_data_model_method_and_machine(tiny_config: dict[str, Any]) -> None:
     assert lines[4] == "method   Replay + EMA; AdamW, lr 0.001, batches of 8; seed 0"
     machine = " ".join(line.strip() for line in lines[5:-1])
     assert machine.startswith("machine  CPU (")
-    assert "1 thread; mixed bfloat16; images are read in this process" in machine
+    assert "1 thread; mixed bfloat16, channels last; images are read in this process" in machine
     assert " of weights; " in lines[-1]
     assert lines[-1].endswith(" GiB in use")
 

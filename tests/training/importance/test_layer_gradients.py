@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cliqa.training.importance import layer_gradients
+from cliqa.training.importance import sample_products
 from cliqa.training.importance.layer_gradients import LayerGradients, NotByLayerError
 
 Weights = dict[str, Tensor]
@@ -82,7 +82,7 @@ def test_every_layer_equals_one_backward_pass_a_sample(name: str, power: int) ->
 def test_however_the_work_is_cut(limit: int, power: int, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     for name in ("CACHE", "UNFOLDED", "FEW_PLACES"):
-        monkeypatch.setattr(layer_gradients, name, limit)
+        monkeypatch.setattr(sample_products, name, limit)
     model = nn.Sequential(nn.Conv2d(4, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 2, 3))
     assert_close(*both_ways(model, torch.randn(IMAGES), power))
 

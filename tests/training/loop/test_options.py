@@ -17,7 +17,10 @@ from cliqa.utils.errors import ConfigError
         ({"num_workers": 1.5}, r"num_workers: expected an integer"),
         ({"validate_every": -2}, r"validate_every: expected an integer >= 0"),
         ({"accumulate": 0}, r"cl_strategy\.accumulate: expected an integer >= 1, got 0"),
-        ({"amp": "half"}, r"amp: expected True, False, 'bfloat16' or 'float16', got 'half'"),
+        (
+            {"amp": "half"},
+            r"amp: expected True, False, 'bfloat16', 'float16' or 'auto', got 'half'",
+        ),
         (
             {"keep_best": "val_srcc"},
             r"keep_best: expected True or False: whether .*, got 'val_srcc'",

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cliqa.training.loop.precision import Precision
+from cliqa.training.loop.precision import Computation, Precision
 from cliqa.utils.errors import ConfigError
 
 CPU = torch.device("cpu")
@@ -130,3 +130,58 @@ def test_on_cuda_an_overflow_skips_the_step() -> None:
     precision.backward(model(torch.ones(1, 4, device="cuda")).sum() * float("inf"), optimizer)
     precision.step(optimizer)
     assert torch.equal(model.weight, before)
+
+
+def convolutions() -> nn.Sequential:
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Flatten()
+    return nn.Sequential(*layers, nn.Linear(4 * 36, 1))
+
+
+def lies_last(model: nn.Sequential) -> bool:
+    return bool(model[2].weight.is_contiguous(memory_format=torch.channels_last))
+
+
+def test_mixed_precision_lays_convolutions_out_with_the_channels_last() -> None:
+    model, plain = convolutions(), convolutions()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for amp, last in ((False, False), (True, True)):
+        precision = Precision(CPU, amp)
+        precision.arrange(model)
+        assert lies_last(model) is last
+    assert [p for group in optimizer.param_groups for p in group["params"]] == [*model.parameters()]
+    for name, value in plain.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value)
+    model.load_state_dict(plain.state_dict())
+    assert lies_last(model)  # values are copied into it
+    precision.adopt(None)
+    precision.arrange(model)
+    assert not lies_last(model)
+
+
+def test_a_measured_choice_is_kept_and_adopted() -> None:
+    precision = Precision(CPU, "auto")
+    assert (precision.measures, precision.amp, precision.choice()) == (True, False, {})
+    precision.use(Computation("bfloat16", channels_last=True))
+    assert (precision.measures, precision.dtype) == (False, torch.bfloat16)
+    again = Precision(CPU, "auto")
+    again.adopt(precision.choice())
+    assert again.computation == precision.computation
+    assert not again.measures
+    assert str(again.computation) == "bfloat16, channels last"
+    again.use(Computation())  # float32 can be a choice, too
+    third = Precision(CPU, "auto")
+    third.adopt(again.choice())
+    assert (third.measures, str(third.computation)) == (False, "float32")
+
+
+def test_a_run_from_before_layouts_goes_on_in_its_own() -> None:
+    mixed, plain = Precision(CPU, True), Precision(CPU, False)
+    assert mixed.choice() == {"amp": "bfloat16", "channels_last": True}
+    assert plain.choice() == {}
+    for precision in (mixed, plain):
+        precision.adopt(None)
+        assert not precision.computation.channels_last
+    assert mixed.amp
+    mixed.adopt({"amp": "bfloat16", "channels_last": True})
+    assert mixed.computation.channels_last

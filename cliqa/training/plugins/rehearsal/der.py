@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from cliqa.models.arguments import check_least
 from cliqa.registry import PLUGINS
 from cliqa.training.loop.batching import batch_places
 from cliqa.training.loop.stream_data import ratings_in
+from cliqa.training.plugins.rehearsal.joined_pass import JoinedPass
 from cliqa.training.plugins.rehearsal.memory import SampleMemory, joined_samples
 from cliqa.training.plugins.rehearsal.selection import outputs_over
 from cliqa.training.strategy import Strategy
@@ -27,8 +29,10 @@ class DER(SampleMemory):
     ``alpha * MSE(outputs then, outputs now)`` of one memory batch (eq. 5), and with beta > 0
     ``beta * task loss`` of a second one (DER++, eq. 6). The memory is a reservoir (Vitter, 1985)
     over all training samples, filled after every step: a sample is offered once per epoch. The
-    stored outputs are those of the training step, of the augmented sample in training mode. Memory
-    batches are separate forward passes.
+    stored outputs are those of the training step, of the augmented sample in training mode. Where
+    no layer compares samples, new and memory batches share one forward pass, which gives the same
+    outputs; where batch normalisation is trained, the two memory batches share a pass of their own
+    (`JoinedPass`).
 
     With another `policy` or `selection` the memory is filled when an experience ends, as that of
     `Replay`, and the stored outputs are those of the model then, with the evaluation transform.
@@ -72,6 +76,8 @@ class DER(SampleMemory):
         self._seen = 0  # samples offered so far
         self._output = torch.zeros(0)  # (M,) or (M, K) float32; NaN where a head had no unit yet
         self._batches: Iterator[tuple[list[Any], Tensor]] = iter(())
+        self._now: list[tuple[list[Any], Tensor]] = []  # this step's, with the stored outputs
+        self._pass = JoinedPass(self)
 
     # ---------------------------------------------------------------- hooks
 
@@ -87,18 +93,29 @@ class DER(SampleMemory):
     def before_training_epoch(self, strategy: Strategy, **_: object) -> None:
         """Start loading memory batches, unless the memory is empty."""
         terms = (self.alpha > 0) + (self.beta > 0)
+        self._pass.start(strategy)
         self._batches = self._drawn(strategy, terms) if terms and len(self) else iter(())
+
+    def before_forward(self, strategy: Strategy, **_: object) -> None:
+        """Draw a memory batch for each term; they join the new batch where that is the same."""
+        terms = (self.alpha > 0) + (self.beta > 0)
+        self._now = list(islice(self._batches, terms))
+        self._pass.before(strategy, [batch for batch, _ in self._now])
+
+    def after_forward(self, strategy: Strategy, **_: object) -> None:
+        """Keep the memory's outputs apart from the new batch's."""
+        self._pass.after(strategy)
 
     def before_backward(self, strategy: Strategy, **_: object) -> None:
         """Add the terms of the memory to the loss."""
-        if self.alpha > 0 and (drawn := next(self._batches, None)) is not None:
-            batch, stored = drawn
-            distance = output_distance(strategy.output_of(batch), stored)
-            strategy.loss = strategy.loss + self.alpha * distance
-        if self.beta > 0 and (drawn := next(self._batches, None)) is not None:
-            batch, _stored = drawn
+        drawn = list(zip(self._now, self._pass.outputs(strategy), strict=True))
+        if drawn and self.alpha > 0:
+            (_batch, stored), outputs = drawn.pop(0)
+            strategy.loss = strategy.loss + self.alpha * output_distance(outputs, stored)
+        if drawn:
+            (batch, _stored), outputs = drawn.pop(0)
             targets = batch[1].to(strategy.device)
-            task = strategy.task_loss(strategy.output_of(batch), targets, ratings_in(batch))
+            task = strategy.task_loss(outputs, targets, ratings_in(batch))
             strategy.loss = strategy.loss + self.beta * task
 
     def after_training_iteration(self, strategy: Strategy, **_: object) -> None:
