@@ -100,7 +100,7 @@ def test_what_cannot_be_read(
     with pytest.raises(ArtifactError, match=r"model\.json is damaged .*Write the model again"):
         OpenVinoModel(tmp_path / "model.xml")
     (tmp_path / "model.json").write_text('{"precision": "fp8"}')
-    with pytest.raises(ConfigError, match=r"must be one of 'fp32', 'bf16', 'int8', got 'fp8'"):
+    with pytest.raises(ConfigError, match=r"must be one of 'fp32', 'bf16', 'int8', 'int8-bf16', got 'fp8'"):
         OpenVinoModel(tmp_path / "model.xml")
     (tmp_path / "model.json").unlink()
     (tmp_path / "model.xml").write_text("<net>")
