@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 COMMANDS = {
     "training_overhead": "perf/training_overhead.py",
+    "quantization": "perf/quantization.py",
 }
 """By name, the scripts with their arguments."""
 

@@ -158,6 +158,7 @@ def test_openvino_takes_part(tiny_run: Path, tmp_path: Path) -> None:
         "openvino-fp32",
         "openvino-bf16",
         "openvino-int8",
+        "openvino-int8-bf16",
     ]
     same = outcome.rows[1]
     assert same.test_quality == pytest.approx(outcome.rows[0].test_quality, abs=1e-6)
