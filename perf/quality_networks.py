@@ -25,9 +25,9 @@ TORCHVISION = {
 """The last maps of a backbone, and their channels."""
 
 STEPS = {
-    "resnet18": 100,
+    "resnet18": 60,
     "mobilenet_v3_small": 1500,
-    "efficientnet_b0": 200,
+    "efficientnet_b0": 100,
     "efficientnet_lite0": 250,
 }
 """Steps of the fit, of 16 crops each."""
