@@ -25,7 +25,7 @@ TORCHVISION = {
 """The last maps of a backbone, and their channels."""
 
 STEPS = {
-    "resnet18": 60,
+    "resnet18": 40,
     "mobilenet_v3_small": 1500,
     "efficientnet_b0": 100,
     "efficientnet_lite0": 250,

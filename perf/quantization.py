@@ -91,13 +91,21 @@ def stock(source: Path, target: Path, batches: Sequence[Tensor], how: tuple[Any,
     return target.stat().st_size
 
 
-def make_arms(model: nn.Module, folder: Path, images: list[Tensor], size: int) -> Arms:
+def make_arms(
+    model: nn.Module, folder: Path, images: list[Tensor], size: int, wanted: Sequence[str]
+) -> Arms:
     """Return functions and the bytes of their files, by name; print what was tried."""
+
+    def leaves_out(name: str) -> bool:
+        return bool(wanted) and name not in wanted
+
     source = folder / "model.onnx"
     export_onnx(model, source, channels=3, size=(size, size), metadata={}, tolerance=1e-4)
     before = source.stat().st_size
     arms: Arms = {EAGER: (model, before), FLOAT32: (onnx_forward(source, 1), before)}
     for place, (name, how) in enumerate(STOCK.items()):
+        if leaves_out(name):
+            continue
         file = folder / f"stock{place}.onnx"
         written = stock(source, file, images, how)
         arms[name] = onnx_forward(file, 1), written
@@ -105,15 +113,20 @@ def make_arms(model: nn.Module, folder: Path, images: list[Tensor], size: int) -
         f"onnxruntime int8, {part} in float": (part,) for part in parts_to_try(model)
     }
     for name, parts in own.items():
+        if leaves_out(name):
+            continue
         file = folder / f"{name.replace(' ', '_')}.onnx"
         report = convert(source, file, "onnxruntime", "int8", lambda: images, parts)
         print(f"{name}: {report.choice or report.fidelity}", flush=True)
         arms[name] = onnx_forward(file, 1), report.bytes_after
     for precision in OPENVINO:
+        if leaves_out(f"OpenVINO {precision}"):
+            continue
         file = folder / f"{precision}.xml"
         report = convert(source, file, "openvino", precision, lambda: images)
         arms[f"OpenVINO {precision}"] = open_exported(file, 1), report.bytes_after
-    arms["OpenVINO bf16, any batch"] = any_batch(folder / "bf16.xml"), arms["OpenVINO bf16"][1]
+    if (folder / "bf16.xml").is_file():
+        arms["OpenVINO bf16, any batch"] = any_batch(folder / "bf16.xml"), arms["OpenVINO bf16"][1]
     return arms
 
 
@@ -163,7 +176,8 @@ def operators(folder: Path, batch: Tensor) -> Iterator[str]:
     files = {"float32": "model.onnx", "int8, its own quantizer": "stock0.onnx"}
     files |= {"int8": "onnxruntime_int8.onnx"}
     stem = "onnxruntime_int8,_stem_in_float.onnx"
-    files |= {"int8, stem in float": stem} if (folder / stem).is_file() else {}
+    files |= {"int8, stem in float": stem}
+    files = {name: file for name, file in files.items() if (folder / file).is_file()}
     times = {name: operator_times(folder / file, batch) for name, file in files.items()}
     yield f"| batch {len(batch)}, ms | {' | '.join(times)} |"
     yield "|---" * (1 + len(times)) + "|"
@@ -208,19 +222,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--fitted", type=Path, help="folder that keeps the fitted networks")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--images", type=int, default=256, help="to compare on")
+    parser.add_argument("--calibration", type=int, default=96, help="images")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--forms", nargs="+", default=[], help="their names (default: all)")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     onnxruntime.set_default_logger_severity(4)
     train, test = pictures(args.photos)
     random = np.random.default_rng(7)
     images, scores = degraded(random, test, args.size, args.images)
-    calibration = [degraded(random, train, args.size, 16)[0] for _ in range(6)]
+    calibration = [degraded(random, train, args.size, 16)[0] for _ in range(args.calibration // 16)]
     for arch in args.models:
         model = fitted(arch, args.fitted, train, args.size)
         print(f"\n{arch}, {args.size} px, one thread", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            arms = make_arms(model, Path(folder), calibration, args.size)
+            arms = make_arms(model, Path(folder), calibration, args.size, args.forms)
             plan = {1: 5, 16: 1}
             times = {n: measure(arms, images[:n], args.rounds, each) for n, each in plan.items()}
             for line in report(arms, times, list(images.split(16)), scores):
