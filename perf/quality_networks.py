@@ -106,7 +106,7 @@ def _one(random: np.random.Generator, pool: list[Image.Image], size: int) -> tup
     """Return a degraded crop and its score."""
     image = pool[random.integers(len(pool))]
     width, height = image.size
-    left, top = random.integers(0, width - size + 1), random.integers(0, height - size + 1)
+    left, top = (int(random.integers(0, edge - size + 1)) for edge in (width, height))
     image = image.crop((left, top, left + size, top + size))
     severity, kind = random.random(), random.integers(3)
     if kind == 0:
