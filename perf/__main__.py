@@ -27,6 +27,7 @@ COMMANDS = {
     "precision": "perf/precision.py config/koniq_hyperiqa.py --cfg-options model.pretrained=False",
     "large_streams": "perf/large_streams.py",
     "many_experiences": "perf/many_experiences.py",
+    "quantization": "perf/quantization.py",
 }
 """By name, the scripts with their arguments."""
 

@@ -112,8 +112,20 @@ def add_quantize(commands: Commands) -> None:
         "of its stream. Where eight bits do harm, layers or activations get more.",
     )
     parser.add_argument("model", help="work_dir, checkpoint or .onnx file")
-    parser.add_argument("--precision", choices=("int8", "fp16", "bf16"), default="int8")
+    parser.add_argument(
+        "--precision",
+        choices=("int8", "fp16", "bf16", "int8-bf16"),
+        default="int8",
+        help="bf16 and int8-bf16 (depthwise convolutions in bfloat16) are of openvino",
+    )
     parser.add_argument("--backend", choices=("onnxruntime", "openvino"), default="onnxruntime")
+    parser.add_argument(
+        "--in-float",
+        nargs="+",
+        default=[],
+        metavar="PART",
+        help="parts that stay in float: stem, depthwise, squeeze-excite (of onnxruntime int8)",
+    )
     parser.add_argument("--images", help="folder of images to calibrate with instead")
     parser.add_argument("--count", type=int, default=128, help="images to look at (default: 128)")
     parser.add_argument("--dataset-root", help="where the stream's data lie now")
@@ -135,6 +147,7 @@ def quantize(args: argparse.Namespace) -> None:
         images=args.images,
         count=args.count,
         dataset_root=args.dataset_root,
+        in_float=args.in_float,
     )
     print("\n".join(lines))
 

@@ -23,7 +23,7 @@ from cliqa.deploy.search.auto_optimizer import Artifact, Outcome
 from cliqa.deploy.search.auto_optimizer import AutoOptimizer as Search
 from cliqa.deploy.search.options import DeployOptions
 from cliqa.deploy.search.pareto import Budget
-from cliqa.deploy.search.recipes import BASELINE, Recipe, standard_recipes
+from cliqa.deploy.search.recipes import BASELINE, Recipe, parts_to_try, standard_recipes
 from cliqa.engine.work_dir.checkpoints import find_checkpoint
 from cliqa.models.fake_quantization import remove_rounding
 from cliqa.utils.errors import ConfigError
@@ -37,6 +37,7 @@ Batches = Tensor | Iterable[Any]
 
 DTYPES = {
     "int8": "int8",
+    "int8-bf16": "int8-bf16",
     "float16": "fp16",
     "fp16": "fp16",
     "bfloat16": "bf16",
@@ -76,7 +77,7 @@ def quantize_model(
     Args:
         model: What `train` returned, a work_dir, a checkpoint or an exported file; or a network in
             memory: images (B, C, H, W) -> scores (B,) or logits (B, K).
-        dtype: ``"int8"``, ``"float16"``, or with OpenVINO ``"bfloat16"``.
+        dtype: ``"int8"``, ``"float16"``, or with OpenVINO ``"bfloat16"`` or ``"int8-bf16"``.
         images: Of a network: preprocessed training images, up to 128 of which ranges are measured
             and the two models compared on. Of a run they are read from its stream.
         out: The file; by default beside the run's, and of a network ``model_int8.onnx`` (or so)
@@ -250,6 +251,7 @@ class AutoOptimizer(Search):
         check_output_folder(folder, "out")
         folder.mkdir(parents=True, exist_ok=True)
         self.rows = []
+        self.recipes = standard_recipes((), self.backends, parts=parts_to_try(model))
         made = _Networks(model, batches_of(images), folder)
 
         def quality(artifact: Artifact) -> tuple[float, None]:
@@ -279,7 +281,9 @@ class _Networks:
         if (recipe.backend, recipe.precision) == ("onnxruntime", "fp32"):
             return Artifact(open_exported(whole), whole.stat().st_size, whole)
         path = self.folder / f"{recipe.key}{SUFFIXES[recipe.backend]}"
-        report = convert(whole, path, recipe.backend, recipe.precision, lambda: self.batches)
+        report = convert(
+            whole, path, recipe.backend, recipe.precision, lambda: self.batches, recipe.parts
+        )
         return Artifact(open_exported(path), report.bytes_after, path)
 
     def _as_it_is(self) -> Artifact:

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 
 from cliqa.compress.deployments import Deployments, can_be_made
+from cliqa.compress.operator_report import against_float32, operators_table
 from cliqa.config.trust import trusting
 from cliqa.deploy.search.auto_optimizer import STATE, AutoOptimizer, Outcome
 from cliqa.deploy.search.options import DeployOptions, check_libraries, deploy_options
 from cliqa.deploy.search.pareto import RecipeResult
-from cliqa.deploy.search.recipes import Recipe, standard_recipes
+from cliqa.deploy.search.recipes import Recipe, parts_to_try, standard_recipes
 from cliqa.engine.sections import run_folder
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, sha256_of
 from cliqa.engine.work_dir.holding import only_one
@@ -85,7 +86,7 @@ def _search(own: Deployments, style: Style) -> Outcome:
     optimizer = AutoOptimizer(
         asked.target,
         asked.limits,
-        standard_recipes(asked.prunings, backends, asked.distil),
+        standard_recipes(asked.prunings, backends, asked.distil, parts_to_try(own.network)),
         rounds=asked.rounds,
         folder=own.folder,
         fingerprint={**_fingerprint(own.checkpoint, asked), "data": own.data.digests()},
@@ -137,6 +138,7 @@ def _write(outcome: Outcome, own: Deployments, batch: torch.Tensor, style: Style
     """Write the table and the figure, and log them."""
     folder = own.folder
     table = deployments_table(outcome, own.measure)
+    operators = operators_table(outcome, batch, own.options.threads)
     about = {
         "checkpoint": f"{own.checkpoint.parent.name}/{own.checkpoint.name}",  # no local folders
         "processor": processor_name(),
@@ -151,16 +153,20 @@ def _write(outcome: Outcome, own: Deployments, batch: torch.Tensor, style: Style
         "best": None if outcome.best is None else outcome.best.recipe.key,
         "front": [row.recipe.key for row in outcome.front],
         "rows": [{"key": row.recipe.key, **row.to_row()} for row in outcome.rows],
+        "operators": None if operators is None else [operators.header, *operators.rows],
     }
     write_json(folder / f"{NAME}.json", about)
     notes = _notes(outcome, own, batch)
-    write_text(folder / f"{NAME}.md", f"{render(table, 'markdown')}\n{notes}\n")
+    below = f"\n{render(operators, 'markdown')}" if operators is not None else ""
+    write_text(folder / f"{NAME}.md", f"{render(table, 'markdown')}\n{notes}\n{below}")
     write_text(folder / f"{NAME}.csv", render(table, "csv"))
     label = LABELS.get(own.measure, own.measure)
     figure = draw_pareto(outcome.rows, outcome.front, outcome.best, label)
     save_figure(figure, folder / f"{NAME}.png")
     shown = notes if style == "text" else render_notes(notes.splitlines(), style)
     report = f"{render(table, style)}\n{shown}"
+    if operators is not None:
+        report += f"\n\n{render(operators, style)}"
     if style in ("latex", "html"):
         write_text(folder / f"{NAME}{SUFFIXES[style]}", report)
     for line in report.splitlines():
@@ -226,6 +232,7 @@ def _notes(outcome: Outcome, own: Deployments, batch: torch.Tensor) -> str:
         + "".join(
             f"{'; '.join(recipes)}: {note}\n" for note, recipes in _recipes_by_note(outcome).items()
         )
+        + "".join(f"{line}\n" for line in [against_float32(outcome)] if line)
         + outcome.verdict()
     )
 

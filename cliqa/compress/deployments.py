@@ -52,6 +52,7 @@ class Deployments:
         split: The images that a choice is made by: ``"val"``, or ``"test"`` where a data set has no
             validation split.
         data: The record of the test sets.
+        network: The network that is deployed.
 
     Raises:
         CliqaError: The checkpoint is none of a run, or its data are missing.
@@ -74,6 +75,7 @@ class Deployments:
         self.split = self._split()
         own = self._evaluation(None, "test")
         self.data = own.record
+        self.network = deployed_of(self.state)[1]
         self.measure = "accuracy" if own.data.kind == "classes" else "srcc"
         self._batches: list[Tensor] | None = None
         self._current: set[Path] = set()  # float32 files of these very weights
@@ -101,9 +103,11 @@ class Deployments:
                 open_exported(source, self.options.threads), source.stat().st_size, source
             )
         path = self.folder / f"{recipe.key}{SUFFIXES[recipe.backend]}"
-        report = convert(source, path, recipe.backend, recipe.precision, lambda: self.batches)
+        report = convert(
+            source, path, recipe.backend, recipe.precision, lambda: self.batches, recipe.parts
+        )
         note = ""
-        if recipe.precision == "int8":
+        if recipe.precision.startswith("int8"):
             note = "; ".join(filter(None, [report.choice, f"to float32: {report.fidelity}"]))
         return Artifact(open_exported(path, self.options.threads), report.bytes_after, path, note)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from cliqa.compress.export import default_out, export_unless_present
 from cliqa.config.trust import built_from
 from cliqa.deploy.backends import SUFFIXES, convert
 from cliqa.deploy.onnx.file import PIXELS, read_metadata
+from cliqa.deploy.onnx.integer_forms import PARTS
 from cliqa.deploy.onnx.mixed_precision import FEWEST, HELD_BACK
 from cliqa.deploy.search.recipes import PRECISIONS
 from cliqa.engine.work_dir.checkpoints import find_checkpoint
@@ -30,6 +31,7 @@ def quantize_model(
     images: str | Path | None = None,
     count: int = 128,
     dataset_root: str | Path | None = None,
+    in_float: Sequence[str] = (),
 ) -> list[str]:
     """Write a model in fewer bits.
 
@@ -37,11 +39,13 @@ def quantize_model(
         model: A work_dir or checkpoint, which is exported first unless its export lies there, or an
             ONNX file of this package.
         out: The file to write; None for ``model_int8.onnx`` (or so) beside the exported one.
-        precision: ``"int8"``, ``"fp16"`` or ``"bf16"``.
+        precision: ``"int8"``, ``"fp16"``, ``"bf16"`` or ``"int8-bf16"``.
         backend: ``"onnxruntime"`` or ``"openvino"``.
         images: A folder of images to calibrate with; None for training images of the stream.
         count: How many of them.
         dataset_root: Where the stream's data lie, if not where the run read them.
+        in_float: Parts that onnxruntime's int8 leaves in float: ``"stem"``, ``"depthwise"``,
+            ``"squeeze-excite"``.
 
     Returns:
         The lines that the tool prints: the attempts and the file.
@@ -50,6 +54,7 @@ def quantize_model(
         CliqaError: The model, the data or an argument is wrong, or a library is missing.
     """
     _check(out, precision, backend, count)
+    _check_parts(in_float, precision, backend)
     source = Path(model)
     checkpoint = None if source.suffix == ".onnx" else find_checkpoint(model)
     source = source if checkpoint is None else default_out(checkpoint)
@@ -68,7 +73,7 @@ def quantize_model(
         with built_from(source):
             return _batches(metadata, source, checkpoint, images, count, dataset_root)
 
-    return convert(source, target, backend, precision, calibration).lines()
+    return convert(source, target, backend, precision, calibration, in_float).lines()
 
 
 def _check(out: str | Path | None, precision: str, backend: str, count: int) -> None:
@@ -90,6 +95,22 @@ def _check(out: str | Path | None, precision: str, backend: str, count: int) -> 
             f"--count {count}: too few images to compare on, for every {HELD_BACK}th is held back. "
             f"Give {fewest} or more; some 100 are good."
         )
+
+
+def _check_parts(in_float: Sequence[str], precision: str, backend: str) -> None:
+    """Refuse parts to leave in float where they are not asked for, or unknown.
+
+    Raises:
+        ConfigError: With what can be given.
+    """
+    if in_float and (backend, precision) != ("onnxruntime", "int8"):
+        raise ConfigError(
+            f"--in-float is of onnxruntime int8, got {backend} {precision}. Leave it out; "
+            "--backend openvino --precision int8-bf16 leaves depthwise convolutions in float."
+        )
+    for part in in_float:
+        if part not in PARTS:
+            raise ConfigError(f"--in-float {part}: must be among {', '.join(PARTS)}.")
 
 
 def _batches(

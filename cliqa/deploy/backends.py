@@ -50,6 +50,7 @@ def convert(
     backend: str,
     precision: str,
     images: Callable[[], Sequence[Tensor]],
+    in_float: Sequence[str] = (),
 ) -> ConversionReport:
     """Write an ONNX file in another precision, or as another backend's.
 
@@ -57,17 +58,19 @@ def convert(
         source: An ONNX file in float32.
         target: The file to write.
         backend: ``"onnxruntime"`` or ``"openvino"``.
-        precision: ``"int8"``; ``"fp16"`` of ONNX Runtime; ``"fp32"`` or ``"bf16"`` of OpenVINO.
+        precision: ``"int8"``; ``"fp16"`` of ONNX Runtime; ``"fp32"``, ``"bf16"`` or ``"int8-bf16"``
+            of OpenVINO.
         images: Called for preprocessed images (B, C, H, W), if the conversion needs any: to
             calibrate with, and to compare on.
+        in_float: Parts that stay in float, of ONNX Runtime's int8: see `quantize_mixed_precision`.
 
     Raises:
         CliqaError: The file, the images or an argument is wrong, or a library is missing.
     """
     if backend == "openvino":
-        if precision == "int8":
-            return quantize_openvino(source, target, images())
+        if precision in ("int8", "int8-bf16"):
+            return quantize_openvino(source, target, images(), precision)
         return to_openvino(source, target, precision)
     if precision == "fp16":
         return to_float16(source, target, images())
-    return quantize_mixed_precision(source, target, images())
+    return quantize_mixed_precision(source, target, images(), in_float)

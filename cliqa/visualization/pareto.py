@@ -11,7 +11,7 @@ from cliqa.deploy.search.pareto import RecipeResult
 from cliqa.deploy.search.recipes import PRECISIONS
 from cliqa.visualization.style import INK, MUTED, PAGE, color, marker, new_figure, styled
 
-ORDER = ("fp32", "fp16", "bf16", "int8")
+ORDER = ("fp32", "fp16", "bf16", "int8", "int8-bf16")
 """Precisions in the order of their colours."""
 
 

@@ -92,9 +92,11 @@ def test_the_table_says_what_was_measured_and_on_what(done: tuple[Any, Path]) ->
     assert about["measure"] == "srcc"
     assert about["chosen_on"] == "val"
     assert about["best"] == outcome.best.recipe.key
+    assert about["operators"][0][:2] == ["operator", "onnxruntime fp32: ms"]
     assert [row["key"] for row in about["rows"]] == [row.recipe.key for row in outcome.rows]
     text = (folder / "deployments.md").read_text()
-    for part in (about["processor"], "1 thread(s), 1 image(s)", "validation split alone", "chosen"):
+    said = (about["processor"], "1 thread(s), 1 image(s)", "validation split alone", "chosen")
+    for part in (*said, "Time by operator", "onnxruntime fp32"):
         assert part in text
     with (folder / "deployments.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(outcome.rows)
@@ -158,6 +160,7 @@ def test_openvino_takes_part(tiny_run: Path, tmp_path: Path) -> None:
         "openvino-fp32",
         "openvino-bf16",
         "openvino-int8",
+        "openvino-int8-bf16",
     ]
     same = outcome.rows[1]
     assert same.test_quality == pytest.approx(outcome.rows[0].test_quality, abs=1e-6)

@@ -123,6 +123,8 @@ def test_openvino_files_predict_and_are_evaluated(
     [
         ({"precision": "fp16", "backend": "openvino"}, "openvino fp16: cannot be written. There"),
         ({"precision": "bf16"}, "onnxruntime bf16: cannot be written"),
+        ({"in_float": ["neck"]}, "--in-float neck: must be among stem, depthwise, squeeze-excite"),
+        ({"precision": "fp16", "in_float": ["stem"]}, "of onnxruntime int8, got onnxruntime fp16"),
         ({"out": "x.xml"}, r"--out x\.xml: files of onnxruntime end in \.onnx"),
         ({"out": "x.onnx", "backend": "openvino"}, r"files of openvino end in \.xml"),
         ({"count": 0}, "number of images must be at least 1"),

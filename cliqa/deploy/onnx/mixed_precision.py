@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -14,14 +13,12 @@ from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.fidelity import compare_outputs, outputs_of
 from cliqa.deploy.onnx.calibration import CalibrationImages
 from cliqa.deploy.onnx.graph import onnx_forward
+from cliqa.deploy.onnx.integer_forms import groups_of, nodes_of_parts
 from cliqa.deploy.onnx.prepared_graph import PreparedGraph, prepared
 from cliqa.deploy.onnx.quantization import write_quantized
 from cliqa.deploy.onnx.score_head import LAYERS
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.progress import Phase
-
-if TYPE_CHECKING:
-    from onnx import NodeProto
 
 HELD_BACK = 4
 """Every fourth image is not calibrated on, but compared on."""
@@ -40,7 +37,10 @@ TRIES = 12
 
 
 def quantize_mixed_precision(
-    source: str | Path, target: str | Path, batches: Iterable[Tensor]
+    source: str | Path,
+    target: str | Path,
+    batches: Iterable[Tensor],
+    in_float: Sequence[str] = (),
 ) -> ConversionReport:
     """Write an ONNX file in 8 bits, or as near to that as its outputs stay accurate.
 
@@ -55,18 +55,23 @@ def quantize_mixed_precision(
         target: The file to write.
         batches: Preprocessed images (B, C, H, W), all in memory at once; every fourth is held back
             to compare on. At least 32; some 100 are good.
+        in_float: Parts of the network that stay in float in any case, for they are faster so:
+            names among `PARTS` in `cliqa.deploy.onnx.integer_forms`.
 
     Returns:
         The report of the file and of all attempts, with their fidelity on the images held back.
 
     Raises:
         ArtifactError: See `quantize_int8`, as all others.
+        ConfigError: The network has no such part.
         DatasetError: There are too few images to compare on.
     """
     with prepared(source) as graph, tempfile.TemporaryDirectory() as folder:
+        apart = nodes_of_parts(graph.model, in_float)
         calibrated, held = split_images(CalibrationImages(batches, graph.shape, "reading"))
         graph.calibrate(calibrated)
-        attempts = list(_Trial(graph, held, Path(folder) / "trial.onnx").run())
+        trial = _Trial(graph, held, Path(folder) / "trial.onnx", in_float, apart)
+        attempts = list(trial.run())
         accurate = [one for one in attempts if _is_accurate(one)]
         fast = [one for one in accurate if one.activations == "uint8"]
         chosen = (
@@ -126,7 +131,7 @@ def node_groups(graph: PreparedGraph, blocks: int) -> dict[str, list[str]]:
     layers = [node for node in nodes if node.op_type in LAYERS]
     groups = {
         "all but layers": [node.name for node in nodes if node.op_type not in LAYERS],
-        "depthwise convolutions": [node.name for node in layers if _groups_of(node) > 1],
+        "depthwise convolutions": [node.name for node in layers if groups_of(node) > 1],
     }
     blocks = min(blocks, len(layers))
     layer = -1
@@ -141,8 +146,16 @@ def node_groups(graph: PreparedGraph, blocks: int) -> dict[str, list[str]]:
 class _Trial:
     """Tries ways to quantize one graph."""
 
-    def __init__(self, graph: PreparedGraph, held: list[Tensor], path: Path) -> None:
+    def __init__(
+        self,
+        graph: PreparedGraph,
+        held: list[Tensor],
+        path: Path,
+        parts: Sequence[str],
+        apart: Sequence[str],
+    ) -> None:
         self._graph, self._held, self._path = graph, held, path
+        self._parts, self._apart = parts, apart  # in float in every attempt
         self._expected = outputs_of(onnx_forward(graph.source), held)
         self._left = TRIES
         self._bar = Phase("try ways to quantize", TRIES, "file")
@@ -178,7 +191,7 @@ class _Trial:
 
     def _leaves_layers(self, nodes: Sequence[str]) -> bool:
         """Return whether any layer is left to quantize."""
-        apart = {*nodes, *self._graph.head}
+        apart = {*nodes, *self._apart, *self._graph.head}
         return any(
             node.op_type in LAYERS and node.name not in apart
             for node in self._graph.model.graph.node
@@ -186,12 +199,13 @@ class _Trial:
 
     def _attempt(self, name: str, nodes: Sequence[str], activations: str) -> ConversionReport:
         """Return the report of one way to quantize, with its fidelity."""
-        report = write_quantized(self._graph, self._path, exclude=nodes, activations=activations)
+        exclude = [*self._apart, *nodes]
+        report = write_quantized(self._graph, self._path, exclude=exclude, activations=activations)
         outputs = outputs_of(onnx_forward(self._path), self._held)
         fidelity = compare_outputs(self._expected, outputs)
         self._left -= 1
         self._bar.update()
-        return replace(report, fidelity=fidelity, in_float=name)
+        return replace(report, fidelity=fidelity, in_float=", ".join([*self._parts, name]))
 
 
 def _accuracy(attempt: ConversionReport) -> tuple[float, int]:
@@ -207,8 +221,3 @@ def _is_accurate(attempt: ConversionReport) -> bool:
         return False
     few = found.agreement is None and found.distinct_share < DISTINCT
     return found.rank >= THRESHOLD and not few
-
-
-def _groups_of(node: NodeProto) -> int:
-    """Return the groups of a convolution."""
-    return next((item.i for item in node.attribute if item.name == "group"), 1)

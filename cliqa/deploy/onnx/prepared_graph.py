@@ -22,6 +22,7 @@ from cliqa.deploy.onnx.graph import (
     onnx_head,
     save_graph,
 )
+from cliqa.deploy.onnx.integer_forms import pool_in_one_node
 from cliqa.deploy.onnx.score_head import LAYERS
 from cliqa.utils.errors import ModelError
 
@@ -90,6 +91,7 @@ def prepared(source: str | Path) -> Iterator[PreparedGraph]:
                 f"{source}: onnxruntime cannot optimise it ({first_line(error)}). An operator is "
                 "not supported; export the model again with a standard opset."
             ) from error
+        pool_in_one_node(model)
         name_nodes(model)
         save_graph(model, path)
         name, shape = graph_input(model, source)

@@ -19,6 +19,7 @@ from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.file import KEY, first_line
 from cliqa.deploy.onnx.graph import save_graph, set_metadata, sort_nodes
+from cliqa.deploy.onnx.integer_forms import saturate_hard_sigmoids
 from cliqa.deploy.onnx.prepared_graph import PreparedGraph, prepared
 from cliqa.deploy.onnx.score_head import LAYERS
 from cliqa.utils.errors import ConfigError, ModelError
@@ -143,6 +144,8 @@ def _quantized(graph: PreparedGraph, exclude: list[str], activations: str) -> Mo
             {"UseQDQContribOps": wide},  # the standard has 16 bits from opset 21 on
         )
         quantizer.quantize_model()
+        if not wide:
+            saturate_hard_sigmoids(quantizer.model.model)
         sort_nodes(quantizer.model.model)
     except Exception as error:  # onnxruntime's own have no common base
         raise ModelError(

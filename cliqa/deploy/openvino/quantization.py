@@ -19,6 +19,7 @@ from cliqa.deploy.onnx.file import first_line
 from cliqa.deploy.onnx.graph import get_metadata, graph_input, load_graph
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode
 from cliqa.deploy.openvino.backend import (
+    HINTS,
     check_name,
     openvino_forward,
     openvino_head,
@@ -26,7 +27,7 @@ from cliqa.deploy.openvino.backend import (
     read_openvino,
     write_openvino,
 )
-from cliqa.utils.errors import CliqaError, ModelError
+from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -34,9 +35,15 @@ if TYPE_CHECKING:
 ASYMMETRIC = ("Swish", "HSwish", "Gelu", "Sigmoid", "HSigmoid", "Elu", "PReLU", "Mish", "Tanh")
 """Activations with values below zero, or that saturate: their ranges are not symmetric."""
 
+DEPTHWISE = "GroupConvolution"
+"""OpenVINO's operator of convolutions in groups."""
+
 
 def quantize_openvino(
-    source: str | Path, target: str | Path, batches: Iterable[Tensor]
+    source: str | Path,
+    target: str | Path,
+    batches: Iterable[Tensor],
+    precision: str = "int8",
 ) -> ConversionReport:
     """Write an ONNX file as OpenVINO's in int8, by NNCF; the score head stays in float.
 
@@ -48,14 +55,18 @@ def quantize_openvino(
         source: An ONNX file in float32.
         target: The ``.xml`` file to write.
         batches: Preprocessed images (B, C, H, W), some 16 to 128, in memory all at once.
+        precision: ``"int8"``; or ``"int8-bf16"``: depthwise convolutions, which integers make
+            slower, stay in float, and `OpenVinoModel` computes what is not in integers in bfloat16.
 
     Raises:
         ArtifactError: `source` cannot be read.
-        ConfigError: The name of `target` is wrong, or a library is missing.
+        ConfigError: `precision` is another, the name of `target` is wrong, or a library is missing.
         DatasetError: The images are none, or not what the model is used on.
         ModelError: The model cannot be quantized.
     """
     check_name(target)
+    if precision not in ("int8", "int8-bf16"):
+        raise ConfigError(f"precision must be 'int8' or 'int8-bf16', got {precision!r}.")
     graph = load_graph(source)
     metadata = get_metadata(graph, source)
     _, shape = graph_input(graph, source)
@@ -65,9 +76,12 @@ def quantize_openvino(
     transformer = looks_like_transformer(nodes, head)
     kinds = {node.kind for name, node in nodes.items() if name not in head}
     preset = "mixed" if transformer or kinds & set(ASYMMETRIC) else "performance"
+    apart = (
+        [] if precision == "int8" else [n for n, node in nodes.items() if node.kind == DEPTHWISE]
+    )
     singles = [one for batch in images for one in batch.split(shape[0] or 1)]
     try:
-        small = _quantized(model, singles, head, transformer, preset)
+        small = _quantized(model, singles, [*head, *apart], transformer, preset)
     except Exception as error:  # NNCF's own have no common base
         if isinstance(error, CliqaError):
             raise
@@ -75,17 +89,18 @@ def quantize_openvino(
             f"{source}: NNCF cannot quantize it: {first_line(error)}. Use "
             "onnxruntime instead (--backend onnxruntime)."
         ) from error
-    both = (openvino_forward(read_openvino(source)), openvino_forward(small))
-    fidelity = compare_models(*both, images)
-    size = write_openvino(small, Path(target), metadata, "int8")
+    computed = openvino_forward(small, hint=HINTS[precision])
+    fidelity = compare_models(openvino_forward(read_openvino(source)), computed, images)
+    size = write_openvino(small, Path(target), metadata, precision)
     return ConversionReport(
         target=Path(target),
-        precision="int8",
+        precision=precision,
         bytes_before=Path(source).stat().st_size,
         bytes_after=size,
         fidelity=fidelity,
         images=sum(len(batch) for batch in images),
-        kept={name: "score head" for name in head if nodes[name].kind in LAYERS},
+        kept=dict.fromkeys(apart, "depthwise")
+        | {name: "score head" for name in head if nodes[name].kind in LAYERS},
     )
 
 
@@ -99,7 +114,7 @@ def looks_like_transformer(nodes: Mapping[str, GraphNode], head: Collection[str]
 def _quantized(
     model: Model,
     images: Sequence[Tensor],
-    head: Sequence[str],
+    in_float: Sequence[str],
     transformer: bool,
     preset: str,
 ) -> Model:
@@ -117,7 +132,7 @@ def _quantized(
             preset=nncf.QuantizationPreset(preset),
             subset_size=len(images),
             model_type=nncf.ModelType.TRANSFORMER if transformer else None,
-            ignored_scope=nncf.IgnoredScope(names=list(head), validate=False),
+            ignored_scope=nncf.IgnoredScope(names=list(in_float), validate=False),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
                 activations_range_estimator_params=ranges.MINMAX
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.deploy.file_checksum import COMMENT
+from cliqa.deploy.openvino import backend as module
 from cliqa.deploy.openvino.backend import (
     OpenVinoModel,
     openvino_head,
@@ -67,6 +69,40 @@ def test_bfloat16_is_near(onnx_folder: Path, tmp_path: Path) -> None:
     assert torch.allclose(found, exact, atol=0.05)
 
 
+def test_a_model_is_compiled_for_the_first_lengths_of_a_batch(
+    onnx_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LENGTHS", 2)
+    model = read_openvino(onnx_folder / "linear.onnx")
+    cloned: list[int] = []
+
+    class Counted:
+        """The model; it counts how often it is compiled for a length."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(model, name)
+
+        def clone(self) -> Any:
+            cloned.append(1)
+            return model.clone()
+
+    core = module.library("openvino", "openvino").Core
+
+    class Core:
+        """OpenVINO's, which takes its own models alone."""
+
+        def compile_model(self, given: Any, *options: Any) -> Any:
+            return core().compile_model(model if isinstance(given, Counted) else given, *options)
+
+    monkeypatch.setattr(module, "library", lambda *_: SimpleNamespace(Core=Core))
+    run = module.openvino_forward(Counted(), 1)
+    images = torch.randn(5, 3, 16, 16)
+    alone = torch.cat([run(images[:1]), run(images[1:3]), run(images[3:4]), run(images[4:])])
+    assert len(cloned) == 2  # for one and two images
+    assert torch.allclose(run(images), alone, atol=1e-5)  # as any length
+    assert len(cloned) == 2
+
+
 def test_the_heads_are_found_in_openvinos_graphs_too(onnx_folder: Path) -> None:
     heads = {}
     for kind in ("linear", "cosine", "generated"):
@@ -100,7 +136,9 @@ def test_what_cannot_be_read(
     with pytest.raises(ArtifactError, match=r"model\.json is damaged .*Write the model again"):
         OpenVinoModel(tmp_path / "model.xml")
     (tmp_path / "model.json").write_text('{"precision": "fp8"}')
-    with pytest.raises(ConfigError, match=r"must be one of 'fp32', 'bf16', 'int8', got 'fp8'"):
+    with pytest.raises(
+        ConfigError, match=r"must be one of 'fp32', 'bf16', 'int8', 'int8-bf16', got 'fp8'"
+    ):
         OpenVinoModel(tmp_path / "model.xml")
     (tmp_path / "model.json").unlink()
     (tmp_path / "model.xml").write_text("<net>")

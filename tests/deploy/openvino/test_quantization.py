@@ -48,6 +48,22 @@ def test_scores_stay_what_they_were(
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".bin", ".json", ".xml"]
 
 
+def test_depthwise_convolutions_stay_in_bfloat16(
+    write_model: Callable[..., Path], tmp_path: Path, pictures: Pictures
+) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=8), nn.ReLU(), nn.Conv2d(8, 8, 1)]
+    tail = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1), nn.Flatten(0)]
+    source, target = write_model(nn.Sequential(*layers, *tail)), tmp_path / "small.xml"
+    report = quantize_openvino(source, target, pictures(), "int8-bf16")
+    assert sorted(report.kept.values()) == ["depthwise", "score head"]
+    model = OpenVinoModel(target, threads=1)
+    assert model.metadata["precision"] == report.precision == "int8-bf16"
+    assert compare_models(onnx_forward(source, 1), model, pictures(seed=1)).rank > 0.95
+    with pytest.raises(ConfigError, match="'int8' or 'int8-bf16', got 'fp16'"):
+        quantize_openvino(source, target, pictures(), "fp16")
+
+
 @pytest.mark.slow
 def test_no_library_says_anything(onnx_folder: Path, tmp_path: Path) -> None:
     call = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from torch import nn
 
-from cliqa.deploy.search.recipes import BASELINE, Recipe, standard_recipes
+from cliqa.deploy.search.recipes import BASELINE, Recipe, parts_to_try, standard_recipes
 from cliqa.utils.errors import ConfigError
 
 
@@ -17,6 +18,7 @@ from cliqa.utils.errors import ConfigError
         ({"backend": "torch", "precision": "int8"}, "torch takes fp32, bf16, got 'int8'"),
         ({"pruning": 1.0}, "pruning is a share of the channels, 0..1 and below 1, got 1.0"),
         ({"pruning": -0.1}, "got -0.1"),
+        ({"in_float": "stem"}, "in_float is of onnxruntime int8, got onnxruntime fp32"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: dict[str, Any], message: str) -> None:
@@ -25,7 +27,8 @@ def test_what_cannot_be_is_refused(arguments: dict[str, Any], message: str) -> N
 
 
 def test_every_recipe_has_a_name_and_a_key_of_its_own() -> None:
-    recipes = [BASELINE, *standard_recipes(), *standard_recipes(distil=False)[6:]]
+    pruned = [recipe for recipe in standard_recipes(distil=False) if recipe.pruning]
+    recipes = [BASELINE, *standard_recipes(parts=("stem", "depthwise")), *pruned]
     assert len({recipe.key for recipe in recipes}) == len({str(r) for r in recipes}) == len(recipes)
 
 
@@ -42,6 +45,16 @@ def test_pruned_models_are_not_tried_in_pytorch() -> None:
     recipes = standard_recipes([0.5], ["torch", "onnxruntime"])
     assert {recipe.backend for recipe in recipes if recipe.pruning} == {"onnxruntime"}
     assert "torch-bf16" in {recipe.key for recipe in recipes}
+
+
+def test_parts_in_float_are_tried_of_networks_with_depthwise_convolutions() -> None:
+    parts = parts_to_try(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=8)))
+    keys = [one.key for one in standard_recipes([], ["onnxruntime", "openvino"], parts=parts)]
+    assert keys[-2:] == ["onnxruntime-int8-stem", "onnxruntime-int8-depthwise"]
+    assert standard_recipes([], ["openvino"], parts=parts) == standard_recipes([], ["openvino"])
+    assert parts_to_try(nn.Conv2d(8, 8, 3, groups=2)) == ()  # in groups, not depthwise
+    assert Recipe(precision="int8", in_float="stem").parts == ("stem",)
+    assert Recipe().parts == ()
 
 
 def test_an_unknown_backend_is_named() -> None:
