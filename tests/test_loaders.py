@@ -182,7 +182,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Graphs of fixed operators on the CPU; their descriptions go through check_description.": (
         "cliqa/deploy/onnx/file.py::load_proto onnx.load",
-        "cliqa/deploy/onnx/file.py::open_session runtime.InferenceSession",
+        "cliqa/deploy/onnx/session.py::open_session runtime.InferenceSession",
         "cliqa/deploy/onnx/graph.py::load_graph onnx.checker.check_model",
         "cliqa/deploy/onnx/graph.py::load_graph onnx.load_external_data_for_model",
         "cliqa/deploy/openvino/backend.py::openvino_forward openvino.Core",

@@ -104,8 +104,8 @@ class EvaluationModel:
     @property
     def batch_size(self) -> int:
         """Images a batch; every crop of a protocol counts as an image of the run's own batches."""
-        request = self.request
-        return request.batch_size or max(1, self.own_batch_size // request.protocol.count)
+        own = max(1, self.own_batch_size // self.request.protocol.count)
+        return self.request.batch_size or own
 
     def session(self) -> EvalSession:
         """Return the model's evaluation, ready for its first data set."""
@@ -135,7 +135,7 @@ class EvaluationModel:
     ) -> dict[str, Any]:
         """Return the content of ``eval_results.json``."""
         bootstrap, seed = resamples(self.config), self.config["seed"]
-        protocol = self.views.protocol
+        protocol, execution = self.views.protocol, self.request.execution
         absent = {"absent": dict(self.data.absent)} if self.data.absent else {}
         return {
             "model_type": self.config["model"].get("type", "ImageClassifier"),
@@ -154,6 +154,7 @@ class EvaluationModel:
                 "bootstrap": bootstrap,
                 "seed": seed,
                 "device": str(self.device),
+                **(execution.to_row(self.device) if execution else {}),
             },
             "seconds": seconds,
             "data": self.record.digests(),
@@ -204,8 +205,9 @@ class CheckpointEvaluation(EvaluationModel):
             absent=state.get("absent", ()),
         )
         plain = {**config, "load_from": None}
-        built = build_model_and_strategy(plain, device, work_dir, pruning_in(state))
-        self.strategy = built.strategy
+        self.strategy = build_model_and_strategy(
+            plain, device, work_dir, pruning_in(state)
+        ).strategy
         self.own_batch_size = int(self.strategy.eval_mb_size)
         try:
             self.strategy.load_state_dict(state["strategy"])
@@ -219,25 +221,31 @@ class CheckpointEvaluation(EvaluationModel):
         """Return the evaluation of the strategy, or of the forward pass."""
         if self._forward is not None:
             return ForwardSession(self._forward)
-        return StrategySession(self.strategy)
+        return StrategySession(self.strategy, self.request.execution)
 
 
 class ExportedEvaluation(EvaluationModel):
-    """The evaluation of an exported file, on the CPU.
+    """The evaluation of an exported file.
 
     Args:
         path: The file.
         config: See `EvaluationModel`; None for the parts of its run's config that the file holds.
         config_file, request: See `EvaluationModel`.
+        device: See `ExportedModel`.
 
     Raises:
         CliqaError: The file, the data or the protocol is wrong, or the file is of another config.
     """
 
     def __init__(
-        self, path: Path, config: Config | None, config_file: str, request: EvalRequest
+        self,
+        path: Path,
+        config: Config | None,
+        config_file: str,
+        request: EvalRequest,
+        device: str = "cpu",
     ) -> None:
-        self.model = ExportedModel(path)
+        self.model = ExportedModel(path, device, request.execution)
         config = own_config(self.model, request.dataset_root) if config is None else config
         if not request.data_sets or not all(map(is_new_data_set, request.data_sets)):
             check_places(self.model.path, config["scenario"], "--datasets TYPE=ROOT")
@@ -266,8 +274,8 @@ class ExportedEvaluation(EvaluationModel):
     ) -> dict[str, Any]:
         """Return the content of ``eval_results.json``, with the backend and the precision."""
         found = super().results(outputs, seconds)
-        precision = self.model.metadata.get("precision")
-        found["protocol"]["exported"] = {"backend": self.model.backend, "precision": precision}
+        about = {"backend": self.model.backend, "precision": self.model.metadata.get("precision")}
+        found["protocol"]["exported"] = about
         return found
 
 
@@ -279,16 +287,15 @@ def open_evaluation(path: Path, request: EvalRequest, device: torch.device) -> E
     """
     if backend_of(path):
         with built_from(path):
-            return ExportedEvaluation(path, None, str(path), request)
+            return ExportedEvaluation(path, None, str(path), request, str(device))
     state = load_run(path)
     config = config_to_build(state)
     with built_from(path):
         if request.dataset_root is not None:
             config["scenario"] = {**config["scenario"], "dataset_root": request.dataset_root}
         config = check_config({**config, "num_workers": 0})
-        folder = path.parent.parent
-        name = f"{path}: config"
-        return CheckpointEvaluation(path, state, config, name, device, request, folder)
+        own = (f"{path}: config", device, request, path.parent.parent)
+        return CheckpointEvaluation(path, state, config, *own)
 
 
 def experiences_learnt(state: Mapping[str, Any]) -> int:

@@ -17,7 +17,7 @@ from cliqa.datasets import base
 from cliqa.inference import evaluation_pass
 from cliqa.inference.eval_session import StrategySession
 from cliqa.inference.evaluation_model import CheckpointEvaluation, open_evaluation
-from cliqa.inference.evaluation_pass import SharedViews, collate_views, evaluate_models, run_pass
+from cliqa.inference.evaluation_pass import SharedViews, evaluate_models, run_pass
 from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.training.loop.batching import RaggedImages
 from cliqa.transforms.decode import read_image
@@ -112,12 +112,13 @@ def test_one_sample_for_all_views() -> None:
 
 
 def test_images_of_many_sizes_stay_apart() -> None:
-    samples = [SharedViews(SOURCE, [Views(torch.clone, PLAIN)])[k] for k in range(3)]
-    (images,), targets = collate_views(samples)
+    shared = SharedViews(SOURCE, [Views(torch.clone, PLAIN)])
+    samples = [shared[k] for k in range(3)]
+    (images,), targets = shared.collate(samples)
     assert isinstance(images, RaggedImages)
     assert [len(image) for image in images] == [3, 3, 3]
     assert targets.shape == (3,)
-    (images,), _ = collate_views(samples[:2])
+    (images,), _ = shared.collate(samples[:2])
     assert images.shape == (2, 3, 8, 8)  # type: ignore[union-attr]
 
 

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.calibration import CalibrationImages, tensor_ranges
-from cliqa.deploy.onnx.file import first_line
 from cliqa.deploy.onnx.graph import (
     get_metadata,
     graph_input,
@@ -23,6 +22,7 @@ from cliqa.deploy.onnx.graph import (
     save_graph,
 )
 from cliqa.deploy.onnx.score_head import LAYERS
+from cliqa.deploy.onnx.session import first_line
 from cliqa.utils.errors import ModelError
 
 if TYPE_CHECKING:
