@@ -104,8 +104,7 @@ class EvaluationModel:
     @property
     def batch_size(self) -> int:
         """Images a batch; every crop of a protocol counts as an image of the run's own batches."""
-        own = max(1, self.own_batch_size // self.request.protocol.count)
-        return self.request.batch_size or own
+        return self.request.batch_size or max(1, self.own_batch_size // self.request.protocol.count)
 
     def session(self) -> EvalSession:
         """Return the model's evaluation, ready for its first data set."""
@@ -219,33 +218,28 @@ class CheckpointEvaluation(EvaluationModel):
 
     def session(self) -> EvalSession:
         """Return the evaluation of the strategy, or of the forward pass."""
-        if self._forward is not None:
-            return ForwardSession(self._forward)
-        return StrategySession(self.strategy, self.request.execution)
+        own = self._forward
+        return (
+            ForwardSession(own) if own else StrategySession(self.strategy, self.request.execution)
+        )
 
 
 class ExportedEvaluation(EvaluationModel):
     """The evaluation of an exported file.
 
     Args:
-        path: The file.
+        model: The file's model.
         config: See `EvaluationModel`; None for the parts of its run's config that the file holds.
         config_file, request: See `EvaluationModel`.
-        device: See `ExportedModel`.
 
     Raises:
         CliqaError: The file, the data or the protocol is wrong, or the file is of another config.
     """
 
     def __init__(
-        self,
-        path: Path,
-        config: Config | None,
-        config_file: str,
-        request: EvalRequest,
-        device: str = "cpu",
+        self, model: ExportedModel, config: Config | None, config_file: str, request: EvalRequest
     ) -> None:
-        self.model = ExportedModel(path, device, request.execution)
+        self.model = model
         config = own_config(self.model, request.dataset_root) if config is None else config
         if not request.data_sets or not all(map(is_new_data_set, request.data_sets)):
             check_places(self.model.path, config["scenario"], "--datasets TYPE=ROOT")
@@ -255,14 +249,14 @@ class ExportedEvaluation(EvaluationModel):
             config = {**config, "scenario": {**config["scenario"], "eval_transform": []}}
         names, about = self.model.names, self.model.metadata
         super().__init__(
-            *(path, config, config_file, CPU, request),
+            *(model.path, config, config_file, CPU, request),
             names=names,
             learnt=int(about.get("experiences_learnt", len(names))),
             record=about.get("data"),
             absent=about.get("absent", ()),
         )
         if self.data.kind == "classes":
-            check_same_names(path, "classes", self.model.classes, list(self.data.class_names))
+            check_same_names(model.path, "classes", self.model.classes, list(self.data.class_names))
         self.own_batch_size = int(config["cl_strategy"].get("eval_mb_size", BATCH))
 
     def session(self) -> EvalSession:
@@ -274,8 +268,8 @@ class ExportedEvaluation(EvaluationModel):
     ) -> dict[str, Any]:
         """Return the content of ``eval_results.json``, with the backend and the precision."""
         found = super().results(outputs, seconds)
-        about = {"backend": self.model.backend, "precision": self.model.metadata.get("precision")}
-        found["protocol"]["exported"] = about
+        precision = self.model.metadata.get("precision")
+        found["protocol"]["exported"] = {"backend": self.model.backend, "precision": precision}
         return found
 
 
@@ -287,7 +281,8 @@ def open_evaluation(path: Path, request: EvalRequest, device: torch.device) -> E
     """
     if backend_of(path):
         with built_from(path):
-            return ExportedEvaluation(path, None, str(path), request, str(device))
+            model = ExportedModel(path, str(device), request.execution)
+            return ExportedEvaluation(model, None, str(path), request)
     state = load_run(path)
     config = config_to_build(state)
     with built_from(path):

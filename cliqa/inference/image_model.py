@@ -30,6 +30,7 @@ from cliqa.models.build import build_model
 from cliqa.pretraining.pairs import IMAGENET_MEAN, IMAGENET_STD
 from cliqa.pretraining.projection import QualityProjection, feature_length
 from cliqa.utils.checkpoint import load_checkpoint
+from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CheckpointError
 
 Steps = Sequence[Mapping[str, Any]]
@@ -213,6 +214,26 @@ def open_model(
         return ExportedModel(path, str(device), execution)
     checkpoint = find_checkpoint(path)
     return model_from_state(checkpoint, load_checkpoint(checkpoint), device, execution)
+
+
+def open_on(
+    source: str | Path, device: str, execution: Execution = FLOAT32
+) -> tuple[ImageModel, torch.device]:
+    """Return a model and the device of its images, for a device as a command line names it.
+
+    Args:
+        source: See `open_model`.
+        device: See `resolve_device`; of an exported file, whose images lie in the CPU's memory,
+            `cliqa.deploy.onnx.session.providers_of`.
+        execution: How.
+
+    Raises:
+        CliqaError: The model, the device or the execution is wrong.
+    """
+    if backend_of(source):
+        return ExportedModel(source, device, execution), torch.device("cpu")
+    target = resolve_device(device)
+    return open_model(source, target, execution), target
 
 
 def model_from_state(

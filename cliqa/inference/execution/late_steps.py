@@ -10,6 +10,7 @@ Legend: B images, N crops an image, C channels, H x W pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,7 +63,7 @@ class LateSteps:
         """Return images in one batch (B, ...), or in a list if their sizes differ."""
         kinds = {(image.dtype, image.shape) for image in images}
         if len({dtype for dtype, _ in kinds}) > 1:
-            images = [self.finish(image) for image in images]
+            images = [self._complete(image) for image in images]
         if len({shape for _, shape in kinds}) > 1:
             return RaggedImages(images)
         return images[0][None] if len(images) == 1 else torch.stack(list(images))
@@ -74,7 +75,11 @@ class LateSteps:
             images: (..., C, H, W) of one size, or a list of several.
         """
         if isinstance(images, RaggedImages):
-            return RaggedImages(self.finish(image) for image in images)
+            return RaggedImages(map(self._complete, images))
+        return self._complete(images)
+
+    def _complete(self, images: Tensor) -> Tensor:
+        """Return images (..., C, H, W) after the late steps, unless they are complete."""
         return self._finished(images) if images.dtype == torch.uint8 else images
 
     def _finished(self, images: Tensor) -> Tensor:
@@ -82,13 +87,18 @@ class LateSteps:
         own = False  # whether the memory is ours to write into
         for step in self._late:
             before = images
-            mean = getattr(step.transform, "mean", None)
-            if own and mean is not None and len(mean) == images.shape[-3]:
-                images = F.normalize(images, mean, step.transform.std, inplace=True)
+            transform: Any = step.transform
+            if own and isinstance(transform, v2.Normalize) and _fits(transform, images):
+                images = F.normalize(images, transform.mean, transform.std, inplace=True)
             else:
                 images = apply_step(step, images)  # type: ignore[assignment]
             own = own or images is not before
         return F.to_dtype(images, torch.float32, scale=True).as_subclass(torch.Tensor)
+
+
+def _fits(normalize: v2.Normalize, images: Tensor) -> bool:
+    """Return whether there is a mean for each channel, so that the result has the same shape."""
+    return len(normalize.mean) == len(normalize.std) == images.shape[-3]
 
 
 def _is_pointwise(step: Step) -> bool:

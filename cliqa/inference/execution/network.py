@@ -39,11 +39,11 @@ class Executed:
         self._dtype = DTYPES[self.precision]
         self._layout = torch.channels_last if is_convolutional(network) else None
         if self._layout is not None:
-            network.to(memory_format=self._layout)
+            network.to(memory_format=self._layout)  # type: ignore[call-overload]  # of 4 axes
         self._run: Callable[[Tensor], Tensor] = network
         if self.compiled:
             check_compiler(device)
-            self._run = torch.compile(network)  # type: ignore[assignment]  # same call
+            self._run = torch.compile(network)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return outputs (B,) or (B, K), float32 on the CPU, of images (B, C, H, W).

@@ -87,6 +87,13 @@ class Execution:
             )
 
 
+def asked_execution(precision: str | None, compiled: bool) -> Execution | None:
+    """Return the execution that a command line asks for; None if it asks for nothing."""
+    if precision is None and not compiled:
+        return None
+    return Execution(precision or "float32", compiled)
+
+
 FLOAT32 = Execution()
 """Full precision, without a compiler."""
 
