@@ -15,12 +15,12 @@ from cliqa.datasets.labels.scale import Scale
 from cliqa.deploy.backends import backend_of, open_exported
 from cliqa.deploy.description import hides_places, of_scenarios, scenario_of, show_places
 from cliqa.deploy.onnx.file import PIXELS
-from cliqa.engine.work_dir.checkpoints import sha256_of
 from cliqa.inference.evaluation_request import scales_of
 from cliqa.inference.execution.precision import Execution
 from cliqa.transforms.protocol import EvaluationProtocol
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ArtifactError, CheckpointError, ConfigError
+from cliqa.utils.io import sha256_of
 
 Config = dict[str, Any]
 

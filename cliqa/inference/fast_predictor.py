@@ -46,12 +46,14 @@ class FastPredictor:
             pixels, uint8 (H, W, 3).
 
     Attributes:
+        checkpoint: The file.
         classes: Its classes; empty if it predicts scores.
         scale: That scores are shown on unless another is asked for; None for 0..1. See `Predictor`.
     """
 
     def __init__(self, model: OnnxModel, show: Callable[[Path], np.ndarray]) -> None:
         self._model, self._show = model, show
+        self.checkpoint = model.path
         self.classes: list[str] = model.metadata["classes"]
         scale = model.metadata.get("scale")
         self.scale = Scale(**scale) if scale else None
