@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WORKERS_PER_CPU = 8
 MIN_WORKER_LIMIT = 64
 
+CPUINFO = Path("/proc/cpuinfo")
 CPUS = Path("/sys/devices/system/cpu")
 """Where Linux says which logical CPUs are one core."""
 
@@ -58,10 +59,9 @@ def resolve_device(name: str) -> torch.device:
 
 def processor_name() -> str:
     """Return the name of the processor, for reports of measured speed."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
+    if CPUINFO.is_file():
         match = re.search(
-            r"^model name\s*:\s*(.+)$", info.read_text(errors="replace"), re.MULTILINE
+            r"^model name\s*:\s*(.+)$", CPUINFO.read_text(errors="replace"), re.MULTILINE
         )
         if match:
             return match.group(1).strip()
@@ -152,7 +152,6 @@ def _quota() -> int | None:
 
 def bfloat16_is_fast() -> bool:
     """Return whether the CPU multiplies bfloat16 itself, as Linux and PyTorch tell it."""
-    info = Path("/proc/cpuinfo")
-    text = info.read_text(errors="replace") if info.is_file() else ""
+    text = CPUINFO.read_text(errors="replace") if CPUINFO.is_file() else ""
     flags = set(text.partition("flags")[2].partition("\n")[0].split())
     return bool(flags & {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"})

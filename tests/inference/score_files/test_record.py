@@ -40,9 +40,7 @@ def test_what_differs_is_named(tmp_path: Path, change: dict[str, object], told: 
 @pytest.mark.parametrize("content", ["", "[1]", "{"])
 def test_a_damaged_record_is_told(tmp_path: Path, content: str) -> None:
     record_of(tmp_path / "s.csv").write_text(content)
-    with pytest.raises(
-        ConfigError, match=r"cannot be read .* To begin anew, delete s"
-    ):
+    with pytest.raises(ConfigError, match=r"cannot be read .* To begin anew, delete s"):
         check_record(tmp_path / "s.csv", OWN)
 
 
