@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 COMMANDS = {
     "training_overhead": "perf/training_overhead.py",
+    "crops_light": "perf/evaluation_crops.py --models mobilenet_v3_small --images 2",
+    "crops_resnet": "perf/evaluation_crops.py --models resnet18 --images 1",
+    "crops_hyperiqa": "perf/evaluation_crops.py --models hyperiqa --images 1",
 }
 """By name, the scripts with their arguments."""
 

@@ -38,7 +38,7 @@ def evaluate(
     allow_changed_data: bool = False,
     dataset_root: str | Path | None = None,
     precision: str | None = None,
-    compile: bool = False,  # noqa: A002  the option's name, and torch's
+    compiled: bool = False,
     trust: bool = False,
 ) -> pd.DataFrame:
     """Measure one or several models on data sets, each with its own preprocessing.
@@ -65,7 +65,7 @@ def evaluate(
         dataset_root: Where the run's data sets lie now; by default where it read them.
         precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` (CUDA), or ``"auto"``: bfloat16
             where the device computes it fast; by default as each run evaluated itself.
-        compile: Compile the networks with ``torch.compile``.
+        compiled: Compile the networks with ``torch.compile``.
         trust: Let the files name any component and import their run's modules.
 
     Returns:
@@ -92,7 +92,7 @@ def evaluate(
             num_workers=num_workers,
             allow_changed_data=allow_changed_data,
             dataset_root=None if dataset_root is None else str(dataset_root),
-            execution=asked_execution(precision, compile),
+            execution=asked_execution(precision, compiled),
         )
         paths = [path_of(model) for model in several]
         found, comparisons = evaluate_checkpoints(paths, request, resolve_device(device), out)

@@ -167,7 +167,7 @@ def load(
     resize: int | tuple[int, int] | str | None = None,
     seed: int = 0,
     precision: str = "float32",
-    compile: bool = False,  # noqa: A002  the option's name, and torch's
+    compiled: bool = False,
     trust: bool = False,
 ) -> Model:
     """Load a trained model that scores or classifies images.
@@ -186,7 +186,7 @@ def load(
         seed: Seed of random crops.
         precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` (CUDA), or ``"auto"``: bfloat16
             where the device computes it fast.
-        compile: Compile the network with ``torch.compile``; the first images then take a minute.
+        compiled: Compile the network with ``torch.compile``; the first images then take a minute.
         trust: Let the file name any component and import its run's modules: it can then run code.
 
     Raises:
@@ -197,7 +197,7 @@ def load(
     sizes = resize if isinstance(resize, (tuple, list)) else [resize]
     texts = None if resize is None else [str(size) for size in sizes]
     protocol = parse_protocol(crops, crop_size, texts, seed)
-    execution = Execution(precision, compile)
+    execution = Execution(precision, compiled)
     return Model(named_checkpoint(path_of(source), checkpoint), device, protocol, execution, trust)
 
 
