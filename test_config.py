@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cliqa.config.trust import trusting
-from cliqa.utils.arguments import CONFIG, add_arguments
+from cliqa.utils.arguments import CONFIG, EXECUTION, add_arguments
 from cliqa.utils.cli import command, run_entry_point
 from cliqa.utils.paths import check_output_file, named_checkpoint
 
@@ -15,7 +15,7 @@ from cliqa.utils.paths import check_output_file, named_checkpoint
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(description="Evaluate a checkpoint on data sets.")
-    add_arguments(parser, *CONFIG, "--split", "--allow-changed-data")
+    add_arguments(parser, *CONFIG, "--split", *EXECUTION, "--allow-changed-data")
     parser.add_argument(
         "checkpoint", nargs="?", help="checkpoint or work_dir (default: the config's work_dir)"
     )
@@ -53,6 +53,7 @@ def main(args: argparse.Namespace) -> None:
         evaluate,
         evaluation_table,
     )
+    from cliqa.inference.execution.precision import asked_execution  # noqa: PLC0415
 
     results = evaluate(
         config,
@@ -66,6 +67,7 @@ def main(args: argparse.Namespace) -> None:
         device=args.device,
         seed=args.seed,
         allow_changed_data=args.allow_changed_data,
+        execution=asked_execution(args.precision, args.compile),
     )
     sys.stdout.write(evaluation_table(results))
 

@@ -1,20 +1,22 @@
 """What 25 crops an image cost: ``python perf/evaluation_crops.py``.
 
-The same crops of the same generated JPEGs (1024 x 768) are scored by the same model (a) as
-reference implementations of image quality assessment do it, which open, decode and normalise the
-file anew for every crop, and (b) by `Predictor`, which does so once an image. The arms take turns;
-what is compared is the process's CPU time, pair by pair, with the model and without it.
+The same crops of the same generated JPEGs (1024 x 768) are scored by the same network as published
+implementations of image quality assessment do it, which open, decode and normalise the file anew
+for every crop and compute in float32, and by `Predictor` in several ways. The arms take turns; what
+is compared is the process's CPU time, pair by pair. "bare" is a pass over crops that are in memory:
+no way of reading images can be faster. The agreement of each arm with the package's float32 is
+measured on images of many levels of blur, with a head that was fitted to these levels.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
 import sys
 import tempfile
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,37 +25,49 @@ warnings.filterwarnings("ignore")
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import models
 from torchvision.transforms.v2 import functional as F
 
+from cliqa.config.load import load_config
+from cliqa.deploy.backends import open_exported
+from cliqa.deploy.onnx.export import export_onnx
+from cliqa.deploy.openvino.backend import to_openvino
+from cliqa.evaluation.functional import srcc
+from cliqa.inference.execution.network import Executed
+from cliqa.inference.execution.precision import FLOAT32, Execution
 from cliqa.inference.predict import Predictor
+from cliqa.models.build import build_model
 from cliqa.transforms.protocol import EvaluationProtocol
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.seed import generator
+from perf.rounds import ROUNDS, pairs, print_row, spread, take_turns
 
 CPU = torch.device("cpu")
 SIZE = 224
+LEVELS = 16
+"""Images of the agreement, each more blurred than the one before; four crops of each."""
+
 Resize = tuple[int, int] | None
+Forward = Callable[[Tensor], Tensor]
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+ONCE, ALONE = "published, batch of crops", "published, batch of one"
+OURS = "PyTorch float32"
 
 
 class LightModel:
-    """A torchvision network with random weights as an `ImageModel` of scores.
+    """A function of images as an `ImageModel` of scores.
 
     Args:
-        name: Its name in torchvision; None for no network: a crop's first pixel.
+        forward: Images (B, 3, H, W) -> (B,) or (B, 1).
     """
 
-    def __init__(self, name: str | None) -> None:
-        torch.manual_seed(0)
-        self.network: nn.Module | None = None
-        if name is not None:
-            self.network = models.get_model(name, weights=None, num_classes=1).eval()
-        self.path, self.channels = Path(str(name)), 3
+    def __init__(self, forward: Forward) -> None:
+        self.forward = forward
+        self.path, self.channels = Path("network"), 3
         self.names: list[str] = []
         self.classes: list[str] = []
         self.scenario: dict[str, Any] = {}
@@ -65,10 +79,38 @@ class LightModel:
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,) of images (B, 3, H, W)."""
-        if self.network is None:
-            return images[:, 0, 0, 0]
-        found: Tensor = self.network(images)[:, 0]
-        return found
+        return self.forward(images).reshape(len(images))
+
+
+def first_pixel(images: Tensor) -> Tensor:
+    """Return a crop's first level: no network at all."""
+    return images[:, 0, 0, 0]
+
+
+def network_of(name: str) -> nn.Module:
+    """Return a network with random weights and one output: of torchvision, or HyperIQA."""
+    torch.manual_seed(0)
+    if name == "hyperiqa":
+        config = load_config("config/koniq_hyperiqa.py", ["model.pretrained=False"])
+        return build_model(config["model"]).eval()
+    return models.get_model(name, weights=None, num_classes=1).eval()
+
+
+@torch.no_grad()
+def fit_head(network: nn.Module, crops: Tensor, levels: Tensor) -> None:
+    """Fit the last linear layer of a torchvision network to levels (B,) of crops, by ridge."""
+    head = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
+    kept: list[Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0].double()))
+    network(crops)
+    hook.remove()
+    features, wanted = kept[0], levels.double()
+    centre, scale = features.mean(0), features.std(0).clamp(min=1e-9)
+    plain = (features - centre) / scale
+    gram = plain @ plain.T + 0.1 * len(plain) * torch.eye(len(plain), dtype=torch.float64)
+    weight = plain.T @ torch.linalg.solve(gram, wanted - wanted.mean()) / scale
+    head.weight.copy_(weight[None].float())
+    head.bias.fill_(float(wanted.mean() - centre @ weight))
 
 
 class OneDecodeACrop(Dataset[Tensor]):
@@ -95,19 +137,22 @@ class OneDecodeACrop(Dataset[Tensor]):
 
 
 def by_crop(
-    model: LightModel, paths: Sequence[Path], crops: int, resize: Resize
+    forward: Forward, paths: Sequence[Path], crops: int, resize: Resize, batch: int
 ) -> Callable[[], list[float]]:
-    """Return an evaluation that decodes once a crop; a batch holds an image's crops."""
+    """Return an evaluation that decodes once a crop; a network's pass is of so many crops."""
     loader = DataLoader(OneDecodeACrop(paths, crops, resize), crops)
-    return lambda: [float(model(batch).mean()) for batch in loader]
+    model = LightModel(forward)
+    return lambda: [
+        float(torch.cat([model(part) for part in shown.split(batch)]).mean()) for shown in loader
+    ]
 
 
 def by_image(
-    model: LightModel, paths: Sequence[Path], crops: int, resize: Resize
+    forward: Forward, paths: Sequence[Path], crops: int, resize: Resize
 ) -> Callable[[], list[float]]:
     """Return the package's own evaluation."""
     protocol = EvaluationProtocol(draws=crops, crop_size=SIZE, resize=resize)
-    predictor = Predictor(model, CPU, protocol)
+    predictor = Predictor(LightModel(forward), CPU, protocol)
     return lambda: [float(row.score or 0.0) for row in predictor.predict(paths)]
 
 
@@ -127,63 +172,144 @@ def paint(folder: Path, count: int) -> list[Path]:
     return paths
 
 
+def blurred(paths: Sequence[Path], folder: Path) -> list[Path]:
+    """Write an image of each of `LEVELS` levels of blur; return their paths."""
+    found = []
+    for level in range(LEVELS):
+        with Image.open(paths[level % len(paths)]) as image:
+            found.append(folder / f"blurred{level:02}.png")
+            image.filter(ImageFilter.GaussianBlur(level / 4)).save(found[-1])
+    return found
+
+
+def forwards(name: str, folder: Path, threads: int, images: Sequence[Path]) -> dict[str, Forward]:
+    """Return a network in all ways in which the package computes it, the plain network first."""
+    network = network_of(name)
+    if name != "hyperiqa":  # whose last layers are generated for each image
+        protocol = EvaluationProtocol(grid=(2, 2), crop_size=SIZE)
+        shown = Predictor(LightModel(first_pixel), CPU, protocol)
+        crops = torch.cat([shown.views(read(path), path.name) for path in images])
+        fit_head(network, crops, torch.linspace(1, 0, LEVELS).repeat_interleave(4))
+    plain, vino = folder / "model.onnx", folder / "model.xml"
+    about: dict[str, Any] = {"names": [], "classes": [], "eval_transform": [], "scenario": {}}
+    export_onnx(network, plain, channels=3, size=(SIZE, SIZE), metadata=about)
+    ways: dict[str, Forward] = {"": network}
+    ways[OURS] = Executed(copy.deepcopy(network), CPU, FLOAT32)
+    ways["PyTorch bfloat16"] = Executed(copy.deepcopy(network), CPU, Execution("bfloat16"))
+    ways["ONNX Runtime float32"] = open_exported(plain, threads)
+    for precision, words in (("fp32", "float32"), ("bf16", "bfloat16")):
+        to_openvino(plain, vino, precision)
+        ways[f"OpenVINO {words}"] = open_exported(vino, threads)
+    return ways
+
+
+def read(path: Path) -> Tensor:
+    """Return an image's pixels, uint8 (3, H, W)."""
+    with Image.open(path) as file:
+        return F.pil_to_tensor(file.convert("RGB"))
+
+
+def agreement(ways: Mapping[str, Forward], images: Sequence[Path]) -> dict[str, str]:
+    """Return how each way's scores agree with the package's own float32."""
+    scores = {
+        way: np.array(by_image(forward, images, 4, None)()) for way, forward in ways.items() if way
+    }
+    exact = scores[OURS]
+    told = {}
+    for way, found in scores.items():
+        value = srcc(found, exact)
+        ranks = "SRCC not defined" if value is None else f"SRCC {value:.4f}"
+        largest, span = np.abs(found - exact).max(), np.ptp(exact)
+        told[way] = f"{ranks}, largest difference {largest:.1g} of scores that span {span:.1g}"
+    return told
+
+
 def measure(
-    name: str | None, paths: Sequence[Path], crops: int, resize: Resize, rounds: int
+    ways: Mapping[str, Forward], paths: Sequence[Path], crops: int, resize: Resize, rounds: int
 ) -> dict[str, list[float]]:
-    """Return CPU seconds an image of both arms, a number a round.
+    """Return CPU seconds an image of every arm, a number a round.
 
     Raises:
-        RuntimeError: The arms give different scores.
+        RuntimeError: The published way and the package's give different scores.
     """
-    model = LightModel(name)
-    arms = {
-        "per crop": by_crop(model, paths, crops, resize),
-        "cliqa": by_image(model, paths, crops, resize),
+    network = ways[""]
+    arms: dict[str, Callable[[], Any]] = {
+        ONCE: by_crop(network, paths, crops, resize, crops),
+        ALONE: by_crop(network, paths, crops, resize, 1),
     }
-    seconds: dict[str, list[float]] = {arm: [] for arm in arms}
-    for turn in range(rounds + 1):
-        scores = {}
-        for arm, evaluate in arms.items():
-            started = time.process_time()
-            scores[arm] = evaluate()
-            if turn:  # the first round fills caches
-                seconds[arm].append((time.process_time() - started) / len(paths))
-        if not np.allclose(scores["per crop"], scores["cliqa"], atol=1e-2):
-            raise RuntimeError("the two ways give different scores")
-    return seconds
+    own = {way: forward for way, forward in ways.items() if way}
+    arms |= {way: by_image(forward, paths, crops, resize) for way, forward in own.items()}
+    if not np.allclose(arms[ONCE](), arms[OURS](), atol=1e-2):
+        raise RuntimeError("the two ways give different scores")
+    batch = torch.rand(crops, 3, SIZE, SIZE)
+    passes = {way: lambda forward=forward: forward(batch) for way, forward in own.items()}
+    once = take_turns(passes, 1)
+    fastest = min(once, key=lambda way: once[way])
+    arms[f"bare, {fastest}"] = lambda: [own[fastest](batch) for _ in paths]
+    seconds = take_turns(arms, rounds)
+    return {arm: [value / len(paths) for value in values] for arm, values in seconds.items()}
+
+
+def report(title: str, seconds: Mapping[str, list[float]], told: Mapping[str, str]) -> str:
+    """Print all arms; return the best of the package's."""
+    print(title)
+    own = [arm for arm in seconds if not arm.startswith(("published", "bare"))]
+    for arm, values in seconds.items():
+        times = [1000 * value for value in values]
+        row = f"{arm:>28}  {spread(times, 1)} ms"
+        if not arm.startswith("bare"):
+            row += f"  times as fast {spread(pairs(dict(seconds), ONCE, arm))}"
+            row += f", against batch 1 {spread(pairs(dict(seconds), ALONE, arm))}"
+        print(f"{row}  {told.get(arm, '')}".rstrip(), flush=True)
+    return min(own, key=lambda arm: statistics.median(seconds[arm]))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="mobilenet_v3_small", help="a torchvision network")
-    parser.add_argument("--images", type=int, default=8)
+    parser.add_argument(
+        "--models",
+        nargs="*",
+        default=["mobilenet_v3_small", "resnet18", "hyperiqa"],
+        help="torchvision networks and hyperiqa",
+    )
+    parser.add_argument("--images", type=int, default=4)
     parser.add_argument("--crops", type=int, default=25)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--resize", type=int, nargs=2, metavar=("H", "W"), help="before cropping")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     resize = tuple(args.resize) if args.resize else None
-    with tempfile.TemporaryDirectory() as folder:
-        paths = paint(Path(folder), args.images)
+    command = " ".join(["perf/evaluation_crops.py", *(sys.argv[1:] if argv is None else argv)])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        paths = paint(folder, args.images)
         kilobytes = statistics.mean(path.stat().st_size for path in paths) / 1024
         print(
             f"CPU milliseconds an image of 1024 x 768 ({kilobytes:.0f} KB), {args.crops} crops of "
             f"{SIZE} px, {args.images} images, {args.rounds} rounds, {args.threads} threads: "
             "median (min .. max)"
         )
-        for title, name in (("images alone", None), (f"with {args.model}", args.model)):
-            seconds = measure(name, paths, args.crops, resize, args.rounds)
-            print(title)
-            for arm, values in seconds.items():
-                pairs = [a / b for a, b in zip(seconds["per crop"], values, strict=True)]
-                print(
-                    f"{arm:>10}  {1000 * statistics.median(values):.1f}"
-                    f" ({1000 * min(values):.1f} .. {1000 * max(values):.1f})"
-                    f"  times as fast {statistics.median(pairs):.2f}"
-                    f" ({min(pairs):.2f} .. {max(pairs):.2f})"
-                )
+        alone = {"": first_pixel, OURS: first_pixel}
+        seconds = measure(alone, paths, args.crops, resize, args.rounds)
+        report("images alone", seconds, {})
+        print_row("crops, images alone", command, spread(pairs(seconds, ONCE, OURS)))
+        levels = blurred(paths, folder)
+        for model in args.models:
+            ways = forwards(model, folder, args.threads, levels)
+            told = agreement(ways, levels)
+            seconds = measure(ways, paths, args.crops, resize, args.rounds)
+            best = report(f"with {model}", seconds, told)
+            (bare,) = (1000 * statistics.median(v) for k, v in seconds.items() if "bare" in k)
+            print_row(
+                f"crops, {model}",
+                command,
+                f"{best}: {spread(pairs(seconds, ONCE, best))} times as fast as decoding for each "
+                f"crop in float32, {spread(pairs(seconds, ALONE, best))} as that with one crop a "
+                f"pass; {OURS} {spread(pairs(seconds, ONCE, OURS))}; {told[best]}; the fastest "
+                f"pass alone takes {bare:.1f} ms for {args.crops} crops",
+            )
 
 
 if __name__ == "__main__":

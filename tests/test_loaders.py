@@ -154,6 +154,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/deploy/libraries.py::library importlib.import_module",
         "cliqa/deploy/search/options.py::check_libraries importlib.util.find_spec",
         "cliqa/compress/deployments.py::can_be_made importlib.util.find_spec",
+        "cliqa/inference/execution/precision.py::check_compiler importlib.util.find_spec",
         "cliqa/datasets/labels/parquet.py::read_parquet importlib.import_module",
         "cliqa/models/language/byte_pairs.py::_library tokenizers",
         "cliqa/models/backbones/timm_models.py::import_timm importlib.import_module",
@@ -182,7 +183,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Graphs of fixed operators on the CPU; their descriptions go through check_description.": (
         "cliqa/deploy/onnx/file.py::load_proto onnx.load",
-        "cliqa/deploy/onnx/file.py::open_session runtime.InferenceSession",
+        "cliqa/deploy/onnx/session.py::open_session.opened runtime.InferenceSession",
         "cliqa/deploy/onnx/graph.py::load_graph onnx.checker.check_model",
         "cliqa/deploy/onnx/graph.py::load_graph onnx.load_external_data_for_model",
         "cliqa/deploy/openvino/backend.py::openvino_forward openvino.Core",
@@ -202,6 +203,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Tables and texts by readers that build plain values.": (
         "cliqa/datasets/labels/csv_labels.py::_read_cells csv.reader",
+        "cliqa/inference/score_files/unfinished.py::_csv_rows csv.reader",
         "cliqa/datasets/labels/layouts/shape.py::parted csv.reader",
         "cliqa/datasets/labels/spreadsheet.py::_filled_rows openpyxl.load_workbook",
         "cliqa/models/language/text_files.py::_Loader yaml.SafeLoader",

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cliqa.config.trust import trusting
 from cliqa.evaluation.records.table_styles import STYLES
-from cliqa.utils.arguments import PROTOCOL, add_arguments, check_range, seed
+from cliqa.utils.arguments import EXECUTION, PROTOCOL, add_arguments, check_range, seed
 from cliqa.utils.cli import command, run_entry_point
 from cliqa.utils.paths import (
     check_output_file,
@@ -57,7 +57,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="tables to write: .md, .txt, .tex or .html for people, .csv with every digit",
     )
     parser.add_argument("--batch-size", type=int, help="images a batch (default: the run's)")
-    add_arguments(parser, "--num-workers", "--device", "--format", "--trust")
+    add_arguments(parser, "--num-workers", "--device", *EXECUTION, "--format", "--trust")
     parser.set_defaults(num_workers=None)  # threads, which start at once
     return parser.parse_args(argv)
 
@@ -72,6 +72,7 @@ def main(args: argparse.Namespace) -> None:
     from cliqa.evaluation.records.eval_results import evaluation_report  # noqa: PLC0415
     from cliqa.inference.evaluate import evaluate_checkpoints  # noqa: PLC0415  --help is fast
     from cliqa.inference.evaluation_request import EvalRequest  # noqa: PLC0415
+    from cliqa.inference.execution.precision import asked_execution  # noqa: PLC0415
     from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
     from cliqa.utils.device import resolve_device  # noqa: PLC0415
     from cliqa.utils.io import write_text  # noqa: PLC0415
@@ -85,6 +86,7 @@ def main(args: argparse.Namespace) -> None:
         num_workers=args.num_workers,
         allow_changed_data=args.allow_changed_data,
         dataset_root=args.dataset_root,
+        execution=asked_execution(args.precision, args.compile),
     )
     device = resolve_device(args.device)
     results, comparisons = evaluate_checkpoints(args.checkpoints, request, device, args.out)

@@ -13,6 +13,7 @@ from cliqa.config.trust import trusting
 from cliqa.datasets.labels.scale import Scale
 from cliqa.inference.evaluate import evaluate_checkpoints
 from cliqa.inference.evaluation_request import EvalRequest
+from cliqa.inference.execution.precision import asked_execution
 from cliqa.transforms.protocol import parse_protocol
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ConfigError
@@ -36,6 +37,8 @@ def evaluate(
     out: str | Path | None = None,
     allow_changed_data: bool = False,
     dataset_root: str | Path | None = None,
+    precision: str | None = None,
+    compiled: bool = False,
     trust: bool = False,
 ) -> pd.DataFrame:
     """Measure one or several models on data sets, each with its own preprocessing.
@@ -60,6 +63,9 @@ def evaluate(
             run's own folder.
         allow_changed_data: Measure the run's data sets although their files have changed.
         dataset_root: Where the run's data sets lie now; by default where it read them.
+        precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` (CUDA), or ``"auto"``: bfloat16
+            where the device computes it fast; by default as each run evaluated itself.
+        compiled: Compile the networks with ``torch.compile``.
         trust: Let the files name any component and import their run's modules.
 
     Returns:
@@ -86,6 +92,7 @@ def evaluate(
             num_workers=num_workers,
             allow_changed_data=allow_changed_data,
             dataset_root=None if dataset_root is None else str(dataset_root),
+            execution=asked_execution(precision, compiled),
         )
         paths = [path_of(model) for model in several]
         found, comparisons = evaluate_checkpoints(paths, request, resolve_device(device), out)

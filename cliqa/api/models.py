@@ -15,10 +15,11 @@ from torch import nn
 from cliqa.config.trust import trusting
 from cliqa.datasets.image_listing import find_images
 from cliqa.inference.evaluation_request import only_scale, scale_of
+from cliqa.inference.execution.precision import FLOAT32, Execution
+from cliqa.inference.image_model import open_on
 from cliqa.inference.predict import Predictor
 from cliqa.inference.scores import Score
 from cliqa.transforms.protocol import EvaluationProtocol, parse_protocol
-from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.paths import named_checkpoint
 
@@ -46,6 +47,7 @@ class Model:
         source: A work_dir, a checkpoint, or an exported file.
         device: Where to compute.
         protocol: How images are shown.
+        execution: How the model is computed.
         trust: Let the file name any component; see ``docs/security.md``.
 
     Attributes:
@@ -55,11 +57,16 @@ class Model:
     """
 
     def __init__(
-        self, source: str | Path, device: str, protocol: EvaluationProtocol, trust: bool = False
+        self,
+        source: str | Path,
+        device: str,
+        protocol: EvaluationProtocol,
+        execution: Execution = FLOAT32,
+        trust: bool = False,
     ) -> None:
         self._trust = trust
         with trusting(trust):
-            self._predictor = Predictor(source, resolve_device(device), protocol)
+            self._predictor = Predictor(*open_on(source, device, execution), protocol)
         self.path = self._predictor.checkpoint
         self.names, self.classes = self._predictor.names, self._predictor.classes
 
@@ -159,21 +166,27 @@ def load(
     crop_size: int | None = None,
     resize: int | tuple[int, int] | str | None = None,
     seed: int = 0,
+    precision: str = "float32",
+    compiled: bool = False,
     trust: bool = False,
 ) -> Model:
     """Load a trained model that scores or classifies images.
 
     Args:
         source: What `train` returned, a work_dir, a checkpoint (``.pth``), or an exported model
-            (``.onnx``, or ``.xml`` for OpenVINO), which is computed on the CPU.
+            (``.onnx``, or ``.xml`` for OpenVINO, which is computed on the CPU).
         checkpoint: The work_dir's checkpoint by its name: ``"best"`` (by the validation measure),
             ``"exp_0"`` ...; by default the last one.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; of an ``.onnx`` also
+            ``"tensorrt"``.
         crops: Average over crops: ``"grid:5x5"`` or ``"random:25"``; by default as trained.
         crop_size: Edge of a crop in pixels; by default that of the model's own crops.
         resize: Resize to this shorter edge, to (height, width), or ``"none"``; by default as
             trained.
         seed: Seed of random crops.
+        precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` (CUDA), or ``"auto"``: bfloat16
+            where the device computes it fast.
+        compiled: Compile the network with ``torch.compile``; the first images then take a minute.
         trust: Let the file name any component and import its run's modules: it can then run code.
 
     Raises:
@@ -184,7 +197,8 @@ def load(
     sizes = resize if isinstance(resize, (tuple, list)) else [resize]
     texts = None if resize is None else [str(size) for size in sizes]
     protocol = parse_protocol(crops, crop_size, texts, seed)
-    return Model(named_checkpoint(path_of(source), checkpoint), device, protocol, trust)
+    execution = Execution(precision, compiled)
+    return Model(named_checkpoint(path_of(source), checkpoint), device, protocol, execution, trust)
 
 
 def path_of(source: str | Path | HasWorkDir) -> str | Path:

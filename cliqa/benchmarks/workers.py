@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from cliqa.utils.device import AUTO_WORKERS
+from cliqa.utils.device import AUTO_WORKERS, usable_cpus
 
 SMALL = 2**24
 """Bytes of files that one process reads in about a second, as long as it takes to start others."""
@@ -33,12 +33,7 @@ def workers_for(sources: Iterable[Sequence[str]], asked: int | str = AUTO_WORKER
     if asked != AUTO_WORKERS:
         return int(asked)
     largest = max((_bytes(files) for files in sources), default=0)
-    return 0 if largest < SMALL else min(MOST, max(1, _cpus() - 1))
-
-
-def _cpus() -> int:
-    """Return the CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 0 if largest < SMALL else min(MOST, max(1, usable_cpus() - 1))
 
 
 def _bytes(files: Sequence[str]) -> int:

@@ -17,12 +17,12 @@ from cliqa.deploy.search.options import DeployOptions, check_libraries, deploy_o
 from cliqa.deploy.search.pareto import RecipeResult
 from cliqa.deploy.search.recipes import Recipe, parts_to_try, standard_recipes
 from cliqa.engine.sections import run_folder
-from cliqa.engine.work_dir.checkpoints import find_checkpoint, sha256_of
+from cliqa.engine.work_dir.checkpoints import find_checkpoint
 from cliqa.engine.work_dir.holding import only_one
 from cliqa.evaluation.records.table_styles import SUFFIXES, Style, Table, render, render_notes
 from cliqa.evaluation.records.tables import LABELS, number
 from cliqa.utils.device import processor_name
-from cliqa.utils.io import write_json, write_text
+from cliqa.utils.io import sha256_of, write_json, write_text
 from cliqa.utils.locks import remove_leftovers
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.visualization.pareto import draw_pareto

@@ -30,6 +30,7 @@ from cliqa.inference.evaluation_model import (
 )
 from cliqa.inference.evaluation_pass import evaluate_models
 from cliqa.inference.evaluation_request import EvalRequest
+from cliqa.inference.exported_model import ExportedModel
 from cliqa.models.fake_quantization import remove_rounding
 from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.errors import ConfigError, ModelError
@@ -166,7 +167,7 @@ class Deployments:
             if made is None:
                 return CheckpointEvaluation(*own)
             if made.file is not None:
-                return ExportedEvaluation(made.file, self.config, origin, request)
+                return ExportedEvaluation(ExportedModel(made.file), self.config, origin, request)
             return CheckpointEvaluation(*own, forward=made.forward)
 
     def _split(self) -> str:

@@ -14,7 +14,7 @@ from cliqa.config.trust import without_weights
 from cliqa.deploy.description import hide_places
 from cliqa.deploy.onnx.export import DynamicSize, ExportReport, export_onnx
 from cliqa.deploy.onnx.file import read_metadata
-from cliqa.engine.work_dir.checkpoints import find_checkpoint, sha256_of
+from cliqa.engine.work_dir.checkpoints import find_checkpoint
 from cliqa.engine.work_dir.data_record import read_record
 from cliqa.inference.evaluation_model import experiences_learnt
 from cliqa.inference.evaluation_request import only_scale
@@ -22,6 +22,7 @@ from cliqa.inference.image_model import CheckpointModel, ZeroShotModel, model_fr
 from cliqa.training.views.gate import GatedViews
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ArtifactError, CliqaError, TrustError
+from cliqa.utils.io import sha256_of
 from cliqa.utils.logging import get_logger
 from cliqa.utils.paths import check_output_file
 

@@ -20,7 +20,7 @@ from cliqa.engine.run import Run
 from cliqa.engine.sections import OPTIONS, resamples, template_arguments
 from cliqa.engine.train import train
 from cliqa.engine.work_dir.artifacts import WorkDir
-from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run, model_of, sha256_of
+from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run, model_of
 from cliqa.engine.work_dir.data_record import record_of
 from cliqa.engine.work_dir.holding import only_one
 from cliqa.engine.work_dir.same_run import check_same_data
@@ -32,7 +32,7 @@ from cliqa.training.loop.batching import collate_train
 from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import ArtifactError, CheckpointError, ConfigError
-from cliqa.utils.io import write_json
+from cliqa.utils.io import sha256_of, write_json
 from cliqa.utils.logging import get_logger, setup_logging
 
 logger = get_logger(__name__)

@@ -28,12 +28,15 @@ def backend_of(path: str | Path) -> str | None:
     return next((name for name, own in SUFFIXES.items() if own == suffix), None)
 
 
-def open_exported(path: str | Path, threads: int | None = None) -> OnnxModel | OpenVinoModel:
+def open_exported(
+    path: str | Path, threads: int | None = None, device: str = "cpu"
+) -> OnnxModel | OpenVinoModel:
     """Return an exported file as a function from images to outputs.
 
     Args:
-        path: An ONNX file or OpenVINO's ``.xml``.
-        threads: Threads of the CPU; None for the default of `OnnxModel` and `OpenVinoModel`.
+        path: An ONNX file or OpenVINO's ``.xml``, which is computed on the CPU.
+        threads: Threads of the CPU; None for `compute_threads`.
+        device: Of an ONNX file; see `cliqa.deploy.onnx.session.providers_of`.
 
     Raises:
         ArtifactError: The file is missing or damaged.
@@ -41,7 +44,7 @@ def open_exported(path: str | Path, threads: int | None = None) -> OnnxModel | O
     """
     if backend_of(path) == "openvino":
         return OpenVinoModel(path, threads)
-    return OnnxModel(path, threads)
+    return OnnxModel(path, threads, device)
 
 
 def convert(

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cliqa.deploy.onnx.file import first_line
+from cliqa.deploy.onnx.session import first_line
 from cliqa.models.complexity import count_macs
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 

@@ -26,6 +26,8 @@ from cliqa.inference.evaluation_model import (
 )
 from cliqa.inference.evaluation_pass import evaluate_models
 from cliqa.inference.evaluation_request import EvalRequest
+from cliqa.inference.execution.precision import Execution
+from cliqa.inference.exported_model import ExportedModel
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError
 from cliqa.utils.io import write_json
@@ -53,6 +55,7 @@ def evaluate(
     device: str = "auto",
     seed: int | None = None,
     allow_changed_data: bool = False,
+    execution: Execution | None = None,
 ) -> Results:
     """Evaluate a checkpoint or an exported model under a config and write eval_results.json.
 
@@ -70,6 +73,7 @@ def evaluate(
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         seed: Overrides the config's seed, which decides over generated data and splits.
         allow_changed_data: Evaluate the run's data sets even if they have changed since.
+        execution: How the model is computed; None for as its run does itself.
 
     Returns:
         The content of the file.
@@ -83,7 +87,12 @@ def evaluate(
     target = resolve_device(device)
     config = with_command_line(config, seed=seed)
     folder = run_folder(config, config_file, work_dir)
-    request = EvalRequest(data_sets=data_sets, split=split, allow_changed_data=allow_changed_data)
+    request = EvalRequest(
+        data_sets=data_sets,
+        split=split,
+        allow_changed_data=allow_changed_data,
+        execution=execution,
+    )
     model: EvaluationModel
     if exported is None:
         path = find_checkpoint(checkpoint or folder)
@@ -94,7 +103,8 @@ def evaluate(
         model = CheckpointEvaluation(path, state, config, str(config_file), target, request, folder)
         default = path.parent.parent / FILE_NAME
     else:
-        model = ExportedEvaluation(Path(exported), check_config(config), str(config_file), request)
+        file = ExportedModel(exported, str(target), execution)
+        model = ExportedEvaluation(file, check_config(config), str(config_file), request)
         default = _default_target(model.path)
     target_file = Path(out) if out else default
     check_output_file(target_file, "--out" if out else "results")

@@ -104,8 +104,7 @@ class EvaluationModel:
     @property
     def batch_size(self) -> int:
         """Images a batch; every crop of a protocol counts as an image of the run's own batches."""
-        request = self.request
-        return request.batch_size or max(1, self.own_batch_size // request.protocol.count)
+        return self.request.batch_size or max(1, self.own_batch_size // self.request.protocol.count)
 
     def session(self) -> EvalSession:
         """Return the model's evaluation, ready for its first data set."""
@@ -135,7 +134,7 @@ class EvaluationModel:
     ) -> dict[str, Any]:
         """Return the content of ``eval_results.json``."""
         bootstrap, seed = resamples(self.config), self.config["seed"]
-        protocol = self.views.protocol
+        protocol, execution = self.views.protocol, self.request.execution
         absent = {"absent": dict(self.data.absent)} if self.data.absent else {}
         return {
             "model_type": self.config["model"].get("type", "ImageClassifier"),
@@ -154,6 +153,7 @@ class EvaluationModel:
                 "bootstrap": bootstrap,
                 "seed": seed,
                 "device": str(self.device),
+                **(execution.to_row(self.device) if execution else {}),
             },
             "seconds": seconds,
             "data": self.record.digests(),
@@ -204,8 +204,9 @@ class CheckpointEvaluation(EvaluationModel):
             absent=state.get("absent", ()),
         )
         plain = {**config, "load_from": None}
-        built = build_model_and_strategy(plain, device, work_dir, pruning_in(state))
-        self.strategy = built.strategy
+        self.strategy = build_model_and_strategy(
+            plain, device, work_dir, pruning_in(state)
+        ).strategy
         self.own_batch_size = int(self.strategy.eval_mb_size)
         try:
             self.strategy.load_state_dict(state["strategy"])
@@ -217,16 +218,17 @@ class CheckpointEvaluation(EvaluationModel):
 
     def session(self) -> EvalSession:
         """Return the evaluation of the strategy, or of the forward pass."""
-        if self._forward is not None:
-            return ForwardSession(self._forward)
-        return StrategySession(self.strategy)
+        own = self._forward
+        return (
+            ForwardSession(own) if own else StrategySession(self.strategy, self.request.execution)
+        )
 
 
 class ExportedEvaluation(EvaluationModel):
-    """The evaluation of an exported file, on the CPU.
+    """The evaluation of an exported file.
 
     Args:
-        path: The file.
+        model: The file's model.
         config: See `EvaluationModel`; None for the parts of its run's config that the file holds.
         config_file, request: See `EvaluationModel`.
 
@@ -235,9 +237,9 @@ class ExportedEvaluation(EvaluationModel):
     """
 
     def __init__(
-        self, path: Path, config: Config | None, config_file: str, request: EvalRequest
+        self, model: ExportedModel, config: Config | None, config_file: str, request: EvalRequest
     ) -> None:
-        self.model = ExportedModel(path)
+        self.model = model
         config = own_config(self.model, request.dataset_root) if config is None else config
         if not request.data_sets or not all(map(is_new_data_set, request.data_sets)):
             check_places(self.model.path, config["scenario"], "--datasets TYPE=ROOT")
@@ -247,14 +249,14 @@ class ExportedEvaluation(EvaluationModel):
             config = {**config, "scenario": {**config["scenario"], "eval_transform": []}}
         names, about = self.model.names, self.model.metadata
         super().__init__(
-            *(path, config, config_file, CPU, request),
+            *(model.path, config, config_file, CPU, request),
             names=names,
             learnt=int(about.get("experiences_learnt", len(names))),
             record=about.get("data"),
             absent=about.get("absent", ()),
         )
         if self.data.kind == "classes":
-            check_same_names(path, "classes", self.model.classes, list(self.data.class_names))
+            check_same_names(model.path, "classes", self.model.classes, list(self.data.class_names))
         self.own_batch_size = int(config["cl_strategy"].get("eval_mb_size", BATCH))
 
     def session(self) -> EvalSession:
@@ -279,16 +281,16 @@ def open_evaluation(path: Path, request: EvalRequest, device: torch.device) -> E
     """
     if backend_of(path):
         with built_from(path):
-            return ExportedEvaluation(path, None, str(path), request)
+            model = ExportedModel(path, str(device), request.execution)
+            return ExportedEvaluation(model, None, str(path), request)
     state = load_run(path)
     config = config_to_build(state)
     with built_from(path):
         if request.dataset_root is not None:
             config["scenario"] = {**config["scenario"], "dataset_root": request.dataset_root}
         config = check_config({**config, "num_workers": 0})
-        folder = path.parent.parent
-        name = f"{path}: config"
-        return CheckpointEvaluation(path, state, config, name, device, request, folder)
+        own = (f"{path}: config", device, request, path.parent.parent)
+        return CheckpointEvaluation(path, state, config, *own)
 
 
 def experiences_learnt(state: Mapping[str, Any]) -> int:

@@ -19,7 +19,7 @@ from cliqa.evaluation.classification import accuracy
 from cliqa.evaluation.functional import srcc
 from cliqa.inference.eval_session import EvalSession, Images
 from cliqa.inference.evaluation_model import EvaluationModel
-from cliqa.training.loop.batching import collate_eval
+from cliqa.inference.execution.late_steps import LateSteps
 from cliqa.transforms.protocol import Views
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.memory import InPieces
@@ -31,7 +31,7 @@ Source = QualityDataset | ClassDataset
 
 
 class SharedViews(Dataset[tuple[list[Tensor], object]]):
-    """A data set's samples as several models see them: ([view, ...], target).
+    """A data set's samples as several models see them before the late steps: ([view, ...], target).
 
     Args:
         source: The samples (image, target).
@@ -40,7 +40,7 @@ class SharedViews(Dataset[tuple[list[Tensor], object]]):
 
     def __init__(self, source: Source, views: Sequence[Views]) -> None:
         self.source = source
-        self.views = list(views)
+        self.views = [LateSteps(view) for view in views]
 
     def __len__(self) -> int:
         return len(self.source)
@@ -53,12 +53,11 @@ class SharedViews(Dataset[tuple[list[Tensor], object]]):
         except DatasetError as error:
             raise DatasetError(f"{self.source.keys[index]}: {error}") from error
 
-
-def collate_views(samples: Sequence[tuple[list[Tensor], object]]) -> Batch:
-    """Return a batch (B, ...) or `RaggedImages` for each view, and the targets (B,)."""
-    views = zip(*(images for images, _ in samples), strict=True)
-    images = [collate_eval([(image,) for image in view])[0] for view in views]
-    return images, default_collate([target for _, target in samples])
+    def collate(self, samples: Sequence[tuple[list[Tensor], object]]) -> Batch:
+        """Return a batch (B, ...) or `RaggedImages` for each view, and the targets (B,)."""
+        shown = zip(*(images for images, _ in samples), strict=True)
+        images = [view.batch(own) for view, own in zip(self.views, shown, strict=True)]
+        return images, default_collate([target for _, target in samples])
 
 
 def evaluate_models(models: Sequence[EvaluationModel]) -> list[dict[str, Any]]:
@@ -127,7 +126,7 @@ def _batches(
             samples,
             size,
             num_workers=num_workers,
-            collate_fn=collate_views,
+            collate_fn=samples.collate,
             pin_memory=on_gpu,
         )
         yield from loader
@@ -135,7 +134,7 @@ def _batches(
     threads = default_threads(len(samples))
     read = ahead(samples.__getitem__, range(len(samples)), threads)
     while batch := list(islice(read, size)):
-        yield collate_views(batch)
+        yield samples.collate(batch)
 
 
 @torch.no_grad()
@@ -161,14 +160,18 @@ def run_pass(
     shown = [signatures.index(model.views.signature()) for model in models]
     first = models[0]
     samples = SharedViews(first.data.sources[name], views)
-    on_gpu = sessions[0].device.type == "cuda"
-    batches = _batches(samples, first.batch_size, first.request.num_workers, on_gpu)
+    device = sessions[0].device
+    workers = first.request.num_workers
+    batches = _batches(samples, first.batch_size, workers, device.type == "cuda")
     total = -(-len(samples) // first.batch_size)
     networks = [InPieces(session.outputs) for session in sessions]
     outputs: list[list[Tensor]] = [[] for _ in models]
     targets: list[Tensor] = []
     for images, target in track(batches, f"evaluate {name}", total):
+        complete = [
+            view.finish(own.to(device)) for view, own in zip(samples.views, images, strict=True)
+        ]
         for kept, network, view in zip(outputs, networks, shown, strict=True):
-            kept.append(network(images[view], target, first.data.task_labels[name]))
+            kept.append(network(complete[view], target, first.data.task_labels[name]))
         targets.append(target)
     return [torch.cat(kept).numpy() for kept in outputs], torch.cat(targets).numpy()

@@ -17,6 +17,7 @@ from cliqa.datasets.labels.scale import Scale
 from cliqa.datasets.sharing import find_shared
 from cliqa.engine.sections import data_set_sections
 from cliqa.engine.streams import build_data_sets, build_stream, build_unseen
+from cliqa.inference.execution.precision import Execution
 from cliqa.registry import DATASETS, build_component, find
 from cliqa.transforms.protocol import EvaluationProtocol
 from cliqa.utils.device import check_workers
@@ -49,6 +50,7 @@ class EvalRequest:
         num_workers: Processes that read images; None for threads instead, one for each CPU.
         allow_changed_data: Evaluate the run's own data sets even if they have changed since.
         dataset_root: Where the run's own data sets lie; None where the run read them.
+        execution: How the models are computed; None for as each run does itself.
 
     Raises:
         ConfigError: A number is out of range.
@@ -62,6 +64,7 @@ class EvalRequest:
     num_workers: int | None = None
     allow_changed_data: bool = False
     dataset_root: str | None = None
+    execution: Execution | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:

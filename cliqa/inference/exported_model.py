@@ -15,11 +15,12 @@ from cliqa.datasets.labels.scale import Scale
 from cliqa.deploy.backends import backend_of, open_exported
 from cliqa.deploy.description import hides_places, of_scenarios, scenario_of, show_places
 from cliqa.deploy.onnx.file import PIXELS
-from cliqa.engine.work_dir.checkpoints import sha256_of
 from cliqa.inference.evaluation_request import scales_of
+from cliqa.inference.execution.precision import Execution
 from cliqa.transforms.protocol import EvaluationProtocol
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ArtifactError, CheckpointError, ConfigError
+from cliqa.utils.io import sha256_of
 
 Config = dict[str, Any]
 
@@ -28,11 +29,13 @@ NEEDED = ("names", "classes", "channels", "eval_transform", "scenario")
 
 
 class ExportedModel:
-    """The model of an exported file, computed on the CPU.
+    """The model of an exported file.
 
     Args:
         path: A file that ``tools/compress.py`` wrote: an ONNX file, computed by ONNX Runtime, or an
-            ``.xml``, by OpenVINO.
+            ``.xml``, by OpenVINO on the CPU.
+        device: Of an ONNX file; see `cliqa.deploy.onnx.session.providers_of`.
+        execution: What is asked for; a file is computed as it was exported.
 
     Attributes:
         metadata: The file's description.
@@ -41,13 +44,17 @@ class ExportedModel:
 
     Raises:
         ArtifactError: The file is missing, damaged, or its description lacks a key.
-        ConfigError: The package that computes it is not installed.
+        ConfigError: The package that computes it is not installed, or it cannot be executed so.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(
+        self, path: str | Path, device: str = "cpu", execution: Execution | None = None
+    ) -> None:
+        if execution is not None:
+            execution.check_file(str(path))
         self.path = Path(path)
         self.backend = backend_of(path) or "onnxruntime"
-        self._model = open_exported(path)
+        self._model = open_exported(path, device=device)
         self.metadata = self._model.metadata
         missing = [key for key in NEEDED if self.metadata.get(key) is None]
         if missing:

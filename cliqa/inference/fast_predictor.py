@@ -46,12 +46,14 @@ class FastPredictor:
             pixels, uint8 (H, W, 3).
 
     Attributes:
+        checkpoint: The file.
         classes: Its classes; empty if it predicts scores.
         scale: That scores are shown on unless another is asked for; None for 0..1. See `Predictor`.
     """
 
     def __init__(self, model: OnnxModel, show: Callable[[Path], np.ndarray]) -> None:
         self._model, self._show = model, show
+        self.checkpoint = model.path
         self.classes: list[str] = model.metadata["classes"]
         scale = model.metadata.get("scale")
         self.scale = Scale(**scale) if scale else None
@@ -72,10 +74,13 @@ class FastPredictor:
             num_workers: Threads that read images; None for one a CPU, 0 for none.
         """
         threads = default_threads(len(paths)) if num_workers is None else num_workers
-        size = 1 if self._model.takes_pixels else batch_size or BATCH
         samples = ahead(self._read, paths, threads)
-        while batch := list(islice(samples, size)):
+        while batch := list(islice(samples, self.batch_of(batch_size))):
             yield from self._scores(batch)
+
+    def batch_of(self, batch_size: int | None = None) -> int:
+        """Return how many images a batch has."""
+        return 1 if self._model.takes_pixels else batch_size or BATCH
 
     def _read(self, path: Path) -> Sample:
         """Return a file's image as the model takes it, or the error."""
@@ -173,12 +178,13 @@ def _data_sets(about: Mapping[str, Any]) -> Sequence[object]:
     return found if isinstance(found, list) else []
 
 
-def open_fast(path: str | Path, images: int = 1) -> FastPredictor | None:
+def open_fast(path: str | Path, images: int = 1, device: str = "cpu") -> FastPredictor | None:
     """Return the predictor of an ONNX file; None for other models: `Predictor` opens them.
 
     Args:
         path: The file.
         images: How many images will be scored; for `MANY` torch is imported, as it pays.
+        device: See `cliqa.deploy.onnx.session.providers_of`.
 
     Raises:
         ArtifactError: The file is missing, damaged, or not one of this package's.
@@ -187,7 +193,7 @@ def open_fast(path: str | Path, images: int = 1) -> FastPredictor | None:
     """
     if Path(path).suffix != ".onnx" or is_trusting():
         return None
-    model = OnnxModel(path)
+    model = OnnxModel(path, device=device)
     about = model.metadata
     if any(about.get(key) is None for key in NEEDED):
         return None

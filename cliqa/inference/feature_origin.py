@@ -14,11 +14,10 @@ import torchvision
 
 from cliqa.datasets.clear.features import FEATURES
 from cliqa.datasets.clear.layout import TRAINING
-from cliqa.engine.work_dir.checkpoints import sha256_of
 from cliqa.models.backbones.extractor import FeatureExtractor
 from cliqa.transforms.pipeline import Pipeline, preprocessing_signature
 from cliqa.utils.errors import CliqaError, DatasetError, ModelError, first_line
-from cliqa.utils.io import write_json
+from cliqa.utils.io import sha256_of, write_json
 from cliqa.utils.locks import remove_leftovers
 
 DECIDING = ("arch", "weights_sha256", "preprocessing")

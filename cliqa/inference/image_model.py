@@ -6,7 +6,7 @@ file needs a class with these members, and a line in `open_model`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -23,11 +23,14 @@ from cliqa.engine.work_dir.saved_config import (
     image_parts,
     load_own_weights,
 )
+from cliqa.inference.execution.network import Executed
+from cliqa.inference.execution.precision import FLOAT32, Execution
 from cliqa.inference.exported_model import ExportedModel
 from cliqa.models.build import build_model
 from cliqa.pretraining.pairs import IMAGENET_MEAN, IMAGENET_STD
 from cliqa.pretraining.projection import QualityProjection, feature_length
 from cliqa.utils.checkpoint import load_checkpoint
+from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CheckpointError
 
 Steps = Sequence[Mapping[str, Any]]
@@ -75,19 +78,32 @@ class TorchModel:
     Attributes:
         module: The trained model itself, e.g. for its features.
         network: The network that predicts: for a run with a gate, all of its views and the gate.
+        exact: The same model in float32; None if it is computed so anyway.
     """
 
     def __init__(
-        self, path: Path, module: nn.Module, network: nn.Module, device: torch.device
+        self,
+        path: Path,
+        module: nn.Module,
+        network: nn.Module,
+        device: torch.device,
+        execution: Execution,
     ) -> None:
         self.path, self.device = path, device
         self.module, self.network = module.to(device), network.to(device)
+        self._executed = Executed(self.network, device, execution)
+        self.exact: Callable[[Tensor], Tensor] | None = None
+        if self._executed.name != "float32":
+            self.exact = Executed(self.network, device, FLOAT32)
 
-    @torch.no_grad()
+    @property
+    def computed(self) -> str:
+        """How it is computed: ``"float32"``, ``"compiled bfloat16"`` ..."""
+        return self._executed.name
+
     def __call__(self, images: Tensor) -> Tensor:
         """Return scores (B,) or logits (B, K) of preprocessed images (B, C, H, W), on the CPU."""
-        outputs: Tensor = self.network(images.to(self.device))
-        return outputs.float().cpu()
+        return self._executed(images)
 
 
 class CheckpointModel(TorchModel):
@@ -97,7 +113,13 @@ class CheckpointModel(TorchModel):
         CheckpointError: The model takes features instead of images.
     """
 
-    def __init__(self, path: Path, state: dict[str, Any], device: torch.device) -> None:
+    def __init__(
+        self,
+        path: Path,
+        state: dict[str, Any],
+        device: torch.device,
+        execution: Execution = FLOAT32,
+    ) -> None:
         self.scenario: Mapping[str, Any] = state["config"]["scenario"]
         features = self.scenario.get("feature_type")
         if features is not None:
@@ -116,7 +138,7 @@ class CheckpointModel(TorchModel):
         self.classes: list[str] = parts["classes"]
         self.channels: int = parts["channels"]
         self.eval_transform: Steps = parts["eval_transform"]
-        super().__init__(path, *deployed_of(state), device)
+        super().__init__(path, *deployed_of(state), device, execution)
 
 
 class ZeroShotModel(TorchModel):
@@ -127,9 +149,15 @@ class ZeroShotModel(TorchModel):
     channels = 3
     scenario: ClassVar[Mapping[str, Any]] = {}
 
-    def __init__(self, path: Path, state: dict[str, Any], device: torch.device) -> None:
+    def __init__(
+        self,
+        path: Path,
+        state: dict[str, Any],
+        device: torch.device,
+        execution: Execution = FLOAT32,
+    ) -> None:
         projection = _projection(state, path)
-        super().__init__(path, projection, _ProjectionScores(projection), device)
+        super().__init__(path, projection, _ProjectionScores(projection), device, execution)
         data = state["config"]["pretrain"].get("data") or {}
         mean, std = data.get("mean", IMAGENET_MEAN), data.get("std", IMAGENET_STD)
         self.eval_transform: Steps = [
@@ -167,34 +195,58 @@ def _projection(state: dict[str, Any], path: Path) -> QualityProjection:
     return projection
 
 
-def open_model(path: str | Path, device: torch.device) -> ImageModel:
+def open_model(
+    path: str | Path, device: torch.device, execution: Execution = FLOAT32
+) -> ImageModel:
     """Return the model of a run, a checkpoint or an exported file.
 
     Args:
-        path: A work_dir, a checkpoint, or an exported file (``.onnx``, ``.xml``), which is computed
-            on the CPU.
-        device: Where to compute.
+        path: A work_dir, a checkpoint, or an exported file (``.onnx``, ``.xml``).
+        device: Where to compute. An ``.xml`` is computed on the CPU.
+        execution: How; an exported file is computed as it was exported.
 
     Raises:
         ArtifactError: The exported file is missing, damaged, or not one of this package's.
         CheckpointError: There is no model that takes images.
+        ConfigError: The model cannot be executed so.
     """
     if backend_of(path):
-        return ExportedModel(path)
+        return ExportedModel(path, str(device), execution)
     checkpoint = find_checkpoint(path)
-    return model_from_state(checkpoint, load_checkpoint(checkpoint), device)
+    return model_from_state(checkpoint, load_checkpoint(checkpoint), device, execution)
+
+
+def open_on(
+    source: str | Path, device: str, execution: Execution = FLOAT32
+) -> tuple[ImageModel, torch.device]:
+    """Return a model and the device of its images, for a device as a command line names it.
+
+    Args:
+        source: See `open_model`.
+        device: See `resolve_device`; of an exported file, whose images lie in the CPU's memory,
+            `cliqa.deploy.onnx.session.providers_of`.
+        execution: How.
+
+    Raises:
+        CliqaError: The model, the device or the execution is wrong.
+    """
+    if backend_of(source):
+        return ExportedModel(source, device, execution), torch.device("cpu")
+    target = resolve_device(device)
+    return open_model(source, target, execution), target
 
 
 def model_from_state(
-    path: Path, state: dict[str, Any], device: torch.device
+    path: Path, state: dict[str, Any], device: torch.device, execution: Execution = FLOAT32
 ) -> CheckpointModel | ZeroShotModel:
     """Return the model of a checkpoint that has been read.
 
     Raises:
         CheckpointError: The model takes no images, or the checkpoint is damaged.
+        ConfigError: The model cannot be executed so.
     """
     if "pretraining" in state:
         check_form(state, path, OF_PRETRAINING)
         admit_config(state["config"], path)
-        return ZeroShotModel(path, state, device)
-    return CheckpointModel(path, as_run(state, path), device)
+        return ZeroShotModel(path, state, device, execution)
+    return CheckpointModel(path, as_run(state, path), device, execution)

@@ -14,12 +14,15 @@ from torch.utils.data import DataLoader, Dataset
 from cliqa.config.trust import built_from
 from cliqa.datasets.labels.scale import Scale
 from cliqa.inference.evaluation_request import only_scale
+from cliqa.inference.execution.agreement import WatchedModel
+from cliqa.inference.execution.late_steps import LateSteps
+from cliqa.inference.execution.precision import FLOAT32, Execution
 from cliqa.inference.exported_model import check_protocol
 from cliqa.inference.image_model import ImageModel, open_model
 from cliqa.inference.scores import Score
-from cliqa.training.loop.batching import apply_model, collate_eval
+from cliqa.training.loop.batching import apply_model
 from cliqa.transforms.decode import read_image, to_grey
-from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views
+from cliqa.transforms.protocol import EvaluationProtocol, build_views
 from cliqa.utils.errors import CliqaError, DatasetError, MachineError, ModelError
 from cliqa.utils.memory import InPieces
 from cliqa.utils.progress import track
@@ -45,9 +48,9 @@ class _Grey:
 
 
 class _Images(Dataset["tuple[torch.Tensor | None, str | None]"]):
-    """Preprocessed images: (image, None), or (None, the error)."""
+    """Images before the late steps: (image, None), or (None, the error)."""
 
-    def __init__(self, paths: Sequence[Path], views: Views) -> None:
+    def __init__(self, paths: Sequence[Path], views: LateSteps) -> None:
         self.paths = paths
         self.views = views
 
@@ -61,7 +64,7 @@ class _Images(Dataset["tuple[torch.Tensor | None, str | None]"]):
             return None, str(error)
 
     def read(self, path: Path) -> torch.Tensor:
-        """Return a preprocessed image."""
+        """Return an image as `LateSteps` does."""
         try:
             return self.views(read_image(path), path.name)
         except CliqaError as error:
@@ -91,6 +94,7 @@ class Predictor:
         source: A checkpoint, a work_dir, or a model itself.
         device: Where to compute.
         protocol: Changes of the preprocessing; by default none.
+        execution: How the model is computed; by default in float32.
 
     Attributes:
         image_model: The model.
@@ -112,8 +116,11 @@ class Predictor:
         source: str | Path | ImageModel,
         device: torch.device,
         protocol: EvaluationProtocol | None = None,
+        execution: Execution = FLOAT32,
     ) -> None:
-        self.image_model = open_model(source, device) if isinstance(source, (str, Path)) else source
+        if isinstance(source, (str, Path)):
+            source = open_model(source, device, execution)
+        self.image_model = source
         self.checkpoint, self.device = self.image_model.path, device
         self.names, self.classes = self.image_model.names, self.image_model.classes
         protocol = protocol or EvaluationProtocol()
@@ -131,6 +138,7 @@ class Predictor:
         if self.image_model.channels == 1:
             self.views.pipeline = _Grey(self.views.pipeline)
         self.transform: Transform = self.views.pipeline
+        self._late = LateSteps(self.views)
 
     @property
     def scenario(self) -> Mapping[str, Any]:
@@ -188,10 +196,11 @@ class Predictor:
         Raises:
             MachineError: Memory does not suffice for the first image; a later one has an error.
         """
-        model, files = InPieces(self.image_model), [Path(path) for path in paths]
-        size = batch_size or max(1, BATCH // self.protocol.count)
+        files = [Path(path) for path in paths]
+        model = WatchedModel(self.image_model, len(self.classes) or None)
         images = iter(files)
-        for samples in _batches(_Images(files, self.views), size, num_workers):
+        loaded = _batches(_Images(files, self._late), self.batch_of(batch_size), num_workers)
+        for samples in loaded:
             batch = [(next(images), image, error) for image, error in samples]
             try:
                 yield from self._scores(model, batch)
@@ -200,6 +209,11 @@ class Predictor:
                     raise
                 for sample in batch:  # the one that is too large must not take others with it
                     yield self._alone(model, sample)
+        model.tell()
+
+    def batch_of(self, batch_size: int | None = None) -> int:
+        """Return how many images a batch has; by default 32, in which crops count as images."""
+        return batch_size or max(1, BATCH // self.protocol.count)
 
     def outputs(
         self, paths: Sequence[Path], network: Callable[[torch.Tensor], torch.Tensor]
@@ -214,23 +228,25 @@ class Predictor:
             DatasetError: An image cannot be read.
         """
         model = InPieces(lambda images: network(images.to(self.device)).cpu())
-        images = _Images(paths, self.views)
+        images, size = _Images(paths, self._late), self.batch_of()
+        threads = default_threads(len(paths))
+        shown = ahead(images.read, paths, threads)
         found = []
-        for start in track(range(0, len(paths), BATCH), "predict"):
-            samples = [(images.read(path), 0.0) for path in paths[start : start + BATCH]]
-            found.append(apply_model(model, collate_eval(samples)[0]))
+        for _ in track(range(0, len(paths), size), "predict"):
+            batch = self._late.finish(self._late.batch(list(islice(shown, size))))
+            found.append(apply_model(model, batch))
         return torch.cat(found)
 
-    def _alone(self, model: InPieces, sample: Sample) -> Score:
+    def _alone(self, model: WatchedModel, sample: Sample) -> Score:
         """Return the score of one image, or its error."""
         try:
             return self._scores(model, [sample])[0]
         except MachineError as error:
             return Score(sample[0], None, f"{sample[0]}: {error}")
 
-    def _scores(self, model: InPieces, batch: Sequence[Sample]) -> list[Score]:
+    def _scores(self, model: WatchedModel, batch: Sequence[Sample]) -> list[Score]:
         """Return the scores of a batch of images, in order."""
-        readable = [(image, 0.0) for _, image, _ in batch if image is not None]
+        readable = [image for _, image, _ in batch if image is not None]
         predicted = iter(self._outputs(model, readable))
         found = []
         for path, _, error in batch:
@@ -239,12 +255,12 @@ class Predictor:
         return found
 
     def _outputs(
-        self, model: InPieces, samples: list[tuple[torch.Tensor, float]]
+        self, model: WatchedModel, images: Sequence[torch.Tensor]
     ) -> list[tuple[float, str | None]]:
         """Return (score, None), or (probability, class), of readable images of any sizes."""
-        if not samples:
+        if not images:
             return []
-        outputs = apply_model(model, collate_eval(samples)[0])
+        outputs = model(self._late.finish(self._late.batch(images)))
         if not self.classes:
             return [(score, None) for score in outputs.tolist()]
         best = outputs[:, : len(self.classes)].softmax(1).max(1)

@@ -197,10 +197,8 @@ class Views:
     ) -> None:
         self.pipeline = pipeline
         self.protocol = protocol
-        self._grid = None
         self._size = protocol.crop_size or 0
-        if protocol.grid is not None:
-            self._grid = GridCrop(self._size, *protocol.grid)
+        self._grid = GridCrop(self._size, *protocol.grid) if protocol.grid else None
 
     def __call__(self, image: torch.Tensor, key: str) -> torch.Tensor:
         """Return the model's input.
@@ -212,7 +210,10 @@ class Views:
         Returns:
             (C, h, w), (N, C, h, w) where there are N crops, or the features.
         """
-        shown = self.pipeline(image)
+        return self.cut(self.pipeline(image), key)
+
+    def cut(self, shown: torch.Tensor, key: str) -> torch.Tensor:
+        """Return the crops of a preprocessed image; the image itself without any."""
         if self._grid is not None:
             return self._grid(shown)
         if self.protocol.draws is not None:
@@ -222,9 +223,8 @@ class Views:
 
     def signature(self) -> list[dict[str, Any]]:
         """Return the steps in plain values; equal signatures give equal inputs."""
-        built = self.pipeline
-        steps = preprocessing_signature(built) if isinstance(built, Pipeline) else []
-        size, seed = self._size, self.protocol.seed
+        own, size, seed = self.pipeline, self._size, self.protocol.seed
+        steps = preprocessing_signature(own) if isinstance(own, Pipeline) else []
         if self._grid is not None:
             rows, columns = self._grid.rows, self._grid.columns
             steps.append({"type": "GridCrop", "size": size, "rows": rows, "columns": columns})

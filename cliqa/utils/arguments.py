@@ -66,6 +66,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "default": "auto",
         "help": "auto (default: the first GPU, else the CPU), cpu, cuda or cuda:N",
     },
+    "--precision": {
+        "choices": ("float32", "bfloat16", "float16", "auto"),
+        "help": "of a network's passes: auto is bfloat16 where the device computes it fast, else "
+        "float32; its agreement with float32 on the first images is told",
+    },
+    "--compile": {
+        "action": "store_true",
+        "help": "compile the network with torch.compile, which takes up to a minute first",
+    },
     "--num-workers": {
         "type": _workers,
         "default": 0,
@@ -121,6 +130,9 @@ CONFIG = ("config", "--cfg-options", "--work-dir", "--seed", "--device", "--trus
 
 PROTOCOL = ("--crops", "--crop-size", "--resize")
 """The arguments of the evaluation protocol, besides the seed of random crops."""
+
+EXECUTION = ("--precision", "--compile")
+"""The arguments of how a network is executed."""
 
 STUDY = ("--seeds", "--jobs", "--device", "--allow-changed-data", "--cfg-options", "--trust")
 """The arguments of a study."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,15 @@ MIN_WORKER_LIMIT = 64
 
 AUTO_WORKERS = "auto"
 """A config's ``num_workers`` that asks for as many as are worth it."""
+CPUINFO = Path("/proc/cpuinfo")
+CPUS = Path("/sys/devices/system/cpu")
+"""Where Linux says which logical CPUs are one core."""
+
+QUOTAS = (
+    Path("/sys/fs/cgroup/cpu.max"),
+    Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+)
+"""A container's CPU time, in cgroup's second and first version."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -51,10 +61,9 @@ def resolve_device(name: str) -> torch.device:
 
 def processor_name() -> str:
     """Return the name of the processor, for reports of measured speed."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
+    if CPUINFO.is_file():
         match = re.search(
-            r"^model name\s*:\s*(.+)$", info.read_text(errors="replace"), re.MULTILINE
+            r"^model name\s*:\s*(.+)$", CPUINFO.read_text(errors="replace"), re.MULTILINE
         )
         if match:
             return match.group(1).strip()
@@ -96,3 +105,61 @@ def check_workers(value: object, where: str) -> None:
     expected = workers_mistake(value)
     if expected:
         raise ConfigError(f"{where}: expected {expected}, got {value!r}.")
+
+
+def usable_cpus() -> int:
+    """Return how many logical CPUs this process may use: by its affinity, and by its cgroup."""
+    return max(1, min(len(_allowed()), _quota() or len(_allowed())))
+
+
+def compute_threads() -> int:
+    """Return with how many threads an exported file's backend computes.
+
+    ``OMP_NUM_THREADS`` decides if it is set. Otherwise there is one for each core that the process
+    may use, two logical CPUs of one core counted once, and no more than PyTorch's own number if
+    PyTorch is imported.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if given.isdecimal() and int(given):
+        return int(given)
+    cores = len({_siblings(cpu) for cpu in _allowed()})
+    count = max(1, min(cores, _quota() or cores))
+    torch = sys.modules.get("torch")
+    return count if torch is None else min(count, int(torch.get_num_threads()))
+
+
+def _allowed() -> set[int]:
+    """Return the numbers of the logical CPUs that the process's affinity allows."""
+    if hasattr(os, "sched_getaffinity"):
+        return set(os.sched_getaffinity(0))
+    return set(range(os.cpu_count() or 1))
+
+
+def _siblings(cpu: int) -> str:
+    """Return a name of the core that a logical CPU is part of."""
+    try:
+        return (CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text().strip()
+    except OSError:
+        return str(cpu)
+
+
+def _quota() -> int | None:
+    """Return how many CPUs the cgroup's quota is worth, rounded up; None without a quota."""
+    for path in QUOTAS:
+        try:
+            words = path.read_text().split()
+            if len(words) < 2:
+                words.append(path.with_name("cpu.cfs_period_us").read_text().strip())
+            quota, period = int(words[0]), int(words[1])
+        except (OSError, ValueError, IndexError):  # "max" is no number: no quota
+            continue
+        if quota > 0 and period > 0:
+            return -(-quota // period)
+    return None
+
+
+def bfloat16_is_fast() -> bool:
+    """Return whether the CPU multiplies bfloat16 itself, as Linux and PyTorch tell it."""
+    text = CPUINFO.read_text(errors="replace") if CPUINFO.is_file() else ""
+    flags = set(text.partition("flags")[2].partition("\n")[0].split())
+    return bool(flags & {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -209,3 +210,12 @@ def write_npz(path: str | Path, **arrays: np.ndarray) -> None:
     """Write named arrays as a compressed ``.npz`` atomically."""
     with atomic_open(path, "wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy's stub: allow_pickle
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content, which identifies a model; its path does not."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -101,21 +101,6 @@ def _copied(value: object, device: torch.device, storages: dict[int, Any]) -> An
     return value
 
 
-def free_memory() -> int | None:
-    """Return the bytes of memory that this process may still take, None where nobody tells."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = next(1024 * int(li.split()[1]) for li in lines if li.startswith("MemAvailable"))
-    except (OSError, ValueError, IndexError, StopIteration):
-        return None
-    group = Path("/sys/fs/cgroup")  # a container's own limit
-    try:
-        limit, used = ((group / f"memory.{name}").read_text() for name in ("max", "current"))
-        return min(free, max(0, int(limit) - int(used)))
-    except (OSError, ValueError):  # no such limit, or "max"
-        return free
-
-
 class InPieces:
     """A function of batches that is called with smaller ones after memory ran out.
 

@@ -36,6 +36,8 @@ BESIDE_TITLE = 48
 
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
+RATE = ", {rate_noinv_fmt}"
+
 logger = logging.getLogger(NAME)
 
 
@@ -48,6 +50,7 @@ class Phase:
         unit: What is counted, in the singular.
         bar: Show a bar, if standard error is a terminal and no other bar is there.
         outlook: Returns what every line in this phase should say at its end, "" for nothing.
+        rate: Say how many units are done in a second.
 
     Attributes:
         done: Units done.
@@ -63,8 +66,10 @@ class Phase:
         *,
         bar: bool = True,
         outlook: Callable[[], str] | None = None,
+        rate: bool = False,
     ) -> None:
-        self.title, self.total, self.unit, self.outlook = title, total, unit, outlook
+        self.title, self.total, self.unit = title, total, unit
+        self.outlook, self.rate = outlook, rate
         self.done, self.note = 0, ""
         self.bar: tqdm[Any] | None = None
         self._wants_bar = bar
@@ -74,7 +79,7 @@ class Phase:
         """Begin."""
         self._started = time.monotonic()
         if self._wants_bar and not bar_is_shown():
-            self.bar = _new_bar(self.title, self.total, self.unit)
+            self.bar = _new_bar(self.title, self.total, self.unit, self.rate)
         _lines.open(self)
         return self
 
@@ -102,6 +107,8 @@ class Phase:
         plural = "" if self.total == 1 else "es" if self.unit.endswith("ch") else "s"
         done = f"{self.done:,}"
         parts = [self.note] if self.note else []
+        if self.rate and self.done and seconds > 0:
+            parts.append(f"{self.done / seconds:.3g} a second")
         if self.total is not None:
             done = f"{done} of {self.total:,}"
             if 0 < self.done < self.total:
@@ -224,7 +231,11 @@ def progress_lines(
 
 
 def track(
-    items: Iterable[T], title: str, total: int | None = None, unit: str = "batch"
+    items: Iterable[T],
+    title: str,
+    total: int | None = None,
+    unit: str = "batch",
+    rate: bool = False,
 ) -> Iterator[T]:
     """Yield items, and count them as the progress of a phase.
 
@@ -233,10 +244,11 @@ def track(
         title: What is done.
         total: Their number; None for that of `items`, where they have one.
         unit: What an item is, in the singular.
+        rate: Say how many are done in a second.
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
-    with Phase(title, total, unit) as phase:
+    with Phase(title, total, unit, rate=rate) as phase:
         for item in items:
             yield item
             phase.update()
@@ -247,7 +259,7 @@ def on_terminal() -> bool:
     return bool(getattr(sys.stderr, "isatty", lambda: False)())
 
 
-def _new_bar(title: str, total: int | None, unit: str) -> tqdm[Any] | None:
+def _new_bar(title: str, total: int | None, unit: str, rate: bool) -> tqdm[Any] | None:
     """Return a bar on the terminal; None where standard error is none."""
     if not on_terminal():
         return None
@@ -259,7 +271,7 @@ def _new_bar(title: str, total: int | None, unit: str) -> tqdm[Any] | None:
         unit=f" {unit}",
         leave=False,
         file=sys.stderr,
-        bar_format=None if total is None else BAR,
+        bar_format=None if total is None else BAR.replace("{postfix}", RATE * rate + "{postfix}"),
         ncols=columns,
     )
 

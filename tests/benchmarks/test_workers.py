@@ -29,7 +29,7 @@ def test_it_depends_on_the_files_and_the_cpus(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(workers, "_cpus", lambda: cpus)
+    monkeypatch.setattr(workers, "usable_cpus", lambda: cpus)
     (tmp_path / "a.jpg").write_bytes(b"0" * size)
     assert workers_for([[str(tmp_path / "a.jpg")] * files, []]) == expected
 

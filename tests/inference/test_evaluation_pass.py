@@ -17,8 +17,9 @@ from cliqa.datasets import base
 from cliqa.inference import evaluation_pass
 from cliqa.inference.eval_session import StrategySession
 from cliqa.inference.evaluation_model import CheckpointEvaluation, open_evaluation
-from cliqa.inference.evaluation_pass import SharedViews, collate_views, evaluate_models, run_pass
+from cliqa.inference.evaluation_pass import SharedViews, evaluate_models, run_pass
 from cliqa.inference.evaluation_request import EvalRequest
+from cliqa.inference.execution.precision import Execution
 from cliqa.training.loop.batching import RaggedImages
 from cliqa.transforms.decode import read_image
 from cliqa.transforms.protocol import EvaluationProtocol, Views, build_views, parse_protocol
@@ -112,12 +113,13 @@ def test_one_sample_for_all_views() -> None:
 
 
 def test_images_of_many_sizes_stay_apart() -> None:
-    samples = [SharedViews(SOURCE, [Views(torch.clone, PLAIN)])[k] for k in range(3)]
-    (images,), targets = collate_views(samples)
+    shared = SharedViews(SOURCE, [Views(torch.clone, PLAIN)])
+    samples = [shared[k] for k in range(3)]
+    (images,), targets = shared.collate(samples)
     assert isinstance(images, RaggedImages)
     assert [len(image) for image in images] == [3, 3, 3]
     assert targets.shape == (3,)
-    (images,), _ = collate_views(samples[:2])
+    (images,), _ = shared.collate(samples[:2])
     assert images.shape == (2, 3, 8, 8)  # type: ignore[union-attr]
 
 
@@ -244,6 +246,31 @@ def test_each_data_set_is_seen_by_the_view_of_its_place_in_the_stream(
         (found,) = evaluate_models([open_run(last, data_sets=names)])
         for name, data in found["datasets"].items():
             assert data["metrics"]["plcc"] == matrix[-1]["abc".index(name)]
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_another_precision_is_compared_and_recorded(
+    tiny_run: Path, caplog: pytest.LogCaptureFixture, workers: int | None
+) -> None:
+    last = tiny_run / "checkpoints" / "last.pth"
+    how = {"data_sets": ["b"], "protocol": parse_protocol("grid:2x2", 12), "num_workers": workers}
+    (plain,) = evaluate_models([open_run(last, **how)])
+    with caplog.at_level("INFO"):
+        (found,) = evaluate_models([open_run(last, **how, execution=Execution("bfloat16"))])
+    (exact,) = evaluate_models([open_run(last, **how, execution=Execution())])
+    told = [line for line in caplog.messages if "against float32" in line]
+    assert [line.split(":")[0] for line in told] == [
+        "bfloat16 against float32 on the first 12 images"
+    ]
+    assert found["protocol"]["precision"] == "bfloat16"
+    assert "precision" not in plain["protocol"]
+    values = [
+        [row["prediction"] for row in each["datasets"]["b"]["predictions"]]
+        for each in (plain, found, exact)
+    ]
+    assert values[1] == pytest.approx(values[0], abs=2e-2)
+    assert values[1] != values[0]
+    assert values[2] == pytest.approx(values[0], abs=1e-6)
 
 
 def test_models_of_other_data_share_nothing(

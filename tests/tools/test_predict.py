@@ -216,3 +216,14 @@ def test_images_are_classified_and_have_no_scale(
     for option in (["--scale", "0", "10"], ["--dataset", "clear"]):
         assert run_entry_point(partial(main, [folder, images, *option])) == 2
         assert f"{option[0]}: this model gives classes" in capfd.readouterr().err
+
+
+def test_bfloat16_is_compared_with_float32(call: Call, tiny_data: Path, tmp_path: Path) -> None:
+    plain = rows_of(call(tiny_data / "b")[1])
+    status, text, told = call(tiny_data / "b", "--precision", "bfloat16")
+    assert status == 0
+    assert "bfloat16 against float32 on the first 40 images: SRCC 0.99" in told or "SRCC 1." in told
+    expected = [float(row["score"]) for row in plain]
+    found = [float(row["score"]) for row in rows_of(text)]
+    assert found == pytest.approx(expected, abs=2e-2)
+    assert found != expected

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from cliqa.utils import device
 from cliqa.utils.device import (
+    bfloat16_is_fast,
     check_workers,
+    compute_threads,
     config_workers_mistake,
     most_workers,
     resolve_device,
+    usable_cpus,
 )
 from cliqa.utils.errors import ConfigError
 
@@ -98,3 +103,59 @@ def test_another_word_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     expected = "'auto' or an integer from 0 to 64 (this machine has 4 CPUs)"
     assert config_workers_mistake("many") == expected
+
+
+@pytest.fixture
+def cpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Let the process have four logical CPUs on two cores, without a quota or OMP_NUM_THREADS."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(device, "CPUS", tmp_path)
+    monkeypatch.setattr(device, "QUOTAS", (tmp_path / "cpu.max", tmp_path / "cpu.cfs_quota_us"))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    for cpu in range(4):
+        folder = tmp_path / f"cpu{cpu}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(f"{cpu % 2},{cpu % 2 + 2}\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("files", "usable", "threads"),
+    [
+        ({}, 4, 2),
+        ({"cpu.max": "max 100000"}, 4, 2),
+        ({"cpu.max": "150000 100000"}, 2, 2),
+        ({"cpu.max": "50000 100000"}, 1, 1),
+        ({"cpu.cfs_quota_us": "-1", "cpu.cfs_period_us": "100000"}, 4, 2),
+        ({"cpu.cfs_quota_us": "100000", "cpu.cfs_period_us": "100000"}, 1, 1),
+        ({"cpu.max": "nonsense"}, 4, 2),
+    ],
+)
+def test_a_containers_quota_and_cores_count(
+    cpus: Path, files: dict[str, str], usable: int, threads: int
+) -> None:
+    for name, text in files.items():
+        (cpus / name).write_text(text)
+    assert (usable_cpus(), compute_threads()) == (usable, threads)
+
+
+@pytest.mark.usefixtures("cpus")
+def test_the_users_number_of_threads_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert compute_threads() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "7,2")
+    assert compute_threads() == 7
+    monkeypatch.setenv("OMP_NUM_THREADS", "all")
+    assert compute_threads() == 1
+
+
+def test_bfloat16_is_a_matter_of_the_processor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for flags, fast in (("fpu avx512_bf16 x", True), ("amx_bf16", True), ("avx512f", False)):
+        (tmp_path / "cpuinfo").write_text(f"model name : x\nflags\t\t: {flags}\nbugs : bf16\n")
+        monkeypatch.setattr(device, "CPUINFO", tmp_path / "cpuinfo")
+        assert bfloat16_is_fast() is fast
+    monkeypatch.setattr(device, "CPUINFO", tmp_path / "none")
+    assert not bfloat16_is_fast()

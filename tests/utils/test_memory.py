@@ -12,7 +12,7 @@ from torch import nn
 
 from cliqa.training.loop.batching import RaggedImages
 from cliqa.utils.errors import MachineError
-from cliqa.utils.memory import InPieces, copied, free_memory, peak_memory, tensor_bytes
+from cliqa.utils.memory import InPieces, available_memory, copied, peak_memory, tensor_bytes
 
 
 def test_the_peak_is_no_less_than_what_is_in_use_and_never_falls() -> None:
@@ -116,6 +116,28 @@ def test_a_copy_shares_what_the_original_shares_and_nothing_with_it() -> None:
     assert weight[0, 0] == 1.0
 
 
-def test_free_memory_is_told_where_the_system_tells_it() -> None:
-    free = free_memory()
-    assert free is None or free > 2**20
+def test_available_memory_is_the_machines_and_the_containers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert available_memory() > 2**20
+    read = Path.read_text
+    files = {
+        "/proc/meminfo": "MemTotal: 100 kB\nMemAvailable:   50 kB\n",
+        "/sys/fs/cgroup/memory.max": "40000\n",
+        "/sys/fs/cgroup/memory.current": "30000\n",
+        "/sys/fs/cgroup/memory.stat": "anon 1\ninactive_file 2000\n",
+    }
+
+    def told(path: Path, *args: Any, **options: Any) -> str:
+        if str(path) in files:
+            return files[str(path)]
+        if str(path).startswith(("/proc/meminfo", "/sys/fs/cgroup")):
+            raise FileNotFoundError(path)
+        return read(path, *args, **options)
+
+    monkeypatch.setattr(Path, "read_text", told)
+    assert available_memory() == 40000 - 30000 + 2000
+    files["/sys/fs/cgroup/memory.max"] = "max\n"
+    assert available_memory() == 50 * 1024
+    del files["/proc/meminfo"]
+    assert available_memory() > 2**20

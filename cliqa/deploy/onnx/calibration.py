@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.file import first_line
+from cliqa.deploy.onnx.session import first_line
 from cliqa.utils.errors import DatasetError, ModelError
 from cliqa.utils.progress import track
 

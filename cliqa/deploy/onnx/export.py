@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from cliqa import __version__
 from cliqa.deploy.file_checksum import seal_onnx
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.file import describe, open_session
+from cliqa.deploy.onnx.file import describe
 from cliqa.deploy.onnx.parity import Shape, difference, in_words, own_rounding
+from cliqa.deploy.onnx.session import open_session
 from cliqa.deploy.onnx.trace import reason_of, trace
 from cliqa.models.complexity import count_macs
 from cliqa.models.fake_quantization import remove_rounding

@@ -30,8 +30,6 @@ Torch is imported when tensors are computed, so that arrays are scored without i
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,13 +40,13 @@ from cliqa.datasets.labels.scale import to_unit
 from cliqa.deploy.description import check_description
 from cliqa.deploy.file_checksum import check_onnx, strip_checksum
 from cliqa.deploy.libraries import library
+from cliqa.deploy.onnx.session import damaged, first_line, open_session
 from cliqa.deploy.onnx.tensors import check_tensors
 from cliqa.transforms.elongated import check_weights
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-    from onnxruntime import InferenceSession as Session
     from torch import Tensor
 
 KEY = "cliqa"
@@ -140,11 +138,12 @@ def describe(proto: ModelProto, metadata: Mapping[str, Any]) -> None:
 
 
 class OnnxModel:
-    """An ONNX file, computed by ONNX Runtime on the CPU.
+    """An ONNX file, computed by ONNX Runtime.
 
     Args:
         path: A file that this package wrote.
-        threads: Threads of a pass; None for PyTorch's own number.
+        threads: Threads of a pass; None for `compute_threads`.
+        device: Where it is computed; see `cliqa.deploy.onnx.session.providers_of`.
 
     Attributes:
         path: The file.
@@ -156,11 +155,11 @@ class OnnxModel:
         ConfigError: The package onnxruntime is not installed.
     """
 
-    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+    def __init__(self, path: str | Path, threads: int | None = None, device: str = "cpu") -> None:
         self.path = _existing(path)
         content = self.path.read_bytes()
         check_onnx(content, self.path)
-        self._session = open_session(content, self.path, threads)
+        self._session = open_session(content, self.path, threads, device)
         try:
             properties = self._session.get_modelmeta().custom_metadata_map
             self._input, self._shape = [(i.name, i.shape) for i in self._session.get_inputs()][0]
@@ -225,53 +224,6 @@ class OnnxModel:
                 )
 
 
-def open_session(
-    model: bytes | str | Path, name: str | Path, threads: int | None = None
-) -> Session:
-    """Return a session of ONNX Runtime on the CPU.
-
-    Args:
-        model: An ONNX file, or its content.
-        name: What the error message calls it.
-        threads: Threads of a pass; None for PyTorch's own number.
-
-    Raises:
-        ArtifactError: It is no ONNX file that ONNX Runtime can run.
-        ConfigError: The package onnxruntime is not installed.
-    """
-    runtime = library("onnxruntime")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = _own_threads() if threads is None else threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised; its log adds nothing
-    try:
-        return runtime.InferenceSession(  # a fallback would be printed
-            model if isinstance(model, bytes) else str(model),
-            options,
-            providers=["CPUExecutionProvider"],
-            enable_fallback=0,
-        )
-    except Exception as error:  # noqa: BLE001  its own errors have no common class
-        raise damaged(name, error) from error
-
-
-def run_session(session: Session, name: str, images: Tensor) -> Tensor:
-    """Return the first output, in float32, for images (B, C, H, W) as the input of this name."""
-    import torch  # noqa: PLC0415  arrays are scored without it
-
-    values = images.detach().float().cpu().contiguous().numpy()
-    return torch.from_numpy(session.run(None, {name: values})[0]).float()
-
-
-def _own_threads() -> int:
-    """Return PyTorch's number of threads; 0, ONNX Runtime's own, if it is not imported."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        return int(torch.get_num_threads())
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    return int(given) if given.isdecimal() else 0
-
-
 def _existing(path: str | Path) -> Path:
     """Return the path of a file that exists."""
     path = Path(path)
@@ -280,16 +232,3 @@ def _existing(path: str | Path) -> Path:
             f"{path}: no such file. Write it with tools/compress.py export CHECKPOINT --out {path}."
         )
     return path
-
-
-def first_line(why: object) -> str:
-    """Return the first line of an error's text."""
-    return (str(why).strip().splitlines() or [type(why).__name__])[0].rstrip(".")
-
-
-def damaged(path: str | Path, why: object) -> ArtifactError:
-    """Return the error of a file that is no ONNX file."""
-    return ArtifactError(
-        f"{path}: damaged, or no ONNX file that can be run ({first_line(why)}). Export the "
-        "checkpoint again with tools/compress.py export."
-    )

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from cliqa.deploy.file_checksum import seal_onnx
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.file import KEY, damaged, load_proto, open_session, run_session
+from cliqa.deploy.onnx.file import KEY, load_proto
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode, score_head
+from cliqa.deploy.onnx.session import damaged, open_session, run_session
 from cliqa.utils.errors import ArtifactError, ModelError
 from cliqa.utils.io import atomic_open
 

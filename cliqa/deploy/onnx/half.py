@@ -16,7 +16,6 @@ from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.fidelity import Fidelity, compare_outputs, outputs_of
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.calibration import CalibrationImages
-from cliqa.deploy.onnx.file import first_line
 from cliqa.deploy.onnx.graph import (
     get_metadata,
     graph_input,
@@ -27,6 +26,7 @@ from cliqa.deploy.onnx.graph import (
     sort_nodes,
 )
 from cliqa.deploy.onnx.quantization import with_precision
+from cliqa.deploy.onnx.session import first_line
 from cliqa.utils.errors import ModelError
 
 TOLERANCE = 0.05

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.calibration import CalibrationImages, tensor_ranges
-from cliqa.deploy.onnx.file import first_line
 from cliqa.deploy.onnx.graph import (
     get_metadata,
     graph_input,
@@ -24,6 +23,7 @@ from cliqa.deploy.onnx.graph import (
 )
 from cliqa.deploy.onnx.integer_forms import pool_in_one_node
 from cliqa.deploy.onnx.score_head import LAYERS
+from cliqa.deploy.onnx.session import first_line
 from cliqa.utils.errors import ModelError
 
 if TYPE_CHECKING:

@@ -17,9 +17,11 @@ from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.description import check_description
 from cliqa.deploy.file_checksum import check_onnx, check_openvino, seal_openvino
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.file import KEY, first_line
+from cliqa.deploy.onnx.file import KEY
 from cliqa.deploy.onnx.graph import get_metadata, load_graph
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode, score_head
+from cliqa.deploy.onnx.session import first_line
+from cliqa.utils.device import compute_threads
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import write_json
 from cliqa.utils.locks import temporary_folder
@@ -69,7 +71,7 @@ class OpenVinoModel:
 
     Args:
         path: The ``.xml`` file; its description is the ``.json`` beside it, if any.
-        threads: Threads of the CPU; None for OpenVINO's choice.
+        threads: Threads of the CPU; None for `compute_threads`.
 
     Attributes:
         metadata: The description; empty if there is no ``.json``.
@@ -148,13 +150,14 @@ def openvino_forward(
 
     Args:
         model: The model.
-        threads: Threads of the CPU; None for OpenVINO's choice.
+        threads: Threads of the CPU; None for `compute_threads`.
         hint: The type to compute in: ``"f32"`` or ``"bf16"``.
     """
     core = library("openvino", "openvino").Core()
-    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint}
-    if threads is not None:
-        options["INFERENCE_NUM_THREADS"] = threads
+    options: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": hint,
+        "INFERENCE_NUM_THREADS": compute_threads() if threads is None else threads,
+    }
     free = core.compile_model(model, "CPU", options)
     lengths = model.inputs[0].get_partial_shape()
     fixed_size = len(lengths) == 4 and lengths[0].is_dynamic and not lengths[-1].is_dynamic

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,15 +38,6 @@ def find_checkpoint(path: str | Path) -> Path:
         what = "work_dir without a checkpoint" if path.is_dir() else "no such checkpoint"
         raise CheckpointError(f"{path}: {what}. Train first, or give a file: exp_2.pth.")
     return found
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's content, which identifies a model; its path does not."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def is_run(state: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.utils.checkpoint import save_checkpoint
 from cliqa.utils.io import replace_by_link
 from cliqa.utils.logging import get_logger
-from cliqa.utils.memory import copied, free_memory, tensor_bytes
+from cliqa.utils.memory import available_memory, copied, tensor_bytes
 from cliqa.utils.threads.behind import Behind
 
 logger = get_logger(__name__)
@@ -64,8 +64,8 @@ class Saving:
             OSError: The state before could not be written, or this one where it is not copied.
         """
         self.wait()
-        free, size = free_memory(), tensor_bytes(state)
-        if free is not None and size > SHARE * free:
+        free, size = available_memory(), tensor_bytes(state)
+        if size > SHARE * free:
             logger.debug("checkpoint: %d bytes, %d are free: written without a copy", size, free)
             self._write(state, kept, then)
             return

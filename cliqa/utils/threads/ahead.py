@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
+
+from cliqa.utils.device import usable_cpus
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -20,11 +21,10 @@ WAITING = 4
 
 
 def default_threads(items: int) -> int:
-    """Return how many threads read images: one for each CPU, 8 at most; 0 for a few images."""
+    """Return how many threads read images: one a usable CPU, 8 at most; 0 for a few images."""
     if items < 8:
         return 0
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(MOST, usable or 1)
+    return min(MOST, usable_cpus())
 
 
 def ahead(function: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[B]:

@@ -90,7 +90,7 @@ def test_a_full_disk_is_an_error_at_the_next_state_and_at_the_end(
 def test_a_state_that_fits_only_once_is_written_at_once(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(saving, "free_memory", lambda: 20)
+    monkeypatch.setattr(saving, "available_memory", lambda: 20)
     monkeypatch.setattr(saving, "copied", lambda _: pytest.fail("it was copied"))
     disk.go.set()
     Saving(WorkDir(tmp_path)).save(state(0), LAST)
