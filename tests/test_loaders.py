@@ -189,7 +189,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/deploy/openvino/backend.py::openvino_forward openvino.Core",
         "cliqa/deploy/openvino/backend.py::read_openvino .read_model",
         "cliqa/deploy/openvino/backend.py::read_openvino openvino.Core",
-        "cliqa/deploy/onnx/prepared_graph.py::prepared .load",
+        "cliqa/deploy/onnx/integers/prepared_graph.py::prepared .load",
     ),
     "Images: decoders of the formats that are meant to be read.": (
         "cliqa/transforms/decode.py::_decode_with_torchvision torchvision.io.decode_image",

@@ -13,8 +13,8 @@ from cliqa.compress.export import default_out, export_unless_present
 from cliqa.config.trust import built_from
 from cliqa.deploy.backends import SUFFIXES, convert
 from cliqa.deploy.onnx.file import PIXELS, read_metadata
-from cliqa.deploy.onnx.integer_forms import PARTS
-from cliqa.deploy.onnx.mixed_precision import FEWEST, HELD_BACK
+from cliqa.deploy.onnx.integers.integer_forms import PARTS
+from cliqa.deploy.onnx.integers.mixed_precision import FEWEST, HELD_BACK
 from cliqa.deploy.search.recipes import PRECISIONS
 from cliqa.engine.work_dir.checkpoints import find_checkpoint
 from cliqa.inference.exported_model import check_places, run_scenario

@@ -10,7 +10,7 @@ from torch import Tensor
 from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.onnx.file import OnnxModel
 from cliqa.deploy.onnx.half import to_float16
-from cliqa.deploy.onnx.mixed_precision import quantize_mixed_precision
+from cliqa.deploy.onnx.integers.mixed_precision import quantize_mixed_precision
 from cliqa.deploy.openvino.backend import OpenVinoModel, to_openvino
 from cliqa.deploy.openvino.quantization import quantize_openvino
 

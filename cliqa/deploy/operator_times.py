@@ -14,8 +14,8 @@ from pathlib import Path
 from torch import Tensor
 
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.file import damaged, run_session
-from cliqa.deploy.onnx.integer_forms import groups_of
+from cliqa.deploy.onnx.integers.integer_forms import groups_of
+from cliqa.deploy.onnx.session import damaged, run_session
 
 WARM_UP = 2
 """Passes before the first that counts."""

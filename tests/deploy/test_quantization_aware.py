@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.deploy.onnx.graph import onnx_forward
-from cliqa.deploy.onnx.quantization import quantize_int8
+from cliqa.deploy.onnx.integers.quantization import quantize_int8
 from cliqa.models.fake_quantization import add_rounding, observe, remove_rounding
 
 Pictures = Callable[..., list[Tensor]]

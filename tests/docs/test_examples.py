@@ -93,7 +93,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     replace_in(demo, '"DemoData"', '"DemoData", train=20, val=4, test=12')
     replace_in(bases / "schedules" / "adamw_8e.py", "train_epochs=8", "train_epochs=1")
     replace_in(bases / "schedules" / "sgd_15e.py", "train_epochs=15", "train_epochs=1")
-    replace_in(bases / "default_runtime.py", "num_workers = 4", "num_workers = 0")
+    replace_in(bases / "default_runtime.py", 'num_workers = "auto"', "num_workers = 0")
     FashionData(train=120, test=60).write(root / "data" / "fashion")
     (root / "data" / "mnist" / "MNIST").mkdir(parents=True)
     (root / "data" / "mnist" / "MNIST" / "raw").symlink_to(  # the same files, by their contents

@@ -15,7 +15,7 @@ import torch
 from cliqa.datasets.image_listing import find_images
 from cliqa.deploy.fidelity import compare_models
 from cliqa.deploy.onnx.graph import onnx_forward
-from cliqa.deploy.onnx.quantization import quantize_int8
+from cliqa.deploy.onnx.integers.quantization import quantize_int8
 from cliqa.engine.work_dir.checkpoints import load_run, model_of
 from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.inference.evaluate import evaluate

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.fidelity import Fidelity, compare_outputs, outputs_of
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.calibration import CalibrationImages
 from cliqa.deploy.onnx.graph import (
     get_metadata,
     graph_input,
@@ -25,7 +24,8 @@ from cliqa.deploy.onnx.graph import (
     set_metadata,
     sort_nodes,
 )
-from cliqa.deploy.onnx.quantization import with_precision
+from cliqa.deploy.onnx.integers.calibration import CalibrationImages
+from cliqa.deploy.onnx.integers.quantization import with_precision
 from cliqa.deploy.onnx.session import first_line
 from cliqa.utils.errors import ModelError
 

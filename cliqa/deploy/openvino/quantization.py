@@ -14,8 +14,8 @@ from torch import Tensor
 from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.fidelity import compare_models
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.calibration import CalibrationImages
 from cliqa.deploy.onnx.graph import get_metadata, graph_input, load_graph
+from cliqa.deploy.onnx.integers.calibration import CalibrationImages
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode
 from cliqa.deploy.onnx.session import first_line
 from cliqa.deploy.openvino.backend import (

@@ -19,7 +19,7 @@ from cliqa.deploy.onnx.graph import (
     onnx_head,
     set_metadata,
 )
-from cliqa.deploy.onnx.prepared_graph import prepared
+from cliqa.deploy.onnx.integers.prepared_graph import prepared
 from cliqa.utils.errors import ArtifactError, ModelError
 
 

@@ -139,7 +139,8 @@ def convolutions() -> nn.Sequential:
 
 
 def lies_last(model: nn.Sequential) -> bool:
-    return bool(model[2].weight.is_contiguous(memory_format=torch.channels_last))
+    weight: torch.Tensor = model[2].weight  # type: ignore[assignment]
+    return weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_mixed_precision_lays_convolutions_out_with_the_channels_last() -> None:

@@ -14,7 +14,7 @@ def batches(place: int, size: int) -> list[list[int]]:
     torch.manual_seed(0)
     data = [(torch.zeros(1), torch.tensor(index)) for index in range(10)]
     order = ChunkOrder(data, CHUNKS, size, lambda: place)
-    loader = make_loader(data, size, train=True, sampler=order)  # type: ignore[arg-type]
+    loader = make_loader(data, size, train=True, sampler=order)
     found = [targets.tolist() for _, targets in loader]
     assert len(loader) == len(found)
     assert [index for batch in found for index in batch] == order.order

@@ -140,8 +140,8 @@ def test_images_of_many_sizes_are_finished_one_by_one() -> None:
 
 
 def test_images_with_other_last_steps_are_finished_before_they_are_joined(tiny_data: Any) -> None:
-    bright = [{"type": "CenterCrop", "size": 12}, *NORMAL]
-    plain = [{"type": "CenterCrop", "size": 12}, {"type": "ToTensor"}]
+    bright: list[dict[str, Any]] = [{"type": "CenterCrop", "size": 12}, *NORMAL]
+    plain: list[dict[str, Any]] = [{"type": "CenterCrop", "size": 12}, {"type": "ToTensor"}]
     parts = [
         stream_of(tiny_data, steps, False).train_stream[0].dataset for steps in (bright, plain)
     ]

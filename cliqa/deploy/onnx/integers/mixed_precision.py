@@ -11,11 +11,11 @@ from torch import Tensor
 
 from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.fidelity import compare_outputs, outputs_of
-from cliqa.deploy.onnx.calibration import CalibrationImages
 from cliqa.deploy.onnx.graph import onnx_forward
-from cliqa.deploy.onnx.integer_forms import groups_of, nodes_of_parts
-from cliqa.deploy.onnx.prepared_graph import PreparedGraph, prepared
-from cliqa.deploy.onnx.quantization import write_quantized
+from cliqa.deploy.onnx.integers.calibration import CalibrationImages
+from cliqa.deploy.onnx.integers.integer_forms import groups_of, nodes_of_parts
+from cliqa.deploy.onnx.integers.prepared_graph import PreparedGraph, prepared
+from cliqa.deploy.onnx.integers.quantization import write_quantized
 from cliqa.deploy.onnx.score_head import LAYERS
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.progress import Phase
@@ -56,7 +56,7 @@ def quantize_mixed_precision(
         batches: Preprocessed images (B, C, H, W), all in memory at once; every fourth is held back
             to compare on. At least 32; some 100 are good.
         in_float: Parts of the network that stay in float in any case, for they are faster so:
-            names among `PARTS` in `cliqa.deploy.onnx.integer_forms`.
+            names among `PARTS` in `cliqa.deploy.onnx.integers.integer_forms`.
 
     Returns:
         The report of the file and of all attempts, with their fidelity on the images held back.

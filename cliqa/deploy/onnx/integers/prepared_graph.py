@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.calibration import CalibrationImages, tensor_ranges
 from cliqa.deploy.onnx.graph import (
     get_metadata,
     graph_input,
@@ -21,7 +20,8 @@ from cliqa.deploy.onnx.graph import (
     onnx_head,
     save_graph,
 )
-from cliqa.deploy.onnx.integer_forms import pool_in_one_node
+from cliqa.deploy.onnx.integers.calibration import CalibrationImages, tensor_ranges
+from cliqa.deploy.onnx.integers.integer_forms import pool_in_one_node
 from cliqa.deploy.onnx.score_head import LAYERS
 from cliqa.deploy.onnx.session import first_line
 from cliqa.utils.errors import ModelError

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from cliqa.deploy.fidelity import compare_models
 from cliqa.deploy.onnx.graph import load_graph, onnx_forward
-from cliqa.deploy.onnx.integer_forms import (
+from cliqa.deploy.onnx.integers.integer_forms import (
     nodes_of_parts,
     pool_in_one_node,
     saturate_hard_sigmoids,
 )
-from cliqa.deploy.onnx.mixed_precision import quantize_mixed_precision
-from cliqa.deploy.onnx.prepared_graph import prepared
-from cliqa.deploy.onnx.quantization import quantize_int8
+from cliqa.deploy.onnx.integers.mixed_precision import quantize_mixed_precision
+from cliqa.deploy.onnx.integers.prepared_graph import prepared
+from cliqa.deploy.onnx.integers.quantization import quantize_int8
 from cliqa.utils.errors import ConfigError
 
 onnx = pytest.importorskip("onnx")

@@ -13,8 +13,12 @@ from torch import Tensor, nn
 from cliqa.deploy.fidelity import Fidelity, compare_models
 from cliqa.deploy.onnx import mixed_precision as module
 from cliqa.deploy.onnx.graph import onnx_forward
-from cliqa.deploy.onnx.mixed_precision import node_groups, quantize_mixed_precision, split_images
-from cliqa.deploy.onnx.prepared_graph import prepared
+from cliqa.deploy.onnx.integers.mixed_precision import (
+    node_groups,
+    quantize_mixed_precision,
+    split_images,
+)
+from cliqa.deploy.onnx.integers.prepared_graph import prepared
 from cliqa.utils.errors import DatasetError
 
 Pictures = Callable[..., list[Tensor]]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cliqa.deploy.onnx.calibration import CalibrationImages, tensor_ranges
+from cliqa.deploy.onnx.integers.calibration import CalibrationImages, tensor_ranges
 from cliqa.utils.errors import DatasetError, ModelError
 
 Pictures = Callable[..., list[Tensor]]

@@ -19,8 +19,8 @@ from cliqa.deploy.conversion import ConversionReport
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.file import KEY
 from cliqa.deploy.onnx.graph import save_graph, set_metadata, sort_nodes
-from cliqa.deploy.onnx.integer_forms import saturate_hard_sigmoids
-from cliqa.deploy.onnx.prepared_graph import PreparedGraph, prepared
+from cliqa.deploy.onnx.integers.integer_forms import saturate_hard_sigmoids
+from cliqa.deploy.onnx.integers.prepared_graph import PreparedGraph, prepared
 from cliqa.deploy.onnx.score_head import LAYERS
 from cliqa.deploy.onnx.session import first_line
 from cliqa.utils.errors import ConfigError, ModelError

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.deploy.onnx.graph import get_metadata, load_graph, onnx_forward, save_graph
-from cliqa.deploy.onnx.prepared_graph import prepared
-from cliqa.deploy.onnx.quantization import quantize_int8, write_quantized
+from cliqa.deploy.onnx.integers.prepared_graph import prepared
+from cliqa.deploy.onnx.integers.quantization import quantize_int8, write_quantized
 from cliqa.utils.errors import ArtifactError, ConfigError, DatasetError, ModelError
 
 Pictures = Callable[..., list[Tensor]]
