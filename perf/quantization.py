@@ -214,8 +214,8 @@ def fitted(arch: str, folder: Path | None, pool: list[Any], size: int) -> nn.Mod
     return model
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Measure and print the tables and the rows."""
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=list(STEPS), choices=list(STEPS))
     parser.add_argument("--photos", type=Path, help="a folder of .jpg (default: painted clouds)")
@@ -225,7 +225,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--calibration", type=int, default=96, help="images")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--forms", nargs="+", default=[], help="their names (default: all)")
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and print the tables and the rows."""
+    args = parse_args(argv)
     torch.set_num_threads(1)
     onnxruntime.set_default_logger_severity(4)
     train, test = pictures(args.photos)

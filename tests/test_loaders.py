@@ -195,6 +195,13 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/transforms/decode.py::_decode_with_torchvision torchvision.io.decode_image",
         "cliqa/transforms/image_file.py::open_image PIL.Image.open",
     ),
+    "Graphs that were built or exported here just before.": (
+        "cliqa/deploy/onnx/integers/integer_forms.py::_put_sum onnx.TensorProto",
+        "cliqa/deploy/onnx/integers/integer_forms.py::_put_sum onnx.helper.make_node",
+        "cliqa/deploy/onnx/integers/integer_forms.py::_put_sum onnx.helper.make_tensor",
+        "cliqa/deploy/operator_times.py::operator_times .load",
+        "cliqa/deploy/operator_times.py::operator_times runtime.InferenceSession",
+    ),
     "Images that were encoded here just before.": (
         "cliqa/demo_data/distortions.py::jpeg PIL.Image.open",
         "cliqa/demo_data/degraded_images.py::degrade_photo PIL.Image.open",

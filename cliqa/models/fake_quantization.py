@@ -3,8 +3,8 @@
 Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only
 inference", CVPR 2018, section 3, with gradients straight through the rounding (Bengio et al.,
 "Estimating or propagating gradients through stochastic neurons", 2013). The grids are those of an
-ONNX file in eight bits (`cliqa.deploy.onnx.integers.quantization`), so that training and evaluation match
-the deployed model.
+ONNX file in eight bits (`cliqa.deploy.onnx.integers.quantization`), so that training and evaluation
+match the deployed model.
 """
 
 from __future__ import annotations
