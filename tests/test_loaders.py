@@ -154,7 +154,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/deploy/libraries.py::library importlib.import_module",
         "cliqa/deploy/search/options.py::check_libraries importlib.util.find_spec",
         "cliqa/compress/deployments.py::can_be_made importlib.util.find_spec",
-        "cliqa/inference/execution/precision.py::check_compiler importlib.util.find_spec",
+        "cliqa/utils/device.py::check_compiler importlib.util.find_spec",
         "cliqa/datasets/labels/parquet.py::read_parquet importlib.import_module",
         "cliqa/models/language/byte_pairs.py::_library tokenizers",
         "cliqa/models/backbones/timm_models.py::import_timm importlib.import_module",

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,3 +165,32 @@ def bfloat16_is_fast() -> bool:
     text = CPUINFO.read_text(errors="replace") if CPUINFO.is_file() else ""
     flags = set(text.partition("flags")[2].partition("\n")[0].split())
     return bool(flags & {"avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"})
+
+
+def check_compiler(kind: str, option: str) -> None:
+    """Refuse to compile a network where a compiler is missing.
+
+    Args:
+        kind: Of the device: ``"cpu"``, ``"cuda"``.
+        option: What asks for it, for the message.
+
+    Raises:
+        ConfigError: There is no C++ compiler, or no Triton for a GPU.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    if kind == "cuda" and find_spec("triton") is None:
+        raise ConfigError(
+            f"{option}: the package triton is not installed, which compiles for GPUs. Install it, "
+            f"or leave {option} out."
+        )
+    if kind == "cpu" and not any(map(shutil.which, (compiler, "clang++"))):
+        raise ConfigError(
+            f"{option}: there is no C++ compiler ({compiler}) on this machine. Install one (apt "
+            f"install g++), or leave {option} out: an exported file needs none "
+            "(tools/compress.py export)."
+        )
+
+
+def is_of_compiler(error: Exception) -> bool:
+    """Return whether an error is of ``torch.compile`` itself."""
+    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))

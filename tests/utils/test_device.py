@@ -12,9 +12,11 @@ import torch
 from cliqa.utils import device
 from cliqa.utils.device import (
     bfloat16_is_fast,
+    check_compiler,
     check_workers,
     compute_threads,
     config_workers_mistake,
+    is_of_compiler,
     most_workers,
     resolve_device,
     usable_cpus,
@@ -159,3 +161,22 @@ def test_bfloat16_is_a_matter_of_the_processor(
         assert bfloat16_is_fast() is fast
     monkeypatch.setattr(device, "CPUINFO", tmp_path / "none")
     assert not bfloat16_is_fast()
+
+
+def test_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device.shutil, "which", lambda _: None)
+    with pytest.raises(ConfigError, match=r"--compile: there is no C\+\+ compiler .*apt install"):
+        check_compiler("cpu", "--compile")
+    monkeypatch.setattr(device, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"x: the package triton is not installed.* leave x out"):
+        check_compiler("cuda", "x")
+    monkeypatch.setattr(device.shutil, "which", lambda _: "/usr/bin/g++")
+    check_compiler("cpu", "--compile")
+
+
+def test_errors_of_the_compiler_are_known() -> None:
+    class Unsupported(Exception):  # noqa: N818  as torch._dynamo's
+        __module__ = "torch._dynamo.exc"
+
+    assert is_of_compiler(Unsupported())
+    assert not is_of_compiler(ValueError())

@@ -153,7 +153,8 @@ def openvino_forward(
         threads: Threads of the CPU; None for `compute_threads`.
         hint: The type to compute in: ``"f32"`` or ``"bf16"``.
     """
-    core = library("openvino", "openvino").Core()
+    openvino = library("openvino", "openvino")
+    core = openvino.Core()
     options: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": hint,
         "INFERENCE_NUM_THREADS": compute_threads() if threads is None else threads,

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from cliqa.inference.execution.precision import Execution, check_compiler
+from cliqa.inference.execution.precision import Execution
+from cliqa.utils.device import check_compiler, is_of_compiler
 from cliqa.utils.errors import ModelError, is_out_of_memory
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -42,7 +43,7 @@ class Executed:
             network.to(memory_format=self._layout)  # type: ignore[call-overload]  # of 4 axes
         self._run: Callable[[Tensor], Tensor] = network
         if self.compiled:
-            check_compiler(device)
+            check_compiler(device.type, "--compile")
             self._run = torch.compile(network)
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -82,7 +83,7 @@ class Executed:
         try:
             return self._run(images)
         except Exception as error:
-            if is_out_of_memory(error) or not _is_of_compiler(error):
+            if is_out_of_memory(error) or not is_of_compiler(error):
                 raise
             why = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(
@@ -102,8 +103,3 @@ def is_convolutional(network: nn.Module) -> bool:
         layer.weight.numel() for layer in network.modules() if isinstance(layer, nn.Conv2d)
     )
     return 2 * kernels > sum(weight.numel() for weight in network.parameters())
-
-
-def _is_of_compiler(error: Exception) -> bool:
-    """Return whether an error is of ``torch.compile`` itself."""
-    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from cliqa.utils.device import bfloat16_is_fast
@@ -96,23 +93,3 @@ def asked_execution(precision: str | None, compiled: bool) -> Execution | None:
 
 FLOAT32 = Execution()
 """Full precision, without a compiler."""
-
-
-def check_compiler(device: torch.device) -> None:
-    """Refuse to compile where a compiler is missing.
-
-    Raises:
-        ConfigError: There is no C++ compiler, or no Triton for a GPU.
-    """
-    compiler = os.environ.get("CXX", "g++")
-    if device.type == "cuda" and find_spec("triton") is None:
-        raise ConfigError(
-            "--compile: the package triton is not installed, which compiles for GPUs. Install it, "
-            "or leave --compile out."
-        )
-    if device.type == "cpu" and not any(map(shutil.which, (compiler, "clang++"))):
-        raise ConfigError(
-            f"--compile: there is no C++ compiler ({compiler}) on this machine. Install one (apt "
-            "install g++), or leave --compile out: an exported file needs none "
-            "(tools/compress.py export)."
-        )

@@ -32,6 +32,8 @@ class TrainingOptions:
         patience: End an experience after this many validations without an improvement; None:
             never.
         min_delta: Minimum increase of the measure that counts as an improvement, >= 0.
+        compile: Compile the training passes with ``torch.compile``; the first pass takes a minute
+            or two, and a C++ compiler (on a GPU: Triton).
         reset_optimizer: Start every experience with fresh optimizer statistics. Avalanche's
             default, and ours, is to keep them.
     """
@@ -46,6 +48,7 @@ class TrainingOptions:
     patience: int | None = None
     min_delta: float = 0.0
     reset_optimizer: bool = False
+    compile: bool = False
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -60,6 +63,7 @@ class TrainingOptions:
         clip, patience = self.clip_grad_norm, self.patience
         best = "True or False: whether to keep the epoch with the best validation measure"
         for name, fits, expected in (
+            ("compile", isinstance(self.compile, bool), "True or False"),
             ("clip_grad_norm", clip is None or clip > 0, "a number > 0 or None"),
             ("keep_best", isinstance(self.keep_best, bool), best),
             (

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cliqa.losses.ratings import wanted_by
 from cliqa.training.loop.batching import apply_model
+from cliqa.training.loop.compiled import CompiledPasses
 from cliqa.training.loop.fastest_step import fastest_step
 from cliqa.training.loop.precision import Computation
 from cliqa.training.loop.stream_data import StreamData, ratings_in
@@ -43,9 +44,11 @@ class Steps(StreamData):
 
     Attributes:
         updated: The current batch ended with an optimizer step.
+        compiled: The compiled training passes; None without ``compile=True``.
     """
 
     updated = True
+    compiled: CompiledPasses | None = None
     _nominal: int
     _seen: int
 
@@ -140,7 +143,9 @@ class Steps(StreamData):
     def forward(self) -> Tensor:
         """Return the model's output for the current batch, averaged over crops, in float32."""
         with self.precision.autocast():
-            if hasattr(self.experience, "task_labels"):
+            if self.compiled is not None and self.compiled.takes(self.model):
+                output = self.compiled(self.mb_x)
+            elif hasattr(self.experience, "task_labels"):
                 output = super().forward()  # type: ignore[safe-super]
             else:
                 output = apply_model(self.model, self.mb_x)

@@ -19,6 +19,7 @@ from avalanche.training.templates import SupervisedTemplate
 from cliqa.models.freezing import set_training
 from cliqa.training.loop.avalanche_loop import RunSettings
 from cliqa.training.loop.batching import is_one_value, one_value_error
+from cliqa.training.loop.compiled import CompiledPasses
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.parameter_groups import ParameterGroups
 from cliqa.training.loop.precision import Precision
@@ -70,6 +71,8 @@ class StreamTemplate(Resumable):
         self.on_epoch = on_epoch
         self.precision = Precision(self.device, options.amp)
         self.precision.arrange(self.model)
+        kind = self.device.type
+        self.compiled = CompiledPasses(self.model, kind) if options.compile else None
         self.step_index = 0
         self.epochs_done = 0
         self.last_lr = float(self.optimizer.param_groups[0]["lr"])

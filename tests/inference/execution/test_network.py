@@ -70,7 +70,7 @@ def test_a_compiled_network_says_so_and_its_failure_is_told(
         return run
 
     monkeypatch.setattr(module.torch, "compile", compiled)
-    monkeypatch.setattr(module, "check_compiler", lambda _: None)
+    monkeypatch.setattr(module, "check_compiler", lambda *_: None)
     executed = Executed(Recorder(), CPU, Execution("bfloat16", compiled=True))
     assert executed.name == "compiled bfloat16"
     with pytest.raises(ModelError, match=r"--compile: .* cannot be compiled \(no such thing\)"):

@@ -12,7 +12,6 @@ from cliqa.inference.execution.precision import (
     FLOAT32,
     Execution,
     asked_execution,
-    check_compiler,
 )
 from cliqa.utils.errors import ConfigError
 
@@ -64,14 +63,3 @@ def test_nothing_asked_is_nothing_changed() -> None:
     assert asked_execution(None, compiled=False) is None
     assert asked_execution(None, compiled=True) == Execution("float32", compiled=True)
     assert asked_execution("auto", compiled=False) == Execution("auto")
-
-
-def test_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision.shutil, "which", lambda _: None)
-    with pytest.raises(ConfigError, match=r"--compile: there is no C\+\+ compiler .*apt install"):
-        check_compiler(CPU)
-    monkeypatch.setattr(precision, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match=r"--compile: the package triton is not installed"):
-        check_compiler(CUDA)
-    monkeypatch.setattr(precision.shutil, "which", lambda _: "/usr/bin/g++")
-    check_compiler(CPU)

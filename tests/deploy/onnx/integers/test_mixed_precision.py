@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.deploy.fidelity import Fidelity, compare_models
-from cliqa.deploy.onnx.integers import mixed_precision as module
 from cliqa.deploy.onnx.graph import onnx_forward
+from cliqa.deploy.onnx.integers import mixed_precision as module
 from cliqa.deploy.onnx.integers.mixed_precision import (
     node_groups,
     quantize_mixed_precision,
