@@ -194,7 +194,7 @@ def check_protocol(model: object, protocol: EvaluationProtocol) -> None:
     Raises:
         ConfigError: The protocol does so.
     """
-    changes = protocol.changes_crops or protocol.resize is not None
+    changes = protocol.crops is not None or protocol.resize is not None
     if changes and getattr(model, "takes_pixels", False):
         raise ConfigError(
             "--crops and --resize: a self-contained file holds its own preprocessing. Give the run "

@@ -119,3 +119,16 @@ def _starts(last: int, count: int) -> list[int]:
     if count == 1:
         return [last // 2]
     return [round(last * k / (count - 1)) for k in range(count)]
+
+
+def random_crops(image: torch.Tensor, count: int, size: int, draw: torch.Generator) -> torch.Tensor:
+    """Cut `count` squares (N, C, size, size) at random places out of an image (C, H, W).
+
+    A smaller image is enlarged first.
+    """
+    image = enlarge(image, size, size)
+    height, width = image.shape[-2:]
+    tops = torch.randint(0, height - size + 1, (count,), generator=draw).tolist()
+    lefts = torch.randint(0, width - size + 1, (count,), generator=draw).tolist()
+    corners = zip(tops, lefts, strict=True)
+    return torch.stack([image[..., y : y + size, x : x + size] for y, x in corners])

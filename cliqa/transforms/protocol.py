@@ -13,9 +13,8 @@ from typing import Any
 
 import torch
 
-from cliqa.transforms.crops import GridCrop
+from cliqa.transforms.crops import GridCrop, random_crops
 from cliqa.transforms.pipeline import Pipeline, build_pipeline, preprocessing_signature
-from cliqa.transforms.resize import enlarge
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.seed import generator
 
@@ -38,24 +37,29 @@ class EvaluationProtocol:
         grid: (rows, columns) of evenly spaced crops that reach from edge to edge.
         draws: Number of crops at random places. They follow from `seed` and the image's file name,
             so that every model sees the same ones, in whatever order images are read.
+        whole: Show the whole image, resized or not, to a network that takes any size. One pass is
+            several times as fast as many crops, and the score is another one.
         crop_size: Edge of a crop, in pixels; None for that of the model's own crops.
         resize: Resizing before cropping: None for the model's own, () for
             nothing, (short edge,) or (height, width) in pixels.
         seed: Of the draws.
 
     Raises:
-        ConfigError: A number is out of range, or both kinds of crops are asked for.
+        ConfigError: A number is out of range, or several kinds of crops are asked for.
     """
 
     grid: tuple[int, int] | None = None
     draws: int | None = None
+    whole: bool = False
     crop_size: int | None = None
     resize: tuple[int, ...] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.grid is not None and self.draws is not None:
-            raise ConfigError("--crops: choose a grid or random crops, not both.")
+        if (self.grid is not None) + (self.draws is not None) + self.whole > 1:
+            raise ConfigError("--crops: choose a grid, random crops or the whole image.")
+        if self.whole and self.crop_size is not None:
+            raise ConfigError("--crop-size: --crops whole has no crops. Leave it out.")
         if self.changes_crops and self.count < 1:
             raise ConfigError("--crops: there must be at least one crop.")
         if self.crop_size is not None and self.crop_size < 1:
@@ -75,7 +79,7 @@ class EvaluationProtocol:
 
     @property
     def changes_crops(self) -> bool:
-        """Whether other crops replace the model's own."""
+        """Whether other crops, of one size, replace the model's own."""
         return self.grid is not None or self.draws is not None
 
     @property
@@ -83,6 +87,8 @@ class EvaluationProtocol:
         """The crops as a command line names them; None for the model's own."""
         if self.grid is not None:
             return f"grid:{self.grid[0]}x{self.grid[1]}"
+        if self.whole:
+            return "whole"
         return None if self.draws is None else f"random:{self.draws}"
 
     def to_row(self) -> dict[str, Any]:
@@ -110,6 +116,8 @@ class EvaluationProtocol:
         if self.changes_crops:
             size = "" if self.crop_size is None else f" of {self.crop_size} px"
             parts.append(f"crops {self.crops}{size}")
+        if self.whole:
+            parts.append("the whole image in one pass")
         if self.draws is not None:
             parts.append(f"seed {self.seed}")
         return ", ".join(parts) or "each model's own preprocessing"
@@ -144,7 +152,7 @@ def parse_protocol(
     """Return the protocol that a command line asks for.
 
     Args:
-        crops: ``"grid:5x5"``, ``"random:25"``, or None.
+        crops: ``"grid:5x5"``, ``"random:25"``, ``"whole"``, or None.
         crop_size: Edge of a crop, in pixels; None for that of the model's own crops.
         resize: ``["256"]``, ``["384", "512"]`` (height, width), ``["none"]``, or None.
         seed: Of random crops.
@@ -153,7 +161,7 @@ def parse_protocol(
         ConfigError: The text cannot be read.
 
     >>> parse_protocol("random:25", resize=["none"])
-    EvaluationProtocol(grid=None, draws=25, crop_size=None, resize=(), seed=0)
+    EvaluationProtocol(grid=None, draws=25, whole=False, crop_size=None, resize=(), seed=0)
     """
     sizes: tuple[int, ...] | None = None
     if resize is not None:
@@ -162,26 +170,13 @@ def parse_protocol(
             raise ConfigError(f"--resize {text}: write one size, HEIGHT WIDTH, or none.")
         sizes = () if text == "none" else tuple(map(int, resize))
     chosen: dict[str, Any] = {"crop_size": crop_size, "resize": sizes, "seed": seed}
-    if crops is None:
-        return EvaluationProtocol(**chosen)
+    if crops in (None, "whole"):
+        return EvaluationProtocol(whole=crops == "whole", **chosen)
     if found := re.fullmatch(r"grid:(\d+)x(\d+)", crops):
         return EvaluationProtocol(grid=(int(found[1]), int(found[2])), **chosen)
     if found := re.fullmatch(r"random:(\d+)", crops):
         return EvaluationProtocol(draws=int(found[1]), **chosen)
-    raise ConfigError(f"--crops {crops}: write grid:ROWSxCOLUMNS or random:COUNT, e.g. grid:5x5.")
-
-
-def random_crops(image: torch.Tensor, count: int, size: int, draw: torch.Generator) -> torch.Tensor:
-    """Cut `count` squares (N, C, size, size) at random places out of an image (C, H, W).
-
-    A smaller image is enlarged first.
-    """
-    image = enlarge(image, size, size)
-    height, width = image.shape[-2:]
-    tops = torch.randint(0, height - size + 1, (count,), generator=draw).tolist()
-    lefts = torch.randint(0, width - size + 1, (count,), generator=draw).tolist()
-    corners = zip(tops, lefts, strict=True)
-    return torch.stack([image[..., y : y + size, x : x + size] for y, x in corners])
+    raise ConfigError(f"--crops {crops}: write grid:ROWSxCOLUMNS, random:COUNT or whole.")
 
 
 class Views:
@@ -258,7 +253,7 @@ def build_views(
             crops is not known.
     """
     if steps is None:
-        if protocol.changes_crops or protocol.resize is not None:
+        if protocol.crops is not None or protocol.resize is not None:
             raise ConfigError("--crops and --resize need images, but this model takes features.")
         return Views(_as_it_is, protocol)
     protocol = protocol.for_model(own_crop_size(steps, train_steps or ()))
@@ -268,7 +263,7 @@ def build_views(
         if protocol.resize:
             size = protocol.resize[0] if len(protocol.resize) == 1 else list(protocol.resize)
             kept.insert(0, {"type": "Resize", "size": size, "antialias": True})
-    if protocol.changes_crops:
+    if protocol.crops is not None:
         kept = [step for step in kept if _name(step) not in CROPS]
     return Views(build_pipeline(kept, where, quality=quality), protocol)
 

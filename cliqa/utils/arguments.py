@@ -99,8 +99,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "help": "of a work_dir: best (by the validation measure), exp_0 ... (default: last)",
     },
     "--crops": {
-        "metavar": "grid:5x5|random:25",
-        "help": "average over a grid from edge to edge, or over random crops (default: as trained)",
+        "metavar": "grid:5x5|random:25|whole",
+        "help": "average over a grid from edge to edge, over random crops, or show the whole image "
+        "in one pass (default: as trained)",
     },
     "--crop-size": {"type": int, "help": "of --crops, in pixels (default: the model's own)"},
     "--resize": {

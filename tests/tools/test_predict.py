@@ -180,7 +180,7 @@ def test_folders_in_folders(call: Call, tiny_data: Path) -> None:
         (["none/*.png"], "error: none/*.png: no image matches this pattern."),
         (
             ["--crops", "nine"],
-            "error: --crops nine: write grid:ROWSxCOLUMNS or random:COUNT, e.g. grid:5x5.",
+            "error: --crops nine: write grid:ROWSxCOLUMNS, random:COUNT or whole.",
         ),
         (["missing.png"], "error: missing.png: no such file or folder."),
     ],

@@ -167,7 +167,7 @@ def test_words() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("grid:5",), r"--crops grid:5: write grid:ROWSxCOLUMNS or random:COUNT"),
+        (("grid:5",), r"--crops grid:5: write grid:ROWSxCOLUMNS, random:COUNT or whole"),
         (("25",), r"--crops 25: write"),
         (("grid:0x5",), r"--crops: there must be at least one crop"),
         (("random:0",), r"--crops: there must be at least one crop"),
@@ -180,5 +180,33 @@ def test_words() -> None:
 def test_mistakes_are_named(arguments: tuple[object, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_protocol(*arguments)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="choose a grid or random crops"):
+    with pytest.raises(ConfigError, match="choose a grid, random crops or"):
         EvaluationProtocol(grid=(1, 1), draws=2)
+
+
+def test_the_whole_image_is_shown_in_one_pass() -> None:
+    cut = [{"type": "Resize", "size": 20}, {"type": "CenterCrop", "size": 16}]
+    steps = [*cut, {"type": "ToTensor"}]
+    protocol = parse_protocol("whole")
+    views = build_views(steps, protocol, "x")
+    image = torch.randint(0, 256, (3, 40, 60), dtype=torch.uint8)
+    assert views(image, "a").shape == (3, 20, 30)
+    assert (protocol.count, protocol.crops) == (1, "whole")
+    assert protocol.describe() == "the whole image in one pass"
+    assert protocol.to_row() == {
+        "crops": "whole",
+        "crop_size": None,
+        "crop_seed": None,
+        "resize": None,
+    }
+    plain = build_views(steps, parse_protocol(None), "x")
+    assert views.signature() != plain.signature()
+
+
+def test_the_whole_image_has_no_crops() -> None:
+    with pytest.raises(ConfigError, match=r"--crop-size: --crops whole has no crops"):
+        parse_protocol("whole", crop_size=8)
+    with pytest.raises(ConfigError, match=r"choose a grid, random crops or the whole image"):
+        EvaluationProtocol(grid=(2, 2), whole=True)
+    with pytest.raises(ConfigError, match=r"need images, but this model takes features"):
+        build_views(None, parse_protocol("whole"), "x")
