@@ -30,6 +30,8 @@ COMMANDS = {
     "quantization": "perf/quantization.py",
     "crops_light": "perf/evaluation_crops.py --models mobilenet_v3_small --images 2",
     "crops_resnet": "perf/evaluation_crops.py --models resnet18 --images 1",
+    "crops_resized": "perf/evaluation_crops.py --models mobilenet_v3_small resnet18 --images 2 "
+    "--resize 384 512",
     "crops_hyperiqa": "perf/evaluation_crops.py --models hyperiqa --images 1",
 }
 """By name, the scripts with their arguments."""

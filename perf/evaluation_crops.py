@@ -55,7 +55,8 @@ Forward = Callable[[Tensor], Tensor]
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 ONCE, ALONE = "published, batch of crops", "published, batch of one"
-OURS = "PyTorch float32"
+OURS, BFLOAT = "PyTorch float32", "PyTorch bfloat16"
+WHOLE = "whole image, bfloat16"
 
 
 class LightModel:
@@ -156,6 +157,12 @@ def by_image(
     return lambda: [float(row.score or 0.0) for row in predictor.predict(paths)]
 
 
+def by_whole(forward: Forward, paths: Sequence[Path], resize: Resize) -> Callable[[], list[float]]:
+    """Return an evaluation by one pass over the whole image."""
+    predictor = Predictor(LightModel(forward), CPU, EvaluationProtocol(whole=True, resize=resize))
+    return lambda: [float(row.score or 0.0) for row in predictor.predict(paths)]
+
+
 def paint(folder: Path, count: int) -> list[Path]:
     """Write JPEGs with the detail of photographs; return their paths."""
     paths = []
@@ -195,7 +202,7 @@ def forwards(name: str, folder: Path, threads: int, images: Sequence[Path]) -> d
     export_onnx(network, plain, channels=3, size=(SIZE, SIZE), metadata=about)
     ways: dict[str, Forward] = {"": network}
     ways[OURS] = Executed(copy.deepcopy(network), CPU, FLOAT32)
-    ways["PyTorch bfloat16"] = Executed(copy.deepcopy(network), CPU, Execution("bfloat16"))
+    ways[BFLOAT] = Executed(copy.deepcopy(network), CPU, Execution("bfloat16"))
     ways["ONNX Runtime float32"] = open_exported(plain, threads)
     for precision, words in (("fp32", "float32"), ("bf16", "bfloat16")):
         to_openvino(plain, vino, precision)
@@ -225,7 +232,12 @@ def agreement(ways: Mapping[str, Forward], images: Sequence[Path]) -> dict[str, 
 
 
 def measure(
-    ways: Mapping[str, Forward], paths: Sequence[Path], crops: int, resize: Resize, rounds: int
+    ways: Mapping[str, Forward],
+    paths: Sequence[Path],
+    crops: int,
+    resize: Resize,
+    rounds: int,
+    takes_any_size: bool = False,
 ) -> dict[str, list[float]]:
     """Return CPU seconds an image of every arm, a number a round.
 
@@ -239,6 +251,8 @@ def measure(
     }
     own = {way: forward for way, forward in ways.items() if way}
     arms |= {way: by_image(forward, paths, crops, resize) for way, forward in own.items()}
+    if resize is not None and BFLOAT in own and takes_any_size:
+        arms[WHOLE] = by_whole(own[BFLOAT], paths, resize)
     if not np.allclose(arms[ONCE](), arms[OURS](), atol=1e-2):
         raise RuntimeError("the two ways give different scores")
     batch = torch.rand(crops, 3, SIZE, SIZE)
@@ -253,7 +267,7 @@ def measure(
 def report(title: str, seconds: Mapping[str, list[float]], told: Mapping[str, str]) -> str:
     """Print all arms; return the best of the package's."""
     print(title)
-    own = [arm for arm in seconds if not arm.startswith(("published", "bare"))]
+    own = [arm for arm in seconds if not arm.startswith(("published", "bare", "whole"))]
     for arm, values in seconds.items():
         times = [1000 * value for value in values]
         row = f"{arm:>28}  {spread(times, 1)} ms"
@@ -299,8 +313,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         for model in args.models:
             ways = forwards(model, folder, args.threads, levels)
             told = agreement(ways, levels)
-            seconds = measure(ways, paths, args.crops, resize, args.rounds)
+            any_size = model != "hyperiqa"
+            if any_size and resize is not None:
+                scores = by_image(ways[OURS], levels, args.crops, resize)()
+                ranks = srcc(np.array(by_whole(ways[BFLOAT], levels, resize)()), np.array(scores))
+                told[WHOLE] = f"SRCC {ranks or 0:.4f} to the mean over {args.crops} crops"
+            seconds = measure(ways, paths, args.crops, resize, args.rounds, any_size)
             best = report(f"with {model}", seconds, told)
+            if WHOLE in seconds:
+                times = spread(pairs(seconds, ONCE, WHOLE)), spread(pairs(seconds, ALONE, WHOLE))
+                print_row(
+                    f"whole image, {model}",
+                    command,
+                    f"one pass in bfloat16: {times[0]} times as fast as {args.crops} crops, each "
+                    f"decoded anew, in float32; {times[1]} as that with one crop a pass; "
+                    f"{told[WHOLE]}",
+                )
             (bare,) = (1000 * statistics.median(v) for k, v in seconds.items() if "bare" in k)
             print_row(
                 f"crops, {model}",
