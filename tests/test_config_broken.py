@@ -233,7 +233,7 @@ SECTIONS = {
     ),
     "num_workers": (
         GOOD + "num_workers = -1",
-        r"num_workers: expected an integer from 0 to \d+ .*got -1",
+        r"num_workers: expected 'auto' or an integer from 0 to \d+ .*got -1",
     ),
     "interval is zero": (
         GOOD + "checkpoint_config = dict(interval=0)",

@@ -198,14 +198,15 @@ def test_a_run_trains_and_leaves_its_files(config_file: Path) -> None:
     assert "\r" not in told  # no bar in a pipe
     begun = told.splitlines()
     assert begun[0] == "data     a  train 24, val 4, test 12: 3 steps x 1 epoch"
-    assert begun[2].startswith("model    QualityModel over ResNet 18: ")
+    assert begun[2].startswith("images   kept in memory: about 61.4 kB once decoded and resized")
+    assert begun[3].startswith("model    QualityModel over ResNet 18: ")
     folder = config_file.parent / "out" / "run"
     results = json.loads((folder / "results.json").read_text())
     assert (results["status"], results["seed"]) == ("finished", 3)
     assert results["config"] == str(config_file)
     for name in ("matrix.csv", "metrics.jsonl", "train.log", "metrics.log", "metrics.csv"):
         assert (folder / name).stat().st_size > 0
-    assert len(list((folder / "predictions").iterdir())) == 4
+    assert len(list((folder / "predictions").iterdir())) == 2
     assert list((folder / "figures").glob("*.png"))
     resolved = load_config(folder / "config.py")
     assert resolved["cl_strategy"]["optimizer"]["lr"] == 0.002

@@ -65,6 +65,7 @@ class ClassStream(CLScenario):
         channels: Of the images; None for features.
         sources: By name and split, the data behind the streams.
         overlaps: Notes on the data for readers of the results.
+        pixel_cache: Where decoded images are kept.
 
     Raises:
         ConfigError: `val_fraction` leaves nothing to train on, or images have no transform.
@@ -115,7 +116,7 @@ class ClassStream(CLScenario):
             self.sources[name, "test"] = test[index]
         self._check_samples()
         parts = [self._part(name, split, split == "train") for name, split in self.sources]
-        self._cache = PixelCache(False if self.has_features else cache, parts)
+        self.pixel_cache = PixelCache(False if self.has_features else cache, parts)
         self._warnings = self._few_classes()
         for text in self._warnings:
             logger.warning("%s", text)
@@ -203,7 +204,7 @@ class ClassStream(CLScenario):
             self.train_transform,
             self.eval_transform,
             self.task_of(name),
-            [self._cache.store(self._part(name, split, mode)) for mode in (True, False)],
+            [self.pixel_cache.store(self._part(name, split, mode)) for mode in (True, False)],
             self.scaled_decode,
         )
         return data.train() if split == "train" else data

@@ -84,6 +84,7 @@ class QualityStream(CLScenario):
         absent: By name, why a data set that was learnt before cannot be read any more.
         sources: By name and split, the data behind the streams.
         overlaps: The shared images, by pair of splits.
+        pixel_cache: Where decoded images are kept.
 
     Raises:
         ConfigError: Two data sets share a name, `order` does not name each once, `shared` is
@@ -147,7 +148,7 @@ class QualityStream(CLScenario):
         self.eval_transform = eval_transform
         self.patches = patches if patches_per_image > 1 else None
         self.scaled_decode = scaled_decode
-        self._cache = self._pixel_cache(cache)
+        self.pixel_cache = self._pixel_cache(cache)
         self._ratings: Wanted | None = None
         streams = [*(self._stream(split) for split in SPLITS), self._unseen_stream()]
         super().__init__([stream for stream in streams if len(stream)])
@@ -212,7 +213,7 @@ class QualityStream(CLScenario):
     def dataset(self, name: str, split: str) -> AvalancheDataset:
         """Return a data set's split with both transforms, in evaluation mode unless it is train."""
         train, own = split == "train", self.sources[name, split]
-        stores = [self._cache.store(self._part(name, split, mode)) for mode in (True, False)]
+        stores = [self.pixel_cache.store(self._part(name, split, mode)) for mode in (True, False)]
         if train and self.patches is not None and stores[0] is None:
             stores[0] = pool(self._part(name, split, True), self.patches.pool)
         rows = None

@@ -1,4 +1,4 @@
-"""A data set whose images are read by the transforms, and only if nothing is kept of them."""
+"""A data set whose images are read for a batch only if nothing is kept of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
+from cliqa.transforms.staged import in_a_batch
 
 Source = QualityDataset | ClassDataset
 
@@ -43,8 +44,8 @@ class StoredImage:
         return self.source.inputs[self.index]
 
 
-class StoredImages(Dataset[tuple[StoredImage, Any]]):
-    """Item i is (`StoredImage`, score () or class).
+class StoredImages(Dataset[Any]):
+    """Item i is that of the data set; for a batch (`in_a_batch`) its image is a `StoredImage`.
 
     Args:
         source: The data set.
@@ -56,7 +57,9 @@ class StoredImages(Dataset[tuple[StoredImage, Any]]):
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int) -> tuple[StoredImage, Any]:
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if not in_a_batch():  # whoever reads it may have transforms of another kind
+            return self.source[index]
         if isinstance(self.source, QualityDataset):
             return StoredImage(self.source, index), torch.tensor(self.source.scores[index])
         return StoredImage(self.source, index), int(self.source.targets[index])
@@ -81,9 +84,4 @@ class OnPixels:
 
     def __call__(self, image: Any) -> Any:  # noqa: ANN401  Avalanche's data sets hold anything
         """Return what the transform makes of the image."""
-        return self.transform(pixels_of(image))
-
-
-def pixels_of(image: Any) -> Any:  # noqa: ANN401
-    """Return an image, read if it is a `StoredImage`."""
-    return image.read() if isinstance(image, StoredImage) else image
+        return self.transform(image.read() if isinstance(image, StoredImage) else image)

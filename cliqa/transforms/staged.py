@@ -115,9 +115,14 @@ class Unfinished(NamedTuple):
 _IN_A_BATCH: ContextVar[bool] = ContextVar("_IN_A_BATCH", default=False)
 
 
+def in_a_batch() -> bool:
+    """Return whether samples are being read for a batch, which `unfinished` says."""
+    return _IN_A_BATCH.get()
+
+
 @contextmanager
 def unfinished() -> Iterator[None]:
-    """Within this context a `StagedPipeline` leaves its last steps to the batch."""
+    """Within this context images are read if they are not kept, and a batch does the last steps."""
     token = _IN_A_BATCH.set(True)
     try:
         yield
@@ -152,7 +157,7 @@ class StagedPipeline:
             return self.transform(image)
         for step in self._drawn:
             image = apply_step(step, image)
-        if _IN_A_BATCH.get() and isinstance(image, Tensor):
+        if in_a_batch() and isinstance(image, Tensor):
             return cast(Tensor, Unfinished(image, self._finish))
         return Pipeline(self._finish.steps)(image)
 

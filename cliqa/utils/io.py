@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
-
 from cliqa.utils import locks
 
 if TYPE_CHECKING:
+    import numpy as np
     from _typeshed import ReadableBuffer
 
 LONGEST_NAME = 240
@@ -208,6 +207,8 @@ def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
 
 def write_npz(path: str | Path, **arrays: np.ndarray) -> None:
     """Write named arrays as a compressed ``.npz`` atomically."""
+    import numpy as np  # noqa: PLC0415  which takes longer than writing a table
+
     with atomic_open(path, "wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy's stub: allow_pickle
 

@@ -92,7 +92,10 @@ def test_batches_of_a_loader() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda n: cliqa.quantize_model(n, "int4", IMAGES), "dtype must be one of int8, float16"),
+        (
+            lambda n: cliqa.quantize_model(n, "int4", IMAGES),
+            "dtype must be one of int8, int8-bf16, ",
+        ),
         (lambda n: cliqa.quantize_model(n), r"Give images=..., a batch \(B, C, H, W\)"),
         (lambda n: cliqa.quantize_model("run", images=IMAGES), "from its stream: leave out"),
         (lambda n: cliqa.quantize_model(n, images=IMAGES[0]), r"batches \(B, C, H, W\), got"),

@@ -18,6 +18,7 @@ from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
 from cliqa.datasets.clear.fewshot import get_fewshot_indices
 from cliqa.demo_data.clear import ClearData
 from cliqa.registry import SCENARIOS
+from cliqa.training.loop.loaders.image_loader import make_loader
 from cliqa.utils.errors import ConfigError, DatasetError
 
 CLASSES, BUCKETS, IMAGES = 3, 4, 10
@@ -242,9 +243,10 @@ def test_the_cache_keeps_decoded_images(root: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(root, copy)
     stream = images_of(copy, cache="ram")
-    first = stream.test_stream[0].dataset[0][0]
+    loader = make_loader(stream.test_stream[0].dataset.subset([0]), 1, train=False)
+    first = next(iter(loader))[0]
     shutil.rmtree(copy / "labeled_images")
-    assert torch.equal(stream.test_stream[0].dataset[0][0], first)
+    assert torch.equal(next(iter(loader))[0], first)
     with pytest.raises(DatasetError, match="no such image file"):
         _ = stream.test_stream[0].dataset[1]
 

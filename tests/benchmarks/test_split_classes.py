@@ -24,6 +24,7 @@ from cliqa.datasets.classes.cifar import read_cifar10, read_cifar100
 from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES, read_fashion_mnist
 from cliqa.registry import SCENARIOS
+from cliqa.training.loop.loaders.image_loader import make_loader
 from cliqa.utils.errors import ConfigError, DatasetError
 
 Part = tuple[ClassDataset, ClassDataset]
@@ -290,10 +291,14 @@ def test_the_split_of_a_folder_has_a_share_and_a_seed(tmp_path: Path) -> None:
 def test_an_image_in_the_cache_is_read_once(tmp_path: Path) -> None:
     write_folder(tmp_path, [""], [2, 2])
     cached, plain = (SplitFolder(tmp_path, flip, scale, 2, cache=cache) for cache in ("ram", False))
-    first = cached.train_stream[0].dataset[0][0]
-    _ = plain.train_stream[0].dataset[0]
+    kept, read = (
+        make_loader(stream.train_stream[0].dataset.eval(), 1, train=False)
+        for stream in (cached, plain)
+    )
+    first = next(iter(kept))[0]
+    next(iter(read))
     for path in tmp_path.rglob("*.png"):
         path.unlink()
-    assert torch.equal(cached.train_stream[0].dataset[0][0], first)
+    assert torch.equal(next(iter(kept))[0], first)
     with pytest.raises(DatasetError, match="no such image file"):
-        _ = plain.train_stream[0].dataset[0]
+        next(iter(read))

@@ -9,6 +9,7 @@ import torch
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.benchmarks.stored import OnPixels, StoredImage, StoredImages, files_of
 from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
+from cliqa.transforms.staged import unfinished
 
 
 @pytest.fixture
@@ -19,18 +20,30 @@ def pixels() -> ClassDataset:
 
 def test_a_score_is_known_without_reading(tiny_stream: QualityStream) -> None:
     source = tiny_stream.sources["a", "train"]
-    image, score = StoredImages(source)[3]
+    with unfinished():
+        image, score = StoredImages(source)[3]
     assert image.file == source.files[3]
     assert score == torch.tensor(source.scores[3])
     assert torch.equal(image.read(), source.image(3))
 
 
 def test_images_in_memory_have_no_file(pixels: ClassDataset) -> None:
-    image, target = StoredImages(pixels)[1]
+    with unfinished():
+        image, target = StoredImages(pixels)[1]
     assert image.file is None
     assert (target, type(target)) == (0, int)
     assert torch.equal(image.read(), pixels.inputs[1])
     assert len(StoredImages(pixels)) == 2
+
+
+def test_outside_of_a_batch_the_samples_are_the_data_sets(
+    tiny_stream: QualityStream, pixels: ClassDataset
+) -> None:
+    source = tiny_stream.sources["a", "train"]
+    image, score = StoredImages(source)[3]
+    assert torch.equal(image, source.image(3))
+    assert score == source.scores[3]
+    assert torch.equal(StoredImages(pixels)[1][0], pixels.inputs[1])
 
 
 def test_the_files_of_a_data_set(tiny_stream: QualityStream, pixels: ClassDataset) -> None:

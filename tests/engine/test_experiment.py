@@ -47,7 +47,7 @@ class Records:
         self.events.append(("eval", step, name))
         self.pairs[step, name] = prediction, target
 
-    def finish_step(self, strategy: Any, step: int, seconds: float) -> None:
+    def finish_step(self, strategy: Any, step: int, seconds: float, last: bool = False) -> None:
         assert seconds > 0
         self.events.append(("step", step))
         self.next_step = step + 1

@@ -43,7 +43,7 @@ def test_it_fits_its_training_images(name: str, tmp_path: Path) -> None:
     config["scenario"] |= {
         "dataset_root": str(tmp_path / "data"),
         "generate": {"type": "DemoData", "train": 40, "val": 4, "test": 8, "size": 48},
-        "datasets": [{"type": "KonIQ10k", "root": "koniq", "cache": True}],
+        "datasets": [{"type": "KonIQ10k", "root": "koniq"}],
         "train_transform": normal,
         "eval_transform": normal,
     }

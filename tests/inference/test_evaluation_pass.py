@@ -193,9 +193,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Return how often each file has been decoded."""
     counts: Counter[str] = Counter()
 
-    def read(path: str) -> Tensor:
+    def read(path: str, **options: Any) -> Tensor:
         counts[path] += 1
-        return read_image(path)
+        return read_image(path, **options)
 
     monkeypatch.setattr(base, "read_image", read)
     return counts

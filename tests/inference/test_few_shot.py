@@ -14,12 +14,14 @@ from torchvision.io import write_png
 from cliqa.evaluation.classification import wilson_interval
 from cliqa.evaluation.functional import srcc
 from cliqa.inference import few_shot as module
+from cliqa.inference.execution.late_steps import LateSteps
 from cliqa.inference.few_shot import draw, few_shot, few_shot_table
 from cliqa.inference.predict import Predictor
 from cliqa.inference.unseen_data import Unseen
 from cliqa.models.build import build_model
 from cliqa.models.language.candidate_texts import CandidateTexts
 from cliqa.models.language.text_files import load_texts
+from cliqa.transforms.protocol import EvaluationProtocol, build_views
 from cliqa.utils.errors import DatasetError
 
 PETS = CandidateTexts(("cat", "dog"), (("a cat.",), ("a dog.",)))
@@ -189,6 +191,8 @@ def test_words_answer_as_the_model_does(tmp_path: Path, monkeypatch: pytest.Monk
         device=torch.device("cpu"),
         views=lambda image, _: image.float() / 255,
         checkpoint="x.pth",
+        _late=LateSteps(build_views([{"type": "ToTensor"}], EvaluationProtocol(), "x")),
+        batch_of=lambda: 4,
     )
     predictor.outputs = MethodType(Predictor.outputs, predictor)
     zero, one = few_shot(predictor, str(tmp_path), shots=[0, 1])

@@ -185,7 +185,7 @@ def test_mistakes_are_named(arguments: tuple[object, ...], message: str) -> None
 
 
 def test_the_whole_image_is_shown_in_one_pass() -> None:
-    cut = [{"type": "Resize", "size": 20}, {"type": "CenterCrop", "size": 16}]
+    cut: list[dict[str, Any]] = [{"type": "Resize", "size": 20}, {"type": "CenterCrop", "size": 16}]
     steps = [*cut, {"type": "ToTensor"}]
     protocol = parse_protocol("whole")
     views = build_views(steps, protocol, "x")

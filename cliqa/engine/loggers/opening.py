@@ -40,8 +40,10 @@ def describe_run(
         benchmark: The stream.
         device: Where the model is.
     """
+    cache = getattr(benchmark, "pixel_cache", None)
     return [
         *_block("data", _data_lines(strategy, benchmark)),
+        *_block("images", [cache.notice] if cache is not None and cache.notice else []),
         *_block("model", [_model_line(config, strategy.model)]),
         *_block("method", [_method_line(config["cl_strategy"], strategy)]),
         *_block("machine", [_machine_line(strategy, device)]),

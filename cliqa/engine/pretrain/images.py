@@ -24,7 +24,10 @@ from cliqa.transforms.pipeline import build_pipeline
 from cliqa.transforms.pixel_store.choose import Part, PixelCache
 from cliqa.transforms.pixel_store.store import NothingKept, PixelStore
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
 from cliqa.utils.seed import generator
+
+logger = get_logger(__name__)
 
 
 class ImageFiles(Images, Protocol):
@@ -73,7 +76,9 @@ class ImageList:
     def kept(self, mode: str | bool) -> ImageList:
         """Return these images, kept once they are decoded as `PixelCache` does."""
         part = Part("pretraining", self.files, build_pipeline([], "pretrain.data"))
-        return ImageList(self.places, PixelCache(mode, [part]).store(part))
+        cache = PixelCache(mode, [part])
+        logger.debug("images %s", cache.notice)
+        return ImageList(self.places, cache.store(part))
 
 
 def build_images(

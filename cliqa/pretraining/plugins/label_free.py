@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor
 
 from cliqa.benchmarks.experience import NamedExperience
-from cliqa.benchmarks.stored import pixels_of
 from cliqa.models.arguments import check_integer
 from cliqa.pretraining.pairs import IMAGENET_MEAN, IMAGENET_STD, Images, PairDataset
 from cliqa.pretraining.pretrainer import Pretrainer, Row
@@ -188,7 +187,7 @@ class Untransformed:
 
     def image(self, index: int) -> Tensor:
         """Return image `index`, uint8 (3, H, W)."""
-        image = pixels_of(self._data[index][0])
+        image = self._data[index][0]
         if isinstance(image, Image.Image):
             image = pil_to_tensor(image.convert("RGB"))
         if not isinstance(image, Tensor) or image.dtype != torch.uint8 or image.shape[0] != 3:

@@ -22,10 +22,7 @@ from cliqa.transforms.pixel_store.store import PixelStore
 from cliqa.transforms.staged import fixed_signature
 from cliqa.utils.cache_folder import cache_folder
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.logging import get_logger
 from cliqa.utils.memory import available_memory
-
-logger = get_logger(__name__)
 
 Cache = Literal["auto", "ram", "disk", False]
 
@@ -82,6 +79,7 @@ class PixelCache:
     Attributes:
         kind: ``"ram"``, ``"disk"``, or None.
         needed: The estimate of all bytes.
+        notice: A line on what was chosen and why; empty where there is nothing to keep.
 
     Raises:
         ConfigError: The mode is none of these.
@@ -95,6 +93,7 @@ class PixelCache:
             self.needed = sum(len(part.files) * _mean(part) for part in parts)
         self.kind: str | None = None
         self._memory: SharedPixels | None = None
+        self.notice = ""
         if not self.needed:
             return
         images = 2 * sum(len(part.files) for part in parts)  # by two transforms
@@ -102,7 +101,7 @@ class PixelCache:
         self._room = room
         if self.kind == "ram":
             self._memory = SharedPixels(room, images)
-        logger.info("%s", self._told(mode, images // 2))
+        self.notice = self._told(mode)
 
     def store(self, part: Part) -> PixelStore | None:
         """Return where a part's images are kept; None for nowhere."""
@@ -112,18 +111,18 @@ class PixelCache:
             return PixelFile(_file_of(part), self._room, part.recipe)
         return None
 
-    def _told(self, mode: str | bool, images: int) -> str:
+    def _told(self, mode: str | bool) -> str:
         """Return a line on what was chosen and why."""
-        size = f"{images} images take about {_readable(self.needed)} once decoded and resized"
+        size = f"about {_readable(self.needed)} once decoded and resized"
         if self.kind is None:
             return (
-                f"{size}, too much for a quarter of the free memory or disk: every epoch decodes "
-                "them again. scenario.cache='disk' keeps them in the cache folder."
+                f"decoded again in every epoch: {size} are too much for a quarter of the free "
+                "memory or disk (scenario.cache='disk' keeps them in the cache folder)"
             )
         where = "in memory" if self.kind == "ram" else f"in {cache_folder() / 'pixels'}"
         if self._room < self.needed:
-            where += f", as far as {_readable(self._room)} go"
-        return f"{size}, and are kept {where} (scenario.cache={mode!r})"
+            where += f" as far as {_readable(self._room)} go"
+        return f"kept {where}: {size} (cache={mode!r})"
 
 
 def pool(part: Part, images: int) -> SharedPixels:
@@ -200,7 +199,7 @@ def _readable(count: int) -> str:
     >>> _readable(2_500_000_000), _readable(1_200_000), _readable(900)
     ('2.5 GB', '1.2 MB', '900 bytes')
     """
-    for unit, size in (("GB", 10**9), ("MB", 10**6)):
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count} bytes"

@@ -24,10 +24,11 @@ def test_data_model_method_and_machine(tiny_config: dict[str, Any]) -> None:
     lines = opening(tiny_config)
     assert lines[0] == "data     a  train 24, val 4, test 12: 3 steps x 2 epochs"
     assert lines[2].startswith("         c  train 24")
-    assert lines[3].startswith("model    QualityModel over ResNet 18: ")
-    assert lines[3].endswith(" parameters, 100 % trainable")
-    assert lines[4] == "method   Replay + EMA; AdamW, lr 0.001, batches of 8; seed 0"
-    machine = " ".join(line.strip() for line in lines[5:-1])
+    assert lines[3].startswith("images   kept in memory: about ")
+    assert lines[4].startswith("model    QualityModel over ResNet 18: ")
+    assert lines[4].endswith(" parameters, 100 % trainable")
+    assert lines[5] == "method   Replay + EMA; AdamW, lr 0.001, batches of 8; seed 0"
+    machine = " ".join(line.strip() for line in lines[6:-1])
     assert machine.startswith("machine  CPU (")
     assert "1 thread; mixed bfloat16, channels last; images are read in this process" in machine
     assert " of weights; " in lines[-1]

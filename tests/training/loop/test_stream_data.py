@@ -132,7 +132,7 @@ def test_a_memory_follows_every_new_batch(make_strategy: Make, tiny_stream: Qual
 
 
 @pytest.mark.parametrize(
-    ("tasks", "loader"), [((0, 1), "TaskBalancedDataLoader"), ((0, 0), "DataLoader")]
+    ("tasks", "loader"), [((0, 1), "TaskBalancedDataLoader"), ((0, 0), "ImageLoader")]
 )
 def test_experiences_of_several_tasks_keep_avalanches_loaders(
     tasks: tuple[int, int], loader: str, make_strategy: Make

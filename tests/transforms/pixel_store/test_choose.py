@@ -65,18 +65,17 @@ def test_they_go_where_there_is_room(
     close_all()
 
 
-def test_it_is_told(part: Part, room: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_told(part: Part, room: Any, tmp_path: Path) -> None:
     room(10**9, 10**9)
-    with caplog.at_level("INFO"):
-        PixelCache("auto", [part])
-        room(ONE, ONE)
-        PixelCache("auto", [part])
-        PixelCache("ram", [part])
-    assert "20 images take about 6000 bytes once decoded and resized, and are kept in mem" in (
-        caplog.text
-    )
-    assert "too much for a quarter of the free memory or disk" in caplog.text
-    assert "as far as 240 bytes go" in caplog.text
+    kept = "about 6.0 kB once decoded and resized"
+    assert PixelCache("auto", [part]).notice == f"kept in memory: {kept} (cache='auto')"
+    told = PixelCache("disk", [part]).notice
+    assert told == f"kept in {tmp_path}/cache/pixels: {kept} (cache='disk')"
+    assert PixelCache(False, [part]).notice == ""
+    room(ONE, ONE)
+    told = PixelCache("auto", [part]).notice
+    assert told.startswith(f"decoded again in every epoch: {kept} are too much for a quarter")
+    assert "in memory as far as 240 bytes go" in PixelCache("ram", [part]).notice
 
 
 def test_what_does_not_fit_is_not_kept(part: Part, room: Any) -> None:

@@ -32,15 +32,11 @@ class SeededBatches:
     Args:
         order: The indices of an epoch.
         batch_size: Samples a batch.
-        samples: Samples of an epoch.
         drop_last: Leave out a last batch that is smaller.
     """
 
-    def __init__(
-        self, order: Sequence[int] | KnownOrder, batch_size: int, samples: int, drop_last: bool
-    ) -> None:
-        self._order, self._size = order, batch_size
-        self._samples, self._drop_last = samples, drop_last
+    def __init__(self, order: Sequence[int] | KnownOrder, batch_size: int, drop_last: bool) -> None:
+        self._order, self._size, self._drop_last = order, batch_size, drop_last
         self._places: list[Place] = []
 
     def draw(self) -> None:
@@ -49,7 +45,7 @@ class SeededBatches:
         self._places = [(sample_seed(epoch, k), index) for k, index in enumerate(self._order)]
 
     def __len__(self) -> int:
-        full, left = divmod(self._samples, self._size)
+        full, left = divmod(len(self._order), self._size)
         return full + (left > 0 and not self._drop_last)
 
     def __iter__(self) -> Iterator[list[Place]]:
@@ -114,7 +110,6 @@ class ImageLoader:
         batch_size: Samples a batch.
         order: The order of a training epoch; None for the data set's own, without collating
             images of one size alone.
-        samples: Samples of an epoch.
         drop_last: Leave out a last batch that is smaller.
         num_workers: Worker processes; 0 loads in this one.
         device: Of the images; None leaves them on the CPU.
@@ -132,7 +127,6 @@ class ImageLoader:
         batch_size: int,
         *,
         order: KnownOrder | None,
-        samples: int,
         drop_last: bool = False,
         num_workers: int = 0,
         device: torch.device | None = None,
@@ -143,7 +137,7 @@ class ImageLoader:
         self._device = device
         collate = collate_eval if order is None else collate_train
         chosen: Any = range(len(dataset)) if order is None else order
-        self._epoch = SeededBatches(chosen, batch_size, samples, drop_last)
+        self._epoch = SeededBatches(chosen, batch_size, drop_last)
         self._batches: DataLoader[Any] = DataLoader(
             SeededSamples(dataset),
             batch_sampler=self._epoch,
@@ -240,7 +234,6 @@ def make_loader(
         dataset,
         batch_size,
         order=order,
-        samples=count,
         drop_last=train and count > batch_size and count % batch_size == 1,
         num_workers=num_workers,
         device=device,

@@ -130,7 +130,7 @@ class PackNet(TaskViews):
             check_patterns(model, self.heads, "PackNet: heads")
             own = set(self.own_names(model))  # the others that are matrices and kernels are packed
             self._owner = {
-                name: torch.zeros_like(weight, dtype=torch.uint8)
+                name: torch.zeros(weight.shape, dtype=torch.uint8, device=weight.device)
                 for name, weight in model.named_parameters()
                 if weight.dim() > 1 and name not in own
             }

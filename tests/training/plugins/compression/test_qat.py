@@ -166,12 +166,12 @@ def test_training_fits_the_rounded_model_better_than_rounding_afterwards(
 ) -> None:
     """With two bits there is much to learn."""
     losses = {}
-    for name, plugins in (("aware", [QAT(bits=2)]), ("after", [QAT(bits=2, start_epoch=7)])):
-        strategy = make(plugins, epochs=8)
+    for name, plugins in (("aware", [QAT(bits=2)]), ("after", [QAT(bits=2, start_epoch=19)])):
+        strategy = make(plugins, epochs=20)
         if name == "after":  # the ranges are observed, but no step is taken with them
             strategy.on_epoch = lambda _: None
             step = strategy.optimizer_step
-            strategy.optimizer_step = lambda s=strategy, f=step: f() if s.epochs_done < 7 else None
+            strategy.optimizer_step = lambda s=strategy, f=step: f() if s.epochs_done < 19 else None
         learn(strategy, tiny_stream, 0, 1)
         model = strategy.model.eval()
         data = tiny_stream.test_stream[0].dataset

@@ -414,7 +414,7 @@ def test_inflora_measures_the_covariance_unless_told_otherwise(
 ) -> None:
     widths = {}
     for measure in ("covariance", "inputs"):
-        strategy = make(mode="inflora", measure=measure, threshold=0.9)
+        strategy = make(mode="inflora", measure=measure, threshold=0.97)
         learn(strategy, tiny_stream, 0, 1)
         memory = strategy.plugins[0]._memory.state_dict()
         assert memory["measure"] == measure

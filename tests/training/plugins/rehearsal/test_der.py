@@ -232,7 +232,7 @@ def test_it_remembers_what_naive_forgets(make_strategy: Make, tiny_stream: Quali
     gaps = {}
     cases: dict[str, list[Any]] = {"naive": [], "der": [DER(24, alpha=0.1, beta=1.0)]}
     for name, plugins in cases.items():
-        strategy = make_strategy(plugins, epochs=10)
+        strategy = make_strategy(plugins, epochs=20)
         run(strategy, tiny_stream)
         predicted, target = strategy.predict(tiny_stream.dataset("a", "train").eval())
         gaps[name] = float(abs(predicted - target).mean())

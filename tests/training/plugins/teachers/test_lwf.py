@@ -221,7 +221,7 @@ def test_a_great_alpha_keeps_the_predictions(
 ) -> None:
     gaps = {}
     for alpha in (0.0, 100.0):
-        strategy = make_strategy([LwF(alpha, distill=distill)], epochs=4)
+        strategy = make_strategy([LwF(alpha, distill=distill)], epochs=12)
         strategy.train_step(0, [tiny_stream.train_stream[0]])
         new = tiny_stream.dataset("b", "train").eval()
         before, _ = strategy.predict(new)
