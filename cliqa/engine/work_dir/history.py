@@ -142,7 +142,9 @@ def _whole_lines(path: Path) -> list[Row]:
     for line in lines:
         try:
             row = json.loads(line)
+            if not isinstance(row.get("experience", 0), int):
+                break
             rows.append({**row, "kind": str(row["kind"])})
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             break
     return rows

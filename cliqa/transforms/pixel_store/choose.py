@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cliqa.config.trust import untrusted_source
 from cliqa.transforms.pixel_store.estimate import mean_bytes
-from cliqa.transforms.pixel_store.on_disk import PixelFile
+from cliqa.transforms.pixel_store.on_disk import PixelFile, forget_old_images
 from cliqa.transforms.pixel_store.shared_memory import SharedPixels, workers_are_forked
 from cliqa.transforms.pixel_store.store import PixelStore
 from cliqa.transforms.staged import fixed_signature
@@ -34,6 +34,9 @@ SHARE = 0.25
 
 MOST = 0.8
 """Share that is taken at most where it is asked for."""
+
+ROOM = 2**24
+"""Bytes of the disk under which a cache is not begun."""
 
 SPARE = 1.1
 """Room beyond the estimate."""
@@ -97,7 +100,10 @@ class PixelCache:
         if not self.needed:
             return
         images = 2 * sum(len(part.files) for part in parts)  # by two transforms
-        self.kind, room = _chosen(mode, int(self.needed * SPARE))
+        for part in parts if mode in ("auto", "disk") else ():
+            forget_old_images(_file_of(part), part.recipe, part.files)
+        already = {file: file.stat().st_size for p in parts if (file := _file_of(p)).is_file()}
+        self.kind, room = _chosen(mode, int(self.needed * SPARE), sum(already.values()))
         self._room = room
         if self.kind == "ram":
             self._memory = SharedPixels(room, images)
@@ -115,9 +121,12 @@ class PixelCache:
         """Return a line on what was chosen and why."""
         size = f"about {_readable(self.needed)} once decoded and resized"
         if self.kind is None:
+            folder, again = cache_folder() / "pixels", "decoded again in every epoch:"
+            if mode != "auto":
+                return f"{again} there is no room in {folder} for {size}"
             return (
-                f"decoded again in every epoch: {size} are too much for a quarter of the free "
-                "memory or disk (scenario.cache='disk' keeps them in the cache folder)"
+                f"{again} {size} are too much for a quarter of the free memory or disk "
+                f"(scenario.cache='disk' keeps them in {folder})"
             )
         where = "in memory" if self.kind == "ram" else f"in {cache_folder() / 'pixels'}"
         if self._room < self.needed:
@@ -165,14 +174,17 @@ def _mean(part: Part) -> int:
     return mean_bytes(part.files, part.transform)
 
 
-def _chosen(mode: str | bool, needed: int) -> tuple[str | None, int]:
-    """Return where images go, and the bytes that they may have there."""
+def _chosen(mode: str | bool, needed: int, already: int = 0) -> tuple[str | None, int]:
+    """Return where images go, and the bytes that they may have there.
+
+    `already` are the bytes that earlier runs have kept of them on the disk.
+    """
     memory = available_memory()
-    disk = 0 if untrusted_source() else _free_disk()  # a stranger's config writes nothing
+    disk = 0 if untrusted_source() else _free_disk() + already  # a stranger's config writes nothing
     if mode == "ram":
         return "ram", min(needed, int(MOST * memory))
-    if mode == "disk" and disk:
-        return "disk", min(needed, int(MOST * disk))
+    if mode == "disk":
+        return ("disk", min(needed, int(MOST * disk))) if disk > ROOM else (None, 0)
     if mode == "auto" and workers_are_forked() and needed <= SHARE * memory:
         return "ram", needed
     return ("disk", needed) if needed <= SHARE * disk else (None, 0)

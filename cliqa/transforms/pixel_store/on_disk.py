@@ -13,11 +13,12 @@ import hashlib
 import os
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import lmdb
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,14 +28,25 @@ logger = get_logger(__name__)
 
 MARK = ".unsynced-"
 
-SHAPE = struct.Struct("<III")
-"""Channels, height and width before an entry's pixels."""
+SHAPE = struct.Struct("<IIIQ")
+"""Channels, height, width and the sum of the pixels before an entry's pixels."""
+
+LOCK_BYTES = 2**18
+"""Bytes of LMDB's own file of locks, taken beforehand: on a full disk a mapped hole is a crash."""
+
+SAMPLE = 64
+"""Images that are looked up to tell whether a file is of the present ones."""
 
 MARKED = 64
 """Images that are written before the mark of a file that is being written is looked at again."""
 
+DAMAGED = (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError)
+
 READERS = 2048
 """Processes and threads that may read a file at a time."""
+
+_used: set[str] = set()
+"""The files that this process, or its workers, may have written to."""
 
 _open: dict[str, Any] = {}
 """What this process has open, by file: no process may open one twice."""
@@ -45,17 +57,37 @@ def close_all(write: bool = False) -> None:
     """Close the files of this process; `write` waits until all is on the disk."""
     with _opening:
         while _open:
-            name, environment = _open.popitem()
-            with contextlib.suppress(lmdb.Error):
-                if write:
-                    environment.sync(True)
-                    _mark(Path(name)).unlink(missing_ok=True)
-            environment.close()
+            _open.popitem()[1].close()
+        while write and _used:
+            path = Path(_used.pop())
+            with contextlib.suppress(OSError):
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())  # whatever process has written it
+                _mark(path).unlink(missing_ok=True)
 
 
 atexit.register(close_all, write=True)  # not in workers, whose writes this covers
 if hasattr(os, "register_at_fork"):  # no process may use, or inherit, what its parent opened
     os.register_at_fork(before=close_all)
+
+
+def forget_old_images(path: Path, recipe: str, files: Sequence[str]) -> None:
+    """Remove a file that holds many images, and none of a sample of those that are there now.
+
+    They were changed since, and it would be full of what nobody asks for again.
+    """
+    if not path.is_file() or not files:
+        return
+    chosen = files[:: max(1, len(files) // SAMPLE)]
+    store = PixelFile(path, path.stat().st_size, recipe)
+    with contextlib.suppress(lmdb.Error, OSError):
+        environment = store._environment()
+        with environment.begin() as transaction:
+            found = any(transaction.get(key) for file in chosen if (key := store._key(file)))
+        if 2 * environment.stat()["entries"] >= len(files) and not found:
+            close_all()
+            path.unlink(missing_ok=True)
+            Path(f"{path}-lock").unlink(missing_ok=True)
 
 
 class PixelFile:
@@ -71,6 +103,7 @@ class PixelFile:
         self.path, self.capacity, self.recipe = path, capacity, recipe
         self._takes_more = True
         self._written = 0
+        _used.add(str(path))
 
     def __deepcopy__(self, _: object) -> PixelFile:
         return self
@@ -84,11 +117,12 @@ class PixelFile:
             value = transaction.get(key)
             if value is None or len(value) < SHAPE.size:
                 return None
-            shape = SHAPE.unpack_from(value)
+            *shape, total = SHAPE.unpack_from(value)
             if len(value) - SHAPE.size != shape[0] * shape[1] * shape[2]:
                 return None
             # copied: the mapping is valid within the transaction alone
-            return torch.frombuffer(bytearray(value), dtype=torch.uint8)[SHAPE.size :].view(shape)
+            image = np.frombuffer(bytearray(value), np.uint8)[SHAPE.size :]
+            return None if _sum(image) != total else torch.from_numpy(image).view(shape)
         return None
 
     def put(self, file: str, image: Tensor) -> None:
@@ -100,7 +134,8 @@ class PixelFile:
         if self._written % MARKED == 0:  # another run may have removed it, with all on the disk
             with contextlib.suppress(OSError):
                 _mark(self.path).touch()
-        value = SHAPE.pack(*image.shape) + image.contiguous().numpy().tobytes()
+        pixels = image.contiguous().numpy()
+        value = SHAPE.pack(*image.shape, _sum(pixels.reshape(-1))) + pixels.tobytes()
         with self._told(), self._environment().begin(write=True) as transaction:
             transaction.put(key, value)
 
@@ -122,6 +157,8 @@ class PixelFile:
             if self._takes_more:
                 self._takes_more = False
                 full = isinstance(error, lmdb.MapFullError)
+                if isinstance(error, DAMAGED):
+                    self.path.unlink(missing_ok=True)  # the next run starts it anew
                 reason = f"it has {self.capacity} bytes" if full else str(error)
                 logger.warning("%s: keeps no more images (%s).", self.path, reason)
 
@@ -147,7 +184,22 @@ def open_file(path: Path, capacity: int) -> Any:  # noqa: ANN401  lmdb has no ty
         path.unlink(missing_ok=True)
         Path(f"{path}-lock").unlink(missing_ok=True)
     _mark(path).touch()
+    _allocate(Path(f"{path}-lock"), LOCK_BYTES)
     return _lmdb(path, map_size=capacity + 2**24, sync=False, readahead=False)
+
+
+def _allocate(path: Path, size: int) -> None:
+    """Take a file's bytes on the disk; raise an OSError where there is no room."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
+def _sum(pixels: np.ndarray) -> int:
+    """Return the sum of the pixels (N,) in words of 64 bits, which tells most damage."""
+    whole = len(pixels) // 8 * 8
+    words = pixels[:whole].view(np.uint64).sum(dtype=np.uint64)
+    return int(words) + int(pixels[whole:].sum(dtype=np.uint64)) & (1 << 64) - 1
 
 
 def _lmdb(path: Path, **options: Any) -> Any:  # noqa: ANN401  lmdb has no types

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ ONE = 3 * 10 * 10
 @pytest.fixture
 def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Part:
     monkeypatch.setenv("CLIQA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(choose, "ROOM", 10)
     files = [tmp_path / f"{k}.png" for k in range(20)]
     for file in files:
         Image.new("RGB", (10, 10)).save(file)
@@ -48,6 +50,7 @@ PIXELS = torch.ones(3, 10, 10, dtype=torch.uint8)
         ("auto", 80 * ONE, 80 * ONE, None),
         ("ram", 25 * ONE, 0, "ram"),
         ("disk", 0, 25 * ONE, "disk"),
+        ("disk", 10**9, 10, None),
         (False, 10**9, 10**9, None),
     ],
 )
@@ -111,6 +114,38 @@ def test_a_later_run_finds_the_same_file(part: Part, room: Any) -> None:
     assert stores[1] is not None
     assert stores[1].get(part.files[3]) is not None
     close_all()
+
+
+def test_what_an_earlier_run_has_kept_counts_as_room(part: Part, room: Any) -> None:
+    room(0, 10**9)
+    store = PixelCache("auto", [part]).store(part)
+    assert isinstance(store, PixelFile)
+    for file in part.files:
+        store.put(file, PIXELS)
+    close_all(write=True)
+    room(0, 100)  # the disk is full now, with these images
+    again = PixelCache("auto", [part])
+    assert again.kind == "disk"
+    found = again.store(part)
+    assert found is not None
+    assert found.get(part.files[0]) is not None
+    close_all()
+
+
+def test_images_that_were_all_changed_make_room_for_the_new_ones(part: Part, room: Any) -> None:
+    room(0, 10**9)
+    store = PixelCache("disk", [part]).store(part)
+    assert isinstance(store, PixelFile)
+    for file in part.files:
+        store.put(file, PIXELS)
+    close_all(write=True)
+    PixelCache("disk", [part])
+    assert store.path.is_file()
+    for file in part.files:
+        os.utime(file, ns=(1, 1))
+    close_all()
+    PixelCache("disk", [part])
+    assert not store.path.exists()
 
 
 def test_a_pool_holds_the_latest_images(part: Part) -> None:

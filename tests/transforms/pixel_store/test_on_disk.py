@@ -88,6 +88,32 @@ def test_a_killed_run_leaves_whole_images(path: Path, files: list[str]) -> None:
     assert torch.equal(found, image(1))
 
 
+def test_marks_go_when_the_process_ends_whoever_has_written(path: Path, files: list[str]) -> None:
+    store = PixelFile(path, ROOM, "recipe")
+    process = os.fork()
+    if process == 0:
+        store.put(files[0], image(2))
+        os._exit(0)
+    os.waitpid(process, 0)
+    assert list(path.parent.glob(f"*{on_disk.MARK}*"))
+    close_all(write=True)
+    assert not list(path.parent.glob(f"*{on_disk.MARK}*"))
+
+
+def test_the_locks_have_their_room_beforehand(
+    path: Path, files: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(on_disk.os, "posix_fallocate", full)
+    store = PixelFile(path, ROOM, "recipe")
+    store.put(files[0], image(1))
+    assert store.get(files[0]) is None
+    assert caplog.text.count("keeps no more images") == 1
+    assert "No space left" in caplog.text
+
+
 def test_a_full_file_keeps_what_it_has_and_says_so_once(
     path: Path, files: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -127,7 +153,8 @@ def test_a_value_that_is_no_image_is_none(path: Path, files: list[str]) -> None:
     store = PixelFile(path, ROOM, "recipe")
     store.put(files[0], image(1))
     key = store._key(files[0])
-    for value in (b"", b"short", on_disk.SHAPE.pack(3, 4, 5) + b"too few"):
+    wrong = on_disk.SHAPE.pack(3, 4, 5, 60) + bytes([1] * 59 + [2])
+    for value in (b"", b"short", on_disk.SHAPE.pack(3, 4, 5, 0) + b"too few", wrong):
         with store._environment().begin(write=True) as transaction:
             transaction.put(key, value)
         assert store.get(files[0]) is None
