@@ -141,6 +141,7 @@ def openvino_forward(
     model: Model,
     threads: int | None = None,
     hint: str = "f32",
+    from_file: bool = True,
 ) -> Callable[[Tensor], Tensor]:
     """Return an ``openvino.Model`` as a function from images to its first output, in float32.
 
@@ -152,6 +153,8 @@ def openvino_forward(
         model: The model.
         threads: Threads of the CPU; None for `compute_threads`.
         hint: The type to compute in: ``"f32"`` or ``"bf16"``.
+        from_file: The model was read from a file. One that NNCF has just made holds Python's
+            objects; its copies crash when OpenVINO's threads free them, so it is not copied.
     """
     openvino = library("openvino", "openvino")
     core = openvino.Core()
@@ -162,6 +165,7 @@ def openvino_forward(
     free = core.compile_model(model, "CPU", options)
     lengths = model.inputs[0].get_partial_shape()
     fixed_size = len(lengths) == 4 and lengths[0].is_dynamic and not lengths[-1].is_dynamic
+    fixed_size = fixed_size and from_file
     compiled: dict[int, Any] = {}
 
     def of_batch(count: int) -> Any:  # noqa: ANN401  OpenVINO's CompiledModel

@@ -89,7 +89,7 @@ def quantize_openvino(
             f"{source}: NNCF cannot quantize it: {first_line(error)}. Use "
             "onnxruntime instead (--backend onnxruntime)."
         ) from error
-    computed = openvino_forward(small, hint=HINTS[precision])
+    computed = openvino_forward(small, hint=HINTS[precision], from_file=False)
     fidelity = compare_models(openvino_forward(read_openvino(source)), computed, images)
     size = write_openvino(small, Path(target), metadata, precision)
     return ConversionReport(
