@@ -20,8 +20,7 @@ from cliqa.benchmarks.experience import NamedExperience
 from cliqa.benchmarks.stored import StoredImages, files_of
 from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.transforms.pixel_store.choose import Cache, Part, PixelCache
-from cliqa.transforms.pixel_store.store import PixelStore
-from cliqa.transforms.staged import StagedPipeline
+from cliqa.transforms.staged import StagedPipeline, as_staged
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.logging import get_logger
 from cliqa.utils.seed import generator
@@ -201,13 +200,17 @@ class ClassStream(CLScenario):
         """Return an experience's split with its transforms, in evaluation mode unless train."""
         data = with_class_transforms(
             self.sources[name, split],
-            self.train_transform,
-            self.eval_transform,
+            self._staged(name, split, True),
+            self._staged(name, split, False),
             self.task_of(name),
-            [self.pixel_cache.store(self._part(name, split, mode)) for mode in (True, False)],
-            self.scaled_decode,
         )
         return data.train() if split == "train" else data
+
+    def _staged(self, name: str, split: str, train: bool) -> StagedPipeline | None:
+        """Return a split's transform of training or of evaluation; features have none."""
+        if self.has_features:
+            return None
+        return self.pixel_cache.staged(self._part(name, split, train))
 
     def _part(self, name: str, split: str, train: bool) -> Part:
         """Return a split's images with the transform of training or of evaluation."""
@@ -231,21 +234,18 @@ def with_class_transforms(
     train_transform: Transform | None,
     eval_transform: Transform | None,
     task_label: int = 0,
-    stores: Sequence[PixelStore | None] = (None, None),
-    scaled_decode: bool = False,
 ) -> TaskAwareSupervisedClassificationDataset:
     """Return Avalanche's view of a data set with classes, in evaluation mode.
 
-    The task label is the third part of every sample; features take no transforms. `stores` are
-    where the pixels are kept in training and in evaluation.
+    The task label is the third part of every sample; features take no transforms.
     """
     source: Any = data if data.has_features else StoredImages(data)
-    staged = [
-        None if transform is None else StagedPipeline(transform, store, scaled_decode)
-        for transform, store in zip((train_transform, eval_transform), stores, strict=True)
-    ]
+    train, evaluate = (
+        None if transform is None else as_staged(transform)
+        for transform in (train_transform, eval_transform)
+    )
     groups = TransformGroups(
-        {"train": (staged[0], None), "eval": (staged[1], None)}, current_group="eval"
+        {"train": (train, None), "eval": (evaluate, None)}, current_group="eval"
     )
     attributes = [
         DataAttribute(data.targets.tolist(), "targets"),

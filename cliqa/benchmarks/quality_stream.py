@@ -21,7 +21,7 @@ from cliqa.datasets.base import QualityDataset
 from cliqa.datasets.labels.ratings import rating_rows
 from cliqa.losses.ratings import Wanted
 from cliqa.registry import SCENARIOS
-from cliqa.transforms.pixel_store.choose import Cache, Part, PixelCache, pool
+from cliqa.transforms.pixel_store.choose import Cache, Part, PixelCache
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.mistakes import Mistakes
 from cliqa.utils.seed import generator
@@ -213,20 +213,13 @@ class QualityStream(CLScenario):
     def dataset(self, name: str, split: str) -> AvalancheDataset:
         """Return a data set's split with both transforms, in evaluation mode unless it is train."""
         train, own = split == "train", self.sources[name, split]
-        stores = [self.pixel_cache.store(self._part(name, split, mode)) for mode in (True, False)]
-        if train and self.patches is not None and stores[0] is None:
-            stores[0] = pool(self._part(name, split, True), self.patches.pool)
+        pool = self.patches.pool if train and self.patches is not None else 0
+        training = self.pixel_cache.staged(self._part(name, split, True), pool)
+        evaluation = self.pixel_cache.staged(self._part(name, split))
         rows = None
         if train and self._ratings is not None and name not in self.absent:
             rows = rating_rows(own, self._ratings.levels, self._ratings.default_std)
-        data = with_transforms(
-            own,
-            self.train_transform,
-            self.eval_transform,
-            rows,
-            (stores[0], stores[1]),
-            self.scaled_decode,
-        )
+        data = with_transforms(own, training, evaluation, rows)
         return data.train() if train else data
 
     def validation(self, index: int) -> AvalancheDataset | None:

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from cliqa.benchmarks.stored import StoredImages
 from cliqa.datasets.base import QualityDataset
-from cliqa.transforms.pixel_store.store import PixelStore
-from cliqa.transforms.staged import StagedPipeline
+from cliqa.transforms.staged import as_staged
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -23,8 +22,6 @@ def with_transforms(
     train_transform: Transform,
     eval_transform: Transform,
     ratings: np.ndarray | None = None,
-    stores: tuple[PixelStore | None, PixelStore | None] = (None, None),
-    scaled_decode: bool = False,
 ) -> AvalancheDataset:
     """Return Avalanche's view of a data set, in evaluation mode.
 
@@ -33,14 +30,9 @@ def with_transforms(
         train_transform: uint8 (3, H, W) -> (3, h, w), for training.
         eval_transform: The same for evaluation.
         ratings: (N, 1 + K), a third entry of the samples; None for none.
-        stores: Where the pixels are kept in training and in evaluation; None for nowhere.
-        scaled_decode: As `StagedPipeline`.
     """
     groups = TransformGroups(
-        {
-            "train": StagedPipeline(train_transform, stores[0], scaled_decode),
-            "eval": StagedPipeline(eval_transform, stores[1], scaled_decode),
-        }
+        {"train": as_staged(train_transform), "eval": as_staged(eval_transform)}
     )
     # explicit, as Avalanche 0.6 ignores the current group and starts in training mode
     targets = DataAttribute(data.scores.tolist(), "targets")  # known without reading an image

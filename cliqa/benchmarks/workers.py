@@ -6,15 +6,13 @@ import os
 from collections.abc import Iterable, Sequence
 
 from cliqa.utils.device import AUTO_WORKERS, usable_cpus
+from cliqa.utils.paths import evenly_spaced
 
 SMALL = 2**24
 """Bytes of files that one process reads in about a second, as long as it takes to start others."""
 
 MOST = 8
 """Processes at most: then reading is no longer what takes the time."""
-
-SAMPLE = 32
-"""Files whose size is looked at, evenly spaced."""
 
 
 def workers_for(sources: Iterable[Sequence[str]], asked: int | str = AUTO_WORKERS) -> int:
@@ -38,6 +36,5 @@ def workers_for(sources: Iterable[Sequence[str]], asked: int | str = AUTO_WORKER
 
 def _bytes(files: Sequence[str]) -> int:
     """Return an estimate of the bytes of files."""
-    chosen = files[:: max(1, len(files) // SAMPLE)][:SAMPLE]
-    sizes = [os.stat(file).st_size for file in chosen if os.path.isfile(file)]
+    sizes = [os.stat(file).st_size for file in evenly_spaced(files) if os.path.isfile(file)]
     return len(files) * sum(sizes) // len(sizes) if sizes else 0

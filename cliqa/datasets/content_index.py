@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 
 from cliqa.utils.cache_folder import cache_folder
 from cliqa.utils.errors import DatasetError
+from cliqa.utils.io import sha256_of
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -63,7 +64,7 @@ class ContentIndex:
             known = self._known(path, stamp)
             if known is not None:
                 return known
-            digest = _digest(file)
+            digest = bytes.fromhex(sha256_of(file))
         except OSError as error:
             raise DatasetError(f"{file}: cannot be read ({error}).") from error
         if time.time() - found.st_mtime > FRESH:
@@ -127,15 +128,6 @@ def open_index() -> Iterator[ContentIndex]:
                 index._give_up(error)
         yield index
         index.write()
-
-
-def _digest(file: str) -> bytes:
-    """Return the SHA-256 of a file's content."""
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.digest()
 
 
 def _tell(error: Exception) -> None:

@@ -74,6 +74,8 @@ class Finish:
 
         On a CPU a batch is treated image by image, each while it is in the processor's cache.
         """
+        if not isinstance(images, Tensor):  # a Pillow image, which some step has made
+            return self._rest(images)
         if images.device.type != "cpu" or images.dim() < 4 or not len(images):
             return self._rest(images)
         if not self._is_plain(images):
@@ -159,7 +161,7 @@ class StagedPipeline:
             image = apply_step(step, image)
         if in_a_batch() and isinstance(image, Tensor):
             return cast(Tensor, Unfinished(image, self._finish))
-        return Pipeline(self._finish.steps)(image)
+        return self._finish(image)
 
     def _start_of(self, stored: LazyImage | Tensor) -> Tensor:
         """Return an image after the fixed steps."""
@@ -172,6 +174,11 @@ class StagedPipeline:
             image = _after(self._fixed, stored.read(self._edge))
             self.store.put(stored.file, image)
         return image
+
+
+def as_staged(transform: Callable[[Any], Tensor]) -> StagedPipeline:
+    """Return a transform as one of stored images; of what is none yet, nothing is kept."""
+    return transform if isinstance(transform, StagedPipeline) else StagedPipeline(transform)
 
 
 def _after(steps: tuple[Step, ...], image: Tensor) -> Tensor:

@@ -221,3 +221,12 @@ def _same(path: Path, other: str | Path) -> bool:
         return path.samefile(other)
     except OSError:
         return False
+
+
+def evenly_spaced(files: Sequence[str], most: int = 32) -> Sequence[str]:
+    """Return some of many files, which stand for all of them.
+
+    >>> evenly_spaced("abcdefgh", 3)
+    'ace'
+    """
+    return files[:: max(1, len(files) // most)][:most]

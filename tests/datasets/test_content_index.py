@@ -20,13 +20,13 @@ READ: list[str] = []
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the cache folder of this test, and note which files are read."""
     READ.clear()
-    digest = content_index._digest
+    digest = content_index.sha256_of
 
-    def noted(file: str) -> bytes:
+    def noted(file: str) -> str:
         READ.append(Path(file).name)
         return digest(file)
 
-    monkeypatch.setattr(content_index, "_digest", noted)
+    monkeypatch.setattr(content_index, "sha256_of", noted)
     monkeypatch.setenv("CLIQA_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 

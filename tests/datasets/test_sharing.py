@@ -103,7 +103,7 @@ def test_indices_are_those_of_the_view(roots: tuple[Path, Path, Path]) -> None:
 def test_only_files_of_a_size_in_two_data_sets_are_read(roots: tuple[Path, Path, Path]) -> None:
     a = dataset(roots[0], "a", ["1.jpg", "2.jpg", "3.jpg"])
     b = dataset(roots[1], "b", ["8.jpg", "9.jpg", "1.jpg"])
-    with mock.patch("cliqa.datasets.content_index._digest", return_value=b"x") as read:
+    with mock.patch("cliqa.datasets.content_index.sha256_of", return_value="78") as read:
         find_shared([a, b])
     names = sorted(Path(call.args[0]).name for call in read.call_args_list)
     assert names == ["3.jpg", "8.jpg", "9.jpg"]

@@ -19,7 +19,7 @@ from cliqa.transforms.pixel_store.estimate import mean_bytes
 from cliqa.transforms.pixel_store.on_disk import PixelFile, forget_old_images
 from cliqa.transforms.pixel_store.shared_memory import SharedPixels, workers_are_forked
 from cliqa.transforms.pixel_store.store import PixelStore
-from cliqa.transforms.staged import fixed_signature
+from cliqa.transforms.staged import StagedPipeline, fixed_signature
 from cliqa.utils.cache_folder import cache_folder
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.memory import available_memory
@@ -100,14 +100,24 @@ class PixelCache:
         if not self.needed:
             return
         images = 2 * sum(len(part.files) for part in parts)  # by two transforms
-        for part in parts if mode in ("auto", "disk") else ():
-            forget_old_images(_file_of(part), part.recipe, part.files)
-        already = {file: file.stat().st_size for p in parts if (file := _file_of(p)).is_file()}
-        self.kind, room = _chosen(mode, int(self.needed * SPARE), sum(already.values()))
+        self.kind, room = _chosen(mode, int(self.needed * SPARE), parts)
         self._room = room
         if self.kind == "ram":
             self._memory = SharedPixels(room, images)
         self.notice = self._told(mode)
+
+    def staged(self, part: Part, pool: int = 0) -> StagedPipeline:
+        """Return a part's pipeline over the store of its images.
+
+        Args:
+            part: One of the parts, or with another of the transforms.
+            pool: How many images, the latest, are kept in memory where all are not.
+        """
+        store = self.store(part)
+        if store is None and pool:
+            room = round(1.5 * pool * (_mean(part) or 1 << 20))
+            store = SharedPixels(room, len(part.files), overwrite=True)
+        return StagedPipeline(part.transform, store, part.scaled_decode)
 
     def store(self, part: Part) -> PixelStore | None:
         """Return where a part's images are kept; None for nowhere."""
@@ -132,12 +142,6 @@ class PixelCache:
         if self._room < self.needed:
             where += f" as far as {_readable(self._room)} go"
         return f"kept {where}: {size} (cache={mode!r})"
-
-
-def pool(part: Part, images: int) -> SharedPixels:
-    """Return a store of the latest `images` of a part's images."""
-    size = _mean(part) or 1 << 20
-    return SharedPixels(round(1.5 * images * size), len(part.files), overwrite=True)
 
 
 def check_cache(mode: object) -> None:
@@ -174,19 +178,21 @@ def _mean(part: Part) -> int:
     return mean_bytes(part.files, part.transform)
 
 
-def _chosen(mode: str | bool, needed: int, already: int = 0) -> tuple[str | None, int]:
-    """Return where images go, and the bytes that they may have there.
-
-    `already` are the bytes that earlier runs have kept of them on the disk.
-    """
+def _chosen(mode: str | bool, needed: int, parts: Sequence[Part]) -> tuple[str | None, int]:
+    """Return where images go, and the bytes that they may have there."""
     memory = available_memory()
-    disk = 0 if untrusted_source() else _free_disk() + already  # a stranger's config writes nothing
     if mode == "ram":
         return "ram", min(needed, int(MOST * memory))
-    if mode == "disk":
-        return ("disk", min(needed, int(MOST * disk))) if disk > ROOM else (None, 0)
     if mode == "auto" and workers_are_forked() and needed <= SHARE * memory:
         return "ram", needed
+    if untrusted_source():  # a stranger's config writes nothing
+        return None, 0
+    for part in parts:
+        forget_old_images(_file_of(part), part.recipe, part.files)
+    own = {file for part in parts if (file := _file_of(part)).is_file()}  # what is kept already
+    disk = _free_disk() + sum(file.stat().st_size for file in own)
+    if mode == "disk":
+        return ("disk", min(needed, int(MOST * disk))) if disk > ROOM else (None, 0)
     return ("disk", needed) if needed <= SHARE * disk else (None, 0)
 
 

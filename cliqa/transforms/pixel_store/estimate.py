@@ -13,9 +13,7 @@ from cliqa.transforms.image_header import read_header
 from cliqa.transforms.pipeline import apply_step
 from cliqa.transforms.staged import stages
 from cliqa.utils.errors import CliqaError
-
-SAMPLE = 32
-"""Files that are looked at, evenly spaced."""
+from cliqa.utils.paths import evenly_spaced
 
 HEAD = 1 << 16
 """Bytes of a file that mostly hold its size."""
@@ -26,8 +24,7 @@ def mean_bytes(files: Sequence[str], transform: Callable[[Tensor], Tensor]) -> i
 
     Nothing is decoded: the steps are applied to shapes.
     """
-    step = max(1, len(files) // SAMPLE)
-    found = [kept_bytes(file, transform) for file in files[::step][:SAMPLE]]
+    found = [kept_bytes(file, transform) for file in evenly_spaced(files)]
     known = [size for size in found if size]
     return round(sum(known) / len(known)) if known else 0
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from cliqa.utils.logging import get_logger
+from cliqa.utils.paths import evenly_spaced
 
 logger = get_logger(__name__)
 
@@ -33,9 +34,6 @@ SHAPE = struct.Struct("<IIIQ")
 
 LOCK_BYTES = 2**18
 """Bytes of LMDB's own file of locks, taken beforehand: on a full disk a mapped hole is a crash."""
-
-SAMPLE = 64
-"""Images that are looked up to tell whether a file is of the present ones."""
 
 MARKED = 64
 """Images that are written before the mark of a file that is being written is looked at again."""
@@ -78,12 +76,12 @@ def forget_old_images(path: Path, recipe: str, files: Sequence[str]) -> None:
     """
     if not path.is_file() or not files:
         return
-    chosen = files[:: max(1, len(files) // SAMPLE)]
     store = PixelFile(path, path.stat().st_size, recipe)
     with contextlib.suppress(lmdb.Error, OSError):
         environment = store._environment()
         with environment.begin() as transaction:
-            found = any(transaction.get(key) for file in chosen if (key := store._key(file)))
+            keys = map(store._key, evenly_spaced(files))
+            found = any(transaction.get(key) for key in keys if key)
         if 2 * environment.stat()["entries"] >= len(files) and not found:
             close_all()
             path.unlink(missing_ok=True)

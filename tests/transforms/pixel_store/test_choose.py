@@ -12,7 +12,7 @@ from PIL import Image
 
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.transforms.pixel_store import choose
-from cliqa.transforms.pixel_store.choose import Part, PixelCache, check_cache, pool
+from cliqa.transforms.pixel_store.choose import Part, PixelCache, check_cache
 from cliqa.transforms.pixel_store.on_disk import PixelFile, close_all
 from cliqa.utils.errors import ConfigError
 
@@ -116,13 +116,19 @@ def test_a_later_run_finds_the_same_file(part: Part, room: Any) -> None:
     close_all()
 
 
-def test_what_an_earlier_run_has_kept_counts_as_room(part: Part, room: Any) -> None:
-    room(0, 10**9)
-    store = PixelCache("auto", [part]).store(part)
+def filled(part: Part) -> PixelFile:
+    """Return the closed file of a part, with all of its images."""
+    store = PixelCache("disk", [part]).store(part)
     assert isinstance(store, PixelFile)
     for file in part.files:
         store.put(file, PIXELS)
     close_all(write=True)
+    return store
+
+
+def test_what_an_earlier_run_has_kept_counts_as_room(part: Part, room: Any) -> None:
+    room(0, 10**9)
+    filled(part)
     room(0, 100)  # the disk is full now, with these images
     again = PixelCache("auto", [part])
     assert again.kind == "disk"
@@ -134,11 +140,7 @@ def test_what_an_earlier_run_has_kept_counts_as_room(part: Part, room: Any) -> N
 
 def test_images_that_were_all_changed_make_room_for_the_new_ones(part: Part, room: Any) -> None:
     room(0, 10**9)
-    store = PixelCache("disk", [part]).store(part)
-    assert isinstance(store, PixelFile)
-    for file in part.files:
-        store.put(file, PIXELS)
-    close_all(write=True)
+    store = filled(part)
     PixelCache("disk", [part])
     assert store.path.is_file()
     for file in part.files:
@@ -149,7 +151,7 @@ def test_images_that_were_all_changed_make_room_for_the_new_ones(part: Part, roo
 
 
 def test_a_pool_holds_the_latest_images(part: Part) -> None:
-    kept = pool(part, 4)
+    kept = PixelCache(False, [part]).staged(part, pool=4).store
     for file in part.files:
         kept.put(file, PIXELS)
     assert [kept.get(file) is not None for file in part.files] == [False] * 14 + [True] * 6

@@ -133,7 +133,6 @@ class ImageLoader:
         keep_workers: bool = False,
     ) -> None:
         self.dataset, self.batch_size, self.sampler = dataset, batch_size, order
-        self.num_workers = num_workers
         self._device = device
         collate = collate_eval if order is None else collate_train
         chosen: Any = range(len(dataset)) if order is None else order
