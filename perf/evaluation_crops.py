@@ -25,13 +25,11 @@ warnings.filterwarnings("ignore")
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
-from torch import Tensor, nn
+from PIL import Image
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision import models
 from torchvision.transforms.v2 import functional as F
 
-from cliqa.config.load import load_config
 from cliqa.deploy.backends import open_exported
 from cliqa.deploy.onnx.export import export_onnx
 from cliqa.deploy.openvino.backend import to_openvino
@@ -39,10 +37,12 @@ from cliqa.evaluation.functional import srcc
 from cliqa.inference.execution.network import Executed
 from cliqa.inference.execution.precision import FLOAT32, Execution
 from cliqa.inference.predict import Predictor
-from cliqa.models.build import build_model
+from cliqa.transforms.decode import read_image
 from cliqa.transforms.protocol import EvaluationProtocol
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.seed import generator
+from perf.networks import fit_head, network_of
+from perf.pictures import blurred, paint
 from perf.rounds import ROUNDS, pairs, print_row, spread, take_turns
 
 CPU = torch.device("cpu")
@@ -88,32 +88,6 @@ def first_pixel(images: Tensor) -> Tensor:
     return images[:, 0, 0, 0]
 
 
-def network_of(name: str) -> nn.Module:
-    """Return a network with random weights and one output: of torchvision, or HyperIQA."""
-    torch.manual_seed(0)
-    if name == "hyperiqa":
-        config = load_config("config/koniq_hyperiqa.py", ["model.pretrained=False"])
-        return build_model(config["model"]).eval()
-    return models.get_model(name, weights=None, num_classes=1).eval()
-
-
-@torch.no_grad()
-def fit_head(network: nn.Module, crops: Tensor, levels: Tensor) -> None:
-    """Fit the last linear layer of a torchvision network to levels (B,) of crops, by ridge."""
-    head = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
-    kept: list[Tensor] = []
-    hook = head.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0].double()))
-    network(crops)
-    hook.remove()
-    features, wanted = kept[0], levels.double()
-    centre, scale = features.mean(0), features.std(0).clamp(min=1e-9)
-    plain = (features - centre) / scale
-    gram = plain @ plain.T + 0.1 * len(plain) * torch.eye(len(plain), dtype=torch.float64)
-    weight = plain.T @ torch.linalg.solve(gram, wanted - wanted.mean()) / scale
-    head.weight.copy_(weight[None].float())
-    head.bias.fill_(float(wanted.mean() - centre @ weight))
-
-
 class OneDecodeACrop(Dataset[Tensor]):
     """Item i is one crop of image ``i // crops``; its file is read for that crop alone."""
 
@@ -149,44 +123,16 @@ def by_crop(
 
 
 def by_image(
-    forward: Forward, paths: Sequence[Path], crops: int, resize: Resize
+    forward: Forward, paths: Sequence[Path], protocol: EvaluationProtocol
 ) -> Callable[[], list[float]]:
     """Return the package's own evaluation."""
-    protocol = EvaluationProtocol(draws=crops, crop_size=SIZE, resize=resize)
     predictor = Predictor(LightModel(forward), CPU, protocol)
     return lambda: [float(row.score or 0.0) for row in predictor.predict(paths)]
 
 
-def by_whole(forward: Forward, paths: Sequence[Path], resize: Resize) -> Callable[[], list[float]]:
-    """Return an evaluation by one pass over the whole image."""
-    predictor = Predictor(LightModel(forward), CPU, EvaluationProtocol(whole=True, resize=resize))
-    return lambda: [float(row.score or 0.0) for row in predictor.predict(paths)]
-
-
-def paint(folder: Path, count: int) -> list[Path]:
-    """Write JPEGs with the detail of photographs; return their paths."""
-    paths = []
-    for k in range(count):
-        random = np.random.default_rng(k)
-        image = np.zeros((768, 1024, 3))
-        for cells in (4, 16, 64, 256):  # ever finer and fainter: about 1/f, as in photographs
-            coarse = random.integers(0, 256, (3 * cells // 4, cells, 3), dtype=np.uint8)
-            layer = Image.fromarray(coarse).resize((1024, 768), Image.Resampling.BICUBIC)
-            image += np.asarray(layer, dtype=float) / cells**0.5
-        image = 255 * (image - image.min()) / np.ptp(image)
-        paths.append(folder / f"{k}.jpg")
-        Image.fromarray(image.astype(np.uint8)).save(paths[-1], quality=90)
-    return paths
-
-
-def blurred(paths: Sequence[Path], folder: Path) -> list[Path]:
-    """Write an image of each of `LEVELS` levels of blur; return their paths."""
-    found = []
-    for level in range(LEVELS):
-        with Image.open(paths[level % len(paths)]) as image:
-            found.append(folder / f"blurred{level:02}.png")
-            image.filter(ImageFilter.GaussianBlur(level / 4)).save(found[-1])
-    return found
+def random_crops(count: int, resize: Resize) -> EvaluationProtocol:
+    """Return the protocol of so many crops, at the places of the published way's."""
+    return EvaluationProtocol(draws=count, crop_size=SIZE, resize=resize)
 
 
 def forwards(name: str, folder: Path, threads: int, images: Sequence[Path]) -> dict[str, Forward]:
@@ -195,7 +141,7 @@ def forwards(name: str, folder: Path, threads: int, images: Sequence[Path]) -> d
     if name != "hyperiqa":  # whose last layers are generated for each image
         protocol = EvaluationProtocol(grid=(2, 2), crop_size=SIZE)
         shown = Predictor(LightModel(first_pixel), CPU, protocol)
-        crops = torch.cat([shown.views(read(path), path.name) for path in images])
+        crops = torch.cat([shown.views(read_image(path), path.name) for path in images])
         fit_head(network, crops, torch.linspace(1, 0, LEVELS).repeat_interleave(4))
     plain, vino = folder / "model.onnx", folder / "model.xml"
     about: dict[str, Any] = {"names": [], "classes": [], "eval_transform": [], "scenario": {}}
@@ -210,16 +156,12 @@ def forwards(name: str, folder: Path, threads: int, images: Sequence[Path]) -> d
     return ways
 
 
-def read(path: Path) -> Tensor:
-    """Return an image's pixels, uint8 (3, H, W)."""
-    with Image.open(path) as file:
-        return F.pil_to_tensor(file.convert("RGB"))
-
-
 def agreement(ways: Mapping[str, Forward], images: Sequence[Path]) -> dict[str, str]:
     """Return how each way's scores agree with the package's own float32."""
     scores = {
-        way: np.array(by_image(forward, images, 4, None)()) for way, forward in ways.items() if way
+        way: np.array(by_image(forward, images, random_crops(4, None))())
+        for way, forward in ways.items()
+        if way
     }
     exact = scores[OURS]
     told = {}
@@ -250,9 +192,11 @@ def measure(
         ALONE: by_crop(network, paths, crops, resize, 1),
     }
     own = {way: forward for way, forward in ways.items() if way}
-    arms |= {way: by_image(forward, paths, crops, resize) for way, forward in own.items()}
+    arms |= {
+        way: by_image(forward, paths, random_crops(crops, resize)) for way, forward in own.items()
+    }
     if resize is not None and BFLOAT in own and takes_any_size:
-        arms[WHOLE] = by_whole(own[BFLOAT], paths, resize)
+        arms[WHOLE] = by_image(own[BFLOAT], paths, EvaluationProtocol(whole=True, resize=resize))
     if not np.allclose(arms[ONCE](), arms[OURS](), atol=1e-2):
         raise RuntimeError("the two ways give different scores")
     batch = torch.rand(crops, 3, SIZE, SIZE)
@@ -309,14 +253,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         seconds = measure(alone, paths, args.crops, resize, args.rounds)
         report("images alone", seconds, {})
         print_row("crops, images alone", command, spread(pairs(seconds, ONCE, OURS)))
-        levels = blurred(paths, folder)
+        levels = blurred(paths, folder, LEVELS)
         for model in args.models:
             ways = forwards(model, folder, args.threads, levels)
             told = agreement(ways, levels)
             any_size = model != "hyperiqa"
             if any_size and resize is not None:
-                scores = by_image(ways[OURS], levels, args.crops, resize)()
-                ranks = srcc(np.array(by_whole(ways[BFLOAT], levels, resize)()), np.array(scores))
+                whole = EvaluationProtocol(whole=True, resize=resize)
+                scores = by_image(ways[OURS], levels, random_crops(args.crops, resize))()
+                ranks = srcc(np.array(by_image(ways[BFLOAT], levels, whole)()), np.array(scores))
                 told[WHOLE] = f"SRCC {ranks or 0:.4f} to the mean over {args.crops} crops"
             seconds = measure(ways, paths, args.crops, resize, args.rounds, any_size)
             best = report(f"with {model}", seconds, told)

@@ -30,7 +30,8 @@ from cliqa.datasets.quality.score_file import ScoreFile
 from cliqa.training.loop.loaders.image_loader import make_loader
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.cli import run_entry_point
-from perf.evaluation_crops import MEAN, STD, paint
+from perf.evaluation_crops import MEAN, STD
+from perf.pictures import paint
 from perf.rounds import ROUNDS, Seconds, pairs, print_row, spread, take_turns
 
 BATCH = 32

@@ -20,9 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 warnings.filterwarnings("ignore")
 
-import numpy as np
 import torch
-from PIL import Image
 
 from cliqa.benchmarks.quality_stream import QualityStream
 from cliqa.datasets.quality.score_file import ScoreFile
@@ -30,6 +28,7 @@ from cliqa.training.loop.loaders.image_loader import make_loader
 from cliqa.training.loop.loaders.patch_order import PatchOrder
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.cli import run_entry_point
+from perf.pictures import paint
 from perf.rounds import ROUNDS, pairs, print_row, spread, take_turns
 
 TRANSFORM: list[dict[str, Any]] = [
@@ -41,18 +40,11 @@ TRANSFORM: list[dict[str, Any]] = [
 ]
 
 
-def paint(folder: Path, count: int, width: int, height: int) -> None:
-    """Write JPEG files of clouds with some grain, and their scores."""
-    random = np.random.default_rng(0)
-    rows = ["image,score"]
-    for index in range(count):
-        coarse = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
-        smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-        grain = random.normal(0, 8, (height, width, 1))
-        pixels = (np.asarray(smooth) + grain).clip(0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(folder / f"{index}.jpg", quality=92)
-        rows.append(f"{index}.jpg,{random.uniform():.4f}")
-    (folder / "scores.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+def write(folder: Path, count: int, width: int, height: int) -> None:
+    """Write JPEG files and their scores."""
+    paths = paint(folder, count, width, height)
+    rows = [f"{path.name},{(index + 0.5) / count:.4f}" for index, path in enumerate(paths)]
+    (folder / "scores.csv").write_text("\n".join(["image,score", *rows, ""]), encoding="utf-8")
 
 
 def stream_over(folder: Path, patches: int) -> QualityStream:
@@ -92,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as name:
-        paint(Path(name), args.images, *args.size)
+        write(Path(name), args.images, *args.size)
 
         def arm(patches: int) -> Callable[[], object]:
             """Return an epoch of a new stream, which has read nothing yet."""
