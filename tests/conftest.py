@@ -128,6 +128,17 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny_stream(tiny_data: Path) -> QualityStream:
     """Return the stream a -> b -> c over `tiny_data`, with a random crop in training."""
+    return stream_over(tiny_data)
+
+
+@pytest.fixture(scope="module")
+def module_stream(tiny_data: Path) -> QualityStream:
+    """Return `tiny_stream`, once for all tests of a module."""
+    return stream_over(tiny_data)
+
+
+def stream_over(tiny_data: Path) -> QualityStream:
+    """Return the stream a -> b -> c over `tiny_data`, with a random crop in training."""
     datasets = [
         ScoreFile(
             root=tiny_data / name,

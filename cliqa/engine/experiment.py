@@ -22,6 +22,7 @@ from cliqa.engine.targets import Targets
 from cliqa.training.loop.precision import AUTO
 from cliqa.training.views.trace import gate_rows
 from cliqa.utils.logging import get_logger
+from cliqa.utils.processes.group import from_main
 from cliqa.utils.progress import EVERY, duration, progress_lines
 
 logger = get_logger(__name__)
@@ -137,7 +138,7 @@ class _Epochs:
     def __call__(self, loss: float) -> None:
         """Validate, write the epoch's row and the checkpoint, and report."""
         strategy = self._parts.strategy
-        measured = self._validate(strategy.epochs_done)
+        measured = from_main(self._validate(strategy.epochs_done))
         value = measured[self._parts.targets.validation_key]
         row = {
             "kind": "epoch",

@@ -129,14 +129,7 @@ class Run:
         given = (self.files.root, benchmark, self._targets, labels, self._bootstrap)
         self.recording = Recording(*given, self.config["seed"])
         self._found = lambda: plugin_records(strategy)
-        lacking = without_state(strategy)
-        source, self._source = self._source, None
-        if lacking and (source is None or source.state["next_step"] < len(labels)):
-            logger.warning(
-                "no checkpoint can hold the state of %s: a resumed run starts the stream again",
-                " and ".join(lacking),
-            )
-            source = None
+        source = self._continued(strategy)
         if source is None:
             self._history.begin()
             self._save(strategy.state_dict())
@@ -174,6 +167,18 @@ class Run:
         self.data = check_same_data(
             path, state.get("data"), self.data, self._allow_changed_data, self.absent
         )
+
+    def _continued(self, strategy: SupervisedTemplate) -> Source | None:
+        """Return the checkpoint to go on from, once; None to train the stream from its start."""
+        lacking = without_state(strategy)
+        source, self._source = self._source, None
+        if not lacking or (source is not None and source.state["next_step"] == len(self._labels)):
+            return source
+        logger.warning(
+            "no checkpoint can hold the state of %s: a resumed run starts the stream again",
+            " and ".join(lacking),
+        )
+        return None
 
     def _restore(self, source: Source) -> None:
         """Load the checkpoint's records."""

@@ -11,6 +11,7 @@ from avalanche.training.templates import SupervisedTemplate
 from cliqa.engine.build import build
 from cliqa.engine.check import check_config
 from cliqa.engine.experiment import train_stream
+from cliqa.engine.follower import Follower
 from cliqa.engine.growth.continuation import facts_of, find_continuation, settle
 from cliqa.engine.interrupts import memory_advice, stop_on_signals
 from cliqa.engine.loggers.opening import describe_run
@@ -26,6 +27,7 @@ from cliqa.evaluation.records.tables import report
 from cliqa.utils.device import resolve_device
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.utils.memory import shape_of
+from cliqa.utils.processes.group import device_of, from_main, is_main, main_first, size
 from cliqa.utils.progress import EVERY, progress_lines
 from cliqa.utils.seed import numerics
 from cliqa.visualization.run import draw_run
@@ -55,7 +57,7 @@ def train(
         CliqaError: The config, the data or a checkpoint is wrong.
     """
     asked = RunOptions(**options)
-    target = resolve_device(asked.device)
+    target = resolve_device(device_of(asked.device))
     config = with_command_line(config, seed=asked.seed, amp=asked.amp)
     folder = run_folder(config, config_file, work_dir)
     # before anything is written: a mistake leaves no folder behind
@@ -63,14 +65,15 @@ def train(
     every = config.get("progress_seconds", EVERY)
     with progress_lines("reading the data and the model", every):
         continuation, config = find_continuation(WorkDir(folder), asked, check_config(config))
-        parts = build(config, target, folder, continuation.learnt)
+        with main_first():  # which makes what is generated, and the index of the files
+            parts = build(config, target, folder, continuation.learnt)
         continuation = settle(parts, continuation)
         config = parts.config
         advice = partial(_memory_advice, parts.strategy, config["amp"])
         with numerics(config), memory_advice(advice):
             rehearse(parts)
             choose_precision(parts)
-    run = Run(
+    run = (Run if is_main() else Follower)(
         folder,
         config,
         asked.resume,
@@ -83,11 +86,14 @@ def train(
         absent=list(getattr(parts.benchmark, "absent", ())),
     )
     origin = facts_of(continuation)
+    from_main(None)  # no process reads what the main one is about to move or to replace
     del continuation  # the run has the checkpoint's content now, and drops it when it is loaded
     with numerics(config), stop_on_signals(), run:
-        setup_logging(run.files.log)
-        parts.attach_loggers(run.files.root)
-        start = {"start": parts.start.to_dict()} if parts.start else {}
+        setup_logging(run.files.log if is_main() else None)
+        if is_main():
+            parts.attach_loggers(run.files.root)
+        start: dict[str, Any] = {"start": parts.start.to_dict()} if parts.start else {}
+        start |= {"processes": size()} if size() > 1 else {}
         audience = Audience(parts.strategy.evaluator.loggers)
         told = audience.begin(config, run.files.root)
         run.begin(str(target), parts.benchmark.notes, **start, **origin, loggers=told)
@@ -98,6 +104,8 @@ def train(
         try:
             with memory_advice(advice):
                 results = train_stream(parts, run, asked.stop_after)
+            if not is_main():
+                return results
             for line in report(results).splitlines():
                 logger.info("%s", line)
             figures = list[Path]()

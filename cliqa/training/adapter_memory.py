@@ -17,11 +17,13 @@ from torch.nn import functional as F
 from cliqa.models.lora.layer import ROW_NORM, LoRALayer
 from cliqa.training.importance.per_sample import evaluation_mode
 from cliqa.training.loop.batching import RaggedImages, apply_model
+from cliqa.training.loop.parallel.shared_batch import own_samples
 from cliqa.training.loop.tasks import one_head
 from cliqa.training.plugins.base import SavedState
 from cliqa.training.strategy import Strategy
 from cliqa.utils.errors import ModelError
 from cliqa.utils.logging import get_logger
+from cliqa.utils.processes.shares import summed
 from cliqa.utils.progress import track
 from cliqa.utils.seed import generator
 
@@ -166,7 +168,7 @@ class InterferenceFree(AdapterMemory):
             chosen = torch.randperm(len(data), generator=random)[: self.samples]
             data = data.subset(chosen.sort().values.tolist())
         loader = track(strategy.loader(data, train=False), "pass over the training samples")
-        batches = (b[0].to(strategy.device) for b in loader)
+        batches = (own_samples(b)[0].to(strategy.device) for b in loader)
         with one_head(strategy):
             return input_covariances(strategy.model, layers, batches)
 
@@ -237,7 +239,8 @@ def input_covariances(
                 "layer, so its inputs cannot be recorded. Leave it out of targets, or use another "
                 "mode than 'inflora'."
             )
-    return {name: total / counts[name] for name, total in sums.items()}
+    totals = summed({name: torch.tensor(float(count)) for name, count in counts.items()})
+    return {name: total / float(totals[name]) for name, total in summed(sums).items()}
 
 
 def new_directions(energy: Tensor, basis: Tensor, rank: int) -> Tensor:

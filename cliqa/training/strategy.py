@@ -32,7 +32,7 @@ Legend: B samples of a batch, K outputs of the model, N samples of a data set.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -231,6 +231,29 @@ class Strategy(Protocol):
         """Yield inputs (B, ...) and targets (B,) of the step's training samples, on the device.
 
         With evaluation transforms, unshuffled; `count` samples drawn by the run's seed, 0 for all.
+        Of several processes each yields its share: add up what comes of it by
+        `cliqa.utils.processes.shares.summed`.
+        """
+
+    def rows_of(self, function: Callable[[Any], Tensor], count: int = 0) -> Tensor:
+        """Return what a function makes of the step's training samples, (N, ...) on the CPU.
+
+        Args:
+            function: Of inputs (B, ...) on the device; returns a row for each.
+            count: As `training_samples`.
+        """
+
+    def whole(self, rows: Tensor, batch: Batch | None = None) -> Tensor:
+        """Return what all processes make of a batch's inputs, from what this one makes of its own.
+
+        A process of several has its share of the inputs alone, and the targets and outputs of all.
+
+        Args:
+            rows: A row for each of the inputs here, (b, ...).
+            batch: The batch; None for the current one.
+
+        Returns:
+            (B, ...), a row for each target; in a single process `rows`.
         """
 
     def predict(self, dataset: Samples) -> tuple[np.ndarray, np.ndarray]:

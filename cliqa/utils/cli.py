@@ -23,6 +23,7 @@ from cliqa.utils.console import (
 )
 from cliqa.utils.errors import CliqaError, ConfigError, machine_trouble
 from cliqa.utils.logging import close_logging, get_logger, setup_logging
+from cliqa.utils.processes.group import lost_process, may_speak, started
 
 T = TypeVar("T")
 
@@ -91,12 +92,13 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
     except CliqaError as error:
         return _fail(_message(error))
     except KeyboardInterrupt as error:
-        print_error(str(error) or "interrupted")
+        if may_speak():
+            print_error(str(error) or "interrupted")
         return SIGNALLED + int(getattr(error, "signum", signal.SIGINT))
     except Exception as error:
         if isinstance(error, BrokenPipeError) and reader_has_gone():
             return PIPE_CLOSED
-        trouble = machine_trouble(error)
+        trouble = lost_process(error) or machine_trouble(error)
         if trouble is None:
             raise
         return _fail(trouble)
@@ -154,12 +156,16 @@ def _fail(message: str) -> int:
     The traceback goes to the log file.
     """
     get_logger(__name__).debug("stopped by an error", exc_info=True)
+    if not may_speak():
+        return FAILED
     for line in message.splitlines():
         print_error(line if line.startswith(" ") else f"error: {line}")
     return FAILED
 
 
 def quiet_upstream() -> None:
-    """Hide the warnings in `QUIET`."""
+    """Hide the warnings in `QUIET`, and those of PyTorch's own code about how processes talk."""
+    if started() > 1:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     for message, category in QUIET:
         warnings.filterwarnings("ignore", message=message, category=category)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from cliqa.utils import progress
 from cliqa.utils.console import print_error
+from cliqa.utils.processes.group import is_main
 
 ROOT = "cliqa"
 
@@ -71,6 +72,8 @@ def get_logger(name: str) -> logging.Logger:
 def setup_logging(file: Path | None = None) -> None:
     """Send the package's messages to the console (INFO) and, if given, to a file (DEBUG).
 
+    Of a run's processes only the main one speaks: the others have the same to say.
+
     A second call replaces the handlers of the first. The file is appended to, and flushed after
     every message.
 
@@ -79,7 +82,7 @@ def setup_logging(file: Path | None = None) -> None:
     """
     close_logging()
     logger = logging.getLogger(ROOT)
-    logger.setLevel(logging.DEBUG)
+    logger.setLevel(logging.DEBUG if is_main() else logging.CRITICAL)
     logger.addHandler(_Console())
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from cliqa.utils.processes.group import is_main
+
 T = TypeVar("T")
 
 NAME = "cliqa.progress"
@@ -261,7 +263,7 @@ def on_terminal() -> bool:
 
 def _new_bar(title: str, total: int | None, unit: str, rate: bool) -> tqdm[Any] | None:
     """Return a bar on the terminal; None where standard error is none."""
-    if not on_terminal():
+    if not on_terminal() or not is_main():
         return None
     columns = min(COLUMNS, _columns())
     room = max(8, columns - BESIDE_TITLE)

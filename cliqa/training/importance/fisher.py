@@ -16,6 +16,7 @@ from cliqa.training.importance.per_sample import Objective, PerSampleGradients, 
 from cliqa.training.loop.batching import RaggedImages
 from cliqa.training.loop.tasks import one_head
 from cliqa.training.strategy import Strategy
+from cliqa.utils.processes.group import rank, size
 from cliqa.utils.seed import generator
 
 KINDS = ("empirical", "sampled", "exact")
@@ -83,13 +84,14 @@ def experience_fisher(
         sigma: As `fisher_diagonal`.
         n_samples: Samples to estimate F on; 0 for all.
     """
+    own = (rank(),) if size() > 1 else ()  # a process draws labels for its share alone
     with one_head(strategy):
         return fisher_diagonal(
             strategy.model,
             strategy.training_samples(n_samples),
             kind=kind,
             sigma=sigma,
-            random=generator(strategy.options.seed, "fisher", strategy.step_index),
+            random=generator(strategy.options.seed, "fisher", strategy.step_index, *own),
         )
 
 

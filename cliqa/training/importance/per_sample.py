@@ -19,6 +19,7 @@ from cliqa.training.importance.layer_gradients import LayerGradients, NotByLayer
 from cliqa.training.loop.batching import RaggedImages, model_output
 from cliqa.utils.errors import ModelError
 from cliqa.utils.logging import get_logger
+from cliqa.utils.processes.shares import summed
 
 logger = get_logger(__name__)
 
@@ -77,8 +78,13 @@ class PerSampleGradients:
         self._layers: LayerGradients | None = None
 
     def means(self, count: int) -> Weights:
-        """Return the sums over all samples, divided by their number."""
-        return {name: total / max(1, count) for name, total in self.sums.items()}
+        """Return the sums over the samples of all processes, divided by their number.
+
+        Args:
+            count: The samples that this process has added.
+        """
+        total = int(summed(torch.tensor(count)))
+        return {name: part / max(1, total) for name, part in summed(self.sums).items()}
 
     def add(self, objective: Objective, inputs: Tensor | RaggedImages, targets: Tensor) -> None:
         """Add the gradients of a batch's samples.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import RandomSampler, default_collate
 
+from cliqa.training.loop.parallel.shared_batch import joined
 from cliqa.utils.errors import ConfigError, DatasetError, ModelError
 
 
@@ -201,7 +202,7 @@ class MixedLoader:
 
     def __iter__(self) -> Iterator[list[Any]]:
         for batch, remembered in zip(self.new, self.memory, strict=False):
-            yield [torch.cat(parts) for parts in zip(batch, remembered, strict=True)]
+            yield joined([batch, remembered])
 
 
 _TORCH = "Expected more than 1 value per channel when training"

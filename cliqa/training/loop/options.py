@@ -34,6 +34,8 @@ class TrainingOptions:
         min_delta: Minimum increase of the measure that counts as an improvement, >= 0.
         compile: Compile the training passes with ``torch.compile``; the first pass takes a minute
             or two, and a C++ compiler (on a GPU: Triton).
+        sync_batch_norm: In a run of several processes batch normalisation computes over the whole
+            batch, as in one process; False: each process over its share, which is faster.
         reset_optimizer: Start every experience with fresh optimizer statistics. Avalanche's
             default, and ours, is to keep them.
     """
@@ -49,6 +51,7 @@ class TrainingOptions:
     min_delta: float = 0.0
     reset_optimizer: bool = False
     compile: bool = False
+    sync_batch_norm: bool = True
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -64,6 +67,7 @@ class TrainingOptions:
         best = "True or False: whether to keep the epoch with the best validation measure"
         for name, fits, expected in (
             ("compile", isinstance(self.compile, bool), "True or False"),
+            ("sync_batch_norm", isinstance(self.sync_batch_norm, bool), "True or False"),
             ("clip_grad_norm", clip is None or clip > 0, "a number > 0 or None"),
             ("keep_best", isinstance(self.keep_best, bool), best),
             (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -15,12 +16,14 @@ from cliqa.losses.ratings import wanted_by
 from cliqa.training.loop.batching import apply_model
 from cliqa.training.loop.compiled import CompiledPasses
 from cliqa.training.loop.fastest_step import fastest_step
+from cliqa.training.loop.parallel.exchange import Exchange
 from cliqa.training.loop.precision import Computation
 from cliqa.training.loop.stream_data import StreamData, ratings_in
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.state import plugin_keys
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
+from cliqa.utils.processes.group import from_main
 
 logger = get_logger(__name__)
 
@@ -45,10 +48,12 @@ class Steps(StreamData):
     Attributes:
         updated: The current batch ended with an optimizer step.
         compiled: The compiled training passes; None without ``compile=True``.
+        exchange: What several processes exchange.
     """
 
     updated = True
     compiled: CompiledPasses | None = None
+    exchange = Exchange(0)
     _nominal: int
     _seen: int
 
@@ -85,7 +90,7 @@ class Steps(StreamData):
             self.precision.use(Computation())  # it takes no training step
         if self.precision.measures:
             images = image.expand(self.train_mb_size, *image.shape).contiguous()
-            chosen, seconds = fastest_step(self.model, images, self.device)
+            chosen, seconds = from_main(fastest_step(self.model, images, self.device))
             self.precision.use(chosen)
             self.precision.arrange(self.model)
             shown = "; ".join(
@@ -131,7 +136,9 @@ class Steps(StreamData):
         strategy._before_backward(**kwargs)
         self._seen += len(self.mb_y)
         weight = len(self.mb_y) / self._nominal
-        self.precision.add_gradient(self.loss * weight, self.retain_graph)
+        with nullcontext() if self.updated else self.exchange.later(self.model):
+            loss = self.exchange.of(self.model, self.loss * weight)
+            self.precision.add_gradient(loss, self.retain_graph)
         if self.updated:
             self.precision.unscale(self.optimizer, self._nominal / self._seen)
             strategy._after_backward(**kwargs)
@@ -141,15 +148,18 @@ class Steps(StreamData):
         strategy._after_training_iteration(**kwargs)
 
     def forward(self) -> Tensor:
-        """Return the model's output for the current batch, averaged over crops, in float32."""
-        with self.precision.autocast():
+        """Return the model's output for the current batch, averaged over crops, in float32.
+
+        Of several processes each puts its share through the model, and has the output of all.
+        """
+        with self.precision.autocast(), self.exchange.pass_over(self.model, self.mbatch):
             if self.compiled is not None and self.compiled.takes(self.model):
                 output = self.compiled(self.mb_x)
-            elif hasattr(self.experience, "task_labels"):
+            elif hasattr(self.experience, "task_labels") and not self.exchange:
                 output = super().forward()  # type: ignore[safe-super]
             else:
                 output = apply_model(self.model, self.mb_x)
-        return output.float() if self.precision.amp else output
+        return self.whole(output.float() if self.precision.amp else output)
 
     def criterion(self) -> Tensor:
         """Return the loss of the current batch; Avalanche's own but for losses of ratings."""
@@ -158,8 +168,17 @@ class Steps(StreamData):
         return self.task_loss(self.mb_output, self.mb_y, ratings_in(self.mbatch))
 
     def backward(self) -> None:
-        """Run the backward pass."""
-        self.precision.backward(self.loss, self.optimizer, self.retain_graph)
+        """Run the backward pass; the gradients are the same in all processes."""
+        loss = self.exchange.of(self.model, self.loss)
+        self.precision.backward(loss, self.optimizer, self.retain_graph)
+
+    def _before_training_iteration(self, **kwargs: object) -> None:
+        self.exchange.at(self.step_index, self.epochs_done, self.clock.train_epoch_iterations)
+        super()._before_training_iteration(**kwargs)  # type: ignore[misc]
+
+    def _check_distributed_training_compatibility(self) -> bool:
+        """Return that all is well: `check_processes` refuses what is not, where this would warn."""
+        return True
 
     def optimizer_step(self) -> None:
         """Clip the gradient if asked to, and take a step."""

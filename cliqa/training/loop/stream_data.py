@@ -24,6 +24,7 @@ from cliqa.training.loop.loaders.feature_loader import FeatureLoader, feature_te
 from cliqa.training.loop.loaders.image_loader import make_loader
 from cliqa.training.loop.loaders.patch_order import PatchOrder
 from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.parallel.shared_batch import SharedBatch, moved, own_samples
 from cliqa.training.loop.precision import Precision
 from cliqa.training.strategy import Batch, Samples, Strategy
 from cliqa.utils.memory import InPieces
@@ -221,7 +222,7 @@ class StreamData(Base):
     def output_of(self, batch: Batch, model: nn.Module | None = None) -> Tensor:
         """Return the float32 output for any batch; another model's mode is not changed."""
         kept = self.mbatch, self.model
-        self.mbatch = [part.to(self.device) for part in batch]
+        self.mbatch = moved(batch, self.device)
         self.model = self.model if model is None else model
         try:
             return self.forward()
@@ -230,14 +231,33 @@ class StreamData(Base):
 
     def training_samples(self, count: int = 0) -> Iterator[tuple[Tensor | RaggedImages, Tensor]]:
         """Yield inputs and targets of the step's training samples, with evaluation transforms."""
+        for batch in self._training_batches(count):
+            inputs, targets = own_samples(batch)
+            if len(targets):
+                yield inputs.to(self.device), targets.to(self.device)
+
+    def rows_of(self, function: Callable[[Any], Tensor], count: int = 0) -> Tensor:
+        """Return a function's rows (N, ...) for the step's training samples, on the CPU."""
+        found = [
+            self.whole(function(batch[0].to(self.device)), batch).cpu()
+            for batch in self._training_batches(count)
+        ]
+        return torch.cat(found)
+
+    def _training_batches(self, count: int) -> Iterator[Batch]:
+        """Yield the batches of `training_samples`."""
         data = self.measured(self.adapted_dataset)
         if 0 < count < len(data):
             drawn = drawn_samples(len(data), count, self.options.seed, self.step_index)
             data = data.subset(drawn)
         # training's batch size, which fits into the memory
         loader = self.loader(data, train=False, batch_size=self.train_mb_size)
-        for batch in track(loader, "pass over the training samples"):
-            yield batch[0].to(self.device), batch[1].to(self.device)
+        yield from track(loader, "pass over the training samples")
+
+    def whole(self, rows: Tensor, batch: Batch | None = None) -> Tensor:
+        """Return the rows (B, ...) of a batch, of this process's rows (b, ...)."""
+        batch = self.mbatch if batch is None else batch
+        return batch.whole(rows) if isinstance(batch, SharedBatch) else rows
 
     def measured(self, data: Samples) -> Samples:
         """Return samples with the evaluation transform."""
@@ -259,7 +279,7 @@ class StreamData(Base):
         for batch in track(self.loader(dataset, train=False), "validate"):
             with self.precision.autocast():
                 output = apply_model(say, batch[0].to(self.device))
-            outputs.append(output.float().cpu())
-            targets.append(batch[1])
+            outputs.append(self.whole(output.float(), batch).cpu())
+            targets.append(batch[1].cpu())
         set_training(self.model, was_training)
         return torch.cat(outputs).numpy(), torch.cat(targets).numpy()

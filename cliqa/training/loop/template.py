@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from avalanche.benchmarks import CLExperience
@@ -21,6 +21,8 @@ from cliqa.training.loop.avalanche_loop import RunSettings
 from cliqa.training.loop.batching import is_one_value, one_value_error
 from cliqa.training.loop.compiled import CompiledPasses
 from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.parallel.check import check_processes
+from cliqa.training.loop.parallel.exchange import Exchange
 from cliqa.training.loop.parameter_groups import ParameterGroups
 from cliqa.training.loop.precision import Precision
 from cliqa.training.loop.resuming import Resumable
@@ -29,6 +31,7 @@ from cliqa.training.loop.selection import BestEpoch
 from cliqa.training.plugins.base import ContinualPlugin, prepare_all
 from cliqa.training.state import restore_plugins
 from cliqa.utils.errors import CliqaError, ConfigError
+from cliqa.utils.processes.group import from_main
 from cliqa.utils.seed import script_seed, seed_everything
 
 
@@ -50,10 +53,12 @@ class StreamTemplate(Resumable):
         loss_sum: Sum of the losses of this epoch's samples, a tensor; over `loss_count` samples.
         on_epoch: Called after every epoch with its mean loss.
         needs_optimizer: The strategy trains by gradients.
+        distributed: How the strategy works in several processes, in words; empty where it does not.
         state_is_in_plugins: The strategy has no state of its own: a checkpoint needs the model, the
             optimizer and the plugins only.
     """
 
+    distributed: ClassVar[str] = ""
     state_is_in_plugins = True
     needs_optimizer = True
 
@@ -73,6 +78,7 @@ class StreamTemplate(Resumable):
         self.precision.arrange(self.model)
         kind = self.device.type
         self.compiled = CompiledPasses(self.model, kind) if options.compile else None
+        self.exchange = Exchange(options.seed, options.sync_batch_norm)
         self.step_index = 0
         self.epochs_done = 0
         self.last_lr = float(self.optimizer.param_groups[0]["lr"])
@@ -81,6 +87,7 @@ class StreamTemplate(Resumable):
         self._reset_loss()
         self.check_accumulation()
         self.selection.check(self)
+        check_processes(self)
         for plugin in self.plugins:
             if isinstance(plugin, ContinualPlugin):
                 plugin.check(self.plugins)
@@ -217,6 +224,7 @@ class StreamTemplate(Resumable):
         **kwargs: object,
     ) -> None:
         self._start()
+        self.exchange.start(self.model)
         if self.precision.measures:
             self.choose_precision(self.adapted_dataset[0][0])
         for epoch in range(self.epochs_done, self.train_epochs):
@@ -232,13 +240,14 @@ class StreamTemplate(Resumable):
                 break
             self.training_epoch(**kwargs)
             self._after_training_epoch(**kwargs)
+            self.exchange.agree(self.model)
             self._finish_epoch()
         self.selection.finish(self)
         seed_everything(self.options.seed, "step", self.step_index, "end")
 
     def _finish_epoch(self) -> None:
         """Step the schedule, check the loss, and report the epoch."""
-        loss = float(self.loss_sum) / max(1, self.loss_count)
+        loss = from_main(float(self.loss_sum) / max(1, self.loss_count))
         self.epochs_done += 1
         self.last_lr = float(self.optimizer.param_groups[0]["lr"])
         if not math.isfinite(loss):

@@ -64,6 +64,8 @@ class ContinualPlugin(SavedState, SupervisedPlugin):
             depend on the weights' shapes, or `cut` slices it.
         reads_classes: The method treats several outputs per sample as the logits of classes.
         reads_outputs: The method computes with the model's outputs, which have to be a tensor.
+        distributed: How the method works in a run of several processes, in words; empty where it
+            does not, and such a run is refused. See `cliqa.training.loop.parallel`.
 
     Raises:
         TypeError: A public method is called ``before_...`` or ``after_...`` but is not a hook, or
@@ -74,6 +76,7 @@ class ContinualPlugin(SavedState, SupervisedPlugin):
     follows_pruning: ClassVar[bool] = False
     reads_classes: bool = False
     reads_outputs: bool = False
+    distributed: ClassVar[str] = ""
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)

@@ -18,6 +18,8 @@ class Cumulative(Template):
     The data come from the stream itself, so a checkpoint needs no copy.
     """
 
+    distributed = "batches are shared, and gradients averaged"
+
     def samples_of(self, steps: Sequence[Sequence[CLExperience]], index: int) -> int:
         """Return how many samples an epoch trains on, with those of earlier experiences."""
         one = super().samples_of

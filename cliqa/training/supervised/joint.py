@@ -20,6 +20,7 @@ class JointTraining(Template):
     With the same number of epochs it takes as many steps as training on the whole stream in turn.
     """
 
+    distributed = "batches are shared, and gradients averaged"
     _joined: Sequence[CLExperience] = ()
 
     def steps(self, stream: Sequence[CLExperience]) -> list[list[CLExperience]]:

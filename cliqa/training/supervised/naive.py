@@ -9,3 +9,5 @@ from cliqa.training.loop.template import Template
 @STRATEGIES.register_module()
 class Naive(Template):
     """Plain fine-tuning; plugins add other methods."""
+
+    distributed = "batches are shared, and gradients averaged"

@@ -29,6 +29,7 @@ class NearestClassMean(Template):
         ConfigError: The model has no `PrototypeHead`, or more than one epoch is asked for.
     """
 
+    distributed = "features are exchanged, and every process adds them all"
     needs_optimizer = False
     takes_chunks = True
 
@@ -79,6 +80,5 @@ class NearestClassMean(Template):
         model: Any = self.model
         name = type(model).__name__
         with self.precision.autocast():
-            return apply_model(
-                lambda x: last_output(model.extract_feat(x), name), self.mb_x
-            ).float()
+            own = apply_model(lambda x: last_output(model.extract_feat(x), name), self.mb_x)
+        return self.whole(own.float())

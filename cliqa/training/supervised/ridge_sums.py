@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from cliqa.utils.errors import ModelError
+from cliqa.utils.processes.shares import summed
 
 FIELDS = ("count", "weight", "z", "y", "yy", "zy")
 """The small sums of a data set."""
@@ -97,6 +98,13 @@ class Accumulator:
         self.sums.yy += weight * y.square().sum(0)
         self.sums.zy.addmm_(z.T, y, alpha=weight)
         self.products.addmm_(z.T, z, alpha=weight)
+
+    def total(self) -> Accumulator:
+        """Add up what the processes of the run have, and return the sums, the same in all."""
+        found = summed({**self.sums.state_dict(), "products": self.products})
+        self.products = found.pop("products")
+        self.sums = SetSums(**found)
+        return self
 
 
 def packed(matrix: Tensor) -> Tensor:

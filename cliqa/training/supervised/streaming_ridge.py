@@ -14,6 +14,7 @@ from cliqa.models.heads.ridge import RidgeHead, features_of
 from cliqa.registry import STRATEGIES
 from cliqa.training.loop.batching import Loader, RaggedImages, apply_model
 from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.parallel.shared_batch import own_samples
 from cliqa.training.loop.template import Template
 from cliqa.training.state import copied_to
 from cliqa.training.supervised.ridge_checks import check_head, chunk_mistakes
@@ -67,6 +68,7 @@ class StreamingRidge(Template):
         ConfigError: The model has no `RidgeHead`, or an argument is wrong.
     """
 
+    distributed = "every process adds up its share of the samples, and the sums are added up"
     needs_optimizer = False
     takes_chunks = True
     chunk_mistakes = staticmethod(chunk_mistakes)
@@ -205,12 +207,14 @@ class StreamingRidge(Template):
             strategy._before_training_iteration(**kwargs)
             strategy._before_forward(**kwargs)
             lifted = self._lifted(self.mb_x)
-            strategy.mb_output = head.read(lifted)
+            strategy.mb_output = self.whole(head.read(lifted))
             strategy._after_forward(**kwargs)
             self.loss = strategy.criterion()
-            found.add(lifted, self.head.rows(self.mb_y), weight)
+            targets = own_samples(self.mbatch)[1]
+            found.add(lifted[: len(targets)], self.head.rows(targets), weight)
             self._after_training_iteration(**kwargs)
-        return found.sums, packed(found.products)
+        total = found.total()
+        return total.sums, packed(total.products)
 
     def _validation(self) -> tuple[Any, Tensor] | None:
         """Return the sums over the validation samples; None where they are not used."""
@@ -221,9 +225,12 @@ class StreamingRidge(Template):
         weight = 1.0 / count if self.weighting == "sets" else 1.0
         for experience in self._watched:
             for batch in self.loader(self.measured(experience.dataset), train=False):
-                lifted = self._lifted(batch[0].to(self.device))
-                found.add(lifted, self.head.rows(batch[1].to(self.device)), weight)
-        return found.sums, packed(found.products)
+                inputs, targets = own_samples(batch)
+                if len(targets):
+                    lifted = self._lifted(inputs.to(self.device))
+                    found.add(lifted, self.head.rows(targets.to(self.device)), weight)
+        total = found.total()
+        return total.sums, packed(total.products)
 
     @property
     def _place(self) -> torch.device:
@@ -243,11 +250,14 @@ class StreamingRidge(Template):
         """Fix what is projected by the experience's means and deviations."""
         found = Accumulator(self.head.in_channels, 1, self._place)
         for batch in self._passes:
-            with self.precision.autocast():
-                features = apply_model(
-                    lambda x: features_of(self.model, x), batch[0].to(self.device)
-                )
-            found.add(features, torch.zeros_like(features[:, :1]))
+            inputs, targets = own_samples(batch)
+            if len(targets):
+                with self.precision.autocast():
+                    features = apply_model(
+                        lambda x: features_of(self.model, x), inputs.to(self.device)
+                    )
+                found.add(features, torch.zeros_like(features[:, :1]))
+        found.total()
         mean = found.sums.z / found.sums.count
         square = found.products.diagonal() / found.sums.count
         self.head.normalise_by(mean, (square - mean.square()).clamp(min=0).sqrt())

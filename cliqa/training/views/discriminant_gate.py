@@ -117,9 +117,7 @@ class DiscriminantGate(Gate):
         seed = derive_seed(strategy.options.seed, "gate", experience)
         if not self._held:
             self._begin(strategy, seed)
-        vectors = torch.cat(
-            [self._vectors(inputs).cpu() for inputs, _ in strategy.training_samples()]
-        )
+        vectors = strategy.rows_of(self._vectors)
         learnt, held = hold_out(vectors, self.held, seed)
         self._sums.add(vectors[learnt])
         self._held.append(vectors[held])
@@ -131,12 +129,13 @@ class DiscriminantGate(Gate):
     @torch.no_grad()
     def _begin(self, strategy: Strategy, seed: int) -> None:
         """Find the levels, and the scale of their statistics, in the first data set."""
-        found = []
-        for inputs, _ in strategy.training_samples(MEASURED):
+
+        def first_look(inputs: Tensor | RaggedImages) -> Tensor:
             if self._found is None:
                 self._found = find_levels(self.network, first_images(inputs), self.levels)
-            found.append(self._raw(inputs).cpu())
-        statistics = torch.cat(found).double()  # (N, D)
+            return self._raw(inputs)
+
+        statistics = strategy.rows_of(first_look, MEASURED).double()  # (N, D)
         self._centre = statistics.mean(0).float()
         self._scale = statistics.std(0, unbiased=False).clamp(min=LEAST_SCALE).float()
         self._seed = seed

@@ -69,9 +69,8 @@ class DomainGate(Gate):
 
     def add(self, strategy: Strategy, experience: int) -> None:
         """Compute the centroids of an experience's training data."""
-        batches = strategy.training_samples()
-        found = [self._first_look(inputs).embed(inputs).cpu() for inputs, _ in batches]
-        features = torch.cat(found).double().numpy()  # (N, D)
+        found = strategy.rows_of(lambda inputs: self._first_look(inputs).embed(inputs))
+        features = found.double().numpy()  # (N, D)
         seed = derive_seed(strategy.options.seed, "gate", experience) % 2**32
         parts = np.split(features, np.cumsum(self._widths)[:-1], 1) if self._widths else [features]
         centres = [nearest_centres(part, self.count, self.starts, seed) for part in parts]

@@ -148,7 +148,7 @@ class TaskViews(ContinualPlugin, abstract=True):
         """Replace the output by the gate's weighted mean of the views' outputs."""
         if self.gate is None or self._held is None:
             return
-        weights = self.gate.weights(strategy.mb_x)  # (B, T)
+        weights = strategy.whole(self.gate.weights(strategy.mb_x))  # (B, T)
         total = torch.zeros_like(strategy.mb_output)
         outputs = []
         for view in range(self.learnt):

@@ -12,7 +12,10 @@ from torch import Tensor
 
 from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.training.loop.batching import KnownOrder
+from cliqa.training.loop.parallel.shared_batch import SharedBatch
 from cliqa.training.strategy import Samples
+from cliqa.utils.processes.group import size
+from cliqa.utils.processes.shares import own_share
 
 TASK_LABELS = "targets_task_labels"
 
@@ -42,12 +45,12 @@ class FeatureLoader:
         self.tensors = tuple(tensor.to(device) for tensor in tensors)
         self.batch_size = batch_size
         self.train = train
-        size = len(tensors[0])
-        self.samples = size if samples is None else samples
+        count = len(tensors[0])
+        self.samples = count if samples is None else samples
         left = self.samples % batch_size
         drop = train and self.samples > batch_size and left == 1
         self._batches = self.samples // batch_size + (left > 0 and not drop)
-        self.sampler = KnownOrder(range(size), num_samples=self.samples) if train else None
+        self.sampler = KnownOrder(range(count), num_samples=self.samples) if train else None
 
     def __len__(self) -> int:
         return self._batches
@@ -57,7 +60,13 @@ class FeatureLoader:
         order = torch.as_tensor(list(places), dtype=torch.long, device=self.tensors[0].device)
         for index in range(self._batches):
             chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
-            yield [tensor[chosen] for tensor in self.tensors]
+            features, *others = self.tensors
+            rest = [tensor[chosen] for tensor in others]
+            if size() == 1:
+                yield [features[chosen], *rest]
+            else:
+                own = torch.tensor(own_share(len(chosen)), device=chosen.device)
+                yield SharedBatch([features[chosen[own]], *rest], (len(chosen),))
 
 
 def feature_tensors(dataset: object) -> tuple[Tensor, Tensor, Tensor] | None:

@@ -17,7 +17,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cliqa.training.loop.batching import KnownOrder, RaggedImages, collate_eval, collate_train
+from cliqa.training.loop.parallel.shared_batch import shared
 from cliqa.transforms.staged import Unfinished, unfinished
+from cliqa.utils.processes.group import size
+from cliqa.utils.processes.shares import own_share
 
 Place = tuple[int, int]
 """The seed of a sample's random numbers, and its index in the data set."""
@@ -50,7 +53,12 @@ class SeededBatches:
 
     def __iter__(self) -> Iterator[list[Place]]:
         for batch in range(len(self)):
-            yield self._places[batch * self._size : (batch + 1) * self._size]
+            places = self._places[batch * self._size : (batch + 1) * self._size]
+            yield [places[index] for index in own_share(len(places))]
+
+    def size_of(self, batch: int) -> int:
+        """Return the samples of a batch, in all processes."""
+        return min(self._size, len(self._places) - batch * self._size)
 
 
 def sample_seed(epoch: int, place: int) -> int:
@@ -105,6 +113,8 @@ class SeededSamples(Dataset[Any]):
 class ImageLoader:
     """Batches ``[images, targets, ...]``, the images finished on the training's device.
 
+    Of several processes each loads its share of every batch; see `SharedBatch`.
+
     Args:
         dataset: Samples (image, target, ...).
         batch_size: Samples a batch.
@@ -154,8 +164,16 @@ class ImageLoader:
         before = torch.get_rng_state()
         batches = iter(self._batches)  # which draws by itself, or not: it depends on the workers
         torch.set_rng_state(before)
-        for images, *others in batches:
-            yield [finished(images, self._device), *others]
+        for number, (images, *others) in enumerate(batches):
+            batch = [finished(images, self._device), *others]
+            yield self._shared(batch, number) if size() > 1 else batch
+
+    def _shared(self, batch: list[Any], number: int) -> list[Any]:
+        """Return a batch of which this process has loaded its share."""
+        device = self._device or torch.device("cpu")
+        images, *others = batch
+        there = [part.to(device) if isinstance(part, Tensor) else part for part in others]
+        return shared([images, *there], self._epoch.size_of(number))
 
 
 class _Collate:

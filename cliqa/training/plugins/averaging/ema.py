@@ -43,6 +43,7 @@ class EMA(ContinualPlugin):
     """
 
     saved = ("_steps", "_trained")
+    distributed = "from weights and gradients, which are the same in every process"
 
     def __init__(self, decay: float = 0.999, warmup: bool = True) -> None:
         super().__init__()

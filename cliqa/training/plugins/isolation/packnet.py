@@ -66,6 +66,7 @@ class PackNet(TaskViews):
 
     needs_all_epochs = True
     saved = (*TaskViews.saved, "_owner", "_pruned")
+    distributed = "the masks follow from weights, which are the same in every process"
 
     def __init__(
         self,

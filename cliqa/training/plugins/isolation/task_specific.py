@@ -47,6 +47,8 @@ class TaskSpecificParts(TaskViews):
         ConfigError: `parts` is empty, or `shared` is unknown.
     """
 
+    distributed = "every process stores the same tensors; the gate's features are exchanged"
+
     def __init__(
         self,
         parts: Sequence[str] = (NORMS, "head"),

@@ -63,6 +63,7 @@ class EWC(QuadraticPenalty):
     reads_classes = True
     reads_outputs = True
     saved = (*QuadraticPenalty.saved, "_rest", "_learnt")
+    distributed = "every process measures its share of the samples, and the sums are added up"
 
     def __init__(
         self,

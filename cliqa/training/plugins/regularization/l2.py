@@ -40,6 +40,7 @@ class L2(WeightPenalty):
 
     follows_pruning = True
     saved = ("_anchors",)
+    distributed = "from weights and gradients, which are the same in every process"
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class MAS(QuadraticPenalty):
     """
 
     reads_outputs = True
+    distributed = "every process measures its share of the samples, and the sums are added up"
     scale = 1.0  # the paper's penalty has no 1/2
 
     def __init__(

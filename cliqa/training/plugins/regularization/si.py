@@ -47,6 +47,7 @@ class SI(QuadraticPenalty):
 
     scale = 1.0  # the paper's penalty has no 1/2
     by_weight = saved = (*QuadraticPenalty.by_weight, "_start", "_omega")
+    distributed = "from weights and gradients, which are the same in every process"
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from cliqa.registry import PLUGINS
 from cliqa.training.plugins.rehearsal.memory import SampleMemory
 from cliqa.training.strategy import Strategy
+from cliqa.utils.processes.shares import averaged
 
 
 @PLUGINS.register_module()
@@ -37,6 +38,7 @@ class AGEM(SampleMemory):
 
     saved = SampleMemory.columns
     reads_outputs = True
+    distributed = "every process holds the same memory; the gradient of its batches is averaged"
 
     def __init__(
         self,
@@ -64,7 +66,8 @@ class AGEM(SampleMemory):
             return
         weights = [weight for weight in strategy.model.parameters() if weight.requires_grad]
         loss = strategy.task_loss(strategy.output_of(batch), batch[1].to(strategy.device))
-        project(weights, torch.autograd.grad(loss, weights, allow_unused=True))
+        gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+        project(weights, averaged(gradients))
 
     def after_training_epoch(self, strategy: Strategy, **_: object) -> None:
         """Release the loader and its workers."""

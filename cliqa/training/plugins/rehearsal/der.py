@@ -57,6 +57,7 @@ class DER(SampleMemory):
 
     saved = (*SampleMemory.columns, "_seen", "_output")
     reads_outputs = True
+    distributed = "every process holds the same memory and stored outputs; its batches are shared"
 
     def __init__(
         self,

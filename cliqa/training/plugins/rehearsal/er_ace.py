@@ -40,6 +40,7 @@ class ER_ACE(SampleMemory):  # noqa: N801  as the paper and Avalanche write it
 
     saved = (*SampleMemory.columns, "_added")
     reads_outputs = True
+    distributed = "every process holds the same memory, whose batches are shared as new ones are"
     reads_classes = True
 
     def __init__(

@@ -42,6 +42,7 @@ class GDumb(SampleMemory):
     """
 
     saved = (*SampleMemory.columns, "_added", "_initial")
+    distributed = "every process holds the same memory, whose batches are shared as new ones are"
 
     def __init__(
         self,

@@ -52,6 +52,7 @@ class ICaRL(SampleMemory):
     reads_classes = True
     reads_outputs = True
     saved = (*SampleMemory.columns, "_means", "_outputs")
+    distributed = "every process holds the same memory and class means; features are exchanged"
     saved_parts = ("_teacher",)
 
     def __init__(
@@ -123,7 +124,8 @@ class ICaRL(SampleMemory):
         """Replace the logits by the nearness to the classes' means."""
         if self._means:
             network = NearestMean(strategy.model, self._means, self._outputs)
-            strategy.mb_output = apply_model(network, strategy.mb_x).to(strategy.mb_output)
+            outputs = strategy.whole(apply_model(network, strategy.mb_x))
+            strategy.mb_output = outputs.to(strategy.mb_output)
 
     def deployed(self, model: nn.Module) -> nn.Module:
         """Return the network that predicts: the nearest mean of exemplars.

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from cliqa.training.loop.parallel.shared_batch import joined, moved
 from cliqa.training.plugins.base import ContinualPlugin
 from cliqa.training.strategy import Batch, Strategy
 
@@ -52,7 +52,7 @@ class JoinedPass:
 
     def before(self, strategy: Strategy, batches: Sequence[Batch]) -> None:
         """Append memory batches to the new one, where their outputs do not depend on it."""
-        self._batches = [[part.to(strategy.device) for part in batch] for batch in batches]
+        self._batches = [moved(batch, strategy.device) for batch in batches]
         self._new, self._found = None, []
         if self._free and batches and fit([strategy.mbatch, *self._batches]):
             self._new = strategy.mbatch
@@ -96,8 +96,3 @@ def fit(batches: Sequence[Batch]) -> bool:
         return False
     shapes = {tuple(part.shape[1:] for part in batch) for batch in batches}
     return len(shapes) == 1
-
-
-def joined(batches: Sequence[Batch]) -> list[Tensor]:
-    """Return several batches as one."""
-    return [torch.cat(parts) for parts in zip(*batches, strict=True)]

@@ -33,6 +33,7 @@ class Replay(SampleMemory):
     """
 
     columns = saved = SampleMemory.columns
+    distributed = "every process holds the same memory, whose batches are shared as new ones are"
 
     def __init__(
         self,

@@ -208,7 +208,7 @@ def features_over(strategy: Strategy, data: Samples) -> Tensor:
     for batch in track(loader, "select"):
         images = batch[0].to(strategy.device)
         features = apply_model(lambda x: pooled_features(strategy.model, x), images)
-        found.append(features.float().cpu())
+        found.append(strategy.whole(features.float(), batch).cpu())
     set_training(strategy.model, was_training)
     return torch.cat(found)
 

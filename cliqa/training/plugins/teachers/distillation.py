@@ -48,6 +48,9 @@ class Distillation(ContinualPlugin):
     opener: Callable[[Path], nn.Module] | None = None
     follows_pruning = True
     reads_outputs = True
+    distributed = (
+        "every process holds the same teacher, whose outputs are exchanged as the model's are"
+    )
     saved = ()  # the teacher does not change and is loaded again
 
     def __init__(

@@ -54,6 +54,9 @@ class LwF(ContinualPlugin):
 
     follows_pruning = True
     reads_outputs = True
+    distributed = (
+        "every process holds the same teacher, whose outputs are exchanged as the model's are"
+    )
 
     def __init__(
         self, alpha: float = 1.0, temperature: float = 2.0, distill: str | None = None
