@@ -16,7 +16,6 @@ from cliqa.losses.ratings import wanted_by
 from cliqa.training.loop.batching import apply_model
 from cliqa.training.loop.compiled import CompiledPasses
 from cliqa.training.loop.fastest_step import fastest_step
-from cliqa.training.loop.parallel.exchange import Exchange
 from cliqa.training.loop.precision import Computation
 from cliqa.training.loop.stream_data import StreamData, ratings_in
 from cliqa.training.plugins.base import ContinualPlugin
@@ -48,12 +47,10 @@ class Steps(StreamData):
     Attributes:
         updated: The current batch ended with an optimizer step.
         compiled: The compiled training passes; None without ``compile=True``.
-        exchange: What several processes exchange.
     """
 
     updated = True
     compiled: CompiledPasses | None = None
-    exchange = Exchange(0)
     _nominal: int
     _seen: int
 

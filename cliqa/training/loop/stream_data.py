@@ -24,6 +24,7 @@ from cliqa.training.loop.loaders.feature_loader import FeatureLoader, feature_te
 from cliqa.training.loop.loaders.image_loader import make_loader
 from cliqa.training.loop.loaders.patch_order import PatchOrder
 from cliqa.training.loop.options import TrainingOptions
+from cliqa.training.loop.parallel.exchange import Exchange
 from cliqa.training.loop.parallel.shared_batch import SharedBatch, moved, own_samples
 from cliqa.training.loop.precision import Precision
 from cliqa.training.strategy import Batch, Samples, Strategy
@@ -72,10 +73,12 @@ class StreamData(Base):
     Attributes:
         options: Seed, workers, precision and other options.
         precision: Full or mixed precision of forward passes.
+        exchange: What several processes exchange.
     """
 
     options = TrainingOptions()
     precision: Precision
+    exchange = Exchange(0)
 
     # what else Avalanche's template has, and what is assigned here; named for the type checker
     model: nn.Module
@@ -238,10 +241,11 @@ class StreamData(Base):
 
     def rows_of(self, function: Callable[[Any], Tensor], count: int = 0) -> Tensor:
         """Return a function's rows (N, ...) for the step's training samples, on the CPU."""
-        found = [
-            self.whole(function(batch[0].to(self.device)), batch).cpu()
-            for batch in self._training_batches(count)
-        ]
+        found = []
+        for batch in self._training_batches(count):
+            with self.exchange.pass_over(self.model, batch):
+                rows = function(batch[0].to(self.device))
+            found.append(self.whole(rows, batch).cpu())
         return torch.cat(found)
 
     def _training_batches(self, count: int) -> Iterator[Batch]:

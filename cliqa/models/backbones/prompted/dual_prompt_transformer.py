@@ -104,7 +104,7 @@ class DualPromptTransformer(FrozenTransformer):
         """Return the current experience's prompt for every image, (B, blocks, 2, L, D)."""
         index = max(0, int(self.learnt) - 1)
         if self.matches is not None:
-            self.matches.append((query @ F.normalize(self.keys[index], dim=0)).mean())
+            self.matches.append(query @ F.normalize(self.keys[index], dim=0))
         return self.experts[index].expand(len(query), -1, -1, -1, -1)
 
     def _nearest(self, query: Tensor) -> Tensor:

@@ -48,8 +48,8 @@ class FrozenTransformer(nn.Module):
 
     Attributes:
         body: The transformer; it stays in evaluation mode.
-        matches: While it is a list, a forward pass appends the mean over the images of the
-            cosines that the method's loss pulls up, a scalar.
+        matches: While it is a list, a forward pass appends the cosine that the method's loss
+            pulls up, of every image: (B,).
 
     Raises:
         ConfigError: The backbone is no such transformer.

@@ -58,7 +58,7 @@ class PromptedTransformer(FrozenTransformer):
         cosines = F.normalize(query, dim=1) @ F.normalize(self.keys, dim=1).T  # (B, M)
         best, chosen = cosines.topk(self.top_k, dim=1)
         if self.matches is not None:
-            self.matches.append(best.sum(1).mean())
+            self.matches.append(best.sum(1))
         prompts = self.prompts[chosen].flatten(1, 2)  # (B, N L, D)
         tokens = self.tokens(images, prompts)
         return (self.layers.after(tokens[:, -prompts.shape[1] :].mean(1)),)

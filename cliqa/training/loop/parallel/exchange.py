@@ -84,18 +84,29 @@ class Exchange:
         Dropout draws as many numbers as the process has samples; the generators that all processes
         draw from in common stay together.
         """
-        if not self or not model.training:
+        if not self:
             yield
             return
-        if self._normalisations:
-            counts = counted_rows(batch.parts) if isinstance(batch, SharedBatch) else []
-            counted = None if all(counts) else torch.tensor(counts)
-            for layer in self._normalisations:
-                layer.counted = counted
-        self._passes += 1
-        with fork_rng(device_type=_kind(model)):
-            torch.manual_seed(derive_seed(self._seed, *self._place, self._passes, rank()))
+        with self._counting(batch):
+            if not model.training:
+                yield
+                return
+            self._passes += 1
+            with fork_rng(device_type=_kind(model)):
+                torch.manual_seed(derive_seed(self._seed, *self._place, self._passes, rank()))
+                yield
+
+    @contextmanager
+    def _counting(self, batch: Batch) -> Iterator[None]:
+        """Let batch normalisations leave out the rows that are no samples of the batch."""
+        counts = counted_rows(batch.parts) if isinstance(batch, SharedBatch) else []
+        for layer in self._normalisations:
+            layer.counted = None if all(counts) else torch.tensor(counts)
+        try:
             yield
+        finally:
+            for layer in self._normalisations:
+                layer.counted = None
 
     # ---------------------------------------------------------------- gradients
 

@@ -68,6 +68,7 @@ class ModelMerging(ContinualPlugin):
     """
 
     saved = ("_base", "_learnt")
+    distributed = "every process merges the same weights; importances are added up"
     saved_parts = ("rule", "statistics")
     reads_classes = True
 
@@ -188,8 +189,7 @@ def recompute_statistics(strategy: Strategy, n_samples: int = 0) -> None:
         layer.momentum = None  # the mean over all batches
         layer.train()
     with one_head(strategy):
-        for inputs, _ in strategy.training_samples(n_samples):
-            model_output(strategy.model, inputs)
+        strategy.rows_of(lambda inputs: model_output(strategy.model, inputs), n_samples)
     for module, mode in modes.items():
         module.training = mode
     for layer, momentum in moments.items():

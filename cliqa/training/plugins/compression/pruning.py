@@ -66,6 +66,7 @@ class ChannelPruning(ContinualPlugin):
     needs_all_epochs = True
     follows_pruning = True
     saved = ("_done",)  # the model knows how
+    distributed = "every process cuts the same channels, by the same weights"
 
     def __init__(
         self,

@@ -113,7 +113,7 @@ class KeyedPlugin(PromptPlugin, abstract=True):
             return
         part = self.part_of(strategy.model)
         for match in part.matches or ():
-            strategy.loss = strategy.loss - self.strength * match
+            strategy.loss = strategy.loss - self.strength * strategy.whole(match).mean()
         part.matches = None  # a copy of the model must not hold a graph
 
 

@@ -28,6 +28,7 @@ class CODAPrompt(PlannedPrompts):
     """
 
     backbone = CODAPromptTransformer
+    distributed = "every process holds the same prompts; how near images are to keys is exchanged"
 
     def __init__(self, strength: float = 0.0, own_classes: bool = True) -> None:
         super().__init__(strength, own_classes)

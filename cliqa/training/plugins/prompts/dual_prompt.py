@@ -26,6 +26,7 @@ class DualPrompt(KeyedPlugin, PlannedPrompts):
     """
 
     backbone = DualPromptTransformer
+    distributed = "every process holds the same prompts; how near images are to keys is exchanged"
 
     def __init__(self, strength: float = 1.0, own_classes: bool = True) -> None:
         super().__init__(strength, own_classes)

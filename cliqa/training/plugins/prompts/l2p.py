@@ -24,6 +24,7 @@ class L2P(KeyedPlugin):
     """
 
     saved = ()
+    distributed = "every process holds the same prompts; how near images are to keys is exchanged"
     backbone = PromptedTransformer
 
     def __init__(self, strength: float = 0.5, own_classes: bool = True) -> None:

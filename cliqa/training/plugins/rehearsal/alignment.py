@@ -50,6 +50,7 @@ class ClassifierAlignment(ContinualPlugin):
     """
 
     saved = ("_means", "_covariances")
+    distributed = "features are exchanged, and every process aligns the same head"
     reads_classes = True
     reads_outputs = True
 
@@ -116,25 +117,27 @@ class ClassifierAlignment(ContinualPlugin):
     def _measure(self, strategy: Strategy) -> tuple[Tensor, Tensor]:
         """Return the features (N, D) and classes (N,) of the experience's samples."""
         seen: list[Tensor] = []
-        targets: list[Tensor] = []
 
         def note(_: nn.Module, given: tuple[Any, ...]) -> None:
             seen.append(_vector_of(given[0]).float())
 
+        def of_inputs(inputs: Tensor | RaggedImages) -> Tensor:
+            if isinstance(inputs, RaggedImages) or inputs.dim() == 5:
+                raise ModelError(
+                    "ClassifierAlignment: needs evaluation images of one size, not crops. "
+                    "Resize or crop once in scenario.eval_transform."
+                )
+            model_output(strategy.model, inputs)
+            return seen.pop()
+
         with _evaluating(strategy.model), one_head(strategy):
             hook = self._head(strategy.model).register_forward_pre_hook(note)
             try:
-                for inputs, labels in strategy.training_samples():
-                    if isinstance(inputs, RaggedImages) or inputs.dim() == 5:
-                        raise ModelError(
-                            "ClassifierAlignment: needs evaluation images of one size, not crops. "
-                            "Resize or crop once in scenario.eval_transform."
-                        )
-                    model_output(strategy.model, inputs)
-                    targets.append(labels)
+                vectors = strategy.rows_of(of_inputs)
             finally:
                 hook.remove()
-        return torch.cat(seen), torch.cat(targets)
+        targets = torch.as_tensor([int(label) for label in strategy.adapted_dataset.targets])
+        return vectors.to(strategy.device), targets.to(strategy.device)
 
     def _align(self, strategy: Strategy) -> None:
         """Train the head on features drawn from the Gaussians."""

@@ -53,6 +53,7 @@ class FeatureReplay(SampleMemory):
     follows_pruning = False
     reads_outputs = True
     columns = saved = (*SampleMemory.columns, "_features", "_target")
+    distributed = "every process holds all features and computes from the same ones"
 
     def __init__(
         self,
@@ -194,7 +195,11 @@ class FeatureReplay(SampleMemory):
         loader = strategy.loader(data.train(), train=False, batch_size=strategy.train_mb_size)
         most = torch.finfo(torch.float16).max
         found = [
-            self.activations(strategy, batch)[0].float().clamp(-most, most).half().cpu()
+            strategy.whole(self.activations(strategy, batch)[0], batch)
+            .float()
+            .clamp(-most, most)
+            .half()
+            .cpu()
             for batch in track(loader, "store features")
         ]
         set_training(strategy.model, True)
@@ -218,7 +223,7 @@ class FeatureReplay(SampleMemory):
         hooks.append(layer.register_forward_hook(lambda *_: reached.append(True)))
         data = strategy.experience.dataset
         some = data.train().subset(range(min(2, len(data))))
-        batch = next(iter(strategy.loader(some, train=False, batch_size=2)))
+        batch = list(next(iter(strategy.loader(some, train=False, batch_size=2))))  # this process's
         model.eval()
         try:
             activation, output = self.activations(strategy, batch)

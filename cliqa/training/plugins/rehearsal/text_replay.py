@@ -58,6 +58,7 @@ class TextReplay(Replay):
     """
 
     columns = saved = (*Replay.columns, "_target", "_prompt")
+    distributed = "every process holds the same memory; embeddings are exchanged"
 
     def __init__(
         self,
@@ -138,7 +139,8 @@ class TextReplay(Replay):
         prompts = torch.cat([drawn, self._remembered(strategy)])
         start = len(new) if self.on == "memory" else 0
         if start < len(targets):
-            images = _of_samples(torch.cat(self._images), len(targets))
+            own = _of_samples(torch.cat(self._images), len(strategy.mb_x))
+            images = strategy.whole(own)
             part = self.alignment(
                 _model(strategy), images[start:], targets[start:], prompts[start:]
             )

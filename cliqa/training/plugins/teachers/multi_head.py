@@ -74,6 +74,7 @@ class MultiHead(TaskViews):
     """
 
     saved = ("_learnt", "_initial", "_teacher_weights")
+    distributed = "every process holds the same heads; what they say is exchanged"
     reads_outputs = True
 
     def __init__(
@@ -222,12 +223,13 @@ class MultiHead(TaskViews):
         """Add the distance to the loss."""
         if not self._said:
             return
-        count = len(strategy.mb_y)
+        count = len(strategy.mb_x)
         teacher = self._teacher_of(strategy.model)
         own = teacher.get_submodule(self.head)
         with torch.no_grad(), heads_said(own, earlier_heads(teacher), raw=True) as truths:
             strategy.output_of(strategy.mbatch, teacher)
-        outputs, truth = of_images(self._said, count), of_images(truths, count)  # (B, T, ...)
+        outputs = strategy.whole(of_images(self._said, count))  # (B, T, ...)
+        truth = strategy.whole(of_images(truths, count))
         self._said = []
         parts = [self.distance(outputs[:, t], truth[:, t]) for t in range(outputs.shape[1])]
         strategy.loss = strategy.loss + self.strength * torch.stack(parts).sum()
@@ -288,9 +290,9 @@ class MultiHead(TaskViews):
         self._watch.close()
         if self.gate is None or not self._learnt:
             return
-        outputs = of_images(self._said, len(strategy.mb_y)).float()
+        outputs = strategy.whole(of_images(self._said, len(strategy.mb_x)).float())
         self._said = []
-        weights = self.gate.weights(strategy.mb_x)  # (B, T)
+        weights = strategy.whole(self.gate.weights(strategy.mb_x))  # (B, T)
         strategy.mb_output = weighted(outputs, weights)
         if self._learnt > 1:
             place = strategy.experience.current_experience
