@@ -77,7 +77,9 @@ def _run(folder: Path, own: Sequence[Case], kills: int, seed: int, file: Path) -
                 number = 1000 * seed + turn
                 kills_of_it = chance.choice((2, 3, 4))
                 place = folder / case.name
-                series = torn(case.name, case.work, place, number, kills_of_it, tree=case.real)
+                series = torn(
+                    case.name, case.work, place, number, kills_of_it, tree=case.real or case.tree
+                )
             except RuntimeError as error:
                 series = Series(case.name, seed, differences=[str(error)])
                 left.remove(case)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
+import signal
+import socket
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +23,7 @@ from cliqa.engine.pretrain.run import pretrain
 from cliqa.engine.train import train
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.utils.checkpoint import load_checkpoint
+from cliqa.utils.processes.group import joined
 from perf.soak.trial import Work, reference
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,12 +100,14 @@ class Case:
         work: Begins it or goes on with it.
         variant: The key of `VARIANTS`, for the table.
         real: It starts a program instead of a forked process.
+        tree: It starts processes that end with it, as when a machine dies.
     """
 
     name: str
     work: Work
     variant: str = ""
     real: bool = False
+    tree: bool = False
 
 
 def write_data(data: Path) -> None:
@@ -191,6 +198,49 @@ def program(*arguments: str, folder: str) -> Work:
     return work
 
 
+def in_two(work: Work) -> Work:
+    """Return what does something in two processes that are joined, as ``torchrun`` does.
+
+    SIGTERM kills one of them, chance says which; the other has to end by itself.
+    """
+
+    def both(folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environment = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+        os.environ.update(environment, MASTER_PORT=str(port))
+        children: list[int] = []
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(random.choice(children), signal.SIGKILL))
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        for rank in "01":
+            children.append(os.fork())
+            if not children[-1]:
+                _one_of_two(rank, work, folder)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        if any(statuses):
+            raise KeyboardInterrupt
+
+    return both
+
+
+def _one_of_two(rank: str, work: Work, folder: Path) -> None:
+    """Do the work of one of two processes, and end it."""
+    status = 1
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        os.environ.update(RANK=rank, LOCAL_RANK=rank)
+        with joined("cpu"):
+            work(folder)
+        status = 0
+    except BaseException:  # noqa: BLE001  the log tells it, whatever it is
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
 def pretraining(data: Path, options: Sequence[str]) -> Work:
     """Return what pretrains an encoder."""
     own = [*data_options(data, "qualiclip_demo.py"), *PRETRAINING, *options]
@@ -248,6 +298,9 @@ def cases(root: Path, turn: int = 0) -> Iterator[Case]:
     yield Case("pretraining_workers", pretraining(data, ["num_workers=1"]), "workers")
     yield Case("compress_prune", pruning(sources / "run"))
     yield Case("compress_auto", deployments(sources / "run"))
+    for name in ("ewc", "der", "lora", "packnet"):
+        two = in_two(training(data, f"demo_{name}.py", []))
+        yield Case(f"two_processes_{name}", two, "plain", tree=True)
     own = [*data_options(data, "demo_naive.py"), *SMALL]
     one = ("train_config.py", "config/demo_naive.py", "--device", "cpu", "--resume")
     yield Case("train_config", program(*one, "--cfg-options", *own, folder="--work-dir"), real=True)
