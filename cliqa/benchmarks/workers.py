@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from cliqa.utils.device import AUTO_WORKERS, usable_cpus
 from cliqa.utils.paths import evenly_spaced
+from cliqa.utils.processes.group import on_this_machine
 
 SMALL = 2**24
 """Bytes of files that one process reads in about a second, as long as it takes to start others."""
@@ -18,8 +19,8 @@ MOST = 8
 def workers_for(sources: Iterable[Sequence[str]], asked: int | str = AUTO_WORKERS) -> int:
     """Return how many worker processes read images.
 
-    With ``"auto"`` one CPU is left to the training. Nothing else depends on the number: samples are
-    the same with any.
+    With ``"auto"`` one CPU is left to the training; several processes of a run share the machine's.
+    Nothing else depends on the number: samples are the same with any.
 
     Args:
         sources: The image files of each data set; none of one whose samples are in memory.
@@ -31,7 +32,8 @@ def workers_for(sources: Iterable[Sequence[str]], asked: int | str = AUTO_WORKER
     if asked != AUTO_WORKERS:
         return int(asked)
     largest = max((_bytes(files) for files in sources), default=0)
-    return 0 if largest < SMALL else min(MOST, max(1, usable_cpus() - 1))
+    share = usable_cpus() // on_this_machine()
+    return 0 if largest < SMALL else min(MOST, max(1, share - 1))
 
 
 def _bytes(files: Sequence[str]) -> int:

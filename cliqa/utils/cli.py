@@ -23,7 +23,12 @@ from cliqa.utils.console import (
 )
 from cliqa.utils.errors import CliqaError, ConfigError, machine_trouble
 from cliqa.utils.logging import close_logging, get_logger, setup_logging
-from cliqa.utils.processes.group import lost_process, may_speak, started
+from cliqa.utils.processes.group import (
+    OtherProcessError,
+    lost_process,
+    may_speak,
+    started,
+)
 
 T = TypeVar("T")
 
@@ -89,6 +94,8 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
         _check_folder()
         status = main() or 0
         _flush()
+    except OtherProcessError:
+        return FAILED  # which the main process reports
     except CliqaError as error:
         return _fail(_message(error))
     except KeyboardInterrupt as error:

@@ -23,6 +23,7 @@ from cliqa.transforms.staged import StagedPipeline, fixed_signature
 from cliqa.utils.cache_folder import cache_folder
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.memory import available_memory
+from cliqa.utils.processes.group import on_this_machine
 
 Cache = Literal["auto", "ram", "disk", False]
 
@@ -180,7 +181,7 @@ def _mean(part: Part) -> int:
 
 def _chosen(mode: str | bool, needed: int, parts: Sequence[Part]) -> tuple[str | None, int]:
     """Return where images go, and the bytes that they may have there."""
-    memory = available_memory()
+    memory = available_memory() // on_this_machine()  # each process keeps its own
     if mode == "ram":
         return "ram", min(needed, int(MOST * memory))
     if mode == "auto" and workers_are_forked() and needed <= SHARE * memory:

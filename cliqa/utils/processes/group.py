@@ -94,10 +94,14 @@ def device_of(name: str) -> str:
     local, present = _number("LOCAL_RANK", 0), torch.cuda.device_count()
     if name == "auto" and not present:
         return "cpu"
+    if not present:
+        raise ConfigError(
+            f"--device {name}: this machine has no GPU for PyTorch. Use --device cpu."
+        )
     if local >= present:
         raise ConfigError(
             f"--device {name}: this machine has {present} GPU(s) for {local + 1} processes or "
-            f"more. Start torchrun with --nproc-per-node {max(1, present)}, or use --device cpu."
+            f"more. Start torchrun with --nproc-per-node {present}, or use --device cpu."
         )
     return f"cuda:{local}"
 

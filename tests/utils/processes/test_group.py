@@ -1,0 +1,98 @@
+"""Who is who among the processes of a run, and what they say of a fault."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.processes import group
+from tests.processes import in_processes, variables
+
+
+@pytest.fixture
+def started_as(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Return a function that sets what ``torchrun`` sets; without some of it."""
+
+    def set_all(rank: int, count: int, *lacking: str) -> None:
+        for name, value in variables(rank, count, 1).items():
+            if name not in lacking:
+                monkeypatch.setenv(name, value)
+
+    yield set_all
+
+
+def test_a_single_process_is_the_main_one() -> None:
+    assert (group.size(), group.rank(), group.is_main(), group.on_this_machine()) == (1, 0, True, 1)
+    with group.joined("cpu"), group.main_first():
+        assert group.size() == 1
+    assert group.from_main({"a": 1}) == {"a": 1}
+    assert group.may_speak()
+    assert group.lost_process(RuntimeError("gloo: Connection closed")) is None
+
+
+def test_each_knows_its_number_and_has_the_main_ones_word() -> None:
+    def work() -> list[object]:
+        done: list[object] = [group.rank(), group.size(), group.is_main(), group.on_this_machine()]
+        order: list[str] = []
+        group.in_main(lambda: order.append("main"))
+        return [*done, group.from_main(f"of {group.rank()}"), order, group.may_speak()]
+
+    found = in_processes(3, work)
+    assert [part[:4] for part in found] == [[k, 3, k == 0, 3] for k in range(3)]
+    assert [part[4] for part in found] == ["of 0"] * 3
+    assert [part[5] for part in found] == [["main"], [], []]
+    assert sorted(part[6] for part in found) == [False, False, True]  # the first one that fails
+
+
+@pytest.mark.parametrize("lacking", ["MASTER_ADDR", "MASTER_PORT"])
+def test_half_an_environment_is_refused(lacking: str, started_as: Callable[..., None]) -> None:
+    started_as(1, 2, lacking)
+    os.environ.pop(lacking, None)
+    with pytest.raises(ConfigError, match=rf"{lacking} not\. Start the processes with torchrun"):
+        with group.joined("cpu"):
+            pass
+
+
+def test_each_has_a_gpu_of_its_own(
+    started_as: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert group.device_of("cuda:1") == "cuda:1"
+    started_as(1, 2)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [group.device_of(name) for name in ("auto", "cuda", "cpu")] == [
+        "cuda:1",
+        "cuda:1",
+        "cpu",
+    ]
+    with pytest.raises(ConfigError, match=r"2 processes cannot share one GPU.*--device cuda"):
+        group.device_of("cuda:0")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ConfigError, match=r"has 1 GPU\(s\) for 2 processes.*--nproc-per-node 1"):
+        group.device_of("auto")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert group.device_of("auto") == "cpu"
+    with pytest.raises(ConfigError, match=r"no GPU for PyTorch\. Use --device cpu"):
+        group.device_of("cuda")
+
+
+def test_a_connection_that_broke_is_told_in_words(started_as: Callable[..., None]) -> None:
+    started_as(0, 2)
+    broken = RuntimeError("[../gloo/transport/tcp/pair.cc:547] Connection closed by peer")
+    assert "another process of the run has stopped" in str(group.lost_process(broken))
+    assert group.lost_process(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+    assert group.lost_process(ValueError("gloo")) is None
+
+
+def test_what_torchrun_starts_again_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not group.was_restarted()
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert group.was_restarted()
+
+
+def test_no_torch_is_needed_to_ask() -> None:
+    assert "torch" not in {name for name in vars(group) if name in sys.modules}
