@@ -76,7 +76,7 @@ class Follower(Run):
 
     def finish(self, status: str = "finished") -> Results:
         """Return the status alone: the main process has the results."""
-        return {"status": status}  # type: ignore[typeddict-item]
+        return {"status": status}
 
     def __exit__(
         self,

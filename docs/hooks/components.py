@@ -47,7 +47,7 @@ def component_page(kind: str) -> str:
         component = registry.module_dict[name]
         rows = argument_rows(component, COMMON if kind == "strategies" else ())
         arguments = table(("argument", "type", "default", "meaning"), rows)
-        parts += [f"## {name}", text_of(component), arguments]
+        parts += [f"## {name}", text_of(component), _processes(kind, component), arguments]
     others = upstream_names(registry)
     if others:
         names = ", ".join(f"`{name}`" for name in others)
@@ -59,6 +59,15 @@ def component_page(kind: str) -> str:
             names,
         ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _processes(kind: str, component: object) -> str:
+    """Return how a method works in a run of several processes; nothing of other components."""
+    if kind not in ("strategies", "plugins"):
+        return ""
+    how = vars(component).get("distributed")
+    where = "[In several processes](../../how-to/several_processes.md)"
+    return f"{where}: {how}." if how else "In a single process alone."
 
 
 def upstream_names(registry: registries.ComponentRegistry) -> list[str]:

@@ -95,9 +95,7 @@ def device_of(name: str) -> str:
     if name == "auto" and not present:
         return "cpu"
     if not present:
-        raise ConfigError(
-            f"--device {name}: this machine has no GPU for PyTorch. Use --device cpu."
-        )
+        raise ConfigError(f"--device {name}: no GPU for PyTorch here. Use --device cpu.")
     if local >= present:
         raise ConfigError(
             f"--device {name}: this machine has {present} GPU(s) for {local + 1} processes or "

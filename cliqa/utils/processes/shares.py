@@ -121,7 +121,7 @@ def summed(tensors: Tensors) -> Tensors:
     if size() == 1:
         return tensors
     if isinstance(tensors, Tensor):
-        return _summed([tensors])[0]  # type: ignore[return-value]
+        return _summed([tensors])[0]
     return dict(zip(tensors, _summed(list(tensors.values())), strict=True))
 
 

@@ -15,7 +15,7 @@ from tests.processes import in_processes, variables
 
 
 @pytest.fixture
-def started_as(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+def started_as(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a function that sets what ``torchrun`` sets; without some of it."""
 
     def set_all(rank: int, count: int, *lacking: str) -> None:
@@ -23,7 +23,7 @@ def started_as(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]
             if name not in lacking:
                 monkeypatch.setenv(name, value)
 
-    yield set_all
+    return set_all
 
 
 def test_a_single_process_is_the_main_one() -> None:
@@ -53,9 +53,9 @@ def test_each_knows_its_number_and_has_the_main_ones_word() -> None:
 def test_half_an_environment_is_refused(lacking: str, started_as: Callable[..., None]) -> None:
     started_as(1, 2, lacking)
     os.environ.pop(lacking, None)
-    with pytest.raises(ConfigError, match=rf"{lacking} not\. Start the processes with torchrun"):
-        with group.joined("cpu"):
-            pass
+    message = rf"{lacking} not\. Start the processes with torchrun"
+    with pytest.raises(ConfigError, match=message), group.joined("cpu"):
+        pass
 
 
 def test_each_has_a_gpu_of_its_own(
@@ -76,7 +76,7 @@ def test_each_has_a_gpu_of_its_own(
         group.device_of("auto")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert group.device_of("auto") == "cpu"
-    with pytest.raises(ConfigError, match=r"no GPU for PyTorch\. Use --device cpu"):
+    with pytest.raises(ConfigError, match=r"no GPU for PyTorch here\. Use --device cpu"):
         group.device_of("cuda")
 
 

@@ -33,7 +33,7 @@ def test_it_computes_over_the_whole_batch(kind: str, count: int) -> None:
 
     def ends(split: bool) -> dict[str, torch.Tensor]:
         own = copy.deepcopy(layer)
-        found = {}
+        found: dict[str, torch.Tensor] = {}
         for place, batch in enumerate(batches):
             inputs = (batch[list(own_share(count))] if split else batch).clone().requires_grad_()
             if split:

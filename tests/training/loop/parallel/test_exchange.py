@@ -24,7 +24,8 @@ class Heads(nn.Module):
 
 def test_gradients_are_means_and_unused_weights_have_none() -> None:
     def work() -> dict[str, Any]:
-        model, exchange = Heads(), Exchange(0)
+        model: Any = Heads()
+        exchange = Exchange(0)
         exchange.start(model)
         first = model.heads[0].weight
         same = first.detach().clone()
@@ -79,11 +80,13 @@ def test_dropout_differs_between_processes_and_nothing_else_does() -> None:
 
 def test_statistics_of_their_own_are_the_main_ones_after_an_epoch() -> None:
     def work() -> list[float]:
-        model, exchange = Heads(), Exchange(0, share_statistics=False)
+        model: Any = Heads()
+        exchange = Exchange(0, share_statistics=False)
         exchange.start(model)
         model.norm.running_mean.fill_(float(rank() + 5))
         exchange.agree(model)
-        return model.norm.running_mean.tolist()
+        found: list[float] = model.norm.running_mean.tolist()
+        return found
 
     assert in_processes(2, work) == [[5.0] * 3] * 2
 
