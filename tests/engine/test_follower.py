@@ -30,7 +30,7 @@ def quick(tiny_config: Config, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.setattr("cliqa.engine.train.draw_run", lambda _: [])
     section = tiny_config["cl_strategy"]
     section.pop("mem_size")
-    section |= {"type": "EWC", "strength": 1.0, "train_epochs": 2}
+    section |= {"type": "EWC", "strength": 1.0, "train_epochs": 2, "keep_best": True}
     return tiny_config
 
 

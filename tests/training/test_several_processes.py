@@ -195,12 +195,47 @@ CLASSES: dict[str, dict[str, Any]] = {
     "gate": {"type": "TaskSpecificParts", "inference": "gate"},
     "kmeans": {"type": "TaskSpecificParts", "inference": "gate", "gate": "kmeans"},
     "multi_head": {"type": "MultiHead", "inference": "gate"},
+    "l2p": {"type": "L2P"},
+    "dual_prompt": {"type": "DualPrompt"},
+    "coda_prompt": {"type": "CODAPrompt"},
+    "text_replay": {"type": "TextReplay", "mem_size": 12},
     "ridge": {"type": "StreamingRidge", "train_epochs": 1, "standardize": "first"},
     "nearest_class_mean": {"type": "NearestClassMean", "train_epochs": 1},
-    "chosen": {"type": "Naive", "keep_best": True, "patience": 1, "accumulate": 2},
+    "accumulated": {"type": "Naive", "accumulate": 2},
     "shorter": {"type": "Naive", "train_mb_size": 23},  # the last batch is one sample
 }
 HEADS = {"ridge": "RidgeHead", "nearest_class_mean": "PrototypeHead"}
+ARCH = {"embed_dims": 16, "num_layers": 2, "num_heads": 2, "feedforward_channels": 32}
+VIT = {"type": "VisionTransformer", "arch": ARCH, "img_size": 28, "patch_size": 7, "in_channels": 1}
+MODELS: dict[str, dict[str, Any]] = {
+    "l2p": {"type": "PromptedTransformer", "pool_size": 4, "length": 2, "top_k": 2},
+    "dual_prompt": {
+        "type": "DualPromptTransformer",
+        "experiences": 5,
+        "general_blocks": [0],
+        "expert_blocks": [1],
+        "expert_length": 2,
+    },
+    "coda_prompt": {
+        "type": "CODAPromptTransformer",
+        "experiences": 5,
+        "pool_size": 10,
+        "blocks": [0, 1],
+        "length": 4,
+    },
+}
+
+
+def text_model(backbone: dict[str, Any]) -> dict[str, Any]:
+    """Return a model of images and texts."""
+    return {
+        "type": "ImageTextModel",
+        "backbone": backbone,
+        "text_encoder": {"type": "TextTransformer", "dim": 8, "layers": 1, "heads": 2},
+        "texts": "fashion_mnist",
+        "in_channels": 8,
+        "width": 8,
+    }
 
 
 def in_float64(module: Any) -> None:  # noqa: ANN401
@@ -232,7 +267,14 @@ def learnt_classes(fashion_root: Path) -> Callable[[int], list[dict[str, Any]]]:
     def config_of(method: str) -> dict[str, Any]:
         config = copy.deepcopy(base)
         config["cl_strategy"] |= CLASSES[method]
-        config["model"]["head"]["type"] = HEADS.get(method, "LinearClsHead")
+        model = config["model"]
+        model["head"]["type"] = HEADS.get(method, "LinearClsHead")
+        if method in MODELS:
+            head = {**model["head"], "in_channels": 16}
+            backbone = {**MODELS[method], "backbone": VIT}
+            config["model"] = {"type": "ImageClassifier", "backbone": backbone, "head": head}
+        if method == "text_replay":
+            config["model"] = text_model(model["backbone"])
         return config
 
     @cache
