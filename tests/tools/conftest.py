@@ -11,7 +11,7 @@ import pytest
 
 from cliqa.config.load import load_config
 from cliqa.engine.train import train
-from cliqa.studies.processes import Command
+from cliqa.studies.backends.commands import Command
 from tests.forks import Fork
 
 
@@ -42,4 +42,4 @@ def start(command: Command, variables: Mapping[str, str]) -> Fork:
 def forked_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a study start its runs in copies of this process: five seconds less each."""
     if hasattr(os, "fork"):
-        monkeypatch.setattr("cliqa.studies.processes._start", start)
+        monkeypatch.setattr("cliqa.studies.backends.local._start", start)
