@@ -17,6 +17,10 @@ TOKEN = ".driver"
 """The file in the study's folder that marks the driver's: it is gone, or another's, at the end."""
 
 
+CARRIED = (*("CLIQA_", "CUBLAS_", "HF_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON", "TORCH", "WANDB_"),)
+"""How the variables begin that runs on other nodes get from here."""
+
+
 @dataclass(frozen=True)
 class Job:
     """All that a node must know of a run, as plain values.
@@ -51,7 +55,12 @@ class Job:
 
     @classmethod
     def of(
-        cls, command: Command, out: Path, token: str, variables: Mapping[str, str], storage: str
+        cls,
+        command: Command,
+        out: Path,
+        token: str,
+        variables: Mapping[str, str],
+        storage: str = "",
     ) -> Job:
         """Return the job of a command."""
         return cls(
@@ -90,3 +99,16 @@ def read_token(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError:
         return ""
+
+
+def carried(cpus: int) -> dict[str, str]:
+    """Return the variables of a run: some of this process's, and its number of threads."""
+    own = {name: value for name, value in os.environ.items() if name.startswith(CARRIED)}
+    return {"OMP_NUM_THREADS": str(cpus), **own}
+
+
+def add_error(log: Path, reason: str) -> None:
+    """Add the reason of a failure to the output of a run."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"error: {reason}\n")

@@ -12,6 +12,7 @@ from cliqa.utils.io import replace_by_link
 COPY = 10.0
 """The least seconds between two copies to the storage."""
 
+
 class Copying:
     """Copies a run's folder to the storage whenever its checkpoint has changed."""
 

@@ -17,7 +17,7 @@ from typing import Any
 from cliqa.deploy.libraries import library
 from cliqa.studies.backends import board, ray_task
 from cliqa.studies.backends.commands import Command, OnEnd
-from cliqa.studies.backends.jobs import Job, driver_token
+from cliqa.studies.backends.jobs import Job, add_error, carried, driver_token
 from cliqa.studies.backends.kept_runs import bring, take
 from cliqa.studies.backends.ray_tasks import RETRIES, Tasks
 from cliqa.studies.backends.storage import Storage
@@ -31,9 +31,6 @@ CONNECT = 10.0
 
 STORE = 100 * 2**20
 """Bytes of Ray's object store on this machine: runs exchange files, not objects."""
-
-CARRIED = (*("CLIQA_", "CUBLAS_", "HF_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON", "TORCH", "WANDB_"),)
-"""How the variables begin that runs on other nodes get from here."""
 
 
 @dataclass(frozen=True)
@@ -231,16 +228,3 @@ class RayTasks:
                 on_end(place, outcome["status"])
 
             tasks.run([command.name for command in commands], start, ended)
-
-
-def carried(cpus: int) -> dict[str, str]:
-    """Return the variables of a run: some of this process's, and its number of threads."""
-    own = {name: value for name, value in os.environ.items() if name.startswith(CARRIED)}
-    return {"OMP_NUM_THREADS": str(cpus), **own}
-
-
-def add_error(log: Path, reason: str) -> None:
-    """Add the reason of a failure to the output of a run."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as file:
-        file.write(f"error: {reason}\n")

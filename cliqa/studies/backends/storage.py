@@ -126,13 +126,15 @@ class Storage:
         """
         root = f"{self._root}/{place}"
         files = self._newest(root)
-        for name in sorted(files or {}, key=lambda name: (name == LAST, name)):
+        if files is None:
+            return False
+        for name in sorted(files, key=lambda name: (name == LAST, name)):
             self._fetch_file(f"{root}/content", files[name], folder / name)
-        return bool(files)
+        return True
 
     def holds(self, place: str) -> bool:
         """Return whether a place has a whole state."""
-        return bool(self._newest(f"{self._root}/{place}"))
+        return self._newest(f"{self._root}/{place}") is not None
 
     def keep_log(self, place: str, log: Path) -> None:
         """Copy the output of a run beside its state."""
@@ -142,7 +144,9 @@ class Storage:
     def fetch_log(self, place: str, log: Path) -> None:
         """Write the output of a run, if there is any, to a file."""
         with suppress(FileNotFoundError):
-            write_text(log, self._read(f"{self._root}/{place}/output.log").decode("utf-8", "replace"))
+            write_text(
+                log, self._read(f"{self._root}/{place}/output.log").decode("utf-8", "replace")
+            )
 
     def _store(self, path: Path, root: str, known: dict[str, int]) -> dict[str, Any]:
         """Copy a file under its sum, unless it is there; return how a manifest describes it."""
