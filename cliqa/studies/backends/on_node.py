@@ -183,7 +183,8 @@ def _appears(path: Path, content: str) -> bool:
 def progress_of(folder: Path) -> str:
     """Return how far a run is, from the last row that it has written; "" before that."""
     try:
-        with (folder / "metrics.jsonl").open("rb") as file:
+        path = folder / "metrics.jsonl"
+        with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 8192))
             row = json.loads(file.read().splitlines()[-1])

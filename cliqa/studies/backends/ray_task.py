@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 
@@ -26,12 +27,14 @@ def run_task(root: str, job: dict[str, Any], board: Any, place: int) -> dict[str
     from cliqa.studies.backends.on_node import Job, RunOnNode  # noqa: PLC0415  found only now
 
     node = ray.get_runtime_context().get_node_id()
-    attempt = ray.get(board.begin.remote(place, f"{socket.gethostname()}-{node[:6]}"))
-    if not attempt:
-        return {"status": 1, "refused": "", "again": False}
-    own = Job(**{**job, "owner": f"{job['token']}-{attempt}"})
+    with ThreadPoolExecutor(1) as calls:  # a task that waits itself lends its processor to others
 
-    def tell(note: str) -> bool:
-        return bool(ray.get(board.tell.remote(place, attempt, note)))
+        def ask(question: Any, *given: Any) -> Any:  # noqa: ANN401
+            return calls.submit(lambda: ray.get(question.remote(*given))).result()
 
-    return {**RunOnNode(own, tell).run(), "again": True}
+        attempt = ask(board.begin, place, f"{socket.gethostname()}-{node[:6]}")
+        if not attempt:
+            return {"status": 1, "refused": "", "again": False}
+        own = Job(**{**job, "owner": f"{job['token']}-{attempt}"})
+        run = RunOnNode(own, lambda note: bool(ask(board.tell, place, attempt, note)))
+        return {**run.run(), "again": True}
