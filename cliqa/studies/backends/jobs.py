@@ -107,6 +107,13 @@ def carried(cpus: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(cpus), **own}
 
 
+def look_again(folder: Path) -> None:
+    """Let a network drive ask its server what a folder holds now that another node has written."""
+    for path in (folder.parent, folder, folder / "checkpoints"):
+        with contextlib.suppress(OSError):
+            os.listdir(path)
+
+
 def add_error(log: Path, reason: str) -> None:
     """Add the reason of a failure to the output of a run."""
     log.parent.mkdir(parents=True, exist_ok=True)

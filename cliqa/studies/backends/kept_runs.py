@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from cliqa.studies.backends.jobs import Job
@@ -26,9 +27,10 @@ class Copying:
         """Copy what is new; return whether another attempt owns the run now."""
         now = self._checkpoint()
         if now != self._seen and time.monotonic() - self._copied >= COPY:
-            self._seen = now
-            self.finish()
             self._copied = time.monotonic()
+            with suppress(OSError):  # the storage does not answer: later again
+                self.finish()
+                self._seen = now
         return self._lost
 
     def finish(self) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 from cliqa.deploy.libraries import library
 from cliqa.studies.backends import board, ray_task
 from cliqa.studies.backends.commands import Command, OnEnd
-from cliqa.studies.backends.jobs import Job, add_error, carried, driver_token
+from cliqa.studies.backends.jobs import Job, add_error, carried, driver_token, look_again
 from cliqa.studies.backends.kept_runs import bring, take
 from cliqa.studies.backends.ray_tasks import RETRIES, Tasks
 from cliqa.studies.backends.storage import Storage
@@ -75,7 +75,7 @@ def connected(wanted: Cluster, out: Path) -> Iterator[RayTasks]:
             gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
         check_resources(nodes, gpus, wanted.cpus)
         fit = sum(_fits(node, gpus, wanted.cpus) for node in nodes)
-        logger.info("Ray: %d nodes, room for %d runs at a time", len(nodes), fit)
+        logger.info("Ray: nodes: %d, room for runs at a time: %d", len(nodes), fit)
         yield RayTasks(ray, out, gpus, wanted.cpus, wanted.jobs, storage, parallel=fit)
 
 
@@ -222,6 +222,7 @@ class RayTasks:
                     raise ConfigError(f"{command.name}: {outcome['refused']}")
                 if storage is not None:
                     take(storage, jobs[place])
+                look_again(Path(jobs[place].folder))
                 reason = outcome.get("reason", "")
                 if reason:
                     add_error(command.log, reason)

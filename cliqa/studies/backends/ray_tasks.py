@@ -78,7 +78,8 @@ class Tasks:
             try:
                 outcome = self._ray.get(task)
             except self._ray.exceptions.RayError as error:
-                reason = f"Ray gave the run up: {type(error).__name__}: {first_line(error)}"
+                cause = getattr(error, "cause", None) or error
+                reason = f"Ray gave the run up: {type(cause).__name__}: {first_line(cause)}"
                 outcome = {"status": 1, "refused": "", "reason": reason, "again": True}
             if not outcome["again"]:
                 outcome["reason"] = f"its node or worker was lost {RETRIES + 1} times"

@@ -20,7 +20,7 @@ import cliqa
 from cliqa.deploy.libraries import library
 from cliqa.engine.interrupts import Interrupted
 from cliqa.studies.backends.commands import GRACE, RESUME, Command, OnEnd, noted_signals
-from cliqa.studies.backends.jobs import TOKEN, Job, add_error, carried, driver_token
+from cliqa.studies.backends.jobs import TOKEN, Job, add_error, carried, driver_token, look_again
 from cliqa.studies.backends.live_table import LiveTable
 from cliqa.studies.backends.slurm_run import FOLDER, SlurmRun, outcome_of, reports_of
 from cliqa.utils.errors import ConfigError, first_line
@@ -129,6 +129,7 @@ class SlurmJobs:
                             shown.end(place)
                             if outcome["refused"]:
                                 raise ConfigError(f"{commands[place].name}: {outcome['refused']}")
+                            look_again(Path(jobs[place].folder))
                             on_end(place, outcome["status"])
                         shown.show(reports_of(jobs))
                         time.sleep(LOOK if running else 0)
@@ -139,8 +140,20 @@ class SlurmJobs:
 
     @staticmethod
     def _submit(executor: Any, job: Job) -> Any:  # noqa: ANN401  of submitit
+        """Submit a job.
+
+        Raises:
+            ConfigError: SLURM does not take it.
+        """
         with _package_on_path():
-            return executor.submit(SlurmRun(job.to_dict()))
+            try:
+                return executor.submit(SlurmRun(job.to_dict()))
+            except Exception as error:
+                if type(error).__name__ != "FailedJobError":
+                    raise
+                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+                told = next((line for line in lines if line.startswith("sbatch:")), lines[-1])
+                raise ConfigError(f"--slurm: the job was not accepted: {told}") from error
 
     def _executor(self) -> Any:  # noqa: ANN401  of submitit
         """Return submitit's executor.

@@ -114,3 +114,26 @@ def test_a_wrong_parameter_of_submitit_is_told(out: Path) -> None:
     backend._parameters["cpus_per_task"] = "many"
     with pytest.raises(ConfigError, match="--slurm: "):
         backend.run([command(out, "a")], lambda *_: None)
+
+
+def test_slurm_gets_what_a_run_asks_for_and_its_refusal_is_told(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("submitit")
+    programs = Path("bin").resolve()
+    programs.mkdir()
+    refusal = "sbatch: error: invalid partition specified: gpu"
+    for name in ("sbatch", "srun", "sacct"):
+        (programs / name).write_text(
+            f'#!/bin/sh\ncat "$1" > {programs}/got\necho "{refusal}" >&2; exit 1\n'
+        )
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    asked = {"partition": "gpu", "time": "1:30:00", "account": "iqa"}
+    backend = SlurmJobs(Slurm(asked, gpus=1, cpus=4), out)
+    with pytest.raises(ConfigError, match=rf"--slurm: the job was not accepted: {refusal}"):
+        backend.run([command(out, "a")], lambda *_: None)
+    lines = (programs / "got").read_text().splitlines()
+    for wanted in ("partition=gpu", "time=90", "account=iqa", "gpus-per-node=1", "cpus-per-task=4"):
+        assert f"#SBATCH --{wanted}" in lines
+    assert (out / TOKEN).exists() is False
