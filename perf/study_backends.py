@@ -1,8 +1,8 @@
 """What Ray adds to a study on one machine: ``python perf/study_backends.py``.
 
 Six runs, each of which computes for a second, two at a time: as processes of this machine, and as
-tasks of a Ray that is started here and ended again. The difference is what Ray costs, however long
-the runs are. The CPU time is that of this process and of all that descend from it.
+tasks of a Ray that is started here and ended again. The difference is what Ray costs. The CPU
+time is that of this process and of all that descend from it.
 """
 
 from __future__ import annotations

@@ -129,12 +129,22 @@ def _connection(ray: Any, address: str | None) -> Iterator[None]:  # noqa: ANN40
         except Exception as error:
             raise ConfigError(
                 f"--address {address}: no connection to a cluster ({first_line(error)}). Start one "
-                "(ray start --head), or leave --address out to start one here."
+                "(ray start --head), or leave --address out to start one here. If it asks for a "
+                "token, set RAY_AUTH_MODE=token."
             ) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _noted_address() -> str:
+    """Return the address that ``ray start`` has noted on this machine, "" if there is none."""
+    root = Path(os.environ.get("RAY_TMPDIR", "/tmp"))
+    try:
+        return (root / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def check_address(address: str) -> None:
@@ -143,10 +153,11 @@ def check_address(address: str) -> None:
     Raises:
         ConfigError: It is none, or nothing answers.
     """
-    if address == "auto":
+    known = _noted_address() if address == "auto" else address
+    if not known:
         return
-    host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdecimal():
+    host, _, port = known.rpartition(":")
+    if "://" in known or not host or not port.isdecimal():
         raise ConfigError(
             f"--address {address}: expected HOST:PORT as ray start --head prints it, or auto. The "
             "study itself must be started on a node of the cluster."

@@ -201,13 +201,20 @@ def test_what_no_node_has_is_refused(gpus: float, cpus: int, message: str | None
         check_resources(nodes, gpus, cpus)
 
 
-def test_addresses_at_which_nothing_answers() -> None:
+def test_addresses_at_which_nothing_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    check_address("auto")  # Ray says that there is none
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"--address 127.0.0.1:{port}: nothing answers"):
             check_address(f"127.0.0.1:{port}")
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{port}")
+        with pytest.raises(ConfigError, match="--address auto: nothing answers there"):
+            check_address("auto")
     for address in ("ray://head:10001", "head", "head:x"):
         with pytest.raises(ConfigError, match=r"expected HOST:PORT as ray start --head prints it"):
             check_address(address)
-    check_address("auto")
