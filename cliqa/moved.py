@@ -52,6 +52,7 @@ MOVED = {
         "cliqa.inference.predict cliqa.inference.scores cliqa.datasets.image_listing"
     ),
     "cliqa.engine.study": "cliqa.studies.study",
+    "cliqa.studies.processes": "cliqa.studies.backends.commands cliqa.studies.backends.local",
     "cliqa.training.task_strategy": "cliqa.training.own_loop.strategies",
     "cliqa.training.templates": "cliqa.training.loop.template",
 }

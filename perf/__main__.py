@@ -33,6 +33,7 @@ COMMANDS = {
     "crops_resized": "perf/evaluation_crops.py --models mobilenet_v3_small resnet18 --images 2 "
     "--resize 384 512",
     "crops_hyperiqa": "perf/evaluation_crops.py --models hyperiqa --images 1",
+    "study_backends": "perf/study_backends.py",
 }
 """By name, the scripts with their arguments."""
 

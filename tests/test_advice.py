@@ -44,6 +44,11 @@ REVIEWED = {
     "enable": "of auto_scale_lr",
     "auto_scale_lr.enable": "of auto_scale_lr",
     "keep_ratio": "of mmcv's Resize, in a message about its config",
+    "partition": "of sbatch",
+    "gpus_per_node": "of sbatch",
+    "time": "of sbatch",
+    "executor": "of --slurm",
+    "RAY_AUTH_MODE": "Ray's variable",
     "takes_chunks": "an attribute that the author of a strategy sets",
 }
 """Words before a ``=`` that are no key of ours, and what they are."""
@@ -53,6 +58,7 @@ REVIEWED_OPTIONS = {
     "--shm-size": "docker's",
     "--logdir": "TensorBoard's",
     "--append": "WandB's",
+    "--head": "of ray start",
 }
 """Options of other programs."""
 

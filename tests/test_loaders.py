@@ -246,9 +246,21 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Processes of our own: git in the package's folder, and train_config.py of a study.": (
         "cliqa/engine/work_dir/artifacts.py::_git_revision subprocess.run",
-        "cliqa/studies/processes.py::_Running subprocess.Popen",
-        "cliqa/studies/processes.py::_end subprocess.Popen",
-        "cliqa/studies/processes.py::_start subprocess.Popen",
+        "cliqa/studies/backends/local.py::_Running subprocess.Popen",
+        "cliqa/studies/backends/local.py::_end subprocess.Popen",
+        "cliqa/studies/backends/local.py::_start subprocess.Popen",
+        "cliqa/studies/backends/on_node.py::RunOnNode.__init__ subprocess.Popen",
+        "cliqa/studies/backends/on_node.py::RunOnNode.end subprocess.TimeoutExpired",
+        "cliqa/studies/backends/on_node.py::_start subprocess.Popen",
+        "cliqa/studies/backends/with_parent.py::main ctypes.CDLL",
+        "cliqa/studies/backends/with_parent.py::main os.execv",
+    ),
+    "A study on several machines: their names, and whether the address that the user gave answers; "
+    "nothing is read from it.": (
+        "cliqa/studies/backends/on_node.py::RunOnNode.run socket.gethostname",
+        "cliqa/studies/backends/ray.py::check_address socket.create_connection",
+        "cliqa/studies/backends/ray_task.py::run_task socket.gethostname",
+        "cliqa/studies/backends/slurm_run.py::Report._write socket.gethostname",
     ),
     "Archives: sizes are checked before anything is unpacked, and checksums compared.": (
         "cliqa/datasets/classes/fashion_mnist.py::read_idx gzip.open",

@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cliqa.config.trust import trusting
-from cliqa.utils.arguments import STUDY, add_arguments, check_at_least
+from cliqa.studies.backends.options import BackendOptions
+from cliqa.utils.arguments import STUDY, add_arguments
 from cliqa.utils.cli import command, print_error, run_entry_point
 from cliqa.utils.paths import check_output_folder
 
@@ -52,7 +53,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @command(parse_args, trusting)
 def main(args: argparse.Namespace) -> int:
     """Run the study, write and print its table; the status is 1 if a run has failed."""
-    check_at_least(1, "--jobs", args.jobs)
+    options = BackendOptions.of(args)
     check_output_folder(args.out)
     from cliqa.evaluation.records.study_tables import label_table  # noqa: PLC0415
     from cliqa.studies.study import (  # noqa: PLC0415  --help is fast
@@ -61,9 +62,7 @@ def main(args: argparse.Namespace) -> int:
         run_study,
         write_label_study,
     )
-    from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
-    resolve_device(args.device)
     plans = plan_label_study(
         args.baseline,
         args.pretrained,
@@ -74,17 +73,18 @@ def main(args: argparse.Namespace) -> int:
         args.pretraining,
     )
     labels = labels_of([Path(f).stem for f in (args.baseline, args.pretrained)], args.labels)
-    failures = [
-        failure
-        for plan in plans.values()
-        for failure in run_study(
-            plan,
-            ROOT / "train_config.py",
-            jobs=args.jobs,
-            device=args.device,
-            allow_changed_data=args.allow_changed_data,
-        )
-    ]
+    with options.opened(args.out) as backend:
+        failures = [
+            failure
+            for plan in plans.values()
+            for failure in run_study(
+                plan,
+                ROOT / "train_config.py",
+                backend,
+                device=args.device,
+                allow_changed_data=args.allow_changed_data,
+            )
+        ]
     for failure in failures:
         print_error(f"failed: {failure}")
     study, files = write_label_study(plans, args.out, labels, [args.format])

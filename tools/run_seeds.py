@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cliqa.config.trust import trusting
-from cliqa.utils.arguments import STUDY, add_arguments, check_at_least
+from cliqa.studies.backends.options import BackendOptions
+from cliqa.utils.arguments import STUDY, add_arguments
 from cliqa.utils.cli import command, print_error, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_folder
@@ -65,7 +66,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @command(parse_args, trusting)
 def main(args: argparse.Namespace) -> int:
     """Run a study, write and print its table; the status is 1 if a run has failed."""
-    check_at_least(1, "--jobs", args.jobs)
+    options = BackendOptions.of(args)
     check_output_folder(args.out)
     if args.no_bracket and (args.naive or args.joint):
         raise ConfigError("--no-bracket and --naive or --joint contradict each other.")
@@ -76,9 +77,7 @@ def main(args: argparse.Namespace) -> int:
     from cliqa.studies.bracket import Bracket  # noqa: PLC0415
     from cliqa.studies.plan import plan_study  # noqa: PLC0415
     from cliqa.studies.study import labels_of, run_study, write_study  # noqa: PLC0415
-    from cliqa.utils.device import resolve_device  # noqa: PLC0415
 
-    resolve_device(args.device)
     load = partial(load_config, args.configs[0])
     plan = plan_study(
         args.configs,
@@ -91,13 +90,14 @@ def main(args: argparse.Namespace) -> int:
         pretraining=args.pretraining,
     )
     labels = labels_of(plan.names, args.labels, bounds=plan.bounds)
-    failures = run_study(
-        plan,
-        ROOT / "train_config.py",
-        jobs=args.jobs,
-        device=args.device,
-        allow_changed_data=args.allow_changed_data,
-    )
+    with options.opened(args.out) as backend:
+        failures = run_study(
+            plan,
+            ROOT / "train_config.py",
+            backend,
+            device=args.device,
+            allow_changed_data=args.allow_changed_data,
+        )
     if any(run.is_finished() for run in plan.runs):
         study, files = write_study(plan, labels, [args.format])
         print(study_report(study, args.format))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cliqa.config.trust import trusting
-from cliqa.utils.arguments import add_arguments, check_at_least
+from cliqa.studies.backends.options import BackendOptions
+from cliqa.utils.arguments import BACKEND, add_arguments, check_at_least
 from cliqa.utils.cli import command, run_entry_point
 from cliqa.utils.paths import check_output_folder
 
@@ -46,7 +48,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--sampler-seed", type=int, default=0, metavar="S", help="default: 0")
     parser.add_argument("--out", type=Path, help="default: work_dirs/tune_<config name>")
-    add_arguments(parser, "--seeds", "--jobs", "--device", "--data", "--allow-changed-data")
+    add_arguments(parser, "--seeds", *BACKEND, "--device", "--data", "--allow-changed-data")
     add_arguments(parser, "--cfg-options", "--trust", "--format")
     parser.set_defaults(seeds=[0])
     return parser.parse_args(argv)
@@ -56,7 +58,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> int:
     """Tune, write and print the table; the status is 1 if no trial has finished."""
     check_at_least(1, "--trials", args.trials)
-    check_at_least(1, "--jobs", args.jobs)
+    options = BackendOptions.of(args)
     check_output_folder(args.out)
     from cliqa.api.validation import validated  # noqa: PLC0415
     from cliqa.config.load import load_config  # noqa: PLC0415  --help is fast
@@ -79,16 +81,17 @@ def main(args: argparse.Namespace) -> int:
         experiences=args.experiences,
         options=tuple(data_options(args.data, load, args.cfg_options)),
         seed=args.sampler_seed,
-        jobs=args.jobs,
         prune=args.prune,
     )
-    trials = tune(
-        tuning,
-        ROOT / "train_config.py",
-        lambda run: validated(run.folder, args.experiences, device, args.allow_changed_data),
-        device=args.device,
-        allow_changed_data=args.allow_changed_data,
-    )
+    with options.opened(tuning.out) as backend:
+        trials = tune(
+            replace(tuning, jobs=backend.parallel),
+            ROOT / "train_config.py",
+            lambda run: validated(run.folder, args.experiences, device, args.allow_changed_data),
+            backend,
+            device=args.device,
+            allow_changed_data=args.allow_changed_data,
+        )
     print(render(trial_table(tuning, trials), args.format))
     best, files = write_tuning(tuning, trials, [args.format])
     print(f"best: {' '.join(as_options(best.values))}")

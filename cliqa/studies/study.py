@@ -21,10 +21,11 @@ from cliqa.evaluation.records.study import LabelStudy, Study, build_label_study,
 from cliqa.evaluation.records.study_deployed import add_deployed, read_deployments
 from cliqa.evaluation.records.study_tables import label_table, study_report
 from cliqa.evaluation.records.table_styles import SUFFIXES, Style
+from cliqa.studies.backends.commands import Backend, Command
+from cliqa.studies.backends.local import Local
 from cliqa.studies.bracket import Bracket
 from cliqa.studies.plan import Plan, plan_study
 from cliqa.studies.planned_run import PlannedRun, check_starts, check_study_data
-from cliqa.studies.processes import Command, run_commands
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json, write_text
 from cliqa.utils.logging import get_logger
@@ -50,17 +51,17 @@ class Failure:
 def run_study(
     plan: Plan,
     script: Path,
+    backend: Backend | None = None,
     *,
-    jobs: int = 1,
     device: str = "auto",
     allow_changed_data: bool = False,
 ) -> list[Failure]:
-    """Run what has not finished yet, `jobs` runs at a time; a run that was stopped is resumed.
+    """Run what has not finished yet; a run that was stopped is resumed.
 
     Args:
         plan: The runs.
         script: ``train_config.py``.
-        jobs: How many run at a time; they share the processors equally.
+        backend: Where they run; by default here, one after the other.
         device: Where they train.
         allow_changed_data: Keep and resume runs although their data have changed; the plan's notes
             list the changes.
@@ -71,36 +72,35 @@ def run_study(
     Raises:
         CheckpointError: The data of a finished run have changed.
         DatasetError: The data of the runs to come are wrong or missing.
-        ConfigError: `jobs` is below 1, or a run's folder belongs to another config.
+        ConfigError: A run's folder belongs to another config.
         ArtifactError: Another study is running in the folder.
         Interrupted: SIGINT or SIGTERM came; every process has ended, and the next call continues.
     """
-    if jobs < 1:
-        raise ConfigError(f"--jobs {jobs}: must be at least 1.")
     finished = [run for run in plan.runs if run.is_finished()]
     check_starts(run for run in plan.runs if run not in finished)
     plan.notes[:] = check_study_data(finished, allow_changed_data)
     for run in {run.file: run for run in plan.runs if run not in finished}.values():
         check_data(run.config)
     # a mistake leaves no folder behind
+    backend = backend or Local()
     with only_one(plan.out, "study"):
         waiting = [run for run in plan.runs if not run.is_finished()]
         needed = [run.before for run in waiting if run.before is not None]
         first = [run for run in plan.first if run in needed and not run.is_finished()]
         more = ("--device", device, *([OPTION] if allow_changed_data else []))
-        failures = _run(first, script, jobs, more, "pretrainings") if first else []
+        failures = _run(first, script, backend, more, "pretrainings") if first else []
         failed = [failure.run for failure in failures]
         ready = [run for run in waiting if run.before not in failed]
         kept = len(plan.runs) - len(waiting)
         if kept:
             logger.info("%d of %d runs have finished before and are kept", kept, len(plan.runs))
-        return failures + _run(ready, script, jobs, more, "runs", kept)
+        return failures + _run(ready, script, backend, more, "runs", kept)
 
 
 def _run(
     waiting: Sequence[PlannedRun],
     script: Path,
-    jobs: int,
+    backend: Backend,
     more: Sequence[str],
     what: str,
     kept: int = 0,
@@ -122,7 +122,7 @@ def _run(
             logger.info("%s", message)
             bar.update()
 
-        run_commands([command_of(run, script, more) for run in waiting], jobs, on_end)
+        backend.run([command_of(run, script, more) for run in waiting], on_end)
     return failures
 
 
@@ -134,12 +134,13 @@ def command_of(run: PlannedRun, script: Path, more: Sequence[str]) -> Command:
         arguments += ["--trust"]
     if run.options:
         arguments += ["--cfg-options", *run.options]
-    return Command(tuple(arguments), run.log)
+    needs = (run.before.encoder,) if run.before is not None else ()
+    return Command(tuple(arguments), run.log, str(run), run.folder, needs)
 
 
 def reason_of(log: Path, status: int) -> str:
     """Return the last line of a log that reports an error, else its last line."""
-    text = log.read_text(encoding="utf-8", errors="replace")
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     if status < 0:

@@ -11,8 +11,9 @@ from cliqa.deploy.libraries import library
 from cliqa.engine.streams import build_benchmark
 from cliqa.engine.work_dir.holding import only_one
 from cliqa.engine.work_dir.same_run import OPTION
+from cliqa.studies.backends.commands import Backend
+from cliqa.studies.backends.local import Local
 from cliqa.studies.planned_run import PlannedRun, check_starts, check_study_data
-from cliqa.studies.processes import run_commands
 from cliqa.studies.study import command_of, reason_of
 from cliqa.studies.tuning import Measure, Trial, Tuning, run_tuning
 from cliqa.studies.tuning_files import load_trials, save_trials
@@ -23,6 +24,7 @@ def tune(
     tuning: Tuning,
     script: Path,
     measure: Measure,
+    backend: Backend | None = None,
     *,
     device: str = "auto",
     allow_changed_data: bool = False,
@@ -33,7 +35,8 @@ def tune(
         tuning: What to do.
         script: ``train_config.py``.
         measure: Measures a run that has learnt the first experiences on their validation data.
-        device: Where the runs train.
+        backend: Where the runs are started; by default here, so many at a time as the tuning says.
+        device: Where they train.
         allow_changed_data: Go on although labels or images have changed since.
 
     Returns:
@@ -57,7 +60,7 @@ def tune(
     more = ["--device", device, "--stop-after", str(tuning.experiences)]
     more += [OPTION] if allow_changed_data else []
     with only_one(tuning.out, "tuning"):
-        train = partial(_train, script=script, jobs=tuning.jobs, more=more)
+        train = partial(_train, script=script, backend=backend or Local(tuning.jobs), more=more)
         run_tuning(tuning, trials, train, measure, partial(save_trials, tuning))
     return trials
 
@@ -86,7 +89,7 @@ def check_validation(tuning: Tuning) -> None:
 
 
 def _train(
-    runs: Sequence[PlannedRun], *, script: Path, jobs: int, more: Sequence[str]
+    runs: Sequence[PlannedRun], *, script: Path, backend: Backend, more: Sequence[str]
 ) -> dict[Path, str]:
     """Train runs as processes, and return by their folder why some failed."""
     failed: dict[Path, str] = {}
@@ -95,5 +98,5 @@ def _train(
         if status:
             failed[runs[place].folder] = reason_of(runs[place].log, status)
 
-    run_commands([command_of(run, script, more) for run in runs], jobs, on_end)
+    backend.run([command_of(run, script, more) for run in runs], on_end)
     return failed

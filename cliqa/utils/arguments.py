@@ -61,7 +61,44 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "metavar": "S",
         "help": "default: 0 1 2",
     },
-    "--jobs": {"type": int, "default": 1, "help": "parallel runs (default: 1)"},
+    "--jobs": {
+        "type": int,
+        "metavar": "N",
+        "help": "runs at a time (default: 1; with --backend ray or submitit all that fit)",
+    },
+    "--backend": {
+        "default": "local",
+        "choices": ("local", "ray", "submitit"),
+        "help": "where the runs are started: as processes here (default), on a Ray cluster, or as "
+        "jobs of SLURM",
+    },
+    "--address": {
+        "metavar": "HOST:PORT",
+        "help": "of --backend ray: the cluster, or auto for this machine's (default: start one)",
+    },
+    "--gpus-per-run": {
+        "type": float,
+        "metavar": "G",
+        "help": "of --backend ray (fractions too; default: 1 where the cluster has GPUs) or "
+        "submitit",
+    },
+    "--cpus-per-run": {
+        "type": int,
+        "metavar": "N",
+        "help": "of --backend ray or submitit: processors, and threads, of each run (default: 1)",
+    },
+    "--storage": {
+        "metavar": "URL",
+        "help": "of --backend ray whose nodes share no file system: where runs are kept, "
+        "file:///mnt/x, s3://bucket/x",
+    },
+    "--slurm": {
+        "nargs": "+",
+        "action": "extend",
+        "metavar": "KEY=VALUE",
+        "help": "of --backend submitit: options of sbatch, e.g. partition=gpu time=240; "
+        "executor=local runs the jobs here",
+    },
     "--device": {
         "default": "auto",
         "help": "auto (default: the first GPU, else the CPU), cpu, cuda or cuda:N",
@@ -135,7 +172,13 @@ PROTOCOL = ("--crops", "--crop-size", "--resize")
 EXECUTION = ("--precision", "--compile")
 """The arguments of how a network is executed."""
 
-STUDY = ("--seeds", "--jobs", "--device", "--allow-changed-data", "--cfg-options", "--trust")
+BACKEND = (
+    *("--jobs", "--backend", "--address", "--gpus-per-run", "--cpus-per-run", "--storage"),
+    "--slurm",
+)
+"""The arguments of where a study's runs are started."""
+
+STUDY = ("--seeds", *BACKEND, "--device", "--allow-changed-data", "--cfg-options", "--trust")
 """The arguments of a study."""
 
 

@@ -57,6 +57,7 @@ class Phase:
     Attributes:
         done: Units done.
         note: The state of the work, e.g. ``"loss 0.0312"``.
+        rows: What follows its line in lines of their own, e.g. what runs where.
         bar: The bar on a terminal, if there is one.
     """
 
@@ -72,10 +73,9 @@ class Phase:
     ) -> None:
         self.title, self.total, self.unit = title, total, unit
         self.outlook, self.rate = outlook, rate
-        self.done, self.note = 0, ""
+        self.done, self.note, self.rows = 0, "", list[str]()
         self.bar: tqdm[Any] | None = None
-        self._wants_bar = bar
-        self._started = time.monotonic()
+        self._wants_bar, self._started = bar, time.monotonic()
 
     def begin(self) -> Phase:
         """Begin."""
@@ -176,7 +176,7 @@ class _Lines:
         if not phases:
             return ""
         added = [phase.outlook() for phase in reversed(phases) if phase.outlook is not None]
-        return "; ".join([phases[-1].line(), *filter(None, added)])
+        return "\n  ".join(["; ".join([phases[-1].line(), *filter(None, added)]), *phases[-1].rows])
 
     def _write(self, ended: threading.Event) -> None:
         while True:

@@ -15,6 +15,7 @@ import pytest
 
 from cliqa.config.load import dump_config
 from cliqa.engine.interrupts import Interrupted
+from cliqa.studies.backends.local import Local
 from cliqa.studies.plan import Plan, plan_study
 from cliqa.studies.study import finished_runs, run_study, write_study
 from cliqa.utils.errors import ArtifactError, ConfigError, EvaluationError
@@ -81,7 +82,7 @@ def started(tmp_path: Path) -> list[str]:
 
 
 def test_all_runs_and_the_table_of_them(plan: Plan, script: Path, tmp_path: Path) -> None:
-    assert run_study(plan, script, jobs=3, device="cpu") == []
+    assert run_study(plan, script, Local(3), device="cpu") == []
     assert started(tmp_path) == [
         f"{name} {seed} cpu auto" for name in ("x_joint", "x_l2", "x_naive") for seed in (0, 1)
     ]
@@ -101,7 +102,7 @@ def test_all_runs_and_the_table_of_them(plan: Plan, script: Path, tmp_path: Path
 def test_failures_stop_nobody_else(plan: Plan, script: Path, tmp_path: Path) -> None:
     for mistake in ("bad_x_l2_0", "crash_x_l2_1", "kill_x_joint_1"):
         (tmp_path / mistake).touch()
-    failures = run_study(plan, script, jobs=2)
+    failures = run_study(plan, script, Local(2))
     assert sorted(map(str, failures)) == [
         f"x_joint, seed 1: killed by SIGKILL (see {tmp_path}/out/x_joint/seed_1.log)",
         f"x_l2, seed 0: the data are bad (see {tmp_path}/out/x_l2/seed_0.log)",
@@ -117,7 +118,7 @@ def test_failures_stop_nobody_else(plan: Plan, script: Path, tmp_path: Path) -> 
     assert "x_l2: not finished: seed 0, seed 1" in study["notes"]
     started(tmp_path)
     (tmp_path / "bad_x_l2_0").unlink()
-    assert len(run_study(plan, script, jobs=2)) == 2
+    assert len(run_study(plan, script, Local(2))) == 2
     assert len(started(tmp_path)) == 3  # what had finished is kept
 
 
@@ -136,7 +137,7 @@ def test_a_study_that_is_stopped_resumes(plan: Plan, script: Path, tmp_path: Pat
     thread.join()
     assert started(tmp_path) == ["x_l2 0 auto auto"]
     (tmp_path / "slow").unlink()
-    assert run_study(plan, script, jobs=3) == []
+    assert run_study(plan, script, Local(3)) == []
     assert len(started(tmp_path)) == 6
     with folder_lock(plan.out) as free:
         assert free
@@ -144,7 +145,7 @@ def test_a_study_that_is_stopped_resumes(plan: Plan, script: Path, tmp_path: Pat
 
 def test_mistakes_before_anything_runs(plan: Plan, script: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--jobs 0: must be at least 1"):
-        run_study(plan, script, jobs=0)
+        run_study(plan, script, Local(0))
     with pytest.raises(EvaluationError, match="no run of the study has finished"):
         write_study(plan)
     plan.out.mkdir()
@@ -160,7 +161,7 @@ def test_mistakes_before_anything_runs(plan: Plan, script: Path, tmp_path: Path)
 def test_a_run_that_says_nothing(plan: Plan, tmp_path: Path) -> None:
     script = tmp_path / "silent.py"
     script.write_text("import sys; sys.exit(5)")
-    failures = run_study(plan, script, jobs=3)
+    failures = run_study(plan, script, Local(3))
     assert {failure.reason for failure in failures} == {"exit status 5"}
     script.write_text("")  # a run that ends well and leaves nothing has failed too
-    assert {failure.reason for failure in run_study(plan, script, jobs=3)} == {"exit status 0"}
+    assert {failure.reason for failure in run_study(plan, script, Local(3))} == {"exit status 0"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +9,6 @@ import pytest
 
 from cliqa.config.load import load_config
 from cliqa.engine.train import train
-from cliqa.studies.processes import Command
-from tests.forks import Fork
 
 
 @pytest.fixture(scope="session")
@@ -29,17 +25,3 @@ def text_run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "texts"
     train(config, config_file="config/tiny.py", work_dir=folder, device="cpu")
     return folder
-
-
-def start(command: Command, variables: Mapping[str, str]) -> Fork:
-    """Start a study's command in a copy of this process, with its output in its log."""
-    command.log.parent.mkdir(parents=True, exist_ok=True)
-    with command.log.open("wb") as log:
-        return Fork(command.arguments[1:], log.fileno(), log.fileno(), variables=variables)
-
-
-@pytest.fixture
-def forked_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a study start its runs in copies of this process: five seconds less each."""
-    if hasattr(os, "fork"):
-        monkeypatch.setattr("cliqa.studies.processes._start", start)

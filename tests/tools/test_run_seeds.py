@@ -189,6 +189,9 @@ def test_help_needs_no_torch() -> None:
         (["--naive", "gone.py"], "gone.py"),
         (["--orders", "a,b", "b,c"], "--orders b,c: must name each data set of tiny_l2.py once"),
         (["--device", "gpu"], "--device gpu: unknown device."),
+        (["--address", "auto"], "--address: belongs to --backend ray, not to local."),
+        (["--backend", "ray", "--address", "head"], "--address head: expected HOST:PORT"),
+        (["--backend", "submitit", "--slurm", "time"], "--slurm time: expected KEY=VALUE"),
         (["--cfg-options", "cl_strategy.strenght=1"], "strenght"),
     ],
 )

@@ -50,6 +50,7 @@ def test_mistakes_are_one_line_and_begin_nothing(call: Call, tmp_path: Path) -> 
         (["--tune", "cl_strategy.strength=5"], "--tune cl_strategy.strength=5: is no range."),
         (["--tune", "cl_strategy.strenght=1..5"], "strenght"),
         (["--tune", "cl_strategy.strength=1..5", "--trials", "0"], "--trials 0: must be at least"),
+        (["--slurm", "time=3"], "--slurm: belongs to --backend submitit, not to local."),
     ):
         status, _, told = call(*arguments)
         assert status == 2

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from cliqa.engine.interrupts import Interrupted
-from cliqa.studies.processes import Command, cores, run_commands
+from cliqa.studies.backends.commands import Command
+from cliqa.studies.backends.local import Local, cores
 
 POLITE = """
 import pathlib, signal, sys, time
@@ -51,7 +52,7 @@ def test_every_command_runs_once_and_so_many_at_a_time(tmp_path: Path) -> None:
     text = "import time; print(time.time(), flush=True); time.sleep(0.6); print(time.time())"
     commands = [python(text, tmp_path / "logs" / f"{k}.log") for k in range(5)]
     ended: list[tuple[int, int]] = []
-    run_commands(commands, 2, lambda place, status: ended.append((place, status)))
+    Local(2).run(commands, lambda place, status: ended.append((place, status)))
     assert sorted(ended) == [(k, 0) for k in range(5)]
     spans = [tuple(map(float, c.log.read_text().split())) for c in commands]
     together = [sum(a <= start < b for a, b in spans) for start, _ in spans]
@@ -64,7 +65,7 @@ def test_statuses_and_output_of_both_streams_are_kept(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("of an earlier try")
     ended: list[tuple[int, int]] = []
-    run_commands([python(text, log)], 4, lambda *end: ended.append(end))
+    Local(4).run([python(text, log)], lambda *end: ended.append(end))
     assert ended == [(0, 3)]
     assert log.read_text() == "out\nerr\n"
 
@@ -73,7 +74,7 @@ def test_statuses_and_output_of_both_streams_are_kept(tmp_path: Path) -> None:
 def test_processors_are_shared(jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     text = "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['OWN'])"
-    run_commands([python(text, tmp_path / "log")], jobs, lambda *_: None, {"OWN": "yes"})
+    Local(jobs, {"OWN": "yes"}).run([python(text, tmp_path / "log")], lambda *_: None)
     assert (tmp_path / "log").read_text().split() == [str(max(1, cores() // jobs)), "yes"]
 
 
@@ -82,7 +83,7 @@ def test_the_users_own_number_of_threads_stays(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     text = "import os; print(os.environ['OMP_NUM_THREADS'])"
-    run_commands([python(text, tmp_path / "log")], 1, lambda *_: None)
+    Local().run([python(text, tmp_path / "log")], lambda *_: None)
     assert (tmp_path / "log").read_text() == "7\n"
 
 
@@ -95,7 +96,7 @@ def test_a_signal_ends_all_politely(signum: signal.Signals, tmp_path: Path) -> N
     with pytest.raises(
         Interrupted, match=f"stopped by {signum.name}; the same command continues"
     ) as why:
-        run_commands([*commands, *commands], 2, lambda *_: None)
+        Local(2).run([*commands, *commands], lambda *_: None)
     thread.join()
     assert why.value.signum == signum
     assert [file.read_text() for file in files] == ["saved", "saved"]
@@ -106,7 +107,7 @@ def test_a_second_signal_kills_who_does_not_listen(tmp_path: Path) -> None:
     thread = send_when([tmp_path / "file"], signal.SIGINT, signal.SIGINT)
     start = time.monotonic()
     with pytest.raises(Interrupted):
-        run_commands([python(DEAF, tmp_path / "log", tmp_path / "file")], 1, lambda *_: None)
+        Local().run([python(DEAF, tmp_path / "log", tmp_path / "file")], lambda *_: None)
     thread.join()
     assert time.monotonic() - start < 20
 
@@ -114,10 +115,10 @@ def test_a_second_signal_kills_who_does_not_listen(tmp_path: Path) -> None:
 def test_who_does_not_end_in_time_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cliqa.studies.processes.GRACE", 0.3)
+    monkeypatch.setattr("cliqa.studies.backends.local.GRACE", 0.3)
     thread = send_when([tmp_path / "file"], signal.SIGTERM)
     with pytest.raises(Interrupted):
-        run_commands([python(DEAF, tmp_path / "log", tmp_path / "file")], 1, lambda *_: None)
+        Local().run([python(DEAF, tmp_path / "log", tmp_path / "file")], lambda *_: None)
     thread.join()
 
 
@@ -131,15 +132,15 @@ def test_a_mistake_in_the_callers_code_leaves_no_process(tmp_path: Path) -> None
         raise ValueError("mine")
 
     with pytest.raises(ValueError, match="mine"):
-        run_commands(commands, 2, fail)
+        Local(2).run(commands, fail)
     assert file.read_text() == "saved"
 
 
 def test_works_outside_the_main_thread(tmp_path: Path) -> None:
     ended: list[int] = []
     command = python("", tmp_path / "log")
-    arguments = ([command], 1, lambda _, status: ended.append(status))
-    thread = threading.Thread(target=run_commands, args=arguments)
+    arguments = ([command], lambda _, status: ended.append(status))
+    thread = threading.Thread(target=Local().run, args=arguments)
     thread.start()
     thread.join()
     assert ended == [0]
