@@ -14,7 +14,8 @@ from cliqa.engine.work_dir.same_run import OPTION
 from cliqa.studies.planned_run import PlannedRun, check_starts, check_study_data
 from cliqa.studies.processes import run_commands
 from cliqa.studies.study import command_of, reason_of
-from cliqa.studies.tuning import Measure, Trial, Tuning, run_tuning
+from cliqa.studies.trial import Trial
+from cliqa.studies.tuning import Measure, Tuning, run_tuning
 from cliqa.studies.tuning_files import load_trials, save_trials
 from cliqa.utils.errors import ConfigError
 
@@ -32,7 +33,7 @@ def tune(
     Args:
         tuning: What to do.
         script: ``train_config.py``.
-        measure: Measures a run that has learnt the first experiences on their validation data.
+        measure: Measures a run that has learnt so many experiences on their validation data.
         device: Where the runs train.
         allow_changed_data: Go on although labels or images have changed since.
 
@@ -54,10 +55,13 @@ def tune(
     check_validation(tuning)
     known = [tuning.run(trial, int(seed)) for trial in trials for seed in trial.reached]
     check_study_data([run for run in known if run.folder.is_dir()], allow_changed_data)
-    more = ["--device", device, "--stop-after", str(tuning.experiences)]
-    more += [OPTION] if allow_changed_data else []
+    more = ["--device", device, *([OPTION] if allow_changed_data else [])]
+
+    def train(runs: Sequence[PlannedRun], experience: int) -> dict[Path, str]:
+        until = [*more, "--stop-after", str(experience)]
+        return _train(runs, script=script, jobs=tuning.jobs, more=until)
+
     with only_one(tuning.out, "tuning"):
-        train = partial(_train, script=script, jobs=tuning.jobs, more=more)
         run_tuning(tuning, trials, train, measure, partial(save_trials, tuning))
     return trials
 

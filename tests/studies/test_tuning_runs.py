@@ -33,14 +33,14 @@ def tuning(tmp_path: Path, tiny_config: dict[str, Any]) -> Tuning:
     for section in tiny_config["scenario"]["datasets"]:
         section["fractions"] = (0.5, 0.25, 0.25)
     dump_config(tiny_config, tmp_path / "tiny_l2.py")
-    space = read_space(["cl_strategy.strength=1e-2..1e4:log"])
+    space = read_space(["cl_strategy.strength=log(1e-2, 1e4)"])
     return Tuning(tmp_path / "tiny_l2.py", tmp_path / "out", space, trials=1)
 
 
-def train_here(tuning: Tuning) -> Callable[[Sequence[PlannedRun]], dict[Path, str]]:
+def train_here() -> Callable[[Sequence[PlannedRun], int], dict[Path, str]]:
     """Return a function that trains runs in this process."""
 
-    def work(runs: Sequence[PlannedRun]) -> dict[Path, str]:
+    def work(runs: Sequence[PlannedRun], experience: int) -> dict[Path, str]:
         for run in runs:
             train(
                 dict(run.config),
@@ -48,7 +48,8 @@ def train_here(tuning: Tuning) -> Callable[[Sequence[PlannedRun]], dict[Path, st
                 work_dir=run.folder,
                 device="cpu",
                 seed=run.replicate.seed,
-                stop_after=tuning.experiences,
+                resume="auto",
+                stop_after=experience,
             )
         return {}
 
@@ -62,8 +63,8 @@ def reached(tuning: Tuning) -> dict[str, dict[str, float]]:
     run_tuning(
         tuning,
         trials,
-        train_here(tuning),
-        lambda run: validated(run.folder, tuning.experiences, cpu),
+        train_here(),
+        lambda run, learnt: validated(run.folder, learnt, cpu),
         lambda _: None,
     )
     return trials[0].reached
@@ -112,5 +113,5 @@ def test_without_optuna_nothing_is_begun(tuning: Tuning, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(tuning_runs, "library", missing)
     with pytest.raises(ConfigError, match=r'optuna cannot be imported.*"\.\[tune\]"'):
-        tune(tuning, Path("train_config.py"), lambda _: {})
+        tune(tuning, Path("train_config.py"), lambda *_: {})
     assert not tuning.out.exists()

@@ -46,10 +46,13 @@ def call(
 
 def test_mistakes_are_one_line_and_begin_nothing(call: Call, tmp_path: Path) -> None:
     for arguments, message in (
-        ([], "nothing to tune: give --tune"),
-        (["--tune", "cl_strategy.strength=5"], "--tune cl_strategy.strength=5: is no range."),
-        (["--tune", "cl_strategy.strenght=1..5"], "strenght"),
-        (["--tune", "cl_strategy.strength=1..5", "--trials", "0"], "--trials 0: must be at least"),
+        ([], "nothing to tune: give --search"),
+        (["--search", "cl_strategy.strength=5"], "--search cl_strategy.strength=5: is no range."),
+        (["--search", "cl_strategy.strenght=uniform(1, 5)"], "strenght"),
+        (
+            ["--search", "cl_strategy.strength=uniform(1, 5)", "--trials", "0"],
+            "--trials 0: must be at least",
+        ),
     ):
         status, _, told = call(*arguments)
         assert status == 2
@@ -60,7 +63,11 @@ def test_mistakes_are_one_line_and_begin_nothing(call: Call, tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("forked_runs")
 def test_a_tuning_and_its_continuation(call: Call, tmp_path: Path) -> None:
-    arguments = ["--tune", "cl_strategy.strength=1e-2..1e4:log", "cl_strategy.anchor=[last, all]"]
+    arguments = [
+        "--search",
+        "cl_strategy.strength=log(1e-2, 1e4)",
+        "cl_strategy.anchor=[last, all]",
+    ]
     status, out, told = call(*arguments, "--trials", "1")
     assert status == 0, told
     status, out, told = call(*arguments, "--trials", "2")
@@ -82,3 +89,15 @@ def test_a_tuning_and_its_continuation(call: Call, tmp_path: Path) -> None:
     written = {path: path.stat().st_mtime_ns for path in folder.rglob("results.json")}
     assert call(*arguments, "--trials", "2")[1] == out
     assert {path: path.stat().st_mtime_ns for path in written} == written  # none trained again
+
+
+@pytest.mark.usefixtures("forked_runs")
+def test_a_pruned_tuning_measures_each_experience(call: Call, tmp_path: Path) -> None:
+    status, _, told = call("--search", "cl_strategy.strength=log(1, 9)", "--trials", "1", "--prune")
+    assert status == 0, told
+    folder = tmp_path / "work_dirs" / "tune_tiny_l2"
+    (trial,) = json.loads((folder / "tune.json").read_text())["trials"]
+    assert [list(reached) for reached in trial["earlier"]["0"]] == [["a"]]
+    assert list(trial["reached"]["0"]) == ["a", "b"]
+    results = json.loads((folder / "trial_000" / "seed_0" / "results.json").read_text())
+    assert (results["status"], len(results["matrix"]["srcc"])) == ("stopped", 2)
