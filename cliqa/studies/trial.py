@@ -26,18 +26,18 @@ class Trial:
         number: Its place, from 0.
         values: By the key of the config.
         reached: By seed, what the run reached by data set after the last experience.
-        earlier: By seed, the same after each experience before the last one, on the data sets
-            learnt by then; with pruning alone.
         state: One of `STATES`.
         reason: Why it failed, or where it was pruned.
+        earlier: By seed, the same after each experience before the last one, on the data sets
+            learnt by then; with pruning alone.
     """
 
     number: int
     values: dict[str, Any]
     reached: dict[str, Reached] = field(default_factory=dict)
-    earlier: dict[str, list[Reached]] = field(default_factory=dict)
     state: str = "running"
     reason: str = ""
+    earlier: dict[str, list[Reached]] = field(default_factory=dict)
 
     @property
     def mean(self) -> float | None:
