@@ -140,6 +140,25 @@ class LabelledFolder(QualityDataset):
         """
         return not cls.lower_is_better if higher_is_better is None else bool(higher_is_better)
 
+    @classmethod
+    def official_sizes(
+        cls, fractions: ThreeNumbers = (0.8, 0.1, 0.1), **options: object
+    ) -> tuple[int, int, int] | None:
+        """Return the images of train, val and test of the complete release, without the data.
+
+        Args:
+            fractions: As in the constructor.
+            options: The constructor's other arguments.
+
+        Returns:
+            None where the number of images is not known.
+        """
+        if cls.official_count is None:
+            return None
+        total = sum(fractions)
+        train, val = (round(cls.official_count * share / total) for share in fractions[:2])
+        return train, val, cls.official_count - train - val
+
     def label_file(self, labels: str | None, option: str = "labels") -> Path:
         """Return the path of the label file that an option gave, or of an official one.
 
