@@ -76,9 +76,12 @@ def _measure(
 
 def _work(parts: Parts, sizes: Mapping[tuple[str, str], int] | None) -> Sequence[StepWork]:
     """Return the training steps of a stream, with the sizes of the data that it stands for."""
-    stream = copied_stream(parts) if sizes else parts.benchmark.train_stream
-    for piece in stream if sizes else ():
-        piece._dataset = range(sizes[piece.name, "train"])
+    if sizes is None:
+        steps = parts.strategy.steps(parts.benchmark.train_stream)
+        return work_of(parts.strategy, parts.benchmark, steps)
+    stream = copied_stream(parts)
+    for piece in stream:
+        piece._dataset = range(sizes[piece.name, "train"])  # of which only the length is asked
     return work_of(parts.strategy, parts.benchmark, parts.strategy.steps(stream), sizes)
 
 

@@ -19,11 +19,8 @@ from cliqa.studies.plan import Plan
 from cliqa.studies.planned_run import PlannedRun
 from cliqa.studies.processes import cores
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.logging import get_logger
 from cliqa.utils.memory import available_memory
 from cliqa.utils.progress import Phase, duration
-
-logger = get_logger(__name__)
 
 HEADER = ("config", "runs", "steps", "s/step", "s/load", "s/image", "h/run", "h", "limit")
 
@@ -156,10 +153,7 @@ def _memory(measured: Mapping[str, Measured], machines: Machines, on_gpu: bool) 
     """Return the line on memory."""
     most = max(measured, key=lambda name: measured[name].memory)
     one = measured[most].timings.memory if on_gpu else measured[most].memory
-    if on_gpu:
-        there = int(torch.cuda.mem_get_info()[1])
-    else:
-        there = available_memory()
+    there = int(torch.cuda.mem_get_info()[1]) if on_gpu else available_memory()
     needed = one * machines.jobs
     told = f"memory: {_size(one)} a run ({most}) x {machines.jobs} = {_size(needed)}"
     kind = "of the GPU" if on_gpu else "that is free"
@@ -204,8 +198,9 @@ def _how(measured: Mapping[str, Measured], machines: Machines, device: torch.dev
     gone = [name for name, one in measured.items() if not one.real]
     workers = sorted({one.workers for one in measured.values()})
     lines = [
-        "a run: steps x (s/step / X, at least s/load / workers; without workers their sum) + starts "
-        "and ends of experiences + images to validate and test x s/image + its start",
+        "a run: steps x (s/step / X, at least s/load / workers; without workers s/step / X + "
+        "s/load) + starts and ends of experiences / X + images to validate and test x s/image / X "
+        "+ its own start",
         f"measured on this machine ({device}, {torch.get_num_threads()} threads, "
         f"{' or '.join(map(str, workers))} workers), X = {machines.speedup:g}"
         + (", as you gave it: not measured" if machines.speedup != 1 else ""),
@@ -213,7 +208,7 @@ def _how(measured: Mapping[str, Measured], machines: Machines, device: torch.dev
     ]
     if gone:
         lines.append(
-            f"the data of {', '.join(gone)} are missing: official sizes, and steps timed on made-up "
+            f"data are missing ({', '.join(gone)}): official sizes, and steps timed on made-up "
             f"images of {SIZE[0]} x {SIZE[1]}"
         )
     return lines

@@ -20,8 +20,8 @@ SIZE = (1024, 768)
 IMAGES = 480
 """Of each data set: a third of them for each split."""
 
-DIFFERENT = 12
-"""Files with pixels of their own; the others are links to them."""
+DIFFERENT = 6
+"""Files of a data set with pixels of their own, the same in no two splits; the others are links."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,6 @@ def stand_in(scenario: Mapping[str, Any], folder: Path) -> StandIn:
             f"{missing_data_sets(scenario)[0]}: no such folder, and only the labels tell the "
             f"experiences of this scenario. {advice}"
         )
-    files = _files(folder)
     sizes: dict[tuple[str, str], int] = {}
     changed = dict(scenario)
     most = scenario.get("max_train")
@@ -81,39 +80,36 @@ def stand_in(scenario: Mapping[str, Any], folder: Path) -> StandIn:
             train, val, test = known
             train = train if most is None else min(train, int(most))
             sizes |= {(name, "train"): train, (name, "val"): val, (name, "test"): test}
-            sections.append(_labels(folder, name, files, bool(val)))
+            sections.append(_data_set(folder / name, len(sizes), bool(val)))
         if sections:
             changed[key] = sections
     return StandIn({**changed, "dataset_root": str(folder), "shared": "keep"}, sizes)
 
 
-def _files(folder: Path) -> list[str]:
-    """Write images like photographs: smooth, with some noise."""
-    draw = np.random.default_rng(0)
-    for place in range(DIFFERENT):
-        coarse = draw.uniform(0, 255, (12, 16, 3)).astype(np.uint8)
-        smooth = np.asarray(Image.fromarray(coarse).resize(SIZE, Image.Resampling.BICUBIC))
-        noisy = smooth + draw.normal(0, 6, smooth.shape)
-        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"{place}.jpg")
-    return [f"{place}.jpg" for place in range(DIFFERENT)]
-
-
-def _labels(folder: Path, name: str, files: list[str], validates: bool) -> dict[str, Any]:
-    """Write a data set's links and labels, and return its section."""
-    home = folder / name
-    home.mkdir()
+def _data_set(folder: Path, seed: int, validates: bool) -> dict[str, Any]:
+    """Write a data set of images like photographs, smooth with some noise; return its section."""
+    folder.mkdir()
+    draw = np.random.default_rng(seed)
     splits = ("train", "val", "test") if validates else ("train", "test")
     rows = ["image,score,split"]
     for place in range(IMAGES):
-        (home / f"{place}.jpg").symlink_to(folder / files[place % len(files)])
-        rows.append(f"{place}.jpg,{place / IMAGES:.4f},{splits[place % len(splits)]}")
-    (home / "scores.csv").write_text("\n".join(rows) + "\n", encoding="ascii")
+        image = folder / f"{place}.jpg"
+        if place < DIFFERENT:
+            coarse = draw.uniform(0, 255, (12, 16, 3)).astype(np.uint8)
+            smooth = np.asarray(Image.fromarray(coarse).resize(SIZE, Image.Resampling.BICUBIC))
+            noisy = smooth + draw.normal(0, 6, smooth.shape)
+            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(image)
+        else:
+            image.symlink_to(f"{place % DIFFERENT}.jpg")
+        rows.append(f"{image.name},{place / IMAGES:.4f},{splits[place % len(splits)]}")
+    (folder / "scores.csv").write_text("\n".join(rows) + "\n", encoding="ascii")
     return {
         "type": "ScoreFile",
-        "root": str(home),
+        "root": str(folder),
         "labels": "scores.csv",
-        "name": name,
+        "name": folder.name,
         "score_range": (0.0, 1.0),
         "higher_is_better": True,
         "images": ".",
+        "fractions": (0.5, 0.25, 0.25) if validates else (0.5, 0.0, 0.5),
     }
