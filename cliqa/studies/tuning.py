@@ -14,7 +14,7 @@ from cliqa.engine.sections import with_command_line
 from cliqa.studies.planned_run import PlannedRun, Replicate
 from cliqa.studies.sampler import draw
 from cliqa.studies.search_space import Interval, Space, as_options
-from cliqa.studies.trial import Reached, Trial, is_hopeless
+from cliqa.studies.trial import LEARN_FROM, Reached, Trial, is_hopeless
 from cliqa.utils.errors import ConfigError, EvaluationError
 from cliqa.utils.logging import get_logger
 from cliqa.utils.progress import Phase
@@ -25,7 +25,7 @@ Train = Callable[[Sequence[PlannedRun], int], dict[Path, str]]
 """Trains runs up to the end of an experience, and returns by their folder why some failed."""
 
 Measure = Callable[[PlannedRun, int], Reached]
-"""Measures a run that has learnt so many experiences on their validation data."""
+"""Measures what a run was when it had learnt so many experiences, on their validation data."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Tuning:
 
     @property
     def steps(self) -> list[tuple[tuple[int, ...], int]]:
-        """The seeds that train at a time, and up to which experience, in order."""
+        """The seeds that train at a time once there is a median, and up to which experience."""
         if not self.prune:
             return [(self.seeds, self.experiences)]
         return [((seed,), k) for seed in self.seeds for k in range(1, self.experiences + 1)]
@@ -215,7 +215,7 @@ def _next(tuning: Tuning, trials: list[Trial]) -> list[Trial]:
     None is drawn beside one that was stopped: its result is known when the next ones are drawn, as
     it would have been without the stop.
     """
-    share = 1 if tuning.prune else len(tuning.seeds)
+    share = 1 if _judges(tuning, trials) else len(tuning.seeds)
     size = max(1, tuning.jobs // share)
     stopped = [trial for trial in trials if trial.state == "running"]
     if stopped:
@@ -229,6 +229,11 @@ def _next(tuning: Tuning, trials: list[Trial]) -> list[Trial]:
     return batch
 
 
+def _judges(tuning: Tuning, trials: Sequence[Trial]) -> bool:
+    """Return whether there is a median to prune by; until then runs need not stop in between."""
+    return tuning.prune and sum(trial.state == "finished" for trial in trials) >= LEARN_FROM
+
+
 def _run_batch(
     tuning: Tuning,
     trials: Sequence[Trial],
@@ -237,8 +242,9 @@ def _run_batch(
     measure: Measure,
     save: Callable[[Sequence[Trial]], None],
 ) -> None:
-    """Train and measure trials; with pruning seed by seed, and experience by experience."""
-    steps = tuning.steps
+    """Train and measure trials; with a median seed by seed, and experience by experience."""
+    judges = _judges(tuning, trials)
+    steps = tuning.steps if judges else [(tuning.seeds, tuning.experiences)]
     for place, (seeds, experience) in enumerate(steps):
         left = [trial for trial in batch if trial.state == "running"]
         runs = [
@@ -250,7 +256,7 @@ def _run_batch(
         failed = train([run for _, run in runs], experience) if runs else {}
         for trial, run in runs:
             _take(tuning, trial, run, experience, failed.get(run.folder, ""), measure)
-        if tuning.prune and place + 1 < len(steps):
+        if judges and place + 1 < len(steps):
             _prune([t for t in left if t.state == "running"], trials, tuning, place)
         save(trials)
     for trial in batch:
@@ -275,11 +281,12 @@ def _prune(left: Sequence[Trial], trials: Sequence[Trial], tuning: Tuning, place
 def _take(
     tuning: Tuning, trial: Trial, run: PlannedRun, experience: int, reason: str, measure: Measure
 ) -> None:
-    """Record what a run reached, or why it failed."""
+    """Record what a run reached, with pruning after every experience, or why it failed."""
+    seed = run.replicate.seed
+    first = len(trial.steps(seed)) + 1 if tuning.prune else experience
     try:
-        if not reason:
-            reached = measure(run, experience)
-            trial.note(run.replicate.seed, reached, last=experience == tuning.experiences)
+        for learnt in range(first, experience + 1) if not reason else ():
+            trial.note(seed, measure(run, learnt), last=learnt == tuning.experiences)
     except EvaluationError as error:
         reason = str(error)
     if reason:

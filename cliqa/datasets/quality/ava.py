@@ -177,10 +177,10 @@ class AVA(LabelledFolder):
         super().__init__(root, images=img_root if images is None else images, **common)
 
     @classmethod
-    def official_sizes(cls, val_fraction: float = 0.05, **options: object) -> tuple[int, int, int]:
-        """Return the images outside the official test list, drawn by `val_fraction`, and in it."""
+    def official_sizes(cls, **options: Any) -> tuple[int, int, int]:  # noqa: ANN401
+        """Return the images outside the official test list, cut by `val_fraction`, and in it."""
         rest = cls.official_count - OFFICIAL_TEST
-        val = round(rest * val_fraction)
+        val = round(rest * options.get("val_fraction", 0.05))
         return rest - val, val, OFFICIAL_TEST
 
     def read_table(self, path: Path) -> ScoreTable:

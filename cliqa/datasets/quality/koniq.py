@@ -155,7 +155,7 @@ class KonIQ10k(LabelledFolder):
         return super().declared_range(score_range, **options)
 
     @classmethod
-    def official_sizes(cls, **options: object) -> tuple[int, int, int]:
+    def official_sizes(cls, **_: Any) -> tuple[int, int, int]:  # noqa: ANN401
         """Return the images of the official split."""
         return 7058, 1000, 2015
 

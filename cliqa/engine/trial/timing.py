@@ -27,10 +27,13 @@ from cliqa.utils.memory import peak_memory, reset_peak_memory, tensor_bytes
 from cliqa.utils.seed import numerics
 
 BUDGET = 1.5
-"""Seconds of training that an epoch of the longest part may take, if a step is short."""
+"""Seconds that an epoch of the longest part, and an evaluation, may take if a sample is fast."""
 
 MOST = 6
 """Batches of the longest part at most."""
+
+FEW = 2
+"""Samples that are evaluated at least."""
 
 
 @dataclass(frozen=True)
@@ -177,19 +180,22 @@ class _End(SupervisedPlugin):
 
 
 def _train(parts: Parts, watch: _Watch, size: int) -> list[_Piece]:
-    """Train on pieces of experiences: one to warm up, a short one, and one three times as long."""
+    """Train on pieces of experiences: one to warm up, a short one, and one three times as long.
+
+    Where a step is slow there is no short one: three steps of the full batch are the least.
+    """
     strategy = parts.strategy
     epochs = strategy.train_epochs
     stream = copied_stream(parts)
     steps = strategy.steps(stream)
     first = _train_piece(parts, watch, steps, 0, size, 1)
     each = statistics.fmean(first.steps) + statistics.fmean(first.loads[0])
-    short = max(1, min(MOST, int(BUDGET / max(each, 1e-6))) // 3)
+    slow = each > BUDGET / 3
+    short = 1 if slow else max(1, min(MOST, int(BUDGET / each)) // 3)
     pieces = [first]
     last = min(2, len(steps) - 1)
-    for index in range(1, last):
+    for index in range(1, 1 if slow else last):
         pieces.append(_train_piece(parts, watch, steps, index, size * short, 1))
-    slow = each > BUDGET / 3
     long = 2 if slow else 3 * short
     pieces.append(_train_piece(parts, watch, steps, last, size * long, 1 if slow else 2))
     strategy.train_epochs = epochs
@@ -259,8 +265,16 @@ def _time_evaluation(parts: Parts) -> tuple[float, float]:
     strategy, benchmark = parts.strategy, parts.benchmark
     absent = absent_of(benchmark)
     name = next(name for name in evaluated_names(benchmark) if name not in absent)
-    some = _some(benchmark.dataset(name, "test"), int(strategy.eval_mb_size))
-    strategy.predict(some)
+    data = benchmark.dataset(name, "test")
+    few = _some(data, FEW)
+    strategy.predict(few)
+    started = time.perf_counter()
+    strategy.predict(few)
+    each = (time.perf_counter() - started) / len(few)
+    fits = int(BUDGET / max(each, 1e-6))
+    some = _some(data, max(FEW, min(int(strategy.eval_mb_size), fits)))
+    for index in range(len(some)):  # the first reading may decode, and keep
+        some[index]
     started = time.perf_counter()
     for index in range(len(some)):
         some[index]
