@@ -56,8 +56,9 @@ def train_here() -> Callable[[Sequence[PlannedRun], int], dict[Path, str]]:
     return work
 
 
-def reached(tuning: Tuning) -> dict[str, dict[str, float]]:
-    """Return what the first trial reaches."""
+def reached(tuning: Tuning) -> list[dict[str, float]]:
+    """Return what the first trial reaches after each experience, as it is recorded to prune."""
+    tuning = replace(tuning, prune=True)
     trials: list[Any] = []
     cpu = torch.device("cpu")
     run_tuning(
@@ -67,7 +68,8 @@ def reached(tuning: Tuning) -> dict[str, dict[str, float]]:
         lambda run, learnt: validated(run.folder, learnt, cpu),
         lambda _: None,
     )
-    return trials[0].reached
+    found: list[dict[str, float]] = trials[0].steps(0)
+    return found
 
 
 def with_other_labels(tuning: Tuning, folder: Path, split: str) -> Tuning:
@@ -89,10 +91,11 @@ def with_other_labels(tuning: Tuning, folder: Path, split: str) -> Tuning:
 
 def test_the_objective_sees_no_test_label(tuning: Tuning, tmp_path: Path) -> None:
     plain = reached(tuning)
-    assert plain["0"].keys() == {"a", "b"}  # the third is unknown
+    assert [list(step) for step in plain] == [["a"], ["a", "b"]]  # the third is unknown
     assert reached(with_other_labels(tuning, tmp_path / "test", "test")) == plain
     other = reached(with_other_labels(tuning, tmp_path / "val", "val"))
-    assert other["0"] == pytest.approx({name: -value for name, value in plain["0"].items()})
+    for before, after in zip(plain, other, strict=True):
+        assert after == pytest.approx({name: -value for name, value in before.items()})
 
 
 def test_a_stream_without_validation_data_is_refused(tuning: Tuning) -> None:

@@ -89,15 +89,3 @@ def test_a_tuning_and_its_continuation(call: Call, tmp_path: Path) -> None:
     written = {path: path.stat().st_mtime_ns for path in folder.rglob("results.json")}
     assert call(*arguments, "--trials", "2")[1] == out
     assert {path: path.stat().st_mtime_ns for path in written} == written  # none trained again
-
-
-@pytest.mark.usefixtures("forked_runs")
-def test_a_pruned_tuning_measures_each_experience(call: Call, tmp_path: Path) -> None:
-    status, _, told = call("--search", "cl_strategy.strength=log(1, 9)", "--trials", "1", "--prune")
-    assert status == 0, told
-    folder = tmp_path / "work_dirs" / "tune_tiny_l2"
-    (trial,) = json.loads((folder / "tune.json").read_text())["trials"]
-    assert [list(reached) for reached in trial["earlier"]["0"]] == [["a"]]
-    assert list(trial["reached"]["0"]) == ["a", "b"]
-    results = json.loads((folder / "trial_000" / "seed_0" / "results.json").read_text())
-    assert (results["status"], len(results["matrix"]["srcc"])) == ("stopped", 2)

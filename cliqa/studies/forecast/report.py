@@ -17,7 +17,7 @@ from cliqa.studies.forecast.measured import measure
 from cliqa.studies.forecast.stand_in import SIZE
 from cliqa.studies.plan import Plan
 from cliqa.studies.planned_run import PlannedRun
-from cliqa.studies.processes import cores
+from cliqa.utils.device import usable_cpus
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.memory import available_memory
 from cliqa.utils.progress import Phase, duration
@@ -93,7 +93,7 @@ def forecast_study(
     names = [name for name in plan.names if name in examples]
     imports = time.process_time()
     before = torch.get_num_threads()
-    torch.set_num_threads(min(before, max(1, cores() // machines.jobs)))
+    torch.set_num_threads(min(before, max(1, usable_cpus() // machines.jobs)))
     measured: dict[str, Measured] = {}
     try:
         with Phase("measuring", len(names), "config") as bar:

@@ -16,6 +16,11 @@ from cliqa.studies.forecast.measured import measure
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(autouse=True)
+def _few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cliqa.engine.trial.timing.MOST", 3)
+
+
 def test_a_config_is_measured_and_nothing_is_written(
     tiny_config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
