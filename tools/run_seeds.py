@@ -142,7 +142,7 @@ def _forecast(plan: Plan, args: argparse.Namespace) -> int:
 
     count = 1 if args.machines is None else args.machines
     speedup = 1.0 if args.speedup is None else args.speedup
-    machines = Machines(args.jobs, count, speedup)
+    machines = Machines(args.jobs or 1, count, speedup)
     found = forecast_study(plan, machines, resolve_device(args.device))
     print(render(found.table, args.format))
     for line in found.lines:
