@@ -27,6 +27,7 @@ COMMANDS = {
     "precision": "perf/precision.py config/koniq_hyperiqa.py --cfg-options model.pretrained=False",
     "large_streams": "perf/large_streams.py",
     "many_experiences": "perf/many_experiences.py",
+    "study_forecast": "perf/study_forecast.py",
     "quantization": "perf/quantization.py",
     "crops_light": "perf/evaluation_crops.py --models mobilenet_v3_small --images 2",
     "crops_resnet": "perf/evaluation_crops.py --models resnet18 --images 1",

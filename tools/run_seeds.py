@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -17,6 +18,9 @@ from cliqa.utils.arguments import STUDY, add_arguments
 from cliqa.utils.cli import command, print_error, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_folder
+
+if TYPE_CHECKING:
+    from cliqa.studies.plan import Plan
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -60,6 +64,24 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("work_dirs/study"), help="study's folder")
     add_arguments(parser, "--data", *STUDY, "--format")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="train nothing: time a few steps of each config, and print the hours, the memory and "
+        "the disk that the study will take",
+    )
+    parser.add_argument(
+        "--machines",
+        type=int,
+        metavar="N",
+        help="of --dry-run: on N machines such as this, or GPUs such as its (default: 1)",
+    )
+    parser.add_argument(
+        "--speedup",
+        type=float,
+        metavar="X",
+        help="of --dry-run: a step takes 1/X there, as you have measured it (default: 1)",
+    )
     return parser.parse_args(argv)
 
 
@@ -68,6 +90,8 @@ def main(args: argparse.Namespace) -> int:
     """Run a study, write and print its table; the status is 1 if a run has failed."""
     options = BackendOptions.of(args)
     check_output_folder(args.out)
+    if not args.dry_run and (args.machines is not None or args.speedup is not None):
+        raise ConfigError("--machines and --speedup are for --dry-run, which computes with them.")
     if args.no_bracket and (args.naive or args.joint):
         raise ConfigError("--no-bracket and --naive or --joint contradict each other.")
     from cliqa.config.load import load_config  # noqa: PLC0415
@@ -89,6 +113,8 @@ def main(args: argparse.Namespace) -> int:
         variants=variants_of(args.arm),
         pretraining=args.pretraining,
     )
+    if args.dry_run:
+        return _forecast(plan, args)
     labels = labels_of(plan.names, args.labels, bounds=plan.bounds)
     with options.opened(args.out) as backend:
         failures = run_study(
@@ -106,6 +132,22 @@ def main(args: argparse.Namespace) -> int:
     for failure in failures:
         print_error(f"failed: {failure}")
     return 1 if failures else 0
+
+
+def _forecast(plan: Plan, args: argparse.Namespace) -> int:
+    """Print what a study will cost."""
+    from cliqa.evaluation.records.table_styles import render  # noqa: PLC0415
+    from cliqa.studies.forecast.report import Machines, forecast_study  # noqa: PLC0415
+    from cliqa.utils.device import resolve_device  # noqa: PLC0415
+
+    count = 1 if args.machines is None else args.machines
+    speedup = 1.0 if args.speedup is None else args.speedup
+    machines = Machines(args.jobs or 1, count, speedup)
+    found = forecast_study(plan, machines, resolve_device(args.device))
+    print(render(found.table, args.format))
+    for line in found.lines:
+        print(line)
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tune a config: ``python tools/tune.py config/demo_ewc.py --tune cl_strategy.strength=1..1e5``."""
+"""Tune: ``python tools/tune.py config/demo_ewc.py --search "cl_strategy.strength=log(1, 1e6)"``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from cliqa.config.trust import trusting
 from cliqa.studies.backends.options import BackendOptions
-from cliqa.utils.arguments import BACKEND, add_arguments, check_at_least
+from cliqa.utils.arguments import BACKEND, add_arguments, add_renamed, check_at_least
 from cliqa.utils.cli import command, run_entry_point
 from cliqa.utils.paths import check_output_folder
 
@@ -28,14 +28,16 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("config", metavar="CONFIG", help="e.g. config/demo_ewc.py")
     parser.add_argument(
-        "--tune",
+        "--search",
         nargs="+",
         action="extend",
         default=[],
         metavar="KEY=RANGE",
-        help="what to try: cl_strategy.strength=1e1..1e5:log cl_strategy.train_epochs=4..12 "
+        help="what to try, in quotes: 'cl_strategy.strength=log(1, 1e6)' "
+        "'cl_strategy.alpha=uniform(0, 1)' 'cl_strategy.train_epochs=int(4, 12)' "
         "'cl_strategy.mode=[separate, online]'",
     )
+    add_renamed(parser, "--tune", "--search")
     parser.add_argument("--space", metavar="FILE", help="config with the same as a dict: tune")
     parser.add_argument("--trials", type=int, default=12, help="default: 12")
     parser.add_argument(
@@ -44,7 +46,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--prune",
         action="store_true",
-        help="train further seeds only of trials that reach the median of earlier ones",
+        help="measure a trial after every experience, seed by seed, and stop it where it is below "
+        "the median of the finished ones at the same step",
     )
     parser.add_argument("--sampler-seed", type=int, default=0, metavar="S", help="default: 0")
     parser.add_argument("--out", type=Path, help="default: work_dirs/tune_<config name>")
@@ -75,7 +78,7 @@ def main(args: argparse.Namespace) -> int:
     tuning = Tuning(
         file=Path(args.config),
         out=args.out or Path("work_dirs") / f"tune_{Path(args.config).stem}",
-        space=read_space(args.tune, args.space),
+        space=read_space(args.search, args.space),
         trials=args.trials,
         seeds=tuple(args.seeds),
         experiences=args.experiences,
@@ -87,7 +90,7 @@ def main(args: argparse.Namespace) -> int:
         trials = tune(
             replace(tuning, jobs=backend.parallel),
             ROOT / "train_config.py",
-            lambda run: validated(run.folder, args.experiences, device, args.allow_changed_data),
+            lambda run, learnt: validated(run.folder, learnt, device, args.allow_changed_data),
             backend,
             device=args.device,
             allow_changed_data=args.allow_changed_data,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run
 from cliqa.inference.evaluation_model import open_evaluation
 from cliqa.inference.evaluation_pass import evaluate_models
@@ -23,7 +24,8 @@ def validated(
     No test sample is looked at, and nothing is written.
 
     Args:
-        folder: The run's work_dir; its last checkpoint is measured.
+        folder: The run's work_dir; its checkpoint after these experiences is measured, else its
+            last one.
         experiences: How many of the stream's first experiences.
         device: Where to compute.
         allow_changed_data: Measure although labels or images have changed since.
@@ -32,7 +34,8 @@ def validated(
         EvaluationError: The measure is not defined, as for constant predictions.
         CliqaError: The checkpoint or its data are wrong.
     """
-    path = find_checkpoint(folder)
+    kept = WorkDir(folder).checkpoint_of(experiences - 1)
+    path = kept if kept.is_file() else find_checkpoint(folder)
     names = list(load_run(path)["names"])[:experiences]
     request = EvalRequest(data_sets=names, split="val", allow_changed_data=allow_changed_data)
     (found,) = evaluate_models([open_evaluation(path, request, device)])

@@ -15,7 +15,10 @@ from cliqa.utils.errors import ConfigError
 DIGITS = 4
 """Significant digits of a drawn value: what a person would write into a config."""
 
-FORM = "KEY=LOW..HIGH, KEY=LOW..HIGH:log, or KEY=[A, B, C]"
+FORM = "KEY=log(LOW, HIGH), KEY=uniform(LOW, HIGH), KEY=int(LOW, HIGH), or KEY=[A, B, C]"
+
+_RANGE = re.compile(r"(log|uniform|int)\s*\(([^,()]*),([^,()]*)\)")
+_WHOLE = re.compile(r"[+-]?\d+")
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Interval:
     Attributes:
         low: The smallest value.
         high: The largest value.
-        log: Draw by the logarithm.
-        whole: Integers only: both ends are written as such.
+        log: Draw by the logarithm: ``log(LOW, HIGH)``.
+        whole: Integers alone, both ends among them: ``int(LOW, HIGH)``.
     """
 
     low: float
@@ -47,8 +50,8 @@ class Interval:
 
     def __str__(self) -> str:
         """Return it as it is written."""
-        ends = f"{self.low:g}..{self.high:g}"
-        return f"{ends}:log" if self.log else ends
+        kind = "log" if self.log else "int" if self.whole else "uniform"
+        return f"{kind}({self.low:.15g}, {self.high:.15g})"
 
 
 @dataclass(frozen=True)
@@ -78,10 +81,11 @@ def read_space(given: Sequence[str], file: str | Path | None = None) -> Space:
     """Return a search space.
 
     Args:
-        given: ``KEY=LOW..HIGH`` (integers where both ends are), with ``:log`` at its end to draw
-            by the logarithm; or ``KEY=[A, B, C]``. They take precedence over the file's.
+        given: ``KEY=uniform(LOW, HIGH)``, ``KEY=log(LOW, HIGH)`` to draw by the logarithm,
+            ``KEY=int(LOW, HIGH)`` for integers, both ends included; or ``KEY=[A, B, C]``. They take
+            precedence over the file's.
         file: A config whose dict ``tune`` has the same by key: ``tune =
-            {"cl_strategy.strength": "1e1..1e5:log", "cl_strategy.mode": ["separate", "online"]}``.
+            {"cl_strategy.strength": "log(1, 1e6)", "cl_strategy.mode": ["separate", "online"]}``.
 
     Raises:
         ConfigError: With every mistake; or there is nothing to tune.
@@ -92,14 +96,14 @@ def read_space(given: Sequence[str], file: str | Path | None = None) -> Space:
         if not isinstance(section, Mapping):
             raise ConfigError(
                 f"--space {file}: has no dict 'tune'. Write: tune = "
-                '{"cl_strategy.strength": "1e1..1e5:log"}'
+                '{"cl_strategy.strength": "log(1, 1e6)"}'
             )
         rules += [(str(key), rule) for key, rule in section.items()]
     mistakes: list[str] = []
     for text in given:
         key, equals, rule = text.partition("=")
         if not equals or not key.strip():
-            mistakes.append(f"--tune {text}: expected {FORM}.")
+            mistakes.append(f"--search {text}: expected {FORM}.")
         rules.append((key.strip(), rule))
     space: Space = {}
     for key, rule in rules if not mistakes else ():
@@ -111,7 +115,7 @@ def read_space(given: Sequence[str], file: str | Path | None = None) -> Space:
         raise ConfigError("\n".join(mistakes))
     if not space:
         raise ConfigError(
-            "nothing to tune: give --tune cl_strategy.strength=1e1..1e5:log, or --space FILE."
+            "nothing to tune: give --search 'cl_strategy.strength=log(1, 1e6)', or --space FILE."
         )
     return space
 
@@ -129,13 +133,13 @@ def _read(key: str, rule: object) -> Interval | Choice:
         return _interval(key, text)
     if isinstance(rule, (list, tuple)):
         return _choice(key, [str(value) for value in rule])
-    raise ConfigError(f"--tune {key}: {rule!r} is no range. Write {FORM}.")
+    raise ConfigError(f"--search {key}: {rule!r} is no range. Write {FORM}.")
 
 
 def _choice(key: str, values: Sequence[str]) -> Choice:
     """Return a choice of at least two different values."""
     if len(set(values)) < 2 or len(set(values)) < len(values) or "" in values:
-        raise ConfigError(f"--tune {key}: name two values or more, each once: {key}=[A, B].")
+        raise ConfigError(f"--search {key}: name two values or more, each once: {key}=[A, B].")
     return Choice(tuple(values))
 
 
@@ -162,21 +166,22 @@ def _items(text: str) -> list[str]:
 
 def _interval(key: str, text: str) -> Interval:
     """Return a range."""
-    body, colon, way = text.partition(":")
-    low, dots, high = body.partition("..")
-    wrong = ConfigError(f"--tune {key}={text}: is no range. Write {FORM}.")
-    if not dots or (colon and way.strip() != "log"):
-        raise wrong
+    where = f"--search {key}={text}:"
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        raise ConfigError(f"{where} is no range. Write {FORM}.")
+    kind, *ends = (part.strip() for part in found.groups())
+    if kind == "int" and not all(map(_WHOLE.fullmatch, ends)):
+        raise ConfigError(f"{where} both ends must be integers. Or write uniform(LOW, HIGH).")
     try:
-        ends = float(low), float(high)
+        low, high = map(float, ends)
     except ValueError:
-        raise wrong from None
-    if not (all(map(math.isfinite, ends)) and ends[0] < ends[1]):
-        raise ConfigError(f"--tune {key}={text}: LOW must be below HIGH, both finite.")
-    if colon and ends[0] <= 0:
-        raise ConfigError(f"--tune {key}={text}: LOW must be above 0 for ':log'.")
-    whole = all(re.fullmatch(r"\s*[+-]?\d+\s*", end) for end in (low, high))
-    return Interval(*ends, log=bool(colon), whole=whole)
+        raise ConfigError(f"{where} LOW and HIGH must be numbers, as in log(1, 1e6).") from None
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ConfigError(f"{where} LOW must be below HIGH, both finite.")
+    if kind == "log" and low <= 0:
+        raise ConfigError(f"{where} LOW must be above 0 for a logarithm.")
+    return Interval(low, high, log=kind == "log", whole=kind == "int")
 
 
 def as_options(values: Mapping[str, Any]) -> tuple[str, ...]:

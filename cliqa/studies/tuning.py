@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,60 +14,18 @@ from cliqa.engine.sections import with_command_line
 from cliqa.studies.planned_run import PlannedRun, Replicate
 from cliqa.studies.sampler import draw
 from cliqa.studies.search_space import Interval, Space, as_options
-from cliqa.utils.errors import ArtifactError, ConfigError, EvaluationError
+from cliqa.studies.trial import LEARN_FROM, Reached, Trial, is_hopeless
+from cliqa.utils.errors import ConfigError, EvaluationError
 from cliqa.utils.logging import get_logger
 from cliqa.utils.progress import Phase
 
 logger = get_logger(__name__)
 
-STATES = ("running", "finished", "failed", "pruned")
+Train = Callable[[Sequence[PlannedRun], int], dict[Path, str]]
+"""Trains runs up to the end of an experience, and returns by their folder why some failed."""
 
-LEARN_FROM = 4
-"""So many finished trials the median needs before a hopeless one is stopped."""
-
-Reached = dict[str, float]
-"""What a run reached on the validation data, by data set."""
-
-Train = Callable[[Sequence[PlannedRun]], dict[Path, str]]
-"""Trains runs that have not been, and returns by their folder why some failed."""
-
-Measure = Callable[[PlannedRun], Reached]
-"""Measures a trained run on validation data."""
-
-
-@dataclass
-class Trial:
-    """Values that were tried.
-
-    Attributes:
-        number: Its place, from 0.
-        values: By the key of the config.
-        reached: By seed, what the run reached by data set.
-        state: One of `STATES`.
-        reason: Why it failed.
-    """
-
-    number: int
-    values: dict[str, Any]
-    reached: dict[str, Reached] = field(default_factory=dict)
-    state: str = "running"
-    reason: str = ""
-
-    @property
-    def mean(self) -> float | None:
-        """The mean over data sets and the seeds so far; None if there is none."""
-        return self.mean_of(len(self.reached))
-
-    def mean_of(self, seeds: int) -> float | None:
-        """Return the mean over the first so many seeds."""
-        runs = list(self.reached.values())[:seeds]
-        found = [statistics.fmean(run.values()) for run in runs]
-        return statistics.fmean(found) if found and len(found) == seeds else None
-
-    @property
-    def counts(self) -> float | None:
-        """What a sampler learns from: nothing while it runs or where it failed."""
-        return self.mean if self.state in ("finished", "pruned") else None
+Measure = Callable[[PlannedRun, int], Reached]
+"""Measures what a run was when it had learnt so many experiences, on their validation data."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +42,8 @@ class Tuning:
         options: ``key=value`` for every run.
         seed: Of the sampler.
         jobs: So many runs at a time.
-        prune: Leave the other seeds out of a trial that falls behind the median of the earlier
-            ones; the seeds then run one after the other.
+        prune: Measure a trial after every experience, and stop it where it falls behind the median
+            of the finished ones at the same step; the seeds then run one after the other.
 
     Raises:
         ConfigError: A number is out of range, or the config or a key is wrong.
@@ -110,8 +67,11 @@ class Tuning:
                 raise ConfigError(f"--{name} {getattr(self, name)}: must be at least 1.")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ConfigError("--seeds: name at least one, each once.")
-        if self.prune and len(self.seeds) < 2:
-            raise ConfigError("--prune: leaves out further seeds. Give two --seeds or more.")
+        if self.prune and len(self.steps) < 2:
+            raise ConfigError(
+                "--prune: one experience with one seed leaves nothing to stop before its end. Give "
+                "--experiences 2 or more, or more --seeds."
+            )
         if self.settings.get("cl_strategy", {}).get("type") == "JointTraining":
             raise ConfigError(
                 f"{self.file}: JointTraining learns all data sets at once, so nothing can be "
@@ -135,8 +95,24 @@ class Tuning:
         try:
             return check_config(load_config(self.file, options))
         except ConfigError as error:
-            lines = (f"{self.file}: {line}" for line in str(error).splitlines())
+            text = str(error)
+            for key in values:
+                text = text.replace(f"--cfg-options {key}", f"--search {key}")
+            lines = (f"{self.file}: {line}" for line in text.splitlines())
             raise ConfigError("\n".join(lines)) from error
+
+    @property
+    def steps(self) -> list[tuple[tuple[int, ...], int]]:
+        """The seeds that train at a time once there is a median, and up to which experience."""
+        if not self.prune:
+            return [(self.seeds, self.experiences)]
+        return [((seed,), k) for seed in self.seeds for k in range(1, self.experiences + 1)]
+
+    def has_taken(self, trial: Trial, seed: int, experience: int) -> bool:
+        """Return whether a trial's run has been measured at a step."""
+        if self.prune:
+            return len(trial.steps(seed)) >= experience
+        return str(seed) in trial.reached
 
     def run(self, trial: Trial, seed: int) -> PlannedRun:
         """Return a trial's run with a seed."""
@@ -157,8 +133,20 @@ class Tuning:
             "seeds": list(self.seeds),
             "seed": self.seed,
             "prune": self.prune,
+            "protocol": protocol(self.experiences, self.prune),
             "trials": [{**vars(trial), "mean": trial.mean} for trial in trials],
         }
+
+
+def protocol(experiences: int, prune: bool) -> dict[str, str]:
+    """Return who may see which data in a tuning, in words."""
+    first = "the first experience" if experiences == 1 else f"the first {experiences} experiences"
+    last = "each of them (of those learnt by then)" if prune else "the last of them"
+    return {
+        "trains on": f"the training data of {first}, in the order of the stream",
+        "chooses by": f"the validation data of {first}, after {last}: mean SRCC, or accuracy",
+        "does not see": "test data, and any data of later experiences",
+    }
 
 
 def _corners(space: Space) -> Iterator[dict[str, Any]]:
@@ -168,18 +156,6 @@ def _corners(space: Space) -> Iterator[dict[str, Any]]:
             yield from ({key: rule.rounded(value)} for value in (rule.low, rule.high))
         else:
             yield from ({key: value} for value in rule.values)
-
-
-def best_of(trials: Sequence[Trial]) -> Trial:
-    """Return the finished trial with the highest mean, of equal ones the first.
-
-    Raises:
-        ArtifactError: None has finished.
-    """
-    finished = [trial for trial in trials if trial.state == "finished"]
-    if not finished:
-        raise ArtifactError("no trial has finished: there is nothing to choose from.")
-    return max(finished, key=lambda trial: trial.mean or 0.0)
 
 
 def run_tuning(
@@ -201,8 +177,6 @@ def run_tuning(
     Raises:
         Interrupted: The next call continues.
     """
-    if not trials:
-        trials.append(Trial(0, start_of(tuning)))
     done = sum(trial.state != "running" for trial in trials)
     with Phase("tuning", tuning.trials, "trial") as bar:
         bar.update(min(done, tuning.trials))
@@ -236,15 +210,28 @@ def _value_of(config: Any, key: str) -> Any:  # noqa: ANN401
 
 
 def _next(tuning: Tuning, trials: list[Trial]) -> list[Trial]:
-    """Return the trials to run next, after adding new ones: as many as fill the jobs."""
-    share = 1 if tuning.prune else len(tuning.seeds)
+    """Return the trials to run next: those that were stopped, else new ones that fill the jobs.
+
+    None is drawn beside one that was stopped: its result is known when the next ones are drawn, as
+    it would have been without the stop.
+    """
+    share = 1 if _judges(tuning, trials) else len(tuning.seeds)
     size = max(1, tuning.jobs // share)
-    batch = [trial for trial in trials if trial.state == "running"][:size]
+    stopped = [trial for trial in trials if trial.state == "running"]
+    if stopped:
+        return stopped[:size]
+    batch: list[Trial] = []
     while len(batch) < size and len(trials) < tuning.trials:
         past = [(trial.values, trial.counts) for trial in trials]
-        trials.append(Trial(len(trials), draw(tuning.space, past, tuning.seed)))
+        values = draw(tuning.space, past, tuning.seed) if trials else start_of(tuning)
+        trials.append(Trial(len(trials), values))
         batch.append(trials[-1])
     return batch
+
+
+def _judges(tuning: Tuning, trials: Sequence[Trial]) -> bool:
+    """Return whether there is a median to prune by; until then runs need not stop in between."""
+    return tuning.prune and sum(trial.state == "finished" for trial in trials) >= LEARN_FROM
 
 
 def _run_batch(
@@ -255,43 +242,53 @@ def _run_batch(
     measure: Measure,
     save: Callable[[Sequence[Trial]], None],
 ) -> None:
-    """Train and measure trials; with pruning one seed after the other."""
-    rounds = [(seed,) for seed in tuning.seeds] if tuning.prune else [tuning.seeds]
-    for place, seeds in enumerate(rounds):
+    """Train and measure trials; with a median seed by seed, and experience by experience."""
+    judges = _judges(tuning, trials)
+    steps = tuning.steps if judges else [(tuning.seeds, tuning.experiences)]
+    for place, (seeds, experience) in enumerate(steps):
         left = [trial for trial in batch if trial.state == "running"]
-        runs = [(t, tuning.run(t, s)) for t in left for s in seeds if str(s) not in t.reached]
-        failed = train([run for _, run in runs])
+        runs = [
+            (trial, tuning.run(trial, seed))
+            for trial in left
+            for seed in seeds
+            if not tuning.has_taken(trial, seed, experience)
+        ]
+        failed = train([run for _, run in runs], experience) if runs else {}
         for trial, run in runs:
-            _take(trial, run, failed.get(run.folder, ""), measure)
-        if tuning.prune and place + 1 < len(rounds):
-            for trial in left:
-                if trial.state == "running" and is_hopeless(trial, trials):
-                    trial.state = "pruned"
+            _take(tuning, trial, run, experience, failed.get(run.folder, ""), measure)
+        if judges and place + 1 < len(steps):
+            _prune([t for t in left if t.state == "running"], trials, tuning, place)
         save(trials)
     for trial in batch:
         trial.state = "finished" if trial.state == "running" else trial.state
         told = "n/a" if trial.mean is None else f"{trial.mean:.3f}"
         shown = ", ".join(as_options(trial.values))
-        logger.info("trial %d: %s (%s): %s", trial.number, told, trial.state, shown)
+        why = f"pruned {trial.reason}" if trial.state == "pruned" else trial.state
+        logger.info("trial %d: %s (%s): %s", trial.number, told, why, shown)
     save(trials)
 
 
-def _take(trial: Trial, run: PlannedRun, reason: str, measure: Measure) -> None:
-    """Record what a run reached, or why it failed."""
+def _prune(left: Sequence[Trial], trials: Sequence[Trial], tuning: Tuning, place: int) -> None:
+    """Stop the hopeless of the trials that have done a step."""
+    seeds = tuning.seeds[: place // tuning.experiences + 1]
+    experience = place % tuning.experiences + 1
+    for trial in left:
+        if is_hopeless(trial, trials, seeds, experience):
+            trial.state = "pruned"
+            trial.reason = f"after experience {experience} with seed {seeds[-1]}"
+
+
+def _take(
+    tuning: Tuning, trial: Trial, run: PlannedRun, experience: int, reason: str, measure: Measure
+) -> None:
+    """Record what a run reached, with pruning after every experience, or why it failed."""
+    seed = run.replicate.seed
+    first = len(trial.steps(seed)) + 1 if tuning.prune else experience
     try:
-        if not reason:
-            trial.reached[str(run.replicate.seed)] = measure(run)
+        for learnt in range(first, experience + 1) if not reason else ():
+            trial.note(seed, measure(run, learnt), last=learnt == tuning.experiences)
     except EvaluationError as error:
         reason = str(error)
     if reason:
         trial.state, trial.reason = "failed", reason
         logger.warning("%s: %s", run, reason)
-
-
-def is_hopeless(trial: Trial, trials: Sequence[Trial]) -> bool:
-    """Return whether a trial lies below the median that finished ones had after as many seeds."""
-    seeds = len(trial.reached)
-    others = [other.mean_of(seeds) for other in trials if other.state == "finished"]
-    known = [mean for mean in others if mean is not None]
-    own = trial.mean
-    return len(known) >= LEARN_FROM and own is not None and own < statistics.median(known)

@@ -15,7 +15,8 @@ from cliqa.evaluation.records.results import read_artifact
 from cliqa.evaluation.records.table_styles import SUFFIXES, Style, Table, render
 from cliqa.evaluation.records.tables import number
 from cliqa.studies.search_space import as_options
-from cliqa.studies.tuning import STATES, Trial, Tuning, best_of
+from cliqa.studies.trial import STATES, Trial, best_of
+from cliqa.studies.tuning import Tuning
 from cliqa.utils.errors import ArtifactError, ConfigError
 from cliqa.utils.io import write_json, write_text
 from cliqa.visualization.style import save_figure
@@ -52,7 +53,8 @@ def load_trials(tuning: Tuning) -> list[Trial]:
         if [trial.number for trial in trials] != list(range(len(trials))):
             raise ValueError("the trials are not numbered 0, 1, 2 ...")
         for trial in trials:
-            if not isinstance(trial.mean or 0.0, float) or trial.state not in STATES:
+            values = [trial.mean, *(trial.steps(seed) for seed in tuning.seeds)]
+            if not isinstance(values[0] or 0.0, float) or trial.state not in STATES:
                 raise ValueError(f"trial {trial.number} has no known state")
             if trial.reason.startswith(KILLED):  # from outside: it goes on
                 trial.state, trial.reason = "running", ""
@@ -98,23 +100,20 @@ def write_tuning(
 
 
 def best_config(tuning: Tuning, best: Trial, trials: int) -> str:
-    """Return a config that inherits from the tuned one and sets the best values.
+    """Return a config of three lines: what it is, the tuned config, and the best values over it.
 
-    A list that a value lies in is written whole, as a config inherits it whole or not at all.
+    The options of every run are set too. A list that a value lies in is written whole, as a config
+    inherits it whole or not at all.
     """
-    config = load_config(tuning.file, as_options(best.values))
+    options = (*tuning.options, *as_options(best.values))
+    config = load_config(tuning.file, options)
     sections: dict[str, Any] = {}
-    for key in best.values:
-        _copy(config, sections, key.split("."))
+    for option in options:
+        _copy(config, sections, option.partition("=")[0].strip().split("."))
     base = Path(os.path.relpath(tuning.file.resolve(), tuning.out.resolve())).as_posix()
-    seeds = ", ".join(map(str, tuning.seeds))
-    given = f"\n\nOptions of every run: {' '.join(tuning.options)}" if tuning.options else ""
-    head = (
-        f"{tuning.file.stem} with the best of {trials} trials.\n\nChosen on the validation data "
-        f"of the first {tuning.experiences} experiences, seeds {seeds}: {best.mean:.4f}{given}\n"
-    )
-    comment = "".join(f"# {line}".rstrip() + "\n" for line in head.splitlines())
-    return f"{comment}_base_ = {[base]!r}\n{format_config(sections)}"
+    where = f"experiences: {tuning.experiences}, seeds: {', '.join(map(str, tuning.seeds))}"
+    head = f"The best of {trials} trials: {best.mean:.4f} on validation data ({where})."
+    return f"# {head}\n_base_ = {[base]!r}\n{format_config(sections)}"
 
 
 def _copy(source: Any, target: dict[str, Any], parts: Sequence[str]) -> None:  # noqa: ANN401

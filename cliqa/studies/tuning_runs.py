@@ -15,7 +15,8 @@ from cliqa.studies.backends.commands import Backend
 from cliqa.studies.backends.local import Local
 from cliqa.studies.planned_run import PlannedRun, check_starts, check_study_data
 from cliqa.studies.study import command_of, reason_of
-from cliqa.studies.tuning import Measure, Trial, Tuning, run_tuning
+from cliqa.studies.trial import Trial
+from cliqa.studies.tuning import Measure, Tuning, run_tuning
 from cliqa.studies.tuning_files import load_trials, save_trials
 from cliqa.utils.errors import ConfigError
 
@@ -34,7 +35,7 @@ def tune(
     Args:
         tuning: What to do.
         script: ``train_config.py``.
-        measure: Measures a run that has learnt the first experiences on their validation data.
+        measure: Measures a run that has learnt so many experiences on their validation data.
         backend: Where the runs are started; by default here, so many at a time as the tuning says.
         device: Where they train.
         allow_changed_data: Go on although labels or images have changed since.
@@ -57,10 +58,14 @@ def tune(
     check_validation(tuning)
     known = [tuning.run(trial, int(seed)) for trial in trials for seed in trial.reached]
     check_study_data([run for run in known if run.folder.is_dir()], allow_changed_data)
-    more = ["--device", device, "--stop-after", str(tuning.experiences)]
-    more += [OPTION] if allow_changed_data else []
+    more = ["--device", device, *([OPTION] if allow_changed_data else [])]
+    where = backend or Local(tuning.jobs)
+
+    def train(runs: Sequence[PlannedRun], experience: int) -> dict[Path, str]:
+        until = [*more, "--stop-after", str(experience)]
+        return _train(runs, script=script, backend=where, more=until)
+
     with only_one(tuning.out, "tuning"):
-        train = partial(_train, script=script, backend=backend or Local(tuning.jobs), more=more)
         run_tuning(tuning, trials, train, measure, partial(save_trials, tuning))
     return trials
 

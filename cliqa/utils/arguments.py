@@ -182,6 +182,15 @@ STUDY = ("--seeds", *BACKEND, "--device", "--allow-changed-data", "--cfg-options
 """The arguments of a study."""
 
 
+def add_renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:
+    """Add the old name of an option, which is refused with the new one."""
+
+    def refuse(text: str) -> None:
+        raise ConfigError(f"{old} {text}: the option is called {new} now.")
+
+    parser.add_argument(old, nargs="+", type=refuse, help=argparse.SUPPRESS)
+
+
 def add_arguments(parser: argparse.ArgumentParser, *names: str) -> None:
     """Add arguments of `ARGUMENTS` to a parser, in that order."""
     for name in names:

@@ -41,6 +41,15 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
 
 
+def reset_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory` begin anew, where the system can; else it keeps the peak so far."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with contextlib.suppress(OSError):  # Linux alone, and not in every container
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def tensor_bytes(state: object) -> int:
     """Return the bytes of all tensors in nested dicts, lists and tuples; each storage counts once.
 

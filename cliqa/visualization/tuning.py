@@ -18,6 +18,9 @@ ACROSS = 3
 def draw_tuning(record: Mapping[str, Any], logs: Sequence[str] = ()) -> Figure:
     """Draw the mean of every trial over each tuned key; the best one is encircled.
 
+    Trials that were pruned after some seeds are faint; those that were pruned before the end of
+    their first run, whose values nothing stands beside, are crosses at the bottom.
+
     Args:
         record: The content of ``tune.json``.
         logs: Keys that are drawn by their logarithm.
@@ -28,7 +31,7 @@ def draw_tuning(record: Mapping[str, Any], logs: Sequence[str] = ()) -> Figure:
     figure = new_figure(PAGE if columns > 1 else PAGE / 2, 0.5 + 2.2 * lines)
     panels = figure.subplots(lines, columns, sharey=True, squeeze=False)
     flat = list(panels.flat)
-    trials = [trial for trial in record["trials"] if trial["mean"] is not None]
+    trials = [t for t in record["trials"] if t["mean"] is not None or t["state"] == "pruned"]
     for axes, key in zip(flat, keys, strict=False):
         _draw(axes, key, trials, key in logs)
     for axes in flat[len(keys) :]:
@@ -48,6 +51,10 @@ def _draw(axes: Axes, key: str, trials: Sequence[Mapping[str, Any]], log: bool) 
         value = trial["values"][key]
         place = names.index(str(value)) if texts else value
         whole = trial["state"] == "finished"
+        if trial["mean"] is None:
+            edge = axes.get_xaxis_transform()
+            axes.plot(place, 0.03, "x", color=FAINT, markersize=4.5, transform=edge)
+            continue
         axes.plot(place, trial["mean"], "o", color=color(0) if whole else FAINT, markersize=4.5)
         if trial is best:
             axes.plot(place, trial["mean"], "o", color=INK, markerfacecolor="none", markersize=10)

@@ -36,7 +36,7 @@ def test_it_is_the_srcc_of_the_first_sets_own_validation_data(tiny_run: Path) ->
 
 def test_what_is_not_defined_is_an_error(tiny_run: Path, tmp_path: Path) -> None:
     run = shutil.copytree(tiny_run, tmp_path / "run")
-    file = run / "checkpoints" / "last.pth"
+    file = run / "checkpoints" / "exp_1.pth"
     state = load_checkpoint(file)
     for name, value in state["strategy"]["model"].items():
         if name.startswith("head."):

@@ -50,7 +50,7 @@ COMMANDS: dict[str, tuple[str, list[str]]] = {
     ),
     "export": ("tools.compress", ["export", RUN, "--out", f"{OUT}/m.onnx", "--size", "16", "16"]),
     "few-shot": ("tools.clear_dataset", ["fewshot", f"{OUT}/none", "--shot", "1"]),
-    "tuning": ("tools.tune", [f"{OUT}/none.py", "--tune", "a.b=1..2", "--out", f"{OUT}/t"]),
+    "tuning": ("tools.tune", [f"{OUT}/none.py", "--search", "a.b=int(1, 2)", "--out", f"{OUT}/t"]),
     "study": ("tools.run_seeds", [f"{OUT}/none.py", "--seeds", "0", "--out", f"{OUT}/s"]),
 }
 JUNK = st.one_of(

@@ -12,7 +12,7 @@ from cliqa.studies.search_space import read_space
 
 pytest.importorskip("optuna")
 
-SPACE = read_space(["a.s=1e-3..1e3:log", "a.n=1..6", "a.m=[x, y]"])
+SPACE = read_space(["a.s=log(1e-3, 1e3)", "a.n=int(1, 6)", "a.m=[x, y]"])
 
 
 def goal(values: dict[str, Any]) -> float:

@@ -13,9 +13,9 @@ from cliqa.utils.errors import ConfigError
 def test_ranges_and_choices() -> None:
     space = read_space(
         [
-            "a.lr=1e-4..1e-2:log",
-            "a.epochs=2..8",
-            "a.x=0..1.5",
+            "a.lr=log(1e-4, 1e-2)",
+            "a.epochs=int(2,8)",
+            "a.x= uniform(0, 1.5)",
             "a.mode=[one, dict(k=1, l=2), 'x,y']",
         ]
     )
@@ -25,15 +25,16 @@ def test_ranges_and_choices() -> None:
         "a.x": Interval(0, 1.5),
         "a.mode": Choice(("one", "dict(k=1, l=2)", "'x,y'")),
     }
-    written = ["0.0001..0.01:log", "2..8", "0..1.5", "[one, dict(k=1, l=2), 'x,y']"]
+    written = ["log(0.0001, 0.01)", "int(2, 8)", "uniform(0, 1.5)", "[one, dict(k=1, l=2), 'x,y']"]
     assert [str(rule) for rule in space.values()] == written
+    assert read_space([f"{key}={rule}" for key, rule in space.items()]) == space
 
 
 def test_a_file_has_the_same_and_the_command_line_comes_first(tmp_path: Path) -> None:
     file = tmp_path / "space.py"
-    file.write_text('tune = {"a.s": "1..9", "a.m": ["x", "y"], "a.n": [1, 2.5]}\n')
-    space = read_space(["a.s=2..3"], file)
-    expected = {"a.s": "2..3", "a.m": "[x, y]", "a.n": "[1, 2.5]"}
+    file.write_text('tune = {"a.s": "log(1, 9)", "a.m": ["x", "y"], "a.n": [1, 2.5]}\n')
+    space = read_space(["a.s=int(2, 3)"], file)
+    expected = {"a.s": "int(2, 3)", "a.m": "[x, y]", "a.n": "[1, 2.5]"}
     assert {key: str(rule) for key, rule in space.items()} == expected
 
 
@@ -51,17 +52,21 @@ def test_values_have_few_digits_and_stay_inside() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], "nothing to tune: give --tune"),
-        (["a.s"], r"--tune a\.s: expected KEY=LOW\.\.HIGH"),
-        (["a.s=5"], r"--tune a\.s=5: is no range\. Write KEY=LOW\.\.HIGH"),
-        (["a.s=x..y"], r"--tune a\.s=x\.\.y: is no range"),
-        (["a.s=1..9:lin"], r"--tune a\.s=1\.\.9:lin: is no range"),
-        (["a.s=9..1"], r"LOW must be below HIGH"),
-        (["a.s=1..inf"], r"LOW must be below HIGH, both finite"),
-        (["a.s=0..1:log"], r"LOW must be above 0 for ':log'"),
-        (["a.s=[x]"], r"--tune a\.s: name two values or more, each once"),
-        (["a.s=[x, x]"], r"--tune a\.s: name two values or more, each once"),
-        (["a.s=9..1", "a.t=5"], r"(?s)a\.s=9\.\.1.*a\.t=5"),
+        ([], "nothing to tune: give --search 'cl_strategy"),
+        (["a.s"], r"--search a\.s: expected KEY=log\(LOW, HIGH\)"),
+        (["a.s=5"], r"--search a\.s=5: is no range\. Write KEY=log\(LOW, HIGH\)"),
+        (["a.s=1..9"], r"--search a\.s=1\.\.9: is no range\. Write KEY=log\(LOW, HIGH\)"),
+        (["a.s=lin(1, 9)"], r"--search a\.s=lin\(1, 9\): is no range"),
+        (["a.s=log(1)"], r"--search a\.s=log\(1\): is no range"),
+        (["a.s=log(x, 9)"], r"log\(x, 9\): LOW and HIGH must be numbers, as in log\(1, 1e6\)"),
+        (["a.s=int(1, 2.5)"], r"int\(1, 2\.5\): both ends must be integers"),
+        (["a.s=uniform(9, 1)"], r"LOW must be below HIGH"),
+        (["a.s=uniform(1, 1)"], r"LOW must be below HIGH"),
+        (["a.s=uniform(1, inf)"], r"LOW must be below HIGH, both finite"),
+        (["a.s=log(0, 1)"], r"LOW must be above 0 for a logarithm"),
+        (["a.s=[x]"], r"--search a\.s: name two values or more, each once"),
+        (["a.s=[x, x]"], r"--search a\.s: name two values or more, each once"),
+        (["a.s=int(9, 1)", "a.t=5"], r"(?s)a\.s=int\(9, 1\).*a\.t=5"),
     ],
 )
 def test_mistakes(given: list[str], message: str) -> None:
@@ -75,5 +80,5 @@ def test_a_file_without_a_space(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"space\.py: has no dict 'tune'"):
         read_space([], file)
     file.write_text('tune = {"a.s": 3}\n')
-    with pytest.raises(ConfigError, match=r"--tune a\.s: 3 is no range"):
+    with pytest.raises(ConfigError, match=r"--search a\.s: 3 is no range"):
         read_space([], file)

@@ -33,14 +33,14 @@ def tuning(tmp_path: Path, tiny_config: dict[str, Any]) -> Tuning:
     for section in tiny_config["scenario"]["datasets"]:
         section["fractions"] = (0.5, 0.25, 0.25)
     dump_config(tiny_config, tmp_path / "tiny_l2.py")
-    space = read_space(["cl_strategy.strength=1e-2..1e4:log"])
+    space = read_space(["cl_strategy.strength=log(1e-2, 1e4)"])
     return Tuning(tmp_path / "tiny_l2.py", tmp_path / "out", space, trials=1)
 
 
-def train_here(tuning: Tuning) -> Callable[[Sequence[PlannedRun]], dict[Path, str]]:
+def train_here() -> Callable[[Sequence[PlannedRun], int], dict[Path, str]]:
     """Return a function that trains runs in this process."""
 
-    def work(runs: Sequence[PlannedRun]) -> dict[Path, str]:
+    def work(runs: Sequence[PlannedRun], experience: int) -> dict[Path, str]:
         for run in runs:
             train(
                 dict(run.config),
@@ -48,25 +48,28 @@ def train_here(tuning: Tuning) -> Callable[[Sequence[PlannedRun]], dict[Path, st
                 work_dir=run.folder,
                 device="cpu",
                 seed=run.replicate.seed,
-                stop_after=tuning.experiences,
+                resume="auto",
+                stop_after=experience,
             )
         return {}
 
     return work
 
 
-def reached(tuning: Tuning) -> dict[str, dict[str, float]]:
-    """Return what the first trial reaches."""
+def reached(tuning: Tuning) -> list[dict[str, float]]:
+    """Return what the first trial reaches after each experience, as it is recorded to prune."""
+    tuning = replace(tuning, prune=True)
     trials: list[Any] = []
     cpu = torch.device("cpu")
     run_tuning(
         tuning,
         trials,
-        train_here(tuning),
-        lambda run: validated(run.folder, tuning.experiences, cpu),
+        train_here(),
+        lambda run, learnt: validated(run.folder, learnt, cpu),
         lambda _: None,
     )
-    return trials[0].reached
+    found: list[dict[str, float]] = trials[0].steps(0)
+    return found
 
 
 def with_other_labels(tuning: Tuning, folder: Path, split: str) -> Tuning:
@@ -88,10 +91,11 @@ def with_other_labels(tuning: Tuning, folder: Path, split: str) -> Tuning:
 
 def test_the_objective_sees_no_test_label(tuning: Tuning, tmp_path: Path) -> None:
     plain = reached(tuning)
-    assert plain["0"].keys() == {"a", "b"}  # the third is unknown
+    assert [list(step) for step in plain] == [["a"], ["a", "b"]]  # the third is unknown
     assert reached(with_other_labels(tuning, tmp_path / "test", "test")) == plain
     other = reached(with_other_labels(tuning, tmp_path / "val", "val"))
-    assert other["0"] == pytest.approx({name: -value for name, value in plain["0"].items()})
+    for before, after in zip(plain, other, strict=True):
+        assert after == pytest.approx({name: -value for name, value in before.items()})
 
 
 def test_a_stream_without_validation_data_is_refused(tuning: Tuning) -> None:
@@ -112,5 +116,5 @@ def test_without_optuna_nothing_is_begun(tuning: Tuning, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(tuning_runs, "library", missing)
     with pytest.raises(ConfigError, match=r'optuna cannot be imported.*"\.\[tune\]"'):
-        tune(tuning, Path("train_config.py"), lambda _: {})
+        tune(tuning, Path("train_config.py"), lambda *_: {})
     assert not tuning.out.exists()

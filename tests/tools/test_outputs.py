@@ -37,7 +37,7 @@ FOLDERS: dict[str, tuple[str, list[str], str]] = {
     "prune": ("tools.compress", ["prune", "no_run", "--ratio", "0.5", "--epochs", "1"], "--out"),
     "auto": ("tools.compress", ["auto", "no_run"], "--out"),
     "run_seeds": ("tools.run_seeds", ["no_config.py"], "--out"),
-    "tune": ("tools.tune", ["no_config.py", "--tune", "a.b=1..2"], "--out"),
+    "tune": ("tools.tune", ["no_config.py", "--search", "a.b=uniform(1, 2)"], "--out"),
     "compare_pretraining": ("tools.compare_pretraining", ["no.py", "none.py"], "--out"),
     "make_demo_data": ("tools.make_demo_data", [], "--out"),
     "make_fashion_data": ("tools.make_fashion_data", [], "--out"),

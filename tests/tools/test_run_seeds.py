@@ -203,3 +203,18 @@ def test_mistakes_are_told_in_a_line_and_leave_nothing(
     assert message in told
     assert "Traceback" not in told
     assert not Path("work_dirs").exists()
+
+
+def test_a_dry_run_tells_the_cost_and_writes_nothing(
+    folder: Path, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    arguments = ["tiny_l2.py", "--no-bracket", "--seeds", "0", "1", "--device", "cpu", "--dry-run"]
+    before = sorted(folder.rglob("*"))
+    status, out, told = call(*arguments, "--machines", "2", "--speedup", "2", "--jobs", "2")
+    assert status == 0, told
+    assert out.splitlines()[3].split()[:3] == ["tiny_l2", "2", "6"]
+    assert "2 of 2 runs are left: about" in out
+    assert "on 2 jobs on each of 2 machines" in out
+    assert sorted(folder.rglob("*")) == before
+    status, _, told = call("tiny_l2.py", "--no-bracket", "--speedup", "2")
+    assert (status, "--machines and --speedup are for --dry-run" in told) == (2, True)

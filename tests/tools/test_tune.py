@@ -46,10 +46,13 @@ def call(
 
 def test_mistakes_are_one_line_and_begin_nothing(call: Call, tmp_path: Path) -> None:
     for arguments, message in (
-        ([], "nothing to tune: give --tune"),
-        (["--tune", "cl_strategy.strength=5"], "--tune cl_strategy.strength=5: is no range."),
-        (["--tune", "cl_strategy.strenght=1..5"], "strenght"),
-        (["--tune", "cl_strategy.strength=1..5", "--trials", "0"], "--trials 0: must be at least"),
+        ([], "nothing to tune: give --search"),
+        (["--search", "cl_strategy.strength=5"], "--search cl_strategy.strength=5: is no range."),
+        (["--search", "cl_strategy.strenght=uniform(1, 5)"], "strenght"),
+        (
+            ["--search", "cl_strategy.strength=uniform(1, 5)", "--trials", "0"],
+            "--trials 0: must be at least",
+        ),
         (["--slurm", "time=3"], "--slurm: belongs to --backend submitit, not to local."),
     ):
         status, _, told = call(*arguments)
@@ -61,7 +64,11 @@ def test_mistakes_are_one_line_and_begin_nothing(call: Call, tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("forked_runs")
 def test_a_tuning_and_its_continuation(call: Call, tmp_path: Path) -> None:
-    arguments = ["--tune", "cl_strategy.strength=1e-2..1e4:log", "cl_strategy.anchor=[last, all]"]
+    arguments = [
+        "--search",
+        "cl_strategy.strength=log(1e-2, 1e4)",
+        "cl_strategy.anchor=[last, all]",
+    ]
     status, out, told = call(*arguments, "--trials", "1")
     assert status == 0, told
     status, out, told = call(*arguments, "--trials", "2")

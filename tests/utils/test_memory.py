@@ -13,7 +13,14 @@ from torch import nn
 
 from cliqa.training.loop.batching import RaggedImages
 from cliqa.utils.errors import MachineError
-from cliqa.utils.memory import InPieces, available_memory, copied, peak_memory, tensor_bytes
+from cliqa.utils.memory import (
+    InPieces,
+    available_memory,
+    copied,
+    peak_memory,
+    reset_peak_memory,
+    tensor_bytes,
+)
 
 
 def test_the_peak_is_no_less_than_what_is_in_use_and_never_falls() -> None:
@@ -24,6 +31,13 @@ def test_the_peak_is_no_less_than_what_is_in_use_and_never_falls() -> None:
     assert peak >= 0.95 * in_use > block.nbytes  # the kernel counts pages a little later
     del block
     assert peak_memory(torch.device("cpu")) >= peak >= before
+
+
+def test_the_peak_can_begin_anew_or_stays() -> None:
+    torch.ones(2**26).sum()
+    before = peak_memory(torch.device("cpu"))
+    reset_peak_memory(torch.device("cpu"))
+    assert peak_memory(torch.device("cpu")) <= before
 
 
 def test_a_storage_counts_once() -> None:

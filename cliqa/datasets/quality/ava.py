@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 _COLUMNS = 15
 TAGS = {"tag": 12, "challenge": 14}
 """Columns of ``AVA.txt`` that describe an image: its first semantic tag, and its challenge."""
+OFFICIAL_TEST = 20_000
+"""Images of the official test list."""
+
 _LONGEST_ID = 18  # digits of a 64-bit number
 _RATINGS = np.arange(1.0, 11.0)
 
@@ -172,6 +175,13 @@ class AVA(LabelledFolder):
         self.test_list = test_list
         self.val_fraction = val_fraction
         super().__init__(root, images=img_root if images is None else images, **common)
+
+    @classmethod
+    def official_sizes(cls, **options: Any) -> tuple[int, int, int]:  # noqa: ANN401
+        """Return the images outside the official test list, cut by `val_fraction`, and in it."""
+        rest = cls.official_count - OFFICIAL_TEST
+        val = round(rest * options.get("val_fraction", 0.05))
+        return rest - val, val, OFFICIAL_TEST
 
     def read_table(self, path: Path) -> ScoreTable:
         """Read the official ratings with their split, or ready-made scores."""

@@ -154,6 +154,11 @@ class KonIQ10k(LabelledFolder):
             return 1.0, 5.0
         return super().declared_range(score_range, **options)
 
+    @classmethod
+    def official_sizes(cls, **_: Any) -> tuple[int, int, int]:  # noqa: ANN401
+        """Return the images of the official split."""
+        return 7058, 1000, 2015
+
     def read_table(self, path: Path) -> ScoreTable:
         """Read either label file.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cliqa.config.annotations import ThreeNumbers, TwoNumbers
 from cliqa.datasets.base import Policy, QualityDataset
@@ -139,6 +139,22 @@ class LabelledFolder(QualityDataset):
             options: The constructor's other arguments.
         """
         return not cls.lower_is_better if higher_is_better is None else bool(higher_is_better)
+
+    @classmethod
+    def official_sizes(cls, **options: Any) -> tuple[int, int, int] | None:  # noqa: ANN401
+        """Return the images of train, val and test of the complete release, without the data.
+
+        Args:
+            options: The constructor's arguments, as far as they decide: `fractions`.
+
+        Returns:
+            None where the number of images is not known.
+        """
+        if cls.official_count is None:
+            return None
+        train, val, _ = options.get("fractions", (0.8, 0.1, 0.1))
+        sizes = round(cls.official_count * train), round(cls.official_count * val)
+        return *sizes, cls.official_count - sum(sizes)
 
     def label_file(self, labels: str | None, option: str = "labels") -> Path:
         """Return the path of the label file that an option gave, or of an official one.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from avalanche.benchmarks import CLScenario
@@ -14,6 +15,53 @@ from cliqa.utils.progress import duration
 
 FORWARD_SHARE = 1 / 3
 """Cost of a sample in an evaluation over that in training, before one is measured."""
+
+
+@dataclass(frozen=True)
+class StepWork:
+    """What a training step of a stream is made of.
+
+    Attributes:
+        epochs: Its epochs.
+        trained: Samples of an epoch.
+        validated: Samples of a validation, which every ``validate_every``-th epoch has.
+        tested: Samples of the evaluation after it.
+    """
+
+    epochs: int
+    trained: int
+    validated: int
+    tested: int
+
+
+def work_of(
+    strategy: SupervisedTemplate,
+    benchmark: CLScenario,
+    steps: Sequence[Sequence[Any]],
+    sizes: Mapping[tuple[str, str], int] | None = None,
+) -> list[StepWork]:
+    """Return what each training step of a stream is made of.
+
+    Args:
+        strategy: The strategy; its options are read.
+        benchmark: The stream.
+        steps: The experiences of each training step.
+        sizes: The samples of a split, by the data set's name and the split; None for those of
+            `benchmark`.
+    """
+    if sizes is None:
+        sources = getattr(benchmark, "sources", {})
+        sizes = {key: len(source) for key, source in sources.items()}
+    every = strategy.options.validate_every
+    return [
+        StepWork(
+            strategy.epochs_of(step),
+            strategy.samples_of(steps, index),
+            _validated(benchmark, step, sizes) if every else 0,
+            _tested(benchmark, steps[: index + 1], sizes),
+        )
+        for index, step in enumerate(steps)
+    ]
 
 
 class Forecast:
@@ -36,12 +84,12 @@ class Forecast:
         first: int = 0,
     ) -> None:
         self._strategy = strategy
-        self._epochs = [strategy.epochs_of(step) for step in steps]
-        self._trained = [strategy.samples_of(steps, index) for index in range(len(steps))]
-        every = strategy.options.validate_every
-        self._validated = [_validated(benchmark, step) if every else 0 for step in steps]
-        self._every = max(1, every)
-        self._tested = [_tested(benchmark, steps[: index + 1]) for index in range(len(steps))]
+        work = work_of(strategy, benchmark, steps)
+        self._epochs = [step.epochs for step in work]
+        self._trained = [step.trained for step in work]
+        self._validated = [step.validated for step in work]
+        self._every = max(1, strategy.options.validate_every)
+        self._tested = [step.tested for step in work]
         self._epochs[:first] = [0] * first
         self._tested[:first] = [0] * first
         self._cost: float | None = None  # seconds of a trained sample
@@ -90,20 +138,18 @@ class Forecast:
         return f"{most} {duration(left)} left in all"
 
 
-def _validated(benchmark: CLScenario, step: Sequence[Any]) -> int:
+def _validated(
+    benchmark: CLScenario, step: Sequence[Any], sizes: Mapping[tuple[str, str], int]
+) -> int:
     """Return how many samples are validated after an epoch of a step."""
     names = [benchmark.names[experience.current_experience] for experience in step]
-    return sum(_size(benchmark, name, "val") for name in names)
+    return sum(sizes.get((name, "val"), 0) for name in names)
 
 
-def _tested(benchmark: CLScenario, learnt: Sequence[Sequence[Any]]) -> int:
+def _tested(
+    benchmark: CLScenario, learnt: Sequence[Sequence[Any]], sizes: Mapping[tuple[str, str], int]
+) -> int:
     """Return how many samples are tested after the last of these steps."""
     known = {experience.current_experience for step in learnt for experience in step}
     names = evaluated_names(benchmark)
-    return sum(_size(benchmark, names[k], "test") for k in benchmark.tested(known))
-
-
-def _size(benchmark: CLScenario, name: str, split: str) -> int:
-    """Return how many samples a split has."""
-    source = benchmark.sources.get((name, split))
-    return 0 if source is None else len(source)
+    return sum(sizes.get((names[k], "test"), 0) for k in benchmark.tested(known))
