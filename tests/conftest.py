@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gc
 import io
 import os
@@ -90,6 +91,20 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep what can be made again out of the user's own cache folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLIQA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_table_of_operators() -> Iterator[None]:
+    """Keep the exporter's table of operators, which takes half of a small network's export."""
+    try:
+        from torch.onnx._internal.exporter._registration import ONNXRegistry  # noqa: PLC0415
+    except ImportError:  # it is PyTorch's own, or onnxscript is missing
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        made_once = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
+        patch.setattr(ONNXRegistry, "from_torchlib", made_once)
         yield
 
 

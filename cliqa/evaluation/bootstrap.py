@@ -2,8 +2,8 @@
 
 A resample draws N of the N images with replacement. Its mid-ranks follow from how often each image
 was drawn: sort once, then a running sum of the counts gives every rank, ties included, in O(N) and
-without another sort. Counts and doubled ranks are integers, and exact. 1000 resamples of 20,000
-images take half a second; threads share the work of more.
+without another sort, in exact integers. 1000 resamples of 20,000 images take half a second; threads
+share the work of more.
 
 Kendall's tau and the logistic fit have no interval: one resample of them costs as much as a
 hundred of these.
@@ -39,7 +39,6 @@ MIN_IMAGES = 10
 
 CHUNK_CELLS = 200_000
 """Resamples x images handled at once; 4 or 8 bytes each in about ten arrays."""
-
 
 MOST_THREADS = 4
 """Threads at most: the draw is one sequence, which one thread makes, in a fifth of all time."""
@@ -129,19 +128,17 @@ class _Levels:
         return doubled, (float(counts.shape[1]) ** 3 - cubes) / 3
 
 
-def _products(
-    levels_x: _Levels, ranks_x: np.ndarray, counts_x: np.ndarray, ranks_y: np.ndarray
-) -> np.ndarray:
+def _products(levels: _Levels, ranks: np.ndarray, counts: np.ndarray, of: np.ndarray) -> np.ndarray:
     """Return the sums (R,) of the products of both sides' ranks over the drawn images.
 
     Args:
-        levels_x: The order of one side.
-        ranks_x: Its ranks (R, L).
-        counts_x: How often each image is drawn (R, N), in that order.
-        ranks_y: The other side's ranks (R, N), in that order.
+        levels: The order of one side.
+        ranks: Its ranks (R, L).
+        counts: How often each image is drawn (R, N), in that order.
+        of: The other side's ranks (R, N), in that order.
     """
-    drawn = np.multiply(counts_x, ranks_y, dtype=np.float64)
-    return np.einsum("rl,rl->r", levels_x.sums(drawn), ranks_x.astype(np.float64))
+    drawn = np.multiply(counts, of, dtype=np.float64)
+    return np.einsum("rl,rl->r", levels.sums(drawn), ranks.astype(np.float64))
 
 
 def bootstrap_samples(
@@ -186,10 +183,10 @@ def bootstrap_samples(
 
 
 def _keep_memory() -> None:
-    """Let the C library keep the memory of freed arrays of a chunk's size for the next ones.
+    """Let the C library keep the memory of freed arrays, of a chunk's size, for the next ones.
 
-    By default glibc gives it back to the system, and fetching it anew takes a third of the time. It
-    stops that for arrays smaller than one that was freed before, of 32 MiB at most.
+    glibc gives it back to the system, and fetching it anew takes a third of the time, unless a
+    larger array (of 32 MiB at most) was freed before.
     """
     np.empty(16 * CHUNK_CELLS)
 
