@@ -7,6 +7,7 @@ import functools
 import gc
 import io
 import os
+import shutil
 import signal
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -140,12 +141,37 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def short_data(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the first 20 images of each data set of `tiny_data`."""
+    root = tmp_path_factory.mktemp("short")
+    for name in "abc":
+        (root / name).mkdir()
+        head, *rows = (tiny_data / name / "scores.csv").read_text().split()
+        for row in rows[:20]:
+            image = row.partition(",")[0]
+            shutil.copyfile(tiny_data / name / image, root / name / image)
+        (root / name / "scores.csv").write_text("\n".join([head, *rows[:20]]) + "\n")
+    return root
+
+
 @pytest.fixture
 def tiny_stream(tiny_data: Path) -> QualityStream:
     """Return the stream a -> b -> c over `tiny_data`, with a random crop in training."""
+    return stream_over(tiny_data)
+
+
+@pytest.fixture
+def short_stream(short_data: Path) -> QualityStream:
+    """Return `tiny_stream` over half of its images, for tests that train again and again."""
+    return stream_over(short_data)
+
+
+def stream_over(root: Path) -> QualityStream:
+    """Return a stream over the data sets a, b and c in a folder."""
     datasets = [
         ScoreFile(
-            root=tiny_data / name,
+            root=root / name,
             labels="scores.csv",
             name=name,
             score_range=(0, 1),

@@ -85,7 +85,7 @@ def test_a_grown_run_is_that_over_the_whole_stream(
 def test_so_it_is_with_every_method(
     method: str, tmp_path: Path, of_sets: OfSets, work: Work, assert_equal_runs: Equal
 ) -> None:
-    own = {"train_epochs": 2, **METHODS[method]}
+    own = METHODS[method]
     whole, grown = tmp_path / "whole", tmp_path / "grown"
     work(of_sets(3, **own), whole)
     work(of_sets(2, **own), grown)
