@@ -9,9 +9,11 @@ import io
 import os
 import shutil
 import signal
+import subprocess
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
 from cliqa.transforms.pipeline import build_pipeline
+from tests.forks import read_mat_file
 
 # A process whose first backward pass comes after an export by torch.onnx cannot train in a fork.
 torch.ones(1, requires_grad=True).sum().backward()
@@ -481,6 +484,23 @@ def run_config(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return run
+
+
+@pytest.fixture(scope="module")
+def quick_mat_files() -> Iterator[None]:
+    """Let a module's MATLAB files be read in copies of this process, a tenth of a new one's time.
+
+    For tests of what is done with their content; those of the reader start it as it is.
+    """
+    if not hasattr(os, "fork"):
+        yield
+        return
+    import scipy.io  # noqa: F401, PLC0415  for the copies
+
+    stand_in = SimpleNamespace(run=read_mat_file, TimeoutExpired=subprocess.TimeoutExpired)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cliqa.datasets.labels.mat_file.subprocess", stand_in)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ test that runs it `anew`: it must find the package by itself, and imports all of
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import runpy
@@ -18,7 +19,10 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
 import torch
+
+from cliqa.datasets.labels import mat_file
 
 
 class Fork:
@@ -138,3 +142,35 @@ def run_script(
         error.seek(0)
         words = [str(part) for part in arguments]
         return subprocess.CompletedProcess(words, status or 0, out.read(), error.read())
+
+
+def read_mat_file(
+    command: Sequence[str],
+    *,
+    input: bytes,  # noqa: A002  as `subprocess.run` has it
+    **_: object,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the reader of MATLAB files, as `subprocess.run` does, in a copy of this process."""
+    with contextlib.ExitStack() as files:
+        given, out, error = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        given.write(input)
+        given.seek(0)
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                for target, source in enumerate((given, out, error)):
+                    os.dup2(source.fileno(), target)
+                sys.stdin, sys.stdout = (os.fdopen(k, "rw"[k], closefd=False) for k in (0, 1))
+                sys.stderr = os.fdopen(2, "w", closefd=False)
+                sys.argv = ["mat_file", *command[3:]]
+                mat_file.MEMORY += psutil.Process().memory_info().vms  # the libraries' of a copy
+                status = mat_file.main()
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        out.seek(0)
+        error.seek(0)
+        return subprocess.CompletedProcess(command, status, out.read(), error.read())
