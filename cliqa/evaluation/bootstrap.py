@@ -123,9 +123,9 @@ class _Levels:
         doubled *= 2
         doubled -= drawn
         doubled -= counts.shape[1]
-        times = drawn.astype(np.float64)
+        times, n = drawn.astype(np.float64), float(counts.shape[1])
         cubes = np.einsum("rl,rl->r", times * times, times)
-        return doubled, (float(counts.shape[1]) ** 3 - cubes) / 3
+        return doubled, (n * n * n - cubes) / 3  # the same roundings: 0 where all are one value
 
 
 def _products(levels: _Levels, ranks: np.ndarray, counts: np.ndarray, of: np.ndarray) -> np.ndarray:
