@@ -175,7 +175,7 @@ def test_steps_divide_the_way_and_are_kept(
     report = prune_run(tiny_run, **how)
     assert calls == [out / "steps" / "step_1", out, out / "steps" / "step_1", out]
     assert (out / "steps" / "step_1" / "metrics.jsonl").read_text() == first
-    assert report["widths"]["backbone.layer2.0.conv1"] == [32, 16]
+    assert report["widths"]["backbone.layer4.0.conv1"] == [32, 16]
     assert [round(step["ratio"], 3) for step in report["steps"]] == [0.25, 0.333]
     assert len(pruning_of(model_of(last(out)))) == 2
     whole = prune_run(tiny_run, **{**how, "out": tmp_path / "whole"})

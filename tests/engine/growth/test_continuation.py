@@ -54,7 +54,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "EMA": {"plugins": [{"type": "EMA"}]},
     "ModelMerging": {"type": "ModelMerging", "method": "ties", "start": "base"},
     "ChannelPruning": {
-        "plugins": [{"type": "ChannelPruning", "ratio": 0.3, "round_to": 1, "recover_epochs": 1}]
+        "train_epochs": 2,
+        "plugins": [{"type": "ChannelPruning", "ratio": 0.3, "round_to": 1, "recover_epochs": 1}],
     },
     "QAT": {"plugins": [{"type": "QAT"}]},
     "LabelFreePretraining": {
