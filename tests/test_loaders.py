@@ -198,7 +198,6 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/deploy/onnx/integers/integer_forms.py::_put_sum onnx.helper.make_node",
         "cliqa/deploy/onnx/integers/integer_forms.py::_put_sum onnx.helper.make_tensor",
         "cliqa/deploy/operator_times.py::operator_times .load",
-        "cliqa/deploy/operator_times.py::operator_times runtime.InferenceSession",
     ),
     "Images that were encoded here just before.": (
         "cliqa/demo_data/distortions.py::jpeg PIL.Image.open",
