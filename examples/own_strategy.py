@@ -36,7 +36,7 @@ class Smoothed(SupervisedTemplate):
 CONFIG = """
 _base_ = ["{root}/config/fmnist_naive.py"]
 custom_imports = dict(imports=["own_strategy"])
-generate = dict(type="FashionData", train=600, test=200)
+generate = dict(type="FashionData", train=300, test=100)
 scenario = dict(dataset_root="{folder}/data", generate=generate)
 cl_strategy = dict(type="Smoothed", smoothing=0.2, plugins=[dict(type="Replay", mem_size=100)])
 """

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gc
 import io
 import os
+import shutil
 import signal
+import subprocess
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -31,7 +35,7 @@ from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.schedule import Schedule
 from cliqa.training.supervised.naive import Naive
 from cliqa.transforms.pipeline import build_pipeline
-from tests.forks import Fork
+from tests.forks import Fork, read_mat_file
 
 # A process whose first backward pass comes after an export by torch.onnx cannot train in a fork.
 torch.ones(1, requires_grad=True).sum().backward()
@@ -95,6 +99,20 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_table_of_operators() -> Iterator[None]:
+    """Keep the exporter's table of operators, which takes half of a small network's export."""
+    try:
+        from torch.onnx._internal.exporter._registration import ONNXRegistry  # noqa: PLC0415
+    except ImportError:  # it is PyTorch's own, or onnxscript is missing
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        made_once = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
+        patch.setattr(ONNXRegistry, "from_torchlib", made_once)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Return the folder of real sample data beside the project; skip where there is none."""
@@ -127,6 +145,20 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def short_data(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the first 20 images of each data set of `tiny_data`."""
+    root = tmp_path_factory.mktemp("short")
+    for name in "abc":
+        (root / name).mkdir()
+        head, *rows = (tiny_data / name / "scores.csv").read_text().split()
+        for row in rows[:20]:
+            image = row.partition(",")[0]
+            shutil.copyfile(tiny_data / name / image, root / name / image)
+        (root / name / "scores.csv").write_text("\n".join([head, *rows[:20]]) + "\n")
+    return root
+
+
 @pytest.fixture
 def tiny_stream(tiny_data: Path) -> QualityStream:
     """Return the stream a -> b -> c over `tiny_data`, with a random crop in training."""
@@ -139,11 +171,17 @@ def module_stream(tiny_data: Path) -> QualityStream:
     return stream_over(tiny_data)
 
 
-def stream_over(tiny_data: Path) -> QualityStream:
-    """Return the stream a -> b -> c over `tiny_data`, with a random crop in training."""
+@pytest.fixture
+def short_stream(short_data: Path) -> QualityStream:
+    """Return `tiny_stream` over half of its images, for tests that train again and again."""
+    return stream_over(short_data)
+
+
+def stream_over(root: Path) -> QualityStream:
+    """Return a stream over the data sets a, b and c in a folder, with a random crop in training."""
     datasets = [
         ScoreFile(
-            root=tiny_data / name,
+            root=root / name,
             labels="scores.csv",
             name=name,
             score_range=(0, 1),
@@ -440,6 +478,23 @@ def run_config(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return run
+
+
+@pytest.fixture(scope="module")
+def quick_mat_files() -> Iterator[None]:
+    """Let a module's MATLAB files be read in copies of this process, a tenth of a new one's time.
+
+    For tests of what is done with their content; those of the reader start it as it is.
+    """
+    if not hasattr(os, "fork"):
+        yield
+        return
+    import scipy.io  # noqa: F401, PLC0415  for the copies
+
+    stand_in = SimpleNamespace(run=read_mat_file, TimeoutExpired=subprocess.TimeoutExpired)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cliqa.datasets.labels.mat_file.subprocess", stand_in)
+        yield
 
 
 @pytest.fixture(scope="module")

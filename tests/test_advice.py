@@ -20,7 +20,6 @@ import torchvision
 
 from cliqa import registry
 from cliqa.benchmarks.online import OnlineStream
-from cliqa.config.names import parse_file
 from cliqa.config.options import apply_options
 from cliqa.models.backbones.extractor import build_extractor
 from cliqa.models.build import build_model
@@ -28,6 +27,7 @@ from cliqa.registry import ComponentRegistry, build_component, parameters_of
 from cliqa.training.loop.options import TrainingOptions
 from cliqa.utils.arguments import ARGUMENTS
 from cliqa.utils.errors import ModelError
+from tests.trees import tree_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -102,8 +102,7 @@ def all_texts() -> tuple[tuple[Path, int, str], ...]:
     """Return every text of the project with its place."""
     found = []
     for path in sources():
-        tree = parse_file(path)
-        assert tree is not None
+        tree = tree_of(path)
         found += [(path, line, text) for line, text in texts(tree)]
     return tuple(found)
 
@@ -119,14 +118,13 @@ def known_keys() -> frozenset[str]:
             if component is not None:
                 names |= set(parameters_of(component)[0])
     for path in [*sources(), *(ROOT / "config").rglob("*.py")]:
-        tree = parse_file(path)
-        assert tree is not None
-        for node in ast.walk(tree):
+        in_config = path.is_relative_to(ROOT / "config")
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 arguments = node.args
                 own = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
                 names |= {argument.arg for argument in own}
-            if path.is_relative_to(ROOT / "config"):
+            if in_config:
                 if isinstance(node, ast.keyword) and node.arg:
                     names.add(node.arg)
                 if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -139,8 +137,7 @@ def known_options() -> frozenset[str]:
     """Return every option of the command lines."""
     found = {name for name in ARGUMENTS if name.startswith("--")}
     for path in sources():
-        tree = parse_file(path)
-        assert tree is not None
+        tree = tree_of(path)
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
                 found |= {text_of(a) for a in node.args if text_of(a).startswith("--")}

@@ -8,12 +8,12 @@ gets a line in `REVIEWED`, under the reason why it cannot, or why it may.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from cliqa.config.names import parse_file
+from tests.trees import tree_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,6 +49,10 @@ METHODS = frozenset(
 OF_RESULTS = frozenset({".load", ".loads", ".open"})
 """Methods of what a call returns: ``library("onnx").load``."""
 
+WATCHED = frozenset({*LIBRARIES, *BUILTINS, *OF_RESULTS})
+BELOW = tuple(name if name.startswith("os.") else f"{name}." for name in LIBRARIES)
+"""How names below a watched one begin; of os also execv for exec."""
+
 HARMLESS = (
     *("Error", "MapFullError", "BadZipFile", "InvalidFileException", "zlib.error"),
     *("DEVNULL", "STDOUT", "ZIP_STORED", "encode_jpeg"),
@@ -59,17 +63,17 @@ HARMLESS = (
 
 def loaders_of(path: Path, root: Path = ROOT) -> Iterator[str]:
     """Yield what a file uses of the libraries that read or run, as ``file::function what``."""
-    tree = parse_file(path)
-    assert tree is not None, f"{path} is no Python"
-    names = _imported(tree)
-    inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    tree = tree_of(path)
+    nodes = list(ast.walk(tree))
+    names = _imported(nodes)
+    inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
     for owner, node in _owned(tree, "module"):
         what = None if id(node) in inner else _what(node, names)
         if what and not what.endswith(HARMLESS) and "ImageReadMode" not in what:
             yield f"{path.relative_to(root).as_posix()}::{owner} {what}"
 
 
-def _imported(tree: ast.AST) -> dict[str, str]:
+def _imported(nodes: Sequence[ast.AST]) -> dict[str, str]:
     """Return the full names of what a file imports, by the names that it uses.
 
     What is imported for type checking alone does not exist when the file runs.
@@ -77,11 +81,11 @@ def _imported(tree: ast.AST) -> dict[str, str]:
     found: dict[str, str] = {}
     checking = {
         id(node)
-        for block in ast.walk(tree)
+        for block in nodes
         if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
         for node in block.body
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         if id(node) in checking:
             continue
         if isinstance(node, ast.Import):
@@ -110,15 +114,9 @@ def _what(node: ast.AST, names: dict[str, str]) -> str | None:
         return f"{node.arg}={ast.unparse(node.value)}"
     if isinstance(node, (ast.Attribute, ast.Name)) and isinstance(node.ctx, ast.Load):
         full = _full_name(node, names)
-        if full in BUILTINS | OF_RESULTS or full.rpartition(".")[2] in METHODS:
+        if full in WATCHED or full.rpartition(".")[2] in METHODS or full.startswith(BELOW):
             return full
-        return full if any(_begins(full, name) for name in LIBRARIES) else None
     return None
-
-
-def _begins(full: str, name: str) -> bool:
-    """Return whether a full name is the watched one or below it; of os also execv for exec."""
-    return full == name or full.startswith(name if name.startswith("os.") else f"{name}.")
 
 
 def _full_name(node: ast.expr, names: dict[str, str]) -> str:
@@ -200,7 +198,6 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/deploy/onnx/integers/integer_forms.py::_put_sum onnx.helper.make_node",
         "cliqa/deploy/onnx/integers/integer_forms.py::_put_sum onnx.helper.make_tensor",
         "cliqa/deploy/operator_times.py::operator_times .load",
-        "cliqa/deploy/operator_times.py::operator_times runtime.InferenceSession",
     ),
     "Images that were encoded here just before.": (
         "cliqa/demo_data/distortions.py::jpeg PIL.Image.open",

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from avalanche.training.plugins import SupervisedPlugin
 
-from cliqa.config.names import package_folder, parse_file
+from cliqa.config.names import package_folder
+from tests.trees import tree_of
 
 ROOT = Path(__file__).resolve().parents[1]
 LINES = 300
@@ -57,14 +58,6 @@ def sources(root: Path = ROOT) -> list[Path]:
     """Return the project's source files: the package, the tools and the entry points."""
     packages = [path for name in ("cliqa", "tools") for path in (root / name).rglob("*.py")]
     return sorted([*packages, *root.glob("*.py")])
-
-
-@cache
-def tree_of(path: Path) -> ast.Module:
-    """Return a file's syntax tree."""
-    tree = parse_file(path)
-    assert tree is not None, f"{path} is no Python"
-    return tree
 
 
 def module_of(path: Path, root: Path = ROOT) -> str:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +13,7 @@ from PIL import Image
 from cliqa.config.load import dump_config, load_config
 from cliqa.utils.cli import run_entry_point
 from test_config import main
+from tests.forks import run_script
 
 pytestmark = pytest.mark.integration
 
@@ -53,14 +51,8 @@ def koniq(tiny_data: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_the_numbers_of_the_run_are_found_again(tiny_run: Path, tmp_path: Path) -> None:
-    found = subprocess.run(
-        [sys.executable, SCRIPT, tiny_run / "config.py", tiny_run, "--out", tmp_path / "out.json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    words = (SCRIPT, tiny_run / "config.py", tiny_run, "--out", tmp_path / "out.json")
+    found = run_script(*words, cwd=tmp_path, anew=True)
     assert found.returncode == 0, found.stderr
     assert "Traceback" not in found.stderr
     results = json.loads((tiny_run / "results.json").read_text())

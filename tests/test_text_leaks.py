@@ -20,7 +20,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliqa.datasets.classes.fashion_mnist import FILES, RAW, read_idx
+from cliqa.datasets.classes.fashion_files import FILES, RAW
+from cliqa.datasets.classes.fashion_mnist import read_idx
 from cliqa.demo_data.fashion import FashionData, idx_bytes
 from cliqa.engine.train import train
 from cliqa.engine.work_dir.checkpoints import load_run

@@ -8,6 +8,7 @@ from typing import Any
 
 from cliqa.benchmarks.presets import PRESETS, preset
 from cliqa.benchmarks.random_splits import KEYS, check_split, given_split, with_split
+from cliqa.datasets.classes.fashion_files import fashion_folder
 from cliqa.datasets.clear.layout import detect_layout
 from cliqa.datasets.labels.layouts.layout import declared_scale
 from cliqa.datasets.labels.layouts.parts import listed_files
@@ -45,8 +46,8 @@ TYPES: dict[str, tuple[type, ...]] = {
 def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
     """Read the label files of a config's own data sets, and look for all data sets' folders.
 
-    Of a `ScoreFile` everything is checked that does not need its pixels; of other data sets and of
-    CLEAR the folder, as reading them takes torch.
+    Of a `ScoreFile` everything is checked that does not need its pixels; of other data sets, of
+    CLEAR and of Fashion-MNIST the folder, as reading them takes torch.
 
     Args:
         config: A loaded config.
@@ -62,8 +63,11 @@ def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
     check_split(*(scenario.get(key) for key in KEYS))
     if scenario.get("generate") is not None:
         return
-    if scenario.get("type") == "CLEAR" and isinstance(scenario.get("dataset_root"), str):
-        detect_layout(home_path(scenario["dataset_root"]))
+    name, whole = scenario.get("type"), scenario.get("dataset_root")
+    if name == "CLEAR" and isinstance(whole, str):
+        detect_layout(home_path(whole))
+    if name == "SplitFashionMNIST" and isinstance(whole, str) and not scenario.get("download"):
+        fashion_folder(whole)
     mistakes, lines = Mistakes(), []
     split = scenario.get("split_index")
     for where, section in _sections(scenario):

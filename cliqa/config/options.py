@@ -140,9 +140,10 @@ def _child(owner: Value, step: str, above: list[str], where: str, *, last: bool)
             )
         return owner[int(step)]
     if not isinstance(owner, dict):
+        kind = "" if keys_of(name) else "type='...', "
         raise ConfigError(
             f"{where}: {name} is {reprlib.repr(owner)}, which has no keys. Set the whole section: "
-            f"{name}=\"dict(type='...', {step}=...)\", or edit the config file."
+            f'{name}="dict({kind}{step}=...)", or edit the config file.'
         )
     if step in owner:
         return owner[step]

@@ -30,6 +30,7 @@ class Taker(NamedTuple):
 
 BY_ENGINE = ("self", "model", "amp", "num_workers", "device", "seed", "validate", "after_epoch")
 TAKERS: dict[str, tuple[Taker, ...]] = {
+    "checkpoint_config.every": (Taker("engine/work_dir/cadence.py", "Cadence"),),
     "deploy": (Taker("deploy/search/options.py", "DeployOptions"),),
     "deploy.budget": (Taker("deploy/search/pareto.py", "Budget"),),
     "load_from": (Taker("models/weights/start.py", "StartOptions"),),

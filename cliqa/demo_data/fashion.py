@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES, FILES, RAW, SIDE
+from cliqa.datasets.classes.fashion_files import FILES, RAW
+from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES, SIDE
 from cliqa.demo_data.generator import check_numbers, write_once
 from cliqa.registry import GENERATORS
 from cliqa.transforms.decode import read_image

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.integers.integer_forms import groups_of
-from cliqa.deploy.onnx.session import damaged, run_session
+from cliqa.deploy.onnx.session import damaged, open_session, run_session
 
 WARM_UP = 2
 """Passes before the first that counts."""
@@ -56,23 +56,14 @@ def operator_times(
     """
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
-        runtime = library("onnxruntime")
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 4
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "profile")
-        options.optimized_model_filepath = str(Path(folder) / "optimized.onnx")
+        session = open_session(path, path, threads, records=folder)
         try:
-            session = runtime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
             for _ in range(WARM_UP + passes):
                 run_session(session, session.get_inputs()[0].name, batch)
             profile = Path(session.end_profiling())
         except Exception as error:  # onnxruntime's own have no common base
             raise damaged(path, error) from error
-        graph = library("onnx").load(options.optimized_model_filepath).graph
+        graph = library("onnx").load(str(Path(folder) / "optimized.onnx")).graph
         grouped = {node.name: groups_of(node) > 1 for node in graph.node}
         for name, (operator, times) in _times_by_node(profile).items():
             kind = kind_of(operator, grouped.get(name, False))

@@ -1,4 +1,4 @@
-"""The computational cost of a model: multiply-accumulates, counted by torch's own counter."""
+"""What a model computes: its multiply-accumulates, by torch's counter, and by which layers."""
 
 from __future__ import annotations
 
@@ -65,3 +65,16 @@ def _without_fused_layers() -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
+
+
+def is_convolutional(model: nn.Module) -> bool:
+    """Return whether at least as many layers are two-dimensional convolutions as are linear.
+
+    Such a model is faster with the channels last; a transformer with one convolution is not.
+
+    >>> is_convolutional(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 1)))
+    True
+    """
+    layers = list(model.modules())
+    convolutions = sum(isinstance(layer, nn.Conv2d) for layer in layers)
+    return convolutions >= max(1, sum(isinstance(layer, nn.Linear) for layer in layers))

@@ -11,6 +11,8 @@ import cliqa
 from cliqa.api.deployment import batches_of
 from cliqa.utils.errors import ConfigError
 
+pytestmark = pytest.mark.usefixtures("quick_exports")
+
 IMAGES = torch.rand(48, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
 

@@ -78,6 +78,13 @@ def test_clear_without_its_folder(tmp_path: Path) -> None:
         check_data(config)
 
 
+def test_fashion_mnist_without_its_files(tmp_path: Path) -> None:
+    scenario = {"type": "SplitFashionMNIST", "dataset_root": str(tmp_path / "none")}
+    with pytest.raises(DatasetError, match="none/FashionMNIST/raw: Fashion-MNIST needs train-im"):
+        check_data({"scenario": scenario})
+    check_data({"scenario": {**scenario, "download": True}})
+
+
 def test_neither_guess_nor_check_imports_torch() -> None:
     program = (
         "import sys, cliqa.benchmarks.data_check, cliqa.datasets.own.options as own;"

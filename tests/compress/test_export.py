@@ -91,6 +91,35 @@ def test_a_gate_is_in_the_file(
     assert (newest.module(images) - trained(images)).abs().max() > 1e-2  # the gate matters
 
 
+def test_a_layer_that_takes_one_size(split_config: Config, run_config: Run) -> None:
+    split_config["cl_strategy"]["train_epochs"] = 1
+    split_config["model"] |= {"neck": None}
+    split_config["model"]["backbone"] |= {"flatten": True}
+    split_config["model"]["head"] |= {"in_channels": 8 * 49}
+    folder = run_config(split_config)
+    report = export_checkpoint(folder)
+    assert report.size == (28, 28)
+    assert "one size alone" in report.note
+    images = torch.rand(3, 1, 28, 28)
+    exported, trained = (open_model(path, CPU) for path in (report.path, folder))
+    assert exported.classes == trained.classes
+    torch.testing.assert_close(exported(images), trained(images), rtol=0, atol=1e-5)
+    with pytest.raises(ModelError, match=r"batch 1 of 64 x 64 pixels .*Choose another size"):
+        export_checkpoint(folder, size=(64, 64))
+
+
+def test_gates_weigh_crops_by_themselves_and_say_so(
+    small_config: Config, run_config: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    crops = {"type": "GridCrop", "size": 12, "rows": 2, "columns": 2}
+    small_config["scenario"]["eval_transform"].append(crops)
+    small_config["cl_strategy"] |= {"type": "TaskSpecificParts", "inference": "gate"}
+    folder = run_config(small_config)
+    assert export_checkpoint(folder).size == (12, 12)
+    assert "images are shown in 4 crops, and the exported gate weighs each by itself" in caplog.text
+
+
+@pytest.mark.usefixtures("quick_exports")
 def test_the_file_says_where_it_is_from(tiny_run: Path, tmp_path: Path) -> None:
     checkpoint = tmp_path / "run" / "checkpoints" / "exp_0.pth"
     checkpoint.parent.mkdir(parents=True)
@@ -109,7 +138,7 @@ def test_the_file_says_where_it_is_from(tiny_run: Path, tmp_path: Path) -> None:
     assert about["model"]["head"] == config["model"]["head"]
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("quick_exports")
 def test_the_preprocessing_fixes_the_size(
     small_config: Config, run_config: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -120,35 +149,6 @@ def test_the_preprocessing_fixes_the_size(
     assert export_checkpoint(folder, size=(16, 16)).size == (16, 16)
     assert export_checkpoint(folder, dynamic_size=True).size is None
     assert caplog.text.count("crops") == 0
-
-
-def test_a_layer_that_takes_one_size(split_config: Config, run_config: Run) -> None:
-    split_config["cl_strategy"]["train_epochs"] = 1
-    split_config["model"] |= {"neck": None}
-    split_config["model"]["backbone"] |= {"flatten": True}
-    split_config["model"]["head"] |= {"in_channels": 8 * 49}
-    folder = run_config(split_config)
-    report = export_checkpoint(folder)
-    assert report.size == (28, 28)
-    assert "one size alone" in report.note
-    images = torch.rand(3, 1, 28, 28)
-    exported, trained = (open_model(path, CPU) for path in (report.path, folder))
-    assert exported.classes == trained.classes
-    torch.testing.assert_close(exported(images), trained(images), rtol=0, atol=1e-5)
-    with pytest.raises(ModelError, match=r"batch 1 of 64 x 64 pixels .*Choose another size"):
-        export_checkpoint(folder, size=(64, 64))
-
-
-@pytest.mark.slow
-def test_gates_weigh_crops_by_themselves_and_say_so(
-    small_config: Config, run_config: Run, caplog: pytest.LogCaptureFixture
-) -> None:
-    crops = {"type": "GridCrop", "size": 12, "rows": 2, "columns": 2}
-    small_config["scenario"]["eval_transform"].append(crops)
-    small_config["cl_strategy"] |= {"type": "TaskSpecificParts", "inference": "gate"}
-    folder = run_config(small_config)
-    assert export_checkpoint(folder).size == (12, 12)
-    assert "images are shown in 4 crops, and the exported gate weighs each by itself" in caplog.text
 
 
 def test_what_cannot_be_exported(features_config: Config, run_config: Run, tmp_path: Path) -> None:

@@ -60,6 +60,19 @@ def test_new_sections() -> None:
     assert config["metrics"] == []
 
 
+def test_a_key_of_a_dict_that_is_not_there_yet() -> None:
+    for options in (("checkpoint_config.interval=5",), ("checkpoint_config.every=None",), ()):
+        config = changed(*options, "checkpoint_config.every.experiences=2")
+        assert config["checkpoint_config"]["every"] == {"experiences": 2}
+    with pytest.raises(ConfigError, match=r"has no key 'experience'\. Did you mean 'experiences'"):
+        changed("checkpoint_config.every.experience=2")
+    advice = (
+        r'every is 5, which has no keys\. .*: checkpoint_config\.every="dict\(experiences=\.\.\.\)"'
+    )
+    with pytest.raises(ConfigError, match=advice):
+        changed("checkpoint_config.every=5", "checkpoint_config.every.experiences=2")
+
+
 def test_dicts_merge_or_replace_as_in_files() -> None:
     merged = changed("cl_strategy.optimizer=dict(lr=1)")["cl_strategy"]["optimizer"]
     assert merged == {"type": "SGD", "lr": 1, "momentum": 0.9}

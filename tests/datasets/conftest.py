@@ -17,6 +17,13 @@ FORMATS = {".jpg": "JPEG", ".png": "PNG", ".bmp": "BMP"}
 LIVE_FOLDERS = {"jp2k": 227, "jpeg": 233, "wn": 174, "gblur": 174, "fastfading": 174}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _mat_files(request: pytest.FixtureRequest) -> None:
+    """Read MATLAB files in a moment, but for the tests of their reader."""
+    if request.path.stem != "test_mat_file":
+        request.getfixturevalue("quick_mat_files")
+
+
 @functools.cache
 def encoded(suffix: str, place: int) -> bytes:
     colour = (place * 37 % 256, place * 101 % 256, place * 7 % 256)

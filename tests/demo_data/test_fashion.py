@@ -15,7 +15,8 @@ from PIL import Image
 from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
 from cliqa.datasets.classes.class_dataset import ClassDataset
-from cliqa.datasets.classes.fashion_mnist import FILES, RAW, read_fashion_mnist
+from cliqa.datasets.classes.fashion_files import FILES, RAW
+from cliqa.datasets.classes.fashion_mnist import read_fashion_mnist
 from cliqa.datasets.storage import MANIFEST
 from cliqa.demo_data.fashion import FashionData, cut_sprite
 from cliqa.registry import GENERATORS, build_component

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from html import unescape
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +12,7 @@ import pytest
 import cliqa
 import cliqa.registry as registries
 from cliqa.config.sections import SECTIONS
+from tests.forks import run_script
 
 pytestmark = [
     pytest.mark.slow,
@@ -25,17 +23,24 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).resolve().parents[2]
+MKDOCS = """
+import sys
+sys.path.insert(0, ".")  # as python -m does
+from mkdocs.__main__ import cli
+cli()
+"""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the built site."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
-    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    built = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    script = tmp_path_factory.mktemp("script") / "mkdocs_here.py"
+    script.write_text(MKDOCS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_MKDOCS_2_WARNING", "1")
+        words = (script, "build", "--strict", "--site-dir", folder)
+        built = run_script(*words, cwd=ROOT, anew=True)
     assert built.returncode == 0, built.stdout + built.stderr
     return folder
 

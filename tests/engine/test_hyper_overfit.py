@@ -48,7 +48,7 @@ def test_it_fits_its_training_images(name: str, tmp_path: Path) -> None:
         "eval_transform": normal,
     }
     config["model"] = MODELS[name]
-    config["cl_strategy"] |= {"train_mb_size": 10, "train_epochs": 70}
+    config["cl_strategy"] |= {"train_mb_size": 10, "train_epochs": 40}
     config["cl_strategy"]["optimizer"] = {
         "type": "AdamW",
         "lr": 1e-3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -135,7 +136,12 @@ def test_gradients_of_single_samples_come_from_one_pass(name: str) -> None:
 def test_a_file_of_onnx_gives_the_same_scores(name: str, tmp_path: Path) -> None:
     needs_clip(name)
     torch.manual_seed(0)
-    model = build_model(MODELS[name]).eval()
+    config = copy.deepcopy(MODELS[name])
+    if name == "topiq":  # two levels are as good as four, and exported in half of the time
+        stages = {"num_stages": 2, "strides": (1, 2), "dilations": (1, 1), "out_indices": (0, 1)}
+        config["backbone"] |= stages
+        config["neck"]["in_channels"] = (4, 8)
+    model = build_model(config).eval()
     images = torch.randn(4, 3, 32, 48)
     assert model(images).std() > 1e-5
     report = export_onnx(model, tmp_path / "m.onnx", channels=3, size=(32, 48), metadata={})

@@ -18,6 +18,8 @@ from cliqa.registry import DATASETS, build_component
 from tests.fuzz.conftest import Try, cases
 from tests.fuzz.damage import damaged_bytes
 
+pytestmark = pytest.mark.usefixtures("quick_mat_files")
+
 layouts = importlib.import_module("tests.datasets.conftest")
 
 DECLARED = {"score_range": (0, 10), "higher_is_better": True}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import Tensor, nn
 
-from cliqa.models.complexity import count_macs
+from cliqa.models.complexity import count_macs, is_convolutional
 from cliqa.utils.errors import ModelError
 
 
@@ -71,3 +72,14 @@ def test_the_model_stays_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_model_that_fails_is_named() -> None:
     with pytest.raises(ModelError, match="the model fails where its MACs are counted"):
         count_macs(nn.Linear(3, 2), torch.zeros(1, 4))
+
+
+FAMILIES = {"resnet18": True, "vgg11": True, "vit_b_16": False, "swin_t": False}
+
+
+@pytest.mark.parametrize(("name", "wanted"), FAMILIES.items())
+def test_families_are_convolutional_or_not(name: str, wanted: bool) -> None:
+    with torch.device("meta"):  # VGG's linear layers have ten times the weights of its convolutions
+        model = torchvision.models.get_model(name)
+    assert is_convolutional(model) == wanted
+    assert not is_convolutional(nn.Identity())

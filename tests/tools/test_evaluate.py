@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +21,7 @@ from cliqa.deploy.openvino.backend import to_openvino
 from cliqa.evaluation.bootstrap import paired_bootstrap
 from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.utils.cli import run_entry_point
+from tests.forks import run_script
 from tools.evaluate import main
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quick_exports")]
@@ -70,14 +68,8 @@ def predictions(content: dict[str, Any], name: str) -> list[float]:
 def test_without_a_config_the_numbers_of_the_run_are_found_again(
     tiny_run: Path, tmp_path: Path
 ) -> None:
-    found = subprocess.run(
-        [sys.executable, TOOL, tiny_run, "--out", "e.json", "--table", "t.md", "t.csv"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    words = (TOOL, tiny_run, "--out", "e.json", "--table", "t.md", "t.csv")
+    found = run_script(*words, cwd=tmp_path, anew=True)
     assert found.returncode == 0, found.stderr
     assert "Traceback" not in found.stderr
     content = json.loads((tmp_path / "e.json").read_text())

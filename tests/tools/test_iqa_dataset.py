@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from cliqa.demo_data.demo_data import DemoData
 from cliqa.utils.cli import run_entry_point
+from tests.forks import run_script
 from tools.iqa_dataset import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,12 +97,7 @@ def test_convert_spares_the_labels_and_needs_a_data_set(
 
 @pytest.mark.integration
 def test_the_script_runs_from_any_folder(root: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "tools/iqa_dataset.py", "check", root / "eva"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = (ROOT / "tools/iqa_dataset.py", "check", root / "eva")
+    done = run_script(*words, cwd=tmp_path, anew=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert ": EVA" in done.stdout

@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +17,7 @@ import torch
 
 from cliqa.inference.predict import Predictor
 from cliqa.utils.cli import run_entry_point
+from tests.forks import run_script
 from tools.evaluate import main as evaluate
 from tools.predict import main
 
@@ -51,14 +50,8 @@ def rows_of(text: str) -> list[dict[str, str]]:
 def test_from_any_folder_the_scores_are_the_models(
     tiny_run: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
-    found = subprocess.run(
-        [sys.executable, TOOL, os.path.relpath(tiny_run, tiny_data), "a", "b/b07.png"],
-        cwd=tiny_data,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    words = (TOOL, os.path.relpath(tiny_run, tiny_data), "a", "b/b07.png")
+    found = run_script(*words, cwd=tiny_data, anew=True)
     assert found.returncode == 0
     assert found.stderr == "a: 1 file is no image by its suffix and not read (.csv 1).\n"
     rows = rows_of(found.stdout)

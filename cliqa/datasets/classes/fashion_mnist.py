@@ -14,6 +14,7 @@ from torchvision.datasets import FashionMNIST
 
 from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.datasets.classes.download import download as download_into
+from cliqa.datasets.classes.fashion_files import FILES, fashion_folder, file_path, otherwise
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.paths import home_path
 
@@ -29,17 +30,7 @@ CLASS_NAMES = (
     "Bag",
     "Ankle boot",
 )
-RAW = "FashionMNIST/raw"
-"""Where torchvision keeps the files below its root."""
-
-FILES = {
-    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
-"""The official files of images and of classes, by split."""
-
 SIDE = 28
-_PLACES = (RAW, "raw", ".")
 _LARGEST = 2**29
 """Bytes that a file may unpack into."""
 _ANEW = "Delete it and download or generate the data again."
@@ -66,46 +57,20 @@ def read_fashion_mnist(
         DatasetError: A file is missing or damaged, or the download failed.
     """
     root = home_path(root)
-    folder = _find(root)
-    if download and _missing(folder):
+    try:
+        folder = fashion_folder(root)
+    except DatasetError:
+        if not download:
+            raise
         fetch = functools.partial(FashionMNIST, str(root), train=True, download=True)
-        download_into(fetch, "Fashion-MNIST", root, _otherwise(root))
-        folder = root / RAW
-    missing = _missing(folder)
-    if missing:
-        raise DatasetError(
-            f"{folder}: Fashion-MNIST needs {', '.join(missing)} (or the same with .gz), which "
-            f"{'is' if len(missing) == 1 else 'are'} missing. Set scenario.download=True on a "
-            f"machine with a network, or {_otherwise(root)}"
-        )
+        download_into(fetch, "Fashion-MNIST", root, otherwise(root))
+        folder = fashion_folder(root)
     return _read_split(folder, "train"), _read_split(folder, "test")
-
-
-def _find(root: Path) -> Path:
-    """Return the folder that holds the most of the files, torchvision's own where none has any."""
-    return min((root / place for place in _PLACES), key=lambda folder: len(_missing(folder)))
-
-
-def _missing(folder: Path) -> list[str]:
-    """Return the names of the files that a folder lacks."""
-    names = [name for pair in FILES.values() for name in pair]
-    return [name for name in names if not _path(folder, name).is_file()]
-
-
-def _path(folder: Path, name: str) -> Path:
-    """Return a file's path: the packed one's if there is no other."""
-    plain, packed = folder / name, folder / f"{name}.gz"
-    return packed if packed.is_file() and not plain.is_file() else plain
-
-
-def _otherwise(root: Path) -> str:
-    """Return what to do without a network."""
-    return f"write generated data with: python tools/make_fashion_data.py --out {root}"
 
 
 def _read_split(folder: Path, split: str) -> ClassDataset:
     """Return one split's images."""
-    image_file, label_file = (_path(folder, name) for name in FILES[split])
+    image_file, label_file = (file_path(folder, name) for name in FILES[split])
     images = read_idx(image_file, dimensions=3)  # (N, 28, 28)
     targets = read_idx(label_file, dimensions=1)  # (N,)
     if images.shape[1:] != (SIDE, SIDE):

@@ -59,6 +59,7 @@ def open_session(
     name: str | Path,
     threads: int | None = None,
     device: str = "cpu",
+    records: str | Path | None = None,
 ) -> Session:
     """Return a session of ONNX Runtime.
 
@@ -68,6 +69,8 @@ def open_session(
         threads: Threads of a pass on the CPU; None for `compute_threads`.
         device: See `providers_of`. If its provider does not work here, the CPU computes, and that
             is logged.
+        records: A folder for the times of its passes, which ``end_profiling`` writes, and for
+            ``optimized.onnx``, the graph that it runs.
 
     Raises:
         ArtifactError: It is no ONNX file that ONNX Runtime can run.
@@ -79,6 +82,10 @@ def open_session(
     options.intra_op_num_threads = compute_threads() if threads is None else threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised; its log adds nothing
+    if records is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(records) / "profile")
+        options.optimized_model_filepath = str(Path(records) / "optimized.onnx")
     source = model if isinstance(model, bytes) else str(model)
 
     def opened(providers: list[Provider]) -> Session:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.inference.execution.precision import Execution
+from cliqa.models.complexity import is_convolutional
 from cliqa.utils.device import check_compiler, is_of_compiler
 from cliqa.utils.errors import ModelError, is_out_of_memory
 
@@ -89,17 +90,3 @@ class Executed:
             raise ModelError(
                 f"--compile: this network cannot be compiled ({why}). Leave --compile out."
             ) from error
-
-
-def is_convolutional(network: nn.Module) -> bool:
-    """Return whether most of a network's weights are in layers (O, C, h, w) of convolutions.
-
-    Such a network is faster with the channels last; a transformer with one convolution is not.
-
-    >>> is_convolutional(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8, 1)))
-    True
-    """
-    kernels = sum(
-        layer.weight.numel() for layer in network.modules() if isinstance(layer, nn.Conv2d)
-    )
-    return 2 * kernels > sum(weight.numel() for weight in network.parameters())

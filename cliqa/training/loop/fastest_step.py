@@ -8,9 +8,10 @@ import time
 import torch
 from torch import Tensor, nn
 
+from cliqa.models.complexity import is_convolutional
 from cliqa.models.freezing import set_training
 from cliqa.training.loop.batching import apply_model, as_tensor
-from cliqa.training.loop.precision import Computation, Precision, has_convolutions
+from cliqa.training.loop.precision import Computation, Precision
 
 BUDGET = 1.0
 """Seconds that all measurements take together, about."""
@@ -38,7 +39,7 @@ def fastest_step(
     trial = copy.deepcopy(model)
     set_training(trial, True)
     images = images.to(device)
-    last = [Computation(channels_last=True)] if has_convolutions(model) else []
+    last = [Computation(channels_last=True)] if is_convolutional(model) else []
     kinds = [Computation(), *last, Computation("bfloat16", channels_last=bool(last))]
     seconds: dict[Computation, float] = {}
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

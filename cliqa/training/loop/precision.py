@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from cliqa.models.complexity import is_convolutional
 from cliqa.utils.errors import ConfigError
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -109,7 +110,7 @@ class Precision:
 
     def arrange(self, model: nn.Module) -> None:
         """Lay the weights of a model's convolutions out as this computation has them."""
-        last = self.computation.channels_last and has_convolutions(model)
+        last = self.computation.channels_last and is_convolutional(model)
         if last or self._arranged:
             layout = torch.channels_last if last else torch.contiguous_format
             for weight in model.parameters():
@@ -158,8 +159,3 @@ class Precision:
         """Load a state."""
         if state and self._scaler.is_enabled():
             self._scaler.load_state_dict(state)
-
-
-def has_convolutions(model: nn.Module) -> bool:
-    """Return whether a model has two-dimensional convolutions, to which the layout matters."""
-    return any(isinstance(module, nn.Conv2d) for module in model.modules())

@@ -14,13 +14,8 @@ import torch
 import torchvision
 
 from cliqa.datasets.classes import fashion_mnist
-from cliqa.datasets.classes.fashion_mnist import (
-    CLASS_NAMES,
-    FILES,
-    RAW,
-    read_fashion_mnist,
-    read_idx,
-)
+from cliqa.datasets.classes.fashion_files import FILES, RAW
+from cliqa.datasets.classes.fashion_mnist import CLASS_NAMES, read_fashion_mnist, read_idx
 from cliqa.demo_data.fashion import idx_bytes
 from cliqa.utils.errors import DatasetError
 

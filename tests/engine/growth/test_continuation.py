@@ -54,7 +54,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "EMA": {"plugins": [{"type": "EMA"}]},
     "ModelMerging": {"type": "ModelMerging", "method": "ties", "start": "base"},
     "ChannelPruning": {
-        "plugins": [{"type": "ChannelPruning", "ratio": 0.3, "round_to": 1, "recover_epochs": 1}]
+        "train_epochs": 2,
+        "plugins": [{"type": "ChannelPruning", "ratio": 0.3, "round_to": 1, "recover_epochs": 1}],
     },
     "QAT": {"plugins": [{"type": "QAT"}]},
     "LabelFreePretraining": {
@@ -85,7 +86,7 @@ def test_a_grown_run_is_that_over_the_whole_stream(
 def test_so_it_is_with_every_method(
     method: str, tmp_path: Path, of_sets: OfSets, work: Work, assert_equal_runs: Equal
 ) -> None:
-    own = {"train_epochs": 2, **METHODS[method]}
+    own = METHODS[method]
     whole, grown = tmp_path / "whole", tmp_path / "grown"
     work(of_sets(3, **own), whole)
     work(of_sets(2, **own), grown)

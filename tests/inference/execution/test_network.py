@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cliqa.inference.execution import network as module
-from cliqa.inference.execution.network import Executed, is_convolutional
+from cliqa.inference.execution.network import Executed
 from cliqa.inference.execution.precision import FLOAT32, Execution
 from cliqa.utils.errors import ModelError
 
@@ -51,8 +51,6 @@ def test_passes_have_the_layout_and_the_type(
 def test_transformers_keep_their_layout() -> None:
     patches = nn.Conv2d(3, 8, 4, stride=4)
     network = nn.Sequential(patches, nn.Flatten(), nn.Linear(32, 64), nn.Linear(64, 64))
-    assert not is_convolutional(network)
-    assert not is_convolutional(nn.Identity())
     images = torch.rand(2, 3, 8, 8)
     assert torch.equal(Executed(network, CPU, FLOAT32).place(images), images)
 

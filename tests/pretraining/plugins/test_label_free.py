@@ -83,12 +83,12 @@ def test_the_projection_is_carried_on(make: Make, tiny_stream: QualityStream) ->
 
 
 def test_a_stopped_run_ends_as_one_that_was_not(
-    make: Make, tiny_stream: QualityStream, assert_resumable: Callable[..., None]
+    make: Make, short_stream: QualityStream, assert_resumable: Callable[..., None]
 ) -> None:
     def build() -> Any:
         return make([LabelFreePretraining(**SMALL), Replay(mem_size=6)])
 
-    assert_resumable(build, tiny_stream, every=2)
+    assert_resumable(build, short_stream, every=2)
 
 
 def test_inside_an_experience_it_is_not_done_again(make: Make, tiny_stream: QualityStream) -> None:

@@ -258,12 +258,12 @@ def test_a_strength_below_zero_is_refused(method: type[WeightPenalty], strength:
 
 @pytest.mark.parametrize("case", METHODS)
 def test_scores_resume_at_any_epoch_is_bit_identical(
-    case: str, make_strategy: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
+    case: str, make_strategy: Make, short_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
     def make() -> Any:
         return make_strategy(METHODS[case](), schedule={"type": "StepLR", "step_size": 1})
 
-    assert_resumable(make, tiny_stream, 1 if case == "all-with-replay" else 4)
+    assert_resumable(make, short_stream, 1 if case == "all-with-replay" else 4)
 
 
 @pytest.mark.parametrize("case", ["ewc-online", "all-with-replay"])

@@ -67,16 +67,16 @@ CASES: dict[str, Callable[[Make], Callable[[], Any]]] = {
 def test_resume_at_any_epoch_is_bit_identical(
     case: str,
     make_strategy: Make,
-    tiny_stream: QualityStream,
+    short_stream: QualityStream,
     assert_resumable: Callable[..., None],
 ) -> None:
     every = 1 if case in ("naive", "replay", "joint", "frozen") else 2
-    assert_resumable(CASES[case](make_strategy), tiny_stream, every)
+    assert_resumable(CASES[case](make_strategy), short_stream, every)
 
 
-def with_patches(stream: QualityStream) -> QualityStream:
-    """Return the stream with three patches an image."""
-    data = [stream.sources[name, "train"] for name in stream.names]
+def with_patches(stream: QualityStream, experiences: int = 3) -> QualityStream:
+    """Return the first experiences of the stream with three patches an image."""
+    data = [stream.sources[name, "train"] for name in stream.names[:experiences]]
     for each in data:
         each.splits = tuple("test" if k % 4 == 0 else "train" for k in range(len(each)))
     pipelines = stream.train_transform, stream.eval_transform
@@ -84,22 +84,22 @@ def with_patches(stream: QualityStream) -> QualityStream:
 
 
 def test_resume_with_patches_is_bit_identical(
-    make_strategy: Make, tiny_stream: QualityStream, assert_resumable: Callable[..., None]
+    make_strategy: Make, short_stream: QualityStream, assert_resumable: Callable[..., None]
 ) -> None:
     def make() -> Any:
         return make_strategy([DER(8), Replay(6)], epochs=2)
 
-    assert_resumable(make, with_patches(tiny_stream), 4)
+    assert_resumable(make, with_patches(short_stream), 4)
 
 
 @pytest.mark.slow
 def test_resume_is_bit_identical_with_workers(
-    make_strategy: Make, tiny_stream: QualityStream, assert_resumable: Callable[..., None]
+    make_strategy: Make, short_stream: QualityStream, assert_resumable: Callable[..., None]
 ) -> None:
     def make() -> Any:
         return make_strategy([Replay(12)], epochs=1, num_workers=2)
 
-    assert_resumable(make, with_patches(tiny_stream), every=3)
+    assert_resumable(make, with_patches(short_stream, 2), every=3)
 
 
 def test_other_seed_gives_other_weights(make_strategy: Make, tiny_stream: QualityStream) -> None:

@@ -49,9 +49,9 @@ LISTS: dict[str, Callable[[], list[Any]]] = {
 
 @pytest.mark.parametrize("case", LISTS)
 def test_a_stopped_run_in_mixed_precision_ends_with_the_same_bits(
-    case: str, make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
+    case: str, make: Make, short_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
-    assert_resumable(lambda: make(LISTS[case](), amp=True), tiny_stream, 4)
+    assert_resumable(lambda: make(LISTS[case](), amp=True), short_stream, 4)
 
 
 PENALTIES: dict[str, Callable[[], WeightPenalty]] = {

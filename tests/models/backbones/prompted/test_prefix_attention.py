@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision
 from torch import Tensor, nn
 
 from cliqa.models.backbones.prompted.frozen_transformer import TransformerLayers, layers_of
@@ -76,7 +77,9 @@ def test_torchs_attention() -> None:
 
 
 @pytest.mark.parametrize("library", ["timm", "torchvision", "mmpretrain"])
-def test_a_transformer_is_left_as_it_was(library: str, small_vit: dict[str, Any]) -> None:
+def test_a_transformer_is_left_as_it_was(
+    library: str, small_vit: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     if library == "timm":
         pytest.importorskip("timm")
     torch.manual_seed(0)
@@ -85,10 +88,12 @@ def test_a_transformer_is_left_as_it_was(library: str, small_vit: dict[str, Any]
         "torchvision": {"type": "TorchvisionBackbone", "arch": "vit_b_16", "nodes": ["encoder"]},
         "mmpretrain": small_vit,
     }[library]
+    small = torchvision.models.VisionTransformer(16, 4, 2, 2, 16, 32)  # for one of 86 million
+    monkeypatch.setattr("torchvision.models.get_model", lambda *_, **__: small)
     model: Any = build_part(config, "backbone")
     model.eval()  # mmpretrain's returns None
     layers = layers_of(model, "Owner")
-    images = torch.rand(2, 3, 224, 224) if library == "torchvision" else torch.rand(2, 3, 16, 16)
+    images = torch.rand(2, 3, 16, 16)
     with torch.no_grad():
         plain = model(images)[-1]
         with prefixed(layers, {1: torch.randn(2, 2, 3, layers.width)}):

@@ -126,9 +126,9 @@ def test_plugins_behind_it_see_the_merge(make_strategy: Make, tiny_stream: Any) 
 
 @pytest.mark.parametrize("case", CASES)
 def test_scores_resume_at_any_epoch_is_bit_identical(
-    case: str, make_strategy: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
+    case: str, make_strategy: Make, short_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
-    assert_resumable(lambda: make_strategy([CASES[case]()], epochs=2), tiny_stream, 3)
+    assert_resumable(lambda: make_strategy([CASES[case]()], epochs=2), short_stream, 3)
 
 
 @pytest.mark.slow

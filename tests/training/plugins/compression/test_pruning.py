@@ -78,9 +78,9 @@ def test_it_goes_with_rounding(make_strategy: Make, tiny_stream: QualityStream, 
 
 
 def test_a_stopped_run_with_rounding_ends_as_one_that_was_not(
-    make_strategy: Make, tiny_stream: QualityStream, assert_resumable: Any
+    make_strategy: Make, short_stream: QualityStream, assert_resumable: Any
 ) -> None:
-    assert_resumable(lambda: with_rounding(make_strategy), tiny_stream, every=2)
+    assert_resumable(lambda: with_rounding(make_strategy), short_stream, every=2)
 
 
 def test_every_experience_takes_its_share(
@@ -138,12 +138,12 @@ PLUGINS: dict[str, Callable[[], list[Any]]] = {
 
 @pytest.mark.parametrize("name", PLUGINS)
 def test_a_stopped_run_ends_as_one_that_was_not(
-    name: str, make_strategy: Make, tiny_stream: QualityStream, assert_resumable: Any
+    name: str, make_strategy: Make, short_stream: QualityStream, assert_resumable: Any
 ) -> None:
     def make() -> Any:
         return make_strategy([*PLUGINS[name](), pruning(after=[1])], epochs=2)
 
-    assert_resumable(make, tiny_stream, every={"alone": 1, "LwF": 2}.get(name, 4))
+    assert_resumable(make, short_stream, every={"alone": 1, "LwF": 2}.get(name, 4))
 
 
 def stacked(make_strategy: Make) -> Any:
@@ -175,9 +175,9 @@ def test_adapters_follow_on_a_pruned_network(
 
 
 def test_a_stopped_stack_ends_as_one_that_was_not(
-    make_strategy: Make, tiny_stream: QualityStream, assert_resumable: Any
+    make_strategy: Make, short_stream: QualityStream, assert_resumable: Any
 ) -> None:
-    assert_resumable(lambda: stacked(make_strategy), tiny_stream, every=1)
+    assert_resumable(lambda: stacked(make_strategy), short_stream, every=1)
 
 
 @pytest.mark.parametrize("plugin", [EWC(), SI(), MAS(), L2()])

@@ -116,16 +116,16 @@ LISTS: dict[str, Callable[[], list[Any]]] = {
 
 @pytest.mark.parametrize("case", LISTS)
 def test_a_stopped_run_ends_with_the_same_bits(
-    case: str, make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
+    case: str, make: Make, short_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
     every = 1 if case in ("alone", "late") else 4
-    assert_resumable(lambda: make(LISTS[case]()), tiny_stream, every)
+    assert_resumable(lambda: make(LISTS[case]()), short_stream, every)
 
 
 def test_a_stopped_run_in_mixed_precision_too(
-    make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
+    make: Make, short_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
-    assert_resumable(lambda: make([QAT(), Replay(8)], amp=True), tiny_stream, every=4)
+    assert_resumable(lambda: make([QAT(), Replay(8)], amp=True), short_stream, every=4)
 
 
 @pytest.mark.parametrize(

@@ -522,10 +522,10 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_resumed_run_ends_with_the_same_bits(
-    case: str, make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
+    case: str, make: Make, short_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
     every = 1 if case == "shared" else 4
-    assert_resumable(lambda: make(**CASES[case]), tiny_stream, every)
+    assert_resumable(lambda: make(**CASES[case]), short_stream, every)
 
 
 def test_a_state_is_of_tensors_and_plain_types(

@@ -193,10 +193,10 @@ def test_batch_statistics_are_those_of_the_first_experience(
 
 @pytest.mark.parametrize(("inference", "norm"), [("oracle", "frozen"), ("gate", "per_task")])
 def test_a_resumed_run_ends_with_the_same_bits(
-    inference: str, norm: str, make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
+    inference: str, norm: str, make: Make, short_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
     """Also from inside the phase that retrains what was kept: the last of the three epochs."""
-    assert_resumable(lambda: make(PackNet(inference=inference, norm=norm)), tiny_stream, 2)
+    assert_resumable(lambda: make(PackNet(inference=inference, norm=norm)), short_stream, 2)
 
 
 def test_beside_replay_and_in_mixed_precision(

@@ -153,10 +153,10 @@ def test_the_gate_mixes_the_views_by_its_weights(
 
 @pytest.mark.parametrize("inference", ["last", "oracle", "gate"])
 def test_a_resumed_run_ends_with_the_same_bits(
-    inference: str, make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
+    inference: str, make: Make, short_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
     every = 1 if inference == "gate" else 4
-    assert_resumable(lambda: make(inference=inference), tiny_stream, every)
+    assert_resumable(lambda: make(inference=inference), short_stream, every)
 
 
 @pytest.mark.parametrize(

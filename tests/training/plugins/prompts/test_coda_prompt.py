@@ -50,7 +50,7 @@ def test_earlier_components_stay_to_the_bit(
 
 
 def test_a_stopped_run_ends_as_one_that_was_not(
-    tiny_stream: QualityStream, assert_resumable: Callable[..., None], prompted_strategy: Make
+    short_stream: QualityStream, assert_resumable: Callable[..., None], prompted_strategy: Make
 ) -> None:
     make = lambda: prompted_strategy("CODAPrompt", [CODAPrompt(0.1)], epochs=2)  # noqa: E731
-    assert_resumable(make, tiny_stream)
+    assert_resumable(make, short_stream)

@@ -58,6 +58,8 @@ def test_earlier_prompts_and_keys_stay_to_the_bit(
 
 
 def test_a_stopped_run_ends_as_one_that_was_not(
-    tiny_stream: QualityStream, assert_resumable: Callable[..., None], prompted_strategy: Make
+    short_stream: QualityStream, assert_resumable: Callable[..., None], prompted_strategy: Make
 ) -> None:
-    assert_resumable(lambda: prompted_strategy("DualPrompt", [DualPrompt()], epochs=2), tiny_stream)
+    assert_resumable(
+        lambda: prompted_strategy("DualPrompt", [DualPrompt()], epochs=2), short_stream
+    )

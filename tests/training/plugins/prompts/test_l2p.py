@@ -41,9 +41,9 @@ def test_the_loss_is_the_formulas_and_the_keys_alone_are_pulled(prompted_model: 
 
 
 def test_a_stopped_run_ends_as_one_that_was_not(
-    tiny_stream: QualityStream, assert_resumable: Callable[..., None], prompted_strategy: Make
+    short_stream: QualityStream, assert_resumable: Callable[..., None], prompted_strategy: Make
 ) -> None:
-    assert_resumable(lambda: prompted_strategy("L2P", [L2P()]), tiny_stream)
+    assert_resumable(lambda: prompted_strategy("L2P", [L2P()]), short_stream)
 
 
 def test_without_strength_it_is_fine_tuning_and_the_keys_stay(

@@ -320,23 +320,23 @@ def test_the_state_is_the_teacher_and_the_findings_and_holds_no_image(
 def test_a_resumed_run_ends_with_the_same_bits(
     arguments: dict[str, Any],
     make_strategy: Make,
-    tiny_stream: QualityStream,
+    short_stream: QualityStream,
     assert_resumable: Callable[..., None],
 ) -> None:
     assert_resumable(
         lambda: make_strategy([small(**arguments)], schedule={"type": "CosineLR"}),
-        tiny_stream,
+        short_stream,
         every=2,
     )
 
 
 def test_it_goes_with_memories(
-    make_strategy: Make, tiny_stream: QualityStream, assert_resumable: Callable[..., None]
+    make_strategy: Make, short_stream: QualityStream, assert_resumable: Callable[..., None]
 ) -> None:
     def make() -> Any:
         return make_strategy([Replay(mem_size=6), DER(mem_size=6), small()])
 
-    assert_resumable(make, tiny_stream, every=4)
+    assert_resumable(make, short_stream, every=4)
 
 
 @pytest.mark.parametrize("options", [{"amp": "bfloat16"}, {"accumulate": 2}])

@@ -261,12 +261,12 @@ COMPANY: dict[str, Callable[[], Sequence[Any]]] = {
 
 @pytest.mark.parametrize("case", COMPANY)
 def test_a_resumed_run_ends_with_the_same_bits(
-    case: str, make: Make, tiny_stream: Any, assert_resumable: Callable[..., None]
+    case: str, make: Make, short_stream: Any, assert_resumable: Callable[..., None]
 ) -> None:
     arguments: dict[str, Any] = {"warmup_epochs": 1} if case == "alone" else {}
     every = 2 if case == "alone" else 4
     assert_resumable(
-        lambda: make(*COMPANY[case](), amp=case == "replay-ema", **arguments), tiny_stream, every
+        lambda: make(*COMPANY[case](), amp=case == "replay-ema", **arguments), short_stream, every
     )
 
 
