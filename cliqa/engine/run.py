@@ -27,9 +27,9 @@ from cliqa.engine.work_dir.history import History
 from cliqa.engine.work_dir.results_file import ResultsFile
 from cliqa.engine.work_dir.same_run import check_same_config, check_same_data, check_same_texts
 from cliqa.engine.work_dir.saving import LAST, Kept, Saving
-from cliqa.engine.work_dir.source import FORMAT, Source, read_source
+from cliqa.engine.work_dir.source import FORMAT, Source, can_go_on, read_source
 from cliqa.evaluation.records.results import Results, load_results
-from cliqa.training.state import plugin_records, without_state
+from cliqa.training.state import plugin_records
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.io import replace_by_link
 from cliqa.utils.logging import get_logger
@@ -129,7 +129,9 @@ class Run:
         given = (self.files.root, benchmark, self._targets, labels, self._bootstrap)
         self.recording = Recording(*given, self.config["seed"])
         self._found = lambda: plugin_records(strategy)
-        source = self._continued(strategy)
+        source, self._source = self._source, None
+        if not can_go_on(source, strategy, len(labels)):
+            source = None
         if source is None:
             self._history.begin()
             self._save(strategy.state_dict())
@@ -167,18 +169,6 @@ class Run:
         self.data = check_same_data(
             path, state.get("data"), self.data, self._allow_changed_data, self.absent
         )
-
-    def _continued(self, strategy: SupervisedTemplate) -> Source | None:
-        """Return the checkpoint to go on from, once; None to train the stream from its start."""
-        lacking = without_state(strategy)
-        source, self._source = self._source, None
-        if not lacking or (source is not None and source.state["next_step"] == len(self._labels)):
-            return source
-        logger.warning(
-            "no checkpoint can hold the state of %s: a resumed run starts the stream again",
-            " and ".join(lacking),
-        )
-        return None
 
     def _restore(self, source: Source) -> None:
         """Load the checkpoint's records."""

@@ -11,12 +11,12 @@ from avalanche.training.templates import SupervisedTemplate
 from cliqa.engine.build import build
 from cliqa.engine.check import check_config
 from cliqa.engine.experiment import train_stream
-from cliqa.engine.follower import Follower
 from cliqa.engine.growth.continuation import facts_of, find_continuation, settle
 from cliqa.engine.interrupts import memory_advice, stop_on_signals
 from cliqa.engine.loggers.opening import describe_run
 from cliqa.engine.loggers.run_logger import Audience
 from cliqa.engine.options import RunOptions
+from cliqa.engine.processes.follower import Follower
 from cliqa.engine.rehearsal import choose_precision, rehearse
 from cliqa.engine.run import Run
 from cliqa.engine.sections import resamples, run_folder, with_command_line

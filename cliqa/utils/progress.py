@@ -248,8 +248,7 @@ def track(
         unit: What an item is, in the singular.
         rate: Say how many are done in a second.
     """
-    if total is None and isinstance(items, Sized):
-        total = len(items)
+    total = len(items) if total is None and isinstance(items, Sized) else total
     with Phase(title, total, unit, rate=rate) as phase:
         for item in items:
             yield item
@@ -265,8 +264,7 @@ def _new_bar(title: str, total: int | None, unit: str, rate: bool) -> tqdm[Any] 
     """Return a bar on the terminal; None where standard error is none."""
     if not on_terminal() or not is_main():
         return None
-    columns = min(COLUMNS, _columns())
-    room = max(8, columns - BESIDE_TITLE)
+    columns, room = _columns()
     return tqdm(
         total=total,
         desc=title if len(title) <= room else f"{title[: room - 3]}...",
@@ -278,12 +276,12 @@ def _new_bar(title: str, total: int | None, unit: str, rate: bool) -> tqdm[Any] 
     )
 
 
-def _columns() -> int:
-    """Return the terminal's width; a terminal that does not know it has 80 columns."""
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or COLUMNS
-    except (OSError, ValueError):
-        return COLUMNS
+def _columns() -> tuple[int, int]:
+    """Return the width of a bar, and of its title; a terminal that does not know it has 80."""
+    columns = COLUMNS
+    with contextlib.suppress(OSError, ValueError):
+        columns = min(COLUMNS, os.get_terminal_size(sys.stderr.fileno()).columns or COLUMNS)
+    return columns, max(8, columns - BESIDE_TITLE)
 
 
 def duration(seconds: float) -> str:

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from avalanche.training.templates import SupervisedTemplate
+
 from cliqa.engine.work_dir.history import read_rows
 from cliqa.engine.work_dir.holding import ReadCheckpoint
+from cliqa.training.state import without_state
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
 
 FORMAT = 3
 """Version of the checkpoint's layout."""
@@ -80,3 +86,23 @@ def read_source(path: Path) -> Source:
             f"alone, use --cfg-options load_from={path}."
         )
     return Source(path, read_as, state)
+
+
+def can_go_on(source: Source | None, strategy: SupervisedTemplate, steps: int) -> bool:
+    """Return whether a strategy continues from a checkpoint; warn where none can hold its state.
+
+    Such a strategy trains the stream again from its start, which ends in the same numbers.
+
+    Args:
+        source: The checkpoint; None without one.
+        strategy: The strategy.
+        steps: Of the stream.
+    """
+    lacking = without_state(strategy)
+    if not lacking or (source is not None and source.state["next_step"] == steps):
+        return source is not None
+    logger.warning(
+        "no checkpoint can hold the state of %s: a resumed run starts the stream again",
+        " and ".join(lacking),
+    )
+    return False

@@ -177,6 +177,12 @@ class Steps(StreamData):
         """Return that all is well: `check_processes` refuses what is not, where this would warn."""
         return True
 
+    def check_model_and_optimizer(self, **kwargs: object) -> None:
+        """Adapt the model to the experience and collect its parameters."""
+        super().check_model_and_optimizer(  # type: ignore[misc]
+            reset_optimizer_state=self.options.reset_optimizer, **kwargs
+        )
+
     def optimizer_step(self) -> None:
         """Clip the gradient if asked to, and take a step."""
         if self.options.clip_grad_norm is not None:

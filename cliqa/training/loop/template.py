@@ -145,7 +145,6 @@ class StreamTemplate(Resumable):
             self.configure(TrainingOptions(seed=seed), Schedule(None))
 
     # ---------------------------------------------------------------- the stream
-
     def steps(self, stream: Sequence[CLExperience]) -> list[list[CLExperience]]:
         """Return the experiences of each training step: one at a time by default."""
         return [[experience] for experience in stream]
@@ -272,14 +271,6 @@ class StreamTemplate(Resumable):
     def _reset_loss(self) -> None:
         self.loss_sum = torch.zeros((), device=self.device)
         self.loss_count = 0
-
-    # ---------------------------------------------------------------- optimizer
-
-    def check_model_and_optimizer(self, **kwargs: object) -> None:
-        """Adapt the model to the experience and collect its parameters."""
-        super().check_model_and_optimizer(  # type: ignore[misc]
-            reset_optimizer_state=self.options.reset_optimizer, **kwargs
-        )
 
     def make_optimizer(self, reset_optimizer_state: bool = False, **kwargs: object) -> None:
         """Give the optimizer the model's current parameters, in groups where there are rules.

@@ -79,3 +79,8 @@ def chunk_mistakes(arguments: Mapping[str, Any], hidden: bool, mixed: bool) -> l
                 f"{why}, or leave {name} out."
             )
     return found
+
+
+def name_of(experience: Any) -> str:  # noqa: ANN401  Avalanche's or ours
+    """Return the name of an experience, or its number."""
+    return str(getattr(experience, "name", experience.current_experience))

@@ -99,12 +99,12 @@ class Accumulator:
         self.sums.zy.addmm_(z.T, y, alpha=weight)
         self.products.addmm_(z.T, z, alpha=weight)
 
-    def total(self) -> Accumulator:
-        """Add up what the processes of the run have, and return the sums, the same in all."""
+    def total(self) -> tuple[SetSums, Tensor]:
+        """Add up what the processes of the run have: the sums and `packed` products of all."""
         found = summed({**self.sums.state_dict(), "products": self.products})
         self.products = found.pop("products")
         self.sums = SetSums(**found)
-        return self
+        return self.sums, packed(self.products)
 
 
 def packed(matrix: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.parallel.shared_batch import own_samples
 from cliqa.training.loop.template import Template
 from cliqa.training.state import copied_to
-from cliqa.training.supervised.ridge_checks import check_head, chunk_mistakes
+from cliqa.training.supervised.ridge_checks import check_head, chunk_mistakes, name_of
 from cliqa.training.supervised.ridge_solution import ALIGN, CHOSEN, fit_head
-from cliqa.training.supervised.ridge_sums import Accumulator, StreamSums, check_removable, packed
+from cliqa.training.supervised.ridge_sums import Accumulator, StreamSums, check_removable
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
@@ -198,8 +198,7 @@ class StreamingRidge(Template):
     def _pass(self, **kwargs: object) -> tuple[Any, Tensor]:
         """Return the sums over the experience's samples, with the hooks of a training pass."""
         head, found = self.head, self._accumulator()
-        equal = self.weighting == "sets"
-        weight = 1.0 / len(self.adapted_dataset) if equal else 1.0
+        weight = 1.0 / len(self.adapted_dataset) if self.weighting == "sets" else 1.0
         for batch in self._passes:
             self.mbatch = batch
             strategy: Any = self
@@ -213,8 +212,7 @@ class StreamingRidge(Template):
             targets = own_samples(self.mbatch)[1]
             found.add(lifted[: len(targets)], self.head.rows(targets), weight)
             self._after_training_iteration(**kwargs)
-        total = found.total()
-        return total.sums, packed(total.products)
+        return found.total()
 
     def _validation(self) -> tuple[Any, Tensor] | None:
         """Return the sums over the validation samples; None where they are not used."""
@@ -229,8 +227,7 @@ class StreamingRidge(Template):
                 if len(targets):
                     lifted = self._lifted(inputs.to(self.device))
                     found.add(lifted, self.head.rows(targets.to(self.device)), weight)
-        total = found.total()
-        return total.sums, packed(total.products)
+        return found.total()
 
     @property
     def _place(self) -> torch.device:
@@ -301,8 +298,3 @@ class StreamingRidge(Template):
         self.sums.load_state_dict(own["sums"])
         self.held.load_state_dict(own["held"])
         self.strength_used = own["strength_used"]
-
-
-def name_of(experience: Any) -> str:  # noqa: ANN401  Avalanche's or ours
-    """Return the name of an experience, or its number."""
-    return str(getattr(experience, "name", experience.current_experience))

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cliqa.training.strategy import Batch
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.processes.group import rank, size
 from cliqa.utils.processes.shares import counted_rows, share_of, whole
@@ -79,12 +78,12 @@ def _whole_columns(columns: Sequence[Tensor], count: int) -> list[Tensor]:
     ]
 
 
-def own_samples(batch: Batch) -> tuple[Any, Tensor]:
+def own_samples(batch: Sequence[Any]) -> tuple[Any, Tensor]:
     """Return this process's samples of a batch: inputs and targets (b, ...), b >= 0."""
     return batch.own() if isinstance(batch, SharedBatch) else (batch[0], batch[1])
 
 
-def joined(batches: Sequence[Batch]) -> list[Any]:
+def joined(batches: Sequence[Sequence[Any]]) -> list[Any]:
     """Return several batches as one, the samples of the first ones first."""
     content = [torch.cat(parts) for parts in zip(*batches, strict=True)]
     if not isinstance(batches[0], SharedBatch):
@@ -92,7 +91,7 @@ def joined(batches: Sequence[Batch]) -> list[Any]:
     return SharedBatch(content, [count for batch in batches for count in batch.parts])  # type: ignore[attr-defined]
 
 
-def moved(batch: Batch, device: torch.device) -> list[Any]:
+def moved(batch: Sequence[Any], device: torch.device) -> list[Any]:
     """Return a batch on a device."""
     content = [part.to(device) for part in batch]
     return SharedBatch(content, batch.parts) if isinstance(batch, SharedBatch) else content

@@ -253,8 +253,7 @@ class PackNet(TaskViews):
             logger.warning(
                 "PackNet: %.1f %% of the weights are free for %d more experience(s). Set a larger "
                 "prune, or None for equal shares.",
-                100 * free,
-                to_come,
+                *(100 * free, to_come),
             )
 
     # ---------------------------------------------------------------- views

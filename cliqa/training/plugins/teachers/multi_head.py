@@ -223,13 +223,12 @@ class MultiHead(TaskViews):
         """Add the distance to the loss."""
         if not self._said:
             return
-        count = len(strategy.mb_x)
-        teacher = self._teacher_of(strategy.model)
+        teacher, count = self._teacher_of(strategy.model), len(strategy.mb_x)
         own = teacher.get_submodule(self.head)
         with torch.no_grad(), heads_said(own, earlier_heads(teacher), raw=True) as truths:
             strategy.output_of(strategy.mbatch, teacher)
-        outputs = strategy.whole(of_images(self._said, count))  # (B, T, ...)
-        truth = strategy.whole(of_images(truths, count))
+        said = (self._said, truths)
+        outputs, truth = (strategy.whole(of_images(own, count)) for own in said)  # (B, T, ...)
         self._said = []
         parts = [self.distance(outputs[:, t], truth[:, t]) for t in range(outputs.shape[1])]
         strategy.loss = strategy.loss + self.strength * torch.stack(parts).sum()
@@ -296,7 +295,6 @@ class MultiHead(TaskViews):
         strategy.mb_output = weighted(outputs, weights)
         if self._learnt > 1:
             place = strategy.experience.current_experience
-            trace = self.traces.setdefault(
-                getattr(strategy.experience, "name", str(place)), GateTrace(place)
-            )
+            name = getattr(strategy.experience, "name", str(place))
+            trace = self.traces.setdefault(name, GateTrace(place))
             trace.add(weights, outputs, strategy.mb_y)

@@ -79,7 +79,7 @@ def test_only_the_current_experience_and_the_general_prompt_are_trained(
     found: list[Tensor] = []
     model.matches = found
     model(five_images)[0].square().sum().backward()
-    found[0].backward()
+    found[0].sum().backward()
     trained = {name for name, weight in model.named_parameters() if weight.grad is not None}
     assert trained == {"general", "experts.1", "keys.1"}
 

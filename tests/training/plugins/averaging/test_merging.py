@@ -152,7 +152,7 @@ def test_statistics_are_measured_anew_on_the_newest_samples() -> None:
     model: Any = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout(), nn.Flatten())
     images = 3 * torch.randn(12, 3, 5, 5) + 1
     strategy: Any = type("Holder", (), {"model": model, "plugins": []})()
-    strategy.training_samples = lambda _: ((part, part) for part in images.split(4))
+    strategy.rows_of = lambda function, _: torch.cat([function(p) for p in images.split(4)])
     model.train()
     model[2].eval()
     recompute_statistics(strategy)

@@ -115,10 +115,10 @@ def test_parts_that_are_no_head_are_refused() -> None:
         ModelError, match=r"the Sequential has no part 'head'.*one of '0', '1', '2'"
     ):
         ClassifierAlignment().before_training_exp(strategy)
-    strategy.training_samples = lambda: [(torch.zeros(4, 1, 2, 2), torch.zeros(4).long())]
+    strategy.rows_of = lambda function: function(torch.zeros(4, 1, 2, 2))
     with pytest.raises(ModelError, match="the head's input is no feature vector"):
         ClassifierAlignment(head="1").after_training_exp(strategy)
-    strategy.training_samples = lambda: [(torch.zeros(4, 5, 1, 2, 2), torch.zeros(4).long())]
+    strategy.rows_of = lambda function: function(torch.zeros(4, 5, 1, 2, 2))
     with pytest.raises(ModelError, match="needs evaluation images of one size, not crops"):
         ClassifierAlignment(head="1").after_training_exp(strategy)
 

@@ -13,6 +13,7 @@ from avalanche.training.templates import SupervisedTemplate
 from cliqa.benchmarks.experience import evaluated_names
 from cliqa.engine.run import Run
 from cliqa.engine.targets import Row
+from cliqa.engine.work_dir.source import can_go_on
 from cliqa.evaluation.records.results import Results
 
 
@@ -46,8 +47,8 @@ class Follower(Run):
         self.names, self.evaluated = list(benchmark.names), evaluated_names(benchmark)
         self._labels = labels
         self.recording = _NoRecording()  # type: ignore[assignment]
-        source = self._continued(strategy)
-        if source is None:
+        source, self._source = self._source, None
+        if source is None or not can_go_on(source, strategy, len(labels)):
             return
         self._restore(source)
         catch_up(source.state["strategy"])
