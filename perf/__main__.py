@@ -28,6 +28,7 @@ COMMANDS = {
     "large_streams": "perf/large_streams.py",
     "many_experiences": "perf/many_experiences.py",
     "study_forecast": "perf/study_forecast.py",
+    "scaling": "perf/scaling.py",
     "quantization": "perf/quantization.py",
     "crops_light": "perf/evaluation_crops.py --models mobilenet_v3_small --images 2",
     "crops_resnet": "perf/evaluation_crops.py --models resnet18 --images 1",

@@ -1,0 +1,122 @@
+"""How much sooner several processes are done: ``python perf/scaling.py``.
+
+The demo's network is trained on random images in memory, by one process and by several with one
+thread each, which take turns. Strong scaling: the same batch, shared. Weak scaling: a batch that
+grows with the processes, over as many steps. What is compared is wall time between two barriers,
+which leaves out the start of the processes. More processes than cores say nothing of more cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+warnings.filterwarnings("ignore")
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
+import torch
+
+from cliqa.training.supervised.naive import Naive
+from cliqa.utils.cli import run_entry_point
+from cliqa.utils.processes.group import from_main, is_main, joined
+from perf.rounds import ROUNDS, print_row, spread
+from perf.training_overhead import by_strategy, stream_of
+
+IMAGES = 256
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--processes", type=int, default=2, help="default: 2")
+    parser.add_argument("--batch", type=int, default=32, help="of one process (default: 32)")
+    parser.add_argument("--side", type=int, default=64, help="of images, in pixels (default: 64)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default: {ROUNDS}")
+    return parser.parse_args(argv)
+
+
+def seconds_of(processes: int, batch: int, images: int, side: int) -> float:
+    """Return the wall seconds of an epoch over so many images, by so many processes."""
+    with socket.socket() as free, tempfile.TemporaryDirectory() as folder:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        told = Path(folder) / "seconds"
+        children = []
+        for rank in range(processes):
+            children.append(os.fork())
+            if not children[-1]:
+                _epoch(rank, processes, port, told, batch, images, side)
+        statuses = [os.waitpid(child, 0)[1] for child in children]
+        if any(statuses):
+            raise RuntimeError("a process has failed: see above")
+        return float(json.loads(told.read_text()))
+
+
+def _epoch(
+    rank: int, processes: int, port: int, told: Path, batch: int, images: int, side: int
+) -> None:
+    """Train in one of the processes, and end it."""
+    status = 1
+    try:
+        here = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "MASTER_PORT": port}
+        os.environ.update({name: str(value) for name, value in here.items()})
+        os.environ.update(MASTER_ADDR="127.0.0.1", LOCAL_WORLD_SIZE=str(processes))
+        torch.set_num_threads(1)
+        with joined("cpu"):
+            stream = stream_of(images, side)
+            train = by_strategy(Naive, stream, batch, "GN")
+            train()  # which fills caches
+            from_main(None)
+            started = time.perf_counter()
+            train()
+            from_main(None)
+            if is_main():
+                told.write_text(json.dumps(time.perf_counter() - started))
+        status = 0
+    except BaseException:  # noqa: BLE001  it is told, whatever it is
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, and print the ratios."""
+    args = parse_args(argv)
+    count = args.processes
+    arms = {
+        "one": (1, args.batch, IMAGES),
+        "strong": (count, args.batch, IMAGES),
+        "weak": (count, args.batch * count, IMAGES * count),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in arms}
+    for turn in range(args.rounds + 1):
+        for name, arm in arms.items():
+            found = seconds_of(*arm, args.side)
+            seconds[name] += [found] if turn else []
+    strong = [a / b for a, b in zip(seconds["one"], seconds["strong"], strict=True)]
+    weak = [count * a / b for a, b in zip(seconds["one"], seconds["weak"], strict=True)]
+    for name, values in seconds.items():
+        print(f"{name:>7}: {spread(values)} s")
+    print_row(
+        f"{count} processes",
+        f"perf/scaling.py --processes {count} --batch {args.batch} --side {args.side}",
+        f"an epoch by {count} processes of one thread, on {len(os.sched_getaffinity(0))} cores: "
+        f"{spread(strong)} times as fast as one with the same batch of {args.batch}, and "
+        f"{spread(weak)} times the images a second with {args.batch * count} in a batch "
+        f"(the demo's ResNet-18, images of {args.side} px, Gloo)",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))
