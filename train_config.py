@@ -84,4 +84,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_entry_point(main))
+    sys.exit(run_entry_point(main, in_several=True))

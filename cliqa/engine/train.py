@@ -16,6 +16,7 @@ from cliqa.engine.interrupts import memory_advice, stop_on_signals
 from cliqa.engine.loggers.opening import describe_run
 from cliqa.engine.loggers.run_logger import Audience
 from cliqa.engine.options import RunOptions
+from cliqa.engine.processes.agreement import agree_on_data, agree_on_run
 from cliqa.engine.processes.follower import Follower
 from cliqa.engine.rehearsal import choose_precision, rehearse
 from cliqa.engine.run import Run
@@ -65,10 +66,13 @@ def train(
     every = config.get("progress_seconds", EVERY)
     with progress_lines("reading the data and the model", every):
         continuation, config = find_continuation(WorkDir(folder), asked, check_config(config))
+        agree_on_run(config, asked, continuation.source)
         with main_first():  # which makes what is generated, and the index of the files
             parts = build(config, target, folder, continuation.learnt)
         continuation = settle(parts, continuation)
         config = parts.config
+        record = record_of(parts.benchmark)
+        agree_on_data(record)
         advice = partial(_memory_advice, parts.strategy, config["amp"])
         with numerics(config), memory_advice(advice):
             rehearse(parts)
@@ -79,7 +83,7 @@ def train(
         asked.resume,
         config_file=str(config_file),
         bootstrap=resamples(config),
-        data=record_of(parts.benchmark),
+        data=record,
         allow_changed_data=asked.allow_changed_data,
         source=continuation.source,
         grows=continuation.growth is not None,

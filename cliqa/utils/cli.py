@@ -72,7 +72,7 @@ def command(
     return decorate
 
 
-def run_entry_point(main: Callable[[], int | None]) -> int:
+def run_entry_point(main: Callable[[], int | None], in_several: bool = False) -> int:
     """Run an entry point's `main`, and turn errors into a message and an exit status.
 
     Messages of the package's loggers go to the console; the traceback of a user's mistake goes to
@@ -80,6 +80,7 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
 
     Args:
         main: Returns the exit status, None for 0.
+        in_several: ``torchrun`` may start it in several processes.
 
     Returns:
         The exit status: what `main` returned; 2 after a user's mistake or a system error, reported
@@ -92,6 +93,8 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
     setup_logging()
     try:
         _check_folder()
+        if not in_several:
+            _check_single()
         status = main() or 0
         _flush()
     except OtherProcessError:
@@ -107,6 +110,9 @@ def run_entry_point(main: Callable[[], int | None]) -> int:
             return PIPE_CLOSED
         trouble = lost_process(error) or machine_trouble(error)
         if trouble is None:
+            if not may_speak():
+                get_logger(__name__).debug("stopped by an error", exc_info=True)
+                return FAILED  # the same one in another process has a traceback
             raise
         return _fail(trouble)
     finally:
@@ -127,6 +133,19 @@ def _check_folder() -> None:
         raise ConfigError(
             "the current folder was deleted. Change to an existing one, e.g. cd ~"
         ) from error
+
+
+def _check_single() -> None:
+    """Refuse to do the same work, and to write the same files, in several processes.
+
+    Raises:
+        ConfigError: ``torchrun`` has started several.
+    """
+    if started() > 1 and "TORCHELASTIC_RUN_ID" in os.environ:
+        raise ConfigError(
+            f"{os.path.basename(sys.argv[0])} works in a single process, and torchrun has started "
+            f"{started()}. Start it with python; torchrun is for train_config.py."
+        )
 
 
 def _flush() -> None:

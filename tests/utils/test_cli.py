@@ -21,6 +21,7 @@ from cliqa.utils.cli import print_error, quiet_upstream, run_entry_point
 from cliqa.utils.device import most_workers
 from cliqa.utils.errors import ConfigError, DatasetError
 from cliqa.utils.logging import get_logger, setup_logging
+from tests.processes import in_processes, variables
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -149,6 +150,31 @@ def test_workers_are_an_integer_in_range() -> None:
 def test_our_own_mistakes_keep_their_traceback(error: Exception) -> None:
     with pytest.raises(type(error)):
         run_entry_point(lambda: raising(error))
+
+
+def test_of_several_processes_one_has_the_traceback_of_a_mistake() -> None:
+    def work() -> object:
+        try:
+            return run_entry_point(lambda: raising(ValueError("a bug")))
+        except ValueError as error:
+            return str(error)
+
+    assert sorted(in_processes(2, work), key=str) == [2, "a bug"]
+
+
+def test_a_tool_is_refused_in_several_processes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {**variables(0, 2, 1), "TORCHELASTIC_RUN_ID": "x"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["tools/run_seeds.py"])
+    assert run_entry_point(lambda: 0) == 2
+    message = "run_seeds.py works in a single process, and torchrun has started 2. Start it with"
+    assert message in capsys.readouterr().err
+    monkeypatch.setenv("LOCAL_RANK", "1")  # which leaves the message to the first one
+    assert run_entry_point(lambda: 0) == 2
+    assert not capsys.readouterr().err
+    assert run_entry_point(lambda: 0, in_several=True) == 0
 
 
 def test_argparse_keeps_its_exit() -> None:

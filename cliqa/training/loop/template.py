@@ -188,7 +188,7 @@ class StreamTemplate(Resumable):
         """Train one step; `watched` are the streams that ``eval_every`` evaluates, as Avalanche's.
 
         Raises:
-            ConfigError: A batch has one value a channel, and the model normalises over batches.
+            ConfigError: A batch normalisation has one value a channel, or processes differ.
         """
         self.step_index = index
         self.epochs_done = 0
@@ -196,10 +196,9 @@ class StreamTemplate(Resumable):
         epochs = self.train_epochs
         self.passes = epochs if self.chunks_of(experiences) else 0
         self.train_epochs = self.epochs_of(experiences)
-        loaders = {"num_workers": self.options.num_workers}
         chosen = experiences if len(experiences) > 1 else experiences[0]
         try:
-            super().train(chosen, eval_streams=watched, **loaders)
+            super().train(chosen, eval_streams=watched, num_workers=self.options.num_workers)
         except ValueError as error:
             if not is_one_value(error):
                 raise
@@ -208,6 +207,7 @@ class StreamTemplate(Resumable):
             raise one_value_error(names, count, self.train_mb_size) from error
         finally:
             self.train_epochs, self.passes = epochs, 0
+        self.exchange.compare(self.state_dict, f"after step {index + 1} of the stream")
 
     def _before_training(self, **kwargs: object) -> None:
         seed_everything(self.options.seed, "step", self.step_index, "start")

@@ -19,8 +19,13 @@ T = TypeVar("T")
 PATIENCE = timedelta(hours=6)
 """How long processes wait for each other; a process that ends is noticed at once."""
 
+TO_JOIN = timedelta(minutes=10)
+"""How long a process waits for the others to be started."""
+
 NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What ``torchrun`` sets in the environment of every process."""
+
+ALONE = "or unset RANK and WORLD_SIZE for a single one"
 
 OF_CONNECTIONS = ("gloo", "Gloo", "NCCL", "Connection closed", "Connection reset", "ProcessGroup")
 """Words in the errors of a process whose partner is gone."""
@@ -112,7 +117,8 @@ def joined(device: str) -> Iterator[None]:
         device: This process's, from `device_of`: NCCL connects GPUs, Gloo CPUs.
 
     Raises:
-        ConfigError: The environment has only a part of what ``torchrun`` sets.
+        ConfigError: The environment has only a part of what ``torchrun`` sets, a process has no
+            place among the others, or they do not come.
     """
     if started() == 1:
         yield
@@ -121,7 +127,13 @@ def joined(device: str) -> Iterator[None]:
     if lacking:
         raise ConfigError(
             f"RANK and WORLD_SIZE are set, and {', '.join(lacking)} not. Start the processes with "
-            "torchrun --nproc-per-node N, or unset RANK and WORLD_SIZE for a single one."
+            f"torchrun --nproc-per-node N, {ALONE}."
+        )
+    own, count = _number("RANK", -1), started()
+    if not 0 <= own < count:
+        raise ConfigError(
+            f"RANK={os.environ['RANK']} and WORLD_SIZE={count}: no process of so many has that "
+            f"number. Start the processes with torchrun --nproc-per-node N, {ALONE}."
         )
     import torch  # noqa: PLC0415  takes seconds
     from torch import distributed  # noqa: PLC0415
@@ -129,7 +141,7 @@ def joined(device: str) -> Iterator[None]:
     on_gpu = device.startswith("cuda")
     if on_gpu:
         torch.cuda.set_device(device)
-    store, own, count = next(distributed.rendezvous("env://", timeout=PATIENCE))
+    store = _store(own, count)
     distributed.init_process_group(
         "nccl" if on_gpu else "gloo", store=store, rank=own, world_size=count, timeout=PATIENCE
     )
@@ -139,6 +151,31 @@ def joined(device: str) -> Iterator[None]:
         distributed.destroy_process_group()  # after an error others may not answer
     finally:
         _group.rank, _group.size, _group.joined = 0, 1, False
+
+
+def _store(own: int, count: int) -> Any:  # noqa: ANN401
+    """Return what processes exchange addresses by, once all of them are there.
+
+    Raises:
+        ConfigError: Some do not come.
+    """
+    from torch import distributed  # noqa: PLC0415  takes seconds
+
+    place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    try:
+        store, _, _ = next(distributed.rendezvous("env://", timeout=TO_JOIN))
+        if store.add("cliqa/there", 1) >= count:
+            store.set("cliqa/complete", "1")
+        store.wait(["cliqa/complete"], TO_JOIN)
+    except (RuntimeError, ValueError) as error:  # a time that is over, a port that is taken
+        said = str(error).strip().splitlines()
+        raise ConfigError(
+            f"process {own} of {count} has waited for the others at {place}, and they did not all "
+            f"come ({said[0] if said else type(error).__name__}). Start all of them with torchrun "
+            f"--nproc-per-node N, {ALONE}."
+        ) from error
+    store.set_timeout(PATIENCE)
+    return store
 
 
 def may_speak() -> bool:
@@ -178,6 +215,21 @@ def from_main(value: T) -> T:
     held = [value if is_main() else None]
     distributed.broadcast_object_list(held, src=0)
     return held[0]  # type: ignore[return-value]
+
+
+def from_all(value: T) -> list[T]:
+    """Return the values of all processes, the main one's first, in every process.
+
+    Args:
+        value: Of plain types.
+    """
+    if size() == 1:
+        return [value]
+    from torch import distributed  # noqa: PLC0415  takes seconds
+
+    found: list[Any] = [None] * size()
+    distributed.all_gather_object(found, value)
+    return found
 
 
 @contextlib.contextmanager

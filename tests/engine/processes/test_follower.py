@@ -7,15 +7,18 @@ import json
 import os
 import signal
 import time
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from cliqa.engine.train import train
 from cliqa.utils.checkpoint import load_checkpoint
+from cliqa.utils.errors import ConfigError
 from cliqa.utils.processes import group
 from cliqa.utils.processes.group import rank
 from tests.conftest import same
@@ -145,6 +148,18 @@ def test_what_was_not_made_for_it_is_refused(
     with pytest.raises(Exception, match=message):
         train(quick, config_file="x.py", work_dir=tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
+
+
+def test_normalisation_by_the_batch_in_evaluations_is_refused(
+    quick: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = nn.BatchNorm2d.__init__
+    plain = partialmethod(real, track_running_stats=False)
+    monkeypatch.setattr(nn.BatchNorm2d, "__init__", plain)
+    monkeypatch.setattr("cliqa.training.loop.parallel.check.size", lambda: 2)
+    message = r"model: backbone\.\S+ normalises by the batch in evaluations too.* 2 processes share"
+    with pytest.raises(ConfigError, match=message):
+        train(quick, config_file="x.py", work_dir=tmp_path / "run", device="cpu")
 
 
 def test_the_main_process_fails_for_all(tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 import torch
 
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.processes import group
-from tests.processes import in_processes, variables
+from tests.processes import free_port, in_processes, variables
 
 
 @pytest.fixture
@@ -96,3 +97,27 @@ def test_what_torchrun_starts_again_is_known(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_no_torch_is_needed_to_ask() -> None:
     assert "torch" not in {name for name in vars(group) if name in sys.modules}
+
+
+def test_a_number_without_a_place_is_refused(started_as: Callable[..., None]) -> None:
+    started_as(2, 2)
+    message = r"RANK=2 and WORLD_SIZE=2: no process of so many.*or unset RANK and WORLD_SIZE"
+    with pytest.raises(ConfigError, match=message), group.joined("cpu"):
+        pass
+
+
+def test_a_process_does_not_wait_for_ever_for_others(
+    started_as: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started_as(0, 2)  # RANK and WORLD_SIZE left over from another program
+    monkeypatch.setenv("MASTER_PORT", str(free_port()))
+    monkeypatch.setattr(group, "TO_JOIN", timedelta(milliseconds=20))
+    message = r"process 0 of 2 has waited.*127\.0\.0\.1.*unset RANK and WORLD_SIZE for a single"
+    with pytest.raises(ConfigError, match=message), group.joined("cpu"):
+        pass
+    assert group.size() == 1
+
+
+def test_each_has_the_values_of_all() -> None:
+    assert group.from_all("x") == ["x"]
+    assert in_processes(3, lambda: group.from_all(group.rank())) == [[0, 1, 2]] * 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from avalanche.models import MultiTaskModule
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from cliqa.training.state import STATELESS, plugin_keys
 from cliqa.utils.errors import ConfigError
@@ -21,7 +22,7 @@ def check_processes(strategy: Any) -> None:  # noqa: ANN401  a strategy in the m
 
     Raises:
         ConfigError: One does not, the batch is too small to be shared, or the model has an output
-            for each task.
+            for each task, or batch normalisation without running statistics.
     """
     if size() == 1:
         return
@@ -52,4 +53,15 @@ def check_processes(strategy: Any) -> None:  # noqa: ANN401  a strategy in the m
         raise ConfigError(
             f"model: a head for each task (Avalanche's MultiTaskModule) does not work in {of}. "
             "Train it in a single process, without torchrun."
+        )
+    plain = [
+        name
+        for name, module in strategy.model.named_modules()
+        if isinstance(module, _BatchNorm) and not module.track_running_stats
+    ]
+    if plain:  # a process would normalise its share alone, or wait for others that do not evaluate
+        raise ConfigError(
+            f"model: {plain[0]} normalises by the batch in evaluations too "
+            f"(track_running_stats=False), which {of} share. Keep running statistics, or train it "
+            "in a single process, without torchrun."
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.random import fork_rng
 
 from cliqa.training.loop.parallel.batch_norm import SharedStatistics, share_statistics
+from cliqa.training.loop.parallel.same_state import check_same_state
 from cliqa.training.loop.parallel.shared_batch import SharedBatch
 from cliqa.training.strategy import Batch
 from cliqa.utils.processes.group import rank, size
@@ -136,12 +138,17 @@ class Exchange:
             )
         return self._wrapped
 
-    # ---------------------------------------------------------------- between epochs
+    # ---------------------------------------------------------------- between epochs and steps
 
     def agree(self, model: nn.Module) -> None:
         """Give every process the main one's statistics, where each has computed its own."""
         if self and not self._share:
             from_main_tensors(dict(model.named_buffers()))
+
+    def compare(self, state: Callable[[], Mapping[str, Any]], when: str) -> None:
+        """Refuse to go on with processes that hold different states; see `check_same_state`."""
+        if self:
+            check_same_state(state(), when)
 
 
 def _kind(model: nn.Module) -> str:
