@@ -18,6 +18,7 @@ from cliqa.studies.backends.commands import (
     noted_signals,
 )
 from cliqa.utils.arguments import check_at_least
+from cliqa.utils.processes.group import single
 
 
 class _Running(NamedTuple):
@@ -53,7 +54,7 @@ class Local:
         check_at_least(1, "--jobs", jobs)
         self.parallel = jobs
         threads = {"OMP_NUM_THREADS": str(max(1, cores() // jobs))}
-        self._variables = {**threads, **os.environ, **(environment or {})}
+        self._variables = {**threads, **single(os.environ), **(environment or {})}
 
     def run(self, commands: Sequence[Command], on_end: OnEnd) -> None:
         """See `Backend.run`."""

@@ -27,6 +27,7 @@ from cliqa.studies.backends.kept_runs import Copying, bring_needs
 from cliqa.studies.backends.storage import Storage
 from cliqa.utils.io import write_text
 from cliqa.utils.locks import folder_lock, temporary_folder
+from cliqa.utils.processes.group import single
 
 TELL = 1.0
 """Seconds between two reports."""
@@ -164,7 +165,7 @@ def _start(job: Job) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **job.variables},
+            env={**single(os.environ), **job.variables},
             start_new_session=True,
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -24,6 +24,9 @@ TO_JOIN = timedelta(minutes=10)
 
 NEEDED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What ``torchrun`` sets in the environment of every process."""
+
+OF_SEVERAL = (*NEEDED, "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID")
+"""What makes a process one of several; such variables may be left over in an environment."""
 
 ALONE = "or unset RANK and WORLD_SIZE for a single one"
 
@@ -71,6 +74,15 @@ def was_restarted() -> bool:
 def started() -> int:
     """Return how many processes were started for the run, joined or not."""
     return _number("WORLD_SIZE", 1) if "RANK" in os.environ else 1
+
+
+def single(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which a program starts as a single process.
+
+    Args:
+        variables: An environment; what makes a process one of several is left out.
+    """
+    return {name: value for name, value in variables.items() if name not in OF_SEVERAL}
 
 
 def on_this_machine() -> int:

@@ -14,6 +14,7 @@ import pytest
 from cliqa.engine.interrupts import Interrupted
 from cliqa.studies.backends.commands import Command
 from cliqa.studies.backends.local import Local, cores
+from tests.processes import variables
 
 POLITE = """
 import pathlib, signal, sys, time
@@ -85,6 +86,14 @@ def test_the_users_own_number_of_threads_stays(
     text = "import os; print(os.environ['OMP_NUM_THREADS'])"
     Local().run([python(text, tmp_path / "log")], lambda *_: None)
     assert (tmp_path / "log").read_text() == "7\n"
+
+
+def test_a_run_is_no_process_of_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in variables(1, 2, 1).items():  # left over: the run would wait for others
+        monkeypatch.setenv(name, value)
+    text = "from cliqa.utils.processes.group import started; print(started())"
+    Local().run([python(text, tmp_path / "log")], lambda *_: None)
+    assert (tmp_path / "log").read_text() == "1\n"
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
