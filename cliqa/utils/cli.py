@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -36,6 +37,9 @@ FAILED = 2
 SIGNALLED = 128
 PIPE_CLOSED = 141
 """Exit statuses: a user's mistake, the offset of a signal's number, and SIGPIPE."""
+
+GRACE = 3.0
+"""Seconds for which a process that says nothing lets another one speak."""
 
 QUIET = (
     ("no QP solver found", UserWarning),  # qpsolvers, which only Avalanche's GEM needs
@@ -98,7 +102,7 @@ def run_entry_point(main: Callable[[], int | None], in_several: bool = False) ->
         status = main() or 0
         _flush()
     except OtherProcessError:
-        return FAILED  # which the main process reports
+        return _silent()  # the main process reports it
     except CliqaError as error:
         return _fail(_message(error))
     except KeyboardInterrupt as error:
@@ -111,8 +115,7 @@ def run_entry_point(main: Callable[[], int | None], in_several: bool = False) ->
         trouble = lost_process(error) or machine_trouble(error)
         if trouble is None:
             if not may_speak():
-                get_logger(__name__).debug("stopped by an error", exc_info=True)
-                return FAILED  # the same one in another process has a traceback
+                return _silent()  # the same one in another process has a traceback
             raise
         return _fail(trouble)
     finally:
@@ -181,11 +184,21 @@ def _fail(message: str) -> int:
 
     The traceback goes to the log file.
     """
-    get_logger(__name__).debug("stopped by an error", exc_info=True)
     if not may_speak():
-        return FAILED
+        return _silent()
+    get_logger(__name__).debug("stopped by an error", exc_info=True)
     for line in message.splitlines():
         print_error(line if line.startswith(" ") else f"error: {line}")
+    return FAILED
+
+
+def _silent() -> int:
+    """Return the status of a process whose fault another one reports, and has the time to.
+
+    As soon as one has ended, ``torchrun`` ends the others.
+    """
+    get_logger(__name__).debug("stopped by an error", exc_info=True)
+    time.sleep(GRACE)
     return FAILED
 
 

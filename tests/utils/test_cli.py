@@ -152,7 +152,11 @@ def test_our_own_mistakes_keep_their_traceback(error: Exception) -> None:
         run_entry_point(lambda: raising(error))
 
 
-def test_of_several_processes_one_has_the_traceback_of_a_mistake() -> None:
+def test_of_several_processes_one_has_the_traceback_of_a_mistake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cliqa.utils.cli.GRACE", 0.01)
+
     def work() -> object:
         try:
             return run_entry_point(lambda: raising(ValueError("a bug")))
@@ -168,6 +172,7 @@ def test_a_tool_is_refused_in_several_processes(
     for name, value in {**variables(0, 2, 1), "TORCHELASTIC_RUN_ID": "x"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "argv", ["tools/run_seeds.py"])
+    monkeypatch.setattr("cliqa.utils.cli.GRACE", 0.01)
     assert run_entry_point(lambda: 0) == 2
     message = "run_seeds.py works in a single process, and torchrun has started 2. Start it with"
     assert message in capsys.readouterr().err

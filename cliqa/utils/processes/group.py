@@ -109,14 +109,15 @@ def device_of(name: str) -> str:
     import torch  # noqa: PLC0415  takes seconds
 
     local, present = _number("LOCAL_RANK", 0), torch.cuda.device_count()
+    here = max(_number("LOCAL_WORLD_SIZE", 1), local + 1)
     if name == "auto" and not present:
         return "cpu"
     if not present:
         raise ConfigError(f"--device {name}: no GPU for PyTorch here. Use --device cpu.")
-    if local >= present:
+    if here > present:
         raise ConfigError(
-            f"--device {name}: this machine has {present} GPU(s) for {local + 1} processes or "
-            f"more. Start torchrun with --nproc-per-node {present}, or use --device cpu."
+            f"--device {name}: this machine has {present} GPU(s) for {here} processes. Start "
+            f"torchrun with --nproc-per-node {present}, or use --device cpu."
         )
     return f"cuda:{local}"
 
@@ -196,12 +197,27 @@ def may_speak() -> bool:
     Errors of the config or the data are the same in all processes, and once one has stopped, the
     others cannot go on.
     """
-    if _group.store is None:
-        return _number("LOCAL_RANK", 0) == 0 or started() == 1
+    if started() == 1:
+        return True
+    store = _group.store or _store_of_agent()
+    if store is None:
+        return _number("LOCAL_RANK", 0) == 0
     try:
-        return int(_group.store.add("cliqa/failed", 1)) == 1
+        return int(store.add("cliqa/failed", 1)) == 1
     except Exception:  # noqa: BLE001  the store's process has ended too
         return True
+
+
+def _store_of_agent() -> Any:  # noqa: ANN401
+    """Return ``torchrun``'s own store, for processes that have not joined; None without one."""
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    from torch import distributed  # noqa: PLC0415  takes seconds
+
+    try:
+        return next(distributed.rendezvous("env://", timeout=timedelta(seconds=10)))[0]
+    except (RuntimeError, ValueError):
+        return None
 
 
 def lost_process(error: BaseException) -> str | None:

@@ -75,6 +75,10 @@ def test_each_has_a_gpu_of_its_own(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ConfigError, match=r"has 1 GPU\(s\) for 2 processes.*--nproc-per-node 1"):
         group.device_of("auto")
+    started_as(0, 2)  # says so too, and not the second one alone
+    with pytest.raises(ConfigError, match=r"has 1 GPU\(s\) for 2 processes"):
+        group.device_of("auto")
+    started_as(1, 2)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert group.device_of("auto") == "cpu"
     with pytest.raises(ConfigError, match=r"no GPU for PyTorch here\. Use --device cpu"):
@@ -121,3 +125,19 @@ def test_a_process_does_not_wait_for_ever_for_others(
 def test_each_has_the_values_of_all() -> None:
     assert group.from_all("x") == ["x"]
     assert in_processes(3, lambda: group.from_all(group.rank())) == [[0, 1, 2]] * 3
+
+
+def test_the_first_that_fails_speaks_before_they_have_joined() -> None:
+    def work() -> tuple[bool, bool]:
+        store = group._group.store  # the main process's, in place of torchrun's
+        group._group.store = None
+        alone = group.may_speak()
+        os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"
+        found = group.may_speak()
+        group._group.store = store
+        group.from_all(None)  # until then the store is there
+        return alone, found
+
+    found = in_processes(2, work)
+    assert [part[0] for part in found] == [True, False]  # by the number on the machine
+    assert sorted(part[1] for part in found) == [False, True]
