@@ -35,7 +35,11 @@ class SharedBatch(list[Any]):
     def own(self) -> tuple[Any, Tensor]:
         """Return `own_samples`."""
         counts = counted_rows(self.parts)
-        inputs = self[0] if all(counts) else self[0][: sum(counts)]
+        inputs = self[0]
+        if not all(counts):
+            kept = [row for row, does in enumerate(counts) if does]
+            several = not isinstance(inputs, Tensor)  # images of different sizes
+            inputs = type(inputs)(inputs[row] for row in kept) if several else inputs[kept]
         places: list[int] = []
         before = 0
         for count in self.parts:

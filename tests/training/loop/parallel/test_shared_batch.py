@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from cliqa.training.loop.batching import RaggedImages
 from cliqa.training.loop.parallel.shared_batch import (
     SharedBatch,
     joined,
@@ -40,6 +41,23 @@ def test_targets_of_all_come_with_the_inputs_here() -> None:
     first, second = in_processes(2, work)
     assert first == {"inputs": [0, 1, 2, 9], "targets": [0, 1, 2, 7], "parts": (5, 1)}
     assert second == {"inputs": [3, 4], "targets": [3, 4], "parts": (5, 1)}
+
+
+def test_a_row_that_does_not_count_may_be_the_first() -> None:
+    def work() -> list[object]:
+        new, memory = torch.arange(1.0), torch.arange(10.0, 13)
+        parts = [part[list(own_share(len(part)))] for part in (new, memory)]
+        targets = torch.cat([new, memory])
+        found: list[object] = []
+        for inputs in (torch.cat(parts), RaggedImages(torch.cat(parts))):
+            own, known = SharedBatch([inputs, targets], (1, 3)).own()
+            assert type(own) is type(inputs)
+            found += [[float(row) for row in own], known.tolist()]
+        return found
+
+    first, second = in_processes(2, work)
+    assert first == [[0, 10, 11]] * 4
+    assert second == [[12]] * 4  # its share of one new sample is none
 
 
 def test_one_process_has_plain_batches() -> None:
