@@ -24,12 +24,8 @@ from cliqa.utils.console import (
 )
 from cliqa.utils.errors import CliqaError, ConfigError, machine_trouble
 from cliqa.utils.logging import close_logging, get_logger, setup_logging
-from cliqa.utils.processes.group import (
-    OtherProcessError,
-    lost_process,
-    may_speak,
-    started,
-)
+from cliqa.utils.processes.faults import lost_process, may_speak
+from cliqa.utils.processes.group import OtherProcessError, started
 
 T = TypeVar("T")
 

@@ -30,9 +30,6 @@ OF_SEVERAL = (*NEEDED, "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID")
 
 ALONE = "or unset RANK and WORLD_SIZE for a single one"
 
-OF_CONNECTIONS = ("gloo", "Gloo", "NCCL", "Connection closed", "Connection reset", "ProcessGroup")
-"""Words in the errors of a process whose partner is gone."""
-
 RESUME = "continue with --resume"
 
 
@@ -68,12 +65,12 @@ def is_main() -> bool:
 
 def was_restarted() -> bool:
     """Return whether ``torchrun --max-restarts`` has started the processes again."""
-    return _number("TORCHELASTIC_RESTART_COUNT", 0) > 0
+    return number("TORCHELASTIC_RESTART_COUNT", 0) > 0
 
 
 def started() -> int:
     """Return how many processes were started for the run, joined or not."""
-    return _number("WORLD_SIZE", 1) if "RANK" in os.environ else 1
+    return number("WORLD_SIZE", 1) if "RANK" in os.environ else 1
 
 
 def single(variables: Mapping[str, str]) -> dict[str, str]:
@@ -85,9 +82,14 @@ def single(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name not in OF_SEVERAL}
 
 
+def store() -> Any:  # noqa: ANN401
+    """Return what the processes exchange words by; None before they have joined."""
+    return _group.store
+
+
 def on_this_machine() -> int:
     """Return how many of the run's processes share this machine."""
-    return max(1, _number("LOCAL_WORLD_SIZE", 1)) if _group.joined else 1
+    return max(1, number("LOCAL_WORLD_SIZE", 1)) if _group.joined else 1
 
 
 def device_of(name: str) -> str:
@@ -108,8 +110,8 @@ def device_of(name: str) -> str:
         )
     import torch  # noqa: PLC0415  takes seconds
 
-    local, present = _number("LOCAL_RANK", 0), torch.cuda.device_count()
-    here = max(_number("LOCAL_WORLD_SIZE", 1), local + 1)
+    local, present = number("LOCAL_RANK", 0), torch.cuda.device_count()
+    here = max(number("LOCAL_WORLD_SIZE", 1), local + 1)
     if name == "auto" and not present:
         return "cpu"
     if not present:
@@ -142,7 +144,7 @@ def joined(device: str) -> Iterator[None]:
             f"RANK and WORLD_SIZE are set, and {', '.join(lacking)} not. Start the processes with "
             f"torchrun --nproc-per-node N, {ALONE}."
         )
-    own, count = _number("RANK", -1), started()
+    own, count = number("RANK", -1), started()
     if not 0 <= own < count:
         raise ConfigError(
             f"RANK={os.environ['RANK']} and WORLD_SIZE={count}: no process of so many has that "
@@ -154,11 +156,11 @@ def joined(device: str) -> Iterator[None]:
     on_gpu = device.startswith("cuda")
     if on_gpu:
         torch.cuda.set_device(device)
-    store = _store(own, count)
+    shared = _store(own, count)
     distributed.init_process_group(
-        "nccl" if on_gpu else "gloo", store=store, rank=own, world_size=count, timeout=PATIENCE
+        "nccl" if on_gpu else "gloo", store=shared, rank=own, world_size=count, timeout=PATIENCE
     )
-    _group.rank, _group.size, _group.joined, _group.store = own, count, True, store
+    _group.rank, _group.size, _group.joined, _group.store = own, count, True, shared
     try:
         yield
         distributed.destroy_process_group()  # after an error others may not answer
@@ -172,14 +174,12 @@ def _store(own: int, count: int) -> Any:  # noqa: ANN401
     Raises:
         ConfigError: Some do not come.
     """
-    from torch import distributed  # noqa: PLC0415  takes seconds
-
     place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     try:
-        store, _, _ = next(distributed.rendezvous("env://", timeout=TO_JOIN))
-        if store.add("cliqa/there", 1) >= count:
-            store.set("cliqa/complete", "1")
-        store.wait(["cliqa/complete"], TO_JOIN)
+        shared = rendezvous(TO_JOIN)
+        if shared.add("there", 1) >= count:
+            shared.set("complete", "1")
+        shared.wait(["complete"], TO_JOIN)
     except (RuntimeError, ValueError) as error:  # a time that is over, a port that is taken
         said = str(error).strip().splitlines()
         raise ConfigError(
@@ -187,47 +187,16 @@ def _store(own: int, count: int) -> Any:  # noqa: ANN401
             f"come ({said[0] if said else type(error).__name__}). Start all of them with torchrun "
             f"--nproc-per-node N, {ALONE}."
         ) from error
-    store.set_timeout(PATIENCE)
-    return store
+    shared.set_timeout(PATIENCE)
+    return shared
 
 
-def may_speak() -> bool:
-    """Return whether this process reports an error: the first of its run that fails does.
-
-    Errors of the config or the data are the same in all processes, and once one has stopped, the
-    others cannot go on.
-    """
-    if started() == 1:
-        return True
-    store = _group.store or _store_of_agent()
-    if store is None:
-        return _number("LOCAL_RANK", 0) == 0
-    try:
-        return int(store.add("cliqa/failed", 1)) == 1
-    except Exception:  # noqa: BLE001  the store's process has ended too
-        return True
-
-
-def _store_of_agent() -> Any:  # noqa: ANN401
-    """Return ``torchrun``'s own store, for processes that have not joined; None without one."""
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        return None
+def rendezvous(patience: timedelta) -> Any:  # noqa: ANN401
+    """Return the store of the processes; after a restart without what earlier ones left in it."""
     from torch import distributed  # noqa: PLC0415  takes seconds
 
-    try:
-        return next(distributed.rendezvous("env://", timeout=timedelta(seconds=10)))[0]
-    except (RuntimeError, ValueError):
-        return None
-
-
-def lost_process(error: BaseException) -> str | None:
-    """Return a message if an error says that another process does not answer, else None."""
-    if started() == 1 or not isinstance(error, RuntimeError):
-        return None
-    text = str(error)
-    if type(error).__name__.startswith("Dist") or any(word in text for word in OF_CONNECTIONS):
-        return f"another process of the run has stopped; {RESUME}"
-    return None
+    found, _, _ = next(distributed.rendezvous("env://", timeout=patience))
+    return distributed.PrefixStore(f"cliqa/{number('TORCHELASTIC_RESTART_COUNT', 0)}", found)
 
 
 def from_main(value: T) -> T:
@@ -294,7 +263,7 @@ def in_main(work: Callable[[], object]) -> None:
             work()
 
 
-def _number(name: str, default: int) -> int:
+def number(name: str, default: int) -> int:
     """Return a number of the environment."""
     value = os.environ.get(name, "")
     return int(value) if value.isdecimal() else default

@@ -19,7 +19,7 @@ from torch import nn
 from cliqa.engine.train import train
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.processes import group
+from cliqa.utils.processes import faults, group
 from cliqa.utils.processes.group import rank
 from tests.conftest import same
 from tests.processes import in_processes
@@ -34,6 +34,7 @@ def quick(tiny_config: Config, monkeypatch: pytest.MonkeyPatch) -> Config:
     section = tiny_config["cl_strategy"]
     section.pop("mem_size")
     section |= {"type": "EWC", "strength": 1.0, "train_epochs": 2, "keep_best": True}
+    section["optimizer"] = {"type": "SGD", "lr": 0.01}  # AdamW makes whole steps of rounding
     return tiny_config
 
 
@@ -95,7 +96,7 @@ def test_another_number_goes_on(first: int, then: int, quick: Config, tmp_path: 
     if first == then:
         assert same(found, whole)  # to the bit
     for name, tensor in whole["model"].items():
-        assert torch.allclose(found["model"][name], tensor, atol=1e-3), name
+        assert torch.allclose(found["model"][name], tensor, atol=1e-4), name
 
 
 def test_a_lost_process_ends_the_others(quick: Config, tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_a_lost_process_ends_the_others(quick: Config, tmp_path: Path) -> None:
         try:
             train(quick, config_file="x.py", work_dir=tmp_path / "run", device="cpu")
         except RuntimeError as error:
-            told.write_text(f"{group.lost_process(error)} {group.may_speak()}")
+            told.write_text(f"{faults.lost_process(error)} {faults.may_speak()}")
             assert time.monotonic() - started < 30
         return None
 
