@@ -286,6 +286,9 @@ def check_tool(script: str, words: list[str], written: set[str]) -> None:
 
 def check_command(words: list[str], written: set[str]) -> None:
     """Check one command of a page."""
+    if words[0] == "torchrun":  # its own options come before the script
+        script = next(place for place, word in enumerate(words) if word.endswith(".py"))
+        words = ["python", *words[script:]]
     if words[0] == "python" and words[1] != "-m":
         check_tool(words[1], words[2:], written)
     elif words[0] == "make":
