@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from cliqa.utils.processes.shares import differentiable_sum
 
 
 class SharedStatistics(_BatchNorm):
@@ -34,11 +35,11 @@ class SharedStatistics(_BatchNorm):
         values = inputs.transpose(0, 1).flatten(1).to(full)  # (C, b *)
         weights = self._weights(inputs)
         sums = torch.cat([(values * weights).sum(1), weights.sum()[None]])
-        sums = all_reduce(sums)
+        sums = differentiable_sum(sums)
         count = sums[-1].detach()
         mean = sums[:-1] / count
         gaps = values - mean[:, None]
-        variance = all_reduce((gaps.square() * weights).sum(1)) / count
+        variance = differentiable_sum((gaps.square() * weights).sum(1)) / count
         with torch.no_grad():
             self._track(mean, variance, count)
         normal = gaps * (variance + self.eps).rsqrt()[:, None]
