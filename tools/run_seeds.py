@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from cliqa.config.trust import trusting
 from cliqa.studies.backends.options import BackendOptions
-from cliqa.utils.arguments import BACKEND, add_arguments
+from cliqa.utils.arguments import STUDY, add_arguments
 from cliqa.utils.cli import command, print_error, run_entry_point
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_folder
@@ -96,8 +96,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="X",
         help="with --dry-run: a step takes 1/X there, as you have measured it (default: 1)",
     )
-    add_arguments(parser, *BACKEND, "--device", "--data", "--cfg-options")
-    add_arguments(parser, "--allow-changed-data", "--trust", "--format")
+    add_arguments(parser, "--data", *STUDY)
     return parser.parse_args(argv)
 
 

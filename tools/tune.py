@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from cliqa.config.trust import trusting
 from cliqa.studies.backends.options import BackendOptions
-from cliqa.utils.arguments import ARGUMENTS, BACKEND, add_arguments, add_renamed, check_at_least
+from cliqa.utils.arguments import ARGUMENTS, STUDY, add_arguments, add_renamed, check_at_least
 from cliqa.utils.cli import command, run_entry_point
 from cliqa.utils.paths import check_output_folder
 
@@ -53,7 +53,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--seeds",
-        **{**ARGUMENTS["--seeds"], "default": [0], "help": "train each with (default: 0)"},
+        **{**ARGUMENTS["--seeds"], "default": [0], "help": "seeds of each trial (default: 0)"},
     )
     parser.add_argument(
         "--prune",
@@ -67,8 +67,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, help="folder of the tuning (default: work_dirs/tune_<config name>)"
     )
-    add_arguments(parser, *BACKEND, "--device", "--data", "--cfg-options")
-    add_arguments(parser, "--allow-changed-data", "--trust", "--format")
+    add_arguments(parser, "--data", *STUDY)
     return parser.parse_args(argv)
 
 

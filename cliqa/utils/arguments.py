@@ -179,8 +179,8 @@ BACKEND = (
 )
 """The arguments of where a study's runs are started."""
 
-STUDY = ("--seeds", *BACKEND, "--device", "--allow-changed-data", "--cfg-options", "--trust")
-"""The arguments of a study."""
+STUDY = (*BACKEND, "--device", "--cfg-options", "--allow-changed-data", "--trust", "--format")
+"""The arguments of a study, besides its seeds."""
 
 
 def add_renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:
