@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cliqa.visualization.style import MUTED, INK, PAGE, color, new_figure, shortened, styled
+from cliqa.visualization.style import INK, MUTED, PAGE, color, new_figure, shortened, styled
 
 ACROSS = 3
 """Panels side by side."""
@@ -56,14 +56,14 @@ def _draw(axes: Axes, key: str, trials: Sequence[Mapping[str, Any]], log: bool) 
         whole = trial["state"] == "finished"
         if trial["mean"] is None:
             edge = axes.get_xaxis_transform()
-            style = {"color": MUTED, "markersize": 4.5, "label": "pruned in its first run"}
-            axes.plot(place, 0.03, "x", transform=edge, **style)
+            early = axes.plot(place, 0.03, "x", color=MUTED, markersize=4.5, transform=edge)
+            early[0].set_label("pruned in its first run")
             continue
-        style = {"color": color(0) if whole else MUTED, "markersize": 4.5}
-        axes.plot(place, trial["mean"], "o", label="finished" if whole else "pruned", **style)
+        tone, state = (color(0), "finished") if whole else (MUTED, "pruned")
+        axes.plot(place, trial["mean"], "o", color=tone, markersize=4.5, label=state)
         if trial is best:
-            ring = {"color": INK, "markerfacecolor": "none", "markersize": 10}
-            axes.plot(place, trial["mean"], "o", label="best", **ring)
+            ring = axes.plot(place, trial["mean"], "o", color=INK, markersize=10, label="best")
+            ring[0].set_markerfacecolor("none")
     if texts:
         axes.set_xticks(range(len(names)), [shortened(name, 14) for name in names])
         axes.set_xlim(-0.5, len(names) - 0.5)
