@@ -76,7 +76,7 @@ def connected(wanted: Cluster, out: Path) -> Iterator[RayTasks]:
         check_resources(nodes, gpus, wanted.cpus)
         fit = sum(_fits(node, gpus, wanted.cpus) for node in nodes)
         count, many = len(nodes), "s" * (len(nodes) != 1)
-        logger.info("Ray: %d node%s, room for %d at a time", count, many, fit)
+        logger.info("Ray: %d node%s, room for %d run%s", count, many, fit, "s" * (fit != 1))
         yield RayTasks(ray, out, gpus, wanted.cpus, wanted.jobs, storage, parallel=fit)
 
 
