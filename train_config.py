@@ -17,7 +17,8 @@ from cliqa.utils.paths import check_output_folder
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
-        description="Train a config's model over its stream of data sets."
+        description="Train a config's model over its stream of data sets. In several processes: "
+        "torchrun --nproc-per-node N train_config.py CONFIG"
     )
     add_arguments(parser, *CONFIG, "--data", "--allow-changed-data")
     parser.add_argument(

@@ -28,7 +28,7 @@ import torch
 
 from cliqa.training.supervised.naive import Naive
 from cliqa.utils.cli import run_entry_point
-from cliqa.utils.processes.group import from_main, is_main, joined
+from cliqa.utils.processes.group import is_main, joined, wait_for_all
 from perf.rounds import ROUNDS, print_row, spread
 from perf.training_overhead import by_strategy, stream_of
 
@@ -77,10 +77,10 @@ def _epoch(
             stream = stream_of(images, side)
             train = by_strategy(Naive, stream, batch, "GN")
             train()  # which fills caches
-            from_main(None)
+            wait_for_all()
             started = time.perf_counter()
             train()
-            from_main(None)
+            wait_for_all()
             if is_main():
                 told.write_text(json.dumps(time.perf_counter() - started))
         status = 0

@@ -59,6 +59,7 @@ REVIEWED_OPTIONS = {
     "--logdir": "TensorBoard's",
     "--append": "WandB's",
     "--head": "of ray start",
+    "--nproc-per-node": "torchrun's",
 }
 """Options of other programs."""
 

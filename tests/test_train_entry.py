@@ -275,3 +275,32 @@ def test_sigterm_stops_a_run_and_resume_finishes_it(
     epochs = [(row["experience"], row["epoch"]) for row in rows if row["kind"] == "epoch"]
     assert epochs == [(step, epoch) for step in range(2) for epoch in range(1, 7)]
     assert json.loads((folder / "results.json").read_text())["status"] == "finished"
+
+
+@pytest.mark.slow
+def test_torchrun_starts_a_run_that_speaks_with_one_voice(config_file: Path) -> None:
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
+    own = [SCRIPT, config_file, "--device", "cpu", "--work-dir", "run"]
+    ended = subprocess.run(
+        [*map(str, launch), *map(str, own)],
+        cwd=config_file.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+    )
+    assert ended.returncode == 0, ended.stderr
+    run = config_file.parents[1] / "run"
+    assert json.loads((run / "run.json").read_text())["processes"] == 2
+    assert json.loads((run / "results.json").read_text())["status"] == "finished"
+    told = ended.stdout + ended.stderr
+    assert told.count("results: ") == 1
+    assert told.count("epoch 1/1") == 2  # of two experiences
+    assert "Warning" not in told

@@ -44,9 +44,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--labels", nargs=2, default=[], help="names to show for the two configs")
     parser.add_argument(
-        "--out", type=Path, default=Path("work_dirs/label_study"), help="study's folder"
+        "--out",
+        type=Path,
+        default=Path("work_dirs/label_study"),
+        help="folder of the study (default: work_dirs/label_study)",
     )
-    add_arguments(parser, *STUDY, "--format")
+    add_arguments(parser, "--seeds", *STUDY)
     return parser.parse_args(argv)
 
 

@@ -30,13 +30,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "The same command continues where it was stopped."
     )
     parser.add_argument("configs", nargs="+", metavar="CONFIG", help="e.g. config/demo.py")
-    parser.add_argument(
-        "--naive", help="config of the lower bound (default: X_naive.py beside X_method.py)"
-    )
-    parser.add_argument(
-        "--joint", help="config of the upper bound (default: X_joint.py beside X_method.py)"
-    )
-    parser.add_argument("--no-bracket", action="store_true", help="without bounds")
+    add_arguments(parser, "--seeds")
     parser.add_argument(
         "--orders",
         nargs="+",
@@ -45,11 +39,22 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="orders of the data sets; every one is run with every seed",
     )
     parser.add_argument(
-        "--pretraining",
-        metavar="CONFIG",
-        help="a pretraining that is run first for every seed; the configs that have load_from "
-        "start from its encoder",
+        "--out",
+        type=Path,
+        default=Path("work_dirs/study"),
+        help="folder of the study (default: work_dirs/study)",
     )
+    parser.add_argument(
+        "--naive",
+        metavar="CONFIG",
+        help="config of the lower bound (default: X_naive.py beside X_method.py)",
+    )
+    parser.add_argument(
+        "--joint",
+        metavar="CONFIG",
+        help="config of the upper bound (default: X_joint.py beside X_method.py)",
+    )
+    parser.add_argument("--no-bracket", action="store_true", help="train neither of these bounds")
     parser.add_argument(
         "--arm",
         nargs="+",
@@ -60,10 +65,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "takes their place; give it once for each: --arm short pretrain.epochs=3",
     )
     parser.add_argument(
-        "--labels", nargs="+", default=[], help="names to show, one for each config or variant"
+        "--pretraining",
+        metavar="CONFIG",
+        help="a pretraining that is run first for every seed; the configs that have load_from "
+        "start from its encoder",
     )
-    parser.add_argument("--out", type=Path, default=Path("work_dirs/study"), help="study's folder")
-    add_arguments(parser, "--data", *STUDY, "--format")
+    parser.add_argument(
+        "--labels",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="names to show, one for each config or variant",
+    )
     parser.add_argument(
         "--dry-run",
         action="store_true",
@@ -74,14 +87,16 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--machines",
         type=int,
         metavar="N",
-        help="of --dry-run: on N machines such as this, or GPUs such as its (default: 1)",
+        help="with --dry-run: compute for N machines like this one, or GPUs like its own "
+        "(default: 1)",
     )
     parser.add_argument(
         "--speedup",
         type=float,
         metavar="X",
-        help="of --dry-run: a step takes 1/X there, as you have measured it (default: 1)",
+        help="with --dry-run: a step takes 1/X there, as you have measured it (default: 1)",
     )
+    add_arguments(parser, "--data", *STUDY)
     return parser.parse_args(argv)
 
 

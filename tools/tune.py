@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from cliqa.config.trust import trusting
 from cliqa.studies.backends.options import BackendOptions
-from cliqa.utils.arguments import BACKEND, add_arguments, add_renamed, check_at_least
+from cliqa.utils.arguments import ARGUMENTS, STUDY, add_arguments, add_renamed, check_at_least
 from cliqa.utils.cli import command, run_entry_point
 from cliqa.utils.paths import check_output_folder
 
@@ -38,10 +38,22 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "'cl_strategy.mode=[separate, online]'",
     )
     add_renamed(parser, "--tune", "--search")
-    parser.add_argument("--space", metavar="FILE", help="config with the same as a dict: tune")
-    parser.add_argument("--trials", type=int, default=12, help="default: 12")
     parser.add_argument(
-        "--experiences", type=int, default=2, metavar="N", help="learn the first N (default: 2)"
+        "--space", metavar="FILE", help="config whose dict `tune` has more of these, by KEY"
+    )
+    parser.add_argument(
+        "--trials", type=int, default=12, metavar="N", help="try N sets of values (default: 12)"
+    )
+    parser.add_argument(
+        "--experiences",
+        type=int,
+        default=2,
+        metavar="N",
+        help="learn the first N data sets of the stream (default: 2)",
+    )
+    parser.add_argument(
+        "--seeds",
+        **{**ARGUMENTS["--seeds"], "default": [0], "help": "seeds of each trial (default: 0)"},
     )
     parser.add_argument(
         "--prune",
@@ -49,11 +61,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="measure a trial after every experience, seed by seed, and stop it where it is below "
         "the median of the finished ones at the same step",
     )
-    parser.add_argument("--sampler-seed", type=int, default=0, metavar="S", help="default: 0")
-    parser.add_argument("--out", type=Path, help="default: work_dirs/tune_<config name>")
-    add_arguments(parser, "--seeds", *BACKEND, "--device", "--data", "--allow-changed-data")
-    add_arguments(parser, "--cfg-options", "--trust", "--format")
-    parser.set_defaults(seeds=[0])
+    parser.add_argument(
+        "--sampler-seed", type=int, default=0, metavar="S", help="seed of the draws (default: 0)"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="folder of the tuning (default: work_dirs/tune_<config name>)"
+    )
+    add_arguments(parser, "--data", *STUDY)
     return parser.parse_args(argv)
 
 

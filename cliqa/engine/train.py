@@ -28,7 +28,7 @@ from cliqa.evaluation.records.tables import report
 from cliqa.utils.device import resolve_device
 from cliqa.utils.logging import get_logger, setup_logging
 from cliqa.utils.memory import shape_of
-from cliqa.utils.processes.group import device_of, from_main, is_main, main_first, size
+from cliqa.utils.processes.group import device_of, is_main, main_first, size, wait_for_all
 from cliqa.utils.progress import EVERY, progress_lines
 from cliqa.utils.seed import numerics
 from cliqa.visualization.run import draw_run
@@ -90,7 +90,7 @@ def train(
         absent=list(getattr(parts.benchmark, "absent", ())),
     )
     origin = facts_of(continuation)
-    from_main(None)  # no process reads what the main one is about to move or to replace
+    wait_for_all()  # none still reads what the main one is about to move or to replace
     del continuation  # the run has the checkpoint's content now, and drops it when it is loaded
     with numerics(config), stop_on_signals(), run:
         setup_logging(run.files.log if is_main() else None)

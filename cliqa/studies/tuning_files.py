@@ -136,8 +136,10 @@ def trial_table(tuning: Tuning, trials: Sequence[Trial]) -> Table:
         cells = [number(sum(one) / len(one) if one else None) for one in means]
         values = [str(trial.values.get(key, "")) for key in keys]
         rows.append((str(trial.number), number(trial.mean), *cells, *values, trial.state))
+    seeds = ", ".join(map(str, tuning.seeds))
     title = (
-        f"Trials of {tuning.file.stem}: validation data after {tuning.experiences} experiences, "
-        f"mean over seeds {', '.join(map(str, tuning.seeds))}"
+        f"Trials of {tuning.file.stem}: validation data after {tuning.experiences} "
+        f"experience{'s' * (tuning.experiences != 1)}, "
+        f"{f'mean over seeds {seeds}' if len(tuning.seeds) > 1 else f'seed {seeds}'}"
     )
     return Table(title, ("trial", "mean", *sets, *keys, "state"), tuple(rows))

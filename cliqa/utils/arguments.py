@@ -59,7 +59,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "type": _one_of_seeds,
         "default": [0, 1, 2],
         "metavar": "S",
-        "help": "default: 0 1 2",
+        "help": "seeds of the runs (default: 0 1 2)",
     },
     "--jobs": {
         "type": int,
@@ -74,29 +74,30 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "--address": {
         "metavar": "HOST:PORT",
-        "help": "of --backend ray: the cluster, or auto for this machine's (default: start one)",
+        "help": "with --backend ray: the cluster, or auto for the one on this machine (default: "
+        "start one here)",
     },
     "--gpus-per-run": {
         "type": float,
         "metavar": "G",
-        "help": "of --backend ray (fractions too; default: 1 where the cluster has GPUs) or "
-        "submitit",
+        "help": "with --backend ray or submitit: GPUs of each run (Ray: also 0.5, two runs on a "
+        "GPU; default there: 1 where the cluster has GPUs)",
     },
     "--cpus-per-run": {
         "type": int,
         "metavar": "N",
-        "help": "of --backend ray or submitit: processors, and threads, of each run (default: 1)",
+        "help": "with --backend ray or submitit: processors, and threads, of each run (default: 1)",
     },
     "--storage": {
         "metavar": "URL",
-        "help": "of --backend ray whose nodes share no file system: where runs are kept, "
-        "file:///mnt/x, s3://bucket/x",
+        "help": "with --backend ray on nodes that share no file system: where runs are kept, e.g. "
+        "s3://bucket/x",
     },
     "--slurm": {
         "nargs": "+",
         "action": "extend",
         "metavar": "KEY=VALUE",
-        "help": "of --backend submitit: options of sbatch, e.g. partition=gpu time=240; "
+        "help": "with --backend submitit: options of sbatch, e.g. partition=gpu time=240; "
         "executor=local runs the jobs here",
     },
     "--device": {
@@ -178,8 +179,8 @@ BACKEND = (
 )
 """The arguments of where a study's runs are started."""
 
-STUDY = ("--seeds", *BACKEND, "--device", "--allow-changed-data", "--cfg-options", "--trust")
-"""The arguments of a study."""
+STUDY = (*BACKEND, "--device", "--cfg-options", "--allow-changed-data", "--trust", "--format")
+"""The arguments of a study, besides its seeds."""
 
 
 def add_renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:

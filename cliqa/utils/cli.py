@@ -42,6 +42,7 @@ QUIET = (
     ("Fail to import", UserWarning),  # mmcv without compiled operators, which nothing here uses
     ("pkg_resources is deprecated", UserWarning),  # which CLIP's package imports
     ("Metric .* used by the EarlyStopping plugin", UserWarning),  # even with its first value
+    ("Grad strides do not match bucket view", UserWarning),  # of 1 x 1 kernels, by processes
     ("This DataLoader will create", UserWarning),  # the start of a run says how many it uses
     ("", DeprecationWarning),
     ("", PendingDeprecationWarning),

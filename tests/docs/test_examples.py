@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.distributed.run import get_args_parser
 
 import cliqa
 import cliqa.registry as registries
@@ -286,11 +287,11 @@ def check_tool(script: str, words: list[str], written: set[str]) -> None:
 
 def check_command(words: list[str], written: set[str]) -> None:
     """Check one command of a page."""
-    if words[0] == "torchrun":  # its own options come before the script
-        script = next(place for place, word in enumerate(words) if word.endswith(".py"))
-        words = ["python", *words[script:]]
     if words[0] == "python" and words[1] != "-m":
         check_tool(words[1], words[2:], written)
+    elif words[0] == "torchrun":
+        given = get_args_parser().parse_args(words[1:])
+        check_tool(given.training_script, given.training_script_args, written)
     elif words[0] == "make":
         assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
     elif words[:2] == ["pip", "install"]:
@@ -299,7 +300,7 @@ def check_command(words: list[str], written: set[str]) -> None:
         for extra in ",".join(extras).split(",") if extras else ():
             assert f"\n{extra} = [" in project
     else:
-        assert words[0] in ("python", "python3", "."), words
+        assert words[0] in ("python", "python3", ".") or words[:2] == ["ray", "start"], words
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -32,7 +32,9 @@ def test_every_trial_stands_at_its_values_and_the_best_finished_one_is_encircled
         (100.0, "x", 0.9, "pruned"),
         (50.0, "y", None, "failed"),
     ]
-    left, right = draw_tuning(record(trials), ["a.strength"]).axes
+    figure = draw_tuning(record(trials), ["a.strength"])
+    left, right = figure.axes
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["finished", "best", "pruned"]
     assert places(left, 4.5) == [(1, 0.5), (10, 0.7), (100, 0.9)]
     assert places(left, 10) == [(10, 0.7)]
     assert places(right, 4.5) == [(1, 0.5), (0, 0.7), (0, 0.9)]

@@ -15,6 +15,7 @@ from torch import nn
 from cliqa.benchmarks.experience import unseen_names
 from cliqa.utils.device import processor_name
 from cliqa.utils.memory import peak_memory, tensor_bytes
+from cliqa.utils.processes.group import size
 
 WIDTH = 80
 LABEL = 9
@@ -129,7 +130,7 @@ def _method_line(section: Mapping[str, Any], strategy: SupervisedTemplate) -> st
 
 
 def _machine_line(strategy: SupervisedTemplate, device: torch.device) -> str:
-    """Return the device, the precision and the workers."""
+    """Return the processes if there are several, the device, the precision and the workers."""
     if device.type == "cuda":
         name = f"{device}, {torch.cuda.get_device_name(device)}"
     else:
@@ -139,6 +140,8 @@ def _machine_line(strategy: SupervisedTemplate, device: torch.device) -> str:
     precision = f"{mixed}{strategy.precision.computation}"
     workers = strategy.options.num_workers
     readers = f"{workers} process{'es' * (workers != 1)} that read{'s' * (workers == 1)}"
+    if size() > 1:
+        name = f"{size()} processes, the first on {name}"
     return f"{name}; {precision}; {readers if workers else 'images are read in this process'}"
 
 

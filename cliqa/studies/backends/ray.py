@@ -75,7 +75,8 @@ def connected(wanted: Cluster, out: Path) -> Iterator[RayTasks]:
             gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
         check_resources(nodes, gpus, wanted.cpus)
         fit = sum(_fits(node, gpus, wanted.cpus) for node in nodes)
-        logger.info("Ray: nodes: %d, room for runs at a time: %d", len(nodes), fit)
+        count, many = len(nodes), "s" * (len(nodes) != 1)
+        logger.info("Ray: %d node%s, room for %d run%s", count, many, fit, "s" * (fit != 1))
         yield RayTasks(ray, out, gpus, wanted.cpus, wanted.jobs, storage, parallel=fit)
 
 

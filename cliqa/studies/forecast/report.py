@@ -196,13 +196,14 @@ def _limit(costs: Mapping[str, RunCost], counts: Mapping[str, int]) -> str:
 def _how(measured: Mapping[str, Measured], machines: Machines, device: torch.device) -> list[str]:
     """Return the lines on how it was computed, and what was not."""
     gone = [name for name, one in measured.items() if not one.real]
-    workers = sorted({one.workers for one in measured.values()})
+    workers = " or ".join(map(str, sorted({one.workers for one in measured.values()})))
+    threads = torch.get_num_threads()
     lines = [
         "a run: steps x (s/step / X, at least s/load / workers; without workers s/step / X + "
         "s/load) + starts and ends of experiences / X + images to validate and test x s/image / X "
         "+ its own start",
-        f"measured on this machine ({device}, {torch.get_num_threads()} threads, "
-        f"{' or '.join(map(str, workers))} workers), X = {machines.speedup:g}"
+        f"measured on this machine ({device}, {threads} thread{'s' * (threads != 1)}, {workers} "
+        f"worker{'s' * (workers != '1')}), X = {machines.speedup:g}"
         + (", as you gave it: not measured" if machines.speedup != 1 else ""),
         NOT_COUNTED,
     ]

@@ -229,6 +229,14 @@ def from_all(value: T) -> list[T]:
     return found
 
 
+def wait_for_all() -> None:
+    """Wait until every process of the run has come here."""
+    if size() > 1:
+        from torch import distributed  # noqa: PLC0415  takes seconds
+
+        distributed.barrier()
+
+
 @contextlib.contextmanager
 def main_first() -> Iterator[None]:
     """Let the main process do the block before the others: what it makes, they find.

@@ -125,6 +125,26 @@ def summed(tensors: Tensors) -> Tensors:
     return dict(zip(tensors, _summed(list(tensors.values())), strict=True))
 
 
+def differentiable_sum(tensor: Tensor) -> Tensor:
+    """Return the sum over the processes of a tensor, through which gradients of all flow back."""
+    total: Tensor = _Sum.apply(tensor)
+    return total
+
+
+class _Sum(torch.autograd.Function):
+    """A sum over the processes; each part gets the gradients that all of them have of it."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:  # noqa: ANN401
+        """Add up."""
+        return _summed([tensor])[0]
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:  # noqa: ANN401
+        """Add up the gradients."""
+        return _summed([slope])[0]
+
+
 def averaged(tensors: Iterable[Tensor | None]) -> list[Tensor | None]:
     """Return the means over the processes of tensors; None where there is none, as in all."""
     found = list(tensors)

@@ -35,6 +35,14 @@ def test_data_model_method_and_machine(tiny_config: dict[str, Any]) -> None:
     assert lines[-1].endswith(" GiB in use")
 
 
+def test_several_processes_are_told(
+    tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cliqa.engine.loggers.opening.size", lambda: 2)
+    (line,) = [line for line in opening(tiny_config) if line.startswith("machine")]
+    assert line.startswith("machine  2 processes, the first on CPU (")
+
+
 def test_what_is_frozen_is_told(tiny_config: dict[str, Any]) -> None:
     tiny_config["model"]["backbone"]["frozen_stages"] = 4
     (line,) = [line for line in opening(tiny_config) if line.startswith("model")]

@@ -38,6 +38,7 @@ def test_each_knows_its_number_and_has_the_main_ones_word() -> None:
     def work() -> list[object]:
         done: list[object] = [group.rank(), group.size(), group.is_main(), group.on_this_machine()]
         order: list[str] = []
+        group.wait_for_all()
         group.in_main(lambda: order.append("main"))
         return [*done, group.from_main(f"of {group.rank()}"), order]
 

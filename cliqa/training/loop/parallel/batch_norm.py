@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from cliqa.utils.processes.shares import differentiable_sum
 
 
 class SharedStatistics(_BatchNorm):
@@ -33,11 +35,11 @@ class SharedStatistics(_BatchNorm):
         values = inputs.transpose(0, 1).flatten(1).to(full)  # (C, b *)
         weights = self._weights(inputs)
         sums = torch.cat([(values * weights).sum(1), weights.sum()[None]])
-        sums = _summed(sums)
+        sums = differentiable_sum(sums)
         count = sums[-1].detach()
         mean = sums[:-1] / count
         gaps = values - mean[:, None]
-        variance = _summed((gaps.square() * weights).sum(1)) / count
+        variance = differentiable_sum((gaps.square() * weights).sum(1)) / count
         with torch.no_grad():
             self._track(mean, variance, count)
         normal = gaps * (variance + self.eps).rsqrt()[:, None]
@@ -69,30 +71,6 @@ class SharedStatistics(_BatchNorm):
         unbiased = variance * count / (count - 1).clamp(min=1)
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
         self.running_var.lerp_(unbiased.to(self.running_var.dtype), share)
-
-
-def _summed(values: Tensor) -> Tensor:
-    """Return sums over the processes; their gradients are summed up too."""
-    sums: Tensor = _Summed.apply(values)
-    return sums
-
-
-class _Summed(torch.autograd.Function):
-    """`_summed`, with its gradient; PyTorch's own is deprecated."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:  # noqa: ANN401
-        """Add the values up."""
-        sums = values.detach().clone()
-        distributed.all_reduce(sums)
-        return sums
-
-    @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> Tensor:  # noqa: ANN401
-        """Add the gradients up."""
-        sums = slope.contiguous().clone()
-        distributed.all_reduce(sums)
-        return sums
 
 
 _KINDS: dict[type, type] = {}

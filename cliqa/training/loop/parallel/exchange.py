@@ -94,7 +94,7 @@ class Exchange:
                 yield
                 return
             self._passes += 1
-            with fork_rng(device_type=_kind(model)):
+            with fork_rng(_gpus(model)):
                 torch.manual_seed(derive_seed(self._seed, *self._place, self._passes, rank()))
                 yield
 
@@ -151,7 +151,7 @@ class Exchange:
             check_same_state(state(), when)
 
 
-def _kind(model: nn.Module) -> str:
-    """Return the kind of the device that a model is on, of those with generators of their own."""
-    kind = next(model.parameters()).device.type
-    return kind if kind != "cpu" else "cuda"
+def _gpus(model: nn.Module) -> list[torch.device]:
+    """Return the GPU that a model is on, whose generator its dropout draws from; none on a CPU."""
+    device = next(model.parameters()).device
+    return [device] if device.type == "cuda" else []
