@@ -51,8 +51,8 @@ def when_it_hangs(last: Path, then: signal.Signals, marked: bytes) -> threading.
                 for path in Path("/proc").glob("[0-9]*/cmdline")
                 if marked in path.read_bytes()
             )
-            Path("slow").unlink()
             os.kill(pid, then)
+            Path("slow").unlink()  # the next attempt, a second later, goes on
         else:
             os.kill(os.getpid(), then)
 
