@@ -147,7 +147,7 @@ def joined(device: str) -> Iterator[None]:
     own, count = number("RANK", -1), started()
     if not 0 <= own < count:
         raise ConfigError(
-            f"RANK={os.environ['RANK']} and WORLD_SIZE={count}: no process of so many has that "
+            f"RANK is {os.environ['RANK']} and WORLD_SIZE {count}: no process of so many has that "
             f"number. Start the processes with torchrun --nproc-per-node N, {ALONE}."
         )
     import torch  # noqa: PLC0415  takes seconds

@@ -95,7 +95,7 @@ def test_no_torch_is_needed_to_ask() -> None:
 
 def test_a_number_without_a_place_is_refused(started_as: Callable[..., None]) -> None:
     started_as(2, 2)
-    message = r"RANK=2 and WORLD_SIZE=2: no process of so many.*or unset RANK and WORLD_SIZE"
+    message = r"RANK is 2 and WORLD_SIZE 2: no process of so many.*or unset RANK and WORLD_SIZE"
     with pytest.raises(ConfigError, match=message), group.joined("cpu"):
         pass
 

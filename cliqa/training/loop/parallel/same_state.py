@@ -6,8 +6,8 @@ alone has another state in every process, and the run would go on with the main 
 
 from __future__ import annotations
 
+import hashlib
 import math
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,8 +19,8 @@ from cliqa.utils.processes.group import from_all, size
 TOLERANCE = 1e-3
 """The relative difference of sums that rounding on other devices may make."""
 
-Mark = int | tuple[float, float]
-"""A checksum; or of numbers with fractions their sum and the sum of their magnitudes."""
+Mark = str | tuple[float, float]
+"""A digest; or of numbers with fractions their sum and the sum of their magnitudes."""
 
 
 def check_same_state(state: Mapping[str, Any], when: str) -> None:
@@ -66,7 +66,7 @@ def marks_of(state: object, place: str = "") -> Iterator[tuple[str, Mark]]:
     elif isinstance(state, float):
         yield place, (state, abs(state))
     else:
-        yield place, zlib.crc32(repr(state).encode())
+        yield place, _digest(repr(state).encode())
 
 
 def _is_nested(value: object) -> bool:
@@ -79,7 +79,12 @@ def _of_tensor(values: Tensor) -> Mark:
     if values.is_floating_point():
         full = values.double()
         return float(full.sum()), float(full.abs().sum())
-    return zlib.crc32(repr(values.shape).encode() + values.cpu().contiguous().numpy().tobytes())
+    return _digest(repr(values.shape).encode() + values.cpu().contiguous().numpy().tobytes())
+
+
+def _digest(content: bytes) -> str:
+    """Return a digest of bytes."""
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def _alike(one: Mark | None, other: Mark | None) -> bool:
