@@ -252,6 +252,14 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/studies/backends/with_parent.py::main ctypes.CDLL",
         "cliqa/studies/backends/with_parent.py::main os.execv",
     ),
+    "The C library's own sigaltstack, which reads no file.": (
+        "cliqa/deploy/openvino/signal_stack.py::SignalStack ctypes.Structure",
+        "cliqa/deploy/openvino/signal_stack.py::SignalStack ctypes.c_int",
+        "cliqa/deploy/openvino/signal_stack.py::SignalStack ctypes.c_size_t",
+        "cliqa/deploy/openvino/signal_stack.py::SignalStack ctypes.c_void_p",
+        "cliqa/deploy/openvino/signal_stack.py::kept_signal_stack ctypes.CDLL",
+        "cliqa/deploy/openvino/signal_stack.py::kept_signal_stack ctypes.byref",
+    ),
     "A study on several machines: their names, and whether the address that the user gave answers; "
     "nothing is read from it.": (
         "cliqa/studies/backends/on_node.py::RunOnNode.run socket.gethostname",

@@ -21,6 +21,7 @@ from cliqa.deploy.onnx.file import KEY
 from cliqa.deploy.onnx.graph import get_metadata, load_graph
 from cliqa.deploy.onnx.score_head import LAYERS, GraphNode, score_head
 from cliqa.deploy.onnx.session import first_line
+from cliqa.deploy.openvino.signal_stack import kept_signal_stack
 from cliqa.utils.device import compute_threads
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.io import write_json
@@ -157,12 +158,13 @@ def openvino_forward(
             objects; its copies crash when OpenVINO's threads free them, so it is not copied.
     """
     openvino = library("openvino", "openvino")
-    core = openvino.Core()
     options: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": hint,
         "INFERENCE_NUM_THREADS": compute_threads() if threads is None else threads,
     }
-    free = core.compile_model(model, "CPU", options)
+    with kept_signal_stack():
+        core = openvino.Core()
+        free = core.compile_model(model, "CPU", options)
     lengths = model.inputs[0].get_partial_shape()
     fixed_size = len(lengths) == 4 and lengths[0].is_dynamic and not lengths[-1].is_dynamic
     fixed_size = fixed_size and from_file
@@ -174,7 +176,8 @@ def openvino_forward(
             try:
                 own = model.clone()
                 own.reshape({own.inputs[0]: [count, *list(lengths)[1:]]})
-                compiled[count] = core.compile_model(own, "CPU", options)
+                with kept_signal_stack():
+                    compiled[count] = core.compile_model(own, "CPU", options)
             except RuntimeError:  # some graph cannot be reshaped
                 compiled[count] = free
         return compiled.get(count, free)
@@ -199,7 +202,8 @@ def read_openvino(path: str | Path) -> Model:
     try:
         if path.suffix == ".onnx":
             load_graph(path)  # refuses tensors that lie outside its folder
-        return openvino.Core().read_model(str(path))
+        with kept_signal_stack():
+            return openvino.Core().read_model(str(path))
     except (RuntimeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: OpenVINO cannot read it: {first_line(error)}.") from error
 

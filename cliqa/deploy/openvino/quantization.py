@@ -27,6 +27,7 @@ from cliqa.deploy.openvino.backend import (
     read_openvino,
     write_openvino,
 )
+from cliqa.deploy.openvino.signal_stack import kept_signal_stack
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _quantized(
     ranges = library("nncf.quantization.range_estimator", "openvino").RangeEstimatorParametersSet
     # not its own set_log_level, which changes handlers, and those may be of others
     logging.getLogger("nncf").setLevel(logging.ERROR)
-    with contextlib.redirect_stdout(io.StringIO()):  # its bars
+    with contextlib.redirect_stdout(io.StringIO()), kept_signal_stack():  # its bars
         return nncf.quantize(
             model,
             nncf.Dataset([one.numpy() for one in images]),
