@@ -8,7 +8,6 @@ import gc
 import io
 import os
 import shutil
-import signal
 import subprocess
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -53,15 +52,6 @@ def pytest_collection_finish() -> None:
     """Look for garbage again, among what the tests make."""
     gc.freeze()
     gc.enable()
-
-
-def pytest_runtest_teardown() -> None:
-    """Forget the handler of ended children that a loader's workers leave behind.
-
-    In a process that has loaded all of the libraries a script's end crashed in it.
-    """
-    if hasattr(signal, "SIGCHLD"):
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)
