@@ -52,8 +52,8 @@ def check_same_state(state: Mapping[str, Any], when: str) -> None:
 def marks_of(state: object, place: str = "") -> Iterator[tuple[str, Mark]]:
     """Yield a mark of every tensor and value in a nested state, by dotted place.
 
-    >>> list(marks_of({"a": torch.tensor([1.0, -2.0])}))
-    [('a', (-1.0, 3.0))]
+    >>> list(marks_of({"a": [0.5, -2.0]}))
+    [('a.0', (0.5, 0.5)), ('a.1', (-2.0, 2.0))]
     """
     if isinstance(state, Mapping):
         for key, value in state.items():
