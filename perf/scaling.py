@@ -12,24 +12,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import sys
 import tempfile
 import time
-import traceback
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 warnings.filterwarnings("ignore")
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
-import torch
-
 from cliqa.training.supervised.naive import Naive
 from cliqa.utils.cli import run_entry_point
-from cliqa.utils.processes.group import joined, wait_for_all
+from cliqa.utils.processes.group import wait_for_all
+from perf.processes import free_port, start_joined, variables
 from perf.rounds import ROUNDS, print_row, spread
 from perf.training_overhead import by_strategy, stream_of
 
@@ -51,56 +49,33 @@ def seconds_of(processes: int, batch: int, images: int, side: int, apart: bool =
 
     `apart` they share nothing: each goes through all images.
     """
-    with socket.socket() as free, tempfile.TemporaryDirectory() as folder:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+    with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "seconds"
-        children = []
-        for rank in range(processes):
-            children.append(os.fork())
-            if not children[-1]:
-                _epoch(rank, processes, port, told, batch, images, side, apart)
+        port, count = free_port(), 1 if apart else processes
+        children = [
+            start_joined(
+                variables(0 if apart else rank, count, port),
+                partial(_epoch, batch, images, side, None if rank else told),
+            )
+            for rank in range(processes)
+        ]
         statuses = [os.waitpid(child, 0)[1] for child in children]
         if any(statuses):
             raise RuntimeError("a process has failed: see above")
         return float(json.loads(told.read_text()))
 
 
-def _epoch(
-    rank: int,
-    processes: int,
-    port: int,
-    told: Path,
-    batch: int,
-    images: int,
-    side: int,
-    apart: bool,
-) -> None:
-    """Train in one of the processes, and end it."""
-    status = 1
-    try:
-        count = 1 if apart else processes
-        here = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_PORT": port}
-        os.environ.update({name: str(value) for name, value in here.items()})
-        os.environ.update(MASTER_ADDR="127.0.0.1", LOCAL_WORLD_SIZE=str(processes))
-        torch.set_num_threads(1)
-        with joined("cpu"):
-            stream = stream_of(images, side)
-            train = by_strategy(Naive, stream, batch, "GN")
-            train()  # which fills caches
-            wait_for_all()
-            started = time.perf_counter()
-            train()
-            wait_for_all()
-            if rank == 0:
-                told.write_text(json.dumps(time.perf_counter() - started))
-            train()  # the others are to have company to their end
-        status = 0
-    except BaseException:  # noqa: BLE001  it is told, whatever it is
-        traceback.print_exc()
-    finally:
-        os._exit(status)
+def _epoch(batch: int, images: int, side: int, told: Path | None) -> None:
+    """Train in one of the processes; one of them tells how long it took."""
+    train = by_strategy(Naive, stream_of(images, side), batch, "GN")
+    train()  # which fills caches
+    wait_for_all()
+    started = time.perf_counter()
+    train()
+    wait_for_all()
+    if told is not None:
+        told.write_text(json.dumps(time.perf_counter() - started))
+    train()  # the others are to have company to their end
 
 
 def main(argv: Sequence[str] | None = None) -> None:

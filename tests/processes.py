@@ -5,40 +5,18 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import socket
-import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from cliqa.utils.processes.group import joined
+from perf.processes import free_port, start_joined, variables
 
 PATIENCE = 120.0
 """Seconds after which processes that wait for each other are stopped."""
-
-
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def variables(rank: int, count: int, port: int) -> dict[str, str]:
-    """Return what ``torchrun`` sets for a process on one machine."""
-    return {
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(count),
-        "LOCAL_WORLD_SIZE": str(count),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-    }
 
 
 def in_processes(count: int, work: Callable[[], Any]) -> list[Any]:
@@ -49,14 +27,10 @@ def in_processes(count: int, work: Callable[[], Any]) -> list[Any]:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / str(rank) for rank in range(count)]
-        started = []
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for rank, file in enumerate(files):
-            process = os.fork()
-            if process == 0:
-                _work(variables(rank, count, port), work, file)
-            started.append(process)
+        started = [
+            start_joined(variables(rank, count, port), partial(_tell, work, file))
+            for rank, file in enumerate(files)
+        ]
         statuses = _waited(started)
         found = [pickle.loads(f.read_bytes()) if f.is_file() else None for f in files]
     trouble = [str(part) for part in found if isinstance(part, _Trouble)]
@@ -71,19 +45,13 @@ class _Trouble(str):
     __slots__ = ()
 
 
-def _work(environment: dict[str, str], work: Callable[[], Any], file: Path) -> None:
-    """Do the work of one process, and end it."""
-    status = 1
+def _tell(work: Callable[[], Any], file: Path) -> None:
+    """Write what a process's work returns, or what stopped it."""
     try:
-        os.environ.update(environment)
-        torch.set_num_threads(1)
-        with joined("cpu"):
-            file.write_bytes(pickle.dumps(work()))
-        status = 0
-    except BaseException:  # noqa: BLE001  it is told by the process that waits
+        file.write_bytes(pickle.dumps(work()))
+    except BaseException:
         file.write_bytes(pickle.dumps(_Trouble(traceback.format_exc())))
-    finally:
-        os._exit(status)
+        raise
 
 
 def _waited(processes: list[int]) -> list[int | None]:

@@ -32,8 +32,13 @@ def workers_for(sources: Iterable[Sequence[str]], asked: int | str = AUTO_WORKER
     if asked != AUTO_WORKERS:
         return int(asked)
     largest = max((_bytes(files) for files in sources), default=0)
+    return 0 if largest < SMALL else most_useful()
+
+
+def most_useful() -> int:
+    """Return how many worker processes read large data sets."""
     share = usable_cpus() // on_this_machine()
-    return 0 if largest < SMALL else min(MOST, max(1, share - 1))
+    return min(MOST, max(1, share - 1))
 
 
 def _bytes(files: Sequence[str]) -> int:

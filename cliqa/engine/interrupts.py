@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from cliqa.utils.errors import MachineError, in_brackets, is_out_of_memory
-
-RESUME = "continue with --resume"
+from cliqa.utils.processes.group import RESUME
 
 
 class Interrupted(KeyboardInterrupt):

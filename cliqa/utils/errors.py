@@ -191,8 +191,8 @@ def in_brackets(error: BaseException) -> str:
     return f" ({start})" if start else ""
 
 
-def first_line(error: BaseException) -> str:
-    r"""Return the first line of an error's message, the error's type if it has none.
+def first_line(error: object) -> str:
+    r"""Return the first line of an error, or of its text; its type if it has none.
 
     >>> first_line(ValueError("row 3\nrow 4")), first_line(KeyError())
     ('row 3', 'KeyError')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,13 @@ LONGEST = 255
 
 RUN_FILES = ("config.py", "run.json", "results.json", "metrics.jsonl", "matrix.csv")
 """Files of a work_dir that an evaluation must not overwrite."""
+
+
+def free_space(folder: Path) -> int:
+    """Return the free bytes where a folder is, or will be."""
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 def home_path(path: str | os.PathLike[str]) -> Path:

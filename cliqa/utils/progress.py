@@ -264,7 +264,8 @@ def _new_bar(title: str, total: int | None, unit: str, rate: bool) -> tqdm[Any] 
     """Return a bar on the terminal; None where standard error is none."""
     if not on_terminal() or not is_main():
         return None
-    columns, room = _columns()
+    width = columns()
+    room = max(8, width - BESIDE_TITLE)
     return tqdm(
         total=total,
         desc=title if len(title) <= room else f"{title[: room - 3]}...",
@@ -272,16 +273,15 @@ def _new_bar(title: str, total: int | None, unit: str, rate: bool) -> tqdm[Any] 
         leave=False,
         file=sys.stderr,
         bar_format=None if total is None else BAR.replace("{postfix}", RATE * rate + "{postfix}"),
-        ncols=columns,
+        ncols=width,
     )
 
 
-def _columns() -> tuple[int, int]:
-    """Return the width of a bar, and of its title; a terminal that does not know it has 80."""
-    columns = COLUMNS
+def columns() -> int:
+    """Return the width of a bar: the terminal's, at most 80, which it is if nobody knows."""
     with contextlib.suppress(OSError, ValueError):
-        columns = min(COLUMNS, os.get_terminal_size(sys.stderr.fileno()).columns or COLUMNS)
-    return columns, max(8, columns - BESIDE_TITLE)
+        return min(COLUMNS, os.get_terminal_size(sys.stderr.fileno()).columns or COLUMNS)
+    return COLUMNS
 
 
 def duration(seconds: float) -> str:

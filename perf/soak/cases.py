@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
-import signal
-import socket
 import sys
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +19,8 @@ from cliqa.engine.pretrain.run import pretrain
 from cliqa.engine.train import train
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.utils.checkpoint import load_checkpoint
-from cliqa.utils.processes.group import joined
 from perf.soak.trial import Work, reference
+from perf.soak.two_processes import in_two
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -196,49 +192,6 @@ def program(*arguments: str, folder: str) -> Work:
         os.execve(sys.executable, command, environment)
 
     return work
-
-
-def in_two(work: Work) -> Work:
-    """Return what does something in two processes that are joined, as ``torchrun`` does.
-
-    SIGTERM kills one of them, chance says which; the other has to end by itself.
-    """
-
-    def both(folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        environment = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-        os.environ.update(environment, MASTER_PORT=str(port))
-        children: list[int] = []
-        signal.signal(signal.SIGTERM, lambda *_: os.kill(random.choice(children), signal.SIGKILL))
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        for rank in "01":
-            children.append(os.fork())
-            if not children[-1]:
-                _one_of_two(rank, work, folder)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        statuses = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-        if any(statuses):
-            raise KeyboardInterrupt
-
-    return both
-
-
-def _one_of_two(rank: str, work: Work, folder: Path) -> None:
-    """Do the work of one of two processes, and end it."""
-    status = 1
-    try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        os.environ.update(RANK=rank, LOCAL_RANK=rank)
-        with joined("cpu"):
-            work(folder)
-        status = 0
-    except BaseException:  # noqa: BLE001  the log tells it, whatever it is
-        traceback.print_exc()
-    finally:
-        os._exit(status)
 
 
 def pretraining(data: Path, options: Sequence[str]) -> Work:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cliqa.deploy.libraries import library
+from cliqa.utils import errors
 from cliqa.utils.device import compute_threads
 from cliqa.utils.errors import ArtifactError, ConfigError
 
@@ -128,8 +129,8 @@ def run_session(session: Session, name: str, images: Tensor) -> Tensor:
 
 
 def first_line(why: object) -> str:
-    """Return the first line of an error's text."""
-    return (str(why).strip().splitlines() or [type(why).__name__])[0].rstrip(".")
+    """Return the first line of an error's text, without the stop at its end."""
+    return errors.first_line(why).rstrip(".")
 
 
 def damaged(path: str | Path, why: object) -> ArtifactError:

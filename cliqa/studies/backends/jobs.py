@@ -17,7 +17,7 @@ TOKEN = ".driver"
 """The file in the study's folder that marks the driver's: it is gone, or another's, at the end."""
 
 
-CARRIED = (*("CLIQA_", "CUBLAS_", "HF_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON", "TORCH", "WANDB_"),)
+CARRIED = ("CLIQA_", "CUBLAS_", "HF_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON", "TORCH", "WANDB_")
 """How the variables begin that runs on other nodes get from here."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from cliqa.utils.logging import get_logger
-from cliqa.utils.progress import COLUMNS, Phase, bar_is_shown
+from cliqa.utils.progress import Phase, bar_is_shown, columns
 
 SILENT = 15.0
 """Seconds without a word after which the table says so."""
@@ -76,7 +75,7 @@ class LiveTable:
             self._below.append(line)
         for place, line in enumerate(self._below):
             text = lines[place] if place < len(lines) else ""
-            line.set_description_str(text[: _columns() - 1])
+            line.set_description_str(text[: columns() - 1])
 
 
 def table(names: Mapping[int, str], rows: Mapping[int, Mapping[str, Any]]) -> list[str]:
@@ -112,11 +111,3 @@ def _state(row: Mapping[str, Any]) -> str:
     if retries:
         parts.append(f"{retries} retr{'y' if retries == 1 else 'ies'}")
     return "  ".join(parts)
-
-
-def _columns() -> int:
-    """Return the width of the terminal, at most that of a bar."""
-    try:
-        return min(COLUMNS, os.get_terminal_size(sys.stderr.fileno()).columns or COLUMNS)
-    except (OSError, ValueError):
-        return COLUMNS

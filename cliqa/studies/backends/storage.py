@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -264,7 +264,7 @@ def _read_manifest(content: bytes) -> dict[str, dict[str, Any]] | None:
         if hashlib.sha256(body.encode()).hexdigest() != whole["sha256"]:
             return None
         files = json.loads(body)
-        checked = {str(name): dict(_described(one)) for name, one in files.items()}
+        checked = {str(name): _described(one) for name, one in files.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     for name in checked:  # a name must not lead out of the folder
@@ -274,9 +274,9 @@ def _read_manifest(content: bytes) -> dict[str, dict[str, Any]] | None:
     return checked
 
 
-def _described(one: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield a file's sum and size, checked."""
+def _described(one: dict[str, Any]) -> dict[str, Any]:
+    """Return a file's sum and size, checked."""
     name, size = one["sha256"], one["size"]
     if len(name) != 64 or not set(name) <= set("0123456789abcdef") or type(size) is not int:
         raise ValueError(name)
-    yield from (("sha256", name), ("size", size))
+    return {"sha256": name, "size": size}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 import torch
 
-from cliqa.benchmarks.workers import MOST as MOST_WORKERS
+from cliqa.benchmarks.workers import most_useful
 from cliqa.engine.build import Parts, build
 from cliqa.engine.loggers.forecast import StepWork, work_of
 from cliqa.engine.trial.timing import copied_stream, time_parts
@@ -19,8 +18,9 @@ from cliqa.studies.forecast.cost import Measured
 from cliqa.studies.forecast.stand_in import StandIn, missing_data_sets, stand_in
 from cliqa.transforms.pixel_store.choose import SHARE
 from cliqa.utils.cache_folder import cache_folder
-from cliqa.utils.device import AUTO_WORKERS, usable_cpus
+from cliqa.utils.device import AUTO_WORKERS
 from cliqa.utils.memory import available_memory
+from cliqa.utils.paths import free_space
 
 
 def measure(config: Mapping[str, Any], device: torch.device, imports: float = 0.0) -> Measured:
@@ -91,15 +91,12 @@ def _kept(mode: str | bool, needed: int) -> str | None:
         return mode if isinstance(mode, str) else None
     if needed <= SHARE * available_memory():
         return "ram"
-    home = cache_folder()
-    while not home.is_dir():
-        home = home.parent
-    return "disk" if needed <= SHARE * shutil.disk_usage(home).free else None
+    return "disk" if needed <= SHARE * free_space(cache_folder()) else None
 
 
 def _workers(asked: int | str) -> int:
     """Return the processes that read the images of large data sets."""
-    return min(MOST_WORKERS, max(1, usable_cpus() - 1)) if asked == AUTO_WORKERS else int(asked)
+    return most_useful() if asked == AUTO_WORKERS else int(asked)
 
 
 def _checkpoints(parts: Parts) -> int:

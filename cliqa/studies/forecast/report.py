@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from cliqa.studies.planned_run import PlannedRun
 from cliqa.utils.device import usable_cpus
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.memory import available_memory
+from cliqa.utils.paths import free_space
 from cliqa.utils.progress import Phase, duration
 
 HEADER = ("config", "runs", "steps", "s/step", "s/load", "s/image", "h/run", "h", "limit")
@@ -167,10 +167,7 @@ def _disk(plan: Plan, measured: Mapping[str, Measured], counts: Mapping[str, int
     """Return the line on the disk."""
     runs = sum(one.disk * counts[name] for name, one in measured.items())
     images = max((one.kept_bytes for one in measured.values() if one.kept == "disk"), default=0)
-    home = Path(plan.out).absolute()
-    while not home.is_dir():
-        home = home.parent
-    there = shutil.disk_usage(home).free
+    there = free_space(Path(plan.out).absolute())
     told = f"disk: {_size(runs)} of checkpoints"
     told += f" and {_size(images)} of decoded images" if images else ""
     if runs + images > there:

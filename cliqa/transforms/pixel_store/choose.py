@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from cliqa.transforms.staged import StagedPipeline, fixed_signature
 from cliqa.utils.cache_folder import cache_folder
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.memory import available_memory
+from cliqa.utils.paths import free_space
 from cliqa.utils.processes.group import on_this_machine
 
 Cache = Literal["auto", "ram", "disk", False]
@@ -191,18 +191,10 @@ def _chosen(mode: str | bool, needed: int, parts: Sequence[Part]) -> tuple[str |
     for part in parts:
         forget_old_images(_file_of(part), part.recipe, part.files)
     own = {file for part in parts if (file := _file_of(part)).is_file()}  # what is kept already
-    disk = _free_disk() + sum(file.stat().st_size for file in own)
+    disk = free_space(cache_folder()) + sum(file.stat().st_size for file in own)
     if mode == "disk":
         return ("disk", min(needed, int(MOST * disk))) if disk > ROOM else (None, 0)
     return ("disk", needed) if needed <= SHARE * disk else (None, 0)
-
-
-def _free_disk() -> int:
-    """Return the free bytes where the cache folder is, or will be."""
-    folder = cache_folder()
-    while not folder.is_dir() and folder != folder.parent:
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 def _file_of(part: Part) -> Path:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from cliqa.utils.errors import CliqaError, ConfigError
+from cliqa.utils.errors import CliqaError, ConfigError, first_line
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class _Group:
     """What is known of this process's group."""
 
     def __init__(self) -> None:
-        self.rank, self.size, self.joined = 0, 1, False
+        self.rank, self.size = 0, 1
         self.store: Any = None
 
 
@@ -89,7 +89,7 @@ def store() -> Any:  # noqa: ANN401
 
 def on_this_machine() -> int:
     """Return how many of the run's processes share this machine."""
-    return max(1, number("LOCAL_WORLD_SIZE", 1)) if _group.joined else 1
+    return max(1, number("LOCAL_WORLD_SIZE", 1)) if size() > 1 else 1
 
 
 def device_of(name: str) -> str:
@@ -160,12 +160,12 @@ def joined(device: str) -> Iterator[None]:
     distributed.init_process_group(
         "nccl" if on_gpu else "gloo", store=shared, rank=own, world_size=count, timeout=PATIENCE
     )
-    _group.rank, _group.size, _group.joined, _group.store = own, count, True, shared
+    _group.rank, _group.size, _group.store = own, count, shared
     try:
         yield
         distributed.destroy_process_group()  # after an error others may not answer
     finally:
-        _group.rank, _group.size, _group.joined = 0, 1, False
+        _group.rank, _group.size = 0, 1
 
 
 def _store(own: int, count: int) -> Any:  # noqa: ANN401
@@ -181,10 +181,9 @@ def _store(own: int, count: int) -> Any:  # noqa: ANN401
             shared.set("complete", "1")
         shared.wait(["complete"], TO_JOIN)
     except (RuntimeError, ValueError) as error:  # a time that is over, a port that is taken
-        said = str(error).strip().splitlines()
         raise ConfigError(
             f"process {own} of {count} has waited for the others at {place}, and they did not all "
-            f"come ({said[0] if said else type(error).__name__}). Start all of them with torchrun "
+            f"come ({first_line(error)}). Start all of them with torchrun "
             f"--nproc-per-node N, {ALONE}."
         ) from error
     shared.set_timeout(PATIENCE)
@@ -258,17 +257,6 @@ def main_first() -> Iterator[None]:
     if not from_main(False):
         raise OtherProcessError(f"the main process has failed; {RESUME}")
     yield
-
-
-def in_main(work: Callable[[], object]) -> None:
-    """Do something in the main process, while the others wait.
-
-    Raises:
-        OtherProcessError: The main process has failed in it.
-    """
-    with main_first():
-        if is_main():
-            work()
 
 
 def number(name: str, default: int) -> int:

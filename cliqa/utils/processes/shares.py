@@ -66,9 +66,14 @@ def _layout(parts: tuple[int, ...], processes: int) -> tuple[list[int], list[int
     return rows, source, places
 
 
+def own_places(parts: Sequence[int]) -> list[int]:
+    """Return the places in the whole of this process's rows, -1 for one that does not count."""
+    return _layout(tuple(parts), size())[2][rank()]
+
+
 def counted_rows(parts: Sequence[int]) -> list[bool]:
     """Return which of this process's rows count; see `own_share`."""
-    return [place >= 0 for place in _layout(tuple(parts), size())[2][rank()]]
+    return [place >= 0 for place in own_places(parts)]
 
 
 def whole(rows: Tensor, parts: Sequence[int]) -> Tensor:
@@ -99,7 +104,7 @@ class _Whole(torch.autograd.Function):
         """Exchange the rows."""
         counts, source, places = _layout(parts, size())
         own, most = counts[rank()], max(counts)
-        ctx.places, ctx.own = places[rank()], own
+        ctx.places = places[rank()]
         padded = rows.detach().contiguous()
         if own < most:
             padded = torch.cat([padded, padded.new_zeros(most - own, *padded.shape[1:])])

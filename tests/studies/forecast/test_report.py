@@ -65,7 +65,7 @@ def test_other_machines_are_calculated(plan: Plan) -> None:
 def test_too_many_jobs_and_too_small_a_disk_are_told(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report.shutil, "disk_usage", lambda _: type("Free", (), {"free": 10**9}))
+    monkeypatch.setattr(report, "free_space", lambda _: 10**9)
     found = forecast(plan, Machines(jobs=3))
     assert found.lines[1].endswith("3.0 GB, more than the 2.5 GB that is free. Take --jobs 2.")
     assert found.lines[2].endswith("more than the 1.0 GB that are free. Choose another --out.")

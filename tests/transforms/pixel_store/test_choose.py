@@ -34,7 +34,7 @@ def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Part:
 def room(monkeypatch: pytest.MonkeyPatch) -> Any:
     def set_room(memory: int, disk: int) -> None:
         monkeypatch.setattr(choose, "available_memory", lambda: memory)
-        monkeypatch.setattr(choose, "_free_disk", lambda: disk)
+        monkeypatch.setattr(choose, "free_space", lambda _: disk)
 
     return set_room
 

@@ -12,7 +12,8 @@ import torch
 
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.processes import group
-from tests.processes import free_port, in_processes, variables
+from perf.processes import free_port, variables
+from tests.processes import in_processes
 
 
 @pytest.fixture
@@ -39,7 +40,8 @@ def test_each_knows_its_number_and_has_the_main_ones_word() -> None:
         done: list[object] = [group.rank(), group.size(), group.is_main(), group.on_this_machine()]
         order: list[str] = []
         group.wait_for_all()
-        group.in_main(lambda: order.append("main"))
+        with group.main_first():
+            order += ["main"] if group.is_main() else []
         return [*done, group.from_main(f"of {group.rank()}"), order]
 
     found = in_processes(3, work)

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from cliqa.utils.errors import DatasetError
-from cliqa.utils.processes.group import rank, size
-from cliqa.utils.processes.shares import counted_rows, share_of, whole
+from cliqa.utils.processes.shares import own_places, whole
 
 
 class SharedBatch(list[Any]):
@@ -34,19 +33,14 @@ class SharedBatch(list[Any]):
 
     def own(self) -> tuple[Any, Tensor]:
         """Return `own_samples`."""
-        counts = counted_rows(self.parts)
-        inputs = self[0]
-        if not all(counts):
-            kept = [row for row, does in enumerate(counts) if does]
+        places, inputs = own_places(self.parts), self[0]
+        kept = [row for row, place in enumerate(places) if place >= 0]
+        if len(kept) < len(places):
             several = not isinstance(inputs, Tensor)  # images of different sizes
             inputs = type(inputs)(inputs[row] for row in kept) if several else inputs[kept]
-        places: list[int] = []
-        before = 0
-        for count in self.parts:
-            places += [before + index for index in share_of(count, rank(), size())]
-            before += count
         targets: Tensor = self[1]
-        return inputs, targets[torch.tensor(places, dtype=torch.long, device=targets.device)]
+        own = torch.tensor([places[row] for row in kept], dtype=torch.long, device=targets.device)
+        return inputs, targets[own]
 
 
 def shared(batch: Sequence[Any], count: int) -> SharedBatch:
