@@ -80,8 +80,7 @@ def run_study(
     check_starts(run for run in plan.runs if run not in finished)
     plan.notes[:] = check_study_data(finished, allow_changed_data)
     for run in {run.file: run for run in plan.runs if run not in finished}.values():
-        check_data(run.config)
-    # a mistake leaves no folder behind
+        check_data(run.config)  # a mistake leaves no folder behind
     backend = backend or Local()
     with only_one(plan.out, "study"):
         waiting = [run for run in plan.runs if not run.is_finished()]
@@ -128,14 +127,9 @@ def _run(
 
 def command_of(run: PlannedRun, program: Program, more: Sequence[str]) -> Command:
     """Return how a run is started or resumed, with more arguments."""
-    arguments = [
-        sys.executable,
-        *map(str, program),
-        str(run.file),
-        "--seed",
-        str(run.replicate.seed),
-    ]
-    arguments += ["--work-dir", str(run.folder), "--resume", "auto", *more]
+    arguments = [sys.executable, *map(str, program), str(run.file)]
+    arguments += ["--seed", str(run.replicate.seed), "--work-dir", str(run.folder)]
+    arguments += ["--resume", "auto", *more]
     if is_trusting():
         arguments += ["--trust"]
     if run.options:

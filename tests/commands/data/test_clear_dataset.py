@@ -14,6 +14,10 @@ from PIL import Image
 import cliqa.datasets.clear.create
 import cliqa.engine
 import cliqa.inference.features
+from cliqa.datasets.clear.read import read_clear
+from cliqa.demo_data.clear import ClearData
+from cliqa.utils.cli import run_entry_point
+from tools import clear_dataset
 from tools.clear_dataset import (
     create_dataset,
     from_folder,
@@ -21,10 +25,6 @@ from tools.clear_dataset import (
     main,
     prepare,
 )
-from cliqa.datasets.clear.read import read_clear
-from cliqa.demo_data.clear import ClearData
-from cliqa.utils.cli import run_entry_point
-from tools import clear_dataset
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -73,7 +73,7 @@ def test_it_says_what_it_has_written(tiny_run: Path, tmp_path: Path, call: Call)
     cases = [line.rpartition(": ")[0] for line in lines[2:-1]]
     assert cases == [f"parity, batch {k} of 16 x 16 pixels" for k in (1, 2, 5)]
     assert all(float(line.rpartition(": ")[2]) <= 1e-5 for line in lines[2:-1])
-    assert lines[-1] == f"predict with: python tools/predict.py {out} IMAGES"
+    assert lines[-1] == f"predict with: cliqa predict {out} IMAGES"
 
 
 def rows_of(text: str) -> dict[str, float]:

@@ -8,7 +8,8 @@ import pytest
 
 from cliqa.config.load import load_config
 from cliqa.utils.errors import ConfigError
-from tools import browse_data, from_mmpretrain, print_config, vis_schedule
+from cliqa.commands.data import browse_data
+from cliqa.commands.runs import from_mmpretrain, print_config, vis_schedule
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 
@@ -22,7 +23,7 @@ def test_a_config_of_mmpretrain_becomes_one_of_cliqa(
     text = capsys.readouterr().out
     assert f"{out}: {name} as a config of cliqa; built ImageClassifier (11,173,962 par" in text
     assert "  left out or changed: the learning rate is for batches of 128" in text
-    assert f"next: python train_config.py {out}" in text
+    assert f"next: cliqa train {out}" in text
     caplog.set_level("INFO")
     print_config.main([str(out), "--check"])
     assert "n_experiences=5" in capsys.readouterr().out
