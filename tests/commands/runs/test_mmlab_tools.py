@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.config.load import load_config
-from cliqa.utils.errors import ConfigError
 from cliqa.commands.data import browse_data
 from cliqa.commands.runs import from_mmpretrain, print_config, vis_schedule
+from cliqa.config.load import load_config
+from cliqa.utils.errors import ConfigError
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 
