@@ -55,6 +55,24 @@ def lock(file: int | IO[Any], *, wait: bool = False) -> bool | None:
     return True
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether another process, or another open file, holds the lock of a file.
+
+    Looking does not lock: two that look at the same time see the same. False if there is no such
+    file, and if the system or the file system has no locks.
+    """
+    if fcntl is None:
+        return False
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def keep_from_children(file: IO[Any]) -> None:
     """Let forked children close their copy, so that the lock ends with the parent."""
     closed = [one for one in list(_OF_PARENT_ALONE) if one.closed]  # threads may add some

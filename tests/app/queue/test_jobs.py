@@ -1,0 +1,159 @@
+"""The queue in files: what it knows of a run that it started, that another started, that died."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from cliqa.app.queue.jobs import (
+    FAILED,
+    FINISHED,
+    LOST,
+    RUNNING,
+    STOPPED,
+    STOPPING,
+    WAITING,
+    Jobs,
+)
+from cliqa.config.load import read_values
+from cliqa.utils.errors import ConfigError
+from tests.app.queue.conftest import CONFIG, until
+
+
+def started(queue: Jobs, name: str) -> None:
+    """Add a job, start it, and wait until its process is at work."""
+    queue.start(queue.add(name, CONFIG, "cpu"))
+    until((queue.work_dirs / name / "ready").exists)
+
+
+def state(queue: Jobs, name: str) -> str:
+    """Return what a job is doing."""
+    return queue.state_of(queue.get(name))
+
+
+def test_jobs_wait_in_their_order_under_names_of_their_own(queue: Jobs) -> None:
+    (queue.work_dirs / "b").mkdir(parents=True)
+    names = [queue.add(name, CONFIG, "cpu").name for name in ("b", "a", "a")]
+    assert names == ["b_2", "a", "a_2"]
+    assert [job.name for job in queue.all()] == names
+    assert {queue.state_of(job) for job in queue.all()} == {WAITING}
+    assert read_values(queue.config_file(queue.get("a"))) == CONFIG
+    assert [job.name for job in Jobs(queue.work_dirs).all()] == names  # another server's view
+
+
+@pytest.mark.parametrize("name", ["", "../up", "/etc/x", ".hidden", "a/b", "a" * 81, "a\nb", "é"])
+def test_names_are_names_of_folders(queue: Jobs, name: str) -> None:
+    if name == "é":
+        assert not (queue.folder / name).exists()
+    with pytest.raises(ConfigError, match="use letters, digits"):
+        queue.add(name, CONFIG, "cpu")
+    assert queue.all() == []
+    with pytest.raises(ConfigError, match="no such run in the queue"):
+        queue.get(name)
+
+
+def test_a_job_runs_in_a_process_of_its_own_until_it_has_finished(queue: Jobs) -> None:
+    started(queue, "one")
+    other = Jobs(queue.work_dirs)
+    assert state(queue, "one") == state(other, "one") == RUNNING
+    (words,) = (queue.work_dirs / "one" / "begun").read_text().splitlines()
+    config, *given = json.loads(words)
+    assert config == str(queue.config_file(queue.get("one")))
+    place = str(queue.work_dirs / "one")
+    assert given == ["--resume", "auto", "--work-dir", place, "--device", "cpu"]
+    queue.start(queue.get("one"))  # it lives: nothing is started twice
+    with pytest.raises(ConfigError, match="one is running. Stop it first"):
+        queue.remove("one")
+    with pytest.raises(ConfigError, match="one is running. Only what stopped or failed"):
+        queue.resume("one")
+    (queue.work_dirs / "one" / "go").touch()
+    until(lambda: state(queue, "one") == FINISHED)
+    assert len((queue.work_dirs / "one" / "begun").read_text().splitlines()) == 1
+    assert queue.log_of(queue.get("one")) == ["learning", "done"]
+    queue.stop("one")  # too late: nothing changes
+    assert state(queue, "one") == FINISHED
+    queue.remove("one")
+    assert queue.all() == []
+    assert (queue.work_dirs / "one" / "begun").exists()  # what it wrote stays
+
+
+def test_a_stopped_job_resumes(queue: Jobs) -> None:
+    started(queue, "one")
+    Jobs(queue.work_dirs).stop("one")  # by a server that has not started it
+    until(lambda: state(queue, "one") == STOPPED)
+    assert "a checkpoint is written" in queue.log_of(queue.get("one"))[-1]
+    queue.resume("one")
+    assert state(queue, "one") == WAITING
+    (queue.work_dirs / "one" / "go").touch()
+    queue.start(queue.get("one"))
+    until(lambda: state(queue, "one") == FINISHED)
+
+
+def test_who_does_not_stop_is_killed_when_asked_again(queue: Jobs) -> None:
+    started(queue, "stubborn")
+    queue.stop("stubborn")
+    assert state(queue, "stubborn") == STOPPING
+    queue.stop("stubborn")
+    until(lambda: state(queue, "stubborn") == STOPPED)
+
+
+def test_what_waits_can_be_stopped_and_put_back(queue: Jobs) -> None:
+    queue.add("one", CONFIG, "cpu")
+    queue.stop("one")
+    assert state(queue, "one") == STOPPED
+    queue.resume("one")
+    assert state(queue, "one") == WAITING
+
+
+def test_a_failure_has_the_errors_of_its_output(queue: Jobs) -> None:
+    queue.start(queue.add("bad", CONFIG, "cpu"))
+    until(lambda: state(queue, "bad") == FAILED)
+    assert queue.reason_of(queue.get("bad")) == "no data\nand no device"
+    queue.resume("bad")
+    assert state(queue, "bad") == WAITING
+
+
+def test_a_killed_job_is_told_of_by_the_server_that_started_it_and_by_others(queue: Jobs) -> None:
+    started(queue, "one")
+    process = queue.get("one").process
+    assert process is not None
+    os.kill(process, signal.SIGKILL)
+    other = Jobs(queue.work_dirs)
+    until(lambda: other.state_of(other.get("one")) == FAILED)  # its lock has gone
+    assert other.reason_of(other.get("one")) == LOST
+    until(lambda: queue.get("one").status == -signal.SIGKILL)
+    assert queue.reason_of(queue.get("one")) == LOST
+
+
+def test_a_run_that_ended_unseen_has_finished_if_its_results_say_so(
+    queue: Jobs, tiny_run: Path
+) -> None:
+    started(queue, "one")
+    results = (tiny_run / "results.json").read_text()
+    (queue.work_dirs / "one" / "results.json").write_text(results)
+    lost = queue._processes.pop("one")  # this server has gone
+    (queue.work_dirs / "one" / "go").touch()
+    lost.wait()
+    assert state(Jobs(queue.work_dirs), "one") == FINISHED
+
+
+def test_a_damaged_file_takes_nothing_else_with_it(
+    queue: Jobs, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.add("one", CONFIG, "cpu")
+    for name, text in {
+        "two": "{",
+        "three": "[]",
+        "four": '{"name": 1, "device": [], "place": "x"}',
+    }.items():
+        queue.add(name, CONFIG, "cpu")
+        (queue.folder / name / "job.json").write_text(text)
+    moved = queue.add("five", CONFIG, "cpu")
+    text = (queue.folder / moved.name / "job.json").read_text().replace("five", "../../five")
+    (queue.folder / moved.name / "job.json").write_text(text)
+    assert [job.name for job in queue.all()] == ["one"]
+    assert caplog.text.count("left out of the queue") >= 3
