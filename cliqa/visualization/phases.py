@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from cliqa.evaluation.records.phases import HEADS, Phases
 from cliqa.visualization.style import MUTED, PAGE, color, marker, new_figure, styled
@@ -16,7 +17,7 @@ PANELS = {"mib": "file size (MiB)", "fps_1": "images per second of CPU time, bat
 
 
 def not_beaten(points: Sequence[tuple[float, float]], larger: bool) -> list[int]:
-    """Return which points (cost or speed, accuracy) no other one beats in both, by increasing x.
+    """Return which points (cost or speed, accuracy) no other one beats in both.
 
     Args:
         points: x and y of each; a larger y is better.
@@ -25,7 +26,7 @@ def not_beaten(points: Sequence[tuple[float, float]], larger: bool) -> list[int]
     >>> not_beaten([(3.0, 0.7), (1.0, 0.7), (2.0, 0.6)], larger=False)
     [1]
     >>> not_beaten([(3.0, 0.7), (1.0, 0.8), (2.0, 0.6)], larger=True)
-    [1, 0]
+    [0, 1]
     """
     sign = 1.0 if larger else -1.0
     found = []
@@ -34,14 +35,14 @@ def not_beaten(points: Sequence[tuple[float, float]], larger: bool) -> list[int]
             (sign * a, b) != (sign * x, y) and sign * a >= sign * x and b >= y for a, b in points
         )
         found += [] if beaten else [index]
-    return sorted(found, key=lambda index: points[index][0])
+    return found
 
 
 @styled
 def draw_phases(phases: Phases) -> Figure:
     """Draw every arm's mean accuracy with its interval, over file size and over speed.
 
-    A dotted line joins the arms that no other one beats in both; they are filled.
+    Arms whose means no other one beats in both are filled.
     """
     rows = [row for row in phases["rows"] if _accuracy(row) is not None]
     figure = new_figure(PAGE, 3.4)
@@ -51,14 +52,12 @@ def draw_phases(phases: Phases) -> Figure:
             (row["columns"][name]["mean"], row["columns"]["accuracy"]["mean"]) for row in rows
         ]
         front = not_beaten(points, larger=name != "mib")
-        line = [points[index] for index in front]
-        axes.plot(*zip(*line, strict=True), ":", color=MUTED, linewidth=1.0, zorder=1)
         for index, row in enumerate(rows):
             _draw(axes, index, row["columns"], name, filled=index in front)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
-        axes.xaxis.set_minor_formatter(lambda value, _: f"{value:,g}")
-        axes.tick_params(axis="x", which="minor", labelsize=6.5)
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel(label)
         axes.grid()
         axes.margins(0.12)
@@ -67,7 +66,10 @@ def draw_phases(phases: Phases) -> Figure:
         panels[0].plot([], [], marker(k), color=color(k), linestyle="", label=row["label"])[0]
         for k, row in enumerate(rows)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
+    handles += panels[0].plot(
+        [], [], "o", color=MUTED, markerfacecolor="white", linestyle="", label="beaten in both"
+    )
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 

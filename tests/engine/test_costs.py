@@ -16,7 +16,7 @@ def strategy(*sizes: int) -> Any:
     """Return what a step leaves: a model of the first size, plugins that keep the others."""
     weights, *kept = (torch.zeros(size) for size in sizes)
     state = {"model": {"w": weights}, "plugins": {"0.X": kept}, "optimizer": torch.zeros(1000)}
-    model = torch.nn.Linear(len(kept), 2)  # its bias is frozen
+    model = torch.nn.Linear(max(1, len(kept)), 2)  # its bias is frozen
     model.bias.requires_grad_(False)
     return SimpleNamespace(device=torch.device("cpu"), state_dict=lambda: state, model=model)
 
@@ -30,7 +30,7 @@ def test_each_step_has_its_time_and_what_is_kept_after_it() -> None:
     counted.finish_step(strategy(10, 10, 5), 0.25)
     assert counted.seconds == {"train": [3.0, 4.0], "eval": [0.5, 0.25], "train_cpu": [1.5, 1.0]}
     assert counted.memory["kept"] == [40, 100]
-    assert counted.parameters == {"all": [2, 6], "trained": [0, 4]}
+    assert counted.parameters == {"all": [4, 6], "trained": [2, 4]}
     assert counted.memory["peak"][0] > 2**24  # the interpreter with torch
 
 
@@ -48,7 +48,7 @@ def test_a_resumed_run_continues_counting(monkeypatch: pytest.MonkeyPatch) -> No
     assert resumed.seconds["train"] == [0.0, 5.0, 0.0]
     assert resumed.seconds["train_cpu"] == [0.0, 2.5, 0.0]
     assert resumed.memory["peak"] == [700, 700, 900]
-    assert resumed.parameters == {"all": [2, 2, 2], "trained": [0, 0, 0]}
+    assert resumed.parameters == {"all": [4, 4, 4], "trained": [2, 2, 2]}
 
 
 def test_a_run_that_an_earlier_version_began_counts_as_it_did() -> None:
