@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cliqa.config.trust import trusting
 from cliqa.studies.backends.options import BackendOptions
 from cliqa.utils.arguments import ARGUMENTS, STUDY, add_arguments, check_at_least
 from cliqa.utils.cli import command, print_error
+from cliqa.utils.errors import DatasetError
 from cliqa.utils.paths import check_output_folder
 
 if TYPE_CHECKING:
@@ -86,16 +87,13 @@ def main(args: argparse.Namespace) -> int:
         data=args.data,
         options=args.cfg_options,
     )
+    _check_data(plan.runs[0].config["scenario"], args.download)
     if args.dry_run:
         return _forecast(plan, args)
     from cliqa.compress.phases import write_phases  # noqa: PLC0415
     from cliqa.evaluation.records.phases import phases_report  # noqa: PLC0415
     from cliqa.studies.study import run_study  # noqa: PLC0415
 
-    if args.download:  # once, before several runs would
-        from cliqa.datasets.classes.fashion_mnist import read_fashion_mnist  # noqa: PLC0415
-
-        read_fashion_mnist(plan.runs[0].config["scenario"]["dataset_root"], download=True)
     with options.opened(args.out) as backend:
         failures = run_study(
             plan,
@@ -117,6 +115,26 @@ def main(args: argparse.Namespace) -> int:
     for failure in failures:
         print_error(f"failed: {failure}")
     return 1 if failures else 0
+
+
+def _check_data(scenario: Mapping[str, Any], download: bool) -> None:
+    """Look for the data before any work; download them here once, as several runs would.
+
+    Raises:
+        DatasetError: They are missing.
+    """
+    from cliqa.datasets.classes.fashion_files import fashion_folder  # noqa: PLC0415
+    from cliqa.datasets.classes.fashion_mnist import read_fashion_mnist  # noqa: PLC0415
+
+    root = scenario["dataset_root"]
+    if download:
+        read_fashion_mnist(root, download=True)
+        return
+    try:
+        fashion_folder(root)
+    except DatasetError as error:
+        text = str(error).replace("Set scenario.download=True", "Add --download")
+        raise DatasetError(text) from error
 
 
 def _forecast(plan: Plan, args: argparse.Namespace) -> int:

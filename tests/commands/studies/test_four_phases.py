@@ -125,10 +125,11 @@ def test_all_arms_in_one_command(data: Path, tmp_path: Path, call: Call) -> None
 
 
 def test_missing_data_are_told_before_any_work(tmp_path: Path, call: Call) -> None:
-    status, _, told = call("--data", str(tmp_path / "nowhere"))
+    status, _, told = call("--data", str(tmp_path / "nowhere"), "--quick")
     assert status == 2
     assert "Fashion-MNIST needs train-images-idx3-ubyte" in told
-    assert "python tools/make_fashion_data.py --out" in told
+    assert "Add --download on a machine with a network" in told
+    assert "make_fashion_data" in told
     assert not (tmp_path / "out").exists()
 
 
@@ -141,6 +142,20 @@ def test_a_study_of_other_settings_is_kept_apart(data: Path, tmp_path: Path, cal
     assert status == 2
     assert f"{folder}: holds a run of another config; these keys differ" in told
     assert "cl_strategy.train_epochs" in told
+
+
+def test_data_are_downloaded_once_where_that_is_asked_for(
+    data: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def read(root: object, download: bool = False) -> None:
+        asked.append((root, download))
+
+    monkeypatch.setattr("cliqa.datasets.classes.fashion_mnist.read_fashion_mnist", read)
+    monkeypatch.setattr("cliqa.studies.study.run_study", lambda *_, **__: [])
+    assert call("--data", str(data), "--download", "--quick")[0] == 0
+    assert asked == [(str(data), True)]
 
 
 @pytest.mark.parametrize(
