@@ -13,6 +13,7 @@ from pathlib import Path
 from cliqa.studies.bracket import Bracket
 from cliqa.studies.plan import Plan, plan_study
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import shipped_configs
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,6 @@ DEPLOY = "deploy=dict(target='size', backends=['onnxruntime'], rounds=1)"
 
 
 def plan_phases(
-    configs: Path,
     seeds: Sequence[int],
     out: str | Path,
     *,
@@ -67,7 +67,6 @@ def plan_phases(
     """Return the runs of the study: five configs over seeds, for six arms.
 
     Args:
-        configs: The folder of the shipped configs.
         seeds: At least one.
         out: The study's folder.
         epochs: Epochs of every experience, of every arm.
@@ -83,7 +82,7 @@ def plan_phases(
     shared += [] if data is None else [f"scenario.dataset_root={data!r}"]
     plans = []
     for name in dict.fromkeys(arm.config for arm in ARMS):
-        file = configs / f"{name}.py"
+        file = shipped_configs() / f"{name}.py"
         recovery = f"cl_strategy.plugins.1.recover_epochs={epochs // RECOVERY}"
         own = [*shared, *([recovery] if name == STACK else []), *options]
         plans.append(plan_study([file], seeds, out, bracket=Bracket(look=False), options=own))

@@ -10,13 +10,11 @@ from cliqa.studies.phases import ARMS, plan_phases
 from cliqa.studies.plan import Plan
 from cliqa.utils.errors import ConfigError
 
-CONFIGS = Path(__file__).resolve().parents[2] / "config"
-
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     out = tmp_path_factory.mktemp("phases")
-    return plan_phases(CONFIGS, [3, 5], out, epochs=10, data="some where")
+    return plan_phases([3, 5], out, epochs=10, data="some where")
 
 
 def test_every_arm_has_a_run_for_every_seed(plan: Plan) -> None:
@@ -48,7 +46,7 @@ def test_arms_differ_in_their_method_alone(plan: Plan) -> None:
 def test_the_pruned_network_recovers_for_a_third_of_the_epochs(
     epochs: int, recovery: int, tmp_path: Path
 ) -> None:
-    runs = plan_phases(CONFIGS, [0], tmp_path, epochs=epochs).runs
+    runs = plan_phases([0], tmp_path, epochs=epochs).runs
     stack = next(run for run in runs if run.name == "fmnist_stack")
     kinds = {part["type"]: part for part in stack.config["cl_strategy"]["plugins"]}
     assert set(kinds) == {"LoRA", "ChannelPruning", "QAT"}
@@ -56,12 +54,12 @@ def test_the_pruned_network_recovers_for_a_third_of_the_epochs(
 
 
 def test_options_of_the_user_win(tmp_path: Path) -> None:
-    runs = plan_phases(CONFIGS, [0], tmp_path, epochs=2, options=["deploy.images=32"]).runs
+    runs = plan_phases([0], tmp_path, epochs=2, options=["deploy.images=32"]).runs
     assert {run.config["deploy"]["images"] for run in runs} == {32}
 
 
 def test_mistakes_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--epochs 0: must be at least 1"):
-        plan_phases(CONFIGS, [0], tmp_path, epochs=0)
+        plan_phases([0], tmp_path, epochs=0)
     with pytest.raises(ConfigError, match=r"--seeds: 4 is given twice"):
-        plan_phases(CONFIGS, [4, 4], tmp_path, epochs=1)
+        plan_phases([4, 4], tmp_path, epochs=1)

@@ -17,8 +17,6 @@ from cliqa.utils.paths import check_output_folder
 if TYPE_CHECKING:
     from cliqa.studies.plan import Plan
 
-ROOT = Path(__file__).resolve().parents[3]
-
 SEEDS, EPOCHS = (0, 1, 2, 3, 4), 10
 QUICK_SEEDS, QUICK_EPOCHS = (0,), 3
 
@@ -80,7 +78,6 @@ def main(args: argparse.Namespace) -> int:
     from cliqa.studies.phases import plan_phases  # noqa: PLC0415  --help is fast
 
     plan = plan_phases(
-        ROOT / "config",
         args.seeds or (QUICK_SEEDS if args.quick else SEEDS),
         args.out,
         epochs=args.epochs if args.epochs is not None else QUICK_EPOCHS if args.quick else EPOCHS,
@@ -92,12 +89,13 @@ def main(args: argparse.Namespace) -> int:
         return _forecast(plan, args)
     from cliqa.compress.phases import write_phases  # noqa: PLC0415
     from cliqa.evaluation.records.phases import phases_report  # noqa: PLC0415
+    from cliqa.studies.backends.commands import TRAIN  # noqa: PLC0415
     from cliqa.studies.study import run_study  # noqa: PLC0415
 
     with options.opened(args.out) as backend:
         failures = run_study(
             plan,
-            ROOT / "train_config.py",
+            TRAIN,
             backend,
             device=args.device,
             allow_changed_data=args.allow_changed_data,
