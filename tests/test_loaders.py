@@ -226,6 +226,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/datasets/classes/cifar.py::_split torchvision.datasets.CIFAR10",
         "cliqa/datasets/classes/cifar.py::read_cifar10 torchvision.datasets.CIFAR10",
         "cliqa/datasets/classes/cifar.py::read_cifar100 torchvision.datasets.CIFAR100",
+        "cliqa/commands/studies/four_phases.py::_check_data download=True",  # --download
         "cliqa/datasets/classes/fashion_mnist.py::read_fashion_mnist download=True",
         "cliqa/datasets/classes/fashion_mnist.py::read_fashion_mnist "
         "torchvision.datasets.FashionMNIST",

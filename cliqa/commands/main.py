@@ -37,6 +37,7 @@ COMMANDS: Table = {
     "compress": ("models.compress", "export, quantize and prune a trained model"),
     "profile": ("models.profile_model", "measure size, MACs, latency and memory"),
     "study": ("studies.run_seeds", "compare configs over seeds"),
+    "four-phases": ("studies.four_phases", "compare replay, LoRA, texts and INT8 in one table"),
     "tune": ("studies.tune", "choose values of a config's keys without hindsight"),
     "compare-pretraining": ("studies.compare_pretraining", "compare with few labels"),
     "print-config": ("runs.print_config", "print or check a config, its bases resolved"),

@@ -133,7 +133,10 @@ class _Epochs:
         self._run = run
         self._index = index
         self._experiences = experiences
-        self._lap = time.monotonic()
+        self._start_lap()
+
+    def _start_lap(self) -> None:
+        self._lap, self._cpu_lap = time.monotonic(), time.process_time()
 
     def __call__(self, loss: float) -> None:
         """Validate, write the epoch's row and the checkpoint, and report."""
@@ -155,13 +158,13 @@ class _Epochs:
             strategy.selection.look(strategy, value)
         if strategy.selection.active:
             row["best_epoch"] = strategy.selection.epoch or None
-        seconds = time.monotonic() - self._lap
+        seconds, cpu = time.monotonic() - self._lap, time.process_time() - self._cpu_lap
         self._forecast.trained(self._index, strategy.epochs_done, seconds)
         _report(row, self._parts.targets, strategy.train_epochs, seconds, self._forecast.left())
         Audience(strategy.evaluator.loggers).epoch(row, len(self._run.epochs) + 1)
         ends = strategy.epochs_done == strategy.train_epochs or strategy.selection.stopped
-        self._run.finish_epoch(strategy, row, seconds, ends and not spanning(strategy))
-        self._lap = time.monotonic()
+        self._run.finish_epoch(strategy, row, seconds, ends and not spanning(strategy), cpu)
+        self._start_lap()
 
     def _arrived(self) -> dict[str, Any]:
         """Return an online stream's images so far, and the measures if it is time for them."""

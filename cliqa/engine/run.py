@@ -196,10 +196,11 @@ class Run:
         row: dict[str, Any],
         seconds: float,
         keep: bool = False,
+        cpu_seconds: float = 0.0,
     ) -> None:
         """Record an epoch and save the state; `keep` it for more epochs, if it was the last one."""
         self.epochs.append(row)
-        self.costs.add_epoch(seconds)
+        self.costs.add_epoch(seconds, cpu_seconds)
         self._history.append(self._found())
         options = self.config.get("checkpoint_config") or {}
         kept = bool(options.get("interval")) and row["epoch"] % options["interval"] == 0
@@ -269,8 +270,7 @@ class Run:
     def _so_far(self, status: str) -> Results:
         """Return the results so far."""
         facts = {"status": status, "config": self.config_file, "warnings": self.notes}
-        costs = {"seconds": self.costs.seconds, "memory": self.costs.memory}
-        found = self.recording.results(self.epochs, self.evaluations, **facts, **costs)
+        found = self.recording.results(self.epochs, self.evaluations, **facts, **self.costs.lists())
         return {**found, "data": self.data.digests()}
 
     def __exit__(

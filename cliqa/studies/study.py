@@ -192,7 +192,7 @@ def write_study(
     study["notes"] += plan.notes
     study["labels"] = dict(labels or {})
     table = partial(study_report, study)
-    return study, _write(plan.out / "study", study, table, draw_study(study), styles)
+    return study, write_files(plan.out / "study", study, table, draw_study(study), styles)
 
 
 def labels_of(names: Sequence[str], given: Sequence[str], bounds: int = 0) -> dict[str, str]:
@@ -275,17 +275,20 @@ def write_label_study(
     content = {**study, "changed_data": changed} if changed else study
     figure = draw_label_study(study)
     table = partial(label_table, study)
-    return study, _write(Path(out) / "label_study", content, table, figure, styles)
+    return study, write_files(Path(out) / "label_study", content, table, figure, styles)
 
 
-def _write(
+def write_files(
     path: Path,
     content: Mapping[str, Any],
     table: Callable[[Style], str],
     figure: Figure,
     styles: Sequence[Style],
 ) -> list[Path]:
-    """Write a study's values, its table for people and for machines, and its figure."""
+    """Write plain values, their table (as Markdown, CSV and in `styles`) and figure; return files.
+
+    `path` is that of all files, without their endings; `table` returns the table in a style.
+    """
     files = [path.with_suffix(".json")]
     write_json(files[0], content)
     for style in dict.fromkeys(("markdown", "csv", *styles)):

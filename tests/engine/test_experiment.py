@@ -36,9 +36,15 @@ class Records:
         self.labels = labels
 
     def finish_epoch(
-        self, strategy: Any, row: dict[str, Any], seconds: float, keep: bool = False
+        self,
+        strategy: Any,
+        row: dict[str, Any],
+        seconds: float,
+        keep: bool = False,
+        cpu_seconds: float = 0.0,
     ) -> None:
         assert seconds > 0
+        assert cpu_seconds > 0
         self.kept.append(keep)
         self.events.append(("epoch", row["name"], row["epoch"]))
         self.rows.append(row)

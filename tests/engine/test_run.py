@@ -34,6 +34,8 @@ class Strategy:
 
     def __init__(self) -> None:
         self.weight = torch.zeros(2)
+        self.model = torch.nn.Linear(3, 2)
+        self.model.bias.requires_grad_(False)
 
     def state_dict(self) -> dict[str, Any]:
         return {"model": {"weight": self.weight.clone()}, "plugins": {}}
@@ -72,7 +74,7 @@ def train(run: Run, strategy: Strategy, steps: int = 2, epochs: int = 2) -> None
     for step in range(run.next_step, steps):
         for epoch in range(1, epochs + 1):
             strategy.weight += 1
-            run.finish_epoch(strategy, row(step, epoch), 0.5)
+            run.finish_epoch(strategy, row(step, epoch), 0.5, cpu_seconds=0.25)
         evaluate(run, step)
         run.finish_step(strategy, step, 0.25)
 
@@ -90,8 +92,13 @@ def test_a_run_writes_what_it_was_told(config: Config, tmp_path: Path) -> None:
         results = run.finish()
     assert results == json.loads((folder / "results.json").read_text())
     assert (results["status"], results["seed"], results["config"]) == ("finished", 0, "config/x.py")
-    assert results["seconds"] == {"train": [1.0, 1.0], "eval": [0.25, 0.25]}
+    assert results["seconds"] == {
+        "train": [1.0, 1.0],
+        "eval": [0.25, 0.25],
+        "train_cpu": [0.5, 0.5],
+    }
     assert results["memory"]["kept"] == [8, 8]  # two float32
+    assert results["parameters"] == {"all": [8, 8], "trained": [6, 6]}
     assert "a and b share 3 images." in results["warnings"]
     stored = load_predictions(folder, 1, "b")
     expected = stats.spearmanr(stored.prediction, stored.target).statistic

@@ -60,6 +60,7 @@ class Follower(Run):
         row: dict[str, Any],
         seconds: float,
         keep: bool = False,
+        cpu_seconds: float = 0.0,
     ) -> None:
         """Count an epoch."""
         self.epochs.append(row)

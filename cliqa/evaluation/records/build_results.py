@@ -41,6 +41,7 @@ def build_results(
     ahead_only: str | None = None,
     seconds: Mapping[str, Sequence[float]] | None = None,
     memory: Mapping[str, Sequence[int]] | None = None,
+    parameters: Mapping[str, Sequence[int]] | None = None,
     warnings: Iterable[str] = (),
 ) -> Results:
     """Return the content of ``results.json`` from one row per experience and data set.
@@ -63,6 +64,7 @@ def build_results(
         ahead_only: Why a model is tested on nothing that it has learnt, where that is so.
         seconds: ``train`` and ``eval`` time of every experience.
         memory: ``peak`` and ``kept`` bytes after every experience.
+        parameters: ``all`` of the model after every experience, and those ``trained`` in it.
         warnings: What else a reader must know.
 
     Returns:
@@ -89,6 +91,7 @@ def build_results(
         "summary": {},
         "seconds": {key: [float(s) for s in values] for key, values in (seconds or {}).items()},
         "memory": {key: [int(b) for b in values] for key, values in (memory or {}).items()},
+        "parameters": {key: list(values) for key, values in (parameters or {}).items()},
         "warnings": [],
     }
     for measure in _measures(cells.values()):

@@ -14,8 +14,9 @@ The form, with T finished experiences and K data sets; ``null`` = not defined, w
      "matrix": {"srcc": [[...], ...], "plcc": [[...], ...]},            T x K
      "interval": {"srcc": [[[low, high], ...], ...]},                   T x K, 95 % bootstrap
      "summary": {"msrcc": 0.81, "mpi": 0.84, "msi": 0.9, "mpsi": 0.87, "bwt": -0.03, ...},
-     "seconds": {"train": [...], "eval": [...]},
+     "seconds": {"train": [...], "eval": [...], "train_cpu": [...]},  the last: of the process
      "memory": {"peak": [...], "kept": [...]},  bytes: highest so far; of weights and state
+     "parameters": {"all": [...], "trained": [...]},
      "gate": {"own_weight": [[...], ...]},      T x K, only of runs with a gate: see `gates`
      "warnings": ["after eva on ava: constant prediction", "bwt: it needs two experiences ..."]}
 
@@ -112,6 +113,7 @@ def check_results(content: object, where: str) -> Results:
         "interval": {},
         "seconds": {},
         "memory": {},
+        "parameters": {},
     }
     results: Results = {**defaults, "warnings": [], **content}
     if not results["matrix"]:

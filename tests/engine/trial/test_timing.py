@@ -34,6 +34,17 @@ def test_every_kind_of_method_is_timed(
     assert [len(e.dataset) for e in parts.benchmark.train_stream] == sizes
 
 
+def test_a_method_that_prunes_late_in_an_experience_is_timed(
+    tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch_pruning")
+    monkeypatch.setattr(timing, "MOST", 3)
+    pruning = {"type": "ChannelPruning", "ratio": 0.5, "after": [0], "recover_epochs": 2}
+    tiny_config["cl_strategy"] |= {"train_epochs": 5, "plugins": [pruning]}
+    found = time_parts(build(tiny_config, CPU))  # in pieces of one epoch
+    assert found.step > 0
+
+
 def test_a_memorys_samples_and_a_method_s_pass_are_in_the_times(
     tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ RESULTS: dict[str, Any] = {
     "summary": {"msrcc": 0.5},
     "seconds": {},
     "memory": {},
+    "parameters": {},
     "warnings": [],
 }
 

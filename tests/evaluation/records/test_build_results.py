@@ -47,6 +47,7 @@ def test_has_the_documented_form() -> None:
         "summary": results["summary"],
         "seconds": {"train": [2.0, 3.0], "eval": [1.0, 1.0]},
         "memory": {},
+        "parameters": {},
         "warnings": [],
     }
     assert results["summary"]["msrcc"] == pytest.approx(0.8)

@@ -1,0 +1,14 @@
+"""Replay, adapters, texts and compression compared: ``python tools/four_phases.py --data ROOT``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cliqa.commands.studies.four_phases import main
+from cliqa.utils.cli import run_entry_point
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))
