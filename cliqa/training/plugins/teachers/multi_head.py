@@ -74,6 +74,7 @@ class MultiHead(TaskViews):
     """
 
     saved = ("_learnt", "_initial", "_teacher_weights")
+    only_in_training = ("_initial", "_teacher_weights")
     distributed = "every process holds the same heads; what they say is exchanged"
     reads_outputs = True
 
