@@ -18,7 +18,7 @@ from tests.trees import tree_of
 ROOT = Path(__file__).resolve().parents[1]
 LINES = 300
 FLAT = 16
-COMMANDS = 20  # of tools/: users look for a command in one folder
+COMMANDS = 21  # of tools/: users look for a command in one folder
 TESTED = 0.8
 
 LAYERS = (
@@ -34,8 +34,10 @@ LAYERS = (
     {"engine"},
     {"inference", "studies"},
     {"compress", "explain"},
+    {"hub"},
     {"api"},
-    {"app"},
+    {"app", "serve"},
+    {"commands"},
     {"tools", "train_config", "test_config"},
 )
 """Rooms from the bottom to the top; a room imports from lower layers and from itself alone."""
@@ -45,6 +47,7 @@ LIBRARIES = {
     "mmpretrain": {"models"},
     "mmengine": {"config", "registry", "models"},
     "gradio": {"app"},
+    "huggingface_hub": {"hub"},
     "wandb": set(),
 }
 """Libraries that only some rooms import."""

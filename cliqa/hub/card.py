@@ -97,7 +97,9 @@ print(session.run(None, {{session.get_inputs()[0].name: pixels}})[0])  # {output
 ```
 """
     elif facts.onnx:
-        text += f"\n`model.onnx` takes {facts.onnx}; `cliqa predict model.onnx IMAGES` prepares them.\n"
+        text += (
+            f"\n`model.onnx` takes {facts.onnx}; `cliqa predict model.onnx IMAGES` prepares them.\n"
+        )
     else:
         text += f"\nThere is no `model.onnx`: {facts.no_onnx}\n"
     return text
@@ -142,8 +144,8 @@ def _results(facts: Facts) -> str:
             value = facts.results["summary"][name]
             lines.append(f"* {name}: {number(value)} ({MEANINGS[name]})\n")
     text = (
-        "## Results\n\nA row is the model after an experience, a column a data set. The last row is "
-        f"this model.\n\n{report(facts.results, 'markdown')}"
+        "## Results\n\nA row is the model after an experience, a column a data set. The last row "
+        f"is this model.\n\n{report(facts.results, 'markdown')}"
     )
     if lines and len(facts.learnt) > 1 and not facts.results["joint"]:
         measure = main_measure(facts.results)

@@ -101,9 +101,7 @@ class Facts:
         }
 
 
-def gather(
-    folder: Path, state: Mapping[str, Any], repository: str, licence: Licence
-) -> Facts:
+def gather(folder: Path, state: Mapping[str, Any], repository: str, licence: Licence) -> Facts:
     """Return the facts of a run.
 
     Args:

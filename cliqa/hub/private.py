@@ -15,7 +15,9 @@ from cliqa.utils.errors import ConfigError
 SHARED = ("scenario", "model", "cl_strategy", "evaluation", "seed", "custom_imports")
 """The sections of a config that are shared; loggers, folders and the rest are not."""
 
-PLACE = re.compile(r"(?<![\w.:/~-])(?:~|[A-Za-z]:)?(?:[\\/][^\s\\/:'\"<>|]+)+[\\/]([^\s\\/:'\"<>|]+)")
+PLACE = re.compile(
+    r"(?<![\w.:/~-])(?:~|[A-Za-z]:)?(?:[\\/][^\s\\/:'\"<>|]+)+[\\/]([^\s\\/:'\"<>|]+)"
+)
 """A path from the root, a home folder or a drive, with its last name; no ratio and no address."""
 
 SECRET = re.compile(r"\bhf_[A-Za-z0-9]{20,}|\bgh[pousr]_[A-Za-z0-9]{30,}|\bAKIA[A-Z0-9]{16}\b")

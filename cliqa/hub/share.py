@@ -162,7 +162,7 @@ def _check_equal(run: Path, state: dict[str, Any], folder: Path) -> None:
     """
     written = folder / WEIGHTS
     networks = [
-        model_from_state(path, content, CPU).network  # type: ignore[union-attr]
+        model_from_state(path, content, CPU).network
         for path, content in ((run, state), (written, read_state(written)))
     ]
     ours, theirs = (network.state_dict() for network in networks)

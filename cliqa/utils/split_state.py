@@ -105,7 +105,9 @@ def joined(plain: Plain, tensors: Mapping[str, Tensor]) -> Any:  # noqa: ANN401 
     try:
         return _unmarked(plain, tensors)
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{marks[0]}: damaged, or its tensor is missing ({error}).") from error
+        raise CheckpointError(
+            f"{marks[0]}: damaged, or its tensor is missing ({error})."
+        ) from error
 
 
 def _unmarked(plain: dict[str, Any], tensors: Mapping[str, Tensor]) -> Any:  # noqa: ANN401

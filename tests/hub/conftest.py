@@ -20,9 +20,7 @@ def server() -> Iterator[SmallHub]:
 
 
 @pytest.fixture
-def small_hub(
-    server: SmallHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[SmallHub]:
+def small_hub(server: SmallHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallHub:
     """Return an empty Hub on this machine, with somebody logged in and a cache of its own."""
     constants = pytest.importorskip("huggingface_hub.constants")
     server.repositories.clear()

@@ -110,11 +110,11 @@ class SmallHub:
         elif path == "/api/validate-yaml":
             self._json(request, {"errors": [], "warnings": []})
         elif "/preupload/" in path:
-            files = [
+            modes = [
                 {"path": one["path"], "uploadMode": "regular", "shouldIgnore": False}
                 for one in json.loads(body)["files"]
             ]
-            self._json(request, {"files": files})
+            self._json(request, {"files": modes})
         elif self.break_commits:
             request.close_connection = True
             request.connection.close()

@@ -129,7 +129,10 @@ def predicting_part(state: dict[str, Any]) -> dict[str, Any]:
         if plugin.deployed(model) is not model:
             away = {name.lstrip("_") for name in getattr(plugin, "only_in_training", ())}
             kept[key] = {name: new[name] if name in away else own[name] for name in own}
-    strategy = {**{key: state["strategy"].get(key) for key in ("model", "pruning")}, "plugins": kept}
+    strategy = {
+        **{key: state["strategy"].get(key) for key in ("model", "pruning")},
+        "plugins": kept,
+    }
     return {**{key: state[key] for key in ENTRIES if key in state}, "strategy": strategy}
 
 
