@@ -22,7 +22,7 @@ def push_to_hub(
     license_link: str | None = None,
     private: bool = False,
     folder: str | Path | None = None,
-    onnx: bool = True,
+    export: bool = True,
     message: str = "Share a model of cliqa",
     trust: bool = False,
 ) -> Shared:
@@ -42,7 +42,7 @@ def push_to_hub(
         license_link: Of ``license="other"``: where its text is.
         private: Whether the repository has to be private.
         folder: Write the files into this new folder, and send nothing.
-        onnx: Whether ``model.onnx`` is added; it takes pixels where the preprocessing allows it.
+        export: Whether ``model.onnx`` is added; it takes pixels where the preprocessing allows it.
         message: Of the commit.
         trust: As in `load`, for a run with components of its own.
 
@@ -66,6 +66,6 @@ def push_to_hub(
             licence,
             private=private,
             folder=folder,
-            onnx=onnx,
+            export=export,
             message=message,
         )

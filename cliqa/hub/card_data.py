@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from cliqa.evaluation.records.results import main_measure
+from cliqa.hub.address import NAME
 from cliqa.hub.facts import Facts
-from cliqa.hub.source import NAME
 
 METRICS = {
     "srcc": ("spearmanr", "SRCC"),

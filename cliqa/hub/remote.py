@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from cliqa import __version__
 from cliqa.deploy.libraries import library
-from cliqa.engine.work_dir.shared_model import CONFIG, WEIGHTS
-from cliqa.hub.source import OnHub
+from cliqa.engine.shared_model.folder import CONFIG, WEIGHTS
+from cliqa.hub.address import OnHub
 from cliqa.utils.errors import HubError, first_line
 
 if TYPE_CHECKING:

@@ -15,19 +15,19 @@ from cliqa.compress.self_contained import export_self_contained
 from cliqa.datasets.storage import new_folder
 from cliqa.deploy.libraries import library
 from cliqa.deploy.onnx.file import read_metadata
+from cliqa.engine.shared_model.folder import CONFIG, WEIGHTS, holds_shared_model, write_shared
 from cliqa.engine.work_dir.checkpoints import (
     find_checkpoint,
     load_run,
     predicting_part,
     read_state,
 )
-from cliqa.engine.work_dir.shared_model import CONFIG, WEIGHTS, holds_shared_model, write_shared
+from cliqa.hub.address import check_repository
 from cliqa.hub.card import model_card
 from cliqa.hub.facts import Facts, gather
 from cliqa.hub.licences import Licence
 from cliqa.hub.private import check_no_secret
 from cliqa.hub.remote import check_access, upload
-from cliqa.hub.source import check_repository
 from cliqa.inference.image_model import model_from_state
 from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError
 from cliqa.utils.io import to_json, write_json, write_text
@@ -80,7 +80,7 @@ def share(
     *,
     private: bool = False,
     folder: str | Path | None = None,
-    onnx: bool = True,
+    export: bool = True,
     message: str = "Share a model of cliqa",
 ) -> Shared:
     """Write a run's model as data alone, with its card, and send it; see `cliqa.push_to_hub`.
@@ -91,7 +91,7 @@ def share(
         licence: Of the model.
         private: Whether the repository has to be private.
         folder: Write it there, and send nothing.
-        onnx: Whether ``model.onnx`` is added.
+        export: Whether ``model.onnx`` is added.
         message: Of the commit.
 
     Raises:
@@ -103,13 +103,13 @@ def share(
     if folder is not None:
         check_new_folder(folder, "--out")
         with new_folder(Path(folder)) as new:
-            reason = _write(Path(run), state, facts, new, onnx)
+            reason = _write(Path(run), state, facts, new, export)
             files = _sizes(new)
         return Shared(repository, None, None, Path(folder), files, reason)
     check_access(repository)
     with tempfile.TemporaryDirectory(prefix="cliqa-") as name:
         new = Path(name)
-        reason = _write(Path(run), state, facts, new, onnx)
+        reason = _write(Path(run), state, facts, new, export)
         url, commit = upload(new, repository, private, message)
         return Shared(repository, url, commit, None, _sizes(new), reason)
 
@@ -131,7 +131,7 @@ def _read(run: Path, repository: str, licence: Licence) -> tuple[dict[str, Any],
     return state, facts
 
 
-def _write(run: Path, state: dict[str, Any], facts: Facts, folder: Path, onnx: bool) -> str:
+def _write(run: Path, state: dict[str, Any], facts: Facts, folder: Path, export: bool) -> str:
     """Write the files; return why there is no ``model.onnx``, an empty text if there is one.
 
     Raises:
@@ -140,7 +140,7 @@ def _write(run: Path, state: dict[str, Any], facts: Facts, folder: Path, onnx: b
     part = {**predicting_part(state), "config": facts.config}
     write_shared(folder, part)
     _check_equal(run, state, folder)
-    takes, reason = _export(run, folder / "model.onnx") if onnx else ("", "it was not asked for.")
+    takes, reason = _export(run, folder / "model.onnx") if export else ("", "it was not asked for.")
     facts = replace(facts, onnx=takes, no_onnx=reason)
     write_json(folder / "results.json", facts.results)
     card = model_card(facts)
@@ -184,9 +184,9 @@ def _export(run: Path, target: Path) -> tuple[str, str]:
         ("preprocessed images", export_checkpoint),
     )
     reason = ""
-    for takes, export in exports:
+    for takes, write in exports:
         try:
-            export(run, target)
+            write(run, target)
         except CliqaError as error:
             reason = str(error)
             logger.info("model.onnx that takes %s: %s", takes, reason)

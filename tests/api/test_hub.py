@@ -16,7 +16,7 @@ pytest.importorskip("safetensors")
 
 def test_what_train_returns_is_shared(tiny_run: Path, tmp_path: Path) -> None:
     run: Any = SimpleNamespace(work_dir=tiny_run)
-    found = cliqa.push_to_hub(run, "me/x", license="mit", folder=tmp_path / "s", onnx=False)
+    found = cliqa.push_to_hub(run, "me/x", license="mit", folder=tmp_path / "s", export=False)
     assert found.folder == tmp_path / "s"
     assert found.url is None
     assert cliqa.load(found.folder, device="cpu").names == ["a", "b", "c"]

@@ -39,5 +39,5 @@ def shared_folder(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """Return the shared model of `tiny_run`, without ``model.onnx``: only read it."""
     pytest.importorskip("safetensors")
     folder = tmp_path_factory.mktemp("shared") / "tiny"
-    cliqa.push_to_hub(tiny_run, "me/tiny", license="cc-by-4.0", folder=folder, onnx=False)
+    cliqa.push_to_hub(tiny_run, "me/tiny", license="cc-by-4.0", folder=folder, export=False)
     return folder

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import cliqa
+from cliqa.hub.address import OnHub
 from cliqa.hub.remote import FILES, TO_LOAD, check_access, download, explained, upload
-from cliqa.hub.source import OnHub
 from cliqa.utils.errors import HubError
 from tests.hub.endpoint import Repository, SmallHub
 

@@ -72,7 +72,7 @@ def same_outputs(run: Path, folder: Path, channels: int = 3, size: int = 16) -> 
 
 def shared(run: Path, folder: Path, **options: Any) -> Path:
     """Return the folder of a run's shared model."""
-    share(run, "me/tiny", LICENCE, folder=folder, onnx=False, **options)
+    share(run, "me/tiny", LICENCE, folder=folder, export=False, **options)
     return folder
 
 
@@ -249,7 +249,7 @@ def test_what_cannot_be_shared_says_why(
 def test_a_run_is_sent_and_loaded_by_its_name(
     tiny_run: Path, tiny_data: Path, small_hub: SmallHub
 ) -> None:
-    sent = cliqa.push_to_hub(tiny_run, "me/tiny", license="mit", private=True, onnx=False)
+    sent = cliqa.push_to_hub(tiny_run, "me/tiny", license="mit", private=True, export=False)
     assert sent.url == f"{small_hub.url}/me/tiny"
     assert sent.commit == small_hub.repositories["me/tiny"].head
     assert small_hub.repositories["me/tiny"].private
@@ -259,7 +259,7 @@ def test_a_run_is_sent_and_loaded_by_its_name(
 
 
 def test_the_folder_says_what_to_do_next(tiny_run: Path, tmp_path: Path) -> None:
-    found = share(tiny_run, "me/tiny", LICENCE, folder=tmp_path / "s", onnx=False)
+    found = share(tiny_run, "me/tiny", LICENCE, folder=tmp_path / "s", export=False)
     lines = found.lines()
     assert f"send it: hf upload me/tiny {tmp_path / 's'} ." in lines
     assert "no model.onnx: it was not asked for." in lines

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from cliqa.config.trust import trusting
+from cliqa.hub.address import check_repository
 from cliqa.hub.licences import EXAMPLES, check_licence
-from cliqa.hub.source import check_repository
 from cliqa.utils.arguments import add_arguments
 from cliqa.utils.cli import command
 from cliqa.utils.paths import check_new_folder
@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> None:
         licence,
         private=args.private,
         folder=args.out,
-        onnx=not args.no_onnx,
+        export=not args.no_onnx,
         message=args.message,
     )
     print("\n".join(shared.lines()))

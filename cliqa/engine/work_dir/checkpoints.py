@@ -10,9 +10,9 @@ from torch import nn
 
 from cliqa.config.trust import built_from, without_weights
 from cliqa.engine.plugins import build_plugins, prepare_model
+from cliqa.engine.shared_model.folder import ENTRIES, WEIGHTS, holds_shared_model, read_shared
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.saved_config import admit_config, check_form, load_own_weights
-from cliqa.engine.work_dir.shared_model import ENTRIES, WEIGHTS, holds_shared_model, read_shared
 from cliqa.models.build import build_model
 from cliqa.models.pruned import apply_pruning, pruning_in
 from cliqa.utils.checkpoint import load_checkpoint

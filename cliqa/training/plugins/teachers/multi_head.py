@@ -297,5 +297,4 @@ class MultiHead(TaskViews):
         if self._learnt > 1:
             place = strategy.experience.current_experience
             name = getattr(strategy.experience, "name", str(place))
-            trace = self.traces.setdefault(name, GateTrace(place))
-            trace.add(weights, outputs, strategy.mb_y)
+            self.traces.setdefault(name, GateTrace(place)).add(weights, outputs, strategy.mb_y)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from cliqa.engine.shared_model.split_state import Split, joined
 from cliqa.utils.errors import CheckpointError
-from cliqa.utils.split_state import Split, joined
 
 
 def test_a_state_comes_back_as_it_was() -> None:

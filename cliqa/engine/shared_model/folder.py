@@ -24,10 +24,10 @@ from torch import Tensor
 
 from cliqa import __version__
 from cliqa.deploy.libraries import library
+from cliqa.engine.shared_model.split_state import TENSOR, Split, joined
 from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.io import atomic_open, sha256_of, write_json
-from cliqa.utils.split_state import TENSOR, Split, joined
 
 FORMAT = 1
 """The format that this version writes, and the newest that it reads."""

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run, predicting_part, read_state
-from cliqa.engine.work_dir.shared_model import (
+from cliqa.engine.shared_model.folder import (
     CONFIG,
     WEIGHTS,
     digest_of,
@@ -20,6 +19,7 @@ from cliqa.engine.work_dir.shared_model import (
     read_shared,
     write_shared,
 )
+from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run, predicting_part, read_state
 from cliqa.inference.image_model import open_model
 from cliqa.utils.errors import CheckpointError, TrustError
 from cliqa.utils.io import sha256_of
@@ -148,7 +148,7 @@ def test_missing_large_and_damaged_files_are_told(
     (folder / WEIGHTS).write_bytes(whole[:-5] + bytes(5))
     with pytest.raises(CheckpointError, match=r"another SHA-256\): one of the files is damaged"):
         read_shared(folder / WEIGHTS)
-    monkeypatch.setattr("cliqa.engine.work_dir.shared_model.MOST_BYTES", 10)
+    monkeypatch.setattr("cliqa.engine.shared_model.folder.MOST_BYTES", 10)
     with pytest.raises(CheckpointError, match=r"too large to be a shared model's"):
         read_shared(folder / WEIGHTS)
     (folder / CONFIG).unlink()
