@@ -17,7 +17,7 @@ def push_to_hub(
     run: str | Path | HasWorkDir,
     repo_id: str,
     *,
-    license: str | None = None,  # noqa: A002  the Hub's word
+    license: str | None = None,
     license_name: str | None = None,
     license_link: str | None = None,
     private: bool = False,

@@ -11,7 +11,7 @@ from docstrings import table
 
 TOOLS = (
     *("train_config", "test_config", "tools.predict", "tools.evaluate", "tools.visualize"),
-    *("tools.run_seeds", "tools.tune", "tools.compress", "tools.profile_model"),
+    *("tools.run_seeds", "tools.tune", "tools.compress", "tools.profile_model", "tools.share"),
     "tools.print_config",
     *(
         "tools.iqa_dataset",
@@ -36,7 +36,7 @@ class _FoundError(Exception):
 
 def parser_of(tool: str) -> argparse.ArgumentParser:
     """Return the parser of a tool's command line."""
-    module = importlib.import_module(tool)
+    module = importlib.import_module(importlib.import_module(tool).main.__module__)
 
     def stop(self: argparse.ArgumentParser, *_: object, **__: object) -> None:
         raise _FoundError(self)

@@ -278,7 +278,8 @@ def load_with(config: str, options: tuple[str, ...]) -> None:
 def check_tool(script: str, words: list[str], written: set[str]) -> None:
     """Check a command of one of our scripts."""
     assert (ROOT / script).is_file(), script
-    args = importlib.import_module(script.removesuffix(".py").replace("/", ".")).parse_args(words)
+    started = importlib.import_module(script.removesuffix(".py").replace("/", ".")).main
+    args = importlib.import_module(started.__module__).parse_args(words)
     given = getattr(args, "config", None) or getattr(args, "configs", None) or []
     for config in [given] if isinstance(given, str) else given:
         if config not in PLACEHOLDERS and config not in written:
@@ -300,7 +301,8 @@ def check_command(words: list[str], written: set[str]) -> None:
         for extra in ",".join(extras).split(",") if extras else ():
             assert f"\n{extra} = [" in project
     else:
-        assert words[0] in ("python", "python3", ".") or words[:2] == ["ray", "start"], words
+        others = (["ray", "start"], ["hf", "auth"], ["hf", "upload"])
+        assert words[0] in ("python", "python3", ".") or words[:2] in others, words
 
 
 @pytest.mark.parametrize("page", PAGES)
