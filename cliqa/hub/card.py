@@ -197,6 +197,9 @@ def _limits(facts: Facts) -> str:
         if facts.generated
         else "",
     ]
+    to_come = [name for name in facts.results["experiences"] if name not in facts.learnt]
+    if to_come:
+        limits.append(f"The run stopped before it learnt {', '.join(to_come)}.")
     unseen = facts.results.get("unseen", ())
     if unseen:
         limits.append(f"On {', '.join(unseen)}, never learnt, see the columns above.")

@@ -153,7 +153,9 @@ def test_other_licences_and_classes_have_their_own_words(facts: Facts) -> None:
 def test_what_the_run_needs_to_be_used_is_said(facts: Facts) -> None:
     strategy = {**facts.config["cl_strategy"], "inference": "oracle"}
     config = {**facts.config, "cl_strategy": strategy, "custom_imports": {"imports": ["mine"]}}
-    limits = section(model_card(replace(facts, config=config)), "Limits")
+    results = {**facts.results, "experiences": ["eva", "ava", "koniq"]}
+    limits = section(model_card(replace(facts, config=config, results=results)), "Limits")
+    assert "The run stopped before it learnt koniq." in limits
     assert "inference='oracle'" in limits
     assert "loads with trust=True alone" in limits
     card = model_card(replace(facts, onnx="preprocessed images"))

@@ -48,6 +48,17 @@ METHODS: dict[str, tuple[Config, Config]] = {
         {"type": "StreamingRidge", "strength": 0.1},
         {"head": {"type": "RidgeHead", "in_channels": 8, "random_features": 10}},
     ),
+    "joint": ({"type": "JointTraining", "plugins": [{"type": "EMA"}]}, {}),
+    "pruned": (
+        {
+            "type": "Replay",
+            "mem_size": 10,
+            "train_epochs": 2,
+            "plugins": [{"type": "ChannelPruning", "ratio": 0.3}],
+        },
+        {},
+    ),
+    "rounded": ({"type": "Naive", "plugins": [{"type": "QAT"}]}, {}),
     "levels": (
         {"type": "Naive", "loss": {"type": "EMDLoss", "levels": 4, "default_std": 0.1}},
         {"head": {"type": "LevelScoreHead", "in_channels": 8, "levels": 4}},
