@@ -54,7 +54,7 @@ METHODS: dict[str, tuple[Config, Config]] = {
             "type": "Replay",
             "mem_size": 10,
             "train_epochs": 2,
-            "plugins": [{"type": "ChannelPruning", "ratio": 0.3}],
+            "plugins": [{"type": "ChannelPruning", "ratio": 0.3, "round_to": 1}],
         },
         {},
     ),
