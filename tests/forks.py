@@ -115,10 +115,13 @@ def _forget_project(script: Path) -> None:
 
 def _run(arguments: list[str]) -> int:
     """Run a script; return its exit status."""
-    sys.argv = arguments
+    sys.argv = arguments if arguments[0] != "-m" else arguments[1:]
     status = 0
     try:
-        runpy.run_path(arguments[0], run_name="__main__")
+        if arguments[0] == "-m":
+            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(arguments[0], run_name="__main__")
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001  as a new Python would end

@@ -136,7 +136,7 @@ def known_keys() -> frozenset[str]:
 @cache
 def known_options() -> frozenset[str]:
     """Return every option of the command lines."""
-    found = {name for name in ARGUMENTS if name.startswith("--")}
+    found = {"--help", *(name for name in ARGUMENTS if name.startswith("--"))}
     for path in sources():
         tree = tree_of(path)
         for node in ast.walk(tree):

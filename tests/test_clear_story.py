@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 
 from cliqa.benchmarks.clear import CLEAR
+from cliqa.commands.data.clear_dataset import main as clear_dataset
+from cliqa.commands.runs.train import main as train_config
 from cliqa.engine.work_dir.checkpoints import load_run, model_of
 from cliqa.models.build import build_model
 from cliqa.transforms.pipeline import build_pipeline
 from cliqa.utils.cli import run_entry_point
-from tools.clear_dataset import main as clear_dataset
-from train_config import main as train_config
 
 pytestmark = pytest.mark.integration
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from cliqa.commands.runs.test import main
 from cliqa.config.load import dump_config, load_config
 from cliqa.utils.cli import run_entry_point
-from test_config import main
 from tests.forks import run_script
 
 pytestmark = pytest.mark.integration

@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 import torch
 
+from cliqa.commands.runs.train import main
 from cliqa.config.load import dump_config, load_config
 from cliqa.utils.cli import run_entry_point
-from train_config import main
 
 pytestmark = pytest.mark.integration
 
@@ -31,9 +31,9 @@ SCRIPT = str(ROOT / "train_config.py")
 
 HEAVY = """
 import importlib, sys
-for name in ("train_config", "test_config", "tools.predict", "tools.visualize"):
+for name in ("runs.train", "runs.test", "models.predict", "runs.visualize"):
     try:
-        importlib.import_module(name).parse_args(["--help"])
+        importlib.import_module(f"cliqa.commands.{name}").parse_args(["--help"])
     except SystemExit as stopped:
         assert stopped.code == 0
 heavy = {"torch", "avalanche", "mmpretrain", "matplotlib", "scipy", "numpy"}

@@ -1,101 +1,14 @@
-"""Compare a config with and without pretraining, on few and on more labelled images.
-
-``python tools/compare_pretraining.py config/plain.py config/pretrained.py --images 50 200``
-"""
+"""Compare a config with and without pretraining, on few and on more labelled images."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cliqa.config.trust import trusting
-from cliqa.studies.backends.options import BackendOptions
-from cliqa.utils.arguments import STUDY, add_arguments
-from cliqa.utils.cli import command, print_error, run_entry_point
-from cliqa.utils.paths import check_output_folder
-
-
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
-        description="Train two configs, which should differ only in their initial weights, on few "
-        "and on more labelled images and over seeds. The same command continues where it was "
-        "stopped."
-    )
-    parser.add_argument("baseline", help="config without pretraining")
-    parser.add_argument("pretrained", help="config with pretraining")
-    parser.add_argument(
-        "--images",
-        nargs="+",
-        type=int,
-        default=[50, 150, 500],
-        metavar="N",
-        help="labelled training images of each data set (default: 50 150 500)",
-    )
-    parser.add_argument(
-        "--pretraining",
-        metavar="CONFIG",
-        help="run this pretraining first for every seed; the second config starts from its encoder",
-    )
-    parser.add_argument("--labels", nargs=2, default=[], help="names to show for the two configs")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("work_dirs/label_study"),
-        help="folder of the study (default: work_dirs/label_study)",
-    )
-    add_arguments(parser, "--seeds", *STUDY)
-    return parser.parse_args(argv)
-
-
-@command(parse_args, trusting)
-def main(args: argparse.Namespace) -> int:
-    """Run the study, write and print its table; the status is 1 if a run has failed."""
-    options = BackendOptions.of(args)
-    check_output_folder(args.out)
-    from cliqa.evaluation.records.study_tables import label_table  # noqa: PLC0415
-    from cliqa.studies.study import (  # noqa: PLC0415  --help is fast
-        labels_of,
-        plan_label_study,
-        run_study,
-        write_label_study,
-    )
-
-    plans = plan_label_study(
-        args.baseline,
-        args.pretrained,
-        args.images,
-        args.seeds,
-        args.out,
-        args.cfg_options,
-        args.pretraining,
-    )
-    labels = labels_of([Path(f).stem for f in (args.baseline, args.pretrained)], args.labels)
-    with options.opened(args.out) as backend:
-        failures = [
-            failure
-            for plan in plans.values()
-            for failure in run_study(
-                plan,
-                ROOT / "train_config.py",
-                backend,
-                device=args.device,
-                allow_changed_data=args.allow_changed_data,
-            )
-        ]
-    for failure in failures:
-        print_error(f"failed: {failure}")
-    study, files = write_label_study(plans, args.out, labels, [args.format])
-    print(label_table(study, args.format))
-    for file in files:
-        print(file)
-    return 1 if failures else 0
-
+from cliqa.commands.studies.compare_pretraining import main
+from cliqa.utils.cli import run_entry_point
 
 if __name__ == "__main__":
     sys.exit(run_entry_point(main))

@@ -109,7 +109,7 @@ def _with_data(scenario: Mapping[str, Any], data: Sequence[Data]) -> dict[str, A
     if not known:
         raise ConfigError(
             f"extend: a {scenario.get('type')} has no list of data sets. Raise its buckets or "
-            "n_experiences in the config, and use train_config.py --extend."
+            "n_experiences in the config, and use cliqa train --extend."
         )
     sections = preset(known) if isinstance(known, str) else list(known)
     added: list[dict[str, Any]] = []

@@ -24,7 +24,7 @@ from cliqa.utils.cli import quiet_upstream
 from cliqa.utils.console import prepare_process
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import close_logging
-from cliqa.utils.paths import check_output_folder
+from cliqa.utils.paths import check_output_folder, config_path
 
 Config = dict[str, Any]
 
@@ -82,10 +82,11 @@ def train(
     allow_changed_data: bool = False,
     trust: bool = False,
 ) -> TrainedRun:
-    """Train a config over its stream, or pretrain its model; what ``train_config.py`` does.
+    """Train a config over its stream, or pretrain its model; what ``cliqa train`` does.
 
     Args:
-        config: A config file, or a config as nested dicts.
+        config: A config file (``"cliqa::demo.py"`` is one that comes with the package), or a
+            config as nested dicts.
         data: Your own scores, a csv, xlsx, json or parquet file or several, in place of the
             config's data sets; columns, folder and scale are guessed where they are plain.
         cfg_options: Changes: ``{"cl_strategy.train_epochs": 2}``, or as on the command line
@@ -111,9 +112,11 @@ def train(
         CliqaError: The config, the data or a checkpoint is wrong; the message has a line for
             every mistake.
     """
+    if isinstance(config, (str, Path)):
+        config = config_path(str(config))
     with prepared(), trusting(trust):
         loaded = load_with_data(data, lambda o: _load(config, o)[0], _options(cfg_options))
-        config_file = str(config) if isinstance(config, (str, Path)) else "config"
+        config_file = config if isinstance(config, str) else "config"
         quick_check(loaded)
         if not isinstance(config, (str, Path)) and not (work_dir or loaded.get("work_dir")):
             raise ConfigError(

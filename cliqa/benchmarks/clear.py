@@ -30,9 +30,9 @@ class CLEAR(ClassStream):
             30 % tested.
         seed: Which of the published 70/30 splits, 0..4 (iid only).
         shot: Number of training images per class and bucket, drawn from the training split (iid
-            only); ``tools/clear_dataset.py fewshot`` writes the draw.
+            only); ``cliqa data clear fewshot`` writes the draw.
         feature_type: Name of precomputed features to learn from instead of images;
-            ``tools/clear_dataset.py features`` computes them.
+            ``cliqa data clear features`` computes them.
         buckets: The buckets to use, e.g. ``range(1, 11)``; None for all.
         task_labels: Give every bucket a task label, as Avalanche does. The domain changes, not the
             task, so the default is to give none.

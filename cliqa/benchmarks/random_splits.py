@@ -29,7 +29,7 @@ def check_split(splits: object, folds: object, index: object) -> None:
     if count is not None and index is None:
         key = "splits" if folds is None else "folds"
         raise ConfigError(
-            f"scenario.{key}={count}: a run is of one of them. Run all with tools/run_seeds.py, or "
+            f"scenario.{key}={count}: a run is of one of them. Run all with cliqa study, or "
             "set scenario.split_index=0 for the first."
         )
     if isinstance(folds, int) and isinstance(index, int) and index >= folds:

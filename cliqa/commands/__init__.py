@@ -1,5 +1,6 @@
-"""The commands of cliqa: each module parses a command line and calls the package.
+"""The command lines: ``cliqa COMMAND``, and what the scripts of ``tools/`` start.
 
-``tools/NAME.py`` starts each of them. Not here: anything that another module could need.
-Nothing heavy is imported before a command line has been parsed.
+Each module is one command: `parse_args` reads its arguments, and `main` does its work with what
+the other rooms offer. `main.py` is the command ``cliqa``, with the table of all others. Not here:
+anything that a user of the Python API may need too.
 """

@@ -1,4 +1,4 @@
-"""Export a checkpoint as an ONNX file: ``tools/compress.py export``."""
+"""Export a checkpoint as an ONNX file: ``cliqa compress export``."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def report_lines(report: ExportReport) -> list[str]:
     ]
     if report.note:
         lines.append(f"one size only: {report.note}")
-    lines.append(f"predict with: python tools/predict.py {report.path} IMAGES")
+    lines.append(f"predict with: cliqa predict {report.path} IMAGES")
     return lines
 
 

@@ -170,7 +170,7 @@ def _exported(path: Path) -> ProfiledModel:
     if "channels" not in about:
         raise ArtifactError(
             f"{path}: its {path.stem}.json, which describes its images, is missing or "
-            "incomplete. Write the model again with tools/compress.py."
+            "incomplete. Write the model again with cliqa compress."
         )
     crops, _ = crops_and_size(about.get("eval_transform"))
     fixed = about.get("size") or about.get("macs_size")

@@ -1,4 +1,4 @@
-"""Write a model in fewer bits: ``tools/compress.py quantize``."""
+"""Write a model in fewer bits: ``cliqa compress quantize``."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def quantize_model(
     if metadata.get("input") == PIXELS:
         raise ConfigError(
             f"{source}: self-contained. Quantize the run or its plain export, then put the result "
-            "into a self-contained file: tools/compress.py export FILE.onnx --self-contained."
+            "into a self-contained file: cliqa compress export FILE.onnx --self-contained."
         )
 
     def calibration() -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Export with the preprocessing inside: ``tools/compress.py export --self-contained``."""
+"""Export with the preprocessing inside: ``cliqa compress export --self-contained``."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class SelfContained:
             "input: pixels, uint8 (N, H, W, 3), RGB, of any size",
             f"output: {output}{self.note}",
             *(f"parity, {size}: {off:.1e} of the scale" for size, off in self.parity.items()),
-            f"predict with: python tools/predict.py {self.path} IMAGES",
+            f"predict with: cliqa predict {self.path} IMAGES",
         ]
 
 

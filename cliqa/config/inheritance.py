@@ -13,7 +13,7 @@ from cliqa.config.names import package_folder
 from cliqa.config.suggest import closest
 from cliqa.config.text import BASE, parse_config
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.paths import home_path
+from cliqa.utils.paths import config_path, home_path, shipped_configs
 
 SCOPES = (
     *(ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef),
@@ -85,7 +85,7 @@ def read_chain(path: str | Path, children: tuple[Path, ...] = ()) -> ConfigFile:
     Raises:
         ConfigError: As `parse_config`, or ``_base_`` is wrong.
     """
-    path = home_path(path)
+    path = home_path(config_path(str(path)))
     tree = parse_config(path, children)
     names = _base_names(tree, path)
     bases = tuple(read_chain(base_path(name, path), (*children, path)) for name in names)
@@ -99,7 +99,7 @@ def base_path(name: str, path: Path) -> Path:
 
     Args:
         name: As in ``_base_``: a path from the file's folder, or ``package::path`` in the configs
-            that a package of OpenMMLab brings (``mmpretrain::_base_/models/resnet18.py``).
+            that a package brings (``mmpretrain::_base_/models/resnet18.py``, ``cliqa::demo.py``).
         path: The file that inherits from it.
 
     Raises:
@@ -110,6 +110,7 @@ def base_path(name: str, path: Path) -> Path:
         return Path(os.path.normpath(path.parent / name))
     folder = package_folder(package) if package.isidentifier() else None
     configs = folder / ".mim" / "configs" if folder else None
+    configs = shipped_configs() if package == "cliqa" else configs
     if configs is None or not configs.is_dir():
         why = "is not installed" if folder is None else "brings no configs (no folder .mim/configs)"
         raise ConfigError(
@@ -128,8 +129,8 @@ def whole_config(name: str, file: ConfigFile) -> str:
             at = parts.index(".mim")
             found = f"{parts[at - 1]}::{'/'.join(parts[at + 2 :])}"
             return (
-                f"{file.path}: its base {found} is a whole config of mmengine. Convert it: python "
-                f"tools/from_mmpretrain.py {found} --out config/NAME.py. Or inherit its model "
+                f"{file.path}: its base {found} is a whole config of mmengine. Convert it: "
+                f"cliqa from-mmpretrain {found} --out config/NAME.py. Or inherit its model "
                 "alone, such as mmpretrain::_base_/models/resnet18.py."
             )
     return ""

@@ -101,7 +101,7 @@ SECTIONS: dict[str, Section] = {
     ),
     "amp": Section("mixed precision training: True, or the name of a type", PRECISION),
     "num_workers": Section("processes that load images, or 'auto'", config_workers_mistake),
-    "figures": Section("draw the figures at a run's end; tools/visualize.py can later", FLAG),
+    "figures": Section("draw the figures at a run's end; cliqa visualize can later", FLAG),
     "progress_seconds": Section(
         "seconds of silence after which a run writes a line of its progress; 0: none", integer(0)
     ),

@@ -49,7 +49,7 @@ def check_onnx(content: bytes, path: str | Path) -> None:
         return
     if found != PROPERTY + digest_of(content[:place]).encode():
         raise ArtifactError(
-            f"{path}: damaged: {MISMATCH}. Export the checkpoint again with tools/compress.py "
+            f"{path}: damaged: {MISMATCH}. Export the checkpoint again with cliqa compress "
             f"export. Where another program has changed it on purpose, remove its property '{KEY}'."
         )
 
@@ -101,7 +101,7 @@ def check_openvino(path: Path) -> None:
     wrong = path.with_suffix(others[0]) if framed and others and not differ[".xml"] else path
     raise ArtifactError(
         f"{wrong}: damaged, or of another model than {path.name}: {MISMATCH}. Write the files "
-        "again with tools/compress.py quantize or auto."
+        "again with cliqa compress quantize or auto."
     )
 
 

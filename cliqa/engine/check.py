@@ -155,7 +155,7 @@ def _check_scenario(scenario: dict[str, Any]) -> None:
         raise ConfigError(
             f"scenario.evaluate_only: '{scenario['type']}' is a stream of classes, and another "
             "data set has other classes. Leave it out, and measure a trained model on other images "
-            "of the same classes: python tools/evaluate.py WORK_DIR --dataset-root FOLDER "
+            "of the same classes: cliqa evaluate WORK_DIR --dataset-root FOLDER "
             "--allow-changed-data."
         )
     scenario_place(scenario).check()

@@ -103,7 +103,7 @@ def check_splits(benchmark: CLScenario) -> None:
             raise ConfigError(
                 f"scenario.datasets: {name} has no training split, and every data set of a stream "
                 f"is trained on. To give it one, {train.split_advice}. Or leave it out, and "
-                "measure the trained model on it: python tools/evaluate.py WORK_DIR --datasets ..."
+                "measure the trained model on it: cliqa evaluate WORK_DIR --datasets ..."
             )
         if not len(test):
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""What ``train_config.py`` does with a config."""
+"""What ``cliqa train`` does with a config."""
 
 from __future__ import annotations
 

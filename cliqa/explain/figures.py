@@ -1,4 +1,4 @@
-"""The figures of ``tools/visualize.py`` that need a trained model, written to files.
+"""The figures of ``cliqa visualize`` that need a trained model, written to files.
 
 Legend of all functions: `predictor` is the model with its preprocessing, `images` are files and
 folders, and `target` is where to write. The other options are those of the functions that compute

@@ -1,4 +1,4 @@
-"""Evaluate checkpoints and exported files: what ``test_config.py`` and ``tools/evaluate.py`` do."""
+"""Evaluate checkpoints and exported files: what ``cliqa test`` and ``cliqa evaluate`` do."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def _check_kinds(models: Mapping[str, EvaluationModel]) -> None:
 
 
 def evaluation_table(results: Mapping[str, Any]) -> str:
-    """Return what ``test_config.py`` prints: a row for each data set or experience."""
+    """Return what ``cliqa test`` prints: a row for each data set or experience."""
     of_classes = results.get("protocol", {}).get("targets") == "classes"
     main, *others = (
         ("accuracy", "accuracy_task_il")

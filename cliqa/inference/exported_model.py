@@ -32,7 +32,7 @@ class ExportedModel:
     """The model of an exported file.
 
     Args:
-        path: A file that ``tools/compress.py`` wrote: an ONNX file, computed by ONNX Runtime, or an
+        path: A file that ``cliqa compress`` wrote: an ONNX file, computed by ONNX Runtime, or an
             ``.xml``, by OpenVINO on the CPU.
         device: Of an ONNX file; see `cliqa.deploy.onnx.session.providers_of`.
         execution: What is asked for; a file is computed as it was exported.
@@ -60,7 +60,7 @@ class ExportedModel:
         if missing:
             raise ArtifactError(
                 f"{path}: does not state its {', '.join(missing)}, which prediction needs. Export "
-                "a run's checkpoint with tools/compress.py export."
+                "a run's checkpoint with cliqa compress export."
             )
         self.takes_pixels: bool = self.metadata.get("input") == PIXELS
         self.names: list[str] = self.metadata["names"]
@@ -105,7 +105,7 @@ def own_config(model: ExportedModel, dataset_root: str | None = None) -> Config:
     if "experiences_learnt" not in about:
         raise ArtifactError(
             f"{model.path}: exported from a pretraining, which has learnt no scores to evaluate. "
-            "tools/predict.py scores images with it."
+            "cliqa predict scores images with it."
         )
     defaults = {"model": {}, "cl_strategy": {}, "evaluation": {}, "seed": 0}
     scenario = run_scenario(about, model.path, dataset_root)

@@ -165,7 +165,7 @@ def check_starts(runs: Iterable[PlannedRun]) -> None:
         if path is not None and not path.is_file():
             raise CheckpointError(
                 f"{run.file}: load_from: {path} is missing. Train it first (python "
-                "train_config.py CONFIG), or give its pretraining's config, which is then run for "
+                "cliqa train CONFIG), or give its pretraining's config, which is then run for "
                 "every seed: --pretraining config/qualiclip_demo.py"
             )
         if path is not None:

@@ -21,7 +21,7 @@ from cliqa.evaluation.records.study import LabelStudy, Study, build_label_study,
 from cliqa.evaluation.records.study_deployed import add_deployed, read_deployments
 from cliqa.evaluation.records.study_tables import label_table, study_report
 from cliqa.evaluation.records.table_styles import SUFFIXES, Style
-from cliqa.studies.backends.commands import Backend, Command
+from cliqa.studies.backends.commands import Backend, Command, Program
 from cliqa.studies.backends.local import Local
 from cliqa.studies.bracket import Bracket
 from cliqa.studies.plan import Plan, plan_study
@@ -50,7 +50,7 @@ class Failure:
 
 def run_study(
     plan: Plan,
-    script: Path,
+    program: Program,
     backend: Backend | None = None,
     *,
     device: str = "auto",
@@ -60,7 +60,7 @@ def run_study(
 
     Args:
         plan: The runs.
-        script: ``train_config.py``.
+        program: What trains: `TRAIN`.
         backend: Where they run; by default here, one after the other.
         device: Where they train.
         allow_changed_data: Keep and resume runs although their data have changed; the plan's notes
@@ -80,26 +80,25 @@ def run_study(
     check_starts(run for run in plan.runs if run not in finished)
     plan.notes[:] = check_study_data(finished, allow_changed_data)
     for run in {run.file: run for run in plan.runs if run not in finished}.values():
-        check_data(run.config)
-    # a mistake leaves no folder behind
+        check_data(run.config)  # a mistake leaves no folder behind
     backend = backend or Local()
     with only_one(plan.out, "study"):
         waiting = [run for run in plan.runs if not run.is_finished()]
         needed = [run.before for run in waiting if run.before is not None]
         first = [run for run in plan.first if run in needed and not run.is_finished()]
         more = ("--device", device, *([OPTION] if allow_changed_data else []))
-        failures = _run(first, script, backend, more, "pretrainings") if first else []
+        failures = _run(first, program, backend, more, "pretrainings") if first else []
         failed = [failure.run for failure in failures]
         ready = [run for run in waiting if run.before not in failed]
         kept = len(plan.runs) - len(waiting)
         if kept:
             logger.info("%d of %d runs have finished before and are kept", kept, len(plan.runs))
-        return failures + _run(ready, script, backend, more, "runs", kept)
+        return failures + _run(ready, program, backend, more, "runs", kept)
 
 
 def _run(
     waiting: Sequence[PlannedRun],
-    script: Path,
+    program: Program,
     backend: Backend,
     more: Sequence[str],
     what: str,
@@ -122,14 +121,15 @@ def _run(
             logger.info("%s", message)
             bar.update()
 
-        backend.run([command_of(run, script, more) for run in waiting], on_end)
+        backend.run([command_of(run, program, more) for run in waiting], on_end)
     return failures
 
 
-def command_of(run: PlannedRun, script: Path, more: Sequence[str]) -> Command:
+def command_of(run: PlannedRun, program: Program, more: Sequence[str]) -> Command:
     """Return how a run is started or resumed, with more arguments."""
-    arguments = [sys.executable, str(script), str(run.file), "--seed", str(run.replicate.seed)]
-    arguments += ["--work-dir", str(run.folder), "--resume", "auto", *more]
+    arguments = [sys.executable, *map(str, program), str(run.file)]
+    arguments += ["--seed", str(run.replicate.seed), "--work-dir", str(run.folder)]
+    arguments += ["--resume", "auto", *more]
     if is_trusting():
         arguments += ["--trust"]
     if run.options:

@@ -11,7 +11,7 @@ from cliqa.deploy.libraries import library
 from cliqa.engine.streams import build_benchmark
 from cliqa.engine.work_dir.holding import only_one
 from cliqa.engine.work_dir.same_run import OPTION
-from cliqa.studies.backends.commands import Backend
+from cliqa.studies.backends.commands import Backend, Program
 from cliqa.studies.backends.local import Local
 from cliqa.studies.planned_run import PlannedRun, check_starts, check_study_data
 from cliqa.studies.study import command_of, reason_of
@@ -23,7 +23,7 @@ from cliqa.utils.errors import ConfigError
 
 def tune(
     tuning: Tuning,
-    script: Path,
+    program: Program,
     measure: Measure,
     backend: Backend | None = None,
     *,
@@ -34,7 +34,7 @@ def tune(
 
     Args:
         tuning: What to do.
-        script: ``train_config.py``.
+        program: What trains: `TRAIN`.
         measure: Measures a run that has learnt so many experiences on their validation data.
         backend: Where the runs are started; by default here, so many at a time as the tuning says.
         device: Where they train.
@@ -63,7 +63,7 @@ def tune(
 
     def train(runs: Sequence[PlannedRun], experience: int) -> dict[Path, str]:
         until = [*more, "--stop-after", str(experience)]
-        return _train(runs, script=script, backend=where, more=until)
+        return _train(runs, program=program, backend=where, more=until)
 
     with only_one(tuning.out, "tuning"):
         run_tuning(tuning, trials, train, measure, partial(save_trials, tuning))
@@ -94,7 +94,7 @@ def check_validation(tuning: Tuning) -> None:
 
 
 def _train(
-    runs: Sequence[PlannedRun], *, script: Path, backend: Backend, more: Sequence[str]
+    runs: Sequence[PlannedRun], *, program: Program, backend: Backend, more: Sequence[str]
 ) -> dict[Path, str]:
     """Train runs as processes, and return by their folder why some failed."""
     failed: dict[Path, str] = {}
@@ -103,5 +103,5 @@ def _train(
         if status:
             failed[runs[place].folder] = reason_of(runs[place].log, status)
 
-    backend.run([command_of(run, script, more) for run in runs], on_end)
+    backend.run([command_of(run, program, more) for run in runs], on_end)
     return failed

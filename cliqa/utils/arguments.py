@@ -9,6 +9,7 @@ from typing import Any
 
 from cliqa.utils.device import check_workers
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import config_path
 
 
 def seed(text: str) -> int:
@@ -37,7 +38,10 @@ def _workers(text: str) -> int:
 
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "config": {"help": "config file, e.g. config/demo.py"},
+    "config": {
+        "type": config_path,
+        "help": "config file, e.g. config/demo.py, or cliqa::demo.py of those that are shipped",
+    },
     "--cfg-options": {
         "nargs": "+",
         "action": "extend",

@@ -187,7 +187,7 @@ def check_compiler(kind: str, option: str) -> None:
         raise ConfigError(
             f"{option}: there is no C++ compiler ({compiler}) on this machine. Install one (apt "
             f"install g++), or leave {option} out: an exported file needs none "
-            "(tools/compress.py export)."
+            "(cliqa compress export)."
         )
 
 

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import cliqa
 from cliqa.utils.console import CLOSED, ClosedOutput
 from cliqa.utils.errors import ConfigError, either, machine_trouble
 
@@ -29,6 +30,26 @@ def free_space(folder: Path) -> int:
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+def shipped_configs() -> Path:
+    """Return the folder of the configs that come with the package.
+
+    An installed package holds them where OpenMMLab's packages do, a checkout beside the package.
+    """
+    package = Path(cliqa.__file__).resolve().parent
+    installed = package / ".mim" / "configs"
+    return installed if installed.is_dir() else package.parent / "config"
+
+
+def config_path(path: str) -> str:
+    """Return the path of a config that a user names; ``cliqa::demo.py`` comes with the package.
+
+    >>> config_path("config/demo.py")
+    'config/demo.py'
+    """
+    package, shipped, name = path.partition("::")
+    return str(shipped_configs() / name) if shipped and package == "cliqa" else path
 
 
 def home_path(path: str | os.PathLike[str]) -> Path:

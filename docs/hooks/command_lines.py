@@ -9,21 +9,7 @@ from unittest import mock
 
 from docstrings import table
 
-TOOLS = (
-    *("train_config", "test_config", "tools.predict", "tools.evaluate", "tools.visualize"),
-    *("tools.run_seeds", "tools.tune", "tools.compress", "tools.profile_model", "tools.share"),
-    "tools.print_config",
-    *(
-        "tools.iqa_dataset",
-        "tools.clear_dataset",
-        "tools.make_demo_data",
-        "tools.make_fashion_data",
-    ),
-    *("tools.compare_pretraining", "tools.zero_shot", "tools.retrieve"),
-    *("tools.ridge", "tools.select_images"),
-    *("tools.from_mmpretrain", "tools.browse_data", "tools.vis_schedule"),
-)
-"""The scripts of the page about command lines, in its order."""
+from cliqa.commands.main import COMMANDS, DATA
 
 
 class _FoundError(Exception):
@@ -34,9 +20,9 @@ class _FoundError(Exception):
         self.parser = parser
 
 
-def parser_of(tool: str) -> argparse.ArgumentParser:
-    """Return the parser of a tool's command line."""
-    module = importlib.import_module(importlib.import_module(tool).main.__module__)
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """Return the parser of a command line, by the name of its module below `cliqa.commands`."""
+    module = importlib.import_module(f"cliqa.commands.{name}")
 
     def stop(self: argparse.ArgumentParser, *_: object, **__: object) -> None:
         raise _FoundError(self)
@@ -46,20 +32,38 @@ def parser_of(tool: str) -> argparse.ArgumentParser:
             module.parse_args([])
         except _FoundError as found:
             return found.parser
-    raise RuntimeError(f"{tool} has no parse_args that parses a command line")
+    raise RuntimeError(f"{name} has no parse_args that parses a command line")
 
 
 def cli_page() -> str:
     """Return the page of all command lines."""
     parts = [
         "# Command lines",
-        "Every tool answers `--help`, ends with status 0 where all went well, with 2 after a "
+        "Every command is a script in the checkout, and a word after `cliqa` wherever the package "
+        "is installed: `python tools/predict.py` and `cliqa predict` are the same. It answers "
+        "`--help`, ends with status 0 where all went well, with 2 after a "
         "mistake, which is told in a line, and with 130 or 143 after Ctrl-C or SIGTERM.",
     ]
-    for tool in TOOLS:
-        script = f"{tool.replace('.', '/')}.py"
-        parts += [f"## {script}", *_commands(parser_of(tool), f"python {script}")]
+    for command, (module, _) in commands():
+        script = script_of(module)
+        parts += [f"## {script}", f"`cliqa {command}`"]
+        parts += _commands(parser_of(module), f"python {script}")
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def commands() -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the words after ``cliqa``, and the modules with their descriptions."""
+    for name, entry in COMMANDS.items():
+        if name == "data":
+            yield from ((f"data {below}", found) for below, found in DATA.items())
+        else:
+            yield name, entry
+
+
+def script_of(module: str) -> str:
+    """Return the script that starts a module below `cliqa.commands`."""
+    name = module.rpartition(".")[2]
+    return f"{name}_config.py" if name in ("train", "test") else f"tools/{name}.py"
 
 
 def _commands(parser: argparse.ArgumentParser, prog: str) -> Iterator[str]:

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import cliqa
+from cliqa.commands.models.compress import main as compress
 from cliqa.utils.errors import ConfigError, DatasetError
-from tools.compress import main as compress
 
 
 def test_files_folders_and_images_in_memory_get_the_same_scores(

@@ -58,7 +58,7 @@ def test_a_split_that_the_file_gives_is_not_redrawn(own: Own) -> None:
     [
         (
             (10, None, None),
-            r"splits=10: a run is of one of them\. Run all with tools/run_seeds\.py",
+            r"splits=10: a run is of one of them\. Run all with cliqa study",
         ),
         ((None, 5, None), r"scenario\.folds=5: a run is of one of them"),
         ((0, None, None), r"scenario\.splits: expected a whole number of at least 1, got 0"),

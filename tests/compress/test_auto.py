@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+from cliqa.commands.runs.train import main
 from cliqa.compress import auto as module
 from cliqa.compress.auto import search_deployments
 from cliqa.compress.deployments import Deployments, can_be_made, mean_quality
@@ -31,7 +32,6 @@ from cliqa.models.fake_quantization import remove_rounding
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import ArtifactError, ConfigError, ModelError
 from cliqa.utils.locks import folder_lock
-from train_config import main
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")

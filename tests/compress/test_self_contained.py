@@ -14,15 +14,15 @@ import torch
 from PIL import Image
 
 import cliqa
+from cliqa.commands.models.compress import main as compress
+from cliqa.commands.models.predict import main as predict
+from cliqa.commands.runs.evaluate import main as evaluate
 from cliqa.compress.quantize import quantize_model
 from cliqa.compress.self_contained import SIZES, SelfContained, export_self_contained
 from cliqa.deploy.onnx.file import read_metadata
 from cliqa.inference.predict import Predictor
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import ConfigError
-from tools.compress import main as compress
-from tools.evaluate import main as evaluate
-from tools.predict import main as predict
 
 pytest.importorskip("onnxscript")
 runtime = pytest.importorskip("onnxruntime")

@@ -193,5 +193,5 @@ def test_a_whole_config_of_mmpretrain_is_to_be_converted(tmp_path: Path) -> None
     with pytest.raises(ConfigError) as caught:
         load_config(path)
     whole, own = sorted(str(caught.value).split("\n"), key=lambda line: "line 2" in line)
-    assert "from_mmpretrain.py mmpretrain::resnet/resnet18_8xb16_cifar10.py --out" in whole
+    assert "cliqa from-mmpretrain mmpretrain::resnet/resnet18_8xb16_cifar10.py --out" in whole
     assert "mine.py, line 2: env_cfg: is a key of mmengine" in own

@@ -20,7 +20,11 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import cliqa
-from tools.clear_dataset import create_dataset, get_fewshot_indices, get_pretrained_features
+from tools.clear_dataset import (
+    create_dataset,
+    get_fewshot_indices,
+    get_pretrained_features,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "reference" / "earlier_interface.md").read_text(encoding="utf-8")

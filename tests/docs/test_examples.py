@@ -28,6 +28,7 @@ from torch.distributed.run import get_args_parser
 
 import cliqa
 import cliqa.registry as registries
+from cliqa.commands.main import COMMANDS, DATA
 from cliqa.config.components import quick_check
 from cliqa.config.inheritance import base_path
 from cliqa.config.load import load_config
@@ -275,11 +276,17 @@ def load_with(config: str, options: tuple[str, ...]) -> None:
         quick_check(load_config(ROOT / config, options))
 
 
-def check_tool(script: str, words: list[str], written: set[str]) -> None:
-    """Check a command of one of our scripts."""
-    assert (ROOT / script).is_file(), script
-    started = importlib.import_module(script.removesuffix(".py").replace("/", ".")).main
-    args = importlib.import_module(started.__module__).parse_args(words)
+def check_script(script: str, words: list[str], written: set[str]) -> None:
+    """Check a command of one of our scripts, which start a command of the package."""
+    text = (ROOT / script).read_text(encoding="utf-8")
+    found = re.search(r"^from cliqa\.commands\.([\w.]+) import main$", text, re.M)
+    name = f"cliqa.commands.{found[1]}" if found else script.removesuffix(".py").replace("/", ".")
+    check_arguments(name, words, written)
+
+
+def check_arguments(module: str, words: list[str], written: set[str]) -> None:
+    """Check the arguments of a command line that a module parses."""
+    args = importlib.import_module(module).parse_args(words)
     given = getattr(args, "config", None) or getattr(args, "configs", None) or []
     for config in [given] if isinstance(given, str) else given:
         if config not in PLACEHOLDERS and config not in written:
@@ -289,10 +296,13 @@ def check_tool(script: str, words: list[str], written: set[str]) -> None:
 def check_command(words: list[str], written: set[str]) -> None:
     """Check one command of a page."""
     if words[0] == "python" and words[1] != "-m":
-        check_tool(words[1], words[2:], written)
+        check_script(words[1], words[2:], written)
+    elif words[0] == "cliqa":
+        table, rest = (DATA, words[2:]) if words[1] == "data" else (COMMANDS, words[1:])
+        check_arguments(f"cliqa.commands.{table[rest[0]][0]}", rest[1:], written)
     elif words[0] == "torchrun":
         given = get_args_parser().parse_args(words[1:])
-        check_tool(given.training_script, given.training_script_args, written)
+        check_script(given.training_script, given.training_script_args, written)
     elif words[0] == "make":
         assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
     elif words[:2] == ["pip", "install"]:

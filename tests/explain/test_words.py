@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from cliqa.commands.runs.visualize import main
 from cliqa.explain.words import MOST_WORDS, WordLooks, draw_words, explain_words
 from cliqa.inference.predict import Predictor
 from cliqa.utils.errors import ArtifactError, ModelError
-from tools.visualize import main
 
 
 @pytest.fixture

@@ -23,35 +23,65 @@ RUN, IMAGE, OUT = "RUN", "IMAGE", "OUT"
 """Places of a command line: a finished run, an image, a folder for what is written."""
 
 COMMANDS: dict[str, tuple[str, list[str]]] = {
-    "predict": ("tools.predict", [RUN, IMAGE, "--out", f"{OUT}/s.csv", "--batch-size", "2"]),
-    "predict crops": ("tools.predict", [RUN, IMAGE, "--crops", "grid:2x2", "--crop-size", "12"]),
-    "predict scale": ("tools.predict", [RUN, IMAGE, "--scale", "1", "5", "--num-workers", "0"]),
-    "predict set": ("tools.predict", [RUN, IMAGE, "--dataset", "a", "--resize", "16"]),
-    "evaluate": ("tools.evaluate", [RUN, "--datasets", "a", "--out", f"{OUT}/e.json"]),
-    "evaluate split": ("tools.evaluate", [RUN, "--split", "val", "--table", f"{OUT}/t.md"]),
-    "print_config": ("tools.print_config", [f"{RUN}/config.py", "--cfg-options", "seed=1"]),
-    "check config": ("tools.print_config", [f"{RUN}/config.py", "--check"]),
+    "predict": (
+        "cliqa.commands.models.predict",
+        [RUN, IMAGE, "--out", f"{OUT}/s.csv", "--batch-size", "2"],
+    ),
+    "predict crops": (
+        "cliqa.commands.models.predict",
+        [RUN, IMAGE, "--crops", "grid:2x2", "--crop-size", "12"],
+    ),
+    "predict scale": (
+        "cliqa.commands.models.predict",
+        [RUN, IMAGE, "--scale", "1", "5", "--num-workers", "0"],
+    ),
+    "predict set": (
+        "cliqa.commands.models.predict",
+        [RUN, IMAGE, "--dataset", "a", "--resize", "16"],
+    ),
+    "evaluate": (
+        "cliqa.commands.runs.evaluate",
+        [RUN, "--datasets", "a", "--out", f"{OUT}/e.json"],
+    ),
+    "evaluate split": (
+        "cliqa.commands.runs.evaluate",
+        [RUN, "--split", "val", "--table", f"{OUT}/t.md"],
+    ),
+    "print_config": (
+        "cliqa.commands.runs.print_config",
+        [f"{RUN}/config.py", "--cfg-options", "seed=1"],
+    ),
+    "check config": ("cliqa.commands.runs.print_config", [f"{RUN}/config.py", "--check"]),
     "test_config": ("test_config", [f"{RUN}/config.py", RUN, "--out", f"{OUT}/r.json"]),
     "train_config": (
         "train_config",
         [f"{RUN}/config.py", "--work-dir", f"{OUT}/w", "--seed", "1", "--resume", f"{RUN}"],
     ),
     "visualize": (
-        "tools.visualize",
+        "cliqa.commands.runs.visualize",
         [RUN, "--mode", "training", "--out", f"{OUT}/f", "--dpi", "40"],
     ),
     "profile": (
-        "tools.profile_model",
+        "cliqa.commands.models.profile_model",
         [RUN, "--repeats", "1", "--warmup", "0", "--batch-sizes", "1", "--sizes", "16"],
     ),
     "demo data": (
-        "tools.make_demo_data",
+        "cliqa.commands.data.make_demo_data",
         ["--out", f"{OUT}/d", "--train", "5", "--val", "2", "--test", "3", "--size", "32"],
     ),
-    "export": ("tools.compress", ["export", RUN, "--out", f"{OUT}/m.onnx", "--size", "16", "16"]),
-    "few-shot": ("tools.clear_dataset", ["fewshot", f"{OUT}/none", "--shot", "1"]),
-    "tuning": ("tools.tune", [f"{OUT}/none.py", "--search", "a.b=int(1, 2)", "--out", f"{OUT}/t"]),
-    "study": ("tools.run_seeds", [f"{OUT}/none.py", "--seeds", "0", "--out", f"{OUT}/s"]),
+    "export": (
+        "cliqa.commands.models.compress",
+        ["export", RUN, "--out", f"{OUT}/m.onnx", "--size", "16", "16"],
+    ),
+    "few-shot": ("cliqa.commands.data.clear_dataset", ["fewshot", f"{OUT}/none", "--shot", "1"]),
+    "tuning": (
+        "cliqa.commands.studies.tune",
+        [f"{OUT}/none.py", "--search", "a.b=int(1, 2)", "--out", f"{OUT}/t"],
+    ),
+    "study": (
+        "cliqa.commands.studies.run_seeds",
+        [f"{OUT}/none.py", "--seeds", "0", "--out", f"{OUT}/s"],
+    ),
 }
 JUNK = st.one_of(
     st.sampled_from(

@@ -56,7 +56,7 @@ def test_a_config_of_mmpretrain_is_converted(folder: Path) -> None:
     name = "mmpretrain::resnet/resnet18_8xb16_cifar10.py"
     found = shell(folder, "tools/from_mmpretrain.py", name, "--out", "config/cifar.py")
     assert found.returncode == 0, found.stderr
-    assert "next: python train_config.py config/cifar.py" in found.stdout
+    assert "next: cliqa train config/cifar.py" in found.stdout
     assert "paramwise" not in (folder / "config" / "cifar.py").read_text()
 
 

@@ -147,13 +147,13 @@ def test_the_encoder_is_looked_for_before_anything_is_trained(tmp_path: Path) ->
         (tmp_path / base).symlink_to(CONFIGS / base)
     plan = plan_study([file], [0], tmp_path / "out", bracket=ALONE, options=options)
     with pytest.raises(CheckpointError, match=r"encoder\.pth is missing\. Train it first.*--pretr"):
-        run_study(plan, script)
+        run_study(plan, [script])
     assert not (tmp_path / "out").exists()
     (tmp_path / "encoder.pth").write_bytes(b"damaged")
     with pytest.raises(CheckpointError, match=r"encoder\.pth"):
-        run_study(plan, script)
+        run_study(plan, [script])
     save_checkpoint(tmp_path / "encoder.pth", {"state_dict": {"w": torch.zeros(1)}})
-    (failure,) = run_study(plan, script)
+    (failure,) = run_study(plan, [script])
     assert failure.reason == "started"
 
 
@@ -161,5 +161,5 @@ def test_runs_whose_pretraining_failed_are_not_started(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text("import sys; sys.exit(f'error: {sys.argv[1]} fails')")
     plan = plan_study([PLAIN, TUNED], [0], tmp_path / "out", bracket=ALONE, pretraining=STAGE)
-    failures = run_study(plan, script)
+    failures = run_study(plan, [script])
     assert [failure.run.name for failure in failures] == ["qualiclip_demo", "demo"]

@@ -90,9 +90,9 @@ def test_a_study_over_other_labels_is_refused_or_says_so(
     with pytest.raises(
         CheckpointError, match=r"seed_0: x, seed 0: its data have changed: a: 1 of 40 "
     ):
-        run_study(plan, script)
+        run_study(plan, [script])
     assert not (tmp_path / "arguments").exists()
-    (failure,) = run_study(plan, script, allow_changed_data=True)
+    (failure,) = run_study(plan, [script], allow_changed_data=True)
     assert failure.reason == "not trained here"
     assert "--allow-changed-data" in (tmp_path / "arguments").read_text()
     study, files = write_study(plan)

@@ -82,7 +82,7 @@ def started(tmp_path: Path) -> list[str]:
 
 
 def test_all_runs_and_the_table_of_them(plan: Plan, script: Path, tmp_path: Path) -> None:
-    assert run_study(plan, script, Local(3), device="cpu") == []
+    assert run_study(plan, [script], Local(3), device="cpu") == []
     assert started(tmp_path) == [
         f"{name} {seed} cpu auto" for name in ("x_joint", "x_l2", "x_naive") for seed in (0, 1)
     ]
@@ -95,14 +95,14 @@ def test_all_runs_and_the_table_of_them(plan: Plan, script: Path, tmp_path: Path
     assert "| x_l2 | 2 | 0.505 ±0.064 | 0.50 ±0.00 |" in " ".join(files[1].read_text().split())
     assert files[2].read_text().startswith("config,runs,msrcc,msrcc_low,msrcc_high,gap_closed,")
     assert files[3].stat().st_size > 1000
-    assert run_study(plan, script, device="cpu") == []  # all are kept
+    assert run_study(plan, [script], device="cpu") == []  # all are kept
     assert started(tmp_path) == []
 
 
 def test_failures_stop_nobody_else(plan: Plan, script: Path, tmp_path: Path) -> None:
     for mistake in ("bad_x_l2_0", "crash_x_l2_1", "kill_x_joint_1"):
         (tmp_path / mistake).touch()
-    failures = run_study(plan, script, Local(2))
+    failures = run_study(plan, [script], Local(2))
     assert sorted(map(str, failures)) == [
         f"x_joint, seed 1: killed by SIGKILL (see {tmp_path}/out/x_joint/seed_1.log)",
         f"x_l2, seed 0: the data are bad (see {tmp_path}/out/x_l2/seed_0.log)",
@@ -118,7 +118,7 @@ def test_failures_stop_nobody_else(plan: Plan, script: Path, tmp_path: Path) -> 
     assert "x_l2: not finished: seed 0, seed 1" in study["notes"]
     started(tmp_path)
     (tmp_path / "bad_x_l2_0").unlink()
-    assert len(run_study(plan, script, Local(2))) == 2
+    assert len(run_study(plan, [script], Local(2))) == 2
     assert len(started(tmp_path)) == 3  # what had finished is kept
 
 
@@ -133,11 +133,11 @@ def test_a_study_that_is_stopped_resumes(plan: Plan, script: Path, tmp_path: Pat
     thread = threading.Thread(target=stop)
     thread.start()
     with pytest.raises(Interrupted):
-        run_study(plan, script)
+        run_study(plan, [script])
     thread.join()
     assert started(tmp_path) == ["x_l2 0 auto auto"]
     (tmp_path / "slow").unlink()
-    assert run_study(plan, script, Local(3)) == []
+    assert run_study(plan, [script], Local(3)) == []
     assert len(started(tmp_path)) == 6
     with folder_lock(plan.out) as free:
         assert free
@@ -145,23 +145,23 @@ def test_a_study_that_is_stopped_resumes(plan: Plan, script: Path, tmp_path: Pat
 
 def test_mistakes_before_anything_runs(plan: Plan, script: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--jobs 0: must be at least 1"):
-        run_study(plan, script, Local(0))
+        run_study(plan, [script], Local(0))
     with pytest.raises(EvaluationError, match="no run of the study has finished"):
         write_study(plan)
     plan.out.mkdir()
     with folder_lock(plan.out), pytest.raises(ArtifactError, match="another study is running"):
-        run_study(plan, script)
+        run_study(plan, [script])
     run = plan.runs[-1]
     dump_config({**run.config, "seed": 7}, run.folder / "config.py")
     with pytest.raises(ConfigError, match=r"holds a run of another config.*: seed"):
-        run_study(plan, script)
+        run_study(plan, [script])
     assert started(tmp_path) == []
 
 
 def test_a_run_that_says_nothing(plan: Plan, tmp_path: Path) -> None:
     script = tmp_path / "silent.py"
     script.write_text("import sys; sys.exit(5)")
-    failures = run_study(plan, script, Local(3))
+    failures = run_study(plan, [script], Local(3))
     assert {failure.reason for failure in failures} == {"exit status 5"}
     script.write_text("")  # a run that ends well and leaves nothing has failed too
-    assert {failure.reason for failure in run_study(plan, script, Local(3))} == {"exit status 0"}
+    assert {failure.reason for failure in run_study(plan, [script], Local(3))} == {"exit status 0"}

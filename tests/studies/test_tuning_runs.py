@@ -16,6 +16,7 @@ from cliqa.config.load import dump_config
 from cliqa.engine.streams import build_benchmark
 from cliqa.engine.train import train
 from cliqa.studies import tuning_runs
+from cliqa.studies.backends.commands import TRAIN
 from cliqa.studies.planned_run import PlannedRun
 from cliqa.studies.search_space import read_space
 from cliqa.studies.tuning import Tuning, run_tuning
@@ -116,5 +117,5 @@ def test_without_optuna_nothing_is_begun(tuning: Tuning, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(tuning_runs, "library", missing)
     with pytest.raises(ConfigError, match=r'optuna cannot be imported.*"\.\[tune\]"'):
-        tune(tuning, Path("train_config.py"), lambda *_: {})
+        tune(tuning, TRAIN, lambda *_: {})
     assert not tuning.out.exists()

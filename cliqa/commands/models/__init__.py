@@ -1,5 +1,4 @@
-"""Commands for trained models.
+"""Commands about a trained model: predict, compress, profile, retrieve, share, serve, show.
 
-Predicting, exporting, sharing.
-Training and studies have rooms of their own.
+Not here: what trains it (`runs`), and how a model scores images (`cliqa.inference`).
 """

@@ -82,7 +82,7 @@ HOOKS: dict[str, Translate] = {
         }
     ),
     "LoggerHook": _says("loggers=[dict(type='TextLogger'), ...] write every epoch"),
-    "VisualizationHook": _says("loggers and tools/browse_data.py show what mmengine's hook does"),
+    "VisualizationHook": _says("loggers and cliqa data browse show what mmengine's hook does"),
     "DistSamplerSeedHook": _nothing,
     "IterTimerHook": _nothing,
     "ParamSchedulerHook": _nothing,

@@ -48,7 +48,7 @@ def file_path(folder: Path, name: str) -> Path:
 
 def otherwise(root: Path) -> str:
     """Return what to do without a network."""
-    return f"write generated data with: python tools/make_fashion_data.py --out {root}"
+    return f"write generated data with: cliqa data fashion --out {root}"
 
 
 def _missing(folder: Path) -> list[str]:

@@ -14,12 +14,12 @@ COPY_AGAIN = "Copy or download the data set again."
 
 
 def written_by(command: str, root: Path, options: str = "") -> str:
-    """Return the advice to write a file with a command of ``tools/clear_dataset.py``.
+    """Return the advice to write a file with a command of ``cliqa data clear``.
 
     >>> written_by("prepare", Path("data/my clear"))
-    "Write it with: python tools/clear_dataset.py prepare 'data/my clear'"
+    "Write it with: cliqa data clear prepare 'data/my clear'"
     """
-    words = f"python tools/clear_dataset.py {command} {shlex.quote(str(root))} {options}"
+    words = f"cliqa data clear {command} {shlex.quote(str(root))} {options}"
     return f"Write it with: {words.rstrip()}"
 
 

@@ -101,7 +101,7 @@ def parse_metadata(properties: Mapping[str, str], path: str | Path) -> dict[str,
     if KEY not in properties:
         raise ArtifactError(
             f"{path}: an ONNX file that does not state which images it takes. Write it with "
-            "tools/compress.py export CHECKPOINT."
+            "cliqa compress export CHECKPOINT."
         )
     try:
         found = json.loads(properties[KEY])
@@ -204,7 +204,7 @@ class OnnxModel:
         except Exception as error:  # noqa: BLE001  its own errors have no common class
             raise ModelError(
                 f"{self.path}: fails on images of shape {tuple(images.shape)}: "
-                f"{first_line(error)}. Export the checkpoint again with tools/compress.py export."
+                f"{first_line(error)}. Export the checkpoint again with cliqa compress export."
             ) from error
         return found
 
@@ -229,6 +229,6 @@ def _existing(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_file():
         raise ArtifactError(
-            f"{path}: no such file. Write it with tools/compress.py export CHECKPOINT --out {path}."
+            f"{path}: no such file. Write it with cliqa compress export CHECKPOINT --out {path}."
         )
     return path

@@ -137,5 +137,5 @@ def damaged(path: str | Path, why: object) -> ArtifactError:
     """Return the error of a file that is no ONNX file."""
     return ArtifactError(
         f"{path}: damaged, or no ONNX file that can be run ({first_line(why)}). Export the "
-        "checkpoint again with tools/compress.py export."
+        "checkpoint again with cliqa compress export."
     )

@@ -217,7 +217,7 @@ def check_files(path: Path) -> None:
     if path.suffix not in _SUFFIXES:
         raise ArtifactError(
             f"{path}: its name must end in {' or '.join(_SUFFIXES)}. Write it with "
-            "tools/compress.py export."
+            "cliqa compress export."
         )
     needed = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
     for file in needed:

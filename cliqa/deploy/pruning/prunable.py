@@ -97,7 +97,7 @@ def check_prunable(model: nn.Module, example: Tensor) -> None:
             f"pruning: the {name} has LoRA adapters that have been trained, and the weights below "
             "them are frozen and could not recover. Prune before they are trained (ChannelPruning "
             "after=[0] with LoRA first='full'), or call cliqa.models.lora.adapters.merge(model) "
-            "first, and prune the plain network (tools/compress.py prune does both)."
+            "first, and prune the plain network (cliqa compress prune does both)."
         )
     for path, module in model.named_modules():
         if hasattr(module, "parametrizations"):

@@ -1,4 +1,4 @@
-"""What ``train_config.py`` does with a config that has a ``pretrain`` section."""
+"""What ``cliqa train`` does with a config that has a ``pretrain`` section."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def pretrain(
     if config.get("deploy") is not None:
         raise ConfigError(
             "deploy: a pretraining has no scores to compare by. Export its encoder with "
-            "tools/compress.py export, or set deploy in the config that fine-tunes it."
+            "cliqa compress export, or set deploy in the config that fine-tunes it."
         )
     saved, read_as = _state_to_resume(files, asked.resume, config)
     checkpoint = None if read_as is None else read_as.path

@@ -193,7 +193,7 @@ class WorkDir:
         write_json(
             self.run,
             {
-                "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+                "command": [*Path(sys.argv[0]).name.split(), *sys.argv[1:]],
                 "python": platform.python_version(),
                 "platform": platform.platform(),
                 "packages": {name: _version(name) for name in PACKAGES},

@@ -19,7 +19,7 @@ from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import CheckpointError
 
 EXPORTED = (".onnx", ".xml", ".bin")
-"""Endings of files that ``tools/compress.py`` writes."""
+"""Endings of files that ``cliqa compress`` writes."""
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -32,7 +32,7 @@ def find_checkpoint(path: str | Path) -> Path:
     if path.suffix in EXPORTED and path.is_file():
         raise CheckpointError(
             f"{path}: an exported model, which holds no checkpoint. Give the run's work_dir or one "
-            "of its checkpoints; test_config.py takes an exported model as --exported."
+            "of its checkpoints; cliqa test takes an exported model as --exported."
         )
     if holds_shared_model(path):
         return path / WEIGHTS
@@ -80,7 +80,7 @@ def as_run(state: dict[str, Any], path: Path) -> dict[str, Any]:
     """
     if "pretraining" in state:
         raise CheckpointError(
-            f"{path}: of a pretraining, which has learnt no scores to evaluate. `cliqa predict` "
+            f"{path}: of a pretraining, which has learnt no scores to evaluate. cliqa predict "
             "scores images with it, and load_from starts a model from its encoder.pth."
         )
     if not is_run(state):

@@ -68,7 +68,7 @@ class DataSetScores:
         if not self.rows:
             raise ArtifactError(
                 f"{self.where}: there are no predictions of single images. Evaluate again with "
-                "python test_config.py, which writes them."
+                "cliqa test, which writes them."
             )
         columns = [self._numbers(names) for names in (PREDICTION, TARGET)]
         images = np.array([str(row.get("image", index)) for index, row in enumerate(self.rows)])
@@ -101,7 +101,7 @@ def load_evaluation(path: str | Path) -> dict[str, DataSetScores]:
     Raises:
         ArtifactError: The file is missing, is no JSON, or has another form.
     """
-    advice = "python test_config.py CONFIG writes it into the run's work_dir."
+    advice = "cliqa test CONFIG writes it into the run's work_dir."
     path, content = read_artifact(path, FILE_NAME, advice)
     datasets = content.get("datasets") if isinstance(content, dict) else None
     if not isinstance(datasets, dict) or not datasets:

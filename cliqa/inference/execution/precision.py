@@ -79,7 +79,7 @@ class Execution:
         if self.precision not in ("float32", "auto"):
             raise ConfigError(
                 f"--precision {self.precision}: {name} has the precision it was exported in. "
-                "Export the run once more: tools/compress.py export RUN --precision fp16 (or bf16 "
+                "Export the run once more: cliqa compress export RUN --precision fp16 (or bf16 "
                 "with --backend openvino)."
             )
 

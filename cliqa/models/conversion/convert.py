@@ -264,5 +264,5 @@ def as_text(conversion: Conversion, source: str, out: str) -> str:
         "test_pipeline": scenario.pop("eval_transform"),
     }
     text = format_config({**pipelines, **config, "scenario": scenario})
-    opening = f'"""Converted from {source}.\n\npython train_config.py {out}\n\nLeft out or changed:'
+    opening = f'"""Converted from {source}.\n\ncliqa train {out}\n\nLeft out or changed:'
     return f'{opening}{lost}\n"""\n\n{text}'

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+import cliqa
 
 RESUME = "the same command continues where it was stopped"
 
@@ -18,6 +21,12 @@ POLL = 0.1
 
 GRACE = 60.0
 """Seconds that a run which was asked to stop may take to write what it holds."""
+
+Program: TypeAlias = "Sequence[str | Path]"
+"""What Python runs: a script, or ``-m`` and a module, with its first arguments."""
+
+TRAIN: Program = ("-m", "cliqa", "train")
+"""Trains a config, wherever the package is installed."""
 
 OnEnd = Callable[[int, int], None]
 """Takes the number of a command that has ended, and its exit status."""
@@ -59,6 +68,19 @@ class Backend(Protocol):
         Raises:
             Interrupted: SIGINT or SIGTERM came; all that ran have ended.
         """
+
+
+def with_package(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables of a process that finds the package, also in a checkout without an install.
+
+    An installed package is found anyway: its folder with everybody's packages must not come before
+    Python's own library.
+    """
+    root = Path(cliqa.__file__).resolve().parents[1]
+    if not (root / "pyproject.toml").is_file():
+        return dict(variables)
+    paths = filter(None, (str(root), variables.get("PYTHONPATH")))
+    return {**variables, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 @contextlib.contextmanager

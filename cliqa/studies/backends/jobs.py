@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cliqa.studies.backends.commands import Command
+from cliqa.studies.backends.commands import Command, with_package
 from cliqa.utils.io import write_text
 
 TOKEN = ".driver"
@@ -103,7 +103,7 @@ def read_token(path: Path) -> str:
 
 def carried(cpus: int) -> dict[str, str]:
     """Return the variables of a run: some of this process's, and its number of threads."""
-    own = {name: value for name, value in os.environ.items() if name.startswith(CARRIED)}
+    own = with_package({n: value for n, value in os.environ.items() if n.startswith(CARRIED)})
     return {"OMP_NUM_THREADS": str(cpus), **own}
 
 

@@ -16,6 +16,7 @@ from cliqa.studies.backends.commands import (
     Command,
     OnEnd,
     noted_signals,
+    with_package,
 )
 from cliqa.utils.arguments import check_at_least
 from cliqa.utils.processes.group import single
@@ -54,7 +55,7 @@ class Local:
         check_at_least(1, "--jobs", jobs)
         self.parallel = jobs
         threads = {"OMP_NUM_THREADS": str(max(1, cores() // jobs))}
-        self._variables = {**threads, **single(os.environ), **(environment or {})}
+        self._variables = with_package({**threads, **single(os.environ), **(environment or {})})
 
     def run(self, commands: Sequence[Command], on_end: OnEnd) -> None:
         """See `Backend.run`."""

@@ -51,7 +51,7 @@ WORDS = {("ewc", "ewc_lambda"): "strength"}
 class ContinualLearningFramework:
     """A model that learns one task after another in your own training loop.
 
-    If a config is enough, prefer ``train_config.py``: it evaluates, resumes and has more methods.
+    If a config is enough, prefer ``cliqa train``: it evaluates, resumes and has more methods.
 
     Args:
         model: The model, whose forward gives a tensor (B,) or (B, K); it stays the caller's to

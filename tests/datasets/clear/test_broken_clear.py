@@ -64,7 +64,7 @@ def with_nan(features: torch.Tensor) -> torch.Tensor:
     return features
 
 
-PREPARE = r"Write it with: python tools/clear_dataset\.py prepare "
+PREPARE = r"Write it with: cliqa data clear prepare "
 OVERWRITE = r"features .* --name moco_b0 --overwrite"
 OLD: list[tuple[dict[str, Any], str, Damage, str]] = [
     (STREAM, "training_folder", remove, rf"bucket_indices\.json: missing\. {PREPARE}"),

@@ -18,7 +18,7 @@ def test_a_file_is_read_without_its_byte_order_mark(tmp_path: Path) -> None:
 
 def test_the_advice_can_be_pasted_into_a_shell() -> None:
     advice = written_by("fewshot", Path("my data"), "--shot 5")
-    assert advice.endswith("python tools/clear_dataset.py fewshot 'my data' --shot 5")
+    assert advice.endswith("cliqa data clear fewshot 'my data' --shot 5")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from cliqa.commands.runs.train import main
 from cliqa.compress.export import export_checkpoint
 from cliqa.config.load import dump_config
 from cliqa.datasets.unlabelled import UnlabelledFolder
@@ -33,7 +34,6 @@ from cliqa.pretraining.text_anchors import antipodal_anchors
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import CheckpointError, MachineError
 from cliqa.utils.locks import folder_lock
-from train_config import main
 
 MODEL: dict[str, Any] = {
     "type": "QualityModel",

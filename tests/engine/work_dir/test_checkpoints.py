@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from cliqa.commands.runs.train import main
 from cliqa.config.load import load_config
 from cliqa.engine.work_dir.checkpoints import (
     find_checkpoint,
@@ -22,7 +23,6 @@ from cliqa.inference.image_model import open_model
 from cliqa.models.weights.weights import load_weights
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import CheckpointError
-from train_config import main
 
 Config = dict[str, Any]
 

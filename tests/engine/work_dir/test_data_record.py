@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from cliqa.commands.runs.train import main
 from cliqa.compress.export import export_checkpoint
 from cliqa.compress.prune import prune_run
 from cliqa.config.load import dump_config
@@ -31,7 +32,6 @@ from cliqa.inference.evaluation_request import EvalRequest
 from cliqa.utils.checkpoint import load_checkpoint, save_checkpoint
 from cliqa.utils.cli import run_entry_point
 from cliqa.utils.errors import CheckpointError
-from train_config import main
 
 CPU = torch.device("cpu")
 

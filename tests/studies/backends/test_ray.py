@@ -20,7 +20,7 @@ import pytest
 
 from cliqa.config.load import dump_config
 from cliqa.engine.interrupts import Interrupted
-from cliqa.studies.backends.commands import Command
+from cliqa.studies.backends.commands import TRAIN, Command
 from cliqa.studies.backends.local import Local
 from cliqa.studies.backends.ray import Cluster, check_address, check_resources, connected
 from cliqa.studies.bracket import Bracket
@@ -105,7 +105,7 @@ def test_a_study_survives_the_loss_of_a_node_and_is_the_one_of_this_machine(
 ) -> None:
     pytest.importorskip("ray")
     caplog.set_level(logging.INFO)
-    assert run_study(plans["local"], ROOT / "train_config.py", Local(2), device="cpu") == []
+    assert run_study(plans["local"], TRAIN, Local(2), device="cpu") == []
     cluster = request.getfixturevalue("cluster")
     script = tmp_path / "hanging.py"
     script.write_text(HANGING)
@@ -125,7 +125,7 @@ def test_a_study_survives_the_loss_of_a_node_and_is_the_one_of_this_machine(
     thread = threading.Thread(target=lose)
     with connected(Cluster(cluster.address, gpus=0), plans["ray"].out) as backend:
         thread.start()
-        assert run_study(plans["ray"], script, backend, device="cpu") == []
+        assert run_study(plans["ray"], [script], backend, device="cpu") == []
     thread.join()
     (moved,) = lost
     told = [record.getMessage() for record in caplog.records]

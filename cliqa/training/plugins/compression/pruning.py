@@ -25,7 +25,7 @@ logger = get_logger(__name__)
 LORA = (
     "below trained adapters the layers are frozen and cannot recover. Prune while the whole "
     "network trains: ChannelPruning after=[0] with LoRA first='full'; or prune the finished run "
-    "(tools/compress.py prune), which merges the adapters first"
+    "(cliqa compress prune), which merges the adapters first"
 )
 """Why adapters come after pruning."""
 
