@@ -1,4 +1,4 @@
-"""Share a model: ``python tools/share.py work_dirs/demo owner/name --license cc-by-4.0``."""
+"""Share a model: ``cliqa share work_dirs/demo owner/name --license cc-by-4.0``."""
 
 from __future__ import annotations
 
