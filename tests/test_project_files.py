@@ -25,7 +25,18 @@ TARGETS = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="
 BUILT = ("dist", "build/site")
 """Paths that a workflow's own steps make."""
 
-TOOLS = {"python", "docker", "cliqa", "gh", "test", "sudo", "make", ".ci/versions"}
+TOOLS = {
+    "python",
+    "docker",
+    "cliqa",
+    "gh",
+    "test",
+    "sudo",
+    "make",
+    "rm",
+    ".ci/versions",
+    ".ci/torch",
+}
 """Programs that a step may start."""
 
 

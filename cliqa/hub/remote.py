@@ -42,11 +42,16 @@ def hub() -> HfApi:
     return api
 
 
-def check_access(repository: str) -> str:
-    """Return who is logged in, before long work whose result the Hub would refuse.
+def check_access(repository: str, private: bool = False) -> None:
+    """Refuse, before long work, a repository that the result could not be sent to.
+
+    Args:
+        repository: ``owner/name``; it need not exist.
+        private: Whether it has to be private.
 
     Raises:
-        HubError: Nobody is, the token is not valid, or the Hub cannot be reached.
+        HubError: Nobody is logged in, the token is not valid or somebody else's, the repository can
+            be seen by everybody where it should be private, or the Hub cannot be reached.
     """
     with explained(repository, "sending"):
         if library("huggingface_hub.constants", "hub").HF_HUB_OFFLINE:
@@ -56,7 +61,26 @@ def check_access(repository: str) -> str:
             )
         if not library("huggingface_hub", "hub").get_token():
             raise HubError(f"{repository}: nobody is logged in to the Hub. {LOG_IN}")
-        return str(hub().whoami()["name"])
+        api = hub()
+        who = api.whoami()
+        owners = {str(one["name"]) for one in (who, *who.get("orgs", ()))}
+        if repository.partition("/")[0] not in owners:
+            raise HubError(
+                f"{repository}: you are logged in as {who['name']}, who is not its owner. Choose "
+                f"one of {', '.join(sorted(owners))}, or another login. {LOG_IN}"
+            )
+        if private and api.repo_exists(repository):
+            _check_private(api, repository)
+
+
+def _check_private(api: HfApi, repository: str) -> None:
+    """Refuse a repository that everybody can see."""
+    if not api.repo_info(repository).private:
+        raise HubError(
+            f"{repository}: exists already, and everybody can see it. Nothing was sent. Make it "
+            f"private in its settings ({api.endpoint}/{repository}/settings), or choose another "
+            "name."
+        )
 
 
 def upload(folder: Path, repository: str, private: bool, message: str) -> tuple[str, str]:
@@ -78,11 +102,8 @@ def upload(folder: Path, repository: str, private: bool, message: str) -> tuple[
     api = hub()
     with explained(repository, "sending"):
         page = api.create_repo(repository, private=private, exist_ok=True)
-        if private and not api.repo_info(repository).private:
-            raise HubError(
-                f"{repository}: exists already, and everybody can see it. Nothing was sent. Make "
-                f"it private in its settings ({page}/settings), or choose another name."
-            )
+        if private:
+            _check_private(api, repository)
         commit: Any = api.upload_folder(
             repo_id=repository,
             folder_path=folder,

@@ -106,7 +106,7 @@ def share(
             reason = _write(Path(run), state, facts, new, export)
             files = _sizes(new)
         return Shared(repository, None, None, Path(folder), files, reason)
-    check_access(repository)
+    check_access(repository, private)
     with tempfile.TemporaryDirectory(prefix="cliqa-") as name:
         new = Path(name)
         reason = _write(Path(run), state, facts, new, export)

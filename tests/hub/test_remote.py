@@ -129,6 +129,8 @@ def test_nobody_is_logged_in(small_hub: SmallHub, monkeypatch: pytest.MonkeyPatc
 
 
 def test_another_owner_is_refused(small_hub: SmallHub, shared_folder: Path) -> None:
+    with pytest.raises(HubError, match=r"you/tiny: you are logged in as me, who is not its owner"):
+        check_access("you/tiny")
     with pytest.raises(HubError, match=r"you/tiny: the token may not do this \(403\)"):
         upload(shared_folder, "you/tiny", private=False, message="x")
 
@@ -136,7 +138,10 @@ def test_another_owner_is_refused(small_hub: SmallHub, shared_folder: Path) -> N
 def test_nothing_private_is_sent_where_everybody_reads(
     small_hub: SmallHub, shared_folder: Path
 ) -> None:
+    check_access("me/tiny", private=True)  # it does not exist yet
     small_hub.repositories["me/tiny"] = Repository(private=False)
+    with pytest.raises(HubError, match=r"everybody can see it\. Nothing was sent"):
+        check_access("me/tiny", private=True)
     with pytest.raises(HubError, match=r"everybody can see it\. Nothing was sent"):
         upload(shared_folder, "me/tiny", private=True, message="x")
     assert small_hub.repositories["me/tiny"].commits == {}

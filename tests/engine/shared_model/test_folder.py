@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from cliqa.engine.shared_model.folder import (
 )
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run, predicting_part, read_state
 from cliqa.inference.image_model import open_model
-from cliqa.utils.errors import CheckpointError, TrustError
+from cliqa.utils.errors import CheckpointError, CliqaError, TrustError
 from cliqa.utils.io import sha256_of
 
 safetensors = pytest.importorskip("safetensors.torch")
@@ -154,6 +156,47 @@ def test_missing_large_and_damaged_files_are_told(
     (folder / CONFIG).unlink()
     with pytest.raises(CheckpointError, match=r"config.json: missing.*load_from=.*safetensors"):
         read_shared(folder / WEIGHTS)
+
+
+def test_flipped_bits_are_found(folder: Path) -> None:
+    draw = random.Random(0)
+    for name in (WEIGHTS, CONFIG):
+        whole = (folder / name).read_bytes()
+        for _ in range(20):
+            damaged = bytearray(whole)
+            damaged[draw.randrange(len(damaged))] ^= 1 << draw.randrange(8)
+            (folder / name).write_bytes(damaged)
+            with contextlib.suppress(CheckpointError):  # a space for a line break is no damage
+                found = read_shared(folder / WEIGHTS)
+                assert name == CONFIG
+                assert found["names"] == ["a", "b", "c"]
+        (folder / name).write_bytes(whole)
+
+
+ODD = (None, 3, -1.5, True, "x", "os.system", [], {}, [[1]], {"type": 3}, {"$tensor": "x"}, 10**30)
+
+
+def leaves(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the holders and keys of everything in a JSON value."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield value, key
+        if isinstance(item, (dict, list)):
+            yield from leaves(item)
+
+
+def test_odd_values_in_a_sealed_state_are_mistakes_of_the_file(folder: Path) -> None:
+    draw = random.Random(1)
+    whole = (folder / CONFIG).read_text()
+    for _ in range(20):
+
+        def edit(content: dict[str, Any]) -> None:
+            holder, key = draw.choice(list(leaves(content["state"])))
+            holder[key] = draw.choice(ODD)
+
+        change(folder, edit, sealed=True)
+        with contextlib.suppress(CliqaError):  # many values are of no use to prediction
+            open_model(folder, CPU)
+        (folder / CONFIG).write_text(whole)
 
 
 def test_what_needs_the_run_says_so(written: Path) -> None:
