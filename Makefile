@@ -49,6 +49,7 @@ format: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(VENV)/bin/hadolint Dockerfile
 
 type: $(VENV)/.installed
 	$(RUN) -m mypy

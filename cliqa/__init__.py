@@ -22,6 +22,7 @@ _HOMES = {
     "extend": "cliqa.api.extension",
     "load": "cliqa.api.models",
     "plugin": "cliqa.api.plugins",
+    "push_to_hub": "cliqa.api.hub",
     "quantize_model": "cliqa.api.deployment",
     "results": "cliqa.api.results",
     "train": "cliqa.api.runs",

@@ -2,6 +2,7 @@ from cliqa.api.deployment import AutoOptimizer as AutoOptimizer
 from cliqa.api.deployment import quantize_model as quantize_model
 from cliqa.api.evaluation import evaluate as evaluate
 from cliqa.api.extension import extend as extend
+from cliqa.api.hub import push_to_hub as push_to_hub
 from cliqa.api.models import load as load
 from cliqa.api.plugins import plugin as plugin
 from cliqa.api.results import results as results

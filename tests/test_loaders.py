@@ -190,6 +190,12 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/deploy/openvino/backend.py::read_openvino openvino.Core",
         "cliqa/deploy/onnx/integers/prepared_graph.py::prepared .load",
     ),
+    "Plain values and tensors that are written; nothing is read.": (
+        "cliqa/engine/shared_model/folder.py::write_shared safetensors.save",
+        "cliqa/hub/card.py::_method yaml.safe_dump",
+        "cliqa/hub/card.py::_protocol yaml.safe_dump",
+        "cliqa/hub/card_data.py::front_matter yaml.safe_dump",
+    ),
     "Images: decoders of the formats that are meant to be read.": (
         "cliqa/transforms/decode.py::_decode_with_torchvision torchvision.io.decode_image",
         "cliqa/transforms/image_file.py::open_image PIL.Image.open",

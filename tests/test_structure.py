@@ -38,7 +38,7 @@ LAYERS = (
     {"api"},
     {"app", "serve"},
     {"commands"},
-    {"tools", "train_config", "test_config", "__main__"},
+    {"tools", "train_config", "test_config", "setup", "__main__"},
 )
 """Rooms from the bottom to the top; a room imports from lower layers and from itself alone."""
 
@@ -47,6 +47,7 @@ LIBRARIES = {
     "mmpretrain": {"models"},
     "mmengine": {"config", "registry", "models"},
     "gradio": {"app"},
+    "huggingface_hub": {"hub"},
     "wandb": set(),
 }
 """Libraries that only some rooms import."""

@@ -14,6 +14,7 @@ from torch import nn
 
 from cliqa.config.trust import trusting
 from cliqa.datasets.image_listing import find_images
+from cliqa.hub.source import on_this_machine
 from cliqa.inference.evaluation_request import only_scale, scale_of
 from cliqa.inference.execution.precision import FLOAT32, Execution
 from cliqa.inference.image_model import open_on
@@ -173,8 +174,10 @@ def load(
     """Load a trained model that scores or classifies images.
 
     Args:
-        source: What `train` returned, a work_dir, a checkpoint (``.pth``), or an exported model
-            (``.onnx``, or ``.xml`` for OpenVINO, which is computed on the CPU).
+        source: What `train` returned, a work_dir, a checkpoint (``.pth``), an exported model
+            (``.onnx``, or ``.xml`` for OpenVINO, which is computed on the CPU), the folder of a
+            shared model, or one on the Hub: ``"hf://owner/name"``, with ``"@revision"`` (a branch,
+            a tag or a commit) behind it for another than the newest. See `push_to_hub`.
         checkpoint: The work_dir's checkpoint by its name: ``"best"`` (by the validation measure),
             ``"exp_0"`` ...; by default the last one.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; of an ``.onnx`` also
@@ -193,12 +196,14 @@ def load(
         CheckpointError: There is no model, or it is damaged.
         ArtifactError: An exported file is missing or damaged.
         ConfigError: An option does not fit.
+        HubError: The Hub lacks the model, refuses it, or cannot be reached.
     """
     sizes = resize if isinstance(resize, (tuple, list)) else [resize]
     texts = None if resize is None else [str(size) for size in sizes]
     protocol = parse_protocol(crops, crop_size, texts, seed)
     execution = Execution(precision, compiled)
-    return Model(named_checkpoint(path_of(source), checkpoint), device, protocol, execution, trust)
+    path = named_checkpoint(on_this_machine(path_of(source)), checkpoint)
+    return Model(path, device, protocol, execution, trust)
 
 
 def path_of(source: str | Path | HasWorkDir) -> str | Path:

@@ -35,6 +35,7 @@ COMMANDS: Table = {
     "evaluate": ("runs.evaluate", "evaluate and compare models on data sets"),
     "visualize": ("runs.visualize", "draw a run's figures, or compare runs"),
     "compress": ("models.compress", "export, quantize and prune a trained model"),
+    "share": ("models.share", "send a model to the Hub, or write its folder"),
     "profile": ("models.profile_model", "measure size, MACs, latency and memory"),
     "study": ("studies.run_seeds", "compare configs over seeds"),
     "four-phases": ("studies.four_phases", "compare replay, LoRA, texts and INT8 in one table"),

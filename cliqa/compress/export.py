@@ -14,13 +14,12 @@ from cliqa.config.trust import without_weights
 from cliqa.deploy.description import hide_places
 from cliqa.deploy.onnx.export import DynamicSize, ExportReport, export_onnx
 from cliqa.deploy.onnx.file import read_metadata
-from cliqa.engine.work_dir.checkpoints import find_checkpoint
+from cliqa.engine.work_dir.checkpoints import find_checkpoint, read_state
 from cliqa.engine.work_dir.data_record import read_record
 from cliqa.inference.evaluation_model import experiences_learnt
 from cliqa.inference.evaluation_request import only_scale
 from cliqa.inference.image_model import CheckpointModel, ZeroShotModel, model_from_state
 from cliqa.training.views.gate import GatedViews
-from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.errors import ArtifactError, CliqaError, TrustError
 from cliqa.utils.io import sha256_of
 from cliqa.utils.logging import get_logger
@@ -58,7 +57,7 @@ def export_checkpoint(
     checkpoint = find_checkpoint(path)
     target = default_out(checkpoint) if out is None else Path(out)
     check_output_file(target)
-    state = load_checkpoint(checkpoint)
+    state = read_state(checkpoint)
     model = model_from_state(checkpoint, state, torch.device("cpu"))
     crops, own = crops_and_size(model.eval_transform)
     if dynamic_size is None:
@@ -118,7 +117,8 @@ def default_out(checkpoint: Path) -> Path:
     'w/demo/model_exp_0.onnx'
     """
     folder = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else None
-    name = "model" if checkpoint.stem == "last" else f"model_{checkpoint.stem}"
+    newest = checkpoint.stem in ("last", "model")  # of a run, of a shared model
+    name = "model" if newest else f"model_{checkpoint.stem}"
     return (folder or checkpoint.parent) / f"{name}.onnx"
 
 

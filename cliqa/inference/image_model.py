@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cliqa.config.trust import built_from, without_weights
 from cliqa.deploy.backends import backend_of
-from cliqa.engine.work_dir.checkpoints import as_run, deployed_of, find_checkpoint
+from cliqa.engine.work_dir.checkpoints import as_run, deployed_of, find_checkpoint, read_state
 from cliqa.engine.work_dir.saved_config import (
     OF_PRETRAINING,
     admit_config,
@@ -29,7 +29,6 @@ from cliqa.inference.exported_model import ExportedModel
 from cliqa.models.build import build_model
 from cliqa.pretraining.pairs import IMAGENET_MEAN, IMAGENET_STD
 from cliqa.pretraining.projection import QualityProjection, feature_length
-from cliqa.utils.checkpoint import load_checkpoint
 from cliqa.utils.device import resolve_device
 from cliqa.utils.errors import CheckpointError
 
@@ -198,10 +197,11 @@ def _projection(state: dict[str, Any], path: Path) -> QualityProjection:
 def open_model(
     path: str | Path, device: torch.device, execution: Execution = FLOAT32
 ) -> ImageModel:
-    """Return the model of a run, a checkpoint or an exported file.
+    """Return the model of a run, a checkpoint, a shared model or an exported file.
 
     Args:
-        path: A work_dir, a checkpoint, or an exported file (``.onnx``, ``.xml``).
+        path: A work_dir, a checkpoint, the folder of a shared model, or an exported file
+            (``.onnx``, ``.xml``).
         device: Where to compute. An ``.xml`` is computed on the CPU.
         execution: How; an exported file is computed as it was exported.
 
@@ -213,7 +213,7 @@ def open_model(
     if backend_of(path):
         return ExportedModel(path, str(device), execution)
     checkpoint = find_checkpoint(path)
-    return model_from_state(checkpoint, load_checkpoint(checkpoint), device, execution)
+    return model_from_state(checkpoint, read_state(checkpoint), device, execution)
 
 
 def open_on(

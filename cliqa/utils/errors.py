@@ -61,6 +61,10 @@ class MachineError(CliqaError):
     """The machine lacks memory or another resource."""
 
 
+class HubError(CliqaError):
+    """The Hub lacks a model, refuses it, or cannot be reached."""
+
+
 class TrustError(CliqaError):
     """A file needs something that only trusted files may use."""
 

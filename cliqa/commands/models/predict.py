@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cliqa.config.trust import trusting
+from cliqa.hub.source import on_this_machine
 from cliqa.inference.score_files.record import check_nothing_left
 from cliqa.utils.arguments import (
     EXECUTION,
@@ -38,8 +39,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "paths",
         nargs="+",
         metavar="MODEL IMAGES",
-        help="work_dir, checkpoint, or exported model (.onnx); then image files, folders, and "
-        "quoted patterns: 'set/**/*.jpg'",
+        help="work_dir, checkpoint, exported model (.onnx), or a model on the Hub "
+        "(hf://owner/name); then image files, folders, and quoted patterns: 'set/**/*.jpg'",
     )
     parser.add_argument("--model", help="the model, in place of the first path")
     parser.add_argument("--out", help="file to write: .csv or .json (default: the console)")
@@ -80,7 +81,7 @@ def main(args: argparse.Namespace) -> int:
     Rows are written as they come. If the work is interrupted, the scores so far are in the table;
     if it is killed, they are in ``NAME.part`` beside it. In both cases ``--resume`` goes on.
     """
-    args.model = named_checkpoint(args.model, args.named)
+    args.model = named_checkpoint(on_this_machine(args.model), args.named)
     _check(args)
     from cliqa.datasets.image_listing import find_images  # noqa: PLC0415  --help is fast
     from cliqa.engine.interrupts import stop_on_signals  # noqa: PLC0415

@@ -10,6 +10,7 @@ from torch import nn
 
 from cliqa.config.trust import built_from, without_weights
 from cliqa.engine.plugins import build_plugins, prepare_model
+from cliqa.engine.shared_model.folder import ENTRIES, WEIGHTS, holds_shared_model, read_shared
 from cliqa.engine.work_dir.artifacts import WorkDir
 from cliqa.engine.work_dir.saved_config import admit_config, check_form, load_own_weights
 from cliqa.models.build import build_model
@@ -22,7 +23,7 @@ EXPORTED = (".onnx", ".xml", ".bin")
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """Return the path of a checkpoint; of a work_dir, that of its last one.
+    """Return the path of a checkpoint; of a work_dir, its last one; of a shared model, its weights.
 
     Raises:
         CheckpointError: There is none.
@@ -33,6 +34,8 @@ def find_checkpoint(path: str | Path) -> Path:
             f"{path}: an exported model, which holds no checkpoint. Give the run's work_dir or one "
             "of its checkpoints; cliqa test takes an exported model as --exported."
         )
+    if holds_shared_model(path):
+        return path / WEIGHTS
     found = WorkDir(path).last if path.is_dir() else path
     if not found.is_file():
         what = "work_dir without a checkpoint" if path.is_dir() else "no such checkpoint"
@@ -45,8 +48,27 @@ def is_run(state: dict[str, Any]) -> bool:
     return "strategy" in state and "config" in state
 
 
+def read_state(path: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint, or of a shared model, which has no state of training.
+
+    Raises:
+        CheckpointError: See `load_checkpoint` and `read_shared`.
+    """
+    return read_shared(path) if path.name == WEIGHTS else load_checkpoint(path)
+
+
 def load_run(path: Path) -> dict[str, Any]:
-    """Return a run's checkpoint; see `load_checkpoint` and `as_run`."""
+    """Return a run's whole checkpoint; see `load_checkpoint` and `as_run`.
+
+    Raises:
+        CheckpointError: It is a shared model, or not a run's.
+    """
+    if path.name == WEIGHTS:
+        raise CheckpointError(
+            f"{path}: a shared model predicts alone; it has no state of training or record of its "
+            f"data. Evaluate the {path.with_name('model.onnx')} beside it, or train from its "
+            f"weights: load_from={path}."
+        )
     return as_run(load_checkpoint(path), path)
 
 
@@ -89,6 +111,31 @@ def deployed_of(state: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
     return model, network
 
 
+def predicting_part(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what `deployed_of` needs of a run's checkpoint: no optimizer, memory or teacher.
+
+    A method's state is kept where the network that predicts is more than the model, without the
+    parts that it names as `only_in_training`.
+    """
+    model, plugins = _models_of(state)
+    by_name = {type(one).__name__: one for one in plugins if hasattr(one, "deployed")}
+    kept = {}
+    for key, own in state["strategy"]["plugins"].items():
+        plugin = by_name.get(key.partition(".")[2])
+        if plugin is None:
+            continue
+        new = plugin.state_dict()
+        plugin.load_state_dict(own)
+        if plugin.deployed(model) is not model:
+            away = {name.lstrip("_") for name in getattr(plugin, "only_in_training", ())}
+            kept[key] = {name: new[name] if name in away else own[name] for name in own}
+    strategy = {
+        **{key: state["strategy"].get(key) for key in ("model", "pruning")},
+        "plugins": kept,
+    }
+    return {**{key: state[key] for key in ENTRIES if key in state}, "strategy": strategy}
+
+
 def _models_of(state: dict[str, Any]) -> tuple[nn.Module, list[Any]]:
     """Return a checkpoint's model, and the plugins of its config, without their state."""
     path = state.get("file", "the checkpoint")
@@ -103,7 +150,8 @@ def _models_of(state: dict[str, Any]) -> tuple[nn.Module, list[Any]]:
 
 def open_teacher(path: Path) -> nn.Module:
     """Return the model of a run (its work_dir, or a checkpoint) as a teacher of `Distillation`."""
-    return model_of(load_run(find_checkpoint(path)))
+    found = find_checkpoint(path)
+    return model_of(as_run(read_state(found), found))
 
 
 def is_best(

@@ -25,10 +25,13 @@ class SavedState:
     Attributes:
         saved: The attributes: tensors and plain types, in lists and dicts.
         saved_parts: Attributes that have a state of their own; that of None is empty.
+        only_in_training: Those of them that a network which predicts alone does not need. A shared
+            model has the values of a new object in their place.
     """
 
     saved: ClassVar[tuple[str, ...]] = ()
     saved_parts: ClassVar[tuple[str, ...]] = ()
+    only_in_training: ClassVar[tuple[str, ...]] = ()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the whole state: tensors and plain types only."""

@@ -86,6 +86,7 @@ class LoRA(TaskViews):
 
     saved = (*TaskViews.saved, "ranks")
     saved_parts = (*TaskViews.saved_parts, "_memory")
+    only_in_training = ("_memory",)
     distributed = (
         "adapters are drawn from the same seeds; sums of inputs and the gate's are added up"
     )

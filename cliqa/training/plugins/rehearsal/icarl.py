@@ -54,6 +54,7 @@ class ICaRL(SampleMemory):
     saved = (*SampleMemory.columns, "_means", "_outputs")
     distributed = "every process holds the same memory and class means; features are exchanged"
     saved_parts = ("_teacher",)
+    only_in_training = (*SampleMemory.columns, "_teacher")
 
     def __init__(
         self, mem_size: int = 200, batch_size_mem: int | None = None, seed: int | None = None

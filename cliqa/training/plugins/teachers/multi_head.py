@@ -74,6 +74,7 @@ class MultiHead(TaskViews):
     """
 
     saved = ("_learnt", "_initial", "_teacher_weights")
+    only_in_training = ("_initial", "_teacher_weights")
     distributed = "every process holds the same heads; what they say is exchanged"
     reads_outputs = True
 
@@ -296,5 +297,4 @@ class MultiHead(TaskViews):
         if self._learnt > 1:
             place = strategy.experience.current_experience
             name = getattr(strategy.experience, "name", str(place))
-            trace = self.traces.setdefault(name, GateTrace(place))
-            trace.add(weights, outputs, strategy.mb_y)
+            self.traces.setdefault(name, GateTrace(place)).add(weights, outputs, strategy.mb_y)

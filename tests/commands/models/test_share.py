@@ -1,0 +1,56 @@
+"""``tools/share.py`` as a user calls it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import cliqa
+from cliqa.commands.models.share import main
+from cliqa.utils.cli import run_entry_point
+from tests.forks import run_script
+from tools.predict import main as predict
+
+pytest.importorskip("safetensors")
+pytestmark = pytest.mark.integration
+
+TOOL = Path(__file__).resolve().parents[3] / "tools" / "share.py"
+
+
+def test_a_folder_is_written_and_predicts(
+    tiny_run: Path, tiny_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "s"
+    main([str(tiny_run), "me/x", "--license", "mit", "--out", str(out), "--no-onnx"])
+    said = capsys.readouterr().out
+    assert f"written: {out} (load it: cliqa.load('{out}'))" in said
+    images = [str(tiny_data / "a"), "--device", "cpu"]
+    predict([str(tiny_run), *images])
+    wanted = capsys.readouterr().out
+    predict([str(out), *images])
+    assert capsys.readouterr().out == wanted
+    assert cliqa.load(out, device="cpu").path == out / "model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], r"--license: a shared model needs one"),
+        (["--license", "cc-by4.0"], r"Did you mean 'cc-by-4\.0'"),
+        (["--license", "mit", "--out", "{run}"], r"--out .* already exists and is not empty"),
+    ],
+)
+def test_mistakes_are_told_before_torch_is_imported(
+    arguments: list[str], line: str, tiny_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(tiny_run), "me/x", *(a.format(run=tiny_run) for a in arguments)]
+    assert run_entry_point(lambda: main(given)) == 2
+    assert re.search(line, capsys.readouterr().err)
+
+
+def test_help_is_fast_and_the_shim_starts_it() -> None:
+    found = run_script(TOOL, "--help", cwd=TOOL.parents[1], anew=False)
+    assert found.returncode == 0
+    assert "--license" in found.stdout

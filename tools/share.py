@@ -1,0 +1,14 @@
+"""Share a model: ``python tools/share.py work_dirs/demo owner/name --license cc-by-4.0``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cliqa.commands.models.share import main
+from cliqa.utils.cli import run_entry_point
+
+if __name__ == "__main__":
+    sys.exit(run_entry_point(main))
