@@ -24,6 +24,7 @@ _HOMES = {
     "plugin": "cliqa.api.plugins",
     "quantize_model": "cliqa.api.deployment",
     "results": "cliqa.api.results",
+    "study_results": "cliqa.api.studies",
     "train": "cliqa.api.runs",
 }
 
