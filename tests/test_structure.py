@@ -47,6 +47,7 @@ LIBRARIES = {
     "mmpretrain": {"models"},
     "mmengine": {"config", "registry", "models"},
     "gradio": {"app"},
+    "playwright": set(),
     "wandb": set(),
 }
 """Libraries that only some rooms import."""

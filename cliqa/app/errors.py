@@ -24,7 +24,7 @@ BUG = "This is a bug, not a mistake of yours. The log of the server says more."
 SECONDS = 15.0
 """How long a message stays, which may advise something."""
 
-_PATH = re.compile(r"(?<![\w.:/])(?:[A-Za-z]:)?(?:[\\/][^\s\\/:'\",;()]+)+[\\/]?")
+_PATH = re.compile(r"(?<![\w.:/<])(?:[A-Za-z]:)?(?:[\\/][^\s\\/:'\",;()]+)+[\\/]?")
 
 
 def told(function: F) -> F:

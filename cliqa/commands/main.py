@@ -36,6 +36,7 @@ COMMANDS: Table = {
     "visualize": ("runs.visualize", "draw a run's figures, or compare runs"),
     "compress": ("models.compress", "export, quantize and prune a trained model"),
     "profile": ("models.profile_model", "measure size, MACs, latency and memory"),
+    "app": ("models.app", "look at runs and score images in a browser"),
     "study": ("studies.run_seeds", "compare configs over seeds"),
     "tune": ("studies.tune", "choose values of a config's keys without hindsight"),
     "compare-pretraining": ("studies.compare_pretraining", "compare with few labels"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from cliqa.inference.predict import Predictor
 from cliqa.training.views.gate import GatedViews
@@ -38,7 +39,8 @@ def gate_views(predictor: Predictor, paths: Sequence[Path]) -> GateViews | None:
     network = getattr(predictor.image_model, "network", None)
     if not isinstance(network, GatedViews):
         return None
-    weights = predictor.outputs(paths, network.weights).numpy()
-    outputs = [predictor.outputs(paths, view).numpy() for view in network.views]
+    with torch.no_grad():
+        weights = predictor.outputs(paths, network.weights).numpy()
+        outputs = [predictor.outputs(paths, view).numpy() for view in network.views]
     names = predictor.names[: len(outputs)]
     return GateViews(names, weights, np.stack(outputs, axis=1))

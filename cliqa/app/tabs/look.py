@@ -68,6 +68,9 @@ def look_tab(settings: Settings) -> None:
         also = [name for name in compared or () if name in names]
         return [gr.Dropdown(names, value=kept), gr.Dropdown(names, value=also)]
 
+    def open_page(chosen: object, compared: Sequence[object]) -> list[Any]:
+        return [*list_runs(chosen, compared), "" if settings.runs() else hint(NO_RUNS)]
+
     def describe(name: object) -> list[Any]:
         if name is None:
             return [hint(CHOOSE if settings.runs() else NO_RUNS), "", gr.Timer(active=False)]
@@ -76,7 +79,9 @@ def look_tab(settings: Settings) -> None:
         return [_described(found), f"{name}|{found.changed}", going]
 
     described = (describe, [run], [state, stamp, timer])
-    listed = on([page_load(), refresh.click], list_runs, [run, others], [run, others], quiet=True)
+    lists = [run, others]
+    on(page_load(), open_page, lists, [*lists, state], quiet=True)  # then the run changes
+    listed = on(refresh.click, list_runs, lists, lists, quiet=True)
     listed.then(told(describe), *described[1:], show_progress="hidden", api_visibility="private")
     on([run.change, timer.tick], *described, quiet=True)
 

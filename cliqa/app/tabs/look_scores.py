@@ -35,7 +35,7 @@ def scores_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
             curves = figure("Score on each data set over the run", elem_id="look-curves")
             forgetting = figure("Forgetting", elem_id="look-forgetting")
             few = gr.HTML(visible=False)
-    summary = table("Summary", elem_id="look-summary", column_widths=["22%", "13%", "65%"])
+    summary = table("Summary", elem_id="look-summary")
     warnings = gr.HTML(elem_id="look-warnings")
 
     def show_matrix(name: object, chosen: object) -> list[Any]:
