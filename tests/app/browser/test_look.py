@@ -40,7 +40,6 @@ def test_a_run_is_shown_with_its_figures_and_numbers(open_page: Open, tmp_path: 
 def test_a_point_shows_its_image(open_page: Open, work_root: Path) -> None:
     session = open_page()
     session.tab("Images")
-    session.choose("#look-run", "tiny")
     session.says("#look-about", "Click a point")
     session.find("#look-scatter img")
     rows = cliqa.results(work_root / "tiny").predictions("a")
@@ -73,6 +72,7 @@ def test_runs_are_compared_and_studies_read(open_page: Open) -> None:
 
 def test_a_run_that_goes_on_is_followed(open_page: Open, work_root: Path) -> None:
     session = open_page()
+    session.chosen("#look-run")
     session.choose("#look-run", "going")
     session.says("#look-state", "Running, 3 of 3")
     file = work_root / "going" / "results.json"

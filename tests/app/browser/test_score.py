@@ -21,6 +21,7 @@ def test_images_are_dropped_scored_explained_and_saved(
 ) -> None:
     session = open_page()
     session.tab("Score")
+    session.chosen("#score-model")
     session.choose("#score-model", "gated")
     session.choose("#score-scale", "a")
     (tmp_path / "notes.txt").write_text("no image")
@@ -64,19 +65,15 @@ def test_two_sessions_do_not_see_each_other(open_page: Open, tiny_data: Path) ->
         assert session.page.locator("#score-table").filter(has_text=other).count() == 0
 
 
-def test_a_mistake_is_told(open_page: Open) -> None:
-    session = open_page()
+def test_mistakes_and_results_fit_into_a_narrow_window(
+    open_page: Open, tiny_data: Path, tmp_path: Path
+) -> None:
+    session = open_page(width=390)
     session.tab("Score")
     session.chosen("#score-model")
     session.find("#score-go").click()
     session.says(".toast-body", "There is no image to score. Drop some")
-
-
-def test_results_fit_into_a_narrow_window(open_page: Open, tiny_data: Path, tmp_path: Path) -> None:
-    session = open_page(width=390)
-    session.tab("Score")
     (tmp_path / "broken.png").write_bytes(b"no image")
-    session.chosen("#score-model")
     session.drop("#score-files", [tiny_data / "a" / "a00.png", tmp_path / "broken.png"])
     session.find("#score-go").click()
     session.says("#score-table", "broken.png")
