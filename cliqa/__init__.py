@@ -25,6 +25,7 @@ _HOMES = {
     "push_to_hub": "cliqa.api.hub",
     "quantize_model": "cliqa.api.deployment",
     "results": "cliqa.api.results",
+    "study_results": "cliqa.api.studies",
     "train": "cliqa.api.runs",
 }
 

@@ -7,6 +7,7 @@ from cliqa.api.models import load as load
 from cliqa.api.plugins import plugin as plugin
 from cliqa.api.results import results as results
 from cliqa.api.runs import train as train
+from cliqa.api.studies import study_results as study_results
 from cliqa.api.trainer import ContinualTrainer as ContinualTrainer
 from cliqa.datasets.quality.by_path import AVADataset as AVADataset
 from cliqa.datasets.quality.by_path import EVADataset as EVADataset

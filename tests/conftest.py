@@ -370,6 +370,17 @@ def tiny_run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def gated_run(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the work_dir of a run of the data sets a and b with a gate: only read it."""
+    folder = tmp_path_factory.mktemp("runs") / "gated"
+    config = config_over(tiny_data)
+    del config["scenario"]["datasets"][2], config["cl_strategy"]["mem_size"]
+    config["cl_strategy"] |= {"type": "MultiHead", "inference": "gate", "train_epochs": 1}
+    train(config, config_file="config/gated.py", work_dir=folder, device="cpu")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def clear_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a painted CLEAR tree of 3 classes, 3 buckets and 10 images of each; only read it.
 

@@ -48,6 +48,7 @@ LIBRARIES = {
     "mmengine": {"config", "registry", "models"},
     "gradio": {"app"},
     "huggingface_hub": {"hub"},
+    "playwright": set(),
     "wandb": set(),
 }
 """Libraries that only some rooms import."""

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from torch import nn
 
-from cliqa.config.trust import trusting
-from cliqa.datasets.image_listing import find_images
+from cliqa.api.pictures import Images, as_list, image_files
+from cliqa.config.trust import built_from, trusting
+from cliqa.datasets.labels.scale import Scale
+from cliqa.explain.gate_views import gate_views
 from cliqa.hub.source import on_this_machine
-from cliqa.inference.evaluation_request import only_scale, scale_of
+from cliqa.inference.evaluation_request import only_scale, scale_of, scales_of
 from cliqa.inference.execution.precision import FLOAT32, Execution
 from cliqa.inference.image_model import open_on
 from cliqa.inference.predict import Predictor
 from cliqa.inference.scores import Score
 from cliqa.transforms.protocol import EvaluationProtocol, parse_protocol
-from cliqa.utils.errors import ConfigError, DatasetError
+from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import named_checkpoint
-
-Picture: TypeAlias = "Image.Image | np.ndarray"
-"""An image in memory: a Pillow image, or an array (H, W) or (H, W, 3)."""
-
-Images: TypeAlias = "str | Path | Picture | Sequence[str | Path | Picture]"
-"""One image or several: files, folders, patterns such as ``set/**/*.jpg``, images in memory."""
 
 
 class HasWorkDir(Protocol):
@@ -80,6 +75,71 @@ class Model:
         """
         return self._predictor.model
 
+    @property
+    def predictor(self) -> Predictor:
+        """The model with its preprocessing, which the functions of `cliqa.explain` take."""
+        return self._predictor
+
+    @property
+    def scales(self) -> list[str]:
+        """The data sets of the run whose scale `predict` can give scores on (``dataset=``)."""
+        if self.classes:
+            return []
+        with trusting(self._trust), built_from(self.path):
+            return list(scales_of(self._predictor.scenario))
+
+    def scale_of(self, dataset: str) -> Scale:
+        """Return the scale of one of `scales`: its ends and its direction.
+
+        Raises:
+            ConfigError: The run has no such data set.
+        """
+        with trusting(self._trust), built_from(self.path):
+            return scale_of(self._predictor.scenario, dataset)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the network that predicts has learnt, all views of a gate included.
+
+        Raises:
+            ModelError: The model is an exported file.
+        """
+        self._predictor.model  # noqa: B018  an exported file has none
+        network: nn.Module = self._predictor.image_model.network  # type: ignore[attr-defined]
+        return sum(each.numel() for each in network.parameters())
+
+    def views(self, images: Images) -> pd.DataFrame:
+        """Return what each view of a model with a gate says, and the weight that it has.
+
+        A view is the model after an experience; see ``docs/how-to/without_a_memory.md``.
+
+        Args:
+            images: As for `predict`; each is shown whole or in the crops that the model was trained
+                with, over which weights and scores are averaged.
+
+        Returns:
+            A row per image and view: ``image``, ``view`` (the experience), ``weight`` (those of an
+            image sum to 1) and ``score`` (0..1; of a classifier ``class``). Empty for a model
+            without a gate.
+
+        Raises:
+            DatasetError: An image cannot be read.
+        """
+        columns = ["image", "view", "weight", "class" if self.classes else "score"]
+        with tempfile.TemporaryDirectory(prefix="cliqa-") as folder:
+            files = dict(image_files(as_list(images), Path(folder), recursive=False))
+            found = gate_views(self._predictor, list(files))
+        if found is None:
+            return pd.DataFrame(columns=columns)
+        outputs = found.outputs
+        said = np.array(self.classes)[outputs.argmax(2)] if self.classes else outputs
+        rows = [
+            (image, name, float(found.weights[place, view]), said[place, view])
+            for place, image in enumerate(files.values())
+            for view, name in enumerate(found.names)
+        ]
+        return pd.DataFrame(rows, columns=columns)
+
     def predict(
         self,
         images: Images,
@@ -114,7 +174,7 @@ class Model:
         with trusting(self._trust):
             to_scale = self._scaling(scale, dataset)
         with tempfile.TemporaryDirectory(prefix="cliqa-") as folder:
-            files = dict(_files(_as_list(images), Path(folder), recursive))
+            files = dict(image_files(as_list(images), Path(folder), recursive))
             found = list(self._predictor.predict(list(files), batch_size, num_workers))
         return self._table([(files[row.image], row) for row in found], to_scale)
 
@@ -209,44 +269,3 @@ def load(
 def path_of(source: str | Path | HasWorkDir) -> str | Path:
     """Return the file or folder of a model."""
     return source if isinstance(source, (str, Path)) else source.work_dir
-
-
-def _as_list(images: Images) -> list[str | Path | Picture]:
-    """Return one image or several as a list; the first axis of (N, H, W, 3) counts images."""
-    if isinstance(images, (str, Path, Image.Image)):
-        return [images]
-    if isinstance(images, np.ndarray) and images.ndim < 4:
-        return [images]
-    return list(images)
-
-
-def _files(
-    images: Sequence[str | Path | Picture], folder: Path, recursive: bool
-) -> Iterator[tuple[Path, str]]:
-    """Yield the files of all images with the names to show.
-
-    Images in memory become files, so that every image goes the same way through the decoder.
-    """
-    for index, image in enumerate(images):
-        if isinstance(image, (str, Path)):
-            yield from ((path, str(path)) for path in find_images([image], recursive))
-        else:
-            yield _written(image, folder / f"{index}.tif"), f"image {index}"
-
-
-def _written(image: Picture, path: Path) -> Path:
-    """Write an image without loss.
-
-    Raises:
-        DatasetError: It is no image that a file can hold.
-    """
-    try:
-        picture = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))
-        picture.save(path)
-    except (TypeError, ValueError, OSError, AttributeError) as error:
-        kind = f"{type(image).__name__} {getattr(image, 'shape', '')}".strip()
-        raise DatasetError(
-            f"image {path.stem}: {kind} cannot be used ({error}). Give a file, a Pillow image, or "
-            "an array (H, W, 3) of uint8."
-        ) from error
-    return path

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import textwrap
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -81,12 +82,16 @@ STYLE: dict[str, Any] = {
 }
 
 
+DRAWING = threading.RLock()
+"""Held while a figure is drawn: matplotlib's settings, and its fonts, are shared by all threads."""
+
+
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """Run a drawing function under the project's style, leaving matplotlib's own settings alone."""
 
     @functools.wraps(draw)
     def under_style(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        with mpl.rc_context(STYLE):
+        with DRAWING, mpl.rc_context(STYLE):
             return draw(*args, **kwargs)
 
     return under_style

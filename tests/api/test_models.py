@@ -91,3 +91,26 @@ def test_a_checkpoint_is_loaded_by_its_name(tiny_run: Path, tiny_data: Path) -> 
     assert best.predict(image).equals(cliqa.load(tiny_run, device="cpu").predict(image))
     with pytest.raises(ConfigError, match=r"exp_9: .* best, exp_0, exp_1, exp_2, last"):
         cliqa.load(tiny_run, checkpoint="exp_9")
+
+
+def test_a_gates_views_add_up_to_the_score(gated_run: Path, tiny_data: Path) -> None:
+    model = cliqa.load(gated_run, device="cpu")
+    images = [tiny_data / "a" / "a00.png", tiny_data / "b" / "b01.png"]
+    found = model.views(images)
+    assert list(found.columns) == ["image", "view", "weight", "score"]
+    assert found["view"].tolist() == ["a", "b"] * 2
+    weights = found["weight"].to_numpy().reshape(2, 2)
+    assert weights.sum(axis=1) == pytest.approx([1, 1])
+    mixed = (weights * found["score"].to_numpy().reshape(2, 2)).sum(axis=1)
+    assert model.predict(images, scale=(0, 1))["score"].tolist() == pytest.approx(mixed, abs=1e-5)
+
+
+def test_a_model_without_a_gate_has_no_views(tiny_run: Path, tiny_data: Path) -> None:
+    model = cliqa.load(tiny_run, device="cpu")
+    assert model.views(tiny_data / "a" / "a00.png").empty
+    assert model.parameters == sum(each.numel() for each in model.network.parameters())
+    assert model.scales == ["a", "b", "c"]
+    assert model.scale_of("b").higher_is_better
+    assert model.predictor.checkpoint == model.path
+    with pytest.raises(ConfigError, match="has a, b, c"):
+        model.scale_of("x")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,3 +52,49 @@ def test_what_is_not_there_is_named(tiny_run: Path, tmp_path: Path) -> None:
         cliqa.results(tiny_run).matrix("accuracy")
     with pytest.raises(ArtifactError, match="is this a work_dir"):
         cliqa.results(tmp_path)
+
+
+def test_costs_and_checkpoints_are_by_experience(tiny_run: Path, tmp_path: Path) -> None:
+    found = cliqa.results(tiny_run)
+    content = json.loads((tiny_run / "results.json").read_text())
+    costs = found.costs
+    assert list(costs.index) == ["after a", "after b", "after c"]
+    assert costs["train_seconds"].tolist() == content["seconds"]["train"]
+    assert costs["kept_bytes"].tolist() == content["memory"]["kept"]
+    assert found.checkpoints == {"after a": "exp_0", "after b": "exp_1", "after c": "exp_2"}
+    assert found.changed >= (tiny_run / "results.json").stat().st_mtime
+    del content["seconds"], content["memory"]
+    (tmp_path / "results.json").write_text(json.dumps(content))
+    bare = cliqa.results(tmp_path)
+    assert bare.costs.isna().all(axis=None)
+    assert bare.checkpoints == {}
+
+
+def test_predictions_are_those_that_the_scores_are_of(tiny_run: Path) -> None:
+    found = cliqa.results(tiny_run)
+    rows = found.predictions("b", "after a")
+    assert rows["prediction"].corr(rows["target"], "spearman") == pytest.approx(
+        found.matrix().loc["after a", "b"]
+    )
+    assert np.allclose(rows["error"], rows["prediction"] - rows["target"])
+    assert np.allclose(rows["raw_prediction"], rows["prediction"], atol=1e-4)  # a scale of 0..1
+    assert found.predictions("b").equals(found.predictions("b", "after c"))
+    with pytest.raises(ArtifactError, match="no data set 'x' in its results. It has a, b, c"):
+        found.predictions("x")
+    with pytest.raises(ArtifactError, match="no model 'after x'.* It has after a, after b"):
+        found.predictions("a", "after x")
+
+
+def test_predictions_of_classes_have_their_probability(
+    run_config: Callable[..., Path], split_config: dict[str, Any]
+) -> None:
+    split_config["cl_strategy"]["train_epochs"] = 1
+    folder = run_config(split_config, stop_after=1)
+    found = cliqa.results(folder)
+    name = found.content["datasets"][0]
+    rows = found.predictions(name)
+    assert (rows["prediction"] == rows["target"]).mean() == pytest.approx(found.matrix()[name].iloc[0])
+    assert rows["probability"].between(0, 1).all()
+    image = found.images().read(name, 2, rows["image"][2])
+    assert image.shape == (28, 28)
+    assert image.dtype == np.uint8

@@ -213,7 +213,12 @@ def _exact_table(study: Study) -> Table:
 
 
 def label_table(study: LabelStudy, style: Style = "text") -> str:
-    """Return a row a number of images, with means, 95 % intervals and a verdict; see `render`."""
+    """Return `label_rows` in a style of `render`."""
+    return render(label_rows(study), style)
+
+
+def label_rows(study: LabelStudy) -> Table:
+    """Return a row a number of images, with means, 95 % intervals and a verdict."""
     columns = (study["baseline"], study["other"], "difference")
     rows = []
     for row in study["rows"]:
@@ -223,4 +228,4 @@ def label_table(study: LabelStudy, style: Style = "text") -> str:
         rows.append((*counts, *(mean_cell(row[name]) for name in columns), shown))
     title = f"Final {LABELS.get(study['final'], study['final'])}, mean ± 95 % interval over seeds"
     header = ("training images", "seeds", *(shown_name(study, name) for name in columns), "")
-    return render(Table(title, header, tuple(rows)), style)
+    return Table(title, header, tuple(rows))

@@ -1,0 +1,145 @@
+"""Parts that several tabs are made of: figures, tables, lists, and how events are connected."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pandas as pd
+from gradio.components import Component
+from gradio.context import Context
+from PIL import Image
+
+from cliqa.app.errors import told
+from cliqa.evaluation.records.tables import number
+from cliqa.visualization.style import shortened
+
+Trigger = Callable[..., Any]
+
+
+def on(
+    triggers: Trigger | Sequence[Trigger],
+    function: Callable[..., Any],
+    inputs: Sequence[Component],
+    outputs: Sequence[Component],
+    *,
+    quiet: bool = False,
+) -> Any:  # noqa: ANN401  gradio's Dependency, for .then
+    """Call a function on events; its errors are told (`told`), and it is no public endpoint.
+
+    Args:
+        triggers: Events: ``button.click``, or several.
+        function: From the inputs' values to the outputs'.
+        inputs: Components.
+        outputs: Components.
+        quiet: Show no progress over the outputs.
+    """
+    return gr.on(
+        triggers,
+        told(function),
+        list(inputs),
+        list(outputs),
+        show_progress="hidden" if quiet else "minimal",
+        api_visibility="private",
+    )
+
+
+def page_load() -> Trigger:
+    """Return the event that the page which is being built has been opened in a browser."""
+    page = Context.root_block
+    if page is None:
+        raise RuntimeError("there is no page: call it inside gr.Blocks()")
+    load: Trigger = page.load
+    return load
+
+
+def figure(label: str, **options: Any) -> gr.Image:  # noqa: ANN401
+    """Return a place for a figure, hidden until there is one; see `shown_image`."""
+    return gr.Image(
+        label=label,
+        visible=False,
+        format="png",
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        elem_classes=["figure"],
+        **options,
+    )
+
+
+def table(label: str, **options: Any) -> gr.Dataframe:  # noqa: ANN401
+    """Return a place for a table of text cells, hidden until there is one; see `shown_table`."""
+    return gr.Dataframe(
+        label=label,
+        visible=False,
+        interactive=False,
+        wrap=True,
+        buttons=["copy"],
+        elem_classes=["table"],
+        datatype="str",
+        **options,
+    )
+
+
+def shown_image(image: Image.Image | np.ndarray | None) -> gr.Image:
+    """Return an update of a `figure`: it is hidden for None."""
+    return gr.Image(image, visible=image is not None)
+
+
+def shown_table(rows: pd.DataFrame | None) -> gr.Dataframe:
+    """Return an update of a `table`: it is hidden for None, and without a row."""
+    return gr.Dataframe(rows, visible=rows is not None and len(rows) > 0)
+
+
+def cells(found: pd.DataFrame, digits: int = 3, index: str | None = None) -> pd.DataFrame:
+    """Return a table with its numbers as text; with `index` its index becomes a column so called.
+
+    >>> cells(pd.DataFrame({"srcc": [0.91234, float("nan")]}, index=["a", "b"]), 2, "run")
+      run  srcc
+    0   a  0.91
+    1   b   n/a
+    """
+    shown = found.copy()
+    for name in shown.select_dtypes("float"):
+        shown[name] = [number(None if pd.isna(v) else float(v), digits) for v in found[name]]
+    if index is not None:
+        shown.insert(0, index, found.index)
+    return shown.reset_index(drop=True)
+
+
+def bullets(lines: Iterable[str], most: int = 12) -> str:
+    """Return lines as an HTML list; their text is escaped."""
+    every = list(lines)
+    shown = [f"<li>{html.escape(line)}</li>" for line in every[:most]]
+    if len(every) > most:
+        shown.append(f"<li>and {len(every) - most} more</li>")
+    return f"<ul class='notes'>{''.join(shown)}</ul>" if shown else ""
+
+
+def note(text: str) -> gr.HTML:
+    """Return an update of a place for a `hint`: it is hidden without a text."""
+    return gr.HTML(hint(text) if text else "", visible=bool(text))
+
+
+def facts(pairs: dict[str, str]) -> str:
+    """Return names and values as an HTML table of two columns; both are escaped."""
+    rows = [
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
+        for name, value in pairs.items()
+    ]
+    return f"<table class='facts'>{''.join(rows)}</table>"
+
+
+def hint(text: str) -> str:
+    """Return a line of advice as HTML; ``code`` in backticks is set as code."""
+    parts = html.escape(text, quote=False).split("`")
+    inner = "".join(f"<code>{part}</code>" if k % 2 else part for k, part in enumerate(parts))
+    return f"<p class='hint'>{inner}</p>"
+
+
+def short_names(names: Sequence[str], length: int = 28) -> list[str]:
+    """Return names that a figure has room for, still all different."""
+    shown = [shortened(name, length) for name in names]
+    return shown if len(set(shown)) == len(shown) else list(names)

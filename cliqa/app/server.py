@@ -1,0 +1,134 @@
+"""The server of the page: it listens, and ends cleanly at a signal."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from cliqa.app.guard import LOOPBACK, Guard
+from cliqa.app.page import build_page
+from cliqa.app.settings import Settings
+from cliqa.app.theme import CSS, make_theme
+from cliqa.engine.interrupts import stop_on_signals
+from cliqa.utils.errors import ConfigError
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
+
+WAIT = 2
+"""Seconds for which an ending server lets answers end; open pages wait for news for ever."""
+
+UPLOADS = "GRADIO_TEMP_DIR"
+"""The environment variable with the folder of uploads and of what the page shows."""
+
+QUIET = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+"""Nothing is sent to anyone, and nothing is fetched."""
+
+WAITING = 64
+"""Events that wait for a free thread; more are refused."""
+
+AT_ONCE = 4
+"""Calls of one function at a time."""
+
+
+def serve(settings: Settings, host: str, port: int, hosts: Sequence[str] = ()) -> None:
+    """Serve the page until a signal comes.
+
+    Args:
+        settings: What the server shows.
+        host: The address to listen at.
+        port: The port; 0 for a free one.
+        hosts: Further names by which the server may be called.
+
+    Raises:
+        ConfigError: The address or the port cannot be had.
+        Interrupted: SIGINT or SIGTERM came.
+    """
+    with ExitStack() as stack:
+        listener = stack.enter_context(listening(host, port))
+        uploads = stack.enter_context(tempfile.TemporaryDirectory(prefix="cliqa-app-"))
+        app = make_app(settings, Path(uploads), _names(host, hosts))
+        shown = f"[{host}]" if ":" in host else host
+        logger.info("the app is at http://%s:%d (Ctrl-C ends it)", shown, listener.getsockname()[1])
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=WAIT
+        )
+        with stop_on_signals("the app has ended"):
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def make_app(settings: Settings, uploads: Path, hosts: Sequence[str] = ()) -> ASGIApp:
+    """Return the app that is served.
+
+    Args:
+        settings: What it shows.
+        uploads: An empty folder for uploads and for what the page shows.
+        hosts: The names by which it may be called; none for any.
+    """
+    os.environ.update(QUIET)
+    os.environ[UPLOADS] = str(uploads.resolve())  # each component takes it when it is made
+    page = build_page(settings)
+    page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE, api_open=False)
+    outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    gr.mount_gradio_app(
+        outer,
+        page,
+        path="/",
+        footer_links=[],
+        run_history=False,
+        allowed_paths=[],
+        show_error=False,
+        max_file_size=settings.max_upload_bytes,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+        theme=make_theme(),
+        css=CSS,
+    )
+    # gradio looks where a file that a request names lies only in a page that was launched
+    page.has_launched = True
+    return Guard(outer, uploads, settings.max_upload_bytes, hosts)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address.
+
+    Raises:
+        ConfigError: The address or the port cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise ConfigError(_advice(host, port, error)) from error
+    return listener
+
+
+def _advice(host: str, port: int, error: Exception) -> str:
+    """Return why nothing can listen at an address."""
+    reason = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, socket.gaierror):
+        return f"--host {host}: no such address ({reason}). Use 127.0.0.1, or 0.0.0.0 for all."
+    return (
+        f"--port {port}: cannot be used at {host} ({reason}). Another app may run there; choose "
+        f"another port, e.g. --port {port + 1 if 0 < port < 65535 else 7861}."
+    )
+
+
+def _names(host: str, more: Sequence[str]) -> list[str]:
+    """Return the names by which a server may be called: any, if other machines reach it."""
+    return [*LOOPBACK, *more] if host in LOOPBACK else list(more)

@@ -1,0 +1,77 @@
+"""Panel of several runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+
+import cliqa
+from cliqa.app.figures import drawn
+from cliqa.app.parts import figure, hint, note, on, short_names, shown_image, shown_table, table
+from cliqa.app.settings import Settings
+from cliqa.evaluation.records.tables import comparison_table
+from cliqa.utils.errors import ConfigError
+from cliqa.visualization.comparison import draw_comparison
+from cliqa.visualization.history import draw_histories, load_metrics
+from cliqa.visualization.matrix import draw_matrix
+
+CHOOSE = "Choose other runs under Compare with, at the top: they appear here side by side."
+
+MOST = 8
+"""Runs in one comparison."""
+
+
+def compare_panel(
+    settings: Settings, run: gr.Dropdown, others: gr.Dropdown, stamp: gr.State
+) -> None:
+    """Add the panel; it is drawn anew when the stamp or the other runs change."""
+    advice = gr.HTML(hint(CHOOSE), elem_id="look-compare-hint")
+    final = table("Final scores", elem_id="look-compare-table")
+    comparison = figure("Final scores with 95 % intervals", elem_id="look-comparison")
+    matrices = gr.Gallery(
+        label="Score matrices",
+        visible=False,
+        columns=2,
+        height="auto",
+        object_fit="contain",
+        format="png",
+        buttons=["fullscreen"],
+        elem_id="look-matrices",
+    )
+    training = figure("Training", elem_id="look-trainings")
+
+    def show(name: object, compared: Sequence[object] | None) -> list[Any]:
+        names = list(dict.fromkeys([name, *(compared or ())]))
+        hidden = gr.update(visible=False)
+        if name is None or len(names) < 2:
+            return [note(CHOOSE), hidden, hidden, hidden, hidden]
+        if len(names) > MOST:
+            raise ConfigError(f"{len(names)} runs: choose at most {MOST} at once.")
+        folders = [settings.path_of(each) for each in names]
+        labels = short_names([str(each) for each in names])
+        runs = {
+            label: cliqa.results(folder).content
+            for label, folder in zip(labels, folders, strict=True)
+        }
+        shown = comparison_table(runs)
+        rows = pd.DataFrame(shown.rows, columns=["run", *shown.header[1:]])
+        grids = [(drawn(draw_matrix, content), label) for label, content in runs.items()]
+        epochs = {
+            label: [row for row in load_metrics(folder) if row.get("kind") == "epoch"]
+            for label, folder in zip(labels, folders, strict=True)
+        }
+        told = {label: own for label, own in epochs.items() if own}
+        curves = drawn(draw_histories, told) if len(told) > 1 else None
+        return [
+            note(""),
+            shown_table(rows),
+            shown_image(drawn(draw_comparison, runs)),
+            gr.Gallery(grids, visible=True),
+            shown_image(curves),
+        ]
+
+    outputs = [advice, final, comparison, matrices, training]
+    on([stamp.change, others.change], show, [run, others], outputs)

@@ -1,0 +1,112 @@
+"""Open the web app: ``python tools/app.py --work-dirs work_dirs``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from cliqa.config.trust import trusting
+from cliqa.utils.arguments import add_arguments, check_at_least
+from cliqa.utils.cli import command
+from cliqa.utils.errors import ConfigError
+
+MB = 2**20
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Serve the web app: look at runs and studies, and score images in a browser."
+    )
+    parser.add_argument(
+        "--work-dirs",
+        type=Path,
+        default=Path("work_dirs"),
+        help="folder of runs and studies (default: work_dirs)",
+    )
+    parser.add_argument(
+        "--configs",
+        type=Path,
+        default=Path("config"),
+        help="folder of the configs that may be trained (default: config)",
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="FOLDER",
+        help="folder whose images, and those of the folders below it, may be scored from the "
+        "browser (default: uploads alone)",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen at (default: 127.0.0.1, this machine alone; there is no password)",
+    )
+    parser.add_argument(
+        "--port", type=int, default=7860, help="port (default: 7860; 0: a free one)"
+    )
+    parser.add_argument(
+        "--allow-host",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="further names by which the server is called, e.g. behind a proxy",
+    )
+    parser.add_argument(
+        "--max-upload-mb", type=float, default=50, help="largest uploaded file (default: 50)"
+    )
+    parser.add_argument(
+        "--max-images", type=int, default=500, help="most images scored at once (default: 500)"
+    )
+    add_arguments(parser, "--device", "--trust")
+    return parser.parse_args(argv)
+
+
+@command(parse_args, trusting)
+def main(args: argparse.Namespace) -> None:
+    """Serve the app until Ctrl-C."""
+    check_at_least(1, "--max-images", args.max_images)
+    check_at_least(0.001, "--max-upload-mb", args.max_upload_mb)
+    _check_port(args.port)
+    if args.work_dirs.exists() and not args.work_dirs.is_dir():
+        raise ConfigError(f"--work-dirs {args.work_dirs}: is a file, not a folder.")
+    if args.images is not None and not args.images.is_dir():
+        raise ConfigError(f"--images {args.images}: no such folder.")
+    if not args.configs.is_dir():
+        raise ConfigError(
+            f"--configs {args.configs}: no such folder. Start the app in the checkout, or give the "
+            "folder of your configs."
+        )
+    try:
+        from cliqa.app.server import serve  # noqa: PLC0415  gradio takes seconds
+        from cliqa.app.settings import Settings  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("gradio", "uvicorn", "fastapi", "starlette"):
+            raise
+        raise ConfigError(
+            f"the app needs {error.name}, which is not installed: pip install 'cliqa[app]'"
+        ) from error
+    from cliqa.utils.device import resolve_device  # noqa: PLC0415  imports torch
+
+    resolve_device(args.device)
+    settings = Settings(
+        work_dirs=args.work_dirs.resolve(),
+        configs=args.configs.resolve(),
+        device=args.device,
+        images=None if args.images is None else args.images.resolve(),
+        max_upload_bytes=int(args.max_upload_mb * MB),
+        max_images=args.max_images,
+        trust=args.trust,
+    )
+    serve(settings, args.host, args.port, args.allow_host)
+
+
+def _check_port(port: int) -> None:
+    """Refuse what is no port.
+
+    Raises:
+        ConfigError: It lies outside 0..65535.
+    """
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"--port {port}: a port is a number of 0 to 65535.")

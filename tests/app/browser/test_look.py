@@ -1,0 +1,94 @@
+"""A person looks at runs and studies in a browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cliqa
+from tests.app.browser.session import Session
+
+pytestmark = pytest.mark.browser
+
+Open = Callable[..., Session]
+
+
+def test_a_run_is_shown_with_its_figures_and_numbers(open_page: Open, tmp_path: Path) -> None:
+    session = open_page()
+    session.says("#look-state", "learnt one after the other: a, b, c")
+    session.find("#look-matrix img")
+    session.find("#look-curves img")
+    session.find("#look-forgetting img")
+    session.says("#look-summary", "final SRCC, mean over the learnt data sets")
+    before = session.find("#look-matrix img").get_attribute("src")
+    session.choose("#look-measure", "PLCC")
+    session.page.wait_for_function(
+        "old => document.querySelector('#look-matrix img')?.src !== old", arg=before
+    )
+    session.tab("Training")
+    session.find("#look-history img")
+    session.tab("Cost")
+    session.says("#look-size", "Parameters")
+    session.says("#look-costs", "after b")
+    session.shoot(tmp_path / "cost.png")
+
+
+def test_a_point_shows_its_image(open_page: Open, work_root: Path) -> None:
+    session = open_page()
+    session.tab("Images")
+    session.says("#look-about", "Click a point")
+    session.find("#look-scatter img")
+    rows = cliqa.results(work_root / "tiny").predictions("a")
+    largest = rows.iloc[int(np.argmax(rows["error"].abs()))]
+    session.cell("#look-worst", str(largest["image"])).click()
+    session.says("#look-about", f"{largest['raw_target']:.2f}")
+    session.says("#look-about", str(largest["image"]))
+    session.find("#look-image img")
+    picture = session.find("#look-scatter img")
+    size = picture.bounding_box()
+    assert size is not None
+    picture.click(position={"x": size["width"] - 3, "y": 3})
+    session.says("#look-about", "There is no point there")
+    session.choose("#look-dataset", "b")
+    session.says("#look-about", "Click a point")
+
+
+def test_runs_are_compared_and_studies_read(open_page: Open) -> None:
+    session = open_page()
+    session.tab("Compare")
+    session.says("#look-compare-hint", "Choose other runs")
+    session.choose("#look-others", "more/second")
+    session.find("#look-comparison img")
+    session.says("#look-compare-table", "more/second")
+    session.page.keyboard.press("Escape")
+    session.tab("Studies")
+    session.find("#look-study-figure img")
+    session.says("#look-study-table-0", "config/b.py")
+
+
+def test_a_run_that_goes_on_is_followed(open_page: Open, work_root: Path) -> None:
+    session = open_page()
+    session.chosen("#look-run")
+    session.choose("#look-run", "going")
+    session.says("#look-state", "Running, 3 of 3")
+    file = work_root / "going" / "results.json"
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({**content, "seed": 41}))
+    try:
+        session.says("#look-state", "seed 41")  # without a click
+    finally:
+        file.write_text(json.dumps(content))
+
+
+def test_a_narrow_window_is_filled_and_not_left(open_page: Open) -> None:
+    session = open_page(width=390)
+    session.find("#look-curves img")
+    for name in ("Training", "Images", "Cost", "Compare", "Studies"):
+        session.tab(name)
+        assert session.overflow == 0, name
+    session.tab("Score")
+    assert session.overflow == 0

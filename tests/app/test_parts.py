@@ -1,0 +1,61 @@
+"""Tests of cliqa.app.parts."""
+
+from __future__ import annotations
+
+import gradio as gr
+import pandas as pd
+import pytest
+
+from cliqa.app.parts import (
+    bullets,
+    facts,
+    hint,
+    note,
+    on,
+    page_load,
+    short_names,
+    shown_image,
+    shown_table,
+)
+
+
+def test_text_of_others_is_escaped() -> None:
+    bad = "<script>x</script>"
+    for made in (bullets([bad]), facts({bad: bad}), hint(bad), hint(f"`{bad}`")):
+        assert "<script>" not in made
+        assert "&lt;script&gt;" in made
+    assert hint("run `a b`, then") == "<p class='hint'>run <code>a b</code>, then</p>"
+
+
+def test_long_lists_are_cut() -> None:
+    assert bullets([]) == ""
+    assert bullets(map(str, range(15)), 3).endswith("<li>2</li><li>and 12 more</li></ul>")
+
+
+def test_what_is_empty_is_hidden() -> None:
+    assert not shown_image(None).visible
+    assert not shown_table(None).visible
+    assert not shown_table(pd.DataFrame({"a": []})).visible
+    assert shown_table(pd.DataFrame({"a": ["1"]})).visible
+    assert not note("").visible
+    assert note("x").visible
+
+
+def test_short_names_stay_different() -> None:
+    long = ["x" * 30 + end + "x" * 30 for end in "ab"]
+    assert short_names(long) == long
+    assert short_names(["a", "b" * 60])[1] != "b" * 60
+
+
+def test_events_are_no_public_endpoints() -> None:
+    with gr.Blocks() as page:
+        box = gr.Textbox()
+        on([box.change, page_load()], lambda text: text, [box], [box])
+    (dependency,) = page.config["dependencies"]
+    assert dependency["api_visibility"] == "private"
+    assert {event for _, event in dependency["targets"]} == {"change", "load"}
+
+
+def test_a_page_load_needs_a_page() -> None:
+    with pytest.raises(RuntimeError, match="inside gr.Blocks"):
+        page_load()

@@ -1,0 +1,77 @@
+"""Tests of cliqa.commands.models.app."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cliqa.commands.models.app import main
+from cliqa.utils.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--port", "70000"], "--port 70000: a port is a number of 0 to 65535"),
+        (["--images", "none"], "--images none: no such folder"),
+        (["--configs", "none"], "--configs none: no such folder.*folder of your configs"),
+        (["--max-images", "0"], "--max-images 0: must be at least 1"),
+        (["--max-upload-mb", "0"], "--max-upload-mb 0: must be at least 0.001"),
+        (["--device", "tpu"], "--device tpu: unknown device"),
+        (["--work-dirs", "file"], "--work-dirs file: is a file"),
+    ],
+)
+def test_mistakes_are_told_before_anything_starts(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=message):
+        main(arguments)
+
+
+def test_the_settings_are_those_of_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[Any] = []
+    monkeypatch.setattr("cliqa.app.server.serve", lambda *given: served.append(given))
+    (tmp_path / "config").mkdir()
+    monkeypatch.chdir(tmp_path)
+    main(["--max-upload-mb", "2", "--device", "cpu", "--allow-host", "a.org", "--port", "0"])
+    ((settings, host, port, hosts),) = served
+    assert (host, port, hosts) == ("127.0.0.1", 0, ["a.org"])
+    assert settings.work_dirs == tmp_path / "work_dirs"  # it may come later
+    assert settings.max_upload_bytes == 2 * 2**20
+    assert settings.images is None
+    assert not settings.trust
+
+
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "cliqa.app.server", raising=False)
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    for name in [name for name in sys.modules if name.startswith("cliqa.app")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ConfigError, match=r"needs gradio.* pip install 'cliqa\[app\]'"):
+        main(["--port", "0"])
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.path.insert(0, '.'); from cliqa.commands.models.app import parse_args\n"
+        "try: parse_args(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'gradio', 'numpy', 'fastapi') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True, check=True
+    )
+    assert done.stdout.strip().endswith("[]")
