@@ -40,6 +40,8 @@ class Settings:
         images: The root of folders of images that may be scored; None for none.
         max_upload_bytes: The largest file that is uploaded.
         max_images: The most images that are scored at once.
+        parallel: Runs that train at a time.
+        read_only: Nothing can be started from a browser.
         trust: Files may name any component, as with ``--trust``.
     """
 
@@ -50,6 +52,8 @@ class Settings:
     max_upload_bytes: int = 50 * 2**20
     max_images: int = 500
     trust: bool = False
+    parallel: int = 1
+    read_only: bool = False
 
     def runs(self) -> list[str]:
         """Return the names of runs below `work_dirs`, those that last wrote results first."""

@@ -43,5 +43,8 @@ CSS = """
 }
 .gallery .grid-wrap { padding-top: 2.2rem; }
 .chosen { align-items: flex-end; }
+.bar { height: .6rem; border-radius: .3rem; background: var(--background-fill-secondary); }
+.bar div { height: 100%; border-radius: .3rem; background: var(--primary-500); }
+.fault { color: var(--error-text-color, #b91c1c); overflow-wrap: anywhere; }
 footer { display: none !important; }
 """

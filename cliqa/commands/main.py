@@ -37,7 +37,7 @@ COMMANDS: Table = {
     "compress": ("models.compress", "export, quantize and prune a trained model"),
     "share": ("models.share", "send a model to the Hub, or write its folder"),
     "profile": ("models.profile_model", "measure size, MACs, latency and memory"),
-    "app": ("models.app", "look at runs and score images in a browser"),
+    "app": ("models.app", "train, look, score and compress in a browser"),
     "study": ("studies.run_seeds", "compare configs over seeds"),
     "four-phases": ("studies.four_phases", "compare replay, LoRA, texts and INT8 in one table"),
     "tune": ("studies.tune", "choose values of a config's keys without hindsight"),

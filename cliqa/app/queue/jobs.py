@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import re
 import shutil
@@ -18,62 +17,50 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import cliqa
-from cliqa.config.arguments import checked_arguments
+from cliqa.app.queue.job import (
+    FAILED,
+    FINISHED,
+    RUN,
+    RUNNING,
+    START,
+    STOP,
+    STOPPED,
+    STOPPING,
+    WAITING,
+    Job,
+    is_newer,
+    last_lines,
+    read_job,
+)
+from cliqa.app.queue.search import Search
 from cliqa.config.load import dump_config
-from cliqa.studies.backends.commands import TRAIN, with_package
-from cliqa.utils.errors import ArtifactError, ConfigError, first_line
+from cliqa.evaluation.records.study_deployed import FILE
+from cliqa.studies.backends.commands import TRAIN, Program, with_package
+from cliqa.utils.errors import ArtifactError, ConfigError
 from cliqa.utils.io import write_json
 from cliqa.utils.locks import AVAILABLE, is_locked, lock
-from cliqa.utils.logging import get_logger
-
-logger = get_logger(__name__)
 
 FOLDER = ".queue"
-JOB, LOCK, LOG = "job.json", "lock", "log.txt"
-WAITING, RUNNING, STOPPING = "waiting", "running", "stopping"
-FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
-"""What a job is doing, or how it ended."""
+PROGRAM: Program = TRAIN[:-1]
+"""The command ``cliqa`` in this Python."""
 
-START, RUN, STOP = "start", "run", "stop"
-"""What is wanted of a job: that it is started, that it goes on, that it stops."""
+JOB, LOCK, LOG = "job.json", "lock", "log.txt"
 
 STOP_STATUSES = (130, 143, -2, -15)
 """Exit statuses of a run that was asked to stop."""
 
-NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,79}")
-LINES = 200
-"""Lines of a log that are shown."""
+LONGEST = 80
+NAME = re.compile(rf"[A-Za-z0-9][\w.+-]{{0,{LONGEST - 1}}}", re.ASCII)
 
 LOST = (
     "it ended without a word: it was killed, or the machine stopped. Resume goes on from the last "
     "checkpoint."
 )
-
-
-@dataclass(frozen=True)
-class Job:
-    """A run that was asked for.
-
-    Attributes:
-        name: Of its work_dir.
-        device: Where it trains.
-        place: Its place in the queue: the time at which it was put there.
-        wanted: `START`, `RUN` or `STOP`.
-        status: The exit status of its last process; None where nobody saw it end.
-        process: The number of its last process.
-    """
-
-    name: str
-    device: str
-    place: float
-    wanted: str = START
-    status: int | None = None
-    process: int | None = None
 
 
 class Jobs:
@@ -92,7 +79,7 @@ class Jobs:
         """Return all jobs in the order of the queue; what cannot be read is left out."""
         with self._mine:
             self._note_ends()
-            found = [_read(path) for path in sorted(self.folder.glob("*/job.json"))]
+            found = [read_job(path) for path in sorted(self.folder.glob("*/job.json"))]
         return sorted((job for job in found if job), key=lambda job: (job.place, job.name))
 
     def get(self, name: object) -> Job:
@@ -123,8 +110,18 @@ class Jobs:
                 "or a digit first."
             )
         job = Job(self._new_folder(name), device, time.time())
+        return self._added(job, config)
+
+    def add_search(self, search: Search) -> Job:
+        """Put a search for a smaller or faster form of a run's model into the queue."""
+        name = re.sub(r"[^\w.+-]", "_", f"compress_{search.run}", flags=re.ASCII)[:LONGEST]
+        return self._added(Job(self._new_folder(name), "cpu", time.time(), search=search))
+
+    def _added(self, job: Job, config: Mapping[str, Any] | None = None) -> Job:
+        """Write a new job."""
         try:
-            dump_config(config, self.config_file(job))
+            if config is not None:
+                dump_config(config, self.config_file(job))
             self._write(job)
         except BaseException:
             shutil.rmtree(self._file(job), ignore_errors=True)
@@ -159,7 +156,9 @@ class Jobs:
         return is_locked(self._file(job, LOCK)) or (process is not None and process.poll() is None)
 
     def _has_finished(self, job: Job) -> bool:
-        """Return whether a run's results say that it has learnt all."""
+        """Return whether what a job has written says that it is done."""
+        if job.search is not None:
+            return is_newer(self.folder_of(job) / FILE, job.place)
         try:
             return cliqa.results(self.work_dirs / job.name).status == "finished"
         except ArtifactError:
@@ -175,15 +174,12 @@ class Jobs:
         return LOST if killed or not lines else lines[-1]
 
     def log_of(self, job: Job) -> list[str]:
-        """Return the last lines of a job's output; of a line that was written over, its end."""
-        try:
-            with self._file(job, LOG).open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 100 * LINES))
-                text = file.read().decode("utf-8", errors="replace")
-        except OSError:
-            return []
-        shown = (line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n"))
-        return [line for line in shown if line][-LINES:]
+        """Return the last lines of a job's output."""
+        return last_lines(self._file(job, LOG))
+
+    def folder_of(self, job: Job) -> Path:
+        """Return the folder of the run that a job trains or compresses."""
+        return self.work_dirs / (job.name if job.search is None else job.search.run)
 
     def config_file(self, job: Job) -> Path:
         """Return the file of a job's config."""
@@ -194,8 +190,6 @@ class Jobs:
 
         The process holds the job's lock, by which servers that did not start it know that it lives.
         """
-        words = [sys.executable, *map(str, TRAIN), str(self.config_file(job)), "--resume", "auto"]
-        words += ["--work-dir", str(self.work_dirs / job.name), "--device", job.device]
         with (
             self._mine,
             self._file(job, LOCK).open("a") as held,
@@ -207,7 +201,7 @@ class Jobs:
             running = replace(job, wanted=RUN, status=None, process=None)
             self._write(running)
             process = subprocess.Popen(
-                words,
+                [sys.executable, *map(str, PROGRAM), *self._words_of(job)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -217,6 +211,14 @@ class Jobs:
             )
             self._processes[job.name] = process
             self._write(replace(running, process=process.pid))
+
+    def _words_of(self, job: Job) -> list[str]:
+        """Return the command of a job."""
+        folder = str(self.folder_of(job))
+        if job.search is not None:
+            return ["compress", "auto", folder, *job.search.words()]
+        words = ["train", str(self.config_file(job)), "--work-dir", folder]
+        return [*words, "--device", job.device, "--resume", "auto"]
 
     def stop(self, name: object) -> None:
         """Ask a job to stop: it writes a checkpoint. Asked once more, it is killed.
@@ -265,7 +267,7 @@ class Jobs:
             if status is None:
                 continue
             del self._processes[name]
-            job = _read(self.folder / name / JOB)
+            job = read_job(self.folder / name / JOB)
             if job is not None and job.process == process.pid:
                 self._write(replace(job, status=status))
 
@@ -276,16 +278,3 @@ class Jobs:
     def _write(self, job: Job) -> None:
         """Write what is known of a job."""
         write_json(self._file(job, JOB), asdict(job))
-
-
-def _read(path: Path) -> Job | None:
-    """Return the job of a file; None, with a line in the log, if it is damaged."""
-    try:
-        job = Job(**json.loads(path.read_text(encoding="utf-8")))
-        checked_arguments(Job, asdict(job), "")
-    except FileNotFoundError:  # it has just been removed
-        return None
-    except (OSError, TypeError, ValueError, ConfigError) as error:
-        logger.warning("%s: left out of the queue (%s)", path, first_line(error))
-        return None
-    return job if job.name == path.parent.name else None

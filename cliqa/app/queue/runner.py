@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 
-from cliqa.app.queue.jobs import RUNNING, STOPPING, WAITING, Jobs
+from cliqa.app.queue.job import RUNNING, STOPPING, WAITING
+from cliqa.app.queue.jobs import Jobs
 from cliqa.utils.locks import folder_lock
 from cliqa.utils.logging import get_logger
 

@@ -10,6 +10,7 @@ from cliqa.config.trust import trusting
 from cliqa.utils.arguments import add_arguments, check_at_least
 from cliqa.utils.cli import command
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import shipped_configs
 
 MB = 2**20
 
@@ -17,7 +18,8 @@ MB = 2**20
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
-        description="Serve the web app: look at runs and studies, and score images in a browser."
+        description="Serve the web app: train, look at runs and studies, score images and compress "
+        "models in a browser."
     )
     parser.add_argument(
         "--work-dirs",
@@ -28,8 +30,16 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--configs",
         type=Path,
-        default=Path("config"),
-        help="folder of the configs that may be trained (default: config)",
+        help="folder of the configs that may be trained (default: config; where there is none, those "
+        "that come with the package)",
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="runs that train at a time (default: 1)"
+    )
+    parser.add_argument(
+        "--read-only",
+        action="store_true",
+        help="leave out the tabs Train and Compress: nothing can be started from the browser",
     )
     parser.add_argument(
         "--images",
@@ -67,17 +77,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     """Serve the app until Ctrl-C."""
     check_at_least(1, "--max-images", args.max_images)
+    check_at_least(1, "--jobs", args.jobs)
     check_at_least(0.001, "--max-upload-mb", args.max_upload_mb)
     _check_port(args.port)
     if args.work_dirs.exists() and not args.work_dirs.is_dir():
         raise ConfigError(f"--work-dirs {args.work_dirs}: is a file, not a folder.")
     if args.images is not None and not args.images.is_dir():
         raise ConfigError(f"--images {args.images}: no such folder.")
+    if args.configs is None:
+        args.configs = Path("config") if Path("config").is_dir() else shipped_configs()
     if not args.configs.is_dir():
-        raise ConfigError(
-            f"--configs {args.configs}: no such folder. Start the app in the checkout, or give the "
-            "folder of your configs."
-        )
+        raise ConfigError(f"--configs {args.configs}: no such folder. Give that of your configs.")
     try:
         from cliqa.app.server import serve  # noqa: PLC0415  gradio takes seconds
         from cliqa.app.settings import Settings  # noqa: PLC0415
@@ -98,6 +108,8 @@ def main(args: argparse.Namespace) -> None:
         max_upload_bytes=int(args.max_upload_mb * MB),
         max_images=args.max_images,
         trust=args.trust,
+        parallel=args.jobs,
+        read_only=args.read_only,
     )
     serve(settings, args.host, args.port, args.allow_host)
 

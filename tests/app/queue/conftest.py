@@ -13,8 +13,8 @@ from cliqa.app.queue.jobs import Jobs
 
 PROGRAM = """
 import json, pathlib, signal, sys, time
-config, given = sys.argv[1], sys.argv[2:]
-folder = pathlib.Path(given[given.index("--work-dir") + 1])
+given = sys.argv[1:]
+folder = pathlib.Path(given[given.index("--work-dir") + 1] if given[0] == "train" else given[2])
 folder.mkdir(parents=True, exist_ok=True)
 with (folder / "begun").open("a") as file:
     file.write(json.dumps(sys.argv[1:]) + "\\n")
@@ -48,7 +48,7 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
     """Return an empty queue; nothing that it started lives on."""
     script = tmp_path / "program.py"
     script.write_text(PROGRAM)
-    monkeypatch.setattr(module, "TRAIN", (script,))
+    monkeypatch.setattr(module, "PROGRAM", (script,))
     found = Jobs(tmp_path / "runs")
     yield found
     for process in found._processes.values():

@@ -5,20 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cliqa.app.queue.jobs import (
-    FAILED,
-    FINISHED,
-    LOST,
-    RUNNING,
-    STOPPED,
-    STOPPING,
-    WAITING,
-    Jobs,
-)
+from cliqa.app.queue.job import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, WAITING
+from cliqa.app.queue.jobs import LOST, Jobs
+from cliqa.app.queue.search import Search
 from cliqa.config.load import read_values
 from cliqa.utils.errors import ConfigError
 from tests.app.queue.conftest import CONFIG, until
@@ -61,10 +55,11 @@ def test_a_job_runs_in_a_process_of_its_own_until_it_has_finished(queue: Jobs) -
     other = Jobs(queue.work_dirs)
     assert state(queue, "one") == state(other, "one") == RUNNING
     (words,) = (queue.work_dirs / "one" / "begun").read_text().splitlines()
-    config, *given = json.loads(words)
+    command, config, *given = json.loads(words)
+    assert command == "train"
     assert config == str(queue.config_file(queue.get("one")))
     place = str(queue.work_dirs / "one")
-    assert given == ["--resume", "auto", "--work-dir", place, "--device", "cpu"]
+    assert given == ["--work-dir", place, "--device", "cpu", "--resume", "auto"]
     queue.start(queue.get("one"))  # it lives: nothing is started twice
     with pytest.raises(ConfigError, match="one is running. Stop it first"):
         queue.remove("one")
@@ -157,3 +152,29 @@ def test_a_damaged_file_takes_nothing_else_with_it(
     (queue.folder / moved.name / "job.json").write_text(text)
     assert [job.name for job in queue.all()] == ["one"]
     assert caplog.text.count("left out of the queue") >= 3
+
+
+def test_a_search_is_a_job_too(queue: Jobs) -> None:
+    search = Search("study/a b", "latency", 0.1, (0.3, 0.5), ("onnxruntime",))
+    job = queue.add_search(search)
+    assert job.name == "compress_study_a_b"
+    (found,) = Jobs(queue.work_dirs).all()
+    assert (found.search, found.name) == (
+        replace(search, prunings=[0.3, 0.5], backends=["onnxruntime"]),
+        job.name,
+    )
+    queue.start(found)
+    folder = queue.work_dirs / "study" / "a b"
+    until((folder / "ready").exists)
+    words = json.loads((folder / "begun").read_text())
+    assert words[:3] == ["compress", "auto", str(folder)]
+    limits = ["--target", "latency", "--max-drop", "0.1"]
+    assert words[3:] == [*limits, "--prune", "0.3", "0.5", "--backends", "onnxruntime"]
+    other = Jobs(queue.work_dirs)
+    lost = queue._processes.pop(job.name)
+    lost.kill()
+    lost.wait()
+    assert other.state_of(other.get(job.name)) == FAILED
+    (folder / "deploy").mkdir()
+    (folder / "deploy" / "deployments.json").write_text("{}")
+    assert other.state_of(other.get(job.name)) == FINISHED

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cliqa.app.queue.jobs import FINISHED, RUNNING, WAITING, Jobs
+from cliqa.app.queue.job import FINISHED, RUNNING, WAITING
+from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.runner import Runner
 from tests.app.queue.conftest import CONFIG, until
 

@@ -1,0 +1,105 @@
+"""The tab *Compress*: smaller and faster forms of a run's model, measured on this machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from cliqa.app.parts import hint, on, page_load
+from cliqa.app.queue.job import FAILED, RUNNING, STOPPED, STOPPING, WAITING, Job
+from cliqa.app.queue.jobs import Jobs
+from cliqa.app.queue.search import BACKENDS, PRUNINGS, TARGETS, Search
+from cliqa.app.settings import Settings, forget_searches
+from cliqa.app.tabs.compress_forms import forms_panel
+from cliqa.app.tabs.train_queue import described
+from cliqa.compress.deployments import can_be_made
+from cliqa.evaluation.records.study_deployed import FILE
+from cliqa.utils.errors import ConfigError
+
+SECONDS = 2
+NO_RUNS = "There is no run yet. Train one in the tab Train, and press Refresh."
+
+
+def compress_tab(settings: Settings) -> None:
+    """Add the tab's components to the page."""
+    jobs = Jobs(settings.work_dirs)
+    stamp = gr.State("")  # changes when there is another table
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            run = gr.Dropdown(settings.runs(), value=None, label="Run", elem_id="compress-run")
+            target = gr.Radio(
+                list(TARGETS), value="size", label="What counts most", elem_id="compress-target"
+            )
+            drop = gr.Slider(
+                0,
+                0.2,
+                value=0.02,
+                step=0.005,
+                label="SRCC or accuracy that may be lost",
+                elem_id="compress-drop",
+            )
+            prunings = gr.CheckboxGroup(
+                [(f"{share:.0%}", share) for share in PRUNINGS],
+                label="Shares of the channels to prune",
+                info="Each is fine-tuned on the run's training data, which takes its time.",
+                elem_id="compress-prunings",
+            )
+            backends = gr.CheckboxGroup(
+                can_be_made(BACKENDS),
+                value=can_be_made(BACKENDS[:1]),
+                label="Backends",
+                elem_id="compress-backends",
+            )
+            with gr.Row():
+                go = gr.Button("Search", variant="primary", min_width=100, elem_id="compress-go")
+                stop = gr.Button("Stop", interactive=False, min_width=80, elem_id="compress-stop")
+                refresh = gr.Button("Refresh", min_width=80, elem_id="compress-refresh")
+            state = gr.HTML(elem_id="compress-state")
+        with gr.Column(scale=3, min_width=320):
+            forms_panel(settings, run, stamp)
+    timer = gr.Timer(SECONDS)
+
+    def list_runs(kept: object) -> gr.Dropdown:
+        forget_searches()
+        known = settings.runs()
+        return gr.Dropdown(known, value=kept if kept in known else next(iter(known), None))
+
+    def begin(name: object, on_target: Any, most: Any, shares: Any, where: Any) -> None:  # noqa: ANN401
+        settings.path_of(name)
+        if any(jobs.state_of(job) in (WAITING, RUNNING, STOPPING) for job in _jobs_of(jobs, name)):
+            raise ConfigError(f"{name}: a search of it is in the queue already.")
+        jobs.add_search(Search(str(name), on_target, most, tuple(shares), tuple(where)))
+
+    def end(name: object) -> None:
+        for job in _jobs_of(jobs, name):
+            jobs.stop(job.name)
+
+    def look(name: object) -> list[Any]:
+        if name is None:
+            return [hint(NO_RUNS), "", gr.Button(interactive=False)]
+        folder = settings.path_of(name)
+        changed = (folder / FILE).stat().st_mtime if (folder / FILE).is_file() else 0
+        job = next(iter(_jobs_of(jobs, name)[::-1]), None)
+        now = None if job is None else jobs.state_of(job)
+        going = now in (WAITING, RUNNING, STOPPING)
+        told = job is not None and now in (WAITING, RUNNING, STOPPING, STOPPED, FAILED)
+        text = _told(jobs, job) if told and job is not None else ""
+        return [text, f"{name}|{changed}", gr.Button(interactive=going)]
+
+    opened = page_load()
+    on([opened, refresh.click], list_runs, [run], [run], quiet=True)
+    on([run.change, timer.tick], look, [run], [state, stamp, stop], quiet=True)
+    on(go.click, begin, [run, target, drop, prunings, backends], [])
+    on(stop.click, end, [run], [])
+
+
+def _jobs_of(jobs: Jobs, run: object) -> list[Job]:
+    """Return the searches of a run, in the order of the queue."""
+    return [job for job in jobs.all() if job.search is not None and job.search.run == run]
+
+
+def _told(jobs: Jobs, job: Job) -> str:
+    """Return what a search is doing as HTML, with the last line of its output."""
+    last = "" if jobs.state_of(job) == FAILED else hint("".join(jobs.log_of(job)[-1:]))
+    return described(jobs, job, jobs.state_of(job)) + last

@@ -1,0 +1,125 @@
+"""The panel of the forms of a model that a search has written, and their files."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+from PIL import Image
+
+from cliqa.app.parts import facts, figure, hint, on, shown_image, shown_table, table
+from cliqa.app.settings import Settings
+from cliqa.evaluation.records.study_deployed import FILE, read_deployments
+from cliqa.evaluation.records.tables import LABELS, number
+
+NONE_YET = (
+    "Nothing has been searched for yet. A search writes the model in float32, float16 and int8 for "
+    "each backend, prunes and fine-tunes it where you ask for it, measures every file on this "
+    "machine, and chooses the best within the budget. It waits in the queue as a run does."
+)
+
+
+def forms_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
+    """Add the panel; it is drawn anew when the stamp changes."""
+    about = gr.HTML(hint(NONE_YET), elem_id="compress-about")
+    found = table("Forms of the model", elem_id="compress-table")
+    pareto = figure("Score against size and time", elem_id="compress-pareto")
+    with gr.Row():
+        file = gr.Dropdown([], label="File", visible=False, elem_id="compress-file")
+        download = gr.DownloadButton("Download", visible=False, elem_id="compress-download")
+
+    def show(name: object) -> list[Any]:
+        held = None if name is None else read_deployments(settings.path_of(name))
+        if held is None:
+            none = gr.Dropdown([], value=None, visible=False)
+            return [hint(NONE_YET), shown_table(None), shown_image(None), none]
+        folder = (settings.path_of(name) / FILE).parent
+        picture = folder / f"{FILE.stem}.png"
+        image = Image.open(picture).convert("RGB") if picture.is_file() else None
+        files = [row["key"] for row in held["rows"] if _file_of(folder, row) is not None]
+        best = held["best"] if held["best"] in files else next(iter(files), None)
+        return [
+            _summary(held),
+            shown_table(_rows(held)),
+            shown_image(image),
+            gr.Dropdown(files, value=best, visible=bool(files)),
+        ]
+
+    def offer(name: object, key: object) -> gr.DownloadButton:
+        held = None if name is None or key is None else read_deployments(settings.path_of(name))
+        row = next((row for row in held["rows"] if row["key"] == key), None) if held else None
+        path = _file_of((settings.path_of(name) / FILE).parent, row) if row else None
+        if path is None:
+            return gr.DownloadButton(visible=False)
+        return gr.DownloadButton(value=str(_copy(path)), visible=True)
+
+    on(stamp.change, show, [run], [about, found, pareto, file], quiet=True)
+    on([file.change, stamp.change], offer, [run, file], [download], quiet=True)
+
+
+def _summary(held: Mapping[str, Any]) -> str:
+    """Return how a search measured, and what it chose."""
+    side = " x ".join(map(str, held["batch"][2:]))
+    return facts(
+        {
+            "Chosen": held["best"] or "nothing fits the budget",
+            "Best in": f"{held['target']}, within {_budget(held['budget'])}",
+            "Chosen on": f"{held['chosen_on']} data",
+            "Measured on": f"{held['processor']}, {held['threads']} thread(s), {held['batch'][0]} "
+            f"image(s) of {side} pixels",
+        }
+    )
+
+
+def _budget(budget: Mapping[str, Any]) -> str:
+    """Return the limits of a search in words."""
+    return ", ".join(f"{k}={v:g}" for k, v in budget.items() if v is not None) or "no limit"
+
+
+def _rows(held: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the table of a search."""
+    measure = LABELS.get(held["measure"], held["measure"])
+    rows = []
+    for row in held["rows"]:
+        share = row["recipe"]["pruning"]
+        chosen = "chosen" if row["key"] == held["best"] else ""
+        chosen = chosen or ("front" if row["key"] in held["front"] else "")
+        rows.append(
+            {
+                "backend": row["recipe"]["backend"],
+                "precision": row["recipe"]["precision"],
+                "pruned": f"{share:.0%}" if share else "",
+                "MiB": number(row["bytes"] / 2**20, 2) if row["bytes"] else "n/a",
+                "CPU ms": number(row["cpu_ms"], 2),
+                "faster": f"{row['faster']:.1f}x" if row["faster"] else "n/a",
+                f"{measure} (test)": number(row["test_quality"], 3),
+                "": chosen or row["note"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _file_of(folder: Path, row: Mapping[str, Any]) -> Path | None:
+    """Return the file of a recipe, which lies beside the table."""
+    name = Path(str(row["file"])).name if row["file"] else ""
+    path = folder / name
+    return path if name and path.is_file() and not path.is_symlink() else None
+
+
+def _copy(path: Path) -> Path:
+    """Return a copy of a model's files that may be sent: OpenVINO's two files as one archive."""
+    folder = Path(tempfile.mkdtemp(prefix="model-"))
+    weights = path.with_suffix(".bin")
+    if path.suffix != ".xml" or not weights.is_file():
+        return Path(shutil.copy(path, folder))
+    archive = folder / f"{path.stem}.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for part in (path, weights):
+            file.write(part, part.name)
+    return archive

@@ -1,0 +1,149 @@
+"""The queue of runs, and one of them as it learns."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import gradio as gr
+
+import cliqa
+from cliqa.app.errors import short_paths
+from cliqa.app.figures import drawn
+from cliqa.app.parts import figure, hint, on, page_load, shown_image
+from cliqa.app.queue.job import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, WAITING, Job
+from cliqa.app.queue.jobs import Jobs
+from cliqa.app.queue.progress import Progress, progress_of
+from cliqa.evaluation.records.results import main_measure
+from cliqa.utils.errors import ArtifactError
+from cliqa.visualization.history import draw_history, load_metrics
+from cliqa.visualization.matrix import draw_matrix
+
+SECONDS = 2
+"""How often the queue is looked at."""
+
+EMPTY = (
+    "Nothing is in the queue. Put a run together and press Train. It learns in a process of its "
+    "own: you can close this page, and even the server, and come back."
+)
+WORDS = {
+    WAITING: "It starts when the runs before it have ended.",
+    STOPPING: "It is writing a checkpoint. Press Stop again to end it at once, which loses what it "
+    "learnt since the last one.",
+    STOPPED: "Resume goes on where it stopped.",
+    FINISHED: "Its scores are in the tab Look, and the tab Score loads it.",
+}
+STARTING = "It is starting: libraries and data are loaded."
+SEARCHING = "Its model is written, measured and pruned as you asked for."
+
+
+def queue_panel(jobs: Jobs, added: gr.State) -> None:
+    """Add the panel; a run whose name comes into `added` is shown."""
+    chosen = gr.Radio([], label="Queue", elem_id="train-queue", visible=False)
+    state = gr.HTML(hint(EMPTY), elem_id="train-state")
+    with gr.Row():
+        stop = gr.Button("Stop", interactive=False, min_width=80, elem_id="train-stop")
+        resume = gr.Button("Resume", interactive=False, min_width=80, elem_id="train-resume")
+        remove = gr.Button(
+            "Remove from the list", interactive=False, min_width=120, elem_id="train-remove"
+        )
+    with gr.Row():
+        with gr.Column(min_width=420):
+            matrix = figure("Score after each data set", elem_id="train-matrix")
+        with gr.Column(min_width=420):
+            curves = figure("Loss and scores by epoch", elem_id="train-curves")
+    with gr.Accordion("Output", open=False):
+        log = gr.Textbox(
+            show_label=False,
+            lines=12,
+            max_lines=12,
+            interactive=False,
+            autoscroll=True,
+            elem_id="train-log",
+        )
+    stamp = gr.State("")  # changes when the figures have to be drawn anew
+    timer = gr.Timer(SECONDS)
+    buttons = [stop, resume, remove]
+
+    def look(name: object) -> list[Any]:
+        every = jobs.all()
+        states = {job.name: jobs.state_of(job) for job in every}
+        progress = {
+            job.name: progress_of(jobs.folder_of(job), jobs.config_file(job)) for job in every
+        }
+        labels = [
+            (_label(job.name, states[job.name], progress[job.name]), job.name)
+            for job in every[::-1]
+        ]
+        shown = next((job for job in every if job.name == name), None)
+        queue = gr.Radio(labels, visible=bool(every))
+        if shown is None:
+            off = [gr.Button(interactive=False)] * len(buttons)
+            text = EMPTY if not every else "Choose a run of the queue."
+            return [queue, hint(text), "", "", *off]
+        now, rows = states[shown.name], progress[shown.name]
+        able = (
+            now in (WAITING, RUNNING, STOPPING),
+            now in (STOPPED, FAILED),
+            now in (WAITING, STOPPED, FAILED, FINISHED),
+        )
+        return [
+            queue,
+            described(jobs, shown, now, rows),
+            "\n".join(jobs.log_of(shown)),
+            f"{shown.name}|{rows.stamp}",
+            *(gr.Button(interactive=each) for each in able),
+        ]
+
+    def draw(name: object) -> list[Any]:
+        if all(job.name != name or job.search is not None for job in jobs.all()):
+            return [shown_image(None), shown_image(None)]
+        folder = jobs.folder_of(jobs.get(name))
+        rows = [row for row in load_metrics(folder) if row.get("kind") == "epoch"]
+        try:
+            content = cliqa.results(folder).content
+        except ArtifactError:  # none before the first experience ends
+            content = None
+        matrix = drawn(draw_matrix, content, main_measure(content)) if content else None
+        return [shown_image(matrix), shown_image(drawn(draw_history, rows) if rows else None)]
+
+    def choose(name: object) -> gr.Radio:
+        """Choose the run that was added; its choice must be there before."""
+        return gr.Radio([job.name for job in jobs.all()], value=str(name), visible=True)
+
+    def forget(name: object) -> gr.Radio:
+        jobs.remove(name)
+        return gr.Radio(value=None)
+
+    shown = [state, log, stamp, *buttons]
+    on([page_load(), timer.tick, chosen.change], look, [chosen], [chosen, *shown], quiet=True)
+    on(stamp.change, draw, [chosen], [matrix, curves], quiet=True)
+    on(added.change, choose, [added], [chosen], quiet=True)
+    for button, act in ((stop, jobs.stop), (resume, jobs.resume)):
+        done = on(button.click, act, [chosen], [])
+        done.success(
+            look, [chosen], [chosen, *shown], show_progress="hidden", api_visibility="private"
+        )
+    on(remove.click, forget, [chosen], [chosen])
+
+
+def _label(name: str, state: str, progress: Progress) -> str:
+    """Return a run in a few words."""
+    share = f", {progress.share:.0%}" if progress.share and state != FINISHED else ""
+    score = f", {progress.measure} {progress.score:.3f}" if progress.score is not None else ""
+    return f"{name}: {state}{share}{score if state == FINISHED else ''}"
+
+
+def described(jobs: Jobs, job: Job, state: str, progress: Progress | None = None) -> str:
+    """Return what a job is doing as HTML."""
+    name = html.escape(job.name)
+    if state == FAILED:
+        lines = "<br>".join(map(html.escape, short_paths(jobs.reason_of(job)).splitlines()))
+        return f"<p class='fault'><b>{name} failed.</b> {lines}</p>"
+    words = WORDS.get(state) or (progress.words if progress else "") or STARTING
+    if job.search is not None and state in (RUNNING, FINISHED):
+        words = SEARCHING if state == RUNNING else "Its table is in the tab Compress."
+    bar = ""
+    if state in (RUNNING, STOPPING) and progress is not None and progress.share is not None:
+        bar = f"<div class='bar'><div style='width:{progress.share:.1%}'></div></div>"
+    return f"<p><b>{name}: {state}.</b></p>{hint(words)}{bar}"
