@@ -22,7 +22,7 @@ class Progress:
     Attributes:
         share: Of its epochs, 0..1; None where nobody can know.
         words: The same in a sentence.
-        stamp: Changes when the run has written something new.
+        stamp: Changes when the run has written so much that its figures look different.
         measure: Of `score`.
         score: The last mean of its main measure; None before the first experience has ended.
     """
@@ -46,7 +46,7 @@ def progress_of(folder: Path, config_file: Path) -> Progress:
         content = None
     epochs = _epochs(config_file, _changed(config_file))
     learnt = len(_matrix(content)) if content else 0
-    stamp = f"{len(rows)}|{learnt}|{content['status'] if content else ''}"
+    stamp = f"{len(rows):.2g}|{learnt}|{content['status'] if content else ''}"
     count = len(content["experiences"]) if content and not content["joint"] else None
     measure, score = _score(content)
     if not rows:

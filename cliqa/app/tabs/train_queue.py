@@ -33,6 +33,7 @@ WORDS = {
     STOPPED: "Resume goes on where it stopped.",
     FINISHED: "Its scores are in the tab Look, and the tab Score loads it.",
 }
+NOTHING = Progress(None, "", "")
 STARTING = "It is starting: libraries and data are loaded."
 SEARCHING = "Its model is written, measured and pruned as you asked for."
 
@@ -69,10 +70,12 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
         every = jobs.all()
         states = {job.name: jobs.state_of(job) for job in every}
         progress = {
-            job.name: progress_of(jobs.folder_of(job), jobs.config_file(job)) for job in every
+            job.name: progress_of(jobs.folder_of(job), jobs.config_file(job))
+            for job in every
+            if job.search is None
         }
         labels = [
-            (_label(job.name, states[job.name], progress[job.name]), job.name)
+            (_label(job.name, states[job.name], progress.get(job.name, NOTHING)), job.name)
             for job in every[::-1]
         ]
         shown = next((job for job in every if job.name == name), None)
@@ -81,7 +84,7 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
             off = [gr.Button(interactive=False)] * len(buttons)
             text = EMPTY if not every else "Choose a run of the queue."
             return [queue, hint(text), "", "", *off]
-        now, rows = states[shown.name], progress[shown.name]
+        now, rows = states[shown.name], progress.get(shown.name, NOTHING)
         able = (
             now in (WAITING, RUNNING, STOPPING),
             now in (STOPPED, FAILED),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -108,10 +109,33 @@ def test_a_run_is_put_together_trained_and_looked_at(
     session.tab("Look")
     session.find("#look-refresh").click()
     session.find("#look-matrix img")
+    compress(session, runs / "first", tmp_path)
     session.tab("Train")
     session.find("#train-remove").click()
-    session.page.locator("#train-queue label").first.wait_for(state="hidden")
+    first = session.page.locator("#train-queue label").filter(has_text=re.compile("^first:"))
+    first.wait_for(state="hidden")
     assert (runs / "first" / "results.json").is_file()
+
+
+def compress(session: Session, run: Path, tmp_path: Path) -> None:
+    """Search for smaller forms of a run's model, and download the chosen one."""
+    session.tab("Compress")
+    session.find("#compress-refresh").click()
+    assert session.chosen("#compress-run") == run.name
+    session.find("#compress-go").click()
+    session.says("#compress-state", "compress_first")
+    session.find("#compress-go").click()
+    session.says(".toast-body", "a search of it is in the queue already")
+    table = session.page.locator("#compress-table .body-cell").filter(has_text="int8").first
+    table.wait_for(timeout=2 * SECONDS)
+    session.find("#compress-pareto img")
+    best = session.chosen("#compress-file")
+    with session.page.expect_download() as download:
+        session.find("#compress-download").click()
+    download.value.save_as(tmp_path / f"{best}.onnx")
+    own = (run / "deploy" / f"{best}.onnx").read_bytes()
+    assert (tmp_path / f"{best}.onnx").read_bytes() == own
+    session.shoot(tmp_path / "compress.png")
 
 
 def test_a_run_outlives_the_page_stops_with_a_checkpoint_and_resumes(
@@ -119,7 +143,7 @@ def test_a_run_outlives_the_page_stops_with_a_checkpoint_and_resumes(
 ) -> None:
     session = open_page()
     session.choose("#train-method", "Naive")
-    fill(session, "#train-epochs", 5000)
+    fill(session, "#train-epochs", 90_000)
     fill(session, "#train-name", "long")
     session.find("#train-go").click()
     wait_for(session, "Experience 1")
