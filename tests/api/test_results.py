@@ -93,7 +93,9 @@ def test_predictions_of_classes_have_their_probability(
     found = cliqa.results(folder)
     name = found.content["datasets"][0]
     rows = found.predictions(name)
-    assert (rows["prediction"] == rows["target"]).mean() == pytest.approx(found.matrix()[name].iloc[0])
+    assert (rows["prediction"] == rows["target"]).mean() == pytest.approx(
+        found.matrix()[name].iloc[0]
+    )
     assert rows["probability"].between(0, 1).all()
     image = found.images().read(name, 2, rows["image"][2])
     assert image.shape == (28, 28)

@@ -1,4 +1,4 @@
-"""Open the web app: ``python tools/app.py --work-dirs work_dirs``."""
+"""Open the web app: ``cliqa app --work-dirs work_dirs``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cliqa.config.trust import trusting
 from cliqa.utils.arguments import add_arguments, check_at_least
 from cliqa.utils.cli import command
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import shipped_configs
 
 MB = 2**20
 
@@ -28,8 +29,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--configs",
         type=Path,
-        default=Path("config"),
-        help="folder of the configs that may be trained (default: config)",
+        metavar="FOLDER",
+        help="folder of the configs that may be trained (default: config, or those that come with "
+        "the package where there is no such folder)",
     )
     parser.add_argument(
         "--images",
@@ -73,11 +75,10 @@ def main(args: argparse.Namespace) -> None:
         raise ConfigError(f"--work-dirs {args.work_dirs}: is a file, not a folder.")
     if args.images is not None and not args.images.is_dir():
         raise ConfigError(f"--images {args.images}: no such folder.")
+    if args.configs is None:
+        args.configs = Path("config") if Path("config").is_dir() else shipped_configs()
     if not args.configs.is_dir():
-        raise ConfigError(
-            f"--configs {args.configs}: no such folder. Start the app in the checkout, or give the "
-            "folder of your configs."
-        )
+        raise ConfigError(f"--configs {args.configs}: no such folder. Give that of your configs.")
     try:
         from cliqa.app.server import serve  # noqa: PLC0415  gradio takes seconds
         from cliqa.app.settings import Settings  # noqa: PLC0415
