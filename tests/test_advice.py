@@ -44,6 +44,7 @@ REVIEWED = {
     "enable": "of auto_scale_lr",
     "auto_scale_lr.enable": "of auto_scale_lr",
     "keep_ratio": "of mmcv's Resize, in a message about its config",
+    "class": "of HTML, in a page of the app",
     "partition": "of sbatch",
     "gpus_per_node": "of sbatch",
     "time": "of sbatch",

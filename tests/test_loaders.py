@@ -275,6 +275,14 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/studies/backends/ray_task.py::run_task socket.gethostname",
         "cliqa/studies/backends/slurm_run.py::Report._write socket.gethostname",
     ),
+    "The port at which the app's server listens; `cliqa.app.guard` stands before what comes in.": (
+        "cliqa/app/server.py::_advice socket.gaierror",
+        "cliqa/app/server.py::listening socket.AF_INET",
+        "cliqa/app/server.py::listening socket.AF_INET6",
+        "cliqa/app/server.py::listening socket.SOL_SOCKET",
+        "cliqa/app/server.py::listening socket.SO_REUSEADDR",
+        "cliqa/app/server.py::listening socket.socket",
+    ),
     "Archives: sizes are checked before anything is unpacked, and checksums compared.": (
         "cliqa/datasets/classes/fashion_mnist.py::read_idx gzip.open",
         "cliqa/engine/work_dir/data_record.py::_checks zlib.crc32",

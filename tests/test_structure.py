@@ -38,7 +38,7 @@ LAYERS = (
     {"api"},
     {"app", "serve"},
     {"commands"},
-    {"tools", "train_config", "test_config", "setup", "__main__"},
+    {"tools", "train_config", "test_config", "__main__", "setup"},
 )
 """Rooms from the bottom to the top; a room imports from lower layers and from itself alone."""
 

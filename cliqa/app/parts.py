@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -103,7 +104,7 @@ def cells(found: pd.DataFrame, digits: int = 3, index: str | None = None) -> pd.
     """
     shown = found.copy()
     for name in shown.select_dtypes("float"):
-        shown[name] = [number(None if pd.isna(v) else float(v), digits) for v in found[name]]
+        shown[name] = [number(None if math.isnan(v) else float(v), digits) for v in found[name]]
     if index is not None:
         shown.insert(0, index, found.index)
     return shown.reset_index(drop=True)

@@ -93,7 +93,7 @@ def make_app(settings: Settings, uploads: Path, hosts: Sequence[str] = ()) -> AS
         pwa=False,
         mcp_server=False,
         theme=make_theme(),
-        css=CSS,
+        css_paths=[CSS],
     )
     # gradio looks where a file that a request names lies only in a page that was launched
     page.has_launched = True

@@ -10,8 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
+from gradio.context import LocalContext
+from gradio.exceptions import InvalidPathError
+from gradio.processing_utils import _check_allowed
 
-from cliqa.app.server import listening
+from cliqa.app.server import QUIET, UPLOADS, listening, make_app
+from cliqa.app.settings import Settings
 from cliqa.utils.errors import ConfigError
 from tests.app.client import Client, address_in, file_data, started
 
@@ -216,6 +220,22 @@ def test_a_signal_ends_it_with_its_status(work_root: Path, tmp_path: Path) -> No
     text = (tmp_path / "log").read_text()
     assert "Traceback" not in text
     assert text.strip().endswith("stopped by SIGTERM; the app has ended")
+
+
+def test_gradio_looks_at_files_itself_behind_the_guard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (UPLOADS, *QUIET):
+        monkeypatch.setenv(name, "")  # what it sets is undone
+    guard: Any = make_app(Settings(tmp_path / "none"), tmp_path)
+    page = guard._app.routes[-1].app.get_blocks()
+    token = LocalContext.blocks.set(page)
+    try:
+        for path in ("/etc/passwd", "pyproject.toml"):
+            with pytest.raises(InvalidPathError, match="not uploaded by a user"):
+                _check_allowed(path, check_in_upload_folder=True)
+    finally:
+        LocalContext.blocks.reset(token)
 
 
 def test_a_port_in_use_is_told() -> None:

@@ -22,7 +22,7 @@ SECONDS = 5
 """How often a run that is going on is looked at."""
 
 NO_RUNS = (
-    "There is no run yet. Train one with `python train_config.py config/demo.py`, which takes "
+    "There is no run yet. Train one with `cliqa train config/demo.py`, which takes "
     "a minute or two, and press Refresh. A run appears here after its first experience."
 )
 CHOOSE = "Choose a run."

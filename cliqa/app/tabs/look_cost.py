@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import gradio as gr
@@ -32,7 +33,7 @@ def cost_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
             return ["", shown_table(None)]
         found = cliqa.results(settings.path_of(name)).costs
         total = found["train_seconds"].sum(min_count=1)
-        pairs = {"Training": "n/a" if pd.isna(total) else f"{total:,.1f} s in all"}
+        pairs = {"Training": "n/a" if math.isnan(total) else f"{total:,.1f} s in all"}
         try:
             with loaded(settings).model(name) as model:
                 pairs["Parameters"] = f"{model.parameters:,}"

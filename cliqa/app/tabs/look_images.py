@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -71,7 +72,7 @@ def images_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
         rows = found.predictions(str(dataset_), str(after_))
         if not 0 <= index < len(rows):
             raise ArtifactError("There is no such image in the run's predictions.")
-        row = rows.iloc[index]
+        row = {str(name): value for name, value in rows.iloc[index].items()}
         try:
             with loaded(settings).images(name) as images:
                 pixels = images.read(str(dataset_), index, str(row["image"]))
@@ -153,7 +154,7 @@ def _wrong(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _told(row: pd.Series) -> str:
+def _told(row: Mapping[str, Any]) -> str:
     """Return what is known of one image."""
     name = {"Image": str(row["image"])}
     if "probability" in row:

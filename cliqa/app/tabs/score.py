@@ -27,8 +27,8 @@ from cliqa.datasets.image_listing import find_images
 from cliqa.utils.errors import ConfigError
 
 NO_MODELS = (
-    "There is no model yet. Train one with `python train_config.py config/demo.py`, or export one "
-    "with `python tools/compress.py export work_dirs/demo`, and press Refresh."
+    "There is no model yet. Train one with `cliqa train config/demo.py`, or export one "
+    "with `cliqa compress export work_dirs/demo`, and press Refresh."
 )
 DROP = "Choose a model, drop images, and press Score."
 

@@ -23,10 +23,10 @@ from cliqa.utils.errors import CliqaError
 KINDS = ("blur", "jpeg", "noise")
 
 CHOOSE = "Choose an image in the gallery or the table."
-LOOKS = "Where the model looks, or which places raise and lower its score."
+LOOKS = "Where the model looks, or which places raise and lower its score of 0 to 1."
 STRIP = (
-    "The image at rising blur, JPEG compression and noise, with the scores. A model that measures "
-    "quality gives every version less than the one before."
+    "The image at rising blur, JPEG compression and noise, with scores of 0 to 1. A model that "
+    "measures quality gives every version less than the one before."
 )
 NO_STEPS = "Neither a checkpoint of each experience is kept, nor has the model a gate."
 STEPS = "What the model said after each experience, on the chosen scale."

@@ -1,4 +1,4 @@
-"""Open the web app: ``python tools/app.py --work-dirs work_dirs``."""
+"""Open the web app: ``cliqa app --work-dirs work_dirs``."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--configs",
         type=Path,
-        help="folder of the configs that may be trained (default: config; where there is none, those "
-        "that come with the package)",
+        metavar="FOLDER",
+        help="folder of the configs that may be trained (default: config, or those that come with "
+        "the package where there is no such folder)",
     )
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="runs that train at a time (default: 1)"

@@ -88,7 +88,7 @@ class Session:
     def choose(self, selector: str, value: str) -> None:
         """Choose from a list."""
         self.find(f"{selector} input").click()
-        self.page.locator("[role=option]:visible").filter(has_text=value).first.click()
+        self.page.locator(f'[role=option][aria-label="{value}"]:visible').first.click()
 
     def drop(self, selector: str, files: Sequence[Path]) -> None:
         """Give files to a place for uploads, and wait until they are there."""

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
     [
         (["--port", "70000"], "--port 70000: a port is a number of 0 to 65535"),
         (["--images", "none"], "--images none: no such folder"),
-        (["--configs", "none"], "--configs none: no such folder.*folder of your configs"),
+        (["--configs", "none"], "--configs none: no such folder. Give that of your configs"),
         (["--max-images", "0"], "--max-images 0: must be at least 1"),
         (["--max-upload-mb", "0"], "--max-upload-mb 0: must be at least 0.001"),
         (["--device", "tpu"], "--device tpu: unknown device"),
@@ -50,7 +50,16 @@ def test_the_settings_are_those_of_the_command_line(
     assert settings.work_dirs == tmp_path / "work_dirs"  # it may come later
     assert settings.max_upload_bytes == 2 * 2**20
     assert settings.images is None
+    assert settings.configs == tmp_path / "config"
     assert not settings.trust
+
+
+def test_the_packages_own_configs_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Any] = []
+    monkeypatch.setattr("cliqa.app.server.serve", lambda *given: served.append(given))
+    monkeypatch.chdir(tmp_path)
+    main(["--device", "cpu"])
+    assert (served[0][0].configs / "demo.py").is_file()
 
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
