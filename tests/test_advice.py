@@ -57,6 +57,7 @@ REVIEWED = {
 REVIEWED_OPTIONS = {
     "--force-reinstall": "pip's",
     "--shm-size": "docker's",
+    "--local-dir": "that of hf download",
     "--logdir": "TensorBoard's",
     "--append": "WandB's",
     "--head": "of ray start",

@@ -157,7 +157,11 @@ def _method(facts: Facts) -> str:
     """Return the strategy and the network."""
     sections = {"model": facts.config["model"], "cl_strategy": facts.config["cl_strategy"]}
     text = yaml.safe_dump(_plain(sections), sort_keys=False, default_flow_style=None, width=100)
-    return f"## Method\n\n```yaml\n{text}```\n"
+    started = ""
+    if facts.started_from:
+        keys = ", ".join(f"`{key}`" for key in facts.started_from)
+        started = f"\nIt started from pretrained weights: {keys}.\n"
+    return f"## Method\n\n```yaml\n{text}```\n{started}"
 
 
 def _cost(facts: Facts) -> str:
@@ -221,9 +225,12 @@ def _licence(facts: Facts) -> str:
     """Return the licence."""
     licence = facts.licence
     shown = f"[{licence.name}]({licence.link})" if licence.name else f"`{licence.identifier}`"
+    sources = "The images and labels that the model has learnt from"
+    if facts.started_from:
+        sources += ", and the pretrained weights that it started from,"
     return (
-        f"## Licence\n\nThe weights and files of this repository: {shown}. The images and labels "
-        "that the model has learnt from have terms of their own.\n"
+        f"## Licence\n\nThe weights and files of this repository: {shown}. {sources} have terms of "
+        "their own.\n"
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from cliqa.config.values import walk
 from cliqa.engine.work_dir.data_record import read_record
 from cliqa.evaluation.records.results import Results, load_results
 from cliqa.hub.licences import Licence
@@ -17,6 +18,9 @@ from cliqa.hub.private import hidden, public_config
 from cliqa.inference.evaluation_model import experiences_learnt
 from cliqa.inference.evaluation_request import scales_of
 from cliqa.utils.errors import CheckpointError, CliqaError
+
+WEIGHTS = ("load_from", "pretrained", "weights", "checkpoint", "checkpoint_path")
+"""Keys of a config that name weights which a run starts from."""
 
 NOT_SHARED = ("predictions",)
 """Parts of ``results.json`` that stay with the run."""
@@ -37,6 +41,7 @@ class Facts:
         parameters: The numbers in its tensors.
         sizes: Images of every data set by split, as far as the run has recorded them.
         run: What ``run.json`` says of versions and the device.
+        started_from: Keys of the config that name pretrained weights, with their values.
         onnx: What ``model.onnx`` takes: ``"pixels"``, ``"preprocessed images"``; empty if there is
             none.
         no_onnx: Why there is none.
@@ -52,6 +57,7 @@ class Facts:
     parameters: int
     sizes: Mapping[str, Mapping[str, int]]
     run: Mapping[str, Any]
+    started_from: Sequence[str] = ()
     onnx: str = ""
     no_onnx: str = ""
 
@@ -139,7 +145,22 @@ def gather(folder: Path, state: Mapping[str, Any], repository: str, licence: Lic
         parameters=sum(one.numel() for one in own.values()),
         sizes={k: {s: int(v["images"]) for s, v in one.items()} for k, one in digests.items()},
         run=_run(folder),
+        started_from=_started_from(state["config"]),
     )
+
+
+def _started_from(config: Mapping[str, Any]) -> list[str]:
+    """Return the keys that name pretrained weights, with their values but without folders.
+
+    >>> _started_from({"model": {"backbone": {"pretrained": True, "depth": 18}}, "load_from": None})
+    ['model.backbone.pretrained=True']
+    """
+    named = {"load_from": config.get("load_from"), "model": config["model"]}
+    return [
+        f"{place}={value if isinstance(value, bool) else hidden(str(value))}"
+        for place, key, value in walk(named)
+        if key in WEIGHTS and isinstance(value, (str, bool)) and value
+    ]
 
 
 def _run(folder: Path) -> dict[str, Any]:

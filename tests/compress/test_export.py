@@ -174,7 +174,7 @@ def test_a_report_tells_what_was_written() -> None:
         "images: 8 x 9 (height x width); free axes: batch",
         "parity, batch 1 of 8 x 9 pixels: 1.2e-07",
         "one size only: no.",
-        "predict with: python tools/predict.py m.onnx IMAGES",
+        "predict with: cliqa predict m.onnx IMAGES",
     ]
     free = report_lines(ExportReport(Path("m.onnx"), 1, 1, None, parity, "", 1.0))
     assert free[1] == "images: any; free axes: batch, height, width"

@@ -311,8 +311,8 @@ def check_command(words: list[str], written: set[str]) -> None:
         for extra in ",".join(extras).split(",") if extras else ():
             assert f"\n{extra} = [" in project
     else:
-        others = (["ray", "start"], ["hf", "auth"], ["hf", "upload"], ["pre-commit", "install"])
-        others = (*others, ["docker", "build"], ["docker", "run"])
+        others = [["ray", "start"], ["hf", "auth"], ["hf", "upload"], ["pre-commit", "install"]]
+        others += [["docker", "build"], ["docker", "run"]]
         assert words[0] in ("python", "python3", ".") or words[:2] in others, words
 
 

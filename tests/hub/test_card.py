@@ -162,6 +162,13 @@ def test_what_the_run_needs_to_be_used_is_said(facts: Facts) -> None:
     assert "`cliqa predict model.onnx IMAGES` prepares them" in card
 
 
+def test_pretrained_weights_are_named(facts: Facts) -> None:
+    card = model_card(replace(facts, started_from=["model.backbone.pretrained=True"]))
+    assert "pretrained weights: `model.backbone.pretrained=True`." in section(card, "Method")
+    assert "and the pretrained weights that it started from" in section(card, "Licence")
+    assert "pretrained" not in model_card(facts)
+
+
 def test_names_with_special_characters_stay_texts(facts: Facts) -> None:
     facts = replace(facts, learnt=["my set: #1", "yes"])
     head = yaml.safe_load(model_card(facts).split("---\n")[1])

@@ -36,6 +36,11 @@ def find_checkpoint(path: str | Path) -> Path:
         )
     if holds_shared_model(path):
         return path / WEIGHTS
+    if path.parts[:1] == ("hf:",):
+        raise CheckpointError(
+            f"{path}: a model on the Hub, which cliqa predict and cliqa.load take. Download it for "
+            "other uses: hf download OWNER/NAME --local-dir FOLDER"
+        )
     found = WorkDir(path).last if path.is_dir() else path
     if not found.is_file():
         what = "work_dir without a checkpoint" if path.is_dir() else "no such checkpoint"

@@ -173,7 +173,20 @@ def test_flipped_bits_are_found(folder: Path) -> None:
         (folder / name).write_bytes(whole)
 
 
-ODD = (None, 3, -1.5, True, "x", "os.system", [], {}, [[1]], {"type": 3}, {"$tensor": "x"}, 10**30)
+ODD: tuple[Any, ...] = (
+    None,
+    3,
+    -1.5,
+    True,
+    "x",
+    "os.system",
+    [],
+    {},
+    [[1]],
+    {"type": 3},
+    {"$tensor": "x"},
+    10**30,
+)
 
 
 def leaves(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -202,6 +215,8 @@ def test_odd_values_in_a_sealed_state_are_mistakes_of_the_file(folder: Path) -> 
 def test_what_needs_the_run_says_so(written: Path) -> None:
     with pytest.raises(CheckpointError, match=r"predicts alone.*Evaluate the .*model\.onnx"):
         load_run(find_checkpoint(written))
+    with pytest.raises(CheckpointError, match=r"a model on the Hub.*hf download OWNER/NAME"):
+        find_checkpoint("hf://me/iqa")
 
 
 def test_other_types_in_a_state_are_refused(tmp_path: Path) -> None:
