@@ -249,7 +249,13 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/models/backbones/timm_models.py::timm_model timm",
         "cliqa/models/backbones/timm_models.py::timm_model timm.create_model",
     ),
-    "Processes of our own: git in the package's folder, and train_config.py of a study.": (
+    "An archive that is written of files of our own, not read.": (
+        "cliqa/app/tabs/compress_forms.py::_copy zipfile.ZipFile",
+    ),
+    "Processes of our own: git in the package's folder, and commands of cliqa with arguments that "
+    "are checked.": (
+        "cliqa/app/queue/jobs.py::Jobs.__init__ subprocess.Popen",
+        "cliqa/app/queue/jobs.py::Jobs.start subprocess.Popen",
         "cliqa/engine/work_dir/artifacts.py::_git_revision subprocess.run",
         "cliqa/studies/backends/local.py::_Running subprocess.Popen",
         "cliqa/studies/backends/local.py::_end subprocess.Popen",

@@ -192,8 +192,8 @@ class Jobs:
         """
         with (
             self._mine,
-            self._file(job, LOCK).open("a") as held,
-            self._file(job, LOG).open("ab") as log,
+            open(self._file(job, LOCK), "a") as held,
+            open(self._file(job, LOG), "ab") as log,
         ):
             if lock(held) is False:  # it lives, or somebody looks at the lock just now
                 return

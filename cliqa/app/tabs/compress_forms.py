@@ -11,12 +11,12 @@ from typing import Any
 
 import gradio as gr
 import pandas as pd
-from PIL import Image
 
 from cliqa.app.parts import facts, figure, hint, on, shown_image, shown_table, table
 from cliqa.app.settings import Settings
 from cliqa.evaluation.records.study_deployed import FILE, read_deployments
 from cliqa.evaluation.records.tables import LABELS, number
+from cliqa.transforms.decode import read_image
 
 NONE_YET = (
     "Nothing has been searched for yet. A search writes the model in float32, float16 and int8 for "
@@ -41,7 +41,9 @@ def forms_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
             return [hint(NONE_YET), shown_table(None), shown_image(None), none]
         folder = (settings.path_of(name) / FILE).parent
         picture = folder / f"{FILE.stem}.png"
-        image = Image.open(picture).convert("RGB") if picture.is_file() else None
+        image = None
+        if picture.is_file():
+            image = read_image(picture).permute(1, 2, 0).numpy()
         files = [row["key"] for row in held["rows"] if _file_of(folder, row) is not None]
         best = held["best"] if held["best"] in files else next(iter(files), None)
         return [
