@@ -144,7 +144,7 @@ def _found(
         for name in paths:
             path = Path(folder) / name
             shown = (path if here else path.parent).relative_to(root).as_posix()
-            found[shown] = _changed(path)
+            found[shown] = changed_at(path)
     names = sorted(found, key=lambda name: (-found[name], name))
     _searches[key] = (time.monotonic() + KEPT_SECONDS, names)
     return list(names)
@@ -177,7 +177,7 @@ def _has_checkpoint(folder: Path) -> bool:
     return any((folder / "checkpoints").glob("*.pth"))
 
 
-def _changed(path: Path) -> float:
+def changed_at(path: Path) -> float:
     """Return when a file was last written, 0 where it has just gone."""
     try:
         return path.stat().st_mtime

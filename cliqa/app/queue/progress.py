@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cliqa
+from cliqa.app.settings import changed_at
 from cliqa.config.load import load_config
 from cliqa.evaluation.records.results import main_measure
 from cliqa.evaluation.records.tables import LABELS
@@ -44,7 +45,7 @@ def progress_of(folder: Path, config_file: Path) -> Progress:
         content: dict[str, Any] | None = cliqa.results(folder).content
     except ArtifactError:  # none before the first experience has ended
         content = None
-    epochs = _epochs(config_file, _changed(config_file))
+    epochs = _epochs(config_file, changed_at(config_file))
     learnt = len(_matrix(content)) if content else 0
     stamp = f"{len(rows):.2g}|{learnt}|{content['status'] if content else ''}"
     count = len(content["experiences"]) if content and not content["joint"] else None
@@ -84,11 +85,3 @@ def _epochs(config_file: Path, _: float) -> int:
         return int(load_config(config_file)["cl_strategy"].get("train_epochs", 1))
     except (ConfigError, KeyError, TypeError, ValueError):
         return 1
-
-
-def _changed(path: Path) -> float:
-    """Return when a file was last written; 0 where it has gone."""
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

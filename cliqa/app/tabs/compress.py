@@ -10,7 +10,7 @@ from cliqa.app.parts import hint, on, page_load
 from cliqa.app.queue.job import FAILED, RUNNING, STOPPED, STOPPING, WAITING, Job
 from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.search import BACKENDS, PRUNINGS, TARGETS, Search
-from cliqa.app.settings import Settings, forget_searches
+from cliqa.app.settings import Settings, changed_at, forget_searches
 from cliqa.app.tabs.compress_forms import forms_panel
 from cliqa.app.tabs.train_queue import described
 from cliqa.compress.deployments import can_be_made
@@ -79,7 +79,7 @@ def compress_tab(settings: Settings) -> None:
         if name is None:
             return [hint(NO_RUNS), "", gr.Button(interactive=False)]
         folder = settings.path_of(name)
-        changed = (folder / FILE).stat().st_mtime if (folder / FILE).is_file() else 0
+        changed = [changed_at(folder / FILE.with_suffix(end)) for end in (".json", ".png")]
         job = next(iter(_jobs_of(jobs, name)[::-1]), None)
         now = None if job is None else jobs.state_of(job)
         going = now in (WAITING, RUNNING, STOPPING)
