@@ -31,23 +31,18 @@ def compare_panel(
     advice = gr.HTML(hint(CHOOSE), elem_id="look-compare-hint")
     final = table("Final scores", elem_id="look-compare-table")
     comparison = figure("Final scores with 95 % intervals", elem_id="look-comparison")
-    matrices = gr.Gallery(
-        label="Score matrices",
-        visible=False,
-        columns=2,
-        height="auto",
-        object_fit="contain",
-        format="png",
-        buttons=["fullscreen"],
-        elem_id="look-matrices",
-    )
+    with gr.Row():
+        matrices = [
+            figure(f"Matrix {k + 1}", min_width=420, elem_id=f"look-matrix-{k}")
+            for k in range(MOST)
+        ]
     training = figure("Training", elem_id="look-trainings")
 
     def show(name: object, compared: Sequence[object] | None) -> list[Any]:
         names = list(dict.fromkeys([name, *(compared or ())]))
         hidden = gr.update(visible=False)
         if name is None or len(names) < 2:
-            return [note(CHOOSE), hidden, hidden, hidden, hidden]
+            return [note(CHOOSE), *[hidden] * (3 + MOST)]
         if len(names) > MOST:
             raise ConfigError(f"{len(names)} runs: choose at most {MOST} at once.")
         folders = [settings.path_of(each) for each in names]
@@ -58,7 +53,10 @@ def compare_panel(
         }
         shown = comparison_table(runs)
         rows = pd.DataFrame(shown.rows, columns=["run", *shown.header[1:]])
-        grids = [(drawn(draw_matrix, content), label) for label, content in runs.items()]
+        grids = [
+            gr.Image(drawn(draw_matrix, content), label=label, visible=True)
+            for label, content in runs.items()
+        ]
         epochs = {
             label: [row for row in load_metrics(folder) if row.get("kind") == "epoch"]
             for label, folder in zip(labels, folders, strict=True)
@@ -69,9 +67,10 @@ def compare_panel(
             note(""),
             shown_table(rows),
             shown_image(drawn(draw_comparison, runs)),
-            gr.Gallery(grids, visible=True),
             shown_image(curves),
+            *grids,
+            *[hidden] * (MOST - len(grids)),
         ]
 
-    outputs = [advice, final, comparison, matrices, training]
+    outputs = [advice, final, comparison, training, *matrices]
     on([stamp.change, others.change], show, [run, others], outputs)

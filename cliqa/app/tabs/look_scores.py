@@ -11,6 +11,7 @@ import cliqa
 from cliqa.app.figures import drawn
 from cliqa.app.parts import bullets, figure, note, on, shown_image, shown_table, table
 from cliqa.app.settings import Settings
+from cliqa.evaluation.records.gates import gate_table
 from cliqa.evaluation.records.results import main_measure
 from cliqa.evaluation.records.tables import LABELS, summary_table
 from cliqa.visualization.curves import draw_forgetting, draw_scores
@@ -36,6 +37,7 @@ def scores_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
             forgetting = figure("Forgetting", elem_id="look-forgetting")
             few = gr.HTML(visible=False)
     summary = table("Summary", elem_id="look-summary")
+    gate = table("The gate, after the last experience", elem_id="look-gate")
     warnings = gr.HTML(elem_id="look-warnings")
 
     def show_matrix(name: object, chosen: object) -> list[Any]:
@@ -49,7 +51,14 @@ def scores_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
 
     def show(name: object) -> list[Any]:
         if name is None:
-            return [shown_image(None), shown_image(None), note(""), shown_table(None), ""]
+            return [
+                shown_image(None),
+                shown_image(None),
+                note(""),
+                shown_table(None),
+                shown_table(None),
+                "",
+            ]
         found = cliqa.results(settings.path_of(name))
         content = found.content
         several = len(found.matrix()) > 1 and not content["joint"]
@@ -61,12 +70,13 @@ def scores_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
             shown_image(drawn(draw_forgetting, content) if forgets else None),
             note("" if several else ONE_ROW),
             shown_table(pd.DataFrame(rows, columns=["number", "value", "meaning"])),
+            shown_table(_gate(content)),
             f"<h3>Notes</h3>{bullets(notes)}" if notes else "",
         ]
 
     on(stamp.change, show_matrix, [run, measure], [measure, matrix])
     on(measure.input, show_matrix, [run, measure], [measure, matrix])
-    on(stamp.change, show, [run], [curves, forgetting, few, summary, warnings])
+    on(stamp.change, show, [run], [curves, forgetting, few, summary, gate, warnings])
 
 
 def training_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
@@ -83,3 +93,12 @@ def training_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> Non
         return [shown_image(image), note("" if rows else NO_EPOCHS)]
 
     on(stamp.change, show, [run], [history, none])
+
+
+def _gate(content: dict[str, Any]) -> pd.DataFrame | None:
+    """Return what the run's gate did, None without one."""
+    if not content.get("gate"):
+        return None
+    scores = content["matrix"][main_measure(content)]
+    shown = gate_table(content["gate"], content["datasets"], scores)
+    return pd.DataFrame(shown.rows, columns=["data set", *shown.header[1:]])

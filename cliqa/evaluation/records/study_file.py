@@ -52,11 +52,12 @@ def _is_row(row: Mapping[str, Any], study: Mapping[str, Any], is_labels: bool) -
     """Return whether a row has its parts."""
     if is_labels:
         names = (study["baseline"], study["other"], "difference")
-        columns = [row.get(name) for name in names]
-        return {"images", "seeds"} <= row.keys() and all(map(_is_column, columns))
+        has_counts = {"images", "seeds"} <= row.keys()
+        return has_counts and all(_is_column(row.get(name)) for name in names)
     columns = row.get("columns")
-    whole = isinstance(columns, dict) and bool(columns) and {"config", "runs"} <= row.keys()
-    return whole and all(map(_is_column, columns.values()))
+    if not isinstance(columns, dict) or not columns or not {"config", "runs"} <= row.keys():
+        return False
+    return all(map(_is_column, columns.values()))
 
 
 def _is_column(column: object) -> bool:

@@ -73,7 +73,7 @@ def images_of(run: Path, folder: Path) -> list[Path]:
     rows = results.predictions(name).sort_values("target")
     chosen = rows.iloc[:: max(1, len(rows) // IMAGES)].head(IMAGES)
     images, files = results.images(), []
-    for index, image in chosen["image"].items():
+    for index, image in zip(map(int, chosen.index), chosen["image"], strict=True):
         files.append(folder / f"{Path(image).stem}.png")
         Image.fromarray(images.read(name, index, image)).save(files[-1])
     return files

@@ -29,6 +29,8 @@ def test_a_run_is_shown_with_its_figures_and_numbers(open_page: Open, tmp_path: 
     session.page.wait_for_function(
         "old => document.querySelector('#look-matrix img')?.src !== old", arg=before
     )
+    session.choose("#look-run", "gated")
+    session.says("#look-gate", "weight of own")
     session.tab("Training")
     session.find("#look-history img")
     session.tab("Cost")
@@ -64,6 +66,7 @@ def test_runs_are_compared_and_studies_read(open_page: Open) -> None:
     session.choose("#look-others", "more/second")
     session.find("#look-comparison img")
     session.says("#look-compare-table", "more/second")
+    session.says("#look-matrix-1", "more/second")
     session.page.keyboard.press("Escape")
     session.tab("Studies")
     session.find("#look-study-figure img")

@@ -29,7 +29,7 @@ def test_the_points_are_those_of_the_predictions(tiny_run: Path) -> None:
     assert (spots.places < picture.size).all()
     order = np.argsort(spots.places[:, 0])  # from left to right
     assert np.all(np.diff(rows["raw_prediction"].to_numpy()[order]) >= 0)
-    assert worst["image"].iloc[0] == rows["image"][rows["error"].abs().idxmax()]
+    assert worst["image"].iloc[0] == rows["image"].iloc[int(rows["error"].abs().argmax())]
 
 
 def test_a_click_is_a_pixel() -> None:
@@ -58,7 +58,7 @@ def test_a_classifier_has_its_confusion_and_its_mistakes(
     assert spots is None
     rows = found.predictions(name)
     assert len(worst) == min(12, (rows["prediction"] != rows["target"]).sum())
-    assert "True class" in _told(rows.iloc[0].to_dict())
+    assert "True class" in _told({str(k): v for k, v in rows.iloc[0].items()})
 
     Image.fromarray(found.images().read(name, 0, rows["image"][0])).save(tmp_path / "x.png")
     model = cliqa.load(folder, device="cpu")
