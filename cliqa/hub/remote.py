@@ -53,7 +53,7 @@ def check_access(repository: str, private: bool = False) -> None:
         HubError: Nobody is logged in, the token is not valid or somebody else's, the repository can
             be seen by everybody where it should be private, or the Hub cannot be reached.
     """
-    with explained(repository, "sending"):
+    with explained(repository, "logging in"):
         if library("huggingface_hub.constants", "hub").HF_HUB_OFFLINE:
             raise HubError(
                 f"{repository}: HF_HUB_OFFLINE is set, so nothing can be sent. Unset it, or write "
@@ -148,7 +148,7 @@ def explained(what: str, doing: str) -> Iterator[None]:
 
     Args:
         what: The repository, or an address.
-        doing: ``"sending"`` or ``"fetching"``.
+        doing: ``"logging in"``, ``"sending"`` or ``"fetching"``.
 
     Raises:
         HubError: The block raised such an error.
@@ -228,5 +228,7 @@ def _trouble(what: str, doing: str, error: Exception) -> str | None:
         )
     if isinstance(error, ConnectionError) or module.startswith(("httpx", "httpcore", "requests")):
         kept = "; what has arrived is not sent again" if doing == "sending" else ""
-        return f"{what}: the connection broke while {doing} ({first_line(error)}). {AGAIN}{kept}."
+        return (
+            f"{what}: no connection to the Hub while {doing} ({first_line(error)}). {AGAIN}{kept}."
+        )
     return None
