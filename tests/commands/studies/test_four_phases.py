@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 
 from cliqa.commands.studies.four_phases import main
+from cliqa.compress import phases as compress_phases
 from cliqa.config.load import dump_config
 from cliqa.demo_data.fashion import FashionData
+from cliqa.studies import phases as study_phases
 from cliqa.studies.phases import ARMS, plan_phases
 from cliqa.utils.cli import run_entry_point
 
@@ -53,8 +55,8 @@ def call(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Call:
 def two_arms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the arms that share one run: replay, in float and in eight bits."""
     short = tuple(arm for arm in ARMS if arm.config == "fmnist_replay")
-    monkeypatch.setattr("cliqa.studies.phases.ARMS", short)
-    monkeypatch.setattr("cliqa.compress.phases.ARMS", short)
+    for module in (compress_phases, study_phases):
+        monkeypatch.setattr(module, "ARMS", short)
 
 
 @pytest.mark.slow
