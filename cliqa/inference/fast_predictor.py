@@ -249,8 +249,11 @@ def open_predictor(
         images: How many images will be scored; see `open_fast`.
         device: See `cliqa.inference.image_model.open_on`.
         execution: How it is computed; by default in float32.
-        crops: Changes of its preprocessing, as the next three: those of
-            `cliqa.transforms.protocol.parse_protocol`.
+        crops: Of the preprocessing; this and the next as `cliqa.transforms.protocol.parse_protocol`
+            takes them.
+        crop_size: The same.
+        resize: The same.
+        seed: The same.
 
     Raises:
         CliqaError: There is no such model, or something asked for does not fit it.

@@ -57,7 +57,10 @@ def fetch(url: str, most: int, seconds: float) -> bytes:
         if scheme == "https":
             context = ssl.create_default_context()
             connection = context.wrap_socket(connection, server_hostname=host)
-        return _content(connection, host, path, most)
+        content = _content(connection, host, path, most)
+        if time.monotonic() >= end:  # the end that was read is that of `watch`
+            raise OSError
+        return content
     except (OSError, http.client.HTTPException, ValueError) as error:
         late = time.monotonic() >= end
         why = f"it took more than {seconds:.1f} s" if late else str(error)[:200]
@@ -133,6 +136,8 @@ def _content(connection: socket.socket, host: str, path: str, most: int) -> byte
         content += chunk
         if len(content) > most:
             raise ValueError(f"it has more than the {most} bytes that are left")
+    if answer.length:
+        raise ValueError(f"it ends {answer.length} bytes too early")
     return bytes(content)
 
 

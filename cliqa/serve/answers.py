@@ -23,17 +23,17 @@ class ImageAnswer(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
 
     name: str = Field(description="The file name that the client sent, or a number.")
-    score: float | None = Field(None, description="On the scale; not of a classifier.")
-    label: str | None = Field(None, alias="class", description="Of a classifier.")
-    probability: float | None = Field(None, description="Of the class, 0..1.")
-    error: str | None = Field(None, description="Why the image has no score.")
+    score: float | None = Field(default=None, description="On the scale; not of a classifier.")
+    label: str | None = Field(default=None, alias="class", description="Of a classifier.")
+    probability: float | None = Field(default=None, description="Of the class, 0..1.")
+    error: str | None = Field(default=None, description="Why the image has no score.")
 
 
 class ScoreAnswer(BaseModel):
     """The images of a request, in order."""
 
     model: str
-    scale: ScaleAnswer | None = Field(None, description="None of a classifier.")
+    scale: ScaleAnswer | None = Field(default=None, description="None of a classifier.")
     images: list[ImageAnswer]
 
 
@@ -57,7 +57,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     images: list[ImageAnswer] | None = Field(
-        None, description="With status 422: what is wrong with each image."
+        default=None, description="With status 422: what is wrong with each image."
     )
 
 

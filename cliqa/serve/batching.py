@@ -107,9 +107,7 @@ class Batcher:
         """The images that have no result yet."""
         return self._waiting
 
-    def submit(
-        self, images: Sequence[tuple[str, bytes]], finished: Callable[[], None]
-    ) -> Ticket:
+    def submit(self, images: Sequence[tuple[str, bytes]], finished: Callable[[], None]) -> Ticket:
         """Put the images of a request into the queue, all or none.
 
         Args:

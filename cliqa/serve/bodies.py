@@ -74,7 +74,11 @@ class Body:
 
 
 async def read_body(
-    receive: Receive, headers: Mapping[str, str], options: ServiceOptions, budget: Budget, body: Body
+    receive: Receive,
+    headers: Mapping[str, str],
+    options: ServiceOptions,
+    budget: Budget,
+    body: Body,
 ) -> None:
     """Read the images of a request.
 
@@ -215,7 +219,8 @@ class _Form:
         name = _text(given.get(b"name", b""))
         if name != FIELD or b"filename" not in given:
             raise RefusalError(
-                400, f"The form has the field {name[:80]!r}. Send files in the field '{FIELD}' alone."
+                400,
+                f"The form has the field {name[:80]!r}. Send files in the field '{FIELD}' alone.",
             )
         if len(self._files) >= self._most:
             raise _too_many(self._most)

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import datetime, timezone
 from typing import Any
 
+from cliqa.serve.answers import PROBLEM_JSON, problem
 from cliqa.serve.metrics import Metrics
 
 Message = MutableMapping[str, Any]
@@ -24,6 +25,9 @@ Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None
 
 PATHS = ("/score", "/health", "/metrics", "/docs", "/openapi.json")
 """Paths that are counted by their names; others are one, so that clients make no new numbers."""
+
+HEADER_BYTES = 2**15
+"""The longest request line with its headers."""
 
 LINGER = 2.0
 LINGER_BYTES = 2**26
@@ -54,14 +58,25 @@ class Boundary:
             return
         exchange = _Exchange(scope, receive, send)
         started = time.perf_counter()
+        long = sum(len(key) + len(value) + 4 for key, value in scope["headers"]) > HEADER_BYTES
+        app = _headers_too_large if long else self._app
         try:
-            await self._app(scope, exchange.receive, exchange.send)
+            await app(scope, exchange.receive, exchange.send)
         finally:
             seconds = time.perf_counter() - started
             path = scope["path"] if scope["path"] in PATHS else "other"
             self._metrics.request(path, exchange.status, seconds)
             if self._log is not None:
                 self._log(_line(scope, exchange, seconds))
+
+
+async def _headers_too_large(_: Mapping[str, Any], __: Receive, send: Send) -> None:
+    """Refuse a request whose headers came whole, so that HTTP's own limit has not met them."""
+    content = problem(431, f"The headers have more than {HEADER_BYTES} bytes.")
+    kind = [(b"content-type", PROBLEM_JSON.encode())]
+    length = [(b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": 431, "headers": kind + length})
+    await send({"type": "http.response.body", "body": content})
 
 
 class _Exchange:

@@ -34,8 +34,8 @@ def page(description: Mapping[str, Any]) -> str:
         f"{STYLE}</style><h1>{title} {escape(info['version'])}</h1>"
         f"<p>{escape(info.get('description', ''))}</p>"
         '<form method="post" action="/score" enctype="multipart/form-data">'
-        '<label>Images: <input type="file" name="images" accept="image/*" multiple required></label>'
-        " <button>Score</button></form>"
+        '<label>Images: <input type="file" name="images" accept="image/*" multiple required>'
+        "</label> <button>Score</button></form>"
         "<p>As a description for programs: <a href='/openapi.json'>openapi.json</a></p>"
         f"{''.join(_endpoints(description))}{''.join(_schemas(description))}"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -17,19 +18,16 @@ from collections.abc import Iterator, Sequence
 import uvicorn
 
 from cliqa.config.trust import trusting
-from cliqa.serve.boundary import Boundary, to_stdout
+from cliqa.serve.boundary import HEADER_BYTES, Boundary, to_stdout
 from cliqa.serve.options import ServiceOptions
 from cliqa.serve.protocol import GuardedProtocol
 from cliqa.serve.scorer import open_scorer
 from cliqa.serve.service import Service, endpoints
 from cliqa.transforms.image_file import LIMIT
 from cliqa.utils.cli import run_entry_point
-from cliqa.utils.logging import get_logger
 
-logger = get_logger(__name__)
-
-HEADER_BYTES = 2**15
-"""The longest request line with its headers."""
+NOISY = ("python_multipart", "asyncio")
+"""Libraries that log what a client does wrong."""
 
 PAUSE = 0.05
 
@@ -49,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = ServiceOptions.from_json(text)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which stops us
     os.environ[LIMIT] = str(options.max_pixels)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with trusting(options.trust):
         scorer = open_scorer(options)
     service = Service(scorer, options)
