@@ -47,6 +47,12 @@ LIBRARIES = {
     "mmpretrain": {"models"},
     "mmengine": {"config", "registry", "models"},
     "gradio": {"app"},
+    "fastapi": {"serve"},
+    "starlette": {"serve"},
+    "uvicorn": {"serve"},
+    "h11": {"serve"},
+    "python_multipart": {"serve"},
+    "prometheus_client": {"serve"},
     "wandb": set(),
 }
 """Libraries that only some rooms import."""

@@ -35,6 +35,7 @@ COMMANDS: Table = {
     "evaluate": ("runs.evaluate", "evaluate and compare models on data sets"),
     "visualize": ("runs.visualize", "draw a run's figures, or compare runs"),
     "compress": ("models.compress", "export, quantize and prune a trained model"),
+    "serve": ("models.serve", "score images over HTTP"),
     "profile": ("models.profile_model", "measure size, MACs, latency and memory"),
     "study": ("studies.run_seeds", "compare configs over seeds"),
     "tune": ("studies.tune", "choose values of a config's keys without hindsight"),

@@ -59,8 +59,7 @@ class FastPredictor:
     """
 
     def __init__(self, model: OnnxModel, show: Show) -> None:
-        self._model, self._show = model, show
-        self.checkpoint = model.path
+        self._model, self._show, self.checkpoint = model, show, model.path
         self.classes: list[str] = model.metadata["classes"]
         scale = model.metadata.get("scale")
         self.scale = Scale(**scale) if scale else None
@@ -182,8 +181,7 @@ def with_torch(about: Mapping[str, Any]) -> Show:
     from cliqa.transforms.decode import image_of, to_grey  # noqa: PLC0415
     from cliqa.transforms.pipeline import build_pipeline  # noqa: PLC0415
 
-    quality = not about["classes"]
-    steps = about["eval_transform"]
+    steps, quality = about["eval_transform"], not about["classes"]
     pipeline = build_pipeline(steps, "scenario.eval_transform", quality=quality)
 
     def show(data: bytes, path: Path) -> np.ndarray:
@@ -245,12 +243,11 @@ def open_predictor(
     """Return a model; an ONNX file without what training needs, in a fraction of the time.
 
     Args:
-        source: See `cliqa.inference.image_model.open_model`.
+        source: See `cliqa.inference.image_model.open_on`, and for the device.
         images: How many images will be scored; see `open_fast`.
-        device: See `cliqa.inference.image_model.open_on`.
+        device: Where to compute.
         execution: How it is computed; by default in float32.
-        crops: Of the preprocessing; this and the next as `cliqa.transforms.protocol.parse_protocol`
-            takes them.
+        crops: See `cliqa.transforms.protocol.parse_protocol`.
         crop_size: The same.
         resize: The same.
         seed: The same.
@@ -261,8 +258,7 @@ def open_predictor(
     if crops is None and resize is None:
         if execution is not None and Path(source).suffix == ".onnx":
             execution.check_file(str(source))
-        fast = open_fast(source, images, device)
-        if fast is not None:
+        if fast := open_fast(source, images, device):
             return fast
     from cliqa.inference.execution.precision import FLOAT32  # noqa: PLC0415
     from cliqa.inference.image_model import open_on  # noqa: PLC0415  imports torch
@@ -281,23 +277,24 @@ def scaling(
     """Return a function that brings a score of 0..1 to a scale, and the scale, None of classes.
 
     Args:
-        predictor: The model.
-        scale: Its (low, high) where higher is better; None for the model's own, else 0..1.
+        predictor: The model; its own scale is the default, else 0..1.
+        scale: (low, high), where higher is better.
         dataset: Take the scale of this data set of the run instead.
 
     Raises:
         ConfigError: The model gives classes, or its config has no such data set.
     """
     if predictor.classes and (scale or dataset):
-        option = "--scale" if scale else "--dataset"
-        raise ConfigError(f"{option}: this model gives classes, not scores.")
+        raise ConfigError(
+            f"--{'scale' if scale else 'dataset'}: this model gives classes, not scores."
+        )
     if dataset:
         from cliqa.inference.evaluation_request import scale_of  # noqa: PLC0415  imports torch
 
         found = scale_of(predictor.scenario, dataset)
         return found.place, found
-    if predictor.scale is not None and not scale:
+    if predictor.scale and not scale:
         return predictor.scale.place, predictor.scale
     low, high = scale or (0.0, 1.0)
-    whole = None if predictor.classes else Scale(low, high)
-    return (lambda score: low + (high - low) * score), whole
+    own = None if predictor.classes else Scale(low, high)
+    return (lambda score: low + (high - low) * score), own

@@ -25,7 +25,7 @@ class GuardedProtocol(H11Protocol):
 
     _headers_end: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin, unless there are too many connections."""
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS:

@@ -105,6 +105,10 @@ class Supervisor:
         """
         self.options.check()
         check_libraries()
+        if not Path(self.options.model).exists():
+            raise ConfigError(
+                f"{self.options.model}: there is no such work_dir, checkpoint or exported file."
+            )
         self._listeners = open_port(self.options.host, self.options.port, self.options.processes)
         folder = tempfile.mkdtemp(prefix="cliqa-serve-")
         try:

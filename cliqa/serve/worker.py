@@ -18,11 +18,12 @@ from collections.abc import Iterator, Sequence
 import uvicorn
 
 from cliqa.config.trust import trusting
+from cliqa.serve.application import endpoints
 from cliqa.serve.boundary import HEADER_BYTES, Boundary, to_stdout
 from cliqa.serve.options import ServiceOptions
 from cliqa.serve.protocol import GuardedProtocol
 from cliqa.serve.scorer import open_scorer
-from cliqa.serve.service import Service, endpoints
+from cliqa.serve.service import Service
 from cliqa.transforms.image_file import LIMIT
 from cliqa.utils.cli import run_entry_point
 

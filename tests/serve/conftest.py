@@ -23,10 +23,11 @@ pytest.importorskip("python_multipart")
 from starlette.testclient import TestClient
 
 from cliqa.compress.export import export_checkpoint
+from cliqa.serve.application import endpoints
 from cliqa.serve.boundary import Boundary
 from cliqa.serve.options import ServiceOptions
 from cliqa.serve.scorer import Scorer, open_scorer
-from cliqa.serve.service import Service, endpoints
+from cliqa.serve.service import Service
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,14 +63,16 @@ def client(scorer: Scorer) -> Iterator[Client]:
             stack.callback(service.close)
             app = Boundary(endpoints(service), service.metrics, log)
             found = TestClient(app, raise_server_exceptions=False)
-            found.service = service  # type: ignore[attr-defined]
+            found.service = service
             return found
 
         yield make
 
 
 @pytest.fixture(scope="module")
-def tiny_file(quick_exports: None, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_file(
+    quick_exports: None, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Return the shared run's model as an ONNX file, which starts without torch."""
     pytest.importorskip("onnxruntime")
     return export_checkpoint(tiny_run, tmp_path_factory.mktemp("file") / "tiny.onnx").path

@@ -93,9 +93,7 @@ def test_addresses_are_read_where_they_are_allowed() -> None:
         ([b"{}"], "application/json", 415, r"Addresses of images are off \(--allow-urls\)"),
     ],
 )
-def test_what_is_wrong_is_told(
-    chunks: list[bytes], kind: str, status: int, message: str
-) -> None:
+def test_what_is_wrong_is_told(chunks: list[bytes], kind: str, status: int, message: str) -> None:
     with pytest.raises(RefusalError, match=message) as error:
         read(chunks, kind, max_bytes=1000, max_images=2)
     assert error.value.status == status

@@ -155,7 +155,7 @@ def test_a_request_that_takes_too_long_is_told_so(client: Client, held: Held) ->
 def test_while_it_is_being_stopped_new_work_is_refused(client: Client) -> None:
     own = client()
     assert own.get("/health").json()["ready"] is True
-    own.service.draining = True  # type: ignore[attr-defined]
+    own.service.draining = True
     answer = own.post("/score", files=files(picture(0)))
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
@@ -165,7 +165,7 @@ def test_while_it_is_being_stopped_new_work_is_refused(client: Client) -> None:
 
 
 def test_a_client_that_goes_takes_its_work_along(client: Client, held: Held) -> None:
-    service: Any = client(Scorer(held, "held", "0"), batch_size=1).service  # type: ignore[attr-defined]
+    service: Any = client(Scorer(held, "held", "0"), batch_size=1).service
 
     async def story() -> None:
         leave = asyncio.Event()
@@ -211,7 +211,7 @@ def _one() -> Any:
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(client: Client) -> None:
-    service: Any = client(timeout=0.1).service  # type: ignore[attr-defined]
+    service: Any = client(timeout=0.1).service
 
     async def never() -> dict[str, Any]:
         await asyncio.Event().wait()
@@ -229,7 +229,7 @@ def test_addresses_are_fetched_where_they_are_allowed(
         assert 0 < seconds <= 30
         if "good" not in url:
             raise DatasetError("no such address")
-        assert most == (1 << 20) - len('{"urls": ["https://good", "https://bad"]}'.encode())
+        assert most == (1 << 20) - len(b'{"urls": ["https://good", "https://bad"]}')
         return picture(0)
 
     monkeypatch.setattr("cliqa.serve.service.fetch", fetch)

@@ -11,7 +11,6 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ class _Standin(supervisor._Worker):
 
 
 @pytest.fixture
-def standin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[_Standin]]:
+def standin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[_Standin]:
     """Return the class of the workers; each leaves a file of its number in `tmp_path`."""
 
     class Own(_Standin):
@@ -118,7 +117,7 @@ def test_a_worker_that_dies_has_another_in_its_place(
     standin: type[_Standin], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     own = ask(1)
-    numbers = []
+    numbers: list[Any] = []
 
     def kill() -> None:
         numbers.append(own._workers[0].process.pid)
