@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from html import escape
+from pathlib import Path
+from string import Template
 from typing import Any
 
 POLICY = (
@@ -12,12 +14,7 @@ POLICY = (
 )
 """The Content-Security-Policy of the page."""
 
-STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}"
-    "code,pre{background:#8882;border-radius:4px;padding:.1em .3em}pre{padding:.8em;overflow:auto}"
-    "table{border-collapse:collapse}td,th{border:1px solid #8886;padding:.2em .6em;text-align:left}"
-    ":root{color-scheme:light dark}"
-)
+TEMPLATE = Path(__file__).with_name("page.html")
 
 
 def page(description: Mapping[str, Any]) -> str:
@@ -26,19 +23,9 @@ def page(description: Mapping[str, Any]) -> str:
     Args:
         description: The service's OpenAPI description.
     """
-    info = description["info"]
-    title = escape(info["title"])
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width"><style>'
-        f"{STYLE}</style><h1>{title} {escape(info['version'])}</h1>"
-        f"<p>{escape(info.get('description', ''))}</p>"
-        '<form method="post" action="/score" enctype="multipart/form-data">'
-        '<label>Images: <input type="file" name="images" accept="image/*" multiple required>'
-        "</label> <button>Score</button></form>"
-        "<p>As a description for programs: <a href='/openapi.json'>openapi.json</a></p>"
-        f"{''.join(_endpoints(description))}{''.join(_schemas(description))}"
-    )
+    info = {key: escape(str(value)) for key, value in description["info"].items()}
+    content = "".join([*_endpoints(description), *_schemas(description)])
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(info, content=content)
 
 
 def _endpoints(description: Mapping[str, Any]) -> Iterator[str]:

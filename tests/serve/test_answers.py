@@ -8,7 +8,7 @@ from cliqa.serve.answers import ImageAnswer, RefusalError, problem
 
 
 def test_an_image_has_what_it_has_and_nothing_else() -> None:
-    row = ImageAnswer(name="a.png", **{"class": "cat"}, probability=0.5)
+    row = ImageAnswer.model_validate({"name": "a.png", "class": "cat", "probability": 0.5})
     shown = row.model_dump_json(by_alias=True, exclude_none=True)
     assert json.loads(shown) == {"name": "a.png", "class": "cat", "probability": 0.5}
 

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from cliqa.config.trust import trusting
 from cliqa.serve.options import ServiceOptions
 from cliqa.utils.arguments import add_arguments
 from cliqa.utils.cli import command
 from cliqa.utils.paths import named_checkpoint
-
-WHOLE = {
-    "batch_size": "images that are scored in one pass, at most",
-    "queue": "images that may wait in each process; then the answer is 429",
-    "max_images": "images of a request",
-    "max_bytes": "bytes of a request's body",
-    "max_pixels": "pixels of an image, checked before it is decoded",
-}
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -41,12 +34,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="each with a copy of the model (default: one a usable core)",
     )
-    for name, text in WHOLE.items():
-        default = getattr(ServiceOptions, name)
-        option = f"--{name.replace('_', '-')}"
-        parser.add_argument(
-            option, type=int, default=default, metavar="N", help=f"{text} (default: {default})"
-        )
+    text = "images that are scored in one pass, at most"
+    parser.add_argument("--batch-size", **_count(ServiceOptions.batch_size, text))
+    text = "images that may wait in each process; then the answer is 429"
+    parser.add_argument("--queue", **_count(ServiceOptions.queue, text))
+    parser.add_argument(
+        "--max-images", **_count(ServiceOptions.max_images, "images of a request, at most")
+    )
+    parser.add_argument(
+        "--max-bytes", **_count(ServiceOptions.max_bytes, "bytes of a request's body, at most")
+    )
+    text = "pixels of an image, at most; checked before it is decoded"
+    parser.add_argument("--max-pixels", **_count(ServiceOptions.max_pixels, text))
     parser.add_argument(
         "--max-wait",
         type=float,
@@ -83,6 +82,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add_arguments(parser, "--checkpoint", "--device", "--trust")
     return parser.parse_args(argv)
+
+
+def _count(default: int, text: str) -> dict[str, Any]:
+    """Return how a limit is parsed."""
+    return {"type": int, "default": default, "metavar": "N", "help": f"{text} (default: {default})"}
 
 
 @command(parse_args, trusting)
