@@ -104,24 +104,33 @@ async def read_body(
         sink = _Whole(LONGEST_LIST)
     else:
         raise _other_kind(content, options.allow_urls)
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise DisconnectedError
-        chunk = message.get("body", b"")
-        if body.size + len(chunk) > options.max_bytes:
-            raise _too_large(options.max_bytes)
-        budget.take(len(chunk))
-        body.size += len(chunk)
-        sink.write(chunk)
-        if not message.get("more_body", False):
-            break
-    if isinstance(sink, _Form):
-        body.images = sink.files()
-    elif content == JSON:
-        body.urls = _urls(sink.content(), options.max_images)
-    else:
-        body.images = [("1", sink.content())]
+    try:
+        while await _taken(receive, sink, options.max_bytes, budget, body):
+            pass
+        if isinstance(sink, _Form):
+            body.images = sink.files()
+        elif content == JSON:
+            body.urls = _urls(sink.content(), options.max_images)
+        else:
+            body.images = [("1", sink.content())]
+    finally:
+        sink.close()
+
+
+async def _taken(
+    receive: Receive, sink: _Form | _Whole, most: int, budget: Budget, body: Body
+) -> bool:
+    """Take the next part of a body; return whether there is more."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise DisconnectedError
+    chunk = message.get("body", b"")
+    if body.size + len(chunk) > most:
+        raise _too_large(most)
+    budget.take(len(chunk))
+    body.size += len(chunk)
+    sink.write(chunk)
+    return bool(message.get("more_body", False))
 
 
 def check_length(text: str | None, most: int) -> None:
@@ -153,6 +162,10 @@ class _Whole:
     def content(self) -> bytes:
         """Return the whole."""
         return bytes(self._content)
+
+    def close(self) -> None:
+        """Let go of what was read: the trace of an error may keep this object for a while."""
+        self._content = bytearray()
 
 
 class _Form:
@@ -199,6 +212,11 @@ class _Form:
         if not self._files:
             raise RefusalError(400, f"The form holds no file. Send images in the field '{FIELD}'.")
         return [(name, bytes(content)) for name, content in self._files]
+
+    def close(self) -> None:
+        """Let go of what was read, and of the parser, which holds this object as it holds it."""
+        self._files.clear()
+        self._parser.callbacks.clear()
 
     def _begin(self) -> None:
         self._disposition = b""

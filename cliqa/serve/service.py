@@ -98,6 +98,7 @@ class Service:
             answers = await self._answers(receive, headers, body, end)
         finally:
             self.budget.held -= body.size
+            body.images.clear()  # the trace of an error may keep the body for a while
             self.active -= 1
             self.metrics.waiting(self.batcher.waiting)
         scored = sum(answer.error is None for answer in answers)
