@@ -8,7 +8,6 @@ that has died is taken by the one that is started in its place.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import select
 import shutil
@@ -24,7 +23,8 @@ from pathlib import Path
 from types import FrameType
 
 from cliqa.serve.options import ServiceOptions
-from cliqa.utils.errors import ConfigError, MachineError, machine_trouble
+from cliqa.serve.ports import open_port
+from cliqa.utils.errors import ConfigError, MachineError
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -213,7 +213,9 @@ class Supervisor:
                 logger.warning("a process did not stop in time and was killed")
                 return 1
             select.select([self._wake[0]], [], [], TICK / 4)
-        return 0 if all(worker.process.poll() == 0 for worker in self._workers) else 1
+        ended = [(worker.process.poll(), worker.is_ready) for worker in self._workers]
+        early = -signal.SIGTERM  # one that was not ready yet has nothing to answer
+        return 0 if all(status == 0 or (status == early and not r) for status, r in ended) else 1
 
     @contextlib.contextmanager
     def _caught_signals(self) -> Iterator[None]:
@@ -249,51 +251,3 @@ def check_libraries() -> None:
         )
     if not hasattr(socket, "SO_REUSEPORT"):
         raise ConfigError("the service needs Linux, macOS or another POSIX system. Use WSL.")
-
-
-def open_port(host: str, port: int, count: int) -> list[socket.socket]:
-    """Return sockets that are bound to the same port, one for each process.
-
-    Args:
-        host: A name or an address.
-        port: 0 for a free one.
-        count: How many.
-
-    Raises:
-        ConfigError: The host is unknown, or the port is used by another program or not allowed.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (socket.gaierror, UnicodeError) as error:
-        raise ConfigError(f"--host {host}: unknown host. Use 127.0.0.1 or 0.0.0.0.") from error
-    found: list[socket.socket] = []
-    try:
-        # Sharing the port would succeed beside a program that shares it too: that is no free one.
-        with socket.socket(family, socket.SOCK_STREAM) as alone:
-            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            alone.bind(address)
-            address = (address[0], alone.getsockname()[1], *address[2:])
-        for _ in range(count):
-            found.append(socket.socket(family, socket.SOCK_STREAM))
-            found[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            found[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            found[-1].bind(address)
-    except OSError as error:
-        for one in found:
-            one.close()
-        raise _no_port(host, port, error) from error
-    return found
-
-
-def _no_port(host: str, port: int, error: OSError) -> ConfigError:
-    """Return the error of a port that cannot be used."""
-    if error.errno == errno.EADDRINUSE:
-        return ConfigError(f"--port {port}: in use at {host} by another program. Choose another.")
-    if error.errno == errno.EACCES:
-        return ConfigError(f"--port {port}: needs rights of its own. Choose one from 1024 on.")
-    if error.errno == errno.EADDRNOTAVAIL:
-        return ConfigError(f"--host {host}: no address of this machine. Use 127.0.0.1 or 0.0.0.0.")
-    why = machine_trouble(error) or error.strerror
-    return ConfigError(f"--host {host} --port {port}: cannot be opened ({why}).")

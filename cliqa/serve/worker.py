@@ -50,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ[LIMIT] = str(options.max_pixels)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    if options.trust:  # a run's own modules may lie where the command was given
+        sys.path.append(os.getcwd())
     with trusting(options.trust):
         scorer = open_scorer(options)
     service = Service(scorer, options)
