@@ -36,6 +36,8 @@ COMMANDS = {
     "--resize 384 512",
     "crops_hyperiqa": "perf/evaluation_crops.py --models hyperiqa --images 1",
     "study_backends": "perf/study_backends.py",
+    "serve": "perf/serve.py",
+    "serve_tiny": "perf/serve.py --model tiny",
 }
 """By name, the scripts with their arguments."""
 

@@ -49,6 +49,12 @@ LIBRARIES = {
     "gradio": {"app"},
     "huggingface_hub": {"hub"},
     "playwright": set(),
+    "fastapi": {"app", "serve"},
+    "starlette": {"app", "serve"},
+    "uvicorn": {"app", "serve"},
+    "h11": {"serve"},
+    "python_multipart": {"serve"},
+    "prometheus_client": {"serve"},
     "wandb": set(),
 }
 """Libraries that only some rooms import."""

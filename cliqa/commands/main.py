@@ -36,6 +36,7 @@ COMMANDS: Table = {
     "visualize": ("runs.visualize", "draw a run's figures, or compare runs"),
     "compress": ("models.compress", "export, quantize and prune a trained model"),
     "share": ("models.share", "send a model to the Hub, or write its folder"),
+    "serve": ("models.serve", "score images over HTTP"),
     "profile": ("models.profile_model", "measure size, MACs, latency and memory"),
     "app": ("models.app", "train, look, score and compress in a browser"),
     "study": ("studies.run_seeds", "compare configs over seeds"),

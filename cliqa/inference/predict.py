@@ -21,7 +21,7 @@ from cliqa.inference.exported_model import check_protocol
 from cliqa.inference.image_model import ImageModel, open_model
 from cliqa.inference.scores import Score
 from cliqa.training.loop.batching import apply_model
-from cliqa.transforms.decode import read_image, to_grey
+from cliqa.transforms.decode import image_of, read_image, to_grey
 from cliqa.transforms.protocol import EvaluationProtocol, build_views
 from cliqa.utils.errors import CliqaError, DatasetError, MachineError, ModelError
 from cliqa.utils.memory import InPieces
@@ -65,12 +65,17 @@ class _Images(Dataset["tuple[torch.Tensor | None, str | None]"]):
 
     def read(self, path: Path) -> torch.Tensor:
         """Return an image as `LateSteps` does."""
-        try:
-            return self.views(read_image(path), path.name)
-        except CliqaError as error:
-            if str(path) in str(error):
-                raise
-            raise DatasetError(f"{path}: {error}") from error
+        return _shown(self.views, path, lambda: read_image(path))
+
+
+def _shown(views: LateSteps, path: Path, read: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """Return an image as `LateSteps` does; an error names the file."""
+    try:
+        return views(read(), path.name)
+    except CliqaError as error:
+        if str(path) in str(error):
+            raise
+        raise DatasetError(f"{path}: {error}") from error
 
 
 def _batches(
@@ -210,6 +215,28 @@ class Predictor:
                 for sample in batch:  # the one that is too large must not take others with it
                     yield self._alone(model, sample)
         model.tell()
+
+    def prepare(self, data: bytes, path: Path) -> Sample:
+        """Return the image in a file's content as the model takes it, or the error.
+
+        Args:
+            data: The content.
+            path: What the error calls it; nothing is opened.
+        """
+        try:
+            return path, _shown(self._late, path, lambda: image_of(data, path)), None
+        except CliqaError as error:
+            return path, None, str(error)
+
+    def scores(self, batch: Sequence[Sample]) -> list[Score]:
+        """Return the scores of a batch of images that were prepared, in order.
+
+        Raises:
+            MachineError: Memory runs out with one image.
+            ModelError: The model does not take images of this size.
+        """
+        model = WatchedModel(self.image_model, len(self.classes) or None)
+        return self._scores(model, batch)
 
     def batch_of(self, batch_size: int | None = None) -> int:
         """Return how many images a batch has; by default 32, in which crops count as images."""

@@ -61,7 +61,20 @@ def read_image(
         smaller = _decode_smaller(data, path, shorter_edge)
         if smaller is not None:
             return smaller
-    image = _decode_with_torchvision(data, path) if backend == "auto" else None
+    return image_of(data, path) if backend == "auto" else _decode_with_pillow(data, path)
+
+
+def image_of(data: bytes, path: Path) -> torch.Tensor:
+    """Return the pixels of a file's content, uint8 (3, H, W), as `read_image` does.
+
+    Args:
+        data: The content.
+        path: What the error message calls it; nothing is opened.
+
+    Raises:
+        DatasetError: It is truncated, too large, or no image.
+    """
+    image = _decode_with_torchvision(data, path)
     return image if image is not None else _decode_with_pillow(data, path)
 
 

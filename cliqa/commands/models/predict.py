@@ -85,13 +85,14 @@ def main(args: argparse.Namespace) -> int:
     _check(args)
     from cliqa.datasets.image_listing import find_images  # noqa: PLC0415  --help is fast
     from cliqa.engine.interrupts import stop_on_signals  # noqa: PLC0415
+    from cliqa.inference.fast_predictor import scaling  # noqa: PLC0415
     from cliqa.inference.score_files.unfinished import WholeRows, images_left  # noqa: PLC0415
     from cliqa.inference.scores import ScoreTable  # noqa: PLC0415
     from cliqa.utils.progress import track  # noqa: PLC0415
 
     paths = find_images(args.paths, args.recursive)
-    predictor = open_predictor(args, len(paths))
-    to_scale = scaling(args, predictor)
+    predictor = _open(args, len(paths))
+    to_scale, _ = scaling(predictor, args.scale, args.dataset)
     record = record_for(args, predictor, to_scale) if args.out else None
     table = ScoreTable(args.out, bool(predictor.classes), record)
     rows = table.resume() if args.resume else WholeRows()
@@ -120,25 +121,14 @@ def main(args: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def open_predictor(args: argparse.Namespace, images: int) -> Predictor | FastPredictor:
+def _open(args: argparse.Namespace, images: int) -> Predictor | FastPredictor:
     """Return the model; an ONNX file without what training needs, in a fraction of the time."""
-    from cliqa.inference.execution.precision import Execution  # noqa: PLC0415
+    from cliqa.inference.execution.precision import Execution  # noqa: PLC0415  --help is fast
+    from cliqa.inference.fast_predictor import open_predictor  # noqa: PLC0415
 
     execution = Execution(args.precision or "float32", args.compile)
-    if args.crops is None and args.resize is None:
-        from cliqa.inference.fast_predictor import open_fast  # noqa: PLC0415
-
-        if Path(args.model).suffix == ".onnx":
-            execution.check_file(str(args.model))
-        fast = open_fast(args.model, images, args.device)
-        if fast is not None:
-            return fast
-    from cliqa.inference.image_model import open_on  # noqa: PLC0415  imports torch
-    from cliqa.inference.predict import Predictor  # noqa: PLC0415
-    from cliqa.transforms.protocol import parse_protocol  # noqa: PLC0415
-
-    protocol = parse_protocol(args.crops, args.crop_size, args.resize, args.seed)
-    return Predictor(*open_on(args.model, args.device, execution), protocol)
+    changes = args.crops, args.crop_size, args.resize, args.seed
+    return open_predictor(args.model, images, args.device, execution, *changes)
 
 
 def record_for(
@@ -180,24 +170,3 @@ def _check(args: argparse.Namespace) -> None:
     check_output_file(args.out, suffixes=(".csv", ".json"), inputs=[args.model, *args.paths])
     if not args.out:
         check_output_is_open("Give a file with --out.")
-
-
-def scaling(
-    args: argparse.Namespace, predictor: Predictor | FastPredictor
-) -> Callable[[float], float]:
-    """Return a function that converts a score of 0..1 to the requested scale.
-
-    Raises:
-        ConfigError: The model gives classes, or its config has no such data set.
-    """
-    if predictor.classes and (args.scale or args.dataset):
-        option = "--scale" if args.scale else "--dataset"
-        raise ConfigError(f"{option}: this model gives classes, not scores.")
-    if args.dataset:
-        from cliqa.inference.evaluation_request import scale_of  # noqa: PLC0415  imports torch
-
-        return scale_of(predictor.scenario, args.dataset).place
-    if predictor.scale is not None and not args.scale:
-        return predictor.scale.place
-    low, high = args.scale or (0.0, 1.0)
-    return lambda score: low + (high - low) * score
