@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from cliqa.app.parts import hint, on, page_load
+from cliqa.app.parts import hint, on, page_load, plain
 from cliqa.app.queue.choices import Field, Stream, fields_of, methods
 from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.request import (
@@ -79,8 +79,9 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
         quantization = gr.Dropdown(
             list(QUANTIZATION),
             value=NO_QUANTIZATION,
-            label="Fewer bits",
-            info="A search then writes the smallest file that loses at most 0.01.",
+            label="8-bit file",
+            info="After the last data set: the smallest file that costs at most 0.01 of SRCC or "
+            "accuracy is written.",
             elem_id="train-bits",
         )
     name = gr.Textbox(label="Name of the run", elem_id="train-name", max_length=80)
@@ -119,7 +120,7 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
         none = "" if fields else "There is nothing to set here."
         sentence = methods().get(str(chosen), "The method and the arguments of the config.")
         return [
-            gr.Dropdown(info=sentence.replace("``", "")),
+            gr.Dropdown(info=plain(sentence)),
             gr.HTML(hint(none), visible=bool(none)),
             *shown,
             *hidden,
@@ -155,7 +156,7 @@ def _box(field: Field) -> gr.Textbox:
     return gr.Textbox(
         value="",
         label=f"{field.name}{kind}",
-        info=field.text.replace("``", ""),
+        info=plain(field.text),
         placeholder=_written(field.default),
         visible=True,
     )
