@@ -79,17 +79,6 @@ def how_to_train(settings: Settings) -> str:
     return "Train one in the tab Train"
 
 
-def plain(text: str) -> str:
-    """Return a text of the documentation for a place that reads some Markdown.
-
-    Its double backticks are left out, and the stars of formulas are no emphasis.
-
-    >>> print(plain("the mean of ``x`` * (theta - theta*)^2"))
-    the mean of x ∗ (theta - theta∗)^2
-    """
-    return text.replace("``", "").replace("*", "\N{ASTERISK OPERATOR}")
-
-
 def figure(label: str, **options: Any) -> gr.Image:  # noqa: ANN401
     """Return a place for a figure, hidden until there is one; see `shown_image`."""
     return gr.Image(

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from cliqa.app.parts import hint, on, page_load, plain
+from cliqa.app.parts import hint, on, page_load
 from cliqa.app.queue.choices import Field, Stream, fields_of, methods
 from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.request import (
@@ -120,7 +120,7 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
         none = "" if fields else "There is nothing to set here."
         sentence = methods().get(str(chosen), "The method and the arguments of the config.")
         return [
-            gr.Dropdown(info=plain(sentence)),
+            gr.Dropdown(info=_marked(sentence)),
             gr.HTML(hint(none), visible=bool(none)),
             *shown,
             *hidden,
@@ -152,14 +152,25 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
 
 def _box(field: Field) -> gr.Textbox:
     """Return the field of an argument; left empty, it has its default."""
-    kind = " (true or false)" if isinstance(field.default, bool) else ""
+    kind = " (true or false)" if field.flag else ""
     return gr.Textbox(
         value="",
         label=f"{field.name}{kind}",
-        info=plain(field.text),
+        info=_marked(field.text),
         placeholder=_written(field.default),
         visible=True,
     )
+
+
+def _marked(text: str) -> str:
+    r"""Return a documentation's text as the page marks it: code in single backticks, no stars.
+
+    >>> _marked("Add ``a * b`` to the loss.")
+    'Add `a · b` to the loss.'
+    >>> _marked("from theta* and F*") == "from theta\N{ASTERISK OPERATOR} and F\N{ASTERISK OPERATOR}"
+    True
+    """
+    return text.replace("``", "`").replace(" * ", " · ").replace("*", "\N{ASTERISK OPERATOR}")
 
 
 def _written(value: object) -> str:
