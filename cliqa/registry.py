@@ -13,6 +13,7 @@ import errno
 import importlib
 import inspect
 import pkgutil
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -56,18 +57,20 @@ class ComponentRegistry(Registry):
         self.for_files: Callable[[Component], bool] = lambda _: False
         self.adapt: Callable[[Component], Component] = lambda found: found
         self._imported: bool = False
+        self._importing: set[int] = set()
 
     def import_from_location(self) -> None:
         """Import every module of this registry's packages, once."""
-        if self._imported:
+        thread = threading.get_ident()
+        if self._imported or thread in self._importing:  # a module looks a name up while it loads
             return
-        self._imported = True  # before the imports: a module may look a name up while it loads
+        self._importing.add(thread)  # other threads import as well, which waits for what this loads
         try:
             for location in self._locations:
                 import_tree(location)
-        except BaseException:
-            self._imported = False
-            raise
+            self._imported = True
+        finally:
+            self._importing.discard(thread)
 
     def add_upstream(
         self, module: ModuleType, keep: Callable[[str, Any], bool], prefix: str

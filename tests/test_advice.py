@@ -245,7 +245,9 @@ def test_the_advice_for_an_extractor_works(monkeypatch: pytest.MonkeyPatch, tmp_
     build_extractor("resnet18", checkpoint=file)
 
 
-OF_THE_CHECKOUT = re.compile(r"\b(?:config|docs|tools|perf|tests)/[\w/]+\.(?:py|md)|\b\w+_config\.py")
+OF_THE_CHECKOUT = re.compile(
+    r"\b(?:config|docs|tools|perf|tests)/[\w/]+\.(?:py|md)|\b(?:train|test)_config\.py"
+)
 """Files that an installed package has not got."""
 
 
@@ -261,9 +263,8 @@ def test_messages_name_no_file_of_the_checkout() -> None:
 
 def _texts(tree: ast.Module) -> Iterator[Any]:
     """Yield the texts of a module that are no documentation."""
-    nodes = list(ast.walk(tree))
-    documentation = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
-    for node in nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in documentation:
-                yield node
+    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        found = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if found and id(node) not in documentation:
+            yield node

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -102,6 +104,23 @@ def test_rooms_load_on_the_first_look_up(room: ComponentRegistry) -> None:
     component = room.get("RankLoss")
     assert component is not None
     assert component(margin=1).margin == 1
+
+
+def test_threads_that_look_a_name_up_first_all_find_it(
+    room: ComponentRegistry, tmp_path: Path
+) -> None:
+    slow = tmp_path / "cliqa_test_room" / "base.py"
+    slow.write_text("import time\ntime.sleep(0.05)\nROW = []\n")
+    together = threading.Barrier(4)
+
+    def look(_: int) -> object:
+        together.wait()
+        return room.get("DeepLoss")
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(look, range(4)))
+    assert None not in found
+    assert len(set(found)) == 1
 
 
 def test_a_name_imports_only_its_module(

@@ -163,12 +163,12 @@ def _box(field: Field) -> gr.Textbox:
 
 
 def _marked(text: str) -> str:
-    r"""Return a documentation's text as the page marks it: code in single backticks, no stars.
+    """Return a documentation's text as the page marks it: code in single backticks, no stars.
 
     >>> _marked("Add ``a * b`` to the loss.")
     'Add `a · b` to the loss.'
-    >>> _marked("from theta* and F*") == "from theta\N{ASTERISK OPERATOR} and F\N{ASTERISK OPERATOR}"
-    True
+    >>> "*" in _marked("from theta* and F*")
+    False
     """
     return text.replace("``", "`").replace(" * ", " · ").replace("*", "\N{ASTERISK OPERATOR}")
 
