@@ -118,6 +118,8 @@ def main(args: argparse.Namespace) -> int:
                 print_error(f"{table.count} of {len(paths)} images are in {where}")
     for error in bad:
         sys.stderr.write(f"not scored: {error}\n")
+    if args.out:
+        sys.stderr.write(f"written: {args.out} ({table.count} of {len(paths)} images)\n")
     return 1 if bad else 0
 
 

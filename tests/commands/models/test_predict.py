@@ -119,7 +119,9 @@ def test_a_quoted_pattern(call: Call, tiny_data: Path) -> None:
 def test_a_file_for_csv_and_for_json(call: Call, tiny_data: Path, tmp_path: Path) -> None:
     for suffix in ("csv", "json"):
         status, text, told = call(tiny_data / "c", "--out", tmp_path / f"s.{suffix}")
-        assert (status, text, told) == (0, "", "")
+        count = len(list((tiny_data / "c").glob("*.png")))
+        written = f"written: {tmp_path / f's.{suffix}'} ({count} of {count} images)\n"
+        assert (status, text, told) == (0, "", written)
     rows = rows_of((tmp_path / "s.csv").read_text())
     listed = json.loads((tmp_path / "s.json").read_text())
     assert [entry["image"] for entry in listed] == [row["image"] for row in rows]
