@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.app.queue.job import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, WAITING
-from cliqa.app.queue.jobs import LOST, Jobs
+from cliqa.app.queue.job import FAILED, FINISHED, LOST, RUNNING, STOPPED, STOPPING, WAITING
+from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.search import Search
 from cliqa.config.load import read_values
 from cliqa.utils.errors import ConfigError
