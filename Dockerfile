@@ -9,7 +9,7 @@ ARG BASE=python:3.12-slim-bookworm
 FROM ${BASE} AS build
 # cpu or cuda: PyTorch's wheels. Those for CUDA bring its libraries with them, about 5 GB.
 ARG TORCH=cpu
-ARG EXTRAS=clip,deploy,hub
+ARG EXTRAS=app,clip,deploy,hub,serve
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 
 # a base without Python, such as NVIDIA's, gets the distribution's

@@ -16,7 +16,14 @@ from PIL import Image
 
 from cliqa.compress.export import export_checkpoint
 from cliqa.config.trust import trusting
-from cliqa.inference.fast_predictor import MANY, FastPredictor, open_fast
+from cliqa.datasets.labels.scale import Scale
+from cliqa.inference.fast_predictor import (
+    MANY,
+    FastPredictor,
+    open_fast,
+    open_predictor,
+    scaling,
+)
 from cliqa.inference.predict import Predictor
 from cliqa.inference.scores import Score
 from cliqa.utils.errors import ArtifactError
@@ -169,3 +176,25 @@ def test_the_tool_starts_at_once(
     heavy, _, seconds = last.rpartition(" 0 ")
     assert heavy == "[]"
     assert float(seconds) < 3
+
+
+def test_images_in_memory_are_scored_as_their_files(
+    export: Callable[[list[dict[str, Any]]], Path], photos: list[Path]
+) -> None:
+    for predictor in (open_predictor(export(CENTER), 1, "cpu"), Predictor(export(CENTER), CPU)):
+        samples: list[Any] = [predictor.prepare(path.read_bytes(), path) for path in photos]
+        assert predictor.scores(samples) == scores_of(predictor, photos)
+        name, image, error = predictor.prepare(b"", Path("none.png"))
+        assert (name, image) == (Path("none.png"), None)
+        assert error is not None
+        assert error.startswith("none.png: cannot be decoded")
+
+
+def test_a_scale_is_told_with_its_function(tiny_run: Path) -> None:
+    predictor = open_predictor(tiny_run, 1, "cpu")
+    assert isinstance(predictor, Predictor)
+    to_scale, scale = scaling(predictor, (1.0, 5.0))
+    assert (to_scale(0.5), scale) == (3.0, Scale(1.0, 5.0))
+    assert scaling(predictor)[1] == Scale(0.0, 1.0)
+    to_scale, scale = scaling(predictor, dataset="b")
+    assert (to_scale(0.25), scale) == (0.25, Scale(0, 1))

@@ -61,12 +61,14 @@ class Field:
         default: Its default; None may also be its value.
         text: What the method's documentation says about it.
         required: It has no default.
+        flag: It is true or false.
     """
 
     name: str
     default: Any
     text: str
     required: bool = False
+    flag: bool = False
 
 
 def streams_of(folder: Path | None) -> dict[str, Stream]:
@@ -146,7 +148,8 @@ def fields_of(method: str) -> Sequence[Field]:
             continue
         required = argument.default is inspect.Parameter.empty
         default = None if required else argument.default
-        found.append(Field(name, default, texts.get(name, ""), required))
+        flag = argument.annotation is bool
+        found.append(Field(name, default, texts.get(name, ""), required, flag))
     return tuple(found)
 
 

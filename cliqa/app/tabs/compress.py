@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from cliqa.app.errors import short_paths
 from cliqa.app.parts import hint, on, page_load
 from cliqa.app.queue.job import FAILED, RUNNING, STOPPED, STOPPING, WAITING, Job
 from cliqa.app.queue.jobs import Jobs
@@ -98,5 +99,5 @@ def _jobs_of(jobs: Jobs, run: object) -> list[Job]:
 
 def _told(jobs: Jobs, job: Job) -> str:
     """Return what a search is doing as HTML, with the last line of its output."""
-    last = "" if jobs.state_of(job) == FAILED else hint("".join(jobs.log_of(job)[-1:]))
+    last = "" if jobs.state_of(job) == FAILED else hint(short_paths("".join(jobs.log_of(job)[-1:])))
     return described(jobs, job, jobs.state_of(job)) + last

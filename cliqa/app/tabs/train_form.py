@@ -119,7 +119,7 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
         none = "" if fields else "There is nothing to set here."
         sentence = methods().get(str(chosen), "The method and the arguments of the config.")
         return [
-            gr.Dropdown(info=sentence.replace("``", "")),
+            gr.Dropdown(info=sentence.replace("``", "`")),
             gr.HTML(hint(none), visible=bool(none)),
             *shown,
             *hidden,
@@ -151,11 +151,11 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
 
 def _box(field: Field) -> gr.Textbox:
     """Return the field of an argument; left empty, it has its default."""
-    kind = " (true or false)" if isinstance(field.default, bool) else ""
+    kind = " (true or false)" if field.flag else ""
     return gr.Textbox(
         value="",
         label=f"{field.name}{kind}",
-        info=field.text.replace("``", ""),
+        info=field.text.replace("``", "`"),
         placeholder=_written(field.default),
         visible=True,
     )

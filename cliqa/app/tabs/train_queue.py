@@ -93,7 +93,7 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
         return [
             queue,
             described(jobs, shown, now, rows),
-            "\n".join(jobs.log_of(shown)),
+            short_paths("\n".join(jobs.log_of(shown))),
             f"{shown.name}|{rows.stamp}",
             *(gr.Button(interactive=each) for each in able),
         ]

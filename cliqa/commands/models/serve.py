@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cliqa.config.trust import trusting
+from cliqa.hub.source import on_this_machine
 from cliqa.serve.options import ServiceOptions
 from cliqa.utils.arguments import add_arguments
 from cliqa.utils.cli import command
@@ -98,7 +99,7 @@ def main(args: argparse.Namespace) -> int:
     cores = usable_cpus()
     processes = cores if args.processes is None else args.processes
     values = vars(args) | {
-        "model": str(named_checkpoint(args.model, args.named)),
+        "model": str(named_checkpoint(on_this_machine(args.model), args.named)),
         "processes": processes,
         "threads": max(1, cores // max(1, processes)),
         "max_wait": args.max_wait / 1000,

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 IMAGES = 9
 """Test images of the run that are scored."""
 
+SECONDS = 300_000
+"""Milliseconds for which a run or a search is waited for."""
+
 OUT = ROOT / "docs" / "images"
 
 
@@ -48,6 +51,8 @@ def server(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 def test_pictures(server: str, browser: Browser, run: Path, tmp_path: Path) -> None:
     pictures = images_of(run, tmp_path)
     session = Session(browser, server)
+    picture_of_a_training(session)
+    session.tab("Look")
     session.chosen("#look-run")
     session.choose("#look-run", run.name)
     session.says("#look-state", f"config/{run.name}.py")
@@ -63,7 +68,42 @@ def test_pictures(server: str, browser: Browser, run: Path, tmp_path: Path) -> N
     session.find("#score-gallery .thumbnail-item").click()
     settle(session, "#score-looks img")
     session.shoot(OUT / "app_score.png")
+    picture_of_a_search(session, run)
     session.close()
+
+
+def picture_of_a_training(session: Session) -> None:
+    """Train two epochs of the demo's stream with EWC, and wait for its second experience."""
+    session.tab("Train")
+    session.chosen("#train-stream")
+    session.choose("#train-stream", "generated_eva_ava_koniq")
+    session.choose("#train-method", "EWC")
+    session.page.get_by_text("Arguments of the method").click()
+    session.page.get_by_label("strength", exact=False).first.fill("100")
+    for field, value in (("epochs", "4"), ("name", "photos_ewc")):
+        box = session.find(f"#train-{field} input, #train-{field} textarea")
+        box.fill(value)
+        box.press("Tab")
+    session.find("#train-go").click()
+    state = session.page.locator("#train-state:visible").filter(has_text="Experience 3")
+    state.first.wait_for(timeout=SECONDS)
+    settle(session, "#train-matrix img")
+    session.shoot(OUT / "app_train.png")
+    done = session.page.locator("#train-state:visible").filter(has_text="photos_ewc: finished")
+    done.first.wait_for(timeout=SECONDS)
+
+
+def picture_of_a_search(session: Session, run: Path) -> None:
+    """Search for smaller forms of the run's model."""
+    session.tab("Compress")
+    session.find("#compress-refresh").click()
+    session.chosen("#compress-run")
+    session.choose("#compress-run", run.name)
+    session.find("#compress-go").click()
+    found = session.page.locator("#compress-table .body-cell").filter(has_text="int8").first
+    found.wait_for(timeout=SECONDS)
+    settle(session, "#compress-pareto img")
+    session.shoot(OUT / "app_compress.png")
 
 
 def images_of(run: Path, folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import cliqa
+from cliqa.app.tabs.look_images import _drawn
 from tests.app.browser.session import Session
 
 pytestmark = pytest.mark.browser
@@ -50,9 +51,18 @@ def test_a_point_shows_its_image(open_page: Open, work_root: Path) -> None:
     session.says("#look-about", f"{largest['raw_target']:.2f}")
     session.says("#look-about", str(largest["image"]))
     session.find("#look-image img")
+    drawn, spots, _ = _drawn(cliqa.results(work_root / "tiny"), "a", "after c")
+    assert spots is not None
+    apart = np.hypot(*(spots.places[:, None] - spots.places[None]).transpose(2, 0, 1))
+    alone = int(np.argmax((apart + 1e6 * np.eye(len(apart))).min(axis=1)))
     picture = session.find("#look-scatter img")
     size = picture.bounding_box()
     assert size is not None
+    share = size["width"] / drawn.size[0]
+    assert size["height"] / drawn.size[1] == pytest.approx(share, rel=0.02)
+    x, y = (spots.places[alone] * share).tolist()
+    picture.click(position={"x": x, "y": y})
+    session.says("#look-about", str(rows["image"][alone]))
     picture.click(position={"x": size["width"] - 3, "y": 3})
     session.says("#look-about", "There is no point there")
     session.choose("#look-dataset", "b")

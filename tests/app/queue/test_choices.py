@@ -70,7 +70,10 @@ def test_files_networks_and_nested_values_have_no_field() -> None:
     assert "teacher" not in {field.name for field in fields_of("Distillation")}
     assert {"strength", "temperature"} <= {field.name for field in fields_of("Distillation")}
     assert "layers" not in {field.name for field in fields_of("EWC")}  # a mapping
-    assert {"strength", "mode"} <= {field.name for field in fields_of("EWC")}
+    fields = {field.name: field for field in fields_of("EWC")}
+    assert {"strength", "mode"} <= set(fields)
+    assert not fields["normalize"].flag  # a word, or False
+    assert {field.name for field in fields_of("LoRA") if field.flag} == {"rs"}
 
 
 class Documented:

@@ -26,7 +26,7 @@ def test_the_command_shown_reads_what_was_written(
     shown = capsys.readouterr().out
     _, _, command = shown.partition("Train with\n")
     words = shlex.split(command.replace("\\\n", " "))  # as a shell joins lines
-    assert words[:3] == ["python", "train_config.py", CONFIG]
+    assert words[:3] == ["cliqa", "train", CONFIG]
     config = load_config(ROOT / CONFIG, words[words.index("--cfg-options") + 1 :])
     for data in build_data_sets(config["scenario"]):
         assert Counter(data.splits) == {"train": 9, "val": 3, "test": 4}

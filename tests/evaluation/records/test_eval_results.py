@@ -52,7 +52,7 @@ def test_a_list_of_predictions_may_be_missing(tmp_path: Path) -> None:
     data = load_evaluation(write(tmp_path, {"koniq": {"metrics": {"srcc": 0.8}}}))["koniq"]
     assert data.metrics == {"srcc": 0.8}
     assert data.intervals == {}
-    with pytest.raises(ArtifactError, match=r"koniq: there are no predictions .* test_config\.py"):
+    with pytest.raises(ArtifactError, match=r"koniq: there are no predictions .* cliqa test"):
         data.scores()
 
 
@@ -70,7 +70,7 @@ def test_wrong_entries_are_named(tmp_path: Path, row: dict[str, Any], message: s
 
 
 def test_wrong_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match=r"eval_results\.json: missing\. python test_config"):
+    with pytest.raises(ArtifactError, match=r"eval_results\.json: missing\. cliqa test"):
         load_evaluation(tmp_path)
     path = tmp_path / "eval_results.json"
     for text, message in (
