@@ -12,7 +12,7 @@ import gradio as gr
 import pandas as pd
 from gradio.processing_utils import save_file_to_cache
 
-from cliqa.app.parts import facts, figure, hint, on, shown_image, shown_table, table
+from cliqa.app.parts import after, facts, figure, hint, on, shown_image, shown_table, table
 from cliqa.app.settings import Settings
 from cliqa.evaluation.records.study_deployed import FILE, read_deployments
 from cliqa.evaluation.records.tables import LABELS, number
@@ -61,8 +61,10 @@ def forms_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
             return gr.DownloadButton(visible=False)
         return gr.DownloadButton(value=_copy(path, download.GRADIO_CACHE), visible=True)
 
-    on(stamp.change, show, [run], [about, found, pareto, file], quiet=True)
-    on([file.change, stamp.change], offer, [run, file], [download], quiet=True)
+    shown = on(stamp.change, show, [run], [about, found, pareto, file], quiet=True)
+    on(file.change, offer, [run, file], [download], quiet=True)
+    # only then: the file of the run before may be none of this one's
+    after(shown, offer, [run, file], [download])
 
 
 def _summary(held: Mapping[str, Any]) -> str:
