@@ -119,7 +119,7 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
         none = "" if fields else "There is nothing to set here."
         sentence = methods().get(str(chosen), "The method and the arguments of the config.")
         return [
-            gr.Dropdown(info=sentence.replace("``", "`")),
+            gr.Dropdown(info=_marked(sentence)),
             gr.HTML(hint(none), visible=bool(none)),
             *shown,
             *hidden,
@@ -155,10 +155,19 @@ def _box(field: Field) -> gr.Textbox:
     return gr.Textbox(
         value="",
         label=f"{field.name}{kind}",
-        info=field.text.replace("``", "`"),
+        info=_marked(field.text),
         placeholder=_written(field.default),
         visible=True,
     )
+
+
+def _marked(text: str) -> str:
+    """Return a documentation's text as the page marks it: code in single backticks, no stars.
+
+    >>> _marked("Add ``a * b`` to the loss.")
+    'Add `a · b` to the loss.'
+    """
+    return text.replace("``", "`").replace(" * ", " · ")
 
 
 def _written(value: object) -> str:
