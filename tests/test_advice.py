@@ -245,7 +245,9 @@ def test_the_advice_for_an_extractor_works(monkeypatch: pytest.MonkeyPatch, tmp_
     build_extractor("resnet18", checkpoint=file)
 
 
-OF_THE_CHECKOUT = re.compile(r"\b(?:config|docs|tools|perf|tests)/[\w/]+\.(?:py|md)|\b\w+_config\.py")
+OF_THE_CHECKOUT = re.compile(
+    r"\b(?:config|docs|tools|perf|tests)/[\w/]+\.(?:py|md)|\b\w+_config\.py"
+)
 """Files that an installed package has not got."""
 
 
