@@ -49,6 +49,29 @@ def on(
     )
 
 
+def after(
+    done: Any,  # noqa: ANN401  gradio's Dependency
+    function: Callable[..., Any],
+    inputs: Sequence[Component],
+    outputs: Sequence[Component],
+) -> None:
+    """Call a function when what `on` returned has been done, with the values that are there then.
+
+    Args:
+        done: What `on` returned.
+        function: From the inputs' values to the outputs'.
+        inputs: Components.
+        outputs: Components.
+    """
+    done.success(
+        told(function),
+        list(inputs),
+        list(outputs),
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
 def page_load() -> Trigger:
     """Return the event that the page which is being built has been opened in a browser."""
     page = Context.root_block

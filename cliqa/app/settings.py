@@ -19,6 +19,9 @@ MOST_FOLDERS = 20_000
 KEPT_SECONDS = 2.0
 """A search is that long taken as true: one page asks several times."""
 
+SPARSE = 20
+"""A long search is that many times as long taken as true: pages ask every other second."""
+
 RESULTS, STUDIES = ("results.json",), ("study.json", "label_study.json")
 INNER = frozenset({"checkpoints", "figures", "predictions"})
 """Folders of runs in which there are no other runs."""
@@ -136,7 +139,8 @@ def _found(
     """
     key = (root, files or (getattr(here, "__name__", ""),))
     until, names = _searches.get(key, (0.0, []))
-    if time.monotonic() < until:
+    began = time.monotonic()
+    if began < until:
         return list(names)
     found: dict[str, float] = {}
     for folder, inside in _folders(root):
@@ -146,7 +150,8 @@ def _found(
             shown = (path if here else path.parent).relative_to(root).as_posix()
             found[shown] = changed_at(path)
     names = sorted(found, key=lambda name: (-found[name], name))
-    _searches[key] = (time.monotonic() + KEPT_SECONDS, names)
+    ended = time.monotonic()
+    _searches[key] = (ended + max(KEPT_SECONDS, SPARSE * (ended - began)), names)
     return list(names)
 
 

@@ -15,8 +15,9 @@ from importlib import import_module
 
 import cliqa
 from cliqa.config.suggest import closest
-from cliqa.utils.cli import FAILED, run_entry_point
-from cliqa.utils.console import prepare_console, print_error
+from cliqa.utils.cli import FAILED, PIPE_CLOSED, run_entry_point
+from cliqa.utils.console import discard_output, prepare_console, print_error
+from cliqa.utils.errors import machine_trouble
 
 Table = dict[str, tuple[str, str]]
 
@@ -72,13 +73,9 @@ def _run(program: str, table: Table, words: list[str]) -> int:
     """Run the command that the first word names in a table."""
     name = words[0] if words else "--help"
     if name in ("-h", "--help"):
-        prepare_console()
-        sys.stdout.write(_help(program, table))
-        return 0
+        return _print(_help(program, table))
     if name == "--version" and program == "cliqa":
-        prepare_console()
-        sys.stdout.write(f"cliqa {cliqa.__version__}\n")
-        return 0
+        return _print(f"cliqa {cliqa.__version__}\n")
     if name not in table:
         prepare_console()
         known = f"{closest(name, table)} {program} --help lists them all."
@@ -88,8 +85,30 @@ def _run(program: str, table: Table, words: list[str]) -> int:
     if not module:
         return _run(f"{program} {name}", DATA, words[1:])
     sys.argv = [f"{program} {name}", *words[1:]]  # what usage lines and run.json tell
-    work = import_module(f"cliqa.commands.{module}").main
-    return run_entry_point(partial(work, words[1:]), in_several=module in IN_SEVERAL)
+    work = partial(_work, module, words[1:])
+    return run_entry_point(work, in_several=module in IN_SEVERAL)
+
+
+def _work(module: str, words: list[str]) -> int | None:
+    """Run a command of a module, which is imported only now: Ctrl-C may come meanwhile."""
+    status: int | None = import_module(f"cliqa.commands.{module}").main(words)
+    return status
+
+
+def _print(text: str) -> int:
+    """Print a text, in a deleted folder too; return the exit status."""
+    prepare_console()
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return PIPE_CLOSED
+    except OSError as error:
+        print_error(f"error: {machine_trouble(error) or error}")
+        return FAILED
+    finally:
+        discard_output()
+    return 0
 
 
 def _help(program: str, table: Table) -> str:

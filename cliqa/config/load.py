@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,6 +39,8 @@ from cliqa.utils.io import write_text
 
 RunConfig = dict[str, Any]
 """The sections of a config by name, in plain values."""
+
+_ALONE = threading.RLock()
 
 
 def load_config(path: str | Path, overrides: Sequence[str] | None = None) -> RunConfig:
@@ -142,8 +145,15 @@ def _run(file: ConfigFile) -> dict[str, Any]:
 def _mmengine() -> Iterator[None]:
     """Make mmengine accept byte-order marks, and redirect printed text to standard error.
 
-    Its message about environment variables is suppressed: it would import torch.
+    Its message about environment variables is suppressed: it would import torch. One thread at a
+    time does so: what is changed belongs to all of them.
     """
+    with _ALONE:
+        yield from _changed()
+
+
+def _changed() -> Iterator[None]:
+    """Change mmengine and standard output until the generator goes on."""
     announce, find = mmengine_config.print_log, Config._get_cfg_path
     mmengine_config.print_log = lambda *_, **__: None
     Config._get_cfg_path = staticmethod(_path_of_base)

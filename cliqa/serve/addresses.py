@@ -50,7 +50,8 @@ def fetch(url: str, most: int, seconds: float) -> bytes:
         connection = socket.create_connection(address, timeout=min(CONNECT, seconds))
     except OSError as error:
         raise DatasetError(f"the address does not answer ({error.strerror or error})") from error
-    watch = threading.Timer(max(0.0, end - time.monotonic()), _cut, [connection])
+    handle = connection.dup()  # TLS makes another socket of this one, and leaves it empty
+    watch = threading.Timer(max(0.0, end - time.monotonic()), _cut, [handle])
     watch.daemon = True
     watch.start()  # a server that sends a byte now and then must not hold a thread
     try:
@@ -68,6 +69,7 @@ def fetch(url: str, most: int, seconds: float) -> bytes:
     finally:
         watch.cancel()
         connection.close()
+        handle.close()
 
 
 def _parts(url: str) -> tuple[str, str, str]:

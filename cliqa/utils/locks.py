@@ -64,6 +64,8 @@ def is_locked(path: Path) -> bool:
     if fcntl is None:
         return False
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return False
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -32,6 +32,9 @@ Rows = Sequence[Mapping[str, Any]]
 LINES = {"train": ":", "val": "-"}
 """How the two kinds of a score are drawn, by the beginning of their keys."""
 
+EPOCH = {"experience": int, "epoch": int, "name": str}
+"""What each row of an epoch has besides its values."""
+
 WORDS = {"train": "training", "val": "validation"}
 
 
@@ -41,7 +44,7 @@ def load_metrics(path: str | Path) -> list[dict[str, Any]]:
     A last line without an end is left out: a run writes it, or was killed as it did.
 
     Raises:
-        ArtifactError: A line is no object of JSON.
+        ArtifactError: A line is no object of JSON, or no row of an epoch that can be drawn.
     """
     path = Path(path)
     path = path / "metrics.jsonl" if path.suffix != ".jsonl" else path
@@ -52,12 +55,33 @@ def load_metrics(path: str | Path) -> list[dict[str, Any]]:
     for index, line in enumerate(whole.splitlines(), start=1):
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ArtifactError(f"{path}, line {index}: damaged ({error}).") from error
         if not isinstance(row, dict):
             raise ArtifactError(f"{path}, line {index}: expected an object, got {line[:40]}.")
+        wrong = _wrong_key(row) if row.get("kind") == "epoch" else None
+        if wrong is not None:
+            raise ArtifactError(f"{path}, line {index}: damaged ('{wrong}' is missing or wrong).")
         rows.append(row)
     return rows
+
+
+def _wrong_key(row: Mapping[str, Any]) -> str | None:
+    """Return the first key of an epoch's row that has another type than a run writes."""
+    for key, kind in EPOCH.items():
+        if not isinstance(row.get(key), kind) or isinstance(row[key], bool):
+            return key
+    return next((key for key in row if _is_drawn(key) and not _is_number(row[key])), None)
+
+
+def _is_drawn(key: str) -> bool:
+    """Return whether the curves show what an epoch's row has under a key."""
+    return key in ("loss", "lr") or key.startswith(tuple(f"{kind}_" for kind in LINES))
+
+
+def _is_number(value: object) -> bool:
+    """Return whether a value is a number, or None for one that is not defined."""
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 @styled

@@ -104,3 +104,23 @@ def test_nothing_is_listed_where_there_is_nothing(tmp_path: Path) -> None:
     assert settings.config_names() == []
     with pytest.raises(ConfigError, match="no such folder of images"):
         settings.folder_of("x")
+
+
+def test_a_long_search_is_taken_as_true_for_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("cliqa.app.settings.time.monotonic", lambda: now[0])
+    walked = []
+
+    def slow(_: Path) -> list[tuple[str, list[str]]]:
+        walked.append(now[0])
+        now[0] += 1.5
+        return []
+
+    monkeypatch.setattr("cliqa.app.settings._folders", slow)
+    settings = Settings(tmp_path)
+    for moment in (10.0, 20.0, 40.0, 50.0):
+        now[0] = moment
+        settings.runs()
+    assert walked == [10.0, 50.0]

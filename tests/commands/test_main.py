@@ -138,3 +138,19 @@ def test_a_shipped_config_and_modules_of_the_own_folder(tmp_path: Path) -> None:
         assert found.stderr == ""
         assert "QualityStream" in found.stdout
     assert found.stdout.startswith("imported")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_what_cannot_be_printed_is_told(word: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cliqa", word],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "the disk is full" in done.stderr

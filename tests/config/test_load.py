@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mmengine.config import Config
+from mmengine.config import config as mmengine_config
 
 from cliqa.config.load import default_work_dir, dump_config, load_config
 from cliqa.utils.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 DATASETS = """
 img_norm_cfg = dict(mean=[0.5, 0.5, 0.5], std=[0.25, 0.25, 0.25])
@@ -233,3 +238,14 @@ def test_load_from_is_a_path_or_a_dict(folder: Path) -> None:
     path.write_text(LEAF + "load_from = 3\n")
     with pytest.raises(ConfigError, match=r"load_from: expected a path or dict\(path=\.\.\.\) or"):
         load_config(path)
+
+
+def test_threads_load_configs_at_the_same_time() -> None:
+    paths = [ROOT / "config" / f"{name}.py" for name in ("demo_naive", "clear_demo_naive")] * 12
+    before = (sys.stdout, mmengine_config.print_log, Config._get_cfg_path)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(load_config, paths))
+    assert found[::2] == [load_config(paths[0])] * 12
+    assert found[1::2] == [load_config(paths[1])] * 12
+    assert (sys.stdout, mmengine_config.print_log, Config._get_cfg_path) == before
+    assert not hasattr(mmengine_config, "open")

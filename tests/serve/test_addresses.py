@@ -143,3 +143,21 @@ def test_a_slow_server_holds_nobody(server: Serve) -> None:
     with pytest.raises(DatasetError, match=r"it took more than 0\.2 s"):
         fetch(server(b"HTTP/1.1 200 OK\r\nX: ...")[0], 10, 0.2)
     assert time.monotonic() - started < 5
+
+
+def test_a_slow_server_holds_nobody_over_tls(
+    server: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Context:
+        def wrap_socket(self, plain: socket.socket, server_hostname: str) -> socket.socket:
+            made = socket.socket(fileno=plain.detach())  # as ssl does
+            made.settimeout(8)
+            return made
+
+    monkeypatch.setattr(addresses.ssl, "create_default_context", Context)
+    monkeypatch.setitem(addresses.PORTS, "https", addresses.PORTS["http"])
+    url = server(b"HTTP/1.1 200 OK\r\nX: ...")[0].replace("http:", "https:")
+    started = time.monotonic()
+    with pytest.raises(DatasetError, match=r"it took more than 0\.2 s"):
+        fetch(url, 10, 0.2)
+    assert time.monotonic() - started < 5

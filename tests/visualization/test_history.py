@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,3 +119,24 @@ def test_metrics_are_read_from_a_work_dir_and_from_the_file(
     assert rows == load_metrics(tmp_path / "metrics.jsonl")
     assert sum(row["kind"] == "epoch" for row in rows) == 9
     assert load_metrics(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("row", "key"),
+    [
+        ({"kind": "epoch"}, "experience"),
+        (epoch(0, 1, name=3), "name"),
+        (epoch(0, True), "epoch"),
+        (epoch(0, 1, loss="x"), "loss"),
+        (epoch(0, 1, loss=1.0, val_srcc=[1]), "val_srcc"),
+    ],
+)
+def test_rows_that_no_run_writes_are_damage(row: dict[str, Any], key: str, tmp_path: Path) -> None:
+    lines = [epoch(0, 1, loss=1.0, lr=0.1, val_srcc=None), row]
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(ArtifactError, match=f"line 2: damaged .'{key}' is missing or wrong"):
+        load_metrics(path)
+    path.write_text("[" * 100_000 + "\n")
+    with pytest.raises(ArtifactError, match="line 1: damaged"):
+        load_metrics(path)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
+import re
+import signal
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cliqa.app.queue.search import Search
 from cliqa.config.arguments import checked_arguments
-from cliqa.utils.errors import ConfigError, first_line
+from cliqa.evaluation.records.results import read_artifact
+from cliqa.utils.errors import ArtifactError, ConfigError, first_line
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -20,6 +24,18 @@ FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 
 START, RUN, STOP = "start", "run", "stop"
 """What is wanted of a job: that it is started, that it goes on, that it stops."""
+
+
+STOP_STATUSES = (130, 143, -2, -15)
+"""Exit statuses of a run that was asked to stop."""
+
+LOST = (
+    "it ended without a word: it was killed, or the machine stopped. Resume goes on from the last "
+    "checkpoint."
+)
+
+LONGEST = 80
+NAME = re.compile(rf"[A-Za-z0-9][\w.+-]{{0,{LONGEST - 1}}}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -44,17 +60,64 @@ class Job:
     process: int | None = None
     search: Search | None = None
 
+    def words(self, folder: Path, config_file: Path) -> list[str]:
+        """Return the arguments of ``cliqa``.
+
+        Args:
+            folder: The run's folder.
+            config_file: What it trains.
+        """
+        if self.search is not None:
+            return ["compress", "auto", str(folder), *self.search.words()]
+        words = ["train", str(config_file), "--work-dir", str(folder)]
+        return [*words, "--device", self.device, "--resume", "auto"]
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of a run.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if not NAME.fullmatch(name):
+        raise ConfigError(
+            f"name {ascii(name)[:40]}: use letters, digits and . _ + - ({LONGEST} at most), a "
+            "letter or a digit first."
+        )
+
+
+def name_after(run: str) -> str:
+    """Return the name of a search of a run.
+
+    >>> name_after("study/demo, 1")
+    'compress_study_demo__1'
+    """
+    return re.sub(r"[^\w.+-]", "_", f"compress_{run}", flags=re.ASCII)[:LONGEST]
+
 
 def read_job(path: Path) -> Job | None:
-    """Return the job of a file; None, with a line in the log, if it is damaged."""
+    """Return the job of a file; None, with a line in the log, if it is damaged.
+
+    A file that has not changed is not read again: a page asks for all jobs every other second.
+    """
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        found = path.stat()
+    except OSError:  # it has just been removed
+        return None
+    return _read(path, (found.st_mtime_ns, found.st_size, found.st_ino))
+
+
+@lru_cache(maxsize=4096)
+def _read(path: Path, _: tuple[int, int, int]) -> Job | None:
+    """Return the job of a file in a state of it."""
+    try:
+        held = read_artifact(path, "", "")[1]
         search = held.get("search")
         job = Job(**{**held, "search": None if search is None else Search(**search)})
         checked_arguments(Job, vars(job), "")
-    except FileNotFoundError:  # it has just been removed
-        return None
-    except (OSError, AttributeError, TypeError, ValueError, ConfigError) as error:
+        if not math.isfinite(job.place) or (job.process is not None and job.process <= 1):
+            raise ConfigError("a place or a process is none")
+    except (AttributeError, TypeError, ArtifactError, ConfigError) as error:
         logger.warning("%s: left out of the queue (%s)", path, first_line(error))
         return None
     return job if job.name == path.parent.name else None
@@ -63,6 +126,8 @@ def read_job(path: Path) -> Job | None:
 def last_lines(path: Path, most: int = 200) -> list[str]:
     """Return the last lines of an output; of a line that was written over, its end."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return []
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 100 * most))
             text = file.read().decode("utf-8", errors="replace")
@@ -78,3 +143,12 @@ def is_newer(path: Path, moment: float) -> bool:
         return path.stat().st_mtime > moment
     except OSError:
         return False
+
+
+def reason_in(lines: list[str], status: int | None) -> str:
+    """Return why a job failed: the errors in the lines of its output, else the last line."""
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    if errors:
+        return "\n".join(errors)
+    killed = status is None or status == -signal.SIGKILL
+    return LOST if killed or not lines else lines[-1]

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import re
 import shutil
-import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import cliqa
 from cliqa.app.queue.job import (
     FAILED,
     FINISHED,
@@ -29,21 +25,30 @@ from cliqa.app.queue.job import (
     RUNNING,
     START,
     STOP,
+    STOP_STATUSES,
     STOPPED,
     STOPPING,
     WAITING,
     Job,
+    check_name,
     is_newer,
     last_lines,
+    name_after,
     read_job,
+    reason_in,
 )
+from cliqa.app.queue.process import end_process, launched, may_be, opened_at_end
+from cliqa.app.queue.progress import status_of
 from cliqa.app.queue.search import Search
 from cliqa.config.load import dump_config
 from cliqa.evaluation.records.study_deployed import FILE
-from cliqa.studies.backends.commands import TRAIN, Program, with_package
-from cliqa.utils.errors import ArtifactError, ConfigError
+from cliqa.studies.backends.commands import TRAIN, Program
+from cliqa.utils.errors import ConfigError, machine_trouble
 from cliqa.utils.io import write_json
-from cliqa.utils.locks import AVAILABLE, is_locked, lock
+from cliqa.utils.locks import is_locked, keep_from_children, lock
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
 
 FOLDER = ".queue"
 PROGRAM: Program = TRAIN[:-1]
@@ -51,16 +56,14 @@ PROGRAM: Program = TRAIN[:-1]
 
 JOB, LOCK, LOG = "job.json", "lock", "log.txt"
 
-STOP_STATUSES = (130, 143, -2, -15)
-"""Exit statuses of a run that was asked to stop."""
+CHANGES = ".changes"
+"""The lock that is held while jobs change: the tabs of a page and other servers change them too."""
 
-LONGEST = 80
-NAME = re.compile(rf"[A-Za-z0-9][\w.+-]{{0,{LONGEST - 1}}}", re.ASCII)
+MOST = 500
+"""Jobs in the list: each is looked at every other second."""
 
-LOST = (
-    "it ended without a word: it was killed, or the machine stopped. Resume goes on from the last "
-    "checkpoint."
-)
+CANNOT_START = 126
+"""The exit status of what cannot be started, as a shell has it."""
 
 
 class Jobs:
@@ -73,7 +76,7 @@ class Jobs:
     def __init__(self, work_dirs: Path) -> None:
         self.work_dirs, self.folder = work_dirs, work_dirs / FOLDER
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._mine = threading.RLock()
+        self._mine, self._depth = threading.RLock(), 0
 
     def all(self) -> list[Job]:
         """Return all jobs in the order of the queue; what cannot be read is left out."""
@@ -104,18 +107,37 @@ class Jobs:
         Raises:
             ConfigError: The name cannot be a folder's.
         """
-        if not NAME.fullmatch(name):
-            raise ConfigError(
-                f"name {ascii(name)[:40]}: use letters, digits and . _ + - (80 at most), a letter "
-                "or a digit first."
-            )
-        job = Job(self._new_folder(name), device, time.time())
-        return self._added(job, config)
+        check_name(name)
+        with self._changing():
+            return self._added(Job(self._new_folder(name), device, time.time()), config)
 
     def add_search(self, search: Search) -> Job:
-        """Put a search for a smaller or faster form of a run's model into the queue."""
-        name = re.sub(r"[^\w.+-]", "_", f"compress_{search.run}", flags=re.ASCII)[:LONGEST]
-        return self._added(Job(self._new_folder(name), "cpu", time.time(), search=search))
+        """Put a search for a smaller or faster form of a run's model into the queue.
+
+        Raises:
+            ConfigError: A search of this run waits or goes on: both would write the same files.
+        """
+        with self._changing():
+            same = [job for job in self.all() if job.search and job.search.run == search.run]
+            if any(self.state_of(job) in (WAITING, RUNNING, STOPPING) for job in same):
+                raise ConfigError(f"{search.run}: a search of it is in the queue already.")
+            job = Job(self._new_folder(name_after(search.run)), "cpu", time.time(), search=search)
+            return self._added(job)
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Let nobody else change jobs within the block."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._mine, ExitStack() as held:
+            if not self._depth:
+                file = held.enter_context(open(self.folder / CHANGES, "a"))
+                lock(file, wait=True)
+                keep_from_children(file)
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
 
     def _added(self, job: Job, config: Mapping[str, Any] | None = None) -> Job:
         """Write a new job."""
@@ -130,7 +152,8 @@ class Jobs:
 
     def _new_folder(self, name: str) -> str:
         """Make a job's folder; return the name that it got."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if len(list(self.folder.glob(f"*/{JOB}"))) >= MOST:
+            raise ConfigError(f"the list has {MOST} runs. Remove some of those that have ended.")
         for number in itertools.count(1):
             free = name if number == 1 else f"{name}_{number}"
             if not (self.work_dirs / free).exists():
@@ -159,19 +182,11 @@ class Jobs:
         """Return whether what a job has written says that it is done."""
         if job.search is not None:
             return is_newer(self.folder_of(job) / FILE, job.place)
-        try:
-            return cliqa.results(self.work_dirs / job.name).status == "finished"
-        except ArtifactError:
-            return False
+        return status_of(self.folder_of(job)) == "finished"
 
     def reason_of(self, job: Job) -> str:
         """Return why a job failed: the errors that its process told, else its last line."""
-        lines = self.log_of(job)
-        errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-        if errors:
-            return "\n".join(errors)
-        killed = job.status is None or job.status == -signal.SIGKILL
-        return LOST if killed or not lines else lines[-1]
+        return reason_in(self.log_of(job), job.status)
 
     def log_of(self, job: Job) -> list[str]:
         """Return the last lines of a job's output."""
@@ -189,51 +204,52 @@ class Jobs:
         """Start a job's process; it resumes where it was stopped.
 
         The process holds the job's lock, by which servers that did not start it know that it lives.
+
+        Raises:
+            OSError: A file of it cannot be written.
         """
-        with (
-            self._mine,
-            open(self._file(job, LOCK), "a") as held,
-            open(self._file(job, LOG), "ab") as log,
-        ):
+        with self._changing(), ExitStack() as files:
+            now = read_job(self._file(job, JOB))
+            if now is None or now.wanted != START:  # somebody has just removed or stopped it
+                return
+            held, log = (
+                files.enter_context(opened_at_end(self._file(job, name))) for name in (LOCK, LOG)
+            )
             if lock(held) is False:  # it lives, or somebody looks at the lock just now
                 return
             log.truncate(0)
             running = replace(job, wanted=RUN, status=None, process=None)
             self._write(running)
-            process = subprocess.Popen(
-                [sys.executable, *map(str, PROGRAM), *self._words_of(job)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=with_package(os.environ),
-                start_new_session=True,
-                pass_fds=(held.fileno(),) if AVAILABLE else (),
-            )
+            words = job.words(self.folder_of(job), self.config_file(job))
+            process = launched([*map(str, PROGRAM), *words], log, held)
             self._processes[job.name] = process
             self._write(replace(running, process=process.pid))
 
-    def _words_of(self, job: Job) -> list[str]:
-        """Return the command of a job."""
-        folder = str(self.folder_of(job))
-        if job.search is not None:
-            return ["compress", "auto", folder, *job.search.words()]
-        words = ["train", str(self.config_file(job)), "--work-dir", folder]
-        return [*words, "--device", job.device, "--resume", "auto"]
+    def fail(self, job: Job, reason: str) -> None:
+        """Note that a job cannot be started, where that can be written."""
+        with self._changing():
+            self._write(replace(job, wanted=RUN, status=CANNOT_START))
+            with opened_at_end(self._file(job, LOG)) as log:
+                log.write(f"error: {reason}\n".encode())
 
     def stop(self, name: object) -> None:
         """Ask a job to stop: it writes a checkpoint. Asked once more, it is killed.
 
         Raises:
-            ConfigError: There is no such job.
+            ConfigError: There is no such job, or nobody knows its process.
         """
-        with self._mine:
+        with self._changing():
             job = self.get(name)
             state = self.state_of(job)
+            if state in (RUNNING, STOPPING) and not may_be(job.process):
+                raise ConfigError(
+                    f"{job.name}: it is not known which process it is, since its server ended as "
+                    f"it started. It holds {self._file(job, LOCK)} open: end it by hand."
+                )
             if state in (WAITING, RUNNING, STOPPING):
                 self._write(replace(job, wanted=STOP))
             if state in (RUNNING, STOPPING) and job.process is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(job.process, signal.SIGKILL if state == STOPPING else signal.SIGTERM)
+                end_process(job.process, kill=state == STOPPING)
 
     def resume(self, name: object) -> None:
         """Put a job that was stopped, or failed, at the end of the queue.
@@ -241,7 +257,7 @@ class Jobs:
         Raises:
             ConfigError: There is no such job, or it did neither.
         """
-        with self._mine:
+        with self._changing():
             job = self.get(name)
             state = self.state_of(job)
             if state not in (STOPPED, FAILED):
@@ -254,7 +270,7 @@ class Jobs:
         Raises:
             ConfigError: There is no such job, or it is running.
         """
-        with self._mine:
+        with self._changing():
             job = self.get(name)
             if self.state_of(job) in (RUNNING, STOPPING):
                 raise ConfigError(f"{job.name} is running. Stop it first.")
@@ -262,14 +278,16 @@ class Jobs:
 
     def _note_ends(self) -> None:
         """Write down how the processes ended that were started here."""
-        for name, process in list(self._processes.items()):
-            status = process.poll()
-            if status is None:
-                continue
+        ended = [(name, each) for name, each in self._processes.items() if each.poll() is not None]
+        for name, process in ended:
             del self._processes[name]
-            job = read_job(self.folder / name / JOB)
-            if job is not None and job.process == process.pid:
-                self._write(replace(job, status=status))
+            try:
+                with self._changing():
+                    job = read_job(self.folder / name / JOB)
+                    if job is not None and job.process == process.pid:
+                        self._write(replace(job, status=process.returncode))
+            except OSError as error:  # a full disk: what it has written tells how it ended
+                logger.warning("%s: %s", name, machine_trouble(error) or error)
 
     def _file(self, job: Job, *name: str) -> Path:
         """Return a file of a job's folder; without a name the folder."""

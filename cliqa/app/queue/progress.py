@@ -10,7 +10,7 @@ from typing import Any
 import cliqa
 from cliqa.app.settings import changed_at
 from cliqa.config.load import load_config
-from cliqa.evaluation.records.results import main_measure
+from cliqa.evaluation.records.results import FILE_NAME, main_measure
 from cliqa.evaluation.records.tables import LABELS
 from cliqa.utils.errors import ArtifactError, ConfigError
 from cliqa.visualization.history import load_metrics
@@ -38,16 +38,44 @@ class Progress:
 
 
 def progress_of(folder: Path, config_file: Path) -> Progress:
-    """Return how far the run of a folder is."""
+    """Return how far the run of a folder is; files that have not changed are not read again."""
+    states = (_state(folder / name) for name in ("metrics.jsonl", FILE_NAME))
+    return _progress(folder, config_file, changed_at(config_file), *states)
+
+
+def status_of(folder: Path) -> str | None:
+    """Return the status in a run's results; None where there are none."""
+    content = _results(folder, _state(folder / FILE_NAME))
+    return None if content is None else str(content["status"])
+
+
+@lru_cache(maxsize=2048)
+def _results(folder: Path, _: object) -> dict[str, Any] | None:
+    """Return a run's results, in a state of their file; None where there are none yet."""
+    try:
+        return cliqa.results(folder).content
+    except ArtifactError:
+        return None
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file is written; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+@lru_cache(maxsize=2048)
+def _progress(folder: Path, config_file: Path, changed: float, *_: object) -> Progress:
+    """Return how far the run of a folder is, in a state of its files."""
     try:
         rows = [row for row in load_metrics(folder) if row.get("kind") == "epoch"]
     except (ArtifactError, OSError):
         rows = []
-    try:
-        content: dict[str, Any] | None = cliqa.results(folder).content
-    except ArtifactError:  # none before the first experience has ended
-        content = None
-    epochs = _epochs(config_file, changed_at(config_file))
+    content = _results(folder, _state(folder / FILE_NAME))
+    epochs = _epochs(config_file, changed)
     learnt = len(_matrix(content)) if content else 0
     stamp = f"{len(rows):.2g}|{learnt}|{content['status'] if content else ''}"
     count = len(content["experiences"]) if content and not content["joint"] else None

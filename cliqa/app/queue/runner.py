@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from cliqa.app.queue.job import RUNNING, STOPPING, WAITING
 from cliqa.app.queue.jobs import Jobs
+from cliqa.utils.errors import machine_trouble
 from cliqa.utils.locks import folder_lock
 from cliqa.utils.logging import get_logger
 
@@ -49,20 +50,27 @@ class Runner:
         running = sum(state in (RUNNING, STOPPING) for _, state in states)
         for job, state in states:
             if state == WAITING and running < self.parallel:
-                self.jobs.start(job)
+                try:
+                    self.jobs.start(job)
+                except OSError as error:  # of this job alone; those behind it must not wait
+                    self.jobs.fail(job, machine_trouble(error) or str(error))
+                    continue
                 running += 1
 
     def _work(self) -> None:
         """Look again and again, as the only server that does."""
         with ExitStack() as held:
-            mine = False
+            mine, told = False, ""
             while not self._end.wait(LOOK):
                 try:
                     mine = mine or self._take(held)
                     if mine:
                         self.step()
-                except Exception:  # noqa: BLE001  the queue must go on, and the log says why not
-                    logger.exception("the queue of runs")
+                    told = ""
+                except Exception as error:  # noqa: BLE001  it must go on, and the log says why not
+                    if told != repr(error):  # once, not twice a second as long as a disk is full
+                        logger.exception("the queue of runs")
+                    told = repr(error)
 
     def _take(self, held: ExitStack) -> bool:
         """Become the server that starts jobs; wait, if another one is."""

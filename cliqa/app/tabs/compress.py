@@ -16,7 +16,6 @@ from cliqa.app.tabs.compress_forms import forms_panel
 from cliqa.app.tabs.train_queue import described
 from cliqa.compress.deployments import can_be_made
 from cliqa.evaluation.records.study_deployed import FILE
-from cliqa.utils.errors import ConfigError
 
 SECONDS = 2
 NO_RUNS = "There is no run yet. {how}."
@@ -69,9 +68,7 @@ def compress_tab(settings: Settings) -> None:
 
     def begin(name: object, on_target: Any, most: Any, shares: Any, where: Any) -> None:  # noqa: ANN401
         settings.path_of(name)
-        if any(jobs.state_of(job) in (WAITING, RUNNING, STOPPING) for job in _jobs_of(jobs, name)):
-            raise ConfigError(f"{name}: a search of it is in the queue already.")
-        jobs.add_search(Search(str(name), on_target, most, tuple(shares), tuple(where)))
+        jobs.add_search(Search(str(name), on_target, most, tuple(shares or ()), tuple(where or ())))
 
     def end(name: object) -> None:
         for job in _jobs_of(jobs, name):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -11,9 +10,9 @@ from typing import Any
 
 import gradio as gr
 import pandas as pd
+from gradio.processing_utils import save_file_to_cache
 
-from cliqa.app.errors import told
-from cliqa.app.parts import facts, figure, hint, on, shown_image, shown_table, table
+from cliqa.app.parts import after, facts, figure, hint, on, shown_image, shown_table, table
 from cliqa.app.settings import Settings
 from cliqa.evaluation.records.study_deployed import FILE, read_deployments
 from cliqa.evaluation.records.tables import LABELS, number
@@ -46,7 +45,7 @@ def forms_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
         folder = (settings.path_of(name) / FILE).parent
         picture = folder / f"{FILE.stem}.png"
         image = None
-        if picture.is_file():
+        if _is_own(picture):
             image = read_image(picture).permute(1, 2, 0).numpy()
         files = [row["key"] for row in held["rows"] if _file_of(folder, row) is not None]
         best = held["best"] if held["best"] in files else next(iter(files), None)
@@ -63,14 +62,12 @@ def forms_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
         path = _file_of((settings.path_of(name) / FILE).parent, row) if row else None
         if path is None:
             return gr.DownloadButton(visible=False)
-        return gr.DownloadButton(value=str(_copy(path)), visible=True)
+        return gr.DownloadButton(value=_copy(path, download.GRADIO_CACHE), visible=True)
 
-    # the files are those of the run before until `show` has ended: what is chosen is read after it
-    drawn = on(stamp.change, show, [run], [about, found, pareto, file], quiet=True)
-    drawn.then(
-        told(offer), [run, file], [download], show_progress="hidden", api_visibility="private"
-    )
-    on(file.input, offer, [run, file], [download], quiet=True)
+    shown = on(stamp.change, show, [run], [about, found, pareto, file], quiet=True)
+    on(file.change, offer, [run, file], [download], quiet=True)
+    # only then: the file of the run before may be none of this one's
+    after(shown, offer, [run, file], [download])
 
 
 def _summary(held: Mapping[str, Any]) -> str:
@@ -141,17 +138,25 @@ def _file_of(folder: Path, row: Mapping[str, Any]) -> Path | None:
     """Return the file of a recipe, which lies beside the table."""
     name = Path(str(row["file"])).name if row["file"] else ""
     path = folder / name
-    return path if name and path.is_file() and not path.is_symlink() else None
+    return path if name and _is_own(path) else None
 
 
-def _copy(path: Path) -> Path:
-    """Return a copy of a model's files that may be sent: OpenVINO's two files as one archive."""
-    folder = Path(tempfile.mkdtemp(prefix="model-"))
+def _is_own(path: Path) -> bool:
+    """Return whether a file lies where its name says: a link may lead to anything."""
+    return path.is_file() and not path.is_symlink() and not path.parent.is_symlink()
+
+
+def _copy(path: Path, cache: str) -> str:
+    """Return a copy of a model's files that may be sent: OpenVINO's two files as one archive.
+
+    It lies in gradio's cache, once for each content, and goes with it.
+    """
     weights = path.with_suffix(".bin")
-    if path.suffix != ".xml" or not weights.is_file():
-        return Path(shutil.copy(path, folder))
-    archive = folder / f"{path.stem}.zip"
-    with zipfile.ZipFile(archive, "w") as file:
-        for part in (path, weights):
-            file.write(part, part.name)
-    return archive
+    if path.suffix != ".xml" or not _is_own(weights):
+        return save_file_to_cache(path, cache)
+    with tempfile.TemporaryDirectory(prefix="model-") as folder:
+        archive = Path(folder) / f"{path.stem}.zip"
+        with zipfile.ZipFile(archive, "w") as file:
+            for part in (path, weights):
+                file.write(part, part.name)
+        return save_file_to_cache(archive, cache)

@@ -134,9 +134,9 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
         config = config_of(_request(values), streams)
         return gr.Code(format_config(config), visible=True)
 
-    def add(called: str, *values: Any) -> list[Any]:  # noqa: ANN401
+    def add(called: str | None, *values: Any) -> list[Any]:  # noqa: ANN401
         config = config_of(_request(values), streams)
-        job = jobs.add(called.strip(), config, settings.device)
+        job = jobs.add(called.strip() if called else "", config, settings.device)
         gr.Info(f"{job.name} is in the queue.", duration=4)
         return [job.name, gr.Code(visible=False)]
 
@@ -204,7 +204,8 @@ def _whole(value: object, name: str) -> int:
     """
     if value is None:
         return 0
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not float(value).is_integer():  # type: ignore[arg-type]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, float) or not value.is_integer():
         raise ConfigError(f"{name}: must be an integer.")
-    return int(value)  # type: ignore[call-overload]
+    return int(value)

@@ -10,7 +10,7 @@ import gradio as gr
 import cliqa
 from cliqa.app.errors import short_paths
 from cliqa.app.figures import drawn
-from cliqa.app.parts import figure, hint, on, page_load, shown_image
+from cliqa.app.parts import after, figure, hint, on, page_load, shown_image
 from cliqa.app.queue.job import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, WAITING, Job
 from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.progress import Progress, progress_of
@@ -132,9 +132,7 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
     on(added.change, choose, [added], [chosen], quiet=True)
     for button, act in ((stop, jobs.stop), (resume, jobs.resume)):
         done = on(button.click, act, [chosen], [])
-        done.success(
-            look, [chosen], [chosen, *shown], show_progress="hidden", api_visibility="private"
-        )
+        after(done, look, [chosen], [chosen, *shown])
     on(remove.click, forget, [chosen], [chosen])
 
 

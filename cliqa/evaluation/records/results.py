@@ -28,6 +28,7 @@ the summary; a warning about one of its numbers begins with that number's name a
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,9 @@ Results = dict[str, Any]
 """The content of ``results.json``."""
 
 FILE_NAME = "results.json"
+
+MOST_BYTES = 256 * 2**20
+"""The largest record that is read."""
 
 
 def main_measure(results: Results) -> str:
@@ -86,11 +90,25 @@ def read_artifact(path: str | Path, name: str, advice: str) -> tuple[Path, Any]:
     path = Path(path)
     path = path if path.suffix == ".json" else path / name
     try:
+        _check_file(path)
         return path, json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ArtifactError(f"{path}: missing. {advice}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path}: cannot be read as JSON ({error}).") from error
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what cannot be a record: a pipe would be waited for, and a huge file fills the memory.
+
+    Raises:
+        OSError: It is missing, no regular file, or too large.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError("it is no regular file")
+    if found.st_size > MOST_BYTES:
+        raise OSError(f"it has {found.st_size / 2**20:.0f} MiB, at most {MOST_BYTES // 2**20}")
 
 
 def check_results(content: object, where: str) -> Results:

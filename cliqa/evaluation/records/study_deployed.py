@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from cliqa.evaluation.records.results import read_artifact
 from cliqa.evaluation.records.study import Study, estimate
 from cliqa.utils.errors import ArtifactError
+
+Kinds: TypeAlias = Mapping[str, tuple[type, ...]]
 
 FILE = Path("deploy") / "deployments.json"
 """What a search for a deployment writes into a run's work_dir."""
@@ -24,6 +26,21 @@ of PyTorch in float32, of the file that was chosen, and both compared."""
 FLOAT = "torch-fp32"
 """The recipe that all others are compared with."""
 
+_NUMBER, _NONE = (int, float), type(None)
+_HEAD: Kinds = {
+    **dict.fromkeys(("target", "chosen_on", "processor", "measure"), (str,)),
+    "threads": (int,),
+    "best": (str, _NONE),
+}
+_ROW: Kinds = {
+    "key": (str,),
+    "note": (str,),
+    "file": (str, _NONE),
+    **dict.fromkeys(("bytes", "cpu_ms", "faster", "test_quality"), (*_NUMBER, _NONE)),
+}
+_RECIPE: Kinds = {"backend": (str,), "precision": (str,), "pruning": _NUMBER}
+"""The types of what the file holds, as far as it is read."""
+
 
 def read_deployments(work_dir: str | Path) -> dict[str, Any] | None:
     """Return what a run's search for a deployment found; None where there was none.
@@ -35,9 +52,41 @@ def read_deployments(work_dir: str | Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     held = read_artifact(path, "", "")[1]
-    if not isinstance(held, dict) or not isinstance(held.get("rows"), list):
+    if not _is_table(held):
         raise ArtifactError(f"{path}: no table of deployments. Delete it and search again.")
-    return held
+    return dict(held)
+
+
+def _is_table(held: Any) -> bool:  # noqa: ANN401  any JSON
+    """Return whether a content has the form that a search writes."""
+    if not _fits(held, _HEAD) or not _are(held.get("rows"), dict):
+        return False
+    batch, budget = held.get("batch"), held.get("budget")
+    return (
+        all(_fits(row, _ROW) and _fits(row.get("recipe"), _RECIPE) for row in held["rows"])
+        and _are(held.get("front"), str)
+        and _are(batch, int)
+        and len(batch) == len("BCHW")
+        and isinstance(budget, dict)
+        and _are(list(budget.values()), (*_NUMBER, _NONE))
+    )
+
+
+def _fits(part: object, kinds: Kinds) -> bool:
+    """Return whether a part is an object with keys of these types."""
+    return isinstance(part, dict) and all(
+        key in part and _is(part[key], kind) for key, kind in kinds.items()
+    )
+
+
+def _are(items: object, kind: type | tuple[type, ...]) -> bool:
+    """Return whether there is a list with items of a type."""
+    return isinstance(items, list) and all(_is(item, kind) for item in items)
+
+
+def _is(value: object, kind: type | tuple[type, ...]) -> bool:
+    """Return whether a value has a type; true and false are no numbers."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def deployed_values(held: Mapping[str, Any]) -> dict[str, float | None]:

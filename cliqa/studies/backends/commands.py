@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ GRACE = 60.0
 Program: TypeAlias = "Sequence[str | Path]"
 """What Python runs: a script, or ``-m`` and a module, with its first arguments."""
 
-TRAIN: Program = ("-m", "cliqa", "train")
+SAFE = ("-P",) if sys.version_info >= (3, 11) else ()
+"""Keeps the current folder from Python's path: a ``random.py`` there would replace Python's own."""
+
+TRAIN: Program = (*SAFE, "-m", "cliqa", "train")
 """Trains a config, wherever the package is installed."""
 
 OnEnd = Callable[[int, int], None]

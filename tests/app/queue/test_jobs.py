@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cliqa.app.queue.job import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, WAITING
-from cliqa.app.queue.jobs import LOST, Jobs
+from cliqa.app.queue import jobs as module
+from cliqa.app.queue.job import FAILED, FINISHED, LOST, RUNNING, STOPPED, STOPPING, WAITING
+from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.search import Search
 from cliqa.config.load import read_values
 from cliqa.utils.errors import ConfigError
@@ -178,3 +184,109 @@ def test_a_search_is_a_job_too(queue: Jobs) -> None:
     (folder / "deploy").mkdir()
     (folder / "deploy" / "deployments.json").write_text("{}")
     assert other.state_of(other.get(job.name)) == FINISHED
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"process": -1},  # of every process of this user
+        {"process": 0},
+        {"process": 1},
+        {"place": float("nan")},
+        {"wanted": 3},
+        {"search": {"run": "../up"}},
+    ],
+)
+def test_values_that_no_queue_writes_are_left_out(queue: Jobs, change: dict[str, Any]) -> None:
+    job = queue.add("one", CONFIG, "cpu")
+    file = queue.folder / job.name / "job.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    assert queue.all() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_pipes_and_depth_keep_nobody_waiting(queue: Jobs) -> None:
+    for name in ("one", "two", "three"):
+        queue.add(name, CONFIG, "cpu")
+    (queue.folder / "one" / "job.json").unlink()
+    os.mkfifo(queue.folder / "one" / "job.json")
+    (queue.folder / "two" / "job.json").write_text("[" * 100_000)
+    for name in ("lock", "log.txt"):
+        os.mkfifo(queue.folder / "three" / name)
+    (job,) = queue.all()
+    assert queue.state_of(job) == WAITING
+    assert queue.log_of(job) == []
+    with pytest.raises(OSError, match="no regular file"):
+        queue.start(job)
+
+
+def test_what_another_tab_or_server_does_meanwhile_counts(queue: Jobs) -> None:
+    seen = [queue.add(name, CONFIG, "cpu") for name in ("one", "two")]
+    other = Jobs(queue.work_dirs)
+    other.stop("one")
+    other.remove("two")
+    for job in seen:  # as they were when the runner looked
+        queue.start(job)
+    assert state(queue, "one") == STOPPED
+    assert [job.name for job in queue.all()] == ["one"]
+    assert queue._processes == {}
+
+
+def test_many_clicks_at_once_are_many_runs_and_one_search(queue: Jobs) -> None:
+    tabs = [Jobs(queue.work_dirs) for _ in range(4)]
+
+    def press(tab: Jobs) -> int:
+        tab.add("one", CONFIG, "cpu")
+        try:
+            tab.add_search(Search("demo"))
+        except ConfigError:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(len(tabs)) as pool:
+        assert sum(pool.map(press, tabs)) == 1
+    runs = [job.name for job in queue.all() if job.search is None]
+    assert sorted(runs) == ["one", "one_2", "one_3", "one_4"]
+    with pytest.raises(ConfigError, match="demo: a search of it is in the queue already"):
+        queue.add_search(Search("demo"))
+
+
+def test_the_list_has_an_end(queue: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 2)
+    for name in ("one", "two"):
+        queue.add(name, CONFIG, "cpu")
+    with pytest.raises(ConfigError, match="the list has 2 runs. Remove some"):
+        queue.add("three", CONFIG, "cpu")
+    queue.remove("one")
+    queue.add("three", CONFIG, "cpu")
+
+
+def test_a_process_that_is_another_one_is_not_ended(queue: Jobs) -> None:
+    started(queue, "one")
+    file = queue.folder / "one" / "job.json"
+    held = json.loads(file.read_text())
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
+        for number in (None, stranger.pid):
+            file.write_text(json.dumps({**held, "process": number}))
+            with pytest.raises(ConfigError, match=r"one: it is not known .* by hand"):
+                Jobs(queue.work_dirs).stop("one")
+        assert stranger.poll() is None
+        stranger.kill()
+    assert state(queue, "one") == RUNNING
+
+
+def test_an_end_that_cannot_be_written_is_no_fault_of_the_list(
+    queue: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    started(queue, "one")
+    (queue.work_dirs / "one" / "go").touch()
+    process = queue._processes["one"]
+    process.wait()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "write_json", full)
+    assert [job.name for job in queue.all()] == ["one"]
+    assert "one: " in caplog.text
+    assert "disk is full" in caplog.text

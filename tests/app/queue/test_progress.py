@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cliqa.app.queue.progress import DONE, progress_of
+from cliqa.app.queue import progress as module
+from cliqa.app.queue.progress import DONE, progress_of, status_of
 from cliqa.config.load import dump_config
 
 ROW: dict[str, Any] = {"kind": "epoch", "loss": 1.0, "lr": 0.1}
@@ -74,3 +75,27 @@ def test_damaged_files_are_no_progress(tmp_path: Path) -> None:
     (run / "results.json").write_text("{")
     found = progress_of(run, tmp_path / "no config.py")
     assert (found.share, found.words, found.score) == (None, "", None)
+
+
+def test_what_has_not_changed_is_not_read_again(
+    config: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    write(run, (0, 1))
+    before = progress_of(run, config)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "load_metrics", None)
+        assert progress_of(run, config) is before
+    write(run, (0, 1), (0, 2), results=json.loads((tiny_run / "results.json").read_text()))
+    after = progress_of(run, config)
+    assert after.stamp != before.stamp
+    assert status_of(run) == "finished"
+    assert status_of(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize("row", [{"kind": "epoch"}, {**ROW, "experience": 1e999, "epoch": []}])
+def test_rows_that_no_run_writes_are_no_progress(
+    row: dict[str, Any], config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    assert progress_of(tmp_path, config).words == ""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from cliqa.app.queue.job import FINISHED, RUNNING, WAITING
+import pytest
+
+from cliqa.app.queue import runner as module
+from cliqa.app.queue.job import FAILED, FINISHED, RUNNING, WAITING
 from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.runner import Runner
 from tests.app.queue.conftest import CONFIG, until
@@ -51,3 +54,30 @@ def test_of_two_servers_one_starts_jobs_and_the_other_takes_over(queue: Jobs) ->
     for process in second.jobs._processes.values():
         process.kill()
         process.wait()
+
+
+def test_what_cannot_be_started_fails_and_those_behind_it_do_not_wait(queue: Jobs) -> None:
+    for name in ("one", "two"):
+        queue.add(name, CONFIG, "cpu")
+    (queue.folder / "one" / "lock").mkdir()
+    Runner(queue).step()
+    assert states(queue) == [FAILED, RUNNING]
+    assert "no regular file" in queue.reason_of(queue.get("one"))
+
+
+def test_a_full_disk_is_told_once(
+    queue: Jobs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried = []
+
+    def full() -> None:
+        tried.append(1)
+        raise OSError(28, "No space left on device")
+
+    runner = Runner(queue)
+    monkeypatch.setattr(runner, "step", full)
+    monkeypatch.setattr(module, "LOOK", 0.001)
+    runner.begin()
+    until(lambda: len(tried) > 3)
+    runner.end()
+    assert caplog.text.count("the queue of runs") == 1

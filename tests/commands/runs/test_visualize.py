@@ -103,8 +103,8 @@ def test_modes_that_read_files(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert [file.name for file in files] == ["matrix_srcc.png", "forgetting.png", "comparison.png"]
     assert all(file.is_file() for file in files)
     for run in runs:
-        epoch = {"kind": "epoch", "experience": 0, "name": "eva", "loss": 0.5, "val_srcc": 0.1}
-        write_jsonl(Path(run) / "metrics.jsonl", [epoch])
+        epoch = {"kind": "epoch", "experience": 0, "name": "eva", "epoch": 1}
+        write_jsonl(Path(run) / "metrics.jsonl", [{**epoch, "loss": 0.5, "val_srcc": 0.1}])
     main([*runs, "--mode", "compare-training", "--labels", "x", "y", "--out", str(tmp_path)])
     assert capsys.readouterr().out == f"{tmp_path / 'training.png'}\n"
     with pytest.raises(ArtifactError, match="two inputs or more"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,21 @@ def broken(*path: str | int, value: Any = None) -> dict[str, Any]:
 def test_says_what_is_missing(content: Any, message: str) -> None:
     with pytest.raises(ArtifactError, match=message):
         check_results(content, "here")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "results.json")
+    with pytest.raises(ArtifactError, match="it is no regular file"):
+        load_results(tmp_path)
+
+
+def test_depth_and_size_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(ArtifactError, match="cannot be read as JSON"):
+        load_results(tmp_path)
+    with path.open("r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(ArtifactError, match="it has 1048576 MiB, at most 256"):
+        load_results(tmp_path)

@@ -84,3 +84,26 @@ def test_damage_is_told(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(json.dumps({"rows": 3}))
     with pytest.raises(ArtifactError, match="no table of deployments. Delete it"):
         read_deployments(tmp_path)
+
+
+def test_a_table_has_what_a_search_writes(tmp_path: Path) -> None:
+    words: dict[str, Any] = dict.fromkeys(("target", "chosen_on", "processor", "measure"), "x")
+    recipe = {"backend": "torch", "precision": "fp32", "pruning": 0.3}
+    costs: dict[str, Any] = dict.fromkeys(("bytes", "cpu_ms", "faster", "test_quality"))
+    row: dict[str, Any] = {"key": "a", "note": "", "file": None, "recipe": recipe, **costs}
+    held: dict[str, Any] = {**words, "threads": 1, "best": None, "front": ["a"], "rows": [row]}
+    held |= {"batch": [1, 3, 8, 8], "budget": {"max_drop": 0.1, "max_bytes": None}}
+    (tmp_path / FILE).parent.mkdir()
+    (tmp_path / FILE).write_text(json.dumps(held))
+    assert read_deployments(tmp_path) == held
+    changes: list[dict[str, Any]] = [
+        *({"rows": rows} for rows in ([7], [{}], [None], [{**row, "bytes": "x"}], {})),
+        *({"rows": [{**row, key: value}]} for key, value in (("recipe", 3), ("file", 3))),
+        *({"batch": batch} for batch in (7, [1, 2], [1, 3, 8, True])),
+        *({"best": [1]}, {"front": None}, {"budget": []}, {"budget": {"max_drop": "x"}}),
+        *({"target": None}, {"threads": "1"}),
+    ]
+    for change in changes:
+        (tmp_path / FILE).write_text(json.dumps({**held, **change}))
+        with pytest.raises(ArtifactError, match="no table of deployments"):
+            read_deployments(tmp_path)
