@@ -132,7 +132,7 @@ def _full_name(node: ast.expr, names: dict[str, str]) -> str:
 REVIEWED: dict[str, tuple[str, ...]] = {
     "A config that the user names is code, and so is what it imports.": (
         "cliqa/config/load.py::_run mmengine.config.Config.fromfile",
-        "cliqa/config/load.py::_mmengine mmengine.config.Config._get_cfg_path",
+        "cliqa/config/load.py::_changed mmengine.config.Config._get_cfg_path",
         "cliqa/config/inheritance.py::_base_names compile",
         "cliqa/config/inheritance.py::_base_names eval",
         "cliqa/registry.py::from_dotted_path importlib.import_module",
@@ -144,7 +144,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Modules by names that stand in the sources: our own rooms, and optional libraries.": (
         "cliqa/__init__.py::__getattr__ __import__",
-        "cliqa/commands/main.py::_run importlib.import_module",
+        "cliqa/commands/main.py::_work importlib.import_module",
         "cliqa/training/__init__.py::__getattr__ importlib.import_module",
         "tools/clear_dataset.py::__getattr__ __import__",
         "cliqa/config/__init__.py::__getattr__ __import__",
@@ -255,7 +255,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     "Processes of our own: git in the package's folder, and commands of cliqa with arguments that "
     "are checked.": (
         "cliqa/app/queue/jobs.py::Jobs.__init__ subprocess.Popen",
-        "cliqa/app/queue/jobs.py::Jobs.start subprocess.Popen",
+        "cliqa/app/queue/process.py::launched subprocess.Popen",
         "cliqa/engine/work_dir/artifacts.py::_git_revision subprocess.run",
         "cliqa/studies/backends/local.py::_Running subprocess.Popen",
         "cliqa/studies/backends/local.py::_end subprocess.Popen",
