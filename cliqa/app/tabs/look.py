@@ -9,7 +9,7 @@ import gradio as gr
 
 import cliqa
 from cliqa.api.results import RunResults
-from cliqa.app.errors import told
+from cliqa.app.errors import short_paths, told
 from cliqa.app.parts import hint, on, page_load
 from cliqa.app.settings import Settings, forget_searches
 from cliqa.app.tabs.look_compare import compare_panel
@@ -98,6 +98,6 @@ def _described(found: RunResults) -> str:
     stream = ", ".join(content["experiences"])
     order = "all at once" if content["joint"] else "one after the other"
     parts = [words.get(found.status, found.status), f"learnt {order}: {stream}"]
-    parts += [f"`{content['config']}`"] if content["config"] else []
+    parts += [f"`{short_paths(str(content['config']))}`"] if content["config"] else []
     parts += [f"seed {content['seed']}"] if content["seed"] is not None else []
     return hint(" · ".join(parts))
