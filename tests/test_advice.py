@@ -243,3 +243,29 @@ def test_the_advice_for_an_extractor_works(monkeypatch: pytest.MonkeyPatch, tmp_
     file = tmp_path / "published.pth"
     torch.save(torchvision.models.resnet18(weights=None).state_dict(), file)
     build_extractor("resnet18", checkpoint=file)
+
+
+OF_THE_CHECKOUT = re.compile(
+    r"\b(?:config|docs|tools|perf|tests)/[\w/]+\.(?:py|md)|\b\w+_config\.py"
+)
+"""Files that an installed package has not got."""
+
+
+def test_messages_name_no_file_of_the_checkout() -> None:
+    named = [
+        f"{path.relative_to(ROOT)}, line {node.lineno}: {found[0]}"
+        for path in sorted((ROOT / "cliqa").rglob("*.py"))
+        for node in _texts(tree_of(path))
+        if (found := OF_THE_CHECKOUT.search(node.value)) and "://" not in node.value
+    ]
+    assert not named, "an installed package has cliqa::demo.py and the command cliqa instead"
+
+
+def _texts(tree: ast.Module) -> Iterator[Any]:
+    """Yield the texts of a module that are no documentation."""
+    nodes = list(ast.walk(tree))
+    documentation = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) not in documentation:
+                yield node

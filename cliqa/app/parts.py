@@ -15,6 +15,7 @@ from gradio.context import Context
 from PIL import Image
 
 from cliqa.app.errors import told
+from cliqa.app.settings import Settings
 from cliqa.evaluation.records.tables import number
 from cliqa.visualization.style import shortened
 
@@ -78,6 +79,27 @@ def page_load() -> Trigger:
         raise RuntimeError("there is no page: call it inside gr.Blocks()")
     load: Trigger = page.load
     return load
+
+
+def opened() -> list[Trigger]:
+    """Return the events after which lists must be as they are on the disk.
+
+    They are that the page has been opened, and that the tab which is being built has been chosen.
+
+    Raises:
+        RuntimeError: Neither a page nor a tab is being built.
+    """
+    tab: Any = Context.block
+    while tab is not None and not isinstance(tab, gr.Tab):
+        tab = tab.parent
+    return [page_load(), *([] if tab is None else [tab.select])]
+
+
+def how_to_train(settings: Settings) -> str:
+    """Return how the first run is made, without a full stop."""
+    if settings.read_only:
+        return "Train one with `cliqa train cliqa::demo.py`, which takes a minute or two"
+    return "Train one in the tab Train"
 
 
 def figure(label: str, **options: Any) -> gr.Image:  # noqa: ANN401

@@ -12,13 +12,22 @@ MONO = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
 
 def make_theme() -> gr.themes.Base:
     """Return the theme; its fonts are those of the system, so that none is fetched."""
-    return gr.themes.Default(
+    theme = gr.themes.Default(
         primary_hue="blue",
         neutral_hue="slate",
         radius_size="sm",
         text_size="md",
         font=list(FONTS),
         font_mono=list(MONO),
+    )
+    # advice is read: gradio's own grey has a contrast of 2.6 to white, these have 7.6 and 6.9
+    return theme.set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
     )
 
 

@@ -161,7 +161,8 @@ def _write(outcome: Outcome, own: Deployments, batch: torch.Tensor, style: Style
     write_text(folder / f"{NAME}.md", f"{render(table, 'markdown')}\n{notes}\n{below}")
     write_text(folder / f"{NAME}.csv", render(table, "csv"))
     label = LABELS.get(own.measure, own.measure)
-    figure = draw_pareto(outcome.rows, outcome.front, outcome.best, label)
+    measured = f"{label} ({own.split})"  # the table has the test sets' too, which may differ
+    figure = draw_pareto(outcome.rows, outcome.front, outcome.best, measured)
     save_figure(figure, folder / f"{NAME}.png")
     shown = notes if style == "text" else render_notes(notes.splitlines(), style)
     report = f"{render(table, style)}\n{shown}"

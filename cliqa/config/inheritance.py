@@ -130,7 +130,7 @@ def whole_config(name: str, file: ConfigFile) -> str:
             found = f"{parts[at - 1]}::{'/'.join(parts[at + 2 :])}"
             return (
                 f"{file.path}: its base {found} is a whole config of mmengine. Convert it: "
-                f"cliqa from-mmpretrain {found} --out config/NAME.py. Or inherit its model "
+                f"cliqa from-mmpretrain {found} --out NAME.py. Or inherit its model "
                 "alone, such as mmpretrain::_base_/models/resnet18.py."
             )
     return ""

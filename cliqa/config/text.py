@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cliqa.config.suggest import closest
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.paths import SHIPPED, shipped_configs
 
 BASE = "_base_"
 NEWER = "read_base"
@@ -71,14 +72,33 @@ def _check_file(path: Path, prefix: str, is_base: bool) -> None:
     if path.is_dir():
         raise ConfigError(f"{prefix}{path}: is a folder. Give the name of a config file in it.")
     if not path.exists():
-        near = closest(path.name, (file.name for file in path.parent.glob("*.py")))
         advice = f" Paths in {BASE} are relative to the file that contains them." if is_base else ""
-        raise ConfigError(f"{prefix}{path}: no such config file.{near}{advice}")
+        shown = _shipped_name(path) or path
+        raise ConfigError(f"{prefix}{shown}: no such config file.{_near(path)}{advice}")
     if path.suffix != ".py":
         raise ConfigError(
             f"{prefix}{path}: a config is a Python file (.py), with lines such as seed = 0; "
             f"'{path.suffix}' is not supported."
         )
+
+
+def _near(path: Path) -> str:
+    """Return which config may be meant by one that is missing, as a sentence."""
+    shipped = shipped_configs()
+    if (shipped / path.name).is_file() and path.suffix == ".py":
+        return f" {SHIPPED}{path.name} comes with the package."
+    files = path.parent.glob("*.py")
+    return closest(
+        _shipped_name(path) or path.name, (_shipped_name(file) or file.name for file in files)
+    )
+
+
+def _shipped_name(path: Path) -> str:
+    """Return the name of a config that comes with the package (``cliqa::demo.py``), else none."""
+    shipped = shipped_configs()
+    if path.is_relative_to(shipped):
+        return f"{SHIPPED}{path.relative_to(shipped).as_posix()}"
+    return ""
 
 
 def _check_style(tree: ast.Module, path: Path) -> None:

@@ -40,7 +40,7 @@ def explain_words(
     if not isinstance(model, FusionModel):
         raise ModelError(
             f"--mode words: a {type(model).__name__} has no words that attend to an image. Use "
-            "--mode attention, or train a FusionModel (config/fmnist_fusion_replay.py)."
+            "--mode attention, or train a FusionModel (cliqa::fmnist_fusion_replay.py)."
         )
     image = read_image(path)
     height, width = image.shape[-2:]

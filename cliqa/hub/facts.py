@@ -128,7 +128,7 @@ def gather(folder: Path, state: Mapping[str, Any], repository: str, licence: Lic
     if not count or inside or rows != wanted:
         raise CheckpointError(
             f"{folder}: its last checkpoint lies within an experience, so results.json measures "
-            "another model. Let the run end (train_config.py --resume), or stop it after an "
+            "another model. Let the run end (cliqa train CONFIG --resume), or stop it after an "
             "experience (--stop-after)."
         )
     own = {name: one for name, one in state["strategy"]["model"].items() if isinstance(one, Tensor)}

@@ -149,7 +149,7 @@ class Arms:
         if config.get("pretrain") is None:
             raise ConfigError(
                 f"--pretraining {stage.file}: has no section pretrain. Give the config of a "
-                "pretraining, such as config/qualiclip_demo.py."
+                "pretraining, such as cliqa::qualiclip_demo.py."
             )
         try:
             return check_pretraining(config)

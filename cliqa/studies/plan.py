@@ -180,7 +180,7 @@ def _check_names(arms: Sequence[Arm], pretraining: str | Path | None) -> None:
     if pretraining is not None and not any(arm.stage for arm in arms):
         raise ConfigError(
             f"--pretraining {pretraining}: no config starts from its encoder. Give one that has "
-            "load_from, such as config/demo_pretrained.py."
+            "load_from, such as cliqa::demo_pretrained.py."
         )
 
 

@@ -164,9 +164,9 @@ def check_starts(runs: Iterable[PlannedRun]) -> None:
     for path, run in {run.start: run for run in runs}.items():
         if path is not None and not path.is_file():
             raise CheckpointError(
-                f"{run.file}: load_from: {path} is missing. Train it first (python "
+                f"{run.file}: load_from: {path} is missing. Train it first ("
                 "cliqa train CONFIG), or give its pretraining's config, which is then run for "
-                "every seed: --pretraining config/qualiclip_demo.py"
+                "every seed: --pretraining cliqa::qualiclip_demo.py"
             )
         if path is not None:
             load_checkpoint(path)

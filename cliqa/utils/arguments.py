@@ -40,7 +40,7 @@ def _workers(text: str) -> int:
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "config": {
         "type": config_path,
-        "help": "config file, e.g. config/demo.py, or cliqa::demo.py of those that are shipped",
+        "help": "config file, e.g. my.py, or cliqa::demo.py of those that are shipped",
     },
     "--cfg-options": {
         "nargs": "+",
@@ -163,7 +163,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "--trust": {
         "action": "store_true",
         "help": "let the files that are opened name any component and import their run's modules: "
-        "they can then run code (docs/security.md)",
+        "they can then run code",
     },
 }
 """The arguments that several entry points share."""

@@ -144,7 +144,7 @@ def _check_single() -> None:
     if started() > 1 and "TORCHELASTIC_RUN_ID" in os.environ:
         raise ConfigError(
             f"{os.path.basename(sys.argv[0])} works in a single process, and torchrun has started "
-            f"{started()}. Start it with python; torchrun is for train_config.py."
+            f"{started()}. Start it without torchrun, which is for training."
         )
 
 

@@ -24,6 +24,9 @@ LONGEST = 255
 RUN_FILES = ("config.py", "run.json", "results.json", "metrics.jsonl", "matrix.csv")
 """Files of a work_dir that an evaluation must not overwrite."""
 
+SHIPPED = "cliqa::"
+"""How the names of configs begin that come with the package."""
+
 
 def free_space(folder: Path) -> int:
     """Return the free bytes where a folder is, or will be."""
@@ -48,8 +51,7 @@ def config_path(path: str) -> str:
     >>> config_path("config/demo.py")
     'config/demo.py'
     """
-    package, shipped, name = path.partition("::")
-    return str(shipped_configs() / name) if shipped and package == "cliqa" else path
+    return str(shipped_configs() / path.removeprefix(SHIPPED)) if path.startswith(SHIPPED) else path
 
 
 def home_path(path: str | os.PathLike[str]) -> Path:

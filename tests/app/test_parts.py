@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gradio as gr
 import pandas as pd
 import pytest
@@ -10,13 +12,16 @@ from cliqa.app.parts import (
     bullets,
     facts,
     hint,
+    how_to_train,
     note,
     on,
+    opened,
     page_load,
     short_names,
     shown_image,
     shown_table,
 )
+from cliqa.app.settings import Settings
 
 
 def test_text_of_others_is_escaped() -> None:
@@ -59,3 +64,16 @@ def test_events_are_no_public_endpoints() -> None:
 def test_a_page_load_needs_a_page() -> None:
     with pytest.raises(RuntimeError, match="inside gr.Blocks"):
         page_load()
+
+
+def test_lists_are_read_anew_when_their_tab_is_chosen() -> None:
+    with gr.Blocks() as page, gr.Tabs(), gr.Tab("one"), gr.Row():
+        box = gr.Textbox()
+        on(opened(), lambda: "x", [], [box])
+    (dependency,) = page.config["dependencies"]
+    assert {event for _, event in dependency["targets"]} == {"load", "select"}
+
+
+def test_an_empty_page_names_what_there_is() -> None:
+    assert how_to_train(Settings(Path("none"))) == "Train one in the tab Train"
+    assert "`cliqa train cliqa::demo.py`" in how_to_train(Settings(Path("none"), read_only=True))

@@ -91,6 +91,19 @@ def test_a_command_has_its_name_in_usage_and_its_errors_status(call: Call) -> No
     assert error.startswith("error: nowhere.py: no such config file.")
 
 
+def test_a_config_that_is_shipped_is_named_where_it_is_sought_elsewhere(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = "cliqa::demo.py comes with the package."
+    for name in ("demo.py", "config/demo.py"):
+        _, _, error = call("print-config", name)
+        assert f"error: {name}: no such config file. {shipped}" in error
+    _, _, error = call("print-config", "cliqa::demoo.py")
+    expected = "error: cliqa::demoo.py: no such config file. Did you mean 'cliqa::demo.py'?"
+    assert expected in error
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_answers_help_as_its_command(script: Path, call: Call) -> None:
     parse = import_module(f"cliqa.commands.{module_of(script)}").parse_args

@@ -31,6 +31,9 @@ SWITCHES = frozenset({"ChannelPruning", "QAT"})
 EMBEDDED = "generated"
 """How the streams begin that generate their data: they come first."""
 
+FIRST = "demo"
+"""The config whose stream is proposed: the one that the first commands name."""
+
 SCALARS = (bool, int, float, str)
 """What a field of a page may hold: a number, a word, true or false."""
 
@@ -72,11 +75,14 @@ class Field:
 
 
 def streams_of(folder: Path | None) -> dict[str, Stream]:
-    """Return the streams of a folder of configs by name; those with generated data come first.
+    """Return the streams of a folder of configs by name; the demo's comes first.
+
+    Those with generated data follow, then those whose data one must have.
 
     A config that cannot be read is left out, and the log says why.
     """
     found: dict[str, Stream] = {}
+    proposed = ""
     for path in sorted(folder.glob("*.py")) if folder else ():
         try:
             file = read_chain(path)
@@ -87,18 +93,28 @@ def streams_of(folder: Path | None) -> dict[str, Stream]:
         data, model = bases["datasets"], bases["models"]
         if data is None or model is None or "pretrain" in file.names:
             continue
-        stream = found.setdefault(data.path.stem, Stream(data.path.stem, _sentence(data)))
+        stream = found.setdefault(data.path.stem, Stream(data.path.stem, _about(data)))
+        proposed = stream.name if path.stem == FIRST else proposed
         name = model.path.stem
         stream.texts[name] = _sentence(model)
         if name not in stream.models or path.stem.endswith("_naive"):
             stream.models[name] = path
-    order = sorted(found, key=lambda name: (not name.startswith(EMBEDDED), name))
-    return {name: found[name] for name in order}
+
+    def place(name: str) -> tuple[bool, bool, str]:
+        return name != proposed, not name.startswith(EMBEDDED), name
+
+    return {name: found[name] for name in sorted(found, key=place)}
 
 
 def _base_in(file: ConfigFile, folder: str) -> ConfigFile | None:
     """Return the first base in a folder of this name, the one nearest to the config."""
     return next((part for part in file.chain() if part.path.parent.name == folder), None)
+
+
+def _about(data: ConfigFile) -> str:
+    """Return what a stream is, and whether its data must be there already."""
+    generated = data.path.stem.startswith(EMBEDDED)
+    return _sentence(data) + ("" if generated else ". Its data must be on the server already")
 
 
 def _sentence(file: ConfigFile) -> str:

@@ -15,6 +15,8 @@ from cliqa.evaluation.records.tables import LABELS
 from cliqa.utils.errors import ArtifactError, ConfigError
 from cliqa.visualization.history import load_metrics
 
+DONE = "All is learnt. Figures, and the smaller files that were asked for, are being made."
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -86,7 +88,7 @@ def _progress(folder: Path, config_file: Path, changed: float, *_: object) -> Pr
     words = f"Experience {place + 1}{of_all} ({last['name']}), epoch {epoch} of {epochs}."
     share = None if not count else min(1.0, (place + epoch / max(epochs, epoch)) / count)
     if content is not None and content["status"] == "finished":
-        share, words = 1.0, "All is learnt; its figures and files are written."
+        share, words = 1.0, DONE
     return Progress(share, words, stamp, measure, score)
 
 

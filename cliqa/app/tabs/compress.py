@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from cliqa.app.errors import short_paths
-from cliqa.app.parts import hint, on, page_load
+from cliqa.app.parts import hint, how_to_train, on, opened
 from cliqa.app.queue.job import FAILED, RUNNING, STOPPED, STOPPING, WAITING, Job
 from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.search import BACKENDS, PRUNINGS, TARGETS, Search
@@ -18,12 +18,13 @@ from cliqa.compress.deployments import can_be_made
 from cliqa.evaluation.records.study_deployed import FILE
 
 SECONDS = 2
-NO_RUNS = "There is no run yet. Train one in the tab Train, and press Refresh."
+NO_RUNS = "There is no run yet. {how}."
 
 
 def compress_tab(settings: Settings) -> None:
     """Add the tab's components to the page."""
     jobs = Jobs(settings.work_dirs)
+    nothing = NO_RUNS.format(how=how_to_train(settings))
     stamp = gr.State("")  # changes when there is another table
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
@@ -75,7 +76,7 @@ def compress_tab(settings: Settings) -> None:
 
     def look(name: object) -> list[Any]:
         if name is None:
-            return [hint(NO_RUNS), "", gr.Button(interactive=False)]
+            return [hint(nothing), "", gr.Button(interactive=False)]
         folder = settings.path_of(name)
         changed = [changed_at(folder / FILE.with_suffix(end)) for end in (".json", ".png")]
         job = next(iter(_jobs_of(jobs, name)[::-1]), None)
@@ -85,8 +86,7 @@ def compress_tab(settings: Settings) -> None:
         text = _told(jobs, job) if told and job is not None else ""
         return [text, f"{name}|{changed}", gr.Button(interactive=going)]
 
-    opened = page_load()
-    on([opened, refresh.click], list_runs, [run], [run], quiet=True)
+    on([*opened(), refresh.click], list_runs, [run], [run], quiet=True)
     on([run.change, timer.tick], look, [run], [state, stamp, stop], quiet=True)
     on(go.click, begin, [run, target, drop, prunings, backends], [])
     on(stop.click, end, [run], [])

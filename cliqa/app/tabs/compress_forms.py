@@ -18,6 +18,9 @@ from cliqa.evaluation.records.study_deployed import FILE, read_deployments
 from cliqa.evaluation.records.tables import LABELS, number
 from cliqa.transforms.decode import read_image
 
+SPLITS = {"val": "validation", "train": "training"}
+"""Parts of the data as they are called in a sentence."""
+
 NONE_YET = (
     "Nothing has been searched for yet. A search writes the model in float32, float16 and int8 for "
     "each backend, prunes and fine-tunes it where you ask for it, measures every file on this "
@@ -73,17 +76,39 @@ def _summary(held: Mapping[str, Any]) -> str:
     return facts(
         {
             "Chosen": held["best"] or "nothing fits the budget",
-            "Best in": f"{held['target']}, within {_budget(held['budget'])}",
-            "Chosen on": f"{held['chosen_on']} data",
-            "Measured on": f"{held['processor']}, {held['threads']} thread(s), {held['batch'][0]} "
-            f"image(s) of {side} pixels",
+            "Best in": held["target"],
+            "Limits": _budget(held["budget"], LABELS.get(held["measure"], held["measure"])),
+            "Chosen on": f"{SPLITS.get(held['chosen_on'], held['chosen_on'])} data",
+            "Measured on": f"{held['processor']}, {_counted(held['threads'], 'thread')}, "
+            f"{_counted(held['batch'][0], 'image')} of {side} pixels",
         }
     )
 
 
-def _budget(budget: Mapping[str, Any]) -> str:
-    """Return the limits of a search in words."""
-    return ", ".join(f"{k}={v:g}" for k, v in budget.items() if v is not None) or "no limit"
+def _budget(budget: Mapping[str, Any], measure: str) -> str:
+    """Return the limits of a search in words.
+
+    >>> _budget({"max_drop": 0.02, "max_mib": None, "max_ms": 30}, "SRCC")
+    'at most 0.02 of SRCC lost, at most 30 ms'
+    """
+    words = {
+        "max_drop": f"at most {{:g}} of {measure} lost",
+        "max_mib": "at most {:g} MiB",
+        "max_ms": "at most {:g} ms",
+        "min_smaller": "at least {:g} times smaller",
+        "min_faster": "at least {:g} times faster",
+    }
+    found = [text.format(budget[k]) for k, text in words.items() if budget.get(k) is not None]
+    return ", ".join(found) or "none"
+
+
+def _counted(count: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> _counted(1, "thread"), _counted(2, "image")
+    ('1 thread', '2 images')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _rows(held: Mapping[str, Any]) -> pd.DataFrame:
@@ -93,7 +118,7 @@ def _rows(held: Mapping[str, Any]) -> pd.DataFrame:
     for row in held["rows"]:
         share = row["recipe"]["pruning"]
         chosen = "chosen" if row["key"] == held["best"] else ""
-        chosen = chosen or ("front" if row["key"] in held["front"] else "")
+        chosen = chosen or ("not beaten" if row["key"] in held["front"] else "")
         rows.append(
             {
                 "backend": row["recipe"]["backend"],
@@ -103,7 +128,7 @@ def _rows(held: Mapping[str, Any]) -> pd.DataFrame:
                 "CPU ms": number(row["cpu_ms"], 2),
                 "faster": f"{row['faster']:.1f}x" if row["faster"] else "n/a",
                 f"{measure} (test)": number(row["test_quality"], 3),
-                "": chosen or row["note"],
+                "note": chosen or row["note"],
             }
         )
     return pd.DataFrame(rows)

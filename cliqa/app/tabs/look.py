@@ -10,7 +10,7 @@ import gradio as gr
 import cliqa
 from cliqa.api.results import RunResults
 from cliqa.app.errors import short_paths, told
-from cliqa.app.parts import hint, on, page_load
+from cliqa.app.parts import hint, how_to_train, on, opened
 from cliqa.app.settings import Settings, forget_searches
 from cliqa.app.tabs.look_compare import compare_panel
 from cliqa.app.tabs.look_cost import cost_panel
@@ -21,15 +21,14 @@ from cliqa.app.tabs.look_studies import studies_panel
 SECONDS = 5
 """How often a run that is going on is looked at."""
 
-NO_RUNS = (
-    "There is no run yet. Train one with `cliqa train config/demo.py`, which takes "
-    "a minute or two, and press Refresh. A run appears here after its first experience."
-)
+NO_RUNS = "There is no run yet. {how}. It appears here after its first experience."
 CHOOSE = "Choose a run."
 
 
 def look_tab(settings: Settings) -> None:
     """Add the tab's components to the page."""
+    listing = opened()
+    nothing = NO_RUNS.format(how=how_to_train(settings))
     with gr.Row(elem_classes=["chosen"]):
         run = gr.Dropdown(
             settings.runs(), value=None, label="Run", elem_id="look-run", min_width=200, scale=4
@@ -59,7 +58,7 @@ def look_tab(settings: Settings) -> None:
         with gr.Tab("Compare"):
             compare_panel(settings, run, others, stamp)
         with gr.Tab("Studies"):
-            studies_panel(settings, [page_load(), refresh.click])
+            studies_panel(settings, [*listing, refresh.click])
 
     def list_runs(chosen: object, compared: Sequence[object]) -> list[Any]:
         forget_searches()
@@ -68,20 +67,16 @@ def look_tab(settings: Settings) -> None:
         also = [name for name in compared or () if name in names]
         return [gr.Dropdown(names, value=kept), gr.Dropdown(names, value=also)]
 
-    def open_page(chosen: object, compared: Sequence[object]) -> list[Any]:
-        return [*list_runs(chosen, compared), "" if settings.runs() else hint(NO_RUNS)]
-
     def describe(name: object) -> list[Any]:
         if name is None:
-            return [hint(CHOOSE if settings.runs() else NO_RUNS), "", gr.Timer(active=False)]
+            return [hint(CHOOSE if settings.runs() else nothing), "", gr.Timer(active=False)]
         found = cliqa.results(settings.path_of(name))
         going = gr.Timer(active=found.status == "running")
         return [_described(found), f"{name}|{found.changed}", going]
 
     described = (describe, [run], [state, stamp, timer])
     lists = [run, others]
-    on(page_load(), open_page, lists, [*lists, state], quiet=True)  # then the run changes
-    listed = on(refresh.click, list_runs, lists, lists, quiet=True)
+    listed = on([*listing, refresh.click], list_runs, lists, lists, quiet=True)
     listed.then(told(describe), *described[1:], show_progress="hidden", api_visibility="private")
     on([run.change, timer.tick], *described, quiet=True)
 

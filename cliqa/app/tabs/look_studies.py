@@ -15,7 +15,7 @@ from cliqa.app.settings import Settings
 
 NO_STUDIES = (
     "There is no study yet. Compare configs over seeds with "
-    "`cliqa study config/demo.py --seeds 0 1 2`, and press Refresh."
+    "`cliqa study cliqa::demo.py --seeds 0 1 2`, and press Refresh."
 )
 
 TABLES = 3

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from cliqa.app.loaded import loaded
-from cliqa.app.parts import hint, on, page_load, shown_table, table
+from cliqa.app.parts import hint, how_to_train, on, opened, shown_table, table
 from cliqa.app.scoring import (
     UNIT,
     Batch,
@@ -21,14 +21,14 @@ from cliqa.app.scoring import (
     uploaded,
     write_csv,
 )
-from cliqa.app.settings import Settings
+from cliqa.app.settings import Settings, forget_searches
 from cliqa.app.tabs.score_image import image_panel
 from cliqa.datasets.image_listing import find_images
 from cliqa.utils.errors import ConfigError
 
 NO_MODELS = (
-    "There is no model yet. Train one with `cliqa train config/demo.py`, or export one "
-    "with `cliqa compress export work_dirs/demo`, and press Refresh."
+    "There is no model yet. {how}, or put an exported file (`.onnx`) into the folder of runs that "
+    "the server was started with."
 )
 DROP = "Choose a model, drop images, and press Score."
 
@@ -77,11 +77,14 @@ def score_tab(settings: Settings) -> None:
             )
     image_panel(settings, batch, chosen)
 
-    def list_models(name: object) -> list[Any]:
+    def list_models(name: object, scored: Batch | None) -> list[Any]:
+        forget_searches()
         known = settings.models()
         kept = name if name in known else next(iter(known), None)
         folders = gr.Dropdown(["", *settings.folders()])
-        return [gr.Dropdown(known, value=kept), folders, hint(DROP if known else NO_MODELS)]
+        text = DROP if known else NO_MODELS.format(how=how_to_train(settings))
+        told = hint(text) if scored is None or not known else gr.skip()
+        return [gr.Dropdown(known, value=kept), folders, told]
 
     def list_scales(name: object, kept: object) -> gr.Dropdown:
         if name is None:
@@ -133,7 +136,7 @@ def score_tab(settings: Settings) -> None:
         return next((row.name for row in rows if row.name in given[:1]), None)
 
     listed = [model, folder, state]
-    on([page_load(), refresh.click], list_models, [model], listed, quiet=True)
+    on([*opened(), refresh.click], list_models, [model, batch], listed, quiet=True)
     on(model.change, list_scales, [model, scale], [scale], quiet=True)
     outputs = [batch, chosen, gallery, found, download, state]
     on(go.click, score, [model, scale, files, folder], outputs)

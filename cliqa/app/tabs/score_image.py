@@ -35,7 +35,7 @@ GATE = " Weight is how much the gate counts each view in the final score."
 
 def image_panel(settings: Settings, batch: gr.State, chosen: gr.State) -> None:
     """Add the panel; it is filled when another image is chosen."""
-    title = gr.HTML(f"<h3>One image</h3>{hint(CHOOSE)}", elem_id="score-title")
+    title = gr.HTML(elem_id="score-title")
     with gr.Tabs(visible=False, elem_id="score-why") as why:
         with gr.Tab("Attention"):
             looks_note = gr.HTML(hint(LOOKS))
@@ -56,14 +56,16 @@ def image_panel(settings: Settings, batch: gr.State, chosen: gr.State) -> None:
     def by_experience(scored: Batch, name: object) -> list[Any]:
         return _by_experience(settings, scored, name)
 
-    on(chosen.change, _head, [batch, chosen], [title, why], quiet=True)
+    on([batch.change, chosen.change], _head, [batch, chosen], [title, why], quiet=True)
     on(chosen.change, look, [batch, chosen], [looks_note, looks])
     on(chosen.change, rank, [batch, chosen], [strip_note, strip])
     on(chosen.change, by_experience, [batch, chosen], [steps_note, steps])
 
 
-def _head(scored: Batch, name: object) -> list[Any]:
+def _head(scored: Batch | None, name: object) -> list[Any]:
     """Return the name and the score of the chosen image, and whether the tabs are shown."""
+    if scored is None:
+        return ["", gr.Tabs(visible=False)]
     if name is None:
         return [f"<h3>One image</h3>{hint(CHOOSE)}", gr.Tabs(visible=False)]
     row = scored.row(name)

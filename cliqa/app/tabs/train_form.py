@@ -79,8 +79,9 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
         quantization = gr.Dropdown(
             list(QUANTIZATION),
             value=NO_QUANTIZATION,
-            label="Fewer bits",
-            info="A search then writes the smallest file that loses at most 0.01.",
+            label="8-bit file",
+            info="After the last data set: the smallest file that costs at most 0.01 of SRCC or "
+            "accuracy is written.",
             elem_id="train-bits",
         )
     name = gr.Textbox(label="Name of the run", elem_id="train-name", max_length=80)
@@ -162,12 +163,14 @@ def _box(field: Field) -> gr.Textbox:
 
 
 def _marked(text: str) -> str:
-    """Return a documentation's text as the page marks it: code in single backticks, no stars.
+    r"""Return a documentation's text as the page marks it: code in single backticks, no stars.
 
     >>> _marked("Add ``a * b`` to the loss.")
     'Add `a · b` to the loss.'
+    >>> _marked("from theta* and F*") == "from theta\N{ASTERISK OPERATOR} and F\N{ASTERISK OPERATOR}"
+    True
     """
-    return text.replace("``", "`").replace(" * ", " · ")
+    return text.replace("``", "`").replace(" * ", " · ").replace("*", "\N{ASTERISK OPERATOR}")
 
 
 def _written(value: object) -> str:

@@ -110,6 +110,13 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
         matrix = drawn(draw_matrix, content, main_measure(content)) if content else None
         return [shown_image(matrix), shown_image(drawn(draw_history, rows) if rows else None)]
 
+    def first() -> gr.Radio:
+        """Choose what trains now, else the newest: whoever comes back need not look for it."""
+        every = jobs.all()[::-1]
+        names = [job.name for job in every]
+        now = [job.name for job in every if jobs.state_of(job) in (RUNNING, STOPPING)]
+        return gr.Radio(names, value=next(iter([*now, *names]), None), visible=bool(every))
+
     def choose(name: object) -> gr.Radio:
         """Choose the run that was added; its choice must be there before."""
         return gr.Radio([job.name for job in jobs.all()], value=str(name), visible=True)
@@ -119,7 +126,8 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
         return gr.Radio(value=None)
 
     shown = [state, log, stamp, *buttons]
-    on([page_load(), timer.tick, chosen.change], look, [chosen], [chosen, *shown], quiet=True)
+    on(page_load(), first, [], [chosen], quiet=True)  # then the choice changes
+    on([timer.tick, chosen.change], look, [chosen], [chosen, *shown], quiet=True)
     on(stamp.change, draw, [chosen], [matrix, curves], quiet=True)
     on(added.change, choose, [added], [chosen], quiet=True)
     for button, act in ((stop, jobs.stop), (resume, jobs.resume)):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from cliqa.utils.paths import check_output_folder
 
-COMMAND, CONFIG = "cliqa train", "config/demo.py"
+COMMAND, CONFIG = "cliqa train", "cliqa::demo.py"
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

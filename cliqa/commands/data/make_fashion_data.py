@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from cliqa.utils.paths import check_output_folder
 
-COMMAND = "cliqa train config/fmnist_replay.py"
+COMMAND = "cliqa train cliqa::fmnist_replay.py"
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

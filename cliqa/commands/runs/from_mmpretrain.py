@@ -15,7 +15,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "config", help="a file, or one that mmpretrain brings: mmpretrain::resnet/NAME.py"
     )
-    parser.add_argument("--out", required=True, help="the new config, e.g. config/mine.py")
+    parser.add_argument("--out", required=True, help="the new config, e.g. mine.py")
     parser.add_argument(
         "--experiences",
         type=int,

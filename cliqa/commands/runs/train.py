@@ -17,7 +17,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
         description="Train a config's model over its stream of data sets. In several processes: "
-        "torchrun --nproc-per-node N train_config.py CONFIG"
+        "torchrun --nproc-per-node N -m cliqa train CONFIG"
     )
     add_arguments(parser, *CONFIG, "--data", "--allow-changed-data")
     parser.add_argument(

@@ -26,7 +26,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "The same command continues where it was stopped."
     )
     parser.add_argument(
-        "configs", type=config_path, nargs="+", metavar="CONFIG", help="e.g. config/demo.py"
+        "configs", type=config_path, nargs="+", metavar="CONFIG", help="e.g. cliqa::demo.py"
     )
     add_arguments(parser, "--seeds")
     parser.add_argument(

@@ -23,7 +23,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "The same command continues where it was stopped; a larger --trials goes on."
     )
     parser.add_argument(
-        "config", type=config_path, metavar="CONFIG", help="e.g. config/demo_ewc.py"
+        "config", type=config_path, metavar="CONFIG", help="e.g. cliqa::demo_ewc.py"
     )
     parser.add_argument(
         "--search",

@@ -62,7 +62,7 @@ def data_options(
     if scenario.get("type", "") != "QualityStream":
         raise ConfigError(
             f"--data: the config's scenario is {scenario.get('type')!r}, not a stream of scores "
-            "('QualityStream'). Use config/my_data.py, or a config over its data sets."
+            "('QualityStream'). Use cliqa::my_data.py, or a config over its data sets."
         )
     for option in options:
         if _REPLACED.match(option):

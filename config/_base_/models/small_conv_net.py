@@ -1,4 +1,4 @@
-"""Three convolutions (16, 32, 64) and a linear head, for 28 x 28 grey images of 10 classes."""
+"""Three convolutions (16, 32, 64) and a linear head: made for 28 x 28 grey images, 10 classes."""
 
 model = dict(
     type="ImageClassifier",

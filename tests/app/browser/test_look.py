@@ -20,6 +20,7 @@ Open = Callable[..., Session]
 
 def test_a_run_is_shown_with_its_figures_and_numbers(open_page: Open, tmp_path: Path) -> None:
     session = open_page()
+    session.tab("Look")
     session.says("#look-state", "learnt one after the other: a, b, c")
     session.find("#look-matrix img")
     session.find("#look-curves img")
@@ -42,6 +43,7 @@ def test_a_run_is_shown_with_its_figures_and_numbers(open_page: Open, tmp_path: 
 
 def test_a_point_shows_its_image(open_page: Open, work_root: Path) -> None:
     session = open_page()
+    session.tab("Look")
     session.tab("Images")
     session.says("#look-about", "Click a point")
     session.find("#look-scatter img")
@@ -71,6 +73,7 @@ def test_a_point_shows_its_image(open_page: Open, work_root: Path) -> None:
 
 def test_runs_are_compared_and_studies_read(open_page: Open) -> None:
     session = open_page()
+    session.tab("Look")
     session.tab("Compare")
     session.says("#look-compare-hint", "Choose other runs")
     session.choose("#look-others", "more/second")
@@ -85,6 +88,7 @@ def test_runs_are_compared_and_studies_read(open_page: Open) -> None:
 
 def test_a_run_that_goes_on_is_followed(open_page: Open, work_root: Path) -> None:
     session = open_page()
+    session.tab("Look")
     session.chosen("#look-run")
     session.choose("#look-run", "going")
     session.says("#look-state", "Running, 3 of 3")
@@ -99,6 +103,7 @@ def test_a_run_that_goes_on_is_followed(open_page: Open, work_root: Path) -> Non
 
 def test_a_narrow_window_is_filled_and_not_left(open_page: Open) -> None:
     session = open_page(width=390)
+    session.tab("Look")
     session.find("#look-curves img")
     for name in ("Training", "Images", "Cost", "Compare", "Studies"):
         session.tab(name)

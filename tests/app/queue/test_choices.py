@@ -23,6 +23,9 @@ def test_streams_and_their_models_are_read_from_the_configs() -> None:
     found = streams_of(CONFIGS)
     first = [name for name in found if name.startswith("generated_")]
     assert list(found)[: len(first)] == first
+    assert first[0] == "generated_eva_ava_koniq"  # the demo's, which the first commands train
+    assert "on the server already" in found["koniq"].text
+    assert "on the server already" not in found[first[0]].text
     assert set(first) == {"generated_clear", "generated_eva_ava_koniq", "generated_fashion"}
     demo = found["generated_eva_ava_koniq"]
     assert demo.models["resnet18_tiny_cosine"] == CONFIGS / "demo_naive.py"

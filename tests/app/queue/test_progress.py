@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cliqa.app.queue import progress as module
-from cliqa.app.queue.progress import progress_of, status_of
+from cliqa.app.queue.progress import DONE, progress_of, status_of
 from cliqa.config.load import dump_config
 
 ROW: dict[str, Any] = {"kind": "epoch", "loss": 1.0, "lr": 0.1}
@@ -64,7 +64,7 @@ def test_a_finished_run(config: Path, tiny_run: Path) -> None:
     results = json.loads((tiny_run / "results.json").read_text())
     last = results["matrix"]["srcc"][-1]
     assert found.score == pytest.approx(sum(last) / len(last))
-    assert found.words == "All is learnt; its figures and files are written."
+    assert found.words == DONE
     assert found.share == 1.0
 
 

@@ -38,7 +38,7 @@ def check_processes(strategy: Any) -> None:  # noqa: ANN401  a strategy in the m
                 if own
                 else "Use this package's own method of that kind, or a single process, without "
                 "torchrun. Your own class says how it works in several by an attribute: "
-                "distributed = '...' (docs/how-to/several_processes.md)."
+                "distributed = '...' (In several processes, in the documentation)."
             )
             raise ConfigError(
                 f"cl_strategy: {kind.__name__}{whose} has not been made for several processes, and "

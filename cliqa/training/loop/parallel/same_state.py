@@ -44,8 +44,8 @@ def check_same_state(state: Mapping[str, Any], when: str) -> None:
                 f"cl_strategy: {when} process {rank} holds another {differing[0]}{more} than "
                 "process 0. What a method keeps must follow from whole batches and from numbers "
                 "that are drawn the same everywhere: cliqa.utils.seed.generator(...) "
-                "(docs/how-to/several_processes.md). Or train it in a single process, without "
-                "torchrun."
+                "(In several processes, in the documentation). Or train it in a single process, "
+                "without torchrun."
             )
 
 
