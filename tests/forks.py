@@ -115,6 +115,7 @@ def _forget_project(script: Path) -> None:
 
 def _run(arguments: list[str]) -> int:
     """Run a script; return its exit status."""
+    arguments = arguments[1:] if arguments[0] == "-P" else arguments  # this path is safe already
     sys.argv = arguments if arguments[0] != "-m" else arguments[1:]
     status = 0
     try:

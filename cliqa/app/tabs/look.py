@@ -93,6 +93,6 @@ def _described(found: RunResults) -> str:
     stream = ", ".join(content["experiences"])
     order = "all at once" if content["joint"] else "one after the other"
     parts = [words.get(found.status, found.status), f"learnt {order}: {stream}"]
-    parts += [f"`{short_paths(content['config'])}`"] if content["config"] else []
+    parts += [f"`{short_paths(str(content['config']))}`"] if content["config"] else []
     parts += [f"seed {content['seed']}"] if content["seed"] is not None else []
     return hint(" · ".join(parts))

@@ -124,6 +124,8 @@ def check_results(content: object, where: str) -> Results:
             raise ArtifactError(f"{where}: '{key}' is missing.")
         if not isinstance(content[key], kind):
             raise ArtifactError(f"{where}: '{key}' should be a {kind.__name__}.")
+        if kind is list and not all(isinstance(name, str) for name in content[key]):
+            raise ArtifactError(f"{where}: '{key}' should hold names.")
     defaults: Results = {
         "joint": False,
         "seed": None,

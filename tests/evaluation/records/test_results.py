@@ -95,6 +95,7 @@ def broken(*path: str | int, value: Any = None) -> dict[str, Any]:
         ([1], "here: expected an object, got list"),
         (broken("matrix"), "here: 'matrix' is missing"),
         (broken("datasets"), "here: 'datasets' is missing"),
+        (broken("experiences", 0, value=7), "here: 'experiences' should hold names"),
         (broken("summary", value=[1]), "here: 'summary' should be a dict"),
         (broken("matrix", "srcc", 1, 0), r"matrix\.srcc, row 1: 2 entries for 3 data sets"),
         (broken("matrix", "srcc", 0, value=7), r"matrix\.srcc, row 0: no entries for 3"),

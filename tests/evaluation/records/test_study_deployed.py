@@ -97,7 +97,8 @@ def test_a_table_has_what_a_search_writes(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(json.dumps(held))
     assert read_deployments(tmp_path) == held
     changes: list[dict[str, Any]] = [
-        *({"rows": rows} for rows in ([7], [{}], [None], [{**row, "bytes": "x"}], {})),
+        *({"rows": [wrong]} for wrong in (7, {}, None, {**row, "bytes": "x"})),
+        {"rows": {}},
         *({"rows": [{**row, key: value}]} for key, value in (("recipe", 3), ("file", 3))),
         *({"batch": batch} for batch in (7, [1, 2], [1, 3, 8, True])),
         *({"best": [1]}, {"front": None}, {"budget": []}, {"budget": {"max_drop": "x"}}),
