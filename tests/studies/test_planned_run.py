@@ -129,8 +129,8 @@ def test_a_run_whose_search_has_not_ended_is_not_finished(plan: Plan) -> None:
     run = replace(plan.runs[0], config={**plan.runs[0].config, "deploy": section})
     assert not run.is_finished()
     words = dict.fromkeys(("target", "chosen_on", "processor", "measure"), "x")
-    held = {**words, "threads": 1, "best": None, "front": [], "rows": [], "budget": {}}
-    held |= {"batch": [1, 3, 8, 8], "options": deploy_options(section).to_dict()}
+    held: dict[str, object] = {**words, "threads": 1, "best": None, "front": [], "rows": []}
+    held |= {"budget": {}, "batch": [1, 3, 8, 8], "options": deploy_options(section).to_dict()}
     (run.folder / "deploy").mkdir()
     write_json(run.folder / "deploy" / "deployments.json", held)
     assert run.is_finished()
