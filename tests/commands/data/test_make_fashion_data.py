@@ -30,7 +30,7 @@ def test_the_command_shown_names_what_was_written(
     shown = capsys.readouterr().out
     assert f"{out}: 20 training and 10 test images, handwritten digits, of 10 classes." in shown
     words = shlex.split(shown.partition("Train with\n")[2])
-    assert words[:4] == ["cliqa", "train", "config/fmnist_replay.py", "--cfg-options"]
+    assert words[:4] == ["cliqa", "train", "cliqa::fmnist_replay.py", "--cfg-options"]
     key, _, root = words[4].partition("=")
     assert key == "scenario.dataset_root"
     assert [len(part) for part in read_fashion_mnist(root)] == [20, 10]

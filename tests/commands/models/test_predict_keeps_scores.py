@@ -174,12 +174,13 @@ def test_batches_are_halved_where_memory_does_not_suffice(
 ) -> None:
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"
     size = ["--batch-size", str(most)] if not crops else ["--batch-size", "1"]
-    assert call(tiny_data / "a", "--out", one, *size, *crops) == (0, "", "")
+    told = f"written: {one} (40 of 40 images)\n"
+    assert call(tiny_data / "a", "--out", one, *size, *crops) == (0, "", told)
     small(most)
     status, text, said = call(tiny_data / "a", "--out", two, *crops)
     assert (status, text) == (0, "")
     assert said.startswith("warning: out of memory with batches of 32: continuing with at most 16")
-    assert said.count("\n") == 1
+    assert said.count("\n") == 2  # with the line of what was written
     scores = [[float(row["score"]) for row in table_of(path)] for path in (one, two)]
     assert scores[0] == pytest.approx(scores[1], abs=2e-6)
 
@@ -210,7 +211,8 @@ def named(tiny_data: Path, tmp_path: Path) -> Path:
 
 
 def test_every_name_in_a_table_is_that_of_its_file(call: Call, named: Path, tmp_path: Path) -> None:
-    assert call(named, "--out", tmp_path / "s.csv") == (0, "", "")
+    told = f"written: {tmp_path / 's.csv'} (7 of 7 images)\n"
+    assert call(named, "--out", tmp_path / "s.csv") == (0, "", told)
     rows = table_of(tmp_path / "s.csv")
     assert sorted(Path(row["image"]) for row in rows) == sorted(named.iterdir())
     assert all(row["score"] for row in rows)
@@ -218,6 +220,7 @@ def test_every_name_in_a_table_is_that_of_its_file(call: Call, named: Path, tmp_
 
 
 def test_every_name_in_json_is_that_of_its_file(call: Call, named: Path, tmp_path: Path) -> None:
-    assert call(named, "--out", tmp_path / "s.json") == (0, "", "")
+    told = f"written: {tmp_path / 's.json'} (7 of 7 images)\n"
+    assert call(named, "--out", tmp_path / "s.json") == (0, "", told)
     rows = json.loads((tmp_path / "s.json").read_bytes().decode("utf-8"))
     assert sorted(Path(row["image"]) for row in rows) == sorted(named.iterdir())

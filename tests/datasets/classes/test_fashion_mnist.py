@@ -80,7 +80,7 @@ def test_nothing_there_says_what_to_do(tmp_path: Path) -> None:
         f"{tmp_path / RAW}: Fashion-MNIST needs train-images-idx3-ubyte, train-labels-idx1-ubyte, "
         "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte (or the same with .gz), which are missing. "
         "Set scenario.download=True on a machine with a network, or write generated data with: "
-        f"python tools/make_fashion_data.py --out {tmp_path}"
+        f"cliqa data fashion --out {tmp_path}"
     )
 
 
@@ -115,10 +115,7 @@ def test_a_download_without_a_network(tmp_path: Path, monkeypatch: pytest.Monkey
     ) as error:
         read_fashion_mnist(tmp_path, download=True)
     assert len(str(error.value).splitlines()) == 1
-    assert (
-        f"or write generated data with: python tools/make_fashion_data.py --out {tmp_path}"
-        in str(error.value)
-    )
+    assert f"or write generated data with: cliqa data fashion --out {tmp_path}" in str(error.value)
 
 
 def test_a_truncated_file_is_named(root: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_transformer_has_its_schedule_rules_and_average() -> None:
     assert "Mixup, CutMix" in " ".join(found.lost)
     assert "RandAugment is torchvision's" in " ".join(found.lost)
     text = as_text(found, "x", "config/y.py")
-    assert text.startswith('"""Converted from x.\n\npython train_config.py config/y.py\n')
+    assert text.startswith('"""Converted from x.\n\ncliqa train config/y.py\n')
     assert "\n* Mixup, CutMix and other blends" in text
     assert "train_pipeline = [" in text
 
