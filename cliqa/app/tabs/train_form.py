@@ -126,9 +126,9 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
             *hidden,
         ]
 
-    def propose(on_stream: object, chosen: object) -> str:
-        word = str(on_stream).removeprefix("generated_")
-        return f"{word}_{'own' if chosen == AS_IN_CONFIG else str(chosen).lower()}"
+    def propose(on_stream: object, chosen: object) -> gr.Textbox:
+        # not its value, which may have been typed meanwhile
+        return gr.Textbox(placeholder=_proposal(on_stream, chosen))
 
     def show_config(*values: Any) -> gr.Code:  # noqa: ANN401
         config = config_of(_request(values), streams)
@@ -136,7 +136,8 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
 
     def add(called: str | None, *values: Any) -> list[Any]:  # noqa: ANN401
         config = config_of(_request(values), streams)
-        job = jobs.add(called.strip() if called else "", config, settings.device)
+        wanted = (called or "").strip() or _proposal(values[0], values[2])
+        job = jobs.add(wanted, config, settings.device)
         gr.Info(f"{job.name} is in the queue.", duration=4)
         return [job.name, gr.Code(visible=False)]
 
@@ -148,6 +149,16 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
     on(show.click, show_config, inputs, [text])
     on(go.click, add, [name, *inputs], [added, text])
     return added
+
+
+def _proposal(stream: object, method: object) -> str:
+    """Return the name of a run that was given none.
+
+    >>> _proposal("generated_clear", "EWC"), _proposal("koniq", AS_IN_CONFIG)
+    ('clear_ewc', 'koniq_own')
+    """
+    word = str(stream).removeprefix("generated_")
+    return f"{word}_{'own' if method == AS_IN_CONFIG else str(method).lower()}"
 
 
 def _box(field: Field) -> gr.Textbox:

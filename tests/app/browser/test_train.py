@@ -97,6 +97,7 @@ def test_a_run_is_put_together_trained_and_looked_at(
     fill(session, "#train-name", "../up")
     session.find("#train-go").click()
     session.says(".toast-body", "use letters, digits")
+    assert session.find("#train-name textarea, #train-name input").input_value() == "../up"
     fill(session, "#train-name", "first")
     session.find("#train-go").click()
     session.says("#train-queue", "first")
