@@ -74,6 +74,7 @@ def test_a_point_shows_its_image(open_page: Open, work_root: Path) -> None:
 def test_runs_are_compared_and_studies_read(open_page: Open) -> None:
     session = open_page()
     session.tab("Look")
+    session.says("#look-state", "Finished")  # the lists are filled, and stay as they are
     session.tab("Compare")
     session.says("#look-compare-hint", "Choose other runs")
     session.choose("#look-others", "more/second")
