@@ -8,7 +8,7 @@ import gradio as gr
 
 from cliqa.app.errors import short_paths
 from cliqa.app.parts import hint, how_to_train, on, opened
-from cliqa.app.queue.job import FAILED, RUNNING, STOPPED, STOPPING, WAITING, Job
+from cliqa.app.queue.job import FAILED, FINISHED, RUNNING, STOPPING, WAITING, Job
 from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.search import BACKENDS, PRUNINGS, TARGETS, Search
 from cliqa.app.settings import Settings, changed_at, forget_searches
@@ -82,8 +82,7 @@ def compress_tab(settings: Settings) -> None:
         job = next(iter(_jobs_of(jobs, name)[::-1]), None)
         now = None if job is None else jobs.state_of(job)
         going = now in (WAITING, RUNNING, STOPPING)
-        told = job is not None and now in (WAITING, RUNNING, STOPPING, STOPPED, FAILED)
-        text = _told(jobs, job) if told and job is not None else ""
+        text = "" if job is None or now in (None, FINISHED) else _told(jobs, job, now)
         return [text, f"{name}|{changed}", gr.Button(interactive=going)]
 
     on([*opened(), refresh.click], list_runs, [run], [run], quiet=True)
@@ -97,7 +96,7 @@ def _jobs_of(jobs: Jobs, run: object) -> list[Job]:
     return [job for job in jobs.all() if job.search is not None and job.search.run == run]
 
 
-def _told(jobs: Jobs, job: Job) -> str:
+def _told(jobs: Jobs, job: Job, state: str) -> str:
     """Return what a search is doing as HTML, with the last line of its output."""
-    last = "" if jobs.state_of(job) == FAILED else hint(short_paths("".join(jobs.log_of(job)[-1:])))
-    return described(jobs, job, jobs.state_of(job)) + last
+    last = "" if state == FAILED else hint(short_paths("".join(jobs.log_of(job)[-1:])))
+    return described(jobs, job, state) + last
