@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -21,6 +22,24 @@ from cliqa.visualization.style import shortened
 
 Trigger = Callable[..., Any]
 
+HOLD = """(...values) => {
+  for (const list of IDS.map((id) => document.getElementById(id)).filter(Boolean)) {
+    if (list.contains(document.activeElement)) document.activeElement.blur();
+    list.fillings = (list.fillings ?? 0) + 1;
+    list.inert = true;
+  }
+  return values;
+}"""
+"""Close lists, and let nobody open them. Several functions may fill one list at a time."""
+
+RELEASE = """() => {
+  for (const list of IDS.map((id) => document.getElementById(id)).filter(Boolean)) {
+    list.fillings = Math.max((list.fillings ?? 0) - 1, 0);
+    list.inert = list.fillings > 0;
+  }
+}"""
+"""Undo `HOLD`."""
+
 
 def on(
     triggers: Trigger | Sequence[Trigger],
@@ -32,21 +51,34 @@ def on(
 ) -> Any:  # noqa: ANN401  gradio's Dependency, for .then
     """Call a function on events; its errors are told (`told`), and it is no public endpoint.
 
+    A list (`gr.Dropdown`) among the outputs cannot be opened until the function has ended: what is
+    chosen meanwhile would be lost, and gradio's page fails where an open list gets fewer choices.
+
     Args:
         triggers: Events: ``button.click``, or several.
         function: From the inputs' values to the outputs'.
         inputs: Components.
         outputs: Components.
         quiet: Show no progress over the outputs.
+
+    Raises:
+        RuntimeError: A list among the outputs has no ``elem_id``.
     """
-    return gr.on(
+    lists = [part.elem_id for part in outputs if isinstance(part, gr.Dropdown)]
+    if None in lists:
+        raise RuntimeError("a list that a function fills needs an elem_id, to be held meanwhile")
+    done = gr.on(
         triggers,
         told(function),
         list(inputs),
         list(outputs),
         show_progress="hidden" if quiet else "minimal",
         api_visibility="private",
+        js=HOLD.replace("IDS", json.dumps(lists)) if lists else None,
     )
+    for ended in (done.success, done.failure) if lists else ():
+        ended(None, js=RELEASE.replace("IDS", json.dumps(lists)), api_visibility="private")
+    return done
 
 
 def after(
@@ -84,7 +116,8 @@ def page_load() -> Trigger:
 def opened() -> list[Trigger]:
     """Return the events after which lists must be as they are on the disk.
 
-    They are that the page has been opened, and that the tab which is being built has been chosen.
+    The tab that is being built has been chosen. A page that is opened shows its first tab, which
+    nobody has to choose; so does a page without tabs.
 
     Raises:
         RuntimeError: Neither a page nor a tab is being built.
@@ -92,7 +125,9 @@ def opened() -> list[Trigger]:
     tab: Any = Context.block
     while tab is not None and not isinstance(tab, gr.Tab):
         tab = tab.parent
-    return [page_load(), *([] if tab is None else [tab.select])]
+    if tab is None:
+        return [page_load()]
+    return [*([page_load()] if tab.parent.children[0] is tab else []), tab.select]
 
 
 def how_to_train(settings: Settings) -> str:

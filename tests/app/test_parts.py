@@ -67,11 +67,25 @@ def test_a_page_load_needs_a_page() -> None:
 
 
 def test_lists_are_read_anew_when_their_tab_is_chosen() -> None:
-    with gr.Blocks() as page, gr.Tabs(), gr.Tab("one"), gr.Row():
-        box = gr.Textbox()
-        on(opened(), lambda: "x", [], [box])
+    with gr.Blocks() as page, gr.Tabs():
+        for name in ("one", "two"):
+            with gr.Tab(name), gr.Row():
+                on(opened(), lambda: "x", [], [gr.Textbox()])
+    first, second = page.config["dependencies"]
+    assert {event for _, event in first["targets"]} == {"load", "select"}
+    assert {event for _, event in second["targets"]} == {"select"}
+
+
+def test_without_tabs_lists_are_read_when_the_page_is_opened() -> None:
+    with gr.Blocks() as page:
+        on(opened(), lambda: "x", [], [gr.Textbox()])
     (dependency,) = page.config["dependencies"]
-    assert {event for _, event in dependency["targets"]} == {"load", "select"}
+    assert [event for _, event in dependency["targets"]] == ["load"]
+
+
+def test_a_list_that_is_filled_has_a_name_in_the_page() -> None:
+    with gr.Blocks(), pytest.raises(RuntimeError, match="needs an elem_id"):
+        on(page_load(), lambda: "x", [], [gr.Dropdown()])
 
 
 def test_an_empty_page_names_what_there_is() -> None:

@@ -41,7 +41,7 @@ class Session:
         self.page.on(
             "request", lambda r: None if r.url.startswith(own) else self.elsewhere.append(r.url)
         )
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("pageerror", lambda error: self.errors.append(f"{error}\n{error.stack}"))
         self.page.goto(url)
 
     def close(self) -> None:
