@@ -125,7 +125,7 @@ def opened() -> list[Trigger]:
     tab: Any = Context.block
     while tab is not None and not isinstance(tab, gr.Tab):
         tab = tab.parent
-    if tab is None:
+    if tab is None or tab.parent is None:
         return [page_load()]
     return [*([page_load()] if tab.parent.children[0] is tab else []), tab.select]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
 
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds for which something is waited for."""
 
 MENU = ".overflow-menu > button"
