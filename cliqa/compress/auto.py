@@ -15,7 +15,7 @@ from cliqa.config.trust import trusting
 from cliqa.deploy.search.auto_optimizer import STATE, AutoOptimizer, Outcome
 from cliqa.deploy.search.options import DeployOptions, check_libraries, deploy_options
 from cliqa.deploy.search.pareto import RecipeResult
-from cliqa.deploy.search.recipes import Recipe, parts_to_try, standard_recipes
+from cliqa.deploy.search.recipes import Recipe, parts_to_try
 from cliqa.engine.sections import run_folder
 from cliqa.engine.work_dir.checkpoints import find_checkpoint
 from cliqa.engine.work_dir.holding import only_one
@@ -86,7 +86,7 @@ def _search(own: Deployments, style: Style) -> Outcome:
     optimizer = AutoOptimizer(
         asked.target,
         asked.limits,
-        standard_recipes(asked.prunings, backends, asked.distil, parts_to_try(own.network)),
+        asked.recipes(backends, parts_to_try(own.network)),
         rounds=asked.rounds,
         folder=own.folder,
         fingerprint={**_fingerprint(own.checkpoint, asked), "data": own.data.digests()},

@@ -221,7 +221,9 @@ def test_every_method_has_a_case(tmp_path: Path) -> None:
     assert len(set(names)) == len(names)
     assert {case.variant for case in known} >= set(VARIANTS)
     left = {"demo.py", "demo_resnet18.py", "demo_resnet18_joint.py", "fmnist_replay_int8.py"}
-    left |= {"fmnist_demo.py", "fmnist_demo_naive.py", "fmnist_demo_fusion.py"}  # methods of others
+    # methods of others, with other data or another network
+    left |= {"fmnist_demo.py", "fmnist_demo_naive.py", "fmnist_demo_fusion.py"}
+    left |= {"fmnist_demo_vit.py", "fmnist_vit_replay.py", "fmnist_vit_lora_replay.py"}
     files = {path.name for path in (ROOT / "config").glob("*.py")} - left
     little = {name for name in files if name.startswith(("demo", "fmnist", "clear_demo"))}
     assert {f"{name}.py" for name in names} >= little

@@ -18,8 +18,13 @@ from cliqa.utils.errors import ConfigError
 AS_IN_CONFIG = "as in the config"
 """The method that stands in the config which a run starts from."""
 
-NO_QUANTIZATION, AFTER, WHILE = "no", "after training", "while training too (QAT)"
-QUANTIZATION = (NO_QUANTIZATION, AFTER, WHILE)
+NO_QUANTIZATION, HALF, AFTER, WHILE = (
+    "none",
+    "16 bit",
+    "8 bit, after training",
+    "8 bit, trained for it (QAT)",
+)
+QUANTIZATION = (NO_QUANTIZATION, HALF, AFTER, WHILE)
 
 MOST_PRUNED = 0.9
 MOST_EPOCHS = 100_000
@@ -80,7 +85,8 @@ def config_of(request: Request, streams: Mapping[str, Stream]) -> dict[str, Any]
         strategy["plugins"] = [*strategy.get("plugins", ()), *beside]
     config["cl_strategy"], config["seed"] = strategy, request.seed
     if request.quantization != NO_QUANTIZATION:
-        config["deploy"] = {"target": "size", "budget": {"max_drop": 0.01}}
+        half = {"precisions": ["fp16"]} if request.quantization == HALF else {}
+        config["deploy"] = {"target": "size", "budget": {"max_drop": 0.01}, **half}
     quick_check(config)  # all misspelt names at once
     check_config(config)
     return config

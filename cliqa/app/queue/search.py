@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cliqa.deploy.search.recipes import PRECISIONS
 from cliqa.utils.errors import ConfigError
 
 TARGETS = ("size", "latency", "quality")
 BACKENDS = ("onnxruntime", "openvino", "torch")
+PRECISION_KINDS = {
+    "32 bit": ("fp32",),
+    "16 bit": ("fp16", "bf16"),
+    "8 bit": ("int8", "int8-bf16"),
+}
+"""Kinds of precisions as a page calls them, and what the backends call theirs."""
 PRUNINGS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 
@@ -23,6 +30,7 @@ class Search:
         max_drop: SRCC or accuracy that may be lost, 0..1.
         prunings: Shares of channels to prune, beside none: of `PRUNINGS`.
         backends: Of `BACKENDS`; empty for those that are installed.
+        kinds: Of `PRECISION_KINDS`; empty for all.
 
     Raises:
         ConfigError: A value is none of those.
@@ -33,6 +41,7 @@ class Search:
     max_drop: float = 0.02
     prunings: Sequence[float] = ()
     backends: Sequence[str] = ()
+    kinds: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         parts = self.run.split("/") if isinstance(self.run, str) else [""]
@@ -41,6 +50,12 @@ class Search:
         _check_among("target", [self.target], TARGETS)
         _check_among("share to prune", self.prunings, PRUNINGS)
         _check_among("backend", self.backends, BACKENDS)
+        _check_among("precision", self.kinds, tuple(PRECISION_KINDS))
+        if self.kinds and not self._precisions():
+            kinds, backends = " and ".join(self.kinds), " and ".join(self.backends)
+            raise ConfigError(
+                f"precision {kinds}: {backends} has none. Choose another backend too."
+            )
         drop: Any = self.max_drop
         if isinstance(drop, bool) or not isinstance(drop, (int, float)) or not 0 <= drop <= 1:
             raise ConfigError("what may be lost: must be a number from 0 to 1.")
@@ -49,7 +64,14 @@ class Search:
         """Return the options of ``cliqa compress auto``."""
         found = ["--target", self.target, "--max-drop", f"{self.max_drop:g}"]
         found += ["--prune", *map(str, self.prunings)] if self.prunings else []
-        return found + (["--backends", *self.backends] if self.backends else [])
+        found += ["--backends", *self.backends] if self.backends else []
+        every = set(self.kinds) in (set(), set(PRECISION_KINDS))
+        return found + ([] if every else ["--precisions", *self._precisions()])
+
+    def _precisions(self) -> list[str]:
+        """Return what the backends have of the kinds."""
+        known = {one for backend in self.backends or BACKENDS[:2] for one in PRECISIONS[backend]}
+        return [one for kind in self.kinds for one in PRECISION_KINDS[kind] if one in known]
 
 
 def _check_among(what: str, values: object, known: Sequence[object]) -> None:

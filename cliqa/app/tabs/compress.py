@@ -10,7 +10,7 @@ from cliqa.app.errors import short_paths
 from cliqa.app.parts import hint, how_to_train, on, opened
 from cliqa.app.queue.job import FAILED, FINISHED, RUNNING, STOPPING, WAITING, Job
 from cliqa.app.queue.jobs import Jobs
-from cliqa.app.queue.search import BACKENDS, PRUNINGS, TARGETS, Search
+from cliqa.app.queue.search import BACKENDS, PRECISION_KINDS, PRUNINGS, TARGETS, Search
 from cliqa.app.settings import Settings, changed_at, forget_searches
 from cliqa.app.tabs.compress_forms import forms_panel
 from cliqa.app.tabs.train_queue import described
@@ -46,6 +46,12 @@ def compress_tab(settings: Settings) -> None:
                 info="Each is fine-tuned on the run's training data, which takes its time.",
                 elem_id="compress-prunings",
             )
+            kinds = gr.CheckboxGroup(
+                list(PRECISION_KINDS),
+                value=list(PRECISION_KINDS),
+                label="Precisions",
+                elem_id="compress-kinds",
+            )
             backends = gr.CheckboxGroup(
                 can_be_made(BACKENDS),
                 value=can_be_made(BACKENDS[:1]),
@@ -66,9 +72,9 @@ def compress_tab(settings: Settings) -> None:
         known = settings.runs()
         return gr.Dropdown(known, value=kept if kept in known else next(iter(known), None))
 
-    def begin(name: object, on_target: Any, most: Any, shares: Any, where: Any) -> None:  # noqa: ANN401
+    def begin(name: object, on_target: Any, most: Any, *lists: Any) -> None:  # noqa: ANN401
         settings.path_of(name)
-        jobs.add_search(Search(str(name), on_target, most, tuple(shares or ()), tuple(where or ())))
+        jobs.add_search(Search(str(name), on_target, most, *(tuple(each or ()) for each in lists)))
 
     def end(name: object) -> None:
         for job in _jobs_of(jobs, name):
@@ -87,7 +93,7 @@ def compress_tab(settings: Settings) -> None:
 
     on([*opened(), refresh.click], list_runs, [run], [run], quiet=True)
     on([run.change, timer.tick], look, [run], [state, stamp, stop], quiet=True)
-    on(go.click, begin, [run, target, drop, prunings, backends], [])
+    on(go.click, begin, [run, target, drop, prunings, backends, kinds], [])
     on(stop.click, end, [run], [])
 
 

@@ -79,9 +79,9 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
         quantization = gr.Dropdown(
             list(QUANTIZATION),
             value=NO_QUANTIZATION,
-            label="8-bit file",
-            info="After the last data set: the smallest file that costs at most 0.01 of SRCC or "
-            "accuracy is written.",
+            label="Smaller file",
+            info="Written after the last data set: the smallest one that costs at most 0.01 of "
+            "SRCC or accuracy. The tab Compress shows it beside others.",
             elem_id="train-bits",
         )
     name = gr.Textbox(label="Name of the run", elem_id="train-name", max_length=80)

@@ -244,6 +244,12 @@ def add_auto(commands: Commands) -> None:
         choices=("onnxruntime", "openvino", "torch"),
         help="default: the first two where they are installed; torch adds bfloat16",
     )
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        choices=("fp32", "fp16", "bf16", "int8", "int8-bf16"),
+        help="default: all that the backends have; of pruned models fp32 and int8",
+    )
     parser.add_argument("--count", type=int, default=128, help="calibration images (default: 128)")
     parser.add_argument("--batch-size", type=int, default=1, help="of a timed pass (default: 1)")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU (default: 1, steadiest)")
@@ -267,6 +273,7 @@ def auto(args: argparse.Namespace) -> None:
         "budget": budget or None,
         "prunings": args.prune or None,
         "backends": args.backends,
+        "precisions": args.precisions,
     }
     options = DeployOptions(
         **{name: value for name, value in asked.items() if value is not None},

@@ -12,7 +12,7 @@ from cliqa.config.arguments import checked_arguments
 from cliqa.config.suggest import closest
 from cliqa.deploy.search.auto_optimizer import AutoOptimizer
 from cliqa.deploy.search.pareto import Budget
-from cliqa.deploy.search.recipes import PRECISIONS, standard_recipes
+from cliqa.deploy.search.recipes import PRECISIONS, Recipe, standard_recipes
 from cliqa.utils.errors import ConfigError
 
 LEAST = {"epochs": 0, "images": 32, "batch_size": 1, "threads": 1, "rounds": 1}
@@ -47,6 +47,8 @@ class DeployOptions:
         prunings: Shares of the channels to prune, beside none; each is fine-tuned. None: none.
         backends: ``"onnxruntime"``, ``"openvino"``, ``"torch"`` (bfloat16); None for the first two
             where they are installed.
+        precisions: Of those of the backends: ``"fp32"``, ``"fp16"``, ``"bf16"``, ``"int8"``,
+            ``"int8-bf16"``; None for all.
         distil: The unpruned model teaches a pruned one.
         epochs: Of that fine-tuning, over the stream's training data.
         images: Training images that a quantization looks at.
@@ -63,6 +65,7 @@ class DeployOptions:
     budget: Mapping[str, float] | None = None
     prunings: Sequence[float] = None  # type: ignore[assignment]  # likewise
     backends: Sequence[str] | None = None
+    precisions: Sequence[str] | None = None
     distil: bool = True
     epochs: int = 4
     images: int = 128
@@ -83,7 +86,10 @@ class DeployOptions:
         for share in self.prunings:
             if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
                 raise ConfigError(f"deploy.prunings: a share lies between 0 and 1, got {share!r}.")
-        standard_recipes(self.prunings, self.backends or list(PRECISIONS))
+        if not self.recipes(self.backends or list(PRECISIONS)):
+            raise ConfigError(
+                "deploy.precisions: it leaves nothing to try. Name one, or leave it out."
+            )
         AutoOptimizer(self.target, self.limits)
 
     def _of_preset(self) -> dict[str, Any]:
@@ -100,6 +106,10 @@ class DeployOptions:
                 f"{', '.join(PRESETS)}."
             )
         return PRESETS[self.preset]
+
+    def recipes(self, backends: Sequence[str], parts: Sequence[str] = ()) -> list[Recipe]:
+        """Return the recipes to try with some backends; see `standard_recipes`."""
+        return standard_recipes(self.prunings, backends, self.distil, parts, self.precisions)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all options in plain types, as a file of JSON holds them."""
@@ -133,7 +143,7 @@ def check_libraries(options: DeployOptions) -> None:
     exported = set(options.backends or PRECISIONS) - {"torch"}
     needed = [(name, "deploy") for name in ("onnx", "onnxscript", "onnxruntime") if exported]
     needed += [("torch_pruning", "deploy")] if options.prunings else []
-    if "openvino" in (options.backends or ()):
+    if "openvino" in (options.backends or ()) or _is_of_openvino(options):
         needed += [(name, "openvino") for name in ("openvino", "nncf")]
     for name, extra in needed:
         if importlib.util.find_spec(name) is None:
@@ -141,6 +151,12 @@ def check_libraries(options: DeployOptions) -> None:
                 f"deploy: the package {name} is not installed. Install it with: "
                 f'pip install -e ".[{extra}]"'
             )
+
+
+def _is_of_openvino(options: DeployOptions) -> bool:
+    """Return whether OpenVINO alone, of the backends used by default, has the precisions."""
+    asked = set(options.precisions or ())
+    return options.backends is None and bool(asked) and not asked & set(PRECISIONS["onnxruntime"])
 
 
 def _check_keys(where: str, what: str, given: Mapping[str, Any], kind: type) -> None:

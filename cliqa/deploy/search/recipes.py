@@ -97,41 +97,58 @@ def standard_recipes(
     backends: Sequence[str] = ("onnxruntime", "openvino"),
     distil: bool = True,
     parts: Sequence[str] = (),
+    precisions: Sequence[str] | None = None,
 ) -> list[Recipe]:
     """Return the recipes that a search tries, cheap ones first.
 
-    Half precision is not combined with pruning: it halves any file alike, and on a CPU it saves no
-    time. Nor is PyTorch: pruned models are exported.
+    Unless it is asked for by name, half precision is not combined with pruning: it halves any file
+    alike, and on a CPU it saves no time. Nor is PyTorch: pruned models are exported.
 
     Args:
         prunings: Shares of channels to try beside none.
         backends: The backends to use.
         distil: Pruned models learn from the unpruned one, too.
         parts: Parts that ONNX Runtime's int8 also leaves in float, one at a time.
+        precisions: The precisions to try, of those that a backend has; None for all.
+
+    Raises:
+        ConfigError: None of the backends has a precision, or there is no such backend.
 
     >>> [recipe.key for recipe in standard_recipes([0.5], ["onnxruntime"])]
     ['onnxruntime-fp32', 'onnxruntime-fp16', 'onnxruntime-int8', 'onnxruntime-fp32-p50', \
 'onnxruntime-int8-p50']
     """
+    for precision in precisions or ():
+        _check_precision(precision, backends)
     whole = [
         Recipe(0.0, backend, precision)
         for backend in backends
         for precision in PRECISIONS.get(backend, ("",))
         if Recipe(0.0, backend, precision) != BASELINE
+        and (precisions is None or precision in precisions)
     ]
     whole += [
         Recipe(backend="onnxruntime", precision="int8", in_float=part)
         for part in parts
-        if "onnxruntime" in backends
+        if "onnxruntime" in backends and (precisions is None or "int8" in precisions)
     ]
     pruned = [
         Recipe(share, backend, precision, distil)
         for share in prunings
         for backend in backends
-        for precision in ("fp32", "int8")
-        if precision in PRECISIONS[backend] and backend != "torch"  # they are exported
+        for precision in PRECISIONS[backend]
+        if precision in (("fp32", "int8") if precisions is None else precisions)
+        and backend != "torch"  # they are exported
     ]
     return whole + pruned
+
+
+def _check_precision(precision: str, backends: Sequence[str]) -> None:
+    """Refuse a precision that no backend has."""
+    known = {name: PRECISIONS[name] for name in backends if name in PRECISIONS}
+    if not any(precision in own for own in known.values()):
+        has = "; ".join(f"{name} has {', '.join(own)}" for name, own in known.items())
+        raise ConfigError(f"precisions: no backend here has {precision!r} ({has}).")
 
 
 def parts_to_try(network: nn.Module) -> tuple[str, ...]:

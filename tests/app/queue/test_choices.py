@@ -31,7 +31,11 @@ def test_streams_and_their_models_are_read_from_the_configs() -> None:
     assert demo.models["resnet18_tiny_cosine"] == CONFIGS / "demo_naive.py"
     assert demo.texts["resnet18_tiny_cosine"].startswith("A ResNet-18 of width 16")
     assert "EVA -> AVA -> KonIQ" in demo.text
-    assert set(found["generated_fashion"].models) == {"small_conv_net", "small_fusion"}
+    assert set(found["generated_fashion"].models) == {
+        "small_conv_net",
+        "small_fusion",
+        "small_vit",
+    }
     for stream in found.values():
         assert stream.models
         assert stream.models.keys() == stream.texts.keys()

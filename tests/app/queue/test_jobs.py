@@ -161,12 +161,12 @@ def test_a_damaged_file_takes_nothing_else_with_it(
 
 
 def test_a_search_is_a_job_too(queue: Jobs) -> None:
-    search = Search("study/a b", "latency", 0.1, (0.3, 0.5), ("onnxruntime",))
+    search = Search("study/a b", "latency", 0.1, (0.3, 0.5), ("onnxruntime",), ("8 bit",))
     job = queue.add_search(search)
     assert job.name == "compress_study_a_b"
     (found,) = Jobs(queue.work_dirs).all()
     assert (found.search, found.name) == (
-        replace(search, prunings=[0.3, 0.5], backends=["onnxruntime"]),
+        replace(search, prunings=[0.3, 0.5], backends=["onnxruntime"], kinds=["8 bit"]),
         job.name,
     )
     queue.start(found)
@@ -175,7 +175,8 @@ def test_a_search_is_a_job_too(queue: Jobs) -> None:
     words = json.loads((folder / "begun").read_text())
     assert words[:3] == ["compress", "auto", str(folder)]
     limits = ["--target", "latency", "--max-drop", "0.1"]
-    assert words[3:] == [*limits, "--prune", "0.3", "0.5", "--backends", "onnxruntime"]
+    chosen = ["--backends", "onnxruntime", "--precisions", "int8"]
+    assert words[3:] == [*limits, "--prune", "0.3", "0.5", *chosen]
     other = Jobs(queue.work_dirs)
     lost = queue._processes.pop(job.name)
     lost.kill()

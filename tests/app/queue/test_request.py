@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cliqa.app.queue.choices import streams_of
-from cliqa.app.queue.request import AFTER, AS_IN_CONFIG, WHILE, Request, config_of
+from cliqa.app.queue.request import AFTER, AS_IN_CONFIG, HALF, WHILE, Request, config_of
 from cliqa.config.load import dump_config, load_config
 from cliqa.utils.errors import ConfigError
 
@@ -54,6 +54,9 @@ def test_the_switches_add_plugins_and_a_deployment(tmp_path: Path) -> None:
             "cl_strategy"
         ]
     )
+    assert "precisions" not in config["deploy"]
+    half = config_of(replace(DEMO, quantization=HALF), STREAMS)
+    assert half["deploy"] == {**config["deploy"], "precisions": ["fp16"]}
     dump_config(config, tmp_path / "asked.py")
     assert load_config(tmp_path / "asked.py") == config
 
@@ -82,7 +85,7 @@ def test_every_model_of_every_stream_can_be_asked_for(stream: str) -> None:
         ({"rank": 100_000}, "rank: must be an integer"),
         ({"pruned": 0.95}, "pruned: must be a number from 0 to 0.9"),
         ({"pruned": float("nan")}, "pruned: must be a number"),
-        ({"quantization": "1 bit"}, "quantization: choose one of no, after"),
+        ({"quantization": "1 bit"}, "quantization: choose one of none, 16 bit, 8 bit, after"),
         ({"method": "LoRA", "rank": 4}, "LoRA is in the method already"),
         ({"method": "Replay", "arguments": {"storage": "1"}}, "Replay has no argument"),
         ({"method": "Replay", "arguments": {"mem_size": "many"}}, "mem_size: expected an integer"),

@@ -20,6 +20,24 @@ def test_the_words_are_those_of_the_command() -> None:
 
 
 @pytest.mark.parametrize(
+    ("backends", "kinds", "precisions"),
+    [
+        ((), (), None),
+        (("onnxruntime",), ("32 bit", "16 bit", "8 bit"), None),
+        (("onnxruntime",), ("16 bit",), ["fp16"]),
+        (("torch",), ("16 bit",), ["bf16"]),
+        (("openvino",), ("32 bit", "8 bit"), ["fp32", "int8", "int8-bf16"]),
+        (("onnxruntime", "openvino"), ("16 bit",), ["fp16", "bf16"]),
+    ],
+)
+def test_kinds_of_precisions_are_those_of_the_backends(
+    backends: tuple[str, ...], kinds: tuple[str, ...], precisions: list[str] | None
+) -> None:
+    words = Search("demo", backends=backends, kinds=kinds).words()
+    assert parse_args(["auto", "demo", *words]).precisions == precisions
+
+
+@pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"run": "../x"}, "no such run"),
@@ -34,6 +52,8 @@ def test_the_words_are_those_of_the_command() -> None:
         ({"prunings": [0.99]}, "share to prune 0.99"),
         ({"prunings": "--out"}, "share to prune '--out'"),
         ({"backends": ["--out", "/x"]}, "backend '--out'"),
+        ({"kinds": ["4 bit"]}, "precision '4 bit': choose among 32 bit, 16 bit, 8 bit"),
+        ({"kinds": ["8 bit"], "backends": ["torch"]}, "precision 8 bit: torch has none"),
     ],
 )
 def test_other_values_are_refused(values: dict[str, Any], message: str) -> None:

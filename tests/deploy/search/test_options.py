@@ -23,6 +23,9 @@ from cliqa.utils.errors import ConfigError
         ({"budget": {"max_mib": 0}}, "max_mib must be above 0"),
         ({"prunings": [1.5]}, "a share lies between 0 and 1, got 1.5"),
         ({"backends": ["tensorrt"]}, "backend must be one of"),
+        ({"precisions": ["fp4"]}, "no backend here has 'fp4'"),
+        ({"precisions": []}, "deploy.precisions: it leaves nothing to try"),
+        ({"precisions": ["fp32"], "backends": ["torch"]}, "it leaves nothing to try"),
         ({"target": "speed"}, "target must be 'size', 'latency' or 'quality'"),
     ],
 )
@@ -51,6 +54,7 @@ def test_no_budget_is_none() -> None:
         ("onnxscript", {}, "deploy"),
         ("torch_pruning", {"prunings": [0.5]}, "deploy"),
         ("nncf", {"backends": ["openvino"]}, "openvino"),
+        ("openvino", {"precisions": ["int8-bf16"]}, "openvino"),
     ],
 )
 def test_a_missing_library_is_told_before_training(

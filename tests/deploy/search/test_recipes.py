@@ -47,6 +47,26 @@ def test_pruned_models_are_not_tried_in_pytorch() -> None:
     assert "torch-bf16" in {recipe.key for recipe in recipes}
 
 
+def test_named_precisions_are_tried_alone_and_of_pruned_models_too() -> None:
+    def keys(backends: list[str], precisions: list[str]) -> list[str]:
+        found = standard_recipes([0.5], backends, parts=("stem",), precisions=precisions)
+        return [one.key for one in found]
+
+    half = ["onnxruntime-fp16", "onnxruntime-fp16-p50"]
+    assert keys(["onnxruntime"], ["fp16"]) == half
+    assert keys(["onnxruntime", "openvino", "torch"], ["fp16"]) == half
+    assert keys(["torch", "openvino"], ["bf16"]) == [
+        "torch-bf16",
+        "openvino-bf16",
+        "openvino-bf16-p50",
+    ]
+    assert "onnxruntime-int8-stem" in keys(["onnxruntime"], ["int8"])
+    with pytest.raises(
+        ConfigError, match=r"no backend here has 'bf16' \(onnxruntime has fp32, fp16"
+    ):
+        standard_recipes([], ["onnxruntime"], precisions=["bf16"])
+
+
 def test_parts_in_float_are_tried_of_networks_with_depthwise_convolutions() -> None:
     parts = parts_to_try(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, groups=8)))
     keys = [one.key for one in standard_recipes([], ["onnxruntime", "openvino"], parts=parts)]
