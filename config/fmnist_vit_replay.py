@@ -1,6 +1,9 @@
 """Split Fashion-MNIST with a small vision transformer and replay.
 
 python train_config.py config/fmnist_vit_replay.py --cfg-options scenario.download=True
+
+On 900 images (600 to learn), seeds 0 1 2: class-IL 0.500, 0.503, 0.397; the convolutions of
+fmnist_replay.py learn more from so few: 0.767, 0.763, 0.727.
 """
 
 _base_ = [
