@@ -6,7 +6,7 @@ import html
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 import numpy as np
@@ -54,6 +54,8 @@ def on(
     A list (`gr.Dropdown`) among the outputs cannot be opened until the function has ended: what is
     chosen meanwhile would be lost, and gradio's page fails where an open list gets fewer choices.
 
+    While the function runs, another click does nothing; of other events the last one is not lost.
+
     Args:
         triggers: Events: ``button.click``, or several.
         function: From the inputs' values to the outputs'.
@@ -64,6 +66,7 @@ def on(
     Raises:
         RuntimeError: A list among the outputs has no ``elem_id``.
     """
+    events: Sequence[Any] = triggers if isinstance(triggers, Sequence) else [triggers]
     lists = [part.elem_id for part in outputs if isinstance(part, gr.Dropdown)]
     if None in lists:
         raise RuntimeError("a list that a function fills needs an elem_id, to be held meanwhile")
@@ -74,11 +77,25 @@ def on(
         list(outputs),
         show_progress="hidden" if quiet else "minimal",
         api_visibility="private",
+        trigger_mode=_mode([trigger.event_name for trigger in events]),
         js=HOLD.replace("IDS", json.dumps(lists)) if lists else None,
     )
     for ended in (done.success, done.failure) if lists else ():
         ended(None, js=RELEASE.replace("IDS", json.dumps(lists)), api_visibility="private")
     return done
+
+
+def _mode(events: Sequence[str]) -> Literal["once", "multiple", "always_last"]:
+    """Return what gradio does with an event that comes while the function runs for another.
+
+    It calls again with the inputs as they are then, but with the first event's own data: what was
+    selected. So a selection is not put off.
+
+    >>> _mode(["click"]), _mode(["select"]), _mode(["select", "click"]), _mode(["input", "tick"])
+    ('once', 'multiple', 'always_last', 'always_last')
+    """
+    kinds = set(events)
+    return "once" if kinds == {"click"} else "multiple" if kinds == {"select"} else "always_last"
 
 
 def after(

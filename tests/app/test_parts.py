@@ -61,6 +61,16 @@ def test_events_are_no_public_endpoints() -> None:
     assert {event for _, event in dependency["targets"]} == {"change", "load"}
 
 
+def test_no_event_is_lost_but_a_second_click() -> None:
+    with gr.Blocks() as page:
+        box, button, names = gr.Textbox(), gr.Button(), gr.Dropdown(["a"], elem_id="names")
+        timer, pictures = gr.Timer(), gr.Gallery()
+        for triggers in (button.click, [timer.tick, names.input], pictures.select):
+            on(triggers, lambda: "x", [], [box])
+    modes = [each["trigger_mode"] for each in page.config["dependencies"]]
+    assert modes == ["once", "always_last", "multiple"]
+
+
 def test_a_page_load_needs_a_page() -> None:
     with pytest.raises(RuntimeError, match="inside gr.Blocks"):
         page_load()

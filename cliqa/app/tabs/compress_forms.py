@@ -22,7 +22,7 @@ SPLITS = {"val": "validation", "train": "training"}
 """Parts of the data as they are called in a sentence."""
 
 NONE_YET = (
-    "Nothing has been searched for yet. A search writes the model in float32, float16 and int8 for "
+    "Nothing has been searched for yet. A search writes the model in the chosen precisions for "
     "each backend, prunes and fine-tunes it where you ask for it, measures every file on this "
     "machine, and chooses the best within the budget. It waits in the queue as a run does."
 )

@@ -78,7 +78,8 @@ def look_tab(settings: Settings) -> None:
     lists = [run, others]
     listed = on([*listing, refresh.click], list_runs, lists, lists, quiet=True)
     listed.then(told(describe), *described[1:], show_progress="hidden", api_visibility="private")
-    on([run.change, timer.tick], *described, quiet=True)
+    # not run.change: the lists' own change of it would draw all of it twice
+    on([run.input, timer.tick], *described, quiet=True)
 
 
 def _described(found: RunResults) -> str:
