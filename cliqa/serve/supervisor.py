@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from cliqa.serve.options import ServiceOptions
 from cliqa.serve.ports import open_port
 from cliqa.utils.errors import ConfigError, MachineError
 from cliqa.utils.logging import get_logger
+from cliqa.utils.system.python_process import python_command, with_package
 
 logger = get_logger(__name__)
 
@@ -126,15 +126,8 @@ class Supervisor:
 
     def _variables(self, folder: str) -> dict[str, str]:
         """Return the workers' environment variables."""
-        package = str(Path(__file__).resolve().parents[2])
-        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-        return {
-            "OMP_NUM_THREADS": str(self.options.threads),
-            **os.environ,
-            NUMBERS: folder,
-            "PYTHONPATH": os.pathsep.join(paths),
-            "PYTHONSAFEPATH": "1",  # the current folder is no place for modules
-        }
+        threads = {"OMP_NUM_THREADS": str(self.options.threads)}
+        return {**threads, **with_package(os.environ), NUMBERS: folder}
 
     def _keep(self) -> int:
         """Start the workers and keep them, until a signal comes."""
@@ -158,7 +151,7 @@ class Supervisor:
 
     def _start(self, listener: socket.socket, place: int | None = None) -> None:
         """Start a worker, in the place of another one or as one more."""
-        command = [sys.executable, "-m", "cliqa.serve.worker", self.options.to_json()]
+        command = python_command("-m", "cliqa.serve.worker", self.options.to_json())
         worker = _Worker(command, listener, self._environment)
         if place is None:
             self._workers.append(worker)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Protocol, TypeAlias
-
-import cliqa
 
 RESUME = "the same command continues where it was stopped"
 
@@ -26,10 +22,7 @@ GRACE = 60.0
 Program: TypeAlias = "Sequence[str | Path]"
 """What Python runs: a script, or ``-m`` and a module, with its first arguments."""
 
-SAFE = ("-P",) if sys.version_info >= (3, 11) else ()
-"""Keeps the current folder from Python's path: a ``random.py`` there would replace Python's own."""
-
-TRAIN: Program = (*SAFE, "-m", "cliqa", "train")
+TRAIN: Program = ("-m", "cliqa", "train")
 """Trains a config, wherever the package is installed."""
 
 OnEnd = Callable[[int, int], None]
@@ -72,19 +65,6 @@ class Backend(Protocol):
         Raises:
             Interrupted: SIGINT or SIGTERM came; all that ran have ended.
         """
-
-
-def with_package(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return variables of a process that finds the package, also in a checkout without an install.
-
-    An installed package is found anyway: its folder with everybody's packages must not come before
-    Python's own library.
-    """
-    root = Path(cliqa.__file__).resolve().parents[1]
-    if not (root / "pyproject.toml").is_file():
-        return dict(variables)
-    paths = filter(None, (str(root), variables.get("PYTHONPATH")))
-    return {**variables, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 @contextlib.contextmanager
