@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from cliqa.utils.arguments import check_at_least, check_range
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.system.ports import check_port
 
 MIB = 2**20
 
@@ -79,8 +80,7 @@ class ServiceOptions:
         check_range("--scale", self.scale)
         if self.scale and self.dataset:
             raise ConfigError("--scale and --dataset: both give the scale. Choose one.")
-        if not 0 <= self.port <= 65535:
-            raise ConfigError(f"--port {self.port}: must be between 0 (a free one) and 65535.")
+        check_port(self.port)
         if self.processes > MOST_PROCESSES:
             raise ConfigError(f"--processes {self.processes}: at most {MOST_PROCESSES}.")
         if self.max_images > self.queue:

@@ -22,9 +22,9 @@ from pathlib import Path
 from types import FrameType
 
 from cliqa.serve.options import ServiceOptions
-from cliqa.serve.ports import open_port
 from cliqa.utils.errors import ConfigError, MachineError
 from cliqa.utils.logging import get_logger
+from cliqa.utils.system.ports import open_port, web_address
 from cliqa.utils.system.python_process import python_command, with_package
 
 logger = get_logger(__name__)
@@ -185,9 +185,8 @@ class Supervisor:
         host, port = self._listeners[0].getsockname()[:2]
         count = len(self._workers)
         logger.info(
-            "http://%s:%d/score scores with %s (%s); Ctrl-C ends it",
-            f"[{host}]" if ":" in host else host,
-            port,
+            "%s/score scores with %s (%s); Ctrl-C ends it",
+            web_address(host, port),
             self.options.model,
             "1 process" if count == 1 else f"{count} processes",
         )

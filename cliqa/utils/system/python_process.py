@@ -30,7 +30,7 @@ def python_command(*arguments: str | os.PathLike[str]) -> list[str]:
     Args:
         arguments: What Python is given: a script, or ``-m`` and a module, with its arguments.
     """
-    return [sys.executable, *SAFE, *map(os.fspath, arguments)]
+    return [sys.executable, *SAFE, *map(str, arguments)]
 
 
 def with_package(variables: Mapping[str, str]) -> dict[str, str]:

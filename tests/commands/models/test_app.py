@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--port", "70000"], "--port 70000: a port is a number of 0 to 65535"),
+        (["--port", "70000"], "--port 70000: must be between 0"),
         (["--images", "none"], "--images none: no such folder"),
         (["--configs", "none"], "--configs none: no such folder. Give that of your configs"),
         (["--max-images", "0"], "--max-images 0: must be at least 1"),
