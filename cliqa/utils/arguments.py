@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from cliqa.utils.device import check_workers
@@ -64,6 +65,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "default": [0, 1, 2],
         "metavar": "S",
         "help": "seeds of the runs (default: 0 1 2)",
+    },
+    "--out": {"type": Path, "help": "folder of the study (default: %(default)s)"},
+    "--dry-run": {
+        "action": "store_true",
+        "help": "train nothing: time a few steps of each config, and print the hours, the memory "
+        "and the disk that the study will take",
     },
     "--jobs": {
         "type": int,
@@ -184,7 +191,7 @@ BACKEND = (
 """The arguments of where a study's runs are started."""
 
 STUDY = (*BACKEND, "--device", "--cfg-options", "--allow-changed-data", "--trust", "--format")
-"""The arguments of a study, besides its seeds."""
+"""The arguments of a study, besides its seeds and its folder."""
 
 
 def add_renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:
@@ -199,7 +206,18 @@ def add_renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:
 def add_arguments(parser: argparse.ArgumentParser, *names: str) -> None:
     """Add arguments of `ARGUMENTS` to a parser, in that order."""
     for name in names:
-        parser.add_argument(name, **ARGUMENTS[name])
+        add_argument(parser, name)
+
+
+def add_argument(parser: argparse.ArgumentParser, name: str, **own: Any) -> None:  # noqa: ANN401
+    """Add an argument of `ARGUMENTS` to a parser.
+
+    Args:
+        parser: The parser.
+        name: The argument.
+        own: What is different here, such as its ``default``.
+    """
+    parser.add_argument(name, **{**ARGUMENTS[name], **own})
 
 
 def check_range(option: str, given: Sequence[float] | None) -> tuple[float, float]:
