@@ -46,7 +46,7 @@ class Runner:
 
     def step(self) -> None:
         """Look once: start what waits where there is room."""
-        states = [(job, self.jobs.state_of(job)) for job in self.jobs.all()]
+        states = self.jobs.states()
         running = sum(state in (RUNNING, STOPPING) for _, state in states)
         for job, state in states:
             if state == WAITING and running < self.parallel:

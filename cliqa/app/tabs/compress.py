@@ -71,7 +71,7 @@ def compress_tab(settings: Settings) -> None:
         jobs.add_search(Search(str(name), on_target, most, tuple(shares or ()), tuple(where or ())))
 
     def end(name: object) -> None:
-        for job in _jobs_of(jobs, name):
+        for job in jobs.searches_of(name):
             jobs.stop(job.name)
 
     def look(name: object) -> list[Any]:
@@ -79,7 +79,7 @@ def compress_tab(settings: Settings) -> None:
             return [hint(nothing), "", gr.Button(interactive=False)]
         folder = settings.path_of(name)
         changed = [changed_at(folder / FILE.with_suffix(end)) for end in (".json", ".png")]
-        job = next(iter(_jobs_of(jobs, name)[::-1]), None)
+        job = next(reversed(jobs.searches_of(name)), None)
         now = None if job is None else jobs.state_of(job)
         going = now in (WAITING, RUNNING, STOPPING)
         text = "" if job is None or now in (None, FINISHED) else _told(jobs, job, now)
@@ -89,11 +89,6 @@ def compress_tab(settings: Settings) -> None:
     on([run.change, timer.tick], look, [run], [state, stamp, stop], quiet=True)
     on(go.click, begin, [run, target, drop, prunings, backends], [])
     on(stop.click, end, [run], [])
-
-
-def _jobs_of(jobs: Jobs, run: object) -> list[Job]:
-    """Return the searches of a run, in the order of the queue."""
-    return [job for job in jobs.all() if job.search is not None and job.search.run == run]
 
 
 def _told(jobs: Jobs, job: Job, state: str) -> str:
