@@ -19,18 +19,18 @@ import time
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 
 from cliqa.serve.options import ServiceOptions
 from cliqa.utils.errors import ConfigError, MachineError
 from cliqa.utils.logging import get_logger
+from cliqa.utils.system.extras import install_extra
 from cliqa.utils.system.ports import open_port, web_address
 from cliqa.utils.system.python_process import python_command, with_package
+from cliqa.utils.system.signals import on_stop
 
 logger = get_logger(__name__)
 
 LIBRARIES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart")
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 GRACE = 5.0
 """Seconds besides a request's timeout that a worker may take to stop."""
@@ -215,17 +215,15 @@ class Supervisor:
         self._wake = os.pipe()
         os.set_blocking(self._wake[1], False)
 
-        def note(number: int, _: FrameType | None) -> None:
+        def note(number: int) -> None:
             self._signals.append(number)
             with contextlib.suppress(OSError):
                 os.write(self._wake[1], b"x")
 
-        before = {number: signal.signal(number, note) for number in SIGNALS}
         try:
-            yield
+            with on_stop(note):
+                yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
             for end in self._wake:
                 os.close(end)
 
@@ -239,7 +237,7 @@ def check_libraries() -> None:
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
         raise ConfigError(
-            f'not installed: {", ".join(missing)}. Install with: pip install -e ".[serve]"'
+            f"not installed: {', '.join(missing)}. Install with: {install_extra('serve')}"
         )
     if not hasattr(socket, "SO_REUSEPORT"):
         raise ConfigError("the service needs Linux, macOS or another POSIX system. Use WSL.")

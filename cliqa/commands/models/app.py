@@ -11,6 +11,7 @@ from cliqa.utils.arguments import add_arguments, check_at_least
 from cliqa.utils.cli import command
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import shipped_configs
+from cliqa.utils.system.extras import install_extra
 from cliqa.utils.system.ports import check_port
 
 MB = 2**20
@@ -97,7 +98,7 @@ def main(args: argparse.Namespace) -> None:
         if (error.name or "").split(".")[0] not in ("gradio", "uvicorn", "fastapi", "starlette"):
             raise
         raise ConfigError(
-            f"the app needs {error.name}, which is not installed: pip install 'cliqa[app]'"
+            f"the app needs {error.name}, which is not installed: {install_extra('app')}"
         ) from error
     from cliqa.utils.device import resolve_device  # noqa: PLC0415  imports torch
 

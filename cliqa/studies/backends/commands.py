@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Protocol, TypeAlias
+
+from cliqa.utils.system.signals import on_stop
 
 RESUME = "the same command continues where it was stopped"
 
@@ -75,16 +74,5 @@ def noted_signals() -> Iterator[list[int]]:
     cannot be handled, the list stays empty.
     """
     noted: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    with on_stop(noted.append):
         yield noted
-        return
-
-    def note(signum: int, _: FrameType | None) -> None:
-        noted.append(signum)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

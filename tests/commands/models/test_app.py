@@ -69,7 +69,7 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "gradio", None)
     for name in [name for name in sys.modules if name.startswith("cliqa.app")]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(ConfigError, match=r"needs gradio.* pip install 'cliqa\[app\]'"):
+    with pytest.raises(ConfigError, match=r'needs gradio.* pip install -e "\.\[app\]"'):
         main(["--port", "0"])
 
 
