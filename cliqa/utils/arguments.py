@@ -135,6 +135,18 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "choices": ("test", "val", "train", "all"),
         "help": "default: test",
     },
+    "--scale": {
+        "nargs": 2,
+        "type": float,
+        "metavar": ("LOW", "HIGH"),
+        "help": "range of the scores, e.g. 0 10; higher is better (default: the scale and "
+        "direction of the run's data set if it has only one, or of a self-contained file; else "
+        "0 1)",
+    },
+    "--dataset": {
+        "metavar": "NAME",
+        "help": "give scores on the scale of this data set of the config",
+    },
     "--score-range": {
         "nargs": 2,
         "type": float,
@@ -177,6 +189,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 CONFIG = ("config", "--cfg-options", "--work-dir", "--seed", "--device", "--trust")
 """The arguments of an entry point that runs a config."""
+
+SCALE = ("--scale", "--dataset")
+"""The arguments of the scale that scores are given on; see `check_scale`."""
 
 PROTOCOL = ("--crops", "--crop-size", "--resize")
 """The arguments of the evaluation protocol, besides the seed of random crops."""
@@ -230,6 +245,17 @@ def check_range(option: str, given: Sequence[float] | None) -> tuple[float, floa
     if not low < high:
         raise ConfigError(f"{option} {low:g} {high:g}: LOW must be below HIGH.")
     return low, high
+
+
+def check_scale(scale: Sequence[float] | None, dataset: str | None) -> None:
+    """Refuse `SCALE` that give no scale, or two.
+
+    Raises:
+        ConfigError: LOW is not below HIGH, or both are given.
+    """
+    check_range("--scale", scale)
+    if scale and dataset:
+        raise ConfigError("--scale and --dataset: both give the scale. Choose one.")
 
 
 def check_at_least(least: float, option: str, *given: float | None) -> None:

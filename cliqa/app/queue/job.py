@@ -24,6 +24,12 @@ WAITING, RUNNING, STOPPING = "waiting", "running", "stopping"
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 """What a job is doing, or how it ended."""
 
+ALIVE = (RUNNING, STOPPING)
+"""States in which a job has a process."""
+
+UNFINISHED = (WAITING, *ALIVE)
+"""States of a job that has not ended."""
+
 START, RUN, STOP = "start", "run", "stop"
 """What is wanted of a job: that it is started, that it goes on, that it stops."""
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.app.queue.job import (
+    ALIVE,
     FAILED,
     FINISHED,
     JOB,
@@ -28,6 +29,7 @@ from cliqa.app.queue.job import (
     STOP_STATUSES,
     STOPPED,
     STOPPING,
+    UNFINISHED,
     WAITING,
     Job,
     check_name,
@@ -123,7 +125,7 @@ class Jobs:
         """
         with self._changing():
             same = self.searches_of(search.run)
-            if any(self.state_of(job) in (WAITING, RUNNING, STOPPING) for job in same):
+            if any(self.state_of(job) in UNFINISHED for job in same):
                 raise ConfigError(f"{search.run}: a search of it is in the queue already.")
             name = new_folder(self.folder, self.work_dirs, name_after(search.run))
             return self._added(Job(name, "cpu", time.time(), search=search))
@@ -237,14 +239,14 @@ class Jobs:
         with self._changing():
             job = self.get(name)
             state = self.state_of(job)
-            if state in (RUNNING, STOPPING) and not may_be(job.process):
+            if state in ALIVE and not may_be(job.process):
                 raise ConfigError(
                     f"{job.name}: it is not known which process it is, since its server ended as "
                     f"it started. It holds {self._file(job, LOCK)} open: end it by hand."
                 )
-            if state in (WAITING, RUNNING, STOPPING):
+            if state in UNFINISHED:
                 self._write(replace(job, wanted=STOP))
-            if state in (RUNNING, STOPPING) and job.process is not None:
+            if state in ALIVE and job.process is not None:
                 end_process(job.process, kill=state == STOPPING)
 
     def resume(self, name: object) -> None:
@@ -268,7 +270,7 @@ class Jobs:
         """
         with self._changing():
             job = self.get(name)
-            if self.state_of(job) in (RUNNING, STOPPING):
+            if self.state_of(job) in ALIVE:
                 raise ConfigError(f"{job.name} is running. Stop it first.")
             shutil.rmtree(self._file(job), ignore_errors=True)
 

@@ -8,7 +8,7 @@ import gradio as gr
 
 from cliqa.app.errors import short_paths
 from cliqa.app.parts import hint, how_to_train, on, opened
-from cliqa.app.queue.job import FAILED, FINISHED, RUNNING, STOPPING, WAITING, Job
+from cliqa.app.queue.job import FAILED, FINISHED, UNFINISHED, Job
 from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.search import BACKENDS, PRUNINGS, TARGETS, Search
 from cliqa.app.settings import Settings, changed_at, forget_searches
@@ -81,7 +81,7 @@ def compress_tab(settings: Settings) -> None:
         changed = [changed_at(folder / FILE.with_suffix(end)) for end in (".json", ".png")]
         job = next(reversed(jobs.searches_of(name)), None)
         now = None if job is None else jobs.state_of(job)
-        going = now in (WAITING, RUNNING, STOPPING)
+        going = now in UNFINISHED
         text = "" if job is None or now in (None, FINISHED) else _told(jobs, job, now)
         return [text, f"{name}|{changed}", gr.Button(interactive=going)]
 

@@ -11,7 +11,17 @@ import cliqa
 from cliqa.app.errors import short_paths
 from cliqa.app.figures import drawn
 from cliqa.app.parts import after, figure, hint, on, page_load, shown_image
-from cliqa.app.queue.job import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, WAITING, Job
+from cliqa.app.queue.job import (
+    ALIVE,
+    FAILED,
+    FINISHED,
+    RUNNING,
+    STOPPED,
+    STOPPING,
+    UNFINISHED,
+    WAITING,
+    Job,
+)
 from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.progress import Progress, progress_of
 from cliqa.evaluation.records.results import main_measure
@@ -76,7 +86,7 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
             return [queue, hint(text), "", "", *off]
         shown, now, rows = every[name]
         able = (
-            now in (WAITING, RUNNING, STOPPING),
+            now in UNFINISHED,
             now in (STOPPED, FAILED),
             now in (WAITING, STOPPED, FAILED, FINISHED),
         )
@@ -105,7 +115,7 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
         """Choose what trains now, else the newest: whoever comes back need not look for it."""
         every = jobs.states()[::-1]
         names = [job.name for job, _ in every]
-        now = [job.name for job, state in every if state in (RUNNING, STOPPING)]
+        now = [job.name for job, state in every if state in ALIVE]
         return gr.Radio(names, value=next(iter([*now, *names]), None), visible=bool(every))
 
     def choose(name: object) -> gr.Radio:
@@ -151,6 +161,6 @@ def described(jobs: Jobs, job: Job, state: str, progress: Progress | None = None
     if job.search is not None and state in (RUNNING, FINISHED):
         words = SEARCHING if state == RUNNING else "Its table is in the tab Compress."
     bar = ""
-    if state in (RUNNING, STOPPING) and progress is not None and progress.share is not None:
+    if state in ALIVE and progress is not None and progress.share is not None:
         bar = f"<div class='bar'><div style='width:{progress.share:.1%}'></div></div>"
     return f"<p><b>{name}: {state}.</b></p>{hint(words)}{bar}"
